@@ -1,0 +1,107 @@
+//! What a download counts while it runs: written by `download`, drawn by `progress`.
+//!
+//! Floor 0. Plain atomics: no lock is held and no clock is read.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a dataset is doing right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// Not begun, or waiting for its turn.
+    Queued,
+    /// Another process has the lock.
+    Waiting,
+    /// Looking for the `.torrent`.
+    Metainfo,
+    /// Hashing what is on disk already.
+    Checking,
+    /// Data comes in.
+    Fetching,
+    /// Pins, sync, rename.
+    Publishing,
+    /// There, or failed: no longer drawn.
+    Ended,
+}
+
+const PHASES: [Phase; 7] = [
+    Phase::Queued,
+    Phase::Waiting,
+    Phase::Metainfo,
+    Phase::Checking,
+    Phase::Fetching,
+    Phase::Publishing,
+    Phase::Ended,
+];
+
+/// One dataset's counters.
+#[derive(Debug)]
+pub struct DatasetCounters {
+    /// The dataset's key in the manifest.
+    pub name: String,
+    phase: AtomicU8,
+    /// Bytes that the selection needs; 0 while that is not known.
+    pub total_bytes: AtomicU64,
+    /// Bytes of it that are verified (while checking: that are hashed).
+    pub done_bytes: AtomicU64,
+    /// Bytes that came from any source, useful or not.
+    pub received_bytes: AtomicU64,
+    /// Connected peers.
+    pub peers: AtomicU32,
+    /// Web seeds and mirrors with a live connection.
+    pub web_seeds: AtomicU32,
+}
+
+impl DatasetCounters {
+    pub fn new(name: &str) -> DatasetCounters {
+        DatasetCounters {
+            name: name.to_owned(),
+            phase: AtomicU8::new(Phase::Queued as u8),
+            total_bytes: AtomicU64::new(0),
+            done_bytes: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
+            peers: AtomicU32::new(0),
+            web_seeds: AtomicU32::new(0),
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        PHASES[usize::from(self.phase.load(Ordering::Relaxed)).min(PHASES.len() - 1)]
+    }
+
+    pub fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+}
+
+/// All datasets of one build, and the lines that a person should read.
+#[derive(Debug, Default)]
+pub struct Counters {
+    datasets: Mutex<Vec<Arc<DatasetCounters>>>,
+    messages: Mutex<Vec<String>>,
+}
+
+impl Counters {
+    /// Adds a dataset's counters.
+    pub fn add(&self, name: &str) -> Arc<DatasetCounters> {
+        let counters = Arc::new(DatasetCounters::new(name));
+        self.datasets.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        counters
+    }
+
+    /// The datasets, in the order in which they were added.
+    pub fn datasets(&self) -> Vec<Arc<DatasetCounters>> {
+        self.datasets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Queues a line for the log ("waiting for another build …"): `progress` prints it.
+    pub fn say(&self, line: String) {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// Takes the queued lines.
+    pub fn take_messages(&self) -> Vec<String> {
+        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,161 @@
+//! The one error type: what failed, on which dataset, why, and what to do next.
+//!
+//! Floor 0. It opens nothing and knows no other room.
+
+use std::fmt;
+
+/// What a failure is about: whose turn it is to mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The manifest, an environment variable, or an argument: yours to correct.
+    Manifest,
+    /// The `.torrent` is missing, damaged, unsafe, or not the declared one.
+    Metainfo,
+    /// The dataset is larger than the limit in force.
+    TooLarge,
+    /// The network may not be used, and the data is not here.
+    Offline,
+    /// Catalogue, trackers, peers and web seeds: none could bring the data.
+    Network,
+    /// The bytes are not the ones that were asked for.
+    Verification,
+    /// The disk: no room, no permission, or another I/O error.
+    Disk,
+    /// Another process holds the dataset and does not move.
+    Locked,
+}
+
+/// Why a dataset could not be provided.
+///
+/// `Display` (and `Debug`, which is the same) prints one finding a line: first what failed and for
+/// which dataset, then why, then lines that begin with `help:` and say what to do next.
+/// A build script prints each of them as a `cargo::error=` line.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    dataset: Option<String>,
+    what: String,
+    why: Vec<String>,
+    help: Vec<String>,
+    others: Vec<Error>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, what: impl Into<String>) -> Error {
+        Error(Box::new(Inner {
+            kind,
+            dataset: None,
+            what: what.into(),
+            why: Vec::new(),
+            help: Vec::new(),
+            others: Vec::new(),
+        }))
+    }
+
+    /// A disk error on `path` while doing `what` ("write", "rename", …).
+    pub(crate) fn disk(what: &str, path: &std::path::Path, why: &std::io::Error) -> Error {
+        Error::new(ErrorKind::Disk, format!("could not {what} {}", path.display()))
+            .why(why.to_string())
+    }
+
+    /// Adds a reason, printed below the first line. An empty one adds nothing.
+    pub(crate) fn why(mut self, why: impl Into<String>) -> Error {
+        let why = why.into();
+        if !why.is_empty() {
+            self.0.why.push(why);
+        }
+        self
+    }
+
+    /// Adds a mend, printed last, after `help: `.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Error {
+        self.0.help.push(help.into());
+        self
+    }
+
+    /// Says for which dataset, where that is not known yet.
+    pub(crate) fn for_dataset(mut self, name: &str) -> Error {
+        self.0.dataset.get_or_insert_with(|| name.to_owned());
+        self
+    }
+
+    /// Joins the failures of several datasets into one; `None` where there is none.
+    pub(crate) fn join(errors: Vec<Error>) -> Option<Error> {
+        let mut errors = errors.into_iter();
+        let mut first = errors.next()?;
+        first.0.others.extend(errors);
+        Some(first)
+    }
+
+    /// What the (first) failure is about.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The dataset of the (first) failure: its key in the manifest.
+    #[must_use]
+    pub fn dataset(&self) -> Option<&str> {
+        self.0.dataset.as_deref()
+    }
+
+    /// The failures of further datasets of the same build.
+    #[must_use]
+    pub fn others(&self) -> &[Error] {
+        &self.0.others
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        match &inner.dataset {
+            Some(name) => write!(f, "dataset `{name}`: {}", inner.what)?,
+            None => f.write_str(&inner.what)?,
+        }
+        for why in &inner.why {
+            write!(f, "\n  {}", why.replace('\n', "\n  "))?;
+        }
+        for help in &inner.help {
+            write!(f, "\n  help: {}", help.replace('\n', "\n        "))?;
+        }
+        for other in &inner.others {
+            write!(f, "\n{other}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_what_then_why_then_help() {
+        let error = Error::new(ErrorKind::Network, "no source brought the data")
+            .why("http://a/x: 404 Not Found")
+            .help("add a mirror")
+            .for_dataset("mnist");
+        let other = Error::new(ErrorKind::Disk, "could not write").for_dataset("cifar");
+        let error = Error::join(vec![error, other]).unwrap();
+        assert_eq!(
+            error.to_string(),
+            "dataset `mnist`: no source brought the data\n  http://a/x: 404 Not Found\n  \
+             help: add a mirror\ndataset `cifar`: could not write"
+        );
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert_eq!((error.kind(), error.dataset()), (ErrorKind::Network, Some("mnist")));
+    }
+}

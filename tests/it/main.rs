@@ -1,0 +1,1 @@
+//! Tests of the whole crate from outside, against servers of our own on loopback.
