@@ -4,6 +4,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "while the rooms are being built")]
 #![allow(dead_code, reason = "while the rooms are being built")]
 
+mod bencode;
 mod context;
 mod counters;
 mod error;

@@ -1,0 +1,159 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits { max_bytes: 30 << 20, max_depth: 32, max_values: 10_000 };
+
+#[test]
+fn canonical_values_pass() {
+    let check = |bytes: &[u8]| {
+        let scan = scan(bytes, &LIMITS).map_err(|error| error.to_string()).unwrap();
+        assert_eq!(scan.used(), bytes.len());
+        decode(bytes, &LIMITS).unwrap();
+    };
+    check(b"i0e");
+    check(b"i-1e");
+    check(b"i9223372036854775807e");
+    check(b"i-9223372036854775808e");
+    check(b"0:");
+    check(b"11:hello world");
+    check(b"le");
+    check(b"de");
+    check(b"lli1eed1:a0:ee");
+    check(b"d1:bi1e1:ai2ee"); // unsorted keys are in the wild
+    check(b"d3:\xff\xfe\xfd2:\x80\x81e"); // text need not be UTF-8
+    check(b"ld1:ai1eed1:ai1eee"); // the same key in two dictionaries
+    check(b"d1:ad1:bi1eee");
+}
+
+#[test]
+fn what_is_refused_says_why_and_where() {
+    let check = |bytes: &[u8], what: &str, at: usize| {
+        let error = scan(bytes, &LIMITS).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+        assert_eq!(error.at(), at, "{error}");
+        assert!(decode(bytes, &LIMITS).is_err());
+    };
+    check(b"", "the end comes", 0);
+    check(b"i1ei2e", "bytes after the end", 3);
+    check(b"i01e", "begins with 0", 0);
+    check(b"i-0e", "-0", 0);
+    check(b"i-01e", "begins with 0", 0);
+    check(b"ie", "without digits", 0);
+    check(b"i-e", "without digits", 0);
+    check(b"i+1e", "not a number", 0);
+    check(b"i 1e", "not a number", 0);
+    check(b"i1", "the end comes", 2);
+    check(b"i9223372036854775808e", "64 bits", 0);
+    check(b"i99999999999999999999999999999e", "64 bits", 0);
+    check(b"01:a", "length that begins with 0", 0);
+    check(b"00:", "length that begins with 0", 0);
+    check(b"2:a", "longer than what is left", 0);
+    check(b"1x", "length that is not a number", 0);
+    check(b"99999999999999999999999:a", "beyond all bounds", 0);
+    check(b"18446744073709551615:a", "longer than what is left", 0);
+    check(b"-1:a", "no value begins", 0);
+    check(b"<html>", "no value begins", 0);
+    check(b"e", "nothing is open", 0);
+    check(b"l", "the end comes", 1);
+    check(b"d1:a", "the end comes", 4);
+    check(b"d1:ae", "key without a value", 4);
+    check(b"di1ei2ee", "key that is not a string", 1);
+    check(b"dlei2ee", "key that is not a string", 1);
+    check(b"d1:ai1e1:ai2ee", "there already", 9);
+    check(b"d1:bi1e1:ai2e1:bi3ee", "there already", 15);
+    check(b"ld1:bi1e1:ai2e1:bi3eee", "there already", 16);
+    check(&b"l".repeat(100_000), "nested deeper", 32);
+    check(&b"d1:a".repeat(100_000), "nested deeper", 32 * 4);
+    check(&[b"l".as_slice(), &b"0:".repeat(10_000), b"e"].concat(), "more values", 1 + 2 * 9_999);
+}
+
+#[test]
+fn the_size_limit_counts_bytes_before_they_are_read() {
+    let limits = Limits { max_bytes: 4, ..LIMITS };
+    assert!(scan(b"2:ab", &limits).is_ok());
+    assert!(scan(b"3:abc", &limits).unwrap_err().to_string().contains("more bytes"));
+    assert!(scan_prefix(b"3:abc", &limits).is_err());
+    assert_eq!(scan_prefix(b"2:abcdefgh", &limits).unwrap().used(), 4);
+}
+
+#[test]
+fn the_raw_span_of_a_top_level_value_is_found() {
+    let bytes = b"d8:announce3:url4:infod4:infoi7e4:name1:xe1:ali1eee";
+    let scan = scan(bytes, &LIMITS).unwrap();
+    let raw = |key: &[u8]| scan.top_level(key).map(|span| &bytes[span]);
+    assert_eq!(raw(b"info"), Some(b"d4:infoi7e4:name1:xe".as_slice()));
+    assert_eq!(raw(b"announce"), Some(b"3:url".as_slice()));
+    assert_eq!(raw(b"a"), Some(b"li1ee".as_slice()));
+    assert_eq!(raw(b"name"), None);
+}
+
+#[test]
+fn only_the_outermost_value_has_a_top_level() {
+    assert_eq!(scan(b"ld4:infoi7eee", &LIMITS).unwrap().top_level(b"info"), None);
+}
+
+#[test]
+fn a_prefix_may_be_followed_by_raw_data() {
+    let scan = scan_prefix(b"d5:piecei0eeee\xff\xff", &LIMITS).unwrap();
+    assert_eq!(scan.used(), 12);
+}
+
+#[test]
+fn a_long_string_is_skipped_whole() {
+    let mut bytes = b"d4:infod6:pieces20971520:".to_vec();
+    bytes.resize(bytes.len() + (20 << 20), b'x');
+    bytes.extend(b"ee");
+    let scan = scan(&bytes, &LIMITS).unwrap();
+    assert_eq!(scan.top_level(b"info"), Some(7..bytes.len() - 1));
+}
+
+#[test]
+fn typed_look_ups_ignore_other_types() {
+    let value = decode(b"d1:b1:x1:dd1:ii7ee1:ii-3e1:lli1eee", &LIMITS).unwrap();
+    assert_eq!(bytes(&value, b"b"), Some(b"x".as_slice()));
+    assert_eq!(int(&value, b"i"), Some(-3));
+    assert_eq!(list(&value, b"l"), Some([Value::Int(1)].as_slice()));
+    assert_eq!(dict(&value, b"d").and_then(|inner| int(inner, b"i")), Some(7));
+    assert_eq!((bytes(&value, b"i"), int(&value, b"b")), (None, None));
+    assert_eq!((list(&value, b"d"), dict(&value, b"l")), (None, None));
+    assert_eq!(get(&Value::Int(1), b"b"), None);
+}
+
+/// Any value, as bytes: written by this test, so that a mistake in the scanner is not mirrored.
+fn any_bencode() -> impl Strategy<Value = Vec<u8>> {
+    let text = |bytes: Vec<u8>| [bytes.len().to_string().as_bytes(), b":", &bytes].concat();
+    let string = proptest::collection::vec(any::<u8>(), 0..12).prop_map(text);
+    let integer = any::<i64>().prop_map(|int| format!("i{int}e").into_bytes());
+    prop_oneof![string, integer].prop_recursive(5, 60, 6, move |inner| {
+        let key = proptest::collection::vec(any::<u8>(), 0..4);
+        let list = proptest::collection::vec(inner.clone(), 0..6)
+            .prop_map(|values| [b"l".as_slice(), &values.concat(), b"e"].concat());
+        let dict = proptest::collection::hash_map(key, inner, 0..6).prop_map(move |entries| {
+            let entries = entries.into_iter().map(|(key, value)| [text(key), value].concat());
+            [b"d".as_slice(), &entries.collect::<Vec<_>>().concat(), b"e"].concat()
+        });
+        prop_oneof![list, dict]
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_value_is_passed_and_every_cut_is_refused(bytes in any_bencode(), cut in 0_usize..400) {
+        prop_assert!(decode(&bytes, &LIMITS).is_ok());
+        prop_assert!(scan(&bytes[..cut.min(bytes.len() - 1)], &LIMITS).is_err());
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(&bytes, &LIMITS);
+    }
+
+    #[test]
+    fn random_tokens_never_panic(tokens in "([ilde0-9:-]|1:a|i1e){0,60}") {
+        let _ = decode(tokens.as_bytes(), &LIMITS);
+        if let Ok(scan) = scan_prefix(tokens.as_bytes(), &LIMITS) {
+            prop_assert!(decode(&tokens.as_bytes()[..scan.used()], &LIMITS).is_ok());
+        }
+    }
+}
