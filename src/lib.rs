@@ -9,6 +9,7 @@ mod context;
 mod counters;
 mod error;
 mod geometry;
+mod hash;
 mod infohash;
 mod size;
 

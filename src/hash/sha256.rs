@@ -1,0 +1,84 @@
+//! SHA-256 (FIPS 180-4), by whichever library the build has already.
+
+use std::fmt;
+
+/// A SHA-256 in the making: what a manifest's `sha256` pins are checked with.
+#[derive(Clone)]
+pub struct Sha256(engine::Engine);
+
+impl Sha256 {
+    /// The hash of no bytes yet.
+    #[must_use]
+    pub fn new() -> Sha256 {
+        Sha256(engine::new())
+    }
+
+    /// Hashes these bytes behind those before them.
+    pub fn update(&mut self, bytes: &[u8]) {
+        engine::update(&mut self.0, bytes);
+    }
+
+    /// The digest of all bytes.
+    #[must_use]
+    pub fn finish(self) -> [u8; 32] {
+        engine::finish(self.0)
+    }
+
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn digest(bytes: &[u8]) -> [u8; 32] {
+        let mut sha256 = Sha256::new();
+        sha256.update(bytes);
+        sha256.finish()
+    }
+}
+
+impl Default for Sha256 {
+    fn default() -> Sha256 {
+        Sha256::new()
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sha256").finish_non_exhaustive()
+    }
+}
+
+/// `ring` does its work in assembly, so it is fast at opt-level 0 too.
+#[cfg(feature = "rustls")]
+mod engine {
+    pub(super) use ring::digest::Context as Engine;
+
+    pub(super) fn new() -> Engine {
+        Engine::new(&ring::digest::SHA256)
+    }
+
+    pub(super) fn update(engine: &mut Engine, bytes: &[u8]) {
+        engine.update(bytes);
+    }
+
+    pub(super) fn finish(engine: Engine) -> [u8; 32] {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(engine.finish().as_ref()); // ring's SHA256 has 32 bytes
+        digest
+    }
+}
+
+#[cfg(not(feature = "rustls"))]
+mod engine {
+    use sha2::Digest;
+    pub(super) use sha2::Sha256 as Engine;
+
+    pub(super) fn new() -> Engine {
+        Engine::new()
+    }
+
+    pub(super) fn update(engine: &mut Engine, bytes: &[u8]) {
+        engine.update(bytes);
+    }
+
+    pub(super) fn finish(engine: Engine) -> [u8; 32] {
+        engine.finalize().into()
+    }
+}

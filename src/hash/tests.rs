@@ -1,0 +1,99 @@
+//! The published vectors, and the `sha1` and `sha2` crates as the second opinion.
+
+use ::sha1::Digest as _;
+use proptest::prelude::*;
+
+use super::{Sha1, Sha256};
+
+/// The last message of FIPS 180's examples: 448 bits, so that the padding needs a second block.
+const TWO_BLOCKS: &[u8] = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Both engines; on a CPU without instructions for SHA-1 they are the same.
+fn sha1_engines() -> [Sha1; 2] {
+    [Sha1::new(), Sha1::portable()]
+}
+
+#[test]
+fn sha1_of_the_published_vectors() {
+    let check = |bytes: &[u8], expected: &str| {
+        assert_eq!(hex(&Sha1::digest(bytes)), expected);
+        for mut sha1 in sha1_engines() {
+            sha1.update(bytes);
+            assert_eq!(hex(&sha1.clone().finish()), expected, "{sha1:?}");
+        }
+    };
+    check(b"", "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+    check(b"abc", "a9993e364706816aba3e25717850c26c9cd0d89d");
+    check(TWO_BLOCKS, "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+    check(&[b'a'; 1_000_000], "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
+}
+
+#[test]
+fn sha256_of_the_published_vectors() {
+    let check = |bytes: &[u8], expected: &str| assert_eq!(hex(&Sha256::digest(bytes)), expected);
+    check(b"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    check(b"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    check(TWO_BLOCKS, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    check(&[b'a'; 1_000_000], "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+#[test]
+fn sha1_pads_every_length_around_a_block() {
+    let bytes: Vec<u8> = (0..200).collect();
+    for length in 0..=bytes.len() {
+        let expected = sha1_crate(&bytes[..length]);
+        for mut sha1 in sha1_engines() {
+            sha1.update(&bytes[..length]);
+            assert_eq!(sha1.finish(), expected, "{length} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_clone_goes_its_own_way() {
+    for mut sha1 in sha1_engines() {
+        sha1.update(b"ab");
+        let mut other = sha1.clone();
+        other.update(b"x");
+        sha1.update(b"c");
+        assert_eq!(sha1.finish(), sha1_crate(b"abc"));
+        assert_eq!(other.finish(), sha1_crate(b"abx"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn digests_depend_on_the_bytes_alone(
+        bytes in prop::collection::vec(any::<u8>(), 0..3000),
+        misaligned_by in 0..64_usize,
+        update_lengths in prop::collection::vec(0..300_usize, 0..20),
+    ) {
+        // The same bytes elsewhere in memory, handed over in parts; what the lengths leave comes at once.
+        let moved = [vec![0xff; misaligned_by], bytes.clone()].concat();
+        let mut parts = Vec::new();
+        let mut rest = &moved[misaligned_by..];
+        for length in update_lengths {
+            let (part, behind) = rest.split_at(length.min(rest.len()));
+            parts.push(part);
+            rest = behind;
+        }
+        parts.push(rest);
+
+        for mut sha1 in sha1_engines() {
+            parts.iter().for_each(|part| sha1.update(part));
+            prop_assert_eq!(sha1.finish(), sha1_crate(&bytes));
+        }
+        let mut sha256 = Sha256::new();
+        parts.iter().for_each(|part| sha256.update(part));
+        let expected: [u8; 32] = sha2::Sha256::digest(&bytes).into();
+        prop_assert_eq!(sha256.finish(), expected);
+    }
+}
+
+fn sha1_crate(bytes: &[u8]) -> [u8; 20] {
+    ::sha1::Sha1::digest(bytes).into()
+}
