@@ -11,6 +11,7 @@ mod error;
 mod geometry;
 mod hash;
 mod infohash;
+mod manifest;
 mod size;
 
 pub use error::{Error, ErrorKind};

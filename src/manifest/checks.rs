@@ -1,0 +1,278 @@
+//! One value of the manifest: its text, checked for form, to what it means.
+//!
+//! Each check says why it refuses, and the mend where there is one. What is refused is quoted with
+//! its control characters escaped, as an error is printed by line.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use super::findings::Refusal;
+use super::nearest::nearest;
+use super::{DatasetName, Mirror, StoreKind};
+use crate::context::{SourceSet, is_http};
+use crate::infohash::Infohash;
+use crate::size;
+
+/// The value is of another type than the key has.
+pub(super) fn mistyped(expected: &str, found: &DeValue<'_>) -> Refusal {
+    let found = match found {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    };
+    Refusal::new(format!("expected {expected}, found {found}"))
+}
+
+/// The string that the value is.
+pub(super) fn string<'v>(value: &'v DeValue<'_>, expected: &str) -> Result<&'v str, Refusal> {
+    value.as_str().ok_or_else(|| mistyped(expected, value))
+}
+
+pub(super) fn name(text: &str) -> Result<DatasetName, Refusal> {
+    let fits = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+    };
+    if fits(text) {
+        return Ok(DatasetName(text.to_owned()));
+    }
+    let near: String = text
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
+        .collect();
+    let near = near.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches('-');
+    let refusal = Refusal::new(
+        "a name begins with one of a-z and goes on with a-z, 0-9, `_` and `-`, \
+         as it becomes part of a variable's name",
+    );
+    Err(refusal.or_help(fits(near).then(|| format!("name it `{near}`"))))
+}
+
+pub(super) fn infohash(text: &str) -> Result<Infohash, Refusal> {
+    // Infohash's own error is one line: what was given, and why it is none.
+    text.parse().map_err(|why: crate::Error| {
+        Refusal::new(printable(&why.to_string())).or_help(
+            if text.ends_with(".torrent") && !text.contains("://") {
+                Some(format!("for a vendored torrent write `{{ torrent = {text:?} }}`"))
+            } else {
+                // A link or a magnet, pasted whole.
+                text.split(|c: char| !c.is_ascii_alphanumeric())
+                    .find_map(|word| word.parse::<Infohash>().ok())
+                    .map(|infohash| format!("did you mean `\"{infohash}\"`?"))
+            },
+        )
+    })
+}
+
+/// A magnet link's v1 infohash (BEP 9).
+pub(super) fn magnet(text: &str) -> Result<Infohash, Refusal> {
+    let query = text.get(..8).filter(|start| start.eq_ignore_ascii_case("magnet:?"));
+    let Some(query) = query.and(text.get(8..)) else {
+        return Err(Refusal::new(format!("{} does not begin with `magnet:?`", quoted(text))));
+    };
+    let topics: Vec<String> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(key, _)| *key == "xt" || key.starts_with("xt."))
+        .map(|(_, topic)| {
+            percent_encoding::percent_decode_str(topic).decode_utf8_lossy().into_owned()
+        })
+        .collect();
+    let after = |topic: &str, urn: &str| match topic.get(..urn.len()) {
+        Some(start) if start.eq_ignore_ascii_case(urn) => topic.get(urn.len()..).map(str::to_owned),
+        _ => None,
+    };
+    if let Some(v1) = topics.iter().find_map(|topic| after(topic, "urn:btih:")) {
+        return infohash(&v1);
+    }
+    Err(Refusal::new(if topics.iter().any(|topic| after(topic, "urn:btmh:").is_some()) {
+        "it has a v2 infohash alone (`xt=urn:btmh:`), and v2-only torrents are not supported"
+    } else {
+        "it has no infohash (`xt=urn:btih:`)"
+    }))
+}
+
+pub(super) fn torrent(text: &str, base_dir: &Path) -> Result<PathBuf, Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::new("it is empty").help("write the path of a .torrent file"));
+    }
+    if text.contains("://") {
+        return Err(Refusal::new(format!("{} is a URL, not a path", quoted(text))).help(
+            "vendor the .torrent file and write its path, or give the infohash: \
+             the catalogue has its torrent",
+        ));
+    }
+    Ok(base_dir.join(text))
+}
+
+pub(super) fn glob(text: &str) -> Result<glob::Pattern, Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::new("an empty glob covers no file").help("leave out `files` for all"));
+    }
+    glob::Pattern::new(text).map_err(|why| {
+        Refusal::new(format!("{} is not a glob: {} (at {})", quoted(text), why.msg, why.pos))
+    })
+}
+
+pub(super) fn web_seed(text: &str) -> Result<String, Refusal> {
+    url(text, is_http, "http:// or https://")
+}
+
+pub(super) fn tracker(text: &str) -> Result<String, Refusal> {
+    let udp = |text: &str| text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"));
+    let text = url(text, |text| is_http(text) || udp(text), "http://, https:// or udp://")?;
+    if udp(&text) && authority(&text).is_none_or(|host| peer(host).is_err()) {
+        return Err(Refusal::new(format!("{} has no port", quoted(&text)))
+            .help("write it as udp://host:port"));
+    }
+    Ok(text)
+}
+
+/// A peer's `host:port`.
+pub(super) fn peer(text: &str) -> Result<String, Refusal> {
+    let refused = |why: &str| {
+        Err(Refusal::new(format!("{} {why}", quoted(text)))
+            .help("write it as \"host:port\", or \"[2001:db8::1]:6881\" for an IPv6 address"))
+    };
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return refused("has no port");
+    };
+    if port.starts_with('+') || port.parse::<u16>().ok().is_none_or(|port| port == 0) {
+        return refused("does not end in a port, a number from 1 to 65535");
+    }
+    let host_is_good = match host.strip_prefix('[') {
+        Some(v6) => v6.strip_suffix(']').is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => {
+            !host.is_empty()
+                && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        }
+    };
+    if host_is_good { Ok(text.to_owned()) } else { refused("does not begin with a host") }
+}
+
+pub(super) fn mirror(text: &str, base_dir: &Path) -> Result<Mirror, Refusal> {
+    let file = "file://";
+    if let Some(start) = text.get(..file.len())
+        && start.eq_ignore_ascii_case(file)
+    {
+        let path = text.get(file.len()..).unwrap_or_default();
+        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+        return Err(Refusal::new(format!("{} is a file:// URL", quoted(text)))
+            .help(format!("write the directory itself: {:?}", &*path)));
+    }
+    if text.is_empty() {
+        return Err(Refusal::new("it is empty").help("write a base URL or a directory"));
+    }
+    if is_http(text) || text.contains("://") {
+        let url = url(text, is_http, "http:// or https://, and not a directory")?;
+        return Ok(Mirror::Url(url.trim_end_matches('/').to_owned()));
+    }
+    Ok(Mirror::Directory(base_dir.join(text)))
+}
+
+pub(super) fn source(text: &str) -> Result<String, Refusal> {
+    if SourceSet::NAMES.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let names = SourceSet::NAMES.map(|name| format!("`{name}`")).join(", ");
+    Err(Refusal::new(format!("{} is not a kind of source: {names}", quoted(text)))
+        .or_help(nearest(text, SourceSet::NAMES).map(|near| format!("did you mean {near:?}?"))))
+}
+
+pub(super) fn max_size(value: &DeValue<'_>) -> Result<u64, Refusal> {
+    let expected = "a size, such as \"2GiB\", or a number of bytes";
+    match value {
+        DeValue::String(text) => size::parse(text)
+            .ok_or_else(|| Refusal::new(format!("{} is not {expected}", quoted(text)))),
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
+            .map_err(|_| Refusal::new(format!("{} is not {expected}", number.as_str()))),
+        other => Err(mistyped(expected, other)),
+    }
+}
+
+pub(super) fn sha256(text: &str) -> Result<[u8; 32], Refusal> {
+    let mut pin = [0; 32];
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let Some(digits) = digits.filter(|digits| digits.len() == 64) else {
+        return Err(Refusal::new(format!(
+            "{} is not a SHA-256: 64 hexadecimal digits",
+            quoted(text)
+        )));
+    };
+    for (byte, pair) in pin.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair.iter().fold(0, |byte, digit| byte << 4 | digit);
+    }
+    Ok(pin)
+}
+
+/// A file's path in a torrent, as a pin names it.
+pub(super) fn torrent_path(text: &str) -> Result<String, Refusal> {
+    if text.is_empty() || text.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(Refusal::new(format!("{} is not a path in a torrent", quoted(text)))
+            .help("write it relative to the torrent's root, with `/`: \"train/labels.gz\""));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn store(text: &str) -> Result<StoreKind, Refusal> {
+    match text {
+        "shared" => Ok(StoreKind::Shared),
+        "out-dir" => Ok(StoreKind::OutDir),
+        _ => Err(Refusal::new(format!("{} is neither \"shared\" nor \"out-dir\"", quoted(text)))
+            .or_help(
+                nearest(text, ["shared", "out-dir"]).map(|near| format!("did you mean {near:?}?")),
+            )),
+    }
+}
+
+/// A URL of an allowed kind, with a host.
+fn url(text: &str, allowed: impl Fn(&str) -> bool, schemes: &str) -> Result<String, Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::new("it is empty").help("leave it out"));
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(Refusal::new(format!("{} holds white space", quoted(text)))
+            .help("write a space in a URL as %20"));
+    }
+    if !allowed(text) {
+        let refusal = Refusal::new(format!("{} does not begin with {schemes}", quoted(text)));
+        return Err(if text.contains("://") {
+            refusal
+        } else {
+            refusal.help(format!("did you mean \"https://{text}\"?"))
+        });
+    }
+    match authority(text) {
+        Some(host) if !host.is_empty() && !host.starts_with(':') => Ok(text.to_owned()),
+        _ => Err(Refusal::new(format!("{} names no host", quoted(text)))),
+    }
+}
+
+/// What is between `://` and the path.
+fn authority(url: &str) -> Option<&str> {
+    url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next())
+}
+
+fn quoted(text: &str) -> String {
+    format!("`{}`", printable(text))
+}
+
+/// Control characters escaped: an error is printed by line, and one line may be all that is seen.
+pub(super) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
+}

@@ -1,0 +1,76 @@
+//! What was found wrong in a manifest: collected with places, reported in the order of the file.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind};
+
+/// Why a value cannot be used, and the mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    why: String,
+    help: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(why: impl Into<String>) -> Refusal {
+        Refusal { why: why.into(), help: None }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Refusal {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds a mend where there is none yet.
+    pub(super) fn or_help(mut self, help: Option<String>) -> Refusal {
+        self.help = self.help.or(help);
+        self
+    }
+
+    /// The whole error, once it is known what the value was for.
+    pub(super) fn error(self, what: String) -> Error {
+        let error = Error::new(ErrorKind::Manifest, what).why(self.why);
+        match self.help {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    }
+}
+
+/// The findings so far, for one manifest.
+pub(super) struct Findings<'a> {
+    text: &'a str,
+    path: &'a Path,
+    found: Vec<(usize, Error)>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(text: &'a str, path: &'a Path) -> Findings<'a> {
+        Findings { text, path, found: Vec::new() }
+    }
+
+    /// The line, from 1, of a byte of the manifest.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    /// Adds a finding about what begins at `offset`.
+    pub(super) fn add(&mut self, offset: usize, what: &str, refusal: Refusal) {
+        self.found.push((offset, self.one(offset, what, refusal)));
+    }
+
+    /// A finding by itself, for where nothing else can be found.
+    pub(super) fn one(&self, offset: usize, what: &str, refusal: Refusal) -> Error {
+        refusal.error(format!("{}:{}: {what}", self.path.display(), self.line(offset)))
+    }
+
+    /// All findings as one error, first the one that is first in the file.
+    pub(super) fn into_result(mut self) -> Result<(), Error> {
+        self.found.sort_by_key(|(offset, _)| *offset);
+        match Error::join(self.found.into_iter().map(|(_, error)| error).collect()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}

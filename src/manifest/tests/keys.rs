@@ -1,0 +1,144 @@
+//! What is wrong with one key is said on its line, with the mend.
+
+use super::super::dataset;
+use super::*;
+
+#[test]
+fn bad_values_are_refused_on_their_line() {
+    let cases: &[(&str, &[&str])] = &[
+        ("torrent = ''", &["empty"]),
+        ("torrent = 'https://a/m.torrent'", &["is a URL", "vendor"]),
+        ("torrent = 1", &["expected a path, found an integer"]),
+        ("files = ['a***']", &["`a***` is not a glob"]),
+        ("files = ['']", &["empty glob"]),
+        ("files = '*.gz'", &["expected a list of strings, found a string", "`files = [\"*.gz\"]`"]),
+        ("files = [1]", &["expected a list of strings, found an integer"]),
+        ("web-seeds = ['']", &["empty"]),
+        ("web-seeds = ['a.example/x']", &["did you mean \"https://a.example/x\"?"]),
+        ("web-seeds = ['ftp://a/']", &["does not begin with http:// or https://"]),
+        ("web-seeds = ['http://a/x y']", &["white space", "%20"]),
+        ("web-seeds = ['http:///x']", &["names no host"]),
+        ("web-seeds = { a = 1 }", &["found a table"]),
+        ("trackers = ['udp://t.example']", &["has no port", "udp://host:port"]),
+        ("trackers = ['wss://t.example']", &["https:// or udp://"]),
+        ("trackers = ['']", &["empty"]),
+        ("peers = ['p.example']", &["has no port", "host:port"]),
+        ("peers = ['p.example:0']", &["1 to 65535"]),
+        ("peers = ['p.example:65536']", &["1 to 65535"]),
+        ("peers = [':6881']", &["host"]),
+        ("peers = ['::1:6881']", &["[2001:db8::1]:6881"]),
+        ("peers = ['[::1:6881']", &["host"]),
+        ("peers = ['http://p:1']", &["host"]),
+        (
+            "mirrors = ['file:///data/a%20b']",
+            &["file://", "write the directory itself: \"/data/a b\""],
+        ),
+        ("mirrors = ['ftp://m/']", &["does not begin with http"]),
+        ("mirrors = ['']", &["empty"]),
+        ("sources = ['peer']", &["is not a kind of source", "did you mean \"peers\"?"]),
+        ("sources = ['cloud']", &["`web-seeds`"]),
+        ("max-size = 'big'", &["`big` is not a size"]),
+        ("max-size = -1", &["-1 is not a size"]),
+        ("max-size = 1.5", &["found a float"]),
+        ("required-features = ['x']", &["no feature `x`", "add it to [features]: `x = []`"]),
+        ("sha256 = 'PIN'", &["expected a table of paths"]),
+        ("sha256 = { 'a' = 'beef' }", &["`beef` is not a SHA-256: 64"]),
+        ("sha256 = { '/a' = 'PIN' }", &["not a path in a torrent"]),
+        ("sha256 = { '../a' = 'PIN' }", &["not a path in a torrent"]),
+        ("sha256 = { labels.gz = 'PIN' }", &["found a table", "in quotes: \"labels."]),
+        ("sha256 = { 'a' = true }", &["expected a SHA-256 in quotes, found a boolean"]),
+        ("store = 'out_dir'", &["did you mean \"out-dir\"?"]),
+        ("store = 'here'", &["neither \"shared\" nor \"out-dir\""]),
+        ("store = 2024-01-01", &["found a date"]),
+        ("optional = 'yes'", &["expected true or false, found a string"]),
+    ];
+    for (line, parts) in cases {
+        let key = line.split(' ').next().unwrap();
+        check_key(line, &format!("`{key}` in dataset `m` cannot be used\n"), parts);
+    }
+}
+
+#[test]
+fn unknown_keys_name_the_nearest() {
+    check_key(
+        "web-seed = []",
+        "unknown key `web-seed` in dataset `m`\n  help: did you mean `web-seeds`?",
+        &[],
+    );
+    check_key("web_seeds = []", "unknown key", &["did you mean `web-seeds`?"]);
+    check_key("size = 1", "unknown key", &["did you mean `max-size`?"]);
+    check_key("colour = 1", "unknown key", &["the keys are infohash, magnet", "optional"]);
+    check_key("defaults = {}", "unknown key", &["[package.metadata.academictorrents.defaults]"]);
+    check_key("zzz = 'HASH'", "unknown key", &["no dots", "`m-zzz`"]);
+    check_section("m.info_hash = 'HASH'", "unknown key", &["did you mean `infohash`?"]);
+    check_section(
+        "defaults.optinal = true",
+        "unknown key `optinal` in `defaults`",
+        &["`optional`"],
+    );
+}
+
+#[test]
+fn a_dataset_has_one_identity() {
+    let magnet = "magnet = 'magnet:?dn=x&xt=urn:btih:HASH'";
+    let instead = format!("`infohash = \"{HASH}\"`");
+    check_section("m = {}", "dataset `m` does not say which dataset it is", &["infohash ="]);
+    check_section(
+        "m = { infohash = 'HASHa' }",
+        "`infohash` in dataset `m` cannot be used",
+        &["41"],
+    );
+    check_section(&format!("m = {{ infohash = '{PIN}' }}"), "`infohash` in", &["v2"]);
+    check_section(&format!("m = '{PIN}'"), "dataset `m` has no infohash", &["v2-only"]);
+    check_section("m = 'm.torrent'", "dataset `m`", &["{ torrent = \"m.torrent\" }"]);
+    check_section("m = 'https://a/details/HASH'", "dataset `m`", &["did you mean", HASH]);
+    check_section(
+        "m = 5",
+        "dataset `m` cannot be read",
+        &["found an integer", "m = \"<infohash>\""],
+    );
+    check_section("m = \"a\\nb\"", "dataset `m`", &["`a\\nb`"]);
+    check_key(magnet, "`magnet` cannot be in dataset `m`", &["line 2", "remove `magnet`"]);
+    check_section(&format!("m = {{ {magnet} }}"), "`magnet`", &["not supported yet", &instead]);
+    check_section("m.magnet = 'MAGNET:?xt=urn%3Abtih%3AHASH'", "`magnet`", &[&instead]);
+    check_section("m.magnet = 'urn:btih:HASH'", "`magnet`", &["begin with `magnet:?`"]);
+    check_section("m.magnet = 'magnet:?dn=x'", "`magnet`", &["no infohash"]);
+    check_section("m.magnet = 'magnet:?xt=urn:btmh:1220PIN'", "`magnet`", &["v2-only"]);
+    check_section("m.magnet = 'magnet:?xt=urn:btih:beef'", "`magnet`", &["4 characters"]);
+    for key in ["infohash", "magnet", "torrent"] {
+        check_section(
+            &format!("defaults.{key} = 'HASH'"),
+            &format!("`{key}` cannot be in `defaults`"),
+            &[],
+        );
+    }
+}
+
+#[test]
+fn a_key_at_the_wrong_level_says_where_it_belongs() {
+    let defaults = "[package.metadata.academictorrents.defaults]";
+    check_section("max-size = '2GiB'", "`max-size` cannot be a dataset", &[defaults]);
+    check_section("web_seeds = []", "`web_seeds`", &["did you mean `web-seeds`?", defaults]);
+    check_section("optional = true", "`optional`", &[defaults]);
+    check_section("sha256.a = 'PIN'", "`sha256`", &[defaults]);
+    check_section("infohash = 'HASH'", "`infohash`", &["academictorrents.<name>]"]);
+    check_section("torrent = 'm.torrent'", "`torrent`", &["academictorrents.<name>]"]);
+    let good = "[package.metadata.academictorrents]\nfiles = 'HASH'\nstore = { infohash = 'HASH' }\nfile.torrent = 'a'";
+    assert_eq!(requests(good).len(), 3);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "(\\[package\\.metadata\\.academictorrents(\\.[a-z]{1,2})?\\]\n)?([a-z]{1,3} ?= ?[\\PC\n]{0,20}\n){0,3}") {
+        drop(parse(&text));
+    }
+
+    #[test]
+    fn no_value_makes_it_panic(key in 0..11_usize, value in "\\PC{0,20}") {
+        let value = format!("{value:?}").replace("\\'", "'");
+        let key = dataset::SHARED_KEYS[key];
+        drop(parse(&format!("[package.metadata.academictorrents.defaults]\n{key} = [{value}]")));
+        drop(parse(&format!("[package.metadata.academictorrents.defaults]\n{key} = {value}")));
+        drop(parse(&format!("[package.metadata.academictorrents]\nm = {{ magnet = {value}, torrent = {value} }}")));
+    }
+}
