@@ -12,6 +12,8 @@ mod geometry;
 mod hash;
 mod infohash;
 mod manifest;
+mod metainfo;
+mod plan;
 mod size;
 
 pub use error::{Error, ErrorKind};

@@ -1,0 +1,152 @@
+use super::*;
+
+fn entry(path: &[&[u8]], length: u64) -> String {
+    let components: String =
+        path.iter().map(|c| format!("{}:{}", c.len(), String::from_utf8_lossy(c))).collect();
+    format!("d6:lengthi{length}e4:pathl{components}ee")
+}
+
+fn multi(files: &[(&[&[u8]], u64)]) -> Vec<u8> {
+    let total: u64 = files.iter().map(|(_, length)| length).sum();
+    let entries: String = files.iter().map(|(path, length)| entry(path, *length)).collect();
+    let pieces = "x".repeat(total.div_ceil(8) as usize * 20);
+    format!(
+        "d4:infod5:filesl{entries}e4:name4:root12:piece lengthi8e6:pieces{}:{pieces}ee",
+        pieces.len()
+    )
+    .into_bytes()
+}
+
+fn single(info: &str) -> Vec<u8> {
+    format!("d4:info{info}e").into_bytes()
+}
+
+#[test]
+fn a_single_file_torrent() {
+    let info = "d6:lengthi10e4:name5:a.bin12:piece lengthi7e6:pieces40:aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbe";
+    let metainfo = Metainfo::parse(&single(info)).unwrap();
+    assert_eq!(metainfo.infohash, Infohash::from_bytes(Sha1::digest(info.as_bytes())));
+    assert!(!metainfo.multi);
+    assert_eq!(metainfo.layout_path(&metainfo.files[0]), PathBuf::from("a.bin"));
+    assert_eq!(metainfo.display_path(&metainfo.files[0]), "a.bin");
+    assert_eq!(metainfo.geometry.len(1), 3);
+    assert_eq!(metainfo.piece_hash(1), Some([b'b'; 20]));
+    assert_eq!(metainfo.piece_hash(2), None);
+}
+
+#[test]
+fn one_file_in_a_folder_stays_in_its_folder() {
+    let metainfo = Metainfo::parse(&multi(&[(&[b"a"], 3)])).unwrap();
+    assert!(metainfo.multi);
+    assert_eq!(metainfo.layout_path(&metainfo.files[0]), PathBuf::from("root/a"));
+}
+
+#[test]
+fn files_lie_one_behind_the_other() {
+    let metainfo =
+        Metainfo::parse(&multi(&[(&[b"d", b"a"], 3), (&[b"e"], 0), (&[b"b"], 9)])).unwrap();
+    let ranges: Vec<_> = metainfo.files.iter().map(TorrentFile::range).collect();
+    assert_eq!(ranges, [0..3, 3..3, 3..12]);
+    assert_eq!(metainfo.display_path(&metainfo.files[0]), "d/a");
+}
+
+#[test]
+fn paths_that_leave_the_directory_make_the_torrent_malformed() {
+    let check = |path: &[&[u8]], part: &str| {
+        let error = Metainfo::parse(&multi(&[(path, 3)])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Metainfo);
+        assert!(error.to_string().contains(part), "{error}");
+    };
+    check(&[b"..", b"etc"], "leaves its directory");
+    check(&[b"."], "leaves its directory");
+    check(&[b"/etc/passwd"], "`/` inside");
+    check(&[b""], "empty component");
+    check(&[], "is empty");
+    check(&[b"a\0b"], "NUL");
+    check(&[&[b'n'; 300]], "300 bytes");
+    check(&vec![&[b'n'; 200][..]; 20], "longer than");
+}
+
+#[test]
+fn names_that_other_platforms_cannot_store_are_refused_where_selected() {
+    let check = |paths: &[&[&[u8]]], part: &str| {
+        let paths: Vec<Vec<Vec<u8>>> =
+            paths.iter().map(|path| path.iter().map(|c| c.to_vec()).collect()).collect();
+        let result = check_portable(paths.iter().map(Vec::as_slice));
+        if part.is_empty() {
+            assert_eq!(result, Ok(()));
+        } else {
+            assert!(result.clone().unwrap_err().contains(part), "{result:?}");
+        }
+    };
+    check(&[&[b"a", b"b"], &[b"a", b"c"], &[b"a b.txt"], &["é".as_bytes()]], "");
+    check(&[&[b"a\\b"]], r"`\\`");
+    check(&[&[b"aux.txt"]], "device");
+    check(&[&[b"COM1"]], "device");
+    check(&[&[b"a:b"]], "`:`");
+    check(&[&[b"a."]], "dot");
+    check(&[&[b"Data"], &[b"data"]], "case alone");
+    check(&[&[b"D", b"a"], &[b"d", b"b"]], "case alone");
+    check(&[&["É".as_bytes()], &["é".as_bytes()]], "case alone");
+    check(&[&[b"a"], &[b"a"]], "twice");
+    check(&[&[b"a"], &[b"a", b"b"]], "twice");
+    check(&[&[b"a", b"b"], &[b"a"]], "twice");
+}
+
+#[test]
+fn what_is_no_torrent_is_refused_with_the_reason() {
+    let check = |bytes: &[u8], part: &str| {
+        let error = Metainfo::parse(bytes).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    check(b"", "");
+    check(b"<html>", "");
+    check(b"de", "no `info`");
+    check(b"d4:infoi1ee", "`info` is not a dictionary");
+    check(&single("d4:name1:a12:piece lengthi7e6:pieces0:e"), "`length` is missing");
+    check(&single("d6:lengthi-1e4:name1:ae"), "negative");
+    check(&single("d6:lengthi1e4:name1:a12:piece lengthi0e6:pieces0:e"), "piece length of 0");
+    check(&single("d6:lengthi1e4:name1:a12:piece lengthi7e6:pieces0:e"), "`pieces` has 0 bytes");
+    check(&single("d6:lengthi1e4:name2:..12:piece lengthi7e6:pieces0:e"), "leaves its directory");
+    check(&single("d12:meta versioni2e4:name1:ae"), "v2-only");
+    check(&multi(&[]), "`files` is empty");
+    let huge = entry(&[b"a"], i64::MAX as u64).repeat(3);
+    check(&single(&format!("d5:filesl{huge}e4:name1:re")), "2^64");
+}
+
+#[test]
+fn pad_files_are_marked_and_their_names_do_not_matter() {
+    let bytes = b"d4:infod5:filesld6:lengthi3e4:pathl1:aeed4:attr1:p6:lengthi5e4:pathl4:.pad1:5eed6:lengthi8e4:pathl1:beee\
+        4:name4:root12:piece lengthi8e6:pieces40:aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbee";
+    let metainfo = Metainfo::parse(bytes).unwrap();
+    assert_eq!(
+        metainfo.files.iter().map(|file| file.pad).collect::<Vec<_>>(),
+        [false, true, false]
+    );
+}
+
+#[test]
+fn sources_as_real_torrents_hold_them() {
+    let info = "4:infod6:lengthi0e4:name1:a12:piece lengthi7e6:pieces0:e";
+    let check = |before: &str, after: &str, trackers: &[&[&str]], web_seeds: &[&str]| {
+        let metainfo = Metainfo::parse(format!("d{before}{info}{after}e").as_bytes()).unwrap();
+        assert_eq!(metainfo.trackers, trackers);
+        assert_eq!(metainfo.web_seeds, web_seeds);
+    };
+    check("8:announce3:u:a13:announce-listll0:ee", "", &[&["u:a"]], &[]);
+    check("8:announce3:u:a13:announce-listll3:u:b0:el3:u:cee", "", &[&["u:b"], &["u:c"]], &[]);
+    check("", "8:url-listl0:e", &[], &[]);
+    check("", "8:url-list3:u:w", &[], &["u:w"]);
+    check("", "8:url-listl3:u:v3:u:we", &[], &["u:v", "u:w"]);
+}
+
+#[test]
+fn another_torrent_than_the_declared_one_is_refused() {
+    let metainfo = Metainfo::parse(&multi(&[(&[b"a"], 3)])).unwrap();
+    let declared = Infohash::from_bytes([7; 20]);
+    let error = metainfo.clone().expect(declared).unwrap_err().to_string();
+    assert!(
+        error.contains(&declared.to_string()) && error.contains(&metainfo.infohash.to_string()),
+        "{error}"
+    );
+}

@@ -1,0 +1,89 @@
+//! Which files of a torrent are wanted: the manifest's `files`, resolved.
+
+use glob::{MatchOptions, Pattern};
+
+use crate::error::{Error, ErrorKind};
+use crate::hash::Sha1;
+use crate::metainfo::{Metainfo, check_portable};
+
+/// The files to fetch, by index, in the torrent's order, without pad files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    files: Vec<u32>,
+    id: String,
+}
+
+/// `*` stops at `/`, as in a shell and in `.gitignore`; `**` does not.
+const GLOB: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
+
+impl Selection {
+    /// Resolves the globs; none of them means all files.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Manifest`] for a glob that covers no file; [`ErrorKind::Metainfo`] where the selected
+    /// files cannot lie side by side on every platform.
+    pub fn new(metainfo: &Metainfo, globs: &[Pattern]) -> Result<Selection, Error> {
+        let data_files = || metainfo.files.iter().enumerate().filter(|(_, file)| !file.pad);
+        let mut used = vec![false; globs.len()];
+        let files: Vec<u32> = data_files()
+            .filter(|(_, file)| {
+                let path = metainfo.display_path(file);
+                let mut wanted = globs.is_empty();
+                for (glob, used) in globs.iter().zip(&mut used) {
+                    if glob.matches_with(&path, GLOB) {
+                        (wanted, *used) = (true, true);
+                    }
+                }
+                wanted
+            })
+            .map(|(index, _)| index as u32) // a torrent of 64 MiB has fewer than 2^32 files
+            .collect();
+        if let Some((glob, _)) = globs.iter().zip(&used).find(|(_, used)| !**used) {
+            let examples: Vec<_> =
+                data_files().take(5).map(|(_, file)| metainfo.display_path(file)).collect();
+            return Err(Error::new(ErrorKind::Manifest, format!("`files`: the glob `{glob}` covers no file of the torrent"))
+                .why(format!("the torrent has {} files, among them: {}", data_files().count(), examples.join(", ")))
+                .help("globs cover paths below the torrent's own directory; `*` stops at `/`, `**` does not"));
+        }
+        check_portable(files.iter().map(|index| metainfo.files[*index as usize].path.as_slice()))
+            .and_then(|()| check_portable(std::iter::once([metainfo.name.clone()].as_slice())))
+            .map_err(|why| {
+                Error::new(
+                    ErrorKind::Metainfo,
+                    "the torrent's files cannot be stored on every platform",
+                )
+                .why(why)
+                .help("leave the file out: `files` takes globs of the files that you need")
+            })?;
+        let id = if files.len() == data_files().count() {
+            metainfo.infohash.to_string()
+        } else {
+            format!("{}-{}", metainfo.infohash, digest(metainfo, &files))
+        };
+        Ok(Selection { files, id })
+    }
+
+    /// Indices into [`Metainfo::files`].
+    pub fn files(&self) -> &[u32] {
+        &self.files
+    }
+
+    /// The store's name for this torrent and selection: the infohash, with a digest of the file list
+    /// where that is not all of them. Globs that cover the same files have the same id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+fn digest(metainfo: &Metainfo, files: &[u32]) -> String {
+    let mut sha1 = Sha1::new();
+    for index in files {
+        sha1.update(metainfo.display_path(&metainfo.files[*index as usize]).as_bytes());
+        sha1.update(b"\0");
+    }
+    sha1.finish()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
