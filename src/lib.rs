@@ -14,6 +14,7 @@ mod infohash;
 mod manifest;
 mod metainfo;
 mod plan;
+mod protocol;
 mod size;
 
 pub use error::{Error, ErrorKind};

@@ -1,0 +1,68 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn check(payload: &[u8], expected: &ExtendedHandshake) {
+    assert_eq!(&ExtendedHandshake::decode(payload).unwrap(), expected);
+}
+
+#[test]
+fn a_real_handshake_is_read() {
+    let payload = b"d1:md11:ut_metadatai2e6:ut_pexi1ee13:metadata_sizei31235e1:pi51413e\
+                    4:reqqi512e1:v17:Transmission 3.006:yourip4:\x7f\x00\x00\x01e";
+    let theirs = ExtendedHandshake::decode(payload).unwrap();
+    assert_eq!(theirs.reqq, Some(512));
+    assert_eq!(theirs.client.as_deref(), Some("Transmission 3.00"));
+    assert_eq!(theirs.metadata_size_bytes, Some(31235));
+    assert_eq!((theirs.id(b"ut_pex"), theirs.id(b"ut_metadata")), (Some(1), Some(2)));
+    assert_eq!(theirs.id(b"ut_holepunch"), None);
+}
+
+#[test]
+fn odd_types_and_values_are_as_good_as_not_there() {
+    let nothing = ExtendedHandshake::default();
+    check(b"de", &nothing);
+    check(b"le", &nothing);
+    check(b"d1:mle4:reqq3:abc1:vi1ee", &nothing);
+    check(b"d1:md6:ut_pexi0e1:ai256e1:bi-1e1:c1:xe4:reqqi0ee", &nothing);
+    check(b"d13:metadata_sizei-5e4:reqqi-1e1:v2:\r\ne", &nothing);
+    check(b"d4:reqqi99999999999ee", &ExtendedHandshake { reqq: Some(u32::MAX), ..nothing });
+}
+
+#[test]
+fn the_number_of_extensions_and_the_name_are_bounded() {
+    let ids: String = (100..300).map(|n| format!("3:{n}i1e")).collect();
+    let payload = format!("d1:md{ids}e1:v1000:{}e", "x".repeat(1000));
+    let theirs = ExtendedHandshake::decode(payload.as_bytes()).unwrap();
+    assert_eq!(theirs.extensions.len(), 64);
+    assert_eq!(theirs.client.unwrap().len(), 64);
+}
+
+#[test]
+fn what_is_not_bencode_or_too_deep_is_an_error() {
+    assert!(ExtendedHandshake::decode(b"").is_err());
+    assert!(ExtendedHandshake::decode(b"hello").is_err());
+    assert!(ExtendedHandshake::decode(&b"l".repeat(2_000)).is_err());
+}
+
+#[test]
+fn ours_says_who_we_are_and_offers_nothing() {
+    let ours = ExtendedHandshake::decode(&encode_ours()).unwrap();
+    assert_eq!(ours.reqq, Some(250));
+    assert_eq!(ours.client.as_deref(), Some(CLIENT));
+    assert_eq!(ours.extensions, []);
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+        let _ = ExtendedHandshake::decode(&bytes);
+    }
+
+    #[test]
+    fn random_dictionaries_never_panic(
+        ids in "((1:m|1:v|4:reqq|6:ut_pex)(i-?[0-9]{1,20}e|3:abc|de|le|d)){0,5}e{0,4}",
+    ) {
+        let _ = ExtendedHandshake::decode(format!("d{ids}e").as_bytes());
+    }
+}

@@ -1,0 +1,332 @@
+//! One outgoing connection to a peer, from which we only take: the state machine without the socket.
+//!
+//! ```text
+//! new ── our handshake out ──▶ waiting
+//! waiting ── theirs: same infohash, not ourselves ──▶ choked   (extension handshake out)
+//! choked ◀── choke (requests dropped) ── unchoke ──▶ unchoked  (requests out, blocks in)
+//! ```
+//!
+//! The caller reads into a buffer of its own and calls [`PeerSession::next`] until it has no more
+//! events, each time with what is left in the buffer; writes what [`PeerSession::output`] gives; and
+//! calls [`PeerSession::poll`] now and then. Times are since any moment of the caller's.
+//!
+//! Invariants: a block is reported only where it was asked for, to the byte; a bitfield has the
+//! torrent's length and no spare bits; a piece index is in range. Every error is the peer's fault and
+//! ends the session. Who waits how long is the caller's to say: see [`PeerSession::silent_for`] and
+//! [`PeerSession::oldest_request_age`].
+
+use std::time::Duration;
+
+use crate::geometry::PieceIndex;
+use crate::infohash::Infohash;
+
+use super::extension::{self, ExtendedHandshake};
+use super::requests::Requests;
+use super::wire::{self, Handshake, Message, Request};
+
+mod event;
+
+pub use event::{Event, PeerError};
+
+#[cfg(test)]
+mod tests;
+
+/// The longest block that may be asked for: many peers refuse more.
+pub const MAX_BLOCK_BYTES: u32 = 128 << 10;
+
+/// Peers close connections that are silent for two minutes (BEP 3).
+const KEEP_ALIVE: Duration = Duration::from_secs(100);
+/// How many blocks nobody asked for are forgiven.
+const MAX_UNCALLED_FOR: u64 = 64;
+
+/// One connection, from our handshake on.
+#[derive(Debug)]
+pub struct PeerSession {
+    ours: Handshake,
+    piece_count: u32,
+    out: Vec<u8>,
+    open: bool,
+    extensions: bool,
+    choked: bool,
+    interested: bool,
+    /// No bitfield may come any more.
+    pieces_told: bool,
+    theirs: ExtendedHandshake,
+    requests: Requests,
+    last_sent: Duration,
+    last_heard: Duration,
+    /// Bytes of the caller's buffer that we saw and could not use yet.
+    unread: usize,
+}
+
+impl PeerSession {
+    /// A connection that stands since `now`; our handshake waits to be sent.
+    pub fn new(
+        now: Duration,
+        infohash: Infohash,
+        peer_id: [u8; 20],
+        piece_count: u32,
+    ) -> PeerSession {
+        let ours = Handshake::ours(infohash, peer_id);
+        let mut out = Vec::with_capacity(Handshake::BYTES);
+        ours.encode(&mut out);
+        PeerSession {
+            ours,
+            piece_count,
+            out,
+            open: false,
+            extensions: false,
+            choked: true,
+            interested: false,
+            pieces_told: false,
+            theirs: ExtendedHandshake::default(),
+            requests: Requests::default(),
+            last_sent: now,
+            last_heard: now,
+            unread: 0,
+        }
+    }
+
+    /// Takes the bytes to be sent; the caller sends them all, in order.
+    pub fn output(&mut self, now: Duration) -> Option<Vec<u8>> {
+        if self.out.is_empty() {
+            return None;
+        }
+        self.last_sent = now;
+        Some(std::mem::take(&mut self.out))
+    }
+
+    /// The first event in the bytes, and how many of them it took; `None` until more have come.
+    ///
+    /// [`PeerSession::needed`] says how many the buffer must have room for.
+    ///
+    /// # Errors
+    /// What the peer did wrong: the session is over.
+    pub fn next<'b>(
+        &mut self,
+        now: Duration,
+        bytes: &'b [u8],
+    ) -> Result<Option<(Event<'b>, usize)>, PeerError> {
+        if bytes.len() > self.unread {
+            self.last_heard = now;
+        }
+        let found = if self.open { self.message(now, bytes)? } else { self.handshake(bytes)? };
+        self.unread = bytes.len() - found.map_or(0, |(_, used)| used);
+        Ok(found)
+    }
+
+    /// How many bytes the buffer must hold for the next event, given what it holds already.
+    pub fn needed(&self, buffer: &[u8]) -> usize {
+        if self.open { wire::needed(buffer) } else { Handshake::BYTES }
+    }
+
+    /// The longest message that is accepted, length prefix included: a buffer of this size is
+    /// always enough.
+    pub fn max_message_bytes(&self) -> usize {
+        let bitfield = 1 + bitfield_bytes(self.piece_count);
+        let block = 9 + MAX_BLOCK_BYTES as usize;
+        4 + bitfield.max(block)
+    }
+
+    /// Tells the peer whether we want what it has. Said once; again only when it changes.
+    pub fn interested(&mut self, interested: bool) {
+        if self.interested != interested {
+            self.interested = interested;
+            let message = if interested { Message::Interested } else { Message::NotInterested };
+            message.encode(&mut self.out);
+        }
+    }
+
+    /// Asks for a block. False, and nothing is sent, where the peer chokes us, the block is asked for
+    /// already, or its length is 0 or over [`MAX_BLOCK_BYTES`].
+    pub fn request(&mut self, now: Duration, request: Request) -> bool {
+        let fits = (1..=MAX_BLOCK_BYTES).contains(&request.length);
+        if self.choked || !fits || !self.requests.add(now, request) {
+            return false;
+        }
+        Message::Request(request).encode(&mut self.out);
+        true
+    }
+
+    /// Takes a request back. False, and nothing is sent, where it is not outstanding. Its block may
+    /// still come, and is then ignored.
+    pub fn cancel(&mut self, request: Request) -> bool {
+        let was_there = self.requests.cancel(request);
+        if was_there {
+            Message::Cancel(request).encode(&mut self.out);
+        }
+        was_there
+    }
+
+    /// Queues a keep-alive where one is due. To be called at [`PeerSession::keep_alive_at`] or later.
+    pub fn poll(&mut self, now: Duration) {
+        if self.open && self.out.is_empty() && now >= self.keep_alive_at() {
+            Message::KeepAlive.encode(&mut self.out);
+        }
+    }
+
+    /// When a keep-alive is due, if nothing is sent before.
+    pub fn keep_alive_at(&self) -> Duration {
+        self.last_sent + KEEP_ALIVE
+    }
+
+    /// How many blocks are asked for and not here.
+    pub fn outstanding(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// The blocks that are asked for and not here, the oldest request first.
+    pub fn outstanding_requests(&self) -> impl Iterator<Item = Request> {
+        self.requests.outstanding()
+    }
+
+    /// Takes the requests that a choke threw away.
+    pub fn take_dropped(&mut self) -> Vec<Request> {
+        self.requests.take_dropped()
+    }
+
+    /// How many requests should be outstanding: three seconds' worth at the rate seen, at least 64,
+    /// at most 500 and what the peer keeps (250 if it does not say).
+    pub fn queue_depth(&self) -> usize {
+        self.requests.depth(self.theirs.reqq)
+    }
+
+    /// The rate at which blocks come, over the last second or so in which they came.
+    pub fn bytes_per_second(&self) -> u64 {
+        self.requests.bytes_per_second()
+    }
+
+    /// For how long nothing came.
+    pub fn silent_for(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.last_heard)
+    }
+
+    /// For how long the oldest outstanding request waits.
+    pub fn oldest_request_age(&self, now: Duration) -> Option<Duration> {
+        self.requests.oldest().map(|asked| now.saturating_sub(asked))
+    }
+
+    /// Whether the handshake is done.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether the peer refuses to serve us; so it begins.
+    pub fn is_choked(&self) -> bool {
+        self.choked
+    }
+
+    /// Blocks that came without being asked for, or after a cancel or choke had crossed them.
+    pub fn ignored_blocks(&self) -> u64 {
+        self.requests.unasked()
+    }
+
+    /// What the peer calls itself, if it said.
+    pub fn client(&self) -> Option<&str> {
+        self.theirs.client.as_deref()
+    }
+
+    fn handshake<'b>(&mut self, bytes: &[u8]) -> Result<Option<(Event<'b>, usize)>, PeerError> {
+        let Some(theirs) = Handshake::decode(bytes)? else {
+            return Ok(None);
+        };
+        if theirs.infohash != self.ours.infohash {
+            return Err(PeerError::OtherTorrent(theirs.infohash));
+        }
+        if theirs.peer_id == self.ours.peer_id {
+            return Err(PeerError::Ourselves);
+        }
+        self.open = true;
+        self.extensions = theirs.extension_bit() && self.ours.extension_bit();
+        if self.extensions {
+            let payload = extension::encode_ours();
+            Message::Extended { id: 0, payload: &payload }.encode(&mut self.out);
+        }
+        let done = Event::HandshakeDone { peer_id: theirs.peer_id, extensions: self.extensions };
+        Ok(Some((done, Handshake::BYTES)))
+    }
+
+    fn message<'b>(
+        &mut self,
+        now: Duration,
+        bytes: &'b [u8],
+    ) -> Result<Option<(Event<'b>, usize)>, PeerError> {
+        let Some((message, used)) = wire::decode(bytes, self.max_message_bytes() - 4)? else {
+            return Ok(None);
+        };
+        let event = match message {
+            Message::Choke => {
+                self.choked = true;
+                self.requests.drop_all();
+                Event::Choked
+            }
+            Message::Unchoke => {
+                self.choked = false;
+                self.requests.restart_rate();
+                Event::Unchoked
+            }
+            Message::Have(piece) if piece >= self.piece_count => {
+                return Err(PeerError::NoSuchPiece(piece));
+            }
+            Message::Have(piece) => {
+                self.pieces_told = true;
+                Event::Have(piece)
+            }
+            Message::Bitfield(bits) => self.bitfield(bits)?,
+            Message::Piece { piece, begin, block } => self.block(now, piece, begin, block)?,
+            Message::Extended { id: 0, payload } if self.extensions => self.extended(payload),
+            _ => Event::Ignored,
+        };
+        Ok(Some((event, used)))
+    }
+
+    /// BEP 3 has the bitfield first. Some clients send their extension handshake, port or choke
+    /// state before it; that does no harm, so only what would contradict it is refused.
+    fn bitfield<'b>(&mut self, bits: &'b [u8]) -> Result<Event<'b>, PeerError> {
+        if std::mem::replace(&mut self.pieces_told, true) {
+            return Err(PeerError::LateBitfield);
+        }
+        let expected_bytes = bitfield_bytes(self.piece_count);
+        if bits.len() != expected_bytes {
+            return Err(PeerError::BitfieldLength { bytes: bits.len(), expected_bytes });
+        }
+        let used_bits = self.piece_count % 8;
+        let spare = if used_bits == 0 { 0 } else { 0xff_u8 >> used_bits };
+        if bits.last().is_some_and(|last| last & spare != 0) {
+            return Err(PeerError::SpareBits);
+        }
+        Ok(Event::Bitfield(bits))
+    }
+
+    fn block<'b>(
+        &mut self,
+        now: Duration,
+        piece: PieceIndex,
+        begin: u32,
+        data: &'b [u8],
+    ) -> Result<Event<'b>, PeerError> {
+        let length = data.len() as u32; // bounded by the longest message
+        if self.requests.arrived(now, Request { piece, begin, length }) {
+            return Ok(Event::Block { piece, begin, data });
+        }
+        if self.requests.uncalled_for() > MAX_UNCALLED_FOR {
+            return Err(PeerError::Flood);
+        }
+        Ok(Event::Ignored)
+    }
+
+    fn extended<'b>(&mut self, payload: &[u8]) -> Event<'b> {
+        let Ok(mut theirs) = ExtendedHandshake::decode(payload) else {
+            return Event::Ignored;
+        };
+        // A later one may say only what changed (BEP 10).
+        theirs.reqq = theirs.reqq.or(self.theirs.reqq);
+        theirs.client = theirs.client.or_else(|| self.theirs.client.take());
+        self.theirs = theirs;
+        self.theirs.reqq.map_or(Event::Ignored, Event::Reqq)
+    }
+}
+
+fn bitfield_bytes(piece_count: u32) -> usize {
+    piece_count.div_ceil(8) as usize
+}

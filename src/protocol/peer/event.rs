@@ -1,0 +1,93 @@
+//! What a session reports, and what ends it.
+
+use std::fmt;
+
+use crate::geometry::PieceIndex;
+use crate::infohash::Infohash;
+use crate::protocol::wire::WireError;
+
+/// What a peer's bytes mean for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'b> {
+    /// It speaks BitTorrent, and about this torrent.
+    HandshakeDone {
+        /// Who it says it is.
+        peer_id: [u8; 20],
+        /// Whether it speaks BEP 10, as we do.
+        extensions: bool,
+    },
+    /// The pieces it has, the first in the highest bit; length and spare bits are checked.
+    Bitfield(&'b [u8]),
+    /// It has this piece now.
+    Have(PieceIndex),
+    /// It will not serve us now; what was asked for is in [`super::PeerSession::take_dropped`].
+    Choked,
+    /// It will serve us: ask.
+    Unchoked,
+    /// A block that was asked for.
+    Block {
+        /// The piece in which it lies.
+        piece: PieceIndex,
+        /// Its first byte, counted from the piece's.
+        begin: u32,
+        /// Its bytes, in the caller's buffer.
+        data: &'b [u8],
+    },
+    /// It said how many requests it keeps; [`super::PeerSession::queue_depth`] knows already.
+    Reqq(u32),
+    /// Nothing for us: a keep-alive, a request, a block that nobody asked for.
+    Ignored,
+}
+
+/// What a peer did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerError {
+    /// It broke the protocol's framing.
+    Wire(WireError),
+    /// It is here for another torrent.
+    OtherTorrent(Infohash),
+    /// It is we.
+    Ourselves,
+    /// A second bitfield, or one after news about single pieces.
+    LateBitfield,
+    /// A bitfield of the wrong length.
+    BitfieldLength {
+        /// Its length.
+        bytes: usize,
+        /// What this torrent's is.
+        expected_bytes: usize,
+    },
+    /// A bitfield with bits set for pieces that are not.
+    SpareBits,
+    /// It announced a piece that the torrent does not have.
+    NoSuchPiece(PieceIndex),
+    /// It keeps sending blocks that nobody asked for.
+    Flood,
+}
+
+impl fmt::Display for PeerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerError::Wire(error) => error.fmt(f),
+            PeerError::OtherTorrent(infohash) => write!(f, "it serves another torrent, {infohash}"),
+            PeerError::Ourselves => f.write_str("it is this very process"),
+            PeerError::LateBitfield => f.write_str("it sent a bitfield where none may come"),
+            PeerError::BitfieldLength { bytes, expected_bytes } => {
+                write!(f, "its bitfield has {bytes} bytes, and this torrent's has {expected_bytes}")
+            }
+            PeerError::SpareBits => f.write_str("its bitfield names pieces beyond the last"),
+            PeerError::NoSuchPiece(piece) => {
+                write!(f, "it announced piece {piece}, which the torrent does not have")
+            }
+            PeerError::Flood => f.write_str("it keeps sending blocks that were not asked for"),
+        }
+    }
+}
+
+impl std::error::Error for PeerError {}
+
+impl From<WireError> for PeerError {
+    fn from(error: WireError) -> PeerError {
+        PeerError::Wire(error)
+    }
+}

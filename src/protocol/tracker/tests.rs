@@ -1,0 +1,195 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn announce() -> Announce {
+    let mut infohash = [0; 20];
+    infohash[..5].copy_from_slice(b"aZ9-_");
+    infohash[5..9].copy_from_slice(b".~ %");
+    infohash[19] = 0xff;
+    Announce {
+        infohash: Infohash::from_bytes(infohash),
+        peer_id: *b"-AT0100-abcdefghijkl",
+        port: 6881,
+        uploaded_bytes: 0,
+        downloaded_bytes: 1,
+        left_bytes: 2,
+        event: Some(AnnounceEvent::Started),
+        numwant: 80,
+        key: 0xab,
+    }
+}
+
+const QUERY: &str = "info_hash=aZ9-_.~%20%25%00%00%00%00%00%00%00%00%00%00%FF\
+    &peer_id=-AT0100-abcdefghijkl&port=6881&uploaded=0&downloaded=1&left=2\
+    &compact=1&numwant=80&key=000000ab&event=started";
+
+#[test]
+fn the_announce_joins_a_query_that_is_there() {
+    let check = |base: &str, before: &str| {
+        assert_eq!(announce_url(base, &announce()), format!("{before}{QUERY}"));
+    };
+    check("http://t/announce", "http://t/announce?");
+    check("http://t/announce?", "http://t/announce?");
+    check("http://t/announce.php?passkey=1", "http://t/announce.php?passkey=1&");
+    check("http://t/announce.php?passkey=1&", "http://t/announce.php?passkey=1&");
+    check(" http://t/announce#part\n", "http://t/announce?");
+}
+
+#[test]
+fn an_announce_in_between_names_no_event() {
+    let url = announce_url("http://t/", &Announce { event: None, ..announce() });
+    assert!(!url.contains("event"), "{url}");
+    let url =
+        announce_url("http://t/", &Announce { event: Some(AnnounceEvent::Stopped), ..announce() });
+    assert!(url.ends_with("&event=stopped"), "{url}");
+}
+
+fn peers_of(body: &[u8]) -> Vec<String> {
+    parse_reply(body).unwrap().peers.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_whole_reply_is_read() {
+    let body = b"d8:completei5e10:incompletei7e8:intervali900e12:min intervali60e\
+                 5:peers6:\x7f\0\0\x01\x1a\xe115:warning message4:hey\ne";
+    let reply = parse_reply(body).unwrap();
+    let expected = Reply {
+        interval: Duration::from_secs(900),
+        min_interval: Some(Duration::from_secs(60)),
+        peers: vec!["127.0.0.1:6881".parse().unwrap()],
+        complete: Some(5),
+        incomplete: Some(7),
+        warning: Some("hey".to_owned()),
+    };
+    assert_eq!(reply, expected);
+}
+
+#[test]
+fn peers_come_in_three_forms() {
+    let check = |body: &[u8], expected: &[&str]| assert_eq!(peers_of(body), expected);
+    check(b"de", &[]);
+    check(b"d5:peers0:e", &[]);
+    check(
+        b"d5:peers12:\x01\x02\x03\x04\0\x50\x05\x06\x07\x08\x01\0e",
+        &["1.2.3.4:80", "5.6.7.8:256"],
+    );
+    check(b"d5:peers8:\x01\x02\x03\x04\0\x50\x05\x06e", &["1.2.3.4:80"]);
+    check(b"d6:peers618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\x50e", &["[2001:db8::1]:80"]);
+    check(
+        b"d5:peersld2:ip7:1.2.3.44:porti80eed2:ip11:2001:db8::14:porti81eed2:ip4:host4:porti80eeee",
+        &["1.2.3.4:80", "[2001:db8::1]:81"],
+    );
+    check(
+        b"d5:peers6:\x01\x02\x03\x04\0\x506:peers618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\x50e",
+        &["1.2.3.4:80", "[2001:db8::1]:80"],
+    );
+}
+
+#[test]
+fn addresses_that_are_nobodys_and_second_ones_are_left_out() {
+    let check = |peer: &[u8; 6]| {
+        let body = [b"d5:peers6:".as_slice(), peer, b"e"].concat();
+        assert_eq!(peers_of(&body), [""; 0]);
+    };
+    check(b"\x01\x02\x03\x04\0\0");
+    check(b"\0\0\0\0\0\x50");
+    check(b"\xe0\0\0\x01\0\x50");
+    check(b"\xff\xff\xff\xff\0\x50");
+    // The same peer, in IPv4 and as IPv4 within IPv6.
+    let twice = b"d5:peers12:\x01\x02\x03\x04\0\x50\x01\x02\x03\x04\0\x50\
+                  6:peers618:\0\0\0\0\0\0\0\0\0\0\xff\xff\x01\x02\x03\x04\0\x50e";
+    assert_eq!(peers_of(twice), ["1.2.3.4:80"]);
+    let odd = b"d5:peersli1e3:abcdeleld2:ip1:xeed4:porti1ee\
+                d2:ip7:1.2.3.44:porti65536eed2:ip7:1.2.3.44:porti-1eeee";
+    assert_eq!(peers_of(odd), [""; 0]);
+}
+
+#[test]
+fn no_reply_is_believed_more_than_two_thousand_peers() {
+    let mut body = b"d5:peers30000:".to_vec();
+    (0..5_000_u32).for_each(|n| body.extend([&n.to_be_bytes()[..], &[1, 1]].concat()));
+    body.extend(b"e");
+    assert_eq!(parse_reply(&body).unwrap().peers.len(), 2_000);
+}
+
+#[test]
+fn intervals_are_bounded() {
+    let check = |interval: &str, seconds: u64| {
+        let reply = parse_reply(format!("d{interval}e").as_bytes()).unwrap();
+        assert_eq!(reply.interval, Duration::from_secs(seconds));
+    };
+    check("", 1800);
+    check("8:interval3:abc", 1800);
+    check("8:intervali0e", 1);
+    check("8:intervali-7e", 1);
+    check("8:intervali9223372036854775807e", 86_400);
+}
+
+#[test]
+fn refusals_and_strangers_are_told_apart() {
+    let check = |body: &[u8], part: &str| {
+        let error = parse_reply(body).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    check(b"d14:failure reason12:unregistered5:peers0:e", "says: unregistered");
+    check(b"d14:failure reason0:e", "gives no reason");
+    check(b"d14:failure reason6:\x1b[31mxe", "says: [31mx");
+    check(b"<html>", "not a tracker's: no value begins with this byte, at byte 0");
+    check(b"", "not a tracker's");
+    check(b"le", "no dictionary");
+}
+
+fn tiers(announce: Option<&str>, list: &[&[&str]], seed: u64) -> Tiers {
+    let list: Vec<Vec<String>> =
+        list.iter().map(|tier| tier.iter().map(|&url| url.to_owned()).collect()).collect();
+    Tiers::new(announce, &list, seed)
+}
+
+#[test]
+fn empty_and_repeated_trackers_are_left_out() {
+    let check = |announce, list: &[&[&str]], expected: &[&[&str]]| {
+        assert_eq!(tiers(announce, list, 1).tiers(), expected);
+    };
+    check(None, &[], &[]);
+    check(Some(""), &[], &[]);
+    check(Some("a"), &[], &[&["a"]]);
+    check(Some("a"), &[&["", " "], &[]], &[&["a"]]);
+    check(Some("a"), &[&["b"], &["c"]], &[&["b"], &["c"]]);
+    check(None, &[&["a", "a", ""], &["a"], &["b "]], &[&["a"], &["b"]]);
+}
+
+#[test]
+fn a_tier_is_shuffled_by_the_seed_and_tiers_keep_their_order() {
+    let list: &[&[&str]] = &[&["a", "b", "c", "d"], &["e"]];
+    let orders: HashSet<Vec<String>> =
+        (0..50).map(|seed| tiers(None, list, seed).urls().map(str::to_owned).collect()).collect();
+    assert!(orders.len() > 5);
+    assert!(orders.iter().all(|order| order.len() == 5 && order[4] == "e"));
+    assert_eq!(tiers(None, list, 7), tiers(None, list, 7));
+}
+
+#[test]
+fn a_tracker_that_answered_is_asked_first_of_its_tier() {
+    let mut tiers = Tiers(vec![vec!["a".into(), "b".into(), "c".into()], vec!["d".into()]]);
+    tiers.answered("c");
+    tiers.answered("d");
+    tiers.answered("unknown");
+    assert_eq!(tiers.urls().collect::<Vec<_>>(), ["c", "a", "b", "d"]);
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+        let _ = parse_reply(&bytes);
+        let compact = [b"d5:peers100:".as_slice(), &bytes, b"e"].concat();
+        let _ = parse_reply(&compact);
+    }
+
+    #[test]
+    fn random_replies_never_panic(
+        entries in "((8:interval|5:peers|6:peers6)(i-?[1-9][0-9]{0,18}e|3:abc|0:|le|ld2:ip3:::14:porti[1-9]{1,6}eee)){0,3}",
+    ) {
+        let _ = parse_reply(format!("d{entries}e").as_bytes());
+    }
+}

@@ -1,0 +1,280 @@
+//! The peer protocol's handshake and messages (BEP 3), and the envelope of its extensions (BEP 10).
+//!
+//! Messages borrow from the caller's buffer: a block is never copied here. The fast extension's
+//! messages (BEP 6) come only to those who offered it, and we do not; one that comes all the same
+//! is [`Message::Unknown`], like any other id, and hurts nobody.
+
+use std::fmt;
+
+use crate::geometry::PieceIndex;
+use crate::infohash::Infohash;
+
+#[cfg(test)]
+mod tests;
+
+/// What every connection begins with (BEP 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handshake {
+    /// Eight bytes of flags: what the sender can do beyond BEP 3.
+    pub reserved: [u8; 8],
+    /// The torrent that this is about.
+    pub infohash: Infohash,
+    /// Who the sender says it is.
+    pub peer_id: [u8; 20],
+}
+
+const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
+const EXTENSION_BYTE: usize = 5;
+const EXTENSION_BIT: u8 = 0x10;
+
+impl Handshake {
+    /// Bytes of an encoded handshake.
+    pub const BYTES: usize = 68;
+
+    /// Ours: of all flags only the one for BEP 10.
+    pub fn ours(infohash: Infohash, peer_id: [u8; 20]) -> Handshake {
+        let mut reserved = [0; 8];
+        reserved[EXTENSION_BYTE] = EXTENSION_BIT;
+        Handshake { reserved, infohash, peer_id }
+    }
+
+    /// Whether the sender speaks BEP 10.
+    pub fn extension_bit(&self) -> bool {
+        self.reserved[EXTENSION_BYTE] & EXTENSION_BIT != 0
+    }
+
+    /// Appends the handshake's bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(PROTOCOL);
+        out.extend_from_slice(&self.reserved);
+        out.extend_from_slice(self.infohash.as_bytes());
+        out.extend_from_slice(&self.peer_id);
+    }
+
+    /// The handshake at the beginning of the buffer; `None` while bytes are missing.
+    ///
+    /// # Errors
+    /// [`WireError::NotBitTorrent`], as soon as one byte tells.
+    pub fn decode(buffer: &[u8]) -> Result<Option<Handshake>, WireError> {
+        let seen = buffer.len().min(PROTOCOL.len());
+        if buffer.get(..seen) != PROTOCOL.get(..seen) {
+            return Err(WireError::NotBitTorrent);
+        }
+        let mut rest = buffer.get(seen..).unwrap_or_default();
+        let (Some(reserved), Some(infohash), Some(peer_id)) =
+            (take(&mut rest), take(&mut rest), take(&mut rest))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Handshake { reserved, infohash: Infohash::from_bytes(infohash), peer_id }))
+    }
+}
+
+/// A block, as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Request {
+    /// The piece in which it lies.
+    pub piece: PieceIndex,
+    /// Its first byte, counted from the piece's.
+    pub begin: u32,
+    /// Its length in bytes.
+    pub length: u32,
+}
+
+/// One message; what it carries lies in the buffer that it was decoded from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Nothing but a sign of life.
+    KeepAlive,
+    /// The sender will not serve us.
+    Choke,
+    /// The sender will serve us.
+    Unchoke,
+    /// The sender wants pieces of ours.
+    Interested,
+    /// The sender wants none.
+    NotInterested,
+    /// The sender now has this piece.
+    Have(PieceIndex),
+    /// The pieces that the sender has, the first in the highest bit.
+    Bitfield(&'a [u8]),
+    /// Asks for a block.
+    Request(Request),
+    /// Brings a block.
+    Piece {
+        /// The piece in which it lies.
+        piece: PieceIndex,
+        /// Its first byte, counted from the piece's.
+        begin: u32,
+        /// Its bytes.
+        block: &'a [u8],
+    },
+    /// Takes a request back.
+    Cancel(Request),
+    /// The sender's DHT port (BEP 5).
+    Port(u16),
+    /// A message of an extension (BEP 10); id 0 is the extension handshake.
+    Extended {
+        /// The id that the receiver gave to the extension.
+        id: u8,
+        /// What the extension says.
+        payload: &'a [u8],
+    },
+    /// A message that we do not know; its payload is skipped.
+    Unknown {
+        /// Its id.
+        id: u8,
+    },
+}
+
+/// Why bytes are not the peer protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WireError {
+    /// The connection does not begin like BitTorrent.
+    NotBitTorrent,
+    /// A message's length prefix is over the limit.
+    Oversized {
+        /// What the prefix says.
+        length_bytes: u32,
+        /// What is accepted.
+        max_bytes: usize,
+    },
+    /// A message of this id cannot have this length.
+    Length {
+        /// The message's id.
+        id: u8,
+        /// Its length without the id.
+        payload_bytes: usize,
+    },
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WireError::NotBitTorrent => f.write_str("it does not speak BitTorrent"),
+            WireError::Oversized { length_bytes, max_bytes } => {
+                write!(
+                    f,
+                    "it announced a message of {length_bytes} bytes, over the limit of {max_bytes}"
+                )
+            }
+            WireError::Length { id, payload_bytes } => {
+                write!(f, "it sent a message {id} with a payload of {payload_bytes} bytes")
+            }
+        }
+    }
+}
+
+impl std::error::Error for WireError {}
+
+/// The message at the beginning of the buffer, and the bytes it takes; `None` while bytes are missing.
+///
+/// # Errors
+/// A message over `max_message_bytes` (its length prefix not counted) is refused from its prefix
+/// alone, before its bytes arrive; one whose length does not fit its id, when it is there.
+pub fn decode(
+    buffer: &[u8],
+    max_message_bytes: usize,
+) -> Result<Option<(Message<'_>, usize)>, WireError> {
+    let Some((prefix, rest)) = buffer.split_first_chunk() else {
+        return Ok(None);
+    };
+    let length_bytes = u32::from_be_bytes(*prefix);
+    if length_bytes as usize > max_message_bytes {
+        return Err(WireError::Oversized { length_bytes, max_bytes: max_message_bytes });
+    }
+    let Some(body) = rest.get(..length_bytes as usize) else {
+        return Ok(None);
+    };
+    let message = match body.split_first() {
+        None => Message::KeepAlive,
+        Some((&id, payload)) => {
+            message(id, payload).ok_or(WireError::Length { id, payload_bytes: payload.len() })?
+        }
+    };
+    Ok(Some((message, prefix.len() + body.len())))
+}
+
+/// How many bytes the buffer must hold before [`decode`] can say more: the next message's, or its
+/// length prefix's.
+pub fn needed(buffer: &[u8]) -> usize {
+    let length = buffer.first_chunk().map_or(0, |prefix| u32::from_be_bytes(*prefix) as usize);
+    length.saturating_add(PREFIX_BYTES)
+}
+
+const PREFIX_BYTES: usize = 4;
+
+/// `None` where the payload's length does not fit.
+fn message(id: u8, mut payload: &[u8]) -> Option<Message<'_>> {
+    let message = match id {
+        0 => Message::Choke,
+        1 => Message::Unchoke,
+        2 => Message::Interested,
+        3 => Message::NotInterested,
+        4 => Message::Have(take_u32(&mut payload)?),
+        5 => return Some(Message::Bitfield(payload)),
+        6 => Message::Request(take_request(&mut payload)?),
+        7 => {
+            let (piece, begin) = (take_u32(&mut payload)?, take_u32(&mut payload)?);
+            return Some(Message::Piece { piece, begin, block: payload });
+        }
+        8 => Message::Cancel(take_request(&mut payload)?),
+        9 => Message::Port(u16::from_be_bytes(take(&mut payload)?)),
+        20 => {
+            let (&id, payload) = payload.split_first()?;
+            return Some(Message::Extended { id, payload });
+        }
+        id => return Some(Message::Unknown { id }),
+    };
+    payload.is_empty().then_some(message)
+}
+
+impl Message<'_> {
+    /// Appends the message's bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match *self {
+            Message::KeepAlive => out.extend_from_slice(&[0; PREFIX_BYTES]),
+            Message::Choke => put(out, 0, &[]),
+            Message::Unchoke => put(out, 1, &[]),
+            Message::Interested => put(out, 2, &[]),
+            Message::NotInterested => put(out, 3, &[]),
+            Message::Have(piece) => put(out, 4, &[&piece.to_be_bytes()]),
+            Message::Bitfield(bits) => put(out, 5, &[bits]),
+            Message::Request(request) => put_request(out, 6, request),
+            Message::Piece { piece, begin, block } => {
+                put(out, 7, &[&piece.to_be_bytes(), &begin.to_be_bytes(), block]);
+            }
+            Message::Cancel(request) => put_request(out, 8, request),
+            Message::Port(port) => put(out, 9, &[&port.to_be_bytes()]),
+            Message::Extended { id, payload } => put(out, 20, &[&[id], payload]),
+            Message::Unknown { id } => put(out, id, &[]),
+        }
+    }
+}
+
+fn put(out: &mut Vec<u8>, id: u8, parts: &[&[u8]]) {
+    let payload_bytes: usize = parts.iter().map(|part| part.len()).sum();
+    out.extend_from_slice(&(payload_bytes as u32 + 1).to_be_bytes()); // our own: far below 4 GiB
+    out.push(id);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+fn put_request(out: &mut Vec<u8>, id: u8, request: Request) {
+    let Request { piece, begin, length } = request;
+    put(out, id, &[&piece.to_be_bytes(), &begin.to_be_bytes(), &length.to_be_bytes()]);
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*taken)
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
+    take(bytes).map(u32::from_be_bytes)
+}
+
+fn take_request(bytes: &mut &[u8]) -> Option<Request> {
+    let (piece, begin, length) = (take_u32(bytes)?, take_u32(bytes)?, take_u32(bytes)?);
+    Some(Request { piece, begin, length })
+}
