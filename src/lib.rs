@@ -15,6 +15,7 @@ mod manifest;
 mod metainfo;
 mod plan;
 mod protocol;
+mod schedule;
 mod size;
 
 pub use error::{Error, ErrorKind};

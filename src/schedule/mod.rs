@@ -1,0 +1,397 @@
+//! Who fetches what next. Sans-IO: no clock, no sockets; time comes in as an argument.
+//!
+//! Floor 1. The unit is the piece. Each needed piece is *unclaimed*, *claimed* by a worker, or *verified*:
+//!
+//! ```text
+//!            next_run, next_piece                verified
+//! unclaimed ─────────────────────▶ claimed ───────────────▶ (gone)
+//!     ▲                            │  ▲ │ steal: the far half of a run changes hands
+//!     └──── release, failed ───────┘  └─┘ endgame: a second worker joins, never a third
+//! ```
+//! Workers are connections. A *streaming* one (a web seed's or a directory's) takes a run of pieces from the
+//! front; a *peer* takes single pieces, the rarest first among what it has, from the back while anyone streams,
+//! so that runs stay long. One source per piece until the endgame, so that blame is exact; a piece that
+//! several contributed to and that fails is fetched again from one alone.
+//!
+//! Invariants: a needed piece is unclaimed exactly when no worker claims it and it is not verified; no piece
+//! has more than two workers; memory is linear in the pieces (a few bytes each), and no call scans them all.
+
+mod bits;
+mod intervals;
+mod pick;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::time::Duration;
+
+pub use bits::PieceSet;
+use intervals::Intervals;
+
+use crate::geometry::{Geometry, PieceIndex};
+
+/// After so many bad pieces of its own a source is not asked again.
+pub const STRIKES: u32 = 3;
+
+/// A place that data comes from; one may have several workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub u32);
+
+/// A connection to a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(pub u32);
+
+/// What a worker should do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Fetch these pieces, in order (a peer: the one piece).
+    Fetch(Range<PieceIndex>),
+    /// Nothing that this source can bring now; ask again when something changed.
+    Wait,
+    /// All needed pieces are verified.
+    Done,
+}
+
+/// What became of a source after a piece of its own was bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may go on.
+    Warned,
+    /// It is not asked again.
+    Banned,
+}
+
+#[derive(Debug)]
+struct Source {
+    has: PieceSet,
+    peer: bool,
+    strikes: u32,
+    /// Pieces that it sent wrong: asked for again only where nobody else has them.
+    bad: HashSet<PieceIndex>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    source: SourceId,
+    claims: Vec<PieceIndex>,
+    run: Range<PieceIndex>,
+    last_bytes: Duration,
+    bytes_per_second: f64,
+    window_start: Duration,
+    window_bytes: u64,
+}
+
+impl Worker {
+    fn holds(&self, piece: PieceIndex) -> bool {
+        self.run.contains(&piece) || self.claims.contains(&piece)
+    }
+}
+
+/// The schedule of one dataset's download.
+#[derive(Debug)]
+pub struct Schedule {
+    geometry: Geometry,
+    /// Needed and not verified.
+    wanted: PieceSet,
+    wanted_pieces: u32,
+    wanted_bytes: u64,
+    total_bytes: u64,
+    unclaimed: Intervals,
+    /// How many connected peers have each piece.
+    availability: Vec<u16>,
+    sources: BTreeMap<SourceId, Source>,
+    workers: BTreeMap<WorkerId, Worker>,
+    next_worker: u32,
+    /// Failed with several contributors: to be fetched whole from one.
+    whole: HashSet<PieceIndex>,
+    duplicated_bytes: u64,
+    duplicates: HashMap<PieceIndex, WorkerId>,
+    random: fastrand::Rng,
+}
+
+impl Schedule {
+    /// A schedule for these pieces; `seed` makes its choices repeatable.
+    pub fn new(
+        geometry: Geometry,
+        wanted: impl Iterator<Item = PieceIndex>,
+        seed: u64,
+    ) -> Schedule {
+        let mut schedule = Schedule {
+            geometry,
+            wanted: PieceSet::none(geometry.piece_count()),
+            wanted_pieces: 0,
+            wanted_bytes: 0,
+            total_bytes: 0,
+            unclaimed: Intervals::default(),
+            availability: vec![0; geometry.piece_count() as usize],
+            sources: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            next_worker: 0,
+            whole: HashSet::new(),
+            duplicated_bytes: 0,
+            duplicates: HashMap::new(),
+            random: fastrand::Rng::with_seed(seed),
+        };
+        let mut run: Option<Range<PieceIndex>> = None;
+        for piece in wanted {
+            if !schedule.wanted.insert(piece) {
+                continue;
+            }
+            schedule.wanted_pieces += 1;
+            schedule.wanted_bytes += u64::from(geometry.len(piece));
+            match run.as_mut().filter(|run| run.end == piece) {
+                Some(run) => run.end += 1,
+                None => run
+                    .replace(piece..piece + 1)
+                    .into_iter()
+                    .for_each(|run| schedule.unclaimed.insert(run)),
+            }
+        }
+        run.into_iter().for_each(|run| schedule.unclaimed.insert(run));
+        schedule.total_bytes = schedule.wanted_bytes;
+        schedule
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.wanted_pieces == 0
+    }
+
+    /// Bytes of pieces that are not verified yet.
+    pub fn wanted_bytes(&self) -> u64 {
+        self.wanted_bytes
+    }
+
+    /// Whether the piece is still to be verified.
+    pub fn is_wanted(&self, piece: PieceIndex) -> bool {
+        self.wanted.contains(piece)
+    }
+
+    /// Adds a source that can seek and stream: it has all pieces until it is told otherwise.
+    pub fn add_streaming(&mut self, source: SourceId) {
+        self.add(source, PieceSet::all(self.geometry.piece_count()), false);
+    }
+
+    /// Adds a peer: it has nothing until it says so.
+    pub fn add_peer(&mut self, source: SourceId) {
+        self.add(source, PieceSet::none(self.geometry.piece_count()), true);
+    }
+
+    fn add(&mut self, source: SourceId, has: PieceSet, peer: bool) {
+        let strikes = self.sources.get(&source).map_or(0, |known| known.strikes);
+        let bad = self.sources.remove(&source).map_or_else(HashSet::new, |known| known.bad);
+        self.sources.insert(source, Source { has, peer, strikes, bad });
+    }
+
+    /// A peer's bitfield: what it has, all at once.
+    pub fn peer_has(&mut self, source: SourceId, pieces: PieceSet) {
+        self.forget_peer(source);
+        if let Some(known) = self.sources.get_mut(&source) {
+            pieces.iter().for_each(|piece| self.availability[piece as usize] += 1);
+            known.has = pieces;
+        }
+    }
+
+    /// A peer's `have`.
+    pub fn peer_has_piece(&mut self, source: SourceId, piece: PieceIndex) {
+        if let Some(known) = self.sources.get_mut(&source)
+            && known.has.insert(piece)
+        {
+            self.availability[piece as usize] = self.availability[piece as usize].saturating_add(1);
+        }
+    }
+
+    /// The peer is gone: what it had counts no more.
+    pub fn forget_peer(&mut self, source: SourceId) {
+        let Some(known) = self.sources.get_mut(&source).filter(|known| known.peer) else { return };
+        let none = PieceSet::none(self.geometry.piece_count());
+        for piece in std::mem::replace(&mut known.has, none).iter() {
+            self.availability[piece as usize] = self.availability[piece as usize].saturating_sub(1);
+        }
+    }
+
+    /// The source cannot bring these pieces (a file that its server does not have).
+    pub fn lacks(&mut self, source: SourceId, pieces: Range<PieceIndex>) {
+        if let Some(known) = self.sources.get_mut(&source) {
+            pieces.for_each(|piece| {
+                known.has.remove(piece);
+            });
+        }
+    }
+
+    /// Whether the source, as far as is known, has anything that is still wanted.
+    pub fn is_useful(&self, source: SourceId) -> bool {
+        self.sources
+            .get(&source)
+            .is_some_and(|known| known.strikes < STRIKES && known.has.intersects(&self.wanted))
+    }
+
+    /// Whether each wanted piece is had by one of these sources.
+    pub fn is_covered_by(&self, sources: &[SourceId]) -> bool {
+        let known: Vec<_> = sources.iter().filter_map(|source| self.sources.get(source)).collect();
+        let has_all = |source: &&&Source| {
+            source.strikes < STRIKES && source.has.len() == self.geometry.piece_count()
+        };
+        if known.iter().any(|source| has_all(&source)) {
+            return true;
+        }
+        self.wanted.iter().all(|piece| {
+            known.iter().any(|source| source.strikes < STRIKES && source.has.contains(piece))
+        })
+    }
+
+    /// Whether any source but this one could bring the piece.
+    pub fn others_have(&self, source: SourceId, piece: PieceIndex) -> bool {
+        let serves = |worker: &Worker| {
+            worker.source != source
+                && self.sources.get(&worker.source).is_some_and(|other| {
+                    other.strikes < STRIKES
+                        && other.has.contains(piece)
+                        && !other.bad.contains(&piece)
+                })
+        };
+        self.workers.values().any(serves)
+    }
+
+    /// A connection to the source begins its work.
+    pub fn begin(&mut self, source: SourceId, now: Duration) -> WorkerId {
+        let id = WorkerId(self.next_worker);
+        self.next_worker += 1;
+        let worker = Worker {
+            source,
+            claims: Vec::new(),
+            run: 0..0,
+            last_bytes: now,
+            bytes_per_second: 0.0,
+            window_start: now,
+            window_bytes: 0,
+        };
+        self.workers.insert(id, worker);
+        id
+    }
+
+    /// The connection is gone, or shall claim nothing for now: its claims are anyone's again.
+    pub fn release(&mut self, worker: WorkerId) {
+        let Some(known) = self.workers.get_mut(&worker) else { return };
+        let run = std::mem::replace(&mut known.run, 0..0);
+        let claims = std::mem::take(&mut known.claims);
+        run.chain(claims).for_each(|piece| self.unclaim(piece));
+    }
+
+    /// The connection has ended.
+    pub fn end(&mut self, worker: WorkerId) {
+        self.release(worker);
+        self.workers.remove(&worker);
+    }
+
+    fn unclaim(&mut self, piece: PieceIndex) {
+        if self.wanted.contains(piece) && !self.workers.values().any(|worker| worker.holds(piece)) {
+            self.unclaimed.insert(piece..piece + 1);
+        }
+        if self
+            .duplicates
+            .get(&piece)
+            .is_some_and(|second| !self.workers.get(second).is_some_and(|w| w.holds(piece)))
+        {
+            self.duplicates.remove(&piece);
+        }
+    }
+
+    /// Useful bytes came in over this connection.
+    pub fn received(&mut self, worker: WorkerId, bytes: u64, now: Duration) {
+        let Some(known) = self.workers.get_mut(&worker) else { return };
+        known.last_bytes = now;
+        known.window_bytes += bytes;
+        let elapsed = now.saturating_sub(known.window_start).as_secs_f64();
+        if elapsed >= 0.5 {
+            let rate = known.window_bytes as f64 / elapsed;
+            known.bytes_per_second = if known.bytes_per_second == 0.0 {
+                rate
+            } else {
+                known.bytes_per_second * 0.5 + rate * 0.5
+            };
+            (known.window_start, known.window_bytes) = (now, 0);
+        }
+    }
+
+    /// The piece is verified: nobody needs to fetch it any more.
+    pub fn verified(&mut self, piece: PieceIndex) {
+        if !self.wanted.remove(piece) {
+            return;
+        }
+        self.wanted_pieces -= 1;
+        self.wanted_bytes -= u64::from(self.geometry.len(piece));
+        self.unclaimed.remove(piece..piece + 1);
+        self.whole.remove(&piece);
+        self.duplicates.remove(&piece);
+        for worker in self.workers.values_mut() {
+            worker.claims.retain(|claim| *claim != piece);
+            if worker.run.start == piece && !worker.run.is_empty() {
+                worker.run.start += 1;
+            }
+        }
+    }
+
+    /// The piece had the wrong SHA-1. Where it came from one source alone, that one is to blame.
+    pub fn failed(
+        &mut self,
+        piece: PieceIndex,
+        contributors: &[SourceId],
+    ) -> Option<(SourceId, Verdict)> {
+        for worker in self.workers.values_mut() {
+            worker.claims.retain(|claim| *claim != piece);
+            if worker.run.start == piece && !worker.run.is_empty() {
+                worker.run.start += 1;
+            }
+        }
+        self.duplicates.remove(&piece);
+        self.unclaim(piece);
+        let [culprit] = contributors else {
+            self.whole.insert(piece);
+            return None;
+        };
+        let source = self.sources.get_mut(culprit)?;
+        source.strikes += 1;
+        source.bad.insert(piece);
+        Some((*culprit, if source.strikes >= STRIKES { Verdict::Banned } else { Verdict::Warned }))
+    }
+
+    /// Whether a failed piece is to be fetched whole from one source.
+    pub fn is_whole(&self, piece: PieceIndex) -> bool {
+        self.whole.contains(&piece)
+    }
+
+    /// A streaming worker has read to the end of a piece. Gives the rest of its run.
+    pub fn passed(&mut self, worker: WorkerId, piece: PieceIndex) -> Range<PieceIndex> {
+        let Some(known) = self.workers.get_mut(&worker) else { return 0..0 };
+        if known.run.contains(&piece) {
+            let passed = known.run.start..piece + 1;
+            known.run.start = piece + 1;
+            let rest = known.run.clone();
+            // What it could not finish (its bytes did not count) is anyone's again.
+            passed.for_each(|piece| self.unclaim(piece));
+            return rest;
+        }
+        known.run.clone()
+    }
+
+    /// The rest of a streaming worker's run: shorter than it was when someone stole from it.
+    pub fn run(&self, worker: WorkerId) -> Range<PieceIndex> {
+        self.workers.get(&worker).map_or(0..0, |worker| worker.run.clone())
+    }
+
+    /// Whether the worker still holds the piece.
+    pub fn holds(&self, worker: WorkerId, piece: PieceIndex) -> bool {
+        self.workers.get(&worker).is_some_and(|worker| worker.holds(piece))
+    }
+
+    /// Whether the piece has a second worker: its blocks may be asked for twice.
+    pub fn is_shared(&self, piece: PieceIndex) -> bool {
+        self.duplicates.contains_key(&piece)
+    }
+
+    /// Bytes of pieces that were claimed twice, in the endgame.
+    pub fn duplicated_bytes(&self) -> u64 {
+        self.duplicated_bytes
+    }
+}

@@ -1,0 +1,258 @@
+use super::*;
+
+const PIECE: u64 = 1 << 20;
+const ZERO: Duration = Duration::ZERO;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A schedule of pieces of 1 MiB, with streaming sources (ids from 0) and then peers.
+fn schedule(pieces: u32, streaming: u32, peers: u32) -> Schedule {
+    let geometry = Geometry::new(u64::from(pieces) * PIECE, PIECE as u32).unwrap();
+    let mut schedule = Schedule::new(geometry, 0..pieces, 7);
+    (0..streaming).for_each(|id| schedule.add_streaming(SourceId(id)));
+    (streaming..streaming + peers).for_each(|id| schedule.add_peer(SourceId(id)));
+    schedule
+}
+
+fn has(pieces: impl IntoIterator<Item = u32>, count: u32) -> PieceSet {
+    let mut set = PieceSet::none(count);
+    pieces.into_iter().for_each(|piece| {
+        set.insert(piece);
+    });
+    set
+}
+
+fn fetch(next: Next) -> Range<PieceIndex> {
+    match next {
+        Next::Fetch(pieces) => pieces,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_streaming_source_takes_runs_from_the_front() {
+    let mut schedule = schedule(100, 1, 0);
+    let worker = schedule.begin(SourceId(0), ZERO);
+    let run = fetch(schedule.next_run(worker, ZERO));
+    // The remaining bytes, halved for one connection.
+    assert_eq!(run, 0..50);
+    for piece in run {
+        schedule.verified(piece);
+        assert_eq!(schedule.passed(worker, piece), piece + 1..50);
+    }
+    assert_eq!(fetch(schedule.next_run(worker, ZERO)), 50..75);
+}
+
+#[test]
+fn every_piece_is_fetched_once_by_however_many() {
+    let mut schedule = schedule(333, 3, 0);
+    let workers: Vec<_> = (0..6).map(|index| schedule.begin(SourceId(index % 3), ZERO)).collect();
+    let mut fetched = vec![0; 333];
+    let mut now = ZERO;
+    let mut runs = vec![0..0; 6];
+    while !schedule.is_done() {
+        now += Duration::from_millis(10);
+        for (index, worker) in workers.iter().enumerate() {
+            // The first worker is slow, as one always is.
+            if index == 0 && now.as_millis() % 50 != 0 {
+                continue;
+            }
+            if schedule.run(*worker).is_empty() {
+                match schedule.next_run(*worker, now) {
+                    Next::Fetch(run) => runs[index] = run,
+                    _ => continue,
+                }
+            }
+            let piece = schedule.run(*worker).start;
+            fetched[piece as usize] += 1;
+            schedule.received(*worker, PIECE, now);
+            schedule.verified(piece);
+            schedule.passed(*worker, piece);
+        }
+    }
+    assert_eq!(fetched, vec![1; 333]);
+    // In the endgame a few pieces had a second worker, who was not the faster one.
+    assert!(schedule.duplicated_bytes() <= 4 << 20);
+}
+
+#[test]
+fn an_idle_worker_steals_the_far_half_of_the_slowest_run() {
+    let mut schedule = schedule(9, 2, 0);
+    let [slow, fast] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
+    let first = fetch(schedule.next_run(slow, ZERO));
+    assert_eq!(first, 0..2);
+    let mut runs = Vec::new();
+    while let Next::Fetch(run) = schedule.next_run(fast, ZERO) {
+        runs.push(run.clone());
+        if run.start == 1 {
+            break;
+        }
+        run.for_each(|piece| schedule.verified(piece));
+    }
+    assert_eq!(runs.last(), Some(&(1..2)), "{runs:?}");
+    assert_eq!(schedule.run(slow), 0..1);
+}
+
+#[test]
+fn the_endgame_has_two_workers_a_piece_and_never_three() {
+    let mut schedule = schedule(1, 3, 0);
+    let [a, b, c] = [0, 1, 2].map(|id| schedule.begin(SourceId(id), ZERO));
+    assert_eq!(fetch(schedule.next_run(a, ZERO)), 0..1);
+    assert_eq!(fetch(schedule.next_run(b, seconds(1))), 0..1);
+    assert!(schedule.is_shared(0));
+    assert_eq!(schedule.next_run(c, seconds(9)), Next::Wait);
+    schedule.verified(0);
+    assert_eq!(schedule.next_run(c, seconds(9)), Next::Done);
+}
+
+#[test]
+fn the_endgame_is_bounded_unless_the_first_worker_is_silent() {
+    let geometry = Geometry::new(10 << 30, 64 << 20).unwrap();
+    let mut schedule = Schedule::new(geometry, 0..160, 7);
+    (0..2).for_each(|id| schedule.add_streaming(SourceId(id)));
+    let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
+    (0..158).for_each(|piece| schedule.verified(piece));
+    schedule.duplicated_bytes = 10 << 30;
+    fetch(schedule.next_run(a, ZERO));
+    fetch(schedule.next_run(b, ZERO));
+    schedule.verified(159);
+    assert_eq!(schedule.next_run(b, seconds(1)), Next::Wait);
+    assert_eq!(fetch(schedule.next_run(b, seconds(5))), 158..159);
+}
+
+#[test]
+fn peers_take_the_rarest_piece_that_they_have() {
+    let mut schedule = schedule(8, 0, 3);
+    schedule.peer_has(SourceId(0), has(0..8, 8));
+    schedule.peer_has(SourceId(1), has([0, 1, 2, 4, 5, 6, 7], 8));
+    schedule.peer_has(SourceId(2), has([0, 1], 8));
+    let worker = schedule.begin(SourceId(0), ZERO);
+    assert_eq!(fetch(schedule.next_piece(worker, ZERO)), 3..4);
+    let worker = schedule.begin(SourceId(2), ZERO);
+    assert!(fetch(schedule.next_piece(worker, ZERO)).start < 2);
+    schedule.forget_peer(SourceId(1));
+    assert_eq!(schedule.availability, [2, 2, 1, 1, 1, 1, 1, 1]);
+}
+
+#[test]
+fn peers_work_from_the_back_while_someone_streams() {
+    let mut schedule = schedule(100, 1, 1);
+    let web = schedule.begin(SourceId(0), ZERO);
+    let peer = schedule.begin(SourceId(1), ZERO);
+    schedule.peer_has(SourceId(1), PieceSet::all(100));
+    assert_eq!(fetch(schedule.next_run(web, ZERO)).start, 0);
+    assert_eq!(fetch(schedule.next_piece(peer, ZERO)), 99..100);
+}
+
+#[test]
+fn a_peer_with_few_pieces_finds_them_among_many() {
+    let geometry = Geometry::new(100_000 * PIECE, PIECE as u32).unwrap();
+    let mut schedule = Schedule::new(geometry, 0..100_000, 7);
+    schedule.add_peer(SourceId(0));
+    schedule.peer_has_piece(SourceId(0), 77_777);
+    let worker = schedule.begin(SourceId(0), ZERO);
+    assert_eq!(fetch(schedule.next_piece(worker, ZERO)), 77_777..77_778);
+    assert_eq!(schedule.next_piece(worker, ZERO), Next::Wait);
+}
+
+#[test]
+fn what_a_worker_leaves_is_anyones_again() {
+    let mut schedule = schedule(4, 1, 1);
+    let web = schedule.begin(SourceId(0), ZERO);
+    assert_eq!(fetch(schedule.next_run(web, ZERO)), 0..2);
+    schedule.verified(0);
+    schedule.end(web);
+    let again = schedule.begin(SourceId(0), ZERO);
+    assert_eq!(fetch(schedule.next_run(again, ZERO)).start, 1);
+}
+
+#[test]
+fn blame_falls_on_the_only_contributor_and_the_third_time_bans() {
+    let mut schedule = schedule(8, 2, 0);
+    let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
+    fetch(schedule.next_run(a, ZERO));
+    assert_eq!(schedule.failed(0, &[SourceId(0)]), Some((SourceId(0), Verdict::Warned)));
+    // Others are asked for what it sent wrong.
+    assert_eq!(fetch(schedule.next_run(a, ZERO)).start, 1);
+    assert_eq!(fetch(schedule.next_run(b, ZERO)).start, 0);
+    assert_eq!(schedule.failed(1, &[SourceId(0)]), Some((SourceId(0), Verdict::Warned)));
+    assert!(schedule.is_useful(SourceId(0)));
+    assert_eq!(schedule.failed(2, &[SourceId(0)]), Some((SourceId(0), Verdict::Banned)));
+    assert!(!schedule.is_useful(SourceId(0)));
+    assert_eq!(schedule.next_run(a, ZERO), Next::Wait);
+}
+
+#[test]
+fn a_source_that_is_alone_gets_a_second_chance() {
+    let mut schedule = schedule(1, 1, 0);
+    let worker = schedule.begin(SourceId(0), ZERO);
+    for expected in [Verdict::Warned, Verdict::Warned, Verdict::Banned] {
+        assert_eq!(fetch(schedule.next_run(worker, ZERO)), 0..1);
+        assert_eq!(schedule.failed(0, &[SourceId(0)]), Some((SourceId(0), expected)));
+    }
+    assert_eq!(schedule.next_run(worker, ZERO), Next::Wait);
+}
+
+#[test]
+fn a_piece_of_several_that_fails_is_fetched_whole_from_one() {
+    let mut schedule = schedule(4, 2, 0);
+    let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
+    assert_eq!(schedule.failed(0, &[SourceId(0), SourceId(1)]), None);
+    assert!(schedule.is_whole(0));
+    assert_eq!(fetch(schedule.next_run(a, ZERO)), 0..1);
+    fetch(schedule.next_run(b, ZERO)).for_each(|piece| schedule.verified(piece));
+    while let Next::Fetch(run) = schedule.next_run(b, ZERO) {
+        assert_ne!(run.start, 0, "shared with a second source");
+        run.for_each(|piece| schedule.verified(piece));
+    }
+}
+
+#[test]
+fn a_source_that_lacks_pieces_is_not_asked_for_them() {
+    let mut schedule = schedule(8, 2, 0);
+    let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
+    schedule.lacks(SourceId(0), 0..4);
+    assert_eq!(fetch(schedule.next_run(a, ZERO)).start, 4);
+    assert_eq!(fetch(schedule.next_run(b, ZERO)).start, 0);
+    assert!(
+        schedule.is_covered_by(&[SourceId(0), SourceId(1)])
+            && !schedule.is_covered_by(&[SourceId(0)])
+    );
+    schedule.lacks(SourceId(0), 4..8);
+    assert!(!schedule.is_useful(SourceId(0)));
+}
+
+#[test]
+fn a_stream_without_ranges_goes_on_behind_what_others_have() {
+    let mut schedule = schedule(10, 1, 0);
+    let worker = schedule.begin(SourceId(0), ZERO);
+    (0..6).for_each(|piece| schedule.verified(piece));
+    assert_eq!(fetch(schedule.next_run_within(worker, 2..9)).start, 6);
+    assert_eq!(schedule.next_run_within(worker, 2..6), Next::Wait);
+}
+
+#[test]
+fn intervals_join_and_split() {
+    let mut intervals = Intervals::default();
+    for range in [5..7, 0..2, 2..3, 9..12, 6..9] {
+        intervals.insert(range);
+    }
+    assert_eq!(intervals.iter().collect::<Vec<_>>(), [0..3, 5..12]);
+    intervals.remove(2..6);
+    intervals.remove(8..9);
+    assert_eq!(intervals.iter().collect::<Vec<_>>(), [0..2, 6..8, 9..12]);
+    assert_eq!(intervals.from(7).collect::<Vec<_>>(), [7..8, 9..12]);
+    assert!(intervals.contains(7) && !intervals.contains(8));
+}
+
+#[test]
+fn bitfields_are_read_high_bit_first() {
+    let set = PieceSet::from_bitfield(&[0b1010_0000, 0b1100_0000], 10);
+    assert_eq!(set.iter().collect::<Vec<_>>(), [0, 2, 8, 9]);
+    assert_eq!(
+        (PieceSet::all(70).len(), PieceSet::all(64).len(), PieceSet::none(0).is_empty()),
+        (70, 64, true)
+    );
+}
