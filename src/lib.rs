@@ -17,6 +17,7 @@ mod plan;
 mod protocol;
 mod schedule;
 mod size;
+mod store;
 
 pub use error::{Error, ErrorKind};
 pub use infohash::Infohash;

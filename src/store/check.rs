@@ -1,0 +1,132 @@
+//! Hashing what is on disk: after another boot, a damaged dataset, a copied store.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use super::files::LayoutFiles;
+use super::{Stamp, Store};
+use crate::geometry::PieceIndex;
+use crate::hash::Sha1;
+use crate::metainfo::Metainfo;
+use crate::plan::{Layout, Place};
+
+/// Read at a time: the largest that stays in the L2 cache between the read and the hash.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// The pieces whose bytes on disk have the right SHA-1, of those asked for. Runs on the current rayon pool.
+///
+/// `hashed_bytes` counts along, for the progress.
+pub fn hash_pieces(
+    files: &LayoutFiles,
+    metainfo: &Metainfo,
+    pieces: &[PieceIndex],
+    hashed_bytes: &AtomicU64,
+) -> BTreeSet<PieceIndex> {
+    pieces
+        .par_iter()
+        .map_init(
+            || vec![0; BUFFER_BYTES],
+            |buffer, piece| {
+                let sha1 = hash_piece(files, *piece, buffer);
+                hashed_bytes
+                    .fetch_add(files.layout().geometry().len(*piece).into(), Ordering::Relaxed);
+                // A file that is missing or too short makes its pieces missing, which is what they are.
+                (sha1.ok() == metainfo.piece_hash(*piece)).then_some(*piece)
+            },
+        )
+        .flatten_iter()
+        .collect()
+}
+
+fn hash_piece(files: &LayoutFiles, piece: PieceIndex, buffer: &mut [u8]) -> io::Result<[u8; 20]> {
+    let range = files.layout().geometry().range(piece);
+    let (mut at, mut sha1) = (range.start, Sha1::new());
+    while at < range.end {
+        let length = (range.end - at).min(buffer.len() as u64) as usize;
+        let part = &mut buffer[..length];
+        files.read(at, part)?;
+        sha1.update(part);
+        at += length as u64;
+    }
+    Ok(sha1.finish())
+}
+
+/// The SHA-1 of the bytes of a piece that a selection keeps.
+pub(super) fn hash_kept(files: &LayoutFiles, piece: PieceIndex) -> io::Result<[u8; 20]> {
+    let mut sha1 = Sha1::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    for segment in files.layout().segments(files.layout().geometry().range(piece)) {
+        if matches!(segment.place, Place::Scratch { .. }) {
+            continue;
+        }
+        let mut at = segment.range.start;
+        while at < segment.range.end {
+            let length = (segment.range.end - at).min(buffer.len() as u64) as usize;
+            files.read(at, &mut buffer[..length])?;
+            sha1.update(&buffer[..length]);
+            at += length as u64;
+        }
+    }
+    Ok(sha1.finish())
+}
+
+/// All needed pieces of a layout, one by one.
+pub(super) fn needed(layout: &Layout) -> Vec<PieceIndex> {
+    layout.needed().iter().cloned().flatten().collect()
+}
+
+/// A dataset that lies in its place without a stamp that fits: copied, restored, or damaged.
+#[derive(Debug)]
+pub struct Existing {
+    pub(super) files: LayoutFiles,
+    /// Needed pieces that are there and right. One that is kept in part is judged by the old stamp's digest.
+    pub(super) good: BTreeSet<PieceIndex>,
+    /// The digests that were checked again.
+    pub(super) fragments: Vec<(PieceIndex, [u8; 20])>,
+}
+
+impl Existing {
+    /// Hashes what lies at the dataset's place; `None` where nothing does.
+    pub fn look(
+        store: &Store,
+        id: &str,
+        metainfo: &Metainfo,
+        layout: &Arc<Layout>,
+        hashed_bytes: &AtomicU64,
+    ) -> Option<Existing> {
+        let directory = store.files_path(id);
+        if !directory.is_dir() {
+            return None;
+        }
+        let files = LayoutFiles::for_reading(Arc::clone(layout), directory);
+        let (whole, part): (Vec<_>, Vec<_>) =
+            needed(layout).into_iter().partition(|piece| layout.is_kept(*piece));
+        let mut good = hash_pieces(&files, metainfo, &whole, hashed_bytes);
+        let stamp = Stamp::read(&store.stamp_path(id)).unwrap_or_default();
+        let fragments: Vec<_> = stamp
+            .fragments
+            .into_iter()
+            .filter(|(piece, sha1)| {
+                part.contains(piece) && hash_kept(&files, *piece).is_ok_and(|kept| kept == *sha1)
+            })
+            .collect();
+        good.extend(fragments.iter().map(|(piece, _)| *piece));
+        files.close();
+        Some(Existing { files, good, fragments })
+    }
+
+    /// Whether nothing is missing: neither a piece nor an empty file.
+    pub fn is_complete(&self) -> bool {
+        let layout = self.files.layout();
+        needed(layout).len() == self.good.len()
+            && (0..layout.files().len() as u32).all(|index| {
+                let length = layout.files()[index as usize].length();
+                std::fs::metadata(self.files.path(index))
+                    .is_ok_and(|file| file.is_file() && file.len() == length)
+            })
+    }
+}

@@ -1,0 +1,119 @@
+//! File-system work that the other files of this room share.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Error;
+
+/// Writes a file so that a reader sees the old bytes or all of the new, also after a power cut.
+///
+/// # Errors
+/// [`crate::ErrorKind::Disk`].
+pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let temporary = beside(path);
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .and_then(|()| sync_parent(path))
+        .map_err(|why| {
+            let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+            Error::disk("write", path, &why)
+        })
+}
+
+/// A name in the same directory that no other thread or process uses.
+pub fn beside(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let unique = format!(".tmp-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    path.with_file_name(unique)
+}
+
+/// Makes a rename or a new entry in the parent directory last through a power cut.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => sync_directory(parent),
+        None => Ok(()),
+    }
+}
+
+/// Windows has no handle on a directory that could be synced; its file systems journal names.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// Makes the file at `to` the same as `from`: a hard link, else a copy. The result is read-only.
+///
+/// # Errors
+/// Of the copy.
+pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    if let Some(parent) = to.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    if std::fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    // `std::fs::copy` reflinks where the file system can (copy_file_range, clonefile, CopyFileEx).
+    std::fs::copy(from, to)?;
+    File::open(to)?.sync_all()?;
+    set_read_only(to, true)
+}
+
+/// Copies or links all files below `from` to `to`.
+///
+/// # Errors
+/// Of reading a directory or of a copy.
+pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            link_or_copy(&entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Switches a file's write permission. On Unix it is switched for all, as `chmod a-w` and `chmod u+w` do.
+pub fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
+    let mut permissions = std::fs::metadata(path)?.permissions();
+    if permissions.readonly() == read_only {
+        return Ok(());
+    }
+    writable(&mut permissions, !read_only);
+    std::fs::set_permissions(path, permissions)
+}
+
+#[cfg(unix)]
+fn writable(permissions: &mut Permissions, writable: bool) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = permissions.mode();
+    permissions.set_mode(if writable { mode | 0o200 } else { mode & !0o222 });
+}
+
+#[cfg(not(unix))]
+fn writable(permissions: &mut Permissions, writable: bool) {
+    permissions.set_readonly(!writable);
+}
+
+/// Removes a directory and all in it; one that is not there is no error.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+        _ => Ok(()),
+    }
+}
+
+/// What tells this boot of the machine from others: data that was written and not synced is still in the
+/// page cache while it is the same. `None` where the platform does not say.
+pub fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}

@@ -1,0 +1,63 @@
+//! One process at a time fetches a torrent.
+//!
+//! The lock is the operating system's (`flock`, `LockFileEx`), so that it ends with the process that held it,
+//! however that ended. This file only tries; how long to wait is for the caller, who has the clock.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+
+use super::Store;
+use crate::error::Error;
+use crate::infohash::Infohash;
+
+/// Held for as long as it lives.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+/// Another process has the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Who, where it could be read.
+    pub process: Option<u32>,
+}
+
+impl Store {
+    /// Tries to lock a torrent.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`], also where the file system has no locks.
+    pub fn try_lock(&self, infohash: Infohash) -> Result<Result<Lock, Waiting>, Error> {
+        let path = self.locks_path().join(format!("{infohash}.lock"));
+        let failed = |why: &std::io::Error| Error::disk("lock", &path, why);
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|why| failed(&why))?;
+        match file.try_lock() {
+            Ok(()) => {
+                // Only told to those who wait: a lock without it is a lock.
+                let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+                Ok(Ok(Lock { file }))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = file.rewind().and_then(|()| file.take(20).read_to_string(&mut text)); // not readable under Windows' locks
+                Ok(Err(Waiting { process: text.trim().parse().ok() }))
+            }
+            Err(TryLockError::Error(why)) => Err(failed(&why)
+                .help("the store's file system has no locks: set ACADEMICTORRENTS_STORE to a directory on a local disk")),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock(); // closing the file does it as well
+    }
+}

@@ -1,0 +1,155 @@
+//! The store: verified datasets on disk, and what is on its way there.
+//!
+//! Floor 2; the only room that writes files. It opens no sockets.
+//!
+//! ```text
+//! <store>/v1/CACHEDIR.TAG
+//!            torrents/<infohash>.torrent
+//!            data/<id>/files/<the torrent's own layout>     complete, read-only
+//!            data/<id>/stamp                                 what makes it complete
+//!            partial/<id>/files/…  scratch  record           being fetched
+//!            locks/<infohash>.lock
+//! ```
+//! `<id>` is the infohash, with a digest of the file list where not all files are selected.
+//!
+//! A dataset goes this way; a process that is killed anywhere leaves a state that the next one goes on from:
+//!
+//! ```text
+//! (nothing) ─ Partial::open ─▶ partial ─ pieces verified, recorded ─▶ partial, whole
+//!                                 ▲                                      │ pins, sync
+//!                 salvage: links  │                                      ▼ rename
+//!                 and good pieces └──── damaged data ◀── re-hash ── data without stamp ─ stamp ─▶ present
+//! ```
+//! Invariants: nothing is under `data/*/files` whose pieces were not all verified before it was renamed
+//! there; the stamp is written last, after a sync; no file under `data` is ever written again (its inode may
+//! be linked from another selection): repair makes a new one.
+
+mod check;
+mod files;
+mod fs;
+mod lock;
+mod partial;
+mod publish;
+mod record;
+mod stamp;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::infohash::Infohash;
+use crate::metainfo::MAX_TORRENT_BYTES;
+
+pub use check::Existing;
+pub use fs::atomic_write;
+pub use lock::Lock;
+pub use partial::Partial;
+pub use stamp::Stamp;
+
+/// A store's root: the user's shared one, or a build's own below `OUT_DIR`.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The store below `directory`, of this layout's version. Nothing is created yet.
+    pub fn at(directory: &Path) -> Store {
+        Store { root: directory.join("v1") }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Creates the directories, and marks the store as a cache for backup programs.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn create(&self) -> Result<(), Error> {
+        for directory in ["torrents", "data", "partial", "locks"] {
+            let path = self.root.join(directory);
+            std::fs::create_dir_all(&path).map_err(|why| {
+                Error::disk("create the store's directory", &path, &why)
+                    .help("set ACADEMICTORRENTS_STORE to a directory that you can write to")
+            })?;
+        }
+        let tag = self.root.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            // The signature is fixed by the Cache Directory Tagging Specification.
+            let text = "Signature: 8a477f597d28d172789f06886806bc55\n# Datasets fetched by academictorrents.\n";
+            atomic_write(&tag, text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The kept `.torrent`'s bytes, where there are any.
+    pub fn torrent(&self, infohash: Infohash) -> Option<Vec<u8>> {
+        let path = self.torrent_path(infohash);
+        let length = std::fs::metadata(&path).ok()?.len();
+        if length > MAX_TORRENT_BYTES as u64 {
+            return None;
+        }
+        std::fs::read(&path).ok()
+    }
+
+    /// Keeps a `.torrent` whose infohash was checked.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn keep_torrent(&self, infohash: Infohash, bytes: &[u8]) -> Result<(), Error> {
+        atomic_write(&self.torrent_path(infohash), bytes)
+    }
+
+    fn torrent_path(&self, infohash: Infohash) -> PathBuf {
+        self.root.join("torrents").join(format!("{infohash}.torrent"))
+    }
+
+    /// Where a complete dataset lies: below it the torrent's own layout.
+    pub fn files_path(&self, id: &str) -> PathBuf {
+        self.data_path(id).join("files")
+    }
+
+    /// The file whose presence makes a dataset complete: Cargo's rerun target.
+    pub fn stamp_path(&self, id: &str) -> PathBuf {
+        self.data_path(id).join("stamp")
+    }
+
+    fn data_path(&self, id: &str) -> PathBuf {
+        self.root.join("data").join(id)
+    }
+
+    fn partial_path(&self, id: &str) -> PathBuf {
+        self.root.join("partial").join(id)
+    }
+
+    /// The resume record of a dataset that is being fetched: it moves while the fetcher lives.
+    pub fn record_path(&self, id: &str) -> PathBuf {
+        self.partial_path(id).join("record")
+    }
+
+    /// Directory of the locks; `progress` keeps its own there.
+    pub fn locks_path(&self) -> PathBuf {
+        self.root.join("locks")
+    }
+
+    /// The dataset's stamp, where each file is still as it was when it was verified: one `stat` per file.
+    pub fn present(&self, id: &str) -> Option<Stamp> {
+        let stamp = Stamp::read(&self.stamp_path(id))?;
+        stamp.matches(&self.files_path(id)).then_some(stamp)
+    }
+
+    /// The ids of all complete selections of a torrent.
+    pub fn selections(&self, infohash: Infohash) -> Vec<String> {
+        let infohash = infohash.to_string();
+        let Ok(entries) = std::fs::read_dir(self.root.join("data")) else { return Vec::new() };
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| {
+                name.strip_prefix(&infohash)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,232 @@
+//! A dataset on its way: bytes come in at any offset, verified pieces are recorded, and when all are there it
+//! is published.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::check::{self, Existing};
+use super::files::LayoutFiles;
+use super::fs::{beside, link_or_copy, set_read_only};
+use super::record::{Record, Recorded};
+use super::{Stamp, Store};
+use crate::error::Error;
+use crate::geometry::PieceIndex;
+use crate::metainfo::Metainfo;
+use crate::plan::Layout;
+
+/// A dataset that is being fetched; shared by the workers.
+#[derive(Debug)]
+pub struct Partial {
+    pub(super) store: Store,
+    pub(super) id: String,
+    pub(super) metainfo: Arc<Metainfo>,
+    pub(super) files: LayoutFiles,
+    record: Record,
+}
+
+impl Partial {
+    /// Goes on from what is there: an earlier download's verified pieces, the good pieces of damaged data
+    /// (`existing`), and the files that other selections of the torrent have already.
+    ///
+    /// Gives the verified pieces too. `hashed_bytes` counts what had to be hashed again. The caller holds the lock.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn open(
+        store: &Store,
+        id: &str,
+        metainfo: &Arc<Metainfo>,
+        layout: &Arc<Layout>,
+        existing: Option<&Existing>,
+        hashed_bytes: &AtomicU64,
+    ) -> Result<(Partial, BTreeSet<PieceIndex>), Error> {
+        let directory = store.partial_path(id);
+        let failed = |why: io::Error| Error::disk("prepare", &directory, &why);
+        std::fs::create_dir_all(directory.join("files")).map_err(failed)?;
+        let files = LayoutFiles::for_writing(
+            Arc::clone(layout),
+            directory.join("files"),
+            directory.join("scratch"),
+        );
+        let recorded = Record::read(&store.record_path(id), id, layout.geometry().piece_count());
+        let mut verified = still_there(&files, metainfo, recorded, hashed_bytes).map_err(failed)?;
+        if let Some(existing) = existing {
+            verified.extend(salvage(&files, existing).map_err(failed)?);
+        }
+        for other in store.selections(metainfo.infohash).iter().filter(|other| *other != id) {
+            if let Some(stamp) = store.present(other) {
+                adopt(&files, &store.files_path(other), &stamp).map_err(failed)?;
+            }
+        }
+        verified.extend(sealed_pieces(&files));
+        let record =
+            Record::begin(&store.record_path(id), id, verified.iter().copied()).map_err(failed)?;
+        let partial = Partial {
+            store: store.clone(),
+            id: id.to_owned(),
+            metainfo: Arc::clone(metainfo),
+            files,
+            record,
+        };
+        Ok((partial, verified))
+    }
+
+    pub fn layout(&self) -> &Arc<Layout> {
+        self.files.layout()
+    }
+
+    pub fn metainfo(&self) -> &Arc<Metainfo> {
+        &self.metainfo
+    }
+
+    /// Writes bytes of the torrent's stream, verified or not.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.files.write(offset, bytes)
+    }
+
+    /// Reads bytes that were written.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.files
+            .read(offset, buffer)
+            .map_err(|why| Error::disk("read", &self.store.partial_path(&self.id), &why))
+    }
+
+    /// Records a piece whose bytes were written and had the right SHA-1.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn verified(&self, piece: PieceIndex) -> Result<(), Error> {
+        self.record
+            .append(piece)
+            .map_err(|why| Error::disk("write", &self.store.record_path(&self.id), &why))
+    }
+
+    /// Tells those who wait for the lock that data comes in.
+    pub fn alive(&self, now: std::time::SystemTime) {
+        self.record.touch(now);
+    }
+}
+
+/// The recorded pieces whose files are there; after another boot, those that still hash right.
+fn still_there(
+    files: &LayoutFiles,
+    metainfo: &Metainfo,
+    recorded: Recorded,
+    hashed_bytes: &AtomicU64,
+) -> io::Result<BTreeSet<PieceIndex>> {
+    let layout = files.layout();
+    let mut pieces = recorded.pieces;
+    if !recorded.same_boot {
+        unseal(files)?;
+    }
+    if !recorded.same_boot {
+        let pieces: Vec<_> = pieces.into_iter().collect();
+        return Ok(check::hash_pieces(files, metainfo, &pieces, hashed_bytes));
+    }
+    // Someone may have removed a file: opening it anew would read zeros.
+    let scratch = layout.scratch_bytes();
+    let whole =
+        |path: PathBuf, length| std::fs::metadata(path).is_ok_and(|file| file.len() == length);
+    if scratch > 0 && !whole(files.path(u32::MAX), scratch) {
+        pieces.retain(|piece| layout.is_kept(*piece));
+    }
+    for (index, file) in layout.files().iter().enumerate() {
+        if file.length() > 0 && !whole(files.path(index as u32), file.length()) {
+            layout.geometry().pieces(file.range.clone()).for_each(|piece| {
+                pieces.remove(&piece);
+            });
+        }
+    }
+    Ok(pieces)
+}
+
+/// Makes each read-only file a writable copy. Read-only means complete from elsewhere, and is trusted while the
+/// machine runs; after another boot its pieces are hashed like all others, and what is damaged must be written,
+/// in an inode that is ours alone.
+fn unseal(files: &LayoutFiles) -> io::Result<()> {
+    for index in 0..files.layout().files().len() as u32 {
+        let path = files.path(index);
+        if std::fs::metadata(&path).is_ok_and(|file| file.permissions().readonly()) {
+            let copy = beside(&path);
+            std::fs::copy(&path, &copy)?;
+            set_read_only(&copy, false)?;
+            std::fs::rename(&copy, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes over the good pieces of damaged data: whole files by link, damaged ones by copy, since other
+/// selections may have the same inodes.
+fn salvage(files: &LayoutFiles, existing: &Existing) -> io::Result<BTreeSet<PieceIndex>> {
+    let layout = files.layout();
+    let mut taken = existing.good.clone();
+    // What is kept in part cannot be checked again without the rest of the piece.
+    taken.retain(|piece| layout.is_kept(*piece));
+    for (index, file) in layout.files().iter().enumerate() {
+        let index = index as u32;
+        let (from, to) = (existing.files.path(index), files.path(index));
+        let pieces = layout.geometry().pieces(file.range.clone());
+        if file.length() == 0
+            || to.exists()
+            || !pieces.clone().any(|piece| existing.good.contains(&piece))
+        {
+            continue;
+        }
+        if pieces.clone().all(|piece| existing.good.contains(&piece)) {
+            link_or_copy(&from, &to)?;
+            set_read_only(&to, true)?;
+        } else {
+            if let Some(parent) = to.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::copy(&from, &to)?;
+            set_read_only(&to, false)?;
+        }
+    }
+    Ok(taken)
+}
+
+/// Links the files that another selection has complete.
+fn adopt(files: &LayoutFiles, from: &std::path::Path, stamp: &Stamp) -> io::Result<()> {
+    let stamped: std::collections::HashSet<_> = stamp.paths().collect();
+    for (index, file) in files.layout().files().iter().enumerate() {
+        let to = files.path(index as u32);
+        if file.length() > 0 && stamped.contains(file.path.as_path()) && !to.exists() {
+            link_or_copy(&from.join(&file.path), &to)?;
+            set_read_only(&to, true)?;
+        }
+    }
+    Ok(())
+}
+
+/// The pieces that lie wholly in files that are complete from elsewhere (and in pad files).
+fn sealed_pieces(files: &LayoutFiles) -> BTreeSet<PieceIndex> {
+    use crate::plan::Place;
+    let layout = files.layout();
+    let sealed: Vec<bool> = (0..layout.files().len() as u32)
+        .map(|index| {
+            std::fs::metadata(files.path(index)).is_ok_and(|file| file.permissions().readonly())
+        })
+        .collect();
+    if !sealed.contains(&true) {
+        return BTreeSet::new();
+    }
+    let is_sealed = |piece: &PieceIndex| {
+        layout.segments(layout.geometry().range(*piece)).all(|segment| match segment.place {
+            Place::File { file, .. } => sealed.get(file as usize) == Some(&true),
+            Place::Scratch { .. } => false,
+            Place::Zeros => true,
+        })
+    };
+    check::needed(layout).into_iter().filter(is_sealed).collect()
+}

@@ -1,0 +1,220 @@
+//! The stamp: what makes a dataset complete, and tells cheaply whether it still is.
+//!
+//! A text file, one line per fact, so that a person can read it and a warm build parses it in no time:
+//!
+//! ```text
+//! academictorrents stamp 1
+//! file <length> <mtime, nanoseconds since 1970> <path below files/>
+//! fragment <piece> <sha1 of the piece's kept bytes>
+//! end
+//! ```
+//! Paths are percent-encoded where a line could not hold them. Its own mtime is always 2000-01-01, so that
+//! Cargo, which compares it with a build script's last run, never finds it newer.
+
+use std::fs::{File, FileTimes};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::fs::{beside, sync_parent};
+use crate::error::Error;
+use crate::geometry::PieceIndex;
+
+const HEADER: &str = "academictorrents stamp 1";
+
+/// 2000-01-01T00:00:00Z in seconds since 1970.
+const BACKDATED: u64 = 946_684_800;
+
+/// What was verified: each file's size and time, and digests of the parts of pieces that were kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    files: Vec<StampedFile>,
+    /// Of pieces that a selection keeps in part: the SHA-1 of the kept bytes, so that they can be checked again.
+    pub fragments: Vec<(PieceIndex, [u8; 20])>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct StampedFile {
+    path: PathBuf,
+    length: u64,
+    modified_nanos: u128,
+}
+
+impl Stamp {
+    /// Stamps these files, which lie below `directory`, as they are now.
+    pub(super) fn of(
+        directory: &Path,
+        files: impl Iterator<Item = PathBuf>,
+    ) -> Result<Stamp, Error> {
+        let mut stamp = Stamp::default();
+        for path in files {
+            let whole = directory.join(&path);
+            let metadata =
+                std::fs::metadata(&whole).map_err(|why| Error::disk("look at", &whole, &why))?;
+            stamp.files.push(StampedFile {
+                path,
+                length: metadata.len(),
+                modified_nanos: nanos(&metadata),
+            });
+        }
+        Ok(stamp)
+    }
+
+    /// Reads a stamp; `None` where there is none, or where it is damaged: then the data is hashed again.
+    pub fn read(path: &Path) -> Option<Stamp> {
+        Stamp::parse(&std::fs::read_to_string(path).ok()?)
+    }
+
+    /// Whether each file still has the size and the time that it had when it was stamped.
+    pub fn matches(&self, directory: &Path) -> bool {
+        self.files.iter().all(|file| {
+            std::fs::metadata(directory.join(&file.path)).is_ok_and(|metadata| {
+                metadata.is_file()
+                    && metadata.len() == file.length
+                    && nanos(&metadata) == file.modified_nanos
+            })
+        })
+    }
+
+    /// The stamped files, below the directory that holds the torrent's own layout.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// The first component of all paths: the torrent's `name`.
+    pub fn name(&self) -> Option<&Path> {
+        self.files.first()?.path.iter().next().map(Path::new)
+    }
+
+    /// Writes the stamp, backdated, by rename.
+    pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
+        let temporary = beside(path);
+        let written = std::fs::write(&temporary, self.encode())
+            .and_then(|()| File::options().write(true).open(&temporary))
+            .and_then(|file| {
+                let backdated = UNIX_EPOCH + Duration::from_secs(BACKDATED);
+                file.set_times(FileTimes::new().set_modified(backdated))?;
+                file.sync_all()
+            });
+        written
+            .and_then(|()| std::fs::rename(&temporary, path))
+            .and_then(|()| sync_parent(path))
+            .map_err(|why| {
+                let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+                Error::disk("write the stamp", path, &why)
+            })
+    }
+
+    fn encode(&self) -> String {
+        let mut text = format!("{HEADER}\n");
+        for file in &self.files {
+            text +=
+                &format!("file {} {} {}\n", file.length, file.modified_nanos, escape(&file.path));
+        }
+        for (piece, sha1) in &self.fragments {
+            text += &format!("fragment {piece} {}\n", crate::Infohash::from_bytes(*sha1));
+        }
+        text += "end\n";
+        text
+    }
+
+    fn parse(text: &str) -> Option<Stamp> {
+        // The last line tells a whole stamp from one that a full disk cut short.
+        let mut lines = text.strip_suffix("\nend\n")?.split('\n');
+        if lines.next() != Some(HEADER) {
+            return None;
+        }
+        let mut stamp = Stamp::default();
+        for line in lines {
+            let (kind, rest) = line.split_once(' ')?;
+            match kind {
+                "file" => {
+                    let (length, rest) = rest.split_once(' ')?;
+                    let (modified, path) = rest.split_once(' ')?;
+                    stamp.files.push(StampedFile {
+                        path: unescape(path)?,
+                        length: length.parse().ok()?,
+                        modified_nanos: modified.parse().ok()?,
+                    });
+                }
+                "fragment" => {
+                    let (piece, sha1) = rest.split_once(' ')?;
+                    let sha1: crate::Infohash = sha1.parse().ok()?;
+                    stamp.fragments.push((piece.parse().ok()?, *sha1.as_bytes()));
+                }
+                _ => return None,
+            }
+        }
+        Some(stamp)
+    }
+}
+
+/// Nanoseconds since 1970; 0 for what lies before it or what the file system does not tell.
+fn nanos(metadata: &std::fs::Metadata) -> u128 {
+    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+}
+
+const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
+
+fn escape(path: &Path) -> String {
+    percent_encoding::percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED).to_string()
+}
+
+fn unescape(text: &str) -> Option<PathBuf> {
+    if !text.contains('%') {
+        return Some(PathBuf::from(text));
+    }
+    let bytes: Vec<u8> = percent_encoding::percent_decode_str(text).collect();
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt as _;
+        Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+    }
+    #[cfg(not(unix))]
+    String::from_utf8(bytes).ok().map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_read_as_it_was_written() {
+        let file = |path: &str| StampedFile {
+            path: path.into(),
+            length: 7,
+            modified_nanos: u128::from(u64::MAX) + 1,
+        };
+        let stamp = Stamp {
+            files: vec![file("root/a b%.txt"), file("root/line\nbreak"), file("root/é")],
+            fragments: vec![(3, [9; 20])],
+        };
+        assert_eq!(Stamp::parse(&stamp.encode()), Some(stamp.clone()));
+        assert_eq!(stamp.name(), Some(Path::new("root")));
+        let text = stamp.encode();
+        for cut in 0..text.len() {
+            assert_eq!(
+                text.is_char_boundary(cut).then(|| Stamp::parse(&text[..cut])).flatten(),
+                None,
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_file_no_longer_matches_and_the_stamp_is_backdated() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("a"), "abc").unwrap();
+        let stamp = Stamp::of(directory.path(), [PathBuf::from("a")].into_iter()).unwrap();
+        assert!(stamp.matches(directory.path()));
+        let path = directory.path().join("stamp");
+        stamp.write(&path).unwrap();
+        assert_eq!(Stamp::read(&path).as_ref(), Some(&stamp));
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        assert_eq!(modified.duration_since(UNIX_EPOCH).unwrap().as_secs(), BACKDATED);
+        std::fs::write(directory.path().join("a"), "abcd").unwrap();
+        assert!(!stamp.matches(directory.path()));
+        std::fs::remove_file(directory.path().join("a")).unwrap();
+        assert!(!stamp.matches(directory.path()));
+    }
+}

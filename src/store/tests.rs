@@ -1,0 +1,276 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::hash::Sha1;
+use crate::manifest::{Manifest, Request};
+use crate::metainfo::Metainfo;
+use crate::plan::{Layout, Selection};
+
+/// A store, and a torrent of pieces of 10 bytes: `a` (14 bytes), `d/b` (12), `empty`, `c` (9).
+struct Fixture {
+    directory: tempfile::TempDir,
+    store: Store,
+    metainfo: Arc<Metainfo>,
+    bytes: Vec<u8>,
+}
+
+const FILES: [(&str, usize); 4] = [("a", 14), ("d/b", 12), ("empty", 0), ("c", 9)];
+
+impl Fixture {
+    fn new() -> Fixture {
+        let bytes: Vec<u8> = (0..35).collect();
+        let pieces: Vec<u8> = bytes.chunks(10).flat_map(Sha1::digest).collect();
+        let mut torrent = b"d4:infod5:filesl".to_vec();
+        for (path, length) in FILES {
+            let components: String = path.split('/').map(|c| format!("{}:{c}", c.len())).collect();
+            torrent.extend(format!("d6:lengthi{length}e4:pathl{components}ee").bytes());
+        }
+        torrent
+            .extend(format!("e4:name4:root12:piece lengthi10e6:pieces{}:", pieces.len()).bytes());
+        torrent.extend(pieces);
+        torrent.extend(b"ee");
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        store.create().unwrap();
+        Fixture { directory, store, metainfo: Arc::new(Metainfo::parse(&torrent).unwrap()), bytes }
+    }
+
+    fn selected(&self, globs: &[&str]) -> (String, Arc<Layout>) {
+        let globs: Vec<_> = globs.iter().map(|glob| glob::Pattern::new(glob).unwrap()).collect();
+        let selection = Selection::new(&self.metainfo, &globs).unwrap();
+        (selection.id().to_owned(), Arc::new(Layout::new(&self.metainfo, &selection)))
+    }
+
+    fn open(&self, globs: &[&str]) -> (Partial, BTreeSet<u32>) {
+        let (id, layout) = self.selected(globs);
+        let hashed = AtomicU64::new(0);
+        let existing = Existing::look(&self.store, &id, &self.metainfo, &layout, &hashed);
+        Partial::open(&self.store, &id, &self.metainfo, &layout, existing.as_ref(), &hashed)
+            .unwrap()
+    }
+
+    fn bring(&self, partial: &Partial, piece: u32) {
+        let range = self.metainfo.geometry.range(piece);
+        partial.write(range.start, &self.bytes[range.start as usize..range.end as usize]).unwrap();
+        partial.verified(piece).unwrap();
+    }
+
+    /// Fetches what is missing, and publishes.
+    fn provide(&self, globs: &[&str]) -> String {
+        let (partial, verified) = self.open(globs);
+        let needed: Vec<_> = partial.layout().needed().iter().cloned().flatten().collect();
+        needed
+            .iter()
+            .filter(|piece| !verified.contains(piece))
+            .for_each(|piece| self.bring(&partial, *piece));
+        partial.publish(&request("")).unwrap();
+        self.selected(globs).0
+    }
+
+    fn file(&self, id: &str, path: &str) -> PathBuf {
+        self.store.files_path(id).join("root").join(path)
+    }
+
+    fn check(&self, id: &str, paths: &[&str]) {
+        let mut at = 0;
+        for (path, length) in FILES {
+            let expected = &self.bytes[at..at + length];
+            at += length;
+            let found = std::fs::read(self.file(id, path)).ok();
+            assert_eq!(found.as_deref(), paths.contains(&path).then_some(expected), "{path}");
+        }
+        assert!(self.store.present(id).is_some());
+    }
+}
+
+fn request(lines: &str) -> Request {
+    let text = format!(
+        "[package]\nname = \"a\"\nversion = \"0.0.0\"\n[package.metadata.academictorrents.a]\n\
+         infohash = \"{}\"\n{lines}",
+        "ab".repeat(20)
+    );
+    Manifest::parse(&text, Path::new("/p/Cargo.toml")).unwrap().requests.remove(0)
+}
+
+fn set(pieces: &[u32]) -> BTreeSet<u32> {
+    pieces.iter().copied().collect()
+}
+
+#[test]
+fn a_dataset_is_complete_when_it_is_published_and_read_only() {
+    let fixture = Fixture::new();
+    let (partial, verified) = fixture.open(&[]);
+    assert!(verified.is_empty());
+    (0..4).for_each(|piece| fixture.bring(&partial, piece));
+    let id = fixture.selected(&[]).0;
+    assert!(fixture.store.present(&id).is_none());
+    partial.publish(&request("")).unwrap();
+    fixture.check(&id, &["a", "d/b", "empty", "c"]);
+    assert!(std::fs::metadata(fixture.file(&id, "d/b")).unwrap().permissions().readonly());
+    assert!(!fixture.store.partial_path(&id).exists());
+    // Directories stay writable, so that `rm -rf` works.
+    std::fs::remove_dir_all(fixture.directory.path().join("v1/data")).unwrap();
+    assert!(fixture.store.present(&id).is_none());
+}
+
+#[test]
+fn a_download_goes_on_from_the_recorded_pieces() {
+    let fixture = Fixture::new();
+    let (partial, _) = fixture.open(&[]);
+    fixture.bring(&partial, 1);
+    fixture.bring(&partial, 3);
+    drop(partial);
+    let (partial, verified) = fixture.open(&[]);
+    assert_eq!(verified, set(&[1, 3]));
+    drop(partial);
+    // A file that someone removed takes its pieces with it.
+    let id = fixture.selected(&[]).0;
+    std::fs::remove_file(fixture.store.partial_path(&id).join("files/root/c")).unwrap();
+    assert_eq!(fixture.open(&[]).1, set(&[1]));
+}
+
+#[test]
+fn after_another_boot_the_recorded_pieces_are_hashed_again() {
+    let fixture = Fixture::new();
+    let (partial, _) = fixture.open(&[]);
+    fixture.bring(&partial, 0);
+    fixture.bring(&partial, 1);
+    let id = fixture.selected(&[]).0;
+    // What a power cut may leave: the record says two pieces, the disk has one.
+    partial.write(3, b"\0").unwrap();
+    drop(partial);
+    let record = format!("academictorrents record 1 another-boot {id}\n").into_bytes();
+    std::fs::write(
+        fixture.store.record_path(&id),
+        [&record[..], &[0, 0, 0, 0, 0, 0, 0, 1]].concat(),
+    )
+    .unwrap();
+    assert_eq!(fixture.open(&[]).1, set(&[1]));
+}
+
+#[test]
+fn after_another_boot_files_that_are_sealed_are_not_trusted_either() {
+    let fixture = Fixture::new();
+    let (partial, _) = fixture.open(&[]);
+    (0..4).for_each(|piece| fixture.bring(&partial, piece));
+    partial.files.create_empty().unwrap();
+    partial.files.sync_and_seal().unwrap();
+    drop(partial);
+    let id = fixture.selected(&[]).0;
+    let damaged = fixture.store.partial_path(&id).join("files/root/a");
+    fs::set_read_only(&damaged, false).unwrap();
+    std::fs::write(&damaged, [9; 14]).unwrap();
+    fs::set_read_only(&damaged, true).unwrap();
+    let record = format!("academictorrents record 1 another-boot {id}\n").into_bytes();
+    let pieces: Vec<u8> = (0..4_u32).flat_map(u32::to_be_bytes).collect();
+    std::fs::write(fixture.store.record_path(&id), [record, pieces].concat()).unwrap();
+    assert_eq!(fixture.open(&[]).1, set(&[2, 3]));
+    fixture.provide(&[]);
+    fixture.check(&id, &["a", "d/b", "empty", "c"]);
+}
+
+#[test]
+fn a_selection_keeps_its_files_alone_and_can_be_checked_again() {
+    let fixture = Fixture::new();
+    let id = fixture.provide(&["d/b"]);
+    fixture.check(&id, &["d/b"]);
+    let (_, layout) = fixture.selected(&["d/b"]);
+    let look = || {
+        let hashed = AtomicU64::new(0);
+        Existing::look(&fixture.store, &id, &fixture.metainfo, &layout, &hashed).unwrap()
+    };
+    assert!(look().is_complete());
+    let path = fixture.file(&id, "d/b");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[0] ^= 1;
+    fs::set_read_only(&path, false).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    assert!(!look().is_complete());
+}
+
+#[test]
+fn a_copied_store_is_hashed_and_stamped_anew() {
+    let fixture = Fixture::new();
+    let id = fixture.provide(&[]);
+    std::fs::remove_file(fixture.store.stamp_path(&id)).unwrap();
+    let (_, layout) = fixture.selected(&[]);
+    let hashed = AtomicU64::new(0);
+    let existing =
+        Existing::look(&fixture.store, &id, &fixture.metainfo, &layout, &hashed).unwrap();
+    assert!(existing.is_complete());
+    existing.stamp(&fixture.store, &id).unwrap();
+    fixture.check(&id, &["a", "d/b", "empty", "c"]);
+}
+
+#[test]
+fn repair_fetches_the_damaged_pieces_and_writes_no_inode_that_others_share() {
+    let fixture = Fixture::new();
+    let whole = fixture.provide(&[]);
+    let selected = fixture.provide(&["d/b"]);
+    // Both have the same inode; the whole dataset is damaged by a new file in its place.
+    let path = fixture.file(&whole, "a");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[13] ^= 1;
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    assert!(fixture.store.present(&whole).is_none());
+    let (partial, verified) = fixture.open(&[]);
+    assert_eq!(verified, set(&[0, 2, 3]));
+    fixture.bring(&partial, 1);
+    partial.publish(&request("")).unwrap();
+    fixture.check(&whole, &["a", "d/b", "empty", "c"]);
+    fixture.check(&selected, &["d/b"]);
+}
+
+#[test]
+fn another_selection_gives_its_files() {
+    let fixture = Fixture::new();
+    fixture.provide(&["a", "c"]);
+    // Piece 0 lies in `a`, piece 3 in `c`; the others have bytes of `d/b`.
+    assert_eq!(fixture.open(&[]).1, set(&[0, 3]));
+    let id = fixture.provide(&[]);
+    fixture.check(&id, &["a", "d/b", "empty", "c"]);
+}
+
+#[test]
+fn a_pin_that_does_not_hold_publishes_nothing_and_loses_nothing() {
+    let fixture = Fixture::new();
+    let (partial, _) = fixture.open(&[]);
+    (0..4).for_each(|piece| fixture.bring(&partial, piece));
+    let wrong = request(&format!(
+        "[package.metadata.academictorrents.a.sha256]\n\"c\" = \"{}\"",
+        "00".repeat(32)
+    ));
+    let error = partial.publish(&wrong).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Verification);
+    assert!(error.to_string().contains("`c`"), "{error}");
+    let id = fixture.selected(&[]).0;
+    assert!(!fixture.store.files_path(&id).exists());
+    drop(partial);
+    assert_eq!(fixture.open(&[]).1, set(&[0, 1, 2, 3]));
+}
+
+#[test]
+fn a_dataset_is_taken_over_from_another_store() {
+    let fixture = Fixture::new();
+    let id = fixture.provide(&["d/b"]);
+    let other = Store::at(&fixture.directory.path().join("other"));
+    assert!(other.copy_from(&fixture.store, "absent").unwrap().is_none());
+    let stamp = other.copy_from(&fixture.store, &id).unwrap().unwrap();
+    assert_eq!(other.present(&id), Some(stamp));
+}
+
+#[test]
+fn one_process_at_a_time_has_the_lock() {
+    let fixture = Fixture::new();
+    let infohash = fixture.metainfo.infohash;
+    let lock = fixture.store.try_lock(infohash).unwrap().unwrap();
+    let waiting = fixture.store.try_lock(infohash).unwrap().unwrap_err();
+    assert!(waiting.process.is_none_or(|process| process == std::process::id()));
+    drop(lock);
+    assert!(fixture.store.try_lock(infohash).unwrap().is_ok());
+}
