@@ -13,6 +13,7 @@ mod hash;
 mod infohash;
 mod manifest;
 mod metainfo;
+mod net;
 mod plan;
 mod protocol;
 mod schedule;

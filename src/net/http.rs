@@ -1,0 +1,280 @@
+//! HTTP: the agent, and whole small replies (a `.torrent`, a tracker's answer).
+
+use std::fmt;
+use std::io::Read as _;
+use std::time::Duration;
+
+use ureq::http::{Response, Uri};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body, Proxy};
+
+use super::{Client, Timing, USER_AGENT, lent, unusable};
+use crate::context::Settings;
+use crate::error::Error;
+use crate::protocol::http::Head;
+
+/// Read from a socket at a time: large enough that system calls do not count, small enough for the cache.
+const INPUT_BYTES: usize = 256 << 10;
+
+/// Redirects followed for one request.
+pub(super) const MAX_REDIRECTS: usize = 5;
+
+/// A reply that was read whole.
+#[derive(Debug)]
+pub struct Fetched {
+    pub status: u16,
+    pub body: Vec<u8>,
+    pub retry_after: Option<Duration>,
+}
+
+/// Why a request brought no reply. Reads on from a URL: "https://…: connection refused".
+#[derive(Debug)]
+pub struct HttpFailure(pub String);
+
+impl fmt::Display for HttpFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<ureq::Error> for HttpFailure {
+    fn from(error: ureq::Error) -> HttpFailure {
+        HttpFailure(match error {
+            ureq::Error::Timeout(ureq::Timeout::Resolve) => "the name look-up timed out".to_owned(),
+            ureq::Error::Timeout(ureq::Timeout::Connect) => "timed out while connecting".to_owned(),
+            ureq::Error::Timeout(_) => "timed out waiting for the reply".to_owned(),
+            ureq::Error::HostNotFound => "the host name is not known".to_owned(),
+            ureq::Error::Io(why) => super::http::io_reason(&why),
+            other => other.to_string(),
+        })
+    }
+}
+
+/// An I/O error without the number that the platform adds.
+pub(super) fn io_reason(why: &std::io::Error) -> String {
+    match why.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        std::io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+        std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => "timed out".to_owned(),
+        std::io::ErrorKind::UnexpectedEof => "the connection was closed early".to_owned(),
+        _ => why.to_string(),
+    }
+}
+
+pub(super) fn agent(settings: &Settings, timing: Timing) -> Result<Agent, Error> {
+    let mut tls = TlsConfig::builder();
+    if cfg!(not(feature = "rustls")) {
+        tls = tls.provider(ureq::tls::TlsProvider::NativeTls);
+    }
+    if let Some(path) = &settings.ca_file {
+        tls = tls.root_certs(RootCerts::new_with_certs(&roots(path)?));
+    }
+    let config = Agent::config_builder()
+        .user_agent(USER_AGENT)
+        .http_status_as_error(false)
+        // We follow redirects ourselves: ureq would follow https to http.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .input_buffer_size(INPUT_BYTES)
+        .max_response_header_size(64 << 10)
+        .timeout_resolve(Some(timing.connect))
+        .timeout_connect(Some(timing.connect))
+        .timeout_send_request(Some(timing.silence))
+        .timeout_recv_response(Some(timing.silence))
+        .proxy(proxy(settings)?)
+        .tls_config(tls.build())
+        .build();
+    Ok(lent::agent(config))
+}
+
+fn proxy(settings: &Settings) -> Result<Option<Proxy>, Error> {
+    let Some(text) = &settings.proxy else { return Ok(None) };
+    let parsed = Proxy::new(text).map_err(|why| unusable("the proxy", text, &why.to_string()))?;
+    if !matches!(parsed.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https) {
+        return Err(unusable("the proxy", text, "SOCKS proxies are not supported yet")
+            .help("set CARGO_HTTP_PROXY to an HTTP proxy, or use `mirrors` with a directory"));
+    }
+    let Some(no_proxy) = &settings.no_proxy else { return Ok(Some(parsed)) };
+    let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
+    if let Some(name) = parsed.username() {
+        builder = builder.username(name);
+    }
+    if let Some(word) = parsed.password() {
+        builder = builder.password(word);
+    }
+    for expression in no_proxy.split(',').map(str::trim).filter(|expression| !expression.is_empty())
+    {
+        builder = builder.no_proxy(expression);
+    }
+    builder.build().map(Some).map_err(|why| unusable("the proxy", text, &why.to_string()))
+}
+
+/// The built-in roots, and those of the user's file.
+fn roots(path: &std::path::Path) -> Result<Vec<Certificate<'static>>, Error> {
+    let shown = path.display().to_string();
+    let pem = std::fs::read(path)
+        .map_err(|why| unusable("the file of certificates", &shown, &why.to_string()))?;
+    let mut roots = Vec::new();
+    for item in parse_pem(&pem) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => roots.push(certificate),
+            Ok(_) => {}
+            Err(why) => return Err(unusable("the file of certificates", &shown, &why.to_string())),
+        }
+    }
+    if roots.is_empty() {
+        return Err(unusable(
+            "the file of certificates",
+            &shown,
+            "it holds no certificate in PEM form",
+        ));
+    }
+    roots.extend(
+        webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .map(|root| Certificate::from_der(root).to_owned()),
+    );
+    Ok(roots)
+}
+
+impl Client {
+    /// Gets a URL whole, following redirects, never from https to http.
+    ///
+    /// # Errors
+    /// No reply, a redirect that is not followed, a body over `max_bytes`, or `deadline` over.
+    pub fn fetch(&self, url: &str, max_bytes: u64) -> Result<Fetched, HttpFailure> {
+        let mut url = url.to_owned();
+        for _ in 0..=MAX_REDIRECTS {
+            let mut reply = self.request(&url, None)?;
+            let head = head_of(&reply)?;
+            if let (300..=399, Some(location)) = (head.status, &head.location) {
+                url = join(&url, location)?;
+                continue;
+            }
+            let mut body = Vec::new();
+            let limit = max_bytes.saturating_add(1);
+            reply
+                .body_mut()
+                .as_reader()
+                .take(limit)
+                .read_to_end(&mut body)
+                .map_err(|why| HttpFailure(io_reason(&why)))?;
+            if body.len() as u64 > max_bytes {
+                return Err(HttpFailure(format!("the reply is longer than {max_bytes} bytes")));
+            }
+            return Ok(Fetched { status: head.status, body, retry_after: head.retry_after });
+        }
+        Err(HttpFailure(format!("more than {MAX_REDIRECTS} redirects")))
+    }
+
+    /// One request, no redirects followed; the body is not read yet.
+    pub(super) fn request(
+        &self,
+        url: &str,
+        range: Option<&str>,
+    ) -> Result<Response<Body>, HttpFailure> {
+        let mut request = self.agent.get(url).header("Accept-Encoding", "identity");
+        if let Some(range) = range {
+            request = request.header("Range", range);
+        } else {
+            // A whole small reply has a deadline of its own; a web seed's body is watched as it comes.
+            request = request.config().timeout_recv_body(Some(self.timing.reply)).build();
+        }
+        Ok(request.call()?)
+    }
+}
+
+/// A reply's head in the protocol's words.
+pub(super) fn head_of<T>(reply: &Response<T>) -> Result<Head, HttpFailure> {
+    let headers = reply.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let version_1_1 = reply.version() >= ureq::http::Version::HTTP_11;
+    Head::from_parts(reply.status().as_u16(), version_1_1, headers)
+        .map_err(|why| HttpFailure(why.to_string()))
+}
+
+/// Where a redirect leads.
+///
+/// # Errors
+/// For a location that is no http(s) URL, and from https to http.
+pub fn join(base: &str, location: &str) -> Result<String, HttpFailure> {
+    let odd = || HttpFailure(format!("redirects to `{location}`, which is no web address"));
+    let (scheme, authority) = split(base).ok_or_else(odd)?;
+    let path = base.get(scheme.len() + 3 + authority.len()..).unwrap_or("/");
+    let path = path.split(['?', '#']).next().unwrap_or("/");
+    let location = location.split('#').next().unwrap_or_default();
+    let joined = if split(location).is_some() {
+        location.to_owned()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}")
+    } else if location.contains("://") || location.is_empty() {
+        return Err(odd());
+    } else {
+        let directory = path.rfind('/').map_or("/", |slash| &path[..=slash]);
+        format!("{scheme}://{authority}{directory}{location}")
+    };
+    if scheme.eq_ignore_ascii_case("https")
+        && !joined.get(..8).is_some_and(|s| s.eq_ignore_ascii_case("https://"))
+    {
+        return Err(HttpFailure(format!(
+            "redirects from https to `{joined}`, which is not followed"
+        )));
+    }
+    joined.parse::<Uri>().map_err(|_| odd())?;
+    Ok(joined)
+}
+
+/// Scheme and authority of an http(s) URL.
+fn split(url: &str) -> Option<(&str, &str)> {
+    if !crate::context::is_http(url) {
+        return None;
+    }
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    (!authority.is_empty()).then_some((scheme, authority))
+}
+
+/// `scheme://host:port` of a URL: what a connection can be reused for.
+pub fn authority(url: &str) -> Option<String> {
+    split(url).map(|(scheme, authority)| {
+        format!("{}://{}", scheme.to_ascii_lowercase(), authority.to_ascii_lowercase())
+    })
+}
+
+/// Host and target (path and query) for a request line.
+pub(super) fn host_and_target(url: &str) -> Option<(&str, &str)> {
+    let (scheme, authority) = split(url)?;
+    let target = url.get(scheme.len() + 3 + authority.len()..)?.split('#').next()?;
+    let host = authority.rsplit('@').next()?;
+    Some((host, if target.starts_with('/') { target } else { "/" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_joined_and_never_lead_from_https_to_http() {
+        let check = |base: &str, location: &str, expected: Option<&str>| {
+            assert_eq!(join(base, location).ok().as_deref(), expected, "{base} + {location}");
+        };
+        check("http://a/b/c?d", "http://e/f", Some("http://e/f"));
+        check("http://a/b/c?d", "/f", Some("http://a/f"));
+        check("http://a/b/c?d", "f", Some("http://a/b/f"));
+        check("http://a", "f", Some("http://a/f"));
+        check("https://a/b", "//c/d", Some("https://c/d"));
+        check("http://a/b", "https://c/d", Some("https://c/d"));
+        check("https://a/b", "http://c/d", None);
+        check("http://a/b", "ftp://c/d", None);
+        check("http://a/b", "", None);
+        check("http://a/b", "http://", None);
+    }
+
+    #[test]
+    fn a_request_line_has_host_and_target() {
+        assert_eq!(host_and_target("http://a:1/b%20c?d#e"), Some(("a:1", "/b%20c?d")));
+        assert_eq!(host_and_target("https://u:p@a"), Some(("a", "/")));
+        assert_eq!(authority("HTTP://A:1/b").as_deref(), Some("http://a:1"));
+    }
+}

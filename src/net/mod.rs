@@ -1,0 +1,107 @@
+//! Everything that opens a socket: HTTP (catalogue, trackers, mirrors, web seeds) and peers.
+//!
+//! Floor 2; the only room with sockets. What the bytes mean is decided in [`crate::protocol`]; this room moves
+//! them, with a deadline on every wait, and a bound on every length that comes from outside.
+//!
+//! [`Client`] is made once for a dataset. [`Client::shut_down`] closes all its sockets at once, so that a worker
+//! that is blocked on one wakes up: the end of a download waits for nobody.
+
+mod http;
+mod lent;
+mod peer;
+mod tracker;
+mod web_seed;
+
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::context::Settings;
+use crate::error::{Error, ErrorKind};
+
+pub use http::{HttpFailure, authority, join};
+pub use peer::{PeerConnection, resolve};
+pub use tracker::announce;
+pub use web_seed::Connection;
+
+/// Says honestly who asks: Academic Torrents' tracker turns bots without a name away.
+pub const USER_AGENT: &str = concat!("academictorrents-rs/", env!("CARGO_PKG_VERSION"));
+
+/// How long to wait for what, all derived from the user's `TIMEOUT`, so that tests run in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// No byte from any source for so long: the download gives up.
+    pub give_up: Duration,
+    /// For name look-up, connection and TLS.
+    pub connect: Duration,
+    /// A source that is silent for so long loses its claims.
+    pub silence: Duration,
+    /// For a tracker's or the catalogue's whole reply.
+    pub reply: Duration,
+    /// The first pause before a failed source is tried again; doubled each time.
+    pub back_off: Duration,
+}
+
+impl Timing {
+    /// The defaults (`TIMEOUT` of 120 s): 10 s to connect, 20 s of silence, 15 s for a reply, 1 s of back-off.
+    pub fn for_timeout(give_up: Duration) -> Timing {
+        Timing {
+            give_up,
+            connect: Duration::from_secs(10).min(give_up / 3),
+            silence: Duration::from_secs(20).min(give_up / 3),
+            reply: Duration::from_secs(15).min(give_up / 2),
+            back_off: Duration::from_secs(1).min(give_up / 20),
+        }
+    }
+}
+
+/// Makes connections, and can end them all.
+#[derive(Clone, Debug)]
+pub struct Client {
+    agent: ureq::Agent,
+    timing: Timing,
+    peers: Arc<Mutex<Sockets>>,
+}
+
+#[derive(Debug, Default)]
+struct Sockets {
+    open: Vec<TcpStream>,
+    shut_down: bool,
+}
+
+impl Client {
+    /// # Errors
+    /// [`ErrorKind::Manifest`] for a proxy or a file of certificates that cannot be used.
+    pub fn new(settings: &Settings) -> Result<Client, Error> {
+        let timing = Timing::for_timeout(settings.timeout);
+        Ok(Client { agent: http::agent(settings, timing)?, timing, peers: Arc::default() })
+    }
+
+    pub fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// Closes all connections, idle or in use, and refuses new ones.
+    pub fn shut_down(&self) {
+        self.agent.clone().shutdown();
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.shut_down = true;
+        for socket in peers.open.drain(..) {
+            let _ = socket.shutdown(Shutdown::Both); // closed already: that is what was asked for
+        }
+    }
+
+    /// Notes a peer's socket, to be closed at the end; false if that was already.
+    fn note(&self, socket: &TcpStream) -> bool {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (false, Ok(socket)) = (peers.shut_down, socket.try_clone()) {
+            peers.open.retain(|open| open.peer_addr().is_ok());
+            peers.open.push(socket);
+        }
+        !peers.shut_down
+    }
+}
+
+fn unusable(what: &str, value: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Manifest, format!("{what} cannot be used: {value}")).why(why)
+}

@@ -1,0 +1,114 @@
+//! A peer's TCP connection (BEP 3).
+//!
+//! A reader must never block on writing: two peers that each wait for the other to read would wait for ever.
+//! So what a peer is sent goes through a bounded queue to a writer thread of its own.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use super::Client;
+use super::http::io_reason;
+
+/// Batches of messages that may wait for the peer to read: far more than a peer that reads leaves.
+const QUEUED_BATCHES: usize = 1024;
+
+/// The writer's stack: it holds one small buffer.
+const WRITER_STACK_BYTES: usize = 64 << 10;
+
+/// An open connection.
+#[derive(Debug)]
+pub struct PeerConnection {
+    stream: TcpStream,
+    queue: SyncSender<Vec<u8>>,
+    timeout: Option<Duration>,
+}
+
+impl Client {
+    /// Connects to a peer.
+    ///
+    /// # Errors
+    /// Why it did not: refused, unreachable, timed out.
+    pub fn connect_peer(&self, address: SocketAddr) -> Result<PeerConnection, String> {
+        let failed = |why: io::Error| io_reason(&why);
+        let stream = TcpStream::connect_timeout(&address, self.timing().connect).map_err(failed)?;
+        if !self.note(&stream) {
+            return Err("the download has ended".to_owned());
+        }
+        stream.set_nodelay(true).map_err(failed)?;
+        let mut writer = stream.try_clone().map_err(failed)?;
+        writer.set_write_timeout(Some(self.timing().silence)).map_err(failed)?;
+        let (queue, batches) = sync_channel::<Vec<u8>>(QUEUED_BATCHES);
+        let write = move || {
+            for batch in batches {
+                if writer.write_all(&batch).is_err() {
+                    // The reader finds the connection closed.
+                    let _ = writer.shutdown(std::net::Shutdown::Both);
+                    break;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("at-peer-writer".to_owned())
+            .stack_size(WRITER_STACK_BYTES)
+            .spawn(write)
+            .map_err(failed)?;
+        Ok(PeerConnection { stream, queue, timeout: None })
+    }
+}
+
+impl PeerConnection {
+    /// Queues bytes to be sent.
+    ///
+    /// # Errors
+    /// The peer does not read, or the connection is closed.
+    pub fn send(&self, bytes: Vec<u8>) -> Result<(), String> {
+        self.queue.try_send(bytes).map_err(|why| match why {
+            TrySendError::Full(_) => "it does not read what it is sent".to_owned(),
+            TrySendError::Disconnected(_) => "the connection was closed".to_owned(),
+        })
+    }
+
+    /// Reads what has come into the buffer; `None` if nothing did within `timeout`.
+    ///
+    /// # Errors
+    /// The connection is closed (also cleanly) or broken.
+    pub fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<Option<usize>, String> {
+        let timeout = timeout.max(Duration::from_millis(1)); // zero would mean for ever
+        if self.timeout != Some(timeout) {
+            self.stream.set_read_timeout(Some(timeout)).map_err(|why| io_reason(&why))?;
+            self.timeout = Some(timeout);
+        }
+        loop {
+            return match self.stream.read(buffer) {
+                Ok(0) => Err("the connection was closed".to_owned()),
+                Ok(read) => Ok(Some(read)),
+                Err(why)
+                    if matches!(
+                        why.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    Ok(None)
+                }
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
+                Err(why) => Err(io_reason(&why)),
+            };
+        }
+    }
+}
+
+impl Drop for PeerConnection {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both); // the writer has a handle of its own
+    }
+}
+
+/// The addresses of a `host:port` that a person named.
+///
+/// # Errors
+/// The name is not known.
+pub fn resolve(peer: &str) -> Result<Vec<SocketAddr>, String> {
+    peer.to_socket_addrs().map(Iterator::collect).map_err(|why| io_reason(&why))
+}
