@@ -15,6 +15,7 @@ mod manifest;
 mod metainfo;
 mod net;
 mod plan;
+mod progress;
 mod protocol;
 mod schedule;
 mod size;

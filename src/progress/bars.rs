@@ -1,0 +1,205 @@
+//! Which lines a terminal of a given size shows.
+//!
+//! One line a dataset that has not ended, then the newest messages. Those that fetch line up in
+//! columns; where the terminal is too narrow for all columns the last ones go, and below 40 columns
+//! all but name and percent. Text is ASCII: what `indicatif` takes for its width depends on the
+//! features that some other crate of the build asked for.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::frame::Line;
+use super::view::{self, View};
+use crate::counters::Phase;
+use crate::size;
+
+/// The terminal's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) rows: u16,
+    pub(super) columns: u16,
+}
+
+const NARROW: u16 = 40;
+const LONGEST_NAME: usize = 24;
+const BAR: std::ops::RangeInclusive<usize> = 8..=40;
+/// At most so many messages stand below the bars.
+const MESSAGES: usize = 2;
+/// Percent, done/total, rate, time left, peers, web seeds: the width that each has at least, so that
+/// the bars do not change their length with every digit.
+const COLUMNS: [usize; 6] = [4, 16, 11, 10, 8, 11];
+const GAP: usize = 2;
+
+/// Draws the rows, one after the other, with one `indicatif` bar.
+pub(super) struct Bars {
+    bar: ProgressBar,
+    line: Line,
+    bar_width: usize,
+}
+
+impl Bars {
+    pub(super) fn new() -> Bars {
+        let line = Line::default();
+        let target = ProgressDrawTarget::term_like(Box::new(line.clone()));
+        Bars { bar: ProgressBar::with_draw_target(None, target), line, bar_width: 0 }
+    }
+
+    /// The lines for datasets and messages, none where there is no dataset left.
+    pub(super) fn lines(&mut self, views: &[View], messages: &[&str], size: Size) -> Vec<String> {
+        let mut live: Vec<&View> = views.iter().filter(|view| view.phase != Phase::Ended).collect();
+        // Two rows are cargo's: its bar, and the line that it prints next.
+        let rows = usize::from(size.rows.saturating_sub(2));
+        if live.is_empty() || rows == 0 {
+            return Vec::new();
+        }
+        live.sort_by_key(|view| view.phase == Phase::Queued);
+        let said = messages.len().min(MESSAGES).min(rows / 3);
+        let rows = rows - said;
+        let more = if live.len() > rows { live.len() - (rows - 1) } else { 0 };
+        live.truncate(live.len() - more);
+
+        let mut lines = if size.columns < NARROW {
+            live.iter().map(|view| narrow(view, usize::from(size.columns))).collect()
+        } else {
+            self.wide(&live, size.columns)
+        };
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        let newest = messages.iter().skip(messages.len() - said);
+        lines.extend(newest.map(|message| view::printable(message)));
+        lines
+    }
+
+    fn wide(&mut self, views: &[&View], columns: u16) -> Vec<String> {
+        // The last column stays free: see `frame`.
+        let columns = columns.saturating_sub(1);
+        let longest = LONGEST_NAME.min(usize::from(columns) / 3);
+        let names: Vec<String> = views.iter().map(|view| short(&view.name, longest)).collect();
+        let name_width = names.iter().map(String::len).max().unwrap_or(0);
+        let cells: Vec<_> = views.iter().map(|view| cells(view)).collect();
+        let widths: Vec<usize> = COLUMNS
+            .iter()
+            .enumerate()
+            .map(|(i, least)| {
+                let widest = cells.iter().filter_map(|cells| cells.get(i)).map(String::len).max();
+                widest.unwrap_or(0).max(*least)
+            })
+            .collect();
+        let (shown, bar_width) = fit(usize::from(columns), name_width, &widths);
+        self.set_bar_width(bar_width);
+        self.line.set_columns(columns);
+        views
+            .iter()
+            .zip(names)
+            .zip(&cells)
+            .map(|((view, name), cells)| {
+                let name = format!("{name:name_width$}");
+                if view.phase == Phase::Fetching && view.total_bytes > 0 {
+                    let cells = cells.iter().zip(&widths).take(shown);
+                    let message = cells.map(|(cell, width)| format!("{cell:>width$}"));
+                    let message = message.collect::<Vec<_>>().join(&" ".repeat(GAP));
+                    self.row(view, name, message)
+                } else {
+                    format!("{name}  {}", doing(view))
+                }
+            })
+            .collect()
+    }
+
+    fn set_bar_width(&mut self, width: usize) {
+        if width != self.bar_width {
+            let template = format!("{{prefix}}  [{{bar:{width}}}]  {{msg}}");
+            if let Ok(style) = ProgressStyle::with_template(&template) {
+                self.bar.set_style(style.progress_chars("=> "));
+                self.bar_width = width;
+            }
+        }
+    }
+
+    fn row(&self, view: &View, name: String, message: String) -> String {
+        let position = view.done_bytes.min(view.total_bytes);
+        let bar = self.bar.clone().with_prefix(name).with_message(message).with_position(position);
+        // Of these calls the one that draws.
+        bar.set_length(view.total_bytes);
+        self.line.take()
+    }
+}
+
+/// How many columns fit beside a bar, and how wide the bar is then.
+fn fit(columns: usize, name_width: usize, widths: &[usize]) -> (usize, usize) {
+    // Name, gap, brackets.
+    let mut left = columns.saturating_sub(name_width + GAP + 2);
+    let mut shown = 0;
+    for width in widths {
+        let next = left.checked_sub(GAP + width).filter(|left| left >= BAR.start());
+        let Some(next) = next else { break };
+        left = next;
+        shown += 1;
+    }
+    (shown, left.clamp(*BAR.start(), *BAR.end()))
+}
+
+/// What stands right of the bar.
+fn cells(view: &View) -> Vec<String> {
+    let [peers, seeds] = [(view.peers, "peer"), (view.web_seeds, "web seed")]
+        .map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { " " } else { "s" }));
+    vec![
+        format!("{}%", view.percent().unwrap_or(0)),
+        ratio(view.done_bytes, view.total_bytes),
+        view.rate(),
+        time_left(view).map_or_else(String::new, |left| format!("{left} left")),
+        peers,
+        seeds,
+    ]
+}
+
+/// `"4.8/11.1 MiB"`, or `"900.0 KiB/11.1 MiB"`.
+fn ratio(done: u64, total: u64) -> String {
+    let (done, total) = (size::display(done), size::display(total));
+    match (done.split_once(' '), total.split_once(' ')) {
+        (Some((number, unit)), Some((_, of))) if unit == of => format!("{number}/{total}"),
+        _ => format!("{done}/{total}"),
+    }
+}
+
+/// `"0:07"`, `"12:34"`, `"1:02:03"` or `"3 days"`; `None` where that cannot be said.
+fn time_left(view: &View) -> Option<String> {
+    let left = view.total_bytes.saturating_sub(view.done_bytes);
+    let seconds = Duration::from_secs(left.checked_div(view.rate_bytes)?).as_secs();
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => Some(format!("{minutes}:{rest:02}")),
+        1..=47 => Some(format!("{hours}:{minutes:02}:{rest:02}")),
+        48..24_000 => Some(format!("{} days", hours / 24)),
+        _ => None,
+    }
+}
+
+/// The word that stands in the bar's place.
+fn doing(view: &View) -> String {
+    let what = view::activity(view.phase);
+    match (view.phase, view.percent()) {
+        (Phase::Checking, Some(percent)) => format!("{what}: {percent}%"),
+        _ => what.to_owned(),
+    }
+}
+
+fn narrow(view: &View, columns: usize) -> String {
+    let percent = match (view.phase, view.percent()) {
+        (Phase::Fetching | Phase::Checking, Some(percent)) => format!(" {percent}%"),
+        _ => String::new(),
+    };
+    short(&view.name, columns.saturating_sub(6)) + &percent
+}
+
+/// The name in ASCII, and in at most so many columns.
+fn short(name: &str, columns: usize) -> String {
+    let mut name: String = name.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+    if name.len() > columns {
+        name.truncate(columns.saturating_sub(2));
+        name.push_str("..");
+    }
+    name
+}

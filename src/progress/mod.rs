@@ -1,0 +1,213 @@
+//! Draws [`Counters`] for a person: bars on the terminal, plain lines on stderr.
+//!
+//! Floor 3; the one room that touches the terminal and stderr. It reads counters and changes none:
+//! a download that nobody draws is the same download.
+//!
+//! - **Plain lines** go to stderr (`plain.rs`): one where a dataset's phase changes, few while it
+//!   fetches, and the messages. Cargo hides a build script's stderr unless the script fails, so
+//!   they tell a failed build's story.
+//! - **Bars** go to the terminal (`bars.rs`, `frame.rs`), which a build script can open although
+//!   its output is hidden; only where that is polite (`terminal.rs`). On Linux alone: elsewhere
+//!   there is no way, without foreign calls, to learn whether we are in the foreground, so there
+//!   are plain lines only.
+//!
+//! One thread looks at the counters ten times a second. Nothing here can fail: what cannot be
+//! written is not written. The end waits for the thread, but not for a terminal or a pipe that
+//! takes no more.
+
+mod bars;
+mod frame;
+mod plain;
+mod rate;
+mod terminal;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::context::{Context, ProgressMode};
+use crate::counters::{Counters, Phase};
+
+use bars::Bars;
+use plain::PlainLog;
+use rate::Rate;
+use terminal::Terminal;
+use view::View;
+
+/// How often the counters are looked at, and at most drawn.
+const TICK: Duration = Duration::from_millis(100);
+/// An unchanged picture is drawn again after so long: cargo's own lines overwrite parts of it.
+const REPAIR: Duration = Duration::from_secs(1);
+/// How long the end waits for a terminal that takes no more (Ctrl-S).
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a message stays below the bars.
+const MESSAGE_STAYS: Duration = Duration::from_secs(30);
+
+/// The drawing of one run; it ends with [`Progress::stop`], or when dropped.
+#[derive(Debug)]
+#[must_use = "drawing ends when this is dropped"]
+pub struct Progress {
+    running: Option<(Sender<Infallible>, Receiver<Infallible>)>,
+}
+
+/// Starts to draw `counters` as `mode` says; the lock that lets one process draw lies in `lock_dir`.
+pub fn start(
+    counters: Arc<Counters>,
+    context: &Context,
+    mode: ProgressMode,
+    lock_dir: &Path,
+) -> Progress {
+    if mode == ProgressMode::Off {
+        return Progress { running: None };
+    }
+    let terminal = (mode == ProgressMode::Auto && terminal::environment_allows(context))
+        .then(|| Terminal::new(lock_dir));
+    let (stop, stopped) = mpsc::channel::<Infallible>();
+    let (ending, ended) = mpsc::channel::<Infallible>();
+    let drawn =
+        thread::Builder::new().name("academictorrents-progress".to_owned()).spawn(move || {
+            let _ending = ending;
+            let mut drawing = Drawing::new(counters, terminal);
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                drawing.tick();
+            }
+            drawing.end();
+        });
+    // Without a thread there is nothing to see, and nothing less to fetch.
+    Progress { running: drawn.is_ok().then_some((stop, ended)) }
+}
+
+impl Progress {
+    /// Erases the bars, prints what is left to say, and returns when that is done.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((stop, ended)) = self.running.take() {
+            drop(stop);
+            let _ = ended.recv_timeout(LAST_WORDS);
+        }
+    }
+}
+
+/// What the thread knows.
+struct Drawing {
+    counters: Arc<Counters>,
+    begin: Instant,
+    rates: Vec<Rate>,
+    log: PlainLog,
+    bars: Bars,
+    terminal: Option<Terminal>,
+    /// At run time (`get`), stderr may be the very terminal that has the bars.
+    stderr_is_terminal: bool,
+    messages: Vec<(Duration, String)>,
+    picture: String,
+    drawn_at: Duration,
+}
+
+impl Drawing {
+    fn new(counters: Arc<Counters>, terminal: Option<Terminal>) -> Drawing {
+        Drawing {
+            counters,
+            begin: Instant::now(),
+            rates: Vec::new(),
+            log: PlainLog::default(),
+            bars: Bars::new(),
+            terminal,
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+            messages: Vec::new(),
+            picture: String::new(),
+            drawn_at: Duration::ZERO,
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.begin.elapsed();
+        let views = self.views(now);
+        let beside = self.stderr_is_terminal && !self.picture.is_empty();
+        self.print(now, &views, beside);
+        self.draw(now, &views);
+    }
+
+    fn end(&mut self) {
+        let now = self.begin.elapsed();
+        let views = self.views(now);
+        self.erase();
+        self.print(now, &views, false);
+    }
+
+    fn views(&mut self, now: Duration) -> Vec<View> {
+        let datasets = self.counters.datasets();
+        self.rates.resize_with(datasets.len(), Rate::default);
+        datasets
+            .iter()
+            .zip(&mut self.rates)
+            .map(|(dataset, rate)| {
+                let mut view = View::of(dataset);
+                view.rate_bytes = rate.push(now, view.received_bytes);
+                view
+            })
+            .collect()
+    }
+
+    /// Prints to stderr; while the bars are on that same terminal, the messages alone, above them.
+    fn print(&mut self, now: Duration, views: &[View], beside_bars: bool) {
+        let mut lines = self.log.lines(now, views);
+        if beside_bars {
+            lines.clear();
+        }
+        for message in self.counters.take_messages() {
+            lines.push(plain::prefixed(&message));
+            if !self.stderr_is_terminal {
+                self.messages.push((now, message));
+            }
+        }
+        if lines.is_empty() {
+            return;
+        }
+        self.erase();
+        // One write, so that lines of parallel processes do not mix; a closed pipe is no failure.
+        let text = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>();
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn draw(&mut self, now: Duration, views: &[View]) {
+        let Some(terminal) = &mut self.terminal else { return };
+        let Some(size) = terminal.open(now) else {
+            self.picture.clear();
+            return;
+        };
+        let waits = views.iter().any(|view| view.phase == Phase::Waiting);
+        self.messages.retain(|(said, _)| waits || now.saturating_sub(*said) < MESSAGE_STAYS);
+        let messages: Vec<&str> = self.messages.iter().map(|(_, text)| text.as_str()).collect();
+        let lines = self.bars.lines(views, &messages, size);
+        let picture =
+            if lines.is_empty() { String::new() } else { frame::frame(&lines, size.columns) };
+        if picture.is_empty() {
+            self.erase();
+        } else if picture != self.picture || now.saturating_sub(self.drawn_at) >= REPAIR {
+            let drawn = terminal.write(&picture);
+            self.picture = if drawn { picture } else { String::new() };
+            self.drawn_at = now;
+        }
+    }
+
+    fn erase(&mut self) {
+        if let Some(terminal) = self.terminal.as_mut().filter(|_| !self.picture.is_empty()) {
+            // Where this is refused, we are in the background: what is there is the shell's now.
+            terminal.write(frame::ERASE);
+            self.picture.clear();
+        }
+    }
+}

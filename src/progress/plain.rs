@@ -1,0 +1,100 @@
+//! Plain lines: what a log should say, and no more. Time by argument.
+//!
+//! A line where a dataset's phase changes; while it fetches, one when both ten seconds and ten
+//! percent have passed since the last.
+
+use std::time::Duration;
+
+use super::view::{self, View};
+use crate::counters::Phase;
+use crate::size;
+
+const EVERY: Duration = Duration::from_secs(10);
+const EVERY_PERCENT: u8 = 10;
+
+/// What was said already, by dataset.
+#[derive(Debug, Default)]
+pub(super) struct PlainLog {
+    said: Vec<Said>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    phase: Phase,
+    at: Duration,
+    percent: u8,
+    /// When the dataset left the queue.
+    begun: Duration,
+}
+
+impl PlainLog {
+    /// The lines that are due; `views` in the order of before, new ones at the end.
+    pub(super) fn lines(&mut self, now: Duration, views: &[View]) -> Vec<String> {
+        let new = Said { phase: Phase::Queued, at: now, percent: 0, begun: now };
+        self.said.resize(views.len().max(self.said.len()), new);
+        views
+            .iter()
+            .zip(&mut self.said)
+            .filter_map(|(view, said)| said.line(now, view))
+            .map(|line| prefixed(&line))
+            .collect()
+    }
+}
+
+impl Said {
+    fn line(&mut self, now: Duration, view: &View) -> Option<String> {
+        let percent = view.percent().unwrap_or(0);
+        let text = if view.phase != self.phase {
+            if self.phase == Phase::Queued {
+                self.begun = now;
+                // All was there: a build that has nothing to do says nothing.
+                if view.phase == Phase::Ended {
+                    self.phase = Phase::Ended;
+                    return None;
+                }
+            }
+            changed(view, now.saturating_sub(self.begun))
+        } else if view.phase == Phase::Fetching
+            && now.saturating_sub(self.at) >= EVERY
+            && percent.saturating_sub(self.percent) >= EVERY_PERCENT
+        {
+            fetching(view)
+        } else {
+            return None;
+        };
+        (self.phase, self.at, self.percent) = (view.phase, now, percent);
+        Some(format!("{}: {text}", view.name))
+    }
+}
+
+/// A line of ours, among those of others.
+pub(super) fn prefixed(line: &str) -> String {
+    format!("academictorrents: {}", view::printable(line))
+}
+
+fn changed(view: &View, since: Duration) -> String {
+    let what = view::activity(view.phase);
+    match (view.phase, view.percent()) {
+        (Phase::Fetching, Some(percent)) => {
+            let here = if percent > 0 { format!(", {percent}% is here") } else { String::new() };
+            format!("{what} {}{here}", size::display(view.total_bytes))
+        }
+        (Phase::Ended, percent) => {
+            let at = percent.map_or_else(String::new, |percent| {
+                format!(" at {percent}% of {}", size::display(view.total_bytes))
+            });
+            format!("{what}{at} after {} s", since.as_secs())
+        }
+        _ => what.to_owned(),
+    }
+}
+
+fn fetching(view: &View) -> String {
+    let share = format!("{}% of {}", view.percent().unwrap_or(0), size::display(view.total_bytes));
+    let mut parts = vec![share, view.rate()];
+    parts.extend(view.sources());
+    if view.peers == 0 && view.web_seeds == 0 {
+        parts.push("no source".to_owned());
+    }
+    parts.join(", ")
+}

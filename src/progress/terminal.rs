@@ -1,0 +1,210 @@
+//! The terminal: where drawing is allowed, and the one write.
+//!
+//! Drawn is only where all of this holds:
+//! - the environment does not speak against it ([`environment_allows`]);
+//! - our process group is the terminal's foreground group: under `stty tostop`, a background
+//!   process that writes is stopped for good (SIGTTOU), and a build hangs. A person may put the job
+//!   into the background at any time, so this is read again before each write;
+//! - the stderr of our parent, which for a build script is cargo, is that same terminal: else the
+//!   bars land in an editor's terminal while cargo's output goes elsewhere;
+//! - no other process draws: it holds `progress.lock`, and whoever gets it next takes over.
+//!
+//! What these need is read from `/proc`, so that there is neither foreign call nor unsafe code; where
+//! there is no `/proc` (not Linux), nothing is drawn. A write that fails ends the drawing, silently.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::bars::Size;
+use crate::context::Context;
+
+/// How long until we look again whether we may draw.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Whether the variables allow to draw.
+pub(super) fn environment_allows(context: &Context) -> bool {
+    let is = |name: &str, value: &str| context.var(name) == Some(OsStr::new(value));
+    context.var("TERM").is_some()
+        && !is("TERM", "dumb")
+        && context.var("CI").is_none()
+        && !context.flag("CARGO_TERM_QUIET")
+        && !is("CARGO_TERM_PROGRESS_WHEN", "never")
+}
+
+/// What `/proc/self/stat` says of our place on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) parent: u32,
+    pub(super) group: i64,
+    /// The controlling terminal's device number; 0 where there is none.
+    pub(super) terminal: u32,
+    pub(super) foreground_group: i64,
+}
+
+impl Job {
+    /// Reads the text of `/proc/self/stat` (proc_pid_stat(5)).
+    pub(super) fn parse(stat: &str) -> Option<Job> {
+        // The second field is the program's name, in parentheses, and may hold any of `) `.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_ascii_whitespace().skip(1);
+        let parent = fields.next()?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        let _session = fields.next()?;
+        // Printed as a signed number, and made of bits.
+        let terminal: i32 = fields.next()?.parse().ok()?;
+        let foreground_group = fields.next()?.parse().ok()?;
+        Some(Job { parent, group, terminal: terminal.cast_unsigned(), foreground_group })
+    }
+
+    /// Whether we may write to the terminal without being stopped.
+    pub(super) fn in_foreground(self) -> bool {
+        self.terminal != 0 && self.group > 0 && self.group == self.foreground_group
+    }
+
+    /// Whether a file with the device number `rdev` is our controlling terminal, by its own name or
+    /// as `/dev/tty` (5, 0).
+    pub(super) fn is_terminal(self, rdev: u64) -> bool {
+        const DEV_TTY: u64 = 5 << 8;
+        // A file's number has more bits for the major number than a process's; a terminal's is small.
+        self.terminal != 0 && (rdev == u64::from(self.terminal) || rdev == DEV_TTY)
+    }
+}
+
+/// The terminal, while we have it.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    lock_path: PathBuf,
+    parent: Option<u32>,
+    tty: Option<tty::Tty>,
+    next_try: Duration,
+    failed: bool,
+}
+
+impl Terminal {
+    pub(super) fn new(lock_dir: &Path) -> Terminal {
+        Terminal {
+            lock_path: lock_dir.join("progress.lock"),
+            parent: None,
+            tty: None,
+            next_try: Duration::ZERO,
+            failed: false,
+        }
+    }
+
+    /// The terminal's size, where it is ours to draw on.
+    pub(super) fn open(&mut self, now: Duration) -> Option<Size> {
+        if self.tty.is_none() && !self.failed && now >= self.next_try {
+            self.next_try = now + AGAIN;
+            self.tty = self.allowed().and_then(|()| tty::Tty::open(&self.lock_path));
+        }
+        self.tty.as_ref()?.size()
+    }
+
+    /// Writes, in one piece, where that is still allowed; says whether it was.
+    pub(super) fn write(&mut self, text: &str) -> bool {
+        // The lock goes with the foreground, for a build that has it.
+        if self.allowed().is_none() {
+            self.tty = None;
+        }
+        let Some(tty) = &mut self.tty else { return false };
+        let written = tty.write(text).is_ok();
+        if !written {
+            self.failed = true;
+            self.tty = None;
+        }
+        written
+    }
+
+    fn allowed(&mut self) -> Option<()> {
+        let job = tty::job().filter(|job| job.in_foreground())?;
+        // A parent that is gone leaves us to another, whose stderr says nothing about cargo's.
+        let parent = *self.parent.get_or_insert(job.parent);
+        (parent == job.parent && job.is_terminal(tty::stderr_of(parent)?)).then_some(())
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod tty {
+    use std::fs::{File, OpenOptions, TryLockError};
+    use std::io::{self, Write as _};
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+    use std::path::Path;
+
+    use super::{Job, Size};
+
+    /// `/dev/tty`, and the lock that says that we draw.
+    #[derive(Debug)]
+    pub(super) struct Tty {
+        file: File,
+        term: console::Term,
+        /// `None` where the file system gives no lock: better two that draw than none.
+        _lock: Option<File>,
+    }
+
+    impl Tty {
+        pub(super) fn open(lock_path: &Path) -> Option<Tty> {
+            let file = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
+            let term =
+                console::Term::read_write_pair(file.try_clone().ok()?, file.try_clone().ok()?);
+            let lock = OpenOptions::new().create(true).truncate(false).write(true).open(lock_path);
+            let lock = match lock.ok().map(|lock| (lock.try_lock(), lock)) {
+                Some((Ok(()), lock)) => Some(lock),
+                Some((Err(TryLockError::WouldBlock), _)) => return None,
+                Some((Err(TryLockError::Error(_)), _)) | None => None,
+            };
+            Some(Tty { file, term, _lock: lock })
+        }
+
+        pub(super) fn size(&self) -> Option<Size> {
+            self.term.size_checked().map(|(rows, columns)| Size { rows, columns })
+        }
+
+        pub(super) fn write(&mut self, text: &str) -> io::Result<()> {
+            self.file.write_all(text.as_bytes())
+        }
+    }
+
+    pub(super) fn job() -> Option<Job> {
+        Job::parse(&std::fs::read_to_string("/proc/self/stat").ok()?)
+    }
+
+    /// The device number of that process's stderr, where it is a character device.
+    pub(super) fn stderr_of(process: u32) -> Option<u64> {
+        let metadata = std::fs::metadata(format!("/proc/{process}/fd/2")).ok()?;
+        metadata.file_type().is_char_device().then(|| metadata.rdev())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod tty {
+    use std::io;
+    use std::path::Path;
+
+    use super::{Job, Size};
+
+    #[derive(Debug)]
+    pub(super) enum Tty {}
+
+    impl Tty {
+        pub(super) fn open(_: &Path) -> Option<Tty> {
+            None
+        }
+
+        pub(super) fn size(&self) -> Option<Size> {
+            match *self {}
+        }
+
+        pub(super) fn write(&mut self, _: &str) -> io::Result<()> {
+            match *self {}
+        }
+    }
+
+    pub(super) fn job() -> Option<Job> {
+        None
+    }
+
+    pub(super) fn stderr_of(_: u32) -> Option<u64> {
+        None
+    }
+}

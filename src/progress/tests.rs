@@ -1,0 +1,195 @@
+use std::time::Duration;
+
+use super::bars::{Bars, Size};
+use super::frame::{clip, frame};
+use super::plain::PlainLog;
+use super::rate::Rate;
+use super::terminal::{Job, environment_allows};
+use super::view::{View, printable};
+use crate::context::Context;
+use crate::counters::{Counters, Phase};
+
+const MIB: u64 = 1 << 20;
+
+fn view(name: &str, phase: Phase, percent: u64) -> View {
+    let mut view = View::of(&Counters::default().add(name));
+    view.phase = phase;
+    (view.total_bytes, view.done_bytes) = (100 * MIB, percent * MIB);
+    (view.peers, view.web_seeds, view.rate_bytes) = (2, 1, 3 * MIB);
+    view
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn the_environment_forbids_bars() {
+    let check = |vars: &[(&str, &str)], allowed| {
+        let mut context = Context::default();
+        vars.iter().for_each(|(name, value)| context.set(name, value));
+        assert_eq!(environment_allows(&context), allowed, "{vars:?}");
+    };
+    check(&[("TERM", "xterm")], true);
+    check(&[("TERM", "xterm"), ("CI", "")], true);
+    check(&[("TERM", "xterm"), ("CARGO_TERM_QUIET", "false")], true);
+    check(&[("TERM", "xterm"), ("CARGO_TERM_PROGRESS_WHEN", "auto")], true);
+    check(&[], false);
+    check(&[("TERM", "dumb")], false);
+    check(&[("TERM", "xterm"), ("CI", "true")], false);
+    check(&[("TERM", "xterm"), ("CARGO_TERM_QUIET", "true")], false);
+    check(&[("TERM", "xterm"), ("CARGO_TERM_PROGRESS_WHEN", "never")], false);
+}
+
+#[test]
+fn only_the_foreground_group_of_the_terminal_draws() {
+    let check = |stat: &str, foreground| {
+        assert_eq!(Job::parse(stat).map(Job::in_foreground), foreground, "{stat}");
+    };
+    check("7 (build-script-bu) R 6 5 1 34816 5 4194304 0", Some(true));
+    check("7 (build-script-bu) R 6 5 1 34816 9 4194304 0", Some(false));
+    check("7 (no terminal) S 6 5 1 0 -1 4194304 0", Some(false));
+    check("7 (a) R 1 1 1 1 1 (b) R 6 5 1 34816 5 0", Some(true));
+    check("7 (short) R 6 5 1", None);
+    check("", None);
+}
+
+#[test]
+fn another_terminal_or_a_file_is_not_ours() {
+    let check = |terminal: &str, rdev, ours| {
+        let job = Job::parse(&format!("7 (x) R 6 5 1 {terminal} 5 0")).unwrap();
+        assert_eq!(job.is_terminal(rdev), ours, "{terminal} {rdev}");
+    };
+    check("34816", 34816, true);
+    check("34816", 5 << 8, true);
+    check("34816", 34817, false);
+    check("34816", 0, false);
+    check("0", 0, false);
+    check("0", 5 << 8, false);
+    // A minor number so high that the signed field is below zero.
+    check("-2147448832", 0x8000_8800, true);
+}
+
+#[test]
+fn a_frame_comes_back_to_where_it_began() {
+    let lines = ["mnist 43%".to_owned(), "x".repeat(50)];
+    assert_eq!(frame(&lines, 11), "\r\n\x1b[Kmnist 43%\r\n\x1b[Kxxxxxxxxxx\x1b[J\x1b[2A\r");
+}
+
+#[test]
+fn wide_characters_never_make_a_line_wrap() {
+    assert_eq!(clip("ab数据", 5), "ab数");
+    assert_eq!(clip("ab数据", 6), "ab数据");
+    assert_eq!(clip("ab", 0), "");
+    assert_eq!(printable("a\x1b[2Jb\n"), "a [2Jb ");
+}
+
+#[test]
+fn the_bars_of_a_terminal_of_each_width() {
+    let views = [
+        view("mnist", Phase::Fetching, 43),
+        view("imagenet-2012", Phase::Checking, 7),
+        view("cifar", Phase::Ended, 100),
+        view("coco", Phase::Waiting, 0),
+    ];
+    let check = |columns, expected: &[&str]| {
+        let lines = Bars::new().lines(&views, &[], Size { rows: 24, columns });
+        assert_eq!(lines, expected, "{columns}");
+        assert!(lines.iter().all(|line| line.len() < columns.into()), "{columns}");
+    };
+    check(30, &["mnist 43%", "imagenet-2012 7%", "coco"]);
+    check(
+        60,
+        &[
+            "mnist          [=======>          ]   43%    43.0/100.0 MiB",
+            "imagenet-2012  checking what is on disk: 7%",
+            "coco           waiting for another build",
+        ],
+    );
+    check(
+        100,
+        &[
+            "mnist          [====>     ]   43%    43.0/100.0 MiB    3.0 MiB/s   0:19 left   2 peers  1 web seed",
+            "imagenet-2012  checking what is on disk: 7%",
+            "coco           waiting for another build",
+        ],
+    );
+}
+
+#[test]
+fn more_datasets_than_rows_are_counted_and_the_queued_come_last() {
+    let mut views: Vec<View> = (0..40).map(|i| view(&format!("d{i}"), Phase::Queued, 0)).collect();
+    views.push(view("busy", Phase::Publishing, 100));
+    let lines =
+        |rows, messages: &[&str]| Bars::new().lines(&views, messages, Size { rows, columns: 80 });
+    let shown = lines(24, &[]);
+    assert_eq!(shown.len(), 22);
+    assert_eq!(shown.first().unwrap(), "busy  publishing");
+    assert_eq!(shown.last().unwrap(), "and 20 more");
+    assert_eq!(lines(3, &[]), ["and 41 more"]);
+    assert!(lines(2, &[]).is_empty() && lines(0, &[]).is_empty());
+    let shown = lines(24, &["a", "b", "c"]);
+    assert_eq!(shown.len(), 22);
+    assert_eq!(shown[19..], ["and 22 more", "b", "c"]);
+}
+
+#[test]
+fn no_size_of_terminal_and_no_name_breaks_the_bars() {
+    let mut odd = view("数据\x1b[2J\n", Phase::Fetching, 100);
+    (odd.done_bytes, odd.total_bytes, odd.rate_bytes) = (u64::MAX, u64::MAX - 1, 1);
+    let views = [odd, view(&"n".repeat(300), Phase::Fetching, 0)];
+    let mut bars = Bars::new();
+    for columns in 0..120 {
+        for rows in 0..6 {
+            for line in bars.lines(&views, &["m"], Size { rows, columns }) {
+                assert!(line.chars().all(|c| !c.is_control()), "{line}");
+                assert!(columns < 40 || line.len() < columns.into(), "{columns}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_for_each_phase_and_few_while_fetching() {
+    let mut log = PlainLog::default();
+    let mut check = |at, phase, percent, expected: Option<&str>| {
+        let lines = log.lines(seconds(at), &[view("mnist", phase, percent)]);
+        let expected = expected.map(|line| format!("academictorrents: mnist: {line}"));
+        assert_eq!(lines, Vec::from_iter(expected), "{at} s");
+    };
+    check(0, Phase::Queued, 0, None);
+    check(1, Phase::Metainfo, 0, Some("looking for the .torrent"));
+    check(2, Phase::Checking, 0, Some("checking what is on disk"));
+    check(3, Phase::Fetching, 20, Some("fetching 100.0 MiB, 20% is here"));
+    check(4, Phase::Fetching, 90, None);
+    check(20, Phase::Fetching, 29, None);
+    check(21, Phase::Fetching, 43, Some("43% of 100.0 MiB, 3.0 MiB/s, 2 peers, 1 web seed"));
+    check(30, Phase::Fetching, 99, None);
+    check(31, Phase::Fetching, 99, Some("99% of 100.0 MiB, 3.0 MiB/s, 2 peers, 1 web seed"));
+    check(60, Phase::Publishing, 100, Some("publishing"));
+    check(61, Phase::Ended, 100, Some("ended at 100% of 100.0 MiB after 60 s"));
+    check(99, Phase::Ended, 100, None);
+}
+
+#[test]
+fn a_dataset_that_is_there_says_nothing() {
+    let mut log = PlainLog::default();
+    assert!(log.lines(seconds(0), &[view("mnist", Phase::Queued, 0)]).is_empty());
+    assert!(log.lines(seconds(1), &[view("mnist", Phase::Ended, 100)]).is_empty());
+}
+
+#[test]
+fn the_rate_is_that_of_the_last_five_seconds() {
+    let mut rate = Rate::default();
+    assert_eq!(rate.push(seconds(0), 0), 0);
+    assert_eq!(rate.push(Duration::from_millis(100), 10), 0);
+    assert_eq!(rate.push(seconds(1), 1000), 1000);
+    for second in 2..=20 {
+        assert_eq!(rate.push(seconds(second), second * 1000), 1000, "{second}");
+    }
+    assert_eq!(rate.push(seconds(23), 20_000), 2000 / 5);
+    assert_eq!(rate.push(seconds(28), 20_000), 0);
+    // Counted anew.
+    assert_eq!(rate.push(seconds(29), 5), 0);
+    assert_eq!(rate.push(seconds(30), 105), 100);
+}

@@ -1,0 +1,73 @@
+//! One dataset's counters at one moment, and the words for them that bars and plain lines share.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::counters::{DatasetCounters, Phase};
+use crate::size;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) name: String,
+    pub(super) phase: Phase,
+    pub(super) total_bytes: u64,
+    pub(super) done_bytes: u64,
+    pub(super) received_bytes: u64,
+    pub(super) peers: u32,
+    pub(super) web_seeds: u32,
+    /// Bytes a second.
+    pub(super) rate_bytes: u64,
+}
+
+impl View {
+    pub(super) fn of(dataset: &DatasetCounters) -> View {
+        View {
+            name: printable(&dataset.name),
+            phase: dataset.phase(),
+            total_bytes: dataset.total_bytes.load(Relaxed),
+            done_bytes: dataset.done_bytes.load(Relaxed),
+            received_bytes: dataset.received_bytes.load(Relaxed),
+            peers: dataset.peers.load(Relaxed),
+            web_seeds: dataset.web_seeds.load(Relaxed),
+            rate_bytes: 0,
+        }
+    }
+
+    /// Rounded down, so that 100 is said when all is there; `None` while the total is not known.
+    pub(super) fn percent(&self) -> Option<u8> {
+        let percent = (u128::from(self.done_bytes) * 100).checked_div(self.total_bytes.into())?;
+        Some(u8::try_from(percent).unwrap_or(100).min(100))
+    }
+
+    /// `"3.1 MiB/s"`.
+    pub(super) fn rate(&self) -> String {
+        format!("{}/s", size::display(self.rate_bytes))
+    }
+
+    /// `"2 peers"` and `"1 web seed"`, without those that are none.
+    pub(super) fn sources(&self) -> Vec<String> {
+        [(self.peers, "peer"), (self.web_seeds, "web seed")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }))
+            .collect()
+    }
+}
+
+/// What a dataset does, in words.
+pub(super) fn activity(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Queued => "queued",
+        Phase::Waiting => "waiting for another build",
+        Phase::Metainfo => "looking for the .torrent",
+        Phase::Checking => "checking what is on disk",
+        Phase::Fetching => "fetching",
+        Phase::Publishing => "publishing",
+        Phase::Ended => "ended",
+    }
+}
+
+/// The text without control characters: names and messages may quote what a torrent or a server
+/// says, and must not move the cursor.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
