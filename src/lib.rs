@@ -7,6 +7,7 @@
 mod bencode;
 mod context;
 mod counters;
+mod download;
 mod error;
 mod geometry;
 mod hash;

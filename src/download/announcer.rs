@@ -1,0 +1,169 @@
+//! Trackers: a thread per tier, which announces until the download ends.
+//!
+//! Threads of their own, since a tracker that is dead blocks for as long as it likes, and nobody may wait for it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::Event;
+use super::swarm::Swarm;
+use crate::net::{Client, announce};
+use crate::protocol::tracker::{Announce, AnnounceEvent};
+
+/// A tier that never answered is given up after so many rounds.
+const ROUNDS: u32 = 3;
+
+/// Peers wanted of each announce: more than there are connections.
+const NUMWANT: u32 = 100;
+
+/// We take no connections, and many trackers refuse port 0: the discard port of no peer.
+const PORT: u16 = 1;
+
+/// The announcers of a download.
+#[derive(Debug)]
+pub struct Announcers {
+    stops: Vec<Sender<bool>>,
+    stopped: Receiver<()>,
+    stopped_sender: Sender<()>,
+    client: Client,
+}
+
+impl Announcers {
+    /// `client` is not the workers': theirs is shut down at the end, and then the trackers are still to be told.
+    pub fn new(client: Client) -> Announcers {
+        let (stopped_sender, stopped) = channel();
+        Announcers { stops: Vec::new(), stopped, stopped_sender, client }
+    }
+
+    /// Begins to announce to a tier (BEP 12): its trackers are asked in order until one answers.
+    pub fn start(&mut self, swarm: &Arc<Swarm>, tier: Vec<String>, tier_id: u32, key: u32) {
+        let (stop, stops) = channel();
+        let mut tier = Tier {
+            client: self.client.clone(),
+            urls: tier,
+            id: tier_id,
+            key,
+            swarm: Arc::clone(swarm),
+        };
+        let stopped = self.stopped_sender.clone();
+        let run = move || {
+            tier.run(&stops);
+            let _ = stopped.send(()); // nobody waits any more
+        };
+        if std::thread::Builder::new().name("at-announcer".to_owned()).spawn(run).is_ok() {
+            self.stops.push(stop);
+        }
+    }
+
+    /// Says goodbye to the trackers that know us, for at most so long.
+    pub fn stop(self, completed: bool, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        for stop in &self.stops {
+            let _ = stop.send(completed); // that tier gave up before
+        }
+        drop(self.stopped_sender);
+        for _ in &self.stops {
+            if self
+                .stopped
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                .is_err()
+            {
+                break;
+            }
+        }
+        self.client.shut_down();
+    }
+}
+
+struct Tier {
+    client: Client,
+    urls: Vec<String>,
+    id: u32,
+    key: u32,
+    swarm: Arc<Swarm>,
+}
+
+impl Tier {
+    fn run(&mut self, stops: &Receiver<bool>) {
+        let mut known_to: Option<String> = None;
+        let mut failed_rounds = 0;
+        loop {
+            let event = known_to.is_none().then_some(AnnounceEvent::Started);
+            let wait = match self.round(event) {
+                Ok((url, wait)) => {
+                    known_to = Some(url);
+                    failed_rounds = 0;
+                    wait
+                }
+                Err(wait) => {
+                    failed_rounds += 1;
+                    if failed_rounds >= ROUNDS && known_to.is_none() {
+                        self.swarm.tell(Event::TierLost(self.id));
+                        return;
+                    }
+                    wait.unwrap_or_else(|| {
+                        self.client.timing().back_off * 2_u32.saturating_pow(failed_rounds)
+                    })
+                }
+            };
+            match stops.recv_timeout(wait) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(completed) => {
+                    if let Some(url) = known_to {
+                        let events = [AnnounceEvent::Completed, AnnounceEvent::Stopped];
+                        for event in &events[usize::from(!completed)..] {
+                            let _ = announce(&self.client, &url, &self.message(Some(*event))); // it will forget us anyway
+                        }
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Asks the tier's trackers in order; gives the one that answered, and when to ask again.
+    fn round(
+        &mut self,
+        event: Option<AnnounceEvent>,
+    ) -> Result<(String, Duration), Option<Duration>> {
+        let mut wait = None;
+        for index in 0..self.urls.len() {
+            let url = self.urls[index].clone();
+            match announce(&self.client, &url, &self.message(event)) {
+                Ok(reply) => {
+                    let count = reply.peers.len();
+                    let warning = reply
+                        .warning
+                        .map_or_else(String::new, |warning| format!(" (it warns: {warning})"));
+                    self.swarm.report.note(&url, format!("named {count} peers{warning}"));
+                    self.swarm.tell(Event::Peers(reply.peers));
+                    // BEP 12: who answered is asked first from now on.
+                    self.urls[..=index].rotate_right(1);
+                    return Ok((url, reply.min_interval.unwrap_or_default().max(reply.interval)));
+                }
+                Err(failure) => {
+                    self.swarm.report.note(&url, failure.why);
+                    wait = wait.max(failure.retry_after);
+                }
+            }
+        }
+        Err(wait)
+    }
+
+    fn message(&self, event: Option<AnnounceEvent>) -> Announce {
+        use std::sync::atomic::Ordering;
+        Announce {
+            infohash: self.swarm.partial.metainfo().infohash,
+            peer_id: self.swarm.peer_id,
+            port: PORT,
+            uploaded_bytes: 0,
+            downloaded_bytes: self.swarm.counters.received_bytes.load(Ordering::Relaxed),
+            left_bytes: self.swarm.schedule().wanted_bytes(),
+            event,
+            numwant: if event == Some(AnnounceEvent::Stopped) { 0 } else { NUMWANT },
+            key: self.key,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! One dataset: is it there, and if not, all it takes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use super::announcer::Announcers;
+use super::coordinator::Coordinator;
+use super::swarm::Swarm;
+use super::{Provided, Session, SharedCounters, locate, path_of};
+use crate::counters::Phase;
+use crate::error::{Error, ErrorKind};
+use crate::infohash::Infohash;
+use crate::manifest::Request;
+use crate::metainfo::Metainfo;
+use crate::net::{Client, Timing};
+use crate::plan::{self, Layout, Selection};
+use crate::schedule::Schedule;
+use crate::store::{Existing, Lock, Partial, Stamp, Store};
+
+/// How often a process that waits for a lock looks whether it is free.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// How long trackers are given to hear that we leave.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The dataset, where it is complete already: a `stat` for each file, no hash, no socket.
+///
+/// # Errors
+/// Of a vendored torrent or of `files`.
+pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
+    let store = session.store(request);
+    if let (Some(infohash), None, []) =
+        (request.identity.infohash, &request.identity.torrent, request.files.as_slice())
+    {
+        // All files: the stamp says everything, the torrent need not be read.
+        let id = infohash.to_string();
+        let Some(stamp) = store.present(&id) else { return Ok(None) };
+        return Ok(stamp.name().map(|name| provided(store, infohash, &id, name)));
+    }
+    let Some((metainfo, _)) = locate::at_hand(session, request)? else { return Ok(None) };
+    let selection = Selection::new(&metainfo, &request.files)?;
+    let found = store.present(selection.id());
+    Ok(found.map(|_| provided(store, metainfo.infohash, selection.id(), &name_of(&metainfo))))
+}
+
+fn provided(store: &Store, infohash: Infohash, id: &str, name: &Path) -> Provided {
+    Provided { infohash, path: path_of(store, id, name), stamp: store.stamp_path(id) }
+}
+
+fn name_of(metainfo: &Metainfo) -> PathBuf {
+    let file = metainfo.files.first().map(|file| metainfo.layout_path(file)).unwrap_or_default();
+    file.iter().next().map(PathBuf::from).unwrap_or_default()
+}
+
+/// See [`super::would_be`].
+pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
+    let store = session.store(request);
+    let at_hand = locate::at_hand(session, request).ok().flatten();
+    let infohash =
+        at_hand.as_ref().map(|(metainfo, _)| metainfo.infohash).or(request.identity.infohash);
+    let infohash = infohash.unwrap_or(Infohash::from_bytes([0; 20]));
+    match at_hand
+        .and_then(|(metainfo, _)| Some((Selection::new(&metainfo, &request.files).ok()?, metainfo)))
+    {
+        Some((selection, metainfo)) => {
+            provided(store, infohash, selection.id(), &name_of(&metainfo))
+        }
+        None => provided(store, infohash, &infohash.to_string(), Path::new(request.name.as_str())),
+    }
+}
+
+/// Provides a dataset that was not there when it was looked for.
+///
+/// # Errors
+/// See [`ErrorKind`]: each of its kinds can happen here.
+pub fn provide(
+    session: &Session<'_>,
+    request: &Request,
+    counters: &SharedCounters,
+) -> Result<Provided, Error> {
+    let settings = session.settings;
+    let store = session.store(request);
+    counters.set_phase(Phase::Metainfo);
+    let client = if settings.offline { None } else { Some(Client::new(settings)?) };
+    let mirrors = plan::metainfo_mirrors(request, settings)?;
+    let (metainfo, bytes) = locate::find(session, request, &mirrors, client.as_ref())?;
+    let selection = Selection::new(&metainfo, &request.files)?;
+    let id = selection.id();
+    check_pinned(&metainfo, &selection, request)?;
+    store.create()?;
+    let lock = lock(session, store, &metainfo, id, counters)?;
+    // While we waited, the other may have brought it.
+    if store.present(id).is_some() {
+        return Ok(provided(store, metainfo.infohash, id, &name_of(&metainfo)));
+    }
+    if store.torrent(metainfo.infohash).as_deref() != Some(&bytes) {
+        store.keep_torrent(metainfo.infohash, &bytes)?;
+    }
+    let metainfo = Arc::new(metainfo);
+    complete(session, request, counters, client, &metainfo, &selection, &mirrors)?;
+    drop(lock);
+    Ok(provided(store, metainfo.infohash, id, &name_of(&metainfo)))
+}
+
+/// A pin on a file that is not fetched would be found only after the download.
+fn check_pinned(
+    metainfo: &Metainfo,
+    selection: &Selection,
+    request: &Request,
+) -> Result<(), Error> {
+    let is_selected = |path: &str| {
+        selection.files().iter().any(|index| {
+            metainfo
+                .files
+                .get(*index as usize)
+                .is_some_and(|file| metainfo.display_path(file) == path)
+        })
+    };
+    match request.sha256.keys().find(|path| !is_selected(path)) {
+        None => Ok(()),
+        Some(path) => Err(Error::new(ErrorKind::Manifest, format!("`sha256` pins `{path}`, which is not among the selected files"))
+            .help("name the file by its path below the torrent's own directory; a single file by its name")),
+    }
+}
+
+/// Waits for the lock while its holder makes progress, and then for as long as the user waits without data.
+fn lock(
+    session: &Session<'_>,
+    store: &Store,
+    metainfo: &Metainfo,
+    id: &str,
+    counters: &SharedCounters,
+) -> Result<Lock, Error> {
+    let patience = Timing::for_timeout(session.settings.timeout).give_up;
+    let sign_of_life =
+        || std::fs::metadata(store.record_path(id)).and_then(|m| Ok((m.len(), m.modified()?))).ok();
+    let (mut last_sign, mut since, mut told) = (sign_of_life(), Instant::now(), false);
+    loop {
+        let waiting = match store.try_lock(metainfo.infohash)? {
+            Ok(lock) => return Ok(lock),
+            Err(waiting) => waiting,
+        };
+        let process =
+            waiting.process.map_or_else(String::new, |process| format!(" (process {process})"));
+        if !told {
+            told = true;
+            counters.set_phase(Phase::Waiting);
+            session.counters.say(format!(
+                "{}: waiting for another build{process} that fetches it",
+                counters.name
+            ));
+        }
+        let sign = sign_of_life();
+        if sign != last_sign {
+            (last_sign, since) = (sign, Instant::now());
+        }
+        if since.elapsed() >= patience {
+            return Err(Error::new(
+                ErrorKind::Locked,
+                format!(
+                    "another build{process} holds the dataset, and made no progress for {} s",
+                    patience.as_secs_f32()
+                ),
+            )
+            .help(format!(
+                "end that process{process}, or set ACADEMICTORRENTS_TIMEOUT to wait longer"
+            )));
+        }
+        std::thread::sleep(LOCK_POLL);
+    }
+}
+
+/// From whatever is on disk to a stamped dataset. The lock is held.
+fn complete(
+    session: &Session<'_>,
+    request: &Request,
+    counters: &SharedCounters,
+    client: Option<Client>,
+    metainfo: &Arc<Metainfo>,
+    selection: &Selection,
+    mirrors: &[crate::manifest::Mirror],
+) -> Result<(), Error> {
+    let (store, id) = (session.store(request), selection.id());
+    if store.root() != session.shared.root() && store.copy_from(session.shared, id)?.is_some() {
+        return Ok(());
+    }
+    let layout = Arc::new(Layout::new(metainfo, selection));
+    counters.total_bytes.store(layout.needed_bytes(), Ordering::Relaxed);
+    counters.set_phase(Phase::Checking);
+    let hashing = session.hashing()?;
+    let existing =
+        hashing.install(|| Existing::look(store, id, metainfo, &layout, &counters.done_bytes));
+    if let Some(complete) =
+        existing.as_ref().filter(|existing| existing.is_complete() && request.sha256.is_empty())
+    {
+        complete.stamp(store, id)?;
+        return Ok(());
+    }
+    let hashed = AtomicU64::new(0);
+    let (partial, verified) = hashing
+        .install(|| Partial::open(store, id, metainfo, &layout, existing.as_ref(), &hashed))?;
+    let wanted =
+        layout.needed().iter().cloned().flatten().filter(|piece| !verified.contains(piece));
+    let schedule = Schedule::new(layout.geometry(), wanted, fastrand::u64(..));
+    let missing = schedule.wanted_bytes();
+    counters.done_bytes.store(layout.needed_bytes() - missing, Ordering::Relaxed);
+    if missing == 0 {
+        counters.set_phase(Phase::Publishing);
+        hashing.install(|| partial.publish(request))?;
+        return Ok(());
+    }
+    plan::budget(
+        counters.name.as_str(),
+        missing,
+        request.max_size_bytes,
+        session.settings.max_size_bytes,
+    )?;
+    let sources = plan::sources(request, session.settings, mirrors, metainfo);
+    if sources.is_empty() && session.settings.offline {
+        return Err(offline(missing));
+    }
+    counters.set_phase(Phase::Fetching);
+    let (events, heard) = channel();
+    let client = client.map_or_else(|| Client::new(session.settings), Ok)?;
+    let announcers = Announcers::new(Client::new(session.settings)?);
+    let swarm = Arc::new(Swarm::new(partial, client, Arc::clone(counters), schedule, events));
+    let coordinator =
+        Coordinator::new(Arc::clone(&swarm), session.budget()?, heard, announcers, sources);
+    let (result, announcers) = coordinator.run();
+    let completed = result.is_ok();
+    // Trackers are told while the data is being synced.
+    std::thread::scope(|scope| {
+        let goodbye = GOODBYE.min(swarm.client.timing().reply);
+        scope.spawn(move || announcers.stop(completed, goodbye));
+        let result = result.and_then(|()| {
+            counters.set_phase(Phase::Publishing);
+            hashing.install(|| swarm.partial.publish(request)).map(|_: Stamp| ())
+        });
+        match result {
+            Err(error) if session.settings.offline && error.kind() == ErrorKind::Network => {
+                Err(swarm.report.explain(offline(missing)))
+            }
+            other => other,
+        }
+    })
+}
+
+fn offline(missing: u64) -> Error {
+    Error::new(
+        ErrorKind::Offline,
+        format!("{} are not here, and the network may not be used", crate::size::display(missing)),
+    )
+    .why("offline: CARGO_NET_OFFLINE or ACADEMICTORRENTS_OFFLINE is set")
+    .help("build once with the network, or add a directory with the data to `mirrors`")
+}

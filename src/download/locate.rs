@@ -1,0 +1,169 @@
+//! Where the metainfo comes from: vendored, the store, mirrors, the catalogue, in this order.
+
+use std::time::Instant;
+
+use super::Session;
+use crate::error::{Error, ErrorKind};
+use crate::infohash::Infohash;
+use crate::manifest::{Mirror, Request};
+use crate::metainfo::{MAX_TORRENT_BYTES, Metainfo};
+use crate::net::Client;
+
+/// The metainfo that lies on this machine without looking anything up: vendored, or in a store.
+///
+/// # Errors
+/// [`ErrorKind::Metainfo`] for a vendored torrent that cannot be used or is not the declared one.
+pub fn at_hand(
+    session: &Session<'_>,
+    request: &Request,
+) -> Result<Option<(Metainfo, Vec<u8>)>, Error> {
+    if let Some(path) = &request.identity.torrent {
+        let shown = path.display();
+        let unusable = |error: Error| error.why(format!("the vendored torrent is {shown}"));
+        let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        if length > MAX_TORRENT_BYTES as u64 {
+            return Err(Error::new(
+                ErrorKind::Metainfo,
+                format!("{shown} is too long for a torrent: {length} bytes"),
+            ));
+        }
+        let bytes = std::fs::read(path).map_err(|why| {
+            Error::new(ErrorKind::Metainfo, format!("the vendored torrent {shown} cannot be read"))
+                .why(why.to_string())
+                .help("`torrent` is relative to the manifest; a published crate must `include` the file")
+        })?;
+        let metainfo = Metainfo::parse(&bytes).map_err(unusable)?;
+        let metainfo = match request.identity.infohash {
+            Some(declared) => metainfo.expect(declared).map_err(unusable)?,
+            None => metainfo,
+        };
+        return Ok(Some((metainfo, bytes)));
+    }
+    let Some(infohash) = request.identity.infohash else { return Ok(None) };
+    let stores = [session.store(request), session.shared];
+    let found = stores.iter().filter_map(|store| store.torrent(infohash)).find_map(|bytes| {
+        // A damaged copy in the store is as good as none: it is fetched again.
+        let metainfo =
+            Metainfo::parse(&bytes).and_then(|metainfo| metainfo.expect(infohash)).ok()?;
+        Some((metainfo, bytes))
+    });
+    Ok(found)
+}
+
+/// The metainfo, from wherever it can be had.
+///
+/// # Errors
+/// [`ErrorKind::Metainfo`], [`ErrorKind::Network`] or [`ErrorKind::Offline`], with what each place said.
+pub fn find(
+    session: &Session<'_>,
+    request: &Request,
+    mirrors: &[Mirror],
+    client: Option<&Client>,
+) -> Result<(Metainfo, Vec<u8>), Error> {
+    if let Some(found) = at_hand(session, request)? {
+        return Ok(found);
+    }
+    // The manifest room lets no request pass without one of the two.
+    let Some(infohash) = request.identity.infohash else {
+        return Err(Error::new(ErrorKind::Manifest, "neither `infohash` nor `torrent` is given"));
+    };
+    let mut tried = Vec::new();
+    for mirror in mirrors {
+        let (place, bytes) = match mirror {
+            Mirror::Directory(directory) => {
+                let path = directory.join(format!("{infohash}.torrent"));
+                (path.display().to_string(), std::fs::read(&path).map_err(|why| why.to_string()))
+            }
+            Mirror::Url(url) => {
+                let url = format!("{url}/{infohash}.torrent");
+                let Some(client) = client else { continue };
+                let bytes = fetch(client, &url);
+                (url, bytes)
+            }
+        };
+        match bytes.and_then(|bytes| checked(infohash, bytes)) {
+            Ok(found) => return Ok(found),
+            Err(why) => tried.push(format!("{place}: {why}")),
+        }
+    }
+    let allowed = request.sources.and(session.settings.sources).catalogue;
+    if let Some(client) = client.filter(|_| allowed) {
+        let url = format!("{}/download/{infohash}.torrent", session.settings.catalogue);
+        match fetch(client, &url).and_then(|bytes| checked(infohash, bytes)) {
+            Ok(found) => return Ok(found),
+            Err(why) => tried.push(format!("{url}: {why}")),
+        }
+    }
+    Err(not_found(session, infohash, tried, allowed))
+}
+
+fn not_found(
+    session: &Session<'_>,
+    infohash: Infohash,
+    tried: Vec<String>,
+    catalogue_allowed: bool,
+) -> Error {
+    let mut error = if session.settings.offline {
+        Error::new(
+            ErrorKind::Offline,
+            format!("the torrent {infohash} is not here, and the network may not be used"),
+        )
+    } else {
+        Error::new(
+            ErrorKind::Network,
+            format!("the torrent {infohash} could not be had from anywhere"),
+        )
+    };
+    for line in tried {
+        error = error.why(line);
+    }
+    if session.settings.offline {
+        return error
+            .why("offline: CARGO_NET_OFFLINE or ACADEMICTORRENTS_OFFLINE is set")
+            .help("build once with the network, or copy the .torrent into the crate and add `torrent = \"<file>\"`");
+    }
+    if !catalogue_allowed {
+        error = error.why("`sources` leaves the catalogue out");
+    }
+    error
+        .help("check the infohash at the catalogue")
+        .help("behind a firewall, download the .torrent elsewhere, put it into the crate and add `torrent = \"<file>\"`; for the data add `mirrors` or `web-seeds`")
+}
+
+fn checked(infohash: Infohash, bytes: Vec<u8>) -> Result<(Metainfo, Vec<u8>), String> {
+    let metainfo = Metainfo::parse(&bytes).map_err(|error| one_line(&error))?;
+    if metainfo.infohash != infohash {
+        return Err(format!("is another torrent, {}", metainfo.infohash));
+    }
+    Ok((metainfo, bytes))
+}
+
+fn one_line(error: &Error) -> String {
+    error.to_string().lines().take(2).map(str::trim).collect::<Vec<_>>().join(": ")
+}
+
+/// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
+/// user waits without data.
+fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, String> {
+    let timing = client.timing();
+    let begun = Instant::now();
+    let mut pause = timing.back_off;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let (why, wait) = match client.fetch(url, MAX_TORRENT_BYTES as u64) {
+            Ok(reply) if reply.status == 200 => return Ok(reply.body),
+            Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => (
+                format!("HTTP status {}", reply.status),
+                reply.retry_after.unwrap_or(pause).max(pause),
+            ),
+            Ok(reply) => return Err(format!("HTTP status {}", reply.status)),
+            Err(why) => (why.to_string(), pause),
+        };
+        if attempts >= 4 || begun.elapsed() + wait >= timing.give_up {
+            return Err(why);
+        }
+        std::thread::sleep(wait);
+        pause *= 2;
+    }
+}

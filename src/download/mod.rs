@@ -1,0 +1,180 @@
+//! From a request to a dataset in its place: the one coordinator of everything that waits.
+//!
+//! Floor 3; it owns the deadlines. [`provide_all`] serves the datasets of a build side by side, each by
+//! [`dataset`]: present? lock, metainfo, selection, budget, what is on disk, [`coordinator`], publish.
+//!
+//! Threads: a coordinator for each dataset; workers in one rayon pool, one connection each ([`budget`]); a
+//! thread per tier of trackers, which nobody waits for; hashing of what is on disk in a pool of its own.
+//! What workers share is in [`swarm`]; who fetches what next is [`crate::schedule`]'s matter.
+
+mod announcer;
+mod assembly;
+mod budget;
+mod coordinator;
+mod dataset;
+mod directory_worker;
+mod locate;
+mod peer_worker;
+mod report;
+mod stream;
+mod swarm;
+#[cfg(test)]
+mod tests;
+mod web_worker;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::context::Settings;
+use crate::counters::Counters;
+use crate::error::{Error, ErrorKind};
+use crate::infohash::Infohash;
+use crate::manifest::{Request, StoreKind};
+use crate::store::Store;
+
+use budget::Budget;
+use coordinator::Event;
+
+/// Datasets fetched at a time; more wait for their turn.
+const SIDE_BY_SIDE: usize = 8;
+
+/// A dataset in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provided {
+    pub infohash: Infohash,
+    /// The file of a single-file torrent, else its root directory.
+    pub path: PathBuf,
+    /// What makes it complete: Cargo's rerun target.
+    pub stamp: PathBuf,
+}
+
+/// What all datasets of a build share.
+#[derive(Debug)]
+pub struct Session<'a> {
+    pub settings: &'a Settings,
+    /// The user's store.
+    pub shared: &'a Store,
+    /// The build's own, for `store = "out-dir"`.
+    pub own: &'a Store,
+    pub counters: &'a Counters,
+    budget: OnceLock<Budget>,
+    /// For hashing what is on disk, and for syncing.
+    hashing: OnceLock<rayon::ThreadPool>,
+    datasets: usize,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(
+        settings: &'a Settings,
+        shared: &'a Store,
+        own: &'a Store,
+        counters: &'a Counters,
+    ) -> Session<'a> {
+        Session {
+            settings,
+            shared,
+            own,
+            counters,
+            budget: OnceLock::new(),
+            hashing: OnceLock::new(),
+            datasets: 1,
+        }
+    }
+
+    fn store(&self, request: &Request) -> &'a Store {
+        match request.store {
+            StoreKind::Shared => self.shared,
+            StoreKind::OutDir => self.own,
+        }
+    }
+
+    /// Threads are made when the first dataset has to be fetched: a warm build makes none.
+    fn budget(&self) -> Result<&Budget, Error> {
+        if let Some(budget) = self.budget.get() {
+            return Ok(budget);
+        }
+        let made = Budget::new(self.datasets).map_err(|why| no_threads(&why))?;
+        Ok(self.budget.get_or_init(|| made))
+    }
+
+    fn hashing(&self) -> Result<&rayon::ThreadPool, Error> {
+        if let Some(pool) = self.hashing.get() {
+            return Ok(pool);
+        }
+        let name = |index| format!("at-hash-{index}");
+        let made = rayon::ThreadPoolBuilder::new()
+            .thread_name(name)
+            .build()
+            .map_err(|why| no_threads(&why))?;
+        Ok(self.hashing.get_or_init(|| made))
+    }
+}
+
+fn no_threads(why: &rayon::ThreadPoolBuildError) -> Error {
+    Error::new(ErrorKind::Disk, "the system gives no more threads").why(why.to_string())
+}
+
+/// Provides datasets side by side; a result for each, in the order of the requests.
+///
+/// `begin` is called when something has to be done that takes time, and what it gives is kept until that is done.
+pub fn provide_all<Guard>(
+    mut session: Session<'_>,
+    requests: &[&Request],
+    begin: impl FnOnce() -> Guard,
+) -> Vec<Result<Provided, Error>> {
+    // The warm path: no lock, no thread, no socket.
+    let mut results: Vec<_> =
+        requests.iter().map(|request| dataset::present(&session, request).transpose()).collect();
+    let missing: Vec<_> = (0..requests.len()).filter(|index| results[*index].is_none()).collect();
+    session.datasets = missing.len().min(SIDE_BY_SIDE);
+    let guard = (!missing.is_empty()).then(begin);
+    let counters: Vec<_> =
+        missing.iter().map(|index| session.counters.add(requests[*index].name.as_str())).collect();
+    let todo = Mutex::new(missing.iter().zip(&counters));
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..session.datasets {
+            scope.spawn(|| {
+                loop {
+                    let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((index, counters)) = next else { break };
+                    let result = dataset::provide(&session, requests[*index], counters);
+                    counters.set_phase(crate::counters::Phase::Ended);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((*index, result));
+                }
+            });
+        }
+    });
+    drop(guard);
+    for (index, result) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        results[index] = Some(result);
+    }
+    let lost = || {
+        Error::new(
+            ErrorKind::Disk,
+            "the dataset was not provided: this is a fault of academictorrents",
+        )
+    };
+    results
+        .into_iter()
+        .zip(requests)
+        .map(|(result, request)| {
+            result
+                .unwrap_or_else(|| Err(lost()))
+                .map_err(|error| error.for_dataset(request.name.as_str()))
+        })
+        .collect()
+}
+
+/// Where a dataset would lie, for those who build without it (docs.rs): as exact as can be told without looking
+/// anything up.
+pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
+    dataset::would_be(session, request)
+}
+
+/// The path that stands for a dataset: the file or directory with the torrent's name.
+fn path_of(store: &Store, id: &str, name: &Path) -> PathBuf {
+    store.files_path(id).join(name)
+}
+
+type SharedCounters = Arc<crate::counters::DatasetCounters>;

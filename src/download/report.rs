@@ -1,0 +1,41 @@
+//! What each source said, for the error of a download that failed.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::Error;
+
+/// Lines shown of sources that failed; a tracker may name hundreds of peers.
+const SHOWN: usize = 30;
+
+/// The last word of each source, in the order in which they were first heard of.
+#[derive(Debug, Default)]
+pub struct Report {
+    lines: Mutex<Vec<(String, String)>>,
+}
+
+impl Report {
+    /// Notes what a source said last. `source` is a URL, an address or a directory.
+    pub fn note(&self, source: &str, said: impl Into<String>) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        match lines.iter_mut().find(|(known, _)| known == source) {
+            Some((_, line)) => *line = said.into(),
+            None => lines.push((source.to_owned(), said.into())),
+        }
+    }
+
+    /// Adds all lines to an error.
+    pub fn explain(&self, mut error: Error) -> Error {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        for (source, said) in lines.iter().take(SHOWN) {
+            error = error.why(format!("{source}: {said}"));
+        }
+        if lines.len() > SHOWN {
+            error = error.why(format!("and {} more sources", lines.len() - SHOWN));
+        }
+        error
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}

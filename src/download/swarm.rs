@@ -1,0 +1,252 @@
+//! What the workers of one dataset's download share.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::Event;
+use super::assembly::{Added, Assembly};
+use super::report::Report;
+use crate::counters::DatasetCounters;
+use crate::error::Error;
+use crate::geometry::{Geometry, PieceIndex};
+use crate::net::Client;
+use crate::schedule::{Next, Schedule, SourceId, Verdict, WorkerId};
+use crate::store::Partial;
+
+/// How long an idle worker sleeps when nobody wakes it: slow sources become worth stealing from with time alone.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// What became of bytes that a worker brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fed {
+    /// The piece goes on, or is none of ours any more.
+    Onward,
+    /// The piece is done: verified now, or before.
+    Done,
+    /// The piece was wrong, and this worker's source is not to blame alone.
+    Wrong,
+    /// The piece was wrong, by this worker's source.
+    Blamed(Verdict),
+    /// The download is over.
+    Over,
+}
+
+#[derive(Debug)]
+pub struct Swarm {
+    pub partial: Partial,
+    pub client: Client,
+    pub counters: Arc<DatasetCounters>,
+    pub report: Report,
+    pub peer_id: [u8; 20],
+    schedule: Mutex<Schedule>,
+    changed: Condvar,
+    assemblies: Mutex<HashMap<PieceIndex, Arc<Mutex<Assembly>>>>,
+    /// Read-locked while bytes are written: once it is set, nothing is written any more.
+    closed: RwLock<bool>,
+    over: AtomicBool,
+    started: Instant,
+    last_useful_millis: AtomicU64,
+    events: Sender<Event>,
+}
+
+impl Swarm {
+    pub fn new(
+        partial: Partial,
+        client: Client,
+        counters: Arc<DatasetCounters>,
+        schedule: Schedule,
+        events: Sender<Event>,
+    ) -> Swarm {
+        let mut peer_id = *b"-AD0010-............"; // BEP 20: client and version, then random
+        peer_id[8..].fill_with(|| fastrand::alphanumeric() as u8);
+        Swarm {
+            partial,
+            client,
+            counters,
+            report: Report::default(),
+            peer_id,
+            schedule: Mutex::new(schedule),
+            changed: Condvar::new(),
+            assemblies: Mutex::default(),
+            closed: RwLock::new(false),
+            over: AtomicBool::new(false),
+            started: Instant::now(),
+            last_useful_millis: AtomicU64::new(0),
+            events,
+        }
+    }
+
+    /// Time since the download began: the clock of the schedule and of the sessions.
+    pub fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub fn geometry(&self) -> Geometry {
+        self.partial.layout().geometry()
+    }
+
+    /// The schedule, locked: for bookkeeping, never across I/O.
+    pub fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the workers that wait for work.
+    pub fn wake(&self) {
+        self.changed.notify_all();
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// When the last useful byte came.
+    pub fn last_useful(&self) -> Duration {
+        Duration::from_millis(self.last_useful_millis.load(Ordering::Relaxed))
+    }
+
+    /// Ends it: no byte is written after this returns, sockets are closed, workers find out.
+    pub fn close(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
+        self.wake();
+        self.client.shut_down();
+    }
+
+    pub fn tell(&self, event: Event) {
+        let _ = self.events.send(event); // the coordinator is gone: nobody needs to know
+    }
+
+    /// A streaming worker's next run: waits until there is one. `None`: the download is over, or the source has
+    /// nothing more to give.
+    pub fn next_run(&self, source: SourceId, worker: WorkerId) -> Option<Range<PieceIndex>> {
+        let mut schedule = self.schedule();
+        loop {
+            if self.is_over() || !schedule.is_useful(source) {
+                return None;
+            }
+            match schedule.next_run(worker, self.now()) {
+                Next::Fetch(run) => return Some(run),
+                Next::Done => return None,
+                Next::Wait => {
+                    let waited = self.changed.wait_timeout(schedule, IDLE);
+                    schedule = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        }
+    }
+
+    /// The piece's assembly; `None` where the piece is not wanted any more.
+    pub fn assembly(&self, source: SourceId, piece: PieceIndex) -> Option<Arc<Mutex<Assembly>>> {
+        let whole = {
+            let schedule = self.schedule();
+            if !schedule.is_wanted(piece) {
+                return None;
+            }
+            schedule.is_whole(piece)
+        };
+        let expected = self.partial.metainfo().piece_hash(piece)?;
+        let geometry = self.geometry();
+        let mut assemblies = self.assemblies.lock().unwrap_or_else(PoisonError::into_inner);
+        let assembly = assemblies.entry(piece).or_insert_with(|| {
+            Arc::new(Mutex::new(Assembly::new(
+                geometry.start(piece),
+                geometry.len(piece),
+                expected,
+            )))
+        });
+        if whole {
+            assembly.lock().unwrap_or_else(PoisonError::into_inner).restrict_to(source);
+        }
+        Some(Arc::clone(assembly))
+    }
+
+    /// Where to begin a piece: behind what an earlier source has brought.
+    pub fn cursor(&self, source: SourceId, piece: PieceIndex) -> u32 {
+        self.assembly(source, piece)
+            .map_or(0, |assembly| assembly.lock().unwrap_or_else(PoisonError::into_inner).cursor())
+    }
+
+    /// Takes bytes of a piece from a worker: writes, hashes, and does what follows.
+    pub fn feed(
+        &self,
+        source: SourceId,
+        worker: WorkerId,
+        piece: PieceIndex,
+        assembly: &Mutex<Assembly>,
+        begin: u32,
+        bytes: &[u8],
+    ) -> Fed {
+        let added = {
+            let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+            if *closed {
+                return Fed::Over;
+            }
+            let mut assembly = assembly.lock().unwrap_or_else(PoisonError::into_inner);
+            let added = assembly.add(&self.partial, source, begin, bytes);
+            match added {
+                Ok(Added::Verified) => self.partial.verified(piece).map(|()| Added::Verified),
+                other => other,
+            }
+        };
+        self.counters.received_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        match added {
+            Ok(Added::Nothing) => Fed::Onward,
+            Ok(Added::Bytes(new)) => {
+                self.useful(worker, new);
+                Fed::Onward
+            }
+            Ok(Added::Verified) => {
+                self.useful(worker, bytes.len() as u64);
+                self.verified(piece);
+                Fed::Done
+            }
+            Ok(Added::Failed(contributors)) => self.failed(source, piece, &contributors),
+            Err(error) => {
+                self.disk_failed(error);
+                Fed::Over
+            }
+        }
+    }
+
+    fn useful(&self, worker: WorkerId, bytes: u64) {
+        let now = self.now();
+        self.last_useful_millis.store(now.as_millis() as u64, Ordering::Relaxed);
+        self.schedule().received(worker, bytes, now);
+    }
+
+    fn verified(&self, piece: PieceIndex) {
+        let done = {
+            let mut schedule = self.schedule();
+            schedule.verified(piece);
+            schedule.is_done()
+        };
+        self.assemblies.lock().unwrap_or_else(PoisonError::into_inner).remove(&piece);
+        self.counters.done_bytes.fetch_add(self.geometry().len(piece).into(), Ordering::Relaxed);
+        if done {
+            self.over.store(true, Ordering::Relaxed);
+            self.wake();
+            self.tell(Event::Done);
+        }
+    }
+
+    fn failed(&self, source: SourceId, piece: PieceIndex, contributors: &[SourceId]) -> Fed {
+        let blame = self.schedule().failed(piece, contributors);
+        self.wake();
+        if let Some((culprit, verdict)) = blame {
+            self.tell(Event::BadPiece { source: culprit, piece, verdict });
+        }
+        match blame {
+            Some((culprit, verdict)) if culprit == source => Fed::Blamed(verdict),
+            _ => Fed::Wrong,
+        }
+    }
+
+    /// The disk refused: no source can help.
+    pub fn disk_failed(&self, error: Error) {
+        self.tell(Event::Disk(Box::new(error)));
+    }
+}

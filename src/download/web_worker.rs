@@ -1,0 +1,385 @@
+//! A connection to a web seed (BEP 19), or to a mirror that is a URL.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::stream::{Feeder, Flow, Outcome, Part, parts};
+use super::swarm::Swarm;
+use crate::net::{Connection, HttpFailure, authority, join};
+use crate::protocol::http::Head;
+use crate::protocol::http::verdict::{Verdict, judge};
+use crate::protocol::web_url::file_url;
+use crate::schedule::{Next, SourceId, WorkerId};
+
+/// Requests sent ahead of the reply that is read: they cost nothing where files are small.
+const PIPELINED_REQUESTS: usize = 16;
+
+/// And so many bytes of them: a robbed connection throws away what it asked for.
+const PIPELINED_BYTES: u64 = 1 << 20;
+
+/// A reply that begins so far before what was asked is read past; beyond that only where nobody else has it.
+const NEAR_BYTES: u64 = 1 << 20;
+
+/// Redirects followed for one file.
+const MAX_REDIRECTS: u32 = 5;
+
+/// The longest pause that a server may ask for.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// What the connections of one web seed share.
+#[derive(Debug)]
+pub struct WebSeed {
+    pub id: SourceId,
+    pub url: String,
+    /// Where files were redirected to, and how often.
+    redirects: Mutex<HashMap<u32, (String, u32)>>,
+}
+
+/// Why a run was left.
+enum Left {
+    /// The next one, on this connection.
+    Run,
+    /// The next one; what this connection still brings is of no use.
+    Connection,
+    Worker(Outcome),
+}
+
+impl WebSeed {
+    pub fn new(id: SourceId, url: String) -> WebSeed {
+        WebSeed { id, url, redirects: Mutex::default() }
+    }
+
+    fn url_of(&self, swarm: &Swarm, file: u32) -> Option<String> {
+        if let Some((url, _)) =
+            self.redirects.lock().unwrap_or_else(PoisonError::into_inner).get(&file)
+        {
+            return Some(url.clone());
+        }
+        let metainfo = swarm.partial.metainfo();
+        let path = &metainfo.files.get(file as usize)?.path;
+        Some(file_url(&self.url, metainfo.multi, &metainfo.name, path))
+    }
+
+    /// Fetches runs until there are none.
+    pub fn work(&self, swarm: &Swarm, worker: WorkerId) -> Outcome {
+        let mut line = Line::default();
+        while let Some(run) = swarm.next_run(self.id, worker) {
+            match self.fetch_run(swarm, worker, &mut line, run) {
+                Left::Run => {}
+                Left::Connection => line = Line::default(),
+                Left::Worker(outcome) => return outcome,
+            }
+        }
+        Outcome::Ended
+    }
+
+    fn fetch_run(&self, swarm: &Swarm, worker: WorkerId, line: &mut Line, run: Range<u32>) -> Left {
+        let mut parts = parts(swarm, self.id, &run);
+        let mut feeder = Feeder::new(swarm, self.id, worker);
+        while let Some(part) = parts.pop_front() {
+            let Some((file, _)) = part.file else {
+                match feeder.feed_zeros(part.range) {
+                    Flow::Onward => continue,
+                    flow => return self.left(line, flow),
+                }
+            };
+            let head = match line.reply(self, swarm, file, &part, &parts) {
+                Ok(head) => head,
+                Err(why) => return Left::Worker(Outcome::Failed(why.to_string())),
+            };
+            match self.read_body(swarm, worker, line, &mut feeder, &head, file, &part) {
+                Ok(Flow::Onward) => line.shut_if_ended(),
+                Ok(flow) => return self.left(line, flow),
+                Err(left) => return left,
+            }
+        }
+        Left::Run
+    }
+
+    fn left(&self, line: &Line, flow: Flow) -> Left {
+        match flow {
+            Flow::Banned => {
+                Left::Worker(Outcome::Lost("sent wrong bytes, and is not asked again".to_owned()))
+            }
+            Flow::Over => Left::Worker(Outcome::Ended),
+            // What was asked for behind the run's end would come first on this connection.
+            Flow::RunEnded | Flow::Onward if line.is_idle() => Left::Run,
+            Flow::RunEnded | Flow::Onward => Left::Connection,
+        }
+    }
+
+    /// Reads the reply's body, if it is one, into the pieces.
+    #[expect(clippy::too_many_arguments, reason = "all of them are one request's")]
+    fn read_body(
+        &self,
+        swarm: &Swarm,
+        worker: WorkerId,
+        line: &mut Line,
+        feeder: &mut Feeder<'_>,
+        head: &Head,
+        file: u32,
+        part: &Part,
+    ) -> Result<Flow, Left> {
+        let file_length =
+            swarm.partial.metainfo().files.get(file as usize).map_or(0, |file| file.length);
+        let asked = part.file_range();
+        let (mut skip, length) = match judge(head, &asked, file_length) {
+            Verdict::Body { skip, len } => (skip, len),
+            other => return Err(self.refused(swarm, file, &other)),
+        };
+        let piece = swarm.geometry().piece_at(part.range.start);
+        if skip > NEAR_BYTES && swarm.schedule().others_have(self.id, piece) {
+            let why =
+                "does not serve ranges: of no use beyond a file's beginning while others have it";
+            swarm.report.note(&self.url, why);
+            let far = swarm.geometry().pieces(
+                part.range.start
+                    ..swarm
+                        .geometry()
+                        .total_bytes()
+                        .min(part.range.start + file_length - asked.start),
+            );
+            swarm.schedule().lacks(self.id, far);
+            return Err(Left::Connection);
+        }
+        let Some(connection) = &mut line.connection else { return Err(Left::Connection) };
+        let failed = |why: HttpFailure| Left::Worker(Outcome::Failed(why.to_string()));
+        let mut at = part.range.start;
+        let end = part.range.start + length;
+        while at < end {
+            let wanted = if skip > 0 { skip } else { end - at };
+            let bytes = connection.read(wanted).map_err(failed)?;
+            let count = bytes.len();
+            if count == 0 {
+                return Err(Left::Worker(Outcome::Failed(format!(
+                    "its reply ended {} bytes early",
+                    end - at
+                ))));
+            }
+            if skip > 0 {
+                skip -= count as u64;
+            } else {
+                let flow = feeder.feed(at, bytes);
+                at += count as u64;
+                if flow != Flow::Onward {
+                    connection.consume(count);
+                    return self.go_on(
+                        swarm,
+                        worker,
+                        connection,
+                        feeder,
+                        flow,
+                        at,
+                        part.range.start - asked.start + file_length,
+                    );
+                }
+            }
+            connection.consume(count);
+        }
+        if end < part.range.end {
+            // A shorter range than asked: the rest is asked for anew.
+            return Err(Left::Connection);
+        }
+        Ok(Flow::Onward)
+    }
+
+    /// A server without ranges goes on with the file: what comes next is taken where it is still wanted.
+    #[expect(clippy::too_many_arguments, reason = "all of them are one reply's")]
+    fn go_on(
+        &self,
+        swarm: &Swarm,
+        worker: WorkerId,
+        connection: &mut Connection,
+        feeder: &mut Feeder<'_>,
+        mut flow: Flow,
+        mut at: u64,
+        file_end: u64,
+    ) -> Result<Flow, Left> {
+        let failed = |why: HttpFailure| Left::Worker(Outcome::Failed(why.to_string()));
+        while flow == Flow::RunEnded && connection.left() > 0 && at < file_end {
+            let geometry = swarm.geometry();
+            let pieces = geometry.pieces(at..file_end);
+            let first =
+                if geometry.start(pieces.start) < at { pieces.start + 1 } else { pieces.start };
+            let Next::Fetch(run) = swarm.schedule().next_run_within(worker, first..pieces.end)
+            else {
+                break;
+            };
+            let start = geometry.start(run.start);
+            while at < start {
+                let count = connection.read(start - at).map_err(failed)?.len();
+                if count == 0 {
+                    return Err(Left::Connection);
+                }
+                connection.consume(count);
+                at += count as u64;
+            }
+            let end = geometry.bytes(run).end.min(file_end);
+            flow = Flow::RunEnded;
+            while at < end {
+                let bytes = connection.read(end - at).map_err(failed)?;
+                let count = bytes.len();
+                if count == 0 {
+                    return Err(Left::Connection);
+                }
+                flow = feeder.feed(at, bytes);
+                connection.consume(count);
+                at += count as u64;
+                if flow != Flow::Onward {
+                    break;
+                }
+            }
+        }
+        Ok(flow)
+    }
+
+    /// What follows from a reply that has no useful body.
+    fn refused(&self, swarm: &Swarm, file: u32, verdict: &Verdict) -> Left {
+        let metainfo = swarm.partial.metainfo();
+        let Some(torrent_file) = metainfo.files.get(file as usize) else { return Left::Connection };
+        let path = metainfo.display_path(torrent_file);
+        let lost = |said: String| {
+            swarm.report.note(&self.url, format!("`{path}`: {said}"));
+            let pieces = swarm.geometry().pieces(torrent_file.range());
+            swarm.schedule().lacks(self.id, pieces);
+            self.redirects.lock().unwrap_or_else(PoisonError::into_inner).remove(&file);
+            Left::Connection
+        };
+        match verdict {
+            Verdict::Body { .. } => Left::Connection,
+            Verdict::Redirect(location) => {
+                let Some(base) = self.url_of(swarm, file) else { return Left::Connection };
+                let mut redirects = self.redirects.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = redirects.get(&file).map_or(0, |(_, count)| *count) + 1;
+                let joined = join(&base, location);
+                match joined {
+                    Ok(url) if count <= MAX_REDIRECTS => {
+                        redirects.insert(file, (url, count));
+                        Left::Connection
+                    }
+                    joined => {
+                        drop(redirects);
+                        lost(joined.map_or_else(
+                            |why| why.to_string(),
+                            |_| format!("more than {MAX_REDIRECTS} redirects"),
+                        ))
+                    }
+                }
+            }
+            Verdict::Gone(status) => lost(format!("HTTP status {status}")),
+            Verdict::Stale(why) => lost(format!("is not the torrent's file: {why}")),
+            Verdict::Refused(status) => lost(format!("HTTP status {status}")),
+            Verdict::Pause(pause) => {
+                let pause = pause.unwrap_or(swarm.client.timing().back_off * 4).min(MAX_PAUSE);
+                Left::Worker(Outcome::Paused(
+                    pause,
+                    format!("asks for a pause of {} s", pause.as_secs()),
+                ))
+            }
+            Verdict::Retry(status) => {
+                Left::Worker(Outcome::Failed(format!("HTTP status {status}")))
+            }
+        }
+    }
+}
+
+/// A worker's connection, with the requests whose replies are to come.
+#[derive(Debug, Default)]
+struct Line {
+    connection: Option<Connection>,
+    authority: String,
+    /// Requests behind the current reply: their parts.
+    ahead: VecDeque<Part>,
+}
+
+impl Line {
+    fn is_idle(&self) -> bool {
+        self.ahead.is_empty()
+            && self.connection.as_ref().is_none_or(|c| c.left() == 0 && c.keep_alive)
+    }
+
+    /// A reply has been read: a connection that takes no more requests is closed.
+    fn shut_if_ended(&mut self) {
+        if self
+            .connection
+            .as_ref()
+            .is_some_and(|connection| !connection.keep_alive || connection.left() > 0)
+        {
+            *self = Line::default();
+        }
+    }
+
+    /// The head of the reply to this part's request; asks for it, and for those that follow, where that is still to do.
+    fn reply(
+        &mut self,
+        seed: &WebSeed,
+        swarm: &Swarm,
+        file: u32,
+        part: &Part,
+        following: &VecDeque<Part>,
+    ) -> Result<Head, HttpFailure> {
+        let odd = || HttpFailure("its URL cannot be used".to_owned());
+        let url = seed.url_of(swarm, file).ok_or_else(odd)?;
+        let here = authority(&url).ok_or_else(odd)?;
+        if here != self.authority {
+            *self = Line { authority: here, ..Line::default() };
+        }
+        if self.connection.is_some() {
+            match self.reuse(&url, part) {
+                Ok(head) => {
+                    self.ask_ahead(seed, swarm, following);
+                    return Ok(head);
+                }
+                // A server closes a connection that was idle, or had its number of requests: once more, on a new one.
+                Err(_) => {
+                    *self =
+                        Line { authority: std::mem::take(&mut self.authority), ..Line::default() }
+                }
+            }
+        }
+        let opened = swarm.client.open(&url, &part.file_range())?;
+        self.connection = opened.connection;
+        self.ask_ahead(seed, swarm, following);
+        Ok(opened.head)
+    }
+
+    fn reuse(&mut self, url: &str, part: &Part) -> Result<Head, HttpFailure> {
+        let closed = || HttpFailure("the connection was closed".to_owned());
+        let connection = self.connection.as_mut().ok_or_else(closed)?;
+        match self.ahead.pop_front() {
+            Some(asked) if asked == *part => {}
+            Some(_) => return Err(closed()),
+            None => connection.request(url, &part.file_range())?,
+        }
+        connection.next_head()
+    }
+
+    /// Sends the requests of small files that follow, so that no round trip lies between them.
+    fn ask_ahead(&mut self, seed: &WebSeed, swarm: &Swarm, following: &VecDeque<Part>) {
+        let Some(connection) = self.connection.as_mut().filter(|connection| connection.keep_alive)
+        else {
+            return;
+        };
+        let mut bytes: u64 = self.ahead.iter().map(Part::length).sum();
+        let data_parts = following.iter().filter(|part| part.file.is_some()).skip(self.ahead.len());
+        for part in data_parts.take(PIPELINED_REQUESTS.saturating_sub(self.ahead.len())) {
+            bytes += part.length();
+            let url = part.file.and_then(|(file, _)| seed.url_of(swarm, file));
+            let Some(url) = url.filter(|url| authority(url).as_deref() == Some(&self.authority))
+            else {
+                break;
+            };
+            if bytes > PIPELINED_BYTES || connection.request(&url, &part.file_range()).is_err() {
+                break;
+            }
+            self.ahead.push_back(part.clone());
+        }
+    }
+}
+
+/// Runs a web seed's worker.
+pub fn work(swarm: &Arc<Swarm>, seed: &Arc<WebSeed>, worker: WorkerId) -> Outcome {
+    seed.work(swarm, worker)
+}
