@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "while the rooms are being built")]
 
 mod bencode;
+mod build_script;
 mod context;
 mod counters;
 mod download;
@@ -22,5 +23,6 @@ mod schedule;
 mod size;
 mod store;
 
+pub use build_script::{Build, Dataset, Datasets, build};
 pub use error::{Error, ErrorKind};
 pub use infohash::Infohash;

@@ -1,1 +1,6 @@
 //! Tests of the whole crate from outside, against servers of our own on loopback.
+
+#![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
+mod sources;
+mod support;
+mod swarm;

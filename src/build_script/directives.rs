@@ -1,0 +1,108 @@
+//! What a build script says to Cargo, on stdout.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Datasets;
+use crate::error::{Error, ErrorKind};
+use crate::manifest::Manifest;
+
+/// The first Rust whose Cargo takes `cargo::`; it refuses it from packages whose `rust-version` is older.
+const NEW_SYNTAX: (u32, u32) = (1, 77);
+
+/// The form of a package's directives.
+#[derive(Clone, Copy, Debug)]
+pub struct Directives {
+    prefix: &'static str,
+    metadata_prefix: &'static str,
+}
+
+/// Whether a package's `rust-version` (empty or missing: none) is older than the `cargo::` syntax.
+pub fn is_old(rust_version: Option<&str>) -> bool {
+    let mut numbers =
+        rust_version.unwrap_or_default().split('.').map_while(|number| number.parse::<u32>().ok());
+    let Some(major) = numbers.next() else { return false };
+    (major, numbers.next().unwrap_or(0)) < NEW_SYNTAX
+}
+
+impl Directives {
+    pub fn new(manifest: &Manifest) -> Directives {
+        if manifest.rust_version.is_some_and(|version| version < NEW_SYNTAX) {
+            Directives { prefix: "cargo:", metadata_prefix: "cargo:" }
+        } else {
+            Directives { prefix: "cargo::", metadata_prefix: "cargo::metadata=" }
+        }
+    }
+
+    /// All lines, or an error: a value that Cargo would cut or drop in silence is refused.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disk`] for a path that is not UTF-8 or has a line break.
+    pub fn for_datasets(&self, datasets: &Datasets) -> Result<String, Error> {
+        let mut lines = String::new();
+        let mut line = |text: std::fmt::Arguments<'_>| {
+            let _ = writeln!(lines, "{text}"); // writing to a String cannot fail
+        };
+        let Directives { prefix, metadata_prefix } = self;
+        let manifest = value("the manifest's path", &datasets.manifest)?;
+        line(format_args!("{prefix}rerun-if-changed={manifest}"));
+        line(format_args!("{prefix}rerun-if-env-changed=ACADEMICTORRENTS_STORE"));
+        let names: Vec<_> = datasets.names.iter().map(|name| format!("{name:?}")).collect();
+        line(format_args!("{prefix}rustc-check-cfg=cfg(at_dataset, values({}))", names.join(", ")));
+        for dataset in &datasets.list {
+            let of = |what: &str| format!("the {what} of dataset `{}`", dataset.name);
+            line(format_args!("{prefix}rerun-if-changed={}", value(&of("stamp"), &dataset.stamp)?));
+            if let Some(torrent) = &dataset.torrent {
+                line(format_args!("{prefix}rerun-if-changed={}", value(&of("torrent"), torrent)?));
+            }
+            if let Some(why) = &dataset.missing {
+                line(format_args!(
+                    "{prefix}warning=optional and missing, so cfg(at_dataset = {:?}) is off: {why}",
+                    dataset.name
+                ));
+                continue;
+            }
+            let path = value(&of("path"), &dataset.path)?;
+            let variable = &dataset.variable;
+            line(format_args!("{prefix}rustc-env=AT_{variable}_PATH={path}"));
+            line(format_args!("{prefix}rustc-env=AT_{variable}_INFOHASH={}", dataset.infohash));
+            line(format_args!("{prefix}rustc-cfg=at_dataset=\"{}\"", dataset.name));
+            line(format_args!("{metadata_prefix}at_{}_path={path}", variable.to_lowercase()));
+        }
+        Ok(lines)
+    }
+}
+
+/// A path as a directive can carry it.
+fn value<'a>(what: &str, path: &'a Path) -> Result<&'a str, Error> {
+    let refused = |why: &str| {
+        Err(Error::new(ErrorKind::Disk, format!("{what} cannot be told to Cargo"))
+            .why(format!("`{}` {why}", path.as_os_str().as_encoded_bytes().escape_ascii()))
+            .help("move the project or set ACADEMICTORRENTS_STORE; a dataset whose own name is the reason cannot be used from a build script"))
+    };
+    match path.to_str() {
+        None => refused("is not UTF-8"),
+        Some(text) if text.contains(['\n', '\r']) => refused("has a line break"),
+        Some(text) => Ok(text),
+    }
+}
+
+/// Prints the directives.
+#[expect(clippy::print_stdout, reason = "this is where Cargo reads directives")]
+pub fn print(lines: &str) {
+    print!("{lines}");
+}
+
+/// Prints a failure so that Cargo shows all of it.
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "Cargo reads directives and hides stderr until a failure"
+)]
+pub fn print_error(error: &Error, old_syntax: bool) {
+    let prefix = if old_syntax { "cargo:warning" } else { "cargo::error" };
+    for line in error.to_string().lines() {
+        println!("{prefix}={line}");
+        eprintln!("{line}");
+    }
+}

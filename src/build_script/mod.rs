@@ -1,0 +1,299 @@
+//! One build: the environment and the manifest say what is asked for, `download` provides it, directives tell
+//! Cargo.
+//!
+//! Floor 4. Stdout belongs to [`directives`]; nothing is printed there unless all went well.
+
+mod directives;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::context::Context;
+use crate::counters::Counters;
+use crate::download::{self, Provided, Session};
+use crate::error::{Error, ErrorKind};
+use crate::infohash::Infohash;
+use crate::manifest::{Manifest, Request};
+use crate::progress;
+use crate::store::{Store, atomic_write};
+
+use directives::Directives;
+
+/// An optional dataset that could not be had is tried again after so long.
+const OPTIONAL_AGAIN: Duration = Duration::from_secs(600);
+
+/// The whole build script: provides every dataset that `[package.metadata.academictorrents]` declares, and
+/// emits its path as `AT_<NAME>_PATH`.
+///
+/// On failure it prints `cargo::error=` lines, which Cargo shows, and exits with status 1.
+///
+/// # Examples
+/// ```no_run
+/// // build.rs
+/// fn main() {
+///     academictorrents::build()
+/// }
+/// ```
+pub fn build() {
+    let build = Build::new();
+    let old_syntax = build.needs_old_syntax();
+    if let Err(error) = build.run() {
+        directives::print_error(&error, old_syntax);
+        std::process::exit(1);
+    }
+}
+
+/// [`build`], in the caller's hands.
+///
+/// # Examples
+/// ```no_run
+/// // build.rs
+/// fn main() -> Result<(), academictorrents::Error> {
+///     let datasets = academictorrents::Build::new().run()?;
+///     if let Some(mnist) = datasets.dataset("mnist") {
+///         // … make something of the files in `mnist.path()`, into OUT_DIR
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Build {
+    context: Context,
+    cargo_output: bool,
+}
+
+impl Default for Build {
+    fn default() -> Build {
+        Build::new()
+    }
+}
+
+impl Build {
+    /// A build as Cargo's environment variables describe it, read now.
+    #[must_use]
+    pub fn new() -> Build {
+        Build { context: Context::of_process(), cargo_output: true }
+    }
+
+    /// Forgets all environment variables: the build sees those alone that [`Build::env`] sets from now on.
+    #[must_use]
+    pub fn env_clear(mut self) -> Build {
+        self.context = Context::default();
+        self
+    }
+
+    /// Sets an environment variable for this build alone: Cargo's (`CARGO_MANIFEST_DIR`, `OUT_DIR`, …) or ours.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Build {
+        self.context.set(name, value);
+        self
+    }
+
+    /// Whether to print directives for Cargo on stdout; they are by default.
+    #[must_use]
+    pub fn cargo_output(mut self, print: bool) -> Build {
+        self.cargo_output = print;
+        self
+    }
+
+    /// Provides all datasets that are asked for, side by side, and prints the directives.
+    ///
+    /// # Errors
+    /// Of the manifest or the environment ([`ErrorKind::Manifest`]); of the first dataset that could not be
+    /// provided, with those of the others in [`Error::others`]. Then no directive is printed.
+    pub fn run(self) -> Result<Datasets, Error> {
+        let manifest = Manifest::read(&self.manifest_path()?)?;
+        let directives = Directives::new(&manifest);
+        let datasets = self.provide(manifest)?;
+        let lines = directives.for_datasets(&datasets)?;
+        if self.cargo_output {
+            directives::print(&lines);
+        }
+        Ok(datasets)
+    }
+
+    fn manifest_path(&self) -> Result<PathBuf, Error> {
+        // Cargo sets the path since 1.84, for single-file packages too; the directory always.
+        if let Some(path) = self.context.var("CARGO_MANIFEST_PATH") {
+            return Ok(PathBuf::from(path));
+        }
+        let directory = self.context.var("CARGO_MANIFEST_DIR").ok_or_else(|| {
+            Error::new(ErrorKind::Manifest, "CARGO_MANIFEST_DIR is not set")
+                .why("this is the function of a build script: Cargo runs it, and says which package it builds")
+        })?;
+        Ok(Path::new(directory).join("Cargo.toml"))
+    }
+
+    /// Whether Cargo takes no `cargo::` directives from this package.
+    fn needs_old_syntax(&self) -> bool {
+        directives::is_old(self.context.text("CARGO_PKG_RUST_VERSION").ok().flatten())
+    }
+
+    fn provide(&self, manifest: Manifest) -> Result<Datasets, Error> {
+        let settings = self.context.settings()?;
+        let feature_is_on = |feature: &str| {
+            let variable = feature.to_uppercase().replace('-', "_");
+            self.context.var(&format!("CARGO_FEATURE_{variable}")).is_some()
+        };
+        let names =
+            manifest.requests.iter().map(|request| request.name.as_str().to_owned()).collect();
+        let requests: Vec<&Request> =
+            manifest.requests.iter().filter(|request| request.asked_for(feature_is_on)).collect();
+        let out_dir = PathBuf::from(self.context.var("OUT_DIR").unwrap_or_default());
+        let mut datasets = Datasets { manifest: manifest.path.clone(), names, list: Vec::new() };
+        if requests.is_empty() {
+            return Ok(datasets);
+        }
+        let shared = Store::at(&self.context.store_dir()?);
+        let own = Store::at(&out_dir.join("academictorrents"));
+        let counters = Arc::new(Counters::default());
+        let session = Session::new(&settings, &shared, &own, &counters);
+        let results: Vec<Outcome> = if self.context.var("DOCS_RS").is_some() {
+            // docs.rs has no network, and the documentation needs the path's name alone.
+            requests
+                .iter()
+                .map(|request| Outcome::There(download::would_be(&session, request)))
+                .collect()
+        } else {
+            self.fetch(session, &requests, &out_dir, &counters, settings.progress)?
+        };
+        for (request, outcome) in requests.into_iter().zip(results) {
+            let (provided, missing) = match outcome {
+                Outcome::There(provided) => (provided, None),
+                Outcome::Missing(would_be, why) => (would_be, Some(why)),
+            };
+            datasets.list.push(Dataset {
+                name: request.name.as_str().to_owned(),
+                variable: request.name.variable(),
+                infohash: provided.infohash,
+                path: provided.path,
+                stamp: provided.stamp,
+                torrent: request.identity.torrent.clone(),
+                missing,
+            });
+        }
+        Ok(datasets)
+    }
+
+    fn fetch(
+        &self,
+        session: Session<'_>,
+        requests: &[&Request],
+        out_dir: &Path,
+        counters: &Arc<Counters>,
+        mode: crate::context::ProgressMode,
+    ) -> Result<Vec<Outcome>, Error> {
+        let missing_path =
+            |request: &Request| out_dir.join(format!("academictorrents-missing-{}", request.name));
+        let would_be: Vec<_> =
+            requests.iter().map(|request| download::would_be(&session, request)).collect();
+        // An optional dataset that was missing a moment ago is not waited for in every build.
+        let due = |(request, would_be): (&&Request, &Provided)| {
+            !request.optional || would_be.stamp.exists() || !is_recent(&missing_path(request))
+        };
+        let is_due: Vec<bool> = requests.iter().zip(&would_be).map(due).collect();
+        let asked: Vec<_> = requests
+            .iter()
+            .zip(&is_due)
+            .filter(|(_, due)| **due)
+            .map(|(request, _)| *request)
+            .collect();
+        let locks = session.shared.locks_path();
+        let begin = || progress::start(Arc::clone(counters), &self.context, mode, &locks);
+        let mut results = download::provide_all(session, &asked, begin).into_iter();
+        let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
+        for ((request, due), would_be) in requests.iter().zip(is_due).zip(would_be) {
+            let result = if due { results.next() } else { None };
+            match result {
+                None => outcomes.push(Outcome::Missing(
+                    would_be,
+                    "it was missing a moment ago, and is tried again ten minutes after that"
+                        .to_owned(),
+                )),
+                Some(Ok(provided)) => outcomes.push(Outcome::There(provided)),
+                Some(Err(error)) if request.optional && error.kind() != ErrorKind::Manifest => {
+                    atomic_write(&missing_path(request), error.to_string().as_bytes())?;
+                    outcomes.push(Outcome::Missing(would_be, first_line(&error)));
+                }
+                Some(Err(error)) => errors.push(error),
+            }
+        }
+        Error::join(errors).map_or(Ok(outcomes), Err)
+    }
+}
+
+enum Outcome {
+    There(Provided),
+    /// Optional, and could not be had, for this reason.
+    Missing(Provided, String),
+}
+
+fn first_line(error: &Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+fn is_recent(path: &Path) -> bool {
+    let modified = std::fs::metadata(path).and_then(|file| file.modified());
+    modified.is_ok_and(|modified| {
+        SystemTime::now().duration_since(modified).unwrap_or_default() < OPTIONAL_AGAIN
+    })
+}
+
+/// The datasets of a build, in order of name.
+#[derive(Clone, Debug)]
+pub struct Datasets {
+    manifest: PathBuf,
+    names: Vec<String>,
+    list: Vec<Dataset>,
+}
+
+impl Datasets {
+    /// The dataset with this key in the manifest; `None` where it is not declared, not asked for with the
+    /// features that are on, or optional and missing.
+    #[must_use]
+    pub fn dataset(&self, name: &str) -> Option<&Dataset> {
+        self.iter().find(|dataset| dataset.name == name)
+    }
+
+    /// All datasets that are there.
+    pub fn iter(&self) -> impl Iterator<Item = &Dataset> {
+        self.list.iter().filter(|dataset| dataset.missing.is_none())
+    }
+}
+
+/// A dataset in its place.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    name: String,
+    variable: String,
+    infohash: Infohash,
+    path: PathBuf,
+    stamp: PathBuf,
+    torrent: Option<PathBuf>,
+    /// Why it is not there, for an optional one.
+    missing: Option<String>,
+}
+
+impl Dataset {
+    /// Its key in the manifest.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file of a single-file torrent, else the torrent's root directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub fn infohash(&self) -> Infohash {
+        self.infohash
+    }
+}

@@ -1,0 +1,60 @@
+use super::*;
+
+fn dataset(name: &str, path: &str, available: bool) -> Dataset {
+    Dataset {
+        name: name.to_owned(),
+        variable: name.to_uppercase().replace('-', "_"),
+        infohash: Infohash::from_bytes([0xab; 20]),
+        path: path.into(),
+        stamp: "/s/stamp".into(),
+        torrent: Some("/p/a.torrent".into()),
+        missing: (!available).then(|| "dataset `a`: no source".to_owned()),
+    }
+}
+
+fn lines(rust_version: &str, list: Vec<Dataset>) -> Result<String, Error> {
+    let text = format!(
+        "[package]\nname = \"a\"\nversion = \"0.0.0\"\nrust-version = \"{rust_version}\"\n"
+    );
+    let manifest = Manifest::parse(&text, Path::new("/p/Cargo.toml")).unwrap();
+    let names =
+        list.iter().map(|dataset| dataset.name.clone()).chain(["other".to_owned()]).collect();
+    Directives::new(&manifest).for_datasets(&Datasets { manifest: manifest.path, names, list })
+}
+
+#[test]
+fn a_dataset_is_told_to_cargo() {
+    assert_eq!(
+        lines("1.89", vec![dataset("mnist-small", "/s/data/files/a", true)]).unwrap(),
+        "cargo::rerun-if-changed=/p/Cargo.toml\n\
+         cargo::rerun-if-env-changed=ACADEMICTORRENTS_STORE\n\
+         cargo::rustc-check-cfg=cfg(at_dataset, values(\"mnist-small\", \"other\"))\n\
+         cargo::rerun-if-changed=/s/stamp\n\
+         cargo::rerun-if-changed=/p/a.torrent\n\
+         cargo::rustc-env=AT_MNIST_SMALL_PATH=/s/data/files/a\n\
+         cargo::rustc-env=AT_MNIST_SMALL_INFOHASH=abababababababababababababababababababab\n\
+         cargo::rustc-cfg=at_dataset=\"mnist-small\"\n\
+         cargo::metadata=at_mnist_small_path=/s/data/files/a\n"
+    );
+}
+
+#[test]
+fn packages_for_an_older_rust_get_the_older_syntax() {
+    let text = lines("1.70", vec![dataset("a", "/a", true)]).unwrap();
+    assert!(!text.contains("cargo::") && text.contains("\ncargo:at_a_path=/a\n"), "{text}");
+    let old = [None, Some(""), Some("1.77"), Some("2.0"), Some("1.76.1"), Some("1.70"), Some("1")];
+    assert_eq!(old.map(directives::is_old), [false, false, false, false, true, true, true]);
+}
+
+#[test]
+fn a_missing_optional_dataset_is_a_warning_and_no_cfg() {
+    let text = lines("1.89", vec![dataset("a", "/a", false)]).unwrap();
+    assert!(text.contains("cargo::warning=optional and missing, so cfg(at_dataset = \"a\") is off: dataset `a`: no source") && !text.contains("rustc-env"), "{text}");
+    assert!(text.contains("rerun-if-changed=/s/stamp"), "{text}");
+}
+
+#[test]
+fn a_path_that_cargo_would_cut_is_an_error() {
+    let error = lines("1.89", vec![dataset("a", "/a\nb", true)]).unwrap_err().to_string();
+    assert!(error.contains("path of dataset `a`") && error.contains("line break"), "{error}");
+}

@@ -1,0 +1,98 @@
+//! What the tests of builds share: a crate to be built, in a directory of its own, with a store of its own.
+
+use std::path::{Path, PathBuf};
+
+use academictorrents::{Build, Datasets, Error};
+
+/// A crate whose build script is run in this process.
+pub struct Project {
+    pub dir: tempfile::TempDir,
+    env: Vec<(String, String)>,
+}
+
+impl Project {
+    /// A crate with this text under `[package.metadata.academictorrents]`.
+    pub fn new(datasets: &str) -> Project {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project { dir, env: Vec::new() };
+        project.declare(datasets);
+        project
+    }
+
+    /// Writes the manifest anew.
+    pub fn declare(&self, datasets: &str) {
+        let text = format!(
+            "[package]\nname = \"fixture\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
+             [package.metadata.academictorrents]\n{datasets}\n"
+        );
+        std::fs::write(self.path("Cargo.toml"), text).unwrap();
+    }
+
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.dir.path().join(below)
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    /// Sets a variable for every run.
+    pub fn env(mut self, name: &str, value: impl ToString) -> Project {
+        self.env.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// A build script's environment, with nothing of this machine's in it.
+    pub fn build(&self) -> Build {
+        let out_dir = self.path("out");
+        std::fs::create_dir_all(&out_dir).unwrap();
+        let mut build = Build::new()
+            .env_clear()
+            .cargo_output(false)
+            .env("CARGO_MANIFEST_DIR", self.dir.path())
+            .env("OUT_DIR", out_dir)
+            .env("ACADEMICTORRENTS_STORE", self.store())
+            // Port 9 of loopback: nobody is there.
+            .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+            .env("ACADEMICTORRENTS_PROGRESS", "off")
+            .env("ACADEMICTORRENTS_TIMEOUT", "3s");
+        for (name, value) in &self.env {
+            build = build.env(name, value);
+        }
+        build
+    }
+
+    pub fn run(&self) -> Result<Datasets, Error> {
+        self.build().run()
+    }
+
+    /// Runs, and gives the path of the dataset.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        let datasets = self.run().unwrap_or_else(|error| panic!("{error}"));
+        datasets.dataset(name).unwrap().path().to_owned()
+    }
+
+    /// Runs, and gives the error.
+    pub fn error(&self) -> String {
+        match self.run() {
+            Ok(datasets) => panic!("it went well: {datasets:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+/// All files below a directory, by their path relative to it.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { walk(&path, found) } else { found.push(path) }
+        }
+    }
+    let mut found = Vec::new();
+    walk(directory, &mut found);
+    let mut relative: Vec<_> =
+        found.iter().map(|path| path.strip_prefix(directory).unwrap().to_owned()).collect();
+    relative.sort();
+    relative
+}

@@ -1,0 +1,305 @@
+//! One client of a peer.
+//!
+//! Each connection has two threads: one reads what the client sends, the other answers, so that
+//! requests, cancels and what is outstanding are seen while blocks are on their way.
+
+use std::collections::VecDeque;
+use std::io::{Result, Write as _};
+use std::net::Shutdown;
+use std::ops::Range;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use super::super::bencode::B;
+use super::super::server::Conn;
+use super::super::wire::{self, Block, Handshake, Message};
+use super::{Fault, Shared};
+
+/// The id under which we take `ut_metadata`.
+const OUR_METADATA_ID: u8 = 3;
+
+/// BEP 9's block.
+const METADATA_BLOCK_BYTES: usize = 16 << 10;
+
+pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
+    let Some(theirs) = Handshake::read(&mut conn.stream)? else { return Ok(()) };
+    shared.stats(|stats| stats.handshakes.push(theirs.clone()));
+    if theirs.infohash != shared.dataset.infohash() {
+        return Ok(());
+    }
+    if shared.has(Fault::GarbageHandshake) {
+        conn.stream.write_all(
+            b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\nand more, to fill a handshake's length\r\n",
+        )?;
+        conn.stall();
+        return Ok(());
+    }
+    let mut ours = Handshake::new(theirs.infohash, true);
+    if shared.has(Fault::WrongInfohash) {
+        ours.infohash[0] ^= 0xFF;
+    }
+    conn.stream.write_all(&ours.write())?;
+    if shared.has(Fault::SilentAfterHandshake) {
+        conn.stall();
+        return Ok(());
+    }
+    greet(conn, shared, theirs.extensions())?;
+
+    let (reading, mut stream) = (conn.stream.try_clone()?, conn.stream.try_clone()?);
+    let (sender, messages) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while let Ok(message) = Message::read(&mut stream) {
+                shared.stats(|stats| *stats.received.entry(message.id).or_default() += 1);
+                if sender.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        let pending = VecDeque::new();
+        let client = Client {
+            conn,
+            shared,
+            messages,
+            pending,
+            choked: true,
+            choked_once: false,
+            sent: 0,
+            metadata_id: None,
+        };
+        let outcome = client.run();
+        let _ = reading.shutdown(Shutdown::Both); // wakes the reading thread
+        outcome
+    })
+}
+
+/// What the peer says of itself, once the handshakes are done.
+fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
+    let (have, haves, reqq) = {
+        let state = shared.state.lock().unwrap();
+        (state.have.clone(), state.haves, state.reqq)
+    };
+    if extensions {
+        let size = match shared.has(Fault::HugeMetadata) {
+            true => 2 << 30,
+            false => i64::try_from(shared.dataset.info_bytes().len()).unwrap(),
+        };
+        let mut hello = B::dict([
+            ("m", B::dict([("ut_metadata", B::Int(OUR_METADATA_ID.into()))])),
+            ("metadata_size", B::Int(size)),
+        ]);
+        if let Some(reqq) = reqq {
+            hello = hello.with("reqq", B::Int(reqq));
+        }
+        conn.stream.write_all(&wire::extended(0, &hello.write()))?;
+    }
+    let held = (0_u32..).zip(&have).filter(|(_, have)| **have);
+    if haves {
+        let messages: Vec<u8> = held.flat_map(|(piece, _)| wire::have(piece)).collect();
+        conn.stream.write_all(&messages)?;
+    } else {
+        let mut bits = wire::bitfield(&have);
+        for fault in shared.faults() {
+            match fault {
+                Fault::LongBitfield => bits.push(0),
+                Fault::SpareBits => {
+                    assert!(have.len() % 8 != 0, "{} pieces leave no spare bits", have.len());
+                    *bits.last_mut().unwrap() |= 1;
+                }
+                _ => {}
+            }
+        }
+        conn.stream.write_all(&wire::message(wire::BITFIELD, &bits))?;
+    }
+    for fault in shared.faults() {
+        match fault {
+            Fault::HaveOutOfRange => {
+                conn.stream.write_all(&wire::have(u32::try_from(have.len()).unwrap() + 5))?;
+            }
+            Fault::OversizedMessage => conn.stream.write_all(b"\xFF\xFF\xFF\xF0\x07 and so on")?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// One client, as its answering thread sees it.
+struct Client<'a> {
+    conn: &'a mut Conn,
+    shared: &'a Shared,
+    messages: Receiver<Message>,
+    pending: VecDeque<Block>,
+    choked: bool,
+    choked_once: bool,
+    sent: usize,
+    /// The id under which the client takes `ut_metadata`.
+    metadata_id: Option<u8>,
+}
+
+impl Client<'_> {
+    fn run(mut self) -> Result<()> {
+        loop {
+            let faults = if self.choked { Vec::new() } else { self.shared.faults() };
+            for fault in faults {
+                match fault {
+                    Fault::StallAfter(blocks) if self.sent >= blocks => return self.ignore(),
+                    Fault::CloseAfter(blocks) if self.sent >= blocks => return Ok(()),
+                    Fault::HalfCloseAfter(blocks) if self.sent >= blocks => {
+                        self.conn.stream.shutdown(Shutdown::Write)?;
+                        return self.ignore();
+                    }
+                    Fault::ChokeAfter(blocks) if self.sent >= blocks && !self.choked_once => {
+                        self.choke_for_a_while()?;
+                    }
+                    _ => {}
+                }
+            }
+            if self.pending.is_empty() {
+                // What comes may be the interest that ends the choke: look at the faults again.
+                let Ok(message) = self.messages.recv() else { return Ok(()) };
+                self.handle(&message)?;
+                continue;
+            }
+            self.take_what_came()?;
+            let next = match self.shared.has(Fault::OutOfOrder) {
+                true => self.pending.pop_back(),
+                false => self.pending.pop_front(),
+            };
+            if let Some(block) = next {
+                self.send(block)?;
+            }
+        }
+    }
+
+    /// Takes the messages that are there: more requests, and cancels. A client that has ended its
+    /// half still gets what it requested.
+    fn take_what_came(&mut self) -> Result<()> {
+        // To serve out of order there must be several: give the client a moment to send them.
+        while self.shared.has(Fault::OutOfOrder) && (1..8).contains(&self.pending.len()) {
+            let Ok(message) = self.messages.recv_timeout(Duration::from_millis(100)) else { break };
+            self.handle(&message)?;
+        }
+        while let Ok(message) = self.messages.try_recv() {
+            self.handle(&message)?;
+        }
+        let outstanding = self.pending.len();
+        self.shared.stats(|stats| {
+            stats.most_outstanding = stats.most_outstanding.max(outstanding);
+        });
+        Ok(())
+    }
+
+    fn handle(&mut self, message: &Message) -> Result<()> {
+        match message.id {
+            wire::INTERESTED if self.choked && !self.shared.has(Fault::NeverUnchoke) => {
+                self.choked = false;
+                self.conn.stream.write_all(&wire::message(wire::UNCHOKE, &[]))?;
+            }
+            wire::REQUEST => {
+                let block = message.block();
+                if self.range(block).is_none() {
+                    self.shared.stats(|stats| stats.bad_requests.push(block));
+                } else if !self.choked {
+                    self.pending.push_back(block);
+                }
+            }
+            wire::CANCEL => {
+                let cancelled = message.block();
+                self.pending.retain(|block| *block != cancelled);
+            }
+            wire::EXTENDED => self.handle_extended(&message.payload)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn handle_extended(&mut self, payload: &[u8]) -> Result<()> {
+        let (id, body) = payload.split_first().expect("an extended message has an id");
+        let (said, _) = B::read(body).expect("an extended message is bencode");
+        if *id == 0 {
+            let theirs = said.at("m").and_then(|ids| ids.int_at("ut_metadata"));
+            self.metadata_id = theirs.map(|id| u8::try_from(id).unwrap());
+            self.shared.stats(|stats| stats.extended_handshakes.push(said));
+            return Ok(());
+        }
+        let (Some(reply_id), Some(0), Some(piece)) =
+            (self.metadata_id, said.int_at("msg_type"), said.int_at("piece"))
+        else {
+            return Ok(());
+        };
+        let info = self.shared.dataset.info_bytes();
+        let block = info.chunks(METADATA_BLOCK_BYTES).nth(usize::try_from(piece).unwrap());
+        let reply = match block {
+            Some(block) if !self.shared.has(Fault::RejectMetadata) => {
+                let head = B::dict([
+                    ("msg_type", B::Int(1)),
+                    ("piece", B::Int(piece)),
+                    ("total_size", B::Int(i64::try_from(info.len()).unwrap())),
+                ]);
+                let mut block = block.to_vec();
+                block[0] ^= if self.shared.has(Fault::CorruptMetadata) { 0xFF } else { 0 };
+                [head.write(), block].concat()
+            }
+            _ => B::dict([("msg_type", B::Int(2)), ("piece", B::Int(piece))]).write(),
+        };
+        self.conn.stream.write_all(&wire::extended(reply_id, &reply))
+    }
+
+    /// The block's bytes in the stream, where this peer has the piece and it is that long.
+    fn range(&self, block: Block) -> Option<Range<usize>> {
+        let dataset = &self.shared.dataset;
+        let (piece, begin) = (block.piece as usize, block.begin as usize);
+        let start = piece * dataset.piece_bytes();
+        let end = (start + dataset.piece_bytes()).min(dataset.stream().len());
+        let range = start + begin..start + begin + block.length as usize;
+        let had = self.shared.state.lock().unwrap().have.get(piece) == Some(&true);
+        (had && !range.is_empty() && range.end <= end).then_some(range)
+    }
+
+    fn send(&mut self, block: Block) -> Result<()> {
+        let Some(range) = self.range(block) else { return Ok(()) };
+        let mut bytes = self.shared.dataset.stream()[range.clone()].to_vec();
+        let (mut message, mut slow) = (Vec::new(), None);
+        for fault in self.shared.faults() {
+            match fault {
+                Fault::CorruptAll => bytes[0] ^= 0xFF,
+                Fault::CorruptPiece(piece) if piece == block.piece => bytes[0] ^= 0xFF,
+                Fault::Slow { bytes_per_second } => slow = Some(bytes_per_second),
+                Fault::Unrequested => {
+                    let pieces = u32::try_from(self.shared.dataset.piece_count()).unwrap();
+                    message = wire::piece((block.piece + 1) % pieces, block.begin, &bytes);
+                }
+                _ => {}
+            }
+        }
+        message.extend(wire::piece(block.piece, block.begin, &bytes));
+        self.shared.stats(|stats| {
+            stats.coverage.record(range.start as u64..range.end as u64);
+            stats.blocks_sent += 1;
+        });
+        self.sent += 1;
+        match slow {
+            Some(bytes_per_second) => self.conn.write_slowly(&message, bytes_per_second),
+            None => self.conn.stream.write_all(&message),
+        }
+    }
+
+    /// Chokes once; what is requested until the unchoke is dropped, as BEP 3 has it.
+    fn choke_for_a_while(&mut self) -> Result<()> {
+        self.conn.stream.write_all(&wire::message(wire::CHOKE, &[]))?;
+        self.conn.pause(Duration::from_millis(50));
+        (self.choked, self.choked_once) = (true, true);
+        while let Ok(message) = self.messages.try_recv() {
+            self.handle(&message)?;
+        }
+        self.pending.clear();
+        self.choked = false;
+        self.conn.stream.write_all(&wire::message(wire::UNCHOKE, &[]))
+    }
+
+    /// Reads on and answers nothing, until the client hangs up.
+    fn ignore(&mut self) -> Result<()> {
+        while self.messages.recv().is_ok() {}
+        Ok(())
+    }
+}
