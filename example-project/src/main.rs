@@ -1,0 +1,49 @@
+//! Recognises handwritten digits from a dataset that the build script fetched and verified.
+
+mod digits;
+mod error;
+#[cfg(feature = "mnist")]
+mod mnist;
+mod neighbour;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::digits::Digit;
+use crate::error::Error;
+
+/// Where the verified file lies on this machine: the build script says so to the compiler.
+const DIGITS: &str = env!("AT_DIGITS_PATH");
+
+/// The first so many images are the examples; the rest is classified.
+const EXAMPLES: usize = 1_500;
+
+/// So many images are drawn, side by side.
+const DRAWN: usize = 4;
+
+fn main() -> Result<(), Error> {
+    let digits = digits::read(Path::new(DIGITS))?;
+    let mut out = io::stdout().lock();
+    report(&digits, &mut out).map_err(|why| Error::new("could not print the report", why))?;
+    #[cfg(feature = "mnist")]
+    mnist::list(&mut out)?;
+    Ok(())
+}
+
+fn report(digits: &[Digit], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{} images of digits in {DIGITS}\n", digits.len())?;
+    let (examples, unseen) = digits.split_at(EXAMPLES.min(digits.len()));
+    write!(out, "{}", digits::picture(&unseen[..DRAWN.min(unseen.len())]))?;
+
+    let right = unseen
+        .iter()
+        .filter(|digit| neighbour::classify(examples, digit) == Some(digit.label))
+        .count();
+    let percent = 100.0 * right as f64 / unseen.len().max(1) as f64;
+    writeln!(
+        out,
+        "\nnearest of {} neighbours: {right} of {} recognised, accuracy {percent:.1} %",
+        examples.len(),
+        unseen.len(),
+    )
+}
