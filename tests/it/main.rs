@@ -1,6 +1,7 @@
 //! Tests of the whole crate from outside, against servers of our own on loopback.
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
+mod https;
 mod sources;
 mod support;
 mod swarm;
