@@ -203,7 +203,11 @@ impl Build {
             .map(|(request, _)| *request)
             .collect();
         let locks = session.shared.locks_path();
-        let begin = || progress::start(Arc::clone(counters), &self.context, mode, &locks);
+        let store = session.shared.clone();
+        let begin = || {
+            let _ = store.create(); // for the lock of the terminal; whoever fetches tells of a failure
+            progress::start(Arc::clone(counters), &self.context, mode, &locks)
+        };
         let mut results = download::provide_all(session, &asked, begin).into_iter();
         let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
         for ((request, due), would_be) in requests.iter().zip(is_due).zip(would_be) {

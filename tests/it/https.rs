@@ -56,7 +56,9 @@ fn a_redirect_from_https_to_http_is_not_followed() {
     let plain = WebSeed::serving(&dataset);
     let to = plain.url();
     let redirecting = HttpServer::start(move |_, responder| {
-        responder.raw(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+        responder.raw(
+            format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").as_bytes(),
+        );
     });
     let front = TlsFront::before(redirecting.server().addr());
     let project = Project::new(&format!(

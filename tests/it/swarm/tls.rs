@@ -72,7 +72,12 @@ impl Drop for TlsFront {
 }
 
 /// Both ways on one thread: each side is looked at in turn.
-fn forward(mut client: TcpStream, upstream: SocketAddr, config: Arc<ServerConfig>, over: &AtomicBool) {
+fn forward(
+    mut client: TcpStream,
+    upstream: SocketAddr,
+    config: Arc<ServerConfig>,
+    over: &AtomicBool,
+) {
     let mut tls = ServerConnection::new(config).unwrap();
     if tls.complete_io(&mut client).is_err() {
         return; // the client does not trust us
