@@ -55,12 +55,31 @@ pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     if std::fs::hard_link(from, to).is_ok() {
-        return Ok(());
+        return set_read_only(to, true);
     }
+    copy(from, to, true)
+}
+
+/// Copies a file. It appears at `to` whole, with its permission: a read-only file is taken for a complete one, so
+/// a copy that was cut short must never be there under its name.
+///
+/// # Errors
+/// Of the copy.
+pub fn copy(from: &Path, to: &Path, read_only: bool) -> io::Result<()> {
+    if let Some(parent) = to.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let temporary = beside(to);
     // `std::fs::copy` reflinks where the file system can (copy_file_range, clonefile, CopyFileEx).
-    std::fs::copy(from, to)?;
-    File::open(to)?.sync_all()?;
-    set_read_only(to, true)
+    let copied = std::fs::copy(from, &temporary)
+        .and_then(|_| set_read_only(&temporary, false))
+        .and_then(|()| File::options().write(true).open(&temporary)?.sync_all())
+        .and_then(|()| set_read_only(&temporary, read_only))
+        .and_then(|()| std::fs::rename(&temporary, to));
+    if copied.is_err() {
+        let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+    }
+    copied
 }
 
 /// Copies or links all files below `from` to `to`.

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::check::{self, Existing};
 use super::files::LayoutFiles;
-use super::fs::{beside, link_or_copy, set_read_only};
+use super::fs::{copy, link_or_copy};
 use super::record::{Record, Recorded};
 use super::{Stamp, Store};
 use crate::error::Error;
@@ -156,10 +156,7 @@ fn unseal(files: &LayoutFiles) -> io::Result<()> {
     for index in 0..files.layout().files().len() as u32 {
         let path = files.path(index);
         if std::fs::metadata(&path).is_ok_and(|file| file.permissions().readonly()) {
-            let copy = beside(&path);
-            std::fs::copy(&path, &copy)?;
-            set_read_only(&copy, false)?;
-            std::fs::rename(&copy, &path)?;
+            copy(&path, &path, false)?;
         }
     }
     Ok(())
@@ -184,13 +181,8 @@ fn salvage(files: &LayoutFiles, existing: &Existing) -> io::Result<BTreeSet<Piec
         }
         if pieces.clone().all(|piece| existing.good.contains(&piece)) {
             link_or_copy(&from, &to)?;
-            set_read_only(&to, true)?;
         } else {
-            if let Some(parent) = to.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            std::fs::copy(&from, &to)?;
-            set_read_only(&to, false)?;
+            copy(&from, &to, false)?;
         }
     }
     Ok(taken)
@@ -203,7 +195,6 @@ fn adopt(files: &LayoutFiles, from: &std::path::Path, stamp: &Stamp) -> io::Resu
         let to = files.path(index as u32);
         if file.length() > 0 && stamped.contains(file.path.as_path()) && !to.exists() {
             link_or_copy(&from.join(&file.path), &to)?;
-            set_read_only(&to, true)?;
         }
     }
     Ok(())
