@@ -100,7 +100,7 @@
 //! `rustls` (default) and `native-tls` choose the TLS library.
 
 // Only what is re-exported here is public.
-#![allow(
+#![expect(
     unreachable_pub,
     reason = "the rooms are private modules, and what one room offers the others is `pub` there"
 )]
