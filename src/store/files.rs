@@ -96,8 +96,8 @@ impl LayoutFiles {
             let (now, rest) = buffer.split_at_mut(length);
             buffer = rest;
             match segment.place {
-                Place::File { file, offset } => read_exact_at(&*self.file(file)?.0, now, offset)?,
-                Place::Scratch { offset } => read_exact_at(&*self.file(SCRATCH)?.0, now, offset)?,
+                Place::File { file, offset } => read_exact_at(&self.file(file)?.0, now, offset)?,
+                Place::Scratch { offset } => read_exact_at(&self.file(SCRATCH)?.0, now, offset)?,
                 Place::Zeros => now.fill(0),
             }
         }
