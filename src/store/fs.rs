@@ -46,21 +46,23 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
-/// Makes the file at `to` the same as `from`: a hard link, else a copy. The result is read-only.
+/// Makes the file at `to` the same as `from`: a hard link, else a copy, made at `temporary`. The result is read-only.
 ///
 /// # Errors
 /// Of the copy.
-pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+pub fn link_or_copy(from: &Path, to: &Path, temporary: &Path) -> io::Result<()> {
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent)?;
     }
     if std::fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    // `std::fs::copy` reflinks where the file system can (copy_file_range, clonefile, CopyFileEx).
-    std::fs::copy(from, to)?;
-    File::open(to)?.sync_all()?;
-    set_read_only(to, true)
+    // `std::fs::copy` reflinks where the file system can (copy_file_range, clonefile, CopyFileEx). It makes the
+    // file read-only before it is whole, and read-only files count as whole: so it appears by rename.
+    std::fs::copy(from, temporary)?;
+    File::open(temporary)?.sync_all()?;
+    set_read_only(temporary, true)?;
+    std::fs::rename(temporary, to)
 }
 
 /// Copies or links all files below `from` to `to`.
@@ -75,7 +77,7 @@ pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_tree(&entry.path(), &target)?;
         } else {
-            link_or_copy(&entry.path(), &target)?;
+            link_or_copy(&entry.path(), &target, &beside(&target))?;
         }
     }
     Ok(())

@@ -54,7 +54,11 @@ impl Partial {
         let recorded = Record::read(&store.record_path(id), id, layout.geometry().piece_count());
         let mut verified = still_there(&files, metainfo, recorded, hashed_bytes).map_err(failed)?;
         if let Some(existing) = existing {
-            verified.extend(salvage(&files, existing).map_err(failed)?);
+            let mut taken = salvage(&files, existing).map_err(failed)?;
+            // A process may have been killed before it recorded what it had copied, or while it copied.
+            let unrecorded: Vec<_> = taken.unsure.difference(&verified).copied().collect();
+            taken.sure.extend(check::hash_pieces(&files, metainfo, &unrecorded, hashed_bytes));
+            verified.extend(taken.sure);
         }
         for other in store.selections(metainfo.infohash).iter().filter(|other| *other != id) {
             if let Some(stamp) = store.present(other) {
@@ -156,7 +160,7 @@ fn unseal(files: &LayoutFiles) -> io::Result<()> {
     for index in 0..files.layout().files().len() as u32 {
         let path = files.path(index);
         if std::fs::metadata(&path).is_ok_and(|file| file.permissions().readonly()) {
-            let copy = beside(&path);
+            let copy = temporary(files);
             std::fs::copy(&path, &copy)?;
             set_read_only(&copy, false)?;
             std::fs::rename(&copy, &path)?;
@@ -165,35 +169,50 @@ fn unseal(files: &LayoutFiles) -> io::Result<()> {
     Ok(())
 }
 
+/// Where a copy is made: what a killed process leaves must not be published with the dataset.
+fn temporary(files: &LayoutFiles) -> PathBuf {
+    beside(&files.path(u32::MAX))
+}
+
+/// Pieces that were taken over from damaged data.
+struct Salvaged {
+    sure: BTreeSet<PieceIndex>,
+    /// In files that lay in the partial dataset before: to be hashed where no record has them.
+    unsure: BTreeSet<PieceIndex>,
+}
+
 /// Takes over the good pieces of damaged data: whole files by link, damaged ones by copy, since other
 /// selections may have the same inodes.
-fn salvage(files: &LayoutFiles, existing: &Existing) -> io::Result<BTreeSet<PieceIndex>> {
+fn salvage(files: &LayoutFiles, existing: &Existing) -> io::Result<Salvaged> {
     let layout = files.layout();
-    let mut taken = existing.good.clone();
     // What is kept in part cannot be checked again without the rest of the piece.
-    taken.retain(|piece| layout.is_kept(*piece));
+    let (mut sure, mut unsure) = (existing.good.clone(), BTreeSet::new());
+    sure.retain(|piece| layout.is_kept(*piece));
     for (index, file) in layout.files().iter().enumerate() {
         let index = index as u32;
         let (from, to) = (existing.files.path(index), files.path(index));
         let pieces = layout.geometry().pieces(file.range.clone());
-        if file.length() == 0
-            || to.exists()
-            || !pieces.clone().any(|piece| existing.good.contains(&piece))
-        {
+        if file.length() == 0 || !pieces.clone().any(|piece| existing.good.contains(&piece)) {
+            continue;
+        }
+        if to.exists() {
+            unsure.extend(pieces.filter(|piece| sure.remove(piece)));
             continue;
         }
         if pieces.clone().all(|piece| existing.good.contains(&piece)) {
-            link_or_copy(&from, &to)?;
+            link_or_copy(&from, &to, &temporary(files))?;
             set_read_only(&to, true)?;
         } else {
             if let Some(parent) = to.parent() {
                 std::fs::create_dir_all(parent)?;
             }
-            std::fs::copy(&from, &to)?;
-            set_read_only(&to, false)?;
+            let copy = temporary(files);
+            std::fs::copy(&from, &copy)?;
+            set_read_only(&copy, false)?;
+            std::fs::rename(&copy, &to)?;
         }
     }
-    Ok(taken)
+    Ok(Salvaged { sure, unsure })
 }
 
 /// Links the files that another selection has complete.
@@ -202,7 +221,7 @@ fn adopt(files: &LayoutFiles, from: &std::path::Path, stamp: &Stamp) -> io::Resu
     for (index, file) in files.layout().files().iter().enumerate() {
         let to = files.path(index as u32);
         if file.length() > 0 && stamped.contains(file.path.as_path()) && !to.exists() {
-            link_or_copy(&from.join(&file.path), &to)?;
+            link_or_copy(&from.join(&file.path), &to, &temporary(files))?;
             set_read_only(&to, true)?;
         }
     }
