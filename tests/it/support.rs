@@ -71,20 +71,8 @@ impl Project {
         self
     }
 
-    /// A build script's environment, with nothing of this machine's in it.
     pub fn build(&self) -> Build {
-        let out_dir = self.path("out");
-        std::fs::create_dir_all(&out_dir).unwrap();
-        let mut build = Build::new()
-            .env_clear()
-            .cargo_output(false)
-            .env("CARGO_MANIFEST_DIR", self.dir.path())
-            .env("OUT_DIR", out_dir)
-            .env("ACADEMICTORRENTS_STORE", self.store())
-            // Port 9 of loopback: nobody is there.
-            .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
-            .env("ACADEMICTORRENTS_PROGRESS", "off")
-            .env("ACADEMICTORRENTS_TIMEOUT", "3s");
+        let mut build = build_in(self.dir.path());
         for (name, value) in &self.env {
             build = build.env(name, value);
         }
@@ -108,6 +96,22 @@ impl Project {
             Err(error) => error.to_string(),
         }
     }
+}
+
+/// A build script's environment, with nothing of this machine's in it.
+pub fn build_in(project: &Path) -> Build {
+    let out_dir = project.join("out");
+    std::fs::create_dir_all(&out_dir).unwrap();
+    Build::new()
+        .env_clear()
+        .cargo_output(false)
+        .env("CARGO_MANIFEST_DIR", project)
+        .env("OUT_DIR", out_dir)
+        .env("ACADEMICTORRENTS_STORE", project.join("store"))
+        // Port 9 of loopback: nobody is there.
+        .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+        .env("ACADEMICTORRENTS_PROGRESS", "off")
+        .env("ACADEMICTORRENTS_TIMEOUT", "3s")
 }
 
 /// Runs the check on each case, several at a time: most of their time goes by waiting. Fails after the last one.
