@@ -100,7 +100,7 @@ fn a_build_does_not_wait_for_ever_for_another_that_does_not_move() {
     let seed = WebSeed::serving(&dataset).with(Fault::Stall { after_bytes: 0 });
     let project = Project::of(&dataset, &web_seeds(&seed));
     std::thread::scope(|scope| {
-        let holder = || project.build().env("ACADEMICTORRENTS_TIMEOUT", "20s").run();
+        let holder = || project.build().env("ACADEMICTORRENTS_TIMEOUT", "8s").run();
         let holder = scope.spawn(holder);
         eventually("the first has begun", || !seed.requests().is_empty());
         let error = project.error();
