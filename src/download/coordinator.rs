@@ -49,6 +49,8 @@ pub enum Event {
     Ended {
         source: SourceId,
         outcome: Outcome,
+        /// The connection had brought data before.
+        brought: bool,
     },
     BadPiece {
         source: SourceId,
@@ -171,6 +173,11 @@ impl<'a> Coordinator<'a> {
     }
 
     fn gave_up(&self, what: String) -> Error {
+        for source in self.sources.iter().filter(|source| source.working > 0) {
+            self.swarm
+                .report
+                .note_first(&source.name, "is connected, or connecting, and was silent");
+        }
         let missing = self.swarm.schedule().wanted_bytes();
         let error = Error::new(ErrorKind::Network, what)
             .why(format!("{} are missing", crate::size::display(missing)));
@@ -384,7 +391,7 @@ impl<'a> Coordinator<'a> {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Done | Event::Disk(_) => {}
-            Event::Ended { source, outcome } => self.on_ended(source, outcome),
+            Event::Ended { source, outcome, brought } => self.on_ended(source, outcome, brought),
             Event::BadPiece { source, piece, verdict } => {
                 if let Some(source) = self.sources.get_mut(source.0 as usize) {
                     source.lost |= verdict == Verdict::Banned;
@@ -416,10 +423,9 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    fn on_ended(&mut self, id: SourceId, outcome: Outcome) {
+    fn on_ended(&mut self, id: SourceId, outcome: Outcome, brought: bool) {
         let now = self.swarm.now();
         let back_off = self.swarm.client.timing().back_off;
-        let useful_since = self.swarm.last_useful();
         let Some(source) = self.sources.get_mut(id.0 as usize) else { return };
         source.working = source.working.saturating_sub(1);
         match outcome {
@@ -431,7 +437,7 @@ impl<'a> Coordinator<'a> {
             }
             Outcome::Failed(why) => {
                 // A connection that had brought data before it broke is no sign of a dead source.
-                if useful_since > source.not_before && now.saturating_sub(useful_since) < back_off {
+                if brought {
                     source.failures = 0;
                 }
                 source.failures += 1;
@@ -446,8 +452,10 @@ impl<'a> Coordinator<'a> {
                 self.swarm.report.note(&source.name, why);
             }
             Outcome::Lost(why) => {
-                source.lost = true;
-                self.swarm.report.note(&source.name, why);
+                // Of a banned one it was noted already which piece was wrong.
+                if !std::mem::replace(&mut source.lost, true) {
+                    self.swarm.report.note(&source.name, why);
+                }
             }
         }
     }
@@ -479,11 +487,11 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.counter().fetch_sub(1, Ordering::Relaxed);
-        self.swarm.schedule().end(self.worker);
+        let brought = self.swarm.schedule().end(self.worker);
         self.swarm.wake();
         let panicked =
             || Outcome::Lost("its worker failed: this is a fault of academictorrents".to_owned());
         let outcome = self.outcome.take().unwrap_or_else(panicked);
-        self.swarm.tell(Event::Ended { source: self.source, outcome });
+        self.swarm.tell(Event::Ended { source: self.source, outcome, brought });
     }
 }

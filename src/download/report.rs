@@ -23,6 +23,14 @@ impl Report {
         }
     }
 
+    /// Notes this of a source that nothing was noted of.
+    pub fn note_first(&self, source: &str, said: &str) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.iter().all(|(known, _)| known != source) {
+            lines.push((source.to_owned(), said.to_owned()));
+        }
+    }
+
     /// Adds all lines to an error.
     pub fn explain(&self, mut error: Error) -> Error {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);

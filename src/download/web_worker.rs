@@ -52,11 +52,12 @@ impl WebSeed {
     }
 
     fn url_of(&self, swarm: &Swarm, file: u32) -> Option<String> {
-        if let Some((url, _)) =
-            self.redirects.lock().unwrap_or_else(PoisonError::into_inner).get(&file)
-        {
-            return Some(url.clone());
-        }
+        let redirects = self.redirects.lock().unwrap_or_else(PoisonError::into_inner);
+        redirects.get(&file).map(|(url, _)| url.clone()).or_else(|| self.first_url(swarm, file))
+    }
+
+    /// Without redirects.
+    fn first_url(&self, swarm: &Swarm, file: u32) -> Option<String> {
         let metainfo = swarm.partial.metainfo();
         let path = &metainfo.files.get(file as usize)?.path;
         Some(file_url(&self.url, metainfo.multi, &metainfo.name, path))
@@ -85,11 +86,11 @@ impl WebSeed {
                     flow => return self.left(line, flow),
                 }
             };
-            let head = match line.reply(self, swarm, file, &part, &parts) {
-                Ok(head) => head,
+            let (head, url) = match line.reply(self, swarm, file, &part, &parts) {
+                Ok(reply) => reply,
                 Err(why) => return Left::Worker(Outcome::Failed(why.to_string())),
             };
-            match self.read_body(swarm, worker, line, &mut feeder, &head, file, &part) {
+            match self.read_body(swarm, worker, line, &mut feeder, &head, &url, &part) {
                 Ok(Flow::Onward) => line.shut_if_ended(),
                 Ok(flow) => return self.left(line, flow),
                 Err(left) => return left,
@@ -119,15 +120,16 @@ impl WebSeed {
         line: &mut Line,
         feeder: &mut Feeder<'_>,
         head: &Head,
-        file: u32,
+        url: &str,
         part: &Part,
     ) -> Result<Flow, Left> {
+        let Some((file, _)) = part.file else { return Err(Left::Connection) };
         let file_length =
             swarm.partial.metainfo().files.get(file as usize).map_or(0, |file| file.length);
         let asked = part.file_range();
         let (mut skip, length) = match judge(head, &asked, file_length) {
             Verdict::Body { skip, len } => (skip, len),
-            other => return Err(self.refused(swarm, file, &other)),
+            other => return Err(self.refused(swarm, file, url, &other)),
         };
         let piece = swarm.geometry().piece_at(part.range.start);
         if skip > NEAR_BYTES && swarm.schedule().others_have(self.id, piece) {
@@ -235,8 +237,8 @@ impl WebSeed {
         Ok(flow)
     }
 
-    /// What follows from a reply that has no useful body.
-    fn refused(&self, swarm: &Swarm, file: u32, verdict: &Verdict) -> Left {
+    /// What follows from a reply, to a request for `url`, that has no useful body.
+    fn refused(&self, swarm: &Swarm, file: u32, url: &str, verdict: &Verdict) -> Left {
         let metainfo = swarm.partial.metainfo();
         let Some(torrent_file) = metainfo.files.get(file as usize) else { return Left::Connection };
         let path = metainfo.display_path(torrent_file);
@@ -250,10 +252,16 @@ impl WebSeed {
         match verdict {
             Verdict::Body { .. } => Left::Connection,
             Verdict::Redirect(location) => {
-                let Some(base) = self.url_of(swarm, file) else { return Left::Connection };
                 let mut redirects = self.redirects.lock().unwrap_or_else(PoisonError::into_inner);
-                let count = redirects.get(&file).map_or(0, |(_, count)| *count) + 1;
-                let joined = join(&base, location);
+                let (current, count) = match redirects.get(&file) {
+                    Some((current, count)) => (Some(current.clone()), *count + 1),
+                    None => (self.first_url(swarm, file), 1),
+                };
+                // Another connection asked there too, and followed first: the hop counts once.
+                if current.is_none_or(|current| current != url) {
+                    return Left::Connection;
+                }
+                let joined = join(url, location);
                 match joined {
                     Ok(url) if count <= MAX_REDIRECTS => {
                         redirects.insert(file, (url, count));
@@ -290,8 +298,8 @@ impl WebSeed {
 struct Line {
     connection: Option<Connection>,
     authority: String,
-    /// Requests behind the current reply: their parts.
-    ahead: VecDeque<Part>,
+    /// Requests behind the current reply: their parts and URLs.
+    ahead: VecDeque<(Part, String)>,
 }
 
 impl Line {
@@ -311,7 +319,7 @@ impl Line {
         }
     }
 
-    /// The head of the reply to this part's request; asks for it, and for those that follow, where that is still to do.
+    /// The head of the reply to this part's request, and the URL that it was for; asks for it, and for those that follow, where that is still to do.
     fn reply(
         &mut self,
         seed: &WebSeed,
@@ -319,7 +327,7 @@ impl Line {
         file: u32,
         part: &Part,
         following: &VecDeque<Part>,
-    ) -> Result<Head, HttpFailure> {
+    ) -> Result<(Head, String), HttpFailure> {
         let odd = || HttpFailure("its URL cannot be used".to_owned());
         let url = seed.url_of(swarm, file).ok_or_else(odd)?;
         let here = authority(&url).ok_or_else(odd)?;
@@ -328,9 +336,9 @@ impl Line {
         }
         if self.connection.is_some() {
             match self.reuse(&url, part) {
-                Ok(head) => {
+                Ok(reply) => {
                     self.ask_ahead(seed, swarm, following);
-                    return Ok(head);
+                    return Ok(reply);
                 }
                 // A server closes a connection that was idle, or had its number of requests: once more, on a new one.
                 Err(_) => {
@@ -342,18 +350,21 @@ impl Line {
         let opened = swarm.client.open(&url, &part.file_range())?;
         self.connection = opened.connection;
         self.ask_ahead(seed, swarm, following);
-        Ok(opened.head)
+        Ok((opened.head, url))
     }
 
-    fn reuse(&mut self, url: &str, part: &Part) -> Result<Head, HttpFailure> {
+    fn reuse(&mut self, url: &str, part: &Part) -> Result<(Head, String), HttpFailure> {
         let closed = || HttpFailure("the connection was closed".to_owned());
         let connection = self.connection.as_mut().ok_or_else(closed)?;
-        match self.ahead.pop_front() {
-            Some(asked) if asked == *part => {}
+        let asked = match self.ahead.pop_front() {
+            Some((asked, at)) if asked == *part => at,
             Some(_) => return Err(closed()),
-            None => connection.request(url, &part.file_range())?,
-        }
-        connection.next_head()
+            None => {
+                connection.request(url, &part.file_range())?;
+                url.to_owned()
+            }
+        };
+        Ok((connection.next_head()?, asked))
     }
 
     /// Sends the requests of small files that follow, so that no round trip lies between them.
@@ -362,7 +373,7 @@ impl Line {
         else {
             return;
         };
-        let mut bytes: u64 = self.ahead.iter().map(Part::length).sum();
+        let mut bytes: u64 = self.ahead.iter().map(|(part, _)| part.length()).sum();
         let data_parts = following.iter().filter(|part| part.file.is_some()).skip(self.ahead.len());
         for part in data_parts.take(PIPELINED_REQUESTS.saturating_sub(self.ahead.len())) {
             bytes += part.length();
@@ -374,7 +385,7 @@ impl Line {
             if bytes > PIPELINED_BYTES || connection.request(&url, &part.file_range()).is_err() {
                 break;
             }
-            self.ahead.push_back(part.clone());
+            self.ahead.push_back((part.clone(), url));
         }
     }
 }

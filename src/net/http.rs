@@ -52,6 +52,10 @@ impl From<ureq::Error> for HttpFailure {
 
 /// An I/O error without the number that the platform adds.
 pub(super) fn io_reason(why: &std::io::Error) -> String {
+    let ureqs = why.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+    if matches!(ureqs, Some(ureq::Error::Timeout(_))) {
+        return "timed out".to_owned();
+    }
     match why.kind() {
         std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         std::io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
@@ -81,6 +85,8 @@ pub(super) fn agent(settings: &Settings, timing: Timing) -> Result<Agent, Error>
         .timeout_connect(Some(timing.connect))
         .timeout_send_request(Some(timing.silence))
         .timeout_recv_response(Some(timing.silence))
+        // For bodies that ureq reads (chunked ones): they may take long, and not be silent for long.
+        .timeout_per_read(Some(timing.silence))
         .proxy(proxy(settings)?)
         .tls_config(tls.build())
         .build();

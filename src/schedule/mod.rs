@@ -77,6 +77,7 @@ struct Worker {
     claims: Vec<PieceIndex>,
     run: Range<PieceIndex>,
     last_bytes: Duration,
+    brought: bool,
     bytes_per_second: f64,
     window_start: Duration,
     window_bytes: u64,
@@ -262,6 +263,7 @@ impl Schedule {
             claims: Vec::new(),
             run: 0..0,
             last_bytes: now,
+            brought: false,
             bytes_per_second: 0.0,
             window_start: now,
             window_bytes: 0,
@@ -278,10 +280,10 @@ impl Schedule {
         run.chain(claims).for_each(|piece| self.unclaim(piece));
     }
 
-    /// The connection has ended.
-    pub fn end(&mut self, worker: WorkerId) {
+    /// The connection has ended. Gives whether it had brought useful bytes.
+    pub fn end(&mut self, worker: WorkerId) -> bool {
         self.release(worker);
-        self.workers.remove(&worker);
+        self.workers.remove(&worker).is_some_and(|worker| worker.brought)
     }
 
     fn unclaim(&mut self, piece: PieceIndex) {
@@ -300,7 +302,7 @@ impl Schedule {
     /// Useful bytes came in over this connection.
     pub fn received(&mut self, worker: WorkerId, bytes: u64, now: Duration) {
         let Some(known) = self.workers.get_mut(&worker) else { return };
-        known.last_bytes = now;
+        (known.last_bytes, known.brought) = (now, true);
         known.window_bytes += bytes;
         let elapsed = now.saturating_sub(known.window_start).as_secs_f64();
         if elapsed >= 0.5 {

@@ -55,7 +55,11 @@ impl Partial {
         let mut verified =
             still_there(&files, metainfo, recorded, &directory, hashed_bytes).map_err(failed)?;
         if let Some(existing) = existing {
-            verified.extend(salvage(&files, existing, &directory).map_err(failed)?);
+            let mut taken = salvage(&files, existing, &directory).map_err(failed)?;
+            // A process may have been killed before it recorded what it had copied.
+            let unrecorded: Vec<_> = taken.unsure.difference(&verified).copied().collect();
+            taken.sure.extend(check::hash_pieces(&files, metainfo, &unrecorded, hashed_bytes));
+            verified.extend(taken.sure);
         }
         for other in store.selections(metainfo.infohash).iter().filter(|other| *other != id) {
             if let Some(stamp) = store.present(other) {
@@ -164,25 +168,29 @@ fn unseal(files: &LayoutFiles, workplace: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Pieces that were taken over from damaged data.
+struct Salvaged {
+    sure: BTreeSet<PieceIndex>,
+    /// In files that lay in the partial dataset before: to be hashed where no record has them.
+    unsure: BTreeSet<PieceIndex>,
+}
+
 /// Takes over the good pieces of damaged data: whole files by link, damaged ones by copy, since other
 /// selections may have the same inodes.
-fn salvage(
-    files: &LayoutFiles,
-    existing: &Existing,
-    workplace: &Path,
-) -> io::Result<BTreeSet<PieceIndex>> {
+fn salvage(files: &LayoutFiles, existing: &Existing, workplace: &Path) -> io::Result<Salvaged> {
     let layout = files.layout();
-    let mut taken = existing.good.clone();
     // What is kept in part cannot be checked again without the rest of the piece.
-    taken.retain(|piece| layout.is_kept(*piece));
+    let (mut sure, mut unsure) = (existing.good.clone(), BTreeSet::new());
+    sure.retain(|piece| layout.is_kept(*piece));
     for (index, file) in layout.files().iter().enumerate() {
         let index = index as u32;
         let (from, to) = (existing.files.path(index), files.path(index));
         let pieces = layout.geometry().pieces(file.range.clone());
-        if file.length() == 0
-            || to.exists()
-            || !pieces.clone().any(|piece| existing.good.contains(&piece))
-        {
+        if file.length() == 0 || !pieces.clone().any(|piece| existing.good.contains(&piece)) {
+            continue;
+        }
+        if to.exists() {
+            unsure.extend(pieces.filter(|piece| sure.remove(piece)));
             continue;
         }
         let right_length = std::fs::metadata(&from)?.len() == file.length();
@@ -193,7 +201,7 @@ fn salvage(
             std::fs::File::options().write(true).open(&to)?.set_len(file.length())?;
         }
     }
-    Ok(taken)
+    Ok(Salvaged { sure, unsure })
 }
 
 /// Links the files that another selection has complete.

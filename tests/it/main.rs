@@ -1,7 +1,12 @@
 //! Tests of the whole crate from outside, against servers of our own on loopback.
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+mod faults;
 mod https;
+mod refusals;
+mod resume;
 mod sources;
 mod support;
 mod swarm;
+mod torrents;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use academictorrents::{Build, Datasets, Error};
 
+use crate::swarm::Dataset;
+
 /// A crate whose build script is run in this process.
 pub struct Project {
     pub dir: tempfile::TempDir,
@@ -19,6 +21,26 @@ impl Project {
         project
     }
 
+    /// A crate that declares the dataset as `data`, by a vendored torrent, with these lines.
+    pub fn of(dataset: &Dataset, lines: &str) -> Project {
+        Project::of_torrent(&dataset.torrent(), lines)
+    }
+
+    /// The same, of a .torrent's bytes.
+    pub fn of_torrent(torrent: &[u8], lines: &str) -> Project {
+        let project = Project::new("");
+        project.declare_data(lines);
+        std::fs::write(project.path("data.torrent"), torrent).unwrap();
+        project
+    }
+
+    /// Writes other lines for the vendored torrent.
+    pub fn declare_data(&self, lines: &str) {
+        self.declare(&format!(
+            "[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\n{lines}"
+        ));
+    }
+
     /// Writes the manifest anew.
     pub fn declare(&self, datasets: &str) {
         let text = format!(
@@ -32,6 +54,13 @@ impl Project {
         self.dir.path().join(below)
     }
 
+    /// Fails the test where anything at all was published.
+    #[track_caller]
+    pub fn assert_nothing_published(&self) {
+        let published = files_below(&self.store().join("v1/data"));
+        assert!(published.is_empty(), "{published:?}");
+    }
+
     pub fn store(&self) -> PathBuf {
         self.path("store")
     }
@@ -42,20 +71,8 @@ impl Project {
         self
     }
 
-    /// A build script's environment, with nothing of this machine's in it.
     pub fn build(&self) -> Build {
-        let out_dir = self.path("out");
-        std::fs::create_dir_all(&out_dir).unwrap();
-        let mut build = Build::new()
-            .env_clear()
-            .cargo_output(false)
-            .env("CARGO_MANIFEST_DIR", self.dir.path())
-            .env("OUT_DIR", out_dir)
-            .env("ACADEMICTORRENTS_STORE", self.store())
-            // Port 9 of loopback: nobody is there.
-            .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
-            .env("ACADEMICTORRENTS_PROGRESS", "off")
-            .env("ACADEMICTORRENTS_TIMEOUT", "3s");
+        let mut build = build_in(self.dir.path());
         for (name, value) in &self.env {
             build = build.env(name, value);
         }
@@ -79,6 +96,42 @@ impl Project {
             Err(error) => error.to_string(),
         }
     }
+}
+
+/// A build script's environment, with nothing of this machine's in it.
+pub fn build_in(project: &Path) -> Build {
+    let out_dir = project.join("out");
+    std::fs::create_dir_all(&out_dir).unwrap();
+    Build::new()
+        .env_clear()
+        .cargo_output(false)
+        .env("CARGO_MANIFEST_DIR", project)
+        .env("OUT_DIR", out_dir)
+        .env("ACADEMICTORRENTS_STORE", project.join("store"))
+        // Port 9 of loopback: nobody is there.
+        .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+        .env("ACADEMICTORRENTS_PROGRESS", "off")
+        .env("ACADEMICTORRENTS_TIMEOUT", "3s")
+}
+
+/// Runs the check on each case, several at a time: most of their time goes by waiting. Fails after the last one.
+#[track_caller]
+pub fn side_by_side<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let checked = std::panic::AssertUnwindSafe(|| check(case));
+                    if std::panic::catch_unwind(checked).is_err() {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(failed.into_inner(), 0, "cases failed, see above");
 }
 
 /// All files below a directory, by their path relative to it.
