@@ -210,7 +210,7 @@ impl Build {
         let locks = session.shared.locks_path();
         let store = session.shared.clone();
         let begin = || {
-            let _ = store.create(); // for the lock of the terminal; whoever fetches tells of a failure
+            let _ = store.create_locks(); // whoever fetches tells of a failure
             progress::start(Arc::clone(counters), &self.context, mode, &locks)
         };
         let mut results = download::provide_all(session, &asked, begin).into_iter();

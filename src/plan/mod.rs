@@ -54,8 +54,9 @@ pub fn budget(
     .why(format!("the limit is {} ({limit} bytes), {set_by}", size::display(limit)));
     if manifest.is_none_or(|manifest| manifest < missing_bytes) {
         error = error.help(format!(
-            "to allow it, give the dataset this key in Cargo.toml: max-size = \"{enough}\"\n\
-             (in the short form: {name} = {{ infohash = \"…\", max-size = \"{enough}\" }})"
+            "to allow it, add this line under [package.metadata.academictorrents.{name}] in Cargo.toml:\n\
+             max-size = \"{enough}\"\n\
+             or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
         ));
     }
     if user.is_some_and(|user| user < missing_bytes) {

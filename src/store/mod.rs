@@ -144,6 +144,16 @@ impl Store {
             .collect()
     }
 
+    /// Creates the directory of the locks alone: for `progress`, also where the data goes elsewhere.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn create_locks(&self) -> Result<(), Error> {
+        let path = self.locks_path();
+        std::fs::create_dir_all(&path)
+            .map_err(|why| Error::disk("create the store's directory", &path, &why))
+    }
+
     /// Directory of the locks; `progress` keeps its own there.
     pub fn locks_path(&self) -> PathBuf {
         self.root.join("locks")
