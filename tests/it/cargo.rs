@@ -1,6 +1,7 @@
 //! Builds by the real Cargo: what is run again and what is not, what the compiler gets, what a person reads.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 
 use crate::fixture::{Fixture, Run};
 use crate::support::files_below;
@@ -128,8 +129,8 @@ fn an_infohash_of_a_wrong_length_is_shown_with_its_line() {
 fn that_nobody_has_the_data_is_told_within_the_timeout() {
     let dataset = data(8);
     let seed = WebSeed::serving(&dataset).with(Fault::NotFound);
-    let fixture = from_web_seed("fixture-nobody", &dataset, &seed, "")
-        .env("ACADEMICTORRENTS_TIMEOUT", "1s");
+    let fixture =
+        from_web_seed("fixture-nobody", &dataset, &seed, "").env("ACADEMICTORRENTS_TIMEOUT", "1s");
     let errors = fixture.cargo(&["build"]).errors();
     assert!(errors[0].starts_with("dataset `data`: "), "{errors:#?}");
     let text = errors.join("\n");
@@ -177,6 +178,16 @@ fn an_optional_dataset_may_be_missing() {
     assert_eq!(run.stdout, "without\n");
     let warning = run.stderr.lines().find(|line| line.starts_with("warning: "));
     assert!(warning.is_some_and(|line| line.contains("`data`")), "{}", run.stderr);
+    // For ten minutes nobody is asked again, and the build goes on at once.
+    let asked = seed.requests().len();
+    seed.mend();
+    assert_eq!(fixture.cargo(&["run"]).ok().stdout, "without\n");
+    assert_eq!(seed.requests().len(), asked);
+    // Another build on this machine has brought it: it need not be asked for.
+    let other = from_web_seed("fixture-optional-other", &dataset, &seed, "")
+        .env("ACADEMICTORRENTS_STORE", fixture.store().display());
+    other.cargo(&["build"]).ok();
+    dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
 
 #[test]
@@ -207,6 +218,32 @@ fn docs_rs_gets_a_path_and_fetches_nothing() {
 }
 
 #[test]
+fn a_path_given_to_docs_rs_is_corrected_when_another_build_has_brought_the_data() {
+    let dataset = data(19);
+    let docs_rs = by_infohash("fixture-docs-rs-path", &dataset).env("DOCS_RS", "1");
+    docs_rs.cargo(&["build"]).ok();
+    let other = by_infohash("fixture-docs-rs-other", &dataset)
+        .env("ACADEMICTORRENTS_STORE", docs_rs.store().display());
+    other.cargo(&["build"]).ok();
+    let real = docs_rs.env("DOCS_RS", "");
+    dataset.assert_at(&real.cargo(&["run"]).ok().printed_path());
+}
+
+#[test]
+fn an_optional_dataset_is_tried_again_when_the_manifest_has_changed() {
+    let dataset = data(20);
+    let seed = WebSeed::serving(&dataset);
+    let fixture = from_web_seed("fixture-mended", &dataset, &seed, "")
+        .env("ACADEMICTORRENTS_TIMEOUT", "1s")
+        .main(WITH_OR_WITHOUT);
+    let declared = "data = { torrent = \"data.torrent\", optional = true, ";
+    fixture.declare(&format!("{declared} web-seeds = [] }}"));
+    assert_eq!(fixture.cargo(&["run"]).ok().stdout, "without\n");
+    fixture.declare(&format!("{declared} web-seeds = [\"{}\"] }}", seed.url()));
+    dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
+}
+
+#[test]
 fn a_package_is_verified_and_nothing_is_written_into_it() {
     let dataset = data(14);
     let fixture = Fixture::new(
@@ -220,8 +257,7 @@ fn a_package_is_verified_and_nothing_is_written_into_it() {
     fixture.cargo(&["build"]).ok();
     let before = files_below(&fixture.path(""));
     // There is no such crate in a registry that Cargo has at hand: here it is.
-    let patch =
-        format!("patch.crates-io.academictorrents.path={:?}", env!("CARGO_MANIFEST_DIR"));
+    let patch = format!("patch.crates-io.academictorrents.path={:?}", env!("CARGO_MANIFEST_DIR"));
     // Cargo itself fails where a build script changes the unpacked sources.
     let run = fixture.cargo(&["package", "--allow-dirty", "--config", &patch]).ok();
     assert!(run.script_ran(), "{}", run.stderr);
@@ -256,8 +292,8 @@ fn a_dataset_of_a_feature_is_fetched_with_that_feature_alone() {
 fn offline_with_nothing_here_names_the_mend() {
     let dataset = data(17);
     let seed = WebSeed::serving(&dataset);
-    let fixture = from_web_seed("fixture-offline", &dataset, &seed, "")
-        .env("CARGO_NET_OFFLINE", "true");
+    let fixture =
+        from_web_seed("fixture-offline", &dataset, &seed, "").env("CARGO_NET_OFFLINE", "true");
     let errors = fixture.cargo(&["build"]).errors();
     assert!(errors[0].starts_with("dataset `data`: "), "{errors:#?}");
     let text = errors.join("\n");
@@ -268,15 +304,27 @@ fn offline_with_nothing_here_names_the_mend() {
 #[test]
 fn two_builds_at_once_make_one_download() {
     let dataset = data(18);
-    let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 50_000 });
-    let one = from_web_seed("fixture-at-once-1", &dataset, &seed, "");
+    let seed = WebSeed::serving(&dataset);
+    let one = from_web_seed("fixture-at-once-1", &dataset, &seed, "").env("DOCS_RS", "1");
     let two = from_web_seed("fixture-at-once-2", &dataset, &seed, "")
+        .env("DOCS_RS", "1")
         .env("ACADEMICTORRENTS_STORE", one.store().display());
     // A profile each: two builds of one profile would wait for one another in the target directory.
+    // They are compiled before, so that none of the two is still at it when the other is done.
+    one.cargo(&["build", "--release"]).ok();
+    two.cargo(&["build"]).ok();
+    let (one, two) = (one.env("DOCS_RS", ""), two.env("DOCS_RS", ""));
+    seed.fault(Fault::Slow { bytes_per_second: 5_000 });
     let first = one.start(&["build", "--release"]);
     eventually("the first build fetches", || !seed.requests().is_empty());
-    let second = two.start(&["run"]);
-    let [_, second] = [first, second].map(|it| Run::of(it.wait_with_output().unwrap()).ok());
-    dataset.assert_at(&second.printed_path());
+    // `-vv` shows what a build script says while it runs.
+    let mut second = two.start(&["build", "-v"]);
+    let mut said = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("waiting for another build")));
+    seed.mend();
+    let rest: Vec<_> = said.collect();
+    assert!(second.wait().unwrap().success(), "{rest:#?}");
+    Run::of(first.wait_with_output().unwrap()).ok();
+    dataset.assert_at(&two.cargo(&["run"]).ok().printed_path());
     assert_eq!(seed.bytes_served(), 200_000);
 }

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// Prints what a program sees of the dataset `data`.
-const MAIN: &str = r#"fn main() { println!("{}\n{}", env!("AT_DATA_PATH"), env!("AT_DATA_INFOHASH")) }"#;
+const MAIN: &str =
+    r#"fn main() { println!("{}\n{}", env!("AT_DATA_PATH"), env!("AT_DATA_INFOHASH")) }"#;
 
 /// A crate that Cargo builds.
 pub struct Fixture {
@@ -35,6 +36,7 @@ impl Fixture {
             fs::remove_dir_all(&dir).unwrap();
         }
         fs::create_dir_all(dir.join("src")).unwrap();
+        forget_builds(name);
         let fixture = Fixture { name, dir, package: String::new(), env: Vec::new() };
         // What is locked needs no network to be found again.
         let locked = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
@@ -194,6 +196,20 @@ fn scratch() -> &'static Path {
         (path, lock)
     });
     path
+}
+
+/// Removes what an earlier run of the tests left of this crate in the target directory, its OUT_DIR too.
+fn forget_builds(name: &str) {
+    let target = scratch().join("target");
+    for part in ["debug/build", "debug/.fingerprint", "release/build", "release/.fingerprint"] {
+        for entry in fs::read_dir(target.join(part)).into_iter().flatten() {
+            let entry = entry.unwrap();
+            let directory = entry.file_name().into_string().unwrap();
+            if directory.rsplit_once('-').is_some_and(|(of, _)| of == name) {
+                fs::remove_dir_all(entry.path()).unwrap();
+            }
+        }
+    }
 }
 
 /// Whether a variable would change what Cargo, the compiler or a build script does: Cargo's own for us, the
