@@ -7,6 +7,7 @@ mod directives;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -192,39 +193,52 @@ impl Build {
     ) -> Result<Vec<Outcome>, Error> {
         let missing_path =
             |request: &Request| out_dir.join(format!("academictorrents-missing-{}", request.name));
-        let would_be: Vec<_> =
-            requests.iter().map(|request| download::would_be(&session, request)).collect();
         // An optional dataset that was missing a moment ago is not waited for in every build.
-        let due = |(request, would_be): (&&Request, &Provided)| {
-            !request.optional
-                || would_be.stamp.exists()
-                || !is_recent(&missing_path(request), manifest)
+        let due = |request: &Request| {
+            let missed = request.optional && is_recent(&missing_path(request), manifest);
+            !missed || download::would_be(&session, request).stamp.exists()
         };
-        let is_due: Vec<bool> = requests.iter().zip(&would_be).map(due).collect();
+        let is_due: Vec<bool> = requests.iter().map(|request| due(request)).collect();
         let asked: Vec<_> = requests
             .iter()
             .zip(&is_due)
             .filter(|(_, due)| **due)
             .map(|(request, _)| *request)
             .collect();
+        let optional = requests.iter().filter(|request| request.optional);
+        let mut would_be: HashMap<_, _> = optional
+            .map(|request| (request.name.as_str(), download::would_be(&session, request)))
+            .collect();
         let locks = session.shared.locks_path();
-        let begin = || progress::start(Arc::clone(counters), &self.context, mode, &locks);
+        let store = session.shared.clone();
+        let begin = || {
+            let _ = store.create(); // for the lock of the terminal; whoever fetches tells of a failure
+            progress::start(Arc::clone(counters), &self.context, mode, &locks)
+        };
         let mut results = download::provide_all(session, &asked, begin).into_iter();
         let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
-        for ((request, due), would_be) in requests.iter().zip(is_due).zip(would_be) {
-            let result = if due { results.next() } else { None };
-            match result {
-                None => outcomes.push(Outcome::Missing(
-                    would_be,
-                    "it was missing a moment ago, and is tried again ten minutes after that"
-                        .to_owned(),
-                )),
-                Some(Ok(provided)) => outcomes.push(Outcome::There(provided)),
-                Some(Err(error)) if request.optional && error.kind() != ErrorKind::Manifest => {
-                    atomic_write(&missing_path(request), error.to_string().as_bytes())?;
-                    outcomes.push(Outcome::Missing(would_be, first_line(&error)));
+        for (request, due) in requests.iter().zip(is_due) {
+            let missing = if due {
+                match results.next() {
+                    Some(Ok(provided)) => {
+                        outcomes.push(Outcome::There(provided));
+                        continue;
+                    }
+                    Some(Err(error)) if request.optional && error.kind() != ErrorKind::Manifest => {
+                        atomic_write(&missing_path(request), error.to_string().as_bytes())?;
+                        first_line(&error)
+                    }
+                    Some(Err(error)) => {
+                        errors.push(error);
+                        continue;
+                    }
+                    None => continue, // `provide_all` gives a result for each
                 }
-                Some(Err(error)) => errors.push(error),
+            } else {
+                "it was missing a moment ago, and is tried again ten minutes after that".to_owned()
+            };
+            if let Some(would_be) = would_be.remove(request.name.as_str()) {
+                outcomes.push(Outcome::Missing(would_be, missing));
             }
         }
         Error::join(errors).map_or(Ok(outcomes), Err)

@@ -50,32 +50,52 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Of the copy.
-pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> {
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent)?;
     }
     if std::fs::hard_link(from, to).is_ok() {
-        return Ok(());
+        return set_read_only(to, true);
     }
+    copy(from, to, true, workplace)
+}
+
+/// Copies a file. It appears at `to` whole, with its permission: a read-only file is taken for a complete one, so
+/// a copy that was cut short must never be there under its name. Until then it lies in `workplace`, which is not
+/// published.
+///
+/// # Errors
+/// Of the copy.
+pub fn copy(from: &Path, to: &Path, read_only: bool, workplace: &Path) -> io::Result<()> {
+    if let Some(parent) = to.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let temporary = beside(&workplace.join("copy"));
     // `std::fs::copy` reflinks where the file system can (copy_file_range, clonefile, CopyFileEx).
-    std::fs::copy(from, to)?;
-    File::open(to)?.sync_all()?;
-    set_read_only(to, true)
+    let copied = std::fs::copy(from, &temporary)
+        .and_then(|_| set_read_only(&temporary, false))
+        .and_then(|()| File::options().write(true).open(&temporary)?.sync_all())
+        .and_then(|()| set_read_only(&temporary, read_only))
+        .and_then(|()| std::fs::rename(&temporary, to));
+    if copied.is_err() {
+        let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+    }
+    copied
 }
 
 /// Copies or links all files below `from` to `to`.
 ///
 /// # Errors
 /// Of reading a directory or of a copy.
-pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+pub fn copy_tree(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
+            copy_tree(&entry.path(), &target, workplace)?;
         } else {
-            link_or_copy(&entry.path(), &target)?;
+            link_or_copy(&entry.path(), &target, workplace)?;
         }
     }
     Ok(())

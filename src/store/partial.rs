@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::check::{self, Existing};
 use super::files::LayoutFiles;
-use super::fs::{beside, link_or_copy, set_read_only};
+use super::fs::{copy, link_or_copy};
 use super::record::{Record, Recorded};
 use super::{Stamp, Store};
 use crate::error::Error;
@@ -52,13 +52,14 @@ impl Partial {
             directory.join("scratch"),
         );
         let recorded = Record::read(&store.record_path(id), id, layout.geometry().piece_count());
-        let mut verified = still_there(&files, metainfo, recorded, hashed_bytes).map_err(failed)?;
+        let mut verified =
+            still_there(&files, metainfo, recorded, &directory, hashed_bytes).map_err(failed)?;
         if let Some(existing) = existing {
-            verified.extend(salvage(&files, existing).map_err(failed)?);
+            verified.extend(salvage(&files, existing, &directory).map_err(failed)?);
         }
         for other in store.selections(metainfo.infohash).iter().filter(|other| *other != id) {
             if let Some(stamp) = store.present(other) {
-                adopt(&files, &store.files_path(other), &stamp).map_err(failed)?;
+                adopt(&files, &store.files_path(other), &stamp, &directory).map_err(failed)?;
             }
         }
         verified.extend(sealed_pieces(&files));
@@ -121,12 +122,13 @@ fn still_there(
     files: &LayoutFiles,
     metainfo: &Metainfo,
     recorded: Recorded,
+    workplace: &Path,
     hashed_bytes: &AtomicU64,
 ) -> io::Result<BTreeSet<PieceIndex>> {
     let layout = files.layout();
     let mut pieces = recorded.pieces;
     if !recorded.same_boot {
-        unseal(files)?;
+        unseal(files, workplace)?;
     }
     if !recorded.same_boot {
         let pieces: Vec<_> = pieces.into_iter().collect();
@@ -152,14 +154,11 @@ fn still_there(
 /// Makes each read-only file a writable copy. Read-only means complete from elsewhere, and is trusted while the
 /// machine runs; after another boot its pieces are hashed like all others, and what is damaged must be written,
 /// in an inode that is ours alone.
-fn unseal(files: &LayoutFiles) -> io::Result<()> {
+fn unseal(files: &LayoutFiles, workplace: &Path) -> io::Result<()> {
     for index in 0..files.layout().files().len() as u32 {
         let path = files.path(index);
         if std::fs::metadata(&path).is_ok_and(|file| file.permissions().readonly()) {
-            let copy = beside(&path);
-            std::fs::copy(&path, &copy)?;
-            set_read_only(&copy, false)?;
-            std::fs::rename(&copy, &path)?;
+            copy(&path, &path, false, workplace)?;
         }
     }
     Ok(())
@@ -167,7 +166,11 @@ fn unseal(files: &LayoutFiles) -> io::Result<()> {
 
 /// Takes over the good pieces of damaged data: whole files by link, damaged ones by copy, since other
 /// selections may have the same inodes.
-fn salvage(files: &LayoutFiles, existing: &Existing) -> io::Result<BTreeSet<PieceIndex>> {
+fn salvage(
+    files: &LayoutFiles,
+    existing: &Existing,
+    workplace: &Path,
+) -> io::Result<BTreeSet<PieceIndex>> {
     let layout = files.layout();
     let mut taken = existing.good.clone();
     // What is kept in part cannot be checked again without the rest of the piece.
@@ -183,27 +186,21 @@ fn salvage(files: &LayoutFiles, existing: &Existing) -> io::Result<BTreeSet<Piec
             continue;
         }
         if pieces.clone().all(|piece| existing.good.contains(&piece)) {
-            link_or_copy(&from, &to)?;
-            set_read_only(&to, true)?;
+            link_or_copy(&from, &to, workplace)?;
         } else {
-            if let Some(parent) = to.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            std::fs::copy(&from, &to)?;
-            set_read_only(&to, false)?;
+            copy(&from, &to, false, workplace)?;
         }
     }
     Ok(taken)
 }
 
 /// Links the files that another selection has complete.
-fn adopt(files: &LayoutFiles, from: &std::path::Path, stamp: &Stamp) -> io::Result<()> {
+fn adopt(files: &LayoutFiles, from: &Path, stamp: &Stamp, workplace: &Path) -> io::Result<()> {
     let stamped: std::collections::HashSet<_> = stamp.paths().collect();
     for (index, file) in files.layout().files().iter().enumerate() {
         let to = files.path(index as u32);
         if file.length() > 0 && stamped.contains(file.path.as_path()) && !to.exists() {
-            link_or_copy(&from.join(&file.path), &to)?;
-            set_read_only(&to, true)?;
+            link_or_copy(&from.join(&file.path), &to, workplace)?;
         }
     }
     Ok(())

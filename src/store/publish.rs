@@ -105,7 +105,7 @@ impl Store {
         let failed = |why: io::Error| Error::disk("copy the dataset to", &place, &why);
         std::fs::create_dir_all(&dataset).map_err(failed)?;
         let copy = beside(&place);
-        let copied = copy_tree(&other.files_path(id), &copy)
+        let copied = copy_tree(&other.files_path(id), &copy, &dataset)
             .and_then(|()| sync_tree(&copy))
             .and_then(|()| remove_tree(&place))
             .and_then(|()| std::fs::rename(&copy, &place))

@@ -1,8 +1,10 @@
 //! Tests of the whole crate from outside, against servers of our own on loopback.
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
 mod cargo;
 mod fixture;
+mod https;
 mod sources;
 mod support;
 mod swarm;
