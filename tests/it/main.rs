@@ -8,3 +8,4 @@ mod https;
 mod sources;
 mod support;
 mod swarm;
+mod tidy;
