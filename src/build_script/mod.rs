@@ -39,6 +39,7 @@ const OPTIONAL_AGAIN: Duration = Duration::from_secs(600);
 ///     academictorrents::build()
 /// }
 /// ```
+#[expect(clippy::needless_doctest_main, reason = "a build script is its `main`")]
 pub fn build() {
     let build = Build::new();
     let old_syntax = build.needs_old_syntax();

@@ -376,7 +376,8 @@ impl Schedule {
     }
 
     /// The rest of a streaming worker's run: shorter than it was when someone stole from it.
-    pub fn run(&self, worker: WorkerId) -> Range<PieceIndex> {
+    #[cfg(test)]
+    fn run(&self, worker: WorkerId) -> Range<PieceIndex> {
         self.workers.get(&worker).map_or(0..0, |worker| worker.run.clone())
     }
 
@@ -391,7 +392,8 @@ impl Schedule {
     }
 
     /// Bytes of pieces that were claimed twice, in the endgame.
-    pub fn duplicated_bytes(&self) -> u64 {
+    #[cfg(test)]
+    fn duplicated_bytes(&self) -> u64 {
         self.duplicated_bytes
     }
 }

@@ -41,6 +41,12 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a writable file last through a power cut.
+pub fn sync_file(path: &Path) -> io::Result<()> {
+    // For writing, since Windows syncs through no other handle.
+    File::options().write(true).open(path)?.sync_all()
+}
+
 /// Windows has no handle on a directory that could be synced; its file systems journal names.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
@@ -74,7 +80,7 @@ pub fn copy(from: &Path, to: &Path, read_only: bool, workplace: &Path) -> io::Re
     // `std::fs::copy` reflinks where the file system can (copy_file_range, clonefile, CopyFileEx).
     let copied = std::fs::copy(from, &temporary)
         .and_then(|_| set_read_only(&temporary, false))
-        .and_then(|()| File::options().write(true).open(&temporary)?.sync_all())
+        .and_then(|()| sync_file(&temporary))
         .and_then(|()| set_read_only(&temporary, read_only))
         .and_then(|()| std::fs::rename(&temporary, to));
     if copied.is_err() {

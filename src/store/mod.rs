@@ -29,6 +29,7 @@ mod files;
 mod fs;
 mod lock;
 mod partial;
+mod pins;
 mod publish;
 mod record;
 mod stamp;
@@ -130,7 +131,8 @@ impl Store {
         self.partial_path(id).join("record")
     }
 
-    /// What changes while someone fetches any selection of the torrent: length and time of its resume records.
+    /// What changes while someone fetches, checks or publishes any selection of the torrent: length and time of its
+    /// resume records, and of its lock.
     pub fn signs_of_life(&self, infohash: Infohash) -> Vec<(u64, SystemTime)> {
         let records = ids_in(&self.root.join("partial"), infohash)
             .into_iter()

@@ -185,10 +185,12 @@ fn salvage(
         {
             continue;
         }
-        if pieces.clone().all(|piece| existing.good.contains(&piece)) {
+        let right_length = std::fs::metadata(&from)?.len() == file.length();
+        if right_length && pieces.clone().all(|piece| existing.good.contains(&piece)) {
             link_or_copy(&from, &to, workplace)?;
         } else {
             copy(&from, &to, false, workplace)?;
+            std::fs::File::options().write(true).open(&to)?.set_len(file.length())?;
         }
     }
     Ok(taken)
