@@ -158,15 +158,16 @@ impl Build {
             // docs.rs has no network, and the documentation needs the path's name alone.
             requests
                 .iter()
-                .map(|request| Outcome::There(download::would_be(&session, request)))
+                .map(|request| Outcome::NotLooked(download::would_be(&session, request)))
                 .collect()
         } else {
-            self.fetch(session, &requests, &out_dir, &counters, settings.progress)?
+            self.fetch(session, &manifest.path, &requests, &out_dir, &counters, settings.progress)?
         };
         for (request, outcome) in requests.into_iter().zip(results) {
-            let (provided, missing) = match outcome {
-                Outcome::There(provided) => (provided, None),
-                Outcome::Missing(would_be, why) => (would_be, Some(why)),
+            let (provided, is_there, missing) = match outcome {
+                Outcome::There(provided) => (provided, true, None),
+                Outcome::NotLooked(would_be) => (would_be, false, None),
+                Outcome::Missing(would_be, why) => (would_be, false, Some(why)),
             };
             datasets.list.push(Dataset {
                 name: request.name.as_str().to_owned(),
@@ -174,6 +175,7 @@ impl Build {
                 infohash: provided.infohash,
                 path: provided.path,
                 stamp: provided.stamp,
+                is_there,
                 torrent: request.identity.torrent.clone(),
                 missing,
             });
@@ -184,6 +186,7 @@ impl Build {
     fn fetch(
         &self,
         session: Session<'_>,
+        manifest: &Path,
         requests: &[&Request],
         out_dir: &Path,
         counters: &Arc<Counters>,
@@ -193,7 +196,7 @@ impl Build {
             |request: &Request| out_dir.join(format!("academictorrents-missing-{}", request.name));
         // An optional dataset that was missing a moment ago is not waited for in every build.
         let due = |request: &Request| {
-            let missed = request.optional && is_recent(&missing_path(request));
+            let missed = request.optional && is_recent(&missing_path(request), manifest);
             !missed || download::would_be(&session, request).stamp.exists()
         };
         let is_due: Vec<bool> = requests.iter().map(|request| due(request)).collect();
@@ -245,6 +248,8 @@ impl Build {
 
 enum Outcome {
     There(Provided),
+    /// Where it would be; whether it is there was not asked.
+    NotLooked(Provided),
     /// Optional, and could not be had, for this reason.
     Missing(Provided, String),
 }
@@ -253,11 +258,12 @@ fn first_line(error: &Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-fn is_recent(path: &Path) -> bool {
-    let modified = std::fs::metadata(path).and_then(|file| file.modified());
-    modified.is_ok_and(|modified| {
-        SystemTime::now().duration_since(modified).unwrap_or_default() < OPTIONAL_AGAIN
-    })
+/// Whether the note was written a moment ago, and the manifest was not mended since.
+fn is_recent(note: &Path, manifest: &Path) -> bool {
+    let modified = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
+    let (Ok(noted), Ok(declared)) = (modified(note), modified(manifest)) else { return false };
+    noted >= declared
+        && SystemTime::now().duration_since(noted).unwrap_or_default() < OPTIONAL_AGAIN
 }
 
 /// The datasets of a build, in order of name.
@@ -290,6 +296,8 @@ pub struct Dataset {
     infohash: Infohash,
     path: PathBuf,
     stamp: PathBuf,
+    /// Whether the stamp was seen, so that Cargo may wait for it to go.
+    is_there: bool,
     torrent: Option<PathBuf>,
     /// Why it is not there, for an optional one.
     missing: Option<String>,
