@@ -137,6 +137,22 @@ fn a_faulty_web_seed_beside_a_good_peer() {
 }
 
 #[test]
+fn a_faulty_web_seed_of_many_small_files() {
+    // Their requests are sent ahead of the replies: each fault meets some of them on the way.
+    let files: Vec<_> = (0..40).map(|n| (format!("{n}"), random_bytes(n, 7_500))).collect();
+    let dataset = Dataset::multi("many", files.iter().map(|(n, bytes)| (&n[..], bytes.clone())));
+    dataset.stream();
+    side_by_side(&web_seed_faults(), |(faults, alone)| {
+        let (seed, good) = (faulty_web_seed(&dataset, faults), Peer::seeding(&dataset));
+        let mut lines = format!("web-seeds = [\"{}\"]", seed.url());
+        if !matches!(alone, Comes) {
+            lines += &format!("\npeers = [\"{}\"]", good.addr());
+        }
+        check_comes(&format!("{faults:?}"), &dataset, &Project::of(&dataset, &lines));
+    });
+}
+
+#[test]
 fn redirects_lead_every_connection_to_the_data() {
     // Long enough for four connections, each of which meets both redirects.
     let dataset = Dataset::single("data.bin", random_bytes(8, 9 << 20)).piece_length(256 << 10);
