@@ -28,10 +28,6 @@ impl Geometry {
         Some(Geometry { total_bytes, piece_bytes, piece_count })
     }
 
-    pub fn total_bytes(&self) -> u64 {
-        self.total_bytes
-    }
-
     pub fn piece_bytes(&self) -> u32 {
         self.piece_bytes
     }

@@ -103,16 +103,9 @@ pub fn print(lines: &str) {
     print!("{lines}");
 }
 
-/// Prints a failure so that Cargo shows all of it.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "Cargo reads directives and hides stderr until a failure"
-)]
+/// Prints a failure, as Cargo shows it: `error:` lines, or warnings where it takes no `cargo::error` from the package.
+#[expect(clippy::print_stdout, reason = "this is where Cargo reads directives")]
 pub fn print_error(error: &Error, old_syntax: bool) {
     let prefix = if old_syntax { "cargo:warning" } else { "cargo::error" };
-    for line in error.to_string().lines() {
-        println!("{prefix}={line}");
-        eprintln!("{line}");
-    }
+    error.to_string().lines().for_each(|line| println!("{prefix}={line}"));
 }

@@ -16,6 +16,7 @@ mod directory_worker;
 mod locate;
 mod peer_worker;
 mod report;
+mod roster;
 mod stream;
 mod swarm;
 #[cfg(test)]

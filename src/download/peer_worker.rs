@@ -1,6 +1,7 @@
 //! A connection to a peer (BEP 3), from which we take.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,9 @@ pub fn work(
     let session = PeerSession::new(now, infohash, swarm.peer_id, swarm.geometry().piece_count());
     let mut worker = Worker { swarm, source, worker, session, claims: Vec::new(), useful_at: now };
     let outcome = worker.run(&mut connection);
+    if worker.session.is_open() {
+        swarm.counters.peers.fetch_sub(1, Ordering::Relaxed);
+    }
     worker.drop_claims();
     swarm.schedule().forget_peer(source);
     outcome
@@ -124,7 +128,10 @@ impl Worker<'_> {
                 self.useful_at = now;
                 return self.on_block(piece, begin, data);
             }
-            Event::HandshakeDone { .. } | Event::Unchoked | Event::Reqq(_) | Event::Ignored => {}
+            Event::HandshakeDone { .. } => {
+                self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
+            }
+            Event::Unchoked | Event::Reqq(_) | Event::Ignored => {}
         }
         None
     }

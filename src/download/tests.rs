@@ -1,1 +1,130 @@
-//! Tests of the pure parts of the download room.
+//! Assemblies: bytes in any order, from several sources.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::assembly::{Added, Assembly};
+use crate::geometry::BLOCK_BYTES;
+use crate::hash::Sha1;
+use crate::metainfo::Metainfo;
+use crate::plan::{Layout, Selection};
+use crate::schedule::SourceId;
+use crate::store::{Partial, Store};
+
+const A: SourceId = SourceId(0);
+const B: SourceId = SourceId(1);
+const BLOCK: usize = BLOCK_BYTES as usize;
+
+/// A torrent of one piece of three blocks, the last one short, in a store of its own.
+struct Fixture {
+    _directory: tempfile::TempDir,
+    partial: Partial,
+    bytes: Vec<u8>,
+    assembly: Assembly,
+}
+
+fn fixture() -> Fixture {
+    let bytes: Vec<u8> = (0..2 * BLOCK + 100).map(|index| (index % 251) as u8).collect();
+    let (length, sha1) = (bytes.len(), Sha1::digest(&bytes));
+    let info = format!("d6:lengthi{length}e4:name1:a12:piece lengthi{length}e6:pieces20:");
+    let torrent = [b"d4:info", info.as_bytes(), &sha1, b"ee"].concat();
+    let metainfo = Arc::new(Metainfo::parse(&torrent).unwrap());
+    let selection = Selection::new(&metainfo, &[]).unwrap();
+    let layout = Arc::new(Layout::new(&metainfo, &selection));
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::at(directory.path());
+    store.create().unwrap();
+    let hashed = AtomicU64::new(0);
+    let (partial, verified) =
+        Partial::open(&store, selection.id(), &metainfo, &layout, None, &hashed).unwrap();
+    assert_eq!(verified, BTreeSet::new());
+    Fixture {
+        _directory: directory,
+        partial,
+        assembly: Assembly::new(0, length as u32, sha1),
+        bytes,
+    }
+}
+
+impl Fixture {
+    fn add(&mut self, source: SourceId, range: std::ops::Range<usize>) -> Added {
+        self.assembly.add(&self.partial, source, range.start as u32, &self.bytes[range]).unwrap()
+    }
+
+    fn on_disk(&self) -> bool {
+        let mut found = vec![0; self.bytes.len()];
+        self.partial.read(0, &mut found).is_ok() && found == self.bytes
+    }
+}
+
+#[test]
+fn bytes_in_order_are_hashed_as_they_come() {
+    let mut piece = fixture();
+    assert_eq!(piece.add(A, 0..1000), Added::Bytes(1000));
+    assert_eq!(piece.assembly.cursor(), 1000);
+    assert_eq!(piece.add(A, 500..2000), Added::Bytes(1000));
+    assert_eq!(piece.add(A, 0..2000), Added::Nothing);
+    assert_eq!(piece.add(A, 2000..2 * BLOCK + 100), Added::Verified);
+    assert!(piece.on_disk());
+    assert_eq!(piece.add(B, 0..100), Added::Nothing);
+}
+
+#[test]
+fn blocks_ahead_of_the_cursor_are_read_again_when_it_gets_there() {
+    let mut piece = fixture();
+    assert_eq!(piece.add(A, 2 * BLOCK..2 * BLOCK + 100), Added::Bytes(100));
+    assert_eq!(piece.add(B, BLOCK..2 * BLOCK), Added::Bytes(BLOCK as u64));
+    assert_eq!(piece.add(B, BLOCK..2 * BLOCK), Added::Nothing);
+    assert_eq!(piece.assembly.cursor(), 0);
+    assert_eq!(piece.add(A, 0..BLOCK), Added::Verified);
+    assert!(piece.on_disk());
+}
+
+#[test]
+fn part_of_a_block_ahead_of_the_cursor_does_not_count() {
+    let mut piece = fixture();
+    assert_eq!(piece.add(A, BLOCK + 1..2 * BLOCK + 50), Added::Nothing);
+    assert_eq!(piece.add(A, BLOCK - 1..2 * BLOCK + 50), Added::Bytes(BLOCK as u64));
+    assert_eq!(piece.add(A, 0..BLOCK), Added::Bytes(BLOCK as u64));
+    assert_eq!(piece.assembly.cursor() as usize, 2 * BLOCK);
+}
+
+#[test]
+fn a_wrong_piece_names_all_who_contributed_and_begins_anew() {
+    let mut piece = fixture();
+    piece.bytes[5] ^= 1;
+    piece.add(B, BLOCK..2 * BLOCK);
+    piece.add(A, 0..BLOCK);
+    assert_eq!(piece.add(A, 2 * BLOCK..2 * BLOCK + 100), Added::Failed(vec![B, A]));
+    assert_eq!(piece.assembly.cursor(), 0);
+    piece.bytes[5] ^= 1;
+    piece.assembly.restrict_to(B);
+    assert_eq!(piece.add(A, 0..BLOCK), Added::Nothing);
+    assert_eq!(piece.add(B, 0..2 * BLOCK + 100), Added::Verified);
+    assert!(piece.on_disk());
+}
+
+#[test]
+fn bytes_beyond_the_piece_are_refused() {
+    let mut piece = fixture();
+    piece.bytes.extend([0; 10]);
+    assert_eq!(piece.add(A, 0..2 * BLOCK + 101), Added::Nothing);
+}
+
+#[test]
+fn blocks_are_asked_for_once_and_in_the_endgame_twice_from_the_back() {
+    let mut piece = fixture();
+    let block = BLOCK_BYTES;
+    let mut asked = Vec::new();
+    while let Some((begin, length)) = piece.assembly.next_block(false, |_| false) {
+        asked.push((begin, length));
+    }
+    assert_eq!(asked, [(0, block), (block, block), (2 * block, 100)]);
+    assert_eq!(piece.assembly.next_block(true, |begin| begin == 2 * block), Some((block, block)));
+    assert_eq!(piece.assembly.next_block(true, |begin| begin != 0), Some((0, block)));
+    assert_eq!(piece.assembly.next_block(true, |begin| begin != 0), None);
+    piece.assembly.unask(0);
+    piece.assembly.unask(0);
+    assert_eq!(piece.assembly.next_block(false, |_| false), Some((0, block)));
+}

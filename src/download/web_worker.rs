@@ -132,19 +132,14 @@ impl WebSeed {
             other => return Err(self.refused(swarm, file, url, &other)),
         };
         let piece = swarm.geometry().piece_at(part.range.start);
-        if skip > NEAR_BYTES && swarm.schedule().others_have(self.id, piece) {
-            let why =
-                "does not serve ranges: of no use beyond a file's beginning while others have it";
-            swarm.report.note(&self.url, why);
-            let far = swarm.geometry().pieces(
-                part.range.start
-                    ..swarm
-                        .geometry()
-                        .total_bytes()
-                        .min(part.range.start + file_length - asked.start),
-            );
-            swarm.schedule().lacks(self.id, far);
-            return Err(Left::Connection);
+        if skip > NEAR_BYTES {
+            let schedule = swarm.schedule();
+            // One stream from the file's beginning is enough, and none where others have it; they may fail later.
+            if schedule.others_have(self.id, piece) || schedule.workers_of(self.id) > 1 {
+                let why = "does not serve ranges: left to others as long as they have it";
+                let pause = swarm.client.timing().back_off * 4;
+                return Err(Left::Worker(Outcome::Paused(pause, why.to_owned())));
+            }
         }
         let Some(connection) = &mut line.connection else { return Err(Left::Connection) };
         let failed = |why: HttpFailure| Left::Worker(Outcome::Failed(why.to_string()));

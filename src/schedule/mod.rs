@@ -254,6 +254,11 @@ impl Schedule {
         self.workers.values().any(serves)
     }
 
+    /// How many connections to the source work.
+    pub fn workers_of(&self, source: SourceId) -> usize {
+        self.workers.values().filter(|worker| worker.source == source).count()
+    }
+
     /// A connection to the source begins its work.
     pub fn begin(&mut self, source: SourceId, now: Duration) -> WorkerId {
         let id = WorkerId(self.next_worker);
@@ -325,6 +330,10 @@ impl Schedule {
         self.wanted_bytes -= u64::from(self.geometry.len(piece));
         self.unclaimed.remove(piece..piece + 1);
         self.whole.remove(&piece);
+        self.drop_claims_of(piece);
+    }
+
+    fn drop_claims_of(&mut self, piece: PieceIndex) {
         self.duplicates.remove(&piece);
         for worker in self.workers.values_mut() {
             worker.claims.retain(|claim| *claim != piece);
@@ -340,13 +349,7 @@ impl Schedule {
         piece: PieceIndex,
         contributors: &[SourceId],
     ) -> Option<(SourceId, Verdict)> {
-        for worker in self.workers.values_mut() {
-            worker.claims.retain(|claim| *claim != piece);
-            if worker.run.start == piece && !worker.run.is_empty() {
-                worker.run.start += 1;
-            }
-        }
-        self.duplicates.remove(&piece);
+        self.drop_claims_of(piece);
         self.unclaim(piece);
         let [culprit] = contributors else {
             self.whole.insert(piece);
@@ -391,11 +394,5 @@ impl Schedule {
     /// Whether the piece has a second worker: its blocks may be asked for twice.
     pub fn is_shared(&self, piece: PieceIndex) -> bool {
         self.duplicates.contains_key(&piece)
-    }
-
-    /// Bytes of pieces that were claimed twice, in the endgame.
-    #[cfg(test)]
-    fn duplicated_bytes(&self) -> u64 {
-        self.duplicated_bytes
     }
 }

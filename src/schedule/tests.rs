@@ -74,7 +74,7 @@ fn every_piece_is_fetched_once_by_however_many() {
     }
     assert_eq!(fetched, vec![1; 333]);
     // In the endgame a few pieces had a second worker, who was not the faster one.
-    assert!(schedule.duplicated_bytes() <= 4 << 20);
+    assert!(schedule.duplicated_bytes <= 4 << 20);
 }
 
 #[test]

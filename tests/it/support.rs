@@ -120,7 +120,7 @@ pub fn side_by_side<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        for _ in 0..8 {
+        for _ in 0..6 {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let checked = std::panic::AssertUnwindSafe(|| check(case));

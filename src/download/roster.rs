@@ -1,0 +1,293 @@
+//! The sources of one dataset's download: which there are, who works, and who is given up.
+//!
+//! ```text
+//! known ─ permit ─▶ working ──ended──▶ known (after a failure: after a pause, doubled each time)
+//!                      └──lost, or failed too often──▶ lost
+//! ```
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::budget::Budget;
+use super::coordinator::Event;
+use super::stream::Outcome;
+use super::swarm::Swarm;
+use super::web_worker::WebSeed;
+use super::{directory_worker, peer_worker, web_worker};
+use crate::geometry::PieceIndex;
+use crate::net::authority;
+use crate::schedule::{SourceId, Verdict, WorkerId};
+
+/// Connections to one web seed: one line is often held back by the server or by its round trip.
+const PER_WEB_SEED: usize = 4;
+
+/// What a further connection to a web seed must have to fetch, to be worth its handshake.
+const BYTES_PER_CONNECTION: u64 = 2 << 20;
+
+/// A source that failed so often, with nothing in between, is given up.
+const FAILURES: u32 = 4;
+
+/// Peers remembered; trackers of large swarms name more with every announce.
+const MAX_SOURCES: usize = 1_000;
+
+#[derive(Debug)]
+enum Place {
+    Directory(PathBuf),
+    Web(Arc<WebSeed>),
+    Peer(SocketAddr),
+}
+
+#[derive(Debug)]
+struct Source {
+    id: SourceId,
+    name: String,
+    host: String,
+    place: Place,
+    /// Connections now, and at most.
+    working: usize,
+    allowed: usize,
+    failures: u32,
+    not_before: Duration,
+    lost: bool,
+}
+
+/// What a worker does on its thread.
+type Run = Box<dyn FnOnce(&Arc<Swarm>) -> Outcome + Send>;
+
+/// The sources, in the order in which they became known.
+#[derive(Debug)]
+pub struct Roster {
+    swarm: Arc<Swarm>,
+    sources: Vec<Source>,
+    peers: HashSet<SocketAddr>,
+}
+
+impl Roster {
+    pub fn new(swarm: Arc<Swarm>) -> Roster {
+        Roster { swarm, sources: Vec::new(), peers: HashSet::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// Whether each source is lost for good, and nobody works any more.
+    pub fn is_exhausted(&self) -> bool {
+        self.sources.iter().all(|source| source.lost && source.working == 0)
+    }
+
+    /// Notes of those that are connected, and of which nothing else is known, that they are.
+    pub fn note_silent(&self) {
+        for source in self.sources.iter().filter(|source| source.working > 0) {
+            self.swarm
+                .report
+                .note_first(&source.name, "is connected, or connecting, and was silent");
+        }
+    }
+
+    /// Whether the sources so far lack something, or fail.
+    pub fn falls_short(&self) -> bool {
+        let well: Vec<_> =
+            self.sources.iter().filter(|s| !s.lost && (s.failures == 0 || s.working > 0)).collect();
+        let ids: Vec<_> = well.iter().map(|source| source.id).collect();
+        if self.swarm.schedule().is_covered_by(&ids) {
+            return false;
+        }
+        // A peer says what it has once it is connected: until then it may have all.
+        let mut peers =
+            well.iter().filter(|source| matches!(source.place, Place::Peer(_))).peekable();
+        let undecided = peers.peek().is_some() && self.swarm.last_useful().is_zero();
+        !(undecided || peers.any(|peer| peer.working == 0))
+    }
+
+    pub fn add_directory(&mut self, path: PathBuf) {
+        let name = path.display().to_string();
+        self.add(name.clone(), name, 1, |_| Place::Directory(path));
+    }
+
+    pub fn add_web_seed(&mut self, url: String) {
+        let Some(host) = authority(&url) else {
+            self.swarm.report.note(&url, "only http and https web seeds are supported");
+            return;
+        };
+        let missing = self.swarm.schedule().wanted_bytes();
+        let useful = usize::try_from(missing / BYTES_PER_CONNECTION).unwrap_or(usize::MAX);
+        let allowed = PER_WEB_SEED.min(useful).max(1);
+        self.add(url.clone(), host, allowed, |id| Place::Web(Arc::new(WebSeed::new(id, url))));
+    }
+
+    fn add(
+        &mut self,
+        name: String,
+        host: String,
+        allowed: usize,
+        place: impl FnOnce(SourceId) -> Place,
+    ) {
+        let id = SourceId(self.sources.len() as u32);
+        let place = place(id);
+        let mut schedule = self.swarm.schedule();
+        match place {
+            Place::Peer(_) => schedule.add_peer(id),
+            Place::Directory(_) | Place::Web(_) => schedule.add_streaming(id),
+        }
+        drop(schedule);
+        self.sources.push(Source {
+            id,
+            name,
+            host,
+            place,
+            working: 0,
+            allowed,
+            failures: 0,
+            not_before: Duration::ZERO,
+            lost: false,
+        });
+    }
+
+    pub fn add_peer(&mut self, address: SocketAddr) {
+        if self.sources.len() < MAX_SOURCES && self.peers.insert(address) {
+            self.add(format!("peer {address}"), address.to_string(), 1, |_| Place::Peer(address));
+        }
+    }
+
+    /// Starts as many workers as are allowed and useful.
+    pub fn start_workers(&mut self, budget: &Budget) {
+        let now = self.swarm.now();
+        let mut working: usize = self.sources.iter().map(|source| source.working).sum();
+        // One connection each before anyone gets a second; within that, named sources first.
+        for round in 0..PER_WEB_SEED {
+            for index in 0..self.sources.len() {
+                if working >= budget.per_dataset() {
+                    return;
+                }
+                let source = &self.sources[index];
+                let ready = !source.lost
+                    && source.working == round
+                    && round < source.allowed
+                    && now >= source.not_before;
+                if ready && self.start_worker(index, now, budget) {
+                    working += 1;
+                }
+            }
+        }
+    }
+
+    fn start_worker(&mut self, index: usize, now: Duration, budget: &Budget) -> bool {
+        let source = &mut self.sources[index];
+        let id = source.id;
+        {
+            let mut schedule = self.swarm.schedule();
+            match source.place {
+                // What a peer has is known only while it is connected.
+                Place::Peer(_) => schedule.add_peer(id),
+                Place::Directory(_) | Place::Web(_) if !schedule.is_useful(id) => {
+                    source.lost = true;
+                    return false;
+                }
+                Place::Directory(_) | Place::Web(_) => {}
+            }
+        }
+        let Some(permit) = budget.permit(&source.host) else { return false };
+        source.working += 1;
+        let swarm = Arc::clone(&self.swarm);
+        let worker = swarm.schedule().begin(id, now);
+        let run: Run = match &source.place {
+            Place::Directory(path) => {
+                let path = path.clone();
+                Box::new(move |swarm| directory_worker::work(swarm, id, worker, &path))
+            }
+            Place::Web(seed) => {
+                let seed = Arc::clone(seed);
+                Box::new(move |swarm| web_worker::work(swarm, &seed, worker))
+            }
+            Place::Peer(address) => {
+                let address = *address;
+                Box::new(move |swarm| peer_worker::work(swarm, id, worker, address))
+            }
+        };
+        if source.working == 1 && !matches!(source.place, Place::Peer(_)) {
+            self.swarm.counters.web_seeds.fetch_add(1, Ordering::Relaxed);
+        }
+        budget.spawn(permit, move || {
+            let mut guard = Guard { swarm, source: id, worker, outcome: None };
+            guard.outcome = Some(run(&guard.swarm));
+        });
+        true
+    }
+
+    /// A piece of this source alone was wrong.
+    pub fn on_bad_piece(&mut self, id: SourceId, piece: PieceIndex, verdict: Verdict) {
+        let Some(source) = self.sources.get_mut(id.0 as usize) else { return };
+        source.lost |= verdict == Verdict::Banned;
+        let then =
+            if verdict == Verdict::Banned { ", once too often: it is not asked again" } else { "" };
+        self.swarm.report.note(&source.name, format!("sent wrong bytes (piece {piece}){then}"));
+    }
+
+    /// A worker of this source ended.
+    pub fn on_ended(&mut self, id: SourceId, outcome: Outcome, brought: bool) {
+        let now = self.swarm.now();
+        let back_off = self.swarm.client.timing().back_off;
+        let Some(source) = self.sources.get_mut(id.0 as usize) else { return };
+        source.working = source.working.saturating_sub(1);
+        if source.working == 0 && !matches!(source.place, Place::Peer(_)) {
+            self.swarm.counters.web_seeds.fetch_sub(1, Ordering::Relaxed);
+        }
+        match outcome {
+            Outcome::Ended => {
+                source.failures = 0;
+                if !matches!(source.place, Place::Peer(_)) && !self.swarm.schedule().is_useful(id) {
+                    source.lost = true;
+                }
+            }
+            Outcome::Failed(why) => {
+                // A connection that had brought data before it broke is no sign of a dead source.
+                if brought {
+                    source.failures = 0;
+                }
+                // Connections that fail together, as they do when a server goes, are one failure.
+                if now >= source.not_before {
+                    source.failures += 1;
+                    source.allowed = source.allowed.div_ceil(2);
+                    source.not_before = now + back_off * 2_u32.saturating_pow(source.failures - 1);
+                }
+                source.lost |= source.failures >= FAILURES;
+                self.swarm.report.note(&source.name, why);
+            }
+            Outcome::Paused(pause, why) => {
+                source.allowed = source.allowed.div_ceil(2);
+                source.not_before = source.not_before.max(now + pause);
+                self.swarm.report.note(&source.name, why);
+            }
+            Outcome::Lost(why) => {
+                // Of a banned one it was noted already which piece was wrong.
+                if !std::mem::replace(&mut source.lost, true) {
+                    self.swarm.report.note(&source.name, why);
+                }
+            }
+        }
+    }
+}
+
+/// Tells the coordinator that a worker ended, however it did.
+struct Guard {
+    swarm: Arc<Swarm>,
+    source: SourceId,
+    worker: WorkerId,
+    outcome: Option<Outcome>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let brought = self.swarm.schedule().end(self.worker);
+        self.swarm.wake();
+        let panicked =
+            || Outcome::Lost("its worker failed: this is a fault of academictorrents".to_owned());
+        let outcome = self.outcome.take().unwrap_or_else(panicked);
+        self.swarm.tell(Event::Ended { source: self.source, outcome, brought });
+    }
+}
