@@ -48,7 +48,7 @@ pub(super) fn check(directory: &Path, metainfo: &Metainfo, pins: &Pins) -> Resul
         };
         let place = directory.join(metainfo.layout_path(file));
         let found = sha256_of(&place).map_err(|why| Error::disk("read", &place, &why))?;
-        if found == **pin { Ok(()) } else { Err(broken(path, *pin, &found)) }
+        if found == **pin { Ok(()) } else { Err(broken(path, pin, &found)) }
     })
 }
 
