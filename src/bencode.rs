@@ -38,7 +38,8 @@ pub struct ScanError {
 
 impl ScanError {
     /// The offset of the byte that does not fit.
-    pub fn at(&self) -> usize {
+    #[cfg(test)]
+    fn at(&self) -> usize {
         self.at
     }
 }
@@ -68,7 +69,8 @@ impl Scan<'_> {
     }
 
     /// How many bytes the value takes.
-    pub fn used(&self) -> usize {
+    #[cfg(test)]
+    fn used(&self) -> usize {
         self.used
     }
 }

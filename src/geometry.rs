@@ -19,7 +19,7 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// `None` where a length is zero or a count does not fit: such a torrent cannot be.
+    /// `None` where the piece length is zero or the count does not fit: such a torrent cannot be.
     pub fn new(total_bytes: u64, piece_bytes: u32) -> Option<Geometry> {
         if piece_bytes == 0 {
             return None;

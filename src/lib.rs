@@ -1,8 +1,110 @@
-//! Academic Torrents datasets as a build-dependency.
+//! Academic Torrents datasets as a build-dependency: declare an infohash, use `env!("AT_MNIST_PATH")`.
+//!
+//! A build script calls [`build`]. It reads the datasets that the package's `Cargo.toml` declares, fetches what is
+//! missing from mirrors, web seeds and peers, verifies each piece, and tells the compiler where the files are. The data
+//! lies in a store that all projects of a user share, so that a dataset is fetched once, and a build that finds it
+//! there opens no socket and hashes nothing.
+//!
+//! # Start
+//!
+//! ```toml
+//! # Cargo.toml
+//! [build-dependencies]
+//! academictorrents = "0.1"
+//!
+//! [package.metadata.academictorrents]
+//! mnist = "323a0048d87ca79b68f12a6350a57776b6a3b7fb"
+//! ```
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() {
+//!     academictorrents::build()
+//! }
+//! ```
+//!
+//! ```ignore
+//! // src/main.rs
+//! const MNIST: &str = env!("AT_MNIST_PATH");
+//! ```
+//!
+//! # The manifest
+//!
+//! Each entry of `[package.metadata.academictorrents]` is a dataset: `name = "<infohash>"`, or a table for more:
+//!
+//! ```toml
+//! [package.metadata.academictorrents.mnist]
+//! infohash = "323a0048d87ca79b68f12a6350a57776b6a3b7fb" # or `torrent`, or both, which then must agree
+//! torrent = "mnist.torrent"                  # vendored: the catalogue is not asked
+//! files = ["train/**"]                       # only what these globs cover
+//! mirrors = ["mirror", "https://data.example.org/at"]
+//! sources = ["mirrors", "web-seeds"]         # of these and "catalogue", "peers"
+//! max-size = "2GiB"                          # 1 GiB where nobody says more
+//! required-features = ["large-tests"]
+//! sha256 = { "train/labels.gz" = "…" }       # 64 hexadecimal digits
+//! optional = true
+//! ```
+//!
+//! More keys are `web-seeds`, `trackers`, `peers` and `store`; `[package.metadata.academictorrents.defaults]` holds
+//! for all datasets. The README has a table of all keys, with types and defaults. Unknown keys are errors.
+//!
+//! # What a crate is given
+//!
+//! | what | meaning |
+//! | --- | --- |
+//! | `env!("AT_<NAME>_PATH")` | the file of a single-file torrent, else the torrent's root directory |
+//! | `env!("AT_<NAME>_INFOHASH")` | 40 hexadecimal digits |
+//! | `cfg(at_dataset = "name")` | the dataset is there: for optional ones |
+//! | `cargo::metadata=at_<name>_path` | for the build scripts of dependents, where the crate has `links` |
+//!
+//! `<NAME>` is the key in capitals, with `-` as `_`. Paths are absolute, and of this machine. The files are read-only and
+//! shared with other projects.
+//!
+//! # Errors
+//!
+//! [`build`] prints a failure as `cargo::error=` lines and exits: first what failed, then why, then what to do next.
+//! [`ErrorKind`] tells apart whose turn it is: the manifest's, the torrent's, the network's, the disk's. What was
+//! verified before a failure is kept, and the next build goes on from there.
+//!
+//! [`Build::run`] gives the [`Error`] to the caller instead, and the [`Datasets`] where all went well:
+//!
+//! ```no_run
+//! fn main() -> Result<(), academictorrents::Error> {
+//!     let datasets = academictorrents::Build::new().run()?;
+//!     for dataset in datasets.iter() {
+//!         eprintln!("{}: {}", dataset.name(), dataset.path().display());
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The environment
+//!
+//! | variable (`ACADEMICTORRENTS_…`) | meaning |
+//! | --- | --- |
+//! | `STORE` | absolute path of the store; else `academictorrents` in the user's cache directory |
+//! | `MIRRORS`, `PEERS` | more of them, between them commas or spaces |
+//! | `SOURCES` | which kinds of source may be used |
+//! | `MAX_SIZE` | takes the built-in limit's place, and caps the manifest's |
+//! | `TIMEOUT` | give up when no source brought a byte for so long; 120 s |
+//! | `OFFLINE` | open no socket; `CARGO_NET_OFFLINE` too |
+//! | `PROGRESS` | `auto`, `plain` or `off` |
+//! | `CATALOGUE` | base URL; `https://academictorrents.com` |
+//! | `CA_FILE` | PEM file of more root certificates; else `CARGO_HTTP_CAINFO`, `SSL_CERT_FILE` |
+//!
+//! The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them. Under `DOCS_RS` nothing is fetched, and the
+//! path is the one where the data would be.
+//!
+//! # Features
+//!
+//! `rustls` (default) and `native-tls` choose the TLS library.
 
-// The API between rooms is `pub` in private modules; only what is re-exported here is public.
-#![allow(missing_docs, unreachable_pub, reason = "while the rooms are being built")]
-#![allow(dead_code, reason = "while the rooms are being built")]
+// Only what is re-exported here is public.
+#![expect(
+    unreachable_pub,
+    reason = "the rooms are private modules, and what one room offers the others is `pub` there"
+)]
+#![expect(clippy::needless_doctest_main, reason = "a build script is its `main`")]
 
 mod bencode;
 mod build_script;

@@ -10,6 +10,9 @@ use crate::manifest::Manifest;
 /// The first Rust whose Cargo takes `cargo::`; it refuses it from packages whose `rust-version` is older.
 const NEW_SYNTAX: (u32, u32) = (1, 77);
 
+/// Behind a stamp's path: a path at which there never is a file.
+const NEVER: &str = "-never";
+
 /// The form of a package's directives.
 #[derive(Clone, Copy, Debug)]
 pub struct Directives {
@@ -51,7 +54,14 @@ impl Directives {
         line(format_args!("{prefix}rustc-check-cfg=cfg(at_dataset, values({}))", names.join(", ")));
         for dataset in &datasets.list {
             let of = |what: &str| format!("the {what} of dataset `{}`", dataset.name);
-            line(format_args!("{prefix}rerun-if-changed={}", value(&of("stamp"), &dataset.stamp)?));
+            let stamp = value(&of("stamp"), &dataset.stamp)?;
+            if dataset.is_there {
+                line(format_args!("{prefix}rerun-if-changed={stamp}"));
+            } else {
+                // Cargo looks for what is newer than this run, and a stamp never is: should another build
+                // bring the dataset, only a path that is missing still makes Cargo run the script again.
+                line(format_args!("{prefix}rerun-if-changed={stamp}{NEVER}"));
+            }
             if let Some(torrent) = &dataset.torrent {
                 line(format_args!("{prefix}rerun-if-changed={}", value(&of("torrent"), torrent)?));
             }

@@ -7,6 +7,7 @@ mod directives;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ const OPTIONAL_AGAIN: Duration = Duration::from_secs(600);
 ///     academictorrents::build()
 /// }
 /// ```
+#[expect(clippy::needless_doctest_main, reason = "a build script is its `main`")]
 pub fn build() {
     let build = Build::new();
     let old_syntax = build.needs_old_syntax();
@@ -156,15 +158,16 @@ impl Build {
             // docs.rs has no network, and the documentation needs the path's name alone.
             requests
                 .iter()
-                .map(|request| Outcome::There(download::would_be(&session, request)))
+                .map(|request| Outcome::NotLooked(download::would_be(&session, request)))
                 .collect()
         } else {
-            self.fetch(session, &requests, &out_dir, &counters, settings.progress)?
+            self.fetch(session, &manifest.path, &requests, &out_dir, &counters, settings.progress)?
         };
         for (request, outcome) in requests.into_iter().zip(results) {
-            let (provided, missing) = match outcome {
-                Outcome::There(provided) => (provided, None),
-                Outcome::Missing(would_be, why) => (would_be, Some(why)),
+            let (provided, is_there, missing) = match outcome {
+                Outcome::There(provided) => (provided, true, None),
+                Outcome::NotLooked(would_be) => (would_be, false, None),
+                Outcome::Missing(would_be, why) => (would_be, false, Some(why)),
             };
             datasets.list.push(Dataset {
                 name: request.name.as_str().to_owned(),
@@ -172,6 +175,7 @@ impl Build {
                 infohash: provided.infohash,
                 path: provided.path,
                 stamp: provided.stamp,
+                is_there,
                 torrent: request.identity.torrent.clone(),
                 missing,
             });
@@ -182,6 +186,7 @@ impl Build {
     fn fetch(
         &self,
         session: Session<'_>,
+        manifest: &Path,
         requests: &[&Request],
         out_dir: &Path,
         counters: &Arc<Counters>,
@@ -189,37 +194,52 @@ impl Build {
     ) -> Result<Vec<Outcome>, Error> {
         let missing_path =
             |request: &Request| out_dir.join(format!("academictorrents-missing-{}", request.name));
-        let would_be: Vec<_> =
-            requests.iter().map(|request| download::would_be(&session, request)).collect();
         // An optional dataset that was missing a moment ago is not waited for in every build.
-        let due = |(request, would_be): (&&Request, &Provided)| {
-            !request.optional || would_be.stamp.exists() || !is_recent(&missing_path(request))
+        let due = |request: &Request| {
+            let missed = request.optional && is_recent(&missing_path(request), manifest);
+            !missed || download::would_be(&session, request).stamp.exists()
         };
-        let is_due: Vec<bool> = requests.iter().zip(&would_be).map(due).collect();
+        let is_due: Vec<bool> = requests.iter().map(|request| due(request)).collect();
         let asked: Vec<_> = requests
             .iter()
             .zip(&is_due)
             .filter(|(_, due)| **due)
             .map(|(request, _)| *request)
             .collect();
+        let optional = requests.iter().filter(|request| request.optional);
+        let mut would_be: HashMap<_, _> = optional
+            .map(|request| (request.name.as_str(), download::would_be(&session, request)))
+            .collect();
         let locks = session.shared.locks_path();
-        let begin = || progress::start(Arc::clone(counters), &self.context, mode, &locks);
+        let store = session.shared.clone();
+        let begin = || {
+            let _ = store.create_locks(); // whoever fetches tells of a failure
+            progress::start(Arc::clone(counters), &self.context, mode, &locks)
+        };
         let mut results = download::provide_all(session, &asked, begin).into_iter();
         let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
-        for ((request, due), would_be) in requests.iter().zip(is_due).zip(would_be) {
-            let result = if due { results.next() } else { None };
-            match result {
-                None => outcomes.push(Outcome::Missing(
-                    would_be,
-                    "it was missing a moment ago, and is tried again ten minutes after that"
-                        .to_owned(),
-                )),
-                Some(Ok(provided)) => outcomes.push(Outcome::There(provided)),
-                Some(Err(error)) if request.optional && error.kind() != ErrorKind::Manifest => {
-                    atomic_write(&missing_path(request), error.to_string().as_bytes())?;
-                    outcomes.push(Outcome::Missing(would_be, first_line(&error)));
+        for (request, due) in requests.iter().zip(is_due) {
+            let missing = if due {
+                match results.next() {
+                    Some(Ok(provided)) => {
+                        outcomes.push(Outcome::There(provided));
+                        continue;
+                    }
+                    Some(Err(error)) if request.optional && error.kind() != ErrorKind::Manifest => {
+                        atomic_write(&missing_path(request), error.to_string().as_bytes())?;
+                        first_line(&error)
+                    }
+                    Some(Err(error)) => {
+                        errors.push(error);
+                        continue;
+                    }
+                    None => continue, // `provide_all` gives a result for each
                 }
-                Some(Err(error)) => errors.push(error),
+            } else {
+                "it was missing a moment ago, and is tried again ten minutes after that".to_owned()
+            };
+            if let Some(would_be) = would_be.remove(request.name.as_str()) {
+                outcomes.push(Outcome::Missing(would_be, missing));
             }
         }
         Error::join(errors).map_or(Ok(outcomes), Err)
@@ -228,6 +248,8 @@ impl Build {
 
 enum Outcome {
     There(Provided),
+    /// Where it would be; whether it is there was not asked.
+    NotLooked(Provided),
     /// Optional, and could not be had, for this reason.
     Missing(Provided, String),
 }
@@ -236,11 +258,12 @@ fn first_line(error: &Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-fn is_recent(path: &Path) -> bool {
-    let modified = std::fs::metadata(path).and_then(|file| file.modified());
-    modified.is_ok_and(|modified| {
-        SystemTime::now().duration_since(modified).unwrap_or_default() < OPTIONAL_AGAIN
-    })
+/// Whether the note was written a moment ago, and the manifest was not mended since.
+fn is_recent(note: &Path, manifest: &Path) -> bool {
+    let modified = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
+    let (Ok(noted), Ok(declared)) = (modified(note), modified(manifest)) else { return false };
+    noted >= declared
+        && SystemTime::now().duration_since(noted).unwrap_or_default() < OPTIONAL_AGAIN
 }
 
 /// The datasets of a build, in order of name.
@@ -273,6 +296,8 @@ pub struct Dataset {
     infohash: Infohash,
     path: PathBuf,
     stamp: PathBuf,
+    /// Whether the stamp was seen, so that Cargo may wait for it to go.
+    is_there: bool,
     torrent: Option<PathBuf>,
     /// Why it is not there, for an optional one.
     missing: Option<String>,

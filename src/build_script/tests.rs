@@ -7,6 +7,7 @@ fn dataset(name: &str, path: &str, available: bool) -> Dataset {
         infohash: Infohash::from_bytes([0xab; 20]),
         path: path.into(),
         stamp: "/s/stamp".into(),
+        is_there: available,
         torrent: Some("/p/a.torrent".into()),
         missing: (!available).then(|| "dataset `a`: no source".to_owned()),
     }
@@ -50,7 +51,7 @@ fn packages_for_an_older_rust_get_the_older_syntax() {
 fn a_missing_optional_dataset_is_a_warning_and_no_cfg() {
     let text = lines("1.89", vec![dataset("a", "/a", false)]).unwrap();
     assert!(text.contains("cargo::warning=optional and missing, so cfg(at_dataset = \"a\") is off: dataset `a`: no source") && !text.contains("rustc-env"), "{text}");
-    assert!(text.contains("rerun-if-changed=/s/stamp"), "{text}");
+    assert!(text.contains("rerun-if-changed=/s/stamp-never\n"), "{text}");
 }
 
 #[test]

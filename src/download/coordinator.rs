@@ -78,7 +78,6 @@ enum Place {
 #[derive(Debug)]
 struct Source {
     id: SourceId,
-    rank: Rank,
     name: String,
     host: String,
     place: Place,
@@ -89,6 +88,9 @@ struct Source {
     not_before: Duration,
     lost: bool,
 }
+
+/// What a worker does on its thread.
+type Run = Box<dyn FnOnce(&Arc<Swarm>) -> Outcome + Send>;
 
 /// Runs the download to its end.
 pub struct Coordinator<'a> {
@@ -105,7 +107,6 @@ pub struct Coordinator<'a> {
     looking_up: usize,
     active: Option<Rank>,
     active_since: Duration,
-    private: bool,
 }
 
 impl<'a> Coordinator<'a> {
@@ -116,7 +117,6 @@ impl<'a> Coordinator<'a> {
         announcers: Announcers,
         sources: Vec<SourceSpec>,
     ) -> Coordinator<'a> {
-        let private = swarm.partial.metainfo().private;
         Coordinator {
             swarm,
             budget,
@@ -130,7 +130,6 @@ impl<'a> Coordinator<'a> {
             looking_up: 0,
             active: None,
             active_since: Duration::ZERO,
-            private,
         }
     }
 
@@ -238,7 +237,7 @@ impl<'a> Coordinator<'a> {
             match source.kind {
                 SourceKind::Directory(path) => {
                     let name = path.display().to_string();
-                    self.add(source.rank, name.clone(), name, 1, |_| Place::Directory(path));
+                    self.add(name.clone(), name, 1, |_| Place::Directory(path));
                 }
                 SourceKind::WebSeed(url) => match authority(&url) {
                     Some(host) => {
@@ -246,7 +245,7 @@ impl<'a> Coordinator<'a> {
                         let useful =
                             usize::try_from(missing / BYTES_PER_CONNECTION).unwrap_or(usize::MAX);
                         let allowed = PER_WEB_SEED.min(useful).max(1);
-                        self.add(source.rank, url.clone(), host, allowed, |id| {
+                        self.add(url.clone(), host, allowed, |id| {
                             Place::Web(Arc::new(WebSeed::new(id, url)))
                         });
                     }
@@ -279,7 +278,7 @@ impl<'a> Coordinator<'a> {
     /// Looks a peer's name up on a thread of its own: the resolver has no deadline.
     fn look_up(&mut self, name: String) {
         if let Ok(address) = name.parse() {
-            self.add_peer(Rank::Named, address);
+            self.add_peer(address);
             return;
         }
         let swarm = Arc::clone(&self.swarm);
@@ -294,7 +293,6 @@ impl<'a> Coordinator<'a> {
 
     fn add(
         &mut self,
-        rank: Rank,
         name: String,
         host: String,
         allowed: usize,
@@ -310,7 +308,6 @@ impl<'a> Coordinator<'a> {
         drop(schedule);
         self.sources.push(Source {
             id,
-            rank,
             name,
             host,
             place,
@@ -322,11 +319,9 @@ impl<'a> Coordinator<'a> {
         });
     }
 
-    fn add_peer(&mut self, rank: Rank, address: SocketAddr) {
+    fn add_peer(&mut self, address: SocketAddr) {
         if self.sources.len() < MAX_SOURCES && self.peers.insert(address) {
-            self.add(rank, format!("peer {address}"), address.to_string(), 1, |_| {
-                Place::Peer(address)
-            });
+            self.add(format!("peer {address}"), address.to_string(), 1, |_| Place::Peer(address));
         }
     }
 
@@ -370,7 +365,7 @@ impl<'a> Coordinator<'a> {
         source.working += 1;
         let swarm = Arc::clone(&self.swarm);
         let worker = swarm.schedule().begin(id, now);
-        let run: Box<dyn FnOnce(&Arc<Swarm>) -> Outcome + Send> = match &source.place {
+        let run: Run = match &source.place {
             Place::Directory(path) => {
                 let path = path.clone();
                 Box::new(move |swarm| directory_worker::work(swarm, id, worker, &path))
@@ -411,15 +406,14 @@ impl<'a> Coordinator<'a> {
                 }
             }
             Event::Peers(addresses) => {
-                let rank = self.active.unwrap_or(Rank::Torrent);
-                addresses.into_iter().for_each(|address| self.add_peer(rank, address));
+                addresses.into_iter().for_each(|address| self.add_peer(address));
             }
             Event::Resolved { name, addresses } => {
                 self.looking_up -= 1;
                 match addresses {
-                    Ok(addresses) => addresses
-                        .into_iter()
-                        .for_each(|address| self.add_peer(Rank::Named, address)),
+                    Ok(addresses) => {
+                        addresses.into_iter().for_each(|address| self.add_peer(address))
+                    }
                     Err(why) => self.swarm.report.note(&format!("peer {name}"), why),
                 }
             }

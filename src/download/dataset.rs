@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::announcer::Announcers;
 use super::coordinator::Coordinator;
@@ -18,10 +18,13 @@ use crate::metainfo::Metainfo;
 use crate::net::{Client, Timing};
 use crate::plan::{self, Layout, Selection};
 use crate::schedule::Schedule;
-use crate::store::{Existing, Lock, Partial, Stamp, Store};
+use crate::store::{Existing, Lock, Partial, Store};
 
 /// How often a process that waits for a lock looks whether it is free.
 const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// How often a process that hashes or syncs shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How long trackers are given to hear that we leave.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -37,12 +40,13 @@ pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provid
     {
         // All files: the stamp says everything, the torrent need not be read.
         let id = infohash.to_string();
-        let Some(stamp) = store.present(&id) else { return Ok(None) };
+        let stamp = store.present(&id).filter(|stamp| stamp.holds(&request.sha256));
+        let Some(stamp) = stamp else { return Ok(None) };
         return Ok(stamp.name().map(|name| provided(store, infohash, &id, name)));
     }
     let Some((metainfo, _)) = locate::at_hand(session, request)? else { return Ok(None) };
     let selection = Selection::new(&metainfo, &request.files)?;
-    let found = store.present(selection.id());
+    let found = store.present(selection.id()).filter(|stamp| stamp.holds(&request.sha256));
     Ok(found.map(|_| provided(store, metainfo.infohash, selection.id(), &name_of(&metainfo))))
 }
 
@@ -91,16 +95,25 @@ pub fn provide(
     let id = selection.id();
     check_pinned(&metainfo, &selection, request)?;
     store.create()?;
-    let lock = lock(session, store, &metainfo, id, counters)?;
-    // While we waited, the other may have brought it.
-    if store.present(id).is_some() {
-        return Ok(provided(store, metainfo.infohash, id, &name_of(&metainfo)));
-    }
+    let lock = lock(session, store, &metainfo, counters)?;
     if store.torrent(metainfo.infohash).as_deref() != Some(&bytes) {
         store.keep_torrent(metainfo.infohash, &bytes)?;
     }
     let metainfo = Arc::new(metainfo);
-    complete(session, request, counters, client, &metainfo, &selection, &mirrors)?;
+    // While we waited, another build may have brought it; or it was there, and a pin is new.
+    match store.present(id) {
+        Some(stamp) if stamp.holds(&request.sha256) => {}
+        Some(stamp) => {
+            counters.set_phase(Phase::Checking);
+            let hashing = session.hashing()?;
+            while_alive(&lock, || {
+                hashing.install(|| store.pin(id, stamp, &metainfo, &request.sha256))
+            })?;
+        }
+        None => {
+            complete(session, request, counters, client, &lock, &metainfo, &selection, &mirrors)?
+        }
+    }
     drop(lock);
     Ok(provided(store, metainfo.infohash, id, &name_of(&metainfo)))
 }
@@ -131,13 +144,11 @@ fn lock(
     session: &Session<'_>,
     store: &Store,
     metainfo: &Metainfo,
-    id: &str,
     counters: &SharedCounters,
 ) -> Result<Lock, Error> {
     let patience = Timing::for_timeout(session.settings.timeout).give_up;
-    let sign_of_life =
-        || std::fs::metadata(store.record_path(id)).and_then(|m| Ok((m.len(), m.modified()?))).ok();
-    let (mut last_sign, mut since, mut told) = (sign_of_life(), Instant::now(), false);
+    let signs_of_life = || store.signs_of_life(metainfo.infohash);
+    let (mut last_signs, mut since, mut told) = (signs_of_life(), Instant::now(), false);
     loop {
         let waiting = match store.try_lock(metainfo.infohash)? {
             Ok(lock) => return Ok(lock),
@@ -153,9 +164,9 @@ fn lock(
                 counters.name
             ));
         }
-        let sign = sign_of_life();
-        if sign != last_sign {
-            (last_sign, since) = (sign, Instant::now());
+        let signs = signs_of_life();
+        if signs != last_signs {
+            (last_signs, since) = (signs, Instant::now());
         }
         if since.elapsed() >= patience {
             return Err(Error::new(
@@ -173,35 +184,56 @@ fn lock(
     }
 }
 
+/// Does work that moves no record (hashing, syncing), and tells those who wait for the lock that we live.
+fn while_alive<T>(lock: &Lock, work: impl FnOnce() -> T) -> T {
+    let (working, ended) = channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while ended.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
+                lock.alive(SystemTime::now());
+            }
+        });
+        let result = work();
+        drop(working);
+        result
+    })
+}
+
 /// From whatever is on disk to a stamped dataset. The lock is held.
+#[expect(clippy::too_many_arguments, reason = "all that `provide` has found out")]
 fn complete(
     session: &Session<'_>,
     request: &Request,
     counters: &SharedCounters,
     client: Option<Client>,
+    lock: &Lock,
     metainfo: &Arc<Metainfo>,
     selection: &Selection,
     mirrors: &[crate::manifest::Mirror],
 ) -> Result<(), Error> {
     let (store, id) = (session.store(request), selection.id());
-    if store.root() != session.shared.root() && store.copy_from(session.shared, id)?.is_some() {
-        return Ok(());
+    if store.root() != session.shared.root() {
+        let copied = while_alive(lock, || store.copy_from(session.shared, id))?;
+        if let Some(stamp) = copied {
+            let pin = || store.pin(id, stamp, metainfo, &request.sha256);
+            return while_alive(lock, || {
+                session.hashing().and_then(|hashing| hashing.install(pin))
+            });
+        }
     }
     let layout = Arc::new(Layout::new(metainfo, selection));
     counters.total_bytes.store(layout.needed_bytes(), Ordering::Relaxed);
     counters.set_phase(Phase::Checking);
     let hashing = session.hashing()?;
-    let existing =
-        hashing.install(|| Existing::look(store, id, metainfo, &layout, &counters.done_bytes));
-    if let Some(complete) =
-        existing.as_ref().filter(|existing| existing.is_complete() && request.sha256.is_empty())
-    {
-        complete.stamp(store, id)?;
-        return Ok(());
+    let check = || Existing::look(store, id, metainfo, &layout, &counters.done_bytes);
+    let existing = while_alive(lock, || hashing.install(check));
+    if let Some(complete) = existing.as_ref().filter(|existing| existing.is_complete()) {
+        let stamp = || complete.stamp(store, id, metainfo, &request.sha256);
+        return while_alive(lock, || hashing.install(stamp));
     }
     let hashed = AtomicU64::new(0);
-    let (partial, verified) = hashing
-        .install(|| Partial::open(store, id, metainfo, &layout, existing.as_ref(), &hashed))?;
+    let open = || Partial::open(store, id, metainfo, &layout, existing.as_ref(), &hashed);
+    let (partial, verified) = while_alive(lock, || hashing.install(open))?;
     let wanted =
         layout.needed().iter().cloned().flatten().filter(|piece| !verified.contains(piece));
     let schedule = Schedule::new(layout.geometry(), wanted, fastrand::u64(..));
@@ -209,8 +241,7 @@ fn complete(
     counters.done_bytes.store(layout.needed_bytes() - missing, Ordering::Relaxed);
     if missing == 0 {
         counters.set_phase(Phase::Publishing);
-        hashing.install(|| partial.publish(request))?;
-        return Ok(());
+        return while_alive(lock, || hashing.install(|| partial.publish(&request.sha256)));
     }
     plan::budget(
         counters.name.as_str(),
@@ -237,7 +268,7 @@ fn complete(
         scope.spawn(move || announcers.stop(completed, goodbye));
         let result = result.and_then(|()| {
             counters.set_phase(Phase::Publishing);
-            hashing.install(|| swarm.partial.publish(request)).map(|_: Stamp| ())
+            while_alive(lock, || hashing.install(|| swarm.partial.publish(&request.sha256)))
         });
         match result {
             Err(error) if session.settings.offline && error.kind() == ErrorKind::Network => {

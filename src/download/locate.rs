@@ -151,7 +151,7 @@ fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, String> {
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let (why, wait) = match client.fetch(url, MAX_TORRENT_BYTES as u64) {
+        let (why, wait) = match client.fetch(url, MAX_TORRENT_BYTES as u64, timing.give_up) {
             Ok(reply) if reply.status == 200 => return Ok(reply.body),
             Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => (
                 format!("HTTP status {}", reply.status),

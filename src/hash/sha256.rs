@@ -25,8 +25,8 @@ impl Sha256 {
     }
 
     /// The digest of these bytes.
-    #[must_use]
-    pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    #[cfg(test)]
+    pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
         let mut sha256 = Sha256::new();
         sha256.update(bytes);
         sha256.finish()

@@ -114,16 +114,6 @@ pub struct Identity {
 pub struct DatasetName(String);
 
 impl DatasetName {
-    /// Checks the name's form.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Manifest`], with a name that would do where one is near.
-    pub fn parse(text: &str) -> Result<DatasetName, Error> {
-        checks::name(text).map_err(|refusal| {
-            refusal.error(format!("`{}` is not a dataset's name", checks::printable(text)))
-        })
-    }
-
     /// The name, as the manifest has it.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -40,13 +40,10 @@ pub struct Metainfo {
     pub files: Vec<TorrentFile>,
     pub geometry: Geometry,
     piece_hashes: Vec<u8>,
-    /// BEP 27: peers come from the trackers alone.
-    pub private: bool,
     /// Tiers of trackers (BEP 12), as they stand: empty and odd URLs are the tracker room's matter.
     pub trackers: Vec<Vec<String>>,
     /// Web seeds (BEP 19), without the empty strings that real torrents hold.
     pub web_seeds: Vec<String>,
-    pub comment: Option<String>,
 }
 
 /// A file of a torrent.
@@ -130,10 +127,8 @@ impl Metainfo {
             files,
             geometry,
             piece_hashes,
-            private: matches!(info.get(b"private".as_slice()), Some(Value::Int(1))),
             trackers: trackers(&root),
             web_seeds: strings(root.get(b"url-list".as_slice())),
-            comment: root.get(b"comment".as_slice()).and_then(text),
         })
     }
 

@@ -147,11 +147,16 @@ impl Client {
     /// Gets a URL whole, following redirects, never from https to http.
     ///
     /// # Errors
-    /// No reply, a redirect that is not followed, a body over `max_bytes`, or `deadline` over.
-    pub fn fetch(&self, url: &str, max_bytes: u64) -> Result<Fetched, HttpFailure> {
+    /// No reply, a redirect that is not followed, a body over `max_bytes` or slower than `within`.
+    pub fn fetch(
+        &self,
+        url: &str,
+        max_bytes: u64,
+        within: Duration,
+    ) -> Result<Fetched, HttpFailure> {
         let mut url = url.to_owned();
         for _ in 0..=MAX_REDIRECTS {
-            let mut reply = self.request(&url, None)?;
+            let mut reply = self.request(&url, Err(within))?;
             let head = head_of(&reply)?;
             if let (300..=399, Some(location)) = (head.status, &head.location) {
                 url = join(&url, location)?;
@@ -173,18 +178,17 @@ impl Client {
         Err(HttpFailure(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    /// One request, no redirects followed; the body is not read yet.
+    /// One request, no redirects followed; the body is not read yet: a range of it, or all of it within a time.
     pub(super) fn request(
         &self,
         url: &str,
-        range: Option<&str>,
+        part: Result<&str, Duration>,
     ) -> Result<Response<Body>, HttpFailure> {
         let mut request = self.agent.get(url).header("Accept-Encoding", "identity");
-        if let Some(range) = range {
-            request = request.header("Range", range);
-        } else {
-            // A whole small reply has a deadline of its own; a web seed's body is watched as it comes.
-            request = request.config().timeout_recv_body(Some(self.timing.reply)).build();
+        match part {
+            // A web seed's body is watched as it comes.
+            Ok(range) => request = request.header("Range", range),
+            Err(within) => request = request.config().timeout_recv_body(Some(within)).build(),
         }
         Ok(request.call()?)
     }

@@ -26,8 +26,9 @@ pub fn announce(
         return Err(failure("only http and https trackers are supported so far".to_owned()));
     }
     let url = announce_url(tracker, announce);
-    let reply =
-        client.fetch(&url, MAX_REPLY_BYTES as u64).map_err(|why| failure(why.to_string()))?;
+    let reply = client
+        .fetch(&url, MAX_REPLY_BYTES as u64, client.timing().reply)
+        .map_err(|why| failure(why.to_string()))?;
     // Trackers send failure reasons with any status; a body that is bencode is the better answer.
     match parse_reply(&reply.body) {
         Ok(answer) => Ok(answer),

@@ -50,7 +50,7 @@ impl Client {
     /// No reply.
     pub fn open(&self, url: &str, range: &Range<u64>) -> Result<Opened, HttpFailure> {
         let value = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
-        let reply = self.request(url, Some(&value))?;
+        let reply = self.request(url, Ok(&value))?;
         let head = head_of(&reply)?;
         let silence = self.timing().silence;
         let delimited = head.content_length.filter(|_| !head.chunked);

@@ -11,7 +11,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-pub use layout::{Layout, Place, PlacedFile};
+pub use layout::{Layout, Place};
 pub use selection::Selection;
 pub use sources::{Rank, SourceKind, SourceSpec, metainfo_mirrors, sources};
 
@@ -54,7 +54,9 @@ pub fn budget(
     .why(format!("the limit is {} ({limit} bytes), {set_by}", size::display(limit)));
     if manifest.is_none_or(|manifest| manifest < missing_bytes) {
         error = error.help(format!(
-            "to allow it, add this line under [package.metadata.academictorrents.{name}] in Cargo.toml:\nmax-size = \"{enough}\""
+            "to allow it, add this line under [package.metadata.academictorrents.{name}] in Cargo.toml:\n\
+             max-size = \"{enough}\"\n\
+             or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
         ));
     }
     if user.is_some_and(|user| user < missing_bytes) {

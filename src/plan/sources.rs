@@ -83,8 +83,8 @@ pub fn sources(
     let allowed: SourceSet = request.sources.and(settings.sources);
     let mut all: Vec<SourceSpec> = Vec::new();
     let mut add = |rank, kind| {
-        let online = !matches!(kind, SourceKind::Directory(_));
-        if !(online && settings.offline) && !all.iter().any(|source| source.kind == kind) {
+        let usable = !settings.offline || matches!(kind, SourceKind::Directory(_));
+        if usable && !all.iter().any(|source| source.kind == kind) {
             all.push(SourceSpec { rank, kind });
         }
     };

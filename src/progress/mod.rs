@@ -51,7 +51,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a message stays below the bars.
 const MESSAGE_STAYS: Duration = Duration::from_secs(30);
 
-/// The drawing of one run; it ends with [`Progress::stop`], or when dropped.
+/// The drawing of one run. When it is dropped, the bars are erased and what is left to say is printed.
 #[derive(Debug)]
 #[must_use = "drawing ends when this is dropped"]
 pub struct Progress {
@@ -83,13 +83,6 @@ pub fn start(
         });
     // Without a thread there is nothing to see, and nothing less to fetch.
     Progress { running: drawn.is_ok().then_some((stop, ended)) }
-}
-
-impl Progress {
-    /// Erases the bars, prints what is left to say, and returns when that is done.
-    pub fn stop(self) {
-        drop(self);
-    }
 }
 
 impl Drop for Progress {

@@ -7,7 +7,8 @@
 //!   into the background at any time, so this is read again before each write;
 //! - the stderr of our parent, which for a build script is cargo, is that same terminal: else the
 //!   bars land in an editor's terminal while cargo's output goes elsewhere;
-//! - no other process draws: it holds `progress.lock`, and whoever gets it next takes over.
+//! - no other process draws on that terminal: it holds `progress-<device number>.lock`, and whoever gets it next
+//!   takes over.
 //!
 //! What these need is read from `/proc`, so that there is neither foreign call nor unsafe code; where
 //! there is no `/proc` (not Linux), nothing is drawn. A write that fails ends the drawing, silently.
@@ -74,7 +75,7 @@ impl Job {
 /// The terminal, while we have it.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    lock_path: PathBuf,
+    lock_dir: PathBuf,
     parent: Option<u32>,
     tty: Option<tty::Tty>,
     next_try: Duration,
@@ -84,7 +85,7 @@ pub(super) struct Terminal {
 impl Terminal {
     pub(super) fn new(lock_dir: &Path) -> Terminal {
         Terminal {
-            lock_path: lock_dir.join("progress.lock"),
+            lock_dir: lock_dir.to_owned(),
             parent: None,
             tty: None,
             next_try: Duration::ZERO,
@@ -96,7 +97,10 @@ impl Terminal {
     pub(super) fn open(&mut self, now: Duration) -> Option<Size> {
         if self.tty.is_none() && !self.failed && now >= self.next_try {
             self.next_try = now + AGAIN;
-            self.tty = self.allowed().and_then(|()| tty::Tty::open(&self.lock_path));
+            self.tty = self.allowed().and_then(|job| {
+                let lock = format!("progress-{}.lock", job.terminal);
+                tty::Tty::open(&self.lock_dir.join(lock))
+            });
         }
         self.tty.as_ref()?.size()
     }
@@ -116,11 +120,11 @@ impl Terminal {
         written
     }
 
-    fn allowed(&mut self) -> Option<()> {
+    fn allowed(&mut self) -> Option<Job> {
         let job = tty::job().filter(|job| job.in_foreground())?;
         // A parent that is gone leaves us to another, whose stderr says nothing about cargo's.
         let parent = *self.parent.get_or_insert(job.parent);
-        (parent == job.parent && job.is_terminal(tty::stderr_of(parent)?)).then_some(())
+        (parent == job.parent && job.is_terminal(tty::stderr_of(parent)?)).then_some(job)
     }
 }
 

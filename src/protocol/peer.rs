@@ -98,7 +98,7 @@ impl PeerSession {
 
     /// The first event in the bytes, and how many of them it took; `None` until more have come.
     ///
-    /// [`PeerSession::needed`] says how many the buffer must have room for.
+    /// [`PeerSession::max_message_bytes`] says how many the buffer must have room for.
     ///
     /// # Errors
     /// What the peer did wrong: the session is over.
@@ -113,11 +113,6 @@ impl PeerSession {
         let found = if self.open { self.message(now, bytes)? } else { self.handshake(bytes)? };
         self.unread = bytes.len() - found.map_or(0, |(_, used)| used);
         Ok(found)
-    }
-
-    /// How many bytes the buffer must hold for the next event, given what it holds already.
-    pub fn needed(&self, buffer: &[u8]) -> usize {
-        if self.open { wire::needed(buffer) } else { Handshake::BYTES }
     }
 
     /// The longest message that is accepted, length prefix included: a buffer of this size is
@@ -192,7 +187,8 @@ impl PeerSession {
     }
 
     /// The rate at which blocks come, over the last second or so in which they came.
-    pub fn bytes_per_second(&self) -> u64 {
+    #[cfg(test)]
+    fn bytes_per_second(&self) -> u64 {
         self.requests.bytes_per_second()
     }
 
@@ -217,12 +213,14 @@ impl PeerSession {
     }
 
     /// Blocks that came without being asked for, or after a cancel or choke had crossed them.
-    pub fn ignored_blocks(&self) -> u64 {
+    #[cfg(test)]
+    fn ignored_blocks(&self) -> u64 {
         self.requests.unasked()
     }
 
     /// What the peer calls itself, if it said.
-    pub fn client(&self) -> Option<&str> {
+    #[cfg(test)]
+    fn client(&self) -> Option<&str> {
         self.theirs.client.as_deref()
     }
 

@@ -67,6 +67,7 @@ impl Requests {
         self.unasked.saturating_sub(self.withdrawn)
     }
 
+    #[cfg(test)]
     pub(super) fn unasked(&self) -> u64 {
         self.unasked
     }
@@ -83,6 +84,7 @@ impl Requests {
         self.sent.iter().map(|&(request, _)| request)
     }
 
+    #[cfg(test)]
     pub(super) fn bytes_per_second(&self) -> u64 {
         self.rate.bytes_per_second
     }

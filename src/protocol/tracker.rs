@@ -199,7 +199,7 @@ fn can_be_a_peer(address: SocketAddr) -> bool {
 }
 
 /// A torrent's trackers in the order in which they are asked (BEP 12): tier by tier, and within a
-/// tier shuffled once, the last one that answered first.
+/// tier shuffled once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tiers(Vec<Vec<String>>);
 
@@ -230,21 +230,5 @@ impl Tiers {
     /// The tiers, the one to be asked first at the front.
     pub fn tiers(&self) -> &[Vec<String>] {
         &self.0
-    }
-
-    /// All trackers, in the order in which they are asked.
-    pub fn urls(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().flatten().map(String::as_str)
-    }
-
-    /// This tracker answered: it is the first of its tier from now on.
-    pub fn answered(&mut self, url: &str) {
-        for tier in &mut self.0 {
-            if let Some(at) = tier.iter().position(|known| known == url)
-                && let Some(until_it) = tier.get_mut(..=at)
-            {
-                until_it.rotate_right(1);
-            }
-        }
     }
 }

@@ -195,13 +195,6 @@ pub fn decode(
     Ok(Some((message, prefix.len() + body.len())))
 }
 
-/// How many bytes the buffer must hold before [`decode`] can say more: the next message's, or its
-/// length prefix's.
-pub fn needed(buffer: &[u8]) -> usize {
-    let length = buffer.first_chunk().map_or(0, |prefix| u32::from_be_bytes(*prefix) as usize);
-    length.saturating_add(PREFIX_BYTES)
-}
-
 const PREFIX_BYTES: usize = 4;
 
 /// `None` where the payload's length does not fit.

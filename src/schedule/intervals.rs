@@ -44,10 +44,6 @@ impl Intervals {
         self.ranges.range(..=piece).next_back().is_some_and(|(_, end)| *end > piece)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
-    }
-
     /// All ranges, from the front or (reversed) from the back.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Range<PieceIndex>> + '_ {
         self.ranges.iter().map(|(start, end)| *start..*end)

@@ -377,11 +377,6 @@ impl Schedule {
         known.run.clone()
     }
 
-    /// The rest of a streaming worker's run: shorter than it was when someone stole from it.
-    pub fn run(&self, worker: WorkerId) -> Range<PieceIndex> {
-        self.workers.get(&worker).map_or(0..0, |worker| worker.run.clone())
-    }
-
     /// Whether the worker still holds the piece.
     pub fn holds(&self, worker: WorkerId, piece: PieceIndex) -> bool {
         self.workers.get(&worker).is_some_and(|worker| worker.holds(piece))
@@ -390,10 +385,5 @@ impl Schedule {
     /// Whether the piece has a second worker: its blocks may be asked for twice.
     pub fn is_shared(&self, piece: PieceIndex) -> bool {
         self.duplicates.contains_key(&piece)
-    }
-
-    /// Bytes of pieces that were claimed twice, in the endgame.
-    pub fn duplicated_bytes(&self) -> u64 {
-        self.duplicated_bytes
     }
 }

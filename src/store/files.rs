@@ -96,8 +96,8 @@ impl LayoutFiles {
             let (now, rest) = buffer.split_at_mut(length);
             buffer = rest;
             match segment.place {
-                Place::File { file, offset } => read_exact_at(&*self.file(file)?.0, now, offset)?,
-                Place::Scratch { offset } => read_exact_at(&*self.file(SCRATCH)?.0, now, offset)?,
+                Place::File { file, offset } => read_exact_at(&self.file(file)?.0, now, offset)?,
+                Place::Scratch { offset } => read_exact_at(&self.file(SCRATCH)?.0, now, offset)?,
                 Place::Zeros => now.fill(0),
             }
         }
@@ -186,12 +186,7 @@ impl LayoutFiles {
             if std::fs::metadata(&path).map_err(failed)?.permissions().readonly() {
                 return Ok(()); // from elsewhere, and synced there
             }
-            // For writing, since Windows syncs through no other handle.
-            File::options()
-                .write(true)
-                .open(&path)
-                .and_then(|file| file.sync_all())
-                .map_err(failed)?;
+            fs::sync_file(&path).map_err(failed)?;
             fs::set_read_only(&path, true).map_err(failed)
         })
     }

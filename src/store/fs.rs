@@ -41,43 +41,67 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a writable file last through a power cut.
+pub fn sync_file(path: &Path) -> io::Result<()> {
+    // For writing, since Windows syncs through no other handle.
+    File::options().write(true).open(path)?.sync_all()
+}
+
 /// Windows has no handle on a directory that could be synced; its file systems journal names.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
-/// Makes the file at `to` the same as `from`: a hard link, else a copy, made at `temporary`. The result is read-only.
+/// Makes the file at `to` the same as `from`: a hard link, else a copy. The result is read-only.
 ///
 /// # Errors
 /// Of the copy.
-pub fn link_or_copy(from: &Path, to: &Path, temporary: &Path) -> io::Result<()> {
+pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> {
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent)?;
     }
     if std::fs::hard_link(from, to).is_ok() {
-        return Ok(());
+        return set_read_only(to, true);
     }
-    // `std::fs::copy` reflinks where the file system can (copy_file_range, clonefile, CopyFileEx). It makes the
-    // file read-only before it is whole, and read-only files count as whole: so it appears by rename.
-    std::fs::copy(from, temporary)?;
-    File::open(temporary)?.sync_all()?;
-    set_read_only(temporary, true)?;
-    std::fs::rename(temporary, to)
+    copy(from, to, true, workplace)
+}
+
+/// Copies a file. It appears at `to` whole, with its permission: a read-only file is taken for a complete one, so
+/// a copy that was cut short must never be there under its name. Until then it lies in `workplace`, which is not
+/// published.
+///
+/// # Errors
+/// Of the copy.
+pub fn copy(from: &Path, to: &Path, read_only: bool, workplace: &Path) -> io::Result<()> {
+    if let Some(parent) = to.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let temporary = beside(&workplace.join("copy"));
+    // `std::fs::copy` reflinks where the file system can (copy_file_range, clonefile, CopyFileEx).
+    let copied = std::fs::copy(from, &temporary)
+        .and_then(|_| set_read_only(&temporary, false))
+        .and_then(|()| sync_file(&temporary))
+        .and_then(|()| set_read_only(&temporary, read_only))
+        .and_then(|()| std::fs::rename(&temporary, to));
+    if copied.is_err() {
+        let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+    }
+    copied
 }
 
 /// Copies or links all files below `from` to `to`.
 ///
 /// # Errors
 /// Of reading a directory or of a copy.
-pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+pub fn copy_tree(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
+            copy_tree(&entry.path(), &target, workplace)?;
         } else {
-            link_or_copy(&entry.path(), &target, &beside(&target))?;
+            link_or_copy(&entry.path(), &target, workplace)?;
         }
     }
     Ok(())

@@ -23,13 +23,24 @@ pub struct Waiting {
     pub process: Option<u32>,
 }
 
+impl Lock {
+    /// Tells those who wait that this process lives: the lock's mtime moves.
+    pub fn alive(&self, now: std::time::SystemTime) {
+        let _ = self.file.set_modified(now); // a file system that cannot: they wait for as long as they would
+    }
+}
+
 impl Store {
+    pub(super) fn lock_path(&self, infohash: Infohash) -> std::path::PathBuf {
+        self.locks_path().join(format!("{infohash}.lock"))
+    }
+
     /// Tries to lock a torrent.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`], also where the file system has no locks.
     pub fn try_lock(&self, infohash: Infohash) -> Result<Result<Lock, Waiting>, Error> {
-        let path = self.locks_path().join(format!("{infohash}.lock"));
+        let path = self.lock_path(infohash);
         let failed = |why: &std::io::Error| Error::disk("lock", &path, why);
         let mut file = File::options()
             .read(true)

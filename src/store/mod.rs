@@ -29,6 +29,7 @@ mod files;
 mod fs;
 mod lock;
 mod partial;
+mod pins;
 mod publish;
 mod record;
 mod stamp;
@@ -36,6 +37,7 @@ mod stamp;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::error::Error;
 use crate::infohash::Infohash;
@@ -129,6 +131,29 @@ impl Store {
         self.partial_path(id).join("record")
     }
 
+    /// What changes while someone fetches, checks or publishes any selection of the torrent: length and time of its
+    /// resume records, and of its lock.
+    pub fn signs_of_life(&self, infohash: Infohash) -> Vec<(u64, SystemTime)> {
+        let records = ids_in(&self.root.join("partial"), infohash)
+            .into_iter()
+            .map(|id| self.record_path(&id));
+        records
+            .filter_map(|path| {
+                std::fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?))).ok()
+            })
+            .collect()
+    }
+
+    /// Creates the directory of the locks alone: for `progress`, also where the data goes elsewhere.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn create_locks(&self) -> Result<(), Error> {
+        let path = self.locks_path();
+        std::fs::create_dir_all(&path)
+            .map_err(|why| Error::disk("create the store's directory", &path, &why))
+    }
+
     /// Directory of the locks; `progress` keeps its own there.
     pub fn locks_path(&self) -> PathBuf {
         self.root.join("locks")
@@ -142,14 +167,21 @@ impl Store {
 
     /// The ids of all complete selections of a torrent.
     pub fn selections(&self, infohash: Infohash) -> Vec<String> {
-        let infohash = infohash.to_string();
-        let Ok(entries) = std::fs::read_dir(self.root.join("data")) else { return Vec::new() };
-        entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| {
-                name.strip_prefix(&infohash)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-            })
-            .collect()
+        ids_in(&self.root.join("data"), infohash)
     }
+}
+
+/// The ids of a torrent's selections that have a directory below this one, in order.
+fn ids_in(directory: &Path, infohash: Infohash) -> Vec<String> {
+    let infohash = infohash.to_string();
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut ids: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| {
+            name.strip_prefix(&infohash)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+        .collect();
+    ids.sort();
+    ids
 }

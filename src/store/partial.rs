@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::check::{self, Existing};
 use super::files::LayoutFiles;
-use super::fs::{beside, link_or_copy, set_read_only};
+use super::fs::{copy, link_or_copy};
 use super::record::{Record, Recorded};
 use super::{Stamp, Store};
 use crate::error::Error;
@@ -52,17 +52,18 @@ impl Partial {
             directory.join("scratch"),
         );
         let recorded = Record::read(&store.record_path(id), id, layout.geometry().piece_count());
-        let mut verified = still_there(&files, metainfo, recorded, hashed_bytes).map_err(failed)?;
+        let mut verified =
+            still_there(&files, metainfo, recorded, &directory, hashed_bytes).map_err(failed)?;
         if let Some(existing) = existing {
-            let mut taken = salvage(&files, existing).map_err(failed)?;
-            // A process may have been killed before it recorded what it had copied, or while it copied.
+            let mut taken = salvage(&files, existing, &directory).map_err(failed)?;
+            // A process may have been killed before it recorded what it had copied.
             let unrecorded: Vec<_> = taken.unsure.difference(&verified).copied().collect();
             taken.sure.extend(check::hash_pieces(&files, metainfo, &unrecorded, hashed_bytes));
             verified.extend(taken.sure);
         }
         for other in store.selections(metainfo.infohash).iter().filter(|other| *other != id) {
             if let Some(stamp) = store.present(other) {
-                adopt(&files, &store.files_path(other), &stamp).map_err(failed)?;
+                adopt(&files, &store.files_path(other), &stamp, &directory).map_err(failed)?;
             }
         }
         verified.extend(sealed_pieces(&files));
@@ -125,12 +126,13 @@ fn still_there(
     files: &LayoutFiles,
     metainfo: &Metainfo,
     recorded: Recorded,
+    workplace: &Path,
     hashed_bytes: &AtomicU64,
 ) -> io::Result<BTreeSet<PieceIndex>> {
     let layout = files.layout();
     let mut pieces = recorded.pieces;
     if !recorded.same_boot {
-        unseal(files)?;
+        unseal(files, workplace)?;
     }
     if !recorded.same_boot {
         let pieces: Vec<_> = pieces.into_iter().collect();
@@ -156,22 +158,14 @@ fn still_there(
 /// Makes each read-only file a writable copy. Read-only means complete from elsewhere, and is trusted while the
 /// machine runs; after another boot its pieces are hashed like all others, and what is damaged must be written,
 /// in an inode that is ours alone.
-fn unseal(files: &LayoutFiles) -> io::Result<()> {
+fn unseal(files: &LayoutFiles, workplace: &Path) -> io::Result<()> {
     for index in 0..files.layout().files().len() as u32 {
         let path = files.path(index);
         if std::fs::metadata(&path).is_ok_and(|file| file.permissions().readonly()) {
-            let copy = temporary(files);
-            std::fs::copy(&path, &copy)?;
-            set_read_only(&copy, false)?;
-            std::fs::rename(&copy, &path)?;
+            copy(&path, &path, false, workplace)?;
         }
     }
     Ok(())
-}
-
-/// Where a copy is made: what a killed process leaves must not be published with the dataset.
-fn temporary(files: &LayoutFiles) -> PathBuf {
-    beside(&files.path(u32::MAX))
 }
 
 /// Pieces that were taken over from damaged data.
@@ -183,7 +177,7 @@ struct Salvaged {
 
 /// Takes over the good pieces of damaged data: whole files by link, damaged ones by copy, since other
 /// selections may have the same inodes.
-fn salvage(files: &LayoutFiles, existing: &Existing) -> io::Result<Salvaged> {
+fn salvage(files: &LayoutFiles, existing: &Existing, workplace: &Path) -> io::Result<Salvaged> {
     let layout = files.layout();
     // What is kept in part cannot be checked again without the rest of the piece.
     let (mut sure, mut unsure) = (existing.good.clone(), BTreeSet::new());
@@ -199,30 +193,24 @@ fn salvage(files: &LayoutFiles, existing: &Existing) -> io::Result<Salvaged> {
             unsure.extend(pieces.filter(|piece| sure.remove(piece)));
             continue;
         }
-        if pieces.clone().all(|piece| existing.good.contains(&piece)) {
-            link_or_copy(&from, &to, &temporary(files))?;
-            set_read_only(&to, true)?;
+        let right_length = std::fs::metadata(&from)?.len() == file.length();
+        if right_length && pieces.clone().all(|piece| existing.good.contains(&piece)) {
+            link_or_copy(&from, &to, workplace)?;
         } else {
-            if let Some(parent) = to.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            let copy = temporary(files);
-            std::fs::copy(&from, &copy)?;
-            set_read_only(&copy, false)?;
-            std::fs::rename(&copy, &to)?;
+            copy(&from, &to, false, workplace)?;
+            std::fs::File::options().write(true).open(&to)?.set_len(file.length())?;
         }
     }
     Ok(Salvaged { sure, unsure })
 }
 
 /// Links the files that another selection has complete.
-fn adopt(files: &LayoutFiles, from: &std::path::Path, stamp: &Stamp) -> io::Result<()> {
+fn adopt(files: &LayoutFiles, from: &Path, stamp: &Stamp, workplace: &Path) -> io::Result<()> {
     let stamped: std::collections::HashSet<_> = stamp.paths().collect();
     for (index, file) in files.layout().files().iter().enumerate() {
         let to = files.path(index as u32);
         if file.length() > 0 && stamped.contains(file.path.as_path()) && !to.exists() {
-            link_or_copy(&from.join(&file.path), &to, &temporary(files))?;
-            set_read_only(&to, true)?;
+            link_or_copy(&from.join(&file.path), &to, workplace)?;
         }
     }
     Ok(())

@@ -3,12 +3,14 @@
 use std::io;
 
 use super::check::{self, Existing};
-use super::fs::{beside, copy_tree, remove_tree, set_read_only, sync_directory, sync_parent};
+use super::fs::{
+    beside, copy_tree, remove_tree, set_read_only, sync_directory, sync_file, sync_parent,
+};
 use super::partial::Partial;
+use super::pins::{self, Pins};
 use super::{Stamp, Store};
 use crate::error::{Error, ErrorKind};
-use crate::hash::Sha256;
-use crate::manifest::Request;
+use crate::geometry::PieceIndex;
 use crate::metainfo::Metainfo;
 use crate::plan::Layout;
 
@@ -18,20 +20,17 @@ impl Partial {
     /// # Errors
     /// [`ErrorKind::Verification`] for a pin that does not hold: nothing is published, and what was fetched is
     /// kept. [`ErrorKind::Disk`] otherwise.
-    pub fn publish(&self, request: &Request) -> Result<Stamp, Error> {
+    pub fn publish(&self, pins: &Pins) -> Result<(), Error> {
         self.files.create_empty()?;
-        self.check_pins(request)?;
+        let directory = self.store.partial_path(&self.id);
+        pins::check(&directory.join("files"), &self.metainfo, pins)?;
         let fragments = self.fragments()?;
         self.files.sync_and_seal()?;
-        let directory = self.store.partial_path(&self.id);
         let place = self.store.files_path(&self.id);
         let failed = |why: io::Error| Error::disk("publish", &place, &why);
         sync_tree(&directory.join("files")).map_err(failed)?;
         self.swap_in().map_err(failed)?;
-        let stamp = stamp(&self.store, &self.id, self.layout(), fragments)?;
-        // What is left is of no use to anyone; a failure to remove it is none of the build's.
-        let _ = remove_tree(&directory);
-        Ok(stamp)
+        stamp(&self.store, &self.id, self.layout(), fragments, pins)
     }
 
     /// Puts the new files into their place; damaged data that lies there goes.
@@ -53,15 +52,9 @@ impl Partial {
         sync_directory(&dataset)?;
         sync_parent(&dataset)?;
         if had_data {
-            let _ = remove_tree(&old); // `gc` finds what is left
+            let _ = remove_tree(&old); // the stamp's writer tries once more
         }
         Ok(())
-    }
-
-    fn check_pins(&self, request: &Request) -> Result<(), Error> {
-        use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-        let pins: Vec<_> = request.sha256.iter().collect();
-        pins.par_iter().try_for_each(|(path, pin)| check_pin(self, path, pin))
     }
 
     /// Digests of what is kept of pieces that are not kept whole. The piece is verified once more in the same
@@ -105,7 +98,7 @@ impl Store {
         let failed = |why: io::Error| Error::disk("copy the dataset to", &place, &why);
         std::fs::create_dir_all(&dataset).map_err(failed)?;
         let copy = beside(&place);
-        let copied = copy_tree(&other.files_path(id), &copy)
+        let copied = copy_tree(&other.files_path(id), &copy, &dataset)
             .and_then(|()| sync_tree(&copy))
             .and_then(|()| remove_tree(&place))
             .and_then(|()| std::fs::rename(&copy, &place))
@@ -115,37 +108,72 @@ impl Store {
             return Err(failed(why));
         }
         let mut stamp = Stamp::of(&place, theirs.paths().map(std::path::PathBuf::from))?;
-        stamp.fragments = theirs.fragments;
+        (stamp.fragments, stamp.pins) = (theirs.fragments, theirs.pins);
         stamp.write(&self.stamp_path(id))?;
         Ok(Some(stamp))
     }
 }
 
 impl Existing {
-    /// Stamps data that was found complete in its place, without a stamp that fitted.
+    /// Stamps data that was found complete in its place, without a stamp that fitted. It is synced first: who
+    /// copied it may not have done that.
     ///
     /// # Errors
-    /// [`ErrorKind::Disk`].
-    pub fn stamp(&self, store: &Store, id: &str) -> Result<Stamp, Error> {
+    /// [`ErrorKind::Verification`] for a pin that does not hold; [`ErrorKind::Disk`].
+    pub fn stamp(
+        &self,
+        store: &Store,
+        id: &str,
+        metainfo: &Metainfo,
+        pins: &Pins,
+    ) -> Result<(), Error> {
+        pins::check(&store.files_path(id), metainfo, pins)?;
         for index in 0..self.files.layout().files().len() as u32 {
             let path = self.files.path(index);
-            set_read_only(&path, true).map_err(|why| Error::disk("make read-only", &path, &why))?;
+            let failed = |why: io::Error| Error::disk("sync", &path, &why);
+            set_read_only(&path, false).and_then(|()| sync_file(&path)).map_err(failed)?;
+            set_read_only(&path, true).map_err(failed)?;
         }
-        stamp(store, id, self.files.layout(), self.fragments.clone())
+        let place = store.files_path(id);
+        sync_tree(&place).map_err(|why| Error::disk("sync", &place, &why))?;
+        stamp(store, id, self.files.layout(), self.fragments.clone(), pins)
     }
 }
 
+/// The last step: what lies there is complete.
 fn stamp(
     store: &Store,
     id: &str,
     layout: &Layout,
-    fragments: Vec<(u32, [u8; 20])>,
-) -> Result<Stamp, Error> {
-    let paths = layout.files().iter().map(|file| file.path.clone());
-    let mut stamp = Stamp::of(&store.files_path(id), paths)?;
-    stamp.fragments = fragments;
+    fragments: Vec<(PieceIndex, [u8; 20])>,
+    pins: &Pins,
+) -> Result<(), Error> {
+    let place = store.files_path(id);
+    let mut stamp = Stamp::of(&place, layout.files().iter().map(|file| file.path.clone()))?;
+    if let Some(file) =
+        layout.files().iter().zip(stamp.lengths()).find(|(file, length)| file.length() != *length)
+    {
+        return Err(Error::new(
+            ErrorKind::Disk,
+            format!("{} changed while it was being published", place.display()),
+        )
+        .why(format!(
+            "{} has {} bytes, and {} are right",
+            file.0.path.display(),
+            file.1,
+            file.0.length()
+        )));
+    }
+    (stamp.fragments, stamp.pins) = (fragments, pins.clone().into_iter().collect());
     stamp.write(&store.stamp_path(id))?;
-    Ok(stamp)
+    // What is left of earlier attempts is of no use to anyone; a failure to remove it is none of the build's.
+    let _ = remove_tree(&store.partial_path(id));
+    for entry in std::fs::read_dir(store.data_path(id)).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(".tmp-") {
+            let _ = remove_tree(&entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Directories hold the names: they are synced too.
@@ -157,43 +185,4 @@ fn sync_tree(directory: &std::path::Path) -> io::Result<()> {
         }
     }
     sync_directory(directory)
-}
-
-/// The file of a layout that a pin names.
-fn pinned(metainfo: &Metainfo, layout: &Layout, path: &str) -> Option<u32> {
-    let is_it = |file: &crate::plan::PlacedFile| {
-        metainfo
-            .files
-            .get(file.torrent_file as usize)
-            .is_some_and(|file| metainfo.display_path(file) == path)
-    };
-    layout.files().iter().position(is_it).map(|index| index as u32)
-}
-
-fn check_pin(partial: &Partial, path: &str, pin: &[u8; 32]) -> Result<(), Error> {
-    use std::io::Read as _;
-    let Some(index) = pinned(&partial.metainfo, partial.layout(), path) else {
-        return Err(Error::new(ErrorKind::Manifest, format!("`sha256` pins `{path}`, which is not among the selected files"))
-            .help("name the file by its path below the torrent's own directory; a single file by its name"));
-    };
-    let whole = partial.files.path(index);
-    let failed = |why: io::Error| Error::disk("read", &whole, &why);
-    let mut file = std::fs::File::open(&whole).map_err(failed)?;
-    let (mut sha256, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
-    loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => break,
-            read => sha256.update(&buffer[..read]),
-        }
-    }
-    let found = sha256.finish();
-    if found == *pin {
-        return Ok(());
-    }
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    Err(Error::new(ErrorKind::Verification, format!("`{path}` does not have the pinned SHA-256"))
-        .why(format!("pinned: {}", hex(pin)))
-        .why(format!("found:  {}", hex(&found)))
-        .why("its pieces have the SHA-1s that the torrent gives: either the pin is wrong, or the torrent is not the one that was pinned")
-        .help("compare with the dataset's publisher before you change the pin"))
 }

@@ -6,6 +6,7 @@
 //! academictorrents stamp 1
 //! file <length> <mtime, nanoseconds since 1970> <path below files/>
 //! fragment <piece> <sha1 of the piece's kept bytes>
+//! sha256 <pin that was checked> <path as the manifest names it>
 //! end
 //! ```
 //! Paths are percent-encoded where a line could not hold them. Its own mtime is always 2000-01-01, so that
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::fs::{beside, sync_parent};
+use super::pins::Pins;
 use crate::error::Error;
 use crate::geometry::PieceIndex;
 
@@ -30,6 +32,8 @@ pub struct Stamp {
     files: Vec<StampedFile>,
     /// Of pieces that a selection keeps in part: the SHA-1 of the kept bytes, so that they can be checked again.
     pub fragments: Vec<(PieceIndex, [u8; 20])>,
+    /// The manifest's pins that were checked.
+    pub pins: Vec<(String, [u8; 32])>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +79,16 @@ impl Stamp {
         })
     }
 
+    /// Whether all these pins were checked.
+    pub fn holds(&self, pins: &Pins) -> bool {
+        pins.iter()
+            .all(|(path, pin)| self.pins.iter().any(|(known, held)| known == path && held == pin))
+    }
+
+    pub(super) fn lengths(&self) -> impl Iterator<Item = u64> {
+        self.files.iter().map(|file| file.length)
+    }
+
     /// The stamped files, below the directory that holds the torrent's own layout.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path.as_path())
@@ -113,6 +127,10 @@ impl Stamp {
         for (piece, sha1) in &self.fragments {
             text += &format!("fragment {piece} {}\n", crate::Infohash::from_bytes(*sha1));
         }
+        for (path, sha256) in &self.pins {
+            let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+            text += &format!("sha256 {hex} {}\n", escape(Path::new(path)));
+        }
         text += "end\n";
         text
     }
@@ -141,11 +159,23 @@ impl Stamp {
                     let sha1: crate::Infohash = sha1.parse().ok()?;
                     stamp.fragments.push((piece.parse().ok()?, *sha1.as_bytes()));
                 }
+                "sha256" => {
+                    let (hex, path) = rest.split_once(' ')?;
+                    stamp.pins.push((unescape(path)?.to_str()?.to_owned(), unhex(hex)?));
+                }
                 _ => return None,
             }
         }
         Some(stamp)
     }
+}
+
+fn unhex(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    (hex.len() == 64).then_some(bytes)
 }
 
 /// Nanoseconds since 1970; 0 for what lies before it or what the file system does not tell.
@@ -188,6 +218,7 @@ mod tests {
         let stamp = Stamp {
             files: vec![file("root/a b%.txt"), file("root/line\nbreak"), file("root/é")],
             fragments: vec![(3, [9; 20])],
+            pins: vec![("a b\n".to_owned(), [0xa7; 32])],
         };
         assert_eq!(Stamp::parse(&stamp.encode()), Some(stamp.clone()));
         assert_eq!(stamp.name(), Some(Path::new("root")));

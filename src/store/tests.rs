@@ -3,10 +3,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use super::pins::Pins;
 use super::*;
 use crate::error::ErrorKind;
 use crate::hash::Sha1;
-use crate::manifest::{Manifest, Request};
 use crate::metainfo::Metainfo;
 use crate::plan::{Layout, Selection};
 
@@ -67,7 +67,7 @@ impl Fixture {
             .iter()
             .filter(|piece| !verified.contains(piece))
             .for_each(|piece| self.bring(&partial, *piece));
-        partial.publish(&request("")).unwrap();
+        partial.publish(&Pins::new()).unwrap();
         self.selected(globs).0
     }
 
@@ -87,15 +87,6 @@ impl Fixture {
     }
 }
 
-fn request(lines: &str) -> Request {
-    let text = format!(
-        "[package]\nname = \"a\"\nversion = \"0.0.0\"\n[package.metadata.academictorrents.a]\n\
-         infohash = \"{}\"\n{lines}",
-        "ab".repeat(20)
-    );
-    Manifest::parse(&text, Path::new("/p/Cargo.toml")).unwrap().requests.remove(0)
-}
-
 fn set(pieces: &[u32]) -> BTreeSet<u32> {
     pieces.iter().copied().collect()
 }
@@ -108,7 +99,7 @@ fn a_dataset_is_complete_when_it_is_published_and_read_only() {
     (0..4).for_each(|piece| fixture.bring(&partial, piece));
     let id = fixture.selected(&[]).0;
     assert!(fixture.store.present(&id).is_none());
-    partial.publish(&request("")).unwrap();
+    partial.publish(&Pins::new()).unwrap();
     fixture.check(&id, &["a", "d/b", "empty", "c"]);
     assert!(std::fs::metadata(fixture.file(&id, "d/b")).unwrap().permissions().readonly());
     assert!(!fixture.store.partial_path(&id).exists());
@@ -202,7 +193,7 @@ fn a_copied_store_is_hashed_and_stamped_anew() {
     let existing =
         Existing::look(&fixture.store, &id, &fixture.metainfo, &layout, &hashed).unwrap();
     assert!(existing.is_complete());
-    existing.stamp(&fixture.store, &id).unwrap();
+    existing.stamp(&fixture.store, &id, &fixture.metainfo, &Pins::new()).unwrap();
     fixture.check(&id, &["a", "d/b", "empty", "c"]);
 }
 
@@ -221,7 +212,7 @@ fn repair_fetches_the_damaged_pieces_and_writes_no_inode_that_others_share() {
     let (partial, verified) = fixture.open(&[]);
     assert_eq!(verified, set(&[0, 2, 3]));
     fixture.bring(&partial, 1);
-    partial.publish(&request("")).unwrap();
+    partial.publish(&Pins::new()).unwrap();
     fixture.check(&whole, &["a", "d/b", "empty", "c"]);
     fixture.check(&selected, &["d/b"]);
 }
@@ -241,10 +232,7 @@ fn a_pin_that_does_not_hold_publishes_nothing_and_loses_nothing() {
     let fixture = Fixture::new();
     let (partial, _) = fixture.open(&[]);
     (0..4).for_each(|piece| fixture.bring(&partial, piece));
-    let wrong = request(&format!(
-        "[package.metadata.academictorrents.a.sha256]\n\"c\" = \"{}\"",
-        "00".repeat(32)
-    ));
+    let wrong = Pins::from([("c".to_owned(), [0; 32])]);
     let error = partial.publish(&wrong).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Verification);
     assert!(error.to_string().contains("`c`"), "{error}");
@@ -273,4 +261,34 @@ fn one_process_at_a_time_has_the_lock() {
     assert!(waiting.process.is_none_or(|process| process == std::process::id()));
     drop(lock);
     assert!(fixture.store.try_lock(infohash).unwrap().is_ok());
+}
+
+#[test]
+fn a_file_that_grew_gets_its_length_back() {
+    let fixture = Fixture::new();
+    let id = fixture.provide(&[]);
+    let path = fixture.file(&id, "c");
+    fs::set_read_only(&path, false).unwrap();
+    std::fs::write(&path, [&fixture.bytes[26..], b"more"].concat()).unwrap();
+    assert!(fixture.store.present(&id).is_none());
+    let (partial, verified) = fixture.open(&[]);
+    assert_eq!(verified, set(&[0, 1, 2, 3]));
+    partial.publish(&Pins::new()).unwrap();
+    fixture.check(&id, &["a", "d/b", "empty", "c"]);
+}
+
+#[test]
+fn a_pin_that_is_added_later_is_checked_once_and_noted() {
+    let fixture = Fixture::new();
+    let id = fixture.provide(&[]);
+    let stamp = || fixture.store.present(&id).unwrap();
+    let mut sha256 = crate::hash::Sha256::new();
+    sha256.update(&fixture.bytes[26..]);
+    let right = Pins::from([("c".to_owned(), sha256.finish())]);
+    let wrong = Pins::from([("c".to_owned(), [0; 32])]);
+    assert!(!stamp().holds(&right));
+    fixture.store.pin(&id, stamp(), &fixture.metainfo, &right).unwrap();
+    assert!(stamp().holds(&right) && !stamp().holds(&wrong));
+    let error = fixture.store.pin(&id, stamp(), &fixture.metainfo, &wrong).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Verification);
 }

@@ -2,11 +2,15 @@
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+mod cargo;
 mod choice;
 mod faults;
+mod fixture;
+mod https;
 mod refusals;
 mod resume;
 mod sources;
 mod support;
 mod swarm;
+mod tidy;
 mod torrents;

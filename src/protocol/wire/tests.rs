@@ -7,7 +7,6 @@ const MAX: usize = 1 << 20;
 /// The bytes are this message, and no shorter prefix of them is one.
 fn check(bytes: &[u8], message: Message<'_>) {
     assert_eq!(decode(bytes, MAX), Ok(Some((message, bytes.len()))));
-    assert_eq!(needed(bytes), bytes.len());
     for cut in 0..bytes.len() {
         assert_eq!(decode(&bytes[..cut], MAX), Ok(None), "{message:?} cut at {cut}");
     }
@@ -81,12 +80,6 @@ fn an_oversized_message_is_refused_from_its_prefix_alone() {
 }
 
 #[test]
-fn what_is_needed_is_the_prefix_and_then_the_message() {
-    assert_eq!((needed(b""), needed(b"\0\0\0")), (4, 4));
-    assert_eq!(needed(b"\0\0\x40\x09\x07"), 16384 + 13);
-}
-
-#[test]
 fn a_handshake_is_68_bytes_and_says_the_extension_bit() {
     let ours = Handshake::ours(Infohash::from_bytes([7; 20]), *b"-AT0100-abcdefghijkl");
     let mut bytes = Vec::new();
@@ -136,7 +129,6 @@ proptest! {
         let mut bytes = Vec::new();
         message.encode(&mut bytes);
         prop_assert_eq!(decode(&bytes, MAX), Ok(Some((message, bytes.len()))));
-        prop_assert_eq!(needed(&bytes), bytes.len());
     }
 
     #[test]

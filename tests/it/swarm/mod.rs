@@ -7,6 +7,7 @@
 //! | `peer` | a seeder (BEP 3, 9, 10) |
 //! | `tracker`, `udp_tracker` | where the peers are (BEP 3, 7, 15, 23) |
 //! | `catalogue` | `/download/<infohash>.torrent`, as Academic Torrents has it |
+//! | `tls` | TLS in front of any of them |
 //! | `http`, `server`, `wire`, `bencode`, `coverage` | what these are made of |
 //!
 //! The swarm uses nothing of the crate under test: its bencode, its wire messages and its percent
@@ -30,6 +31,7 @@ pub mod dataset;
 pub mod http;
 pub mod peer;
 pub mod server;
+pub mod tls;
 pub mod tracker;
 pub mod udp_tracker;
 pub mod web_seed;
@@ -40,6 +42,7 @@ mod selftest;
 pub use catalogue::Catalogue;
 pub use dataset::{Dataset, random_bytes};
 pub use peer::Peer;
+pub use tls::TlsFront;
 pub use tracker::Tracker;
 pub use udp_tracker::UdpTracker;
 pub use web_seed::WebSeed;

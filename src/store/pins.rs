@@ -1,0 +1,73 @@
+//! SHA-256 pins of a manifest: checked before a dataset is published, and when they are added to one that is there.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use super::{Stamp, Store};
+use crate::error::{Error, ErrorKind};
+use crate::hash::Sha256;
+use crate::metainfo::Metainfo;
+
+/// SHA-256 by file, as [`Metainfo::display_path`] names it.
+pub type Pins = BTreeMap<String, [u8; 32]>;
+
+/// Read at a time.
+const BUFFER_BYTES: usize = 256 << 10;
+
+impl Store {
+    /// Checks pins on a dataset that is there, and notes them in its stamp, so that it is done once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Verification`] for a pin that does not hold.
+    pub fn pin(
+        &self,
+        id: &str,
+        mut stamp: Stamp,
+        metainfo: &Metainfo,
+        pins: &Pins,
+    ) -> Result<(), Error> {
+        check(&self.files_path(id), metainfo, pins)?;
+        stamp.pins.extend(pins.clone());
+        stamp.write(&self.stamp_path(id))
+    }
+}
+
+/// Checks pins on the files below the directory that holds the torrent's own layout, in parallel.
+pub(super) fn check(directory: &Path, metainfo: &Metainfo, pins: &Pins) -> Result<(), Error> {
+    let pins: Vec<_> = pins.iter().collect();
+    pins.par_iter().try_for_each(|(path, pin)| {
+        let file = metainfo.files.iter().find(|file| metainfo.display_path(file) == **path);
+        let Some(file) = file else {
+            return Err(Error::new(
+                ErrorKind::Manifest,
+                format!("`sha256` pins `{path}`, which the torrent does not have"),
+            ));
+        };
+        let place = directory.join(metainfo.layout_path(file));
+        let found = sha256_of(&place).map_err(|why| Error::disk("read", &place, &why))?;
+        if found == **pin { Ok(()) } else { Err(broken(path, *pin, &found)) }
+    })
+}
+
+fn sha256_of(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = std::fs::File::open(path)?;
+    let (mut sha256, mut buffer) = (Sha256::new(), vec![0; BUFFER_BYTES]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(sha256.finish()),
+            read => sha256.update(&buffer[..read]),
+        }
+    }
+}
+
+fn broken(path: &str, pin: &[u8; 32], found: &[u8; 32]) -> Error {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Error::new(ErrorKind::Verification, format!("`{path}` does not have the pinned SHA-256"))
+        .why(format!("pinned: {}", hex(pin)))
+        .why(format!("found:  {}", hex(found)))
+        .why("its pieces have the SHA-1s that the torrent gives: either the pin is wrong, or the torrent is not the one that was pinned")
+        .help("compare with the dataset's publisher before you change the pin")
+}

@@ -1,0 +1,74 @@
+//! Web seeds behind TLS: certificates are always checked.
+
+use crate::support::Project;
+use crate::swarm::http::HttpServer;
+use crate::swarm::{Dataset, TlsFront, WebSeed, random_bytes};
+
+struct Fixture {
+    dataset: Dataset,
+    seed: WebSeed,
+    front: TlsFront,
+    project: Project,
+}
+
+fn fixture() -> Fixture {
+    let dataset = Dataset::single("data.bin", random_bytes(3, 5_000_000)).piece_length(1 << 18);
+    let seed = WebSeed::serving(&dataset);
+    let front = TlsFront::before(seed.http().server().addr());
+    let path = seed.url().splitn(4, '/').nth(3).unwrap().to_owned();
+    let project = Project::new(&format!(
+        "[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\nweb-seeds = [\"{}/{path}\"]",
+        front.url()
+    ));
+    std::fs::write(project.path("data.torrent"), dataset.torrent()).unwrap();
+    front.write_ca(&project.path("ca.pem"));
+    Fixture { dataset, seed, front, project }
+}
+
+#[test]
+fn a_server_with_an_unknown_authority_is_refused() {
+    let Fixture { seed, project, front, .. } = fixture();
+    let error = project.error();
+    assert!(error.contains(&front.url()) && error.contains("certificate"), "{error}");
+    assert_eq!(seed.bytes_served(), 0);
+}
+
+#[test]
+fn the_users_authority_is_added_to_the_built_in_ones() {
+    let Fixture { dataset, seed, project, front } = fixture();
+    let ca = project.path("ca.pem").display().to_string();
+    dataset.assert_at(&project.env("ACADEMICTORRENTS_CA_FILE", ca).path_of("data"));
+    assert_eq!(seed.bytes_served(), 5_000_000);
+    drop(front);
+}
+
+#[test]
+fn a_file_without_certificates_is_an_error_that_names_it() {
+    let Fixture { project, .. } = fixture();
+    let path = project.path("Cargo.toml").display().to_string();
+    let error = project.env("ACADEMICTORRENTS_CA_FILE", &path).error();
+    assert!(error.contains(&path) && error.contains("no certificate"), "{error}");
+}
+
+#[test]
+fn a_redirect_from_https_to_http_is_not_followed() {
+    let dataset = Dataset::single("data.bin", random_bytes(3, 500_000));
+    let plain = WebSeed::serving(&dataset);
+    let to = plain.url();
+    let redirecting = HttpServer::start(move |_, responder| {
+        responder.raw(
+            format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").as_bytes(),
+        );
+    });
+    let front = TlsFront::before(redirecting.server().addr());
+    let project = Project::new(&format!(
+        "[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\nweb-seeds = [\"{}/data.bin\"]",
+        front.url()
+    ));
+    std::fs::write(project.path("data.torrent"), dataset.torrent()).unwrap();
+    front.write_ca(&project.path("ca.pem"));
+    let ca = project.path("ca.pem").display().to_string();
+    let error = project.env("ACADEMICTORRENTS_CA_FILE", ca).error();
+    assert!(error.contains("redirects from https"), "{error}");
+    assert_eq!(plain.bytes_served(), 0);
+}

@@ -1,0 +1,398 @@
+//! The rules that the compiler does not check: which room may use which, and who may touch what.
+//!
+//! Each rule takes a file and says what is wrong with it; its test shows it a file that breaks it first, so
+//! that no rule passes because it looks at nothing. Unit tests in `src` are free of all but the general rules.
+
+mod repository;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use source::{Source, names_after};
+
+/// The rooms from the ground up: a room uses only rooms of lines before its own. Two that share a line never
+/// name each other. (The numbers are those of ARCHITECTURE.md; a floor of two lines has an order within.)
+const FLOORS: [&[&str]; 8] = [
+    // 0; two of these words use others of them.
+    &["bencode", "counters", "error", "geometry", "hash", "size"],
+    &["context", "infohash"],
+    // 1; the plan is what the manifest asks of the metainfo.
+    &["manifest", "metainfo", "protocol", "schedule"],
+    &["plan"],
+    // 2, 3, 4 and the front doors.
+    &["net", "store"],
+    &["download", "progress"],
+    &["build_script"],
+    &["lib", "main", "bin"],
+];
+
+/// What only some files may name.
+struct Reserved {
+    what: &'static str,
+    words: &'static [&'static str],
+    /// Beginnings of the paths of files that may.
+    to: &'static [&'static str],
+}
+
+const RESERVED: [Reserved; 10] = [
+    Reserved {
+        what: "opens sockets",
+        words: &[
+            "TcpStream",
+            "TcpListener",
+            "UdpSocket",
+            "ToSocketAddrs",
+            "ureq",
+            "rustls",
+            "native_tls",
+        ],
+        to: &["src/net/"],
+    },
+    Reserved {
+        what: "uses ureq's unstable API",
+        words: &["unversioned"],
+        to: &["src/net/lent.rs"],
+    },
+    Reserved {
+        what: "changes files",
+        words: &[
+            "File::create",
+            "File::create_new",
+            "File::options",
+            "OpenOptions",
+            "DirBuilder",
+            "fs::write",
+            "fs::rename",
+            "fs::copy",
+            "fs::remove_file",
+            "fs::remove_dir",
+            "fs::remove_dir_all",
+            "fs::create_dir",
+            "fs::create_dir_all",
+            "fs::hard_link",
+            "fs::set_permissions",
+            "symlink",
+            "set_permissions",
+            "set_len",
+            "set_times",
+            "set_modified",
+            "remove_file",
+            "remove_dir_all",
+            "create_dir_all",
+            "hard_link",
+        ],
+        // It opens the terminal, and the lock that says who draws there.
+        to: &["src/store/", "src/progress/terminal.rs"],
+    },
+    Reserved {
+        what: "reads the environment",
+        words: &[
+            "std::env",
+            "env::var",
+            "env::var_os",
+            "env::vars",
+            "env::vars_os",
+            "env::args",
+            "env::args_os",
+            "env::current_dir",
+            "env::temp_dir",
+            "env::home_dir",
+        ],
+        to: &["src/context.rs"],
+    },
+    Reserved {
+        what: "ends or starts a process",
+        words: &["process::exit", "process::abort", "process::Command"],
+        to: &["src/build_script/mod.rs", "src/bin/"],
+    },
+    Reserved {
+        what: "reads the clock",
+        words: &["Instant::now", "SystemTime::now", ".elapsed"],
+        // The build script asks how old its note on a missing dataset is.
+        to: &["src/download/", "src/net/", "src/progress/", "src/build_script/mod.rs"],
+    },
+    Reserved {
+        what: "prints to stdout",
+        words: &["print!", "println!", "io::stdout", "stdout()"],
+        to: &["src/build_script/directives.rs", "src/bin/"],
+    },
+    Reserved {
+        what: "prints to stderr",
+        words: &["eprint!", "eprintln!", "io::stderr", "stderr()"],
+        to: &["src/progress/", "src/build_script/directives.rs", "src/bin/"],
+    },
+    Reserved { what: "is not finished", words: &["todo!", "unimplemented!", "dbg!"], to: &[] },
+    Reserved {
+        what: "has unsafe code",
+        words: &["unsafe", "unsafe_code"],
+        to: &["src/hash/sha1.rs"],
+    },
+];
+
+/// What sans-IO rooms never name: time comes as an argument, bytes too.
+const IO: [&str; 10] = [
+    "Instant",
+    "SystemTime",
+    "std::fs",
+    "std::io",
+    "std::thread",
+    "thread::sleep",
+    "std::sync",
+    "std::process",
+    "tty",
+    "stderr",
+];
+
+fn wrong_floor(source: &Source, public: &[(String, String)]) -> Vec<String> {
+    let floor = |room: &str| FLOORS.iter().position(|rooms| rooms.contains(&room));
+    let Some(own) = floor(source.room()) else {
+        return vec![format!("{}: `{}` is on no floor", source.path, source.room())];
+    };
+    let mut names = names_after(&source.code, "crate::");
+    // As many `super::` as the file lies deep lead to the crate's root; fewer stay in the room.
+    names.extend(names_after(&source.code, &"super::".repeat(source.depth().max(1))));
+    let mut found = Vec::new();
+    for name in names {
+        let exported = public.iter().find(|(public, _)| *public == name).map(|(_, room)| room);
+        let used = exported.map_or(name.as_str(), String::as_str);
+        let is_below = |used| floor(used).is_some_and(|used| used < own);
+        if source.room() != "lib"
+            && used != source.room()
+            && floor(used).is_some()
+            && !is_below(used)
+        {
+            found.push(format!("{}: `{}` uses `{used}`", source.path, source.room()));
+        } else if exported.is_none() && name.starts_with(char::is_uppercase) {
+            found.push(format!("{}: `crate::{name}` is of no room that is known", source.path));
+        }
+    }
+    found
+}
+
+/// What `lib.rs` exports, and from which room.
+fn public_names(lib: &Source) -> Vec<(String, String)> {
+    let exports = lib.code.split(';').filter_map(|item| item.trim().strip_prefix("pub use "));
+    let mut public = Vec::new();
+    for (room, names) in exports.filter_map(|export| export.split_once("::")) {
+        let names = names.split(['{', '}', ',']).map(str::trim).filter(|name| !name.is_empty());
+        public.extend(names.map(|name| (name.to_owned(), room.to_owned())));
+    }
+    public
+}
+
+fn reserved(source: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    for Reserved { what, words, to } in RESERVED {
+        if to.iter().any(|path| source.path.starts_with(path)) {
+            continue;
+        }
+        for word in words {
+            let lines = source.lines_with(word);
+            found
+                .extend(lines.iter().map(|line| format!("{}:{line}: {what}: {word}", source.path)));
+        }
+    }
+    found
+}
+
+fn io_in_sans_io(source: &Source) -> Vec<String> {
+    if !["protocol", "schedule"].contains(&source.room()) {
+        return Vec::new();
+    }
+    let lines =
+        IO.iter().flat_map(|word| source.lines_with(word).into_iter().map(move |at| (at, word)));
+    lines.map(|(line, word)| format!("{}:{line}: names {word}", source.path)).collect()
+}
+
+/// Each `unsafe` stands below a comment that says why it is sound.
+fn unsafe_without_a_reason(source: &Source) -> Vec<String> {
+    let text: Vec<_> = source.text.lines().collect();
+    let is_reasoned = |line: &usize| {
+        let above = text[..line - 1].iter().rev().map(|line| line.trim_start());
+        let mut comment = above.take_while(|line| line.starts_with("//") || line.starts_with("#["));
+        comment.any(|line| line.starts_with("// SAFETY: ") || line.starts_with("/// # Safety"))
+    };
+    let lines = source.lines_with("unsafe").into_iter().filter(|line| !is_reasoned(line));
+    lines.map(|line| format!("{}:{line}: unsafe without a SAFETY comment", source.path)).collect()
+}
+
+/// A lint that is switched off without a word.
+fn silent_allow(source: &Source) -> Vec<String> {
+    let code = source::code(&source.text);
+    let mut found = Vec::new();
+    for word in ["allow(", "expect("] {
+        // As a method (`.expect(…)`) it is something else.
+        let attributes = code.match_indices(word).filter(|(at, _)| {
+            code[..*at].trim_end().ends_with(['[', ',']) && in_attribute(&code[..*at])
+        });
+        for (at, _) in attributes {
+            let end = code[at..].find(']').map_or(code.len(), |end| at + end);
+            if !code[at..end].contains("reason =") {
+                let line = code[..at].lines().count();
+                found.push(format!("{}:{line}: `{word}…)` without a reason", source.path));
+            }
+        }
+    }
+    found
+}
+
+fn in_attribute(before: &str) -> bool {
+    let open = before.rfind("#[").into_iter().chain(before.rfind("#![")).max();
+    open.is_some_and(|open| !before[open..].contains(']'))
+}
+
+fn too_long(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    let is_long = lines > 400 && !KNOWN_LONG.contains(&source.path.as_str());
+    is_long
+        .then(|| format!("{}: {lines} lines; past 400, is it one thing?", source.path))
+        .into_iter()
+        .collect()
+}
+
+/// To be split: each goes from here with that.
+const KNOWN_LONG: [&str; 1] = ["src/download/coordinator.rs"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All Rust files below this directory of the repository.
+fn sources(below: &str) -> Vec<Source> {
+    let files = crate::support::files_below(&root().join(below));
+    let rust = files.into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "rs"));
+    let read = |path: PathBuf| {
+        let parts: Vec<_> = path.iter().map(|part| part.to_str().unwrap()).collect();
+        let text = std::fs::read_to_string(root().join(below).join(&path)).unwrap();
+        Source::new(&format!("{below}/{}", parts.join("/")), &text)
+    };
+    let found: Vec<_> = rust.map(read).collect();
+    assert!(!found.is_empty(), "no sources in {below}");
+    found
+}
+
+/// Shows the rule a file of this path and text that breaks it, then all of `src` but unit tests.
+#[track_caller]
+fn check(rule: impl Fn(&Source) -> Vec<String>, broken: &[(&str, &str)]) {
+    for (path, text) in broken {
+        assert!(!rule(&Source::new(path, text)).is_empty(), "{path}: not caught: {text}");
+    }
+    let files = sources("src");
+    let found: Vec<_> = files.iter().filter(|it| !it.is_test()).flat_map(rule).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn rooms_use_only_rooms_below() {
+    let lib =
+        Source::new("src/lib.rs", &std::fs::read_to_string(root().join("src/lib.rs")).unwrap());
+    let public = public_names(&lib);
+    let error = ("Error".to_owned(), "error".to_owned());
+    assert!(public.contains(&error), "{public:?}");
+    check(
+        |source| wrong_floor(source, &public),
+        &[
+            ("src/net/peer.rs", "use crate::store::Store;"),
+            ("src/store/fs.rs", "use crate::{Error, net};"),
+            ("src/store/fs.rs", "fn a() { crate::net::b() }"),
+            ("src/store/fs.rs", "use super::super::net::Client;"),
+            ("src/size.rs", "use super::net::Client;"),
+            ("src/download/mod.rs", "use crate::Build;"),
+            ("src/download/mod.rs", "use crate::Nobody;"),
+            ("src/plan/mod.rs", "use crate::store::{self, Store};"),
+            ("src/manifest/mod.rs", "use crate::plan;"),
+            ("src/common.rs", ""),
+        ],
+    );
+    let fine = Source::new("src/store/fs.rs", "use super::lock; // crate::net\nuse crate::plan;");
+    assert_eq!(wrong_floor(&fine, &public), [""; 0]);
+    // Else what lies on a floor would not be a room.
+    let rooms = names_after(&lib.code.replace("mod ", "crate::"), "crate::");
+    assert!(rooms.len() > 15 && rooms.iter().all(|room| FLOORS.concat().contains(&room.as_str())));
+}
+
+#[test]
+fn sockets_files_environment_clock_and_output_belong_to_their_rooms() {
+    let mut broken = Vec::new();
+    for rule in &RESERVED {
+        broken.extend(
+            rule.words.iter().map(|word| ("src/plan/mod.rs", format!("fn a() {{ {word}() }}"))),
+        );
+    }
+    let broken: Vec<_> = broken.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    check(reserved, &broken);
+    let fine = "//! unsafe\nfn a() { env!(\"println!\"); an_unsafe_name(); io::copy(b) }";
+    assert_eq!(reserved(&Source::new("src/plan/mod.rs", fine)), [""; 0]);
+    // Each exception is one that is used.
+    let files = sources("src");
+    for path in RESERVED.iter().flat_map(|rule| rule.to).filter(|path| **path != "src/bin/") {
+        assert!(files.iter().any(|file| file.path.starts_with(path)), "{path} is not there");
+    }
+}
+
+#[test]
+fn state_machines_have_no_clock_and_no_io() {
+    check(
+        io_in_sans_io,
+        &[
+            ("src/protocol/wire.rs", "fn a(now: std::time::Instant) {}"),
+            ("src/schedule/pick.rs", "use std::time::{Duration, SystemTime};"),
+            ("src/protocol/http.rs", "use std::io::Read;"),
+        ],
+    );
+}
+
+#[test]
+fn one_file_has_unsafe_code_and_says_why_each_time() {
+    let unsafe_here = |text: &str| ("src/hash/sha1.rs", format!("fn a() {{\n{text}\n}}"));
+    let broken =
+        [unsafe_here("unsafe { b() }"), unsafe_here("// SAFETY: c.\nb();\nunsafe { b() }")];
+    check(unsafe_without_a_reason, &[(broken[0].0, &broken[0].1), (broken[1].0, &broken[1].1)]);
+    let fine = unsafe_here("// SAFETY: c,\n// and d.\nunsafe { b() }");
+    assert_eq!(unsafe_without_a_reason(&Source::new(fine.0, &fine.1)), [""; 0]);
+    let expecting: Vec<_> = sources("src")
+        .into_iter()
+        .flat_map(|source| {
+            vec![source.path.clone(); source.code.matches("expect(unsafe_code").count()]
+        })
+        .collect();
+    assert_eq!(expecting, ["src/hash/sha1.rs"]);
+}
+
+#[test]
+fn each_lint_that_is_switched_off_has_its_reason() {
+    let broken = [
+        ("src/a.rs", "#[allow(dead_code)]\nfn a() {}"),
+        ("src/a.rs", "#![allow(dead_code)]"),
+        ("src/a.rs", "#[expect(\n    dead_code\n)]\nfn a() {}"),
+        ("src/a.rs", "#[cfg_attr(test, allow(dead_code))]\nfn a() {}"),
+    ];
+    check(silent_allow, &broken);
+    let fine = "#[allow(a, reason = \"b\")]\nfn a() { [b, c.expect(d)]; allow(e) }";
+    assert_eq!(silent_allow(&Source::new("src/a.rs", fine)), [""; 0]);
+    let found: Vec<_> = sources("tests")
+        .iter()
+        .chain(&sources("src"))
+        .chain(&sources("example-project/src"))
+        .flat_map(silent_allow)
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn no_file_is_longer_than_400_lines() {
+    let long = "\n".repeat(401);
+    check(too_long, &[("src/a.rs", &long)]);
+    // Unit tests too.
+    let files = sources("src");
+    let found: Vec<_> = files.iter().flat_map(too_long).collect();
+    assert!(found.is_empty(), "{found:#?}");
+    let lines =
+        |path: &str| files.iter().find(|it| it.path == path).map(|it| it.text.lines().count());
+    for path in KNOWN_LONG {
+        assert!(
+            lines(path).is_some_and(|lines| lines > 400),
+            "{path} is split: take it off the list"
+        );
+    }
+}

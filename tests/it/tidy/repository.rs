@@ -1,0 +1,121 @@
+//! Rules for all text in the repository, Rust or not.
+
+use std::path::{Path, PathBuf};
+
+use super::root;
+
+/// Where this machine keeps things, in pieces so that this file may name them.
+const PLACES: [&str; 4] =
+    [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/tm", "p/w/")];
+
+/// Notes to oneself.
+const NOTES: [&str; 3] = [concat!("FIX", "ME"), concat!("TO", "DO"), concat!("XX", "X")];
+
+/// What this text should not have.
+fn findings(path: &str, text: &str, machine: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let mut add =
+            |what: &str, word: &str| found.push(format!("{path}:{}: {what}: {word}", at + 1));
+        for word in PLACES.into_iter().chain(machine.iter().map(String::as_str)) {
+            if names_place(line, word) {
+                add("names a place of one machine", word);
+            }
+        }
+        for word in NOTES {
+            let mut words = line.split(|c: char| !c.is_alphanumeric());
+            if words.any(|it| it == word) {
+                add("is a note to oneself", word);
+            }
+        }
+    }
+    found
+}
+
+/// A path of a URL is none of the machine's.
+fn names_place(line: &str, place: &str) -> bool {
+    line.match_indices(place).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || "._-~}".contains(c))
+    })
+}
+
+/// This checkout, and the hosts that stand in for public registries here.
+fn of_this_machine() -> Vec<String> {
+    let mut machine = vec![root().display().to_string()];
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    let config = home.and_then(|home| std::fs::read_to_string(home.join("config.toml")).ok());
+    machine.extend(hosts(&config.unwrap_or_default()));
+    machine
+}
+
+/// The hosts of a configuration's URLs, but those that everybody uses.
+fn hosts(config: &str) -> Vec<String> {
+    let urls = config.split("://").skip(1);
+    let authority = |url: &str| url.split(['/', '"', '\'', '\n', ' ']).next().map(str::to_owned);
+    let host =
+        |it: String| it.rsplit('@').next().and_then(|it| it.split(':').next().map(str::to_owned));
+    let everybodys = |host: &String| {
+        host.is_empty() || ["crates.io", "github.com"].iter().any(|public| host.ends_with(public))
+    };
+    urls.filter_map(authority).filter_map(host).filter(|host| !everybodys(host)).collect()
+}
+
+/// All files of the repository but what is built, as relative paths.
+fn files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if name == "target" || name == ".git" {
+            continue;
+        }
+        match entry.file_type().unwrap().is_dir() {
+            true => files(&entry.path(), found),
+            false => found.push(entry.path().strip_prefix(root()).unwrap().to_owned()),
+        }
+    }
+}
+
+#[test]
+fn no_text_names_this_machine_or_puts_something_off() {
+    let machine = ["registry.example".to_owned()];
+    for broken in
+        ["see /ho|me/me/data", "https://registry.exa|mple/index", "// TO|DO: more", "FIX|ME"]
+    {
+        let broken = broken.replace('|', "");
+        assert_eq!(findings("a", &broken, &machine).len(), 1, "{broken}");
+    }
+    for fine in ["https://example.org/ho|me/me", "the home directory", "MASTO|DON", "~/ro|ot/a"] {
+        assert_eq!(findings("a", &fine.replace('|', ""), &machine), [""; 0], "{fine}");
+    }
+    let config = "[source.a]\nregistry = \"sparse+https://me:key@mirror.example:8080/index/\"\n\
+                  [source.b]\nregistry = \"https://github.com/rust-lang/crates.io-index\"\n";
+    assert_eq!(hosts(config), ["mirror.example"]);
+
+    let (machine, mut paths, mut found, mut texts) = (of_this_machine(), Vec::new(), Vec::new(), 0);
+    files(root(), &mut paths);
+    for path in paths {
+        // What is not text (a dataset of the example) is not read.
+        let Ok(text) = std::fs::read_to_string(root().join(&path)) else { continue };
+        texts += 1;
+        found.extend(findings(&path.display().to_string(), &text, &machine));
+    }
+    assert!(texts > 20, "{texts} texts");
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_map_of_the_rooms_names_each() {
+    let Ok(map) = std::fs::read_to_string(root().join("ARCHITECTURE.md")) else { return };
+    for room in super::FLOORS.concat() {
+        let is_named = [format!("`{room}`"), format!("`{room}/`"), format!("`{room}.rs`")]
+            .iter()
+            .any(|name| map.contains(name));
+        assert!(
+            is_named || ["lib", "main", "bin"].contains(&room),
+            "ARCHITECTURE.md lacks `{room}`"
+        );
+    }
+}
