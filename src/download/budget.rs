@@ -8,7 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Connections in all.
-pub const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 64;
+
+/// A single dataset that is smaller than this many bytes for each connection gets fewer of them: 64 threads cost a
+/// debug build 65 ms of processor time to start and to end.
+const BYTES_PER_CONNECTION: u64 = 1 << 20;
+
+/// What any download gets: a peer or two may be slow, or dead.
+const FEWEST: usize = 16;
 
 /// Connections to one host: what browsers and aria2 hold for polite.
 const PER_HOST: usize = 16;
@@ -37,23 +44,26 @@ pub struct Permit {
 }
 
 impl Budget {
-    /// A budget and its threads, for so many datasets side by side.
+    /// A budget and its threads, for so many datasets side by side, the first of which lacks so many bytes.
     ///
     /// # Errors
     /// The system has no more threads.
-    pub fn new(datasets: usize) -> Result<Budget, rayon::ThreadPoolBuildError> {
+    pub fn new(datasets: usize, missing_bytes: u64) -> Result<Budget, rayon::ThreadPoolBuildError> {
+        let useful = usize::try_from(missing_bytes / BYTES_PER_CONNECTION).unwrap_or(CONNECTIONS);
+        let connections =
+            if datasets > 1 { CONNECTIONS } else { useful.clamp(FEWEST, CONNECTIONS) };
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(CONNECTIONS)
+            .num_threads(connections)
             .stack_size(STACK_BYTES)
             .thread_name(|index| format!("at-worker-{index}"))
             // A panic would be a fault of ours; the worker's guard tells the coordinator that it ended.
             .panic_handler(|_| {})
             .build()?;
-        let state = State { free: CONNECTIONS, hosts: HashMap::new() };
+        let state = State { free: connections, hosts: HashMap::new() };
         Ok(Budget {
             state: Arc::new(Mutex::new(state)),
             pool,
-            per_dataset: (CONNECTIONS / datasets.max(1)).max(2),
+            per_dataset: (connections / datasets.max(1)).max(2),
         })
     }
 
@@ -102,7 +112,7 @@ mod tests {
 
     #[test]
     fn no_host_gets_more_than_its_share_and_permits_come_back() {
-        let budget = Budget::new(1).unwrap();
+        let budget = Budget::new(2, 0).unwrap();
         let held: Vec<_> = std::iter::from_fn(|| budget.permit("a")).collect();
         assert_eq!(held.len(), PER_HOST);
         let others: Vec<_> = (0..).map_while(|host| budget.permit(&host.to_string())).collect();

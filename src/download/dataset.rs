@@ -259,7 +259,7 @@ fn complete(
     let announcers = Announcers::new(Client::new(session.settings)?);
     let swarm = Arc::new(Swarm::new(partial, client, Arc::clone(counters), schedule, events));
     let coordinator =
-        Coordinator::new(Arc::clone(&swarm), session.budget()?, heard, announcers, sources);
+        Coordinator::new(Arc::clone(&swarm), session.budget(missing)?, heard, announcers, sources);
     let (result, announcers) = coordinator.run();
     let completed = result.is_ok();
     // Trackers are told while the data is being synced.

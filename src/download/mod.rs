@@ -13,8 +13,10 @@ mod budget;
 mod coordinator;
 mod dataset;
 mod directory_worker;
+mod line;
 mod locate;
 mod peer_worker;
+mod redirects;
 mod report;
 mod roster;
 mod stream;
@@ -90,11 +92,11 @@ impl<'a> Session<'a> {
     }
 
     /// Threads are made when the first dataset has to be fetched: a warm build makes none.
-    fn budget(&self) -> Result<&Budget, Error> {
+    fn budget(&self, missing_bytes: u64) -> Result<&Budget, Error> {
         if let Some(budget) = self.budget.get() {
             return Ok(budget);
         }
-        let made = Budget::new(self.datasets).map_err(|why| no_threads(&why))?;
+        let made = Budget::new(self.datasets, missing_bytes).map_err(|why| no_threads(&why))?;
         Ok(self.budget.get_or_init(|| made))
     }
 

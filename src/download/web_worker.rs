@@ -1,29 +1,21 @@
 //! A connection to a web seed (BEP 19), or to a mirror that is a URL.
 
-use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::line::Line;
+use super::redirects::Redirects;
 use super::stream::{Feeder, Flow, Outcome, Part, parts};
 use super::swarm::Swarm;
-use crate::net::{Connection, HttpFailure, authority, join};
+use crate::net::{Connection, HttpFailure};
 use crate::protocol::http::Head;
 use crate::protocol::http::verdict::{Verdict, judge};
 use crate::protocol::web_url::file_url;
 use crate::schedule::{Next, SourceId, WorkerId};
 
-/// Requests sent ahead of the reply that is read: they cost nothing where files are small.
-const PIPELINED_REQUESTS: usize = 16;
-
-/// And so many bytes of them: a robbed connection throws away what it asked for.
-const PIPELINED_BYTES: u64 = 1 << 20;
-
 /// A reply that begins so far before what was asked is read past; beyond that only where nobody else has it.
 const NEAR_BYTES: u64 = 1 << 20;
-
-/// Redirects followed for one file.
-const MAX_REDIRECTS: u32 = 5;
 
 /// The longest pause that a server may ask for.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -33,8 +25,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 pub struct WebSeed {
     pub id: SourceId,
     pub url: String,
-    /// Where files were redirected to, and how often.
-    redirects: Mutex<HashMap<u32, (String, u32)>>,
+    redirects: Redirects,
 }
 
 /// Why a run was left.
@@ -43,17 +34,19 @@ enum Left {
     Run,
     /// The next one; what this connection still brings is of no use.
     Connection,
+    /// The seed does not have this file: the run goes on behind it.
+    File,
     Worker(Outcome),
 }
 
 impl WebSeed {
     pub fn new(id: SourceId, url: String) -> WebSeed {
-        WebSeed { id, url, redirects: Mutex::default() }
+        WebSeed { id, url, redirects: Redirects::default() }
     }
 
-    fn url_of(&self, swarm: &Swarm, file: u32) -> Option<String> {
-        let redirects = self.redirects.lock().unwrap_or_else(PoisonError::into_inner);
-        redirects.get(&file).map(|(url, _)| url.clone()).or_else(|| self.first_url(swarm, file))
+    /// Where the file is asked for, as far as is known.
+    pub fn url_of(&self, swarm: &Swarm, file: u32) -> Option<String> {
+        self.redirects.target(file).or_else(|| self.first_url(swarm, file))
     }
 
     /// Without redirects.
@@ -69,7 +62,7 @@ impl WebSeed {
         while let Some(run) = swarm.next_run(self.id, worker) {
             match self.fetch_run(swarm, worker, &mut line, run) {
                 Left::Run => {}
-                Left::Connection => line = Line::default(),
+                Left::Connection | Left::File => line = Line::default(),
                 Left::Worker(outcome) => return outcome,
             }
         }
@@ -93,6 +86,8 @@ impl WebSeed {
             match self.read_body(swarm, worker, line, &mut feeder, &head, &url, &part) {
                 Ok(Flow::Onward) => line.shut_if_ended(),
                 Ok(flow) => return self.left(line, flow),
+                // What was asked for behind it is on its way.
+                Err(Left::File) if line.drain() => {}
                 Err(left) => return left,
             }
         }
@@ -128,7 +123,10 @@ impl WebSeed {
             swarm.partial.metainfo().files.get(file as usize).map_or(0, |file| file.length);
         let asked = part.file_range();
         let (mut skip, length) = match judge(head, &asked, file_length) {
-            Verdict::Body { skip, len } => (skip, len),
+            Verdict::Body { skip, len } => {
+                self.redirects.brought(file);
+                (skip, len)
+            }
             other => return Err(self.refused(swarm, file, url, &other)),
         };
         let piece = swarm.geometry().piece_at(part.range.start);
@@ -235,45 +233,32 @@ impl WebSeed {
     /// What follows from a reply, to a request for `url`, that has no useful body.
     fn refused(&self, swarm: &Swarm, file: u32, url: &str, verdict: &Verdict) -> Left {
         let metainfo = swarm.partial.metainfo();
-        let Some(torrent_file) = metainfo.files.get(file as usize) else { return Left::Connection };
-        let path = metainfo.display_path(torrent_file);
+        let Some((torrent_file, first)) =
+            metainfo.files.get(file as usize).zip(self.first_url(swarm, file))
+        else {
+            return Left::Connection;
+        };
         let lost = |said: String| {
-            swarm.report.note(&self.url, format!("`{path}`: {said}"));
-            let pieces = swarm.geometry().pieces(torrent_file.range());
-            swarm.schedule().lacks(self.id, pieces);
-            self.redirects.lock().unwrap_or_else(PoisonError::into_inner).remove(&file);
-            Left::Connection
+            if self.redirects.begin_anew(file, &first, url) {
+                return Left::Connection;
+            }
+            swarm
+                .report
+                .note(&self.url, format!("`{}`: {said}", metainfo.display_path(torrent_file)));
+            swarm.schedule().lacks(self.id, swarm.geometry().pieces(torrent_file.range()));
+            Left::File
         };
         match verdict {
             Verdict::Body { .. } => Left::Connection,
-            Verdict::Redirect(location) => {
-                let mut redirects = self.redirects.lock().unwrap_or_else(PoisonError::into_inner);
-                let (current, count) = match redirects.get(&file) {
-                    Some((current, count)) => (Some(current.clone()), *count + 1),
-                    None => (self.first_url(swarm, file), 1),
-                };
-                // Another connection asked there too, and followed first: the hop counts once.
-                if current.is_none_or(|current| current != url) {
-                    return Left::Connection;
-                }
-                let joined = join(url, location);
-                match joined {
-                    Ok(url) if count <= MAX_REDIRECTS => {
-                        redirects.insert(file, (url, count));
-                        Left::Connection
-                    }
-                    joined => {
-                        drop(redirects);
-                        lost(joined.map_or_else(
-                            |why| why.to_string(),
-                            |_| format!("more than {MAX_REDIRECTS} redirects"),
-                        ))
-                    }
-                }
+            Verdict::Redirect(location) => match self.redirects.follow(file, &first, url, location)
+            {
+                Ok(()) => Left::Connection,
+                Err(why) => lost(why),
+            },
+            Verdict::Gone(status) | Verdict::Refused(status) => {
+                lost(format!("HTTP status {status}"))
             }
-            Verdict::Gone(status) => lost(format!("HTTP status {status}")),
             Verdict::Stale(why) => lost(format!("is not the torrent's file: {why}")),
-            Verdict::Refused(status) => lost(format!("HTTP status {status}")),
             Verdict::Pause(pause) => {
                 let pause = pause.unwrap_or(swarm.client.timing().back_off * 4).min(MAX_PAUSE);
                 Left::Worker(Outcome::Paused(
@@ -284,103 +269,6 @@ impl WebSeed {
             Verdict::Retry(status) => {
                 Left::Worker(Outcome::Failed(format!("HTTP status {status}")))
             }
-        }
-    }
-}
-
-/// A worker's connection, with the requests whose replies are to come.
-#[derive(Debug, Default)]
-struct Line {
-    connection: Option<Connection>,
-    authority: String,
-    /// Requests behind the current reply: their parts and URLs.
-    ahead: VecDeque<(Part, String)>,
-}
-
-impl Line {
-    fn is_idle(&self) -> bool {
-        self.ahead.is_empty()
-            && self.connection.as_ref().is_none_or(|c| c.left() == 0 && c.keep_alive)
-    }
-
-    /// A reply has been read: a connection that takes no more requests is closed.
-    fn shut_if_ended(&mut self) {
-        if self
-            .connection
-            .as_ref()
-            .is_some_and(|connection| !connection.keep_alive || connection.left() > 0)
-        {
-            *self = Line::default();
-        }
-    }
-
-    /// The head of the reply to this part's request, and the URL that it was for; asks for it, and for those that follow, where that is still to do.
-    fn reply(
-        &mut self,
-        seed: &WebSeed,
-        swarm: &Swarm,
-        file: u32,
-        part: &Part,
-        following: &VecDeque<Part>,
-    ) -> Result<(Head, String), HttpFailure> {
-        let odd = || HttpFailure("its URL cannot be used".to_owned());
-        let url = seed.url_of(swarm, file).ok_or_else(odd)?;
-        let here = authority(&url).ok_or_else(odd)?;
-        if here != self.authority {
-            *self = Line { authority: here, ..Line::default() };
-        }
-        if self.connection.is_some() {
-            match self.reuse(&url, part) {
-                Ok(reply) => {
-                    self.ask_ahead(seed, swarm, following);
-                    return Ok(reply);
-                }
-                // A server closes a connection that was idle, or had its number of requests: once more, on a new one.
-                Err(_) => {
-                    *self =
-                        Line { authority: std::mem::take(&mut self.authority), ..Line::default() }
-                }
-            }
-        }
-        let opened = swarm.client.open(&url, &part.file_range())?;
-        self.connection = opened.connection;
-        self.ask_ahead(seed, swarm, following);
-        Ok((opened.head, url))
-    }
-
-    fn reuse(&mut self, url: &str, part: &Part) -> Result<(Head, String), HttpFailure> {
-        let closed = || HttpFailure("the connection was closed".to_owned());
-        let connection = self.connection.as_mut().ok_or_else(closed)?;
-        let asked = match self.ahead.pop_front() {
-            Some((asked, at)) if asked == *part => at,
-            Some(_) => return Err(closed()),
-            None => {
-                connection.request(url, &part.file_range())?;
-                url.to_owned()
-            }
-        };
-        Ok((connection.next_head()?, asked))
-    }
-
-    /// Sends the requests of small files that follow, so that no round trip lies between them.
-    fn ask_ahead(&mut self, seed: &WebSeed, swarm: &Swarm, following: &VecDeque<Part>) {
-        let Some(connection) = self.connection.as_mut().filter(|connection| connection.keep_alive)
-        else {
-            return;
-        };
-        let mut bytes: u64 = self.ahead.iter().map(|(part, _)| part.length()).sum();
-        let data_parts = following.iter().filter(|part| part.file.is_some()).skip(self.ahead.len());
-        for part in data_parts.take(PIPELINED_REQUESTS.saturating_sub(self.ahead.len())) {
-            bytes += part.length();
-            let url = part.file.and_then(|(file, _)| seed.url_of(swarm, file));
-            let Some(url) = url.filter(|url| authority(url).as_deref() == Some(&self.authority))
-            else {
-                break;
-            };
-            if bytes > PIPELINED_BYTES || connection.request(&url, &part.file_range()).is_err() {
-                break;
-            }
-            self.ahead.push_back((part.clone(), url));
         }
     }
 }

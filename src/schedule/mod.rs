@@ -380,12 +380,6 @@ impl Schedule {
         known.run.clone()
     }
 
-    /// The rest of a streaming worker's run: shorter than it was when someone stole from it.
-    #[cfg(test)]
-    fn run(&self, worker: WorkerId) -> Range<PieceIndex> {
-        self.workers.get(&worker).map_or(0..0, |worker| worker.run.clone())
-    }
-
     /// Whether the worker still holds the piece.
     pub fn holds(&self, worker: WorkerId, piece: PieceIndex) -> bool {
         self.workers.get(&worker).is_some_and(|worker| worker.holds(piece))

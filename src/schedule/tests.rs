@@ -1,5 +1,12 @@
 use super::*;
 
+impl Schedule {
+    /// The rest of a streaming worker's run: shorter than it was when someone stole from it.
+    fn run(&self, worker: WorkerId) -> Range<PieceIndex> {
+        self.workers.get(&worker).map_or(0..0, |worker| worker.run.clone())
+    }
+}
+
 const PIECE: u64 = 1 << 20;
 const ZERO: Duration = Duration::ZERO;
 

@@ -1,0 +1,132 @@
+//! A web seed worker's connection, with the requests whose replies are to come.
+
+use std::collections::VecDeque;
+
+use super::stream::Part;
+use super::swarm::Swarm;
+use super::web_worker::WebSeed;
+use crate::net::{Connection, HttpFailure, authority};
+use crate::protocol::http::Head;
+
+/// Requests sent ahead of the reply that is read: they cost nothing where files are small.
+const PIPELINED_REQUESTS: usize = 16;
+
+/// And so many bytes of them: a robbed connection throws away what it asked for.
+const PIPELINED_BYTES: u64 = 1 << 20;
+
+/// An error page that is read past; a longer one costs more than a new connection.
+const DRAINED_BYTES: u64 = 64 << 10;
+
+/// A worker's connection, with the requests whose replies are to come.
+#[derive(Debug, Default)]
+pub struct Line {
+    pub connection: Option<Connection>,
+    authority: String,
+    /// Requests behind the current reply: their parts and URLs.
+    ahead: VecDeque<(Part, String)>,
+}
+
+impl Line {
+    pub fn is_idle(&self) -> bool {
+        self.ahead.is_empty()
+            && self.connection.as_ref().is_none_or(|c| c.left() == 0 && c.keep_alive)
+    }
+
+    /// Reads past the rest of a reply that is of no use, so that those behind it can be read; false where it is too
+    /// long for that, or the connection takes no more requests.
+    pub fn drain(&mut self) -> bool {
+        let Some(connection) =
+            self.connection.as_mut().filter(|c| c.keep_alive && c.left() <= DRAINED_BYTES)
+        else {
+            return false;
+        };
+        while connection.left() > 0 {
+            match connection.read(DRAINED_BYTES).map(<[u8]>::len) {
+                Ok(count) if count > 0 => connection.consume(count),
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// A reply has been read: a connection that takes no more requests is closed.
+    pub fn shut_if_ended(&mut self) {
+        if self
+            .connection
+            .as_ref()
+            .is_some_and(|connection| !connection.keep_alive || connection.left() > 0)
+        {
+            *self = Line::default();
+        }
+    }
+
+    /// The head of the reply to this part's request, and the URL that it was for; asks for it, and for those that follow, where that is still to do.
+    pub fn reply(
+        &mut self,
+        seed: &WebSeed,
+        swarm: &Swarm,
+        file: u32,
+        part: &Part,
+        following: &VecDeque<Part>,
+    ) -> Result<(Head, String), HttpFailure> {
+        let odd = || HttpFailure("its URL cannot be used".to_owned());
+        let url = seed.url_of(swarm, file).ok_or_else(odd)?;
+        let here = authority(&url).ok_or_else(odd)?;
+        if here != self.authority {
+            *self = Line { authority: here, ..Line::default() };
+        }
+        if self.connection.is_some() {
+            match self.reuse(&url, part) {
+                Ok(reply) => {
+                    self.ask_ahead(seed, swarm, following);
+                    return Ok(reply);
+                }
+                // A server closes a connection that was idle, or had its number of requests: once more, on a new one.
+                Err(_) => {
+                    *self =
+                        Line { authority: std::mem::take(&mut self.authority), ..Line::default() }
+                }
+            }
+        }
+        let opened = swarm.client.open(&url, &part.file_range())?;
+        self.connection = opened.connection;
+        self.ask_ahead(seed, swarm, following);
+        Ok((opened.head, url))
+    }
+
+    fn reuse(&mut self, url: &str, part: &Part) -> Result<(Head, String), HttpFailure> {
+        let closed = || HttpFailure("the connection was closed".to_owned());
+        let connection = self.connection.as_mut().ok_or_else(closed)?;
+        let asked = match self.ahead.pop_front() {
+            Some((asked, at)) if asked == *part => at,
+            Some(_) => return Err(closed()),
+            None => {
+                connection.request(url, &part.file_range())?;
+                url.to_owned()
+            }
+        };
+        Ok((connection.next_head()?, asked))
+    }
+
+    /// Sends the requests of small files that follow, so that no round trip lies between them.
+    fn ask_ahead(&mut self, seed: &WebSeed, swarm: &Swarm, following: &VecDeque<Part>) {
+        let Some(connection) = self.connection.as_mut().filter(|connection| connection.keep_alive)
+        else {
+            return;
+        };
+        let mut bytes: u64 = self.ahead.iter().map(|(part, _)| part.length()).sum();
+        let data_parts = following.iter().filter(|part| part.file.is_some()).skip(self.ahead.len());
+        for part in data_parts.take(PIPELINED_REQUESTS.saturating_sub(self.ahead.len())) {
+            bytes += part.length();
+            let url = part.file.and_then(|(file, _)| seed.url_of(swarm, file));
+            let Some(url) = url.filter(|url| authority(url).as_deref() == Some(&self.authority))
+            else {
+                break;
+            };
+            if bytes > PIPELINED_BYTES || connection.request(&url, &part.file_range()).is_err() {
+                break;
+            }
+            self.ahead.push_back((part.clone(), url));
+        }
+    }
+}
