@@ -23,7 +23,7 @@
 //! }
 //! ```
 //!
-//! ```ignore
+//! ```text
 //! // src/main.rs
 //! const MNIST: &str = env!("AT_MNIST_PATH");
 //! ```
