@@ -35,14 +35,12 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Of a vendored torrent or of `files`.
 pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
     let store = session.store(request);
-    if let (Some(infohash), None, []) =
-        (request.identity.infohash, &request.identity.torrent, request.files.as_slice())
-    {
-        // All files: the stamp says everything, the torrent need not be read.
+    if request.files.is_empty() {
+        // All files: the stamp says everything else.
+        let Some(infohash) = locate::infohash(request)? else { return Ok(None) };
         let id = infohash.to_string();
         let stamp = store.present(&id).filter(|stamp| stamp.holds(&request.sha256));
-        let Some(stamp) = stamp else { return Ok(None) };
-        return Ok(stamp.name().map(|name| provided(store, infohash, &id, name)));
+        return Ok(stamp.and_then(|stamp| Some(provided(store, infohash, &id, stamp.name()?))));
     }
     let Some((metainfo, _)) = locate::at_hand(session, request)? else { return Ok(None) };
     let selection = Selection::new(&metainfo, &request.files)?;

@@ -1,13 +1,53 @@
 //! Where the metainfo comes from: vendored, the store, mirrors, the catalogue, in this order.
 
+use std::path::Path;
 use std::time::Instant;
 
 use super::Session;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Mirror, Request};
-use crate::metainfo::{MAX_TORRENT_BYTES, Metainfo};
+use crate::metainfo::{MAX_TORRENT_BYTES, Metainfo, not_declared};
 use crate::net::Client;
+
+/// The infohash that a request means. Of a vendored torrent nothing more is read: a warm build has no time.
+///
+/// # Errors
+/// [`ErrorKind::Metainfo`] for a vendored torrent that cannot be read or is not the declared one.
+pub fn infohash(request: &Request) -> Result<Option<Infohash>, Error> {
+    let Some(path) = &request.identity.torrent else { return Ok(request.identity.infohash) };
+    let found =
+        Metainfo::infohash_of(&vendored(path)?).map_err(|error| of_vendored(error, path))?;
+    match request.identity.infohash {
+        Some(declared) if declared != found => {
+            Err(of_vendored(not_declared(declared, found), path))
+        }
+        _ => Ok(Some(found)),
+    }
+}
+
+fn vendored(path: &Path) -> Result<Vec<u8>, Error> {
+    read_torrent(path).map_err(|why| {
+        Error::new(
+            ErrorKind::Metainfo,
+            format!("the vendored torrent {} cannot be read", path.display()),
+        )
+        .why(why)
+        .help("`torrent` is relative to the manifest; a published crate must `include` the file")
+    })
+}
+
+fn of_vendored(error: Error, path: &Path) -> Error {
+    error.why(format!("the vendored torrent is {}", path.display()))
+}
+
+fn read_torrent(path: &Path) -> Result<Vec<u8>, String> {
+    let length = std::fs::metadata(path).map_err(|why| why.to_string())?.len();
+    if length > MAX_TORRENT_BYTES as u64 {
+        return Err(format!("it has {length} bytes, too many for a torrent"));
+    }
+    std::fs::read(path).map_err(|why| why.to_string())
+}
 
 /// The metainfo that lies on this machine without looking anything up: vendored, or in a store.
 ///
@@ -18,25 +58,13 @@ pub fn at_hand(
     request: &Request,
 ) -> Result<Option<(Metainfo, Vec<u8>)>, Error> {
     if let Some(path) = &request.identity.torrent {
-        let shown = path.display();
-        let unusable = |error: Error| error.why(format!("the vendored torrent is {shown}"));
-        let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        if length > MAX_TORRENT_BYTES as u64 {
-            return Err(Error::new(
-                ErrorKind::Metainfo,
-                format!("{shown} is too long for a torrent: {length} bytes"),
-            ));
-        }
-        let bytes = std::fs::read(path).map_err(|why| {
-            Error::new(ErrorKind::Metainfo, format!("the vendored torrent {shown} cannot be read"))
-                .why(why.to_string())
-                .help("`torrent` is relative to the manifest; a published crate must `include` the file")
-        })?;
-        let metainfo = Metainfo::parse(&bytes).map_err(unusable)?;
-        let metainfo = match request.identity.infohash {
-            Some(declared) => metainfo.expect(declared).map_err(unusable)?,
-            None => metainfo,
-        };
+        let bytes = vendored(path)?;
+        let metainfo = Metainfo::parse(&bytes)
+            .and_then(|metainfo| match request.identity.infohash {
+                Some(declared) => metainfo.expect(declared),
+                None => Ok(metainfo),
+            })
+            .map_err(|error| of_vendored(error, path))?;
         return Ok(Some((metainfo, bytes)));
     }
     let Some(infohash) = request.identity.infohash else { return Ok(None) };
@@ -72,7 +100,7 @@ pub fn find(
         let (place, bytes) = match mirror {
             Mirror::Directory(directory) => {
                 let path = directory.join(format!("{infohash}.torrent"));
-                (path.display().to_string(), std::fs::read(&path).map_err(|why| why.to_string()))
+                (path.display().to_string(), read_torrent(&path))
             }
             Mirror::Url(url) => {
                 let url = format!("{url}/{infohash}.torrent");

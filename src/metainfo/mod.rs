@@ -66,14 +66,22 @@ impl TorrentFile {
 }
 
 impl Metainfo {
+    /// The infohash of a `.torrent`, of which nothing else is looked at than its structure.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Metainfo`] for what is no bencode, or has no `info`.
+    pub fn infohash_of(torrent: &[u8]) -> Result<Infohash, Error> {
+        let scan = bencode::scan(torrent, &LIMITS).map_err(|why| damaged(why.to_string()))?;
+        let span = scan.top_level(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))?;
+        Ok(Infohash::from_bytes(Sha1::digest(&torrent[span])))
+    }
+
     /// Reads a `.torrent`.
     ///
     /// # Errors
     /// [`ErrorKind::Metainfo`], saying which key is missing or wrong.
     pub fn parse(torrent: &[u8]) -> Result<Metainfo, Error> {
-        let scan = bencode::scan(torrent, &LIMITS).map_err(|why| damaged(why.to_string()))?;
-        let span = scan.top_level(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))?;
-        let infohash = Infohash::from_bytes(Sha1::digest(&torrent[span]));
+        let infohash = Metainfo::infohash_of(torrent)?;
         let Ok(Value::Dict(mut root)) = bencode::decode(torrent, &LIMITS) else {
             return Err(damaged("it is not a dictionary"));
         };
@@ -138,11 +146,10 @@ impl Metainfo {
     /// [`ErrorKind::Metainfo`], naming both infohashes.
     pub fn expect(self, declared: Infohash) -> Result<Metainfo, Error> {
         if self.infohash == declared {
-            return Ok(self);
+            Ok(self)
+        } else {
+            Err(not_declared(declared, self.infohash))
         }
-        Err(Error::new(ErrorKind::Metainfo, "the torrent is not the declared one")
-            .why(format!("declared infohash: {declared}"))
-            .why(format!("this torrent's:    {}", self.infohash)))
     }
 
     /// The SHA-1 that the piece must have; `None` for a piece that is not there.
@@ -257,6 +264,13 @@ fn trackers(root: &std::collections::HashMap<Vec<u8>, Value>) -> Vec<Vec<String>
             .collect();
     }
     tiers
+}
+
+/// The error for a torrent that is not the one declared.
+pub fn not_declared(declared: Infohash, found: Infohash) -> Error {
+    Error::new(ErrorKind::Metainfo, "the torrent is not the declared one")
+        .why(format!("declared infohash: {declared}"))
+        .why(format!("this torrent's:    {found}"))
 }
 
 fn damaged(why: impl Into<String>) -> Error {
