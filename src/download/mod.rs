@@ -13,6 +13,7 @@ mod budget;
 mod coordinator;
 mod dataset;
 mod directory_worker;
+mod growth;
 mod line;
 mod locate;
 mod peer_worker;

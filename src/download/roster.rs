@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::budget::Budget;
 use super::coordinator::Event;
+use super::growth::Growth;
 use super::stream::Outcome;
 use super::swarm::Swarm;
 use super::web_worker::WebSeed;
@@ -21,9 +22,6 @@ use super::{directory_worker, peer_worker, web_worker};
 use crate::geometry::PieceIndex;
 use crate::net::authority;
 use crate::schedule::{SourceId, Verdict, WorkerId};
-
-/// Connections to one web seed: one line is often held back by the server or by its round trip.
-const PER_WEB_SEED: usize = 4;
 
 /// What a further connection to a web seed must have to fetch, to be worth its handshake.
 const BYTES_PER_CONNECTION: u64 = 2 << 20;
@@ -47,9 +45,9 @@ struct Source {
     name: String,
     host: String,
     place: Place,
-    /// Connections now, and at most.
+    /// Connections now, and how many are worth having.
     working: usize,
-    allowed: usize,
+    growth: Growth,
     failures: u32,
     not_before: Duration,
     lost: bool,
@@ -106,7 +104,7 @@ impl Roster {
 
     pub fn add_directory(&mut self, path: PathBuf) {
         let name = path.display().to_string();
-        self.add(name.clone(), name, 1, |_| Place::Directory(path));
+        self.add(name.clone(), name, Growth::single(), |_| Place::Directory(path));
     }
 
     pub fn add_web_seed(&mut self, url: String) {
@@ -116,15 +114,16 @@ impl Roster {
         };
         let missing = self.swarm.schedule().wanted_bytes();
         let useful = usize::try_from(missing / BYTES_PER_CONNECTION).unwrap_or(usize::MAX);
-        let allowed = PER_WEB_SEED.min(useful).max(1);
-        self.add(url.clone(), host, allowed, |id| Place::Web(Arc::new(WebSeed::new(id, url))));
+        self.add(url.clone(), host, Growth::up_to(useful), |id| {
+            Place::Web(Arc::new(WebSeed::new(id, url)))
+        });
     }
 
     fn add(
         &mut self,
         name: String,
         host: String,
-        allowed: usize,
+        growth: Growth,
         place: impl FnOnce(SourceId) -> Place,
     ) {
         let id = SourceId(self.sources.len() as u32);
@@ -141,7 +140,7 @@ impl Roster {
             host,
             place,
             working: 0,
-            allowed,
+            growth,
             failures: 0,
             not_before: Duration::ZERO,
             lost: false,
@@ -150,16 +149,24 @@ impl Roster {
 
     pub fn add_peer(&mut self, address: SocketAddr) {
         if self.sources.len() < MAX_SOURCES && self.peers.insert(address) {
-            self.add(format!("peer {address}"), address.to_string(), 1, |_| Place::Peer(address));
+            self.add(format!("peer {address}"), address.to_string(), Growth::single(), |_| {
+                Place::Peer(address)
+            });
         }
     }
 
     /// Starts as many workers as are allowed and useful.
     pub fn start_workers(&mut self, budget: &Budget) {
         let now = self.swarm.now();
+        for source in &mut self.sources {
+            if let Place::Web(seed) = &source.place {
+                source.growth.look(now, source.working, seed.received_bytes());
+            }
+        }
         let mut working: usize = self.sources.iter().map(|source| source.working).sum();
+        let most = self.sources.iter().map(|source| source.growth.allowed()).max().unwrap_or(0);
         // One connection each before anyone gets a second; within that, named sources first.
-        for round in 0..PER_WEB_SEED {
+        for round in 0..most {
             for index in 0..self.sources.len() {
                 if working >= budget.per_dataset() {
                     return;
@@ -167,7 +174,7 @@ impl Roster {
                 let source = &self.sources[index];
                 let ready = !source.lost
                     && source.working == round
-                    && round < source.allowed
+                    && round < source.growth.allowed()
                     && now >= source.not_before;
                 if ready && self.start_worker(index, now, budget) {
                     working += 1;
@@ -252,14 +259,14 @@ impl Roster {
                 // Connections that fail together, as they do when a server goes, are one failure.
                 if now >= source.not_before {
                     source.failures += 1;
-                    source.allowed = source.allowed.div_ceil(2);
+                    source.growth.shrink();
                     source.not_before = now + back_off * 2_u32.saturating_pow(source.failures - 1);
                 }
                 source.lost |= source.failures >= FAILURES;
                 self.swarm.report.note(&source.name, why);
             }
             Outcome::Paused(pause, why) => {
-                source.allowed = source.allowed.div_ceil(2);
+                source.growth.shrink();
                 source.not_before = source.not_before.max(now + pause);
                 self.swarm.report.note(&source.name, why);
             }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::line::Line;
@@ -26,6 +27,7 @@ pub struct WebSeed {
     pub id: SourceId,
     pub url: String,
     redirects: Redirects,
+    received_bytes: AtomicU64,
 }
 
 /// Why a run was left.
@@ -41,7 +43,12 @@ enum Left {
 
 impl WebSeed {
     pub fn new(id: SourceId, url: String) -> WebSeed {
-        WebSeed { id, url, redirects: Redirects::default() }
+        WebSeed { id, url, redirects: Redirects::default(), received_bytes: AtomicU64::new(0) }
+    }
+
+    /// Bytes that all its connections have brought.
+    pub fn received_bytes(&self) -> u64 {
+        self.received_bytes.load(Ordering::Relaxed)
     }
 
     /// Where the file is asked for, as far as is known.
@@ -157,6 +164,7 @@ impl WebSeed {
                 skip -= count as u64;
             } else {
                 let flow = feeder.feed(at, bytes);
+                self.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
                 at += count as u64;
                 if flow != Flow::Onward {
                     connection.consume(count);
