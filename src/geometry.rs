@@ -8,6 +8,9 @@ pub type PieceIndex = u32;
 /// The unit that peers are asked for: 16 KiB, but for a piece's last block (BEP 3).
 pub const BLOCK_BYTES: u32 = 16 << 10;
 
+/// Far longer than any that is in use, and so short that offsets within a piece add up in 32 bits.
+const MAX_PIECE_BYTES: u32 = 1 << 30;
+
 /// Piece length, total length and piece count of one torrent, checked against one another.
 ///
 /// Offsets count bytes in the torrent's stream: all its files, in order, one behind the other.
@@ -19,9 +22,9 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// `None` where the piece length is zero or the count does not fit: such a torrent cannot be.
+    /// `None` where the piece length is zero or beyond 1 GiB, or the count does not fit: such a torrent cannot be.
     pub fn new(total_bytes: u64, piece_bytes: u32) -> Option<Geometry> {
-        if piece_bytes == 0 {
+        if piece_bytes == 0 || piece_bytes > MAX_PIECE_BYTES {
             return None;
         }
         let piece_count = u32::try_from(total_bytes.div_ceil(piece_bytes.into())).ok()?;
@@ -92,6 +95,7 @@ mod tests {
     fn impossible_torrents_have_no_geometry() {
         assert_eq!(Geometry::new(1, 0), None);
         assert_eq!(Geometry::new(u64::MAX, 1), None);
+        assert_eq!(Geometry::new(1, u32::MAX), None);
         assert_eq!(Geometry::new(0, 1).unwrap().piece_count(), 0);
     }
 }

@@ -3,6 +3,7 @@
 //! Threads of their own, since a tracker that is dead blocks for as long as it likes, and nobody may wait for it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -23,54 +24,55 @@ const PORT: u16 = 1;
 /// The announcers of a download.
 #[derive(Debug)]
 pub struct Announcers {
-    stops: Vec<Sender<bool>>,
-    stopped: Receiver<()>,
-    stopped_sender: Sender<()>,
+    tiers: Vec<Running>,
     client: Client,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: Sender<bool>,
+    stopped: Receiver<()>,
+    /// A tracker of the tier has answered, and is to be told that we leave.
+    known: Arc<AtomicBool>,
 }
 
 impl Announcers {
     /// `client` is not the workers': theirs is shut down at the end, and then the trackers are still to be told.
     pub fn new(client: Client) -> Announcers {
-        let (stopped_sender, stopped) = channel();
-        Announcers { stops: Vec::new(), stopped, stopped_sender, client }
+        Announcers { tiers: Vec::new(), client }
     }
 
     /// Begins to announce to a tier (BEP 12): its trackers are asked in order until one answers.
     pub fn start(&mut self, swarm: &Arc<Swarm>, tier: Vec<String>, tier_id: u32, key: u32) {
         let (stop, stops) = channel();
+        let (ended, stopped) = channel();
+        let known = Arc::new(AtomicBool::new(false));
         let mut tier = Tier {
             client: self.client.clone(),
             urls: tier,
             id: tier_id,
             key,
             swarm: Arc::clone(swarm),
+            known: Arc::clone(&known),
         };
-        let stopped = self.stopped_sender.clone();
         let run = move || {
             tier.run(&stops);
-            let _ = stopped.send(()); // nobody waits any more
+            drop(ended);
         };
         if std::thread::Builder::new().name("at-announcer".to_owned()).spawn(run).is_ok() {
-            self.stops.push(stop);
+            self.tiers.push(Running { stop, stopped, known });
         }
     }
 
     /// Says goodbye to the trackers that know us, for at most so long.
     pub fn stop(self, completed: bool, patience: Duration) {
         let deadline = Instant::now() + patience;
-        for stop in &self.stops {
-            let _ = stop.send(completed); // that tier gave up before
+        for tier in &self.tiers {
+            let _ = tier.stop.send(completed); // that tier gave up before
         }
-        drop(self.stopped_sender);
-        for _ in &self.stops {
-            if self
-                .stopped
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-                .is_err()
-            {
-                break;
-            }
+        for tier in self.tiers.iter().filter(|tier| tier.known.load(Ordering::Relaxed)) {
+            // Nothing is ever sent: the channel closes when the thread ends.
+            let _ = tier.stopped.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
         self.client.shut_down();
     }
@@ -82,6 +84,7 @@ struct Tier {
     id: u32,
     key: u32,
     swarm: Arc<Swarm>,
+    known: Arc<AtomicBool>,
 }
 
 impl Tier {
@@ -93,6 +96,7 @@ impl Tier {
             let wait = match self.round(event) {
                 Ok((url, wait)) => {
                     known_to = Some(url);
+                    self.known.store(true, Ordering::Relaxed);
                     failed_rounds = 0;
                     wait
                 }
@@ -102,9 +106,8 @@ impl Tier {
                         self.swarm.tell(Event::TierLost(self.id));
                         return;
                     }
-                    wait.unwrap_or_else(|| {
-                        self.client.timing().back_off * 2_u32.saturating_pow(failed_rounds)
-                    })
+                    let back_off = self.client.timing().back_off;
+                    wait.unwrap_or_default().max(back_off * 2_u32.saturating_pow(failed_rounds))
                 }
             };
             match stops.recv_timeout(wait) {
@@ -153,7 +156,6 @@ impl Tier {
     }
 
     fn message(&self, event: Option<AnnounceEvent>) -> Announce {
-        use std::sync::atomic::Ordering;
         Announce {
             infohash: self.swarm.partial.metainfo().infohash,
             peer_id: self.swarm.peer_id,

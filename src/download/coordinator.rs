@@ -116,7 +116,7 @@ impl<'a> Coordinator<'a> {
                 self.swarm.partial.alive(SystemTime::now());
             }
             let give_up = self.swarm.client.timing().give_up;
-            if now.saturating_sub(useful) >= give_up {
+            if now.saturating_sub(self.swarm.last_sign_of_life()) >= give_up {
                 let what = format!("no source brought any data for {} s", give_up.as_secs_f32());
                 return Err(self.gave_up(what)
                     .help("set ACADEMICTORRENTS_TIMEOUT to wait longer; what was verified is kept, and the next build goes on from there"));

@@ -211,12 +211,10 @@ fn complete(
 ) -> Result<(), Error> {
     let (store, id) = (session.store(request), selection.id());
     if store.root() != session.shared.root() {
-        let copied = while_alive(lock, || store.copy_from(session.shared, id))?;
-        if let Some(stamp) = copied {
-            let pin = || store.pin(id, stamp, metainfo, &request.sha256);
-            return while_alive(lock, || {
-                session.hashing().and_then(|hashing| hashing.install(pin))
-            });
+        let hashing = session.hashing()?;
+        let copy = || store.copy_from(session.shared, id, metainfo, &request.sha256);
+        if while_alive(lock, || hashing.install(copy))?.is_some() {
+            return Ok(());
         }
     }
     let layout = Arc::new(Layout::new(metainfo, selection));

@@ -42,7 +42,10 @@ fn read_part(
     };
     let path = directory.join(metainfo.layout_path(file));
     let lost = |why: String| {
-        swarm.report.note(&path.display().to_string(), why);
+        swarm.report.note(
+            &directory.display().to_string(),
+            format!("`{}`: {why}", metainfo.display_path(file)),
+        );
         swarm.schedule().lacks(source, swarm.geometry().pieces(file.range()));
         Flow::RunEnded
     };

@@ -117,8 +117,9 @@ impl Worker<'_> {
                 self.show_interest();
             }
             Event::Have(piece) => {
-                self.swarm.schedule().peer_has_piece(self.source, piece);
-                self.show_interest();
+                if self.swarm.schedule().peer_has_piece(self.source, piece) {
+                    self.session.interested(true);
+                }
             }
             Event::Choked => {
                 self.session.take_dropped();

@@ -8,6 +8,9 @@ use crate::net::join;
 /// Redirects followed for one file.
 const MAX_REDIRECTS: u32 = 5;
 
+/// The longest URL that is followed: each file may have one.
+const MAX_URL_BYTES: usize = 2 << 10;
+
 /// How often a redirect may run out (signed links do) before anything came from it.
 const MAX_EXPIRED: u32 = 2;
 
@@ -48,6 +51,9 @@ impl Redirects {
             return Ok(());
         }
         let target = join(asked, location).map_err(|why| why.to_string())?;
+        if target.len() > MAX_URL_BYTES {
+            return Err(format!("redirects to a URL of {} bytes", target.len()));
+        }
         if redirect.hops >= MAX_REDIRECTS {
             return Err(format!("more than {MAX_REDIRECTS} redirects"));
         }

@@ -126,6 +126,9 @@ impl Roster {
         growth: Growth,
         place: impl FnOnce(SourceId) -> Place,
     ) {
+        if self.sources.len() >= MAX_SOURCES {
+            return;
+        }
         let id = SourceId(self.sources.len() as u32);
         let place = place(id);
         let mut schedule = self.swarm.schedule();
@@ -163,27 +166,32 @@ impl Roster {
                 source.growth.look(now, source.working, seed.received_bytes());
             }
         }
-        let mut working: usize = self.sources.iter().map(|source| source.working).sum();
         let most = self.sources.iter().map(|source| source.growth.allowed()).max().unwrap_or(0);
-        // One connection each before anyone gets a second; within that, named sources first.
-        for round in 0..most {
-            for index in 0..self.sources.len() {
-                if working >= budget.per_dataset() {
-                    return;
-                }
-                let source = &self.sources[index];
-                let ready = !source.lost
-                    && source.working == round
-                    && round < source.growth.allowed()
-                    && now >= source.not_before;
-                if ready && self.start_worker(index, now, budget) {
-                    working += 1;
+        // Those who stream first, and a share kept for them: peers may all be silent, and many. One connection each
+        // before anyone gets a second; within that, in the order in which they became known.
+        let (all, to_peers) = (budget.per_dataset(), budget.per_dataset().div_ceil(4) * 3);
+        for (peers, limit) in [(false, all), (true, to_peers)] {
+            for round in 0..most {
+                for index in 0..self.sources.len() {
+                    let working: usize = self.sources.iter().map(|source| source.working).sum();
+                    if working >= limit {
+                        break;
+                    }
+                    let source = &self.sources[index];
+                    let ready = matches!(source.place, Place::Peer(_)) == peers
+                        && !source.lost
+                        && source.working == round
+                        && round < source.growth.allowed()
+                        && now >= source.not_before;
+                    if ready {
+                        self.start_worker(index, now, budget);
+                    }
                 }
             }
         }
     }
 
-    fn start_worker(&mut self, index: usize, now: Duration, budget: &Budget) -> bool {
+    fn start_worker(&mut self, index: usize, now: Duration, budget: &Budget) {
         let source = &mut self.sources[index];
         let id = source.id;
         {
@@ -193,12 +201,12 @@ impl Roster {
                 Place::Peer(_) => schedule.add_peer(id),
                 Place::Directory(_) | Place::Web(_) if !schedule.is_useful(id) => {
                     source.lost = true;
-                    return false;
+                    return;
                 }
                 Place::Directory(_) | Place::Web(_) => {}
             }
         }
-        let Some(permit) = budget.permit(&source.host) else { return false };
+        let Some(permit) = budget.permit(&source.host) else { return };
         source.working += 1;
         let swarm = Arc::clone(&self.swarm);
         let worker = swarm.schedule().begin(id, now);
@@ -223,7 +231,6 @@ impl Roster {
             let mut guard = Guard { swarm, source: id, worker, outcome: None };
             guard.outcome = Some(run(&guard.swarm));
         });
-        true
     }
 
     /// A piece of this source alone was wrong.

@@ -50,6 +50,7 @@ pub struct Swarm {
     over: AtomicBool,
     started: Instant,
     last_useful_millis: AtomicU64,
+    last_skipped_millis: AtomicU64,
     events: Sender<Event>,
 }
 
@@ -76,6 +77,7 @@ impl Swarm {
             over: AtomicBool::new(false),
             started: Instant::now(),
             last_useful_millis: AtomicU64::new(0),
+            last_skipped_millis: AtomicU64::new(0),
             events,
         }
     }
@@ -106,6 +108,18 @@ impl Swarm {
     /// When the last useful byte came.
     pub fn last_useful(&self) -> Duration {
         Duration::from_millis(self.last_useful_millis.load(Ordering::Relaxed))
+    }
+
+    /// When the last byte came that is on the way to a useful one: a server without ranges has to be read past what
+    /// is here already, and that is no silence.
+    pub fn last_sign_of_life(&self) -> Duration {
+        self.last_useful()
+            .max(Duration::from_millis(self.last_skipped_millis.load(Ordering::Relaxed)))
+    }
+
+    /// Bytes came that had to be read past.
+    pub fn skipped(&self) {
+        self.last_skipped_millis.store(self.now().as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Ends it: no byte is written after this returns, sockets are closed, workers find out.
@@ -141,6 +155,12 @@ impl Swarm {
 
     /// The piece's assembly; `None` where the piece is not wanted any more.
     pub fn assembly(&self, source: SourceId, piece: PieceIndex) -> Option<Arc<Mutex<Assembly>>> {
+        let expected = self.partial.metainfo().piece_hash(piece)?;
+        let geometry = self.geometry();
+        // The schedule is asked while the map is held: `verified` marks the piece first and removes its assembly
+        // then. Otherwise a piece that another worker finishes in between would get a second assembly, and be
+        // written again after it was verified.
+        let mut assemblies = self.assemblies.lock().unwrap_or_else(PoisonError::into_inner);
         let whole = {
             let schedule = self.schedule();
             if !schedule.is_wanted(piece) {
@@ -148,9 +168,6 @@ impl Swarm {
             }
             schedule.is_whole(piece)
         };
-        let expected = self.partial.metainfo().piece_hash(piece)?;
-        let geometry = self.geometry();
-        let mut assemblies = self.assemblies.lock().unwrap_or_else(PoisonError::into_inner);
         let assembly = assemblies.entry(piece).or_insert_with(|| {
             Arc::new(Mutex::new(Assembly::new(
                 geometry.start(piece),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::line::Line;
@@ -18,6 +18,9 @@ use crate::schedule::{Next, SourceId, WorkerId};
 /// A reply that begins so far before what was asked is read past; beyond that only where nobody else has it.
 const NEAR_BYTES: u64 = 1 << 20;
 
+/// So many files refused, and none served in between, count as a failure of the server.
+const REFUSED_IN_A_ROW: u32 = 16;
+
 /// The longest pause that a server may ask for.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
@@ -28,6 +31,7 @@ pub struct WebSeed {
     pub url: String,
     redirects: Redirects,
     received_bytes: AtomicU64,
+    refused_in_a_row: AtomicU32,
 }
 
 /// Why a run was left.
@@ -43,7 +47,13 @@ enum Left {
 
 impl WebSeed {
     pub fn new(id: SourceId, url: String) -> WebSeed {
-        WebSeed { id, url, redirects: Redirects::default(), received_bytes: AtomicU64::new(0) }
+        WebSeed {
+            id,
+            url,
+            redirects: Redirects::default(),
+            received_bytes: AtomicU64::new(0),
+            refused_in_a_row: AtomicU32::new(0),
+        }
     }
 
     /// Bytes that all its connections have brought.
@@ -132,6 +142,7 @@ impl WebSeed {
         let (mut skip, length) = match judge(head, &asked, file_length) {
             Verdict::Body { skip, len } => {
                 self.redirects.brought(file);
+                self.refused_in_a_row.store(0, Ordering::Relaxed);
                 (skip, len)
             }
             other => return Err(self.refused(swarm, file, url, &other)),
@@ -140,7 +151,8 @@ impl WebSeed {
         if skip > NEAR_BYTES {
             let schedule = swarm.schedule();
             // One stream from the file's beginning is enough, and none where others have it; they may fail later.
-            if schedule.others_have(self.id, piece) || schedule.workers_of(self.id) > 1 {
+            if schedule.others_have(self.id, piece, swarm.now()) || schedule.workers_of(self.id) > 1
+            {
                 let why = "does not serve ranges: left to others as long as they have it";
                 let pause = swarm.client.timing().back_off * 4;
                 return Err(Left::Worker(Outcome::Paused(pause, why.to_owned())));
@@ -162,10 +174,15 @@ impl WebSeed {
             }
             if skip > 0 {
                 skip -= count as u64;
+                swarm.skipped();
             } else {
                 let flow = feeder.feed(at, bytes);
                 self.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
                 at += count as u64;
+                if flow != Flow::Onward && head.status != 200 {
+                    connection.consume(count);
+                    return Ok(flow);
+                }
                 if flow != Flow::Onward {
                     connection.consume(count);
                     return self.go_on(
@@ -217,6 +234,7 @@ impl WebSeed {
                     return Err(Left::Connection);
                 }
                 connection.consume(count);
+                swarm.skipped();
                 at += count as u64;
             }
             let end = geometry.bytes(run).end.min(file_end);
@@ -228,11 +246,17 @@ impl WebSeed {
                     return Err(Left::Connection);
                 }
                 flow = feeder.feed(at, bytes);
+                self.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
                 connection.consume(count);
                 at += count as u64;
                 if flow != Flow::Onward {
                     break;
                 }
+            }
+            if flow == Flow::Onward {
+                // The run reaches into the next file: that is asked for anew.
+                flow = Flow::RunEnded;
+                break;
             }
         }
         Ok(flow)
@@ -254,6 +278,13 @@ impl WebSeed {
                 .report
                 .note(&self.url, format!("`{}`: {said}", metainfo.display_path(torrent_file)));
             swarm.schedule().lacks(self.id, swarm.geometry().pieces(torrent_file.range()));
+            // A server that has nothing is not asked for each of 100,000 files.
+            let in_a_row = self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+            if in_a_row.is_multiple_of(REFUSED_IN_A_ROW) {
+                return Left::Worker(Outcome::Failed(format!(
+                    "refused {in_a_row} files in a row, the last one so: {said}"
+                )));
+            }
             Left::File
         };
         match verdict {
@@ -268,7 +299,8 @@ impl WebSeed {
             }
             Verdict::Stale(why) => lost(format!("is not the torrent's file: {why}")),
             Verdict::Pause(pause) => {
-                let pause = pause.unwrap_or(swarm.client.timing().back_off * 4).min(MAX_PAUSE);
+                let back_off = swarm.client.timing().back_off;
+                let pause = pause.unwrap_or(back_off * 4).max(back_off).min(MAX_PAUSE);
                 Left::Worker(Outcome::Paused(
                     pause,
                     format!("asks for a pause of {} s", pause.as_secs()),

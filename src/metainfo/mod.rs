@@ -26,6 +26,12 @@ pub use paths::check_portable;
 /// The largest `.torrent` that is read: 2,500,000 pieces of hashes and 100,000 files fit.
 pub const MAX_TORRENT_BYTES: usize = 64 << 20;
 
+/// What lies outside of `info` is anyone's who hands the torrent on: no more of it is believed than is of use.
+const MAX_TIERS: usize = 32;
+const MAX_TRACKERS_PER_TIER: usize = 16;
+const MAX_WEB_SEEDS: usize = 64;
+const OUTER: Limits = Limits { max_bytes: 1 << 20, max_depth: 4, max_values: 20_000 };
+
 const LIMITS: Limits =
     Limits { max_bytes: MAX_TORRENT_BYTES, max_depth: 16, max_values: 6_000_000 };
 
@@ -81,11 +87,16 @@ impl Metainfo {
     /// # Errors
     /// [`ErrorKind::Metainfo`], saying which key is missing or wrong.
     pub fn parse(torrent: &[u8]) -> Result<Metainfo, Error> {
-        let infohash = Metainfo::infohash_of(torrent)?;
-        let Ok(Value::Dict(mut root)) = bencode::decode(torrent, &LIMITS) else {
-            return Err(damaged("it is not a dictionary"));
+        let scan = bencode::scan(torrent, &LIMITS).map_err(|why| damaged(why.to_string()))?;
+        let span = scan.top_level(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))?;
+        let infohash = Infohash::from_bytes(Sha1::digest(&torrent[span.clone()]));
+        // Each key by its span: what else a torrent holds costs no memory.
+        let value = |key: &[u8]| {
+            scan.top_level(key).and_then(|span| bencode::decode(&torrent[span], &OUTER).ok())
         };
-        let Some(Value::Dict(mut info)) = root.remove(b"info".as_slice()) else {
+        let (announce, announce_list) = (value(b"announce"), value(b"announce-list"));
+        let web_seeds = value(b"url-list");
+        let Ok(Value::Dict(mut info)) = bencode::decode(&torrent[span], &LIMITS) else {
             return Err(damaged("`info` is not a dictionary"));
         };
         if info.contains_key(b"meta version".as_slice()) && !info.contains_key(b"pieces".as_slice())
@@ -135,8 +146,8 @@ impl Metainfo {
             files,
             geometry,
             piece_hashes,
-            trackers: trackers(&root),
-            web_seeds: strings(root.get(b"url-list".as_slice())),
+            trackers: trackers(announce_list.as_ref(), announce.as_ref()),
+            web_seeds: strings(web_seeds.as_ref(), MAX_WEB_SEEDS),
         })
     }
 
@@ -240,28 +251,28 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A string, or a list of strings; what is empty or no string is passed over.
-fn strings(value: Option<&Value>) -> Vec<String> {
+/// A string, or a list of strings, the first so many; what is empty or no string is passed over.
+fn strings(value: Option<&Value>, most: usize) -> Vec<String> {
     match value {
-        Some(Value::List(list)) => list.iter().filter_map(text).collect(),
+        Some(Value::List(list)) => list.iter().filter_map(text).take(most).collect(),
         Some(one) => text(one).into_iter().collect(),
         None => Vec::new(),
     }
 }
 
 /// BEP 12: `announce-list` takes the place of `announce` where it names any tracker.
-fn trackers(root: &std::collections::HashMap<Vec<u8>, Value>) -> Vec<Vec<String>> {
-    let tiers: Vec<_> = match root.get(b"announce-list".as_slice()) {
-        Some(Value::List(tiers)) => {
-            tiers.iter().map(|tier| strings(Some(tier))).filter(|tier| !tier.is_empty()).collect()
-        }
+fn trackers(announce_list: Option<&Value>, announce: Option<&Value>) -> Vec<Vec<String>> {
+    let tiers: Vec<_> = match announce_list {
+        Some(Value::List(tiers)) => tiers
+            .iter()
+            .map(|tier| strings(Some(tier), MAX_TRACKERS_PER_TIER))
+            .filter(|tier| !tier.is_empty())
+            .take(MAX_TIERS)
+            .collect(),
         _ => Vec::new(),
     };
     if tiers.is_empty() {
-        return strings(root.get(b"announce".as_slice()))
-            .into_iter()
-            .map(|url| vec![url])
-            .collect();
+        return strings(announce, 1).into_iter().map(|url| vec![url]).collect();
     }
     tiers
 }

@@ -13,7 +13,7 @@ mod tracker;
 mod web_seed;
 
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::context::Settings;
@@ -65,7 +65,7 @@ pub struct Client {
 
 #[derive(Debug, Default)]
 struct Sockets {
-    open: Vec<TcpStream>,
+    open: Vec<Weak<TcpStream>>,
     shut_down: bool,
 }
 
@@ -86,17 +86,17 @@ impl Client {
         self.agent.clone().shutdown();
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         peers.shut_down = true;
-        for socket in peers.open.drain(..) {
+        for socket in peers.open.drain(..).filter_map(|socket| socket.upgrade()) {
             let _ = socket.shutdown(Shutdown::Both); // closed already: that is what was asked for
         }
     }
 
     /// Notes a peer's socket, to be closed at the end; false if that was already.
-    fn note(&self, socket: &TcpStream) -> bool {
+    fn note(&self, socket: &Arc<TcpStream>) -> bool {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (false, Ok(socket)) = (peers.shut_down, socket.try_clone()) {
-            peers.open.retain(|open| open.peer_addr().is_ok());
-            peers.open.push(socket);
+        if !peers.shut_down {
+            peers.open.retain(|open| open.strong_count() > 0);
+            peers.open.push(Arc::downgrade(socket));
         }
         !peers.shut_down
     }

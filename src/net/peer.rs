@@ -5,6 +5,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const WRITER_STACK_BYTES: usize = 64 << 10;
 /// An open connection.
 #[derive(Debug)]
 pub struct PeerConnection {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     queue: SyncSender<Vec<u8>>,
     timeout: Option<Duration>,
 }
@@ -32,17 +33,18 @@ impl Client {
     /// Why it did not: refused, unreachable, timed out.
     pub fn connect_peer(&self, address: SocketAddr) -> Result<PeerConnection, String> {
         let failed = |why: io::Error| io_reason(&why);
-        let stream = TcpStream::connect_timeout(&address, self.timing().connect).map_err(failed)?;
+        let stream =
+            Arc::new(TcpStream::connect_timeout(&address, self.timing().connect).map_err(failed)?);
         if !self.note(&stream) {
             return Err("the download has ended".to_owned());
         }
         stream.set_nodelay(true).map_err(failed)?;
-        let mut writer = stream.try_clone().map_err(failed)?;
+        let writer = Arc::clone(&stream);
         writer.set_write_timeout(Some(self.timing().silence)).map_err(failed)?;
         let (queue, batches) = sync_channel::<Vec<u8>>(QUEUED_BATCHES);
         let write = move || {
             for batch in batches {
-                if writer.write_all(&batch).is_err() {
+                if (&*writer).write_all(&batch).is_err() {
                     // The reader finds the connection closed.
                     let _ = writer.shutdown(std::net::Shutdown::Both);
                     break;
@@ -81,7 +83,7 @@ impl PeerConnection {
             self.timeout = Some(timeout);
         }
         loop {
-            return match self.stream.read(buffer) {
+            return match (&*self.stream).read(buffer) {
                 Ok(0) => Err("the connection was closed".to_owned()),
                 Ok(read) => Ok(Some(read)),
                 Err(why)

@@ -22,7 +22,7 @@ mod pick;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -107,7 +107,8 @@ pub struct Schedule {
     /// Failed with several contributors: to be fetched whole from one.
     whole: HashSet<PieceIndex>,
     duplicated_bytes: u64,
-    duplicates: HashMap<PieceIndex, WorkerId>,
+    /// Pieces that two workers hold.
+    duplicates: HashSet<PieceIndex>,
     random: fastrand::Rng,
 }
 
@@ -131,7 +132,7 @@ impl Schedule {
             next_worker: 0,
             whole: HashSet::new(),
             duplicated_bytes: 0,
-            duplicates: HashMap::new(),
+            duplicates: HashSet::new(),
             random: fastrand::Rng::with_seed(seed),
         };
         let mut run: Option<Range<PieceIndex>> = None;
@@ -193,13 +194,14 @@ impl Schedule {
         }
     }
 
-    /// A peer's `have`.
-    pub fn peer_has_piece(&mut self, source: SourceId, piece: PieceIndex) {
+    /// A peer's `have`. Whether that is still wanted.
+    pub fn peer_has_piece(&mut self, source: SourceId, piece: PieceIndex) -> bool {
         if let Some(known) = self.sources.get_mut(&source)
             && known.has.insert(piece)
         {
             self.availability[piece as usize] = self.availability[piece as usize].saturating_add(1);
         }
+        self.wanted.contains(piece)
     }
 
     /// The peer is gone: what it had counts no more.
@@ -241,10 +243,11 @@ impl Schedule {
         })
     }
 
-    /// Whether any source but this one could bring the piece.
-    pub fn others_have(&self, source: SourceId, piece: PieceIndex) -> bool {
+    /// Whether any source but this one could bring the piece: one that has brought something a moment ago.
+    pub fn others_have(&self, source: SourceId, piece: PieceIndex, now: Duration) -> bool {
         let serves = |worker: &Worker| {
             worker.source != source
+                && now.saturating_sub(worker.last_bytes) <= pick::SLOW
                 && self.sources.get(&worker.source).is_some_and(|other| {
                     other.strikes < STRIKES
                         && other.has.contains(piece)
@@ -292,14 +295,11 @@ impl Schedule {
     }
 
     fn unclaim(&mut self, piece: PieceIndex) {
-        if self.wanted.contains(piece) && !self.workers.values().any(|worker| worker.holds(piece)) {
+        let holders = self.workers.values().filter(|worker| worker.holds(piece)).take(2).count();
+        if holders == 0 && self.wanted.contains(piece) {
             self.unclaimed.insert(piece..piece + 1);
         }
-        if self
-            .duplicates
-            .get(&piece)
-            .is_some_and(|second| !self.workers.get(second).is_some_and(|w| w.holds(piece)))
-        {
+        if holders < 2 {
             self.duplicates.remove(&piece);
         }
     }
@@ -387,6 +387,6 @@ impl Schedule {
 
     /// Whether the piece has a second worker: its blocks may be asked for twice.
     pub fn is_shared(&self, piece: PieceIndex) -> bool {
-        self.duplicates.contains_key(&piece)
+        self.duplicates.contains(&piece)
     }
 }

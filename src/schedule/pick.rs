@@ -13,7 +13,7 @@ const RUN_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(64 << 20);
 const STEAL_BYTES: u64 = 1 << 20;
 
 /// A victim that needs longer than this for the rest of its run is slow.
-const SLOW: Duration = Duration::from_secs(2);
+pub(super) const SLOW: Duration = Duration::from_secs(2);
 
 /// Pieces looked at for the rarest: all of them where there are few, a sample where there are many.
 const SAMPLE: usize = 256;
@@ -52,7 +52,7 @@ impl Schedule {
             .unclaimed_run(worker, 0, u32::MAX)
             .or_else(|| self.steal(worker, now))
             .or_else(|| self.share(worker, now).map(|piece| piece..piece + 1))
-            .or_else(|| self.last_resort(worker).map(|piece| piece..piece + 1));
+            .or_else(|| self.last_resort(worker, now).map(|piece| piece..piece + 1));
         self.claim_run(worker, found)
     }
 
@@ -81,7 +81,7 @@ impl Schedule {
             .rarest(worker)
             .or_else(|| self.steal_one(worker, now))
             .or_else(|| self.share(worker, now))
-            .or_else(|| self.last_resort(worker));
+            .or_else(|| self.last_resort(worker, now));
         let (Some(piece), Some(known)) = (found, self.workers.get_mut(&worker)) else {
             return Next::Wait;
         };
@@ -188,7 +188,7 @@ impl Schedule {
                 let bytes = u64::from(self.geometry.len(piece));
                 let shareable = self.wanted.contains(piece)
                     && (silent || self.duplicated_bytes + bytes <= allowed)
-                    && !self.duplicates.contains_key(&piece)
+                    && !self.duplicates.contains(&piece)
                     && !self.whole.contains(&piece)
                     && !mine.holds(piece)
                     && (other.source != mine.source || silent)
@@ -201,12 +201,12 @@ impl Schedule {
         }
         let (_, piece) = best?;
         self.duplicated_bytes += u64::from(self.geometry.len(piece));
-        self.duplicates.insert(piece, worker);
+        self.duplicates.insert(piece);
         Some(piece)
     }
 
     /// A piece that this source once sent wrong, where nobody else who is connected has it.
-    fn last_resort(&self, worker: WorkerId) -> Option<PieceIndex> {
+    fn last_resort(&self, worker: WorkerId, now: Duration) -> Option<PieceIndex> {
         let id = self.workers.get(&worker)?.source;
         let source = self.sources.get(&id)?;
         let mut bad: Vec<_> = source.bad.iter().copied().collect();
@@ -214,7 +214,7 @@ impl Schedule {
         bad.into_iter().find(|piece| {
             self.unclaimed.contains(*piece)
                 && source.serves(*piece, true)
-                && !self.others_have(id, *piece)
+                && !self.others_have(id, *piece, now)
         })
     }
 

@@ -111,7 +111,8 @@ impl Existing {
             .fragments
             .into_iter()
             .filter(|(piece, sha1)| {
-                part.contains(piece) && hash_kept(&files, *piece).is_ok_and(|kept| kept == *sha1)
+                part.binary_search(piece).is_ok()
+                    && hash_kept(&files, *piece).is_ok_and(|kept| kept == *sha1)
             })
             .collect();
         good.extend(fragments.iter().map(|(piece, _)| *piece));

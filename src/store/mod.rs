@@ -134,14 +134,13 @@ impl Store {
     /// What changes while someone fetches, checks or publishes any selection of the torrent: length and time of its
     /// resume records, and of its lock.
     pub fn signs_of_life(&self, infohash: Infohash) -> Vec<(u64, SystemTime)> {
-        let records = ids_in(&self.root.join("partial"), infohash)
-            .into_iter()
-            .map(|id| self.record_path(&id));
-        records
-            .filter_map(|path| {
-                std::fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?))).ok()
-            })
-            .collect()
+        let partial = ids_in(&self.root.join("partial"), infohash);
+        let records = partial.into_iter().map(|id| self.record_path(&id));
+        let sign = |path: PathBuf| {
+            let file = std::fs::metadata(path).ok()?;
+            Some((file.len(), file.modified().ok()?))
+        };
+        records.chain([self.lock_path(infohash)]).filter_map(sign).collect()
     }
 
     /// Creates the directory of the locks alone: for `progress`, also where the data goes elsewhere.

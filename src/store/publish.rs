@@ -88,29 +88,50 @@ impl Partial {
 }
 
 impl Store {
-    /// Takes a complete dataset over from another store, by link or copy; `None` where that does not have it.
+    /// Takes a complete dataset over from another store, by link or copy; `None` where that does not have it (any
+    /// more: another process may be repairing it).
     ///
     /// # Errors
-    /// [`ErrorKind::Disk`].
-    pub fn copy_from(&self, other: &Store, id: &str) -> Result<Option<Stamp>, Error> {
+    /// [`ErrorKind::Verification`] for a pin that does not hold: nothing is published then. [`ErrorKind::Disk`].
+    pub fn copy_from(
+        &self,
+        other: &Store,
+        id: &str,
+        metainfo: &Metainfo,
+        pins: &Pins,
+    ) -> Result<Option<()>, Error> {
         let Some(theirs) = other.present(id) else { return Ok(None) };
         let (place, dataset) = (self.files_path(id), self.data_path(id));
         let failed = |why: io::Error| Error::disk("copy the dataset to", &place, &why);
         std::fs::create_dir_all(&dataset).map_err(failed)?;
         let copy = beside(&place);
-        let copied = copy_tree(&other.files_path(id), &copy, &dataset)
-            .and_then(|()| sync_tree(&copy))
-            .and_then(|()| remove_tree(&place))
+        match copy_tree(&other.files_path(id), &copy, &dataset).and_then(|()| sync_tree(&copy)) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {
+                let _ = remove_tree(&copy); // half a copy, of no use
+                return Ok(None);
+            }
+            other => other.map_err(failed)?,
+        }
+        pins::check(&copy, metainfo, pins)?;
+        let renamed = remove_tree(&place)
             .and_then(|()| std::fs::rename(&copy, &place))
             .and_then(|()| sync_directory(&dataset));
-        if let Err(why) = copied {
-            let _ = remove_tree(&copy); // the error that is told is the first one
-            return Err(failed(why));
-        }
+        renamed.map_err(failed)?;
         let mut stamp = Stamp::of(&place, theirs.paths().map(std::path::PathBuf::from))?;
-        (stamp.fragments, stamp.pins) = (theirs.fragments, theirs.pins);
+        (stamp.fragments, stamp.pins) = (theirs.fragments, pins.clone().into_iter().collect());
         stamp.write(&self.stamp_path(id))?;
-        Ok(Some(stamp))
+        self.remove_leftovers(id);
+        Ok(Some(()))
+    }
+
+    /// What is left of earlier attempts is of no use to anyone; a failure to remove it is none of the build's.
+    fn remove_leftovers(&self, id: &str) {
+        let _ = remove_tree(&self.partial_path(id));
+        for entry in std::fs::read_dir(self.data_path(id)).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".tmp-") {
+                let _ = remove_tree(&entry.path());
+            }
+        }
     }
 }
 
@@ -166,13 +187,7 @@ fn stamp(
     }
     (stamp.fragments, stamp.pins) = (fragments, pins.clone().into_iter().collect());
     stamp.write(&store.stamp_path(id))?;
-    // What is left of earlier attempts is of no use to anyone; a failure to remove it is none of the build's.
-    let _ = remove_tree(&store.partial_path(id));
-    for entry in std::fs::read_dir(store.data_path(id)).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(".tmp-") {
-            let _ = remove_tree(&entry.path());
-        }
-    }
+    store.remove_leftovers(id);
     Ok(())
 }
 

@@ -247,9 +247,11 @@ fn a_dataset_is_taken_over_from_another_store() {
     let fixture = Fixture::new();
     let id = fixture.provide(&["d/b"]);
     let other = Store::at(&fixture.directory.path().join("other"));
-    assert!(other.copy_from(&fixture.store, "absent").unwrap().is_none());
-    let stamp = other.copy_from(&fixture.store, &id).unwrap().unwrap();
-    assert_eq!(other.present(&id), Some(stamp));
+    let copy =
+        |id: &str| other.copy_from(&fixture.store, id, &fixture.metainfo, &Pins::new()).unwrap();
+    assert_eq!(copy("absent"), None);
+    assert_eq!(copy(&id), Some(()));
+    assert!(other.present(&id).is_some());
 }
 
 #[test]
