@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::assembly::{Added, Assembly};
+use super::swarm::Swarm;
 use crate::geometry::BLOCK_BYTES;
 use crate::hash::Sha1;
 use crate::metainfo::Metainfo;
@@ -127,4 +128,43 @@ fn blocks_are_asked_for_once_and_in_the_endgame_twice_from_the_back() {
     piece.assembly.unask(0);
     piece.assembly.unask(0);
     assert_eq!(piece.assembly.next_block(false, |_| false), Some((0, block)));
+}
+
+/// Two workers have a piece, as in the endgame. One finishes it while the other, which lies, asks for it.
+#[test]
+fn a_verified_piece_is_never_written_again() {
+    for _ in 0..300 {
+        let Fixture { _directory, partial, bytes, .. } = fixture();
+        let settings = crate::context::Context::default().settings().unwrap();
+        let client = crate::net::Client::new(&settings).unwrap();
+        let schedule = crate::schedule::Schedule::new(partial.metainfo().geometry, 0..1, 1);
+        let (events, _heard) = std::sync::mpsc::channel();
+        let counters = crate::counters::Counters::default().add("a");
+        let swarm = Swarm::new(partial, client, counters, schedule, events);
+        let [a, b] = [A, B].map(|source| {
+            swarm.schedule().add_streaming(source);
+            swarm.schedule().begin(source, swarm.now())
+        });
+        let (most, last) = bytes.split_at(bytes.len() - 1);
+        let mine = swarm.assembly(A, 0).unwrap();
+        swarm.feed(A, a, 0, &mine, 0, most);
+        let barrier = std::sync::Barrier::new(5);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                barrier.wait();
+                swarm.feed(A, a, 0, &mine, most.len() as u32, last);
+            });
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    while let Some(assembly) = swarm.assembly(B, 0) {
+                        swarm.feed(B, b, 0, &assembly, 0, &[0xee; 1000]);
+                    }
+                });
+            }
+        });
+        let mut found = vec![0; bytes.len()];
+        swarm.partial.read(0, &mut found).unwrap();
+        assert!(found == bytes, "verified, and overwritten with bytes that are not");
+    }
 }

@@ -62,6 +62,18 @@ impl PieceSet {
         self.words.iter().map(|word| word.count_ones()).sum()
     }
 
+    /// The first piece of the set at or behind this one; whole words without any are passed over.
+    pub fn next_from(&self, piece: PieceIndex) -> Option<PieceIndex> {
+        let first = piece as usize / 64;
+        let within = self.words.get(first)? >> (piece % 64);
+        if within != 0 {
+            return Some(piece + within.trailing_zeros());
+        }
+        let (index, word) =
+            self.words.iter().enumerate().skip(first + 1).find(|(_, word)| **word != 0)?;
+        Some(index as u32 * 64 + word.trailing_zeros())
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = PieceIndex> + '_ {
         self.words.iter().enumerate().filter(|(_, word)| **word != 0).flat_map(|(index, word)| {
             (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index as u32 * 64 + bit)

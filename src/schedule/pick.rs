@@ -112,12 +112,7 @@ impl Schedule {
         let longest = u32::try_from(bytes / u64::from(self.geometry.piece_bytes()))
             .unwrap_or(u32::MAX)
             .max(1);
-        let start = self
-            .unclaimed
-            .from(from)
-            .flatten()
-            .take_while(|p| *p < to)
-            .find(|p| source.serves(*p, false))?;
+        let start = self.first_unclaimed(source, from, to)?;
         let stretch = self.unclaimed.from(start).next()?;
         let end = (start..stretch.end.min(start.saturating_add(longest)))
             .take_while(|piece| {
@@ -126,6 +121,26 @@ impl Schedule {
             .last()?;
         // A piece that must come whole from one source is a run of its own.
         Some(start..if self.whole.contains(&start) { start + 1 } else { end + 1 })
+    }
+
+    /// The first unclaimed piece within bounds that the source serves. What it lacks is passed over by whole words
+    /// and ranges: a server that lacks most of a million pieces is no work.
+    fn first_unclaimed(
+        &self,
+        source: &Source,
+        from: PieceIndex,
+        to: PieceIndex,
+    ) -> Option<PieceIndex> {
+        let mut at = from;
+        loop {
+            let range = self.unclaimed.from(at).next().filter(|range| range.start < to)?;
+            let had = source.has.next_from(range.start)?;
+            if had < range.end.min(to) && source.serves(had, false) {
+                return Some(had);
+            }
+            // One that it sent wrong is passed over alone.
+            at = if had < range.end { had + 1 } else { had };
+        }
     }
 
     /// The far half of the run that will take longest.

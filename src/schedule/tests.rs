@@ -263,3 +263,22 @@ fn bitfields_are_read_high_bit_first() {
         (70, 64, 0)
     );
 }
+
+#[test]
+fn a_shared_piece_whose_first_worker_left_can_be_shared_again() {
+    let mut schedule = schedule(1, 3, 0);
+    let [stalled, slow, fast] = [0, 1, 2].map(|id| schedule.begin(SourceId(id), ZERO));
+    assert_eq!(fetch(schedule.next_run(stalled, ZERO)), 0..1);
+    assert_eq!(fetch(schedule.next_run(slow, seconds(3))), 0..1);
+    schedule.end(stalled);
+    assert_eq!(fetch(schedule.next_run(fast, seconds(30))), 0..1);
+}
+
+#[test]
+fn the_next_piece_of_a_set_is_found_across_words() {
+    let set = has([3, 64, 200], 300);
+    let next: Vec<_> =
+        [0, 3, 4, 64, 65, 200, 201, 299, 300].into_iter().map(|from| set.next_from(from)).collect();
+    let expected = [Some(3), Some(3), Some(64), Some(64), Some(200), Some(200), None, None, None];
+    assert_eq!(next, expected);
+}

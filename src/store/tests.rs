@@ -294,3 +294,13 @@ fn a_pin_that_is_added_later_is_checked_once_and_noted() {
     let error = fixture.store.pin(&id, stamp(), &fixture.metainfo, &wrong).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Verification);
 }
+
+#[test]
+fn a_process_that_hashes_or_publishes_shows_that_it_lives() {
+    let fixture = Fixture::new();
+    let infohash = fixture.metainfo.infohash;
+    let lock = fixture.store.try_lock(infohash).unwrap().unwrap();
+    let before = fixture.store.signs_of_life(infohash);
+    lock.alive(std::time::SystemTime::now() + std::time::Duration::from_secs(7));
+    assert_ne!(before, fixture.store.signs_of_life(infohash));
+}

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
 mod cargo;
 mod choice;
+mod costs;
 mod faults;
 mod fixture;
 mod https;

@@ -1,0 +1,109 @@
+//! What a hostile, silent or sloppy swarm may cost: time and requests are bounded.
+
+use std::time::Duration;
+
+use crate::support::Project;
+use crate::swarm::{Dataset, Peer, WebSeed, peer, random_bytes, web_seed::Fault};
+
+const LENGTH: usize = 3_000_000;
+
+fn dataset() -> Dataset {
+    Dataset::single("data.bin", random_bytes(21, LENGTH))
+}
+
+fn resumed(dataset: &Dataset, pieces: usize) -> Project {
+    let half = WebSeed::serving(dataset).with(Fault::OnlyPieces(0..pieces));
+    let project = Project::of(dataset, &format!("web-seeds = [\"{}\"]", half.url()));
+    project.error();
+    project
+}
+
+/// Reading past what is there already takes longer than TIMEOUT: bytes come all the time.
+#[test]
+fn a_slow_server_without_ranges_can_be_resumed_from() {
+    let dataset = dataset();
+    let project = resumed(&dataset, 85);
+    let seed = WebSeed::serving(&dataset)
+        .with(Fault::IgnoreRange)
+        .with(Fault::Slow { bytes_per_second: 500_000 });
+    project.declare_data(&format!("web-seeds = [\"{}\"]", seed.url()));
+    dataset.assert_at(&project.path_of("data"));
+}
+
+/// A complete peer that never unchokes keeps a server without ranges from serving.
+#[test]
+fn a_choking_peer_does_not_stop_a_server_without_ranges() {
+    let dataset = dataset();
+    let project = resumed(&dataset, 60);
+    let seed = WebSeed::serving(&dataset).with(Fault::IgnoreRange);
+    let peers: Vec<_> =
+        (0..2).map(|_| Peer::seeding(&dataset).with(peer::Fault::NeverUnchoke)).collect();
+    project.declare_data(&format!(
+        "web-seeds = [\"{}\"]\npeers = [\"{}\", \"{}\"]",
+        seed.url(),
+        peers[0].addr(),
+        peers[1].addr()
+    ));
+    dataset.assert_at(&project.path_of("data"));
+}
+
+/// More choking peers than connections, named by the manifest; the torrent's own web seed would serve.
+#[test]
+fn choking_peers_do_not_take_all_connections() {
+    let dataset = Dataset::single("data.bin", random_bytes(3, 300_000));
+    let seed = WebSeed::serving(&dataset);
+    let peers: Vec<_> =
+        (0..70).map(|_| Peer::seeding(&dataset).with(peer::Fault::NeverUnchoke)).collect();
+    let named: Vec<_> = peers.iter().map(|peer| format!("\"{}\"", peer.addr())).collect();
+    let project = Project::of(
+        &dataset.clone().url_list([seed.url()]),
+        &format!("peers = [{}]", named.join(", ")),
+    );
+    dataset.assert_at(&project.path_of("data"));
+}
+
+/// `announce-list` is outside of `info`: whoever serves the .torrent may fill it.
+#[cfg(target_os = "linux")] // which tells a process its threads
+#[test]
+fn tiers_of_trackers_are_bounded() {
+    let urls: Vec<String> = (0..3000).map(|n| format!("http://127.0.0.1:9/{n}")).collect();
+    let tiers: Vec<Vec<&str>> = urls.iter().map(|url| vec![url.as_str()]).collect();
+    let tiers: Vec<&[&str]> = tiers.iter().map(Vec::as_slice).collect();
+    let dataset = Dataset::single("data.bin", random_bytes(3, 300_000)).announce_list(&tiers);
+    let project = Project::of(&dataset, "");
+    let most = std::thread::scope(|scope| {
+        let build = scope.spawn(|| project.error());
+        let mut most = 0;
+        while !build.is_finished() {
+            most = std::fs::read_dir("/proc/self/task").unwrap().count().max(most);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        most
+    });
+    assert!(most < 300, "{most} threads");
+}
+
+/// A server that says `Retry-After: 0` is not hammered.
+#[test]
+fn retry_after_zero_is_no_loop() {
+    let dataset = Dataset::single("data.bin", random_bytes(3, 300_000));
+    let seed =
+        WebSeed::serving(&dataset).with(Fault::TooMany { retry_after_secs: 0, times: 100_000 });
+    let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", seed.url()));
+    project.error();
+    let requests = seed.requests().len();
+    assert!(requests < 40, "{requests} requests in 3 s");
+}
+
+/// A web seed that moved: each file is a 404, on a new connection each, and it is never given up.
+#[test]
+fn a_seed_that_has_nothing_is_given_up_before_each_file_was_asked_for() {
+    let files: Vec<_> = (0..400).map(|n| (format!("f{n}"), random_bytes(n, 20_000))).collect();
+    let files: Vec<_> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
+    let dataset = Dataset::multi("root", files);
+    let seed = WebSeed::serving(&dataset).with(Fault::NotFound);
+    let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", seed.url()));
+    project.error();
+    let requests = seed.requests().len();
+    assert!(requests < 100, "{requests} requests for 400 files");
+}
