@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use super::lost::LostFiles;
 use super::stream::{Feeder, Flow, Outcome, Part, parts};
 use super::swarm::Swarm;
 use crate::schedule::{SourceId, WorkerId};
@@ -14,16 +15,23 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// Fetches runs from a directory that holds the torrent's own layout, until there are none.
 pub fn work(swarm: &Swarm, source: SourceId, worker: WorkerId, directory: &Path) -> Outcome {
     let mut buffer = vec![0; BUFFER_BYTES];
+    let files_lost = LostFiles::default();
     while let Some(run) = swarm.next_run(source, worker) {
         let mut feeder = Feeder::new(swarm, source, worker);
+        let before = files_lost.partly(swarm, source, &run);
         for part in parts(swarm, source, &run) {
-            match read_part(swarm, source, &mut feeder, directory, &part, &mut buffer) {
+            if part.file.is_some_and(|(file, _)| files_lost.contains(file)) {
+                continue;
+            }
+            match read_part(swarm, source, &files_lost, &mut feeder, directory, &part, &mut buffer)
+            {
                 Flow::Onward => {}
                 Flow::RunEnded => break,
                 Flow::Banned => return Outcome::Lost("holds wrong bytes".to_owned()),
                 Flow::Over => return Outcome::Ended,
             }
         }
+        files_lost.settle(swarm, source, &run, &before);
     }
     Outcome::Ended
 }
@@ -31,13 +39,16 @@ pub fn work(swarm: &Swarm, source: SourceId, worker: WorkerId, directory: &Path)
 fn read_part(
     swarm: &Swarm,
     source: SourceId,
+    files_lost: &LostFiles,
     feeder: &mut Feeder<'_>,
     directory: &Path,
     part: &Part,
     buffer: &mut [u8],
 ) -> Flow {
     let metainfo = swarm.partial.metainfo();
-    let Some(file) = part.file.and_then(|(file, _)| metainfo.files.get(file as usize)) else {
+    let Some((index, file)) =
+        part.file.and_then(|(file, _)| Some((file, metainfo.files.get(file as usize)?)))
+    else {
         return feeder.feed_zeros(part.range.clone());
     };
     let path = directory.join(metainfo.layout_path(file));
@@ -46,8 +57,8 @@ fn read_part(
             &directory.display().to_string(),
             format!("`{}`: {why}", metainfo.display_path(file)),
         );
-        swarm.schedule().lacks(source, swarm.geometry().pieces(file.range()));
-        Flow::RunEnded
+        files_lost.lose(swarm, source, index);
+        Flow::Onward
     };
     let opened = File::open(&path).and_then(|mut open| {
         let length = open.metadata()?.len();

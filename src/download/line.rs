@@ -115,7 +115,10 @@ impl Line {
             return;
         };
         let mut bytes: u64 = self.ahead.iter().map(|(part, _)| part.length()).sum();
-        let data_parts = following.iter().filter(|part| part.file.is_some()).skip(self.ahead.len());
+        let data_parts = following
+            .iter()
+            .filter(|part| part.file.is_some_and(|(file, _)| !seed.lost.contains(file)))
+            .skip(self.ahead.len());
         for part in data_parts.take(PIPELINED_REQUESTS.saturating_sub(self.ahead.len())) {
             bytes += part.length();
             let url = part.file.and_then(|(file, _)| seed.url_of(swarm, file));

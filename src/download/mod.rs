@@ -16,6 +16,7 @@ mod directory_worker;
 mod growth;
 mod line;
 mod locate;
+mod lost;
 mod peer_worker;
 mod redirects;
 mod report;

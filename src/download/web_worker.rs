@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::line::Line;
+use super::lost::LostFiles;
 use super::redirects::Redirects;
 use super::stream::{Feeder, Flow, Outcome, Part, parts};
 use super::swarm::Swarm;
@@ -30,6 +31,7 @@ pub struct WebSeed {
     pub id: SourceId,
     pub url: String,
     redirects: Redirects,
+    pub lost: LostFiles,
     received_bytes: AtomicU64,
     refused_in_a_row: AtomicU32,
 }
@@ -51,6 +53,7 @@ impl WebSeed {
             id,
             url,
             redirects: Redirects::default(),
+            lost: LostFiles::default(),
             received_bytes: AtomicU64::new(0),
             refused_in_a_row: AtomicU32::new(0),
         }
@@ -87,7 +90,20 @@ impl WebSeed {
     }
 
     fn fetch_run(&self, swarm: &Swarm, worker: WorkerId, line: &mut Line, run: Range<u32>) -> Left {
-        let mut parts = parts(swarm, self.id, &run);
+        let before = self.lost.partly(swarm, self.id, &run);
+        let left = self.fetch_parts(swarm, worker, line, &run);
+        self.lost.settle(swarm, self.id, &run, &before);
+        left
+    }
+
+    fn fetch_parts(
+        &self,
+        swarm: &Swarm,
+        worker: WorkerId,
+        line: &mut Line,
+        run: &Range<u32>,
+    ) -> Left {
+        let mut parts = parts(swarm, self.id, run);
         let mut feeder = Feeder::new(swarm, self.id, worker);
         while let Some(part) = parts.pop_front() {
             let Some((file, _)) = part.file else {
@@ -96,6 +112,9 @@ impl WebSeed {
                     flow => return self.left(line, flow),
                 }
             };
+            if self.lost.contains(file) {
+                continue;
+            }
             let (head, url) = match line.reply(self, swarm, file, &part, &parts) {
                 Ok(reply) => reply,
                 Err(why) => return Left::Worker(Outcome::Failed(why.to_string())),
@@ -277,7 +296,7 @@ impl WebSeed {
             swarm
                 .report
                 .note(&self.url, format!("`{}`: {said}", metainfo.display_path(torrent_file)));
-            swarm.schedule().lacks(self.id, swarm.geometry().pieces(torrent_file.range()));
+            self.lost.lose(swarm, self.id, file);
             // A server that has nothing is not asked for each of 100,000 files.
             let in_a_row = self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
             if in_a_row.is_multiple_of(REFUSED_IN_A_ROW) {

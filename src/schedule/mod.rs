@@ -19,6 +19,7 @@
 mod bits;
 mod intervals;
 mod pick;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 pub use bits::PieceSet;
 use intervals::Intervals;
+use sources::Source;
 
 use crate::geometry::{Geometry, PieceIndex};
 
@@ -60,15 +62,6 @@ pub enum Verdict {
     Warned,
     /// It is not asked again.
     Banned,
-}
-
-#[derive(Debug)]
-struct Source {
-    has: PieceSet,
-    peer: bool,
-    strikes: u32,
-    /// Pieces that it sent wrong: asked for again only where nobody else has them.
-    bad: HashSet<PieceIndex>,
 }
 
 #[derive(Debug)]
@@ -167,99 +160,6 @@ impl Schedule {
     /// Whether the piece is still to be verified.
     pub fn is_wanted(&self, piece: PieceIndex) -> bool {
         self.wanted.contains(piece)
-    }
-
-    /// Adds a source that can seek and stream: it has all pieces until it is told otherwise.
-    pub fn add_streaming(&mut self, source: SourceId) {
-        self.add(source, PieceSet::all(self.geometry.piece_count()), false);
-    }
-
-    /// Adds a peer: it has nothing until it says so.
-    pub fn add_peer(&mut self, source: SourceId) {
-        self.add(source, PieceSet::none(self.geometry.piece_count()), true);
-    }
-
-    fn add(&mut self, source: SourceId, has: PieceSet, peer: bool) {
-        let strikes = self.sources.get(&source).map_or(0, |known| known.strikes);
-        let bad = self.sources.remove(&source).map_or_else(HashSet::new, |known| known.bad);
-        self.sources.insert(source, Source { has, peer, strikes, bad });
-    }
-
-    /// A peer's bitfield: what it has, all at once.
-    pub fn peer_has(&mut self, source: SourceId, pieces: PieceSet) {
-        self.forget_peer(source);
-        if let Some(known) = self.sources.get_mut(&source) {
-            pieces.iter().for_each(|piece| self.availability[piece as usize] += 1);
-            known.has = pieces;
-        }
-    }
-
-    /// A peer's `have`. Whether that is still wanted.
-    pub fn peer_has_piece(&mut self, source: SourceId, piece: PieceIndex) -> bool {
-        if let Some(known) = self.sources.get_mut(&source)
-            && known.has.insert(piece)
-        {
-            self.availability[piece as usize] = self.availability[piece as usize].saturating_add(1);
-        }
-        self.wanted.contains(piece)
-    }
-
-    /// The peer is gone: what it had counts no more.
-    pub fn forget_peer(&mut self, source: SourceId) {
-        let Some(known) = self.sources.get_mut(&source).filter(|known| known.peer) else { return };
-        let none = PieceSet::none(self.geometry.piece_count());
-        for piece in std::mem::replace(&mut known.has, none).iter() {
-            self.availability[piece as usize] = self.availability[piece as usize].saturating_sub(1);
-        }
-    }
-
-    /// The source cannot bring these pieces (a file that its server does not have).
-    pub fn lacks(&mut self, source: SourceId, pieces: Range<PieceIndex>) {
-        if let Some(known) = self.sources.get_mut(&source) {
-            pieces.for_each(|piece| {
-                known.has.remove(piece);
-            });
-        }
-    }
-
-    /// Whether the source, as far as is known, has anything that is still wanted.
-    pub fn is_useful(&self, source: SourceId) -> bool {
-        self.sources
-            .get(&source)
-            .is_some_and(|known| known.strikes < STRIKES && known.has.intersects(&self.wanted))
-    }
-
-    /// Whether each wanted piece is had by one of these sources.
-    pub fn is_covered_by(&self, sources: &[SourceId]) -> bool {
-        let known: Vec<_> = sources.iter().filter_map(|source| self.sources.get(source)).collect();
-        let has_all = |source: &&&Source| {
-            source.strikes < STRIKES && source.has.len() == self.geometry.piece_count()
-        };
-        if known.iter().any(|source| has_all(&source)) {
-            return true;
-        }
-        self.wanted.iter().all(|piece| {
-            known.iter().any(|source| source.strikes < STRIKES && source.has.contains(piece))
-        })
-    }
-
-    /// Whether any source but this one could bring the piece: one that has brought something a moment ago.
-    pub fn others_have(&self, source: SourceId, piece: PieceIndex, now: Duration) -> bool {
-        let serves = |worker: &Worker| {
-            worker.source != source
-                && now.saturating_sub(worker.last_bytes) <= pick::SLOW
-                && self.sources.get(&worker.source).is_some_and(|other| {
-                    other.strikes < STRIKES
-                        && other.has.contains(piece)
-                        && !other.bad.contains(&piece)
-                })
-        };
-        self.workers.values().any(serves)
-    }
-
-    /// How many connections to the source work.
-    pub fn workers_of(&self, source: SourceId) -> usize {
-        self.workers.values().filter(|worker| worker.source == source).count()
     }
 
     /// A connection to the source begins its work.

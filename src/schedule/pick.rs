@@ -25,6 +25,7 @@ impl Source {
     fn serves(&self, piece: PieceIndex, as_last_resort: bool) -> bool {
         self.strikes < STRIKES
             && self.has.contains(piece)
+            && !self.waits_for.contains(&piece)
             && (as_last_resort || !self.bad.contains(&piece))
     }
 }

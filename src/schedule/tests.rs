@@ -220,14 +220,14 @@ fn a_piece_of_several_that_fails_is_fetched_whole_from_one() {
 fn a_source_that_lacks_pieces_is_not_asked_for_them() {
     let mut schedule = schedule(8, 2, 0);
     let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
-    schedule.lacks(SourceId(0), 0..4);
+    (0..4).for_each(|piece| schedule.lacks(SourceId(0), piece));
     assert_eq!(fetch(schedule.next_run(a, ZERO)).start, 4);
     assert_eq!(fetch(schedule.next_run(b, ZERO)).start, 0);
     assert!(
         schedule.is_covered_by(&[SourceId(0), SourceId(1)])
             && !schedule.is_covered_by(&[SourceId(0)])
     );
-    schedule.lacks(SourceId(0), 4..8);
+    (4..8).for_each(|piece| schedule.lacks(SourceId(0), piece));
     assert!(!schedule.is_useful(SourceId(0)));
 }
 
@@ -281,4 +281,18 @@ fn the_next_piece_of_a_set_is_found_across_words() {
         [0, 3, 4, 64, 65, 200, 201, 299, 300].into_iter().map(|from| set.next_from(from)).collect();
     let expected = [Some(3), Some(3), Some(64), Some(64), Some(200), Some(200), None, None, None];
     assert_eq!(next, expected);
+}
+
+#[test]
+fn two_sources_that_each_have_a_part_of_a_piece_take_turns() {
+    let mut schedule = schedule(1, 2, 0);
+    let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
+    // The one with the second part comes first, and cannot move the piece.
+    assert_eq!(fetch(schedule.next_run(b, ZERO)), 0..1);
+    schedule.brought_its_part(SourceId(1), 0, false);
+    assert_eq!(schedule.next_run(b, ZERO), Next::Wait);
+    assert_eq!(fetch(schedule.next_run(a, ZERO)), 0..1);
+    schedule.brought_its_part(SourceId(0), 0, true);
+    assert_eq!(schedule.next_run(a, ZERO), Next::Wait);
+    assert_eq!(fetch(schedule.next_run(b, ZERO)), 0..1);
 }

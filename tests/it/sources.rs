@@ -241,3 +241,32 @@ fn a_tracker_names_peers_of_both_families() {
         dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
     }
 }
+
+#[test]
+fn a_piece_that_lies_in_two_files_comes_from_two_seeds_with_one_each() {
+    let files = [
+        ("a", random_bytes(1, 50_000)),
+        ("b", random_bytes(2, 50_000)),
+        ("c", random_bytes(3, 5_000)),
+    ];
+    let dataset = Dataset::multi("root", files);
+    let lacking = |path: &str| WebSeed::serving(&dataset).with(Fault::NotFoundFor(path.into()));
+    let (first, second) = (lacking("b"), lacking("a"));
+    let seeds = format!("web-seeds = [\"{}\", \"{}\"]", first.url(), second.url());
+    dataset.assert_at(&Project::of(&dataset, &seeds).path_of("data"));
+}
+
+#[test]
+fn a_piece_that_lies_in_two_files_comes_from_two_directories_with_one_each() {
+    let dataset =
+        Dataset::multi("root", [("a", random_bytes(1, 50_000)), ("b", random_bytes(2, 50_000))]);
+    let project = Project::of(&dataset, "mirrors = [\"one\", \"two\"]");
+    for (mirror, missing) in [("one", "a"), ("two", "b")] {
+        dataset.write_mirror(&project.path(mirror));
+        std::fs::remove_file(
+            project.path(mirror).join(dataset.infohash_hex()).join("root").join(missing),
+        )
+        .unwrap();
+    }
+    dataset.assert_at(&project.path_of("data"));
+}
