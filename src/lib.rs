@@ -117,6 +117,7 @@ mod hash;
 mod infohash;
 mod manifest;
 mod metainfo;
+mod nearest;
 mod net;
 mod plan;
 mod progress;
