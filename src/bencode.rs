@@ -37,6 +37,11 @@ pub struct ScanError {
 }
 
 impl ScanError {
+    /// Whether the bytes end too soon: what is there may be right.
+    pub fn is_cut_short(&self) -> bool {
+        [CUT, TOO_LONG].contains(&self.what)
+    }
+
     /// The offset of the byte that does not fit.
     #[cfg(test)]
     fn at(&self) -> usize {
@@ -244,7 +249,7 @@ impl Scanner<'_, '_> {
     }
 
     fn byte(&self, at: usize) -> Result<u8, ScanError> {
-        let cut = ScanError { what: "the end comes before the value's own", at };
+        let cut = ScanError { what: CUT, at };
         self.bytes.get(at).copied().ok_or(cut)
     }
 
@@ -323,7 +328,7 @@ impl Scanner<'_, '_> {
                 self.at = end;
                 Ok(start..end)
             }
-            _ => fail("a string that is longer than what is left", begin),
+            _ => fail(TOO_LONG, begin),
         }
     }
 
@@ -334,9 +339,7 @@ impl Scanner<'_, '_> {
         let rest = rest.get(..21).unwrap_or(rest);
         let Some(length) = rest.iter().position(|&byte| byte == b'e') else {
             return match rest.iter().all(|byte| matches!(byte, b'-' | b'0'..=b'9')) {
-                true if rest.len() < 21 => {
-                    fail("the end comes before the value's own", begin + 1 + rest.len())
-                }
+                true if rest.len() < 21 => fail(CUT, begin + 1 + rest.len()),
                 true => fail("an integer beyond 64 bits", begin),
                 false => fail("an integer that is not a number", begin),
             };
@@ -358,6 +361,8 @@ impl Scanner<'_, '_> {
     }
 }
 
+const CUT: &str = "the end comes before the value's own";
+const TOO_LONG: &str = "a string that is longer than what is left";
 const TWIN: &str = "a key that is there already";
 
 fn fail<T>(what: &'static str, at: usize) -> Result<T, ScanError> {

@@ -4,16 +4,37 @@
 //! other threads do to the environment, and so that tests pass variables by argument.
 //! [`Settings`] is what they say, checked.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
+use crate::nearest::nearest;
 use crate::size;
 
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
+
+/// What follows [`PREFIX`] in the names of our variables.
+const NAMES: [&str; 10] = [
+    "CATALOGUE",
+    "CA_FILE",
+    "MAX_SIZE",
+    "MIRRORS",
+    "OFFLINE",
+    "PEERS",
+    "PROGRESS",
+    "SOURCES",
+    "STORE",
+    "TIMEOUT",
+];
+
+/// Names that a later version will know; `PATH_<NAME>` is another.
+const PLANNED: [&str; 3] = ["API_KEY", "FETCH", "LOAD_PATH"];
 
 /// A snapshot of environment variables.
 #[derive(Clone, Debug, Default)]
@@ -92,11 +113,36 @@ impl Context {
             .or_else(etcetera_cache)
     }
 
+    /// A slip in a name would otherwise be a setting that does nothing.
+    fn check_names(&self) -> Result<(), Error> {
+        let ours = self.vars.iter().filter(|(_, value)| !value.is_empty());
+        let ours = ours.filter_map(|(name, _)| name.to_str()?.strip_prefix(PREFIX));
+        let Some(name) = ours.filter(|name| !NAMES.contains(name)).min() else { return Ok(()) };
+        if PLANNED.contains(&name) || name.starts_with("PATH_") {
+            return Err(Error::new(
+                ErrorKind::Manifest,
+                format!("the environment variable {PREFIX}{name} is not supported yet"),
+            )
+            .help("unset it: the README says, under \"Not there yet\", what is to come"));
+        }
+        let error = Error::new(
+            ErrorKind::Manifest,
+            format!("there is no environment variable {PREFIX}{name}"),
+        );
+        Err(match nearest(name, NAMES) {
+            Some(near) => error.help(format!("did you mean {PREFIX}{near}?")),
+            None => {
+                error.help(format!("unset it; after {PREFIX} there is one of {}", NAMES.join(", ")))
+            }
+        })
+    }
+
     /// What the variables say, checked.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for the first variable whose value cannot be read.
+    /// [`ErrorKind::Manifest`] for a name that is none of ours, and for the first value that cannot be read.
     pub fn settings(&self) -> Result<Settings, Error> {
+        self.check_names()?;
         let text = |name: &str| self.text(&[PREFIX, name].concat());
         let parsed = |name: &str, expected: &str, parse: fn(&str) -> Option<u64>| {
             text(name)?
@@ -147,9 +193,8 @@ impl Context {
             peers: text("PEERS")?
                 .map_or_else(Vec::new, |value| words(value).map(str::to_owned).collect()),
             ca_file: ["ACADEMICTORRENTS_CA_FILE", "CARGO_HTTP_CAINFO", "SSL_CERT_FILE"]
-                .iter()
-                .find_map(|name| self.var(name))
-                .map(PathBuf::from),
+                .into_iter()
+                .find_map(|name| Some(CaFile { path: self.var(name)?.into(), variable: name })),
             proxy: self.proxy()?,
             no_proxy: self.text("NO_PROXY")?.or(self.text("no_proxy")?).map(str::to_owned),
         })
@@ -219,9 +264,16 @@ pub struct Settings {
     /// More peers, `host:port`.
     pub peers: Vec<String>,
     /// PEM file of root certificates, added to the built-in ones.
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<CaFile>,
     pub proxy: Option<String>,
     pub no_proxy: Option<String>,
+}
+
+/// A file of certificates, and the variable that names it.
+#[derive(Clone, Debug)]
+pub struct CaFile {
+    pub path: PathBuf,
+    pub variable: &'static str,
 }
 
 /// Where progress is drawn.
@@ -274,58 +326,5 @@ impl SourceSet {
             web_seeds: self.web_seeds && other.web_seeds,
             peers: self.peers && other.peers,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn context(vars: &[(&str, &str)]) -> Context {
-        let mut context = Context::default();
-        vars.iter().for_each(|(name, value)| context.set(name, value));
-        context
-    }
-
-    #[test]
-    fn a_bad_variable_is_named_with_what_it_should_be() {
-        let check = |name: &str, value: &str, part: &str| {
-            let error = context(&[(name, value)]).settings().unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains(part), "{error}");
-        };
-        check("ACADEMICTORRENTS_TIMEOUT", "soon", "a time");
-        check("ACADEMICTORRENTS_TIMEOUT", "0", "at least 100ms");
-        check("ACADEMICTORRENTS_MAX_SIZE", "big", "a size");
-        check("ACADEMICTORRENTS_PROGRESS", "on", "`plain`");
-        check("ACADEMICTORRENTS_SOURCES", "peers,torrents", "`torrents`");
-        check("ACADEMICTORRENTS_CATALOGUE", "academictorrents.com", "http://");
-    }
-
-    #[test]
-    fn an_empty_variable_is_unset_and_a_false_one_is_no() {
-        let settings = context(&[("ACADEMICTORRENTS_TIMEOUT", ""), ("CARGO_NET_OFFLINE", "false")])
-            .settings()
-            .unwrap();
-        assert_eq!(settings.timeout, Duration::from_secs(120));
-        assert!(!settings.offline);
-        assert!(context(&[("CARGO_NET_OFFLINE", "true")]).settings().unwrap().offline);
-    }
-
-    #[test]
-    fn the_store_is_absolute() {
-        let error = context(&[("ACADEMICTORRENTS_STORE", "data")]).store_dir().unwrap_err();
-        assert!(error.to_string().contains("relative"), "{error}");
-        #[cfg(target_os = "linux")]
-        assert_eq!(
-            context(&[("XDG_CACHE_HOME", "/c")]).store_dir().unwrap(),
-            std::path::Path::new("/c/academictorrents")
-        );
-    }
-
-    #[test]
-    fn sources_intersect() {
-        let manifest = SourceSet::parse(["mirrors", "peers"]).unwrap();
-        let environment = SourceSet::parse(["peers", "web-seeds"]).unwrap();
-        assert_eq!(manifest.and(environment), SourceSet::parse(["peers"]).unwrap());
     }
 }

@@ -92,7 +92,7 @@
 //! | `CATALOGUE` | base URL; `https://academictorrents.com` |
 //! | `CA_FILE` | PEM file of more root certificates; else `CARGO_HTTP_CAINFO`, `SSL_CERT_FILE` |
 //!
-//! The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them. Under `DOCS_RS` nothing is fetched, and the
+//! Another name that begins so is an error. The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them. Under `DOCS_RS` nothing is fetched, and the
 //! path is the one where the data would be.
 //!
 //! # Features
@@ -117,6 +117,7 @@ mod hash;
 mod infohash;
 mod manifest;
 mod metainfo;
+mod nearest;
 mod net;
 mod plan;
 mod progress;

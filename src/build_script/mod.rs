@@ -153,7 +153,7 @@ impl Build {
         let shared = Store::at(&self.context.store_dir()?);
         let own = Store::at(&out_dir.join("academictorrents"));
         let counters = Arc::new(Counters::default());
-        let session = Session::new(&settings, &shared, &own, &counters);
+        let session = Session::new(&settings, &manifest.path, &shared, &own, &counters);
         let results: Vec<Outcome> = if self.context.var("DOCS_RS").is_some() {
             // docs.rs has no network, and the documentation needs the path's name alone.
             requests

@@ -34,6 +34,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// # Errors
 /// Of a vendored torrent or of `files`.
 pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
+    look(session, request).map_err(|error| session.declared(request, error))
+}
+
+fn look(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
     let store = session.store(request);
     if request.files.is_empty() {
         // All files: the stamp says everything else.
@@ -88,10 +92,13 @@ pub fn provide(
     counters.set_phase(Phase::Metainfo);
     let client = if settings.offline { None } else { Some(Client::new(settings)?) };
     let mirrors = plan::metainfo_mirrors(request, settings)?;
-    let (metainfo, bytes) = locate::find(session, request, &mirrors, client.as_ref())?;
-    let selection = Selection::new(&metainfo, &request.files)?;
+    // Proxies, certificates and mirrors of the environment are not the manifest's fault; what follows may be.
+    let declared = |error| session.declared(request, error);
+    let (metainfo, bytes) =
+        locate::find(session, request, &mirrors, client.as_ref()).map_err(declared)?;
+    let selection = Selection::new(&metainfo, &request.files).map_err(declared)?;
     let id = selection.id();
-    check_pinned(&metainfo, &selection, request)?;
+    check_pinned(&metainfo, &selection, request).map_err(declared)?;
     store.create()?;
     let lock = lock(session, store, &metainfo, counters)?;
     if store.torrent(metainfo.infohash).as_deref() != Some(&bytes) {

@@ -57,6 +57,8 @@ pub struct Provided {
 #[derive(Debug)]
 pub struct Session<'a> {
     pub settings: &'a Settings,
+    /// The manifest that holds the requests, for messages.
+    pub manifest: &'a Path,
     /// The user's store.
     pub shared: &'a Store,
     /// The build's own, for `store = "out-dir"`.
@@ -71,18 +73,30 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     pub fn new(
         settings: &'a Settings,
+        manifest: &'a Path,
         shared: &'a Store,
         own: &'a Store,
         counters: &'a Counters,
     ) -> Session<'a> {
         Session {
             settings,
+            manifest,
             shared,
             own,
             counters,
             budget: OnceLock::new(),
             hashing: OnceLock::new(),
             datasets: 1,
+        }
+    }
+
+    /// Says where the dataset is declared, in an error that may be mended there.
+    fn declared(&self, request: &Request, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Manifest | ErrorKind::Metainfo => {
+                error.why(format!("declared at {}:{}", self.manifest.display(), request.line))
+            }
+            _ => error,
         }
     }
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 use super::findings::Refusal;
-use super::nearest::nearest;
 use super::{DatasetName, Mirror, StoreKind};
 use crate::context::{SourceSet, is_http};
 use crate::infohash::Infohash;
+use crate::nearest::nearest;
 use crate::size;
 
 /// The value is of another type than the key has.

@@ -10,11 +10,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::checks;
 use super::findings::{Findings, Refusal};
-use super::nearest::nearest;
 use super::section::Features;
 use super::{Identity, Mirror, Request, StoreKind};
 use crate::context::SourceSet;
 use crate::infohash::Infohash;
+use crate::nearest::nearest;
 
 /// The keys that say which dataset it is.
 pub(super) const IDENTITY_KEYS: [&str; 3] = ["infohash", "magnet", "torrent"];

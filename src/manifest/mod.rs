@@ -8,7 +8,6 @@
 //! | `section.rs` | where the section is in the document, and what else of the document counts |
 //! | `dataset.rs` | one dataset's table, and `defaults`: which keys there are, and which may meet |
 //! | `checks.rs` | one value: text to what it means |
-//! | `nearest.rs` | the key or feature that was probably meant |
 //! | `findings.rs` | what was found wrong, with lines |
 //!
 //! Invariants: each request has an infohash or a torrent; its values are checked for their form; its
@@ -21,7 +20,6 @@
 mod checks;
 mod dataset;
 mod findings;
-mod nearest;
 mod section;
 
 use std::collections::BTreeMap;

@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 use super::checks;
 use super::dataset::{self, IDENTITY_KEYS, Reader, SHARED_KEYS, Values};
 use super::findings::{Findings, Refusal};
-use super::nearest::nearest;
 use super::{Manifest, Request};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
+use crate::nearest::nearest;
 
 const SECTION: &str = "academictorrents";
 const HEADER: &str = "[package.metadata.academictorrents]";

@@ -32,6 +32,9 @@ const MAX_TRACKERS_PER_TIER: usize = 16;
 const MAX_WEB_SEEDS: usize = 64;
 const OUTER: Limits = Limits { max_bytes: 1 << 20, max_depth: 4, max_values: 20_000 };
 
+/// Of a file that is no torrent, so much is shown.
+const SHOWN_BYTES: usize = 20;
+
 const LIMITS: Limits =
     Limits { max_bytes: MAX_TORRENT_BYTES, max_depth: 16, max_values: 6_000_000 };
 
@@ -77,7 +80,7 @@ impl Metainfo {
     /// # Errors
     /// [`ErrorKind::Metainfo`] for what is no bencode, or has no `info`.
     pub fn infohash_of(torrent: &[u8]) -> Result<Infohash, Error> {
-        let scan = bencode::scan(torrent, &LIMITS).map_err(|why| damaged(why.to_string()))?;
+        let scan = scan(torrent)?;
         let span = scan.top_level(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))?;
         Ok(Infohash::from_bytes(Sha1::digest(&torrent[span])))
     }
@@ -87,7 +90,7 @@ impl Metainfo {
     /// # Errors
     /// [`ErrorKind::Metainfo`], saying which key is missing or wrong.
     pub fn parse(torrent: &[u8]) -> Result<Metainfo, Error> {
-        let scan = bencode::scan(torrent, &LIMITS).map_err(|why| damaged(why.to_string()))?;
+        let scan = scan(torrent)?;
         let span = scan.top_level(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))?;
         let infohash = Infohash::from_bytes(Sha1::digest(&torrent[span.clone()]));
         // Each key by its span: what else a torrent holds costs no memory.
@@ -183,6 +186,31 @@ impl Metainfo {
         }
         String::from_utf8_lossy(&file.path.join(&b'/')).into_owned()
     }
+}
+
+/// Scans a `.torrent`; of what is none it says what it probably is.
+fn scan(torrent: &[u8]) -> Result<bencode::Scan<'_>, Error> {
+    let again = "download it again, from the dataset's page at the catalogue: \
+                 `/download/<infohash>.torrent` below the catalogue's address";
+    let begin = torrent.trim_ascii_start();
+    match begin.first() {
+        Some(b'd') => {}
+        None => return Err(damaged("this is not a .torrent: it is empty").help(again)),
+        Some(first) => {
+            let line = begin.split(u8::is_ascii_control).next().unwrap_or_default();
+            let shown = line.get(..SHOWN_BYTES).unwrap_or(line).escape_ascii();
+            let page = if *first == b'<' { ": a web page was saved or sent instead" } else { "" };
+            let why = format!("this is not a .torrent: it begins with `{shown}`{page}");
+            return Err(damaged(why).help(again));
+        }
+    }
+    bencode::scan(torrent, &LIMITS).map_err(|why| {
+        if why.is_cut_short() {
+            damaged(format!("the file is cut short: {why}")).help(again)
+        } else {
+            damaged(why.to_string())
+        }
+    })
 }
 
 #[cfg(unix)]
@@ -282,6 +310,9 @@ pub fn not_declared(declared: Infohash, found: Infohash) -> Error {
     Error::new(ErrorKind::Metainfo, "the torrent is not the declared one")
         .why(format!("declared infohash: {declared}"))
         .why(format!("this torrent's:    {found}"))
+        .help(
+            "correct one of the two: `infohash` in the manifest, or the file that `torrent` names",
+        )
 }
 
 fn damaged(why: impl Into<String>) -> Error {

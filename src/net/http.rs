@@ -9,7 +9,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
 use super::{Client, Timing, USER_AGENT, lent, unusable};
-use crate::context::Settings;
+use crate::context::{CaFile, Settings};
 use crate::error::Error;
 use crate::protocol::http::Head;
 
@@ -70,8 +70,8 @@ pub(super) fn agent(settings: &Settings, timing: Timing) -> Result<Agent, Error>
     if cfg!(not(feature = "rustls")) {
         tls = tls.provider(ureq::tls::TlsProvider::NativeTls);
     }
-    if let Some(path) = &settings.ca_file {
-        tls = tls.root_certs(RootCerts::new_with_certs(&roots(path)?));
+    if let Some(file) = &settings.ca_file {
+        tls = tls.root_certs(RootCerts::new_with_certs(&roots(file)?));
     }
     let config = Agent::config_builder()
         .user_agent(USER_AGENT)
@@ -116,24 +116,24 @@ fn proxy(settings: &Settings) -> Result<Option<Proxy>, Error> {
 }
 
 /// The built-in roots, and those of the user's file.
-fn roots(path: &std::path::Path) -> Result<Vec<Certificate<'static>>, Error> {
-    let shown = path.display().to_string();
-    let pem = std::fs::read(path)
-        .map_err(|why| unusable("the file of certificates", &shown, &why.to_string()))?;
+fn roots(file: &CaFile) -> Result<Vec<Certificate<'static>>, Error> {
+    let CaFile { path, variable } = file;
+    let refused = |why: &str| {
+        let what = format!("the file of certificates that {variable} names");
+        unusable(&what, &path.display().to_string(), why)
+            .help(format!("correct {variable}, or unset it"))
+    };
+    let pem = std::fs::read(path).map_err(|why| refused(&why.to_string()))?;
     let mut roots = Vec::new();
     for item in parse_pem(&pem) {
         match item {
             Ok(PemItem::Certificate(certificate)) => roots.push(certificate),
             Ok(_) => {}
-            Err(why) => return Err(unusable("the file of certificates", &shown, &why.to_string())),
+            Err(why) => return Err(refused(&why.to_string())),
         }
     }
     if roots.is_empty() {
-        return Err(unusable(
-            "the file of certificates",
-            &shown,
-            "it holds no certificate in PEM form",
-        ));
+        return Err(refused("it holds no certificate in PEM form"));
     }
     roots.extend(
         webpki_root_certs::TLS_SERVER_ROOT_CERTS
@@ -190,7 +190,17 @@ impl Client {
             Ok(range) => request = request.header("Range", range),
             Err(within) => request = request.config().timeout_recv_body(Some(within)).build(),
         }
-        Ok(request.call()?)
+        request.call().map_err(|why| self.through_proxy(url, why.into()))
+    }
+
+    /// Where a proxy was in between, the failure may be the proxy's: names it.
+    fn through_proxy(&self, url: &str, failure: HttpFailure) -> HttpFailure {
+        let Some(proxy) = self.agent.config().proxy() else { return failure };
+        if url.parse().is_ok_and(|uri: Uri| proxy.is_no_proxy(&uri)) {
+            return failure;
+        }
+        let place = format!("{}:{}", proxy.host(), proxy.port());
+        HttpFailure(format!("{failure} (through the proxy {place})"))
     }
 }
 

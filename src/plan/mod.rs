@@ -51,18 +51,33 @@ pub fn budget(
         ErrorKind::TooLarge,
         format!("{} are to be fetched", size::display(missing_bytes)),
     )
-    .why(format!("the limit is {} ({limit} bytes), {set_by}", size::display(limit)));
-    if manifest.is_none_or(|manifest| manifest < missing_bytes) {
-        error = error.help(format!(
-            "to allow it, add this line under [package.metadata.academictorrents.{name}] in Cargo.toml:\n\
+    .why(format!("the limit is {}, {set_by}", exact(limit)));
+    let table = format!("[package.metadata.academictorrents.{name}]");
+    error = match manifest {
+        None => error.help(format!(
+            "to allow it, add this line under {table} in Cargo.toml:\n\
              max-size = \"{enough}\"\n\
              or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
-        ));
-    }
+        )),
+        // A second line would be a duplicate key.
+        Some(manifest) if manifest < missing_bytes => error.help(format!(
+            "to allow it, change `max-size` to \"{enough}\" in Cargo.toml: \
+             it is under {table}, or under `defaults`"
+        )),
+        Some(_) => error,
+    };
     if user.is_some_and(|user| user < missing_bytes) {
         error = error.help(format!(
             "set ACADEMICTORRENTS_MAX_SIZE={enough}, which caps the manifest's limit"
         ));
     }
     Err(error.help("or fetch less: `files` takes globs of the files that you need"))
+}
+
+/// A size for people, and in bytes where that says more.
+fn exact(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        _ => format!("{} ({bytes} bytes)", size::display(bytes)),
+    }
 }

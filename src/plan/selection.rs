@@ -46,7 +46,10 @@ impl Selection {
             let examples: Vec<_> =
                 data_files().take(5).map(|(_, file)| metainfo.display_path(file)).collect();
             return Err(Error::new(ErrorKind::Manifest, format!("`files`: the glob `{glob}` covers no file of the torrent"))
-                .why(format!("the torrent has {} files, among them: {}", data_files().count(), examples.join(", ")))
+                .why(match data_files().count() {
+                    1 => format!("the torrent has 1 file: {}", examples.join(", ")),
+                    files => format!("the torrent has {files} files, among them: {}", examples.join(", ")),
+                })
                 .help("globs cover paths below the torrent's own directory; `*` stops at `/`, `**` does not"));
         }
         check_portable(files.iter().map(|index| metainfo.files[*index as usize].path.as_slice()))

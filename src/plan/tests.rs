@@ -135,7 +135,12 @@ fn the_limit_that_counts_is_the_users_over_the_manifests_over_the_default() {
     check(GIB, None, None, &[]);
     check(GIB + 1, None, None, &["the default", "big = { infohash", "max-size = \"2GiB\""]);
     check(GIB + 1, Some(2 * GIB), None, &[]);
-    check(3 * GIB, Some(2 * GIB), None, &["`max-size` in the manifest", "max-size = \"3GiB\""]);
+    check(
+        3 * GIB,
+        Some(2 * GIB),
+        None,
+        &["`max-size` in the manifest", "change `max-size` to \"3GiB\""],
+    );
     check(3 * GIB, Some(4 * GIB), Some(2 * GIB), &["ACADEMICTORRENTS_MAX_SIZE=3GiB"]);
     check(3 * GIB, None, Some(4 * GIB), &[]);
 }

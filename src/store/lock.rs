@@ -4,9 +4,9 @@
 //! however that ended. This file only tries; how long to wait is for the caller, who has the clock.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 
-use super::Store;
+use super::{Store, WRITABLE};
 use crate::error::Error;
 use crate::infohash::Infohash;
 
@@ -48,7 +48,15 @@ impl Store {
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(|why| failed(&why))?;
+            .map_err(|why| {
+                let error = failed(&why).help(WRITABLE);
+                match why.kind() {
+                    ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                        error.why("nothing can be fetched into a store that is read-only")
+                    }
+                    _ => error,
+                }
+            })?;
         match file.try_lock() {
             Ok(()) => {
                 // Only told to those who wait: a lock without it is a lock.

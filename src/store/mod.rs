@@ -49,6 +49,9 @@ pub use lock::Lock;
 pub use partial::Partial;
 pub use stamp::Stamp;
 
+/// What helps where a store cannot be written to.
+const WRITABLE: &str = "set ACADEMICTORRENTS_STORE to a directory that you can write to";
+
 /// A store's root: the user's shared one, or a build's own below `OUT_DIR`.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -73,15 +76,14 @@ impl Store {
         for directory in ["torrents", "data", "partial", "locks"] {
             let path = self.root.join(directory);
             std::fs::create_dir_all(&path).map_err(|why| {
-                Error::disk("create the store's directory", &path, &why)
-                    .help("set ACADEMICTORRENTS_STORE to a directory that you can write to")
+                Error::disk("create the store's directory", &path, &why).help(WRITABLE)
             })?;
         }
         let tag = self.root.join("CACHEDIR.TAG");
         if !tag.exists() {
             // The signature is fixed by the Cache Directory Tagging Specification.
             let text = "Signature: 8a477f597d28d172789f06886806bc55\n# Datasets fetched by academictorrents.\n";
-            atomic_write(&tag, text.as_bytes())?;
+            atomic_write(&tag, text.as_bytes()).map_err(|error| error.help(WRITABLE))?;
         }
         Ok(())
     }

@@ -144,7 +144,7 @@ fn more_than_the_limit_is_refused_before_the_first_byte() {
     let fixture = from_web_seed("fixture-limit", &dataset, &seed, "max-size = \"100kB\"");
     let errors = fixture.cargo(&["build"]).errors();
     assert!(errors[0].starts_with("dataset `data`: "), "{errors:#?}");
-    assert!(errors.join("\n").contains("max-size = "), "{errors:#?}");
+    assert!(errors.join("\n").contains("change `max-size` to "), "{errors:#?}");
     assert_eq!(seed.bytes_served(), 0);
     // The mend that the error names.
     fixture.declare(&seeded(&seed, "max-size = \"200kB\""));

@@ -278,7 +278,7 @@ fn catalogue_faults(other: &Catalogue) -> Vec<(catalogue::Fault, Alone)> {
         (Status(500), Fails("HTTP status 500")),
         (WrongTorrent(wrong), Fails("is another torrent")),
         (Garbage, Fails("cannot be used")),
-        (Truncated, Fails("cannot be used")),
+        (Truncated, Fails("the file is cut short")),
         (RedirectTo(other.url()), Comes),
         (RedirectTo("http://127.0.0.1:9".into()), Fails("connection refused")),
         (RedirectLoop, Fails("more than 5 redirects")),

@@ -28,6 +28,56 @@ fn a_store_that_cannot_be_written_is_named() {
     std::fs::create_dir_all(project.store().join("v1")).unwrap();
     std::fs::write(project.store().join("v1/partial"), "a file").unwrap();
     assert!(project.error().contains("v1/partial"));
+
+    // A lock that cannot be opened.
+    std::fs::remove_file(project.store().join("v1/partial")).unwrap();
+    let infohash = crate::swarm::dataset::hex(&dataset.infohash());
+    std::fs::create_dir_all(project.store().join(format!("v1/locks/{infohash}.lock"))).unwrap();
+    let error = project.error();
+    assert!(
+        error.contains("could not lock") && error.contains("ACADEMICTORRENTS_STORE"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_found_after_the_manifest_was_read_names_its_line() {
+    let check = |torrent: &[u8], lines: &str, parts: &[&str]| {
+        let project = Project::of_torrent(torrent, lines);
+        let error = project.error();
+        let declared = format!("declared at {}:6", project.path("Cargo.toml").display());
+        for part in parts.iter().chain([&declared.as_str()]) {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    };
+    let torrent = dataset().torrent();
+    check(&torrent, "files = [\"x\"]", &["covers no file", "the torrent has 1 file: data.bin"]);
+    let pin = format!("sha256 = {{ x = \"{}\" }}", sha256(b""));
+    check(&torrent, &pin, &["pins `x`"]);
+    let other = format!("infohash = \"{}\"", "0".repeat(40));
+    check(&torrent, &other, &["not the declared one", "help: correct one of the two"]);
+    check(b"<html>\n<body>", "", &["begins with `<html>`: a web page", "help: download it again"]);
+    check(&torrent[..torrent.len() - 9], "", &["the file is cut short"]);
+}
+
+#[test]
+fn a_failure_through_a_proxy_names_it() {
+    let infohash = "1".repeat(40);
+    let error = |name: &str, value: &str| {
+        let project = Project::new(&format!("data = \"{infohash}\""))
+            .env("ACADEMICTORRENTS_TIMEOUT", "500ms")
+            .env("CARGO_HTTP_PROXY", "127.0.0.1:1")
+            .env(name, value);
+        project.error()
+    };
+    let refused = error("NO_PROXY", "");
+    assert!(refused.contains("connection refused (through the proxy 127.0.0.1:1)"), "{refused}");
+    let direct = error("NO_PROXY", "127.0.0.1");
+    assert!(!direct.contains("through the proxy"), "{direct}");
+    let certificates = error("SSL_CERT_FILE", "/nowhere/ca.pem");
+    assert!(certificates.contains("that SSL_CERT_FILE names"), "{certificates}");
+    assert!(certificates.contains("help: correct SSL_CERT_FILE"), "{certificates}");
+    assert!(!certificates.contains("declared at"), "{certificates}");
 }
 
 #[test]
@@ -60,7 +110,7 @@ fn a_pin_on_a_file_that_is_not_there_is_found_before_the_download() {
 }
 
 #[test]
-fn too_much_is_refused_before_the_first_byte_with_the_line_to_add() {
+fn too_much_is_refused_before_the_first_byte_with_the_size_to_write() {
     let dataset = dataset();
     let seed = WebSeed::serving(&dataset);
     let seeds = format!("web-seeds = [\"{}\"]", seed.url());
@@ -69,8 +119,11 @@ fn too_much_is_refused_before_the_first_byte_with_the_line_to_add() {
     assert!(error.contains("[package.metadata.academictorrents.data]"), "{error}");
     assert_eq!(seed.http().server().connections(), 0);
     project.assert_nothing_published();
-    let line = error.lines().map(str::trim).find(|line| line.starts_with("max-size = "));
-    project.declare_data(&format!("{}\n{seeds}", line.unwrap()));
+    // The key is there already: a line to add would be a duplicate.
+    assert!(!error.contains("max-size = "), "{error}");
+    let (_, size) = error.split_once("change `max-size` to ").unwrap();
+    let size = size.split_whitespace().next().unwrap();
+    project.declare_data(&format!("max-size = {size}\n{seeds}"));
     // The user's word caps the manifest's.
     let capped = project.build().env("ACADEMICTORRENTS_MAX_SIZE", "1MiB").run().unwrap_err();
     assert!(capped.to_string().contains("ACADEMICTORRENTS_MAX_SIZE="), "{capped}");

@@ -14,7 +14,7 @@ use source::{Source, names_after};
 /// name each other. (The numbers are those of ARCHITECTURE.md; a floor of two lines has an order within.)
 const FLOORS: [&[&str]; 8] = [
     // 0; two of these words use others of them.
-    &["bencode", "counters", "error", "geometry", "hash", "size"],
+    &["bencode", "counters", "error", "geometry", "hash", "nearest", "size"],
     &["context", "infohash"],
     // 1; the plan is what the manifest asks of the metainfo.
     &["manifest", "metainfo", "protocol", "schedule"],

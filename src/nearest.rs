@@ -1,13 +1,10 @@
-//! The word that was probably meant: for "did you mean".
+//! The word that was probably meant: for "did you mean". Floor 0.
 
 /// The candidate that `word` is most likely a slip of, if any is near enough to be worth a line.
 ///
 /// Case, and `_` for `-`, cost nothing; otherwise a third of the letters may differ. A word that is
 /// one of a candidate's parts (`size` of `max-size`) is near, too.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);
     // The distance is quadratic in the length, and no key or feature is this long.
     if word.is_empty() || word.chars().count() > 64 {

@@ -1,0 +1,70 @@
+use super::*;
+
+fn context(vars: &[(&str, &str)]) -> Context {
+    let mut context = Context::default();
+    vars.iter().for_each(|(name, value)| context.set(name, value));
+    context
+}
+
+#[test]
+fn a_bad_variable_is_named_with_what_it_should_be() {
+    let check = |name: &str, value: &str, part: &str| {
+        let error = context(&[(name, value)]).settings().unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains(part), "{error}");
+    };
+    check("ACADEMICTORRENTS_TIMEOUT", "soon", "a time");
+    check("ACADEMICTORRENTS_TIMEOUT", "0", "at least 100ms");
+    check("ACADEMICTORRENTS_MAX_SIZE", "big", "a size");
+    check("ACADEMICTORRENTS_PROGRESS", "on", "`plain`");
+    check("ACADEMICTORRENTS_SOURCES", "peers,torrents", "`torrents`");
+    check("ACADEMICTORRENTS_CATALOGUE", "academictorrents.com", "http://");
+}
+
+#[test]
+fn an_unknown_variable_is_refused_with_the_nearest_name() {
+    let check = |name: &str, part: &str| {
+        let error = context(&[(name, "1")]).settings().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Manifest);
+        assert!(error.to_string().contains(part), "{error}");
+    };
+    check("ACADEMICTORRENTS_TIME_OUT", "did you mean ACADEMICTORRENTS_TIMEOUT?");
+    check("ACADEMICTORRENTS_MAXSIZE", "did you mean ACADEMICTORRENTS_MAX_SIZE?");
+    check("ACADEMICTORRENTS_MIRROR", "did you mean ACADEMICTORRENTS_MIRRORS?");
+    check("ACADEMICTORRENTS_XYZZY", "one of CATALOGUE, CA_FILE");
+    for later in ["LOAD_PATH", "PATH_MNIST", "FETCH", "API_KEY"] {
+        check(&format!("ACADEMICTORRENTS_{later}"), "not supported yet");
+    }
+    context(&[("ACADEMICTORRENTS_XYZZY", "")]).settings().unwrap();
+    for name in NAMES.iter().filter(|name| **name != "STORE") {
+        let error = context(&[(&format!("{PREFIX}{name}"), "\u{0}")]).settings().err();
+        assert!(error.is_none_or(|error| !error.to_string().contains("there is no")));
+    }
+}
+
+#[test]
+fn an_empty_variable_is_unset_and_a_false_one_is_no() {
+    let settings = context(&[("ACADEMICTORRENTS_TIMEOUT", ""), ("CARGO_NET_OFFLINE", "false")])
+        .settings()
+        .unwrap();
+    assert_eq!(settings.timeout, Duration::from_secs(120));
+    assert!(!settings.offline);
+    assert!(context(&[("CARGO_NET_OFFLINE", "true")]).settings().unwrap().offline);
+}
+
+#[test]
+fn the_store_is_absolute() {
+    let error = context(&[("ACADEMICTORRENTS_STORE", "data")]).store_dir().unwrap_err();
+    assert!(error.to_string().contains("relative"), "{error}");
+    #[cfg(target_os = "linux")]
+    assert_eq!(
+        context(&[("XDG_CACHE_HOME", "/c")]).store_dir().unwrap(),
+        std::path::Path::new("/c/academictorrents")
+    );
+}
+
+#[test]
+fn sources_intersect() {
+    let manifest = SourceSet::parse(["mirrors", "peers"]).unwrap();
+    let environment = SourceSet::parse(["peers", "web-seeds"]).unwrap();
+    assert_eq!(manifest.and(environment), SourceSet::parse(["peers"]).unwrap());
+}
