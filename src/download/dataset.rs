@@ -170,8 +170,8 @@ fn lock(
             return Err(Error::new(
                 ErrorKind::Locked,
                 format!(
-                    "another build{process} holds the dataset, and made no progress for {} s",
-                    patience.as_secs_f32()
+                    "another build{process} holds the dataset, and made no progress for {}",
+                    crate::size::seconds(patience)
                 ),
             )
             .help(format!(
@@ -246,16 +246,18 @@ fn complete(
         session.settings.max_size_bytes,
     )?;
     let sources = plan::sources(request, session.settings, mirrors, metainfo);
+    let left_out = plan::LeftOut::of(request, session.settings, metainfo);
     if sources.is_empty() && session.settings.offline {
-        return Err(offline(missing));
+        return Err(left_out.explain(offline(missing)));
     }
     counters.set_phase(Phase::Fetching);
     let (events, heard) = channel();
     let client = client.map_or_else(|| Client::new(session.settings), Ok)?;
     let announcers = Announcers::new(Client::new(session.settings)?);
     let swarm = Arc::new(Swarm::new(partial, client, Arc::clone(counters), schedule, events));
+    let budget = session.budget(missing)?;
     let coordinator =
-        Coordinator::new(Arc::clone(&swarm), session.budget(missing)?, heard, announcers, sources);
+        Coordinator::new(Arc::clone(&swarm), budget, heard, announcers, sources, left_out);
     let (result, announcers) = coordinator.run();
     let completed = result.is_ok();
     // Trackers are told while the data is being synced.
