@@ -149,7 +149,12 @@ fn lock(
     let (mut last_signs, mut since, mut told) = (signs_of_life(), Instant::now(), false);
     loop {
         let waiting = match store.try_lock(metainfo.infohash)? {
-            Ok(lock) => return Ok(lock),
+            Ok(lock) => {
+                if told {
+                    counters.set_phase(Phase::Checking);
+                }
+                return Ok(lock);
+            }
             Err(waiting) => waiting,
         };
         let process =
@@ -157,10 +162,10 @@ fn lock(
         if !told {
             told = true;
             counters.set_phase(Phase::Waiting);
-            session.counters.say(format!(
-                "{}: waiting for another build{process} that fetches it",
-                counters.name
-            ));
+            session.counters.say_while_waiting(
+                &counters.name,
+                format!("{}: waiting for another build{process} that fetches it", counters.name),
+            );
         }
         let signs = signs_of_life();
         if signs != last_signs {
