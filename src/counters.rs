@@ -21,18 +21,28 @@ pub enum Phase {
     Fetching,
     /// Pins, sync, rename.
     Publishing,
-    /// There, or failed: no longer drawn.
-    Ended,
+    /// There: no longer drawn.
+    Done,
+    /// Could not be had: no longer drawn.
+    Failed,
 }
 
-const PHASES: [Phase; 7] = [
+impl Phase {
+    /// Whether nothing more happens to the dataset.
+    pub fn is_over(self) -> bool {
+        matches!(self, Phase::Done | Phase::Failed)
+    }
+}
+
+const PHASES: [Phase; 8] = [
     Phase::Queued,
     Phase::Waiting,
     Phase::Metainfo,
     Phase::Checking,
     Phase::Fetching,
     Phase::Publishing,
-    Phase::Ended,
+    Phase::Done,
+    Phase::Failed,
 ];
 
 /// One dataset's counters.
@@ -75,11 +85,19 @@ impl DatasetCounters {
     }
 }
 
+/// A line that a person should read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub text: String,
+    /// The dataset that waits: the line holds until it goes on.
+    pub waiting: Option<String>,
+}
+
 /// All datasets of one build, and the lines that a person should read.
 #[derive(Debug, Default)]
 pub struct Counters {
     datasets: Mutex<Vec<Arc<DatasetCounters>>>,
-    messages: Mutex<Vec<String>>,
+    messages: Mutex<Vec<Message>>,
 }
 
 impl Counters {
@@ -95,13 +113,22 @@ impl Counters {
         self.datasets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Queues a line for the log ("waiting for another build …"): `progress` prints it.
-    pub fn say(&self, line: String) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    /// Queues a line for the log: `progress` prints it.
+    pub fn say(&self, text: String) {
+        self.queue(Message { text, waiting: None });
+    }
+
+    /// Queues a line that holds while this dataset is in [`Phase::Waiting`], into which it is put before.
+    pub fn say_while_waiting(&self, name: &str, text: String) {
+        self.queue(Message { text, waiting: Some(name.to_owned()) });
+    }
+
+    fn queue(&self, message: Message) {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
     }
 
     /// Takes the queued lines.
-    pub fn take_messages(&self) -> Vec<String> {
+    pub fn take_messages(&self) -> Vec<Message> {
         std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -91,6 +91,11 @@ impl Error {
         Some(first)
     }
 
+    /// What failed, without the dataset's name.
+    pub(crate) fn what(&self) -> &str {
+        &self.0.what
+    }
+
     /// What the (first) failure is about.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -50,6 +50,15 @@ pub fn at_least(bytes: u64) -> String {
     "1MiB".to_owned()
 }
 
+/// Writes a time for people, to a tenth of a second: `"2.7 s"`, `"30 s"`.
+pub fn seconds(time: Duration) -> String {
+    let tenths = (time.as_millis() + 50) / 100;
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => format!("{whole} s"),
+        (whole, tenth) => format!("{whole}.{tenth} s"),
+    }
+}
+
 /// Reads a time: `"120"` and `"120s"` are seconds; `"500ms"`, `"2m"` and `"1h"` too.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
@@ -92,6 +101,13 @@ mod tests {
         assert_eq!(display(999), "999 B");
         assert_eq!(at_least((1 << 30) + 1), "2GiB");
         assert_eq!(at_least(5), "1MiB");
+    }
+
+    #[test]
+    fn times_are_written_to_a_tenth_of_a_second() {
+        for (millis, text) in [(2_667, "2.7 s"), (3_000, "3 s"), (2_960, "3 s"), (100, "0.1 s")] {
+            assert_eq!(seconds(Duration::from_millis(millis)), text);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Floor 4. Stdout belongs to [`directives`]; nothing is printed there unless all went well.
 
 mod directives;
+mod note;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::context::Context;
 use crate::counters::Counters;
@@ -20,12 +21,10 @@ use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Manifest, Request};
 use crate::progress;
-use crate::store::{Store, atomic_write};
+use crate::store::Store;
 
 use directives::Directives;
-
-/// An optional dataset that could not be had is tried again after so long.
-const OPTIONAL_AGAIN: Duration = Duration::from_secs(600);
+use note::Note;
 
 /// The whole build script: provides every dataset that `[package.metadata.academictorrents]` declares, and
 /// emits its path as `AT_<NAME>_PATH`.
@@ -192,11 +191,10 @@ impl Build {
         counters: &Arc<Counters>,
         mode: crate::context::ProgressMode,
     ) -> Result<Vec<Outcome>, Error> {
-        let missing_path =
-            |request: &Request| out_dir.join(format!("academictorrents-missing-{}", request.name));
+        let note_of = |request: &Request| Note::of(request.name.as_str(), out_dir);
         // An optional dataset that was missing a moment ago is not waited for in every build.
         let due = |request: &Request| {
-            let missed = request.optional && is_recent(&missing_path(request), manifest);
+            let missed = request.optional && note_of(request).holds(manifest, SystemTime::now());
             !missed || download::would_be(&session, request).stamp.exists()
         };
         let is_due: Vec<bool> = requests.iter().map(|request| due(request)).collect();
@@ -226,8 +224,8 @@ impl Build {
                         continue;
                     }
                     Some(Err(error)) if request.optional && error.kind() != ErrorKind::Manifest => {
-                        atomic_write(&missing_path(request), error.to_string().as_bytes())?;
-                        first_line(&error)
+                        note_of(request).write(&error)?;
+                        note::summary(&error.to_string(), usize::MAX - 1)
                     }
                     Some(Err(error)) => {
                         errors.push(error);
@@ -236,7 +234,7 @@ impl Build {
                     None => continue, // `provide_all` gives a result for each
                 }
             } else {
-                "it was missing a moment ago, and is tried again ten minutes after that".to_owned()
+                note_of(request).reminder()
             };
             if let Some(would_be) = would_be.remove(request.name.as_str()) {
                 outcomes.push(Outcome::Missing(would_be, missing));
@@ -252,18 +250,6 @@ enum Outcome {
     NotLooked(Provided),
     /// Optional, and could not be had, for this reason.
     Missing(Provided, String),
-}
-
-fn first_line(error: &Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
-}
-
-/// Whether the note was written a moment ago, and the manifest was not mended since.
-fn is_recent(note: &Path, manifest: &Path) -> bool {
-    let modified = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
-    let (Ok(noted), Ok(declared)) = (modified(note), modified(manifest)) else { return false };
-    noted >= declared
-        && SystemTime::now().duration_since(noted).unwrap_or_default() < OPTIONAL_AGAIN
 }
 
 /// The datasets of a build, in order of name.

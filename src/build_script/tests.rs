@@ -59,3 +59,35 @@ fn a_path_that_cargo_would_cut_is_an_error() {
     let error = lines("1.89", vec![dataset("a", "/a\nb", true)]).unwrap_err().to_string();
     assert!(error.contains("path of dataset `a`") && error.contains("line break"), "{error}");
 }
+
+#[test]
+fn a_note_of_a_network_failure_keeps_its_reason_and_no_other_failure_is_noted() {
+    let out_dir = tempfile::tempdir().unwrap();
+    let manifest = out_dir.path().join("Cargo.toml");
+    std::fs::write(&manifest, "").unwrap();
+    let note = Note::of("a", out_dir.path());
+    let error = |kind| {
+        Error::new(kind, "no source")
+            .why("http://a/: 404")
+            .why("peer b: silent")
+            .help("add a mirror\nor two")
+            .for_dataset("a")
+    };
+    for kind in [ErrorKind::Offline, ErrorKind::Disk, ErrorKind::TooLarge, ErrorKind::Metainfo] {
+        note.write(&error(kind)).unwrap();
+        assert!(!note.holds(&manifest, SystemTime::now()), "{kind:?}");
+    }
+    note.write(&error(ErrorKind::Network)).unwrap();
+    let now = SystemTime::now();
+    assert!(note.holds(&manifest, now));
+    assert!(!note.holds(&manifest, now + std::time::Duration::from_secs(700)));
+    assert_eq!(
+        note.reminder(),
+        "a moment ago: dataset `a`: no source; http://a/: 404; tried again ten minutes after that; \
+         to try now, touch Cargo.toml"
+    );
+    assert_eq!(
+        note::summary(&error(ErrorKind::Disk).to_string(), 9),
+        "dataset `a`: no source; http://a/: 404; peer b: silent"
+    );
+}

@@ -16,7 +16,7 @@ use super::swarm::Swarm;
 use crate::error::{Error, ErrorKind};
 use crate::geometry::PieceIndex;
 use crate::net::resolve;
-use crate::plan::{Rank, SourceKind, SourceSpec};
+use crate::plan::{LeftOut, Rank, SourceKind, SourceSpec};
 use crate::protocol::tracker::Tiers;
 use crate::schedule::{SourceId, Verdict};
 
@@ -57,6 +57,7 @@ pub struct Coordinator<'a> {
     events: Receiver<Event>,
     announcers: Announcers,
     waiting: Vec<SourceSpec>,
+    left_out: LeftOut,
     roster: Roster,
     /// Tiers that may still name peers, and names that are being looked up.
     open_tiers: HashSet<u32>,
@@ -73,6 +74,7 @@ impl<'a> Coordinator<'a> {
         events: Receiver<Event>,
         announcers: Announcers,
         sources: Vec<SourceSpec>,
+        left_out: LeftOut,
     ) -> Coordinator<'a> {
         Coordinator {
             roster: Roster::new(Arc::clone(&swarm)),
@@ -81,6 +83,7 @@ impl<'a> Coordinator<'a> {
             events,
             announcers,
             waiting: sources,
+            left_out,
             open_tiers: HashSet::new(),
             next_tier: 0,
             looking_up: 0,
@@ -117,26 +120,27 @@ impl<'a> Coordinator<'a> {
             }
             let give_up = self.swarm.client.timing().give_up;
             if now.saturating_sub(self.swarm.last_sign_of_life()) >= give_up {
-                let what = format!("no source brought any data for {} s", give_up.as_secs_f32());
-                return Err(self.gave_up(what)
+                let what =
+                    format!("no source brought any data for {}", crate::size::seconds(give_up));
+                return Err(self.gave_up(&what)
                     .help("set ACADEMICTORRENTS_TIMEOUT to wait longer; what was verified is kept, and the next build goes on from there"));
             }
             if self.is_hopeless() {
-                return Err(self.gave_up("no source can bring the data".to_owned()));
+                return Err(self.gave_up("no source can bring the data"));
             }
         }
         Ok(())
     }
 
-    fn gave_up(&self, what: String) -> Error {
+    fn gave_up(&self, what: &str) -> Error {
         self.roster.note_silent();
-        let missing = self.swarm.schedule().wanted_bytes();
-        let error = Error::new(ErrorKind::Network, what)
-            .why(format!("{} are missing", crate::size::display(missing)));
-        let error = if self.swarm.report.is_empty() {
+        let missing = crate::size::display(self.swarm.schedule().wanted_bytes());
+        let error = Error::new(ErrorKind::Network, format!("{what}: {missing} are missing"));
+        let error = self.swarm.report.explain(error);
+        let error = if self.swarm.report.is_empty() && self.left_out.is_empty() {
             error.why("the torrent names no tracker and no web seed, and neither does the manifest")
         } else {
-            self.swarm.report.explain(error)
+            self.left_out.explain(error)
         };
         error.help(
             "add `mirrors`, `web-seeds` or `peers` to the dataset in Cargo.toml, if you know any",

@@ -156,7 +156,12 @@ fn lock(
     let (mut last_signs, mut since, mut told) = (signs_of_life(), Instant::now(), false);
     loop {
         let waiting = match store.try_lock(metainfo.infohash)? {
-            Ok(lock) => return Ok(lock),
+            Ok(lock) => {
+                if told {
+                    counters.set_phase(Phase::Checking);
+                }
+                return Ok(lock);
+            }
             Err(waiting) => waiting,
         };
         let process =
@@ -164,10 +169,10 @@ fn lock(
         if !told {
             told = true;
             counters.set_phase(Phase::Waiting);
-            session.counters.say(format!(
-                "{}: waiting for another build{process} that fetches it",
-                counters.name
-            ));
+            session.counters.say_while_waiting(
+                &counters.name,
+                format!("{}: waiting for another build{process} that fetches it", counters.name),
+            );
         }
         let signs = signs_of_life();
         if signs != last_signs {
@@ -177,8 +182,8 @@ fn lock(
             return Err(Error::new(
                 ErrorKind::Locked,
                 format!(
-                    "another build{process} holds the dataset, and made no progress for {} s",
-                    patience.as_secs_f32()
+                    "another build{process} holds the dataset, and made no progress for {}",
+                    crate::size::seconds(patience)
                 ),
             )
             .help(format!(
@@ -253,16 +258,18 @@ fn complete(
         session.settings.max_size_bytes,
     )?;
     let sources = plan::sources(request, session.settings, mirrors, metainfo);
+    let left_out = plan::LeftOut::of(request, session.settings, metainfo);
     if sources.is_empty() && session.settings.offline {
-        return Err(offline(missing));
+        return Err(left_out.explain(offline(missing)));
     }
     counters.set_phase(Phase::Fetching);
     let (events, heard) = channel();
     let client = client.map_or_else(|| Client::new(session.settings), Ok)?;
     let announcers = Announcers::new(Client::new(session.settings)?);
     let swarm = Arc::new(Swarm::new(partial, client, Arc::clone(counters), schedule, events));
+    let budget = session.budget(missing)?;
     let coordinator =
-        Coordinator::new(Arc::clone(&swarm), session.budget(missing)?, heard, announcers, sources);
+        Coordinator::new(Arc::clone(&swarm), budget, heard, announcers, sources, left_out);
     let (result, announcers) = coordinator.run();
     let completed = result.is_ok();
     // Trackers are told while the data is being synced.

@@ -14,6 +14,10 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 /// Fetches runs from a directory that holds the torrent's own layout, until there are none.
 pub fn work(swarm: &Swarm, source: SourceId, worker: WorkerId, directory: &Path) -> Outcome {
+    // One line of the mirror, in the place of one for each file that is not in it.
+    if matches!(directory.try_exists(), Ok(false)) {
+        return Outcome::Lost("the directory does not exist".to_owned());
+    }
     let mut buffer = vec![0; BUFFER_BYTES];
     let files_lost = LostFiles::default();
     while let Some(run) = swarm.next_run(source, worker) {

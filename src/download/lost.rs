@@ -1,8 +1,8 @@
 //! The files that a source does not have, and the pieces that it can bring in part.
 //!
 //! A piece may lie in two files, of which one source has the first and another the second. Each brings its part:
-//! the second goes on where the first left the piece's cursor. A source that could not move the cursor is not asked
-//! for the piece again until another has.
+//! the second goes on where the first left the piece's cursor. A source during whose turn the cursor did not move is
+//! not asked for the piece again until it has.
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -28,10 +28,11 @@ mod tests;
 mod web_worker;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::context::Settings;
-use crate::counters::Counters;
+use crate::counters::{Counters, Phase};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Request, StoreKind};
@@ -151,6 +152,7 @@ pub fn provide_all<Guard>(
         missing.iter().map(|index| session.counters.add(requests[*index].name.as_str())).collect();
     let todo = Mutex::new(missing.iter().zip(&counters));
     let done = Mutex::new(Vec::new());
+    let running = AtomicUsize::new(missing.len());
     std::thread::scope(|scope| {
         for _ in 0..session.datasets {
             scope.spawn(|| {
@@ -158,7 +160,15 @@ pub fn provide_all<Guard>(
                     let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((index, counters)) = next else { break };
                     let result = dataset::provide(&session, requests[*index], counters);
-                    counters.set_phase(crate::counters::Phase::Ended);
+                    counters.set_phase(if result.is_ok() { Phase::Done } else { Phase::Failed });
+                    let others = running.fetch_sub(1, Ordering::Relaxed) - 1;
+                    if let (Err(error), true) = (&result, others > 0) {
+                        session.counters.say(format!(
+                            "{}: failed: {}; the others go on",
+                            counters.name,
+                            error.what()
+                        ));
+                    }
                     done.lock().unwrap_or_else(PoisonError::into_inner).push((*index, result));
                 }
             });

@@ -13,6 +13,7 @@ use crate::net::PeerConnection;
 use crate::protocol::peer::{Event, PeerSession};
 use crate::protocol::wire::Request;
 use crate::schedule::{Next, PieceSet, SourceId, Verdict, WorkerId};
+use crate::size;
 
 /// Read at a time, at least; the longest message always fits.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -234,18 +235,20 @@ impl Worker<'_> {
     fn judge(&self) -> Option<Outcome> {
         let timing = self.swarm.client.timing();
         let now = self.swarm.now();
-        let seconds = |time: Duration| time.as_secs_f32();
         let silent = self.session.silent_for(now);
         if !self.session.is_open() {
             return (silent > timing.connect).then(|| {
-                Outcome::Failed(format!("sent no handshake within {} s", seconds(timing.connect)))
+                Outcome::Failed(format!(
+                    "sent no handshake within {}",
+                    size::seconds(timing.connect)
+                ))
             });
         }
         let waits = self.session.oldest_request_age(now).unwrap_or_default();
         if waits > timing.silence && now.saturating_sub(self.useful_at) > timing.silence {
             return Some(Outcome::Failed(format!(
-                "sent nothing that was asked for within {} s",
-                seconds(timing.silence)
+                "sent nothing that was asked for within {}",
+                size::seconds(timing.silence)
             )));
         }
         let patience = timing.silence * USELESS_SILENCES;
@@ -255,7 +258,7 @@ impl Worker<'_> {
             } else {
                 "has nothing that is missing"
             };
-            return Some(Outcome::Failed(format!("{why} within {} s", seconds(patience))));
+            return Some(Outcome::Failed(format!("{why} within {}", size::seconds(patience))));
         }
         None
     }

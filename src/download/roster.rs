@@ -237,8 +237,13 @@ impl Roster {
     pub fn on_bad_piece(&mut self, id: SourceId, piece: PieceIndex, verdict: Verdict) {
         let Some(source) = self.sources.get_mut(id.0 as usize) else { return };
         source.lost |= verdict == Verdict::Banned;
-        let then =
-            if verdict == Verdict::Banned { ", once too often: it is not asked again" } else { "" };
+        let then = match (verdict, &source.place) {
+            (Verdict::Banned, Place::Web(_)) => {
+                ", once too often: it is not asked again; the server may hold another version of the file"
+            }
+            (Verdict::Banned, _) => ", once too often: it is not asked again",
+            _ => "",
+        };
         self.swarm.report.note(&source.name, format!("sent wrong bytes (piece {piece}){then}"));
     }
 

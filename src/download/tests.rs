@@ -1,4 +1,4 @@
-//! Assemblies: bytes in any order, from several sources.
+//! Assemblies: bytes in any order, from several sources. And what is said of a failure while others go on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -167,4 +167,36 @@ fn a_verified_piece_is_never_written_again() {
         swarm.partial.read(0, &mut found).unwrap();
         assert!(found == bytes, "verified, and overwritten with bytes that are not");
     }
+}
+
+#[test]
+fn a_dataset_that_failed_says_so_while_others_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut context = crate::context::Context::default();
+    context.set("ACADEMICTORRENTS_OFFLINE", "1");
+    let settings = context.settings().unwrap();
+    let store = Store::at(directory.path());
+    let check = |names: &[&str], messages: usize| {
+        let datasets: String =
+            names.iter().map(|name| format!("{name} = \"{}\"\n", "ab".repeat(20))).collect();
+        let text = format!(
+            "[package]\nname = \"a\"\nversion = \"0.0.0\"\n\
+             [package.metadata.academictorrents]\n{datasets}"
+        );
+        let manifest =
+            crate::manifest::Manifest::parse(&text, &directory.path().join("Cargo.toml")).unwrap();
+        let requests: Vec<_> = manifest.requests.iter().collect();
+        let counters = crate::counters::Counters::default();
+        let session = super::Session::new(&settings, directory.path(), &store, &store, &counters);
+        let results = super::provide_all(session, &requests, || ());
+        assert!(results.iter().all(Result::is_err), "{results:?}");
+        let said = counters.take_messages();
+        assert_eq!(said.len(), messages, "{said:?}");
+        for message in said {
+            assert!(message.text.contains(": failed: "), "{message:?}");
+            assert!(message.text.ends_with("; the others go on"), "{message:?}");
+        }
+    };
+    check(&["one"], 0);
+    check(&["one", "two", "three"], 2);
 }

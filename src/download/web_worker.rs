@@ -322,7 +322,7 @@ impl WebSeed {
                 let pause = pause.unwrap_or(back_off * 4).max(back_off).min(MAX_PAUSE);
                 Left::Worker(Outcome::Paused(
                     pause,
-                    format!("asks for a pause of {} s", pause.as_secs()),
+                    format!("asks for a pause of {}", crate::size::seconds(pause)),
                 ))
             }
             Verdict::Retry(status) => {

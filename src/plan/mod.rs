@@ -6,12 +6,14 @@
 //! [`sources`] puts what the user and the manifest named first.
 
 mod layout;
+mod left_out;
 mod selection;
 mod sources;
 #[cfg(test)]
 mod tests;
 
 pub use layout::{Layout, Place};
+pub use left_out::LeftOut;
 pub use selection::Selection;
 pub use sources::{Rank, SourceKind, SourceSpec, metainfo_mirrors, sources};
 

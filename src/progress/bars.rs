@@ -47,7 +47,7 @@ impl Bars {
 
     /// The lines for datasets and messages, none where there is no dataset left.
     pub(super) fn lines(&mut self, views: &[View], messages: &[&str], size: Size) -> Vec<String> {
-        let mut live: Vec<&View> = views.iter().filter(|view| view.phase != Phase::Ended).collect();
+        let mut live: Vec<&View> = views.iter().filter(|view| !view.phase.is_over()).collect();
         // Two rows are cargo's: its bar, and the line that it prints next.
         let rows = usize::from(size.rows.saturating_sub(2));
         if live.is_empty() || rows == 0 {

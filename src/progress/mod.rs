@@ -34,7 +34,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::context::{Context, ProgressMode};
-use crate::counters::{Counters, Phase};
+use crate::counters::{Counters, Message, Phase};
 
 use bars::Bars;
 use plain::PlainLog;
@@ -94,6 +94,17 @@ impl Drop for Progress {
     }
 }
 
+/// Whether a message that was said so long ago belongs below the bars.
+fn still_holds(message: &Message, age: Duration, views: &[View]) -> bool {
+    match &message.waiting {
+        Some(name) => {
+            let name = view::printable(name);
+            views.iter().any(|view| view.name == name && view.phase == Phase::Waiting)
+        }
+        None => age < MESSAGE_STAYS,
+    }
+}
+
 /// What the thread knows.
 struct Drawing {
     counters: Arc<Counters>,
@@ -104,7 +115,7 @@ struct Drawing {
     terminal: Option<Terminal>,
     /// At run time (`get`), stderr may be the very terminal that has the bars.
     stderr_is_terminal: bool,
-    messages: Vec<(Duration, String)>,
+    messages: Vec<(Duration, Message)>,
     picture: String,
     drawn_at: Duration,
 }
@@ -127,17 +138,20 @@ impl Drawing {
 
     fn tick(&mut self) {
         let now = self.begin.elapsed();
+        // Before the phases are read: whoever waits says so after its phase.
+        let said = self.counters.take_messages();
         let views = self.views(now);
         let beside = self.stderr_is_terminal && !self.picture.is_empty();
-        self.print(now, &views, beside);
+        self.print(now, &views, said, beside);
         self.draw(now, &views);
     }
 
     fn end(&mut self) {
         let now = self.begin.elapsed();
+        let said = self.counters.take_messages();
         let views = self.views(now);
         self.erase();
-        self.print(now, &views, false);
+        self.print(now, &views, said, false);
     }
 
     fn views(&mut self, now: Duration) -> Vec<View> {
@@ -155,13 +169,13 @@ impl Drawing {
     }
 
     /// Prints to stderr; while the bars are on that same terminal, the messages alone, above them.
-    fn print(&mut self, now: Duration, views: &[View], beside_bars: bool) {
+    fn print(&mut self, now: Duration, views: &[View], said: Vec<Message>, beside_bars: bool) {
         let mut lines = self.log.lines(now, views);
         if beside_bars {
             lines.clear();
         }
-        for message in self.counters.take_messages() {
-            lines.push(plain::prefixed(&message));
+        for message in said {
+            lines.push(plain::prefixed(&message.text));
             if !self.stderr_is_terminal {
                 self.messages.push((now, message));
             }
@@ -181,9 +195,10 @@ impl Drawing {
             self.picture.clear();
             return;
         };
-        let waits = views.iter().any(|view| view.phase == Phase::Waiting);
-        self.messages.retain(|(said, _)| waits || now.saturating_sub(*said) < MESSAGE_STAYS);
-        let messages: Vec<&str> = self.messages.iter().map(|(_, text)| text.as_str()).collect();
+        self.messages
+            .retain(|(said, message)| still_holds(message, now.saturating_sub(*said), views));
+        let messages: Vec<&str> =
+            self.messages.iter().map(|(_, message)| message.text.as_str()).collect();
         let lines = self.bars.lines(views, &messages, size);
         let picture =
             if lines.is_empty() { String::new() } else { frame::frame(&lines, size.columns) };

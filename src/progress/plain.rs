@@ -1,6 +1,6 @@
 //! Plain lines: what a log should say, and no more. Time by argument.
 //!
-//! A line where a dataset's phase changes; while it fetches, one when both ten seconds and ten
+//! A line where a dataset's phase changes, but for a wait, of which a message says more; while it fetches, one when both ten seconds and ten
 //! percent have passed since the last.
 
 use std::time::Duration;
@@ -48,10 +48,14 @@ impl Said {
             if self.phase == Phase::Queued {
                 self.begun = now;
                 // All was there: a build that has nothing to do says nothing.
-                if view.phase == Phase::Ended {
-                    self.phase = Phase::Ended;
+                if view.phase == Phase::Done {
+                    self.phase = Phase::Done;
                     return None;
                 }
+            }
+            if view.phase == Phase::Waiting {
+                self.phase = Phase::Waiting;
+                return None;
             }
             changed(view, now.saturating_sub(self.begun))
         } else if view.phase == Phase::Fetching
@@ -79,12 +83,11 @@ fn changed(view: &View, since: Duration) -> String {
             let here = if percent > 0 { format!(", {percent}% is here") } else { String::new() };
             format!("{what} {}{here}", size::display(view.total_bytes))
         }
-        (Phase::Ended, percent) => {
-            let at = percent.map_or_else(String::new, |percent| {
-                format!(" at {percent}% of {}", size::display(view.total_bytes))
-            });
-            format!("{what}{at} after {} s", since.as_secs())
+        (Phase::Done, Some(_)) => {
+            format!("{what}: {} in {} s", size::display(view.total_bytes), since.as_secs())
         }
+        (Phase::Done, None) => format!("{what} in {} s", since.as_secs()),
+        (Phase::Failed, _) => format!("{what} after {} s", since.as_secs()),
         _ => what.to_owned(),
     }
 }

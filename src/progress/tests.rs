@@ -4,6 +4,7 @@ use super::bars::{Bars, Size};
 use super::frame::{clip, frame};
 use super::plain::PlainLog;
 use super::rate::Rate;
+use super::still_holds;
 use super::terminal::{Job, environment_allows};
 use super::view::{View, printable};
 use crate::context::Context;
@@ -89,7 +90,7 @@ fn the_bars_of_a_terminal_of_each_width() {
     let views = [
         view("mnist", Phase::Fetching, 43),
         view("imagenet-2012", Phase::Checking, 7),
-        view("cifar", Phase::Ended, 100),
+        view("cifar", Phase::Done, 100),
         view("coco", Phase::Waiting, 0),
     ];
     let check = |columns, expected: &[&str]| {
@@ -167,15 +168,45 @@ fn a_line_for_each_phase_and_few_while_fetching() {
     check(30, Phase::Fetching, 99, None);
     check(31, Phase::Fetching, 99, Some("99% of 100.0 MiB, 3.0 MiB/s, 2 peers, 1 web seed"));
     check(60, Phase::Publishing, 100, Some("publishing"));
-    check(61, Phase::Ended, 100, Some("ended at 100% of 100.0 MiB after 60 s"));
-    check(99, Phase::Ended, 100, None);
+    check(61, Phase::Done, 100, Some("done: 100.0 MiB in 60 s"));
+    check(99, Phase::Done, 100, None);
+}
+
+#[test]
+fn a_failure_is_told_from_a_success_and_a_wait_is_left_to_its_message() {
+    let mut log = PlainLog::default();
+    let mut check = |at, phase, expected: &[&str]| {
+        assert_eq!(log.lines(seconds(at), &[view("mnist", phase, 7)]), expected, "{at} s");
+    };
+    check(0, Phase::Queued, &[]);
+    check(1, Phase::Metainfo, &["academictorrents: mnist: looking for the .torrent"]);
+    check(2, Phase::Waiting, &[]);
+    check(3, Phase::Checking, &["academictorrents: mnist: checking what is on disk"]);
+    check(7, Phase::Failed, &["academictorrents: mnist: failed after 6 s"]);
+    check(8, Phase::Failed, &[]);
+}
+
+#[test]
+fn a_message_of_a_wait_goes_when_the_dataset_goes_on() {
+    let counters = Counters::default();
+    counters.say_while_waiting("mnist", "mnist: waiting".to_owned());
+    counters.say("cifar: failed".to_owned());
+    let said: [_; 2] = counters.take_messages().try_into().unwrap();
+    let check = |phase, age, expected: [bool; 2]| {
+        let views = [view("mnist", phase, 0)];
+        let held = said.each_ref().map(|message| still_holds(message, seconds(age), &views));
+        assert_eq!(held, expected, "{phase:?} {age}");
+    };
+    check(Phase::Waiting, 0, [true, true]);
+    check(Phase::Waiting, 99, [true, false]);
+    check(Phase::Checking, 0, [false, true]);
 }
 
 #[test]
 fn a_dataset_that_is_there_says_nothing() {
     let mut log = PlainLog::default();
     assert!(log.lines(seconds(0), &[view("mnist", Phase::Queued, 0)]).is_empty());
-    assert!(log.lines(seconds(1), &[view("mnist", Phase::Ended, 100)]).is_empty());
+    assert!(log.lines(seconds(1), &[view("mnist", Phase::Done, 100)]).is_empty());
 }
 
 #[test]

@@ -62,7 +62,8 @@ pub(super) fn activity(phase: Phase) -> &'static str {
         Phase::Checking => "checking what is on disk",
         Phase::Fetching => "fetching",
         Phase::Publishing => "publishing",
-        Phase::Ended => "ended",
+        Phase::Done => "done",
+        Phase::Failed => "failed",
     }
 }
 

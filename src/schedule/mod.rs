@@ -185,6 +185,12 @@ impl Schedule {
         let Some(known) = self.workers.get_mut(&worker) else { return };
         let run = std::mem::replace(&mut known.run, 0..0);
         let claims = std::mem::take(&mut known.claims);
+        // A peer may have moved a piece that those wait for who can bring a part of it.
+        for source in self.sources.values_mut().filter(|source| !source.waits_for.is_empty()) {
+            claims.iter().for_each(|piece| {
+                source.waits_for.remove(piece);
+            });
+        }
         run.chain(claims).for_each(|piece| self.unclaim(piece));
     }
 

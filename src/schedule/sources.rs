@@ -69,13 +69,14 @@ impl Schedule {
         }
     }
 
-    /// The source has brought of a piece the part that it has, and can go on only behind what another brings.
+    /// The source has brought of a piece what it can. Where the piece has come no further meanwhile, by whomever, it
+    /// can go on only behind what another brings; where it has, all may try again.
     pub fn brought_its_part(&mut self, source: SourceId, piece: PieceIndex, progressed: bool) {
         for (id, known) in &mut self.sources {
-            if *id == source {
-                known.waits_for.insert(piece);
-            } else if progressed {
+            if progressed {
                 known.waits_for.remove(&piece);
+            } else if *id == source {
+                known.waits_for.insert(piece);
             }
         }
     }

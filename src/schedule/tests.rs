@@ -293,6 +293,8 @@ fn two_sources_that_each_have_a_part_of_a_piece_take_turns() {
     assert_eq!(schedule.next_run(b, ZERO), Next::Wait);
     assert_eq!(fetch(schedule.next_run(a, ZERO)), 0..1);
     schedule.brought_its_part(SourceId(0), 0, true);
+    assert_eq!(fetch(schedule.next_run(a, ZERO)), 0..1);
+    schedule.brought_its_part(SourceId(0), 0, false);
     assert_eq!(schedule.next_run(a, ZERO), Next::Wait);
     assert_eq!(fetch(schedule.next_run(b, ZERO)), 0..1);
 }

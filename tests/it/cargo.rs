@@ -181,8 +181,13 @@ fn an_optional_dataset_may_be_missing() {
     // For ten minutes nobody is asked again, and the build goes on at once.
     let asked = seed.requests().len();
     seed.mend();
-    assert_eq!(fixture.cargo(&["run"]).ok().stdout, "without\n");
+    let again = fixture.cargo(&["run"]).ok();
+    assert_eq!(again.stdout, "without\n");
     assert_eq!(seed.requests().len(), asked);
+    let reason = format!("{}: ", seed.url());
+    for part in ["no source can bring the data", &reason, "to try now, touch Cargo.toml"] {
+        assert!(again.stderr.contains(part), "{part}\n{}", again.stderr);
+    }
     // Another build on this machine has brought it: it need not be asked for.
     let other = from_web_seed("fixture-optional-other", &dataset, &seed, "")
         .env("ACADEMICTORRENTS_STORE", fixture.store().display());

@@ -46,6 +46,56 @@ fn sources_that_are_left_out_are_not_connected_to() {
 }
 
 #[test]
+fn an_error_tells_what_sources_left_out_and_who_did() {
+    let dataset = data(1_000).announce(&format!("{DEAD}/announce")).url_list([DEAD, DEAD]);
+    let none = "the torrent names no tracker and no web seed";
+    let common = "have nothing in common, so that no source may be used";
+    let check = |lines: &str, environment: &str, expected: &[&str], absent: &[&str]| {
+        let project = Project::of(&dataset, lines).env("ACADEMICTORRENTS_SOURCES", environment);
+        let error = project.error();
+        expected.iter().for_each(|part| assert!(error.contains(part), "{part}\n{error}"));
+        absent.iter().for_each(|part| assert!(!error.contains(part), "{part}\n{error}"));
+    };
+    let all = "mirrors,catalogue,web-seeds,peers";
+    check(
+        "sources = [\"mirrors\"]",
+        all,
+        &[
+            "left out by `sources` in the manifest: 1 tracker\n",
+            "web seed",
+            "help: to use them, add `web-seeds`, `peers` to `sources` in the manifest\n  help: add",
+        ],
+        &[none, common, "ACADEMICTORRENTS_SOURCES"],
+    );
+    check(
+        "peers = [\"127.0.0.1:9\"]",
+        "mirrors",
+        &[
+            "left out by ACADEMICTORRENTS_SOURCES: 1 tracker and 1 peer\n",
+            "add `web-seeds`, `peers` to ACADEMICTORRENTS_SOURCES\n",
+        ],
+        &[none, common, "`sources` in the manifest"],
+    );
+    check("sources = [\"peers\"]", "web-seeds", &[common, "1 tracker"], &[none]);
+    // What is allowed and failed is told beside it.
+    check("sources = [\"peers\"]", all, &[&format!("{DEAD}/announce: "), "web seed"], &[none]);
+    check(
+        "sources = [\"peers\"]",
+        "peers,mirrors",
+        &["left out by `sources` in the manifest and by ACADEMICTORRENTS_SOURCES"],
+        &[none],
+    );
+}
+
+#[test]
+fn a_mirror_without_the_dataset_is_said_not_to_exist() {
+    let dataset = data(1_000);
+    let error = Project::of(&dataset, "mirrors = [\"nothing-there\"]").error();
+    let line = format!("nothing-there/{}: the directory does not exist", dataset.infohash_hex());
+    assert!(error.contains(&line), "{error}");
+}
+
+#[test]
 fn mirrors_of_the_environment_bring_torrent_and_data() {
     let dataset = Dataset::multi(
         "set",

@@ -286,6 +286,17 @@ fn an_optional_dataset_that_cannot_be_had_is_missing_and_no_error() {
 }
 
 #[test]
+fn an_optional_dataset_that_was_missing_offline_is_tried_once_there_is_a_network() {
+    let dataset = Dataset::single("a", "bytes");
+    let seed = WebSeed::serving(&dataset);
+    let project =
+        Project::of(&dataset, &format!("optional = true\nweb-seeds = [\"{}\"]", seed.url()));
+    let offline = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run().unwrap();
+    assert!(offline.dataset("data").is_none());
+    dataset.assert_at(&project.path_of("data"));
+}
+
+#[test]
 fn an_info_dictionary_with_unknown_keys_keeps_its_infohash() {
     let dataset = Dataset::single("a", random_bytes(11, 1_000));
     let info = dataset.info().with("source", B::bytes("lab")).with("x", B::list([B::Int(-1)]));

@@ -1,0 +1,102 @@
+//! What `sources` leaves out of that which was named, for the error of a download that it made fail.
+
+use crate::context::{Settings, SourceSet};
+use crate::error::Error;
+use crate::manifest::Request;
+use crate::metainfo::Metainfo;
+
+/// The sources that may not be used, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Manifest and environment each allow something, and nothing that the other does.
+    nothing_in_common: bool,
+    kinds: Vec<Kind>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kind {
+    /// As `sources` writes it.
+    name: &'static str,
+    /// `"2 web seeds"`.
+    which: String,
+    by_manifest: bool,
+    by_environment: bool,
+}
+
+const MANIFEST: &str = "`sources` in the manifest";
+const ENVIRONMENT: &str = "ACADEMICTORRENTS_SOURCES";
+
+impl LeftOut {
+    /// Of what user, manifest and torrent name; offline that is the mirrors alone, as others would not be used
+    /// anyway. The catalogue is left out of no download: it brings torrents, and no data.
+    pub fn of(request: &Request, settings: &Settings, metainfo: &Metainfo) -> LeftOut {
+        let (manifest, environment) = (request.sources, settings.sources);
+        let mut kinds = Vec::new();
+        let mut add = |name, allows: fn(SourceSet) -> bool, counts: &[(usize, &str)]| {
+            let which: Vec<_> = counts
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, noun)| {
+                    format!("{count} {noun}{}", if *count == 1 { "" } else { "s" })
+                })
+                .collect();
+            let (by_manifest, by_environment) = (!allows(manifest), !allows(environment));
+            if (by_manifest || by_environment) && !which.is_empty() {
+                kinds.push(Kind { name, which: which.join(" and "), by_manifest, by_environment });
+            }
+        };
+        let mirrors = settings.mirrors.len() + request.mirrors.len();
+        add("mirrors", |set| set.mirrors, &[(mirrors, "mirror")]);
+        if !settings.offline {
+            let web_seeds = request.web_seeds.len() + metainfo.web_seeds.len();
+            add("web-seeds", |set| set.web_seeds, &[(web_seeds, "web seed")]);
+            let trackers =
+                request.trackers.len() + metainfo.trackers.iter().map(Vec::len).sum::<usize>();
+            let peers = settings.peers.len() + request.peers.len();
+            add("peers", |set| set.peers, &[(trackers, "tracker"), (peers, "peer")]);
+        }
+        let allows_any =
+            |set: SourceSet| set.mirrors || set.catalogue || set.web_seeds || set.peers;
+        let nothing_in_common = allows_any(manifest)
+            && allows_any(environment)
+            && !allows_any(manifest.and(environment));
+        LeftOut { nothing_in_common, kinds }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// Adds what was left out, and how to let it in.
+    pub fn explain(&self, mut error: Error) -> Error {
+        if self.nothing_in_common {
+            error = error.why(format!(
+                "{MANIFEST} and {ENVIRONMENT} have nothing in common, so that no source may be used"
+            ));
+        }
+        for kind in &self.kinds {
+            let by: Vec<_> = kind.by().collect();
+            error = error.why(format!("left out by {}: {}", by.join(" and by "), kind.which));
+        }
+        for place in [MANIFEST, ENVIRONMENT] {
+            let names: Vec<_> = self
+                .kinds
+                .iter()
+                .filter(|kind| kind.by().any(|by| by == place))
+                .map(|kind| format!("`{}`", kind.name))
+                .collect();
+            if !names.is_empty() {
+                error = error.help(format!("to use them, add {} to {place}", names.join(", ")));
+            }
+        }
+        error
+    }
+}
+
+impl Kind {
+    fn by(&self) -> impl Iterator<Item = &'static str> {
+        [(self.by_manifest, MANIFEST), (self.by_environment, ENVIRONMENT)]
+            .into_iter()
+            .filter_map(|(leaves_out, place)| leaves_out.then_some(place))
+    }
+}
