@@ -12,7 +12,7 @@ const PIN: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
 #[cfg(windows)]
 const DIR: &str = r"C:\work\crate";
 #[cfg(not(windows))]
-const DIR: &str = "/work/crate";
+const DIR: &str = "/project/crate";
 
 /// `HASH` and `PIN` in the text stand for a good infohash and a good SHA-256.
 fn parse(text: &str) -> Result<Manifest, Error> {

@@ -12,18 +12,26 @@ use crate::error::Error;
 /// # Errors
 /// [`crate::ErrorKind::Disk`].
 pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    atomic_write_with(path, bytes, |_| Ok(()))
+}
+
+/// [`atomic_write`], with something done to the file before it appears.
+pub fn atomic_write_with(
+    path: &Path,
+    bytes: &[u8],
+    prepare: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), Error> {
     let temporary = beside(path);
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
+        prepare(&file)?;
         file.sync_all()
     });
-    written
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .and_then(|()| sync_parent(path))
-        .map_err(|why| {
-            let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
-            Error::disk("write", path, &why)
-        })
+    let renamed = written.and_then(|()| std::fs::rename(&temporary, path));
+    renamed.and_then(|()| sync_parent(path)).map_err(|why| {
+        let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+        Error::disk("write", path, &why)
+    })
 }
 
 /// A name in the same directory that no other thread or process uses.

@@ -12,11 +12,11 @@
 //! Paths are percent-encoded where a line could not hold them. Its own mtime is always 2000-01-01, so that
 //! Cargo, which compares it with a build script's last run, never finds it newer.
 
-use std::fs::{File, FileTimes};
+use std::fs::FileTimes;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::fs::{beside, sync_parent};
+use super::fs::atomic_write_with;
 use super::pins::Pins;
 use crate::error::Error;
 use crate::geometry::PieceIndex;
@@ -101,21 +101,10 @@ impl Stamp {
 
     /// Writes the stamp, backdated, by rename.
     pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
-        let temporary = beside(path);
-        let written = std::fs::write(&temporary, self.encode())
-            .and_then(|()| File::options().write(true).open(&temporary))
-            .and_then(|file| {
-                let backdated = UNIX_EPOCH + Duration::from_secs(BACKDATED);
-                file.set_times(FileTimes::new().set_modified(backdated))?;
-                file.sync_all()
-            });
-        written
-            .and_then(|()| std::fs::rename(&temporary, path))
-            .and_then(|()| sync_parent(path))
-            .map_err(|why| {
-                let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
-                Error::disk("write the stamp", path, &why)
-            })
+        let backdated = UNIX_EPOCH + Duration::from_secs(BACKDATED);
+        atomic_write_with(path, self.encode().as_bytes(), |file| {
+            file.set_times(FileTimes::new().set_modified(backdated))
+        })
     }
 
     fn encode(&self) -> String {
