@@ -30,7 +30,7 @@ impl Fixture {
             torrent.extend(format!("d6:lengthi{length}e4:pathl{components}ee").bytes());
         }
         torrent
-            .extend(format!("e4:name4:root12:piece lengthi10e6:pieces{}:", pieces.len()).bytes());
+            .extend(format!("e4:name4:tree12:piece lengthi10e6:pieces{}:", pieces.len()).bytes());
         torrent.extend(pieces);
         torrent.extend(b"ee");
         let directory = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ impl Fixture {
     }
 
     fn file(&self, id: &str, path: &str) -> PathBuf {
-        self.store.files_path(id).join("root").join(path)
+        self.store.files_path(id).join("tree").join(path)
     }
 
     fn check(&self, id: &str, paths: &[&str]) {
@@ -120,7 +120,7 @@ fn a_download_goes_on_from_the_recorded_pieces() {
     drop(partial);
     // A file that someone removed takes its pieces with it.
     let id = fixture.selected(&[]).0;
-    std::fs::remove_file(fixture.store.partial_path(&id).join("files/root/c")).unwrap();
+    std::fs::remove_file(fixture.store.partial_path(&id).join("files/tree/c")).unwrap();
     assert_eq!(fixture.open(&[]).1, set(&[1]));
 }
 
@@ -152,7 +152,7 @@ fn after_another_boot_files_that_are_sealed_are_not_trusted_either() {
     partial.files.sync_and_seal().unwrap();
     drop(partial);
     let id = fixture.selected(&[]).0;
-    let damaged = fixture.store.partial_path(&id).join("files/root/a");
+    let damaged = fixture.store.partial_path(&id).join("files/tree/a");
     fs::set_read_only(&damaged, false).unwrap();
     std::fs::write(&damaged, [9; 14]).unwrap();
     fs::set_read_only(&damaged, true).unwrap();
