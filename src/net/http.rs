@@ -44,9 +44,21 @@ impl From<ureq::Error> for HttpFailure {
             ureq::Error::Timeout(ureq::Timeout::Connect) => "timed out while connecting".to_owned(),
             ureq::Error::Timeout(_) => "timed out waiting for the reply".to_owned(),
             ureq::Error::HostNotFound => "the host name is not known".to_owned(),
+            ureq::Error::Io(why) if why.kind() == std::io::ErrorKind::InvalidData => {
+                tls_reason(why.to_string())
+            }
             ureq::Error::Io(why) => super::http::io_reason(&why),
-            other => other.to_string(),
+            other => tls_reason(other.to_string()),
         })
+    }
+}
+
+/// What rustls says of a server that answers in plain text is for those who know its types.
+fn tls_reason(said: String) -> String {
+    if said.contains("InvalidContentType") {
+        "the server does not speak TLS on this port".to_owned()
+    } else {
+        said
     }
 }
 

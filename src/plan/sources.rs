@@ -64,10 +64,11 @@ fn mirror_of_environment(text: &str) -> Result<Mirror, Error> {
     let odd =
         |why: String| Error::new(ErrorKind::Manifest, format!("{name} names `{text}`")).why(why);
     match Mirror::parse(text, Path::new("")) {
-        Ok(Mirror::Directory(path)) if !path.is_absolute() => {
-            Err(odd("is a relative path".to_owned())
-                .help(format!("write absolute paths in {name}")))
-        }
+        Ok(Mirror::Directory(path)) if !path.is_absolute() => Err(odd(
+            "that is a relative path, and Cargo runs build scripts in each package's own directory"
+                .to_owned(),
+        )
+        .help(format!("write absolute paths in {name}"))),
         Ok(mirror) => Ok(mirror),
         Err(why) => Err(odd(why.to_string())),
     }

@@ -72,3 +72,20 @@ fn a_redirect_from_https_to_http_is_not_followed() {
     assert!(error.contains("redirects from https"), "{error}");
     assert_eq!(plain.bytes_served(), 0);
 }
+
+#[test]
+fn a_server_that_does_not_speak_tls_is_said_to_be_one() {
+    use std::io::{Read as _, Write as _};
+    let dataset = Dataset::single("data.bin", random_bytes(3, 500_000));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/data.bin", listener.local_addr().unwrap().port());
+    // As nginx does on a port without TLS.
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let _ = client.read(&mut [0; 512]);
+            let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let error = Project::of(&dataset, &format!("web-seeds = [\"{url}\"]")).error();
+    assert!(error.contains(&url) && error.contains("does not speak TLS"), "{error}");
+}
