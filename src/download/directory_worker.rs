@@ -22,7 +22,7 @@ pub fn work(swarm: &Swarm, source: SourceId, worker: WorkerId, directory: &Path)
     let files_lost = LostFiles::default();
     while let Some(run) = swarm.next_run(source, worker) {
         let mut feeder = Feeder::new(swarm, source, worker);
-        let before = files_lost.partly(swarm, source, &run);
+        let before = files_lost.partly(swarm, &run);
         for part in parts(swarm, source, &run) {
             if part.file.is_some_and(|(file, _)| files_lost.contains(file)) {
                 continue;

@@ -51,7 +51,7 @@ impl LostFiles {
     }
 
     /// The pieces of a run that the source can bring in part, before or after it has.
-    pub fn partly(&self, swarm: &Swarm, source: SourceId, run: &Range<PieceIndex>) -> Cursors {
+    pub fn partly(&self, swarm: &Swarm, run: &Range<PieceIndex>) -> Cursors {
         let lost = self.lock();
         if lost.is_empty() {
             return Vec::new();
@@ -71,7 +71,7 @@ impl LostFiles {
                 }
             }
         }
-        pieces.into_iter().map(|piece| (piece, swarm.cursor(source, piece))).collect()
+        pieces.into_iter().map(|piece| (piece, swarm.progress_of(piece))).collect()
     }
 
     /// The source has brought of the run what it can.
@@ -82,10 +82,10 @@ impl LostFiles {
         run: &Range<PieceIndex>,
         before: &Cursors,
     ) {
-        for (piece, cursor) in self.partly(swarm, source, run) {
+        for (piece, cursor) in self.partly(swarm, run) {
             let began_at =
                 before.iter().find(|(known, _)| *known == piece).map_or(0, |(_, cursor)| *cursor);
-            swarm.schedule().brought_its_part(source, piece, cursor > began_at);
+            swarm.schedule().brought_its_part(source, piece, cursor, cursor > began_at);
         }
         swarm.wake();
     }

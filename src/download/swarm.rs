@@ -187,6 +187,15 @@ impl Swarm {
             .map_or(0, |assembly| assembly.lock().unwrap_or_else(PoisonError::into_inner).cursor())
     }
 
+    /// How far a piece has come, by whomever. Unlike [`Swarm::cursor`] this claims nothing: a piece that is to come
+    /// whole from one source stays that one's.
+    pub fn progress_of(&self, piece: PieceIndex) -> u32 {
+        let assemblies = self.assemblies.lock().unwrap_or_else(PoisonError::into_inner);
+        let assembly = assemblies.get(&piece).cloned();
+        drop(assemblies);
+        assembly.map_or(0, |it| it.lock().unwrap_or_else(PoisonError::into_inner).cursor())
+    }
+
     /// Takes bytes of a piece from a worker: writes, hashes, and does what follows.
     pub fn feed(
         &self,

@@ -90,7 +90,7 @@ impl WebSeed {
     }
 
     fn fetch_run(&self, swarm: &Swarm, worker: WorkerId, line: &mut Line, run: Range<u32>) -> Left {
-        let before = self.lost.partly(swarm, self.id, &run);
+        let before = self.lost.partly(swarm, &run);
         let left = self.fetch_parts(swarm, worker, line, &run);
         self.lost.settle(swarm, self.id, &run, &before);
         left

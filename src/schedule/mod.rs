@@ -23,7 +23,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -99,6 +99,8 @@ pub struct Schedule {
     next_worker: u32,
     /// Failed with several contributors: to be fetched whole from one.
     whole: HashSet<PieceIndex>,
+    /// How far pieces had come that sources bring in parts.
+    cursors: HashMap<PieceIndex, u32>,
     duplicated_bytes: u64,
     /// Pieces that two workers hold.
     duplicates: HashSet<PieceIndex>,
@@ -124,6 +126,7 @@ impl Schedule {
             workers: BTreeMap::new(),
             next_worker: 0,
             whole: HashSet::new(),
+            cursors: HashMap::new(),
             duplicated_bytes: 0,
             duplicates: HashSet::new(),
             random: fastrand::Rng::with_seed(seed),
@@ -240,6 +243,7 @@ impl Schedule {
     }
 
     fn drop_claims_of(&mut self, piece: PieceIndex) {
+        self.cursors.remove(&piece);
         self.duplicates.remove(&piece);
         for worker in self.workers.values_mut() {
             worker.claims.retain(|claim| *claim != piece);

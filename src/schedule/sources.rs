@@ -1,10 +1,14 @@
 //! What the sources have, as far as is known.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::{PieceSet, STRIKES, Schedule, SourceId, Worker, pick};
 use crate::geometry::PieceIndex;
+
+/// So many turns at one piece, and the source is not asked for it again: more than files that sources lack in turns
+/// within a piece should need, and whatever else goes round in circles ends.
+const TURNS: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct Source {
@@ -15,6 +19,8 @@ pub(super) struct Source {
     pub(super) bad: HashSet<PieceIndex>,
     /// Pieces of which it has brought its part.
     pub(super) waits_for: HashSet<PieceIndex>,
+    /// How often it has brought its part of a piece.
+    pub(super) turns: HashMap<PieceIndex, u32>,
 }
 
 impl Schedule {
@@ -31,7 +37,10 @@ impl Schedule {
     fn add(&mut self, source: SourceId, has: PieceSet, peer: bool) {
         let strikes = self.sources.get(&source).map_or(0, |known| known.strikes);
         let bad = self.sources.remove(&source).map_or_else(HashSet::new, |known| known.bad);
-        self.sources.insert(source, Source { has, peer, strikes, bad, waits_for: HashSet::new() });
+        self.sources.insert(
+            source,
+            Source { has, peer, strikes, bad, waits_for: HashSet::new(), turns: HashMap::new() },
+        );
     }
 
     /// A peer's bitfield: what it has, all at once.
@@ -69,14 +78,32 @@ impl Schedule {
         }
     }
 
-    /// The source has brought of a piece what it can. Where the piece has come no further meanwhile, by whomever, it
-    /// can go on only behind what another brings; where it has, all may try again.
-    pub fn brought_its_part(&mut self, source: SourceId, piece: PieceIndex, progressed: bool) {
+    /// The source has brought of a piece what it can, and found it at `cursor` then. Where it has come no further
+    /// meanwhile, by whomever, the source can go on only behind what another brings; where it has, all may try again.
+    ///
+    /// `cursor` was read before the schedule was locked: another source may have moved the piece since, and told.
+    pub fn brought_its_part(
+        &mut self,
+        source: SourceId,
+        piece: PieceIndex,
+        cursor: u32,
+        progressed: bool,
+    ) {
+        let furthest = self.cursors.entry(piece).or_insert(0);
+        let is_stale = cursor < *furthest && !self.whole.contains(&piece);
+        *furthest = cursor.max(*furthest);
         for (id, known) in &mut self.sources {
             if progressed {
                 known.waits_for.remove(&piece);
-            } else if *id == source {
+            } else if *id == source && !is_stale {
                 known.waits_for.insert(piece);
+            }
+            if *id == source {
+                let turns = known.turns.entry(piece).or_insert(0);
+                *turns += 1;
+                if *turns > TURNS {
+                    known.has.remove(piece);
+                }
             }
         }
     }

@@ -289,12 +289,25 @@ fn two_sources_that_each_have_a_part_of_a_piece_take_turns() {
     let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
     // The one with the second part comes first, and cannot move the piece.
     assert_eq!(fetch(schedule.next_run(b, ZERO)), 0..1);
-    schedule.brought_its_part(SourceId(1), 0, false);
+    schedule.brought_its_part(SourceId(1), 0, 0, false);
     assert_eq!(schedule.next_run(b, ZERO), Next::Wait);
     assert_eq!(fetch(schedule.next_run(a, ZERO)), 0..1);
-    schedule.brought_its_part(SourceId(0), 0, true);
+    schedule.brought_its_part(SourceId(0), 0, 500, true);
     assert_eq!(fetch(schedule.next_run(a, ZERO)), 0..1);
-    schedule.brought_its_part(SourceId(0), 0, false);
+    schedule.brought_its_part(SourceId(0), 0, 500, false);
     assert_eq!(schedule.next_run(a, ZERO), Next::Wait);
     assert_eq!(fetch(schedule.next_run(b, ZERO)), 0..1);
+}
+
+#[test]
+fn a_turn_that_was_over_before_another_source_moved_the_piece_does_not_count() {
+    let mut schedule = schedule(1, 2, 0);
+    let b = schedule.begin(SourceId(1), ZERO);
+    // The second looked at the cursor, the first moved it and told, and now the second tells.
+    schedule.brought_its_part(SourceId(0), 0, 500, true);
+    schedule.brought_its_part(SourceId(1), 0, 0, false);
+    assert_eq!(fetch(schedule.next_run(b, ZERO)), 0..1);
+    // Whatever goes round in circles ends.
+    (0..100).for_each(|_| schedule.brought_its_part(SourceId(1), 0, 0, false));
+    assert_eq!(schedule.next_run(b, ZERO), Next::Wait);
 }
