@@ -78,6 +78,11 @@
 //! }
 //! ```
 //!
+//! # At run time
+//!
+//! [`get`] gives the path of a dataset in the store, and [`Get`] fetches into a directory: the same download, outside of a
+//! build.
+//!
 //! # The environment
 //!
 //! | variable (`ACADEMICTORRENTS_…`) | meaning |
@@ -97,7 +102,7 @@
 //!
 //! # Features
 //!
-//! `rustls` (default) and `native-tls` choose the TLS library.
+//! `rustls` (default) and `native-tls` choose the TLS library. `cli` is the command `cargo academictorrents`.
 
 // Only what is re-exported here is public.
 #![expect(
@@ -113,6 +118,7 @@ mod counters;
 mod download;
 mod error;
 mod geometry;
+mod get;
 mod hash;
 mod infohash;
 mod manifest;
@@ -128,4 +134,5 @@ mod store;
 
 pub use build_script::{Build, Dataset, Datasets, build};
 pub use error::{Error, ErrorKind};
+pub use get::{Get, get};
 pub use infohash::Infohash;

@@ -138,13 +138,12 @@ impl<'a> Coordinator<'a> {
         let error = Error::new(ErrorKind::Network, format!("{what}: {missing} are missing"));
         let error = self.swarm.report.explain(error);
         let error = if self.swarm.report.is_empty() && self.left_out.is_empty() {
-            error.why("the torrent names no tracker and no web seed, and neither does the manifest")
+            error
+                .why("the torrent names no tracker and no web seed, and nobody else names a source")
         } else {
             self.left_out.explain(error)
         };
-        error.help(
-            "add `mirrors`, `web-seeds` or `peers` to the dataset in Cargo.toml, if you know any",
-        )
+        self.left_out.advise(error)
     }
 
     /// Lets the named sources begin, and the torrent's own once those lack something or fail.

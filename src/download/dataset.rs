@@ -222,7 +222,7 @@ fn complete(
     mirrors: &[crate::manifest::Mirror],
 ) -> Result<(), Error> {
     let (store, id) = (session.store(request), selection.id());
-    if store.root() != session.shared.root() {
+    if store.keeps_stamps() && store.root() != session.shared.root() {
         let hashing = session.hashing()?;
         let copy = || store.copy_from(session.shared, id, metainfo, &request.sha256);
         if while_alive(lock, || hashing.install(copy))?.is_some() {

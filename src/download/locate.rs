@@ -16,8 +16,8 @@ use crate::net::Client;
 /// [`ErrorKind::Metainfo`] for a vendored torrent that cannot be read or is not the declared one.
 pub fn infohash(request: &Request) -> Result<Option<Infohash>, Error> {
     let Some(path) = &request.identity.torrent else { return Ok(request.identity.infohash) };
-    let found =
-        Metainfo::infohash_of(&vendored(path)?).map_err(|error| of_vendored(error, path))?;
+    let found = Metainfo::infohash_of(&vendored(request, path)?)
+        .map_err(|error| of_vendored(error, path))?;
     match request.identity.infohash {
         Some(declared) if declared != found => {
             Err(of_vendored(not_declared(declared, found), path))
@@ -26,19 +26,20 @@ pub fn infohash(request: &Request) -> Result<Option<Infohash>, Error> {
     }
 }
 
-fn vendored(path: &Path) -> Result<Vec<u8>, Error> {
-    read_torrent(path).map_err(|why| {
-        Error::new(
-            ErrorKind::Metainfo,
-            format!("the vendored torrent {} cannot be read", path.display()),
-        )
-        .why(why)
-        .help("`torrent` is relative to the manifest; a published crate must `include` the file")
+fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |what| {
+        Error::new(ErrorKind::Metainfo, format!("the {what} {} cannot be read", path.display()))
+    };
+    read_torrent(path).map_err(|why| match request.line {
+        Some(_) => failed("vendored torrent").why(why).help(
+            "`torrent` is relative to the manifest; a published crate must `include` the file",
+        ),
+        None => failed("torrent").why(why).help("give the path of a .torrent, or an infohash"),
     })
 }
 
 fn of_vendored(error: Error, path: &Path) -> Error {
-    error.why(format!("the vendored torrent is {}", path.display()))
+    error.why(format!("the torrent is {}", path.display()))
 }
 
 fn read_torrent(path: &Path) -> Result<Vec<u8>, String> {
@@ -58,7 +59,7 @@ pub fn at_hand(
     request: &Request,
 ) -> Result<Option<(Metainfo, Vec<u8>)>, Error> {
     if let Some(path) = &request.identity.torrent {
-        let bytes = vendored(path)?;
+        let bytes = vendored(request, path)?;
         let metainfo = Metainfo::parse(&bytes)
             .and_then(|metainfo| match request.identity.infohash {
                 Some(declared) => metainfo.expect(declared),
@@ -122,11 +123,12 @@ pub fn find(
             Err(why) => tried.push(format!("{url}: {why}")),
         }
     }
-    Err(not_found(session, infohash, tried, allowed))
+    Err(not_found(session, request, infohash, tried, allowed))
 }
 
 fn not_found(
     session: &Session<'_>,
+    request: &Request,
     infohash: Infohash,
     tried: Vec<String>,
     catalogue_allowed: bool,
@@ -148,14 +150,20 @@ fn not_found(
     if session.settings.offline {
         return error
             .why("offline: CARGO_NET_OFFLINE or ACADEMICTORRENTS_OFFLINE is set")
-            .help("build once with the network, or copy the .torrent into the crate and add `torrent = \"<file>\"`");
+            .help(match request.line {
+                Some(_) => "build once with the network, or copy the .torrent into the crate and add `torrent = \"<file>\"`",
+                None => "give the path of the .torrent in place of the infohash",
+            });
     }
     if !catalogue_allowed {
         error = error.why("`sources` leaves the catalogue out");
     }
     error
         .help("check the infohash at the catalogue")
-        .help("behind a firewall, download the .torrent elsewhere, put it into the crate and add `torrent = \"<file>\"`; for the data add `mirrors` or `web-seeds`")
+        .help(match request.line {
+            Some(_) => "behind a firewall, download the .torrent elsewhere, put it into the crate and add `torrent = \"<file>\"`; for the data add `mirrors` or `web-seeds`",
+            None => "behind a firewall, download the .torrent elsewhere, and give its path in place of the infohash",
+        })
 }
 
 fn checked(infohash: Infohash, bytes: Vec<u8>) -> Result<(Metainfo, Vec<u8>), String> {

@@ -58,11 +58,11 @@ pub struct Provided {
 #[derive(Debug)]
 pub struct Session<'a> {
     pub settings: &'a Settings,
-    /// The manifest that holds the requests, for messages.
+    /// The manifest that holds the requests, for messages; of no use where these come from a call.
     pub manifest: &'a Path,
     /// The user's store.
     pub shared: &'a Store,
-    /// The build's own, for `store = "out-dir"`.
+    /// The build's own, for `store = "out-dir"`, or the directory that a call names.
     pub own: &'a Store,
     pub counters: &'a Counters,
     budget: OnceLock<Budget>,
@@ -93,9 +93,9 @@ impl<'a> Session<'a> {
 
     /// Says where the dataset is declared, in an error that may be mended there.
     fn declared(&self, request: &Request, error: Error) -> Error {
-        match error.kind() {
-            ErrorKind::Manifest | ErrorKind::Metainfo => {
-                error.why(format!("declared at {}:{}", self.manifest.display(), request.line))
+        match (error.kind(), request.line) {
+            (ErrorKind::Manifest | ErrorKind::Metainfo, Some(line)) => {
+                error.why(format!("declared at {}:{line}", self.manifest.display()))
             }
             _ => error,
         }
@@ -104,7 +104,7 @@ impl<'a> Session<'a> {
     fn store(&self, request: &Request) -> &'a Store {
         match request.store {
             StoreKind::Shared => self.shared,
-            StoreKind::OutDir => self.own,
+            StoreKind::Own => self.own,
         }
     }
 

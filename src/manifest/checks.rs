@@ -224,7 +224,7 @@ pub(super) fn torrent_path(text: &str) -> Result<String, Refusal> {
 pub(super) fn store(text: &str) -> Result<StoreKind, Refusal> {
     match text {
         "shared" => Ok(StoreKind::Shared),
-        "out-dir" => Ok(StoreKind::OutDir),
+        "out-dir" => Ok(StoreKind::Own),
         _ => Err(Refusal::new(format!("{} is neither \"shared\" nor \"out-dir\"", quoted(text)))
             .or_help(
                 nearest(text, ["shared", "out-dir"]).map(|near| format!("did you mean {near:?}?")),

@@ -154,7 +154,7 @@ impl Reader<'_> {
             sha256: either(own.sha256, &defaults.sha256).unwrap_or_default(),
             store: own.store.or(defaults.store).unwrap_or(StoreKind::Shared),
             optional: own.optional.or(defaults.optional).unwrap_or(false),
-            line: self.findings.line(at),
+            line: Some(self.findings.line(at)),
         })
     }
 

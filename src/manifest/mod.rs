@@ -88,11 +88,31 @@ pub struct Request {
     pub store: StoreKind,
     /// A dataset that cannot be had is a warning, not an error.
     pub optional: bool,
-    /// Where the dataset is declared in the manifest, from 1.
-    pub line: usize,
+    /// Where the dataset is declared in the manifest, from 1; `None` where a program asks by a call.
+    pub line: Option<usize>,
 }
 
 impl Request {
+    /// What a call asks for: all files, from all sources, with no limit but the environment's. `id` is for messages.
+    pub fn of_call(id: &str, identity: Identity, store: StoreKind) -> Request {
+        Request {
+            name: DatasetName(id.to_owned()),
+            identity,
+            files: Vec::new(),
+            web_seeds: Vec::new(),
+            trackers: Vec::new(),
+            peers: Vec::new(),
+            mirrors: Vec::new(),
+            sources: SourceSet::ALL,
+            max_size_bytes: Some(u64::MAX),
+            required_features: Vec::new(),
+            sha256: BTreeMap::new(),
+            store,
+            optional: false,
+            line: None,
+        }
+    }
+
     /// Whether this build asks for the dataset: all its required features are on.
     pub fn asked_for(&self, feature_is_on: impl Fn(&str) -> bool) -> bool {
         self.required_features.iter().all(|feature| feature_is_on(feature))
@@ -107,7 +127,7 @@ pub struct Identity {
     pub torrent: Option<PathBuf>,
 }
 
-/// A dataset's key in the manifest: `[a-z][a-z0-9_-]*`.
+/// A dataset's key in the manifest: `[a-z][a-z0-9_-]*`. Where a program asks by a call, what it asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatasetName(String);
 
@@ -154,8 +174,8 @@ impl Mirror {
 pub enum StoreKind {
     /// In the user's store, for all that ask for them.
     Shared,
-    /// In the build's `OUT_DIR`: a copy of its own.
-    OutDir,
+    /// In the build's `OUT_DIR`, or in the directory that a call names: a copy of its own.
+    Own,
 }
 
 #[cfg(test)]

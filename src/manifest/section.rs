@@ -72,7 +72,9 @@ fn datasets(section: &DeTable<'_>, reader: &mut Reader<'_>) -> Vec<Request> {
         if let Some(other) = requests.iter().find(|other| other.name.variable() == variable) {
             let why = format!(
                 "`{}` on line {} and `{name}` on line {} are both AT_{variable}_PATH",
-                other.name, other.line, request.line
+                other.name,
+                other.line.unwrap_or_default(),
+                request.line.unwrap_or_default()
             );
             let refusal = Refusal::new(why).help("rename one of them");
             let what = format!("dataset `{name}` has the variables of another");

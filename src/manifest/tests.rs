@@ -78,7 +78,7 @@ fn the_short_form_is_an_infohash_and_all_else_built_in() {
     assert_eq!((request.name.as_str(), &*request.name.variable()), ("mnist-small", "MNIST_SMALL"));
     assert_eq!(request.identity, Identity { infohash: HASH.parse().ok(), torrent: None });
     assert_eq!((request.sources, request.store), (SourceSet::ALL, StoreKind::Shared));
-    assert_eq!((request.max_size_bytes, request.optional, request.line), (None, false, 3));
+    assert_eq!((request.max_size_bytes, request.optional, request.line), (None, false, Some(3)));
     assert!(request.files.is_empty() && request.sha256.is_empty() && request.mirrors.is_empty());
 }
 
@@ -114,7 +114,7 @@ fn each_key_is_read() {
     assert_eq!(read.max_size_bytes, Some(2 << 30));
     assert_eq!(read.required_features, ["full"]);
     assert_eq!(read.sha256["train/labels.gz"][..3], [0xe3, 0xb0, 0xc4]);
-    assert_eq!((read.store, read.optional, read.line), (StoreKind::OutDir, true, 3));
+    assert_eq!((read.store, read.optional, read.line), (StoreKind::Own, true, Some(3)));
 }
 
 #[test]
@@ -130,11 +130,11 @@ fn other_ways_to_write_the_same() {
         1
     );
     let dotted = requests("[package.metadata]\nacademictorrents.m.infohash = 'HASH'\n");
-    assert_eq!(dotted[0].line, 2);
+    assert_eq!(dotted[0].line, Some(2));
     let inline = requests("\u{feff}package = { metadata = { academictorrents = { m = 'HASH' } } }");
-    assert_eq!(inline[0].line, 1);
+    assert_eq!(inline[0].line, Some(1));
     let crlf = requests("[package.metadata.academictorrents]\r\n\r\nm = 'HASH'\r\n");
-    assert_eq!(crlf[0].line, 3);
+    assert_eq!(crlf[0].line, Some(3));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn defaults_hold_where_a_dataset_does_not_say() {
     );
     assert_eq!((a.optional, b.optional), (true, false));
     assert_eq!((a.trackers.len(), b.trackers.len()), (1, 1));
-    assert_eq!((a.store, a.max_size_bytes), (StoreKind::OutDir, Some(1024)));
+    assert_eq!((a.store, a.max_size_bytes), (StoreKind::Own, Some(1024)));
     assert_eq!((a.sources, b.sources.mirrors), (SourceSet::ALL, false));
 }
 

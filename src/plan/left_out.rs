@@ -11,6 +11,8 @@ pub struct LeftOut {
     /// Manifest and environment each allow something, and nothing that the other does.
     nothing_in_common: bool,
     kinds: Vec<Kind>,
+    /// By a manifest, which may name more.
+    declared: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,11 +62,20 @@ impl LeftOut {
         let nothing_in_common = allows_any(manifest)
             && allows_any(environment)
             && !allows_any(manifest.and(environment));
-        LeftOut { nothing_in_common, kinds }
+        LeftOut { nothing_in_common, kinds, declared: request.line.is_some() }
     }
 
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
+    }
+
+    /// Adds how to name more sources.
+    pub fn advise(&self, error: Error) -> Error {
+        error.help(if self.declared {
+            "add `mirrors`, `web-seeds` or `peers` to the dataset in Cargo.toml, if you know any"
+        } else {
+            "name more in ACADEMICTORRENTS_MIRRORS or ACADEMICTORRENTS_PEERS, if you know any"
+        })
     }
 
     /// Adds what was left out, and how to let it in.

@@ -69,9 +69,8 @@ pub fn budget(
         Some(_) => error,
     };
     if user.is_some_and(|user| user < missing_bytes) {
-        error = error.help(format!(
-            "set ACADEMICTORRENTS_MAX_SIZE={enough}, which caps the manifest's limit"
-        ));
+        error = error
+            .help(format!("set ACADEMICTORRENTS_MAX_SIZE={enough}, which caps all other limits"));
     }
     Err(error.help("or fetch less: `files` takes globs of the files that you need"))
 }

@@ -103,8 +103,20 @@ impl Existing {
             return None;
         }
         let files = LayoutFiles::for_reading(Arc::clone(layout), directory);
+        let missing: Vec<bool> =
+            (0..layout.files().len() as u32).map(|index| !files.path(index).is_file()).collect();
+        if !missing.contains(&false) {
+            return None;
+        }
+        // The others are bad without being read.
+        let is_there = |piece: &PieceIndex| {
+            layout.segments(layout.geometry().range(*piece)).all(|segment| match segment.place {
+                Place::File { file, .. } => missing.get(file as usize) == Some(&false),
+                Place::Scratch { .. } | Place::Zeros => true,
+            })
+        };
         let (whole, part): (Vec<_>, Vec<_>) =
-            needed(layout).into_iter().partition(|piece| layout.is_kept(*piece));
+            needed(layout).into_iter().filter(is_there).partition(|piece| layout.is_kept(*piece));
         let mut good = hash_pieces(&files, metainfo, &whole, hashed_bytes);
         let stamp = Stamp::read(&store.stamp_path(id)).unwrap_or_default();
         let fragments: Vec<_> = stamp
@@ -118,6 +130,19 @@ impl Existing {
         good.extend(fragments.iter().map(|(piece, _)| *piece));
         files.close();
         Some(Existing { files, good, fragments })
+    }
+
+    /// Whether this file, by its index in [`Layout::files`], has the right length and no bad piece.
+    pub(super) fn is_right(&self, index: u32) -> bool {
+        let layout = self.files.layout();
+        layout.files().get(index as usize).is_some_and(|file| {
+            std::fs::metadata(self.files.path(index))
+                .is_ok_and(|found| found.len() == file.length())
+                && layout
+                    .geometry()
+                    .pieces(file.range.clone())
+                    .all(|piece| self.good.contains(&piece))
+        })
     }
 
     /// Whether nothing is missing: neither a piece nor an empty file.

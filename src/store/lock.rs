@@ -40,6 +40,22 @@ impl Store {
     /// # Errors
     /// [`crate::ErrorKind::Disk`], also where the file system has no locks.
     pub fn try_lock(&self, infohash: Infohash) -> Result<Result<Lock, Waiting>, Error> {
+        if self.directory.is_none() {
+            return self.try_lock_as_it_is(infohash);
+        }
+        // Who is done with a directory of the user's removes the lock, and where it lay.
+        self.create()?;
+        let tried = self.try_lock_as_it_is(infohash)?;
+        self.create()?;
+        match tried {
+            Ok(lock) if !is_at(&lock.file, &self.lock_path(infohash)) => {
+                Ok(Err(Waiting { process: None }))
+            }
+            other => Ok(other),
+        }
+    }
+
+    fn try_lock_as_it_is(&self, infohash: Infohash) -> Result<Result<Lock, Waiting>, Error> {
         let path = self.lock_path(infohash);
         let failed = |why: &std::io::Error| Error::disk("lock", &path, why);
         let mut file = File::options()
@@ -72,6 +88,19 @@ impl Store {
                 .help("the store's file system has no locks: set ACADEMICTORRENTS_STORE to a directory on a local disk")),
         }
     }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = file.metadata().and_then(|file| Ok((file, std::fs::metadata(path)?)));
+    found.is_ok_and(|(file, there)| (file.dev(), file.ino()) == (there.dev(), there.ino()))
+}
+
+/// Here a file that is open stays.
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &std::path::Path) -> bool {
+    true
 }
 
 impl Drop for Lock {

@@ -25,6 +25,7 @@
 //! be linked from another selection): repair makes a new one.
 
 mod check;
+mod directory;
 mod files;
 mod fs;
 mod lock;
@@ -52,20 +53,33 @@ pub use stamp::Stamp;
 /// What helps where a store cannot be written to.
 const WRITABLE: &str = "set ACADEMICTORRENTS_STORE to a directory that you can write to";
 
-/// A store's root: the user's shared one, or a build's own below `OUT_DIR`.
+/// A store's root: the user's shared one, a build's own below `OUT_DIR`, or a directory of the user's.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Where datasets lie in the torrent's own layout, side by side and with whatever else the user keeps there.
+    directory: Option<PathBuf>,
 }
 
 impl Store {
     /// The store below `directory`, of this layout's version. Nothing is created yet.
     pub fn at(directory: &Path) -> Store {
-        Store { root: directory.join("v1") }
+        Store { root: directory.join("v1"), directory: None }
+    }
+
+    /// A directory of the user's, for datasets in the torrent's own layout: see `directory.rs`. Nothing is created yet.
+    pub fn in_directory(directory: &Path) -> Store {
+        let root = directory.join(directory::WORKPLACE).join("v1");
+        Store { root, directory: Some(directory.to_owned()) }
     }
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether a stamp tells that a dataset is complete: not so in a directory of the user's.
+    pub fn keeps_stamps(&self) -> bool {
+        self.directory.is_none()
     }
 
     /// Creates the directories, and marks the store as a cache for backup programs.
@@ -74,10 +88,14 @@ impl Store {
     /// [`crate::ErrorKind::Disk`].
     pub fn create(&self) -> Result<(), Error> {
         for directory in ["torrents", "data", "partial", "locks"] {
+            if directory == "data" && self.directory.is_some() {
+                continue;
+            }
             let path = self.root.join(directory);
-            std::fs::create_dir_all(&path).map_err(|why| {
-                Error::disk("create the store's directory", &path, &why).help(WRITABLE)
-            })?;
+            std::fs::create_dir_all(&path).map_err(|why| self.not_writable(&path, &why))?;
+        }
+        if self.directory.is_some() {
+            return Ok(());
         }
         let tag = self.root.join("CACHEDIR.TAG");
         if !tag.exists() {
@@ -86,6 +104,14 @@ impl Store {
             atomic_write(&tag, text.as_bytes()).map_err(|error| error.help(WRITABLE))?;
         }
         Ok(())
+    }
+
+    fn not_writable(&self, path: &Path, why: &std::io::Error) -> Error {
+        match &self.directory {
+            None => Error::disk("create the store's directory", path, why).help(WRITABLE),
+            Some(_) => Error::disk("create the directory", path, why)
+                .help("name a directory that you can write to"),
+        }
     }
 
     /// The kept `.torrent`'s bytes, where there are any.
@@ -112,7 +138,10 @@ impl Store {
 
     /// Where a complete dataset lies: below it the torrent's own layout.
     pub fn files_path(&self, id: &str) -> PathBuf {
-        self.data_path(id).join("files")
+        match &self.directory {
+            Some(directory) => directory.clone(),
+            None => self.data_path(id).join("files"),
+        }
     }
 
     /// The file whose presence makes a dataset complete: Cargo's rerun target.

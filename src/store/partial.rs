@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::check::{self, Existing};
+use super::directory::take_over;
 use super::files::LayoutFiles;
 use super::fs::{copy, link_or_copy};
 use super::record::{Record, Recorded};
@@ -55,7 +56,8 @@ impl Partial {
         let mut verified =
             still_there(&files, metainfo, recorded, &directory, hashed_bytes).map_err(failed)?;
         if let Some(existing) = existing {
-            let mut taken = salvage(&files, existing, &directory).map_err(failed)?;
+            let take = if store.directory.is_some() { take_over } else { salvage };
+            let mut taken = take(&files, existing, &directory).map_err(failed)?;
             // A process may have been killed before it recorded what it had copied.
             let unrecorded: Vec<_> = taken.unsure.difference(&verified).copied().collect();
             taken.sure.extend(check::hash_pieces(&files, metainfo, &unrecorded, hashed_bytes));
@@ -169,19 +171,31 @@ fn unseal(files: &LayoutFiles, workplace: &Path) -> io::Result<()> {
 }
 
 /// Pieces that were taken over from damaged data.
-struct Salvaged {
+pub(super) struct Salvaged {
     sure: BTreeSet<PieceIndex>,
     /// In files that lay in the partial dataset before: to be hashed where no record has them.
     unsure: BTreeSet<PieceIndex>,
+}
+
+impl Salvaged {
+    /// The good pieces. What is kept in part cannot be checked again without the rest of the piece.
+    pub(super) fn of(existing: &Existing, layout: &Layout) -> Salvaged {
+        let mut sure = existing.good.clone();
+        sure.retain(|piece| layout.is_kept(*piece));
+        Salvaged { sure, unsure: BTreeSet::new() }
+    }
+
+    /// Their file lay in the partial dataset before.
+    pub(super) fn doubt(&mut self, pieces: std::ops::Range<PieceIndex>) {
+        self.unsure.extend(pieces.filter(|piece| self.sure.remove(piece)));
+    }
 }
 
 /// Takes over the good pieces of damaged data: whole files by link, damaged ones by copy, since other
 /// selections may have the same inodes.
 fn salvage(files: &LayoutFiles, existing: &Existing, workplace: &Path) -> io::Result<Salvaged> {
     let layout = files.layout();
-    // What is kept in part cannot be checked again without the rest of the piece.
-    let (mut sure, mut unsure) = (existing.good.clone(), BTreeSet::new());
-    sure.retain(|piece| layout.is_kept(*piece));
+    let mut salvaged = Salvaged::of(existing, layout);
     for (index, file) in layout.files().iter().enumerate() {
         let index = index as u32;
         let (from, to) = (existing.files.path(index), files.path(index));
@@ -190,18 +204,17 @@ fn salvage(files: &LayoutFiles, existing: &Existing, workplace: &Path) -> io::Re
             continue;
         }
         if to.exists() {
-            unsure.extend(pieces.filter(|piece| sure.remove(piece)));
+            salvaged.doubt(pieces);
             continue;
         }
-        let right_length = std::fs::metadata(&from)?.len() == file.length();
-        if right_length && pieces.clone().all(|piece| existing.good.contains(&piece)) {
+        if existing.is_right(index) {
             link_or_copy(&from, &to, workplace)?;
         } else {
             copy(&from, &to, false, workplace)?;
             std::fs::File::options().write(true).open(&to)?.set_len(file.length())?;
         }
     }
-    Ok(Salvaged { sure, unsure })
+    Ok(salvaged)
 }
 
 /// Links the files that another selection has complete.

@@ -24,6 +24,12 @@ impl Partial {
         self.files.create_empty()?;
         let directory = self.store.partial_path(&self.id);
         pins::check(&directory.join("files"), &self.metainfo, pins)?;
+        if let Some(place) = &self.store.directory {
+            self.sync()?;
+            self.move_in(place)?;
+            self.store.leave_directory(&self.id, self.metainfo.infohash);
+            return Ok(());
+        }
         let fragments = self.fragments()?;
         self.files.sync_and_seal()?;
         let place = self.store.files_path(&self.id);
@@ -137,7 +143,7 @@ impl Store {
 
 impl Existing {
     /// Stamps data that was found complete in its place, without a stamp that fitted. It is synced first: who
-    /// copied it may not have done that.
+    /// copied it may not have done that. In a directory of the user's there is nothing to be done.
     ///
     /// # Errors
     /// [`ErrorKind::Verification`] for a pin that does not hold; [`ErrorKind::Disk`].
@@ -149,6 +155,10 @@ impl Existing {
         pins: &Pins,
     ) -> Result<(), Error> {
         pins::check(&store.files_path(id), metainfo, pins)?;
+        if store.directory.is_some() {
+            store.leave_directory(id, metainfo.infohash);
+            return Ok(());
+        }
         for index in 0..self.files.layout().files().len() as u32 {
             let path = self.files.path(index);
             let failed = |why: io::Error| Error::disk("sync", &path, &why);
@@ -192,7 +202,7 @@ fn stamp(
 }
 
 /// Directories hold the names: they are synced too.
-fn sync_tree(directory: &std::path::Path) -> io::Result<()> {
+pub(super) fn sync_tree(directory: &std::path::Path) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

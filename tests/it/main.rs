@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
 mod cargo;
 mod choice;
+#[cfg(feature = "cli")]
+mod cli;
 mod costs;
 mod faults;
 mod fixture;
+mod get;
 mod https;
 mod refusals;
 mod resume;
