@@ -111,6 +111,10 @@
 )]
 #![expect(clippy::needless_doctest_main, reason = "a build script is its `main`")]
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
+
 mod bencode;
 mod build_script;
 mod context;

@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 8] = [
     // 2, 3, 4 and the front doors.
     &["net", "store"],
     &["download", "progress"],
-    &["build_script", "get"],
+    &["bench", "build_script", "get"],
     &["lib", "main", "bin"],
 ];
 

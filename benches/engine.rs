@@ -1,0 +1,119 @@
+//! What a build spends its time on, step by step. `benches/README.md` says how to run it, and how to read it.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot run should say so")]
+
+use academictorrents::bench;
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+
+fn main() {
+    divan::main();
+}
+
+const MIB: usize = 1 << 20;
+
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length as u64).map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
+}
+
+/// One thread, a piece of 4 MiB, as it comes from a connection: 256 KiB that are in the cache.
+#[divan::bench(args = [16 << 10, 256 << 10, 4 * MIB])]
+fn sha1(bencher: Bencher<'_, '_>, length: usize) {
+    let bytes = bytes(length);
+    bencher.counter(BytesCount::new(length)).bench(|| bench::sha1(black_box(&bytes)));
+}
+
+#[divan::bench(args = [4 * MIB])]
+fn sha256(bencher: Bencher<'_, '_>, length: usize) {
+    let bytes = bytes(length);
+    bencher.counter(BytesCount::new(length)).bench(|| bench::sha256(black_box(&bytes)));
+}
+
+/// A torrent of as many files of 100 bytes, a hundred in a folder.
+fn many_files(files: usize) -> Vec<u8> {
+    let mut info = b"d5:filesl".to_vec();
+    for file in 0..files {
+        let (folder, name) = (format!("folder{:04}", file / 100), format!("file{file:08}.png"));
+        let (a, b) = (folder.len(), name.len());
+        info.extend(format!("d6:lengthi100e4:pathl{a}:{folder}{b}:{name}ee").bytes());
+    }
+    info.extend(b"e");
+    torrent(info, files * 100, 16 << 10)
+}
+
+/// A torrent of one file of as many pieces.
+fn many_pieces(pieces: usize) -> Vec<u8> {
+    let piece_bytes = 16 << 10;
+    let length = pieces * piece_bytes;
+    torrent(format!("d6:lengthi{length}e").into_bytes(), length, piece_bytes)
+}
+
+fn torrent(mut info: Vec<u8>, length: usize, piece_bytes: usize) -> Vec<u8> {
+    let hashes = bytes(length.div_ceil(piece_bytes) * 20);
+    info.extend(format!("4:name4:data12:piece lengthi{piece_bytes}e6:pieces").bytes());
+    info.extend(format!("{}:", hashes.len()).bytes());
+    info.extend(hashes);
+    [b"d4:info".to_vec(), info, b"ee".to_vec()].concat()
+}
+
+const FILES: [usize; 3] = [1_000, 10_000, 100_000];
+
+/// What a warm build reads of a vendored torrent.
+#[divan::bench(args = FILES, sample_count = 20)]
+fn scan(bencher: Bencher<'_, '_>, files: usize) {
+    let torrent = many_files(files);
+    bencher.counter(ItemsCount::new(files)).bench(|| bench::infohash(black_box(&torrent)).unwrap());
+}
+
+#[divan::bench(args = FILES, sample_count = 20)]
+fn parse(bencher: Bencher<'_, '_>, files: usize) {
+    let torrent = many_files(files);
+    bencher.counter(ItemsCount::new(files)).bench(|| bench::parse(black_box(&torrent)).unwrap());
+}
+
+#[divan::bench(args = [1_000_000], sample_count = 20)]
+fn parse_pieces(bencher: Bencher<'_, '_>, pieces: usize) {
+    let torrent = many_pieces(pieces);
+    bencher.counter(ItemsCount::new(pieces)).bench(|| bench::parse(black_box(&torrent)).unwrap());
+}
+
+/// Parsed, selected, and laid out on disk.
+#[divan::bench(args = FILES, sample_count = 20)]
+fn plan(bencher: Bencher<'_, '_>, files: usize) {
+    let torrent = many_files(files);
+    bencher.counter(ItemsCount::new(files)).bench(|| bench::plan(black_box(&torrent)).unwrap());
+}
+
+const PIECES: [u32; 2] = [1_000, 100_000];
+
+/// Sixteen connections of a web seed.
+#[divan::bench(args = PIECES, sample_count = 5)]
+fn schedule_web_seed(bencher: Bencher<'_, '_>, pieces: u32) {
+    bencher.counter(ItemsCount::new(pieces)).bench(|| bench::schedule(black_box(pieces), 16, 0));
+}
+
+/// Thirty-two peers who have all.
+#[divan::bench(args = PIECES, sample_count = 5)]
+fn schedule_peers(bencher: Bencher<'_, '_>, pieces: u32) {
+    bencher.counter(ItemsCount::new(pieces)).bench(|| bench::schedule(black_box(pieces), 0, 32));
+}
+
+#[divan::bench(args = PIECES, sample_count = 5)]
+fn schedule_both(bencher: Bencher<'_, '_>, pieces: u32) {
+    bencher.counter(ItemsCount::new(pieces)).bench(|| bench::schedule(black_box(pieces), 8, 8));
+}
+
+/// What is on disk, in the page cache, on all cores.
+#[divan::bench(args = [64 * MIB], sample_count = 20)]
+fn recheck(bencher: Bencher<'_, '_>, length: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let data = bytes(length);
+    std::fs::write(directory.path().join("data"), &data).unwrap();
+    let hashes: Vec<u8> = data.chunks(MIB).flat_map(bench::sha1).collect();
+    let mut torrent = format!("d4:infod6:lengthi{length}e4:name4:data12:piece lengthi{MIB}e");
+    torrent += &format!("6:pieces{}:", hashes.len());
+    let torrent = [torrent.into_bytes(), hashes, b"ee".to_vec()].concat();
+    bencher.counter(BytesCount::new(length)).bench(|| {
+        assert_eq!(bench::recheck(directory.path(), &torrent).unwrap(), length as u64);
+    });
+}

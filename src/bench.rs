@@ -1,0 +1,95 @@
+//! Doors into the engine for `benches/` (feature `bench`); no part of the API.
+//!
+//! Floor 4. Each function does one step of a build on its argument and gives a number that depends on all of it, so
+//! that no compiler leaves the work out.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::geometry::Geometry;
+use crate::hash::{Sha1, Sha256};
+use crate::metainfo::Metainfo;
+use crate::plan::{Layout, Selection};
+use crate::schedule::{Next, PieceSet, Schedule, SourceId};
+use crate::store::{Existing, Store};
+
+pub fn sha1(bytes: &[u8]) -> [u8; 20] {
+    Sha1::digest(bytes)
+}
+
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut sha256 = Sha256::new();
+    sha256.update(bytes);
+    sha256.finish()
+}
+
+/// The scan alone, and the SHA-1 of `info`: what a warm build does with a vendored torrent.
+pub fn infohash(torrent: &[u8]) -> Result<u8, Error> {
+    Metainfo::infohash_of(torrent).map(|infohash| infohash.as_bytes()[0])
+}
+
+pub fn parse(torrent: &[u8]) -> Result<usize, Error> {
+    Metainfo::parse(torrent).map(|metainfo| metainfo.files.len())
+}
+
+/// Selection and layout of all files.
+pub fn plan(torrent: &[u8]) -> Result<u64, Error> {
+    let metainfo = Metainfo::parse(torrent)?;
+    let selection = Selection::new(&metainfo, &[])?;
+    Ok(Layout::new(&metainfo, &selection).needed_bytes())
+}
+
+/// Pieces of 1 MiB handed out to as many connections of web seeds and to as many peers, which take turns, until all
+/// are verified. Gives the number of questions.
+pub fn schedule(pieces: u32, web_seeds: u32, peers: u32) -> u32 {
+    const PIECE_BYTES: u32 = 1 << 20;
+    let geometry = Geometry::new(u64::from(pieces) * u64::from(PIECE_BYTES), PIECE_BYTES);
+    let Some(geometry) = geometry else { return 0 };
+    let mut schedule = Schedule::new(geometry, 0..pieces, 7);
+    for id in 0..web_seeds {
+        schedule.add_streaming(SourceId(id));
+    }
+    for id in web_seeds..web_seeds + peers {
+        schedule.add_peer(SourceId(id));
+        schedule.peer_has(SourceId(id), PieceSet::all(pieces));
+    }
+    let workers = web_seeds + peers;
+    let mut workers: Vec<_> = (0..workers)
+        .map(|id| (schedule.begin(SourceId(id), Duration::ZERO), 0..0_u32, id < web_seeds))
+        .collect();
+    let (mut questions, mut now) = (0, Duration::ZERO);
+    while !schedule.is_done() {
+        now += Duration::from_millis(1);
+        for (worker, run, streams) in &mut workers {
+            if run.start >= run.end {
+                questions += 1;
+                let next = if *streams {
+                    schedule.next_run(*worker, now)
+                } else {
+                    schedule.next_piece(*worker, now)
+                };
+                let Next::Fetch(next) = next else { continue };
+                *run = next;
+            }
+            let piece = run.start;
+            schedule.received(*worker, PIECE_BYTES.into(), now);
+            schedule.verified(piece);
+            *run = if *streams { schedule.passed(*worker, piece) } else { 0..0 };
+        }
+    }
+    questions
+}
+
+/// Hashes what lies in the directory in the torrent's own layout; gives the bytes.
+pub fn recheck(directory: &Path, torrent: &[u8]) -> Result<u64, Error> {
+    let metainfo = Metainfo::parse(torrent)?;
+    let selection = Selection::new(&metainfo, &[])?;
+    let layout = Arc::new(Layout::new(&metainfo, &selection));
+    let hashed = AtomicU64::new(0);
+    let store = Store::in_directory(directory);
+    let found = Existing::look(&store, selection.id(), &metainfo, &layout, &hashed);
+    Ok(found.filter(Existing::is_complete).map_or(0, |_| hashed.into_inner()))
+}
