@@ -10,9 +10,6 @@ use crate::hash::Sha1;
 use crate::schedule::SourceId;
 use crate::store::Partial;
 
-/// Read again at a time, where blocks came ahead of the cursor.
-const READ_BYTES: usize = 64 << 10;
-
 /// What some bytes did to a piece.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Added {
@@ -39,6 +36,8 @@ pub struct Assembly {
     received: Vec<bool>,
     /// How many peers were asked for each block.
     asked: Vec<u8>,
+    /// Each block before this one is on disk, or was asked for.
+    unasked_from: u32,
     contributors: Vec<SourceId>,
     /// After a failure that could not be blamed on one: whose bytes alone are taken.
     only: Option<SourceId>,
@@ -56,6 +55,7 @@ impl Assembly {
             sha1: Sha1::new(),
             received: vec![false; blocks],
             asked: vec![0; blocks],
+            unasked_from: 0,
             contributors: Vec::new(),
             only: None,
             done: false,
@@ -122,6 +122,7 @@ impl Assembly {
         self.cursor = 0;
         self.sha1 = Sha1::new();
         self.received.fill(false);
+        self.unasked_from = 0;
         self.contributors.clear();
         self.only = None;
     }
@@ -151,7 +152,9 @@ impl Assembly {
         while self.cursor < self.length
             && self.received.get((self.cursor / BLOCK_BYTES) as usize) == Some(&true)
         {
-            buffer.resize(READ_BYTES, 0);
+            if buffer.is_empty() {
+                buffer = vec![0; BLOCK_BYTES as usize]; // `resize` goes byte by byte at opt-level 0
+            }
             let block_end = ((self.cursor / BLOCK_BYTES + 1) * BLOCK_BYTES).min(self.length);
             let part = &mut buffer[..(block_end - self.cursor) as usize];
             partial.read(self.start + u64::from(self.cursor), part)?;
@@ -161,33 +164,44 @@ impl Assembly {
         Ok(())
     }
 
-    /// The next block to ask a peer for: `(begin, length)`. With `shared` also one that another was asked for,
-    /// from the back, since that one works from the front.
-    pub fn next_block(&mut self, shared: bool, mine: impl Fn(u32) -> bool) -> Option<(u32, u32)> {
-        if self.done {
-            return None;
+    /// The next block that nobody was asked for, as an index: `(block, length)`.
+    pub fn next_unasked(&mut self) -> Option<(u32, u32)> {
+        let mut block = self.unasked_from.max(self.cursor / BLOCK_BYTES);
+        while !self.is_free(block, 1)? {
+            block += 1;
         }
-        let first = self.cursor / BLOCK_BYTES;
-        let blocks = first..self.received.len() as u32;
-        let free = |index: &u32, most: u8| {
-            !self.received[*index as usize]
-                && self.asked[*index as usize] < most
-                && !mine(*index * BLOCK_BYTES)
-        };
-        let unasked = blocks.clone().find(|index| free(index, 1));
-        let index = match unasked {
-            None if shared => blocks.rev().find(|index| free(index, 2))?,
-            found => found?,
-        };
-        self.asked[index as usize] += 1;
-        let begin = index * BLOCK_BYTES;
-        Some((begin, BLOCK_BYTES.min(self.length - begin)))
+        self.unasked_from = block + 1;
+        self.ask(block)
+    }
+
+    /// One that another peer was asked for, from the back, since that one works from the front; and not one of `mine`.
+    pub fn next_shared(&mut self, mine: impl Fn(u32) -> bool) -> Option<(u32, u32)> {
+        let blocks = self.cursor / BLOCK_BYTES..self.received.len() as u32;
+        let block =
+            blocks.rev().find(|block| self.is_free(*block, 2) == Some(true) && !mine(*block))?;
+        self.ask(block)
+    }
+
+    /// Whether the block is missing and fewer than `most` peers were asked for it; `None` behind the piece's end.
+    fn is_free(&self, block: u32, most: u8) -> Option<bool> {
+        let (received, asked) =
+            (self.received.get(block as usize)?, self.asked.get(block as usize)?);
+        Some(!received && *asked < most && !self.done)
+    }
+
+    fn ask(&mut self, block: u32) -> Option<(u32, u32)> {
+        *self.asked.get_mut(block as usize)? += 1;
+        Some((block, BLOCK_BYTES.min(self.length - block * BLOCK_BYTES)))
     }
 
     /// The block came, or will not come any more.
-    pub fn unask(&mut self, begin: u32) {
-        if let Some(asked) = self.asked.get_mut((begin / BLOCK_BYTES) as usize) {
-            *asked = asked.saturating_sub(1);
+    pub fn unask(&mut self, block: u32) {
+        let Some(asked) = self.asked.get_mut(block as usize) else { return };
+        *asked = asked.saturating_sub(1);
+        let missing =
+            block >= self.cursor / BLOCK_BYTES && self.received.get(block as usize) == Some(&false);
+        if missing {
+            self.unasked_from = self.unasked_from.min(block);
         }
     }
 }

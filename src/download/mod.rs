@@ -9,6 +9,7 @@
 
 mod announcer;
 mod assembly;
+mod batch;
 mod budget;
 mod coordinator;
 mod dataset;

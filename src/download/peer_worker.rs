@@ -1,14 +1,16 @@
 //! A connection to a peer (BEP 3), from which we take.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use super::assembly::Assembly;
+use super::batch::{Batch, Block, Feeder};
 use super::stream::Outcome;
 use super::swarm::{Fed, Swarm};
-use crate::geometry::PieceIndex;
+use crate::geometry::{BLOCK_BYTES, PieceIndex};
 use crate::net::PeerConnection;
 use crate::protocol::peer::{Event, PeerSession};
 use crate::protocol::wire::Request;
@@ -27,16 +29,48 @@ const USELESS_SILENCES: u32 = 3;
 struct Claim {
     piece: PieceIndex,
     assembly: Arc<Mutex<Assembly>>,
-    /// The begins of blocks that this peer was asked for.
-    asked: Vec<u32>,
+    /// Whether this peer was asked for each block, and has not sent it.
+    asked: Vec<bool>,
+    outstanding: u32,
+    /// When it was last looked at, all its blocks were asked for.
+    exhausted: bool,
+}
+
+impl Claim {
+    fn assembly(&self) -> MutexGuard<'_, Assembly> {
+        self.assembly.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settle(&mut self, block: u32) -> bool {
+        let was_asked = self.asked.get_mut(block as usize).is_some_and(std::mem::take);
+        self.outstanding -= u32::from(was_asked);
+        was_asked
+    }
+
+    /// Nothing more will come for it.
+    fn unask_all(&self) {
+        if self.outstanding == 0 {
+            return;
+        }
+        let mut assembly = self.assembly();
+        for (block, _) in self.asked.iter().enumerate().filter(|(_, asked)| **asked) {
+            assembly.unask(block as u32); // at most the piece's blocks
+        }
+    }
 }
 
 struct Worker<'a> {
-    swarm: &'a Swarm,
+    swarm: &'a Arc<Swarm>,
     source: SourceId,
     worker: WorkerId,
     session: PeerSession,
+    /// In the order in which they are asked for, which is that in which their blocks come.
     claims: Vec<Claim>,
+    /// Of [`Schedule::settled_twice`], when claims were last compared with the schedule.
+    settled_seen: u64,
+    /// Once the peer was faster than we; and a batch that is free.
+    feeder: Option<Feeder>,
+    spare: Option<Batch>,
     useful_at: Duration,
 }
 
@@ -54,7 +88,17 @@ pub fn work(
     let now = swarm.now();
     let infohash = swarm.partial.metainfo().infohash;
     let session = PeerSession::new(now, infohash, swarm.peer_id, swarm.geometry().piece_count());
-    let mut worker = Worker { swarm, source, worker, session, claims: Vec::new(), useful_at: now };
+    let mut worker = Worker {
+        swarm,
+        source,
+        worker,
+        session,
+        claims: Vec::new(),
+        settled_seen: 0,
+        feeder: None,
+        spare: None,
+        useful_at: now,
+    };
     let outcome = worker.run(&mut connection);
     if worker.session.is_open() {
         swarm.counters.peers.fetch_sub(1, Ordering::Relaxed);
@@ -66,7 +110,8 @@ pub fn work(
 
 impl Worker<'_> {
     fn run(&mut self, connection: &mut PeerConnection) -> Outcome {
-        let mut buffer = vec![0; BUFFER_BYTES.max(2 * self.session.max_message_bytes())];
+        let room = BUFFER_BYTES.max(2 * self.session.max_message_bytes());
+        let mut batch = Batch::with_room(room);
         let mut filled = 0;
         loop {
             if self.swarm.is_over() {
@@ -79,29 +124,21 @@ impl Worker<'_> {
             {
                 return Outcome::Failed(why);
             }
-            match connection.read(&mut buffer[filled..], LOOK_AROUND) {
+            match connection.read(&mut batch.buffer[filled..], LOOK_AROUND) {
                 Ok(read) => filled += read.unwrap_or(0),
                 Err(why) if self.session.is_open() => return Outcome::Failed(why),
                 Err(why) => return Outcome::Failed(format!("no handshake: {why}")),
             }
-            let mut used = 0;
-            loop {
-                let now = self.swarm.now();
-                match self.session.next(now, &buffer[used..filled]) {
-                    Ok(None) => break,
-                    Ok(Some((event, length))) => {
-                        let outcome = self.on_event(now, event);
-                        used += length;
-                        if let Some(outcome) = outcome {
-                            return outcome;
-                        }
-                    }
-                    // It speaks another language, or to another torrent: that will not change.
-                    Err(why) => return Outcome::Lost(why.to_string()),
-                }
-            }
-            buffer.copy_within(used..filled, 0);
-            filled -= used;
+            let more_waits = filled == room;
+            let fed = self.take_events(&mut batch, filled).and_then(|used| {
+                let rest = used..filled;
+                filled -= used;
+                self.feed(batch, rest, more_waits)
+            });
+            batch = match fed {
+                Ok(batch) => batch,
+                Err(outcome) => return outcome,
+            };
             self.drop_what_others_finished();
             self.ask();
             if let Some(outcome) = self.judge() {
@@ -110,7 +147,89 @@ impl Worker<'_> {
         }
     }
 
-    fn on_event(&mut self, now: Duration, event: Event<'_>) -> Option<Outcome> {
+    /// Takes the messages that have come whole; the blocks among them go into the batch. Gives the bytes used.
+    fn take_events(&mut self, batch: &mut Batch, filled: usize) -> Result<usize, Outcome> {
+        let Batch { buffer, blocks, .. } = batch;
+        let mut used = 0;
+        loop {
+            let now = self.swarm.now();
+            let (event, length) = match self.session.next(now, &buffer[used..filled]) {
+                Ok(None) => return Ok(used),
+                Ok(Some(found)) => found,
+                // It speaks another language, or to another torrent: that will not change.
+                Err(why) => return Err(Outcome::Lost(why.to_string())),
+            };
+            used += length;
+            if let Event::Block { piece, begin, data } = event {
+                self.useful_at = now;
+                // The block ends its message.
+                let data = used - data.len()..used;
+                let claim = self.claims.iter_mut().find(|claim| claim.piece == piece);
+                let Some(claim) = claim else { continue };
+                if claim.settle(begin / BLOCK_BYTES) {
+                    let assembly = Arc::clone(&claim.assembly);
+                    blocks.push(Block { piece, begin, assembly, data });
+                }
+            } else {
+                self.on_event(event);
+            }
+        }
+    }
+
+    /// Feeds a batch to its pieces, and gives one to read into, with the `rest` of what was read: the same, or, where
+    /// the peer sends faster than that, another, while the feeder works on this one.
+    fn feed(
+        &mut self,
+        mut batch: Batch,
+        rest: Range<usize>,
+        more_waits: bool,
+    ) -> Result<Batch, Outcome> {
+        // One at a time, so that most bytes come in order.
+        self.collect()?;
+        if more_waits && self.feeder.is_none() {
+            self.feeder = Feeder::new(self.swarm, self.source, self.worker);
+        }
+        if let Some(feeder) = self.feeder.as_mut().filter(|_| more_waits) {
+            let mut next =
+                self.spare.take().unwrap_or_else(|| Batch::with_room(batch.buffer.len()));
+            next.buffer[..rest.len()].copy_from_slice(&batch.buffer[rest]);
+            feeder.feed(batch);
+            return Ok(next);
+        }
+        batch.feed(self.swarm, self.source, self.worker);
+        self.on_fed(&mut batch)?;
+        batch.buffer.copy_within(rest, 0);
+        Ok(batch)
+    }
+
+    /// Waits for the batch that the feeder works on.
+    fn collect(&mut self) -> Result<(), Outcome> {
+        let failed =
+            |_| Outcome::Lost("its feeder failed: this is a fault of academictorrents".to_owned());
+        let collected = self.feeder.as_mut().and_then(|feeder| feeder.collect().transpose());
+        let Some(mut batch) = collected.transpose().map_err(failed)? else { return Ok(()) };
+        let fed = self.on_fed(&mut batch);
+        self.spare = Some(batch);
+        fed
+    }
+
+    fn on_fed(&mut self, batch: &mut Batch) -> Result<(), Outcome> {
+        for (piece, fed) in batch.results.drain(..) {
+            match fed {
+                Fed::Onward => {}
+                Fed::Done | Fed::Wrong | Fed::Blamed(Verdict::Warned) => self.drop_claim(piece),
+                Fed::Blamed(Verdict::Banned) => {
+                    return Err(Outcome::Lost(
+                        "sent wrong bytes, and is not asked again".to_owned(),
+                    ));
+                }
+                Fed::Over => return Err(Outcome::Ended),
+            }
+        }
+        Ok(())
+    }
+
+    fn on_event(&mut self, event: Event<'_>) {
         match event {
             Event::Bitfield(bitfield) => {
                 let pieces = PieceSet::from_bitfield(bitfield, self.swarm.geometry().piece_count());
@@ -126,16 +245,11 @@ impl Worker<'_> {
                 self.session.take_dropped();
                 self.drop_claims();
             }
-            Event::Block { piece, begin, data } => {
-                self.useful_at = now;
-                return self.on_block(piece, begin, data);
-            }
             Event::HandshakeDone { .. } => {
                 self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
             }
-            Event::Unchoked | Event::Reqq(_) | Event::Ignored => {}
+            Event::Block { .. } | Event::Unchoked | Event::Reqq(_) | Event::Ignored => {}
         }
-        None
     }
 
     fn show_interest(&mut self) {
@@ -143,67 +257,68 @@ impl Worker<'_> {
         self.session.interested(useful);
     }
 
-    fn on_block(&mut self, piece: PieceIndex, begin: u32, data: &[u8]) -> Option<Outcome> {
-        let claim = self.claims.iter_mut().find(|claim| claim.piece == piece)?;
-        claim.asked.retain(|asked| *asked != begin);
-        let assembly = Arc::clone(&claim.assembly);
-        assembly.lock().unwrap_or_else(PoisonError::into_inner).unask(begin);
-        match self.swarm.feed(self.source, self.worker, piece, &assembly, begin, data) {
-            Fed::Onward => None,
-            Fed::Done | Fed::Wrong | Fed::Blamed(Verdict::Warned) => {
-                self.drop_claim(piece);
-                None
-            }
-            Fed::Blamed(Verdict::Banned) => {
-                Some(Outcome::Lost("sent wrong bytes, and is not asked again".to_owned()))
-            }
-            Fed::Over => Some(Outcome::Ended),
-        }
-    }
-
-    /// Keeps the request queue full.
+    /// Fills the request queue up, once an eighth of it has come: many requests then go in one message to the kernel.
     fn ask(&mut self) {
-        if self.session.is_choked() {
+        let depth = self.session.queue_depth();
+        if self.session.is_choked() || self.session.outstanding() > depth - depth / 8 {
             return;
         }
         let now = self.swarm.now();
-        while self.session.outstanding() < self.session.queue_depth() {
-            if self.ask_within_claims(now) {
-                continue;
-            }
+        for index in 0..self.claims.len() {
+            self.ask_within(index, depth, now);
+        }
+        while self.session.outstanding() < depth {
             let next = self.swarm.schedule().next_piece(self.worker, now);
             let Next::Fetch(pieces) = next else { break };
-            let Some(assembly) = self.swarm.assembly(self.source, pieces.start) else { continue };
-            self.claims.push(Claim { piece: pieces.start, assembly, asked: Vec::new() });
+            let piece = pieces.start;
+            let Some(assembly) = self.swarm.assembly(self.source, piece) else { continue };
+            let blocks = self.swarm.geometry().len(piece).div_ceil(BLOCK_BYTES) as usize;
+            self.claims.push(Claim {
+                piece,
+                assembly,
+                asked: vec![false; blocks],
+                outstanding: 0,
+                exhausted: false,
+            });
+            self.ask_within(self.claims.len() - 1, depth, now);
         }
     }
 
-    /// Asks for one more block of the pieces that are claimed; false where all were asked for.
-    fn ask_within_claims(&mut self, now: Duration) -> bool {
-        for claim in &mut self.claims {
-            let mut assembly = claim.assembly.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut block = assembly.next_block(false, |begin| claim.asked.contains(&begin));
-            if block.is_none() && self.swarm.schedule().is_shared(claim.piece) {
-                block = assembly.next_block(true, |begin| claim.asked.contains(&begin));
+    /// Asks for blocks of a claimed piece until the queue is full.
+    fn ask_within(&mut self, index: usize, depth: usize, now: Duration) {
+        let Some(claim) = self.claims.get_mut(index) else { return };
+        let Claim { piece, asked, outstanding, assembly, exhausted } = claim;
+        let piece = *piece;
+        let mut assembly = match assembly.try_lock() {
+            Ok(assembly) => assembly,
+            // It is being written to. What others gave back of it is not worth waiting for.
+            Err(TryLockError::WouldBlock) if *exhausted => return,
+            Err(_) => assembly.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        while self.session.outstanding() < depth {
+            let mut next = assembly.next_unasked();
+            if next.is_none() && self.swarm.schedule().is_shared(piece) {
+                next = assembly.next_shared(|block| asked.get(block as usize) == Some(&true));
             }
-            let Some((begin, length)) = block else { continue };
-            if self.session.request(now, Request { piece: claim.piece, begin, length }) {
-                claim.asked.push(begin);
-                return true;
+            *exhausted = next.is_none();
+            let Some((block, length)) = next else { return };
+            let request = Request { piece, begin: block * BLOCK_BYTES, length };
+            match asked.get_mut(block as usize) {
+                Some(asked @ false) if self.session.request(now, request) => *asked = true,
+                _ => return assembly.unask(block),
             }
-            assembly.unask(begin);
-            return false;
+            *outstanding += 1;
         }
-        false
     }
 
     /// Another source was faster with a piece: what was asked for here is taken back.
     fn drop_what_others_finished(&mut self) {
-        if self.claims.is_empty() {
-            return;
-        }
         let lost: Vec<_> = {
             let schedule = self.swarm.schedule();
+            let settled = schedule.settled_twice();
+            if settled == std::mem::replace(&mut self.settled_seen, settled) {
+                return;
+            }
             let lost = self.claims.iter().filter(|claim| !schedule.holds(self.worker, claim.piece));
             lost.map(|claim| claim.piece).collect()
         };
@@ -212,9 +327,11 @@ impl Worker<'_> {
 
     fn drop_claim(&mut self, piece: PieceIndex) {
         let Some(index) = self.claims.iter().position(|claim| claim.piece == piece) else { return };
-        let claim = self.claims.swap_remove(index);
-        let mut assembly = claim.assembly.lock().unwrap_or_else(PoisonError::into_inner);
-        claim.asked.iter().for_each(|begin| assembly.unask(*begin));
+        let claim = self.claims.remove(index);
+        if claim.outstanding == 0 {
+            return;
+        }
+        claim.unask_all();
         let outstanding: Vec<_> =
             self.session.outstanding_requests().filter(|request| request.piece == piece).collect();
         for request in outstanding {
@@ -223,10 +340,7 @@ impl Worker<'_> {
     }
 
     fn drop_claims(&mut self) {
-        for claim in self.claims.drain(..) {
-            let mut assembly = claim.assembly.lock().unwrap_or_else(PoisonError::into_inner);
-            claim.asked.iter().for_each(|begin| assembly.unask(*begin));
-        }
+        self.claims.drain(..).for_each(|claim| claim.unask_all());
         self.swarm.schedule().release(self.worker);
         self.swarm.wake();
     }

@@ -117,17 +117,28 @@ fn bytes_beyond_the_piece_are_refused() {
 fn blocks_are_asked_for_once_and_in_the_endgame_twice_from_the_back() {
     let mut piece = fixture();
     let block = BLOCK_BYTES;
-    let mut asked = Vec::new();
-    while let Some((begin, length)) = piece.assembly.next_block(false, |_| false) {
-        asked.push((begin, length));
-    }
-    assert_eq!(asked, [(0, block), (block, block), (2 * block, 100)]);
-    assert_eq!(piece.assembly.next_block(true, |begin| begin == 2 * block), Some((block, block)));
-    assert_eq!(piece.assembly.next_block(true, |begin| begin != 0), Some((0, block)));
-    assert_eq!(piece.assembly.next_block(true, |begin| begin != 0), None);
+    let asked: Vec<_> = std::iter::from_fn(|| piece.assembly.next_unasked()).collect();
+    assert_eq!(asked, [(0, block), (1, block), (2, 100)]);
+    assert_eq!(piece.assembly.next_shared(|index| index == 2), Some((1, block)));
+    assert_eq!(piece.assembly.next_shared(|index| index != 0), Some((0, block)));
+    assert_eq!(piece.assembly.next_shared(|index| index != 0), None);
     piece.assembly.unask(0);
     piece.assembly.unask(0);
-    assert_eq!(piece.assembly.next_block(false, |_| false), Some((0, block)));
+    assert_eq!(piece.assembly.next_unasked(), Some((0, block)));
+    assert_eq!(piece.assembly.next_unasked(), None);
+}
+
+#[test]
+fn a_block_that_came_is_not_asked_for_again_and_one_that_was_lost_is() {
+    let mut piece = fixture();
+    while piece.assembly.next_unasked().is_some() {}
+    piece.add(A, 0..BLOCK);
+    piece.assembly.unask(0);
+    piece.add(A, 2 * BLOCK..2 * BLOCK + 100);
+    piece.assembly.unask(2);
+    assert_eq!(piece.assembly.next_unasked(), None);
+    piece.assembly.unask(1);
+    assert_eq!(piece.assembly.next_unasked(), Some((1, BLOCK_BYTES)));
 }
 
 /// Two workers have a piece, as in the endgame. One finishes it while the other, which lies, asks for it.

@@ -132,13 +132,14 @@ impl PeerSession {
         }
     }
 
-    /// Asks for a block. False, and nothing is sent, where the peer chokes us, the block is asked for
-    /// already, or its length is 0 or over [`MAX_BLOCK_BYTES`].
+    /// Asks for a block; the caller knows which are asked for already. False, and nothing is sent, where the peer
+    /// chokes us, or the block's length is 0 or over [`MAX_BLOCK_BYTES`].
     pub fn request(&mut self, now: Duration, request: Request) -> bool {
         let fits = (1..=MAX_BLOCK_BYTES).contains(&request.length);
-        if self.choked || !fits || !self.requests.add(now, request) {
+        if self.choked || !fits {
             return false;
         }
+        self.requests.add(now, request);
         Message::Request(request).encode(&mut self.out);
         true
     }
@@ -181,7 +182,7 @@ impl PeerSession {
     }
 
     /// How many requests should be outstanding: three seconds' worth at the rate seen, at least 64,
-    /// at most 500 and what the peer keeps (250 if it does not say).
+    /// at most 500 and what the peer keeps (250 if it does not say). Until a rate was seen, 64 and as many as came.
     pub fn queue_depth(&self) -> usize {
         self.requests.depth(self.theirs.reqq)
     }

@@ -1,7 +1,8 @@
 //! What one peer was asked for and has not sent yet, and how much may be asked at once.
 //!
 //! The depth of the queue follows the rate: three seconds' worth of blocks, so that the line stays
-//! full over any round trip, within what the peer keeps for us.
+//! full over any round trip, within what the peer keeps for us. Until the rate is known the queue grows
+//! by one for each block that comes, which doubles it in each round trip.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -23,17 +24,14 @@ pub(super) struct Requests {
     /// Requests that were cancelled or dropped: their blocks may still come.
     withdrawn: u64,
     unasked: u64,
+    /// Blocks that came.
+    arrived: u64,
     rate: Rate,
 }
 
 impl Requests {
-    /// False where this very block is asked for already.
-    pub(super) fn add(&mut self, now: Duration, request: Request) -> bool {
-        let new = self.position(request).is_none();
-        if new {
-            self.sent.push_back((request, now));
-        }
-        new
+    pub(super) fn add(&mut self, now: Duration, request: Request) {
+        self.sent.push_back((request, now));
     }
 
     /// False where it was not asked for.
@@ -57,6 +55,7 @@ impl Requests {
     pub(super) fn arrived(&mut self, now: Duration, block: Request) -> bool {
         // Unasked ones count for the rate too: they took their share of the line.
         self.rate.received(now, block.length.into());
+        self.arrived += 1;
         let asked = self.position(block).and_then(|at| self.sent.remove(at)).is_some();
         self.unasked += u64::from(!asked);
         asked
@@ -95,8 +94,10 @@ impl Requests {
     }
 
     pub(super) fn depth(&self, reqq: Option<u32>) -> usize {
-        let wanted = self.rate.bytes_per_second.saturating_mul(QUEUE_SECONDS);
-        let blocks = (wanted / u64::from(BLOCK_BYTES)).max(MIN_DEPTH);
+        let blocks = match self.rate.bytes_per_second {
+            0 => MIN_DEPTH.saturating_add(self.arrived),
+            rate => (rate.saturating_mul(QUEUE_SECONDS) / u64::from(BLOCK_BYTES)).max(MIN_DEPTH),
+        };
         blocks.min(reqq.unwrap_or(DEFAULT_REQQ).into()).min(MAX_DEPTH) as usize
     }
 

@@ -23,6 +23,9 @@ pub struct Handshake {
     pub peer_id: [u8; 20],
 }
 
+/// What comes before a block's bytes in its message: length, id, piece and begin (BEP 3).
+pub const BLOCK_HEAD_BYTES: usize = 13;
+
 const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 const EXTENSION_BYTE: usize = 5;
 const EXTENSION_BIT: u8 = 0x10;

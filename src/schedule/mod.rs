@@ -104,6 +104,7 @@ pub struct Schedule {
     duplicated_bytes: u64,
     /// Pieces that two workers hold.
     duplicates: HashSet<PieceIndex>,
+    settled_twice: u64,
     random: fastrand::Rng,
 }
 
@@ -129,6 +130,7 @@ impl Schedule {
             cursors: HashMap::new(),
             duplicated_bytes: 0,
             duplicates: HashSet::new(),
+            settled_twice: 0,
             random: fastrand::Rng::with_seed(seed),
         };
         let mut run: Option<Range<PieceIndex>> = None;
@@ -244,7 +246,7 @@ impl Schedule {
 
     fn drop_claims_of(&mut self, piece: PieceIndex) {
         self.cursors.remove(&piece);
-        self.duplicates.remove(&piece);
+        self.settled_twice += u64::from(self.duplicates.remove(&piece));
         for worker in self.workers.values_mut() {
             worker.claims.retain(|claim| *claim != piece);
             if worker.run.start == piece && !worker.run.is_empty() {
@@ -293,6 +295,12 @@ impl Schedule {
     /// Whether the worker still holds the piece.
     pub fn holds(&self, worker: WorkerId, piece: PieceIndex) -> bool {
         self.workers.get(&worker).is_some_and(|worker| worker.holds(piece))
+    }
+
+    /// How many pieces with two workers have come to an end, so far. Only then does a worker lose a claim to another:
+    /// while this stays the same, each still holds what it holds.
+    pub fn settled_twice(&self) -> u64 {
+        self.settled_twice
     }
 
     /// Whether the piece has a second worker: its blocks may be asked for twice.
