@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-/// Connections to begin with.
-const FIRST: usize = 2;
+/// Connections to begin with: as browsers do.
+const FIRST: usize = 6;
 
 /// Connections to one web seed at most: what browsers and aria2 hold for polite.
 const MOST: usize = 16;
 
-/// How long a number of connections is measured: a few round trips, and short beside a download.
-const PROBE: Duration = Duration::from_millis(250);
+/// How long a number of connections is measured, once all of them bring data: short beside a download.
+const PROBE: Duration = Duration::from_millis(100);
 
 /// What a step must bring to be worth the next.
 const WORTHWHILE: f64 = 1.1;
@@ -22,7 +22,7 @@ const WORTHWHILE: f64 = 1.1;
 pub struct Growth {
     allowed: usize,
     ceiling: usize,
-    /// When this number of connections was first all at work, and what had been brought by then.
+    /// When this number of connections had all brought something, and what had been brought by then.
     since: Option<(Duration, u64)>,
     bytes_per_second: f64,
     settled: bool,
@@ -50,9 +50,9 @@ impl Growth {
         self.allowed
     }
 
-    /// Looks at a source of which so many connections work, and which has brought so many bytes by now.
-    pub fn look(&mut self, now: Duration, working: usize, bytes: u64) {
-        if self.settled || working < self.allowed || self.allowed == self.ceiling {
+    /// Looks at a source of which so many connections have brought data, and all of them so many bytes by now.
+    pub fn look(&mut self, now: Duration, delivering: usize, bytes: u64) {
+        if self.settled || delivering < self.allowed || self.allowed == self.ceiling {
             self.since = None;
             return;
         }
@@ -97,10 +97,9 @@ mod tests {
     fn connections_grow_while_they_bring_more() {
         assert_eq!(settles_at(64, |connections| connections as u64 * 1_000_000), 16);
         // The first step is taken to see; the second is not.
-        assert_eq!(settles_at(64, |_| 1_000_000), 4);
+        assert_eq!(settles_at(64, |_| 1_000_000), 12);
         assert_eq!(settles_at(64, |connections| connections.min(8) as u64 * 1_000_000), 16);
-        assert_eq!(settles_at(64, |connections| connections.min(4) as u64 * 1_000_000), 8);
-        assert_eq!(settles_at(1, |connections| connections as u64 * 1_000_000), 1);
+                assert_eq!(settles_at(1, |connections| connections as u64 * 1_000_000), 1);
     }
 
     #[test]
@@ -116,10 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_measured_while_connections_are_still_being_made() {
+    fn nothing_is_measured_until_all_connections_bring_data() {
         let mut growth = Growth::up_to(64);
-        growth.look(Duration::ZERO, 1, 0);
-        growth.look(Duration::from_secs(9), 1, 1 << 30);
-        assert_eq!(growth.allowed(), 2);
+        growth.look(Duration::ZERO, 5, 0);
+        growth.look(Duration::from_secs(9), 5, 1 << 30);
+        assert_eq!(growth.allowed(), 6);
     }
 }

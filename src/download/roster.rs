@@ -163,7 +163,8 @@ impl Roster {
         let now = self.swarm.now();
         for source in &mut self.sources {
             if let Place::Web(seed) = &source.place {
-                source.growth.look(now, source.working, seed.received_bytes());
+                let delivering = self.swarm.schedule().delivering(source.id);
+                source.growth.look(now, delivering, seed.received_bytes());
             }
         }
         let most = self.sources.iter().map(|source| source.growth.allowed()).max().unwrap_or(0);

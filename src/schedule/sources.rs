@@ -143,6 +143,11 @@ impl Schedule {
         self.workers.values().any(serves)
     }
 
+    /// How many connections to the source have brought useful bytes.
+    pub fn delivering(&self, source: SourceId) -> usize {
+        self.workers.values().filter(|worker| worker.source == source && worker.brought).count()
+    }
+
     /// How many connections to the source work.
     pub fn workers_of(&self, source: SourceId) -> usize {
         self.workers.values().filter(|worker| worker.source == source).count()

@@ -105,5 +105,6 @@ fn a_seed_that_has_nothing_is_given_up_before_each_file_was_asked_for() {
     let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", seed.url()));
     project.error();
     let requests = seed.requests().len();
-    assert!(requests < 100, "{requests} requests for 400 files");
+    // Four times sixteen refusals, and what was under way on other connections by then.
+    assert!(requests < 150, "{requests} requests for 400 files");
 }
