@@ -1,10 +1,10 @@
 //! Positioned reads and writes over the files of a layout.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fs;
 use crate::error::Error;
@@ -27,18 +27,18 @@ pub struct LayoutFiles {
     open: Mutex<Open>,
 }
 
+/// The files that are open; what was opened first is closed first.
 #[derive(Debug, Default)]
 struct Open {
-    files: HashMap<u32, Slot>,
-    uses: u64,
+    files: HashMap<u32, Opened>,
+    order: VecDeque<u32>,
 }
 
-#[derive(Debug)]
-struct Slot {
+#[derive(Clone, Debug)]
+struct Opened {
     file: Arc<File>,
     /// Complete from elsewhere (a link into `data`): never written.
     sealed: bool,
-    last_use: u64,
 }
 
 /// Stands for the scratch file among the indices of [`Layout::files`].
@@ -77,13 +77,31 @@ impl LayoutFiles {
                 Place::Scratch { offset } => (SCRATCH, offset),
                 Place::Zeros => continue,
             };
-            let failed = |why: io::Error| disk_error("write", &self.path(index), &why);
-            let (file, sealed) = self.file(index).map_err(failed)?;
-            if !sealed {
-                write_all_at(&file, now, at).map_err(failed)?;
-            }
+            let written = if at == 0 && length as u64 == self.length(index) {
+                self.write_whole(index, now)
+            } else {
+                self.write_part(index, now, at)
+            };
+            written.map_err(|why| disk_error("write", &self.path(index), &why))?;
         }
         Ok(())
+    }
+
+    fn write_part(&self, index: u32, bytes: &[u8], at: u64) -> io::Result<()> {
+        let Opened { file, sealed } = self.file(index)?;
+        if sealed { Ok(()) } else { write_all_at(&file, bytes, at) }
+    }
+
+    /// A small file is made, written and closed at once: where there are thousands, each further system call counts.
+    fn write_whole(&self, index: u32, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(index);
+        match with_parents(&path, OpenOptions::new().write(true).create_new(true)) {
+            Ok(mut file) => file.write_all(bytes),
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {
+                self.write_part(index, bytes, 0)
+            }
+            Err(why) => Err(why),
+        }
     }
 
     /// Reads bytes of the torrent's stream.
@@ -96,8 +114,10 @@ impl LayoutFiles {
             let (now, rest) = buffer.split_at_mut(length);
             buffer = rest;
             match segment.place {
-                Place::File { file, offset } => read_exact_at(&self.file(file)?.0, now, offset)?,
-                Place::Scratch { offset } => read_exact_at(&self.file(SCRATCH)?.0, now, offset)?,
+                Place::File { file, offset } => read_exact_at(&self.file(file)?.file, now, offset)?,
+                Place::Scratch { offset } => {
+                    read_exact_at(&self.file(SCRATCH)?.file, now, offset)?;
+                }
                 Place::Zeros => now.fill(0),
             }
         }
@@ -112,56 +132,64 @@ impl LayoutFiles {
         }
     }
 
+    fn length(&self, index: u32) -> u64 {
+        self.layout
+            .files()
+            .get(index as usize)
+            .map_or_else(|| self.layout.scratch_bytes(), |file| file.length())
+    }
+
     /// Closes all files.
     pub fn close(&self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).files.clear();
+        *self.lock() = Open::default();
     }
 
-    fn file(&self, index: u32) -> io::Result<(Arc<File>, bool)> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.uses += 1;
-        let uses = open.uses;
-        if let Some(slot) = open.files.get_mut(&index) {
-            slot.last_use = uses;
-            return Ok((Arc::clone(&slot.file), slot.sealed));
-        }
-        let (file, sealed) = self.open(index)?;
-        let file = Arc::new(file);
-        if open.files.len() >= MAX_OPEN {
-            let oldest =
-                open.files.iter().min_by_key(|(_, slot)| slot.last_use).map(|(index, _)| *index);
-            oldest.and_then(|oldest| open.files.remove(&oldest));
-        }
-        open.files.insert(index, Slot { file: Arc::clone(&file), sealed, last_use: uses });
-        Ok((file, sealed))
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, index: u32) -> io::Result<(File, bool)> {
+    fn file(&self, index: u32) -> io::Result<Opened> {
+        if let Some(opened) = self.lock().files.get(&index) {
+            return Ok(opened.clone());
+        }
+        // Nobody waits for it meanwhile; where two open the same file, the second handle is as good.
+        let opened = self.open(index)?;
+        let mut open = self.lock();
+        if open.files.insert(index, opened.clone()).is_none() {
+            open.order.push_back(index);
+        }
+        if open.order.len() > MAX_OPEN {
+            let first = open.order.pop_front();
+            first.and_then(|first| open.files.remove(&first));
+        }
+        Ok(opened)
+    }
+
+    fn open(&self, index: u32) -> io::Result<Opened> {
         let path = self.path(index);
+        let opened = |file, sealed| Opened { file: Arc::new(file), sealed };
         if !self.writable {
-            return File::open(path).map(|file| (file, true));
+            return Ok(opened(File::open(path)?, true));
         }
-        let length = match self.layout.files().get(index as usize) {
-            Some(file) => file.length(),
-            None => self.layout.scratch_bytes(),
+        let mut writing = OpenOptions::new();
+        writing.read(true).write(true).create(true).truncate(false);
+        let file = match with_parents(&path, &writing) {
+            // Who owns the machine may write to read-only files too: hence both.
+            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => {
+                let sealed = std::fs::metadata(&path).is_ok_and(|it| it.permissions().readonly());
+                return if sealed { Ok(opened(File::open(path)?, true)) } else { Err(why) };
+            }
+            other => other?,
         };
-        match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.permissions().readonly() => {
-                return File::open(path).map(|file| (file, true));
-            }
-            Ok(_) => {}
-            Err(_) => {
-                if let Some(parent) = path.parent() {
-                    std::fs::create_dir_all(parent)?;
-                }
-            }
+        let metadata = file.metadata()?;
+        if metadata.permissions().readonly() {
+            return Ok(opened(file, true));
         }
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        if file.metadata()?.len() != length {
+        let length = self.length(index);
+        if metadata.len() != length {
             file.set_len(length)?;
         }
-        Ok((file, false))
+        Ok(opened(file, false))
     }
 
     /// Makes what a download never writes: directories and empty files.
@@ -183,12 +211,19 @@ impl LayoutFiles {
         (0..count).into_par_iter().try_for_each(|index| {
             let path = self.path(index);
             let failed = |why: io::Error| disk_error("sync", &path, &why);
-            if std::fs::metadata(&path).map_err(failed)?.permissions().readonly() {
-                return Ok(()); // from elsewhere, and synced there
-            }
-            fs::sync_file(&path).map_err(failed)?;
-            fs::set_read_only(&path, true).map_err(failed)
+            fs::sync_and_seal(&path).map_err(failed)
         })
+    }
+}
+
+/// Opens a file; its directories are made where it fails for want of them.
+fn with_parents(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    match options.open(path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            options.open(path)
+        }
+        other => other,
     }
 }
 

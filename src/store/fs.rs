@@ -55,6 +55,24 @@ pub fn sync_file(path: &Path) -> io::Result<()> {
     File::options().write(true).open(path)?.sync_all()
 }
 
+/// Makes a file last through a power cut, and read-only; one that is read-only has both behind it.
+pub fn sync_and_seal(path: &Path) -> io::Result<()> {
+    let read_only = |path| std::fs::metadata(path).is_ok_and(|it| it.permissions().readonly());
+    let file = match File::options().write(true).open(path) {
+        Err(why) if why.kind() == io::ErrorKind::PermissionDenied && read_only(path) => {
+            return Ok(());
+        }
+        other => other?,
+    };
+    let mut permissions = file.metadata()?.permissions();
+    if permissions.readonly() {
+        return Ok(());
+    }
+    file.sync_all()?;
+    writable(&mut permissions, false);
+    file.set_permissions(permissions)
+}
+
 /// Windows has no handle on a directory that could be synced; its file systems journal names.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
