@@ -99,7 +99,7 @@ mod tests {
         // The first step is taken to see; the second is not.
         assert_eq!(settles_at(64, |_| 1_000_000), 12);
         assert_eq!(settles_at(64, |connections| connections.min(8) as u64 * 1_000_000), 16);
-                assert_eq!(settles_at(1, |connections| connections as u64 * 1_000_000), 1);
+        assert_eq!(settles_at(1, |connections| connections as u64 * 1_000_000), 1);
     }
 
     #[test]

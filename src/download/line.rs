@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::stream::Part;
 use super::swarm::Swarm;
 use super::web_worker::WebSeed;
-use crate::net::{Connection, HttpFailure, authority};
+use crate::net::{Connection, HttpFailure};
 use crate::protocol::http::Head;
 
 /// Requests sent ahead of the reply that is read: they cost nothing where files are small.
@@ -21,7 +21,6 @@ const DRAINED_BYTES: u64 = 64 << 10;
 #[derive(Debug, Default)]
 pub struct Line {
     pub connection: Option<Connection>,
-    authority: String,
     /// Requests behind the current reply: their parts and URLs.
     ahead: VecDeque<(Part, String)>,
 }
@@ -69,67 +68,77 @@ impl Line {
         part: &Part,
         following: &VecDeque<Part>,
     ) -> Result<(Head, String), HttpFailure> {
-        let odd = || HttpFailure("its URL cannot be used".to_owned());
-        let url = seed.url_of(swarm, file).ok_or_else(odd)?;
-        let here = authority(&url).ok_or_else(odd)?;
-        if here != self.authority {
-            *self = Line { authority: here, ..Line::default() };
-        }
         if self.connection.is_some() {
-            match self.reuse(&url, part) {
-                Ok(reply) => {
-                    self.ask_ahead(seed, swarm, following);
-                    return Ok(reply);
+            match self.reuse(seed, swarm, file, part) {
+                Ok((head, url)) => {
+                    self.ask_ahead(seed, swarm, &head, following);
+                    return Ok((head, url));
                 }
                 // A server closes a connection that was idle, or had its number of requests: once more, on a new one.
-                Err(_) => {
-                    *self =
-                        Line { authority: std::mem::take(&mut self.authority), ..Line::default() }
-                }
+                Err(_) => *self = Line::default(),
             }
         }
+        let url = seed
+            .url_of(swarm, file)
+            .ok_or_else(|| HttpFailure("the torrent has no such file".to_owned()))?;
         let opened = swarm.client.open(&url, &part.file_range())?;
         self.connection = opened.connection;
-        self.ask_ahead(seed, swarm, following);
+        self.ask_ahead(seed, swarm, &opened.head, following);
         Ok((opened.head, url))
     }
 
-    fn reuse(&mut self, url: &str, part: &Part) -> Result<(Head, String), HttpFailure> {
+    fn reuse(
+        &mut self,
+        seed: &WebSeed,
+        swarm: &Swarm,
+        file: u32,
+        part: &Part,
+    ) -> Result<(Head, String), HttpFailure> {
         let closed = || HttpFailure("the connection was closed".to_owned());
         let connection = self.connection.as_mut().ok_or_else(closed)?;
         let asked = match self.ahead.pop_front() {
             Some((asked, at)) if asked == *part => at,
             Some(_) => return Err(closed()),
             None => {
-                connection.request(url, &part.file_range())?;
-                url.to_owned()
+                let url = seed.url_of(swarm, file).filter(|url| connection.reaches(url));
+                let url = url.ok_or_else(closed)?;
+                connection.ask(&url, &part.file_range());
+                url
             }
         };
         Ok((connection.next_head()?, asked))
     }
 
-    /// Sends the requests of small files that follow, so that no round trip lies between them.
-    fn ask_ahead(&mut self, seed: &WebSeed, swarm: &Swarm, following: &VecDeque<Part>) {
+    /// Sends the requests of small files that follow one that was served, so that no round trip lies between them:
+    /// many in one message, once half of those before are answered.
+    fn ask_ahead(
+        &mut self,
+        seed: &WebSeed,
+        swarm: &Swarm,
+        head: &Head,
+        following: &VecDeque<Part>,
+    ) {
         let Some(connection) = self.connection.as_mut().filter(|connection| connection.keep_alive)
         else {
             return;
         };
+        if !matches!(head.status, 200 | 206) || self.ahead.len() > PIPELINED_REQUESTS / 2 {
+            return;
+        }
         let mut bytes: u64 = self.ahead.iter().map(|(part, _)| part.length()).sum();
         let data_parts = following
             .iter()
-            .filter(|part| part.file.is_some_and(|(file, _)| !seed.lost.contains(file)))
+            .filter_map(|part| Some((part, part.file?.0)))
+            .filter(|(_, file)| !seed.lost.contains(*file))
             .skip(self.ahead.len());
-        for part in data_parts.take(PIPELINED_REQUESTS.saturating_sub(self.ahead.len())) {
+        for (part, file) in data_parts.take(PIPELINED_REQUESTS - self.ahead.len()) {
             bytes += part.length();
-            let url = part.file.and_then(|(file, _)| seed.url_of(swarm, file));
-            let Some(url) = url.filter(|url| authority(url).as_deref() == Some(&self.authority))
-            else {
-                break;
-            };
-            if bytes > PIPELINED_BYTES || connection.request(&url, &part.file_range()).is_err() {
-                break;
-            }
+            let url = seed.url_of(swarm, file).filter(|url| connection.reaches(url));
+            let Some(url) = url.filter(|_| bytes <= PIPELINED_BYTES) else { break };
+            connection.ask(&url, &part.file_range());
             self.ahead.push_back((part.clone(), url));
         }
+        // Where it fails, so does the wait for the next head.
+        let _ = connection.send();
     }
 }

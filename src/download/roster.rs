@@ -114,8 +114,9 @@ impl Roster {
         };
         let missing = self.swarm.schedule().wanted_bytes();
         let useful = usize::try_from(missing / BYTES_PER_CONNECTION).unwrap_or(usize::MAX);
+        let metainfo = Arc::clone(self.swarm.partial.metainfo());
         self.add(url.clone(), host, Growth::up_to(useful), |id| {
-            Place::Web(Arc::new(WebSeed::new(id, url)))
+            Place::Web(Arc::new(WebSeed::new(id, url, &metainfo)))
         });
     }
 

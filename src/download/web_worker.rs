@@ -10,10 +10,11 @@ use super::lost::LostFiles;
 use super::redirects::Redirects;
 use super::stream::{Feeder, Flow, Outcome, Part, parts};
 use super::swarm::Swarm;
+use crate::metainfo::Metainfo;
 use crate::net::{Connection, HttpFailure};
 use crate::protocol::http::Head;
 use crate::protocol::http::verdict::{Verdict, judge};
-use crate::protocol::web_url::file_url;
+use crate::protocol::web_url::FileUrls;
 use crate::schedule::{Next, SourceId, WorkerId};
 
 /// A reply that begins so far before what was asked is read past; beyond that only where nobody else has it.
@@ -29,7 +30,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct WebSeed {
     pub id: SourceId,
-    pub url: String,
+    url: String,
+    urls: FileUrls,
     redirects: Redirects,
     pub lost: LostFiles,
     received_bytes: AtomicU64,
@@ -48,9 +50,10 @@ enum Left {
 }
 
 impl WebSeed {
-    pub fn new(id: SourceId, url: String) -> WebSeed {
+    pub fn new(id: SourceId, url: String, metainfo: &Metainfo) -> WebSeed {
         WebSeed {
             id,
+            urls: FileUrls::new(&url, metainfo.multi, &metainfo.name),
             url,
             redirects: Redirects::default(),
             lost: LostFiles::default(),
@@ -71,9 +74,7 @@ impl WebSeed {
 
     /// Without redirects.
     fn first_url(&self, swarm: &Swarm, file: u32) -> Option<String> {
-        let metainfo = swarm.partial.metainfo();
-        let path = &metainfo.files.get(file as usize)?.path;
-        Some(file_url(&self.url, metainfo.multi, &metainfo.name, path))
+        Some(self.urls.of(&swarm.partial.metainfo().files.get(file as usize)?.path))
     }
 
     /// Fetches runs until there are none.

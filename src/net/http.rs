@@ -267,19 +267,18 @@ fn split(url: &str) -> Option<(&str, &str)> {
     (!authority.is_empty()).then_some((scheme, authority))
 }
 
-/// `scheme://host:port` of a URL: what a connection can be reused for.
+/// `scheme://host:port` of a URL: whose connections are counted together.
 pub fn authority(url: &str) -> Option<String> {
     split(url).map(|(scheme, authority)| {
         format!("{}://{}", scheme.to_ascii_lowercase(), authority.to_ascii_lowercase())
     })
 }
 
-/// Host and target (path and query) for a request line.
-pub(super) fn host_and_target(url: &str) -> Option<(&str, &str)> {
+/// Scheme and authority of a URL, as they are written: what its beginning is that all URLs share which one connection
+/// can be asked for.
+pub(super) fn origin(url: &str) -> Option<&str> {
     let (scheme, authority) = split(url)?;
-    let target = url.get(scheme.len() + 3 + authority.len()..)?.split('#').next()?;
-    let host = authority.rsplit('@').next()?;
-    Some((host, if target.starts_with('/') { target } else { "/" }))
+    url.get(..scheme.len() + 3 + authority.len())
 }
 
 #[cfg(test)]
@@ -304,9 +303,10 @@ mod tests {
     }
 
     #[test]
-    fn a_request_line_has_host_and_target() {
-        assert_eq!(host_and_target("http://a:1/b%20c?d#e"), Some(("a:1", "/b%20c?d")));
-        assert_eq!(host_and_target("https://u:p@a"), Some(("a", "/")));
+    fn the_origin_of_a_url_ends_where_its_path_begins() {
+        assert_eq!(origin("http://a:1/b%20c?d#e"), Some("http://a:1"));
+        assert_eq!(origin("https://u:p@a?b"), Some("https://u:p@a"));
+        assert_eq!(origin("ftp://a/b"), None);
         assert_eq!(authority("HTTP://A:1/b").as_deref(), Some("http://a:1"));
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::http::{head_of, host_and_target, io_reason};
+use super::http::{head_of, io_reason, origin};
 use super::lent::{self, Lent};
 use super::{Client, HttpFailure, USER_AGENT};
 use crate::protocol::http::{Head, encode_get, parse_head};
@@ -23,6 +23,10 @@ pub struct Opened {
 #[derive(Debug)]
 pub struct Connection {
     body: BodySource,
+    /// Scheme and authority of what it was opened for, as written there.
+    origin: String,
+    /// Requests that were not sent yet.
+    requests: Vec<u8>,
     /// Body bytes of the current reply that are still to come.
     left: u64,
     silence: Duration,
@@ -52,37 +56,63 @@ impl Client {
         let value = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
         let reply = self.request(url, Ok(&value))?;
         let head = head_of(&reply)?;
-        let silence = self.timing().silence;
         let delimited = head.content_length.filter(|_| !head.chunked);
-        let connection = if let Some(length) = delimited {
-            lent::borrow(reply).map(|lent| Connection {
-                body: BodySource::Lent(lent),
-                left: length,
-                silence,
-                keep_alive: head.keep_alive,
-            })
+        let (body, left, keep_alive) = if let Some(length) = delimited {
+            match lent::borrow(reply) {
+                Some(lent) => (BodySource::Lent(lent), length, head.keep_alive),
+                None => return Ok(Opened { head, connection: None }),
+            }
         } else {
             let reader = reply.into_body().into_reader();
             let body = BodySource::Reader { reader, buffer: vec![0; READER_BYTES], range: 0..0 };
-            Some(Connection { body, left: u64::MAX, silence, keep_alive: false })
+            (body, u64::MAX, false)
         };
-        Ok(Opened { head, connection })
+        let connection = Connection {
+            body,
+            origin: origin(url).unwrap_or_default().to_owned(),
+            requests: Vec::new(),
+            left,
+            silence: self.timing().silence,
+            keep_alive,
+        };
+        Ok(Opened { head, connection: Some(connection) })
     }
 }
 
 impl Connection {
-    /// Asks for more, before or after the current body has come.
+    /// Whether the URL can be asked for over this connection: its scheme and authority are the same, to the letter.
+    pub fn reaches(&self, url: &str) -> bool {
+        url.strip_prefix(&self.origin).is_some_and(|rest| {
+            matches!(self.body, BodySource::Lent(_))
+                && !self.origin.is_empty()
+                && (rest.is_empty() || rest.starts_with(['/', '?', '#']))
+        })
+    }
+
+    /// Adds a request for a URL that it reaches, before or after the current body has come. It goes out with
+    /// [`Connection::send`], or with the next wait for a head.
+    pub fn ask(&mut self, url: &str, range: &Range<u64>) {
+        let target = url.get(self.origin.len()..).unwrap_or_default();
+        let target = target.split('#').next().unwrap_or_default();
+        let host = self.origin.split("://").nth(1).unwrap_or_default();
+        let host = host.rsplit('@').next().unwrap_or_default();
+        encode_get(host, target, Some(range.clone()), USER_AGENT, &mut self.requests);
+    }
+
+    /// Sends the requests that were added.
     ///
     /// # Errors
     /// A connection that takes no more requests, or an I/O error.
-    pub fn request(&mut self, url: &str, range: &Range<u64>) -> Result<(), HttpFailure> {
-        let (BodySource::Lent(lent), Some((host, target))) = (&mut self.body, host_and_target(url))
-        else {
+    pub fn send(&mut self) -> Result<(), HttpFailure> {
+        if self.requests.is_empty() {
+            return Ok(());
+        }
+        let BodySource::Lent(lent) = &mut self.body else {
             return Err(HttpFailure("the connection takes no more requests".to_owned()));
         };
-        let mut bytes = Vec::with_capacity(512);
-        encode_get(host, target, Some(range.clone()), USER_AGENT, &mut bytes);
-        lent.send(&bytes, self.silence).map_err(|why| HttpFailure(io_reason(&why)))
+        let sent = lent.send(&self.requests, self.silence);
+        self.requests.clear();
+        sent.map_err(|why| HttpFailure(io_reason(&why)))
     }
 
     /// Waits for the head of the next reply. The current body has been read.
@@ -90,6 +120,7 @@ impl Connection {
     /// # Errors
     /// A damaged head, or one whose body cannot be told from the next reply; an I/O error.
     pub fn next_head(&mut self) -> Result<Head, HttpFailure> {
+        self.send()?;
         let BodySource::Lent(lent) = &mut self.body else {
             return Err(HttpFailure("the connection takes no more requests".to_owned()));
         };

@@ -251,22 +251,23 @@ pub fn encode_get(
     user_agent: &str,
     out: &mut Vec<u8>,
 ) {
-    let slash = if path_and_query.starts_with('/') { "" } else { "/" };
-    let path = utf8_percent_encode(path_and_query, NO_WORD);
-    let host = utf8_percent_encode(host, NO_WORD);
-    let user_agent = utf8_percent_encode(user_agent, CONTROLS);
-    let range = match range {
-        // An empty range cannot be written, and is not asked for.
-        Some(range) if range.start < range.end => {
-            format!("Range: bytes={}-{}\r\n", range.start, range.end - 1)
-        }
-        _ => String::new(),
-    };
-    let request = format!(
-        "GET {slash}{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {user_agent}\r\n\
-         Accept: */*\r\nAccept-Encoding: identity\r\n{range}\r\n"
-    );
-    out.extend_from_slice(request.as_bytes());
+    out.extend_from_slice(if path_and_query.starts_with('/') { b"GET " } else { b"GET /" });
+    encode(path_and_query, NO_WORD, out);
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    encode(host, NO_WORD, out);
+    out.extend_from_slice(b"\r\nUser-Agent: ");
+    encode(user_agent, CONTROLS, out);
+    out.extend_from_slice(b"\r\nAccept: */*\r\nAccept-Encoding: identity\r\n");
+    // An empty range cannot be written, and is not asked for.
+    if let Some(range) = range.filter(|range| range.start < range.end) {
+        let line = format!("Range: bytes={}-{}\r\n", range.start, range.end - 1);
+        out.extend_from_slice(line.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn encode(text: &str, set: &'static AsciiSet, out: &mut Vec<u8>) {
+    utf8_percent_encode(text, set).for_each(|part| out.extend_from_slice(part.as_bytes()));
 }
 
 /// The members of a comma-separated list.

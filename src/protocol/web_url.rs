@@ -31,31 +31,42 @@ const NO_URL: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// The URL of one file. `name` is the torrent's; `path` the file's below it, which a torrent of a
-/// single file (`multi` false) does not have.
-///
-/// Components are taken as they are: that none is empty or `..` is checked where the torrent is read.
-pub fn file_url(seed: &str, multi: bool, name: &[u8], path: &[Vec<u8>]) -> String {
-    let seed = seed.trim().split('#').next().unwrap_or_default();
-    let mut url: String = utf8_percent_encode(seed, NO_URL).collect();
-    let directory = url.ends_with('/');
-    if !multi {
-        if directory {
-            url.push_str(&component(name));
+/// The URLs of a torrent's files on one seed.
+#[derive(Clone, Debug)]
+pub struct FileUrls {
+    /// The URL as far as it is the same for all files.
+    base: String,
+    multi: bool,
+}
+
+impl FileUrls {
+    /// `name` is the torrent's; `multi`, whether it is a folder.
+    pub fn new(seed: &str, multi: bool, name: &[u8]) -> FileUrls {
+        let seed = seed.trim().split('#').next().unwrap_or_default();
+        let mut base: String = utf8_percent_encode(seed, NO_URL).collect();
+        let directory = base.ends_with('/');
+        // `…?file=` ends in the middle of a value: a slash would make the path absolute.
+        let in_query = base.contains('?') && base.ends_with('=');
+        if multi && !directory && !in_query {
+            base.push('/');
         }
-        return url;
+        if multi || directory {
+            base.push_str(&component(name));
+        }
+        FileUrls { base, multi }
     }
-    // `…?file=` ends in the middle of a value: a slash would make the path absolute.
-    let in_query = url.contains('?') && url.ends_with('=');
-    if !directory && !in_query {
-        url.push('/');
+
+    /// `path` is the file's below the torrent's name, which a torrent of a single file does not have.
+    ///
+    /// Components are taken as they are: that none is empty or `..` is checked where the torrent is read.
+    pub fn of(&self, path: &[Vec<u8>]) -> String {
+        let mut url = self.base.clone();
+        for part in path.iter().filter(|_| self.multi) {
+            url.push('/');
+            url.push_str(&component(part));
+        }
+        url
     }
-    url.push_str(&component(name));
-    for part in path {
-        url.push('/');
-        url.push_str(&component(part));
-    }
-    url
 }
 
 fn component(bytes: &[u8]) -> Cow<'_, str> {

@@ -1,5 +1,9 @@
 use super::*;
 
+fn file_url(seed: &str, multi: bool, name: &[u8], path: &[Vec<u8>]) -> String {
+    FileUrls::new(seed, multi, name).of(path)
+}
+
 #[test]
 fn a_single_file_is_its_url_or_lies_in_the_directory() {
     let check = |seed: &str, expected: &str| {
