@@ -12,7 +12,7 @@ const CONNECTIONS: usize = 64;
 
 /// A single dataset that is smaller than this many bytes for each connection gets fewer of them: 64 threads cost a
 /// debug build 65 ms of processor time to start and to end.
-const BYTES_PER_CONNECTION: u64 = 1 << 20;
+const BYTES_PER_CONNECTION: u64 = 4 << 20;
 
 /// What any download gets: a peer or two may be slow, or dead.
 const FEWEST: usize = 16;

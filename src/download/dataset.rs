@@ -265,7 +265,7 @@ fn complete(
     counters.set_phase(Phase::Fetching);
     let (events, heard) = channel();
     let client = client.map_or_else(|| Client::new(session.settings), Ok)?;
-    let announcers = Announcers::new(Client::new(session.settings)?);
+    let announcers = Announcers::new(client.separate());
     let swarm = Arc::new(Swarm::new(partial, client, Arc::clone(counters), schedule, events));
     let budget = session.budget(missing)?;
     let coordinator =

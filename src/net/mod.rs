@@ -77,6 +77,12 @@ impl Client {
         Ok(Client { agent: http::agent(settings, timing)?, timing, peers: Arc::default() })
     }
 
+    /// Another one like this, whose connections are its own: [`Client::shut_down`] of one does not end the other's.
+    pub fn separate(&self) -> Client {
+        let agent = lent::agent(self.agent.config().clone());
+        Client { agent, timing: self.timing, peers: Arc::default() }
+    }
+
     pub fn timing(&self) -> Timing {
         self.timing
     }
