@@ -129,6 +129,7 @@ mod manifest;
 mod metainfo;
 mod nearest;
 mod net;
+mod pieces;
 mod plan;
 mod progress;
 mod protocol;

@@ -16,7 +16,6 @@
 //! Invariants: a needed piece is unclaimed exactly when no worker claims it and it is not verified; no piece
 //! has more than two workers; memory is linear in the pieces (a few bytes each), and no call scans them all.
 
-mod bits;
 mod intervals;
 mod pick;
 mod sources;
@@ -27,11 +26,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
-pub use bits::PieceSet;
 use intervals::Intervals;
 use sources::Source;
 
 use crate::geometry::{Geometry, PieceIndex};
+pub use crate::pieces::PieceSet;
 
 /// After so many bad pieces of its own a source is not asked again.
 pub const STRIKES: u32 = 3;

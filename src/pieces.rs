@@ -1,4 +1,4 @@
-//! A set of pieces, a bit each.
+//! A set of pieces, a bit each (a `bitfield` of BEP 3). Pure, floor 0.
 
 use crate::geometry::PieceIndex;
 
