@@ -243,7 +243,7 @@ fn complete(
     let open = || Partial::open(store, id, metainfo, &layout, existing.as_ref(), &hashed);
     let (partial, verified) = while_alive(lock, || hashing.install(open))?;
     let wanted =
-        layout.needed().iter().cloned().flatten().filter(|piece| !verified.contains(piece));
+        layout.needed().iter().cloned().flatten().filter(|piece| !verified.contains(*piece));
     let schedule = Schedule::new(layout.geometry(), wanted, fastrand::u64(..));
     let missing = schedule.wanted_bytes();
     counters.done_bytes.store(layout.needed_bytes() - missing, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Selection;
 use crate::geometry::{Geometry, PieceIndex};
 use crate::metainfo::Metainfo;
+use crate::pieces::PieceSet;
 
 /// The place of a run of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,13 @@ impl Layout {
         &self.needed
     }
 
+    /// [`Layout::needed`], piece by piece.
+    pub fn needed_pieces(&self) -> PieceSet {
+        let mut pieces = PieceSet::none(self.geometry.piece_count());
+        self.needed.iter().cloned().for_each(|range| pieces.insert_range(range));
+        pieces
+    }
+
     /// Bytes of all needed pieces.
     pub fn needed_bytes(&self) -> u64 {
         self.needed
@@ -175,7 +183,9 @@ impl Layout {
 
     /// Whether the whole piece is kept (pad files count as kept), so that it can be hashed again later.
     pub fn is_kept(&self, piece: PieceIndex) -> bool {
-        self.segments(self.geometry.range(piece))
-            .all(|segment| !matches!(segment.place, Place::Scratch { .. }))
+        self.scratch_bytes == 0
+            || self
+                .segments(self.geometry.range(piece))
+                .all(|segment| !matches!(segment.place, Place::Scratch { .. }))
     }
 }

@@ -25,9 +25,7 @@ fn schedule(pieces: u32, streaming: u32, peers: u32) -> Schedule {
 
 fn has(pieces: impl IntoIterator<Item = u32>, count: u32) -> PieceSet {
     let mut set = PieceSet::none(count);
-    pieces.into_iter().for_each(|piece| {
-        set.insert(piece);
-    });
+    set.extend(pieces);
     set
 }
 
@@ -255,16 +253,6 @@ fn intervals_join_and_split() {
 }
 
 #[test]
-fn bitfields_are_read_high_bit_first() {
-    let set = PieceSet::from_bitfield(&[0b1010_0000, 0b1100_0000], 10);
-    assert_eq!(set.iter().collect::<Vec<_>>(), [0, 2, 8, 9]);
-    assert_eq!(
-        (PieceSet::all(70).len(), PieceSet::all(64).len(), PieceSet::none(0).len()),
-        (70, 64, 0)
-    );
-}
-
-#[test]
 fn a_shared_piece_whose_first_worker_left_can_be_shared_again() {
     let mut schedule = schedule(1, 3, 0);
     let [stalled, slow, fast] = [0, 1, 2].map(|id| schedule.begin(SourceId(id), ZERO));
@@ -272,15 +260,6 @@ fn a_shared_piece_whose_first_worker_left_can_be_shared_again() {
     assert_eq!(fetch(schedule.next_run(slow, seconds(3))), 0..1);
     schedule.end(stalled);
     assert_eq!(fetch(schedule.next_run(fast, seconds(30))), 0..1);
-}
-
-#[test]
-fn the_next_piece_of_a_set_is_found_across_words() {
-    let set = has([3, 64, 200], 300);
-    let next: Vec<_> =
-        [0, 3, 4, 64, 65, 200, 201, 299, 300].into_iter().map(|from| set.next_from(from)).collect();
-    let expected = [Some(3), Some(3), Some(64), Some(64), Some(200), Some(200), None, None, None];
-    assert_eq!(next, expected);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Hashing what is on disk: after another boot, a damaged dataset, a copied store.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +11,7 @@ use super::{Stamp, Store};
 use crate::geometry::PieceIndex;
 use crate::hash::Sha1;
 use crate::metainfo::Metainfo;
+use crate::pieces::PieceSet;
 use crate::plan::{Layout, Place};
 
 /// Read at a time: the largest that stays in the L2 cache between the read and the hash.
@@ -25,8 +25,8 @@ pub fn hash_pieces(
     metainfo: &Metainfo,
     pieces: &[PieceIndex],
     hashed_bytes: &AtomicU64,
-) -> BTreeSet<PieceIndex> {
-    pieces
+) -> PieceSet {
+    let right: Vec<_> = pieces
         .par_iter()
         .map_init(
             || vec![0; BUFFER_BYTES],
@@ -39,7 +39,10 @@ pub fn hash_pieces(
             },
         )
         .flatten_iter()
-        .collect()
+        .collect();
+    let mut set = PieceSet::none(files.layout().geometry().piece_count());
+    set.extend(right);
+    set
 }
 
 fn hash_piece(files: &LayoutFiles, piece: PieceIndex, buffer: &mut [u8]) -> io::Result<[u8; 20]> {
@@ -74,17 +77,12 @@ pub(super) fn hash_kept(files: &LayoutFiles, piece: PieceIndex) -> io::Result<[u
     Ok(sha1.finish())
 }
 
-/// All needed pieces of a layout, one by one.
-pub(super) fn needed(layout: &Layout) -> Vec<PieceIndex> {
-    layout.needed().iter().cloned().flatten().collect()
-}
-
 /// A dataset that lies in its place without a stamp that fits: copied, restored, or damaged.
 #[derive(Debug)]
 pub struct Existing {
     pub(super) files: LayoutFiles,
     /// Needed pieces that are there and right. One that is kept in part is judged by the old stamp's digest.
-    pub(super) good: BTreeSet<PieceIndex>,
+    pub(super) good: PieceSet,
     /// The digests that were checked again.
     pub(super) fragments: Vec<(PieceIndex, [u8; 20])>,
 }
@@ -103,20 +101,19 @@ impl Existing {
             return None;
         }
         let files = LayoutFiles::for_reading(Arc::clone(layout), directory);
-        let missing: Vec<bool> =
-            (0..layout.files().len() as u32).map(|index| !files.path(index).is_file()).collect();
-        if !missing.contains(&false) {
+        // The pieces of a file that is not there are bad without being read.
+        let (mut there, mut missing) = (layout.needed_pieces(), 0);
+        for (index, file) in layout.files().iter().enumerate() {
+            if !files.path(index as u32).is_file() {
+                missing += 1;
+                there.remove_range(layout.geometry().pieces(file.range.clone()));
+            }
+        }
+        if missing == layout.files().len() {
             return None;
         }
-        // The others are bad without being read.
-        let is_there = |piece: &PieceIndex| {
-            layout.segments(layout.geometry().range(*piece)).all(|segment| match segment.place {
-                Place::File { file, .. } => missing.get(file as usize) == Some(&false),
-                Place::Scratch { .. } | Place::Zeros => true,
-            })
-        };
         let (whole, part): (Vec<_>, Vec<_>) =
-            needed(layout).into_iter().filter(is_there).partition(|piece| layout.is_kept(*piece));
+            there.iter().partition(|piece| layout.is_kept(*piece));
         let mut good = hash_pieces(&files, metainfo, &whole, hashed_bytes);
         let stamp = Stamp::read(&store.stamp_path(id)).unwrap_or_default();
         let fragments: Vec<_> = stamp
@@ -141,14 +138,14 @@ impl Existing {
                 && layout
                     .geometry()
                     .pieces(file.range.clone())
-                    .all(|piece| self.good.contains(&piece))
+                    .all(|piece| self.good.contains(piece))
         })
     }
 
     /// Whether nothing is missing: neither a piece nor an empty file.
     pub fn is_complete(&self) -> bool {
         let layout = self.files.layout();
-        needed(layout).len() == self.good.len()
+        layout.needed_pieces().len() == self.good.len()
             && (0..layout.files().len() as u32).all(|index| {
                 let length = layout.files()[index as usize].length();
                 std::fs::metadata(self.files.path(index))

@@ -42,7 +42,7 @@ pub(super) fn take_over(
         if file.length() == 0 || existing.is_right(index) {
             continue;
         }
-        if !pieces.clone().any(|piece| existing.good.contains(&piece)) {
+        if !pieces.clone().any(|piece| existing.good.contains(piece)) {
             continue;
         }
         if to.exists() {

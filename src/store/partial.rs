@@ -1,7 +1,6 @@
 //! A dataset on its way: bytes come in at any offset, verified pieces are recorded, and when all are there it
 //! is published.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use super::{Stamp, Store};
 use crate::error::Error;
 use crate::geometry::PieceIndex;
 use crate::metainfo::Metainfo;
+use crate::pieces::PieceSet;
 use crate::plan::Layout;
 
 /// A dataset that is being fetched; shared by the workers.
@@ -43,7 +43,7 @@ impl Partial {
         layout: &Arc<Layout>,
         existing: Option<&Existing>,
         hashed_bytes: &AtomicU64,
-    ) -> Result<(Partial, BTreeSet<PieceIndex>), Error> {
+    ) -> Result<(Partial, PieceSet), Error> {
         let directory = store.partial_path(id);
         let failed = |why: io::Error| Error::disk("prepare", &directory, &why);
         std::fs::create_dir_all(directory.join("files")).map_err(failed)?;
@@ -59,18 +59,18 @@ impl Partial {
             let take = if store.directory.is_some() { take_over } else { salvage };
             let mut taken = take(&files, existing, &directory).map_err(failed)?;
             // A process may have been killed before it recorded what it had copied.
-            let unrecorded: Vec<_> = taken.unsure.difference(&verified).copied().collect();
-            taken.sure.extend(check::hash_pieces(&files, metainfo, &unrecorded, hashed_bytes));
-            verified.extend(taken.sure);
+            let unrecorded: Vec<_> =
+                taken.unsure.iter().filter(|piece| !verified.contains(*piece)).collect();
+            taken.sure.insert_all(&check::hash_pieces(&files, metainfo, &unrecorded, hashed_bytes));
+            verified.insert_all(&taken.sure);
         }
         for other in store.selections(metainfo.infohash).iter().filter(|other| *other != id) {
             if let Some(stamp) = store.present(other) {
                 adopt(&files, &store.files_path(other), &stamp, &directory).map_err(failed)?;
             }
         }
-        verified.extend(sealed_pieces(&files));
-        let record =
-            Record::begin(&store.record_path(id), id, verified.iter().copied()).map_err(failed)?;
+        verified.insert_all(&sealed_pieces(&files));
+        let record = Record::begin(&store.record_path(id), id, verified.iter()).map_err(failed)?;
         let partial = Partial {
             store: store.clone(),
             id: id.to_owned(),
@@ -130,14 +130,12 @@ fn still_there(
     recorded: Recorded,
     workplace: &Path,
     hashed_bytes: &AtomicU64,
-) -> io::Result<BTreeSet<PieceIndex>> {
+) -> io::Result<PieceSet> {
     let layout = files.layout();
     let mut pieces = recorded.pieces;
     if !recorded.same_boot {
         unseal(files, workplace)?;
-    }
-    if !recorded.same_boot {
-        let pieces: Vec<_> = pieces.into_iter().collect();
+        let pieces: Vec<_> = pieces.iter().collect();
         return Ok(check::hash_pieces(files, metainfo, &pieces, hashed_bytes));
     }
     // Someone may have removed a file: opening it anew would read zeros.
@@ -145,13 +143,11 @@ fn still_there(
     let whole =
         |path: PathBuf, length| std::fs::metadata(path).is_ok_and(|file| file.len() == length);
     if scratch > 0 && !whole(files.path(u32::MAX), scratch) {
-        pieces.retain(|piece| layout.is_kept(*piece));
+        pieces.retain(|piece| layout.is_kept(piece));
     }
     for (index, file) in layout.files().iter().enumerate() {
         if file.length() > 0 && !whole(files.path(index as u32), file.length()) {
-            layout.geometry().pieces(file.range.clone()).for_each(|piece| {
-                pieces.remove(&piece);
-            });
+            pieces.remove_range(layout.geometry().pieces(file.range.clone()));
         }
     }
     Ok(pieces)
@@ -172,22 +168,22 @@ fn unseal(files: &LayoutFiles, workplace: &Path) -> io::Result<()> {
 
 /// Pieces that were taken over from damaged data.
 pub(super) struct Salvaged {
-    sure: BTreeSet<PieceIndex>,
+    sure: PieceSet,
     /// In files that lay in the partial dataset before: to be hashed where no record has them.
-    unsure: BTreeSet<PieceIndex>,
+    unsure: PieceSet,
 }
 
 impl Salvaged {
     /// The good pieces. What is kept in part cannot be checked again without the rest of the piece.
     pub(super) fn of(existing: &Existing, layout: &Layout) -> Salvaged {
         let mut sure = existing.good.clone();
-        sure.retain(|piece| layout.is_kept(*piece));
-        Salvaged { sure, unsure: BTreeSet::new() }
+        sure.retain(|piece| layout.is_kept(piece));
+        Salvaged { sure, unsure: PieceSet::none(layout.geometry().piece_count()) }
     }
 
     /// Their file lay in the partial dataset before.
     pub(super) fn doubt(&mut self, pieces: std::ops::Range<PieceIndex>) {
-        self.unsure.extend(pieces.filter(|piece| self.sure.remove(piece)));
+        self.unsure.extend(pieces.filter(|piece| self.sure.remove(*piece)));
     }
 }
 
@@ -200,7 +196,7 @@ fn salvage(files: &LayoutFiles, existing: &Existing, workplace: &Path) -> io::Re
         let index = index as u32;
         let (from, to) = (existing.files.path(index), files.path(index));
         let pieces = layout.geometry().pieces(file.range.clone());
-        if file.length() == 0 || !pieces.clone().any(|piece| existing.good.contains(&piece)) {
+        if file.length() == 0 || !pieces.clone().any(|piece| existing.good.contains(piece)) {
             continue;
         }
         if to.exists() {
@@ -230,23 +226,20 @@ fn adopt(files: &LayoutFiles, from: &Path, stamp: &Stamp, workplace: &Path) -> i
 }
 
 /// The pieces that lie wholly in files that are complete from elsewhere (and in pad files).
-fn sealed_pieces(files: &LayoutFiles) -> BTreeSet<PieceIndex> {
-    use crate::plan::Place;
+fn sealed_pieces(files: &LayoutFiles) -> PieceSet {
     let layout = files.layout();
-    let sealed: Vec<bool> = (0..layout.files().len() as u32)
-        .map(|index| {
-            std::fs::metadata(files.path(index)).is_ok_and(|file| file.permissions().readonly())
-        })
-        .collect();
-    if !sealed.contains(&true) {
-        return BTreeSet::new();
+    let (mut pieces, mut none) = (layout.needed_pieces(), true);
+    for (index, file) in layout.files().iter().enumerate() {
+        let path = files.path(index as u32);
+        if std::fs::metadata(path).is_ok_and(|file| file.permissions().readonly()) {
+            none = false;
+        } else {
+            pieces.remove_range(layout.geometry().pieces(file.range.clone()));
+        }
     }
-    let is_sealed = |piece: &PieceIndex| {
-        layout.segments(layout.geometry().range(*piece)).all(|segment| match segment.place {
-            Place::File { file, .. } => sealed.get(file as usize) == Some(&true),
-            Place::Scratch { .. } => false,
-            Place::Zeros => true,
-        })
-    };
-    check::needed(layout).into_iter().filter(is_sealed).collect()
+    if none {
+        return PieceSet::none(layout.geometry().piece_count());
+    }
+    pieces.retain(|piece| layout.is_kept(piece));
+    pieces
 }

@@ -68,7 +68,7 @@ impl Partial {
     fn fragments(&self) -> Result<Vec<(u32, [u8; 20])>, Error> {
         let layout = self.layout();
         let pieces: Vec<_> =
-            check::needed(layout).into_iter().filter(|piece| !layout.is_kept(*piece)).collect();
+            layout.needed_pieces().iter().filter(|piece| !layout.is_kept(*piece)).collect();
         let counted = std::sync::atomic::AtomicU64::new(0);
         let good = check::hash_pieces(&self.files, &self.metainfo, &pieces, &counted);
         pieces
@@ -77,7 +77,7 @@ impl Partial {
                 let path = self.store.partial_path(&self.id);
                 let kept = check::hash_kept(&self.files, piece)
                     .map_err(|why| Error::disk("read", &path, &why))?;
-                if good.contains(&piece) {
+                if good.contains(piece) {
                     return Ok((piece, kept));
                 }
                 Err(Error::new(

@@ -5,7 +5,6 @@
 //! process, and after another boot the recorded pieces are hashed again. So the record may name a piece whose
 //! bytes a power cut took, and never one that is trusted then.
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -13,6 +12,7 @@ use std::sync::Mutex;
 
 use super::fs::boot_id;
 use crate::geometry::PieceIndex;
+use crate::pieces::PieceSet;
 
 const MAGIC: &str = "academictorrents record 1";
 
@@ -23,9 +23,9 @@ pub struct Record {
 }
 
 /// What an earlier process left.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Recorded {
-    pub pieces: BTreeSet<PieceIndex>,
+    pub pieces: PieceSet,
     /// Written since this machine booted: the pieces' bytes are where they were written.
     pub same_boot: bool,
 }
@@ -33,25 +33,22 @@ pub struct Recorded {
 impl Record {
     /// Reads what is recorded at `path`, if it is of this torrent and selection (`id`).
     pub fn read(path: &Path, id: &str, piece_count: u32) -> Recorded {
-        let Ok(bytes) = std::fs::read(path) else { return Recorded::default() };
-        let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
-            return Recorded::default();
-        };
-        let Ok(header) = std::str::from_utf8(&bytes[..end]) else { return Recorded::default() };
-        let Some((boot, recorded_id)) =
-            header.strip_prefix(MAGIC).and_then(|rest| rest.trim_start().split_once(' '))
-        else {
-            return Recorded::default();
-        };
-        if recorded_id != id {
-            return Recorded::default();
+        let mut recorded = Recorded { pieces: PieceSet::none(piece_count), same_boot: false };
+        let bytes = std::fs::read(path).unwrap_or_default();
+        if let Some((boot, indexes)) = Record::parse(&bytes, id) {
+            recorded.pieces.extend(indexes.iter().map(|index| PieceIndex::from_be_bytes(*index)));
+            recorded.same_boot = boot_id().is_some_and(|now| now == boot);
         }
-        let pieces =
-            bytes[end + 1..].as_chunks().0.iter().map(|index| PieceIndex::from_be_bytes(*index));
-        Recorded {
-            pieces: pieces.filter(|piece| *piece < piece_count).collect(),
-            same_boot: boot_id().is_some_and(|now| now == boot),
-        }
+        recorded
+    }
+
+    /// The boot id, and the indexes.
+    fn parse<'b>(bytes: &'b [u8], id: &str) -> Option<(&'b str, &'b [[u8; 4]])> {
+        let (header, indexes) =
+            bytes.split_at_checked(bytes.iter().position(|it| *it == b'\n')?)?;
+        let header = std::str::from_utf8(header).ok()?.strip_prefix(MAGIC)?;
+        let (boot, recorded_id) = header.trim_start().split_once(' ')?;
+        (recorded_id == id).then_some((boot, indexes.get(1..)?.as_chunks().0))
     }
 
     /// Begins a new record of these pieces in the place of the old one.
@@ -95,7 +92,7 @@ mod tests {
         record.append(7).unwrap();
         record.append(100).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"\0\0").unwrap();
-        let pieces = |id| Record::read(&path, id, 50).pieces.into_iter().collect::<Vec<_>>();
+        let pieces = |id| Record::read(&path, id, 50).pieces.iter().collect::<Vec<_>>();
         assert_eq!(pieces("id"), [1, 5, 7]);
         assert_eq!(pieces("other"), []);
         assert_eq!(Record::read(&path, "id", 50).same_boot, boot_id().is_some());
@@ -111,6 +108,6 @@ mod tests {
         let path = directory.path().join("record");
         std::fs::write(&path, b"academictorrents record 1 another-boot id\n\0\0\0\x03").unwrap();
         let recorded = Record::read(&path, "id", 50);
-        assert!(!recorded.same_boot && recorded.pieces.contains(&3));
+        assert!(!recorded.same_boot && recorded.pieces.contains(3));
     }
 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -8,6 +7,7 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::hash::Sha1;
 use crate::metainfo::Metainfo;
+use crate::pieces::PieceSet;
 use crate::plan::{Layout, Selection};
 
 /// A store, and a torrent of pieces of 10 bytes: `a` (14 bytes), `d/b` (12), `empty`, `c` (9).
@@ -45,7 +45,7 @@ impl Fixture {
         (selection.id().to_owned(), Arc::new(Layout::new(&self.metainfo, &selection)))
     }
 
-    fn open(&self, globs: &[&str]) -> (Partial, BTreeSet<u32>) {
+    fn open(&self, globs: &[&str]) -> (Partial, PieceSet) {
         let (id, layout) = self.selected(globs);
         let hashed = AtomicU64::new(0);
         let existing = Existing::look(&self.store, &id, &self.metainfo, &layout, &hashed);
@@ -65,7 +65,7 @@ impl Fixture {
         let needed: Vec<_> = partial.layout().needed().iter().cloned().flatten().collect();
         needed
             .iter()
-            .filter(|piece| !verified.contains(piece))
+            .filter(|piece| !verified.contains(**piece))
             .for_each(|piece| self.bring(&partial, *piece));
         partial.publish(&Pins::new()).unwrap();
         self.selected(globs).0
@@ -87,8 +87,10 @@ impl Fixture {
     }
 }
 
-fn set(pieces: &[u32]) -> BTreeSet<u32> {
-    pieces.iter().copied().collect()
+fn set(pieces: &[u32]) -> PieceSet {
+    let mut set = PieceSet::none(4);
+    set.extend(pieces.iter().copied());
+    set
 }
 
 #[test]
