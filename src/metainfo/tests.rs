@@ -1,3 +1,7 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
 use super::*;
 
 fn entry(path: &[&[u8]], length: u64) -> String {
@@ -83,6 +87,9 @@ fn names_that_other_platforms_cannot_store_are_refused_where_selected() {
     check(&[&[b"a\\b"]], r"`\\`");
     check(&[&[b"aux.txt"]], "device");
     check(&[&[b"COM1"]], "device");
+    check(&[&[b"lpt9 .txt"]], "device");
+    check(&[&[b"Con.tar.gz"]], "device");
+    check(&[&[b"COM"], &[b"COM12"], &[b"CONS"], &[b"NU"], &[b"x.aux"], &[b""]], "");
     check(&[&[b"a:b"]], "`:`");
     check(&[&[b"a."]], "dot");
     check(&[&[b"Data"], &[b"data"]], "case alone");
@@ -91,6 +98,56 @@ fn names_that_other_platforms_cannot_store_are_refused_where_selected() {
     check(&[&[b"a"], &[b"a"]], "twice");
     check(&[&[b"a"], &[b"a", b"b"]], "twice");
     check(&[&[b"a", b"b"], &[b"a"]], "twice");
+}
+
+/// What [`check_portable`] says of clashes, with a map of all entries.
+fn clashes(paths: &[Vec<Vec<u8>>]) -> Result<(), String> {
+    let mut entries: HashMap<String, (String, bool)> = HashMap::new();
+    for path in paths {
+        for depth in 1..=path.len() {
+            let exact = String::from_utf8(path[..depth].join(&b'/')).unwrap();
+            let is_file = depth == path.len();
+            if exact.ends_with('.') {
+                let path = path.join(&b'/').escape_ascii().to_string();
+                return Err(format!(
+                    "its path `{path}` ends in a dot or a space, which Windows drops"
+                ));
+            }
+            let shown = |path: &str| path.as_bytes().escape_ascii().to_string();
+            match entries.get(&exact.to_lowercase()) {
+                None => {
+                    entries.insert(exact.to_lowercase(), (exact, is_file));
+                }
+                Some((other, _)) if *other != exact => {
+                    return Err(format!(
+                        "its paths `{}` and `{}` differ in case alone: many file systems take them for one",
+                        shown(other),
+                        shown(&exact)
+                    ));
+                }
+                Some((_, other_is_file)) if is_file || *other_is_file => {
+                    return Err(format!("its path `{}` is there twice", shown(&exact)));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn the_first_clash_is_found_however_the_paths_are_sorted(
+        paths in proptest::collection::vec(proptest::collection::vec("[abcAéÉ]{1,2}|[abcdefgh]{2}|a\\.", 1..4), 0..12),
+        sorted: bool,
+    ) {
+        let mut paths: Vec<Vec<Vec<u8>>> =
+            paths.into_iter().map(|path| path.into_iter().map(String::into_bytes).collect()).collect();
+        if sorted {
+            paths.sort();
+        }
+        prop_assert_eq!(check_portable(paths.iter().map(Vec::as_slice)), clashes(&paths));
+    }
 }
 
 #[test]
