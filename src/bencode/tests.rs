@@ -81,7 +81,7 @@ fn the_size_limit_counts_bytes_before_they_are_read() {
 fn the_raw_span_of_a_top_level_value_is_found() {
     let bytes = b"d8:announce3:url4:infod4:infoi7e4:name1:xe1:ali1eee";
     let scan = scan(bytes, &LIMITS).unwrap();
-    let raw = |key: &[u8]| scan.top_level(key).map(|span| &bytes[span]);
+    let raw = |key: &[u8]| scan.root().get(key).map(Node::raw);
     assert_eq!(raw(b"info"), Some(b"d4:infoi7e4:name1:xe".as_slice()));
     assert_eq!(raw(b"announce"), Some(b"3:url".as_slice()));
     assert_eq!(raw(b"a"), Some(b"li1ee".as_slice()));
@@ -90,7 +90,7 @@ fn the_raw_span_of_a_top_level_value_is_found() {
 
 #[test]
 fn only_the_outermost_value_has_a_top_level() {
-    assert_eq!(scan(b"ld4:infoi7eee", &LIMITS).unwrap().top_level(b"info"), None);
+    assert!(scan(b"ld4:infoi7eee", &LIMITS).unwrap().root().get(b"info").is_none());
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_long_string_is_skipped_whole() {
     bytes.resize(bytes.len() + (20 << 20), b'x');
     bytes.extend(b"ee");
     let scan = scan(&bytes, &LIMITS).unwrap();
-    assert_eq!(scan.top_level(b"info"), Some(7..bytes.len() - 1));
+    assert_eq!(scan.root().get(b"info").map(Node::raw), bytes.get(7..bytes.len() - 1));
 }
 
 #[test]
@@ -118,6 +118,34 @@ fn typed_look_ups_ignore_other_types() {
     assert_eq!((bytes(&value, b"i"), int(&value, b"b")), (None, None));
     assert_eq!((list(&value, b"d"), dict(&value, b"l")), (None, None));
     assert_eq!(get(&Value::Int(1), b"b"), None);
+}
+
+#[test]
+fn a_node_is_what_it_is_and_nothing_else() {
+    let scan = scan(b"d1:b1:x1:dd1:ii7ee1:ii-3e1:lli1e0:ee", &LIMITS).unwrap();
+    let get = |key: &[u8]| scan.root().get(key).unwrap();
+    assert_eq!((get(b"b").bytes(), get(b"i").int()), (Some(b"x".as_slice()), Some(-3)));
+    assert_eq!(get(b"d").get(b"i").and_then(Node::int), Some(7));
+    assert_eq!(get(b"l").list().unwrap().map(Node::raw).collect::<Vec<_>>(), [&b"i1e"[..], b"0:"]);
+    assert!(get(b"d").is_dict() && !get(b"l").is_dict() && get(b"d").list().is_none());
+    assert_eq!((get(b"i").bytes(), get(b"b").int()), (None, None));
+    assert!(get(b"l").get(b"i").is_none() && scan.root().get(b"x").is_none());
+}
+
+/// The same value, as the decoder gives it.
+fn value_of(node: Node<'_>) -> Value {
+    if let Some(bytes) = node.bytes() {
+        Value::Bytes(bytes.to_vec())
+    } else if let Some(int) = node.int() {
+        Value::Int(int)
+    } else if let Some(list) = node.list() {
+        Value::List(list.map(value_of).collect())
+    } else {
+        let scanned = scan(node.raw(), &LIMITS).unwrap();
+        let Value::Dict(entries) = serde_bencode::from_bytes(node.raw()).unwrap() else { panic!() };
+        let value = |key: &Vec<u8>| value_of(scanned.root().get(key).unwrap());
+        Value::Dict(entries.keys().map(|key| (key.clone(), value(key))).collect())
+    }
 }
 
 /// Any value, as bytes: written by this test, so that a mistake in the scanner is not mirrored.
@@ -140,7 +168,8 @@ fn any_bencode() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn every_value_is_passed_and_every_cut_is_refused(bytes in any_bencode(), cut in 0_usize..400) {
-        prop_assert!(decode(&bytes, &LIMITS).is_ok());
+        let decoded = decode(&bytes, &LIMITS);
+        prop_assert_eq!(decoded, Ok(value_of(scan(&bytes, &LIMITS).unwrap().root())));
         prop_assert!(scan(&bytes[..cut.min(bytes.len() - 1)], &LIMITS).is_err());
     }
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use serde_bencode::value::Value;
 
-use crate::bencode::{self, Limits};
+use crate::bencode::{self, Limits, Node};
 use crate::error::{Error, ErrorKind};
 use crate::geometry::{Geometry, PieceIndex};
 use crate::hash::Sha1;
@@ -81,8 +81,8 @@ impl Metainfo {
     /// [`ErrorKind::Metainfo`] for what is no bencode, or has no `info`.
     pub fn infohash_of(torrent: &[u8]) -> Result<Infohash, Error> {
         let scan = scan(torrent)?;
-        let span = scan.top_level(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))?;
-        Ok(Infohash::from_bytes(Sha1::digest(&torrent[span])))
+        let info = info_of(&scan)?;
+        Ok(Infohash::from_bytes(Sha1::digest(info.raw())))
     }
 
     /// Reads a `.torrent`.
@@ -91,38 +91,38 @@ impl Metainfo {
     /// [`ErrorKind::Metainfo`], saying which key is missing or wrong.
     pub fn parse(torrent: &[u8]) -> Result<Metainfo, Error> {
         let scan = scan(torrent)?;
-        let span = scan.top_level(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))?;
-        let infohash = Infohash::from_bytes(Sha1::digest(&torrent[span.clone()]));
-        // Each key by its span: what else a torrent holds costs no memory.
-        let value = |key: &[u8]| {
-            scan.top_level(key).and_then(|span| bencode::decode(&torrent[span], &OUTER).ok())
+        let info = info_of(&scan)?;
+        let infohash = Infohash::from_bytes(Sha1::digest(info.raw()));
+        // Few and of many forms: they are decoded.
+        let value = |key| {
+            let node: Node<'_> = scan.root().get(key)?;
+            bencode::decode(node.raw(), &OUTER).ok()
         };
         let (announce, announce_list) = (value(b"announce"), value(b"announce-list"));
         let web_seeds = value(b"url-list");
-        let Ok(Value::Dict(mut info)) = bencode::decode(&torrent[span], &LIMITS) else {
+        if !info.is_dict() {
             return Err(damaged("`info` is not a dictionary"));
-        };
-        if info.contains_key(b"meta version".as_slice()) && !info.contains_key(b"pieces".as_slice())
-        {
+        }
+        let pieces = info.get(b"pieces");
+        if info.get(b"meta version").is_some() && pieces.is_none() {
             return Err(damaged(
                 "it is a BitTorrent v2-only torrent (BEP 52): it has no v1 pieces",
             )
             .help("use a v1 or hybrid torrent of the dataset"));
         }
-        let name = match info.remove(b"name".as_slice()) {
-            Some(Value::Bytes(name)) => name,
-            _ => return Err(damaged("`name` is missing or not a string")),
-        };
-        paths::check_component(&name).map_err(|why| unsafe_path(&name, &why))?;
-        let multi = info.contains_key(b"files".as_slice());
-        let files = if multi {
-            read_files(info.remove(b"files".as_slice()))?
-        } else {
-            let length = length_of(info.get(b"length".as_slice()), "length")?;
-            vec![TorrentFile { path: Vec::new(), offset: 0, length, pad: false }]
+        let name = info.get(b"name").and_then(Node::bytes);
+        let name = name.ok_or_else(|| damaged("`name` is missing or not a string"))?;
+        paths::check_component(name).map_err(|why| unsafe_path(name, &why))?;
+        let list = info.get(b"files");
+        let files = match list {
+            Some(list) => read_files(list)?,
+            None => {
+                let length = length_of(info, "length")?;
+                vec![TorrentFile { path: Vec::new(), offset: 0, length, pad: false }]
+            }
         };
         let total = files.last().map_or(0, |last| last.offset + last.length);
-        let piece_bytes = length_of(info.get(b"piece length".as_slice()), "piece length")?;
+        let piece_bytes = length_of(info, "piece length")?;
         let geometry = u32::try_from(piece_bytes)
             .ok()
             .and_then(|piece_bytes| Geometry::new(total, piece_bytes))
@@ -131,9 +131,9 @@ impl Metainfo {
                     "a piece length of {piece_bytes} bytes for {total} bytes in all cannot be"
                 ))
             })?;
-        let Some(Value::Bytes(piece_hashes)) = info.remove(b"pieces".as_slice()) else {
-            return Err(damaged("`pieces` is missing or not a string"));
-        };
+        let piece_hashes = pieces.and_then(Node::bytes);
+        let piece_hashes =
+            piece_hashes.ok_or_else(|| damaged("`pieces` is missing or not a string"))?;
         if piece_hashes.len() as u64 != u64::from(geometry.piece_count()) * 20 {
             return Err(damaged(format!(
                 "`pieces` has {} bytes, and {} pieces need {}",
@@ -144,11 +144,11 @@ impl Metainfo {
         }
         Ok(Metainfo {
             infohash,
-            name,
-            multi,
+            name: name.to_vec(),
+            multi: list.is_some(),
             files,
             geometry,
-            piece_hashes,
+            piece_hashes: piece_hashes.to_vec(),
             trackers: trackers(announce_list.as_ref(), announce.as_ref()),
             web_seeds: strings(web_seeds.as_ref(), MAX_WEB_SEEDS),
         })
@@ -225,30 +225,32 @@ fn os_name(name: &[u8]) -> std::ffi::OsString {
     String::from_utf8_lossy(name).into_owned().into()
 }
 
-fn read_files(files: Option<Value>) -> Result<Vec<TorrentFile>, Error> {
-    let Some(Value::List(list)) = files else {
-        return Err(damaged("`files` is not a list"));
-    };
-    if list.is_empty() {
-        return Err(damaged("`files` is empty"));
-    }
+fn info_of<'s>(scan: &'s bencode::Scan<'_>) -> Result<Node<'s>, Error> {
+    scan.root().get(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))
+}
+
+fn read_files(list: Node<'_>) -> Result<Vec<TorrentFile>, Error> {
+    let list = list.list().ok_or_else(|| damaged("`files` is not a list"))?;
     let mut offset = 0_u64;
-    let mut files = Vec::with_capacity(list.len());
+    let mut files = Vec::new();
     for file in list {
-        let Value::Dict(mut file) = file else {
+        if !file.is_dict() {
             return Err(damaged("an entry of `files` is not a dictionary"));
-        };
-        let length = length_of(file.get(b"length".as_slice()), "length")?;
-        let pad = matches!(file.get(b"attr".as_slice()), Some(Value::Bytes(attr)) if attr.contains(&b'p'));
-        let Some(Value::List(components)) = file.remove(b"path".as_slice()) else {
-            return Err(damaged("a file's `path` is missing or not a list"));
-        };
-        let mut path = Vec::with_capacity(components.len());
+        }
+        let length = length_of(file, "length")?;
+        let attr = file.get(b"attr").and_then(Node::bytes);
+        let pad = attr.is_some_and(|attr| attr.contains(&b'p'));
+        let components = file.get(b"path").and_then(Node::list);
+        let components =
+            components.ok_or_else(|| damaged("a file's `path` is missing or not a list"))?;
+        let mut path = Vec::new();
         for component in components {
-            match component {
-                Value::Bytes(component) => path.push(component),
-                _ => return Err(damaged("a file's `path` holds something that is not a string")),
-            }
+            let component = component.bytes();
+            path.push(
+                component
+                    .ok_or_else(|| damaged("a file's `path` holds something that is not a string"))?
+                    .to_vec(),
+            );
         }
         if !pad {
             paths::check_path(&path).map_err(|why| unsafe_path(&path.join(&b'/'), &why))?;
@@ -258,16 +260,17 @@ fn read_files(files: Option<Value>) -> Result<Vec<TorrentFile>, Error> {
             .checked_add(length)
             .ok_or_else(|| damaged("its files are longer than 2^64 bytes"))?;
     }
+    if files.is_empty() {
+        return Err(damaged("`files` is empty"));
+    }
     Ok(files)
 }
 
-fn length_of(value: Option<&Value>, key: &str) -> Result<u64, Error> {
-    match value {
-        Some(Value::Int(length)) => {
-            u64::try_from(*length).map_err(|_| damaged(format!("`{key}` is negative: {length}")))
-        }
-        _ => Err(damaged(format!("`{key}` is missing or not a number"))),
-    }
+/// The number under a key, which must be there.
+fn length_of(dict: Node<'_>, key: &str) -> Result<u64, Error> {
+    let length = dict.get(key.as_bytes()).and_then(Node::int);
+    let length = length.ok_or_else(|| damaged(format!("`{key}` is missing or not a number")))?;
+    u64::try_from(length).map_err(|_| damaged(format!("`{key}` is negative: {length}")))
 }
 
 fn text(value: &Value) -> Option<String> {
