@@ -31,8 +31,10 @@ impl Selection {
         let mut used = vec![false; globs.len()];
         let files: Vec<u32> = data_files()
             .filter(|(_, file)| {
-                let path = metainfo.display_path(file);
-                let mut wanted = globs.is_empty();
+                if globs.is_empty() {
+                    return true;
+                }
+                let (path, mut wanted) = (metainfo.display_path(file), false);
                 for (glob, used) in globs.iter().zip(&mut used) {
                     if glob.matches_with(&path, GLOB) {
                         (wanted, *used) = (true, true);
