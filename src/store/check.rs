@@ -1,6 +1,7 @@
 //! Hashing what is on disk: after another boot, a damaged dataset, a copied store.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,6 +59,14 @@ fn hash_piece(files: &LayoutFiles, piece: PieceIndex, buffer: &mut [u8]) -> io::
     Ok(sha1.finish())
 }
 
+/// Whether the torrent's own directory, or its single file, is there: without it none of its 100,000 files is, and
+/// nobody needs to look for them.
+pub(super) fn any_is_there(files: &LayoutFiles) -> bool {
+    let first = files.layout().files().first();
+    let depth = first.map_or(0, |file| file.path.iter().count());
+    depth > 0 && files.path(0).ancestors().nth(depth - 1).is_some_and(Path::exists)
+}
+
 /// The SHA-1 of the bytes of a piece that a selection keeps.
 pub(super) fn hash_kept(files: &LayoutFiles, piece: PieceIndex) -> io::Result<[u8; 20]> {
     let mut sha1 = Sha1::new();
@@ -101,6 +110,9 @@ impl Existing {
             return None;
         }
         let files = LayoutFiles::for_reading(Arc::clone(layout), directory);
+        if !any_is_there(&files) {
+            return None;
+        }
         // The pieces of a file that is not there are bad without being read.
         let (mut there, mut missing) = (layout.needed_pieces(), 0);
         for (index, file) in layout.files().iter().enumerate() {

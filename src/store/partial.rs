@@ -133,6 +133,9 @@ fn still_there(
 ) -> io::Result<PieceSet> {
     let layout = files.layout();
     let mut pieces = recorded.pieces;
+    if !check::any_is_there(files) {
+        return Ok(PieceSet::none(layout.geometry().piece_count()));
+    }
     if !recorded.same_boot {
         unseal(files, workplace)?;
         let pieces: Vec<_> = pieces.iter().collect();
@@ -228,6 +231,9 @@ fn adopt(files: &LayoutFiles, from: &Path, stamp: &Stamp, workplace: &Path) -> i
 /// The pieces that lie wholly in files that are complete from elsewhere (and in pad files).
 fn sealed_pieces(files: &LayoutFiles) -> PieceSet {
     let layout = files.layout();
+    if !check::any_is_there(files) {
+        return PieceSet::none(layout.geometry().piece_count());
+    }
     let (mut pieces, mut none) = (layout.needed_pieces(), true);
     for (index, file) in layout.files().iter().enumerate() {
         let path = files.path(index as u32);
