@@ -84,23 +84,34 @@ fn plan(bencher: Bencher<'_, '_>, files: usize) {
     bencher.counter(ItemsCount::new(files)).bench(|| bench::plan(black_box(&torrent)).unwrap());
 }
 
-const PIECES: [u32; 2] = [1_000, 100_000];
+const PIECES: [u32; 3] = [1_000, 100_000, 1_000_000];
+
+fn schedule(bencher: Bencher<'_, '_>, pieces: u32, [web_seeds, seeds, leechers]: [u32; 3]) {
+    let crowd = bench::Crowd { web_seeds, seeds, leechers };
+    bencher.counter(ItemsCount::new(pieces)).bench(|| bench::schedule(black_box(pieces), crowd));
+}
 
 /// Sixteen connections of a web seed.
 #[divan::bench(args = PIECES, sample_count = 5)]
 fn schedule_web_seed(bencher: Bencher<'_, '_>, pieces: u32) {
-    bencher.counter(ItemsCount::new(pieces)).bench(|| bench::schedule(black_box(pieces), 16, 0));
+    schedule(bencher, pieces, [16, 0, 0]);
 }
 
 /// Thirty-two peers who have all.
 #[divan::bench(args = PIECES, sample_count = 5)]
-fn schedule_peers(bencher: Bencher<'_, '_>, pieces: u32) {
-    bencher.counter(ItemsCount::new(pieces)).bench(|| bench::schedule(black_box(pieces), 0, 32));
+fn schedule_seeds(bencher: Bencher<'_, '_>, pieces: u32) {
+    schedule(bencher, pieces, [0, 32, 0]);
+}
+
+/// Thirty-two peers of whom all but one have half.
+#[divan::bench(args = PIECES, sample_count = 5)]
+fn schedule_leechers(bencher: Bencher<'_, '_>, pieces: u32) {
+    schedule(bencher, pieces, [0, 1, 31]);
 }
 
 #[divan::bench(args = PIECES, sample_count = 5)]
-fn schedule_both(bencher: Bencher<'_, '_>, pieces: u32) {
-    bencher.counter(ItemsCount::new(pieces)).bench(|| bench::schedule(black_box(pieces), 8, 8));
+fn schedule_all(bencher: Bencher<'_, '_>, pieces: u32) {
+    schedule(bencher, pieces, [8, 4, 4]);
 }
 
 /// What is on disk, in the page cache, on all cores.

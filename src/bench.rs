@@ -12,8 +12,9 @@ use crate::error::Error;
 use crate::geometry::Geometry;
 use crate::hash::{Sha1, Sha256};
 use crate::metainfo::Metainfo;
+use crate::pieces::PieceSet;
 use crate::plan::{Layout, Selection};
-use crate::schedule::{Next, PieceSet, Schedule, SourceId};
+use crate::schedule::{Next, Schedule, SourceId};
 use crate::store::{Existing, Store};
 
 pub fn sha1(bytes: &[u8]) -> [u8; 20] {
@@ -42,24 +43,41 @@ pub fn plan(torrent: &[u8]) -> Result<u64, Error> {
     Ok(Layout::new(&metainfo, &selection).needed_bytes())
 }
 
-/// Pieces of 1 MiB handed out to as many connections of web seeds and to as many peers, which take turns, until all
-/// are verified. Gives the number of questions.
-pub fn schedule(pieces: u32, web_seeds: u32, peers: u32) -> u32 {
+/// Who fetches, in [`schedule`].
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd {
+    /// Connections of web seeds.
+    pub web_seeds: u32,
+    /// Peers who have all.
+    pub seeds: u32,
+    /// Peers who have each second piece, by chance.
+    pub leechers: u32,
+}
+
+/// Pieces of 1 MiB handed out to a crowd whose members take turns, until all are verified. One of them must have
+/// all. Gives the number of questions.
+pub fn schedule(pieces: u32, crowd: Crowd) -> u32 {
     const PIECE_BYTES: u32 = 1 << 20;
     let geometry = Geometry::new(u64::from(pieces) * u64::from(PIECE_BYTES), PIECE_BYTES);
     let Some(geometry) = geometry else { return 0 };
-    let mut schedule = Schedule::new(geometry, 0..pieces, 7);
-    for id in 0..web_seeds {
-        schedule.add_streaming(SourceId(id));
+    let mut schedule = Schedule::new(geometry, PieceSet::all(pieces), 7);
+    let Crowd { web_seeds, seeds, leechers } = crowd;
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut workers = Vec::new();
+    for id in 0..web_seeds + seeds + leechers {
+        let source = SourceId(id);
+        if id < web_seeds {
+            schedule.add_streaming(source);
+        } else {
+            schedule.add_peer(source);
+            let mut bitfield = vec![u8::MAX; pieces.div_ceil(8) as usize];
+            if id >= web_seeds + seeds {
+                random.fill(&mut bitfield);
+            }
+            schedule.peer_has(source, PieceSet::from_bitfield(&bitfield, pieces));
+        }
+        workers.push((schedule.begin(source, Duration::ZERO), 0..0_u32, id < web_seeds));
     }
-    for id in web_seeds..web_seeds + peers {
-        schedule.add_peer(SourceId(id));
-        schedule.peer_has(SourceId(id), PieceSet::all(pieces));
-    }
-    let workers = web_seeds + peers;
-    let mut workers: Vec<_> = (0..workers)
-        .map(|id| (schedule.begin(SourceId(id), Duration::ZERO), 0..0_u32, id < web_seeds))
-        .collect();
     let (mut questions, mut now) = (0, Duration::ZERO);
     while !schedule.is_done() {
         now += Duration::from_millis(1);

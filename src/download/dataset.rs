@@ -242,8 +242,8 @@ fn complete(
     let hashed = AtomicU64::new(0);
     let open = || Partial::open(store, id, metainfo, &layout, existing.as_ref(), &hashed);
     let (partial, verified) = while_alive(lock, || hashing.install(open))?;
-    let wanted =
-        layout.needed().iter().cloned().flatten().filter(|piece| !verified.contains(*piece));
+    let mut wanted = layout.needed();
+    wanted.remove_all(&verified);
     let schedule = Schedule::new(layout.geometry(), wanted, fastrand::u64(..));
     let missing = schedule.wanted_bytes();
     counters.done_bytes.store(layout.needed_bytes() - missing, Ordering::Relaxed);

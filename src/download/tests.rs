@@ -8,6 +8,7 @@ use super::swarm::Swarm;
 use crate::geometry::BLOCK_BYTES;
 use crate::hash::Sha1;
 use crate::metainfo::Metainfo;
+use crate::pieces::PieceSet;
 use crate::plan::{Layout, Selection};
 use crate::schedule::SourceId;
 use crate::store::{Partial, Store};
@@ -147,7 +148,8 @@ fn a_verified_piece_is_never_written_again() {
         let Fixture { _directory, partial, bytes, .. } = fixture();
         let settings = crate::context::Context::default().settings().unwrap();
         let client = crate::net::Client::new(&settings).unwrap();
-        let schedule = crate::schedule::Schedule::new(partial.metainfo().geometry, 0..1, 1);
+        let schedule =
+            crate::schedule::Schedule::new(partial.metainfo().geometry, PieceSet::all(1), 1);
         let (events, _heard) = std::sync::mpsc::channel();
         let counters = crate::counters::Counters::default().add("a");
         let swarm = Swarm::new(partial, client, counters, schedule, events);

@@ -54,6 +54,7 @@ pub struct Layout {
     files: Vec<PlacedFile>,
     /// Sorted by their start; gaps are bytes that no needed piece holds.
     extents: Vec<Segment>,
+    /// Sorted, apart from one another.
     needed: Vec<Range<PieceIndex>>,
     scratch_bytes: u64,
 }
@@ -127,13 +128,8 @@ impl Layout {
         &self.files
     }
 
-    /// The pieces that hold any selected byte: sorted, apart from one another.
-    pub fn needed(&self) -> &[Range<PieceIndex>] {
-        &self.needed
-    }
-
-    /// [`Layout::needed`], piece by piece.
-    pub fn needed_pieces(&self) -> PieceSet {
+    /// The pieces that hold any selected byte.
+    pub fn needed(&self) -> PieceSet {
         let mut pieces = PieceSet::none(self.geometry.piece_count());
         self.needed.iter().cloned().for_each(|range| pieces.insert_range(range));
         pieces

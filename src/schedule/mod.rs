@@ -14,19 +14,18 @@
 //! several contributed to and that fails is fetched again from one alone.
 //!
 //! Invariants: a needed piece is unclaimed exactly when no worker claims it and it is not verified; no piece
-//! has more than two workers; memory is linear in the pieces (a few bytes each), and no call scans them all.
+//! has more than two workers; memory is linear in the pieces (a few bytes each, and a bit for each peer), and no call
+//! walks them all: at most it passes over whole words of sets. What a peer has is counted piece by piece, once.
 
-mod intervals;
 mod pick;
 mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use intervals::Intervals;
 use sources::Source;
 
 use crate::geometry::{Geometry, PieceIndex};
@@ -65,7 +64,9 @@ pub enum Verdict {
 
 #[derive(Debug)]
 struct Worker {
+    id: WorkerId,
     source: SourceId,
+    streams: bool,
     claims: Vec<PieceIndex>,
     run: Range<PieceIndex>,
     last_bytes: Duration,
@@ -87,73 +88,60 @@ pub struct Schedule {
     geometry: Geometry,
     /// Needed and not verified.
     wanted: PieceSet,
-    wanted_pieces: u32,
     wanted_bytes: u64,
     total_bytes: u64,
-    unclaimed: Intervals,
-    /// How many connected peers have each piece.
+    unclaimed: PieceSet,
+    /// How many connected peers have each piece; those who have all make none rarer, and are not counted.
     availability: Vec<u16>,
     sources: BTreeMap<SourceId, Source>,
-    workers: BTreeMap<WorkerId, Worker>,
+    /// By their ids, which only grow. Each piece goes through all of them, and at opt-level 0 a tree takes ten times
+    /// as long for that.
+    workers: Vec<Worker>,
     next_worker: u32,
+    streaming_workers: u32,
     /// Failed with several contributors: to be fetched whole from one.
-    whole: HashSet<PieceIndex>,
+    whole: BTreeSet<PieceIndex>,
     /// How far pieces had come that sources bring in parts.
-    cursors: HashMap<PieceIndex, u32>,
+    cursors: BTreeMap<PieceIndex, u32>,
     duplicated_bytes: u64,
     /// Pieces that two workers hold.
-    duplicates: HashSet<PieceIndex>,
+    duplicates: BTreeSet<PieceIndex>,
     settled_twice: u64,
     random: fastrand::Rng,
 }
 
 impl Schedule {
     /// A schedule for these pieces; `seed` makes its choices repeatable.
-    pub fn new(
-        geometry: Geometry,
-        wanted: impl Iterator<Item = PieceIndex>,
-        seed: u64,
-    ) -> Schedule {
-        let mut schedule = Schedule {
+    pub fn new(geometry: Geometry, wanted: PieceSet, seed: u64) -> Schedule {
+        let last = geometry.piece_count().saturating_sub(1);
+        let lacks_bytes = match wanted.contains(last) {
+            true => geometry.piece_bytes() - geometry.len(last),
+            false => 0,
+        };
+        let wanted_bytes = u64::from(wanted.len()) * u64::from(geometry.piece_bytes());
+        let wanted_bytes = wanted_bytes - u64::from(lacks_bytes);
+        Schedule {
             geometry,
-            wanted: PieceSet::none(geometry.piece_count()),
-            wanted_pieces: 0,
-            wanted_bytes: 0,
-            total_bytes: 0,
-            unclaimed: Intervals::default(),
+            unclaimed: wanted.clone(),
+            wanted,
+            wanted_bytes,
+            total_bytes: wanted_bytes,
             availability: vec![0; geometry.piece_count() as usize],
             sources: BTreeMap::new(),
-            workers: BTreeMap::new(),
+            workers: Vec::new(),
             next_worker: 0,
-            whole: HashSet::new(),
-            cursors: HashMap::new(),
+            streaming_workers: 0,
+            whole: BTreeSet::new(),
+            cursors: BTreeMap::new(),
             duplicated_bytes: 0,
-            duplicates: HashSet::new(),
+            duplicates: BTreeSet::new(),
             settled_twice: 0,
             random: fastrand::Rng::with_seed(seed),
-        };
-        let mut run: Option<Range<PieceIndex>> = None;
-        for piece in wanted {
-            if !schedule.wanted.insert(piece) {
-                continue;
-            }
-            schedule.wanted_pieces += 1;
-            schedule.wanted_bytes += u64::from(geometry.len(piece));
-            match run.as_mut().filter(|run| run.end == piece) {
-                Some(run) => run.end += 1,
-                None => run
-                    .replace(piece..piece + 1)
-                    .into_iter()
-                    .for_each(|run| schedule.unclaimed.insert(run)),
-            }
         }
-        run.into_iter().for_each(|run| schedule.unclaimed.insert(run));
-        schedule.total_bytes = schedule.wanted_bytes;
-        schedule
     }
 
     pub fn is_done(&self) -> bool {
-        self.wanted_pieces == 0
+        self.wanted.is_empty()
     }
 
     /// Bytes of pieces that are not verified yet.
@@ -170,8 +158,12 @@ impl Schedule {
     pub fn begin(&mut self, source: SourceId, now: Duration) -> WorkerId {
         let id = WorkerId(self.next_worker);
         self.next_worker += 1;
+        let streams = self.sources.get(&source).is_some_and(|source| !source.peer);
+        self.streaming_workers += u32::from(streams);
         let worker = Worker {
+            id,
             source,
+            streams,
             claims: Vec::new(),
             run: 0..0,
             last_bytes: now,
@@ -180,13 +172,25 @@ impl Schedule {
             window_start: now,
             window_bytes: 0,
         };
-        self.workers.insert(id, worker);
+        self.workers.push(worker);
         id
+    }
+
+    fn index_of(&self, worker: WorkerId) -> Option<usize> {
+        self.workers.binary_search_by_key(&worker, |known| known.id).ok()
+    }
+
+    fn worker(&self, worker: WorkerId) -> Option<&Worker> {
+        self.index_of(worker).and_then(|index| self.workers.get(index))
+    }
+
+    fn worker_mut(&mut self, worker: WorkerId) -> Option<&mut Worker> {
+        self.index_of(worker).and_then(|index| self.workers.get_mut(index))
     }
 
     /// The connection is gone, or shall claim nothing for now: its claims are anyone's again.
     pub fn release(&mut self, worker: WorkerId) {
-        let Some(known) = self.workers.get_mut(&worker) else { return };
+        let Some(known) = self.worker_mut(worker) else { return };
         let run = std::mem::replace(&mut known.run, 0..0);
         let claims = std::mem::take(&mut known.claims);
         // A peer may have moved a piece that those wait for who can bring a part of it.
@@ -195,19 +199,41 @@ impl Schedule {
                 source.waits_for.remove(piece);
             });
         }
-        run.chain(claims).for_each(|piece| self.unclaim(piece));
+        self.give_back(run);
+        claims.into_iter().for_each(|piece| self.give_back(piece..piece + 1));
     }
 
     /// The connection has ended. Gives whether it had brought useful bytes.
     pub fn end(&mut self, worker: WorkerId) -> bool {
         self.release(worker);
-        self.workers.remove(&worker).is_some_and(|worker| worker.brought)
+        let Some(index) = self.index_of(worker) else { return false };
+        let known = self.workers.remove(index);
+        self.streaming_workers -= u32::from(known.streams);
+        known.brought
+    }
+
+    /// A worker holds these pieces no more.
+    fn give_back(&mut self, pieces: Range<PieceIndex>) {
+        if pieces.is_empty() {
+            return;
+        }
+        for piece in pieces.clone() {
+            if self.duplicates.contains(&piece) {
+                self.unclaim(piece);
+            } else if self.wanted.contains(piece) {
+                // What is not shared nobody else holds.
+                self.unclaimed.insert(piece);
+            }
+        }
+        for source in self.sources.values_mut() {
+            source.unclaimed_before = source.unclaimed_before.max(pieces.end);
+        }
     }
 
     fn unclaim(&mut self, piece: PieceIndex) {
-        let holders = self.workers.values().filter(|worker| worker.holds(piece)).take(2).count();
+        let holders = self.workers.iter().filter(|worker| worker.holds(piece)).take(2).count();
         if holders == 0 && self.wanted.contains(piece) {
-            self.unclaimed.insert(piece..piece + 1);
+            self.unclaimed.insert(piece);
         }
         if holders < 2 {
             self.duplicates.remove(&piece);
@@ -216,7 +242,7 @@ impl Schedule {
 
     /// Useful bytes came in over this connection.
     pub fn received(&mut self, worker: WorkerId, bytes: u64, now: Duration) {
-        let Some(known) = self.workers.get_mut(&worker) else { return };
+        let Some(known) = self.worker_mut(worker) else { return };
         (known.last_bytes, known.brought) = (now, true);
         known.window_bytes += bytes;
         let elapsed = now.saturating_sub(known.window_start).as_secs_f64();
@@ -236,9 +262,8 @@ impl Schedule {
         if !self.wanted.remove(piece) {
             return;
         }
-        self.wanted_pieces -= 1;
         self.wanted_bytes -= u64::from(self.geometry.len(piece));
-        self.unclaimed.remove(piece..piece + 1);
+        self.unclaimed.remove(piece);
         self.whole.remove(&piece);
         self.drop_claims_of(piece);
     }
@@ -246,7 +271,7 @@ impl Schedule {
     fn drop_claims_of(&mut self, piece: PieceIndex) {
         self.cursors.remove(&piece);
         self.settled_twice += u64::from(self.duplicates.remove(&piece));
-        for worker in self.workers.values_mut() {
+        for worker in &mut self.workers {
             worker.claims.retain(|claim| *claim != piece);
             if worker.run.start == piece && !worker.run.is_empty() {
                 worker.run.start += 1;
@@ -261,7 +286,9 @@ impl Schedule {
         contributors: &[SourceId],
     ) -> Option<(SourceId, Verdict)> {
         self.drop_claims_of(piece);
-        self.unclaim(piece);
+        // One that it was shared with may hold it still.
+        self.duplicates.insert(piece);
+        self.give_back(piece..piece + 1);
         let [culprit] = contributors else {
             self.whole.insert(piece);
             return None;
@@ -279,13 +306,13 @@ impl Schedule {
 
     /// A streaming worker has read to the end of a piece. Gives the rest of its run.
     pub fn passed(&mut self, worker: WorkerId, piece: PieceIndex) -> Range<PieceIndex> {
-        let Some(known) = self.workers.get_mut(&worker) else { return 0..0 };
+        let Some(known) = self.worker_mut(worker) else { return 0..0 };
         if known.run.contains(&piece) {
             let passed = known.run.start..piece + 1;
             known.run.start = piece + 1;
             let rest = known.run.clone();
             // What it could not finish (its bytes did not count) is anyone's again.
-            passed.for_each(|piece| self.unclaim(piece));
+            self.give_back(passed);
             return rest;
         }
         known.run.clone()
@@ -293,7 +320,7 @@ impl Schedule {
 
     /// Whether the worker still holds the piece.
     pub fn holds(&self, worker: WorkerId, piece: PieceIndex) -> bool {
-        self.workers.get(&worker).is_some_and(|worker| worker.holds(piece))
+        self.worker(worker).is_some_and(|worker| worker.holds(piece))
     }
 
     /// How many pieces with two workers have come to an end, so far. Only then does a worker lose a claim to another:

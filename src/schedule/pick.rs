@@ -16,7 +16,7 @@ const STEAL_BYTES: u64 = 1 << 20;
 pub(super) const SLOW: Duration = Duration::from_secs(2);
 
 /// Pieces looked at for the rarest: all of them where there are few, a sample where there are many.
-const SAMPLE: usize = 256;
+const SAMPLE: usize = 64;
 
 /// What the endgame may fetch twice: 1 % of the dataset, or this where that is more.
 const DUPLICATED_BYTES: u64 = 4 << 20;
@@ -27,6 +27,17 @@ impl Source {
             && self.has.contains(piece)
             && !self.waits_for.contains(&piece)
             && (as_last_resort || !self.bad.contains(&piece))
+    }
+
+    /// The first piece of the range that it does not serve, or the range's end.
+    fn serves_until(&self, pieces: Range<PieceIndex>) -> PieceIndex {
+        if self.strikes >= STRIKES || pieces.is_empty() {
+            return pieces.start;
+        }
+        let lacked = self.has.next_lacked(pieces.clone());
+        let bad = self.bad.range(pieces.clone()).next().copied().unwrap_or(lacked);
+        let waits = self.waits_for.range(pieces).next().copied().unwrap_or(lacked);
+        lacked.min(bad).min(waits)
     }
 }
 
@@ -65,11 +76,11 @@ impl Schedule {
     }
 
     fn claim_run(&mut self, worker: WorkerId, found: Option<Range<PieceIndex>>) -> Next {
-        let (Some(run), Some(known)) = (found, self.workers.get_mut(&worker)) else {
+        let (Some(run), Some(known)) = (found, self.worker_mut(worker)) else {
             return Next::Wait;
         };
         known.run = run.clone();
-        self.unclaimed.remove(run.clone());
+        self.unclaimed.remove_range(run.clone());
         Next::Fetch(run)
     }
 
@@ -83,16 +94,16 @@ impl Schedule {
             .or_else(|| self.steal_one(worker, now))
             .or_else(|| self.share(worker, now))
             .or_else(|| self.last_resort(worker, now));
-        let (Some(piece), Some(known)) = (found, self.workers.get_mut(&worker)) else {
+        let (Some(piece), Some(known)) = (found, self.worker_mut(worker)) else {
             return Next::Wait;
         };
         known.claims.push(piece);
-        self.unclaimed.remove(piece..piece + 1);
+        self.unclaimed.remove(piece);
         Next::Fetch(piece..piece + 1)
     }
 
     fn source_of(&self, worker: WorkerId) -> Option<&Source> {
-        self.sources.get(&self.workers.get(&worker)?.source)
+        self.sources.get(&self.worker(worker)?.source)
     }
 
     /// A stretch of unclaimed pieces that this source has and that begins within these bounds.
@@ -103,29 +114,22 @@ impl Schedule {
         to: PieceIndex,
     ) -> Option<Range<PieceIndex>> {
         let source = self.source_of(worker)?;
-        let streaming = self
-            .workers
-            .values()
-            .filter(|w| self.sources.get(&w.source).is_some_and(|s| !s.peer))
-            .count();
-        let bytes = self.wanted_bytes / (2 * streaming.max(1) as u64);
+        let bytes = self.wanted_bytes / (2 * u64::from(self.streaming_workers.max(1)));
         let bytes = bytes.clamp(*RUN_BYTES.start(), *RUN_BYTES.end());
         let longest = u32::try_from(bytes / u64::from(self.geometry.piece_bytes()))
             .unwrap_or(u32::MAX)
             .max(1);
         let start = self.first_unclaimed(source, from, to)?;
-        let stretch = self.unclaimed.from(start).next()?;
-        let end = (start..stretch.end.min(start.saturating_add(longest)))
-            .take_while(|piece| {
-                source.serves(*piece, false) && !(self.whole.contains(piece) && *piece > start)
-            })
-            .last()?;
         // A piece that must come whole from one source is a run of its own.
-        Some(start..if self.whole.contains(&start) { start + 1 } else { end + 1 })
+        if self.whole.contains(&start) {
+            return Some(start..start + 1);
+        }
+        let run = start..start.saturating_add(longest).min(self.geometry.piece_count());
+        let whole = self.whole.range(run.clone()).next().copied().unwrap_or(run.end);
+        Some(start..source.serves_until(start..self.unclaimed.next_lacked(start..whole)))
     }
 
-    /// The first unclaimed piece within bounds that the source serves. What it lacks is passed over by whole words
-    /// and ranges: a server that lacks most of a million pieces is no work.
+    /// The first unclaimed piece within bounds that the source serves.
     fn first_unclaimed(
         &self,
         source: &Source,
@@ -134,13 +138,12 @@ impl Schedule {
     ) -> Option<PieceIndex> {
         let mut at = from;
         loop {
-            let range = self.unclaimed.from(at).next().filter(|range| range.start < to)?;
-            let had = source.has.next_from(range.start)?;
-            if had < range.end.min(to) && source.serves(had, false) {
+            let had = source.has.next_common(&self.unclaimed, at..to)?;
+            if source.serves(had, false) {
                 return Some(had);
             }
             // One that it sent wrong is passed over alone.
-            at = if had < range.end { had + 1 } else { had };
+            at = had + 1;
         }
     }
 
@@ -148,14 +151,14 @@ impl Schedule {
     fn steal(&mut self, thief: WorkerId, now: Duration) -> Option<Range<PieceIndex>> {
         let source = self.source_of(thief)?;
         let victim = self.victim(thief, now)?;
-        let run = self.workers.get(&victim)?.run.clone();
+        let run = self.worker(victim)?.run.clone();
         // Its first piece is on its way.
         let middle = run.start + 1 + (run.end - run.start - 1) / 2;
         let stolen = middle..run.end;
-        if !stolen.clone().all(|piece| source.serves(piece, false)) {
+        if source.serves_until(stolen.clone()) < stolen.end {
             return None;
         }
-        self.workers.get_mut(&victim)?.run.end = middle;
+        self.worker_mut(victim)?.run.end = middle;
         Some(stolen)
     }
 
@@ -163,24 +166,25 @@ impl Schedule {
     fn steal_one(&mut self, thief: WorkerId, now: Duration) -> Option<PieceIndex> {
         let source = self.source_of(thief)?;
         let victim = self.victim(thief, now)?;
-        let piece = self.workers.get(&victim)?.run.end.checked_sub(1)?;
+        let piece = self.worker(victim)?.run.end.checked_sub(1)?;
         if !source.serves(piece, false) {
             return None;
         }
-        self.workers.get_mut(&victim)?.run.end = piece;
+        self.worker_mut(victim)?.run.end = piece;
         Some(piece)
     }
 
     fn victim(&self, thief: WorkerId, now: Duration) -> Option<WorkerId> {
-        let stealable = |(id, worker): (&WorkerId, &Worker)| {
+        let stealable = |worker: &Worker| {
             let (start, end) = (worker.run.start + 1, worker.run.end);
-            if *id == thief || start >= end {
+            if worker.id == thief || start >= end {
                 return None;
             }
             let bytes = self.geometry.bytes(start..end);
             let bytes = bytes.end - bytes.start;
             let seconds = worker.seconds_left(bytes, now);
-            (bytes >= STEAL_BYTES || seconds > SLOW.as_secs_f64()).then_some((*id, seconds, bytes))
+            (bytes >= STEAL_BYTES || seconds > SLOW.as_secs_f64())
+                .then_some((worker.id, seconds, bytes))
         };
         let slowest = self
             .workers
@@ -195,25 +199,41 @@ impl Schedule {
     fn share(&mut self, worker: WorkerId, now: Duration) -> Option<PieceIndex> {
         let allowed = (self.total_bytes / 100).max(DUPLICATED_BYTES);
         let source = self.source_of(worker)?;
-        let mine = self.workers.get(&worker)?;
+        let mine = self.worker(worker)?;
         let mut best: Option<(f64, PieceIndex)> = None;
-        for (id, other) in self.workers.iter().filter(|(id, _)| **id != worker) {
+        for other in &self.workers {
             let seconds = other.seconds_left(self.geometry.piece_bytes().into(), now);
             let silent = now.saturating_sub(other.last_bytes) > SLOW;
-            for piece in other.claims.iter().copied().chain(other.run.clone()) {
-                let bytes = u64::from(self.geometry.len(piece));
-                let shareable = self.wanted.contains(piece)
-                    && (silent || self.duplicated_bytes + bytes <= allowed)
-                    && !self.duplicates.contains(&piece)
-                    && !self.whole.contains(&piece)
-                    && !mine.holds(piece)
-                    && (other.source != mine.source || silent)
-                    && source.serves(piece, false);
-                if shareable && best.is_none_or(|(most, _)| seconds > most) {
-                    best = Some((seconds, piece));
-                }
+            let may_share = other.id != worker && (other.source != mine.source || silent);
+            if !may_share || best.is_some_and(|(most, _)| seconds <= most) {
+                continue;
             }
-            debug_assert!(*id != worker);
+            let affordable = |piece| {
+                let bytes = u64::from(self.geometry.len(piece));
+                silent || self.duplicated_bytes + bytes <= allowed
+            };
+            let shareable = |piece: &PieceIndex| {
+                self.wanted.contains(*piece)
+                    && affordable(*piece)
+                    && !self.duplicates.contains(piece)
+                    && !self.whole.contains(piece)
+                    && !mine.holds(*piece)
+                    && source.serves(*piece, false)
+            };
+            // Only the torrent's last piece is shorter than others.
+            let first = match affordable(other.run.start) {
+                true => other.run.start,
+                false => other.run.end.saturating_sub(1),
+            };
+            let mut rest = first..other.run.end;
+            let within_run = std::iter::from_fn(|| {
+                let piece = source.has.next_common(&self.wanted, rest.clone())?;
+                rest.start = piece + 1;
+                Some(piece)
+            });
+            if let Some(piece) = other.claims.iter().copied().chain(within_run).find(shareable) {
+                best = Some((seconds, piece));
+            }
         }
         let (_, piece) = best?;
         self.duplicated_bytes += u64::from(self.geometry.len(piece));
@@ -223,11 +243,9 @@ impl Schedule {
 
     /// A piece that this source once sent wrong, where nobody else who is connected has it.
     fn last_resort(&self, worker: WorkerId, now: Duration) -> Option<PieceIndex> {
-        let id = self.workers.get(&worker)?.source;
+        let id = self.worker(worker)?.source;
         let source = self.sources.get(&id)?;
-        let mut bad: Vec<_> = source.bad.iter().copied().collect();
-        bad.sort_unstable();
-        bad.into_iter().find(|piece| {
+        source.bad.iter().copied().find(|piece| {
             self.unclaimed.contains(*piece)
                 && source.serves(*piece, true)
                 && !self.others_have(id, *piece, now)
@@ -235,28 +253,44 @@ impl Schedule {
     }
 
     /// The piece that the fewest peers have, among a sample of the unclaimed ones that this one has.
-    fn rarest(&mut self, worker: WorkerId) -> Option<PieceIndex> {
-        let someone_streams = self
-            .workers
-            .values()
-            .any(|worker| self.sources.get(&worker.source).is_some_and(|source| !source.peer));
-        let count = self.geometry.piece_count();
-        let start = if count == 0 { 0 } else { self.random.u32(..count) };
-        let source = self.source_of(worker)?;
-        let serves = |piece: &PieceIndex| source.serves(*piece, false);
-        let rarity =
-            |piece: &PieceIndex| self.availability.get(*piece as usize).copied().unwrap_or(0);
-        let from_back = || self.unclaimed.iter().rev().flat_map(|range| range.rev());
-        let from_random =
-            || self.unclaimed.from(start).flatten().chain(self.unclaimed.iter().flatten());
-        let sampled = if someone_streams {
-            from_back().take(SAMPLE).filter(serves).min_by_key(rarity)
-        } else {
-            from_random().take(SAMPLE).filter(serves).min_by_key(rarity)
+    pub(super) fn rarest(&mut self, worker: WorkerId) -> Option<PieceIndex> {
+        let id = self.worker(worker)?.source;
+        let source = self.sources.get_mut(&id)?;
+        let last = source.has.last_common(&self.unclaimed, source.unclaimed_before);
+        source.unclaimed_before = last.map_or(0, |last| last + 1);
+        let end = last? + 1;
+        let from_back = self.streaming_workers > 0;
+        let start = if from_back { end } else { self.random.u32(..end) };
+        let source = self.sources.get(&id)?;
+        // What is left to look at: behind the start, then before it; or from the back.
+        let (mut behind, mut before) = (start..end, 0..start);
+        let mut next = || {
+            if from_back {
+                before.end = source.has.last_common(&self.unclaimed, before.end)?;
+                return Some(before.end);
+            }
+            for rest in [&mut behind, &mut before] {
+                if let Some(piece) = source.has.next_common(&self.unclaimed, rest.clone()) {
+                    rest.start = piece + 1;
+                    return Some(piece);
+                }
+                rest.start = rest.end;
+            }
+            None
         };
-        // A peer with few pieces: go by what it has.
-        sampled.or_else(|| {
-            source.has.iter().find(|piece| self.unclaimed.contains(*piece) && serves(piece))
-        })
+        // None is rarer than one that it alone has.
+        let least = u16::from(source.counted);
+        let mut rarest: Option<(u16, PieceIndex)> = None;
+        for _ in 0..SAMPLE {
+            let Some(piece) = next() else { break };
+            let peers = self.availability[piece as usize];
+            if rarest.is_none_or(|(fewest, _)| peers < fewest) && source.serves(piece, false) {
+                rarest = Some((peers, piece));
+                if peers <= least {
+                    break;
+                }
+            }
+        }
+        rarest.map(|(_, piece)| piece)
     }
 }

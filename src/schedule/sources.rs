@@ -1,6 +1,6 @@
 //! What the sources have, as far as is known.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{PieceSet, STRIKES, Schedule, SourceId, Worker, pick};
@@ -16,11 +16,17 @@ pub(super) struct Source {
     pub(super) peer: bool,
     pub(super) strikes: u32,
     /// Pieces that it sent wrong: asked for again only where nobody else has them.
-    pub(super) bad: HashSet<PieceIndex>,
+    pub(super) bad: BTreeSet<PieceIndex>,
     /// Pieces of which it has brought its part.
-    pub(super) waits_for: HashSet<PieceIndex>,
+    pub(super) waits_for: BTreeSet<PieceIndex>,
     /// How often it has brought its part of a piece.
-    pub(super) turns: HashMap<PieceIndex, u32>,
+    pub(super) turns: BTreeMap<PieceIndex, u32>,
+    /// What it has is in [`Schedule::availability`].
+    pub(super) counted: bool,
+    /// It has no wanted piece before this one. Pieces are verified and never wanted again, so this moves on.
+    pub(super) useful_from: PieceIndex,
+    /// It has no unclaimed piece from this one on.
+    pub(super) unclaimed_before: PieceIndex,
 }
 
 impl Schedule {
@@ -36,19 +42,34 @@ impl Schedule {
 
     fn add(&mut self, source: SourceId, has: PieceSet, peer: bool) {
         let strikes = self.sources.get(&source).map_or(0, |known| known.strikes);
-        let bad = self.sources.remove(&source).map_or_else(HashSet::new, |known| known.bad);
-        self.sources.insert(
-            source,
-            Source { has, peer, strikes, bad, waits_for: HashSet::new(), turns: HashMap::new() },
-        );
+        let bad = self.sources.remove(&source).map_or_else(BTreeSet::new, |known| known.bad);
+        let known = Source {
+            has,
+            peer,
+            strikes,
+            bad,
+            waits_for: BTreeSet::new(),
+            turns: BTreeMap::new(),
+            counted: peer,
+            useful_from: 0,
+            unclaimed_before: self.geometry.piece_count(),
+        };
+        self.sources.insert(source, known);
     }
 
     /// A peer's bitfield: what it has, all at once.
     pub fn peer_has(&mut self, source: SourceId, pieces: PieceSet) {
         self.forget_peer(source);
         if let Some(known) = self.sources.get_mut(&source) {
-            pieces.iter().for_each(|piece| self.availability[piece as usize] += 1);
+            known.counted = pieces.len() < self.geometry.piece_count();
+            if known.counted {
+                pieces.iter().for_each(|piece| {
+                    self.availability[piece as usize] += 1;
+                });
+            }
             known.has = pieces;
+            known.useful_from = 0;
+            known.unclaimed_before = self.geometry.piece_count();
         }
     }
 
@@ -57,7 +78,12 @@ impl Schedule {
         if let Some(known) = self.sources.get_mut(&source)
             && known.has.insert(piece)
         {
-            self.availability[piece as usize] = self.availability[piece as usize].saturating_add(1);
+            known.useful_from = known.useful_from.min(piece);
+            known.unclaimed_before = known.unclaimed_before.max(piece + 1);
+            if known.counted {
+                self.availability[piece as usize] =
+                    self.availability[piece as usize].saturating_add(1);
+            }
         }
         self.wanted.contains(piece)
     }
@@ -66,8 +92,12 @@ impl Schedule {
     pub fn forget_peer(&mut self, source: SourceId) {
         let Some(known) = self.sources.get_mut(&source).filter(|known| known.peer) else { return };
         let none = PieceSet::none(self.geometry.piece_count());
-        for piece in std::mem::replace(&mut known.has, none).iter() {
-            self.availability[piece as usize] = self.availability[piece as usize].saturating_sub(1);
+        let had = std::mem::replace(&mut known.has, none);
+        if std::mem::replace(&mut known.counted, true) {
+            for piece in had.iter() {
+                self.availability[piece as usize] =
+                    self.availability[piece as usize].saturating_sub(1);
+            }
         }
     }
 
@@ -109,24 +139,21 @@ impl Schedule {
     }
 
     /// Whether the source, as far as is known, has anything that is still wanted.
-    pub fn is_useful(&self, source: SourceId) -> bool {
-        self.sources
-            .get(&source)
-            .is_some_and(|known| known.strikes < STRIKES && known.has.intersects(&self.wanted))
+    pub fn is_useful(&mut self, source: SourceId) -> bool {
+        let count = self.geometry.piece_count();
+        let Some(known) = self.sources.get_mut(&source) else { return false };
+        let first = known.has.next_common(&self.wanted, known.useful_from..count);
+        known.useful_from = first.unwrap_or(count);
+        first.is_some() && known.strikes < STRIKES
     }
 
     /// Whether each wanted piece is had by one of these sources.
     pub fn is_covered_by(&self, sources: &[SourceId]) -> bool {
-        let known: Vec<_> = sources.iter().filter_map(|source| self.sources.get(source)).collect();
-        let has_all = |source: &&&Source| {
-            source.strikes < STRIKES && source.has.len() == self.geometry.piece_count()
-        };
-        if known.iter().any(|source| has_all(&source)) {
-            return true;
-        }
-        self.wanted.iter().all(|piece| {
-            known.iter().any(|source| source.strikes < STRIKES && source.has.contains(piece))
-        })
+        let known = sources.iter().filter_map(|source| self.sources.get(source));
+        let sets: Vec<_> =
+            known.filter(|known| known.strikes < STRIKES).map(|known| &known.has).collect();
+        let has_all = |set: &&PieceSet| set.len() == self.geometry.piece_count();
+        sets.iter().any(has_all) || self.wanted.is_covered_by(&sets)
     }
 
     /// Whether any source but this one could bring the piece: one that has brought something a moment ago.
@@ -140,16 +167,16 @@ impl Schedule {
                         && !other.bad.contains(&piece)
                 })
         };
-        self.workers.values().any(serves)
+        self.workers.iter().any(serves)
     }
 
     /// How many connections to the source have brought useful bytes.
     pub fn delivering(&self, source: SourceId) -> usize {
-        self.workers.values().filter(|worker| worker.source == source && worker.brought).count()
+        self.workers.iter().filter(|worker| worker.source == source && worker.brought).count()
     }
 
     /// How many connections to the source work.
     pub fn workers_of(&self, source: SourceId) -> usize {
-        self.workers.values().filter(|worker| worker.source == source).count()
+        self.workers.iter().filter(|worker| worker.source == source).count()
     }
 }

@@ -3,7 +3,7 @@ use super::*;
 impl Schedule {
     /// The rest of a streaming worker's run: shorter than it was when someone stole from it.
     fn run(&self, worker: WorkerId) -> Range<PieceIndex> {
-        self.workers.get(&worker).map_or(0..0, |worker| worker.run.clone())
+        self.worker(worker).map_or(0..0, |worker| worker.run.clone())
     }
 }
 
@@ -17,7 +17,7 @@ fn seconds(seconds: u64) -> Duration {
 /// A schedule of pieces of 1 MiB, with streaming sources (ids from 0) and then peers.
 fn schedule(pieces: u32, streaming: u32, peers: u32) -> Schedule {
     let geometry = Geometry::new(u64::from(pieces) * PIECE, PIECE as u32).unwrap();
-    let mut schedule = Schedule::new(geometry, 0..pieces, 7);
+    let mut schedule = Schedule::new(geometry, PieceSet::all(pieces), 7);
     (0..streaming).for_each(|id| schedule.add_streaming(SourceId(id)));
     (streaming..streaming + peers).for_each(|id| schedule.add_peer(SourceId(id)));
     schedule
@@ -115,7 +115,7 @@ fn the_endgame_has_two_workers_a_piece_and_never_three() {
 #[test]
 fn the_endgame_is_bounded_unless_the_first_worker_is_silent() {
     let geometry = Geometry::new(10 << 30, 64 << 20).unwrap();
-    let mut schedule = Schedule::new(geometry, 0..160, 7);
+    let mut schedule = Schedule::new(geometry, PieceSet::all(160), 7);
     (0..2).for_each(|id| schedule.add_streaming(SourceId(id)));
     let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
     (0..158).for_each(|piece| schedule.verified(piece));
@@ -138,7 +138,63 @@ fn peers_take_the_rarest_piece_that_they_have() {
     let worker = schedule.begin(SourceId(2), ZERO);
     assert!(fetch(schedule.next_piece(worker, ZERO)).start < 2);
     schedule.forget_peer(SourceId(1));
-    assert_eq!(schedule.availability, [2, 2, 1, 1, 1, 1, 1, 1]);
+    assert_eq!(schedule.availability, [1, 1, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_peer_that_found_nothing_finds_what_comes_up_later() {
+    for streaming in 0..2 {
+        let mut schedule = schedule(300, streaming, 2);
+        let [one, other] = [SourceId(streaming), SourceId(streaming + 1)];
+        (0..streaming).for_each(|id| {
+            schedule.begin(SourceId(id), ZERO);
+        });
+        let [first, second] = [one, other].map(|source| schedule.begin(source, ZERO));
+        schedule.peer_has(one, has([7, 250], 300));
+        schedule.peer_has(other, has([250], 300));
+        let mut taken =
+            [fetch(schedule.next_piece(first, ZERO)), fetch(schedule.next_piece(first, ZERO))];
+        taken.sort_by_key(|pieces| pieces.start);
+        assert_eq!(taken, [7..8, 250..251]);
+        // It has nothing unclaimed, until it is given back, or until it has another.
+        assert_eq!(schedule.rarest(second), None);
+        schedule.release(first);
+        assert_eq!(schedule.rarest(second), Some(250));
+        schedule.verified(250);
+        assert_eq!((schedule.rarest(second), schedule.is_useful(other)), (None, false));
+        assert!(schedule.peer_has_piece(other, 8) && schedule.is_useful(other));
+        assert_eq!(schedule.rarest(second), Some(8));
+        schedule.verified(8);
+        assert!(!schedule.is_useful(other) && !schedule.peer_has_piece(other, 8));
+        assert_eq!((schedule.rarest(second), schedule.is_useful(other)), (None, false));
+    }
+}
+
+#[test]
+fn a_failed_piece_that_someone_still_holds_is_not_anyones() {
+    let mut schedule = schedule(4, 1, 1);
+    let (web, peer) = (schedule.begin(SourceId(0), ZERO), schedule.begin(SourceId(1), ZERO));
+    schedule.next_run(web, ZERO);
+    assert_eq!(schedule.run(web), 0..2);
+    schedule.peer_has(SourceId(1), has([1], 4));
+    let late = seconds(5);
+    assert_eq!(fetch(schedule.next_piece(peer, late)), 1..2);
+    schedule.failed(1, &[SourceId(1)]);
+    assert!(!schedule.holds(peer, 1));
+    assert_eq!(schedule.unclaimed.contains(1), !schedule.holds(web, 1));
+}
+
+#[test]
+fn sources_cover_what_is_wanted_together() {
+    let mut schedule = schedule(200, 0, 2);
+    let [a, b] = [SourceId(0), SourceId(1)];
+    schedule.peer_has(a, has(0..100, 200));
+    schedule.peer_has(b, has(100..199, 200));
+    assert!(!schedule.is_covered_by(&[a, b]));
+    schedule.peer_has_piece(b, 199);
+    assert!(schedule.is_covered_by(&[a, b]) && !schedule.is_covered_by(&[a]));
+    (100..200).for_each(|piece| schedule.verified(piece));
+    assert!(schedule.is_covered_by(&[a]) && !schedule.is_covered_by(&[b]));
 }
 
 #[test]
@@ -154,7 +210,7 @@ fn peers_work_from_the_back_while_someone_streams() {
 #[test]
 fn a_peer_with_few_pieces_finds_them_among_many() {
     let geometry = Geometry::new(100_000 * PIECE, PIECE as u32).unwrap();
-    let mut schedule = Schedule::new(geometry, 0..100_000, 7);
+    let mut schedule = Schedule::new(geometry, PieceSet::all(100_000), 7);
     schedule.add_peer(SourceId(0));
     schedule.peer_has_piece(SourceId(0), 77_777);
     let worker = schedule.begin(SourceId(0), ZERO);
@@ -236,20 +292,6 @@ fn a_stream_without_ranges_goes_on_behind_what_others_have() {
     (0..6).for_each(|piece| schedule.verified(piece));
     assert_eq!(fetch(schedule.next_run_within(worker, 2..9)).start, 6);
     assert_eq!(schedule.next_run_within(worker, 2..6), Next::Wait);
-}
-
-#[test]
-fn intervals_join_and_split() {
-    let mut intervals = Intervals::default();
-    for range in [5..7, 0..2, 2..3, 9..12, 6..9] {
-        intervals.insert(range);
-    }
-    assert_eq!(intervals.iter().collect::<Vec<_>>(), [0..3, 5..12]);
-    intervals.remove(2..6);
-    intervals.remove(8..9);
-    assert_eq!(intervals.iter().collect::<Vec<_>>(), [0..2, 6..8, 9..12]);
-    assert_eq!(intervals.from(7).collect::<Vec<_>>(), [7..8, 9..12]);
-    assert!(intervals.contains(7) && !intervals.contains(8));
 }
 
 #[test]

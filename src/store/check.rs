@@ -114,7 +114,7 @@ impl Existing {
             return None;
         }
         // The pieces of a file that is not there are bad without being read.
-        let (mut there, mut missing) = (layout.needed_pieces(), 0);
+        let (mut there, mut missing) = (layout.needed(), 0);
         for (index, file) in layout.files().iter().enumerate() {
             if !files.path(index as u32).is_file() {
                 missing += 1;
@@ -157,7 +157,7 @@ impl Existing {
     /// Whether nothing is missing: neither a piece nor an empty file.
     pub fn is_complete(&self) -> bool {
         let layout = self.files.layout();
-        layout.needed_pieces().len() == self.good.len()
+        layout.needed().len() == self.good.len()
             && (0..layout.files().len() as u32).all(|index| {
                 let length = layout.files()[index as usize].length();
                 std::fs::metadata(self.files.path(index))

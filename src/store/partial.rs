@@ -234,7 +234,7 @@ fn sealed_pieces(files: &LayoutFiles) -> PieceSet {
     if !check::any_is_there(files) {
         return PieceSet::none(layout.geometry().piece_count());
     }
-    let (mut pieces, mut none) = (layout.needed_pieces(), true);
+    let (mut pieces, mut none) = (layout.needed(), true);
     for (index, file) in layout.files().iter().enumerate() {
         let path = files.path(index as u32);
         if std::fs::metadata(path).is_ok_and(|file| file.permissions().readonly()) {

@@ -68,7 +68,7 @@ impl Partial {
     fn fragments(&self) -> Result<Vec<(u32, [u8; 20])>, Error> {
         let layout = self.layout();
         let pieces: Vec<_> =
-            layout.needed_pieces().iter().filter(|piece| !layout.is_kept(*piece)).collect();
+            layout.needed().iter().filter(|piece| !layout.is_kept(*piece)).collect();
         let counted = std::sync::atomic::AtomicU64::new(0);
         let good = check::hash_pieces(&self.files, &self.metainfo, &pieces, &counted);
         pieces

@@ -62,7 +62,7 @@ impl Fixture {
     /// Fetches what is missing, and publishes.
     fn provide(&self, globs: &[&str]) -> String {
         let (partial, verified) = self.open(globs);
-        let needed: Vec<_> = partial.layout().needed().iter().cloned().flatten().collect();
+        let needed: Vec<_> = partial.layout().needed().iter().collect();
         needed
             .iter()
             .filter(|piece| !verified.contains(**piece))
