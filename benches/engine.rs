@@ -84,6 +84,46 @@ fn plan(bencher: Bencher<'_, '_>, files: usize) {
     bencher.counter(ItemsCount::new(files)).bench(|| bench::plan(black_box(&torrent)).unwrap());
 }
 
+/// From a torrent to the first question of a source, where nothing of it is on disk.
+#[divan::bench(args = FILES, sample_count = 20)]
+fn open(bencher: Bencher<'_, '_>, files: usize) {
+    let torrent = many_files(files);
+    bencher
+        .counter(ItemsCount::new(files))
+        .with_inputs(|| tempfile::tempdir().unwrap())
+        .bench_refs(|store| bench::open(store.path(), black_box(&torrent)).unwrap());
+}
+
+#[divan::bench(args = [1_000_000], sample_count = 20)]
+fn open_pieces(bencher: Bencher<'_, '_>, pieces: usize) {
+    let torrent = many_pieces(pieces);
+    bencher
+        .counter(ItemsCount::new(pieces))
+        .with_inputs(|| tempfile::tempdir().unwrap())
+        .bench_refs(|store| bench::open(store.path(), black_box(&torrent)).unwrap());
+}
+
+/// What it takes to publish files and to stamp them, with the system's part: writing, syncing and renaming.
+#[divan::bench(args = [1_000], sample_count = 5)]
+fn publish(bencher: Bencher<'_, '_>, files: usize) {
+    let (torrent, data) = (many_files(files), bytes(files * 100));
+    bencher
+        .counter(ItemsCount::new(files))
+        .with_inputs(|| tempfile::tempdir().unwrap())
+        .bench_refs(|store| bench::publish(store.path(), black_box(&torrent), &data).unwrap());
+}
+
+/// A build that finds it all there.
+#[divan::bench(args = [1_000, 10_000], sample_count = 20)]
+fn present(bencher: Bencher<'_, '_>, files: usize) {
+    let store = tempfile::tempdir().unwrap();
+    let torrent = many_files(files);
+    bench::publish(store.path(), &torrent, &bytes(files * 100)).unwrap();
+    bencher.counter(ItemsCount::new(files)).bench(|| {
+        assert!(bench::present(store.path(), black_box(&torrent)).unwrap());
+    });
+}
+
 const PIECES: [u32; 3] = [1_000, 100_000, 1_000_000];
 
 fn schedule(bencher: Bencher<'_, '_>, pieces: u32, [web_seeds, seeds, leechers]: [u32; 3]) {

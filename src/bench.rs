@@ -3,6 +3,7 @@
 //! Floor 4. Each function does one step of a build on its argument and gives a number that depends on all of it, so
 //! that no compiler leaves the work out.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -15,7 +16,7 @@ use crate::metainfo::Metainfo;
 use crate::pieces::PieceSet;
 use crate::plan::{Layout, Selection};
 use crate::schedule::{Next, Schedule, SourceId};
-use crate::store::{Existing, Store};
+use crate::store::{Existing, Partial, Store};
 
 pub fn sha1(bytes: &[u8]) -> [u8; 20] {
     Sha1::digest(bytes)
@@ -99,6 +100,46 @@ pub fn schedule(pieces: u32, crowd: Crowd) -> u32 {
         }
     }
     questions
+}
+
+/// All between a torrent and the first question of a source, in a store that has nothing of it; gives the bytes to
+/// fetch.
+pub fn open(store: &Path, torrent: &[u8]) -> Result<u64, Error> {
+    opened(store, torrent).map(|(_, schedule)| schedule.wanted_bytes())
+}
+
+/// [`open`], and then publishes these bytes: writes, records, syncs, renames, stamps.
+pub fn publish(store: &Path, torrent: &[u8], data: &[u8]) -> Result<(), Error> {
+    let (partial, schedule) = opened(store, torrent)?;
+    let geometry = partial.layout().geometry();
+    for piece in (0..geometry.piece_count()).filter(|piece| schedule.is_wanted(*piece)) {
+        let range = geometry.range(piece);
+        let bytes = data.get(range.start as usize..range.end as usize).unwrap_or_default();
+        partial.write(range.start, bytes)?;
+        partial.verified(piece)?;
+    }
+    partial.publish(&BTreeMap::new())
+}
+
+fn opened(store: &Path, torrent: &[u8]) -> Result<(Partial, Schedule), Error> {
+    let metainfo = Arc::new(Metainfo::parse(torrent)?);
+    let selection = Selection::new(&metainfo, &[])?;
+    let layout = Arc::new(Layout::new(&metainfo, &selection));
+    let (store, hashed) = (Store::at(store), AtomicU64::new(0));
+    store.create()?;
+    let existing = Existing::look(&store, selection.id(), &metainfo, &layout, &hashed);
+    let (partial, verified) =
+        Partial::open(&store, selection.id(), &metainfo, &layout, existing.as_ref(), &hashed)?;
+    let mut wanted = layout.needed();
+    wanted.remove_all(&verified);
+    let schedule = Schedule::new(layout.geometry(), wanted, 7);
+    Ok((partial, schedule))
+}
+
+/// What a build does that finds the dataset there: reads the stamp, and looks at each file.
+pub fn present(store: &Path, torrent: &[u8]) -> Result<bool, Error> {
+    let id = Metainfo::infohash_of(torrent)?.to_string();
+    Ok(Store::at(store).present(&id).is_some())
 }
 
 /// Hashes what lies in the directory in the torrent's own layout; gives the bytes.
