@@ -37,10 +37,19 @@ impl Store {
 
 /// Checks pins on the files below the directory that holds the torrent's own layout, in parallel.
 pub(super) fn check(directory: &Path, metainfo: &Metainfo, pins: &Pins) -> Result<(), Error> {
+    if pins.is_empty() {
+        return Ok(());
+    }
+    // Each file is named once, however many pins there are.
+    let mut files = BTreeMap::new();
+    for file in &metainfo.files {
+        if let Some((path, _)) = pins.get_key_value(&metainfo.display_path(file)) {
+            files.entry(path).or_insert(file);
+        }
+    }
     let pins: Vec<_> = pins.iter().collect();
     pins.par_iter().try_for_each(|(path, pin)| {
-        let file = metainfo.files.iter().find(|file| metainfo.display_path(file) == **path);
-        let Some(file) = file else {
+        let Some(file) = files.get(path) else {
             return Err(Error::new(
                 ErrorKind::Manifest,
                 format!("`sha256` pins `{path}`, which the torrent does not have"),
