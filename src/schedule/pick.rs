@@ -262,21 +262,20 @@ impl Schedule {
         let from_back = self.streaming_workers > 0;
         let start = if from_back { end } else { self.random.u32(..end) };
         let source = self.sources.get(&id)?;
-        // What is left to look at: behind the start, then before it; or from the back.
-        let (mut behind, mut before) = (start..end, 0..start);
-        let mut next = || {
+        // What is left to look at: behind the start, and then before it; or all of it from the back.
+        let (mut rest, mut before) = (start..end, Some(0..start));
+        let mut next = || loop {
             if from_back {
-                before.end = source.has.last_common(&self.unclaimed, before.end)?;
-                return Some(before.end);
+                rest.end = source.has.last_common(&self.unclaimed, rest.end)?;
+                return Some(rest.end);
             }
-            for rest in [&mut behind, &mut before] {
-                if let Some(piece) = source.has.next_common(&self.unclaimed, rest.clone()) {
+            match source.has.next_common(&self.unclaimed, rest.clone()) {
+                Some(piece) => {
                     rest.start = piece + 1;
                     return Some(piece);
                 }
-                rest.start = rest.end;
+                None => rest = before.take()?,
             }
-            None
         };
         // None is rarer than one that it alone has.
         let least = u16::from(source.counted);
