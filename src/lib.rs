@@ -115,6 +115,11 @@
 #[doc(hidden)]
 pub mod bench;
 
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+compile_error!(
+    "academictorrents needs one of its features `rustls` (the default) and `native-tls`"
+);
+
 mod bencode;
 mod build_script;
 mod context;
