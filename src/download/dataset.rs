@@ -1,5 +1,6 @@
 //! One dataset: is it there, and if not, all it takes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -129,15 +130,16 @@ fn check_pinned(
     selection: &Selection,
     request: &Request,
 ) -> Result<(), Error> {
-    let is_selected = |path: &str| {
-        selection.files().iter().any(|index| {
-            metainfo
-                .files
-                .get(*index as usize)
-                .is_some_and(|file| metainfo.display_path(file) == path)
-        })
-    };
-    match request.sha256.keys().find(|path| !is_selected(path)) {
+    let mut pinned: BTreeSet<&str> = request.sha256.keys().map(String::as_str).collect();
+    for index in selection.files() {
+        if pinned.is_empty() {
+            break;
+        }
+        if let Some(file) = metainfo.files.get(*index as usize) {
+            pinned.remove(metainfo.display_path(file).as_str());
+        }
+    }
+    match pinned.first() {
         None => Ok(()),
         Some(path) => Err(Error::new(ErrorKind::Manifest, format!("`sha256` pins `{path}`, which is not among the selected files"))
             .help("name the file by its path below the torrent's own directory; a single file by its name")),

@@ -1,15 +1,17 @@
 //! Assemblies: bytes in any order, from several sources. And what is said of a failure while others go on.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use super::assembly::{Added, Assembly};
-use super::swarm::Swarm;
+use super::batch::{Batch, Block, Feeder};
+use super::swarm::{Fed, Swarm};
 use crate::geometry::BLOCK_BYTES;
 use crate::hash::Sha1;
 use crate::metainfo::Metainfo;
 use crate::pieces::PieceSet;
 use crate::plan::{Layout, Selection};
+use crate::protocol::wire::BLOCK_HEAD_BYTES;
 use crate::schedule::SourceId;
 use crate::store::{Partial, Store};
 
@@ -141,18 +143,78 @@ fn a_block_that_came_is_not_asked_for_again_and_one_that_was_lost_is() {
     assert_eq!(piece.assembly.next_unasked(), Some((1, BLOCK_BYTES)));
 }
 
+fn swarm_of(partial: Partial) -> Swarm {
+    let settings = crate::context::Context::default().settings().unwrap();
+    let client = crate::net::Client::new(&settings).unwrap();
+    let schedule = crate::schedule::Schedule::new(partial.metainfo().geometry, PieceSet::all(1), 1);
+    let (events, _) = std::sync::mpsc::channel();
+    let counters = crate::counters::Counters::default().add("a");
+    Swarm::new(partial, client, counters, schedule, events)
+}
+
+/// What a peer sent at a time: these blocks of the piece, in this order, each behind the head of its message.
+fn batch(piece: &[u8], assembly: &Arc<Mutex<Assembly>>, blocks: &[usize]) -> Batch {
+    let mut batch = Batch::with_room(0);
+    for block in blocks {
+        let begin = block * BLOCK;
+        let bytes = &piece[begin..piece.len().min(begin + BLOCK)];
+        batch.buffer.extend([0xee; BLOCK_HEAD_BYTES]);
+        batch.buffer.extend(bytes);
+        let end = batch.buffer.len();
+        batch.blocks.push(Block {
+            piece: 0,
+            begin: begin as u32,
+            assembly: Arc::clone(assembly),
+            data: end - bytes.len()..end,
+        });
+    }
+    batch
+}
+
+#[test]
+fn a_batch_is_fed_in_order_whatever_order_its_blocks_came_in() {
+    for blocks in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let Fixture { _directory, partial, bytes, .. } = fixture();
+        let swarm = Arc::new(swarm_of(partial));
+        swarm.schedule().add_peer(A);
+        let worker = swarm.schedule().begin(A, swarm.now());
+        let assembly = swarm.assembly(A, 0).unwrap();
+        let mut feeder = Feeder::new(&swarm, A, worker).unwrap();
+        assert!(feeder.collect().unwrap().is_none());
+        feeder.feed(batch(&bytes, &assembly, &blocks));
+        let fed = feeder.collect().unwrap().unwrap();
+        assert_eq!(fed.results, [(0, Fed::Done)], "{blocks:?}");
+        assert!(swarm.schedule().is_done());
+        let mut found = vec![0; bytes.len()];
+        swarm.partial.read(0, &mut found).unwrap();
+        assert!(found == bytes, "{blocks:?}");
+    }
+}
+
+#[test]
+fn what_a_batch_did_not_bring_may_be_asked_for_again() {
+    let Fixture { _directory, partial, bytes, .. } = fixture();
+    let swarm = swarm_of(partial);
+    swarm.schedule().add_peer(A);
+    let worker = swarm.schedule().begin(A, swarm.now());
+    let assembly = swarm.assembly(A, 0).unwrap();
+    let next = || assembly.lock().unwrap().next_unasked().map(|(block, _)| block);
+    assert_eq!([next(), next(), next(), next()], [Some(0), Some(1), Some(2), None]);
+    drop(batch(&bytes, &assembly, &[1]));
+    assert_eq!([next(), next()], [Some(1), None]);
+    batch(&bytes, &assembly, &[0, 1]).feed(&swarm, A, worker);
+    assert_eq!(next(), None);
+    // Another source brings the last one, wrong: all that came is thrown away.
+    assert_eq!(swarm.feed(B, worker, 0, &assembly, 2 * BLOCK as u32, &[7; 100]), Fed::Wrong);
+    assert_eq!([next(), next(), next()], [Some(0), Some(1), None]);
+}
+
 /// Two workers have a piece, as in the endgame. One finishes it while the other, which lies, asks for it.
 #[test]
 fn a_verified_piece_is_never_written_again() {
     for _ in 0..300 {
         let Fixture { _directory, partial, bytes, .. } = fixture();
-        let settings = crate::context::Context::default().settings().unwrap();
-        let client = crate::net::Client::new(&settings).unwrap();
-        let schedule =
-            crate::schedule::Schedule::new(partial.metainfo().geometry, PieceSet::all(1), 1);
-        let (events, _heard) = std::sync::mpsc::channel();
-        let counters = crate::counters::Counters::default().add("a");
-        let swarm = Swarm::new(partial, client, counters, schedule, events);
+        let swarm = swarm_of(partial);
         let [a, b] = [A, B].map(|source| {
             swarm.schedule().add_streaming(source);
             swarm.schedule().begin(source, swarm.now())
