@@ -34,14 +34,14 @@ impl Drop for Block {
 pub struct Batch {
     pub buffer: Vec<u8>,
     pub blocks: Vec<Block>,
-    /// Pieces that do not simply go on, once it was fed.
-    pub results: Vec<(PieceIndex, Fed)>,
+    /// Once it was fed: [`Fed::Onward`], or the end, for its source or for all.
+    pub fed: Fed,
 }
 
 impl Batch {
     /// With a buffer of so many bytes.
     pub fn with_room(bytes: usize) -> Batch {
-        Batch { buffer: vec![0; bytes], blocks: Vec::new(), results: Vec::new() }
+        Batch { buffer: vec![0; bytes], blocks: Vec::new(), fed: Fed::Onward }
     }
 
     /// Feeds the blocks to their pieces, in the torrent's order, those that follow each other as one.
@@ -66,10 +66,8 @@ impl Batch {
             }
             let bytes = &self.buffer[data];
             let fed = swarm.feed(source, worker, piece, &first.assembly, first.begin, bytes);
-            if fed != Fed::Onward {
-                self.results.push((piece, fed));
-            }
             if matches!(fed, Fed::Over | Fed::Blamed(Verdict::Banned)) {
+                self.fed = fed;
                 break;
             }
         }

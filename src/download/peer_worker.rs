@@ -17,6 +17,9 @@ use crate::protocol::wire::Request;
 use crate::schedule::{Next, PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
 
+#[cfg(test)]
+mod tests;
+
 /// Read at a time, at least; the longest message always fits.
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -66,8 +69,8 @@ struct Worker<'a> {
     session: PeerSession,
     /// In the order in which they are asked for, which is that in which their blocks come.
     claims: Vec<Claim>,
-    /// Of [`Schedule::settled_twice`], when claims were last compared with the schedule.
-    settled_seen: u64,
+    /// The peer choked us since the claims were last dropped.
+    was_choked: bool,
     /// Once the peer was faster than we; and a batch that is free.
     feeder: Option<Feeder>,
     spare: Option<Batch>,
@@ -94,7 +97,7 @@ pub fn work(
         worker,
         session,
         claims: Vec::new(),
-        settled_seen: 0,
+        was_choked: false,
         feeder: None,
         spare: None,
         useful_at: now,
@@ -139,7 +142,15 @@ impl Worker<'_> {
                 Ok(batch) => batch,
                 Err(outcome) => return outcome,
             };
-            self.drop_what_others_finished();
+            if std::mem::take(&mut self.was_choked) {
+                // What came before has been fed by now: whose it is, is still known.
+                if let Err(outcome) = self.collect() {
+                    return outcome;
+                }
+                self.session.take_dropped();
+                self.drop_claims();
+            }
+            self.drop_ended_claims();
             self.ask();
             if let Some(outcome) = self.judge() {
                 return outcome;
@@ -214,19 +225,15 @@ impl Worker<'_> {
     }
 
     fn on_fed(&mut self, batch: &mut Batch) -> Result<(), Outcome> {
-        for (piece, fed) in batch.results.drain(..) {
-            match fed {
-                Fed::Onward => {}
-                Fed::Done | Fed::Wrong | Fed::Blamed(Verdict::Warned) => self.drop_claim(piece),
-                Fed::Blamed(Verdict::Banned) => {
-                    return Err(Outcome::Lost(
-                        "sent wrong bytes, and is not asked again".to_owned(),
-                    ));
-                }
-                Fed::Over => return Err(Outcome::Ended),
+        let fed = std::mem::replace(&mut batch.fed, Fed::Onward);
+        match fed {
+            Fed::Blamed(Verdict::Banned) => {
+                Err(Outcome::Lost("sent wrong bytes, and is not asked again".to_owned()))
             }
+            Fed::Over => Err(Outcome::Ended),
+            // The schedule tells which claims came to an end.
+            Fed::Onward | Fed::Done | Fed::Wrong | Fed::Blamed(Verdict::Warned) => Ok(()),
         }
-        Ok(())
     }
 
     fn on_event(&mut self, event: Event<'_>) {
@@ -241,10 +248,7 @@ impl Worker<'_> {
                     self.session.interested(true);
                 }
             }
-            Event::Choked => {
-                self.session.take_dropped();
-                self.drop_claims();
-            }
+            Event::Choked => self.was_choked = true,
             Event::HandshakeDone { .. } => {
                 self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
             }
@@ -268,7 +272,12 @@ impl Worker<'_> {
             self.ask_within(index, depth, now);
         }
         while self.session.outstanding() < depth {
-            let next = self.swarm.schedule().next_piece(self.worker, now);
+            let (ended, next) = {
+                let mut schedule = self.swarm.schedule();
+                // One that has just come to an end may be given to us anew.
+                (schedule.take_ended_claims(self.worker), schedule.next_piece(self.worker, now))
+            };
+            ended.into_iter().for_each(|piece| self.drop_claim(piece));
             let Next::Fetch(pieces) = next else { break };
             let piece = pieces.start;
             let Some(assembly) = self.swarm.assembly(self.source, piece) else { continue };
@@ -311,18 +320,10 @@ impl Worker<'_> {
         }
     }
 
-    /// Another source was faster with a piece: what was asked for here is taken back.
-    fn drop_what_others_finished(&mut self) {
-        let lost: Vec<_> = {
-            let schedule = self.swarm.schedule();
-            let settled = schedule.settled_twice();
-            if settled == std::mem::replace(&mut self.settled_seen, settled) {
-                return;
-            }
-            let lost = self.claims.iter().filter(|claim| !schedule.holds(self.worker, claim.piece));
-            lost.map(|claim| claim.piece).collect()
-        };
-        lost.into_iter().for_each(|piece| self.drop_claim(piece));
+    /// Lets go of pieces that came to an end, by whomever: what was asked for here is taken back.
+    fn drop_ended_claims(&mut self) {
+        let ended = self.swarm.schedule().take_ended_claims(self.worker);
+        ended.into_iter().for_each(|piece| self.drop_claim(piece));
     }
 
     fn drop_claim(&mut self, piece: PieceIndex) {
@@ -365,12 +366,15 @@ impl Worker<'_> {
                 size::seconds(timing.silence)
             )));
         }
+        // Whatever it has claimed: one that chokes and unchokes us in turns is never asked for long.
         let patience = timing.silence * USELESS_SILENCES;
-        if self.claims.is_empty() && now.saturating_sub(self.useful_at) > patience {
+        if now.saturating_sub(self.useful_at) > patience {
             let why = if self.session.is_choked() {
                 "did not unchoke us"
-            } else {
+            } else if self.claims.is_empty() {
                 "has nothing that is missing"
+            } else {
+                "sent nothing that was asked for"
             };
             return Some(Outcome::Failed(format!("{why} within {}", size::seconds(patience))));
         }

@@ -68,6 +68,8 @@ struct Worker {
     source: SourceId,
     streams: bool,
     claims: Vec<PieceIndex>,
+    /// Claims that came to an end, by whomever, and of which it was not told yet.
+    ended_claims: Vec<PieceIndex>,
     run: Range<PieceIndex>,
     last_bytes: Duration,
     brought: bool,
@@ -79,6 +81,16 @@ struct Worker {
 impl Worker {
     fn holds(&self, piece: PieceIndex) -> bool {
         self.run.contains(&piece) || self.claims.contains(&piece)
+    }
+
+    /// Takes what others have brought off both ends of the run.
+    fn trim_run(&mut self, wanted: &PieceSet) {
+        while !self.run.is_empty() && !wanted.contains(self.run.start) {
+            self.run.start += 1;
+        }
+        while !self.run.is_empty() && !wanted.contains(self.run.end - 1) {
+            self.run.end -= 1;
+        }
     }
 }
 
@@ -106,7 +118,6 @@ pub struct Schedule {
     duplicated_bytes: u64,
     /// Pieces that two workers hold.
     duplicates: BTreeSet<PieceIndex>,
-    settled_twice: u64,
     random: fastrand::Rng,
 }
 
@@ -135,7 +146,6 @@ impl Schedule {
             cursors: BTreeMap::new(),
             duplicated_bytes: 0,
             duplicates: BTreeSet::new(),
-            settled_twice: 0,
             random: fastrand::Rng::with_seed(seed),
         }
     }
@@ -165,6 +175,7 @@ impl Schedule {
             source,
             streams,
             claims: Vec::new(),
+            ended_claims: Vec::new(),
             run: 0..0,
             last_bytes: now,
             brought: false,
@@ -193,6 +204,7 @@ impl Schedule {
         let Some(known) = self.worker_mut(worker) else { return };
         let run = std::mem::replace(&mut known.run, 0..0);
         let claims = std::mem::take(&mut known.claims);
+        known.ended_claims.clear();
         // A peer may have moved a piece that those wait for who can bring a part of it.
         for source in self.sources.values_mut().filter(|source| !source.waits_for.is_empty()) {
             claims.iter().for_each(|piece| {
@@ -266,13 +278,19 @@ impl Schedule {
         self.unclaimed.remove(piece);
         self.whole.remove(&piece);
         self.drop_claims_of(piece);
+        for worker in &mut self.workers {
+            worker.trim_run(&self.wanted);
+        }
     }
 
     fn drop_claims_of(&mut self, piece: PieceIndex) {
         self.cursors.remove(&piece);
-        self.settled_twice += u64::from(self.duplicates.remove(&piece));
+        self.duplicates.remove(&piece);
         for worker in &mut self.workers {
-            worker.claims.retain(|claim| *claim != piece);
+            if let Some(index) = worker.claims.iter().position(|claim| *claim == piece) {
+                worker.claims.remove(index);
+                worker.ended_claims.push(piece);
+            }
             if worker.run.start == piece && !worker.run.is_empty() {
                 worker.run.start += 1;
             }
@@ -318,15 +336,11 @@ impl Schedule {
         known.run.clone()
     }
 
-    /// Whether the worker still holds the piece.
-    pub fn holds(&self, worker: WorkerId, piece: PieceIndex) -> bool {
-        self.worker(worker).is_some_and(|worker| worker.holds(piece))
-    }
-
-    /// How many pieces with two workers have come to an end, so far. Only then does a worker lose a claim to another:
-    /// while this stays the same, each still holds what it holds.
-    pub fn settled_twice(&self) -> u64 {
-        self.settled_twice
+    /// The claims of a peer's connection that came to an end since it was last asked: the piece was verified, or was
+    /// wrong and is anyone's again, whoever brought its last bytes.
+    pub fn take_ended_claims(&mut self, worker: WorkerId) -> Vec<PieceIndex> {
+        self.worker_mut(worker)
+            .map_or_else(Vec::new, |known| std::mem::take(&mut known.ended_claims))
     }
 
     /// Whether the piece has a second worker: its blocks may be asked for twice.

@@ -97,6 +97,7 @@ impl Schedule {
         let (Some(piece), Some(known)) = (found, self.worker_mut(worker)) else {
             return Next::Wait;
         };
+        debug_assert!(!known.claims.contains(&piece), "a peer is given a piece once");
         known.claims.push(piece);
         self.unclaimed.remove(piece);
         Next::Fetch(piece..piece + 1)
@@ -154,11 +155,16 @@ impl Schedule {
         let run = self.worker(victim)?.run.clone();
         // Its first piece is on its way.
         let middle = run.start + 1 + (run.end - run.start - 1) / 2;
-        let stolen = middle..run.end;
+        // Others may have brought pieces of it: a run has no holes, and what lies behind one is anyone's.
+        let start = self.wanted.next_common(&self.wanted, middle..run.end)?;
+        let stolen = start..self.wanted.next_lacked(start..run.end);
         if source.serves_until(stolen.clone()) < stolen.end {
             return None;
         }
-        self.worker_mut(victim)?.run.end = middle;
+        let victim = self.index_of(victim).and_then(|index| self.workers.get_mut(index))?;
+        victim.run.end = middle;
+        victim.trim_run(&self.wanted);
+        self.give_back(stolen.end..run.end);
         Some(stolen)
     }
 
@@ -167,7 +173,8 @@ impl Schedule {
         let source = self.source_of(thief)?;
         let victim = self.victim(thief, now)?;
         let piece = self.worker(victim)?.run.end.checked_sub(1)?;
-        if !source.serves(piece, false) {
+        // A second worker has it already, perhaps this very one.
+        if !source.serves(piece, false) || self.duplicates.contains(&piece) {
             return None;
         }
         self.worker_mut(victim)?.run.end = piece;
