@@ -167,10 +167,12 @@ fn not_found(
 }
 
 fn checked(infohash: Infohash, bytes: Vec<u8>) -> Result<(Metainfo, Vec<u8>), String> {
-    let metainfo = Metainfo::parse(&bytes).map_err(|error| one_line(&error))?;
-    if metainfo.infohash != infohash {
-        return Err(format!("is another torrent, {}", metainfo.infohash));
+    // Of what anyone may have sent, no more is read than that before it is known to be the declared one.
+    let found = Metainfo::infohash_of(&bytes).map_err(|error| one_line(&error))?;
+    if found != infohash {
+        return Err(format!("is another torrent, {found}"));
     }
+    let metainfo = Metainfo::parse(&bytes).map_err(|error| one_line(&error))?;
     Ok((metainfo, bytes))
 }
 

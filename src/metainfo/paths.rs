@@ -12,6 +12,9 @@ const MAX_COMPONENT_BYTES: usize = 255;
 /// Deep paths run into limits of the OS (4,096 bytes) sooner than of any dataset.
 const MAX_PATH_BYTES: usize = 2_048;
 
+/// More than any dataset has. The portable names of all directories are compared, so that depth costs memory.
+const MAX_COMPONENTS: usize = 64;
+
 /// Checks one component for what no torrent may hold. The error reads on from "its path `…` ".
 pub(super) fn check_component(component: &[u8]) -> Result<(), String> {
     match component {
@@ -34,6 +37,9 @@ pub(super) fn check_path(path: &[Vec<u8>]) -> Result<(), String> {
     }
     if path.iter().map(|component| component.len() + 1).sum::<usize>() > MAX_PATH_BYTES {
         return Err(format!("is longer than {MAX_PATH_BYTES} bytes"));
+    }
+    if path.len() > MAX_COMPONENTS {
+        return Err(format!("has more than {MAX_COMPONENTS} components"));
     }
     path.iter().try_for_each(|component| check_component(component))
 }

@@ -69,6 +69,7 @@ fn paths_that_leave_the_directory_make_the_torrent_malformed() {
     check(&[b"a\0b"], "NUL");
     check(&[&[b'n'; 300]], "300 bytes");
     check(&vec![&[b'n'; 200][..]; 20], "longer than");
+    check(&vec![&b"n"[..]; 65], "more than 64 components");
 }
 
 #[test]

@@ -174,12 +174,12 @@ impl LayoutFiles {
         let mut writing = OpenOptions::new();
         writing.read(true).write(true).create(true).truncate(false);
         let file = match with_parents(&path, &writing) {
+            Ok(file) => file,
             // Who owns the machine may write to read-only files too: hence both.
-            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => {
+            Err(why) => {
                 let sealed = std::fs::metadata(&path).is_ok_and(|it| it.permissions().readonly());
                 return if sealed { Ok(opened(File::open(path)?, true)) } else { Err(why) };
             }
-            other => other?,
         };
         let metadata = file.metadata()?;
         if metadata.permissions().readonly() {
