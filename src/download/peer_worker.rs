@@ -29,11 +29,20 @@ const LOOK_AROUND: Duration = Duration::from_millis(100);
 /// A peer that does not unchoke us, or has nothing for us, is left after so many times the silence.
 const USELESS_SILENCES: u32 = 3;
 
+/// A block of a claimed piece, for this peer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    No,
+    Yes,
+    /// It was, and sent it. It may still wait to be fed, and is not asked for beside another peer.
+    Came,
+}
+
 struct Claim {
     piece: PieceIndex,
     assembly: Arc<Mutex<Assembly>>,
-    /// Whether this peer was asked for each block, and has not sent it.
-    asked: Vec<bool>,
+    /// By block.
+    asked: Vec<Asked>,
     outstanding: u32,
     /// When it was last looked at, all its blocks were asked for.
     exhausted: bool,
@@ -45,9 +54,10 @@ impl Claim {
     }
 
     fn settle(&mut self, block: u32) -> bool {
-        let was_asked = self.asked.get_mut(block as usize).is_some_and(std::mem::take);
-        self.outstanding -= u32::from(was_asked);
-        was_asked
+        let Some(asked @ Asked::Yes) = self.asked.get_mut(block as usize) else { return false };
+        *asked = Asked::Came;
+        self.outstanding -= 1;
+        true
     }
 
     /// Nothing more will come for it.
@@ -56,7 +66,7 @@ impl Claim {
             return;
         }
         let mut assembly = self.assembly();
-        for (block, _) in self.asked.iter().enumerate().filter(|(_, asked)| **asked) {
+        for (block, _) in self.asked.iter().enumerate().filter(|(_, asked)| **asked == Asked::Yes) {
             assembly.unask(block as u32); // at most the piece's blocks
         }
     }
@@ -285,7 +295,7 @@ impl Worker<'_> {
             self.claims.push(Claim {
                 piece,
                 assembly,
-                asked: vec![false; blocks],
+                asked: vec![Asked::No; blocks],
                 outstanding: 0,
                 exhausted: false,
             });
@@ -307,13 +317,15 @@ impl Worker<'_> {
         while self.session.outstanding() < depth {
             let mut next = assembly.next_unasked();
             if next.is_none() && self.swarm.schedule().is_shared(piece) {
-                next = assembly.next_shared(|block| asked.get(block as usize) == Some(&true));
+                next = assembly.next_shared(|block| asked.get(block as usize) != Some(&Asked::No));
             }
             *exhausted = next.is_none();
             let Some((block, length)) = next else { return };
             let request = Request { piece, begin: block * BLOCK_BYTES, length };
             match asked.get_mut(block as usize) {
-                Some(asked @ false) if self.session.request(now, request) => *asked = true,
+                Some(asked) if *asked != Asked::Yes && self.session.request(now, request) => {
+                    *asked = Asked::Yes;
+                }
                 _ => return assembly.unask(block),
             }
             *outstanding += 1;
