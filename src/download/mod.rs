@@ -11,6 +11,7 @@ mod announcer;
 mod assembly;
 mod batch;
 mod budget;
+mod claim;
 mod coordinator;
 mod dataset;
 mod directory_worker;

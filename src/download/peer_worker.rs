@@ -2,18 +2,17 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use super::assembly::Assembly;
-use super::batch::{Batch, Block, Feeder};
+use super::batch::{Batch, Feeder};
+use super::claim::Claim;
 use super::stream::Outcome;
 use super::swarm::{Fed, Swarm};
-use crate::geometry::{BLOCK_BYTES, PieceIndex};
+use crate::geometry::PieceIndex;
 use crate::net::PeerConnection;
 use crate::protocol::peer::{Event, PeerSession};
-use crate::protocol::wire::Request;
 use crate::schedule::{Next, PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
 
@@ -28,49 +27,6 @@ const LOOK_AROUND: Duration = Duration::from_millis(100);
 
 /// A peer that does not unchoke us, or has nothing for us, is left after so many times the silence.
 const USELESS_SILENCES: u32 = 3;
-
-/// A block of a claimed piece, for this peer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    No,
-    Yes,
-    /// It was, and sent it. It may still wait to be fed, and is not asked for beside another peer.
-    Came,
-}
-
-struct Claim {
-    piece: PieceIndex,
-    assembly: Arc<Mutex<Assembly>>,
-    /// By block.
-    asked: Vec<Asked>,
-    outstanding: u32,
-    /// When it was last looked at, all its blocks were asked for.
-    exhausted: bool,
-}
-
-impl Claim {
-    fn assembly(&self) -> MutexGuard<'_, Assembly> {
-        self.assembly.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn settle(&mut self, block: u32) -> bool {
-        let Some(asked @ Asked::Yes) = self.asked.get_mut(block as usize) else { return false };
-        *asked = Asked::Came;
-        self.outstanding -= 1;
-        true
-    }
-
-    /// Nothing more will come for it.
-    fn unask_all(&self) {
-        if self.outstanding == 0 {
-            return;
-        }
-        let mut assembly = self.assembly();
-        for (block, _) in self.asked.iter().enumerate().filter(|(_, asked)| **asked == Asked::Yes) {
-            assembly.unask(block as u32); // at most the piece's blocks
-        }
-    }
-}
 
 struct Worker<'a> {
     swarm: &'a Arc<Swarm>,
@@ -187,10 +143,7 @@ impl Worker<'_> {
                 let data = used - data.len()..used;
                 let claim = self.claims.iter_mut().find(|claim| claim.piece == piece);
                 let Some(claim) = claim else { continue };
-                if claim.settle(begin / BLOCK_BYTES) {
-                    let assembly = Arc::clone(&claim.assembly);
-                    blocks.push(Block { piece, begin, assembly, data });
-                }
+                blocks.extend(claim.came(begin, data));
             } else {
                 self.on_event(event);
             }
@@ -278,8 +231,8 @@ impl Worker<'_> {
             return;
         }
         let now = self.swarm.now();
-        for index in 0..self.claims.len() {
-            self.ask_within(index, depth, now);
+        for claim in &mut self.claims {
+            claim.ask(&mut self.session, self.swarm, depth, now);
         }
         while self.session.outstanding() < depth {
             let (ended, next) = {
@@ -289,46 +242,11 @@ impl Worker<'_> {
             };
             ended.into_iter().for_each(|piece| self.drop_claim(piece));
             let Next::Fetch(pieces) = next else { break };
-            let piece = pieces.start;
-            let Some(assembly) = self.swarm.assembly(self.source, piece) else { continue };
-            let blocks = self.swarm.geometry().len(piece).div_ceil(BLOCK_BYTES) as usize;
-            self.claims.push(Claim {
-                piece,
-                assembly,
-                asked: vec![Asked::No; blocks],
-                outstanding: 0,
-                exhausted: false,
-            });
-            self.ask_within(self.claims.len() - 1, depth, now);
-        }
-    }
-
-    /// Asks for blocks of a claimed piece until the queue is full.
-    fn ask_within(&mut self, index: usize, depth: usize, now: Duration) {
-        let Some(claim) = self.claims.get_mut(index) else { return };
-        let Claim { piece, asked, outstanding, assembly, exhausted } = claim;
-        let piece = *piece;
-        let mut assembly = match assembly.try_lock() {
-            Ok(assembly) => assembly,
-            // It is being written to. What others gave back of it is not worth waiting for.
-            Err(TryLockError::WouldBlock) if *exhausted => return,
-            Err(_) => assembly.lock().unwrap_or_else(PoisonError::into_inner),
-        };
-        while self.session.outstanding() < depth {
-            let mut next = assembly.next_unasked();
-            if next.is_none() && self.swarm.schedule().is_shared(piece) {
-                next = assembly.next_shared(|block| asked.get(block as usize) != Some(&Asked::No));
-            }
-            *exhausted = next.is_none();
-            let Some((block, length)) = next else { return };
-            let request = Request { piece, begin: block * BLOCK_BYTES, length };
-            match asked.get_mut(block as usize) {
-                Some(asked) if *asked != Asked::Yes && self.session.request(now, request) => {
-                    *asked = Asked::Yes;
-                }
-                _ => return assembly.unask(block),
-            }
-            *outstanding += 1;
+            let Some(mut claim) = Claim::new(self.swarm, self.source, pieces.start) else {
+                continue;
+            };
+            claim.ask(&mut self.session, self.swarm, depth, now);
+            self.claims.push(claim);
         }
     }
 
@@ -340,11 +258,9 @@ impl Worker<'_> {
 
     fn drop_claim(&mut self, piece: PieceIndex) {
         let Some(index) = self.claims.iter().position(|claim| claim.piece == piece) else { return };
-        let claim = self.claims.remove(index);
-        if claim.outstanding == 0 {
+        if !self.claims.remove(index).unask_all() {
             return;
         }
-        claim.unask_all();
         let outstanding: Vec<_> =
             self.session.outstanding_requests().filter(|request| request.piece == piece).collect();
         for request in outstanding {
@@ -353,7 +269,9 @@ impl Worker<'_> {
     }
 
     fn drop_claims(&mut self) {
-        self.claims.drain(..).for_each(|claim| claim.unask_all());
+        for claim in self.claims.drain(..) {
+            claim.unask_all();
+        }
         self.swarm.schedule().release(self.worker);
         self.swarm.wake();
     }
