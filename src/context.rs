@@ -4,6 +4,7 @@
 //! other threads do to the environment, and so that tests pass variables by argument.
 //! [`Settings`] is what they say, checked.
 
+mod config;
 #[cfg(test)]
 mod tests;
 
@@ -40,12 +41,14 @@ const PLANNED: [&str; 3] = ["API_KEY", "FETCH", "LOAD_PATH"];
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     vars: HashMap<OsString, OsString>,
+    /// What the user's configuration file says where a variable does not; read by [`Context::read_config`].
+    config: Option<config::Config>,
 }
 
 impl Context {
     /// The variables of this process, now.
     pub fn of_process() -> Context {
-        Context { vars: std::env::vars_os().collect() }
+        Context { vars: std::env::vars_os().collect(), config: None }
     }
 
     /// Sets a variable in the snapshot.
@@ -70,7 +73,7 @@ impl Context {
 
     /// Whether the variable is set to something that does not mean no.
     pub fn flag(&self, name: &str) -> bool {
-        self.var(name).is_some_and(|value| value != "0" && value != "false" && value != "no")
+        self.var(name).is_some_and(|value| value.to_str().is_none_or(means_yes))
     }
 
     /// Where the user's shared store is: `STORE`, else `academictorrents` in the OS cache directory.
@@ -79,7 +82,8 @@ impl Context {
     /// [`ErrorKind::Manifest`] where neither is known, or `STORE` is relative (builds run in many directories).
     pub fn store_dir(&self) -> Result<PathBuf, Error> {
         let name = [PREFIX, "STORE"].concat();
-        if let Some(store) = self.var(&name) {
+        let configured = self.config.as_ref().and_then(|config| config.text("STORE"));
+        if let Some(store) = self.var(&name).or(configured.map(OsStr::new)) {
             let store = PathBuf::from(store);
             return if store.is_absolute() {
                 Ok(store)
@@ -143,7 +147,7 @@ impl Context {
     /// [`ErrorKind::Manifest`] for a name that is none of ours, and for the first value that cannot be read.
     pub fn settings(&self) -> Result<Settings, Error> {
         self.check_names()?;
-        let text = |name: &str| self.text(&[PREFIX, name].concat());
+        let text = |name: &str| self.own(name);
         let parsed = |name: &str, expected: &str, parse: fn(&str) -> Option<u64>| {
             text(name)?
                 .map(|value| parse(value).ok_or_else(|| expected_of(name, value, expected)))
@@ -167,9 +171,10 @@ impl Context {
             Some("off") => ProgressMode::Off,
             Some(value) => return Err(expected_of("PROGRESS", value, "`auto`, `plain` or `off`")),
         };
-        let sources = match text("SOURCES")? {
-            None => SourceSet::ALL,
-            Some(value) => SourceSet::parse(words(value)).map_err(|word| {
+        let sources = self.own_list("SOURCES")?;
+        let sources = match sources.is_empty() {
+            true => SourceSet::ALL,
+            false => SourceSet::parse(sources.iter().map(String::as_str)).map_err(|word| {
                 expected_of("SOURCES", word, "one of `mirrors`, `catalogue`, `web-seeds`, `peers`")
             })?,
         };
@@ -187,17 +192,26 @@ impl Context {
             progress,
             sources,
             max_size_bytes: parsed("MAX_SIZE", "a size, such as `20GiB`", size::parse)?,
-            offline: self.flag(&[PREFIX, "OFFLINE"].concat()) || self.flag("CARGO_NET_OFFLINE"),
-            mirrors: text("MIRRORS")?
-                .map_or_else(Vec::new, |value| words(value).map(str::to_owned).collect()),
-            peers: text("PEERS")?
-                .map_or_else(Vec::new, |value| words(value).map(str::to_owned).collect()),
-            ca_file: ["ACADEMICTORRENTS_CA_FILE", "CARGO_HTTP_CAINFO", "SSL_CERT_FILE"]
-                .into_iter()
-                .find_map(|name| Some(CaFile { path: self.var(name)?.into(), variable: name })),
+            offline: self.flag("CARGO_NET_OFFLINE") || text("OFFLINE")?.is_some_and(means_yes),
+            mirrors: self.own_list("MIRRORS")?,
+            peers: self.own_list("PEERS")?,
+            ca_file: self.ca_file(),
             proxy: self.proxy()?,
             no_proxy: self.text("NO_PROXY")?.or(self.text("no_proxy")?).map(str::to_owned),
         })
+    }
+
+    /// The file that is meant for us, before those that are meant for all.
+    fn ca_file(&self) -> Option<CaFile> {
+        let variable = |name| Some(CaFile { path: self.var(name)?.into(), variable: name });
+        let configured = || {
+            let path = self.config.as_ref()?.text("CA_FILE")?.into();
+            Some(CaFile { path, variable: "`ca-file` in the configuration file" })
+        };
+        variable("ACADEMICTORRENTS_CA_FILE")
+            .or_else(configured)
+            .or_else(|| variable("CARGO_HTTP_CAINFO"))
+            .or_else(|| variable("SSL_CERT_FILE"))
     }
 
     fn proxy(&self) -> Result<Option<String>, Error> {
@@ -213,13 +227,18 @@ impl Context {
                 return Ok(Some(proxy.to_owned()));
             }
         }
-        Ok(None)
+        let configured = self.config.as_ref().and_then(|config| config.text(config::PROXY));
+        Ok(configured.map(str::to_owned))
     }
 }
 
 fn etcetera_cache() -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
     etcetera::choose_base_strategy().ok().map(|dirs| dirs.cache_dir())
+}
+
+fn means_yes(value: &str) -> bool {
+    !matches!(value, "0" | "false" | "no")
 }
 
 fn words(value: &str) -> impl Iterator<Item = &str> {

@@ -77,6 +77,13 @@ impl Error {
         self
     }
 
+    /// The same failure, of something else: with its reasons, and with mends that fit.
+    pub(crate) fn instead(mut self, what: impl Into<String>) -> Error {
+        self.0.what = what.into();
+        self.0.help.retain(|help| !help.contains("ACADEMICTORRENTS_"));
+        self
+    }
+
     /// Says for which dataset, where that is not known yet.
     pub(crate) fn for_dataset(mut self, name: &str) -> Error {
         self.0.dataset.get_or_insert_with(|| name.to_owned());

@@ -89,7 +89,8 @@ impl Get {
     /// # Errors
     /// [`ErrorKind::Manifest`] for an `id` that is neither infohash nor path of a file, or an environment variable that
     /// cannot be used; each other kind but [`ErrorKind::TooLarge`] where no limit is set. What was verified is kept.
-    pub fn run(self) -> Result<PathBuf, Error> {
+    pub fn run(mut self) -> Result<PathBuf, Error> {
+        self.context.read_config()?;
         let identity = self.identity()?;
         let settings = self.context.settings()?;
         let own = self.into.as_deref().map(absolute).transpose()?;

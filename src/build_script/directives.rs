@@ -49,6 +49,10 @@ impl Directives {
         let Directives { prefix, metadata_prefix } = self;
         let manifest = value("the manifest's path", &datasets.manifest)?;
         line(format_args!("{prefix}rerun-if-changed={manifest}"));
+        if let Some(config) = &datasets.config {
+            let config = value("the configuration file's path", config)?;
+            line(format_args!("{prefix}rerun-if-changed={config}"));
+        }
         line(format_args!("{prefix}rerun-if-env-changed=ACADEMICTORRENTS_STORE"));
         let names: Vec<_> = datasets.names.iter().map(|name| format!("{name:?}")).collect();
         line(format_args!("{prefix}rustc-check-cfg=cfg(at_dataset, values({}))", names.join(", ")));

@@ -106,7 +106,8 @@ impl Build {
     /// # Errors
     /// Of the manifest or the environment ([`ErrorKind::Manifest`]); of the first dataset that could not be
     /// provided, with those of the others in [`Error::others`]. Then no directive is printed.
-    pub fn run(self) -> Result<Datasets, Error> {
+    pub fn run(mut self) -> Result<Datasets, Error> {
+        self.context.read_config()?;
         let manifest = Manifest::read(&self.manifest_path()?)?;
         let directives = Directives::new(&manifest);
         let datasets = self.provide(manifest)?;
@@ -145,7 +146,9 @@ impl Build {
         let requests: Vec<&Request> =
             manifest.requests.iter().filter(|request| request.asked_for(feature_is_on)).collect();
         let out_dir = PathBuf::from(self.context.var("OUT_DIR").unwrap_or_default());
-        let mut datasets = Datasets { manifest: manifest.path.clone(), names, list: Vec::new() };
+        let config = self.context.config_path().map(Path::to_owned);
+        let mut datasets =
+            Datasets { manifest: manifest.path.clone(), config, names, list: Vec::new() };
         if requests.is_empty() {
             return Ok(datasets);
         }
@@ -256,6 +259,8 @@ enum Outcome {
 #[derive(Clone, Debug)]
 pub struct Datasets {
     manifest: PathBuf,
+    /// The user's configuration file, where there is one.
+    config: Option<PathBuf>,
     names: Vec<String>,
     list: Vec<Dataset>,
 }

@@ -20,7 +20,13 @@ fn lines(rust_version: &str, list: Vec<Dataset>) -> Result<String, Error> {
     let manifest = Manifest::parse(&text, Path::new("/p/Cargo.toml")).unwrap();
     let names =
         list.iter().map(|dataset| dataset.name.clone()).chain(["other".to_owned()]).collect();
-    Directives::new(&manifest).for_datasets(&Datasets { manifest: manifest.path, names, list })
+    let config = Some("/c/config.toml".into());
+    Directives::new(&manifest).for_datasets(&Datasets {
+        manifest: manifest.path,
+        config,
+        names,
+        list,
+    })
 }
 
 #[test]
@@ -28,6 +34,7 @@ fn a_dataset_is_told_to_cargo() {
     assert_eq!(
         lines("1.89", vec![dataset("mnist-small", "/s/data/files/a", true)]).unwrap(),
         "cargo::rerun-if-changed=/p/Cargo.toml\n\
+         cargo::rerun-if-changed=/c/config.toml\n\
          cargo::rerun-if-env-changed=ACADEMICTORRENTS_STORE\n\
          cargo::rustc-check-cfg=cfg(at_dataset, values(\"mnist-small\", \"other\"))\n\
          cargo::rerun-if-changed=/s/stamp\n\

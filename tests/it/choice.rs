@@ -95,6 +95,30 @@ fn a_mirror_without_the_dataset_is_said_not_to_exist() {
     assert!(error.contains(&line), "{error}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_users_configuration_file_says_what_no_variable_does() {
+    let dataset = Dataset::single("data.bin", random_bytes(4, 100_000));
+    let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()));
+    dataset.write_mirror(&project.path("a mirror"));
+    let home = project.path("config");
+    let config = home.join("academictorrents/config.toml");
+    std::fs::create_dir_all(config.parent().unwrap()).unwrap();
+    let write = |key: &str| {
+        let mirror = home.with_file_name("a mirror");
+        std::fs::write(&config, format!("{key} = [{:?}]\n", mirror.display().to_string())).unwrap();
+    };
+    let project = project.env("XDG_CONFIG_HOME", home.display());
+    write("mirror");
+    let error = project.error();
+    assert!(
+        error.contains("config.toml:1") && error.contains("did you mean `mirrors`?"),
+        "{error}"
+    );
+    write("mirrors");
+    dataset.assert_at(&project.path_of("data"));
+}
+
 #[test]
 fn mirrors_of_the_environment_bring_torrent_and_data() {
     let dataset = Dataset::multi(

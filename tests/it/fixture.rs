@@ -108,6 +108,8 @@ impl Fixture {
             .current_dir(&self.dir)
             .env("CARGO_TARGET_DIR", scratch().join("target"))
             .env("ACADEMICTORRENTS_STORE", self.store())
+            // No configuration file of whoever runs the tests.
+            .env("XDG_CONFIG_HOME", scratch().join("no-config"))
             // Port 9 of loopback: nobody is there.
             .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
             .env("ACADEMICTORRENTS_TIMEOUT", "20s")

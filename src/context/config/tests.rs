@@ -1,0 +1,82 @@
+use super::*;
+
+/// What a file of this text gives, with these variables beside it.
+fn context(text: &str, vars: &[(&str, &str)]) -> Result<Context, Error> {
+    let directory = tempfile::tempdir().unwrap();
+    let ours = directory.path().join("academictorrents");
+    std::fs::create_dir(&ours).unwrap();
+    std::fs::write(ours.join("config.toml"), text).unwrap();
+    let mut context = Context::default();
+    vars.iter().for_each(|(name, value)| context.set(name, value));
+    for name in ["XDG_CONFIG_HOME", "APPDATA"] {
+        context.set(name, directory.path());
+    }
+    context.read_config().map(|()| context)
+}
+
+#[test]
+#[cfg(not(target_os = "macos"))]
+fn a_file_says_what_the_variables_do_not() {
+    let text = "store = '/s'\nmirrors = ['/a b/c', 'http://h/d']\nsources = ['mirrors']\npeers = []\nmax-size = '5GB'\n\
+                timeout = 60\noffline = true\nproxy = 'http://p:1'\nca-file = '/ca.pem'\n";
+    let context_of = |vars: &[(&str, &str)]| context(text, vars).unwrap();
+    let settings = context_of(&[]).settings().unwrap();
+    assert_eq!(context_of(&[]).store_dir().unwrap(), Path::new("/s"));
+    assert_eq!(settings.mirrors, ["/a b/c", "http://h/d"]);
+    assert!(settings.sources.mirrors && !settings.sources.peers && settings.offline);
+    assert_eq!((settings.max_size_bytes, settings.timeout.as_secs()), (Some(5_000_000_000), 60));
+    assert_eq!(settings.proxy.as_deref(), Some("http://p:1"));
+    assert_eq!(settings.ca_file.unwrap().path, Path::new("/ca.pem"));
+    let settings = context_of(&[
+        ("ACADEMICTORRENTS_TIMEOUT", "5"),
+        ("ACADEMICTORRENTS_MIRRORS", "/x"),
+        ("ACADEMICTORRENTS_OFFLINE", "0"),
+        ("ACADEMICTORRENTS_STORE", "/t"),
+        ("SSL_CERT_FILE", "/all.pem"),
+        ("HTTPS_PROXY", "http://q:1"),
+    ]);
+    assert_eq!(settings.store_dir().unwrap(), Path::new("/t"));
+    let settings = settings.settings().unwrap();
+    assert_eq!((settings.timeout.as_secs(), settings.offline), (5, false));
+    assert_eq!(settings.mirrors, ["/x"]);
+    assert_eq!(settings.proxy.as_deref(), Some("http://q:1"));
+    assert_eq!(settings.ca_file.unwrap().path, Path::new("/ca.pem"));
+}
+
+#[test]
+#[cfg(not(target_os = "macos"))]
+fn a_mistake_in_the_file_is_named_with_its_line() {
+    let check = |text: &str, parts: &[&str]| {
+        let error = context(text, &[]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Manifest);
+        let error = error.to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        assert!(!error.contains("ACADEMICTORRENTS_"), "{error}");
+    };
+    check("store = ", &["config.toml", "line 1", "not TOML"]);
+    check("\nmirror = []", &["unknown key `mirror`", "config.toml:2", "did you mean `mirrors`?"]);
+    check("xyzzy = 1", &["the keys are store, mirrors"]);
+    check("\n\nstore = 'data'", &["`store` in", "config.toml:3", "relative"]);
+    check("mirrors = 'http://a'", &["expected a list of strings"]);
+    check("mirrors = ['data']", &["`data` is a relative path", "absolute"]);
+    check("sources = ['torrents']", &["`torrents` is not one of"]);
+    check("sources = []", &["allows none"]);
+    check("timeout = 'soon'", &["`timeout`", "is not a time"]);
+    check("timeout = 0", &["at least 100ms"]);
+    check("max-size = true", &["expected a string"]);
+    check("offline = 'yes'", &["expected true or false"]);
+    check("catalogue = 'a.com'", &["http://"]);
+    check("progress = 'on'", &["`plain`"]);
+}
+
+#[test]
+fn without_a_file_nothing_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut context = Context::default();
+    context.read_config().unwrap();
+    for name in ["XDG_CONFIG_HOME", "APPDATA", "HOME"] {
+        context.set(name, directory.path());
+    }
+    context.read_config().unwrap();
+    assert_eq!(context.config_path(), None);
+}
