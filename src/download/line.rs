@@ -17,10 +17,15 @@ const PIPELINED_BYTES: u64 = 1 << 20;
 /// An error page that is read past; a longer one costs more than a new connection.
 const DRAINED_BYTES: u64 = 64 << 10;
 
+/// Connections that wait: where a server redirects each file to another, the two are used in turns.
+const MOST_ASIDE: usize = 2;
+
 /// A worker's connection, with the requests whose replies are to come.
 #[derive(Debug, Default)]
 pub struct Line {
     pub connection: Option<Connection>,
+    /// Idle ones, to other servers.
+    aside: Vec<Connection>,
     /// Requests behind the current reply: their parts and URLs.
     ahead: VecDeque<(Part, String)>,
 }
@@ -48,18 +53,21 @@ impl Line {
         true
     }
 
+    /// Closes the connection: what it still brings is of no use.
+    pub fn close(&mut self) {
+        self.connection = None;
+        self.ahead.clear();
+    }
+
     /// A reply has been read: a connection that takes no more requests is closed.
     pub fn shut_if_ended(&mut self) {
-        if self
-            .connection
-            .as_ref()
-            .is_some_and(|connection| !connection.keep_alive || connection.left() > 0)
-        {
-            *self = Line::default();
+        if self.connection.as_ref().is_some_and(|it| !it.keep_alive || it.left() > 0) {
+            self.close();
         }
     }
 
-    /// The head of the reply to this part's request, and the URL that it was for; asks for it, and for those that follow, where that is still to do.
+    /// The head of the reply to this part's request, and the URL that it was for; asks for it, and for those that
+    /// follow, where that is still to do.
     pub fn reply(
         &mut self,
         seed: &WebSeed,
@@ -68,45 +76,47 @@ impl Line {
         part: &Part,
         following: &VecDeque<Part>,
     ) -> Result<(Head, String), HttpFailure> {
-        if self.connection.is_some() {
-            match self.reuse(seed, swarm, file, part) {
-                Ok((head, url)) => {
-                    self.ask_ahead(seed, swarm, &head, following);
-                    return Ok((head, url));
+        let range = part.file_range();
+        let (asked, url) = match self.ahead.pop_front() {
+            Some((ahead, url)) if ahead == *part => (true, url),
+            other => {
+                if other.is_some() {
+                    self.close(); // the replies to others would come first
                 }
-                // A server closes a connection that was idle, or had its number of requests: once more, on a new one.
-                Err(_) => *self = Line::default(),
+                let url = seed.url_of(swarm, file);
+                let url =
+                    url.ok_or_else(|| HttpFailure("the torrent has no such file".to_owned()))?;
+                self.turn_to(&url);
+                (false, url)
             }
+        };
+        if let Some(connection) = &mut self.connection {
+            if !asked {
+                connection.ask(&url, &range);
+            }
+            if let Ok(head) = connection.next_head() {
+                self.ask_ahead(seed, swarm, &head, following);
+                return Ok((head, url));
+            }
+            // A server closes a connection that was idle, or had its number of requests: once more, on a new one.
+            self.close();
         }
-        let url = seed
-            .url_of(swarm, file)
-            .ok_or_else(|| HttpFailure("the torrent has no such file".to_owned()))?;
-        let opened = swarm.client.open(&url, &part.file_range())?;
+        let opened = swarm.client.open(&url, &range)?;
         self.connection = opened.connection;
         self.ask_ahead(seed, swarm, &opened.head, following);
         Ok((opened.head, url))
     }
 
-    fn reuse(
-        &mut self,
-        seed: &WebSeed,
-        swarm: &Swarm,
-        file: u32,
-        part: &Part,
-    ) -> Result<(Head, String), HttpFailure> {
-        let closed = || HttpFailure("the connection was closed".to_owned());
-        let connection = self.connection.as_mut().ok_or_else(closed)?;
-        let asked = match self.ahead.pop_front() {
-            Some((asked, at)) if asked == *part => at,
-            Some(_) => return Err(closed()),
-            None => {
-                let url = seed.url_of(swarm, file).filter(|url| connection.reaches(url));
-                let url = url.ok_or_else(closed)?;
-                connection.ask(&url, &part.file_range());
-                url
-            }
-        };
-        Ok((connection.next_head()?, asked))
+    /// Goes on with a connection that reaches the URL, if there is one; the one that was in use waits, if it can.
+    fn turn_to(&mut self, url: &str) {
+        if self.connection.as_ref().is_some_and(|connection| connection.reaches(url)) {
+            return;
+        }
+        let can_wait = self.is_idle() && self.aside.len() < MOST_ASIDE;
+        let before = self.connection.take().filter(|_| can_wait);
+        let found = self.aside.iter().position(|connection| connection.reaches(url));
+        self.connection = found.map(|index| self.aside.swap_remove(index));
+        self.aside.extend(before);
     }
 
     /// Sends the requests of small files that follow one that was served, so that no round trip lies between them:

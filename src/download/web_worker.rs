@@ -46,6 +46,8 @@ enum Left {
     Connection,
     /// The seed does not have this file: the run goes on behind it.
     File,
+    /// The next one: the file is to be asked for elsewhere.
+    Elsewhere,
     Worker(Outcome),
 }
 
@@ -83,7 +85,8 @@ impl WebSeed {
         while let Some(run) = swarm.next_run(self.id, worker) {
             match self.fetch_run(swarm, worker, &mut line, run) {
                 Left::Run => {}
-                Left::Connection | Left::File => line = Line::default(),
+                Left::Elsewhere if line.drain() => {}
+                Left::Connection | Left::File | Left::Elsewhere => line.close(),
                 Left::Worker(outcome) => return outcome,
             }
         }
@@ -292,7 +295,7 @@ impl WebSeed {
         };
         let lost = |said: String| {
             if self.redirects.begin_anew(file, &first, url) {
-                return Left::Connection;
+                return Left::Elsewhere;
             }
             swarm
                 .report
@@ -311,7 +314,7 @@ impl WebSeed {
             Verdict::Body { .. } => Left::Connection,
             Verdict::Redirect(location) => match self.redirects.follow(file, &first, url, location)
             {
-                Ok(()) => Left::Connection,
+                Ok(()) => Left::Elsewhere,
                 Err(why) => lost(why),
             },
             Verdict::Gone(status) | Verdict::Refused(status) => {

@@ -165,6 +165,20 @@ fn redirects_lead_every_connection_to_the_data() {
     assert_eq!(first.bytes_served() + second.bytes_served(), 0);
 }
 
+/// The way of large archives: one name for all, and a server for each file.
+#[test]
+fn two_connections_are_enough_where_each_file_is_redirected() {
+    let files: Vec<_> = (0..60).map(|n| (format!("f{n}"), random_bytes(n, 3_000))).collect();
+    let files: Vec<_> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
+    let dataset = Dataset::multi("root", files);
+    let good = WebSeed::serving(&dataset);
+    let first = WebSeed::serving(&dataset).with(web_seed::Fault::RedirectTo(good.http().url()));
+    let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", first.url()));
+    check_comes("redirected files", &dataset, &project);
+    let made = [&first, &good].map(|seed| seed.http().server().connections());
+    assert!(made.iter().all(|made| *made <= 6), "{made:?} connections");
+}
+
 fn peer_faults() -> Vec<(peer::Fault, Alone)> {
     use peer::Fault::*;
     vec![
