@@ -29,6 +29,9 @@ fn a_dataset_is_told_to_cargo() {
         lines("1.89", vec![dataset("mnist-small", "/s/data/files/a", true)]).unwrap(),
         "cargo::rerun-if-changed=/p/Cargo.toml\n\
          cargo::rerun-if-env-changed=ACADEMICTORRENTS_STORE\n\
+         cargo::rerun-if-env-changed=ACADEMICTORRENTS_LOAD_PATH\n\
+         cargo::rerun-if-env-changed=ACADEMICTORRENTS_PATH_MNIST_SMALL\n\
+         cargo::rerun-if-env-changed=ACADEMICTORRENTS_PATH_OTHER\n\
          cargo::rustc-check-cfg=cfg(at_dataset, values(\"mnist-small\", \"other\"))\n\
          cargo::rerun-if-changed=/s/stamp\n\
          cargo::rerun-if-changed=/p/a.torrent\n\

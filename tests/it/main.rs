@@ -7,6 +7,7 @@ mod choice;
 #[cfg(feature = "cli")]
 mod cli;
 mod costs;
+mod elsewhere;
 mod faults;
 mod fixture;
 mod get;
