@@ -161,7 +161,7 @@ pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
             "give the torrent's file, whatever it is called, complete and unchanged"
         })
         .help(format!(
-            "to have the dataset fetched, unset {variable}: what is right in an incomplete copy is taken over from a directory on ACADEMICTORRENTS_LOAD_PATH"
+            "or unset {variable}, and the dataset is fetched; of an incomplete copy in a directory on ACADEMICTORRENTS_LOAD_PATH what is right is taken"
         )))
 }
 

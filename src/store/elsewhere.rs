@@ -166,16 +166,24 @@ impl Found {
         stamp.write(&path).map(|()| true)
     }
 
-    /// How much of it is there, for a message.
+    /// How much of it is there, and what is wrong first, for a message.
     pub fn summary(&self) -> String {
         let place = self.site.named().display();
-        let (found, needed) = (self.pieces.len(), self.layout.needed().len());
         if !self.is_something() {
-            format!("{place}: nothing of it is there")
-        } else if self.hashed {
-            format!("{place}: {found} of {needed} pieces are right")
+            return match std::fs::metadata(self.site.named()) {
+                Err(why) => format!("{place}: {why}"),
+                Ok(_) => format!("{place}: nothing of it is there"),
+            };
+        }
+        if !self.hashed && self.may_be_complete() {
+            return format!("{place}: not all of it is right");
+        }
+        let fault = self.fault();
+        if self.hashed {
+            let (right, needed) = (self.pieces.len(), self.layout.needed().len());
+            format!("{place}: {right} of {needed} pieces are right; {fault}")
         } else {
-            format!("{place}: files are missing or have other lengths")
+            format!("{place}: {fault}")
         }
     }
 
@@ -197,7 +205,11 @@ impl Found {
                         file.length()
                     );
                 }
-                Ok(_) => {}
+                Ok(_) => {
+                    if let Err(why) = std::fs::File::open(&path) {
+                        return format!("{shown} cannot be read: {why}");
+                    }
+                }
             }
         }
         let Some(piece) = self.layout.needed().iter().find(|piece| !self.pieces.contains(*piece))

@@ -12,6 +12,7 @@ mod faults;
 mod fixture;
 mod get;
 mod https;
+mod named;
 mod refusals;
 mod resume;
 mod sources;
