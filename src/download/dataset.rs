@@ -331,5 +331,5 @@ fn offline(missing: u64) -> Error {
         format!("{} are not here, and the network may not be used", crate::size::display(missing)),
     )
     .why("offline: CARGO_NET_OFFLINE or ACADEMICTORRENTS_OFFLINE is set")
-    .help("build once with the network, or add a directory with the data to `mirrors`")
+    .help("build once with the network, or name a directory with the data in ACADEMICTORRENTS_LOAD_PATH or `mirrors`")
 }

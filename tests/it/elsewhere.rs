@@ -3,8 +3,9 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use academictorrents::Get;
+use academictorrents::{ErrorKind, Get};
 
+use crate::refusals::sha256;
 use crate::support::{Project, files_below};
 use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
 
@@ -285,4 +286,44 @@ fn the_error_of_an_offline_build_says_what_each_directory_lacks() {
         "{error}"
     );
     assert!(error.contains("nowhere: No such file"), "{error}");
+}
+
+#[test]
+fn a_torrent_beside_the_data_is_found_and_without_one_the_error_says_where_it_was_looked_for() {
+    let dataset = folder();
+    let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()))
+        .env("ACADEMICTORRENTS_OFFLINE", 1);
+    let copies = project.path("copies");
+    dataset.write_to(&copies);
+    let project = project.env(LOAD_PATH, copies.display());
+    let torrent = format!("{}.torrent", dataset.infohash_hex());
+    let error = project.error();
+    assert!(error.contains(&format!("copies: {torrent} is neither there nor")), "{error}");
+    std::fs::write(copies.join(torrent), dataset.torrent()).unwrap();
+    assert_eq!(project.path_of("data"), copies.join("tree"));
+}
+
+#[test]
+fn pins_are_checked_on_copies_and_on_stores_that_did_not_check_them() {
+    let dataset = single();
+    let seed = WebSeed::serving(&dataset);
+    let theirs = project(&dataset, &seed);
+    let in_store = theirs.path_of("data");
+    let copies = theirs.path("copies");
+    dataset.write_to(&copies);
+    let pinned = |pin: &[u8]| format!("sha256 = {{ \"data.bin\" = \"{}\" }}", sha256(pin));
+    for (directory, path) in [(theirs.store(), in_store), (copies.clone(), copies.join("data.bin"))]
+    {
+        let ours =
+            Project::of(&dataset, &pinned(b"other bytes")).env(LOAD_PATH, directory.display());
+        let error = ours.run().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Verification, "{error}");
+        assert!(stamps(&ours).is_empty());
+        ours.declare_data(&pinned(&dataset.stream()));
+        let before = state(&path);
+        for _ in 0..2 {
+            assert_eq!(ours.path_of("data"), path);
+        }
+        assert_eq!((stamps(&ours).len(), state(&path)), (1, before));
+    }
 }
