@@ -5,10 +5,11 @@
 //! [`Settings`] is what they say, checked.
 
 mod config;
+mod places;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,13 +18,16 @@ use crate::error::{Error, ErrorKind};
 use crate::nearest::nearest;
 use crate::size;
 
+use places::{absolute, is_path_of};
+
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
 
 /// What follows [`PREFIX`] in the names of our variables.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "CATALOGUE",
     "CA_FILE",
+    "LOAD_PATH",
     "MAX_SIZE",
     "MIRRORS",
     "OFFLINE",
@@ -34,8 +38,8 @@ const NAMES: [&str; 10] = [
     "TIMEOUT",
 ];
 
-/// Names that a later version will know; `PATH_<NAME>` is another.
-const PLANNED: [&str; 3] = ["API_KEY", "FETCH", "LOAD_PATH"];
+/// Names that a later version will know.
+const PLANNED: [&str; 2] = ["API_KEY", "FETCH"];
 
 /// A snapshot of environment variables.
 #[derive(Clone, Debug, Default)]
@@ -85,12 +89,7 @@ impl Context {
         let configured = self.config.as_ref().and_then(|config| config.text("STORE"));
         if let Some(store) = self.var(&name).or(configured.map(OsStr::new)) {
             let store = PathBuf::from(store);
-            return if store.is_absolute() {
-                Ok(store)
-            } else {
-                Err(invalid(&name, store.as_os_str(), "is a relative path, and Cargo runs build scripts in each package's own directory")
-                    .help(format!("set {name} to an absolute path")))
-            };
+            return absolute(&name, store);
         }
         self.cache_dir().map(|cache| cache.join("academictorrents")).ok_or_else(|| {
             Error::new(
@@ -121,8 +120,11 @@ impl Context {
     fn check_names(&self) -> Result<(), Error> {
         let ours = self.vars.iter().filter(|(_, value)| !value.is_empty());
         let ours = ours.filter_map(|(name, _)| name.to_str()?.strip_prefix(PREFIX));
-        let Some(name) = ours.filter(|name| !NAMES.contains(name)).min() else { return Ok(()) };
-        if PLANNED.contains(&name) || name.starts_with("PATH_") {
+        let Some(name) = ours.filter(|name| !NAMES.contains(name) && !is_path_of(name)).min()
+        else {
+            return Ok(());
+        };
+        if PLANNED.contains(&name) {
             return Err(Error::new(
                 ErrorKind::Manifest,
                 format!("the environment variable {PREFIX}{name} is not supported yet"),
@@ -136,7 +138,7 @@ impl Context {
         Err(match nearest(name, NAMES) {
             Some(near) => error.help(format!("did you mean {PREFIX}{near}?")),
             None => {
-                error.help(format!("unset it; after {PREFIX} there is one of {}", NAMES.join(", ")))
+                error.help(format!("unset it; after {PREFIX} there is PATH_ with a dataset's name behind it, or one of {}", NAMES.join(", ")))
             }
         })
     }
@@ -193,6 +195,8 @@ impl Context {
             sources,
             max_size_bytes: parsed("MAX_SIZE", "a size, such as `20GiB`", size::parse)?,
             offline: self.flag("CARGO_NET_OFFLINE") || text("OFFLINE")?.is_some_and(means_yes),
+            load_path: self.load_path()?,
+            paths: self.paths()?,
             mirrors: self.own_list("MIRRORS")?,
             peers: self.own_list("PEERS")?,
             ca_file: self.ca_file(),
@@ -278,6 +282,10 @@ pub struct Settings {
     pub max_size_bytes: Option<u64>,
     /// No socket may be opened.
     pub offline: bool,
+    /// Directories that are searched before anything is fetched: stores, or datasets in the torrent's own layout.
+    pub load_path: Vec<PathBuf>,
+    /// Copies to be used, by the `<NAME>` of the dataset.
+    pub paths: BTreeMap<String, PathBuf>,
     /// More mirrors: base URLs, or absolute directories.
     pub mirrors: Vec<String>,
     /// More peers, `host:port`.

@@ -54,6 +54,11 @@ impl Directives {
             line(format_args!("{prefix}rerun-if-changed={config}"));
         }
         line(format_args!("{prefix}rerun-if-env-changed=ACADEMICTORRENTS_STORE"));
+        line(format_args!("{prefix}rerun-if-env-changed=ACADEMICTORRENTS_LOAD_PATH"));
+        for name in &datasets.names {
+            let variable = name.to_ascii_uppercase().replace('-', "_");
+            line(format_args!("{prefix}rerun-if-env-changed=ACADEMICTORRENTS_PATH_{variable}"));
+        }
         let names: Vec<_> = datasets.names.iter().map(|name| format!("{name:?}")).collect();
         line(format_args!("{prefix}rustc-check-cfg=cfg(at_dataset, values({}))", names.join(", ")));
         for dataset in &datasets.list {

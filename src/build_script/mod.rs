@@ -5,6 +5,7 @@
 
 mod directives;
 mod note;
+mod paths;
 #[cfg(test)]
 mod tests;
 
@@ -137,6 +138,7 @@ impl Build {
 
     fn provide(&self, manifest: Manifest) -> Result<Datasets, Error> {
         let settings = self.context.settings()?;
+        paths::check(&settings, &manifest.requests)?;
         let feature_is_on = |feature: &str| {
             let variable = feature.to_uppercase().replace('-', "_");
             self.context.var(&format!("CARGO_FEATURE_{variable}")).is_some()
@@ -198,7 +200,9 @@ impl Build {
         // An optional dataset that was missing a moment ago is not waited for in every build.
         let due = |request: &Request| {
             let missed = request.optional && note_of(request).holds(manifest, SystemTime::now());
-            !missed || download::would_be(&session, request).stamp.exists()
+            !missed
+                || download::would_be(&session, request).stamp.exists()
+                || download::may_lie_elsewhere(&session, request)
         };
         let is_due: Vec<bool> = requests.iter().map(|request| due(request)).collect();
         let asked: Vec<_> = requests

@@ -36,6 +36,9 @@ fn a_dataset_is_told_to_cargo() {
         "cargo::rerun-if-changed=/p/Cargo.toml\n\
          cargo::rerun-if-changed=/c/config.toml\n\
          cargo::rerun-if-env-changed=ACADEMICTORRENTS_STORE\n\
+         cargo::rerun-if-env-changed=ACADEMICTORRENTS_LOAD_PATH\n\
+         cargo::rerun-if-env-changed=ACADEMICTORRENTS_PATH_MNIST_SMALL\n\
+         cargo::rerun-if-env-changed=ACADEMICTORRENTS_PATH_OTHER\n\
          cargo::rustc-check-cfg=cfg(at_dataset, values(\"mnist-small\", \"other\"))\n\
          cargo::rerun-if-changed=/s/stamp\n\
          cargo::rerun-if-changed=/p/a.torrent\n\

@@ -14,8 +14,9 @@ use crate::nearest::nearest;
 
 /// The keys, and what follows [`PREFIX`] in the names of the variables that they stand for. `proxy` has none of ours:
 /// it holds where none of the usual variables is set.
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 12] = [
     ("store", "STORE"),
+    ("load-path", "LOAD_PATH"),
     ("mirrors", "MIRRORS"),
     ("sources", "SOURCES"),
     ("peers", "PEERS"),
@@ -30,7 +31,7 @@ const KEYS: [(&str, &str); 11] = [
 
 pub(super) const PROXY: &str = "PROXY";
 
-const LISTS: [&str; 3] = ["MIRRORS", "SOURCES", "PEERS"];
+const LISTS: [&str; 4] = ["LOAD_PATH", "MIRRORS", "SOURCES", "PEERS"];
 
 /// What the file says, checked.
 #[derive(Clone, Debug, Default)]
@@ -133,7 +134,7 @@ fn check(name: &str, config: Config) -> Result<(), Error> {
     let is_place = |text: &str| is_http(text) || Path::new(text).is_absolute();
     let odd = config.list(name).unwrap_or_default().iter().find(|text| match name {
         "MIRRORS" => !is_place(text),
-        "CA_FILE" => !Path::new(text).is_absolute(),
+        "CA_FILE" | "LOAD_PATH" => !Path::new(text).is_absolute(),
         _ => false,
     });
     if let Some(odd) = odd {

@@ -31,7 +31,9 @@ fn an_unknown_variable_is_refused_with_the_nearest_name() {
     check("ACADEMICTORRENTS_MAXSIZE", "did you mean ACADEMICTORRENTS_MAX_SIZE?");
     check("ACADEMICTORRENTS_MIRROR", "did you mean ACADEMICTORRENTS_MIRRORS?");
     check("ACADEMICTORRENTS_XYZZY", "one of CATALOGUE, CA_FILE");
-    for later in ["LOAD_PATH", "PATH_MNIST", "FETCH", "API_KEY"] {
+    check("ACADEMICTORRENTS_PATH", "did you mean ACADEMICTORRENTS_LOAD_PATH?");
+    check("ACADEMICTORRENTS_PATH_", "PATH_ with a dataset's name behind it");
+    for later in ["FETCH", "API_KEY"] {
         check(&format!("ACADEMICTORRENTS_{later}"), "not supported yet");
     }
     context(&[("ACADEMICTORRENTS_XYZZY", "")]).settings().unwrap();
@@ -49,6 +51,25 @@ fn an_empty_variable_is_unset_and_a_false_one_is_no() {
     assert_eq!(settings.timeout, Duration::from_secs(120));
     assert!(!settings.offline);
     assert!(context(&[("CARGO_NET_OFFLINE", "true")]).settings().unwrap().offline);
+}
+
+#[test]
+fn places_of_copies_are_absolute_and_separated_as_in_path() {
+    let name = "ACADEMICTORRENTS_LOAD_PATH";
+    let joined = std::env::join_paths(["/a b", "", "/c", "/a b"]).unwrap();
+    let settings = context(&[(name, joined.to_str().unwrap())]).settings().unwrap();
+    assert_eq!(settings.load_path, ["/a b", "/c"].map(PathBuf::from));
+    let settings = context(&[("ACADEMICTORRENTS_PATH_MNIST_SMALL", "/m")]).settings().unwrap();
+    assert_eq!(settings.paths, BTreeMap::from([("MNIST_SMALL".to_owned(), "/m".into())]));
+    let check = |name: &str, value: &str, parts: &[&str]| {
+        let error = context(&[(name, value)]).settings().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Manifest);
+        let error = error.to_string();
+        assert!(parts.iter().all(|part| error.contains(part)) && error.contains(name), "{error}");
+    };
+    check(name, "/a:b", &["`b` is a relative path", "absolute path"]);
+    check(name, "~/data", &["`~/data`", "$HOME"]);
+    check("ACADEMICTORRENTS_PATH_MNIST", "mnist", &["`mnist` is a relative path"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::announcer::Announcers;
 use super::coordinator::Coordinator;
+use super::elsewhere::{self, Search};
 use super::swarm::Swarm;
 use super::{Provided, Session, SharedCounters, locate, path_of};
 use crate::counters::Phase;
@@ -19,7 +20,7 @@ use crate::metainfo::Metainfo;
 use crate::net::{Client, Timing};
 use crate::plan::{self, Layout, Selection};
 use crate::schedule::Schedule;
-use crate::store::{Existing, Lock, Partial, Store};
+use crate::store::{Existing, Found, Lock, Partial, Store};
 
 /// How often a process that waits for a lock looks whether it is free.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -40,24 +41,28 @@ pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provid
 
 fn look(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
     let store = session.store(request);
-    if request.files.is_empty() {
+    let (infohash, id) = if request.files.is_empty() {
         // All files: the stamp says everything else.
         let Some(infohash) = locate::infohash(request)? else { return Ok(None) };
-        let id = infohash.to_string();
-        let stamp = store.present(&id).filter(|stamp| stamp.holds(&request.sha256));
-        return Ok(stamp.and_then(|stamp| Some(provided(store, infohash, &id, stamp.name()?))));
+        (infohash, infohash.to_string())
+    } else {
+        let Some((metainfo, _)) = locate::at_hand(session, request)? else { return Ok(None) };
+        (metainfo.infohash, Selection::new(&metainfo, &request.files)?.id().to_owned())
+    };
+    if let Some(site) = elsewhere::named(session, request) {
+        return Ok(elsewhere::stamped(session, request, infohash, &id, &site));
     }
-    let Some((metainfo, _)) = locate::at_hand(session, request)? else { return Ok(None) };
-    let selection = Selection::new(&metainfo, &request.files)?;
-    let found = store.present(selection.id()).filter(|stamp| stamp.holds(&request.sha256));
-    Ok(found.map(|_| provided(store, metainfo.infohash, selection.id(), &name_of(&metainfo))))
+    let stamp = store.present(&id).filter(|stamp| stamp.holds(&request.sha256));
+    let found = stamp.and_then(|stamp| Some(provided(store, infohash, &id, stamp.name()?)));
+    Ok(found.or_else(|| elsewhere::present(session, request, infohash, &id)))
 }
 
 fn provided(store: &Store, infohash: Infohash, id: &str, name: &Path) -> Provided {
     Provided { infohash, path: path_of(store, id, name), stamp: store.stamp_path(id) }
 }
 
-fn name_of(metainfo: &Metainfo) -> PathBuf {
+/// The first component of all its paths.
+pub fn name_of(metainfo: &Metainfo) -> PathBuf {
     let file = metainfo.files.first().map(|file| metainfo.layout_path(file)).unwrap_or_default();
     file.iter().next().map(PathBuf::from).unwrap_or_default()
 }
@@ -89,7 +94,9 @@ pub fn provide(
     counters: &SharedCounters,
 ) -> Result<Provided, Error> {
     let settings = session.settings;
-    let store = session.store(request);
+    let named = elsewhere::named(session, request);
+    // A copy's stamp lies in the shared store.
+    let store = if named.is_some() { session.shared } else { session.store(request) };
     counters.set_phase(Phase::Metainfo);
     let client = if settings.offline { None } else { Some(Client::new(settings)?) };
     let mirrors = plan::metainfo_mirrors(request, settings)?;
@@ -105,23 +112,52 @@ pub fn provide(
     if store.torrent(metainfo.infohash).as_deref() != Some(&bytes) {
         store.keep_torrent(metainfo.infohash, &bytes)?;
     }
+    let layout = Arc::new(Layout::new(&metainfo, &selection));
     let metainfo = Arc::new(metainfo);
+    let work = Work { session, request, counters, lock: &lock, metainfo, layout, id };
+    let metainfo = &work.metainfo;
+    if let Some(found) = look(session, request).map_err(declared)? {
+        return Ok(found);
+    }
+    if let Some(site) = named {
+        return elsewhere::use_named(&work, &site);
+    }
     // While we waited, another build may have brought it; or it was there, and a pin is new.
     match store.present(id) {
         Some(stamp) if stamp.holds(&request.sha256) => {}
         Some(stamp) => {
             counters.set_phase(Phase::Checking);
-            let hashing = session.hashing()?;
-            while_alive(&lock, || {
-                hashing.install(|| store.pin(id, stamp, &metainfo, &request.sha256))
-            })?;
+            work.hashing(|| store.pin(id, stamp, metainfo, &request.sha256))??;
         }
-        None => {
-            complete(session, request, counters, client, &lock, &metainfo, &selection, &mirrors)?
-        }
+        None => match elsewhere::search(&work)? {
+            Search::Complete(provided) => return Ok(provided),
+            Search::Incomplete(copies, notes) => complete(&work, client, &mirrors, &copies)
+                .map_err(|error| elsewhere::explain(&notes, error))?,
+        },
     }
-    drop(lock);
-    Ok(provided(store, metainfo.infohash, id, &name_of(&metainfo)))
+    Ok(provided(store, metainfo.infohash, id, &name_of(metainfo)))
+}
+
+/// A dataset that is not there, and all that was found out about it. The lock is held.
+pub struct Work<'a> {
+    pub session: &'a Session<'a>,
+    pub request: &'a Request,
+    pub counters: &'a SharedCounters,
+    lock: &'a Lock,
+    pub metainfo: Arc<Metainfo>,
+    pub layout: Arc<Layout>,
+    pub id: &'a str,
+}
+
+impl Work<'_> {
+    /// Does work on what is on disk, in the pool for that, while those who wait for the lock are told that we live.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disk`] where there are no threads.
+    pub fn hashing<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        let pool = self.session.hashing()?;
+        Ok(while_alive(self.lock, || pool.install(work)))
+    }
 }
 
 /// A pin on a file that is not fetched would be found only after the download.
@@ -211,47 +247,45 @@ fn while_alive<T>(lock: &Lock, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// From whatever is on disk to a stamped dataset. The lock is held.
-#[expect(clippy::too_many_arguments, reason = "all that `provide` has found out")]
+/// From whatever is on disk to a stamped dataset. What `copies` have is copied, and the rest is fetched.
 fn complete(
-    session: &Session<'_>,
-    request: &Request,
-    counters: &SharedCounters,
+    work: &Work<'_>,
     client: Option<Client>,
-    lock: &Lock,
-    metainfo: &Arc<Metainfo>,
-    selection: &Selection,
     mirrors: &[crate::manifest::Mirror],
+    copies: &[Found],
 ) -> Result<(), Error> {
-    let (store, id) = (session.store(request), selection.id());
+    let Work { session, request, counters, metainfo, layout, id, .. } = work;
+    let store = session.store(request);
     if store.keeps_stamps() && store.root() != session.shared.root() {
-        let hashing = session.hashing()?;
         let copy = || store.copy_from(session.shared, id, metainfo, &request.sha256);
-        if while_alive(lock, || hashing.install(copy))?.is_some() {
+        if work.hashing(copy)??.is_some() {
             return Ok(());
         }
     }
-    let layout = Arc::new(Layout::new(metainfo, selection));
+    let done_bytes = &counters.done_bytes;
     counters.total_bytes.store(layout.needed_bytes(), Ordering::Relaxed);
+    done_bytes.store(0, Ordering::Relaxed);
     counters.set_phase(Phase::Checking);
-    let hashing = session.hashing()?;
-    let check = || Existing::look(store, id, metainfo, &layout, &counters.done_bytes);
-    let existing = while_alive(lock, || hashing.install(check));
+    let existing = work.hashing(|| Existing::look(store, id, metainfo, layout, done_bytes))?;
     if let Some(complete) = existing.as_ref().filter(|existing| existing.is_complete()) {
-        let stamp = || complete.stamp(store, id, metainfo, &request.sha256);
-        return while_alive(lock, || hashing.install(stamp));
+        return work.hashing(|| complete.stamp(store, id, metainfo, &request.sha256))?;
     }
     let hashed = AtomicU64::new(0);
-    let open = || Partial::open(store, id, metainfo, &layout, existing.as_ref(), &hashed);
-    let (partial, verified) = while_alive(lock, || hashing.install(open))?;
+    let open = || Partial::open(store, id, metainfo, layout, existing.as_ref(), &hashed);
+    let (partial, verified) = work.hashing(open)??;
     let mut wanted = layout.needed();
     wanted.remove_all(&verified);
+    for copy in copies {
+        done_bytes.store(0, Ordering::Relaxed);
+        let taken = work.hashing(|| partial.take(copy, &wanted, done_bytes))??;
+        wanted.remove_all(&taken);
+    }
     let schedule = Schedule::new(layout.geometry(), wanted, fastrand::u64(..));
     let missing = schedule.wanted_bytes();
-    counters.done_bytes.store(layout.needed_bytes() - missing, Ordering::Relaxed);
+    done_bytes.store(layout.needed_bytes() - missing, Ordering::Relaxed);
     if missing == 0 {
         counters.set_phase(Phase::Publishing);
-        return while_alive(lock, || hashing.install(|| partial.publish(&request.sha256)));
+        return work.hashing(|| partial.publish(&request.sha256))?;
     }
     plan::budget(
         counters.name.as_str(),
@@ -280,7 +314,7 @@ fn complete(
         scope.spawn(move || announcers.stop(completed, goodbye));
         let result = result.and_then(|()| {
             counters.set_phase(Phase::Publishing);
-            while_alive(lock, || hashing.install(|| swarm.partial.publish(&request.sha256)))
+            work.hashing(|| swarm.partial.publish(&request.sha256))?
         });
         match result {
             Err(error) if session.settings.offline && error.kind() == ErrorKind::Network => {
@@ -297,5 +331,5 @@ fn offline(missing: u64) -> Error {
         format!("{} are not here, and the network may not be used", crate::size::display(missing)),
     )
     .why("offline: CARGO_NET_OFFLINE or ACADEMICTORRENTS_OFFLINE is set")
-    .help("build once with the network, or add a directory with the data to `mirrors`")
+    .help("build once with the network, or name a directory with the data in ACADEMICTORRENTS_LOAD_PATH or `mirrors`")
 }

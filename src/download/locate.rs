@@ -9,6 +9,7 @@ use crate::infohash::Infohash;
 use crate::manifest::{Mirror, Request};
 use crate::metainfo::{MAX_TORRENT_BYTES, Metainfo, not_declared};
 use crate::net::Client;
+use crate::store::Store;
 
 /// The infohash that a request means. Of a vendored torrent nothing more is read: a warm build has no time.
 ///
@@ -70,7 +71,13 @@ pub fn at_hand(
     }
     let Some(infohash) = request.identity.infohash else { return Ok(None) };
     let stores = [session.store(request), session.shared];
-    let found = stores.iter().filter_map(|store| store.torrent(infohash)).find_map(|bytes| {
+    let kept = stores.iter().filter_map(|store| store.torrent(infohash));
+    // at-python kept it beside the data.
+    let elsewhere = session.settings.load_path.iter().flat_map(|directory| {
+        let beside = read_torrent(&directory.join(format!("{infohash}.torrent"))).ok();
+        [Store::at(directory).torrent(infohash), beside]
+    });
+    let found = kept.chain(elsewhere.flatten()).find_map(|bytes| {
         // A damaged copy in the store is as good as none: it is fetched again.
         let metainfo =
             Metainfo::parse(&bytes).and_then(|metainfo| metainfo.expect(infohash)).ok()?;
@@ -146,6 +153,12 @@ fn not_found(
     };
     for line in tried {
         error = error.why(line);
+    }
+    for directory in &session.settings.load_path {
+        error = error.why(format!(
+            "ACADEMICTORRENTS_LOAD_PATH: {}: {infohash}.torrent is neither there nor in v1/torrents",
+            directory.display()
+        ));
     }
     if session.settings.offline {
         return error

@@ -15,6 +15,7 @@ mod claim;
 mod coordinator;
 mod dataset;
 mod directory_worker;
+mod elsewhere;
 mod growth;
 mod line;
 mod locate;
@@ -201,6 +202,11 @@ pub fn provide_all<Guard>(
 /// anything up.
 pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
     dataset::would_be(session, request)
+}
+
+/// Whether the environment names a copy, or a directory that holds something of the dataset.
+pub fn may_lie_elsewhere(session: &Session<'_>, request: &Request) -> bool {
+    elsewhere::may_be(session, request)
 }
 
 /// The path that stands for a dataset: the file or directory with the torrent's name.

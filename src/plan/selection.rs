@@ -72,6 +72,13 @@ impl Selection {
         Ok(Selection { files, id })
     }
 
+    /// All files, whatever they are called: for reading, where names need not suit every platform.
+    pub fn all(metainfo: &Metainfo) -> Selection {
+        let data_files = metainfo.files.iter().enumerate().filter(|(_, file)| !file.pad);
+        let files = data_files.map(|(index, _)| index as u32).collect();
+        Selection { files, id: metainfo.infohash.to_string() }
+    }
+
     /// Indices into [`Metainfo::files`].
     pub fn files(&self) -> &[u32] {
         &self.files

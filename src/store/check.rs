@@ -16,7 +16,7 @@ use crate::pieces::PieceSet;
 use crate::plan::{Layout, Place};
 
 /// Read at a time: the largest that stays in the L2 cache between the read and the hash.
-const BUFFER_BYTES: usize = 256 << 10;
+pub(super) const BUFFER_BYTES: usize = 256 << 10;
 
 /// The pieces whose bytes on disk have the right SHA-1, of those asked for. Runs on the current rayon pool.
 ///
@@ -109,7 +109,7 @@ impl Existing {
         if !directory.is_dir() {
             return None;
         }
-        let files = LayoutFiles::for_reading(Arc::clone(layout), directory);
+        let files = LayoutFiles::for_reading(Arc::clone(layout), directory.into());
         if !any_is_there(&files) {
             return None;
         }

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::fs;
+use super::{Site, fs};
 use crate::error::Error;
 use crate::plan::{Layout, Place};
 
@@ -20,7 +20,7 @@ const MAX_OPEN: usize = 128;
 pub struct LayoutFiles {
     layout: Arc<Layout>,
     /// Holds the torrent's own layout.
-    directory: PathBuf,
+    site: Site,
     /// Holds what is needed and not kept; `None` where there is none, as in a complete dataset.
     scratch: Option<PathBuf>,
     writable: bool,
@@ -45,14 +45,14 @@ struct Opened {
 const SCRATCH: u32 = u32::MAX;
 
 impl LayoutFiles {
-    pub fn for_reading(layout: Arc<Layout>, directory: PathBuf) -> LayoutFiles {
-        LayoutFiles { layout, directory, scratch: None, writable: false, open: Mutex::default() }
+    pub fn for_reading(layout: Arc<Layout>, site: Site) -> LayoutFiles {
+        LayoutFiles { layout, site, scratch: None, writable: false, open: Mutex::default() }
     }
 
     pub fn for_writing(layout: Arc<Layout>, directory: PathBuf, scratch: PathBuf) -> LayoutFiles {
         LayoutFiles {
             layout,
-            directory,
+            site: Site::In(directory),
             scratch: Some(scratch),
             writable: true,
             open: Mutex::default(),
@@ -127,7 +127,7 @@ impl LayoutFiles {
     /// Path of a file by its index in [`Layout::files`].
     pub fn path(&self, index: u32) -> PathBuf {
         match self.layout.files().get(index as usize) {
-            Some(file) => self.directory.join(&file.path),
+            Some(file) => self.site.path(&file.path),
             None => self.scratch.clone().unwrap_or_default(),
         }
     }
@@ -197,7 +197,7 @@ impl LayoutFiles {
         for (index, file) in
             self.layout.files().iter().enumerate().filter(|(_, file)| file.length() == 0)
         {
-            let path = self.directory.join(&file.path);
+            let path = self.site.path(&file.path);
             self.open(index as u32).map_err(|why| Error::disk("create", &path, &why))?;
         }
         Ok(())

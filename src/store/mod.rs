@@ -8,6 +8,7 @@
 //!            data/<id>/files/<the torrent's own layout>     complete, read-only
 //!            data/<id>/stamp                                 what makes it complete
 //!            partial/<id>/files/…  scratch  record           being fetched
+//!            elsewhere/<id>/<digest of a place>             stamp of a copy that lies there, and is not ours
 //!            locks/<infohash>.lock
 //! ```
 //! `<id>` is the infohash, with a digest of the file list where not all files are selected.
@@ -26,6 +27,7 @@
 
 mod check;
 mod directory;
+mod elsewhere;
 mod files;
 mod fs;
 mod lock;
@@ -33,6 +35,7 @@ mod partial;
 mod pins;
 mod publish;
 mod record;
+mod site;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -45,9 +48,11 @@ use crate::infohash::Infohash;
 use crate::metainfo::MAX_TORRENT_BYTES;
 
 pub use check::Existing;
+pub use elsewhere::Found;
 pub use fs::atomic_write;
 pub use lock::Lock;
 pub use partial::Partial;
+pub use site::Site;
 pub use stamp::Stamp;
 
 /// What helps where a store cannot be written to.
@@ -192,7 +197,7 @@ impl Store {
     /// The dataset's stamp, where each file is still as it was when it was verified: one `stat` per file.
     pub fn present(&self, id: &str) -> Option<Stamp> {
         let stamp = Stamp::read(&self.stamp_path(id))?;
-        stamp.matches(&self.files_path(id)).then_some(stamp)
+        stamp.matches(&self.files_path(id).into()).then_some(stamp)
     }
 
     /// The ids of all complete selections of a torrent.

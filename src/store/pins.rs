@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::{Stamp, Store};
+use super::{Site, Stamp, Store};
 use crate::error::{Error, ErrorKind};
 use crate::hash::Sha256;
 use crate::metainfo::Metainfo;
@@ -29,14 +29,14 @@ impl Store {
         metainfo: &Metainfo,
         pins: &Pins,
     ) -> Result<(), Error> {
-        check(&self.files_path(id), metainfo, pins)?;
+        check(&self.files_path(id).into(), metainfo, pins)?;
         stamp.pins.extend(pins.clone());
         stamp.write(&self.stamp_path(id))
     }
 }
 
-/// Checks pins on the files below the directory that holds the torrent's own layout, in parallel.
-pub(super) fn check(directory: &Path, metainfo: &Metainfo, pins: &Pins) -> Result<(), Error> {
+/// Checks pins on the files of a dataset, in parallel.
+pub(super) fn check(dataset: &Site, metainfo: &Metainfo, pins: &Pins) -> Result<(), Error> {
     if pins.is_empty() {
         return Ok(());
     }
@@ -55,7 +55,7 @@ pub(super) fn check(directory: &Path, metainfo: &Metainfo, pins: &Pins) -> Resul
                 format!("`sha256` pins `{path}`, which the torrent does not have"),
             ));
         };
-        let place = directory.join(metainfo.layout_path(file));
+        let place = dataset.path(&metainfo.layout_path(file));
         let found = sha256_of(&place).map_err(|why| Error::disk("read", &place, &why))?;
         if found == **pin { Ok(()) } else { Err(broken(path, pin, &found)) }
     })

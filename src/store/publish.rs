@@ -23,7 +23,7 @@ impl Partial {
     pub fn publish(&self, pins: &Pins) -> Result<(), Error> {
         self.files.create_empty()?;
         let directory = self.store.partial_path(&self.id);
-        pins::check(&directory.join("files"), &self.metainfo, pins)?;
+        pins::check(&directory.join("files").into(), &self.metainfo, pins)?;
         if let Some(place) = &self.store.directory {
             self.sync()?;
             self.move_in(place)?;
@@ -118,12 +118,12 @@ impl Store {
             }
             other => other.map_err(failed)?,
         }
-        pins::check(&copy, metainfo, pins)?;
+        pins::check(&copy.as_path().into(), metainfo, pins)?;
         let renamed = remove_tree(&place)
             .and_then(|()| std::fs::rename(&copy, &place))
             .and_then(|()| sync_directory(&dataset));
         renamed.map_err(failed)?;
-        let mut stamp = Stamp::of(&place, theirs.paths().map(std::path::PathBuf::from))?;
+        let mut stamp = Stamp::of(&place.into(), theirs.paths().map(std::path::PathBuf::from))?;
         (stamp.fragments, stamp.pins) = (theirs.fragments, pins.clone().into_iter().collect());
         stamp.write(&self.stamp_path(id))?;
         self.remove_leftovers(id);
@@ -154,7 +154,7 @@ impl Existing {
         metainfo: &Metainfo,
         pins: &Pins,
     ) -> Result<(), Error> {
-        pins::check(&store.files_path(id), metainfo, pins)?;
+        pins::check(&store.files_path(id).into(), metainfo, pins)?;
         if store.directory.is_some() {
             store.leave_directory(id, metainfo.infohash);
             return Ok(());
@@ -180,7 +180,8 @@ fn stamp(
     pins: &Pins,
 ) -> Result<(), Error> {
     let place = store.files_path(id);
-    let mut stamp = Stamp::of(&place, layout.files().iter().map(|file| file.path.clone()))?;
+    let mut stamp =
+        Stamp::of(&place.as_path().into(), layout.files().iter().map(|file| file.path.clone()))?;
     if let Some(file) =
         layout.files().iter().zip(stamp.lengths()).find(|(file, length)| file.length() != *length)
     {

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! academictorrents stamp 1
+//! place <a copy's, where it is not the store's>
 //! file <length> <mtime, nanoseconds since 1970> <path below files/>
 //! fragment <piece> <sha1 of the piece's kept bytes>
 //! sha256 <pin that was checked> <path as the manifest names it>
@@ -16,6 +17,7 @@ use std::fs::FileTimes;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::Site;
 use super::fs::atomic_write_with;
 use super::pins::Pins;
 use crate::error::Error;
@@ -29,6 +31,8 @@ const BACKDATED: u64 = 946_684_800;
 /// What was verified: each file's size and time, and digests of the parts of pieces that were kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
+    /// Where the files lie, if not beside the stamp: see `elsewhere.rs`.
+    pub(super) place: Option<PathBuf>,
     files: Vec<StampedFile>,
     /// Of pieces that a selection keeps in part: the SHA-1 of the kept bytes, so that they can be checked again.
     pub fragments: Vec<(PieceIndex, [u8; 20])>,
@@ -44,14 +48,11 @@ struct StampedFile {
 }
 
 impl Stamp {
-    /// Stamps these files, which lie below `directory`, as they are now.
-    pub(super) fn of(
-        directory: &Path,
-        files: impl Iterator<Item = PathBuf>,
-    ) -> Result<Stamp, Error> {
+    /// Stamps these files as they are now.
+    pub(super) fn of(site: &Site, files: impl Iterator<Item = PathBuf>) -> Result<Stamp, Error> {
         let mut stamp = Stamp::default();
         for path in files {
-            let whole = directory.join(&path);
+            let whole = site.path(&path);
             let metadata =
                 std::fs::metadata(&whole).map_err(|why| Error::disk("look at", &whole, &why))?;
             stamp.files.push(StampedFile {
@@ -69,9 +70,9 @@ impl Stamp {
     }
 
     /// Whether each file still has the size and the time that it had when it was stamped.
-    pub fn matches(&self, directory: &Path) -> bool {
+    pub fn matches(&self, site: &Site) -> bool {
         self.files.iter().all(|file| {
-            std::fs::metadata(directory.join(&file.path)).is_ok_and(|metadata| {
+            std::fs::metadata(site.path(&file.path)).is_ok_and(|metadata| {
                 metadata.is_file()
                     && metadata.len() == file.length
                     && nanos(&metadata) == file.modified_nanos
@@ -109,6 +110,9 @@ impl Stamp {
 
     fn encode(&self) -> String {
         let mut text = format!("{HEADER}\n");
+        if let Some(place) = &self.place {
+            text += &format!("place {}\n", escape(place));
+        }
         for file in &self.files {
             text +=
                 &format!("file {} {} {}\n", file.length, file.modified_nanos, escape(&file.path));
@@ -134,6 +138,7 @@ impl Stamp {
         for line in lines {
             let (kind, rest) = line.split_once(' ')?;
             match kind {
+                "place" => stamp.place = Some(unescape(rest)?),
                 "file" => {
                     let (length, rest) = rest.split_once(' ')?;
                     let (modified, path) = rest.split_once(' ')?;
@@ -205,6 +210,7 @@ mod tests {
             modified_nanos: u128::from(u64::MAX) + 1,
         };
         let stamp = Stamp {
+            place: Some("/a b/c%\n".into()),
             files: vec![file("root/a b%.txt"), file("root/line\nbreak"), file("root/é")],
             fragments: vec![(3, [9; 20])],
             pins: vec![("a b\n".to_owned(), [0xa7; 32])],
@@ -225,16 +231,16 @@ mod tests {
     fn a_changed_file_no_longer_matches_and_the_stamp_is_backdated() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("a"), "abc").unwrap();
-        let stamp = Stamp::of(directory.path(), [PathBuf::from("a")].into_iter()).unwrap();
-        assert!(stamp.matches(directory.path()));
+        let stamp = Stamp::of(&directory.path().into(), [PathBuf::from("a")].into_iter()).unwrap();
+        assert!(stamp.matches(&directory.path().into()));
         let path = directory.path().join("stamp");
         stamp.write(&path).unwrap();
         assert_eq!(Stamp::read(&path).as_ref(), Some(&stamp));
         let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
         assert_eq!(modified.duration_since(UNIX_EPOCH).unwrap().as_secs(), BACKDATED);
         std::fs::write(directory.path().join("a"), "abcd").unwrap();
-        assert!(!stamp.matches(directory.path()));
+        assert!(!stamp.matches(&directory.path().into()));
         std::fs::remove_file(directory.path().join("a")).unwrap();
-        assert!(!stamp.matches(directory.path()));
+        assert!(!stamp.matches(&directory.path().into()));
     }
 }

@@ -306,3 +306,84 @@ fn a_process_that_hashes_or_publishes_shows_that_it_lives() {
     lock.alive(std::time::SystemTime::now() + std::time::Duration::from_secs(7));
     assert_ne!(before, fixture.store.signs_of_life(infohash));
 }
+
+/// The fixture's files in a directory of the user's, in the torrent's own layout.
+fn copy_of(fixture: &Fixture) -> PathBuf {
+    let (directory, mut at) = (fixture.directory.path().join("copies"), 0);
+    for (path, length) in FILES {
+        let path = directory.join("tree").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &fixture.bytes[at..at + length]).unwrap();
+        at += length;
+    }
+    directory
+}
+
+fn found(fixture: &Fixture, site: &Site, globs: &[&str]) -> Found {
+    let (_, layout) = fixture.selected(globs);
+    let mut found = Found::look(site, &fixture.metainfo, &layout, Vec::new());
+    if found.may_be_complete() {
+        found.hash(&AtomicU64::new(0));
+    }
+    found
+}
+
+#[test]
+fn a_copy_elsewhere_is_stamped_in_the_store_for_its_place_alone() {
+    let fixture = Fixture::new();
+    let directory = copy_of(&fixture);
+    let (id, _) = fixture.selected(&[]);
+    for site in [Site::In(directory.clone()), Site::At(directory.join("tree"))] {
+        assert!(fixture.store.present_elsewhere(&id, &site).is_none());
+        let copy = found(&fixture, &site, &[]);
+        assert!(copy.is_complete() && copy.stamp(&fixture.store, &id, &Pins::new()).unwrap());
+        assert!(fixture.store.present_elsewhere(&id, &site).is_some());
+        // The same stamp, found under another place's name.
+        let other = Site::At(directory.join("other"));
+        let stamp = fixture.store.elsewhere_path(&id, &site);
+        std::fs::copy(stamp, fixture.store.elsewhere_path(&id, &other)).unwrap();
+        assert!(fixture.store.present_elsewhere(&id, &other).is_none());
+    }
+    assert!(fixture.store.present(&id).is_none());
+}
+
+#[test]
+fn what_changed_after_it_was_looked_at_is_not_stamped() {
+    let fixture = Fixture::new();
+    let directory = copy_of(&fixture);
+    let (id, _) = fixture.selected(&[]);
+    let copy = found(&fixture, &directory.as_path().into(), &[]);
+    let file = std::fs::File::options().write(true).open(directory.join("tree/c")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert!(copy.is_complete() && !copy.stamp(&fixture.store, &id, &Pins::new()).unwrap());
+    assert!(!fixture.store.root().join("elsewhere").exists());
+}
+
+#[test]
+fn pieces_of_a_copy_are_hashed_on_their_way() {
+    let fixture = Fixture::new();
+    let directory = copy_of(&fixture);
+    let copy = found(&fixture, &directory.as_path().into(), &[]);
+    // Changed after it was hashed: piece 1 has the end of `a` and the beginning of `d/b`.
+    std::fs::write(directory.join("tree/a"), [9; 14]).unwrap();
+    let (partial, _) = fixture.open(&[]);
+    let take = |wanted: &[u32]| partial.take(&copy, &set(wanted), &AtomicU64::new(0)).unwrap();
+    assert_eq!(take(&[0, 1, 2]), set(&[2]));
+    assert_eq!(take(&[2, 3]), set(&[2, 3]));
+    [0, 1].iter().for_each(|piece| fixture.bring(&partial, *piece));
+    partial.publish(&Pins::new()).unwrap();
+    fixture.check(&fixture.selected(&[]).0, &["a", "d/b", "empty", "c"]);
+}
+
+#[test]
+fn a_selection_of_a_copy_needs_the_files_that_share_its_pieces() {
+    let fixture = Fixture::new();
+    let directory = copy_of(&fixture);
+    let site = Site::In(directory.clone());
+    assert!(found(&fixture, &site, &["d/b"]).is_complete());
+    std::fs::remove_file(directory.join("tree/c")).unwrap();
+    let copy = found(&fixture, &site, &["d/b"]);
+    assert!(!copy.is_complete());
+    assert!(copy.fault().starts_with("piece 2 cannot be checked: "), "{}", copy.fault());
+    assert!(found(&fixture, &site, &["a"]).is_complete());
+}

@@ -7,10 +7,12 @@ mod choice;
 #[cfg(feature = "cli")]
 mod cli;
 mod costs;
+mod elsewhere;
 mod faults;
 mod fixture;
 mod get;
 mod https;
+mod named;
 mod refusals;
 mod resume;
 mod sources;

@@ -8,7 +8,7 @@ fn dataset() -> Dataset {
 }
 
 /// The SHA-256 of the bytes, in hexadecimal.
-fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     crate::swarm::dataset::hex(&sha2::Sha256::digest(bytes))
 }

@@ -98,7 +98,7 @@ const RESERVED: [Reserved; 10] = [
             "env::temp_dir",
             "env::home_dir",
         ],
-        to: &["src/context.rs"],
+        to: &["src/context.rs", "src/context/places.rs"],
     },
     Reserved {
         what: "ends or starts a process",

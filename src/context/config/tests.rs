@@ -17,11 +17,12 @@ fn context(text: &str, vars: &[(&str, &str)]) -> Result<Context, Error> {
 #[test]
 #[cfg(not(target_os = "macos"))]
 fn a_file_says_what_the_variables_do_not() {
-    let text = "store = '/s'\nmirrors = ['/a b/c', 'http://h/d']\nsources = ['mirrors']\npeers = []\nmax-size = '5GB'\n\
+    let text = "load-path = ['/l', '/m n']\nstore = '/s'\nmirrors = ['/a b/c', 'http://h/d']\nsources = ['mirrors']\npeers = []\nmax-size = '5GB'\n\
                 timeout = 60\noffline = true\nproxy = 'http://p:1'\nca-file = '/ca.pem'\n";
     let context_of = |vars: &[(&str, &str)]| context(text, vars).unwrap();
     let settings = context_of(&[]).settings().unwrap();
     assert_eq!(context_of(&[]).store_dir().unwrap(), Path::new("/s"));
+    assert_eq!(settings.load_path, [Path::new("/l"), Path::new("/m n")]);
     assert_eq!(settings.mirrors, ["/a b/c", "http://h/d"]);
     assert!(settings.sources.mirrors && !settings.sources.peers && settings.offline);
     assert_eq!((settings.max_size_bytes, settings.timeout.as_secs()), (Some(5_000_000_000), 60));
@@ -55,11 +56,12 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
     };
     check("store = ", &["config.toml", "line 1", "not TOML"]);
     check("\nmirror = []", &["unknown key `mirror`", "config.toml:2", "did you mean `mirrors`?"]);
-    check("xyzzy = 1", &["the keys are store, mirrors"]);
+    check("xyzzy = 1", &["the keys are store, load-path"]);
     check("\n\nstore = 'data'", &["`store` in", "config.toml:3", "relative"]);
     check("mirrors = 'http://a'", &["expected a list of strings"]);
     check("mirrors = ['data']", &["`data` is a relative path", "absolute"]);
     check("sources = ['torrents']", &["`torrents` is not one of"]);
+    check("load-path = ['data']", &["`data` is a relative path"]);
     check("sources = []", &["allows none"]);
     check("timeout = 'soon'", &["`timeout`", "is not a time"]);
     check("timeout = 0", &["at least 100ms"]);
