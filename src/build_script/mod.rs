@@ -4,6 +4,7 @@
 //! Floor 4. Stdout belongs to [`directives`]; nothing is printed there unless all went well.
 
 mod directives;
+mod modules;
 mod note;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use crate::counters::Counters;
 use crate::download::{self, Provided, Session};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
-use crate::manifest::{Manifest, Request};
+use crate::manifest::{Manifest, Request, StoreKind};
 use crate::progress;
 use crate::store::Store;
 
@@ -109,8 +110,12 @@ impl Build {
     pub fn run(self) -> Result<Datasets, Error> {
         let manifest = Manifest::read(&self.manifest_path()?)?;
         let directives = Directives::new(&manifest);
+        let out_dir = self.context.var("OUT_DIR").map(PathBuf::from);
         let datasets = self.provide(manifest)?;
         let lines = directives.for_datasets(&datasets)?;
+        if let Some(out_dir) = out_dir {
+            modules::write(&out_dir, &datasets)?;
+        }
         if self.cargo_output {
             directives::print(&lines);
         }
@@ -176,6 +181,8 @@ impl Build {
                 stamp: provided.stamp,
                 is_there,
                 torrent: request.identity.torrent.clone(),
+                globs: request.files.clone(),
+                store: if request.store == StoreKind::Own { own.clone() } else { shared.clone() },
                 missing,
             });
         }
@@ -284,7 +291,11 @@ pub struct Dataset {
     stamp: PathBuf,
     /// Whether the stamp was seen, so that Cargo may wait for it to go.
     is_there: bool,
+    /// The vendored one.
     torrent: Option<PathBuf>,
+    /// Of files in the torrent; none for all.
+    globs: Vec<glob::Pattern>,
+    store: Store,
     /// Why it is not there, for an optional one.
     missing: Option<String>,
 }
