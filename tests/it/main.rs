@@ -11,6 +11,7 @@ mod faults;
 mod fixture;
 mod get;
 mod https;
+mod modules;
 mod refusals;
 mod resume;
 mod sources;
