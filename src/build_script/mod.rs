@@ -28,7 +28,8 @@ use directives::Directives;
 use note::Note;
 
 /// The whole build script: provides every dataset that `[package.metadata.academictorrents]` declares, and
-/// emits its path as `AT_<NAME>_PATH`.
+/// emits its path as `AT_<NAME>_PATH`. Writes `OUT_DIR/datasets.rs`, with a module per dataset, for
+/// `include!(concat!(env!("OUT_DIR"), "/datasets.rs"))`.
 ///
 /// On failure it prints `cargo::error=` lines, which Cargo shows, and exits with status 1.
 ///
@@ -103,6 +104,8 @@ impl Build {
     }
 
     /// Provides all datasets that are asked for, side by side, and prints the directives.
+    ///
+    /// Where `OUT_DIR` is set, `datasets.rs` is written there, if what is there differs.
     ///
     /// # Errors
     /// Of the manifest or the environment ([`ErrorKind::Manifest`]); of the first dataset that could not be

@@ -12,11 +12,10 @@ use crate::context::PREFIX;
 /// Up to so many files have a constant each.
 const MAX_CONSTANTS: usize = 100;
 
-/// A crate uses some of the items, at whatever visibility, and they carry the names that the manifest gives. Rust 1.70
-/// takes no reasons here.
+/// A crate uses some of the items, at whatever visibility, and they carry the names that the manifest gives. The lints
+/// that clippy calls restrictions contradict one another. Rust 1.70 takes no reasons here.
 const ALLOW: &str = "#[allow(dead_code, non_snake_case, unreachable_pub)]
-#[allow(clippy::allow_attributes, clippy::allow_attributes_without_reason)]
-#[allow(clippy::module_inception, clippy::module_name_repetitions)]";
+#[allow(clippy::restriction, clippy::module_inception, clippy::module_name_repetitions)]";
 
 /// Writes the module under this identifier.
 pub fn write(out: &mut String, identifier: &str, module: &Module) {

@@ -37,8 +37,7 @@ fn a_module_is_written_so() {
 #[doc = ""]
 #[doc = "```text\nBy \"them\".\n```"]
 #[allow(dead_code, non_snake_case, unreachable_pub)]
-#[allow(clippy::allow_attributes, clippy::allow_attributes_without_reason)]
-#[allow(clippy::module_inception, clippy::module_name_repetitions)]
+#[allow(clippy::restriction, clippy::module_inception, clippy::module_name_repetitions)]
 pub mod mnist_small {
     /// The directory of the dataset's files, where the build found it.
     pub const PATH: &str = "/s/data/files/root";
