@@ -64,7 +64,7 @@
 //! `datasets.rs` holds `PATH`, `INFOHASH`, `FILES` and `path()` of each dataset that is there, and a constant for each file where
 //! these are few:
 //!
-//! ```ignore
+//! ```text
 //! mod datasets {
 //!     include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
 //! }

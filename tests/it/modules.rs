@@ -107,7 +107,8 @@ fn modules_of_any_names_compile_without_a_warning_and_name_the_files() {
 /// The OUT_DIR of the build that this program is of: the file says whose it is.
 fn out_dir(fixture: &Fixture, program: &str) -> PathBuf {
     let builds = Path::new(program).parent().unwrap().join("build");
-    let store = fixture.store().display().to_string();
+    // As a literal has it.
+    let store = format!("{:?}", fixture.store()).trim_matches('"').to_owned();
     let found = files_below(&builds).into_iter().find(|path| {
         path.ends_with("out/datasets.rs")
             && fs::read_to_string(builds.join(path)).unwrap().contains(&store)
