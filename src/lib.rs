@@ -55,10 +55,21 @@
 //! | `env!("AT_<NAME>_PATH")` | the file of a single-file torrent, else the torrent's root directory |
 //! | `env!("AT_<NAME>_INFOHASH")` | 40 hexadecimal digits |
 //! | `cfg(at_dataset = "name")` | the dataset is there: for optional ones |
+//! | `OUT_DIR/datasets.rs` | for `include!`: a module per dataset |
 //! | `cargo::metadata=at_<name>_path` | for the build scripts of dependents, where the crate has `links` |
 //!
 //! `<NAME>` is the key in capitals, with `-` as `_`. Paths are absolute, and of this machine. The files are read-only and
 //! shared with other projects.
+//!
+//! `datasets.rs` holds `PATH`, `INFOHASH`, `FILES` and `path()` of each dataset that is there, and a constant for each file where
+//! these are few:
+//!
+//! ```text
+//! mod datasets {
+//!     include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
+//! }
+//! let labels = datasets::mnist::path().join(datasets::mnist::file::TRAIN_LABELS_GZ);
+//! ```
 //!
 //! # Errors
 //!

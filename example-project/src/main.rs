@@ -15,6 +15,11 @@ use crate::error::Error;
 /// Where the verified file lies on this machine: the build script says so to the compiler.
 const DIGITS: &str = env!("AT_DIGITS_PATH");
 
+/// The same, and more, as a module per dataset.
+mod datasets {
+    include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
+}
+
 /// The first so many images are the examples; the rest is classified.
 const EXAMPLES: usize = 1_500;
 
@@ -31,7 +36,8 @@ fn main() -> Result<(), Error> {
 }
 
 fn report(digits: &[Digit], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{} images of digits in {DIGITS}\n", digits.len())?;
+    writeln!(out, "{} images of digits in {DIGITS}", digits.len())?;
+    writeln!(out, "of the torrent {}\n", datasets::digits::INFOHASH)?;
     let (examples, unseen) = digits.split_at(EXAMPLES.min(digits.len()));
     write!(out, "{}", digits::picture(&unseen[..DRAWN.min(unseen.len())]))?;
 

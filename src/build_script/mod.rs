@@ -4,6 +4,7 @@
 //! Floor 4. Stdout belongs to [`directives`]; nothing is printed there unless all went well.
 
 mod directives;
+mod modules;
 mod note;
 mod paths;
 #[cfg(test)]
@@ -20,7 +21,7 @@ use crate::counters::Counters;
 use crate::download::{self, Provided, Session};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
-use crate::manifest::{Manifest, Request};
+use crate::manifest::{Manifest, Request, StoreKind};
 use crate::progress;
 use crate::store::Store;
 
@@ -28,7 +29,8 @@ use directives::Directives;
 use note::Note;
 
 /// The whole build script: provides every dataset that `[package.metadata.academictorrents]` declares, and
-/// emits its path as `AT_<NAME>_PATH`.
+/// emits its path as `AT_<NAME>_PATH`. Writes `OUT_DIR/datasets.rs`, with a module per dataset, for
+/// `include!(concat!(env!("OUT_DIR"), "/datasets.rs"))`.
 ///
 /// On failure it prints `cargo::error=` lines, which Cargo shows, and exits with status 1.
 ///
@@ -104,6 +106,8 @@ impl Build {
 
     /// Provides all datasets that are asked for, side by side, and prints the directives.
     ///
+    /// Where `OUT_DIR` is set, `datasets.rs` is written there, if what is there differs.
+    ///
     /// # Errors
     /// Of the manifest or the environment ([`ErrorKind::Manifest`]); of the first dataset that could not be
     /// provided, with those of the others in [`Error::others`]. Then no directive is printed.
@@ -111,8 +115,12 @@ impl Build {
         self.context.read_config()?;
         let manifest = Manifest::read(&self.manifest_path()?)?;
         let directives = Directives::new(&manifest);
+        let out_dir = self.context.var("OUT_DIR").map(PathBuf::from);
         let datasets = self.provide(manifest)?;
         let lines = directives.for_datasets(&datasets)?;
+        if let Some(out_dir) = out_dir {
+            modules::write(&out_dir, &datasets)?;
+        }
         if self.cargo_output {
             directives::print(&lines);
         }
@@ -181,6 +189,8 @@ impl Build {
                 stamp: provided.stamp,
                 is_there,
                 torrent: request.identity.torrent.clone(),
+                globs: request.files.clone(),
+                store: if request.store == StoreKind::Own { own.clone() } else { shared.clone() },
                 missing,
             });
         }
@@ -293,7 +303,11 @@ pub struct Dataset {
     stamp: PathBuf,
     /// Whether the stamp was seen, so that Cargo may wait for it to go.
     is_there: bool,
+    /// The vendored one.
     torrent: Option<PathBuf>,
+    /// Of files in the torrent; none for all.
+    globs: Vec<glob::Pattern>,
+    store: Store,
     /// Why it is not there, for an optional one.
     missing: Option<String>,
 }

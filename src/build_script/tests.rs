@@ -9,6 +9,8 @@ fn dataset(name: &str, path: &str, available: bool) -> Dataset {
         stamp: "/s/stamp".into(),
         is_there: available,
         torrent: Some("/p/a.torrent".into()),
+        globs: Vec::new(),
+        store: Store::at(Path::new("/s")),
         missing: (!available).then(|| "dataset `a`: no source".to_owned()),
     }
 }

@@ -30,6 +30,7 @@ pub const MAX_TORRENT_BYTES: usize = 64 << 20;
 const MAX_TIERS: usize = 32;
 const MAX_TRACKERS_PER_TIER: usize = 16;
 const MAX_WEB_SEEDS: usize = 64;
+const MAX_COMMENT_BYTES: usize = 16 << 10;
 const OUTER: Limits = Limits { max_bytes: 1 << 20, max_depth: 4, max_values: 20_000 };
 
 /// Of a file that is no torrent, so much is shown.
@@ -84,6 +85,14 @@ impl Metainfo {
         let scan = scan(torrent)?;
         let info = info_of(&scan)?;
         Ok(Infohash::from_bytes(Sha1::digest(info.raw())))
+    }
+
+    /// What the makers wrote about it, or whoever handed it on: outside of `info`, no hash covers it.
+    pub fn comment_of(torrent: &[u8]) -> Option<String> {
+        let scan = scan(torrent).ok()?;
+        let comment = scan.root().get(b"comment").and_then(Node::bytes)?;
+        let comment = comment.get(..MAX_COMMENT_BYTES).unwrap_or(comment);
+        Some(String::from_utf8_lossy(comment).into_owned())
     }
 
     /// Reads a `.torrent`.

@@ -217,3 +217,15 @@ fn another_torrent_than_the_declared_one_is_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn a_comment_is_read_so_far_as_it_is_of_use() {
+    let with = |comment: &str| format!("d7:comment{comment}4:infodee");
+    let comment = |torrent: String| Metainfo::comment_of(torrent.as_bytes());
+    assert_eq!(comment(with("3:a\"b")), Some("a\"b".to_owned()));
+    assert_eq!(comment(with("i7e")), None);
+    assert_eq!(comment("d4:infodee".to_owned()), None);
+    assert_eq!(comment("no torrent".to_owned()), None);
+    let long = format!("{}:{}", 20_000, "x".repeat(20_000));
+    assert_eq!(comment(with(&long)).unwrap().len(), 16 << 10);
+}

@@ -23,8 +23,6 @@ use super::pins::Pins;
 use crate::error::Error;
 use crate::geometry::PieceIndex;
 
-const HEADER: &str = "academictorrents stamp 1";
-
 /// 2000-01-01T00:00:00Z in seconds since 1970.
 const BACKDATED: u64 = 946_684_800;
 
@@ -48,6 +46,9 @@ struct StampedFile {
 }
 
 impl Stamp {
+    /// The first line; the version in it is that of the form.
+    pub const HEADER: &str = "academictorrents stamp 1";
+
     /// Stamps these files as they are now.
     pub(super) fn of(site: &Site, files: impl Iterator<Item = PathBuf>) -> Result<Stamp, Error> {
         let mut stamp = Stamp::default();
@@ -95,6 +96,11 @@ impl Stamp {
         self.files.iter().map(|file| file.path.as_path())
     }
 
+    /// The stamped files, likewise, and their lengths in bytes.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, u64)> {
+        self.files.iter().map(|file| (file.path.as_path(), file.length))
+    }
+
     /// The first component of all paths: the torrent's `name`.
     pub fn name(&self) -> Option<&Path> {
         self.files.first()?.path.iter().next().map(Path::new)
@@ -109,7 +115,7 @@ impl Stamp {
     }
 
     fn encode(&self) -> String {
-        let mut text = format!("{HEADER}\n");
+        let mut text = format!("{}\n", Stamp::HEADER);
         if let Some(place) = &self.place {
             text += &format!("place {}\n", escape(place));
         }
@@ -131,7 +137,7 @@ impl Stamp {
     fn parse(text: &str) -> Option<Stamp> {
         // The last line tells a whole stamp from one that a full disk cut short.
         let mut lines = text.strip_suffix("\nend\n")?.split('\n');
-        if lines.next() != Some(HEADER) {
+        if lines.next() != Some(Stamp::HEADER) {
             return None;
         }
         let mut stamp = Stamp::default();

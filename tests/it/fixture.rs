@@ -86,6 +86,11 @@ impl Fixture {
         self.path("store")
     }
 
+    /// The directory that Cargo builds all fixtures in.
+    pub fn target(&self) -> PathBuf {
+        scratch().join("target")
+    }
+
     /// Runs Cargo to its end, with `-v`, so that it says what it ran and what is fresh.
     pub fn cargo(&self, arguments: &[&str]) -> Run {
         Run::of(self.start(arguments).wait_with_output().unwrap())
