@@ -2,8 +2,9 @@
 //!
 //! [`Context`] is a snapshot of the variables, taken once, so that a run does not depend on what
 //! other threads do to the environment, and so that tests pass variables by argument.
-//! [`Settings`] is what they say, checked.
+//! [`Settings`] is what they say, checked. A build script's snapshot holds cargo's own command line, too.
 
+mod cargo;
 #[cfg(test)]
 mod tests;
 
@@ -16,13 +17,16 @@ use crate::error::{Error, ErrorKind};
 use crate::nearest::nearest;
 use crate::size;
 
+use cargo::CargoCall;
+
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
 
 /// What follows [`PREFIX`] in the names of our variables.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "CATALOGUE",
     "CA_FILE",
+    "FETCH",
     "MAX_SIZE",
     "MIRRORS",
     "OFFLINE",
@@ -34,18 +38,29 @@ const NAMES: [&str; 10] = [
 ];
 
 /// Names that a later version will know; `PATH_<NAME>` is another.
-const PLANNED: [&str; 3] = ["API_KEY", "FETCH", "LOAD_PATH"];
+const PLANNED: [&str; 2] = ["API_KEY", "LOAD_PATH"];
 
 /// A snapshot of environment variables.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     vars: HashMap<OsString, OsString>,
+    cargo: CargoCall,
 }
 
 impl Context {
     /// The variables of this process, now.
     pub fn of_process() -> Context {
-        Context { vars: std::env::vars_os().collect() }
+        Context { vars: std::env::vars_os().collect(), cargo: CargoCall::default() }
+    }
+
+    /// The same, with the command line of the cargo that runs this build script.
+    pub fn of_build_script() -> Context {
+        Context { cargo: CargoCall::of_parent(), ..Context::of_process() }
+    }
+
+    /// How cargo was called, where that is known.
+    pub fn cargo_call(&self) -> &CargoCall {
+        &self.cargo
     }
 
     /// Sets a variable in the snapshot.
@@ -167,6 +182,16 @@ impl Context {
             Some("off") => ProgressMode::Off,
             Some(value) => return Err(expected_of("PROGRESS", value, "`auto`, `plain` or `off`")),
         };
+        let fetch = match text("FETCH")? {
+            None | Some("local") => Fetch::Local,
+            Some("always") => Fetch::Always,
+            Some("never") => Fetch::Never,
+            Some(value) => return Err(expected_of("FETCH", value, "`always`, `local` or `never`")),
+        };
+        let offline_by = ["ACADEMICTORRENTS_OFFLINE", "CARGO_NET_OFFLINE"]
+            .into_iter()
+            .find(|name| self.flag(name))
+            .or_else(|| self.cargo.offline_flag());
         let sources = match text("SOURCES")? {
             None => SourceSet::ALL,
             Some(value) => SourceSet::parse(words(value)).map_err(|word| {
@@ -187,7 +212,9 @@ impl Context {
             progress,
             sources,
             max_size_bytes: parsed("MAX_SIZE", "a size, such as `20GiB`", size::parse)?,
-            offline: self.flag(&[PREFIX, "OFFLINE"].concat()) || self.flag("CARGO_NET_OFFLINE"),
+            fetch,
+            offline: offline_by.is_some(),
+            offline_by,
             mirrors: text("MIRRORS")?
                 .map_or_else(Vec::new, |value| words(value).map(str::to_owned).collect()),
             peers: text("PEERS")?
@@ -259,6 +286,10 @@ pub struct Settings {
     pub max_size_bytes: Option<u64>,
     /// No socket may be opened.
     pub offline: bool,
+    /// The variable, or the flag of cargo's, that says so.
+    pub offline_by: Option<&'static str>,
+    /// Who may fetch what is missing.
+    pub fetch: Fetch,
     /// More mirrors: base URLs, or absolute directories.
     pub mirrors: Vec<String>,
     /// More peers, `host:port`.
@@ -267,6 +298,27 @@ pub struct Settings {
     pub ca_file: Option<CaFile>,
     pub proxy: Option<String>,
     pub no_proxy: Option<String>,
+}
+
+impl Settings {
+    /// Why nothing may be fetched, for an error.
+    pub fn offline_reason(&self) -> String {
+        match self.offline_by {
+            Some(flag) if flag.starts_with('-') => format!("offline: cargo was called with {flag}"),
+            Some(name) => format!("offline: {name} is set"),
+            None => String::new(),
+        }
+    }
+}
+
+/// Who may fetch what is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// Every package.
+    Always,
+    /// The user's own packages; not dependencies from a registry, git or a vendored directory.
+    Local,
+    Never,
 }
 
 /// A file of certificates, and the variable that names it.

@@ -19,6 +19,7 @@ mod line;
 mod locate;
 mod lost;
 mod peer_worker;
+mod permission;
 mod redirects;
 mod report;
 mod roster;
@@ -66,6 +67,8 @@ pub struct Session<'a> {
     /// The build's own, for `store = "out-dir"`, or the directory that a call names.
     pub own: &'a Store,
     pub counters: &'a Counters,
+    /// The manifest is not the user's own, but of a dependency that Cargo brought.
+    pub foreign: bool,
     budget: OnceLock<Budget>,
     /// For hashing what is on disk, and for syncing.
     hashing: OnceLock<rayon::ThreadPool>,
@@ -86,6 +89,7 @@ impl<'a> Session<'a> {
             shared,
             own,
             counters,
+            foreign: false,
             budget: OnceLock::new(),
             hashing: OnceLock::new(),
             datasets: 1,
@@ -200,6 +204,11 @@ pub fn provide_all<Guard>(
 /// anything up.
 pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
     dataset::would_be(session, request)
+}
+
+/// The dataset, where it is complete and nothing needs to be looked up.
+pub fn present(session: &Session<'_>, request: &Request) -> Option<Provided> {
+    dataset::present(session, request).ok().flatten()
 }
 
 /// The path that stands for a dataset: the file or directory with the torrent's name.

@@ -14,6 +14,7 @@ const MAIN: &str =
     r#"fn main() { println!("{}\n{}", env!("AT_DATA_PATH"), env!("AT_DATA_INFOHASH")) }"#;
 
 /// A crate that Cargo builds.
+#[derive(Clone)]
 pub struct Fixture {
     name: &'static str,
     dir: PathBuf,
@@ -76,6 +77,36 @@ impl Fixture {
             env!("CARGO_MANIFEST_DIR"),
         );
         fs::write(self.path("Cargo.toml"), text).unwrap();
+    }
+
+    /// The same crate, with this variable.
+    pub fn with_env(&self, name: &str, value: impl ToString) -> Fixture {
+        self.clone().env(name, value)
+    }
+
+    /// Writes a file below the crate's directory.
+    pub fn write(&self, below: &str, text: &str) {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Writes another package below the crate's directory, with a library that has the dataset's `PATH`.
+    pub fn library(&self, below: &str, name: &str, datasets: &str) {
+        forget_builds(name);
+        self.write(
+            &format!("{below}/Cargo.toml"),
+            &format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\
+                 [build-dependencies]\nacademictorrents = \"*\"\n\
+                 [package.metadata.academictorrents]\n{datasets}\n"
+            ),
+        );
+        self.write(&format!("{below}/build.rs"), "fn main() { academictorrents::build() }\n");
+        self.write(
+            &format!("{below}/src/lib.rs"),
+            "pub const PATH: &str = env!(\"AT_DATA_PATH\");\n",
+        );
     }
 
     pub fn path(&self, below: &str) -> PathBuf {

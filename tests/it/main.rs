@@ -13,6 +13,7 @@ mod get;
 mod https;
 mod refusals;
 mod resume;
+mod situations;
 mod sources;
 mod support;
 mod swarm;
