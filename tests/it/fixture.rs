@@ -124,7 +124,15 @@ impl Fixture {
 
     /// Starts Cargo.
     pub fn start(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = self.command(env!("CARGO"));
+        // Not `--offline`: build scripts can see that flag, and these shall fetch from loopback.
+        command.args(arguments).args(["-v", "--config", "net.offline=true"]);
+        command.spawn().unwrap()
+    }
+
+    /// Any program, in the crate's directory and with the variables of its builds.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         let disturbing = std::env::vars_os().map(|(name, _)| name).filter(|name| {
             name.to_str().is_none_or(disturbs) // what is not UTF-8 is not for a compiler
         });
@@ -132,10 +140,6 @@ impl Fixture {
             command.env_remove(name);
         }
         command
-            .args(arguments)
-            .arg("-v")
-            // Not `--offline`: build scripts can see that flag, and these shall fetch from loopback.
-            .args(["--config", "net.offline=true"])
             .current_dir(&self.dir)
             .env("CARGO_TARGET_DIR", scratch().join("target"))
             .env("ACADEMICTORRENTS_STORE", self.store())
@@ -146,7 +150,7 @@ impl Fixture {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        command.spawn().unwrap()
+        command
     }
 }
 

@@ -284,3 +284,56 @@ fn variables_of_cargos_configuration_file_hold() {
     let fixture = fixture.env("ACADEMICTORRENTS_FETCH", "local");
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
+
+/// A store of 1 MiB on a file system of its own, which grows between two builds.
+#[cfg(target_os = "linux")]
+const FULL: &str = r#"
+mkdir -p "$ACADEMICTORRENTS_STORE"
+mount -t tmpfs -o size=1m none "$ACADEMICTORRENTS_STORE" || exit 77
+"$0" build --config net.offline=true && exit 1
+echo full; read -r line
+mount -o remount,size=9m "$ACADEMICTORRENTS_STORE"
+exec "$0" run --config net.offline=true
+"#;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_is_full_is_told_and_the_next_build_goes_on() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    let dataset = Dataset::single("data.bin", random_bytes(110, 3_000_000));
+    let seed = WebSeed::serving(&dataset);
+    let fixture = from_web_seed("fixture-full", &dataset, &seed, "").main(
+        "fn main() { println!(\"{}\", std::fs::read(env!(\"AT_DATA_PATH\")).unwrap().len()) }",
+    );
+    // What is mounted in namespaces of its own goes with the processes.
+    let mut command = fixture.command("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", FULL, env!("CARGO")]);
+    let Ok(mut child) = command.stdin(std::process::Stdio::piped()).spawn() else { return };
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let first = seed.bytes_served();
+    drop(child.stdin.take());
+    let mut printed = String::new();
+    stdout.read_to_string(&mut printed).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    // Not every machine lets its users make namespaces.
+    if line.is_empty()
+        && first == 0
+        && (output.status.code() == Some(77) || said.contains("unshare"))
+    {
+        return;
+    }
+    assert_eq!((&*line, &*printed), ("full\n", "3000000\n"), "{said}");
+    for part in [
+        "dataset `data`: could not write ",
+        "No space left",
+        "help: free some space, or set ACADEMICTORRENTS_STORE",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // The rest alone: what was verified by then was kept.
+    let rest = seed.bytes_served() - first;
+    assert!(rest < 3_000_000, "{rest} bytes");
+}
