@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::announcer::Announcers;
 use super::coordinator::Coordinator;
 use super::swarm::Swarm;
-use super::{Provided, Session, SharedCounters, locate, path_of, permission};
+use super::{Provided, Session, SharedCounters, locate, path_of, permission, space};
 use crate::counters::Phase;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
@@ -260,6 +260,7 @@ fn complete(
         foreign: session.foreign,
     };
     limit.check(counters.name.as_str(), missing)?;
+    space::check(&partial, request, layout.needed_bytes() - missing, missing)?;
     let sources = plan::sources(request, session.settings, mirrors, metainfo);
     let left_out = plan::LeftOut::of(request, session.settings, metainfo);
     if sources.is_empty() && session.settings.offline {

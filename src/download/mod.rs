@@ -23,6 +23,7 @@ mod permission;
 mod redirects;
 mod report;
 mod roster;
+mod space;
 mod stream;
 mod swarm;
 #[cfg(test)]

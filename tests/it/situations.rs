@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::fixture::Fixture;
 use crate::support::files_below;
-use crate::swarm::{Dataset, WebSeed, random_bytes};
+use crate::swarm::{Dataset, WebSeed, random_bytes, web_seed::Fault};
 
 const BYTES: u64 = 200_000;
 
@@ -285,23 +285,30 @@ fn variables_of_cargos_configuration_file_hold() {
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
 
-/// A store of 1 MiB on a file system of its own, which grows between two builds.
+/// A store on a file system of its own, which is too small, then filled by another, then large enough.
 #[cfg(target_os = "linux")]
 const FULL: &str = r#"
-mkdir -p "$ACADEMICTORRENTS_STORE"
-mount -t tmpfs -o size=1m none "$ACADEMICTORRENTS_STORE" || exit 77
+store=$ACADEMICTORRENTS_STORE
+mkdir -p "$store" && mount -t tmpfs -o size=1m none "$store" || exit 77
 "$0" build --config net.offline=true && exit 1
+echo small; read -r line
+mount -o remount,size=4m "$store"
+"$0" build --config net.offline=true & build=$!
+# The record has some pieces, or the build has ended.
+while kill -0 $build && [ "$(cat "$store"/v1/partial/*/record 2>/dev/null | wc -c)" -lt 200 ]; do sleep 0.02; done
+cat /dev/zero > "$store/other" 2>/dev/null
+wait $build && exit 1
 echo full; read -r line
-mount -o remount,size=9m "$ACADEMICTORRENTS_STORE"
+rm "$store/other"
 exec "$0" run --config net.offline=true
 "#;
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_disk_that_is_full_is_told_and_the_next_build_goes_on() {
-    use std::io::{BufRead as _, BufReader, Read as _};
+fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_nothing() {
+    use std::io::{BufRead as _, BufReader, Write as _};
     let dataset = Dataset::single("data.bin", random_bytes(110, 3_000_000));
-    let seed = WebSeed::serving(&dataset);
+    let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 200_000 });
     let fixture = from_web_seed("fixture-full", &dataset, &seed, "").main(
         "fn main() { println!(\"{}\", std::fs::read(env!(\"AT_DATA_PATH\")).unwrap().len()) }",
     );
@@ -309,30 +316,34 @@ fn a_disk_that_is_full_is_told_and_the_next_build_goes_on() {
     let mut command = fixture.command("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", FULL, env!("CARGO")]);
     let Ok(mut child) = command.stdin(std::process::Stdio::piped()).spawn() else { return };
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let small = lines.next();
+    let before = seed.bytes_served();
+    let _ = stdin.write_all(b"\n"); // it may have ended already
+    let full = lines.next();
     let first = seed.bytes_served();
-    drop(child.stdin.take());
-    let mut printed = String::new();
-    stdout.read_to_string(&mut printed).unwrap();
+    seed.mend();
+    let _ = stdin.write_all(b"\n");
+    let printed = lines.next();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     // Not every machine lets its users make namespaces.
-    if line.is_empty()
-        && first == 0
-        && (output.status.code() == Some(77) || said.contains("unshare"))
-    {
+    if small.is_none() && (output.status.code() == Some(77) || said.contains("unshare")) {
         return;
     }
-    assert_eq!((&*line, &*printed), ("full\n", "3000000\n"), "{said}");
+    let told = [small, full, printed].map(Option::unwrap_or_default);
+    assert_eq!(told, ["small", "full", "3000000"], "{said}");
     for part in [
+        "dataset `data`: 2.9 MiB are to be fetched, and the disk has no room for them",
+        "KiB are free at ",
+        "help: free some space, or set ACADEMICTORRENTS_STORE to",
         "dataset `data`: could not write ",
         "No space left",
-        "help: free some space, or set ACADEMICTORRENTS_STORE",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    assert_eq!(before, 0);
     // The rest alone: what was verified by then was kept.
     let rest = seed.bytes_served() - first;
     assert!(rest < 3_000_000, "{rest} bytes");
