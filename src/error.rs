@@ -14,7 +14,7 @@ pub enum ErrorKind {
     Metainfo,
     /// The dataset is larger than the limit in force.
     TooLarge,
-    /// The network may not be used, and the data is not here.
+    /// The network may not be used, or nothing may be fetched for this package, and the data is not here.
     Offline,
     /// Catalogue, trackers, peers and web seeds: none could bring the data.
     Network,
