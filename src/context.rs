@@ -2,14 +2,16 @@
 //!
 //! [`Context`] is a snapshot of the variables, taken once, so that a run does not depend on what
 //! other threads do to the environment, and so that tests pass variables by argument.
-//! [`Settings`] is what they say, checked.
+//! [`Settings`] is what they say, checked. A build script's snapshot holds cargo's own command line, too.
 
+mod cargo;
 mod config;
 mod places;
+mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,15 +20,19 @@ use crate::error::{Error, ErrorKind};
 use crate::nearest::nearest;
 use crate::size;
 
+use cargo::CargoCall;
 use places::{absolute, is_path_of};
+
+pub use settings::{CaFile, Fetch, ProgressMode, Settings, SourceSet};
 
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
 
 /// What follows [`PREFIX`] in the names of our variables.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "CATALOGUE",
     "CA_FILE",
+    "FETCH",
     "LOAD_PATH",
     "MAX_SIZE",
     "MIRRORS",
@@ -39,7 +45,7 @@ const NAMES: [&str; 11] = [
 ];
 
 /// Names that a later version will know.
-const PLANNED: [&str; 2] = ["API_KEY", "FETCH"];
+const PLANNED: [&str; 1] = ["API_KEY"];
 
 /// A snapshot of environment variables.
 #[derive(Clone, Debug, Default)]
@@ -47,12 +53,23 @@ pub struct Context {
     vars: HashMap<OsString, OsString>,
     /// What the user's configuration file says where a variable does not; read by [`Context::read_config`].
     config: Option<config::Config>,
+    cargo: CargoCall,
 }
 
 impl Context {
     /// The variables of this process, now.
     pub fn of_process() -> Context {
-        Context { vars: std::env::vars_os().collect(), config: None }
+        Context { vars: std::env::vars_os().collect(), config: None, cargo: CargoCall::default() }
+    }
+
+    /// The same, with the command line of the cargo that runs this build script.
+    pub fn of_build_script() -> Context {
+        Context { cargo: CargoCall::of_parent(), ..Context::of_process() }
+    }
+
+    /// How cargo was called, where that is known.
+    pub fn cargo_call(&self) -> &CargoCall {
+        &self.cargo
     }
 
     /// Sets a variable in the snapshot.
@@ -173,6 +190,13 @@ impl Context {
             Some("off") => ProgressMode::Off,
             Some(value) => return Err(expected_of("PROGRESS", value, "`auto`, `plain` or `off`")),
         };
+        let fetch = match text("FETCH")? {
+            None | Some("local") => Fetch::Local,
+            Some("always") => Fetch::Always,
+            Some("never") => Fetch::Never,
+            Some(value) => return Err(expected_of("FETCH", value, "`always`, `local` or `never`")),
+        };
+        let offline_by = self.offline_by();
         let sources = self.own_list("SOURCES")?;
         let sources = match sources.is_empty() {
             true => SourceSet::ALL,
@@ -194,7 +218,9 @@ impl Context {
             progress,
             sources,
             max_size_bytes: parsed("MAX_SIZE", "a size, such as `20GiB`", size::parse)?,
-            offline: self.flag("CARGO_NET_OFFLINE") || text("OFFLINE")?.is_some_and(means_yes),
+            fetch,
+            offline: offline_by.is_some(),
+            offline_by,
             load_path: self.load_path()?,
             paths: self.paths()?,
             mirrors: self.own_list("MIRRORS")?,
@@ -203,6 +229,21 @@ impl Context {
             proxy: self.proxy()?,
             no_proxy: self.text("NO_PROXY")?.or(self.text("no_proxy")?).map(str::to_owned),
         })
+    }
+
+    /// What says that no socket may be opened, if anything does.
+    fn offline_by(&self) -> Option<&'static str> {
+        let name = "ACADEMICTORRENTS_OFFLINE";
+        let configured = || {
+            let says = self.config.as_ref()?.text("OFFLINE")?;
+            (self.var(name).is_none() && means_yes(says))
+                .then_some("`offline` in the configuration file")
+        };
+        [name, "CARGO_NET_OFFLINE"]
+            .into_iter()
+            .find(|name| self.flag(name))
+            .or_else(configured)
+            .or_else(|| self.cargo.offline_flag())
     }
 
     /// The file that is meant for us, before those that are meant for all.
@@ -266,92 +307,4 @@ fn expected_of(name: &str, value: &str, expected: &str) -> Error {
     let name = [PREFIX, name].concat();
     invalid(&name, OsStr::new(value), &format!("is not {expected}"))
         .help(format!("correct {name}, or unset it"))
-}
-
-/// The environment's word on how to fetch, for all datasets of the run.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Base URL of the catalogue, without a slash at the end.
-    pub catalogue: String,
-    /// No byte from any source for so long: give up.
-    pub timeout: Duration,
-    pub progress: ProgressMode,
-    /// The kinds of source that may be used.
-    pub sources: SourceSet,
-    /// Takes the place of the built-in limit, and caps the manifest's.
-    pub max_size_bytes: Option<u64>,
-    /// No socket may be opened.
-    pub offline: bool,
-    /// Directories that are searched before anything is fetched: stores, or datasets in the torrent's own layout.
-    pub load_path: Vec<PathBuf>,
-    /// Copies to be used, by the `<NAME>` of the dataset.
-    pub paths: BTreeMap<String, PathBuf>,
-    /// More mirrors: base URLs, or absolute directories.
-    pub mirrors: Vec<String>,
-    /// More peers, `host:port`.
-    pub peers: Vec<String>,
-    /// PEM file of root certificates, added to the built-in ones.
-    pub ca_file: Option<CaFile>,
-    pub proxy: Option<String>,
-    pub no_proxy: Option<String>,
-}
-
-/// A file of certificates, and the variable that names it.
-#[derive(Clone, Debug)]
-pub struct CaFile {
-    pub path: PathBuf,
-    pub variable: &'static str,
-}
-
-/// Where progress is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProgressMode {
-    /// Bars on the terminal where that is polite, and plain lines on stderr.
-    Auto,
-    /// Plain lines on stderr alone.
-    Plain,
-    Off,
-}
-
-/// Which kinds of source may be used: `mirrors`, `catalogue`, `web-seeds`, `peers`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceSet {
-    pub mirrors: bool,
-    pub catalogue: bool,
-    pub web_seeds: bool,
-    pub peers: bool,
-}
-
-impl SourceSet {
-    pub const ALL: SourceSet =
-        SourceSet { mirrors: true, catalogue: true, web_seeds: true, peers: true };
-    /// The names, as manifest and environment write them.
-    pub const NAMES: [&str; 4] = ["mirrors", "catalogue", "web-seeds", "peers"];
-
-    /// Reads a list of names; the error is the first that is none.
-    pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<SourceSet, &'a str> {
-        let mut set =
-            SourceSet { mirrors: false, catalogue: false, web_seeds: false, peers: false };
-        for name in names {
-            match name {
-                "mirrors" => set.mirrors = true,
-                "catalogue" => set.catalogue = true,
-                "web-seeds" => set.web_seeds = true,
-                "peers" => set.peers = true,
-                _ => return Err(name),
-            }
-        }
-        Ok(set)
-    }
-
-    /// What both allow.
-    #[must_use]
-    pub fn and(self, other: SourceSet) -> SourceSet {
-        SourceSet {
-            mirrors: self.mirrors && other.mirrors,
-            catalogue: self.catalogue && other.catalogue,
-            web_seeds: self.web_seeds && other.web_seeds,
-            peers: self.peers && other.peers,
-        }
-    }
 }

@@ -14,7 +14,7 @@ pub enum ErrorKind {
     Metainfo,
     /// The dataset is larger than the limit in force.
     TooLarge,
-    /// The network may not be used, and the data is not here.
+    /// The network may not be used, or nothing may be fetched for this package, and the data is not here.
     Offline,
     /// Catalogue, trackers, peers and web seeds: none could bring the data.
     Network,
@@ -58,8 +58,13 @@ impl Error {
 
     /// A disk error on `path` while doing `what` ("write", "rename", …).
     pub(crate) fn disk(what: &str, path: &std::path::Path, why: &std::io::Error) -> Error {
-        Error::new(ErrorKind::Disk, format!("could not {what} {}", path.display()))
-            .why(why.to_string())
+        let error = Error::new(ErrorKind::Disk, format!("could not {what} {}", path.display()))
+            .why(why.to_string());
+        match why.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => error
+                .help("free some space, or set ACADEMICTORRENTS_STORE to a directory on another disk; what was verified is kept, and the next build goes on from there"),
+            _ => error,
+        }
     }
 
     /// Adds a reason, printed below the first line. An empty one adds nothing.
@@ -153,6 +158,15 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_has_its_mend_whatever_could_not_be_written() {
+        let path = std::path::Path::new("/s/record");
+        let error = |kind: std::io::ErrorKind| Error::disk("write", path, &kind.into()).to_string();
+        assert!(error(std::io::ErrorKind::StorageFull).contains("help: free some space"));
+        assert!(error(std::io::ErrorKind::QuotaExceeded).contains("ACADEMICTORRENTS_STORE"));
+        assert!(!error(std::io::ErrorKind::PermissionDenied).contains("help"));
+    }
 
     #[test]
     fn first_what_then_why_then_help() {

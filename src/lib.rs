@@ -103,12 +103,14 @@
 //! | `SOURCES` | which kinds of source may be used |
 //! | `MAX_SIZE` | takes the built-in limit's place, and caps the manifest's |
 //! | `TIMEOUT` | give up when no source brought a byte for so long; 120 s |
-//! | `OFFLINE` | open no socket; `CARGO_NET_OFFLINE` too |
+//! | `FETCH` | who fetches what is missing: `always`, `local` (the default: not dependencies that Cargo brought), `never` |
+//! | `OFFLINE` | open no socket; `CARGO_NET_OFFLINE` too, and on Linux cargo's `--offline` |
 //! | `PROGRESS` | `auto`, `plain` or `off` |
 //! | `CATALOGUE` | base URL; `https://academictorrents.com` |
 //! | `CA_FILE` | PEM file of more root certificates; else `CARGO_HTTP_CAINFO`, `SSL_CERT_FILE` |
 //!
-//! Another name that begins so is an error. The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them. Under `DOCS_RS` nothing is fetched, and the
+//! Another name that begins so is an error. The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them. Under `DOCS_RS`, and when
+//! rust-analyzer starts, nothing is fetched, and the
 //! path is the one where the data would be.
 //!
 //! # Features

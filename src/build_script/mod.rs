@@ -6,6 +6,7 @@
 mod directives;
 mod modules;
 mod note;
+mod origin;
 mod paths;
 #[cfg(test)]
 mod tests;
@@ -77,13 +78,13 @@ impl Default for Build {
 }
 
 impl Build {
-    /// A build as Cargo's environment variables describe it, read now.
+    /// A build as Cargo's environment variables describe it, read now, and its command line where the platform shows that.
     #[must_use]
     pub fn new() -> Build {
-        Build { context: Context::of_process(), cargo_output: true }
+        Build { context: Context::of_build_script(), cargo_output: true }
     }
 
-    /// Forgets all environment variables: the build sees those alone that [`Build::env`] sets from now on.
+    /// Forgets all environment variables, and Cargo's command line: the build sees those alone that [`Build::env`] sets from now on.
     #[must_use]
     pub fn env_clear(mut self) -> Build {
         self.context = Context::default();
@@ -144,6 +145,13 @@ impl Build {
         directives::is_old(self.context.text("CARGO_PKG_RUST_VERSION").ok().flatten())
     }
 
+    /// Whether the path's name is enough: docs.rs has no network, and whoever opens an editor asked for no download.
+    /// The next build runs the script again.
+    fn needs_paths_alone(&self) -> bool {
+        ["DOCS_RS", "RA_RUSTC_WRAPPER"].iter().any(|name| self.context.var(name).is_some())
+            || self.context.cargo_call().compile_time_deps()
+    }
+
     fn provide(&self, manifest: Manifest) -> Result<Datasets, Error> {
         let settings = self.context.settings()?;
         paths::check(&settings, &manifest.requests)?;
@@ -165,13 +173,14 @@ impl Build {
         let shared = Store::at(&self.context.store_dir()?);
         let own = Store::at(&out_dir.join("academictorrents"));
         let counters = Arc::new(Counters::default());
-        let session = Session::new(&settings, &manifest.path, &shared, &own, &counters);
-        let results: Vec<Outcome> = if self.context.var("DOCS_RS").is_some() {
-            // docs.rs has no network, and the documentation needs the path's name alone.
-            requests
-                .iter()
-                .map(|request| Outcome::NotLooked(download::would_be(&session, request)))
-                .collect()
+        let mut session = Session::new(&settings, &manifest.path, &shared, &own, &counters);
+        session.foreign = origin::is_foreign(&self.context, &manifest.path);
+        let results: Vec<Outcome> = if self.needs_paths_alone() {
+            let look = |request: &&Request| match download::present(&session, request) {
+                Some(provided) => Outcome::There(provided),
+                None => Outcome::NotLooked(download::would_be(&session, request)),
+            };
+            requests.iter().map(look).collect()
         } else {
             self.fetch(session, &manifest.path, &requests, &out_dir, &counters, settings.progress)?
         };
@@ -263,7 +272,7 @@ impl Build {
 
 enum Outcome {
     There(Provided),
-    /// Where it would be; whether it is there was not asked.
+    /// Where it would be: it is not there, and was not asked for.
     NotLooked(Provided),
     /// Optional, and could not be had, for this reason.
     Missing(Provided, String),

@@ -14,7 +14,7 @@ use crate::nearest::nearest;
 
 /// The keys, and what follows [`PREFIX`] in the names of the variables that they stand for. `proxy` has none of ours:
 /// it holds where none of the usual variables is set.
-const KEYS: [(&str, &str); 12] = [
+const KEYS: [(&str, &str); 13] = [
     ("store", "STORE"),
     ("load-path", "LOAD_PATH"),
     ("mirrors", "MIRRORS"),
@@ -23,6 +23,7 @@ const KEYS: [(&str, &str); 12] = [
     ("max-size", "MAX_SIZE"),
     ("timeout", "TIMEOUT"),
     ("offline", "OFFLINE"),
+    ("fetch", "FETCH"),
     ("progress", "PROGRESS"),
     ("catalogue", "CATALOGUE"),
     ("ca-file", "CA_FILE"),

@@ -11,7 +11,7 @@ use super::announcer::Announcers;
 use super::coordinator::Coordinator;
 use super::elsewhere::{self, Search};
 use super::swarm::Swarm;
-use super::{Provided, Session, SharedCounters, locate, path_of};
+use super::{Provided, Session, SharedCounters, locate, path_of, permission, space};
 use crate::counters::Phase;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
@@ -287,16 +287,18 @@ fn complete(
         counters.set_phase(Phase::Publishing);
         return work.hashing(|| partial.publish(&request.sha256))?;
     }
-    plan::budget(
-        counters.name.as_str(),
-        missing,
-        request.max_size_bytes,
-        session.settings.max_size_bytes,
-    )?;
+    permission::check(session, request, &format!("{} are", crate::size::display(missing)))?;
+    let limit = plan::Limit {
+        manifest: request.max_size_bytes,
+        user: session.settings.max_size_bytes,
+        foreign: session.foreign,
+    };
+    limit.check(counters.name.as_str(), missing)?;
+    space::check(&partial, request, layout.needed_bytes() - missing, missing)?;
     let sources = plan::sources(request, session.settings, mirrors, metainfo);
     let left_out = plan::LeftOut::of(request, session.settings, metainfo);
     if sources.is_empty() && session.settings.offline {
-        return Err(left_out.explain(offline(missing)));
+        return Err(left_out.explain(offline(session, missing)));
     }
     counters.set_phase(Phase::Fetching);
     let (events, heard) = channel();
@@ -318,18 +320,18 @@ fn complete(
         });
         match result {
             Err(error) if session.settings.offline && error.kind() == ErrorKind::Network => {
-                Err(swarm.report.explain(offline(missing)))
+                Err(swarm.report.explain(offline(session, missing)))
             }
             other => other,
         }
     })
 }
 
-fn offline(missing: u64) -> Error {
+fn offline(session: &Session<'_>, missing: u64) -> Error {
     Error::new(
         ErrorKind::Offline,
         format!("{} are not here, and the network may not be used", crate::size::display(missing)),
     )
-    .why("offline: CARGO_NET_OFFLINE or ACADEMICTORRENTS_OFFLINE is set")
+    .why(session.settings.offline_reason())
     .help("build once with the network, or name a directory with the data in ACADEMICTORRENTS_LOAD_PATH or `mirrors`")
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::Session;
+use super::{Session, permission};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Mirror, Request};
@@ -32,9 +32,16 @@ fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
         Error::new(ErrorKind::Metainfo, format!("the {what} {} cannot be read", path.display()))
     };
     read_torrent(path).map_err(|why| match request.line {
-        Some(_) => failed("vendored torrent").why(why).help(
-            "`torrent` is relative to the manifest; a published crate must `include` the file",
-        ),
+        Some(_) => {
+            let name = path.file_name().unwrap_or_default().display().to_string();
+            failed("vendored torrent")
+                .why(why)
+                .help("`torrent` is relative to the manifest")
+                .help(format!(
+                    "the package that is published must hold it: where [package] has `include`, add {name:?}; \
+                     where it has `exclude`, let that not cover it"
+                ))
+        }
         None => failed("torrent").why(why).help("give the path of a .torrent, or an infohash"),
     })
 }
@@ -103,6 +110,7 @@ pub fn find(
     let Some(infohash) = request.identity.infohash else {
         return Err(Error::new(ErrorKind::Manifest, "neither `infohash` nor `torrent` is given"));
     };
+    permission::check(session, request, &format!("the torrent {infohash} is"))?;
     let mut tried = Vec::new();
     for mirror in mirrors {
         let (place, bytes) = match mirror {
@@ -162,7 +170,7 @@ fn not_found(
     }
     if session.settings.offline {
         return error
-            .why("offline: CARGO_NET_OFFLINE or ACADEMICTORRENTS_OFFLINE is set")
+            .why(session.settings.offline_reason())
             .help(match request.line {
                 Some(_) => "build once with the network, or copy the .torrent into the crate and add `torrent = \"<file>\"`",
                 None => "give the path of the .torrent in place of the infohash",

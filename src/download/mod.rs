@@ -21,9 +21,11 @@ mod line;
 mod locate;
 mod lost;
 mod peer_worker;
+mod permission;
 mod redirects;
 mod report;
 mod roster;
+mod space;
 mod stream;
 mod swarm;
 #[cfg(test)]
@@ -68,6 +70,8 @@ pub struct Session<'a> {
     /// The build's own, for `store = "out-dir"`, or the directory that a call names.
     pub own: &'a Store,
     pub counters: &'a Counters,
+    /// The manifest is not the user's own, but of a dependency that Cargo brought.
+    pub foreign: bool,
     budget: OnceLock<Budget>,
     /// For hashing what is on disk, and for syncing.
     hashing: OnceLock<rayon::ThreadPool>,
@@ -88,6 +92,7 @@ impl<'a> Session<'a> {
             shared,
             own,
             counters,
+            foreign: false,
             budget: OnceLock::new(),
             hashing: OnceLock::new(),
             datasets: 1,
@@ -207,6 +212,11 @@ pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
 /// Whether the environment names a copy, or a directory that holds something of the dataset.
 pub fn may_lie_elsewhere(session: &Session<'_>, request: &Request) -> bool {
     elsewhere::may_be(session, request)
+}
+
+/// The dataset, where it is complete and nothing needs to be looked up.
+pub fn present(session: &Session<'_>, request: &Request) -> Option<Provided> {
+    dataset::present(session, request).ok().flatten()
 }
 
 /// The path that stands for a dataset: the file or directory with the torrent's name.

@@ -2,7 +2,7 @@
 //! whether that is within the limit.
 //!
 //! Floor 1, pure. [`Selection`] resolves the manifest's globs; [`Layout`] maps each needed byte of the
-//! torrent's stream to its place on disk; [`budget`] refuses before the first data byte;
+//! torrent's stream to its place on disk; [`Limit`] refuses before the first data byte;
 //! [`sources`] puts what the user and the manifest named first.
 
 mod layout;
@@ -23,56 +23,82 @@ use crate::size;
 /// The limit in a build script where nobody set one: 1 GiB.
 pub const DEFAULT_MAX_SIZE_BYTES: u64 = 1 << 30;
 
-/// Refuses to fetch more than is allowed.
+/// How much may be fetched for a dataset.
 ///
 /// The user's limit (the environment's) takes the built-in's place and caps the manifest's.
-///
-/// # Errors
-/// [`ErrorKind::TooLarge`], with how much is needed and the line or variable that allows it.
-pub fn budget(
-    name: &str,
-    missing_bytes: u64,
-    manifest: Option<u64>,
-    user: Option<u64>,
-) -> Result<(), Error> {
-    let limit = match (manifest, user) {
-        (Some(manifest), Some(user)) => manifest.min(user),
-        (Some(limit), None) | (None, Some(limit)) => limit,
-        (None, None) => DEFAULT_MAX_SIZE_BYTES,
-    };
-    if missing_bytes <= limit {
-        return Ok(());
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    pub manifest: Option<u64>,
+    pub user: Option<u64>,
+    /// The manifest is a dependency's that Cargo brought: it may lower the built-in limit, and not raise it.
+    pub foreign: bool,
+}
+
+impl Limit {
+    fn bytes(self) -> u64 {
+        let built_in = self.user.unwrap_or(DEFAULT_MAX_SIZE_BYTES);
+        match self {
+            Limit { manifest: Some(manifest), user: None, foreign: false } => manifest,
+            Limit { manifest: Some(manifest), .. } => manifest.min(built_in),
+            Limit { manifest: None, .. } => built_in,
+        }
     }
-    let enough = size::at_least(missing_bytes);
-    let set_by = match (manifest, user) {
-        (_, Some(user)) if user == limit => "set by ACADEMICTORRENTS_MAX_SIZE",
-        (Some(_), _) => "set by `max-size` in the manifest",
-        _ => "the default in a build script",
-    };
-    let mut error = Error::new(
-        ErrorKind::TooLarge,
-        format!("{} are to be fetched", size::display(missing_bytes)),
-    )
-    .why(format!("the limit is {}, {set_by}", exact(limit)));
-    let table = format!("[package.metadata.academictorrents.{name}]");
-    error = match manifest {
-        None => error.help(format!(
-            "to allow it, add this line under {table} in Cargo.toml:\n\
-             max-size = \"{enough}\"\n\
-             or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
-        )),
-        // A second line would be a duplicate key.
-        Some(manifest) if manifest < missing_bytes => error.help(format!(
-            "to allow it, change `max-size` to \"{enough}\" in Cargo.toml: \
-             it is under {table}, or under `defaults`"
-        )),
-        Some(_) => error,
-    };
-    if user.is_some_and(|user| user < missing_bytes) {
-        error = error
-            .help(format!("set ACADEMICTORRENTS_MAX_SIZE={enough}, which caps all other limits"));
+
+    /// Refuses to fetch more than is allowed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`], with how much is needed and the line or variable that allows it.
+    pub fn check(self, name: &str, missing_bytes: u64) -> Result<(), Error> {
+        if missing_bytes <= self.bytes() { Ok(()) } else { Err(self.refusal(name, missing_bytes)) }
     }
-    Err(error.help("or fetch less: `files` takes globs of the files that you need"))
+
+    fn refusal(self, name: &str, missing_bytes: u64) -> Error {
+        let Limit { manifest, user, foreign } = self;
+        let limit = self.bytes();
+        let enough = size::at_least(missing_bytes);
+        let set_by = match (manifest, user) {
+            (_, Some(user)) if user == limit => "set by ACADEMICTORRENTS_MAX_SIZE",
+            (Some(manifest), _) if manifest == limit => "set by `max-size` in the manifest",
+            (Some(_), _) => {
+                "the default in a build script, which the manifest of a dependency cannot raise"
+            }
+            (None, _) => "the default in a build script",
+        };
+        let mut error = Error::new(
+            ErrorKind::TooLarge,
+            format!("{} are to be fetched", size::display(missing_bytes)),
+        )
+        .why(format!("the limit is {}, {set_by}", exact(limit)));
+        if foreign {
+            // Its manifest is not for the user to change.
+            return error.help(match manifest {
+                Some(manifest) if manifest < missing_bytes => {
+                    "ask the package's authors for a larger `max-size`, or fetch it by hand with cargo academictorrents get".to_owned()
+                }
+                _ => format!("to allow it: ACADEMICTORRENTS_MAX_SIZE={enough} cargo build"),
+            });
+        }
+        let table = format!("[package.metadata.academictorrents.{name}]");
+        error = match manifest {
+            None => error.help(format!(
+                "to allow it, add this line under {table} in Cargo.toml:\n\
+                 max-size = \"{enough}\"\n\
+                 or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
+            )),
+            // A second line would be a duplicate key.
+            Some(manifest) if manifest < missing_bytes => error.help(format!(
+                "to allow it, change `max-size` to \"{enough}\" in Cargo.toml: \
+                 it is under {table}, or under `defaults`"
+            )),
+            Some(_) => error,
+        };
+        if user.is_some_and(|user| user < missing_bytes) {
+            error = error.help(format!(
+                "set ACADEMICTORRENTS_MAX_SIZE={enough}, which caps all other limits"
+            ));
+        }
+        error.help("or fetch less: `files` takes globs of the files that you need")
+    }
 }
 
 /// A size for people, and in bytes where that says more.

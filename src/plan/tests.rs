@@ -126,7 +126,7 @@ fn what_shares_a_piece_with_a_selected_file_goes_to_the_scratch_file() {
 fn the_limit_that_counts_is_the_users_over_the_manifests_over_the_default() {
     const GIB: u64 = 1 << 30;
     let check = |bytes, manifest, user, parts: &[&str]| {
-        let result = budget("big", bytes, manifest, user);
+        let result = Limit { manifest, user, foreign: false }.check("big", bytes);
         assert_eq!(result.is_ok(), parts.is_empty());
         for part in parts {
             let error = result.clone().unwrap_err().to_string();
@@ -144,4 +144,21 @@ fn the_limit_that_counts_is_the_users_over_the_manifests_over_the_default() {
     );
     check(3 * GIB, Some(4 * GIB), Some(2 * GIB), &["ACADEMICTORRENTS_MAX_SIZE=3GiB"]);
     check(3 * GIB, None, Some(4 * GIB), &[]);
+}
+
+#[test]
+fn the_manifest_of_a_dependency_lowers_the_limit_and_does_not_raise_it() {
+    const GIB: u64 = 1 << 30;
+    let check = |bytes, manifest, user, part: &str| {
+        let result = Limit { manifest, user, foreign: true }.check("big", bytes);
+        assert_eq!(result.is_ok(), part.is_empty());
+        let error = result.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(part) && !error.contains("add this line"), "{error}");
+    };
+    check(GIB, Some(9 * GIB), None, "");
+    check(2 * GIB, Some(9 * GIB), None, "to allow it: ACADEMICTORRENTS_MAX_SIZE=2GiB cargo build");
+    check(2 * GIB, Some(9 * GIB), None, "dependency cannot raise");
+    check(2 * GIB, None, None, "ACADEMICTORRENTS_MAX_SIZE=2GiB");
+    check(2 * GIB, Some(9 * GIB), Some(3 * GIB), "");
+    check(2 * GIB, Some(GIB), Some(3 * GIB), "ask the package's authors");
 }

@@ -82,7 +82,7 @@ impl LayoutFiles {
             } else {
                 self.write_part(index, now, at)
             };
-            written.map_err(|why| disk_error("write", &self.path(index), &why))?;
+            written.map_err(|why| Error::disk("write", &self.path(index), &why))?;
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl LayoutFiles {
         let count = self.layout.files().len() as u32;
         (0..count).into_par_iter().try_for_each(|index| {
             let path = self.path(index);
-            let failed = |why: io::Error| disk_error("sync", &path, &why);
+            let failed = |why: io::Error| Error::disk("sync", &path, &why);
             fs::sync_and_seal(&path).map_err(failed)
         })
     }
@@ -224,15 +224,6 @@ fn with_parents(path: &Path, options: &OpenOptions) -> io::Result<File> {
             options.open(path)
         }
         other => other,
-    }
-}
-
-fn disk_error(what: &str, path: &std::path::Path, why: &io::Error) -> Error {
-    let error = Error::disk(what, path, why);
-    match why.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => error
-            .help("free some space, or set ACADEMICTORRENTS_STORE to a directory on another disk; what was verified is kept, and the next build goes on from there"),
-        _ => error,
     }
 }
 

@@ -85,6 +85,11 @@ impl Partial {
         self.files.layout()
     }
 
+    /// The root of the store.
+    pub fn place(&self) -> &Path {
+        self.store.root()
+    }
+
     pub fn metainfo(&self) -> &Arc<Metainfo> {
         &self.metainfo
     }
@@ -115,6 +120,23 @@ impl Partial {
         self.record
             .append(piece)
             .map_err(|why| Error::disk("write", &self.store.record_path(&self.id), &why))
+    }
+
+    /// Bytes that the file system can still give to this dataset: what is free, and what its files hold that was
+    /// not verified and will be written again. `None` where the platform does not tell.
+    #[cfg(unix)]
+    pub fn room_bytes(&self, verified_bytes: u64) -> Option<u64> {
+        use std::os::unix::fs::MetadataExt as _;
+        let free = fs2::available_space(self.store.partial_path(&self.id)).ok()?;
+        let files = (0..self.layout().files().len() as u32).map(|index| self.files.path(index));
+        let held = files.filter_map(|path| Some(std::fs::metadata(path).ok()?.blocks() * 512));
+        Some(free.saturating_add(held.sum::<u64>().saturating_sub(verified_bytes)))
+    }
+
+    /// See above: std does not tell, and nothing small that is kept up does.
+    #[cfg(not(unix))]
+    pub fn room_bytes(&self, _: u64) -> Option<u64> {
+        None
     }
 
     /// Tells those who wait for the lock that data comes in.

@@ -14,6 +14,7 @@ const MAIN: &str =
     r#"fn main() { println!("{}\n{}", env!("AT_DATA_PATH"), env!("AT_DATA_INFOHASH")) }"#;
 
 /// A crate that Cargo builds.
+#[derive(Clone)]
 pub struct Fixture {
     name: &'static str,
     dir: PathBuf,
@@ -78,6 +79,36 @@ impl Fixture {
         fs::write(self.path("Cargo.toml"), text).unwrap();
     }
 
+    /// The same crate, with this variable.
+    pub fn with_env(&self, name: &str, value: impl ToString) -> Fixture {
+        self.clone().env(name, value)
+    }
+
+    /// Writes a file below the crate's directory.
+    pub fn write(&self, below: &str, text: &str) {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Writes another package below the crate's directory, with a library that has the dataset's `PATH`.
+    pub fn library(&self, below: &str, name: &str, datasets: &str) {
+        forget_builds(name);
+        self.write(
+            &format!("{below}/Cargo.toml"),
+            &format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\
+                 [build-dependencies]\nacademictorrents = \"*\"\n\
+                 [package.metadata.academictorrents]\n{datasets}\n"
+            ),
+        );
+        self.write(&format!("{below}/build.rs"), "fn main() { academictorrents::build() }\n");
+        self.write(
+            &format!("{below}/src/lib.rs"),
+            "pub const PATH: &str = env!(\"AT_DATA_PATH\");\n",
+        );
+    }
+
     pub fn path(&self, below: &str) -> PathBuf {
         self.dir.join(below)
     }
@@ -98,7 +129,15 @@ impl Fixture {
 
     /// Starts Cargo.
     pub fn start(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = self.command(env!("CARGO"));
+        // Not `--offline`: build scripts can see that flag, and these shall fetch from loopback.
+        command.args(arguments).args(["-v", "--config", "net.offline=true"]);
+        command.spawn().unwrap()
+    }
+
+    /// Any program, in the crate's directory and with the variables of its builds.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         let disturbing = std::env::vars_os().map(|(name, _)| name).filter(|name| {
             name.to_str().is_none_or(disturbs) // what is not UTF-8 is not for a compiler
         });
@@ -106,10 +145,6 @@ impl Fixture {
             command.env_remove(name);
         }
         command
-            .args(arguments)
-            .arg("-v")
-            // Not `--offline`: build scripts can see that flag, and these shall fetch from loopback.
-            .args(["--config", "net.offline=true"])
             .current_dir(&self.dir)
             .env("CARGO_TARGET_DIR", scratch().join("target"))
             .env("ACADEMICTORRENTS_STORE", self.store())
@@ -122,7 +157,7 @@ impl Fixture {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        command.spawn().unwrap()
+        command
     }
 }
 

@@ -271,3 +271,17 @@ fn the_environments_limit_holds() {
     assert!(!error.to_string().contains("Cargo.toml"), "{error}");
     assert_eq!(seed.bytes_served(), 0);
 }
+
+#[test]
+fn who_forbids_to_fetch_is_heard_by_a_call_too() {
+    let desk = Desk::new();
+    let error = desk
+        .ask("323a0048d87ca79b68f12a6350a57776b6a3b7fb")
+        .env("ACADEMICTORRENTS_FETCH", "never")
+        .run()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Offline);
+    let text = error.to_string();
+    assert!(text.contains("may not be fetched"), "{text}");
+    assert!(text.ends_with("help: unset ACADEMICTORRENTS_FETCH"), "{text}");
+}

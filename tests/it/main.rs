@@ -16,6 +16,7 @@ mod modules;
 mod named;
 mod refusals;
 mod resume;
+mod situations;
 mod sources;
 mod support;
 mod swarm;

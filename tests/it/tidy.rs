@@ -34,7 +34,7 @@ struct Reserved {
     to: &'static [&'static str],
 }
 
-const RESERVED: [Reserved; 10] = [
+const RESERVED: [Reserved; 11] = [
     Reserved {
         what: "opens sockets",
         words: &[
@@ -99,6 +99,11 @@ const RESERVED: [Reserved; 10] = [
             "env::home_dir",
         ],
         to: &["src/context.rs", "src/context/places.rs"],
+    },
+    Reserved {
+        what: "looks at the process that started us",
+        words: &["parent_id"],
+        to: &["src/context/"],
     },
     Reserved {
         what: "ends or starts a process",

@@ -68,6 +68,7 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
     check("max-size = true", &["expected a string"]);
     check("offline = 'yes'", &["expected true or false"]);
     check("catalogue = 'a.com'", &["http://"]);
+    check("fetch = 'yes'", &["`always`, `local` or `never`"]);
     check("progress = 'on'", &["`plain`"]);
 }
 

@@ -1,0 +1,45 @@
+//! Whether what is missing may be fetched: `ACADEMICTORRENTS_FETCH`.
+
+use super::Session;
+use crate::context::Fetch;
+use crate::error::{Error, ErrorKind};
+use crate::manifest::Request;
+
+/// Refuses to fetch `what` ("the torrent … is", "1 GiB are") where nobody allowed it. What is on this machine is
+/// used in every mode, so this is asked as late as possible: when something would be fetched.
+///
+/// # Errors
+/// [`ErrorKind::Offline`], with the command that allows it.
+pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(), Error> {
+    let (why, mode) = match (session.settings.fetch, session.foreign) {
+        (Fetch::Always, _) | (Fetch::Local, false) => return Ok(()),
+        (Fetch::Local, true) => (
+            "the package is a dependency from a registry, git or a vendored directory, and such a one fetches only where you allow it",
+            "always",
+        ),
+        (Fetch::Never, true) => ("ACADEMICTORRENTS_FETCH is `never`", "always"),
+        (Fetch::Never, false) => ("ACADEMICTORRENTS_FETCH is `never`", "local"),
+    };
+    let mut error =
+        Error::new(ErrorKind::Offline, format!("{what} not here, and may not be fetched")).why(why);
+    if session.settings.offline {
+        error = error.why(session.settings.offline_reason());
+    }
+    if request.line.is_none() {
+        return Err(error.help("unset ACADEMICTORRENTS_FETCH"));
+    }
+    error = error.help(format!("to allow it: ACADEMICTORRENTS_FETCH={mode} cargo build"));
+    if session.settings.fetch == Fetch::Never {
+        return Err(error);
+    }
+    let identity = &request.identity;
+    let id = match (&identity.torrent, identity.infohash) {
+        (Some(torrent), _) => format!("{:?}", torrent.display().to_string()),
+        (None, Some(infohash)) => infohash.to_string(),
+        (None, None) => "<infohash>".to_owned(),
+    };
+    Err(error.help(format!(
+        "or fetch it by hand, with all its files: cargo academictorrents get {id}\n\
+         (once before: cargo install academictorrents --features cli)"
+    )))
+}
