@@ -22,7 +22,7 @@ fn by_infohash(name: &'static str, dataset: &Dataset) -> Fixture {
 }
 
 /// The manifest's text for `data` with a vendored torrent, a web seed, and these lines.
-fn seeded(seed: &WebSeed, lines: &str) -> String {
+pub fn seeded(seed: &WebSeed, lines: &str) -> String {
     format!(
         "[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\nweb-seeds = [\"{}\"]\n{lines}",
         seed.url()
@@ -30,7 +30,12 @@ fn seeded(seed: &WebSeed, lines: &str) -> String {
 }
 
 /// The dataset `data` by a vendored torrent, from a web seed, with these lines.
-fn from_web_seed(name: &'static str, dataset: &Dataset, seed: &WebSeed, lines: &str) -> Fixture {
+pub fn from_web_seed(
+    name: &'static str,
+    dataset: &Dataset,
+    seed: &WebSeed,
+    lines: &str,
+) -> Fixture {
     let fixture = Fixture::new(name, &seeded(seed, lines));
     fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
     fixture

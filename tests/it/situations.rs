@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::cargo::{from_web_seed, seeded};
 use crate::fixture::Fixture;
 use crate::support::files_below;
 use crate::swarm::{Dataset, WebSeed, random_bytes, web_seed::Fault};
@@ -10,20 +11,6 @@ const BYTES: u64 = 200_000;
 
 fn data(seed: u64) -> Dataset {
     Dataset::single("data.bin", random_bytes(seed, BYTES as usize))
-}
-
-/// `data` by a vendored torrent, from a web seed, with these lines.
-fn seeded(seed: &WebSeed, lines: &str) -> String {
-    format!(
-        "[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\nweb-seeds = [\"{}\"]\n{lines}",
-        seed.url()
-    )
-}
-
-fn from_web_seed(name: &'static str, dataset: &Dataset, seed: &WebSeed, lines: &str) -> Fixture {
-    let fixture = Fixture::new(name, &seeded(seed, lines));
-    fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
-    fixture
 }
 
 /// Packages of the registry `example` come from `vendor`, as `cargo vendor` arranges it.
