@@ -99,6 +99,8 @@
 //! | variable (`ACADEMICTORRENTS_…`) | meaning |
 //! | --- | --- |
 //! | `STORE` | absolute path of the store; else `academictorrents` in the user's cache directory |
+//! | `LOAD_PATH` | stores, and directories with datasets in the torrent's own layout, that are searched before anything is fetched |
+//! | `PATH_<NAME>` | a copy of this dataset: it is checked once, and used |
 //! | `MIRRORS`, `PEERS` | more of them, between them commas or spaces |
 //! | `SOURCES` | which kinds of source may be used |
 //! | `MAX_SIZE` | takes the built-in limit's place, and caps the manifest's |
@@ -109,7 +111,8 @@
 //! | `CATALOGUE` | base URL; `https://academictorrents.com` |
 //! | `CA_FILE` | PEM file of more root certificates; else `CARGO_HTTP_CAINFO`, `SSL_CERT_FILE` |
 //!
-//! Another name that begins so is an error. The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them. Under `DOCS_RS`, and when
+//! Another name that begins so is an error. Where a variable is not set, `academictorrents/config.toml` in the user's configuration
+//! directory may say the same. The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them. Under `DOCS_RS`, and when
 //! rust-analyzer starts, nothing is fetched, and the
 //! path is the one where the data would be.
 //!

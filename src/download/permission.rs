@@ -5,6 +5,9 @@ use crate::context::Fetch;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
 
+const NEVER: &str =
+    "ACADEMICTORRENTS_FETCH is `never`, or without it `fetch` in the configuration file is";
+
 /// Refuses to fetch `what` ("the torrent … is", "1 GiB are") where nobody allowed it. What is on this machine is
 /// used in every mode, so this is asked as late as possible: when something would be fetched.
 ///
@@ -17,8 +20,8 @@ pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(),
             "the package is a dependency from a registry, git or a vendored directory, and such a one fetches only where you allow it",
             "always",
         ),
-        (Fetch::Never, true) => ("ACADEMICTORRENTS_FETCH is `never`", "always"),
-        (Fetch::Never, false) => ("ACADEMICTORRENTS_FETCH is `never`", "local"),
+        (Fetch::Never, true) => (NEVER, "always"),
+        (Fetch::Never, false) => (NEVER, "local"),
     };
     let mut error =
         Error::new(ErrorKind::Offline, format!("{what} not here, and may not be fetched")).why(why);
