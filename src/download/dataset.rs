@@ -1,6 +1,5 @@
 //! One dataset: is it there, and if not, all it takes.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -156,7 +155,10 @@ impl Work<'_> {
     /// [`ErrorKind::Disk`] where there are no threads.
     pub fn hashing<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
         let pool = self.session.hashing()?;
-        Ok(while_alive(self.lock, || pool.install(work)))
+        let (mut work, mut result) = (Some(work), None);
+        let mut run = || result = work.take().map(|work| work());
+        while_alive(self.lock, pool, &mut run);
+        result.ok_or_else(|| Error::new(ErrorKind::Disk, "the pool of threads did not do its work"))
     }
 }
 
@@ -166,16 +168,16 @@ fn check_pinned(
     selection: &Selection,
     request: &Request,
 ) -> Result<(), Error> {
-    let mut pinned: BTreeSet<&str> = request.sha256.keys().map(String::as_str).collect();
+    let mut unknown = request.sha256.clone();
     for index in selection.files() {
-        if pinned.is_empty() {
+        if unknown.is_empty() {
             break;
         }
         if let Some(file) = metainfo.files.get(*index as usize) {
-            pinned.remove(metainfo.display_path(file).as_str());
+            unknown.remove(&metainfo.display_path(file));
         }
     }
-    match pinned.first() {
+    match unknown.keys().next() {
         None => Ok(()),
         Some(path) => Err(Error::new(ErrorKind::Manifest, format!("`sha256` pins `{path}`, which is not among the selected files"))
             .help("name the file by its path below the torrent's own directory; a single file by its name")),
@@ -233,7 +235,9 @@ fn lock(
 }
 
 /// Does work that moves no record (hashing, syncing), and tells those who wait for the lock that we live.
-fn while_alive<T>(lock: &Lock, work: impl FnOnce() -> T) -> T {
+///
+/// Not generic: else each caller would have the threads' machinery compiled anew, a tenth of the whole crate.
+fn while_alive(lock: &Lock, pool: &rayon::ThreadPool, work: &mut (dyn FnMut() + Send)) {
     let (working, ended) = channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -241,10 +245,9 @@ fn while_alive<T>(lock: &Lock, work: impl FnOnce() -> T) -> T {
                 lock.alive(SystemTime::now());
             }
         });
-        let result = work();
+        pool.install(work);
         drop(working);
-        result
-    })
+    });
 }
 
 /// From whatever is on disk to a stamped dataset. What `copies` have is copied, and the rest is fetched.

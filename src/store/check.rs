@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-
 use super::files::LayoutFiles;
+use super::parallel;
 use super::{Stamp, Store};
 use crate::geometry::PieceIndex;
 use crate::hash::Sha1;
@@ -27,23 +26,14 @@ pub fn hash_pieces(
     pieces: &[PieceIndex],
     hashed_bytes: &AtomicU64,
 ) -> PieceSet {
-    let right: Vec<_> = pieces
-        .par_iter()
-        .map_init(
-            || vec![0; BUFFER_BYTES],
-            |buffer, piece| {
-                let sha1 = hash_piece(files, *piece, buffer);
-                hashed_bytes
-                    .fetch_add(files.layout().geometry().len(*piece).into(), Ordering::Relaxed);
-                // A file that is missing or too short makes its pieces missing, which is what they are.
-                (sha1.ok() == metainfo.piece_hash(*piece)).then_some(*piece)
-            },
-        )
-        .flatten_iter()
-        .collect();
-    let mut set = PieceSet::none(files.layout().geometry().piece_count());
-    set.extend(right);
-    set
+    let geometry = files.layout().geometry();
+    parallel::filter(pieces, geometry.piece_count(), &|piece, buffer| {
+        buffer.resize(BUFFER_BYTES, 0);
+        let sha1 = hash_piece(files, piece, buffer);
+        hashed_bytes.fetch_add(geometry.len(piece).into(), Ordering::Relaxed);
+        // A file that is missing or too short makes its pieces missing, which is what they are.
+        sha1.ok() == metainfo.piece_hash(piece)
+    })
 }
 
 fn hash_piece(files: &LayoutFiles, piece: PieceIndex, buffer: &mut [u8]) -> io::Result<[u8; 20]> {

@@ -13,8 +13,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
-
 use super::Store;
 use super::check::Existing;
 use super::files::LayoutFiles;
@@ -107,9 +105,8 @@ impl Partial {
     /// Makes all that lies in the workplace last through a power cut.
     pub(super) fn sync(&self) -> Result<(), Error> {
         self.files.close();
-        let count = self.layout().files().len() as u32;
-        (0..count).into_par_iter().try_for_each(|index| {
-            let path = self.files.path(index);
+        super::parallel::each(self.layout().files().len(), &|index, _| {
+            let path = self.files.path(index as u32);
             match sync_file(&path) {
                 // It was right, and stayed where it was.
                 Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -10,13 +10,12 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::{BUFFER_BYTES, any_is_there, hash_kept, hash_pieces};
 use super::files::LayoutFiles;
+use super::parallel;
 use super::partial::Partial;
 use super::pins::{self, Pins};
 use super::{Site, Stamp, Store, WRITABLE};
@@ -253,18 +252,18 @@ impl Partial {
         copied_bytes: &AtomicU64,
     ) -> Result<PieceSet, Error> {
         let pieces: Vec<_> = wanted.iter().filter(|piece| found.pieces.contains(*piece)).collect();
-        let take = |buffer: &mut Vec<u8>, piece: &PieceIndex| {
-            let is_taken = self.take_piece(found, *piece, buffer)?;
-            let length = found.layout.geometry().len(*piece);
-            copied_bytes.fetch_add(length.into(), Ordering::Relaxed);
-            Ok(is_taken.then_some(*piece))
-        };
-        let taken: Result<Vec<Option<PieceIndex>>, Error> =
-            pieces.par_iter().map_init(|| vec![0; BUFFER_BYTES], take).collect();
+        let geometry = found.layout.geometry();
+        let taken = Mutex::new(PieceSet::none(geometry.piece_count()));
+        let result = parallel::each(pieces.len(), &|index, buffer| {
+            buffer.resize(BUFFER_BYTES, 0);
+            if self.take_piece(found, pieces[index], buffer)? {
+                taken.lock().unwrap_or_else(PoisonError::into_inner).insert(pieces[index]);
+            }
+            copied_bytes.fetch_add(geometry.len(pieces[index]).into(), Ordering::Relaxed);
+            Ok(())
+        });
         found.files.close();
-        let mut set = PieceSet::none(found.layout.geometry().piece_count());
-        set.extend(taken?.into_iter().flatten());
-        Ok(set)
+        result.map(|()| taken.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn take_piece(

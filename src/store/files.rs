@@ -205,11 +205,9 @@ impl LayoutFiles {
 
     /// Makes all files last through a power cut, and read-only.
     pub fn sync_and_seal(&self) -> Result<(), Error> {
-        use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
         self.close();
-        let count = self.layout.files().len() as u32;
-        (0..count).into_par_iter().try_for_each(|index| {
-            let path = self.path(index);
+        super::parallel::each(self.layout.files().len(), &|index, _| {
+            let path = self.path(index as u32);
             let failed = |why: io::Error| Error::disk("sync", &path, &why);
             fs::sync_and_seal(&path).map_err(failed)
         })

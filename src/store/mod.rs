@@ -31,6 +31,7 @@ mod elsewhere;
 mod files;
 mod fs;
 mod lock;
+mod parallel;
 mod partial;
 mod pins;
 mod publish;

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
-
-use super::{Site, Stamp, Store};
+use super::{Site, Stamp, Store, parallel};
 use crate::error::{Error, ErrorKind};
 use crate::hash::Sha256;
 use crate::metainfo::Metainfo;
@@ -41,31 +39,33 @@ pub(super) fn check(dataset: &Site, metainfo: &Metainfo, pins: &Pins) -> Result<
         return Ok(());
     }
     // Each file is named once, however many pins there are.
-    let mut files = BTreeMap::new();
+    let mut unknown = pins.clone();
+    let mut pinned = Vec::new();
     for file in &metainfo.files {
-        if let Some((path, _)) = pins.get_key_value(&metainfo.display_path(file)) {
-            files.entry(path).or_insert(file);
+        if let Some((path, pin)) = unknown.remove_entry(&metainfo.display_path(file)) {
+            pinned.push((file, path, pin));
         }
     }
-    let pins: Vec<_> = pins.iter().collect();
-    pins.par_iter().try_for_each(|(path, pin)| {
-        let Some(file) = files.get(path) else {
-            return Err(Error::new(
-                ErrorKind::Manifest,
-                format!("`sha256` pins `{path}`, which the torrent does not have"),
-            ));
-        };
+    if let Some(path) = unknown.keys().next() {
+        return Err(Error::new(
+            ErrorKind::Manifest,
+            format!("`sha256` pins `{path}`, which the torrent does not have"),
+        ));
+    }
+    parallel::each(pinned.len(), &|index, buffer| {
+        let (file, path, pin) = &pinned[index];
         let place = dataset.path(&metainfo.layout_path(file));
-        let found = sha256_of(&place).map_err(|why| Error::disk("read", &place, &why))?;
-        if found == **pin { Ok(()) } else { Err(broken(path, pin, &found)) }
+        buffer.resize(BUFFER_BYTES, 0);
+        let found = sha256_of(&place, buffer).map_err(|why| Error::disk("read", &place, &why))?;
+        if found == *pin { Ok(()) } else { Err(broken(path, pin, &found)) }
     })
 }
 
-fn sha256_of(path: &Path) -> io::Result<[u8; 32]> {
+fn sha256_of(path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 32]> {
     let mut file = std::fs::File::open(path)?;
-    let (mut sha256, mut buffer) = (Sha256::new(), vec![0; BUFFER_BYTES]);
+    let mut sha256 = Sha256::new();
     loop {
-        match file.read(&mut buffer)? {
+        match file.read(buffer)? {
             0 => return Ok(sha256.finish()),
             read => sha256.update(&buffer[..read]),
         }
