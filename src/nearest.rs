@@ -5,13 +5,16 @@
 /// Case, and `_` for `-`, cost nothing; otherwise a third of the letters may differ. A word that is
 /// one of a candidate's parts (`size` of `max-size`) is near, too.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    among(word, &mut candidates.into_iter())
+}
+
+fn among<'a>(word: &str, candidates: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);
     // The distance is quadratic in the length, and no key or feature is this long.
     if word.is_empty() || word.chars().count() > 64 {
         return None;
     }
     candidates
-        .into_iter()
         .filter_map(|candidate| {
             let plain = plain(candidate);
             let limit = (word.chars().count().max(plain.chars().count()) / 3).max(1);

@@ -11,7 +11,6 @@ mod paths;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -230,9 +229,9 @@ impl Build {
             .filter(|(_, due)| **due)
             .map(|(request, _)| *request)
             .collect();
-        let optional = requests.iter().filter(|request| request.optional);
-        let mut would_be: HashMap<_, _> = optional
-            .map(|request| (request.name.as_str(), download::would_be(&session, request)))
+        let would_be: Vec<_> = requests
+            .iter()
+            .map(|request| request.optional.then(|| download::would_be(&session, request)))
             .collect();
         let locks = session.shared.locks_path();
         let store = session.shared.clone();
@@ -242,7 +241,7 @@ impl Build {
         };
         let mut results = download::provide_all(session, &asked, begin).into_iter();
         let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
-        for (request, due) in requests.iter().zip(is_due) {
+        for ((request, due), would_be) in requests.iter().zip(is_due).zip(would_be) {
             let missing = if due {
                 match results.next() {
                     Some(Ok(provided)) => {
@@ -262,7 +261,7 @@ impl Build {
             } else {
                 note_of(request).reminder()
             };
-            if let Some(would_be) = would_be.remove(request.name.as_str()) {
+            if let Some(would_be) = would_be {
                 outcomes.push(Outcome::Missing(would_be, missing));
             }
         }

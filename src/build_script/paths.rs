@@ -13,8 +13,10 @@ use crate::nearest::nearest;
 /// [`ErrorKind::Manifest`].
 pub fn check(settings: &Settings, requests: &[Request]) -> Result<(), Error> {
     let declared: Vec<String> = requests.iter().map(|request| request.name.variable()).collect();
-    let free = || declared.iter().filter(|name| !settings.paths.contains_key(*name));
-    for name in settings.paths.keys().filter(|name| !declared.contains(name)) {
+    let free = || declared.iter().filter(|name| settings.path_of(name).is_none());
+    let mut names: Vec<&str> = settings.paths.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort(); // of several slips, it is always the same that is told
+    for name in names.into_iter().filter(|name| !declared.iter().any(|known| known == name)) {
         if let Some(near) = nearest(name, free().map(String::as_str)) {
             return Err(Error::new(
                 ErrorKind::Manifest,

@@ -3,7 +3,6 @@
 //! `academictorrents/config.toml` in the OS configuration directory. Each key is a variable of ours in small letters,
 //! `-` for `_`, and holds where that variable is not set. A list may be an array, whose strings may have spaces.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -39,7 +38,7 @@ const LISTS: [&str; 4] = ["LOAD_PATH", "MIRRORS", "SOURCES", "PEERS"];
 pub(super) struct Config {
     path: PathBuf,
     /// By what follows [`PREFIX`] in the variable's name.
-    values: BTreeMap<&'static str, Vec<String>>,
+    values: Vec<(&'static str, Vec<String>)>,
 }
 
 impl Config {
@@ -66,7 +65,7 @@ impl Config {
             let at = why.span().map_or(0, |span| span.start);
             unreadable(format!("line {}: this is not TOML: {}", line(at), why.message()))
         })?;
-        let mut config = Config { path: path.to_owned(), values: BTreeMap::new() };
+        let mut config = Config { path: path.to_owned(), values: Vec::new() };
         for (key, value) in table.get_ref().iter() {
             let at = line(key.span().start);
             let key = key.get_ref().as_ref();
@@ -82,10 +81,10 @@ impl Config {
             let what = format!("`{key}` in {}:{at} cannot be used", path.display());
             let values = values(name, value.get_ref())
                 .map_err(|why| Error::new(ErrorKind::Manifest, &what).why(why))?;
-            let alone = BTreeMap::from([(*name, values.clone())]);
+            let alone = vec![(*name, values.clone())];
             check(name, Config { path: path.to_owned(), values: alone })
                 .map_err(|error| error.instead(what))?;
-            config.values.insert(name, values);
+            config.values.push((name, values));
         }
         Ok(Some(config))
     }
@@ -95,7 +94,8 @@ impl Config {
     }
 
     pub(super) fn list(&self, name: &str) -> Option<&[String]> {
-        self.values.get(name).map(Vec::as_slice)
+        let found = self.values.iter().find(|(known, _)| *known == name)?;
+        Some(&found.1)
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {

@@ -1,6 +1,5 @@
 //! Where the environment says that copies of datasets lie: `LOAD_PATH` and `PATH_<NAME>`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Context, PREFIX, invalid};
@@ -28,14 +27,14 @@ impl Context {
         Ok(directories)
     }
 
-    /// The values of all `PATH_<NAME>`, by `<NAME>`.
-    pub(super) fn paths(&self) -> Result<BTreeMap<String, PathBuf>, Error> {
-        let mut paths = BTreeMap::new();
+    /// Each `<NAME>` with the value of `PATH_<NAME>`.
+    pub(super) fn paths(&self) -> Result<Vec<(String, PathBuf)>, Error> {
+        let mut paths = Vec::new();
         for (variable, value) in self.vars.iter().filter(|(_, value)| !value.is_empty()) {
             let name = variable.to_str().and_then(|name| name.strip_prefix(PREFIX));
             if let Some(name) = name.filter(|name| is_path_of(name)) {
                 let path = absolute(&[PREFIX, name].concat(), PathBuf::from(value))?;
-                paths.insert(name[PATH_OF.len()..].to_owned(), path);
+                paths.push((name[PATH_OF.len()..].to_owned(), path));
             }
         }
         Ok(paths)

@@ -1,6 +1,5 @@
 //! What the environment and the user's configuration file say, as types.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ pub struct Settings {
     /// Directories that are searched before anything is fetched: stores, or datasets in the torrent's own layout.
     pub load_path: Vec<PathBuf>,
     /// Copies to be used, by the `<NAME>` of the dataset.
-    pub paths: BTreeMap<String, PathBuf>,
+    pub paths: Vec<(String, PathBuf)>,
     /// Who may fetch what is missing.
     pub fetch: Fetch,
     /// More mirrors: base URLs, or absolute directories.
@@ -37,6 +36,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The copy to be used of the dataset whose `<NAME>` this is.
+    pub fn path_of(&self, name: &str) -> Option<&PathBuf> {
+        self.paths.iter().find(|(known, _)| known == name).map(|(_, path)| path)
+    }
+
     /// Why nothing may be fetched, for an error.
     pub fn offline_reason(&self) -> String {
         match self.offline_by {

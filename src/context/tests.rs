@@ -59,10 +59,7 @@ fn places_of_copies_are_absolute_and_separated_as_in_path() {
     let settings = context(&[(name, joined.to_str().unwrap())]).settings().unwrap();
     assert_eq!(settings.load_path, ["/a b", "/c"].map(PathBuf::from));
     let settings = context(&[("ACADEMICTORRENTS_PATH_MNIST_SMALL", "/m")]).settings().unwrap();
-    assert_eq!(
-        settings.paths,
-        std::collections::BTreeMap::from([("MNIST_SMALL".to_owned(), "/m".into())])
-    );
+    assert_eq!(settings.paths, [("MNIST_SMALL".to_owned(), "/m".into())]);
     let check = |name: &str, value: &str, parts: &[&str]| {
         let error = context(&[(name, value)]).settings().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Manifest);

@@ -26,11 +26,13 @@ const PORT: u16 = 1;
 pub struct Announcers {
     tiers: Vec<Running>,
     client: Client,
+    /// For the goodbye: the download has all.
+    completed: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct Running {
-    stop: Sender<bool>,
+    stop: Sender<()>,
     stopped: Receiver<()>,
     /// A tracker of the tier has answered, and is to be told that we leave.
     known: Arc<AtomicBool>,
@@ -39,7 +41,7 @@ struct Running {
 impl Announcers {
     /// `client` is not the workers': theirs is shut down at the end, and then the trackers are still to be told.
     pub fn new(client: Client) -> Announcers {
-        Announcers { tiers: Vec::new(), client }
+        Announcers { tiers: Vec::new(), client, completed: Arc::default() }
     }
 
     /// Begins to announce to a tier (BEP 12): its trackers are asked in order until one answers.
@@ -54,6 +56,7 @@ impl Announcers {
             key,
             swarm: Arc::clone(swarm),
             known: Arc::clone(&known),
+            completed: Arc::clone(&self.completed),
         };
         let run = move || {
             tier.run(&stops);
@@ -67,8 +70,9 @@ impl Announcers {
     /// Says goodbye to the trackers that know us, for at most so long.
     pub fn stop(self, completed: bool, patience: Duration) {
         let deadline = Instant::now() + patience;
+        self.completed.store(completed, Ordering::Release);
         for tier in &self.tiers {
-            let _ = tier.stop.send(completed); // that tier gave up before
+            let _ = tier.stop.send(()); // that tier gave up before
         }
         for tier in self.tiers.iter().filter(|tier| tier.known.load(Ordering::Relaxed)) {
             // Nothing is ever sent: the channel closes when the thread ends.
@@ -85,10 +89,11 @@ struct Tier {
     key: u32,
     swarm: Arc<Swarm>,
     known: Arc<AtomicBool>,
+    completed: Arc<AtomicBool>,
 }
 
 impl Tier {
-    fn run(&mut self, stops: &Receiver<bool>) {
+    fn run(&mut self, stops: &Receiver<()>) {
         let mut known_to: Option<String> = None;
         let mut failed_rounds = 0;
         loop {
@@ -113,8 +118,9 @@ impl Tier {
             match stops.recv_timeout(wait) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
-                Ok(completed) => {
+                Ok(()) => {
                     if let Some(url) = known_to {
+                        let completed = self.completed.load(Ordering::Acquire);
                         let events = [AnnounceEvent::Completed, AnnounceEvent::Stopped];
                         for event in &events[usize::from(!completed)..] {
                             let _ = announce(&self.client, &url, &self.message(Some(*event))); // it will forget us anyway

@@ -19,7 +19,7 @@ use crate::store::{Found, Site, Stamp, Store};
 /// The copy that the user wants to be used, and nothing else. A call's dataset has no name to be named by.
 pub fn named(session: &Session<'_>, request: &Request) -> Option<Site> {
     request.line?;
-    session.settings.paths.get(&request.name.variable()).cloned().map(Site::At)
+    session.settings.path_of(&request.name.variable()).cloned().map(Site::At)
 }
 
 /// A place where the dataset may lie; of a store, the store and the id that it has there.

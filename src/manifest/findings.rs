@@ -41,6 +41,7 @@ impl Refusal {
 pub(super) struct Findings<'a> {
     text: &'a str,
     path: &'a Path,
+    /// By where they are.
     found: Vec<(usize, Error)>,
 }
 
@@ -57,7 +58,8 @@ impl<'a> Findings<'a> {
 
     /// Adds a finding about what begins at `offset`.
     pub(super) fn add(&mut self, offset: usize, what: &str, refusal: Refusal) {
-        self.found.push((offset, self.one(offset, what, refusal)));
+        let at = self.found.partition_point(|(before, _)| *before <= offset);
+        self.found.insert(at, (offset, self.one(offset, what, refusal)));
     }
 
     /// A finding by itself, for where nothing else can be found.
@@ -66,8 +68,7 @@ impl<'a> Findings<'a> {
     }
 
     /// All findings as one error, first the one that is first in the file.
-    pub(super) fn into_result(mut self) -> Result<(), Error> {
-        self.found.sort_by_key(|(offset, _)| *offset);
+    pub(super) fn into_result(self) -> Result<(), Error> {
         match Error::join(self.found.into_iter().map(|(_, error)| error).collect()) {
             Some(error) => Err(error),
             None => Ok(()),

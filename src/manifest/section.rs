@@ -1,6 +1,5 @@
 //! The document: where our section is, which features there are, and the `rust-version`.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use toml::Spanned;
@@ -164,17 +163,17 @@ fn rust_version(document: &DeTable<'_>) -> Option<(u32, u32)> {
 /// The features that Cargo knows of a package.
 #[derive(Debug, Default)]
 pub(super) struct Features {
-    names: BTreeSet<String>,
+    names: Vec<String>,
     /// Optional dependencies that are no features, as `dep:` names them.
-    hidden: BTreeSet<String>,
+    hidden: Vec<String>,
 }
 
 impl Features {
     fn of(document: &DeTable<'_>) -> Features {
         let table = |path: &[&str]| descend(document, path).and_then(|(_, value)| value.as_table());
         let declared = table(&["features"]);
-        let mut names: BTreeSet<String> = declared.into_iter().flat_map(keys).collect();
-        let behind_dep: BTreeSet<&str> = declared
+        let mut names: Vec<String> = declared.into_iter().flat_map(keys).collect();
+        let behind_dep: Vec<&str> = declared
             .into_iter()
             .flat_map(DeTable::values)
             .filter_map(|enables| enables.get_ref().as_array())
@@ -183,15 +182,15 @@ impl Features {
             .collect();
         let targets = table(&["target"]).into_iter().flat_map(DeTable::values);
         let of_targets = targets.filter_map(|target| target.get_ref().as_table());
-        let mut hidden = BTreeSet::new();
+        let mut hidden = Vec::new();
         for owner in of_targets.chain([document]) {
             for kind in ["dependencies", "build-dependencies"] {
                 let Some((_, dependencies)) = descend(owner, &[kind]) else { continue };
                 for (name, dependency) in dependencies.as_table().into_iter().flatten() {
                     if is_optional(dependency) {
                         let name = name.get_ref().to_string();
-                        let hide = behind_dep.contains(name.as_str()) && !names.contains(&name);
-                        if hide { &mut hidden } else { &mut names }.insert(name);
+                        let hide = behind_dep.contains(&name.as_str()) && !names.contains(&name);
+                        if hide { &mut hidden } else { &mut names }.push(name);
                     }
                 }
             }
@@ -201,11 +200,12 @@ impl Features {
 
     /// The feature, if the package has it.
     pub(super) fn check(&self, feature: &str) -> Result<String, Refusal> {
-        if self.names.contains(feature) {
+        let is_among = |names: &[String]| names.iter().any(|name| name == feature);
+        if is_among(&self.names) {
             return Ok(feature.to_owned());
         }
         let quoted = checks::printable(feature);
-        if self.hidden.contains(feature) {
+        if is_among(&self.hidden) {
             let why = format!(
                 "`{quoted}` is an optional dependency, but no feature, \
                  as [features] names it with `dep:`"

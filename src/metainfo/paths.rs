@@ -71,7 +71,7 @@ impl Entry<'_> {
 
 /// Checks that these paths can lie side by side on any platform. The error is a whole sentence, on the first path
 /// that cannot.
-pub fn check_portable<'a>(paths: impl Iterator<Item = &'a [Vec<u8>]>) -> Result<(), String> {
+pub fn check_portable(paths: &mut dyn Iterator<Item = &[Vec<u8>]>) -> Result<(), String> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     let named = name_entries(paths, &mut entries);
     // Torrents mostly list their files in order: sorting them is little work then, and a map with each of them is much.
@@ -88,7 +88,7 @@ pub fn check_portable<'a>(paths: impl Iterator<Item = &'a [Vec<u8>]>) -> Result<
 
 /// The entries of all directories, up to the first whose name is none on some platform.
 fn name_entries<'a>(
-    paths: impl Iterator<Item = &'a [Vec<u8>]>,
+    paths: &mut dyn Iterator<Item = &'a [Vec<u8>]>,
     entries: &mut Vec<Entry<'a>>,
 ) -> Result<(), String> {
     let mut before: &[Vec<u8>] = &[];

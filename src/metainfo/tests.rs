@@ -77,7 +77,7 @@ fn names_that_other_platforms_cannot_store_are_refused_where_selected() {
     let check = |paths: &[&[&[u8]]], part: &str| {
         let paths: Vec<Vec<Vec<u8>>> =
             paths.iter().map(|path| path.iter().map(|c| c.to_vec()).collect()).collect();
-        let result = check_portable(paths.iter().map(Vec::as_slice));
+        let result = check_portable(&mut paths.iter().map(Vec::as_slice));
         if part.is_empty() {
             assert_eq!(result, Ok(()));
         } else {
@@ -147,7 +147,7 @@ proptest! {
         if sorted {
             paths.sort();
         }
-        prop_assert_eq!(check_portable(paths.iter().map(Vec::as_slice)), clashes(&paths));
+        prop_assert_eq!(check_portable(&mut paths.iter().map(Vec::as_slice)), clashes(&paths));
     }
 }
 

@@ -54,8 +54,9 @@ impl Selection {
                 })
                 .help("globs cover paths below the torrent's own directory; `*` stops at `/`, `**` does not"));
         }
-        check_portable(files.iter().map(|index| metainfo.files[*index as usize].path.as_slice()))
-            .and_then(|()| check_portable(std::iter::once([metainfo.name.clone()].as_slice())))
+        let path = |index: &u32| metainfo.files[*index as usize].path.as_slice();
+        check_portable(&mut files.iter().map(path))
+            .and_then(|()| check_portable(&mut [[metainfo.name.clone()].as_slice()].into_iter()))
             .map_err(|why| {
                 Error::new(
                     ErrorKind::Metainfo,

@@ -47,13 +47,15 @@ impl Bars {
 
     /// The lines for datasets and messages, none where there is no dataset left.
     pub(super) fn lines(&mut self, views: &[View], messages: &[&str], size: Size) -> Vec<String> {
-        let mut live: Vec<&View> = views.iter().filter(|view| !view.phase.is_over()).collect();
+        let live = views.iter().filter(|view| !view.phase.is_over());
+        let (queued, mut live): (Vec<_>, Vec<_>) =
+            live.partition(|view| view.phase == Phase::Queued);
+        live.extend(queued);
         // Two rows are cargo's: its bar, and the line that it prints next.
         let rows = usize::from(size.rows.saturating_sub(2));
         if live.is_empty() || rows == 0 {
             return Vec::new();
         }
-        live.sort_by_key(|view| view.phase == Phase::Queued);
         let said = messages.len().min(MESSAGES).min(rows / 3);
         let rows = rows - said;
         let more = if live.len() > rows { live.len() - (rows - 1) } else { 0 };

@@ -25,7 +25,6 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +54,7 @@ const MESSAGE_STAYS: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 #[must_use = "drawing ends when this is dropped"]
 pub struct Progress {
-    running: Option<(Sender<Infallible>, Receiver<Infallible>)>,
+    running: Option<(Sender<()>, Receiver<()>)>,
 }
 
 /// Starts to draw `counters` as `mode` says; the lock that lets one process draw lies in `lock_dir`.
@@ -70,8 +69,8 @@ pub fn start(
     }
     let terminal = (mode == ProgressMode::Auto && terminal::environment_allows(context))
         .then(|| Terminal::new(lock_dir));
-    let (stop, stopped) = mpsc::channel::<Infallible>();
-    let (ending, ended) = mpsc::channel::<Infallible>();
+    let (stop, stopped) = mpsc::channel::<()>();
+    let (ending, ended) = mpsc::channel::<()>();
     let drawn =
         thread::Builder::new().name("academictorrents-progress".to_owned()).spawn(move || {
             let _ending = ending;

@@ -51,12 +51,13 @@ impl ExtendedHandshake {
                 if let serde_bencode::value::Value::Int(id @ 1..=255) = *id
                     && name.len() <= MAX_EXTENSION_NAME_BYTES
                 {
-                    extensions.push((name.clone(), id as u8));
+                    let extension = (name.clone(), id as u8);
+                    let at = extensions.partition_point(|before| *before < extension);
+                    extensions.insert(at, extension);
+                    extensions.truncate(MAX_EXTENSIONS);
                 }
             }
         }
-        extensions.sort();
-        extensions.truncate(MAX_EXTENSIONS);
         Ok(ExtendedHandshake {
             reqq: positive(b"reqq").map(|reqq| u32::try_from(reqq).unwrap_or(u32::MAX)),
             client: client.filter(|client| !client.is_empty()),
