@@ -164,7 +164,11 @@ fn cells(view: &View) -> Vec<String> {
         format!("{}%", view.percent().unwrap_or(0)),
         ratio(view.done_bytes, view.total_bytes),
         view.rate(),
-        time_left(view).map_or_else(String::new, |left| format!("{left} left")),
+        match time_left(view) {
+            Some(left) => format!("{left} left"),
+            None if view.sources().is_empty() => "no source".to_owned(),
+            None => String::new(),
+        },
         peers,
         seeds,
     ]

@@ -124,7 +124,7 @@ fn a_kind_of_source_that_nobody_has_takes_no_room() {
         (view.peers, view.web_seeds) = (peers, web_seeds);
         let lines = Bars::new().lines(&[view], &[], Size { rows: 24, columns: 84 });
         let [line] = lines.try_into().unwrap();
-        let (_, sources) = line.split_once(" left").unwrap();
+        let (_, sources) = line.split_once("0:19 left").unwrap();
         assert_eq!(sources.trim(), expected, "{line}");
     };
     check(0, 0, "");
@@ -133,6 +133,14 @@ fn a_kind_of_source_that_nobody_has_takes_no_room() {
     check(1, 0, "1 peer");
     // Of both the first has room here.
     check(2, 1, "2 peers");
+}
+
+#[test]
+fn where_nothing_comes_it_is_said_that_there_is_no_source() {
+    let mut view = view("mnist", Phase::Fetching, 0);
+    (view.peers, view.web_seeds, view.rate_bytes) = (0, 0, 0);
+    let lines = Bars::new().lines(&[view], &[], Size { rows: 24, columns: 84 });
+    assert!(lines.concat().ends_with("0 B/s   no source"), "{lines:?}");
 }
 
 #[test]
