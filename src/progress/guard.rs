@@ -1,4 +1,4 @@
-//! Who erases the bars when Ctrl-C ends us.
+//! Who erases the bars when Ctrl-C ends us, or Ctrl-Z stops us.
 //!
 //! A signal ends a build script at once: to hear it first takes foreign calls. So a shell is started beside the
 //! bars, which hears no signal of the terminal and reads from a pipe. An empty line is our goodbye, and
@@ -9,8 +9,17 @@ use std::fs::File;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
-/// With TTOU ignored it may write although the foreground is the user's shell again.
-const SCRIPT: &str = r#"trap "" INT QUIT TERM HUP TTOU; read -r goodbye || printf "\033[J""#;
+/// With TTOU ignored it may write although the foreground is the user's shell again. Ctrl-Z stops us and not it:
+/// there it erases, and waits on, since a trap interrupts `read`.
+const SCRIPT: &str = r#"
+    trap "" INT QUIT TERM HUP TTOU
+    trap 'stopped=1; printf "\033[J"' TSTP
+    while :; do
+        stopped=
+        read -r goodbye && exit
+        [ "$stopped" ] || break
+    done
+    printf "\033[J""#;
 
 /// The shell that waits for our end. When it is dropped, that was a good one.
 #[derive(Debug)]
@@ -39,24 +48,28 @@ impl Drop for Guard {
 mod tests {
     use super::*;
 
-    /// What it writes when it was sent this signal and then we end so.
-    fn written(signal: Option<&str>, goodbye: bool) -> String {
+    /// What it writes when it was sent these signals and then we end so.
+    fn written(signals: &[&str], goodbye: bool) -> String {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("terminal");
         let mut guard = Guard::start(File::create(&path).unwrap()).unwrap();
-        if let Some(signal) = signal {
-            // It ignores signals once its first command has run; before that it would end.
-            let status = || std::fs::read_to_string(format!("/proc/{}/status", guard.0.id()));
-            let ignored = |status: &str| {
-                let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-                u64::from_str_radix(line.trim(), 16).unwrap()
-            };
-            // SIGTTOU, the last that it is told of, is 22.
-            while ignored(&status().unwrap()) & (1 << 21) == 0 {
-                std::thread::yield_now();
-            }
+        // It hears no signal once its first commands have run; before that it would end.
+        let status = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", guard.0.id())).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            u64::from_str_radix(caught.trim(), 16).unwrap()
+        };
+        // SIGTSTP, the last that it is told of, is 20.
+        while status() & (1 << 19) == 0 {
+            std::thread::yield_now();
+        }
+        for (sent, signal) in signals.iter().enumerate() {
             let kill = ["-s", signal, &guard.0.id().to_string()].map(str::to_owned);
             assert!(Command::new("kill").args(kill).status().unwrap().success());
+            let erased = || std::fs::metadata(&path).unwrap().len();
+            while *signal == "TSTP" && erased() < (sent as u64 + 1) * ERASED.len() as u64 {
+                std::thread::yield_now();
+            }
         }
         if !goodbye {
             drop(guard.0.stdin.take());
@@ -65,17 +78,25 @@ mod tests {
         std::fs::read_to_string(&path).unwrap()
     }
 
+    const ERASED: &str = "\u{1b}[J";
+
     #[test]
     fn an_end_without_goodbye_is_erased_whatever_the_terminal_sends() {
-        for signal in [None, Some("INT"), Some("HUP"), Some("QUIT"), Some("TERM")] {
-            assert_eq!(written(signal, false), "\u{1b}[J", "{signal:?}");
+        assert_eq!(written(&[], false), ERASED);
+        for signal in ["INT", "HUP", "QUIT", "TERM"] {
+            assert_eq!(written(&[signal], false), ERASED, "{signal}");
         }
     }
 
     #[test]
+    fn a_stop_is_erased_each_time_and_so_is_the_end_after_it() {
+        assert_eq!(written(&["TSTP", "TSTP", "INT"], false), ERASED.repeat(3));
+        assert_eq!(written(&["TSTP"], true), ERASED);
+    }
+
+    #[test]
     fn a_goodbye_leaves_the_screen_alone() {
-        for signal in [None, Some("INT")] {
-            assert_eq!(written(signal, true), "", "{signal:?}");
-        }
+        assert_eq!(written(&[], true), "");
+        assert_eq!(written(&["INT"], true), "");
     }
 }

@@ -11,7 +11,7 @@
 //!   there is no way, without foreign calls, to learn whether we are in the foreground, so there
 //!   are plain lines only.
 //!
-//! On Ctrl-C, which ends us at once, a shell that waits for that erases the bars (`guard.rs`).
+//! Ctrl-C ends us at once and Ctrl-Z stops us: a shell that waits for that erases the bars (`guard.rs`).
 //!
 //! One thread looks at the counters ten times a second. Nothing here can fail: what cannot be
 //! written is not written. The end waits for the thread, but not for a terminal or a pipe that
