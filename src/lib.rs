@@ -54,7 +54,7 @@
 //! | --- | --- |
 //! | `env!("AT_<NAME>_PATH")` | the file of a single-file torrent, else the torrent's root directory |
 //! | `env!("AT_<NAME>_INFOHASH")` | 40 hexadecimal digits |
-//! | `cfg(at_dataset = "name")` | the dataset is there: for optional ones |
+//! | `cfg(at_dataset = "name")` | the dataset is there: for optional ones, and for `include_bytes!`, which docs.rs has no file for |
 //! | `OUT_DIR/datasets.rs` | for `include!`: a module per dataset |
 //! | `cargo::metadata=at_<name>_path` | for the build scripts of dependents, where the crate has `links` |
 //!

@@ -85,7 +85,10 @@ impl Directives {
             let variable = &dataset.variable;
             line(format_args!("{prefix}rustc-env=AT_{variable}_PATH={path}"));
             line(format_args!("{prefix}rustc-env=AT_{variable}_INFOHASH={}", dataset.infohash));
-            line(format_args!("{prefix}rustc-cfg=at_dataset=\"{}\"", dataset.name));
+            // docs.rs has the path alone: what reads the file while it compiles must know.
+            if dataset.is_there {
+                line(format_args!("{prefix}rustc-cfg=at_dataset=\"{}\"", dataset.name));
+            }
             line(format_args!("{metadata_prefix}at_{}_path={path}", variable.to_lowercase()));
         }
         Ok(lines)
