@@ -7,6 +7,7 @@ mod choice;
 #[cfg(feature = "cli")]
 mod cli;
 mod costs;
+mod data_crate;
 mod elsewhere;
 mod faults;
 mod fixture;
