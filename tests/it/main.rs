@@ -10,6 +10,7 @@ mod cli;
 mod costs;
 mod data_crate;
 mod elsewhere;
+mod environment;
 mod faults;
 mod fixture;
 mod get;
