@@ -25,11 +25,14 @@ fn of_three_gib() -> String {
     )
 }
 
+/// A package's name, and its `.crate`.
+type Packed = (&'static str, Vec<u8>);
+
 /// A registry on loopback, as <https://doc.rust-lang.org/cargo/reference/registry-index.html> describes it. It
 /// takes no uploads.
 struct Registry {
     http: HttpServer,
-    crates: Arc<Mutex<Vec<(&'static str, Vec<u8>)>>>,
+    crates: Arc<Mutex<Vec<Packed>>>,
 }
 
 impl Registry {
@@ -66,11 +69,11 @@ impl Registry {
 }
 
 /// What lies at a path of the registry, if anything does.
-fn answer(path: &str, at: SocketAddr, crates: &[(&str, Vec<u8>)]) -> Option<Vec<u8>> {
+fn answer(path: &str, at: SocketAddr, crates: &[Packed]) -> Option<Vec<u8>> {
     if path == "/config.json" {
         return Some(format!("{{\"dl\":\"http://{at}/dl\",\"api\":\"http://{at}\"}}").into());
     }
-    let holds = |name: &&(&str, Vec<u8>)| path.split('/').any(|part| part == name.0);
+    let holds = |packed: &&Packed| path.split('/').any(|part| part == packed.0);
     let (name, packed) = crates.iter().find(holds)?;
     if path.starts_with("/dl/") {
         return Some(packed.clone());
