@@ -89,7 +89,9 @@ impl Directives {
             if dataset.is_there {
                 line(format_args!("{prefix}rustc-cfg=at_dataset=\"{}\"", dataset.name));
             }
-            line(format_args!("{metadata_prefix}at_{}_path={path}", variable.to_lowercase()));
+            let key = format!("{metadata_prefix}at_{}", variable.to_lowercase());
+            line(format_args!("{key}_path={path}"));
+            line(format_args!("{key}_infohash={}", dataset.infohash));
         }
         Ok(lines)
     }

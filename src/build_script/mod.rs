@@ -51,6 +51,20 @@ pub fn build() {
     }
 }
 
+/// [`build`], by the name that Cargo's unstable [`metabuild`] calls: no `build.rs` is written.
+///
+/// ```toml
+/// cargo-features = ["metabuild"] # the first line; Cargo of the nightly channel
+///
+/// [package]
+/// metabuild = ["academictorrents"]
+/// ```
+///
+/// [`metabuild`]: https://doc.rust-lang.org/cargo/reference/unstable.html#metabuild
+pub fn metabuild() {
+    build();
+}
+
 /// [`build`], in the caller's hands.
 ///
 /// # Examples

@@ -47,7 +47,8 @@ fn a_dataset_is_told_to_cargo() {
          cargo::rustc-env=AT_MNIST_SMALL_PATH=/s/data/files/a\n\
          cargo::rustc-env=AT_MNIST_SMALL_INFOHASH=abababababababababababababababababababab\n\
          cargo::rustc-cfg=at_dataset=\"mnist-small\"\n\
-         cargo::metadata=at_mnist_small_path=/s/data/files/a\n"
+         cargo::metadata=at_mnist_small_path=/s/data/files/a\n\
+         cargo::metadata=at_mnist_small_infohash=abababababababababababababababababababab\n"
     );
 }
 

@@ -177,7 +177,12 @@ fn not_found(
             });
     }
     if !catalogue_allowed {
-        error = error.why("`sources` leaves the catalogue out");
+        let by = if session.settings.sources.catalogue {
+            "`sources` in the manifest"
+        } else {
+            "ACADEMICTORRENTS_SOURCES"
+        };
+        error = error.why(format!("{by} leaves the catalogue out"));
     }
     error
         .help("check the infohash at the catalogue")

@@ -56,9 +56,14 @@ impl From<ureq::Error> for HttpFailure {
     }
 }
 
-/// What rustls says of a server that answers in plain text is for those who know its types.
+/// What the TLS libraries say is for those who know their types.
 fn tls_reason(said: String) -> String {
-    if said.contains("InvalidContentType") {
+    let no_authority = ["UnknownIssuer", "self-signed certificate", "local issuer certificate"];
+    if no_authority.iter().any(|part| said.contains(part)) {
+        "nobody who is trusted vouches for the server's certificate; where the network inspects TLS, set \
+         ACADEMICTORRENTS_CA_FILE to its root certificate, as PEM"
+            .to_owned()
+    } else if said.contains("InvalidContentType") {
         "the server does not speak TLS on this port".to_owned()
     } else {
         said

@@ -2,12 +2,15 @@
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+mod brought;
 mod cargo;
 mod choice;
 #[cfg(feature = "cli")]
 mod cli;
 mod costs;
+mod data_crate;
 mod elsewhere;
+mod environment;
 mod faults;
 mod fixture;
 mod get;
