@@ -8,6 +8,8 @@ mod choice;
 mod cli;
 mod costs;
 mod elsewhere;
+#[cfg(target_os = "linux")] // whose system's words the snapshots hold
+mod errors;
 mod faults;
 mod fixture;
 mod get;
