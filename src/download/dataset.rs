@@ -293,7 +293,8 @@ fn complete(
         user: session.settings.max_size_bytes,
         foreign: session.foreign,
     };
-    limit.check(counters.name.as_str(), missing)?;
+    let user_by = session.settings.configured.place_of("MAX_SIZE");
+    limit.check(counters.name.as_str(), missing, &user_by)?;
     space::check(&partial, request, layout.needed_bytes() - missing, missing)?;
     let sources = plan::sources(request, session.settings, mirrors, metainfo);
     let left_out = plan::LeftOut::of(request, session.settings, metainfo);

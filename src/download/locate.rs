@@ -162,9 +162,10 @@ fn not_found(
     for line in tried {
         error = error.why(line);
     }
+    let load_path = session.settings.configured.place_of("LOAD_PATH");
     for directory in &session.settings.load_path {
         error = error.why(format!(
-            "ACADEMICTORRENTS_LOAD_PATH: {}: {infohash}.torrent is neither there nor in v1/torrents",
+            "{load_path}: {}: {infohash}.torrent is neither there nor in v1/torrents",
             directory.display()
         ));
     }
@@ -177,7 +178,11 @@ fn not_found(
             });
     }
     if !catalogue_allowed {
-        error = error.why("`sources` leaves the catalogue out");
+        let by = match session.settings.sources.catalogue {
+            true => "`sources` in the manifest".to_owned(),
+            false => session.settings.configured.place_of("SOURCES"),
+        };
+        error = error.why(format!("left out by {by}: the catalogue"));
     }
     error
         .help("check the infohash at the catalogue")

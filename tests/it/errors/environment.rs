@@ -2,6 +2,7 @@
 
 use super::Page;
 use crate::fixture::Fixture;
+use crate::swarm::{Dataset, random_bytes};
 
 const DATA: &str = "data = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"";
 
@@ -69,5 +70,11 @@ fn in_the_configuration_file() {
         "sources left out",
         &format!("{places}sources = [\"peers\"]\nload-path = [\"/nowhere\"]\n"),
     );
+    let dataset = Dataset::single("data.bin", random_bytes(203, 200_000));
+    std::fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
+    let lines = "data = { torrent = \"data.torrent\", web-seeds = [\"http://127.0.0.1:9/\"] }";
+    fixture.declare(lines);
+    check("a limit", &format!("{places}max-size = \"100kB\"\n"));
+    check("sources that leave out all", &format!("{places}sources = [\"peers\"]\n"));
     page.compare();
 }
