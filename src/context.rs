@@ -155,7 +155,7 @@ impl Context {
         Err(match nearest(name, NAMES) {
             Some(near) => error.help(format!("did you mean {PREFIX}{near}?")),
             None => {
-                error.help(format!("unset it; after {PREFIX} there is PATH_ with a dataset's name behind it, or one of {}", NAMES.join(", ")))
+                error.help(format!("unset it; after {PREFIX} there is PATH_ with a dataset's name behind it, or\none of {}", NAMES.join(", ")))
             }
         })
     }

@@ -224,9 +224,7 @@ fn lock(
                     crate::size::seconds(patience)
                 ),
             )
-            .help(format!(
-                "end that process{process}, or set ACADEMICTORRENTS_TIMEOUT to wait longer"
-            )));
+            .help("end that process, or set ACADEMICTORRENTS_TIMEOUT to wait longer"));
         }
         std::thread::sleep(LOCK_POLL);
     }

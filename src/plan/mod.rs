@@ -15,7 +15,7 @@ mod tests;
 pub use layout::{Layout, Place};
 pub use left_out::LeftOut;
 pub use selection::Selection;
-pub use sources::{Rank, SourceKind, SourceSpec, metainfo_mirrors, sources};
+pub use sources::{Rank, SourceKind, SourceSpec, check_named, metainfo_mirrors, sources};
 
 use crate::error::{Error, ErrorKind};
 use crate::size;
@@ -98,7 +98,7 @@ impl Limit {
             )),
             // A second line would be a duplicate key.
             Some(manifest) if manifest < missing_bytes => error.help(format!(
-                "to allow it, change `max-size` to \"{enough}\" in Cargo.toml: \
+                "to allow it, change `max-size` to \"{enough}\" in Cargo.toml:\n\
                  it is under {table}, or under `defaults`"
             )),
             Some(_) => error,

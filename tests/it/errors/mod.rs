@@ -13,14 +13,14 @@ use std::path::Path;
 
 use crate::fixture::{Fixture, Run};
 
-/// Characters of a line, without what Cargo puts before it. Longer ones are counted, so that none is added unseen.
+/// Characters that a line should have at most, without what Cargo puts before it. The page's end counts longer ones.
 const WIDE: usize = 120;
 
 /// The cases of one kind.
 struct Page {
     name: &'static str,
     text: String,
-    /// Lines that may be wide.
+    /// Lines over [`WIDE`].
     wide: usize,
 }
 
@@ -64,7 +64,7 @@ impl Page {
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join(format!("tests/it/errors/{}.txt", self.name));
         let expected = snapbox::Data::read_from(&file, None).raw();
-        let text = self.text.trim_end().to_owned() + "\n";
+        let text = format!("{}lines wider than {WIDE} characters: {}\n", self.text, self.wide);
         snapbox::Assert::new().action_env(snapbox::assert::DEFAULT_ACTION_ENV).eq(text, expected);
     }
 }
@@ -103,4 +103,34 @@ fn redacted(text: &str, fixture: &Fixture) -> String {
         }
         out
     })
+}
+
+#[test]
+fn the_manual_quotes_what_is_printed() {
+    let read = |path: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+    };
+    let pages =
+        ["machine", "sources", "torrent"].map(|page| read(&format!("tests/it/errors/{page}.txt")));
+    // No file system without locks is at hand.
+    let printed = pages.concat() + &read("src/store/lock.rs");
+    let readme = read("README.md");
+    let (_, section) = readme.split_once("\n## Troubleshooting\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let headings = section.lines().filter_map(|line| line.strip_prefix("**")?.split_once(".**"));
+    let mut quoted = 0;
+    for (heading, _) in headings {
+        // rustc's, not ours.
+        if heading.contains("at compile time") {
+            continue;
+        }
+        for message in heading.split('`').skip(1).step_by(2) {
+            for part in message.split(|c: char| c == '…' || c.is_ascii_digit()) {
+                let part = part.trim();
+                assert!(part.len() < 4 || printed.contains(part), "`{part}` of {heading}");
+                quoted += usize::from(part.len() >= 4);
+            }
+        }
+    }
+    assert!(quoted >= 6, "{quoted}");
 }
