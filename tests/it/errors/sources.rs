@@ -1,7 +1,6 @@
 //! The network: what may not be fetched, and who did not bring it.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
 
 use super::Page;
 use crate::cargo::{from_web_seed, seeded};
@@ -17,11 +16,8 @@ fn data() -> Dataset {
 /// So long a fixture waits for its sources.
 const TIMEOUT: (&str, &str) = ("ACADEMICTORRENTS_TIMEOUT", "500ms");
 
-/// A port where nobody listens, for as long as the listener is kept: a socket that is bound has it, and takes none.
-fn closed() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
+/// Nobody is there: a port that the system would give could be another test's a moment later.
+const CLOSED: &str = "127.0.0.1:9";
 
 #[test]
 fn of_the_catalogue() {
@@ -44,10 +40,9 @@ fn of_the_catalogue() {
         let catalogue = Catalogue::serving(&[&dataset]).with(fault);
         page.check(case, &of(&catalogue), &["build"]);
     }
-    let unreachable =
-        fixture.with_env("ACADEMICTORRENTS_CATALOGUE", format!("http://{}", closed()));
+    let unreachable = fixture.with_env("ACADEMICTORRENTS_CATALOGUE", format!("http://{}", CLOSED));
     page.check("unreachable", &unreachable, &["build"]);
-    let proxied = fixture.with_env("CARGO_HTTP_PROXY", format!("http://{}", closed()));
+    let proxied = fixture.with_env("CARGO_HTTP_PROXY", format!("http://{}", CLOSED));
     page.check("behind a proxy that is not there", &proxied, &["build"]);
     page.check(
         "with a mirror",
@@ -108,10 +103,7 @@ fn of_web_seeds_peers_and_trackers() {
         let seed = WebSeed::serving(&dataset).with(fault);
         check(case, &format!("web-seeds = [\"{}\"]", seed.url()));
     }
-    check(
-        "a web seed that is not there",
-        &format!("web-seeds = [\"http://{}/data.bin\"]", closed()),
-    );
+    check("a web seed that is not there", &format!("web-seeds = [\"http://{}/data.bin\"]", CLOSED));
     let seed = WebSeed::serving(&dataset);
     let front = TlsFront::before(seed.http().server().addr());
     let https = format!("web-seeds = [\"{}/data.bin\"]", front.url());
@@ -134,7 +126,7 @@ fn of_web_seeds_peers_and_trackers() {
         let peer = Peer::seeding(&dataset).with(fault);
         check(case, &format!("peers = [\"{}\"]", peer.addr()));
     }
-    check("a peer that is not there", &format!("peers = [\"{}\"]", closed()));
+    check("a peer that is not there", &format!("peers = [\"{}\"]", CLOSED));
     check("a mirror that is not there", "mirrors = [\"mirror\"]");
     check("sources that leave out all", &format!("{https}\nsources = [\"mirrors\"]"));
 
@@ -148,7 +140,7 @@ fn of_web_seeds_peers_and_trackers() {
     check("certificates that are not there", "ACADEMICTORRENTS_CA_FILE", "/nowhere/ca.pem");
     let no_pem = fixture.path("Cargo.toml").display().to_string();
     check("certificates that are none", "ACADEMICTORRENTS_CA_FILE", &no_pem);
-    check("a proxy that is not there", "CARGO_HTTP_PROXY", &format!("http://{}", closed()));
+    check("a proxy that is not there", "CARGO_HTTP_PROXY", &format!("http://{}", CLOSED));
     check("a proxy that is no URL", "CARGO_HTTP_PROXY", "socks5://127.0.0.1:9");
     page.compare();
 }
