@@ -2,7 +2,8 @@
 //!
 //! A page (`errors/<page>.txt`) holds the cases of one kind, one after the other, as Cargo prints them. After a change
 //! of words, `SNAPSHOTS=overwrite cargo test --test it errors` writes the pages anew: read what has changed as a stranger
-//! would. What differs from run to run has a name in brackets: `[CRATE]` the crate's directory, `[STORE]`, `[PORT]`.
+//! would. What differs from run to run has a name in brackets: `[CRATE]` the crate's directory, `[TARGET]`
+//! Cargo's, `[STORE]`, `[PORT]`.
 
 mod environment;
 mod manifest;
@@ -83,10 +84,14 @@ fn cargo(fixture: &Fixture, arguments: &[&str]) -> Run {
 
 fn redacted(text: &str, fixture: &Fixture) -> String {
     let mut text = text.to_owned();
-    for (path, name) in [(fixture.store(), "[STORE]"), (fixture.path(""), "[CRATE]/")] {
+    let places = [
+        (fixture.store(), "[STORE]"),
+        (fixture.path(""), "[CRATE]/"),
+        (fixture.target(), "[TARGET]"),
+    ];
+    for (path, name) in places {
         text = text.replace(&path.display().to_string(), name);
     }
-    text = text.replace(env!("CARGO_MANIFEST_DIR"), "[REPOSITORY]");
     // Which piece it was in which a worker was caught is chance.
     for piece in 0..7 {
         text = text.replace(&format!("(piece {piece})"), "(piece [N])");
