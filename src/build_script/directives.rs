@@ -75,10 +75,13 @@ impl Directives {
                 line(format_args!("{prefix}rerun-if-changed={}", value(&of("torrent"), torrent)?));
             }
             if let Some(why) = &dataset.missing {
+                let name = &dataset.name;
                 line(format_args!(
-                    "{prefix}warning=optional and missing, so cfg(at_dataset = {:?}) is off: {why}",
-                    dataset.name
+                    "{prefix}warning=dataset `{name}`: optional and missing, so cfg(at_dataset = {name:?}) is off"
                 ));
+                for why in why.lines() {
+                    line(format_args!("{prefix}warning=  {why}"));
+                }
                 continue;
             }
             let path = value(&of("path"), &dataset.path)?;

@@ -22,6 +22,7 @@ use crate::download::{self, Provided, Session};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Manifest, Request, StoreKind};
+use crate::plan;
 use crate::progress;
 use crate::store::Store;
 
@@ -168,6 +169,7 @@ impl Build {
     fn provide(&self, manifest: Manifest) -> Result<Datasets, Error> {
         let settings = self.context.settings()?;
         paths::check(&settings, &manifest.requests)?;
+        plan::check_named(&settings)?;
         let feature_is_on = |feature: &str| {
             let variable = feature.to_uppercase().replace('-', "_");
             self.context.var(&format!("CARGO_FEATURE_{variable}")).is_some()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Context, PREFIX, is_http};
+use super::{Configured, Context, PREFIX, is_http};
 use crate::error::{Error, ErrorKind};
 use crate::nearest::nearest;
 
@@ -158,6 +158,18 @@ impl Context {
             self.config = Config::read(&directory.join("academictorrents").join("config.toml"))?;
         }
         Ok(())
+    }
+
+    /// The settings that no variable takes from the file.
+    pub(super) fn configured(&self) -> Configured {
+        let Some(config) = &self.config else { return Configured::default() };
+        let keys = KEYS.iter().filter(|(_, name)| {
+            config.list(name).is_some() && self.var(&[PREFIX, name].concat()).is_none()
+        });
+        Configured {
+            path: config.path.clone(),
+            keys: keys.map(|(key, name)| (*name, *key)).collect(),
+        }
     }
 
     /// The configuration file that was read.

@@ -146,7 +146,11 @@ impl Tier {
                     let warning = reply
                         .warning
                         .map_or_else(String::new, |warning| format!(" (it warns: {warning})"));
-                    self.swarm.report.note(&url, format!("named {count} peers{warning}"));
+                    let said = match count {
+                        0 => format!("knows no peers{warning}"),
+                        _ => format!("named {count} peers{warning}"),
+                    };
+                    self.swarm.report.note(&url, said);
                     self.swarm.tell(Event::Peers(reply.peers));
                     // BEP 12: who answered is asked first from now on.
                     self.urls[..=index].rotate_right(1);

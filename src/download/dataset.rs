@@ -226,9 +226,7 @@ fn lock(
                     crate::size::seconds(patience)
                 ),
             )
-            .help(format!(
-                "end that process{process}, or set ACADEMICTORRENTS_TIMEOUT to wait longer"
-            )));
+            .help("end that process, or set ACADEMICTORRENTS_TIMEOUT to wait longer"));
         }
         std::thread::sleep(LOCK_POLL);
     }
@@ -296,7 +294,8 @@ fn complete(
         user: session.settings.max_size_bytes,
         foreign: session.foreign,
     };
-    limit.check(counters.name.as_str(), missing)?;
+    let user_by = session.settings.configured.place_of("MAX_SIZE");
+    limit.check(counters.name.as_str(), missing, &user_by)?;
     space::check(&partial, request, layout.needed_bytes() - missing, missing)?;
     let sources = plan::sources(request, session.settings, mirrors, metainfo);
     let left_out = plan::LeftOut::of(request, session.settings, metainfo);

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
+use super::report::advise;
 use super::{Session, permission};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Mirror, Request};
 use crate::metainfo::{MAX_TORRENT_BYTES, Metainfo, not_declared};
 use crate::net::Client;
+use crate::protocol::http::verdict::status_text;
 use crate::store::Store;
 
 /// The infohash that a request means. Of a vendored torrent nothing more is read: a warm build has no time.
@@ -38,7 +40,7 @@ fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
                 .why(why)
                 .help("`torrent` is relative to the manifest")
                 .help(format!(
-                    "the package that is published must hold it: where [package] has `include`, add {name:?}; \
+                    "the package that is published must hold it: where [package] has `include`, add {name:?};\n\
                      where it has `exclude`, let that not cover it"
                 ))
         }
@@ -159,12 +161,13 @@ fn not_found(
             format!("the torrent {infohash} could not be had from anywhere"),
         )
     };
-    for line in tried {
+    for line in &tried {
         error = error.why(line);
     }
+    let load_path = session.settings.configured.place_of("LOAD_PATH");
     for directory in &session.settings.load_path {
         error = error.why(format!(
-            "ACADEMICTORRENTS_LOAD_PATH: {}: {infohash}.torrent is neither there nor in v1/torrents",
+            "{load_path}: {}: {infohash}.torrent is neither there nor in v1/torrents",
             directory.display()
         ));
     }
@@ -177,33 +180,46 @@ fn not_found(
             });
     }
     if !catalogue_allowed {
-        let by = if session.settings.sources.catalogue {
-            "`sources` in the manifest"
-        } else {
-            "ACADEMICTORRENTS_SOURCES"
+        let by = match session.settings.sources.catalogue {
+            true => "`sources` in the manifest".to_owned(),
+            false => session.settings.configured.place_of("SOURCES"),
         };
-        error = error.why(format!("{by} leaves the catalogue out"));
+        error = error
+            .why(format!("left out by {by}: the catalogue"))
+            .help(format!("to use it, add `catalogue` to {by}"));
     }
-    error
-        .help("check the infohash at the catalogue")
-        .help(match request.line {
-            Some(_) => "behind a firewall, download the .torrent elsewhere, put it into the crate and add `torrent = \"<file>\"`; for the data add `mirrors` or `web-seeds`",
-            None => "behind a firewall, download the .torrent elsewhere, and give its path in place of the infohash",
-        })
+    error = advise(error, tried.iter());
+    // The catalogue is asked last.
+    error = match tried.last() {
+        Some(said) if said.ends_with(&status_text(404)) => {
+            error.help("check the infohash at the catalogue")
+        }
+        _ if !catalogue_allowed => error,
+        _ => error.help("build again later: the catalogue may be down, or the line to it"),
+    };
+    error.help(match request.line {
+        Some(_) => {
+            "behind a firewall, put the .torrent into the crate and add `torrent = \"<file>\"`;\n\
+             for the data add `mirrors` or `web-seeds`"
+        }
+        None => "behind a firewall, give the path of the .torrent in place of the infohash",
+    })
 }
 
 fn checked(infohash: Infohash, bytes: Vec<u8>) -> Result<(Metainfo, Vec<u8>), String> {
     // Of what anyone may have sent, no more is read than that before it is known to be the declared one.
     let found = Metainfo::infohash_of(&bytes).map_err(|error| one_line(&error))?;
     if found != infohash {
-        return Err(format!("is another torrent, {found}"));
+        return Err(format!("it is another torrent, {found}"));
     }
     let metainfo = Metainfo::parse(&bytes).map_err(|error| one_line(&error))?;
     Ok((metainfo, bytes))
 }
 
 fn one_line(error: &Error) -> String {
-    error.to_string().lines().take(2).map(str::trim).collect::<Vec<_>>().join(": ")
+    // The first line says that it cannot be used, the second why.
+    let text = error.to_string();
+    text.lines().take(2).last().unwrap_or_default().trim().to_owned()
 }
 
 /// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
@@ -217,11 +233,10 @@ fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, String> {
         attempts += 1;
         let (why, wait) = match client.fetch(url, MAX_TORRENT_BYTES as u64, timing.give_up) {
             Ok(reply) if reply.status == 200 => return Ok(reply.body),
-            Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => (
-                format!("HTTP status {}", reply.status),
-                reply.retry_after.unwrap_or(pause).max(pause),
-            ),
-            Ok(reply) => return Err(format!("HTTP status {}", reply.status)),
+            Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => {
+                (status_text(reply.status), reply.retry_after.unwrap_or(pause).max(pause))
+            }
+            Ok(reply) => return Err(status_text(reply.status)),
             Err(why) => (why.to_string(), pause),
         };
         if attempts >= 4 || begun.elapsed() + wait >= timing.give_up {

@@ -58,7 +58,12 @@ pub(super) fn infohash(text: &str) -> Result<Infohash, Refusal> {
     // Infohash's own error is one line: what was given, and why it is none.
     text.parse().map_err(|why: crate::Error| {
         Refusal::new(printable(&why.to_string())).or_help(
-            if text.ends_with(".torrent") && !text.contains("://") {
+            if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+                Some(
+                    "give the v1 infohash, of 40 digits; v2-only torrents, which have none, are not supported"
+                        .to_owned(),
+                )
+            } else if text.ends_with(".torrent") && !text.contains("://") {
                 Some(format!("for a vendored torrent write `{{ torrent = {text:?} }}`"))
             } else {
                 // A link or a magnet, pasted whole.
@@ -170,7 +175,7 @@ pub(super) fn mirror(text: &str, base_dir: &Path) -> Result<Mirror, Refusal> {
         return Err(Refusal::new("it is empty").help("write a base URL or a directory"));
     }
     if is_http(text) || text.contains("://") {
-        let url = url(text, is_http, "http:// or https://, and not a directory")?;
+        let url = url(text, is_http, "http:// or https://")?;
         return Ok(Mirror::Url(url.trim_end_matches('/').to_owned()));
     }
     Ok(Mirror::Directory(base_dir.join(text)))

@@ -169,6 +169,15 @@ impl Mirror {
     }
 }
 
+/// Checks a peer's `host:port`.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`], with how it is written.
+pub fn check_peer(text: &str) -> Result<(), Error> {
+    let refused = |refusal: findings::Refusal| refusal.error("a peer cannot be used".to_owned());
+    checks::peer(text).map(drop).map_err(refused)
+}
+
 /// Where a dataset's files lie once they are complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreKind {

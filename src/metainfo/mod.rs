@@ -200,8 +200,8 @@ impl Metainfo {
 
 /// Scans a `.torrent`; of what is none it says what it probably is.
 fn scan(torrent: &[u8]) -> Result<bencode::Scan<'_>, Error> {
-    let again = "download it again, from the dataset's page at the catalogue: \
-                 `/download/<infohash>.torrent` below the catalogue's address";
+    let again =
+        "download it again: https://academictorrents.com/download/<infohash>.torrent has it";
     let begin = torrent.trim_ascii_start();
     match begin.first() {
         Some(b'd') => {}
@@ -209,7 +209,7 @@ fn scan(torrent: &[u8]) -> Result<bencode::Scan<'_>, Error> {
         Some(first) => {
             let line = begin.split(u8::is_ascii_control).next().unwrap_or_default();
             let shown = line.get(..SHOWN_BYTES).unwrap_or(line).escape_ascii();
-            let page = if *first == b'<' { ": a web page was saved or sent instead" } else { "" };
+            let page = if *first == b'<' { ", as a web page does" } else { "" };
             let why = format!("this is not a .torrent: it begins with `{shown}`{page}");
             return Err(damaged(why).help(again));
         }

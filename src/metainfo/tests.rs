@@ -158,7 +158,7 @@ fn what_is_no_torrent_is_refused_with_the_reason() {
         assert!(error.contains(part), "{error}");
     };
     check(b"", "it is empty");
-    check(b" \n<html>\n<body>", "it begins with `<html>`: a web page was saved");
+    check(b" \n<html>\n<body>", "it begins with `<html>`, as a web page does");
     check(b"<!DOCTYPE html PUBLIC", "it begins with `<!DOCTYPE html PUBLI`");
     check(b"\x1f\x8b\x08", "it begins with ``");
     check(b"4:info", "it begins with `4:info`");

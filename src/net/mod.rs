@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::context::Settings;
 use crate::error::{Error, ErrorKind};
 
-pub use http::{HttpFailure, authority, join};
+pub use http::{HttpFailure, UNKNOWN_AUTHORITY, authority, join};
 pub use peer::{PeerConnection, resolve};
 pub use tracker::announce;
 pub use web_seed::Connection;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Client;
+use crate::protocol::http::verdict::status_text;
 use crate::protocol::tracker::{Announce, MAX_REPLY_BYTES, Reply, announce_url, parse_reply};
 
 /// Why a tracker brought no peers, and how long it wants to be left alone, where it says so.
@@ -32,10 +33,9 @@ pub fn announce(
     // Trackers send failure reasons with any status; a body that is bencode is the better answer.
     match parse_reply(&reply.body) {
         Ok(answer) => Ok(answer),
-        Err(_) if reply.status != 200 => Err(TrackerFailure {
-            why: format!("HTTP status {}", reply.status),
-            retry_after: reply.retry_after,
-        }),
+        Err(_) if reply.status != 200 => {
+            Err(TrackerFailure { why: status_text(reply.status), retry_after: reply.retry_after })
+        }
         Err(why) => Err(failure(why.to_string())),
     }
 }

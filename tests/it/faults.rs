@@ -291,7 +291,7 @@ fn catalogue_faults(other: &Catalogue) -> Vec<(catalogue::Fault, Alone)> {
         (Status(404), Fails("HTTP status 404")),
         (Status(500), Fails("HTTP status 500")),
         (WrongTorrent(wrong), Fails("is another torrent")),
-        (Garbage, Fails("cannot be used")),
+        (Garbage, Fails("this is not a .torrent")),
         (Truncated, Fails("the file is cut short")),
         (RedirectTo(other.url()), Comes),
         (RedirectTo("http://127.0.0.1:9".into()), Fails("connection refused")),

@@ -227,7 +227,7 @@ impl Run {
 
     /// No colours, no bars, no panic, and no value printed for programmers.
     #[track_caller]
-    fn assert_plain(&self) {
+    pub fn assert_plain(&self) {
         for text in [&self.stdout, &self.stderr] {
             let odd = |c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r';
             assert!(!text.contains(odd), "{text:?}");

@@ -11,6 +11,8 @@ mod costs;
 mod data_crate;
 mod elsewhere;
 mod environment;
+#[cfg(target_os = "linux")] // whose system's words the snapshots hold
+mod errors;
 mod faults;
 mod fixture;
 mod get;

@@ -25,7 +25,7 @@ directory = "vendor"
 "#;
 
 /// The crate `name`, without datasets, with the vendored dependency `held`, which has these.
-fn holding(name: &'static str, held: &'static str, torrent: &[u8], datasets: &str) -> Fixture {
+pub fn holding(name: &'static str, held: &'static str, torrent: &[u8], datasets: &str) -> Fixture {
     let fixture = Fixture::new(name, "")
         .main(&format!("fn main() {{ println!(\"{{}}\", {}::PATH) }}", held.replace('-', "_")));
     let vendor = format!("vendor/{held}");
