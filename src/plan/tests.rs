@@ -126,7 +126,7 @@ fn what_shares_a_piece_with_a_selected_file_goes_to_the_scratch_file() {
 fn the_limit_that_counts_is_the_users_over_the_manifests_over_the_default() {
     const GIB: u64 = 1 << 30;
     let check = |bytes, manifest, user, parts: &[&str]| {
-        let result = Limit { manifest, user, foreign: false }.check("big", bytes);
+        let result = Limit { manifest, user, call: false, foreign: false }.check("big", bytes);
         assert_eq!(result.is_ok(), parts.is_empty());
         for part in parts {
             let error = result.clone().unwrap_err().to_string();
@@ -150,7 +150,7 @@ fn the_limit_that_counts_is_the_users_over_the_manifests_over_the_default() {
 fn the_manifest_of_a_dependency_lowers_the_limit_and_does_not_raise_it() {
     const GIB: u64 = 1 << 30;
     let check = |bytes, manifest, user, part: &str| {
-        let result = Limit { manifest, user, foreign: true }.check("big", bytes);
+        let result = Limit { manifest, user, call: false, foreign: true }.check("big", bytes);
         assert_eq!(result.is_ok(), part.is_empty());
         let error = result.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(error.contains(part) && !error.contains("add this line"), "{error}");

@@ -8,30 +8,30 @@ use crate::support::files_below;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, WebSeed, eventually, random_bytes};
 
-const PIECE: usize = 32 << 10;
+pub const PIECE: usize = 32 << 10;
 const PIECES: usize = 100;
-const LENGTH: u64 = (PIECES * PIECE) as u64;
+pub const LENGTH: u64 = (PIECES * PIECE) as u64;
 
 /// A directory to get into, a store and a .torrent, in a directory of their own.
-struct Desk {
+pub struct Desk {
     dir: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new() -> Desk {
+    pub fn new() -> Desk {
         Desk { dir: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.path("data")
     }
 
     /// Asks for an id, with nothing of this machine's in the environment.
-    fn ask(&self, id: &str) -> Get {
+    pub fn ask(&self, id: &str) -> Get {
         Get::new(id)
             .env_clear()
             .env("ACADEMICTORRENTS_STORE", self.path("store"))
@@ -59,12 +59,12 @@ impl Desk {
     }
 }
 
-fn single() -> Dataset {
+pub fn single() -> Dataset {
     Dataset::single("data.bin", random_bytes(31, LENGTH as usize))
 }
 
 /// Files of three and a half pieces each, so that neighbours share one.
-fn folder() -> Dataset {
+pub fn folder() -> Dataset {
     let file = |seed| random_bytes(seed, 7 * PIECE / 2);
     Dataset::multi("tree", [("a", file(1)), ("d/b", file(2)), ("d/c", file(3)), ("e", file(4))])
 }
@@ -73,7 +73,7 @@ fn name_of(dataset: &Dataset) -> &str {
     std::str::from_utf8(dataset.name()).unwrap()
 }
 
-fn flip(path: &Path, offset: u64) {
+pub fn flip(path: &Path, offset: u64) {
     use std::os::unix::fs::FileExt as _;
     let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
@@ -81,7 +81,7 @@ fn flip(path: &Path, offset: u64) {
     file.write_all_at(&[!byte[0]], offset).unwrap();
 }
 
-fn inode(path: &Path) -> u64 {
+pub fn inode(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(path).unwrap().ino()
 }

@@ -11,6 +11,7 @@ mod elsewhere;
 mod faults;
 mod fixture;
 mod get;
+mod get_options;
 mod https;
 mod modules;
 mod named;
