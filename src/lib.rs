@@ -93,8 +93,8 @@
 //!
 //! # At run time
 //!
-//! [`get`] gives the path of a dataset in the store, and [`Get`] fetches into a directory: the same download, outside of a
-//! build.
+//! [`get`] gives the path of a dataset in the store. [`Get`] takes more: which files, more sources, a directory to fetch into,
+//! whether to hash again what is there. It is the same download, outside of a build.
 //!
 //! # The environment
 //!
@@ -162,5 +162,5 @@ mod store;
 
 pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};
-pub use get::{Get, get};
+pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;

@@ -39,6 +39,9 @@ pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provid
 }
 
 fn look(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
+    if request.hash_again {
+        return Ok(None);
+    }
     let store = session.store(request);
     let (infohash, id) = if request.files.is_empty() {
         // All files: the stamp says everything else.
@@ -123,6 +126,7 @@ pub fn provide(
     }
     // While we waited, another build may have brought it; or it was there, and a pin is new.
     match store.present(id) {
+        Some(_) if request.hash_again => complete(&work, client, &mirrors, &[])?,
         Some(stamp) if stamp.holds(&request.sha256) => {}
         Some(stamp) => {
             counters.set_phase(Phase::Checking);
@@ -271,8 +275,36 @@ fn complete(
     if let Some(complete) = existing.as_ref().filter(|existing| existing.is_complete()) {
         return work.hashing(|| complete.stamp(store, id, metainfo, &request.sha256))?;
     }
+    let damaged = existing.as_ref().filter(|_| store.keeps_stamps());
+    if damaged.is_some() {
+        store.remove_stamp(id)?; // it is not complete, whatever comes of the rest
+    }
+    fetch(work, client, mirrors, copies, existing.as_ref()).map_err(|error| {
+        let explains =
+            matches!(error.kind(), ErrorKind::Network | ErrorKind::Offline | ErrorKind::TooLarge);
+        match damaged.filter(|_| explains) {
+            Some(existing) => {
+                let fault = existing.fault(&store.files_path(id).into(), metainfo);
+                error.why(format!("of what is there: {fault}"))
+            }
+            None => error,
+        }
+    })
+}
+
+/// Fetches what neither the data that is there nor the copies have.
+fn fetch(
+    work: &Work<'_>,
+    client: Option<Client>,
+    mirrors: &[crate::manifest::Mirror],
+    copies: &[Found],
+    existing: Option<&Existing>,
+) -> Result<(), Error> {
+    let Work { session, request, counters, metainfo, layout, id, .. } = work;
+    let store = session.store(request);
+    let done_bytes = &counters.done_bytes;
     let hashed = AtomicU64::new(0);
-    let open = || Partial::open(store, id, metainfo, layout, existing.as_ref(), &hashed);
+    let open = || Partial::open(store, id, metainfo, layout, existing, &hashed);
     let (partial, verified) = work.hashing(open)??;
     let mut wanted = layout.needed();
     wanted.remove_all(&verified);
@@ -292,6 +324,7 @@ fn complete(
     let limit = plan::Limit {
         manifest: request.max_size_bytes,
         user: session.settings.max_size_bytes,
+        call: request.line.is_none(),
         foreign: session.foreign,
     };
     let user_by = session.settings.configured.place_of("MAX_SIZE");

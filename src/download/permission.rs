@@ -27,7 +27,11 @@ pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(),
         error = error.why(session.settings.offline_reason());
     }
     if request.line.is_none() {
-        return Err(error.help("unset ACADEMICTORRENTS_FETCH"));
+        let in_file = session.settings.configured.keys.iter().any(|(name, _)| *name == "FETCH");
+        return Err(error.help(match in_file {
+            true => "change it there, or set ACADEMICTORRENTS_FETCH=local, which comes before it",
+            false => "unset ACADEMICTORRENTS_FETCH",
+        }));
     }
     error = error.help(format!("to allow it: ACADEMICTORRENTS_FETCH={mode} cargo build"));
     if session.settings.fetch == Fetch::Never {

@@ -9,6 +9,7 @@
 //! | `dataset.rs` | one dataset's table, and `defaults`: which keys there are, and which may meet |
 //! | `checks.rs` | one value: text to what it means |
 //! | `findings.rs` | what was found wrong, with lines |
+//! | `call.rs` | a request that a program makes by a call |
 //!
 //! Invariants: each request has an infohash or a torrent; its values are checked for their form; its
 //! paths are absolute; no two requests have the same variable. A dataset's own value takes the
@@ -17,6 +18,7 @@
 //! Failures are [`ErrorKind::Manifest`], and all of them are reported, in the order of the file.
 //! What is not TOML is one failure, as what follows the first mistake is guesswork.
 
+mod call;
 mod checks;
 mod dataset;
 mod findings;
@@ -29,6 +31,8 @@ use std::path::{Path, PathBuf};
 use crate::context::SourceSet;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
+
+pub use call::CallOptions;
 
 /// What a Cargo.toml asks for.
 #[derive(Clone, Debug)]
@@ -88,31 +92,13 @@ pub struct Request {
     pub store: StoreKind,
     /// A dataset that cannot be had is a warning, not an error.
     pub optional: bool,
+    /// What is there is hashed again, whatever its stamp says.
+    pub hash_again: bool,
     /// Where the dataset is declared in the manifest, from 1; `None` where a program asks by a call.
     pub line: Option<usize>,
 }
 
 impl Request {
-    /// What a call asks for: all files, from all sources, with no limit but the environment's. `id` is for messages.
-    pub fn of_call(id: &str, identity: Identity, store: StoreKind) -> Request {
-        Request {
-            name: DatasetName(id.to_owned()),
-            identity,
-            files: Vec::new(),
-            web_seeds: Vec::new(),
-            trackers: Vec::new(),
-            peers: Vec::new(),
-            mirrors: Vec::new(),
-            sources: SourceSet::ALL,
-            max_size_bytes: Some(u64::MAX),
-            required_features: Vec::new(),
-            sha256: BTreeMap::new(),
-            store,
-            optional: false,
-            line: None,
-        }
-    }
-
     /// Whether this build asks for the dataset: all its required features are on.
     pub fn asked_for(&self, feature_is_on: impl Fn(&str) -> bool) -> bool {
         self.required_features.iter().all(|feature| feature_is_on(feature))

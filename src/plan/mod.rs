@@ -30,6 +30,8 @@ pub const DEFAULT_MAX_SIZE_BYTES: u64 = 1 << 30;
 pub struct Limit {
     pub manifest: Option<u64>,
     pub user: Option<u64>,
+    /// A program asks by a call, and `manifest` is what it says.
+    pub call: bool,
     /// The manifest is a dependency's that Cargo brought: it may lower the built-in limit, and not raise it.
     pub foreign: bool,
 }
@@ -38,7 +40,7 @@ impl Limit {
     fn bytes(self) -> u64 {
         let built_in = self.user.unwrap_or(DEFAULT_MAX_SIZE_BYTES);
         match self {
-            Limit { manifest: Some(manifest), user: None, foreign: false } => manifest,
+            Limit { manifest: Some(manifest), user: None, foreign: false, .. } => manifest,
             Limit { manifest: Some(manifest), .. } => manifest.min(built_in),
             Limit { manifest: None, .. } => built_in,
         }
@@ -56,11 +58,12 @@ impl Limit {
     }
 
     fn refusal(self, name: &str, missing_bytes: u64, user_by: &str) -> Error {
-        let Limit { manifest, user, foreign } = self;
+        let Limit { manifest, user, foreign, call } = self;
         let limit = self.bytes();
         let enough = size::at_least(missing_bytes);
         let set_by = match (manifest, user) {
             (_, Some(user)) if user == limit => format!("set by {user_by}"),
+            (Some(_), _) if call => "set by `Get::max_size`".to_owned(),
             (Some(manifest), _) if manifest == limit => {
                 "set by `max-size` in the manifest".to_owned()
             }
@@ -97,6 +100,9 @@ impl Limit {
                  or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
             )),
             // A second line would be a duplicate key.
+            Some(manifest) if manifest < missing_bytes && call => {
+                error.help(format!("to allow it, give `Get::max_size` at least {missing_bytes}"))
+            }
             Some(manifest) if manifest < missing_bytes => error.help(format!(
                 "to allow it, change `max-size` to \"{enough}\" in Cargo.toml:\n\
                  it is under {table}, or under `defaults`"

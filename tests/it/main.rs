@@ -16,6 +16,7 @@ mod errors;
 mod faults;
 mod fixture;
 mod get;
+mod get_options;
 mod https;
 mod modules;
 mod named;
