@@ -207,6 +207,12 @@ impl Session {
                 self.answered();
                 None
             }
+            (ANNOUNCE, ANNOUNCE) if rest.is_empty() => {
+                // So opentracker says that it does not track this torrent; over HTTP it has words for that.
+                self.answered();
+                self.announce.clear();
+                Some(Err(TrackerError::Failure(String::new())))
+            }
             (ANNOUNCE, ANNOUNCE) => {
                 let Some(reply) = reply(rest, self.ipv6) else {
                     self.stray = Some("it is too short");

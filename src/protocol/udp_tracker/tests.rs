@@ -264,6 +264,15 @@ fn a_refusal_of_the_connection_ends_the_announce() {
 }
 
 #[test]
+fn an_announces_answer_without_a_body_is_opentrackers_refusal() {
+    let mut session = connected(false, at(0));
+    let request = sent(&mut session, at(1));
+    let refused = session.handle(&answer(&request, 1, b""), at(2)).unwrap();
+    assert_eq!(refused.unwrap_err().to_string(), "the tracker refuses, and gives no reason");
+    assert_eq!(session.poll(at(3)), Poll::Idle);
+}
+
+#[test]
 fn what_is_no_answer_is_passed_over_and_said_in_the_end() {
     let check = |datagram: &dyn Fn(&[u8]) -> Vec<u8>, said: &str| {
         let mut session = begun(false);
