@@ -15,6 +15,9 @@ use super::peer::resolve;
 use crate::protocol::tracker::{Announce, AnnounceEvent, Reply};
 use crate::protocol::udp_tracker::{Poll, Session, parts};
 
+#[cfg(test)]
+mod tests;
+
 /// How often a wait looks around: whether it is of use still, and at the other family's socket.
 const SLICE: Duration = Duration::from_millis(20);
 
@@ -217,9 +220,11 @@ fn resolve_in_time(
     place: &str,
     time: &dyn Fn() -> Option<Duration>,
 ) -> Result<Vec<SocketAddr>, String> {
-    if let Ok(address) = place.parse() {
-        return Ok(vec![address]);
+    if let Ok(address) = place.parse::<SocketAddr>() {
+        return Ok(vec![SocketAddr::new(address.ip().to_canonical(), address.port())]);
     }
+    let over = || "the download has ended".to_owned();
+    let begun = time().ok_or_else(over)?;
     let found = Arc::new(Mutex::new(Err("the name look-up timed out".to_owned())));
     let (ended, end) = channel::<()>();
     let look_up = {
@@ -234,8 +239,7 @@ fn resolve_in_time(
         .name("at-resolver".to_owned())
         .spawn(look_up)
         .map_err(|why| io_reason(&why))?;
-    let begun = time();
-    while let (Some(begun), Some(now)) = (begun, time()) {
+    while let Some(now) = time() {
         let over = now.saturating_sub(begun) >= client.timing().connect || client.is_shut_down();
         if over || end.recv_timeout(SLICE) != Err(RecvTimeoutError::Timeout) {
             break;
