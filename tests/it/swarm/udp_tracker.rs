@@ -14,6 +14,10 @@ pub enum Fault {
     Silent,
     /// The first so many datagrams are lost.
     Loses(usize),
+    /// The datagram of this number is lost, the first being 1.
+    LosesOnly(usize),
+    /// Wants to be announced to each so many seconds.
+    Interval(u32),
     /// Action 3, with this text, for an announce.
     Failure(String),
     /// Replies carry another transaction's id.
@@ -140,6 +144,7 @@ fn answer(state: &mut State, datagram: &[u8]) -> Option<Vec<u8>> {
     let is_lost = |fault: &Fault| match fault {
         Fault::Silent => true,
         Fault::Loses(first) => state.datagrams <= *first,
+        Fault::LosesOnly(number) => state.datagrams == *number,
         Fault::SilentAfter(first) => state.datagrams > *first,
         _ => false,
     };
@@ -175,7 +180,11 @@ fn answer(state: &mut State, datagram: &[u8]) -> Option<Vec<u8>> {
             }
             let peers: Vec<u8> = state.peers.iter().flat_map(compact_peer).collect();
             let seeders = u32::try_from(state.peers.len()).unwrap();
-            let counts = [1800, 0, seeders].map(u32::to_be_bytes).concat();
+            let interval = faults.iter().find_map(|fault| match fault {
+                Fault::Interval(seconds) => Some(*seconds),
+                _ => None,
+            });
+            let counts = [interval.unwrap_or(1800), 0, seeders].map(u32::to_be_bytes).concat();
             match failure {
                 Some(text) => [head(3), text.as_bytes().to_vec()].concat(),
                 None => [head(1), counts, peers].concat(),
