@@ -301,6 +301,11 @@ pub fn is_http(url: &str) -> bool {
     begins("http://") || begins("https://")
 }
 
+/// Whether this is the URL of a UDP tracker (BEP 15).
+pub fn is_udp(url: &str) -> bool {
+    url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"))
+}
+
 fn invalid(name: &str, value: &OsStr, why: &str) -> Error {
     Error::new(ErrorKind::Manifest, format!("the environment variable {name} cannot be used"))
         .why(format!("`{}` {why}", value.display()))

@@ -15,7 +15,7 @@ use super::stream::Outcome;
 use super::swarm::Swarm;
 use crate::error::{Error, ErrorKind};
 use crate::geometry::PieceIndex;
-use crate::net::resolve;
+use crate::net::{Tracker, resolve};
 use crate::plan::{LeftOut, Rank, SourceKind, SourceSpec};
 use crate::protocol::tracker::Tiers;
 use crate::schedule::{SourceId, Verdict};
@@ -190,14 +190,19 @@ impl<'a> Coordinator<'a> {
     fn announce(&mut self, tiers: &[Vec<String>]) {
         let tiers = Tiers::new(None, tiers, fastrand::u64(..));
         for tier in tiers.tiers() {
-            let (usable, other): (Vec<_>, Vec<_>) =
-                tier.iter().cloned().partition(|url| crate::context::is_http(url));
-            for url in other {
-                self.swarm.report.note(&url, "only http and https trackers are supported so far");
+            let mut trackers = Vec::new();
+            for url in tier {
+                match Tracker::new(url.clone()) {
+                    Some(tracker) => trackers.push(tracker),
+                    None => {
+                        let why = "only http, https and udp trackers are supported";
+                        self.swarm.report.note(url, why);
+                    }
+                }
             }
-            if !usable.is_empty() {
+            if !trackers.is_empty() {
                 self.open_tiers.insert(self.next_tier);
-                self.announcers.start(&self.swarm, usable, self.next_tier, fastrand::u32(..));
+                self.announcers.start(&self.swarm, trackers, self.next_tier, fastrand::u32(..));
                 self.next_tier += 1;
             }
         }

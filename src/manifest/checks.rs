@@ -9,7 +9,7 @@ use toml::de::DeValue;
 
 use super::findings::Refusal;
 use super::{DatasetName, Mirror, StoreKind};
-use crate::context::{SourceSet, is_http};
+use crate::context::{SourceSet, is_http, is_udp};
 use crate::infohash::Infohash;
 use crate::nearest::nearest;
 use crate::size;
@@ -130,9 +130,8 @@ pub(super) fn web_seed(text: &str) -> Result<String, Refusal> {
 }
 
 pub(super) fn tracker(text: &str) -> Result<String, Refusal> {
-    let udp = |text: &str| text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"));
-    let text = url(text, |text| is_http(text) || udp(text), "http://, https:// or udp://")?;
-    if udp(&text) && authority(&text).is_none_or(|host| peer(host).is_err()) {
+    let text = url(text, |text| is_http(text) || is_udp(text), "http://, https:// or udp://")?;
+    if is_udp(&text) && authority(&text).is_none_or(|host| peer(host).is_err()) {
         return Err(Refusal::new(format!("{} has no port", quoted(&text)))
             .help("write it as udp://host:port"));
     }

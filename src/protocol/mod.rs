@@ -7,6 +7,7 @@
 //! - [`extension`]: the extension handshake (BEP 10).
 //! - [`peer`]: one outgoing connection that only leeches: handshake, bitfield, requests, blocks.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
+//! - [`udp_tracker`]: announces over UDP, their retransmission and the tracker's connection ids (BEP 15, 41).
 //! - [`http`]: heads of web seeds' replies, and what they mean for the bytes that were asked for.
 //! - [`web_url`]: the URL of a file on a web seed (BEP 19).
 //!
@@ -23,6 +24,7 @@ pub mod http;
 pub mod peer;
 mod requests;
 pub mod tracker;
+pub mod udp_tracker;
 pub mod web_url;
 pub mod wire;
 

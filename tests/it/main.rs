@@ -29,3 +29,4 @@ mod support;
 mod swarm;
 mod tidy;
 mod torrents;
+mod udp_trackers;

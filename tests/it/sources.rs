@@ -206,7 +206,7 @@ fn trackers_in_each_form() {
 }
 
 /// An IPv6 address of loopback that leads to this one, twice; `None` where the machine has none.
-fn relay_v6(to: SocketAddr) -> Option<SocketAddr> {
+pub fn relay_v6(to: SocketAddr) -> Option<SocketAddr> {
     use std::net::TcpStream;
     let listener = std::net::TcpListener::bind("[::1]:0").ok()?;
     let address = listener.local_addr().ok()?;
