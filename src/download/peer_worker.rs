@@ -13,9 +13,10 @@ use super::swarm::{Fed, Swarm};
 use crate::geometry::PieceIndex;
 use crate::net::PeerConnection;
 use crate::protocol::peer::{Event, PeerSession};
-use crate::schedule::{Next, PieceSet, SourceId, Verdict, WorkerId};
+use crate::schedule::{PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
 
+mod asking;
 #[cfg(test)]
 mod tests;
 
@@ -35,8 +36,11 @@ struct Worker<'a> {
     session: PeerSession,
     /// In the order in which they are asked for, which is that in which their blocks come.
     claims: Vec<Claim>,
-    /// The peer choked us since the claims were last dropped.
+    /// The peer choked us, and dropped what was asked for, since the claims were last dropped.
     was_choked: bool,
+    /// Claims that the peer does not serve, and whether it refused them.
+    returned: Vec<(PieceIndex, bool)>,
+    refused_at: Option<Duration>,
     /// Once the peer was faster than we; and a batch that is free.
     feeder: Option<Feeder>,
     spare: Option<Batch>,
@@ -64,6 +68,8 @@ pub fn work(
         session,
         claims: Vec::new(),
         was_choked: false,
+        returned: Vec::new(),
+        refused_at: None,
         feeder: None,
         spare: None,
         useful_at: now,
@@ -115,6 +121,9 @@ impl Worker<'_> {
                 }
                 self.session.take_dropped();
                 self.drop_claims();
+            }
+            if let Err(outcome) = self.return_claims() {
+                return outcome;
             }
             self.drop_ended_claims();
             self.ask();
@@ -203,77 +212,36 @@ impl Worker<'_> {
         match event {
             Event::Bitfield(bitfield) => {
                 let pieces = PieceSet::from_bitfield(bitfield, self.swarm.geometry().piece_count());
-                self.swarm.schedule().peer_has(self.source, pieces);
-                self.show_interest();
+                self.has(pieces);
             }
+            Event::HaveAll => self.has(PieceSet::all(self.swarm.geometry().piece_count())),
             Event::Have(piece) => {
                 if self.swarm.schedule().peer_has_piece(self.source, piece) {
                     self.session.interested(true);
                 }
             }
-            Event::Choked => self.was_choked = true,
+            Event::Choked => self.was_choked = !self.session.is_fast(),
+            Event::Unchoked => self.forgive(),
+            Event::Rejected(request) => self.on_rejected(request),
             Event::HandshakeDone { .. } => {
                 self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
             }
-            Event::Block { .. } | Event::Unchoked | Event::Reqq(_) | Event::Ignored => {}
+            Event::Block { .. }
+            | Event::HaveNone
+            | Event::AllowedFast(_)
+            | Event::Reqq(_)
+            | Event::Ignored => {}
         }
+    }
+
+    fn has(&mut self, pieces: PieceSet) {
+        self.swarm.schedule().peer_has(self.source, pieces);
+        self.show_interest();
     }
 
     fn show_interest(&mut self) {
         let useful = self.swarm.schedule().is_useful(self.source);
         self.session.interested(useful);
-    }
-
-    /// Fills the request queue up, once an eighth of it has come: many requests then go in one message to the kernel.
-    fn ask(&mut self) {
-        let depth = self.session.queue_depth();
-        if self.session.is_choked() || self.session.outstanding() > depth - depth / 8 {
-            return;
-        }
-        let now = self.swarm.now();
-        for claim in &mut self.claims {
-            claim.ask(&mut self.session, self.swarm, depth, now);
-        }
-        while self.session.outstanding() < depth {
-            let (ended, next) = {
-                let mut schedule = self.swarm.schedule();
-                // One that has just come to an end may be given to us anew.
-                (schedule.take_ended_claims(self.worker), schedule.next_piece(self.worker, now))
-            };
-            ended.into_iter().for_each(|piece| self.drop_claim(piece));
-            let Next::Fetch(pieces) = next else { break };
-            let Some(mut claim) = Claim::new(self.swarm, self.source, pieces.start) else {
-                continue;
-            };
-            claim.ask(&mut self.session, self.swarm, depth, now);
-            self.claims.push(claim);
-        }
-    }
-
-    /// Lets go of pieces that came to an end, by whomever: what was asked for here is taken back.
-    fn drop_ended_claims(&mut self) {
-        let ended = self.swarm.schedule().take_ended_claims(self.worker);
-        ended.into_iter().for_each(|piece| self.drop_claim(piece));
-    }
-
-    fn drop_claim(&mut self, piece: PieceIndex) {
-        let Some(index) = self.claims.iter().position(|claim| claim.piece == piece) else { return };
-        if !self.claims.remove(index).unask_all() {
-            return;
-        }
-        let outstanding: Vec<_> =
-            self.session.outstanding_requests().filter(|request| request.piece == piece).collect();
-        for request in outstanding {
-            self.session.cancel(request);
-        }
-    }
-
-    fn drop_claims(&mut self) {
-        for claim in self.claims.drain(..) {
-            claim.unask_all();
-        }
-        self.swarm.schedule().release(self.worker);
-        self.swarm.wake();
     }
 
     /// Whether the peer is worth waiting for any longer.

@@ -3,7 +3,7 @@
 //! Floor 1. Codecs and state machines that open no socket and read no clock; `net` owns both, and
 //! calls in here with what it read and with the time since some moment of its own.
 //!
-//! - [`wire`]: handshake and messages of the peer protocol (BEP 3), the envelope of its extensions.
+//! - [`wire`]: handshake and messages of the peer protocol (BEP 3, 6), the envelope of its extensions.
 //! - [`extension`]: the extension handshake (BEP 10).
 //! - [`peer`]: one outgoing connection that only leeches: handshake, bitfield, requests, blocks.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).

@@ -6,6 +6,9 @@
 //! choked ◀── choke (requests dropped) ── unchoke ──▶ unchoked  (requests out, blocks in)
 //! ```
 //!
+//! With the fast extension (BEP 6) a choke drops nothing: each request is served or rejected. And some
+//! pieces may be asked for while choked.
+//!
 //! The caller reads into a buffer of its own and calls [`PeerSession::next`] until it has no more
 //! events, each time with what is left in the buffer; writes what [`PeerSession::output`] gives; and
 //! calls [`PeerSession::poll`] now and then. Times are since any moment of the caller's.
@@ -25,6 +28,7 @@ use super::requests::Requests;
 use super::wire::{self, Handshake, Message, Request};
 
 mod event;
+mod fast;
 
 pub use event::{Event, PeerError};
 
@@ -47,6 +51,10 @@ pub struct PeerSession {
     out: Vec<u8>,
     open: bool,
     extensions: bool,
+    /// Both speak BEP 6.
+    fast: bool,
+    /// May be asked for while choked.
+    allowed: Vec<PieceIndex>,
     choked: bool,
     interested: bool,
     /// No bitfield may come any more.
@@ -76,6 +84,8 @@ impl PeerSession {
             out,
             open: false,
             extensions: false,
+            fast: false,
+            allowed: Vec::new(),
             choked: true,
             interested: false,
             pieces_told: false,
@@ -133,10 +143,10 @@ impl PeerSession {
     }
 
     /// Asks for a block; the caller knows which are asked for already. False, and nothing is sent, where the peer
-    /// chokes us, or the block's length is 0 or over [`MAX_BLOCK_BYTES`].
+    /// chokes us and has not allowed the piece, or the block's length is 0 or over [`MAX_BLOCK_BYTES`].
     pub fn request(&mut self, now: Duration, request: Request) -> bool {
         let fits = (1..=MAX_BLOCK_BYTES).contains(&request.length);
-        if self.choked || !fits {
+        if !self.may_ask(request.piece) || !fits {
             return false;
         }
         self.requests.add(now, request);
@@ -237,6 +247,11 @@ impl PeerSession {
         }
         self.open = true;
         self.extensions = theirs.extension_bit() && self.ours.extension_bit();
+        self.fast = theirs.fast_bit() && self.ours.fast_bit();
+        if self.fast {
+            // It comes before all else, and one of the three must.
+            Message::HaveNone.encode(&mut self.out);
+        }
         if self.extensions {
             let payload = extension::encode_ours();
             Message::Extended { id: 0, payload: &payload }.encode(&mut self.out);
@@ -256,7 +271,9 @@ impl PeerSession {
         let event = match message {
             Message::Choke => {
                 self.choked = true;
-                self.requests.drop_all();
+                if !self.fast {
+                    self.requests.drop_all();
+                }
                 Event::Choked
             }
             Message::Unchoke => {
@@ -273,6 +290,11 @@ impl PeerSession {
             }
             Message::Bitfield(bits) => self.bitfield(bits)?,
             Message::Piece { piece, begin, block } => self.block(now, piece, begin, block)?,
+            Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast(_)
+                if self.fast =>
+            {
+                self.fast_message(message)?
+            }
             Message::Extended { id: 0, payload } if self.extensions => self.extended(payload),
             _ => Event::Ignored,
         };
@@ -282,9 +304,7 @@ impl PeerSession {
     /// BEP 3 has the bitfield first. Some clients send their extension handshake, port or choke
     /// state before it; that does no harm, so only what would contradict it is refused.
     fn bitfield<'b>(&mut self, bits: &'b [u8]) -> Result<Event<'b>, PeerError> {
-        if std::mem::replace(&mut self.pieces_told, true) {
-            return Err(PeerError::LateBitfield);
-        }
+        self.pieces_told_at_once()?;
         let expected_bytes = bitfield_bytes(self.piece_count);
         if bits.len() != expected_bytes {
             return Err(PeerError::BitfieldLength { bytes: bits.len(), expected_bytes });
@@ -295,6 +315,11 @@ impl PeerSession {
             return Err(PeerError::SpareBits);
         }
         Ok(Event::Bitfield(bits))
+    }
+
+    fn pieces_told_at_once(&mut self) -> Result<(), PeerError> {
+        let late = std::mem::replace(&mut self.pieces_told, true);
+        if late { Err(PeerError::LateBitfield) } else { Ok(()) }
     }
 
     fn block<'b>(

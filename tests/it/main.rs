@@ -14,6 +14,7 @@ mod get;
 mod https;
 mod modules;
 mod named;
+mod peers;
 mod refusals;
 mod resume;
 mod situations;

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::protocol::wire::WireError;
 
+mod fast;
+
 const INFOHASH: Infohash = Infohash::from_bytes([7; 20]);
 const OURS: [u8; 20] = *b"-AT0100-ourselvesxyz";
 const THEIRS: [u8; 20] = *b"-TR3000-themselvesxy";
@@ -40,6 +42,13 @@ fn handshake(flag: u8, infohash: [u8; 20], peer_id: [u8; 20]) -> Vec<u8> {
     [b"\x13BitTorrent protocol".as_slice(), &reserved, &infohash, &peer_id].concat()
 }
 
+/// With both bits.
+fn fast_handshake(infohash: [u8; 20], peer_id: [u8; 20]) -> Vec<u8> {
+    let mut bytes = handshake(0x10, infohash, peer_id);
+    bytes[27] = 0x04;
+    bytes
+}
+
 fn frame(id: u8, payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u32 + 1).to_be_bytes(), [id].as_slice(), payload].concat()
 }
@@ -70,7 +79,7 @@ fn block(n: u32) -> Request {
 #[test]
 fn our_handshake_comes_first_and_the_extension_handshake_after_theirs() {
     let mut session = session(1);
-    assert_eq!(session.output(at(0)), Some(handshake(0x10, [7; 20], OURS)));
+    assert_eq!(session.output(at(0)), Some(fast_handshake([7; 20], OURS)));
     assert_eq!(session.output(at(0)), None);
     let theirs = handshake(0x10, [7; 20], THEIRS);
     assert_eq!(session.next(at(0), &theirs[..67]), Ok(None));

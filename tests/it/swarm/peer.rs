@@ -1,4 +1,4 @@
-//! A seeder (BEP 3), with the extension protocol (BEP 10) and `ut_metadata` (BEP 9).
+//! A seeder (BEP 3), with the fast extension (BEP 6), the extension protocol (BEP 10) and `ut_metadata` (BEP 9).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -50,6 +50,8 @@ pub enum Fault {
     Slow { bytes_per_second: usize },
     /// Of the requests that are there, the last is served first.
     OutOfOrder,
+    /// Requests for blocks of this piece are rejected (BEP 6).
+    RejectPiece(u32),
     /// `ut_metadata` requests are rejected.
     RejectMetadata,
     /// The first byte of each metadata block is wrong.
@@ -72,6 +74,10 @@ struct State {
     have: Vec<bool>,
     haves: bool,
     reqq: Option<i64>,
+    /// Offers the fast extension.
+    fast: bool,
+    /// Pieces served to who is choked.
+    allowed: Vec<u32>,
     faults: Vec<Fault>,
     stats: Stats,
 }
@@ -89,6 +95,8 @@ pub struct Stats {
     pub handshakes: Vec<Handshake>,
     /// The clients' BEP 10 handshakes.
     pub extended_handshakes: Vec<B>,
+    /// Requests that were rejected (BEP 6).
+    pub rejected: Vec<Block>,
     /// Messages received, by id ([`wire::CANCEL`], …).
     pub received: BTreeMap<u8, usize>,
 }
@@ -97,7 +105,15 @@ impl Peer {
     pub fn seeding(dataset: &Dataset) -> Peer {
         let have = vec![true; dataset.piece_count()];
         let (faults, stats) = (Vec::new(), Stats::default());
-        let state = State { have, haves: false, reqq: Some(250), faults, stats };
+        let state = State {
+            have,
+            haves: false,
+            reqq: Some(250),
+            fast: false,
+            allowed: Vec::new(),
+            faults,
+            stats,
+        };
         let shared = Arc::new(Shared { dataset: dataset.clone(), state: Mutex::new(state) });
         let server = Server::start({
             let shared = shared.clone();
@@ -129,6 +145,18 @@ impl Peer {
     pub fn reqq(self, reqq: Option<i64>) -> Peer {
         self.shared.state.lock().unwrap().reqq = reqq;
         self
+    }
+
+    /// Speaks the fast extension (BEP 6).
+    pub fn fast(self) -> Peer {
+        self.shared.state.lock().unwrap().fast = true;
+        self
+    }
+
+    /// Speaks the fast extension, and serves these pieces to who is choked.
+    pub fn allowing(self, pieces: &[u32]) -> Peer {
+        self.shared.state.lock().unwrap().allowed = pieces.to_vec();
+        self.fast()
     }
 
     pub fn with(self, fault: Fault) -> Peer {

@@ -35,6 +35,10 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
         return Ok(());
     }
     let mut ours = Handshake::new(theirs.infohash, true);
+    if shared.state.lock().unwrap().fast {
+        ours = ours.with_fast();
+    }
+    let fast = ours.fast() && theirs.fast();
     if shared.has(Fault::WrongInfohash) {
         ours.infohash[0] ^= 0xFF;
     }
@@ -43,7 +47,7 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
         conn.stall();
         return Ok(());
     }
-    greet(conn, shared, theirs.extensions())?;
+    greet(conn, shared, theirs.extensions(), fast)?;
 
     let (reading, mut stream) = (conn.stream.try_clone()?, conn.stream.try_clone()?);
     let (sender, messages) = std::sync::mpsc::channel();
@@ -60,6 +64,7 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
         let client = Client {
             conn,
             shared,
+            fast,
             messages,
             pending,
             choked: true,
@@ -74,10 +79,10 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
 }
 
 /// What the peer says of itself, once the handshakes are done.
-fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
-    let (have, haves, reqq) = {
+fn greet(conn: &mut Conn, shared: &Shared, extensions: bool, fast: bool) -> Result<()> {
+    let (have, haves, reqq, allowed) = {
         let state = shared.state.lock().unwrap();
-        (state.have.clone(), state.haves, state.reqq)
+        (state.have.clone(), state.haves, state.reqq, state.allowed.clone())
     };
     if extensions {
         let size = match shared.has(Fault::HugeMetadata) {
@@ -93,8 +98,17 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
         }
         conn.stream.write_all(&wire::extended(0, &hello.write()))?;
     }
+    // BEP 6: one of bitfield, all and none comes, and before all else of BEP 3.
+    let all_or_none = match have.iter().filter(|have| **have).count() {
+        _ if !fast => None,
+        0 => Some(wire::HAVE_NONE),
+        count if count == have.len() => Some(wire::HAVE_ALL),
+        _ => None,
+    };
     let held = (0_u32..).zip(&have).filter(|(_, have)| **have);
-    if haves {
+    if let Some(id) = all_or_none {
+        conn.stream.write_all(&wire::message(id, &[]))?;
+    } else if haves {
         let messages: Vec<u8> = held.flat_map(|(piece, _)| wire::have(piece)).collect();
         conn.stream.write_all(&messages)?;
     } else {
@@ -110,6 +124,9 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
             }
         }
         conn.stream.write_all(&wire::message(wire::BITFIELD, &bits))?;
+    }
+    for piece in allowed.iter().filter(|_| fast) {
+        conn.stream.write_all(&wire::message(wire::ALLOWED_FAST, &piece.to_be_bytes()))?;
     }
     for fault in shared.faults() {
         match fault {
@@ -127,6 +144,8 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
 struct Client<'a> {
     conn: &'a mut Conn,
     shared: &'a Shared,
+    /// Both speak BEP 6: a request that is not served is rejected.
+    fast: bool,
     messages: Receiver<Message>,
     pending: VecDeque<Block>,
     choked: bool,
@@ -197,15 +216,24 @@ impl Client<'_> {
             }
             wire::REQUEST => {
                 let block = message.block();
+                let refused = self.shared.has(Fault::RejectPiece(block.piece));
+                let allowed = self.shared.state.lock().unwrap().allowed.contains(&block.piece);
                 if self.range(block).is_none() {
                     self.shared.stats(|stats| stats.bad_requests.push(block));
-                } else if !self.choked {
+                    self.reject(block)?;
+                } else if !refused && (!self.choked || (self.fast && allowed)) {
                     self.pending.push_back(block);
+                } else {
+                    self.reject(block)?;
                 }
             }
             wire::CANCEL => {
                 let cancelled = message.block();
+                let before = self.pending.len();
                 self.pending.retain(|block| *block != cancelled);
+                if self.pending.len() < before {
+                    self.reject(cancelled)?;
+                }
             }
             wire::EXTENDED => self.handle_extended(&message.payload)?,
             _ => {}
@@ -284,7 +312,16 @@ impl Client<'_> {
         }
     }
 
-    /// Chokes once; what is requested until the unchoke is dropped, as BEP 3 has it.
+    /// Says that a request is not served, to who understands it.
+    fn reject(&mut self, block: Block) -> Result<()> {
+        if !self.fast {
+            return Ok(());
+        }
+        self.shared.stats(|stats| stats.rejected.push(block));
+        self.conn.stream.write_all(&wire::message(wire::REJECT, &wire::block(block)))
+    }
+
+    /// Chokes once; what is requested until the unchoke is dropped, as BEP 3 has it, or rejected, as BEP 6 has it.
     fn choke_for_a_while(&mut self) -> Result<()> {
         self.conn.stream.write_all(&wire::message(wire::CHOKE, &[]))?;
         self.conn.pause(Duration::from_millis(50));
@@ -292,7 +329,9 @@ impl Client<'_> {
         while let Ok(message) = self.messages.try_recv() {
             self.handle(&message)?;
         }
-        self.pending.clear();
+        for block in std::mem::take(&mut self.pending) {
+            self.reject(block)?;
+        }
         self.choked = false;
         self.conn.stream.write_all(&wire::message(wire::UNCHOKE, &[]))
     }

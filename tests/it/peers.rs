@@ -1,0 +1,82 @@
+//! What peers say beyond BEP 3, and what they are given.
+
+use std::time::Duration;
+
+use crate::support::Project;
+use crate::swarm::peer::Fault;
+use crate::swarm::{Dataset, Peer, random_bytes, wire};
+
+/// So many pieces of two blocks.
+fn pieces(count: usize) -> Dataset {
+    Dataset::single("data.bin", random_bytes(1, count * 32_768))
+}
+
+/// A crate whose only sources are these peers.
+fn project(dataset: &Dataset, peers: &[&Peer]) -> Project {
+    let named = peers.iter().map(|peer| format!("\"{}\"", peer.addr())).collect::<Vec<_>>();
+    Project::of(dataset, &format!("peers = [{}]", named.join(", ")))
+}
+
+#[test]
+fn a_peer_with_the_fast_extension_and_all_none_or_some_pieces() {
+    let dataset = pieces(20);
+    let none = Peer::seeding(&dataset).pieces(0..0).fast();
+    let some = Peer::seeding(&dataset).pieces(0..5).fast();
+    let all = Peer::seeding(&dataset).fast();
+    dataset.assert_at(&project(&dataset, &[&none, &some, &all]).path_of("data"));
+    assert_eq!(none.bytes_served(), 0);
+    for peer in [none, some, all] {
+        let stats = peer.stats();
+        assert!(stats.handshakes[0].fast(), "{stats:?}");
+        assert_eq!(stats.bad_requests, []);
+    }
+}
+
+#[test]
+fn a_choke_that_rejects_what_was_asked_for_costs_nothing() {
+    let dataset = pieces(40);
+    let peer = Peer::seeding(&dataset).fast().with(Fault::ChokeAfter(10));
+    dataset.assert_at(&project(&dataset, &[&peer]).path_of("data"));
+    let stats = peer.stats();
+    assert!(!stats.rejected.is_empty());
+    assert_eq!((stats.blocks_sent, peer.bytes_served()), (80, 40 * 32_768));
+}
+
+#[test]
+fn what_one_peer_rejects_another_is_asked_for_at_once() {
+    let dataset = pieces(2);
+    // Nobody else has the piece when the first is asked: it is slow to come.
+    let refuses = Peer::seeding(&dataset).fast().with(Fault::RejectPiece(1));
+    let other = Peer::seeding(&dataset).pieces(1..2);
+    let project = project(&dataset, &[&refuses, &other]).env("ACADEMICTORRENTS_TIMEOUT", "300s");
+    let begun = std::time::Instant::now();
+    dataset.assert_at(&project.path_of("data"));
+    // Far below any silence.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!((refuses.bytes_served(), other.bytes_served()), (32_768, 32_768));
+}
+
+#[test]
+fn a_peer_that_rejects_is_asked_again_later_and_not_all_the_time() {
+    let dataset = pieces(2);
+    let peer = Peer::seeding(&dataset).fast().with(Fault::RejectPiece(1));
+    let project = project(&dataset, &[&peer]).env("ACADEMICTORRENTS_TIMEOUT", "9s");
+    std::thread::scope(|scope| {
+        let build = scope.spawn(|| project.path_of("data"));
+        crate::swarm::eventually("it was asked again", || peer.stats().rejected.len() >= 6);
+        peer.mend();
+        dataset.assert_at(&build.join().unwrap());
+    });
+    // Two blocks each time, and a pause of 300 ms between the times.
+    assert!(peer.stats().rejected.len() < 40, "{}", peer.stats().rejected.len());
+}
+
+#[test]
+fn allowed_pieces_are_fetched_from_a_peer_that_never_unchokes() {
+    let dataset = pieces(3);
+    let peer = Peer::seeding(&dataset).allowing(&[0, 2, 1]).with(Fault::NeverUnchoke);
+    dataset.assert_at(&project(&dataset, &[&peer]).path_of("data"));
+    let stats = peer.stats();
+    assert_eq!((stats.blocks_sent, stats.rejected.len()), (6, 0));
+    assert_eq!(stats.received.get(&wire::CANCEL), None);
+}
