@@ -220,6 +220,11 @@ impl Worker<'_> {
                     self.session.interested(true);
                 }
             }
+            Event::DontHave(piece) => {
+                self.swarm.schedule().peer_lacks(self.source, piece);
+                self.returned.push((piece, false));
+                self.show_interest();
+            }
             Event::Choked => self.was_choked = !self.session.is_fast(),
             Event::Unchoked => self.forgive(),
             Event::Rejected(request) => self.on_rejected(request),
@@ -265,7 +270,9 @@ impl Worker<'_> {
             )));
         }
         // Whatever it has claimed: one that chokes and unchokes us in turns is never asked for long.
-        let patience = timing.silence * USELESS_SILENCES;
+        // And one that takes nothing has nothing new to offer later.
+        let hopeless = self.session.is_upload_only() && !self.session.is_interested();
+        let patience = timing.silence * if hopeless { 1 } else { USELESS_SILENCES };
         if now.saturating_sub(self.useful_at) > patience {
             let why = if self.session.is_choked() {
                 "did not unchoke us"

@@ -14,6 +14,7 @@ use crate::counters::DatasetCounters;
 use crate::error::Error;
 use crate::geometry::{Geometry, PieceIndex};
 use crate::net::Client;
+use crate::protocol::extension::peer_id;
 use crate::schedule::{Next, Schedule, SourceId, Verdict, WorkerId};
 use crate::store::Partial;
 
@@ -62,14 +63,12 @@ impl Swarm {
         schedule: Schedule,
         events: Sender<Event>,
     ) -> Swarm {
-        let mut peer_id = *b"-AD0010-............"; // BEP 20: client and version, then random
-        peer_id[8..].fill_with(|| fastrand::alphanumeric() as u8);
         Swarm {
             partial,
             client,
             counters,
             report: Report::default(),
-            peer_id,
+            peer_id: peer_id(|| fastrand::alphanumeric() as u8),
             schedule: Mutex::new(schedule),
             changed: Condvar::new(),
             assemblies: Mutex::default(),

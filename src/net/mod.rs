@@ -25,7 +25,7 @@ pub use tracker::announce;
 pub use web_seed::Connection;
 
 /// Says honestly who asks: Academic Torrents' tracker turns bots without a name away.
-pub const USER_AGENT: &str = concat!("academictorrents-rs/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = crate::protocol::extension::CLIENT;
 
 /// How long to wait for what, all derived from the user's `TIMEOUT`, so that tests run in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

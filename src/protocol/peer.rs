@@ -28,6 +28,7 @@ use super::requests::Requests;
 use super::wire::{self, Handshake, Message, Request};
 
 mod event;
+mod extended;
 mod fast;
 
 pub use event::{Event, PeerError};
@@ -133,6 +134,11 @@ impl PeerSession {
         4 + bitfield.max(block)
     }
 
+    /// Whether the peer was told that we want what it has.
+    pub fn is_interested(&self) -> bool {
+        self.interested
+    }
+
     /// Tells the peer whether we want what it has. Said once; again only when it changes.
     pub fn interested(&mut self, interested: bool) {
         if self.interested != interested {
@@ -229,12 +235,6 @@ impl PeerSession {
         self.requests.unasked()
     }
 
-    /// What the peer calls itself, if it said.
-    #[cfg(test)]
-    fn client(&self) -> Option<&str> {
-        self.theirs.client.as_deref()
-    }
-
     fn handshake<'b>(&mut self, bytes: &[u8]) -> Result<Option<(Event<'b>, usize)>, PeerError> {
         let Some(theirs) = Handshake::decode(bytes)? else {
             return Ok(None);
@@ -295,7 +295,7 @@ impl PeerSession {
             {
                 self.fast_message(message)?
             }
-            Message::Extended { id: 0, payload } if self.extensions => self.extended(payload),
+            Message::Extended { id, payload } if self.extensions => self.extended(id, payload)?,
             _ => Event::Ignored,
         };
         Ok(Some((event, used)))
@@ -337,17 +337,6 @@ impl PeerSession {
             return Err(PeerError::Flood);
         }
         Ok(Event::Ignored)
-    }
-
-    fn extended<'b>(&mut self, payload: &[u8]) -> Event<'b> {
-        let Ok(mut theirs) = ExtendedHandshake::decode(payload) else {
-            return Event::Ignored;
-        };
-        // A later one may say only what changed (BEP 10).
-        theirs.reqq = theirs.reqq.or(self.theirs.reqq);
-        theirs.client = theirs.client.or_else(|| self.theirs.client.take());
-        self.theirs = theirs;
-        self.theirs.reqq.map_or(Event::Ignored, Event::Reqq)
     }
 }
 

@@ -91,6 +91,20 @@ impl Schedule {
         self.wanted.contains(piece)
     }
 
+    /// A peer has this piece no more.
+    pub fn peer_lacks(&mut self, source: SourceId, piece: PieceIndex) {
+        let Some(known) = self.sources.get_mut(&source) else { return };
+        if !known.has.remove(piece) {
+            return;
+        }
+        if std::mem::replace(&mut known.counted, true) {
+            self.availability[piece as usize] = self.availability[piece as usize].saturating_sub(1);
+        } else {
+            // It had all until now.
+            known.has.iter().for_each(|piece| self.availability[piece as usize] += 1);
+        }
+    }
+
     /// The peer is gone: what it had counts no more.
     pub fn forget_peer(&mut self, source: SourceId) {
         let Some(known) = self.sources.get_mut(&source).filter(|known| known.peer) else { return };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::Project;
 use crate::swarm::peer::Fault;
-use crate::swarm::{Dataset, Peer, random_bytes, wire};
+use crate::swarm::{Dataset, Peer, Tracker, random_bytes, wire};
 
 /// So many pieces of two blocks.
 fn pieces(count: usize) -> Dataset {
@@ -79,4 +79,40 @@ fn allowed_pieces_are_fetched_from_a_peer_that_never_unchokes() {
     let stats = peer.stats();
     assert_eq!((stats.blocks_sent, stats.rejected.len()), (6, 0));
     assert_eq!(stats.received.get(&wire::CANCEL), None);
+}
+
+#[test]
+fn a_piece_that_a_peer_has_no_more_comes_from_another() {
+    let dataset = pieces(10);
+    for fast in [false, true] {
+        let lost = Peer::seeding(&dataset).with(Fault::LostPiece(3));
+        let lost = if fast { lost.fast() } else { lost };
+        let other =
+            Peer::seeding(&dataset).pieces(3..4).with(Fault::Slow { bytes_per_second: 1 << 17 });
+        let project = project(&dataset, &[&lost, &other]).env("ACADEMICTORRENTS_TIMEOUT", "300s");
+        let begun = std::time::Instant::now();
+        dataset.assert_at(&project.path_of("data"));
+        // Far below any silence: nobody waited for what will not come.
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert_eq!((lost.bytes_served(), other.bytes_served()), (9 * 32_768, 32_768));
+    }
+}
+
+#[test]
+fn we_say_who_we_are_in_one_way() {
+    let dataset = pieces(1);
+    let peer = Peer::seeding(&dataset);
+    let tracker = Tracker::start(vec![peer.addr()]);
+    let dataset = dataset.announce(&tracker.url());
+    dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
+    let version = env!("CARGO_PKG_VERSION");
+    let client = format!("academictorrents-rs/{version}");
+    let stats = peer.stats();
+    assert_eq!(stats.extended_handshakes[0].bytes_at("v"), Some(client.as_bytes()));
+    let id = format!("-AD{}0-", version.replace('.', ""));
+    assert!(stats.handshakes[0].peer_id.starts_with(id.as_bytes()), "{stats:?}");
+    let announced = tracker.announces();
+    assert!(announced.iter().all(|it| it.peer_id == stats.handshakes[0].peer_id));
+    let requests = tracker.http().requests();
+    assert!(requests.iter().all(|it| it.header("user-agent") == Some(&client)));
 }

@@ -24,6 +24,8 @@ pub enum Event<'b> {
     HaveAll,
     /// It has none yet.
     HaveNone,
+    /// It has this piece no more (BEP 54).
+    DontHave(PieceIndex),
     /// It will not serve us now. Without the fast extension, what was asked for is in
     /// [`super::PeerSession::take_dropped`]; with it, each request is served or rejected.
     Choked,

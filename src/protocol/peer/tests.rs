@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::protocol::wire::WireError;
 
+mod extended;
 mod fast;
 
 const INFOHASH: Infohash = Infohash::from_bytes([7; 20]);
@@ -346,14 +347,6 @@ fn time_spent_choked_is_not_counted_as_slow() {
     said_at(&mut session, 60_000, &frame(1, &[])).unwrap();
     receive(&mut session, 60_000);
     assert_eq!((before, session.bytes_per_second()), (1_638_400, 1_638_400));
-}
-
-#[test]
-fn a_later_extension_handshake_changes_only_what_it_says() {
-    let mut session = open(8);
-    said(&mut session, &frame(20, b"\0d4:reqqi99e1:v4:abcde")).unwrap();
-    assert_eq!(said(&mut session, &frame(20, b"\0de")), Ok(Event::Reqq(99)));
-    assert_eq!(session.client(), Some("abcd"));
 }
 
 proptest! {

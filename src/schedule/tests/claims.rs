@@ -107,3 +107,20 @@ fn nobody_is_sent_for_what_is_verified() {
     check(&[2, 3], Next::Fetch(1..2));
     check(&[1], Next::Fetch(2..4));
 }
+
+#[test]
+fn a_piece_that_a_peer_has_no_more_is_not_asked_of_it_and_becomes_rarer() {
+    let (mut schedule, [a, b]) = two_peers();
+    schedule.peer_lacks(SourceId(0), 2);
+    schedule.peer_lacks(SourceId(0), 2);
+    assert_eq!(schedule.availability, [1, 1, 0, 1]);
+    schedule.peer_lacks(SourceId(0), 3);
+    assert_eq!(schedule.availability, [1, 1, 0, 0]);
+    let mine: BTreeSet<_> = (0..2).map(|_| fetch(schedule.next_piece(a, ZERO)).start).collect();
+    assert_eq!((mine, schedule.next_of(a, &[2, 3])), ([0, 1].into(), Next::Wait));
+    assert_eq!(schedule.next_of(b, &[2]), Next::Fetch(2..3));
+    schedule.peer_has_piece(SourceId(0), 3);
+    assert_eq!(schedule.next_of(a, &[3]), Next::Fetch(3..4));
+    schedule.forget_peer(SourceId(0));
+    assert_eq!(schedule.availability, [0; 4]);
+}

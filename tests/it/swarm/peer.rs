@@ -52,6 +52,8 @@ pub enum Fault {
     OutOfOrder,
     /// Requests for blocks of this piece are rejected (BEP 6).
     RejectPiece(u32),
+    /// It says that it has all, and when it is asked for this piece, that it has it no more (BEP 54).
+    LostPiece(u32),
     /// `ut_metadata` requests are rejected.
     RejectMetadata,
     /// The first byte of each metadata block is wrong.
@@ -74,6 +76,8 @@ struct State {
     have: Vec<bool>,
     haves: bool,
     reqq: Option<i64>,
+    /// Said in its extension handshake, where it is true (BEP 21).
+    upload_only: bool,
     /// Offers the fast extension.
     fast: bool,
     /// Pieces served to who is choked.
@@ -109,6 +113,7 @@ impl Peer {
             have,
             haves: false,
             reqq: Some(250),
+            upload_only: false,
             fast: false,
             allowed: Vec::new(),
             faults,
@@ -144,6 +149,12 @@ impl Peer {
     /// How many requests it says that it takes (BEP 10); 250 unless told, unsaid with `None`.
     pub fn reqq(self, reqq: Option<i64>) -> Peer {
         self.shared.state.lock().unwrap().reqq = reqq;
+        self
+    }
+
+    /// Says that it wants nothing (BEP 21).
+    pub fn upload_only(self) -> Peer {
+        self.shared.state.lock().unwrap().upload_only = true;
         self
     }
 

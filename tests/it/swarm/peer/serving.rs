@@ -71,6 +71,7 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
             choked_once: false,
             sent: 0,
             metadata_id: None,
+            dont_have_id: None,
         };
         let outcome = client.run();
         let _ = reading.shutdown(Shutdown::Both); // wakes the reading thread
@@ -93,6 +94,9 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool, fast: bool) -> Resu
             ("m", B::dict([("ut_metadata", B::Int(OUR_METADATA_ID.into()))])),
             ("metadata_size", B::Int(size)),
         ]);
+        if shared.state.lock().unwrap().upload_only {
+            hello = hello.with("upload_only", B::Int(1));
+        }
         if let Some(reqq) = reqq {
             hello = hello.with("reqq", B::Int(reqq));
         }
@@ -153,6 +157,8 @@ struct Client<'a> {
     sent: usize,
     /// The id under which the client takes `ut_metadata`.
     metadata_id: Option<u8>,
+    /// And `lt_donthave`.
+    dont_have_id: Option<u8>,
 }
 
 impl Client<'_> {
@@ -218,7 +224,11 @@ impl Client<'_> {
                 let block = message.block();
                 let refused = self.shared.has(Fault::RejectPiece(block.piece));
                 let allowed = self.shared.state.lock().unwrap().allowed.contains(&block.piece);
-                if self.range(block).is_none() {
+                if self.shared.has(Fault::LostPiece(block.piece)) {
+                    let id = self.dont_have_id.expect("the client takes lt_donthave");
+                    self.conn.stream.write_all(&wire::extended(id, &block.piece.to_be_bytes()))?;
+                    self.reject(block)?;
+                } else if self.range(block).is_none() {
                     self.shared.stats(|stats| stats.bad_requests.push(block));
                     self.reject(block)?;
                 } else if !refused && (!self.choked || (self.fast && allowed)) {
@@ -245,8 +255,12 @@ impl Client<'_> {
         let (id, body) = payload.split_first().expect("an extended message has an id");
         let (said, _) = B::read(body).expect("an extended message is bencode");
         if *id == 0 {
-            let theirs = said.at("m").and_then(|ids| ids.int_at("ut_metadata"));
-            self.metadata_id = theirs.map(|id| u8::try_from(id).unwrap());
+            let id = |name| {
+                let id = said.at("m").and_then(|ids| ids.int_at(name));
+                id.map(|id| u8::try_from(id).unwrap())
+            };
+            self.metadata_id = id("ut_metadata");
+            self.dont_have_id = id("lt_donthave");
             self.shared.stats(|stats| stats.extended_handshakes.push(said));
             return Ok(());
         }
