@@ -12,6 +12,7 @@ use super::stream::Outcome;
 use super::swarm::{Fed, Swarm};
 use crate::geometry::PieceIndex;
 use crate::net::PeerConnection;
+use crate::protocol::extension::Offer;
 use crate::protocol::peer::{Event, PeerSession};
 use crate::schedule::{PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
@@ -60,7 +61,9 @@ pub fn work(
     };
     let now = swarm.now();
     let infohash = swarm.partial.metainfo().infohash;
-    let session = PeerSession::new(now, infohash, swarm.peer_id, swarm.geometry().piece_count());
+    let offer = Offer { pex: !swarm.partial.metainfo().private };
+    let count = swarm.geometry().piece_count();
+    let session = PeerSession::new(now, infohash, swarm.peer_id, count, offer);
     let mut worker = Worker {
         swarm,
         source,
@@ -230,6 +233,9 @@ impl Worker<'_> {
             Event::Rejected(request) => self.on_rejected(request),
             Event::HandshakeDone { .. } => {
                 self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
+            }
+            Event::PeersNamed => {
+                self.swarm.tell(super::Event::Exchanged(self.session.take_named()));
             }
             Event::Block { .. }
             | Event::HaveNone

@@ -51,6 +51,8 @@ pub struct Metainfo {
     pub files: Vec<TorrentFile>,
     pub geometry: Geometry,
     piece_hashes: Vec<u8>,
+    /// Peers may come from its trackers and from the user alone (BEP 27).
+    pub private: bool,
     /// Tiers of trackers (BEP 12), as they stand: empty and odd URLs are the tracker room's matter.
     pub trackers: Vec<Vec<String>>,
     /// Web seeds (BEP 19), without the empty strings that real torrents hold.
@@ -159,6 +161,7 @@ impl Metainfo {
             files,
             geometry,
             piece_hashes: piece_hashes.to_vec(),
+            private: info.get(b"private").and_then(Node::int).is_some_and(|private| private != 0),
             trackers: trackers(announce_list.as_ref(), announce.as_ref()),
             web_seeds: strings(web_seeds.as_ref(), MAX_WEB_SEEDS),
         })

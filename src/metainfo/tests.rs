@@ -39,6 +39,20 @@ fn a_single_file_torrent() {
 }
 
 #[test]
+fn a_private_torrent_says_so_within_info() {
+    let check = |key: &str, expected| {
+        let info = format!("d6:lengthi0e4:name1:a12:piece lengthi7e6:pieces0:{key}e");
+        // Outside of `info` it would be anyone's word.
+        let torrent = format!("d4:info{info}7:privatei1ee");
+        assert_eq!(Metainfo::parse(torrent.as_bytes()).unwrap().private, expected, "{key}");
+    };
+    check("", false);
+    check("7:privatei1e", true);
+    check("7:privatei0e", false);
+    check("7:private1:1", false);
+}
+
+#[test]
 fn one_file_in_a_folder_stays_in_its_folder() {
     let metainfo = Metainfo::parse(&multi(&[(&[b"a"], 3)])).unwrap();
     assert!(metainfo.multi);

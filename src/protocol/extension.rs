@@ -1,6 +1,6 @@
 //! The extension handshake (BEP 10): a dictionary in which each side says what it can do.
 //!
-//! Ours offers what we take: `lt_donthave`. Theirs is read with tolerance, as everything in it is optional: what has
+//! Ours offers what we take: `lt_donthave` and, but for private torrents, `ut_pex`. Theirs is read with tolerance, as everything in it is optional: what has
 //! another type than it should is as good as not there. What is not bencode, or beyond the limits,
 //! is an error, and the caller may ignore it: a peer without extensions still has pieces.
 
@@ -29,7 +29,8 @@ const PEER_ID_PREFIX: [u8; 8] = [
     b'-',
 ];
 
-/// The id under which we take `lt_donthave` (BEP 54).
+/// The ids under which we take `ut_pex` (BEP 11) and `lt_donthave` (BEP 54).
+pub const PEX_ID: u8 = 1;
 pub const DONT_HAVE_ID: u8 = 3;
 
 const LIMITS: Limits = Limits { max_bytes: 64 << 10, max_depth: 8, max_values: 1_000 };
@@ -91,10 +92,20 @@ impl ExtendedHandshake {
     }
 }
 
+/// What we offer beyond BEP 3 and 6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// To hear of other peers; never for private torrents (BEP 27).
+    pub pex: bool,
+}
+
 /// Our own. No port, as we take no connections.
-pub fn encode_ours() -> Vec<u8> {
-    let dont_have = format!("11:lt_donthavei{DONT_HAVE_ID}e");
-    format!("d1:md{dont_have}e4:reqqi{DEFAULT_REQQ}e1:v{}:{CLIENT}e", CLIENT.len()).into_bytes()
+pub fn encode_ours(offer: &Offer) -> Vec<u8> {
+    let mut ids = format!("11:lt_donthavei{DONT_HAVE_ID}e");
+    if offer.pex {
+        ids += &format!("6:ut_pexi{PEX_ID}e");
+    }
+    format!("d1:md{ids}e4:reqqi{DEFAULT_REQQ}e1:v{}:{CLIENT}e", CLIENT.len()).into_bytes()
 }
 
 /// Our id for a download (BEP 20): who we are, and what `random` gives.

@@ -6,6 +6,7 @@
 //! - [`wire`]: handshake and messages of the peer protocol (BEP 3, 6), the envelope of its extensions.
 //! - [`extension`]: the extension handshake (BEP 10).
 //! - [`peer`]: one outgoing connection that only leeches: handshake, bitfield, requests, blocks.
+//! - `pex`: the peers that a peer names (BEP 11); `compact`: how addresses are written.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
 //! - [`http`]: heads of web seeds' replies, and what they mean for the bytes that were asked for.
 //! - [`web_url`]: the URL of a file on a web seed (BEP 19).
@@ -18,9 +19,11 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
+mod compact;
 pub mod extension;
 pub mod http;
 pub mod peer;
+mod pex;
 mod requests;
 pub mod tracker;
 pub mod web_url;

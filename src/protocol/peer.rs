@@ -23,7 +23,8 @@ use std::time::Duration;
 use crate::geometry::PieceIndex;
 use crate::infohash::Infohash;
 
-use super::extension::{self, ExtendedHandshake};
+use super::extension::{self, ExtendedHandshake, Offer};
+use super::pex::PeerExchange;
 use super::requests::Requests;
 use super::wire::{self, Handshake, Message, Request};
 
@@ -48,6 +49,7 @@ const MAX_UNCALLED_FOR: u64 = 64;
 #[derive(Debug)]
 pub struct PeerSession {
     ours: Handshake,
+    offer: Offer,
     piece_count: u32,
     out: Vec<u8>,
     open: bool,
@@ -61,6 +63,7 @@ pub struct PeerSession {
     /// No bitfield may come any more.
     pieces_told: bool,
     theirs: ExtendedHandshake,
+    named: PeerExchange,
     requests: Requests,
     last_sent: Duration,
     last_heard: Duration,
@@ -75,12 +78,14 @@ impl PeerSession {
         infohash: Infohash,
         peer_id: [u8; 20],
         piece_count: u32,
+        offer: Offer,
     ) -> PeerSession {
         let ours = Handshake::ours(infohash, peer_id);
         let mut out = Vec::with_capacity(Handshake::BYTES);
         ours.encode(&mut out);
         PeerSession {
             ours,
+            offer,
             piece_count,
             out,
             open: false,
@@ -91,6 +96,7 @@ impl PeerSession {
             interested: false,
             pieces_told: false,
             theirs: ExtendedHandshake::default(),
+            named: PeerExchange::default(),
             requests: Requests::default(),
             last_sent: now,
             last_heard: now,
@@ -253,7 +259,7 @@ impl PeerSession {
             Message::HaveNone.encode(&mut self.out);
         }
         if self.extensions {
-            let payload = extension::encode_ours();
+            let payload = extension::encode_ours(&self.offer);
             Message::Extended { id: 0, payload: &payload }.encode(&mut self.out);
         }
         let done = Event::HandshakeDone { peer_id: theirs.peer_id, extensions: self.extensions };
@@ -295,7 +301,9 @@ impl PeerSession {
             {
                 self.fast_message(message)?
             }
-            Message::Extended { id, payload } if self.extensions => self.extended(id, payload)?,
+            Message::Extended { id, payload } if self.extensions => {
+                self.extended(now, id, payload)?
+            }
             _ => Event::Ignored,
         };
         Ok(Some((event, used)))

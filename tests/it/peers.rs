@@ -116,3 +116,39 @@ fn we_say_who_we_are_in_one_way() {
     let requests = tracker.http().requests();
     assert!(requests.iter().all(|it| it.header("user-agent") == Some(&client)));
 }
+
+#[test]
+fn a_peer_names_the_only_one_that_has_the_rest() {
+    let dataset = pieces(10);
+    let rest = Peer::seeding(&dataset).pieces(5..10);
+    let first = Peer::seeding(&dataset).pieces(0..5).naming(&[rest.addr()]);
+    dataset.assert_at(&project(&dataset, &[&first]).path_of("data"));
+    assert_eq!((first.bytes_served(), rest.bytes_served()), (5 * 32_768, 5 * 32_768));
+    let offered = &first.stats().extended_handshakes[0];
+    assert_eq!(offered.at("m").and_then(|ids| ids.int_at("ut_pex")), Some(1));
+}
+
+#[test]
+fn a_private_torrent_neither_asks_for_peers_of_peers_nor_hears_of_them() {
+    let dataset = pieces(10).private();
+    let rest = Peer::seeding(&dataset).pieces(5..10);
+    let first = Peer::seeding(&dataset).pieces(0..5).naming(&[rest.addr()]);
+    let project = project(&dataset, &[&first]).env("ACADEMICTORRENTS_TIMEOUT", "1s");
+    let error = project.error();
+    assert!(error.contains("160.0 KiB are missing"), "{error}");
+    assert_eq!((first.bytes_served(), rest.server().connections()), (5 * 32_768, 0));
+    for said in first.stats().extended_handshakes {
+        let ids = said.at("m").unwrap();
+        assert_eq!(ids.int_at("ut_pex"), None);
+        assert!(ids.int_at("lt_donthave").is_some());
+    }
+}
+
+#[test]
+fn who_is_named_by_a_peer_of_the_users_waits_until_that_does_not_suffice() {
+    let dataset = pieces(10);
+    let other = Peer::seeding(&dataset);
+    let named = Peer::seeding(&dataset).naming(&[other.addr()]);
+    dataset.assert_at(&project(&dataset, &[&named]).path_of("data"));
+    assert_eq!((named.bytes_served(), other.server().connections()), (10 * 32_768, 0));
+}

@@ -47,11 +47,14 @@ fn what_is_not_bencode_or_too_deep_is_an_error() {
 
 #[test]
 fn ours_says_who_we_are_and_what_we_take() {
-    let ours = ExtendedHandshake::decode(&encode_ours()).unwrap();
+    let ours = ExtendedHandshake::decode(&encode_ours(&Offer::default())).unwrap();
     assert_eq!(ours.reqq, Some(250));
     assert_eq!(ours.client.as_deref(), Some(CLIENT));
     assert_eq!(ours.extensions, [(b"lt_donthave".to_vec(), DONT_HAVE_ID)]);
     assert_eq!(ours.upload_only, None);
+    let public = ExtendedHandshake::decode(&encode_ours(&Offer { pex: true })).unwrap();
+    let offered = [(b"lt_donthave".to_vec(), DONT_HAVE_ID), (b"ut_pex".to_vec(), PEX_ID)];
+    assert_eq!(public.extensions, offered);
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub enum Event<'b> {
     Rejected(Request),
     /// Blocks of this piece may be asked for while it chokes us.
     AllowedFast(PieceIndex),
+    /// It named other peers: [`super::PeerSession::take_named`] has them.
+    PeersNamed,
     /// It said how many requests it keeps; [`super::PeerSession::queue_depth`] knows already.
     Reqq(u32),
     /// Nothing for us: a keep-alive, a request, a block that nobody asked for.

@@ -1,13 +1,21 @@
 //! What comes in the envelope of BEP 10: the extension handshake, and messages of the extensions that ours offers.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use super::{Event, PeerError, PeerSession};
 use crate::geometry::PieceIndex;
-use crate::protocol::extension::{DONT_HAVE_ID, ExtendedHandshake};
+use crate::protocol::extension::{DONT_HAVE_ID, ExtendedHandshake, PEX_ID};
 
 impl PeerSession {
     /// Whether the peer says that it wants nothing (BEP 21).
     pub fn is_upload_only(&self) -> bool {
         self.theirs.upload_only == Some(true)
+    }
+
+    /// Takes the peers that this one named.
+    pub fn take_named(&mut self) -> Vec<SocketAddr> {
+        self.named.take()
     }
 
     /// What the peer calls itself, if it said.
@@ -16,9 +24,15 @@ impl PeerSession {
         self.theirs.client.as_deref()
     }
 
-    pub(super) fn extended<'b>(&mut self, id: u8, payload: &[u8]) -> Result<Event<'b>, PeerError> {
+    pub(super) fn extended<'b>(
+        &mut self,
+        now: Duration,
+        id: u8,
+        payload: &[u8],
+    ) -> Result<Event<'b>, PeerError> {
         match id {
             0 => Ok(self.extended_handshake(payload)),
+            PEX_ID if self.offer.pex && self.named.hear(now, payload) => Ok(Event::PeersNamed),
             DONT_HAVE_ID => self.dont_have(payload),
             _ => Ok(Event::Ignored),
         }

@@ -10,6 +10,7 @@ mod fast;
 const INFOHASH: Infohash = Infohash::from_bytes([7; 20]);
 const OURS: [u8; 20] = *b"-AT0100-ourselvesxyz";
 const THEIRS: [u8; 20] = *b"-TR3000-themselvesxy";
+const OFFER: Offer = Offer { pex: true };
 const BLOCK: u32 = 16 << 10;
 
 fn at(millis: u64) -> Duration {
@@ -17,7 +18,7 @@ fn at(millis: u64) -> Duration {
 }
 
 fn session(piece_count: u32) -> PeerSession {
-    PeerSession::new(at(0), INFOHASH, OURS, piece_count)
+    PeerSession::new(at(0), INFOHASH, OURS, piece_count, OFFER)
 }
 
 /// A session after both handshakes, nothing left to send.
@@ -90,7 +91,7 @@ fn our_handshake_comes_first_and_the_extension_handshake_after_theirs() {
     );
     assert_eq!(
         session.output(at(0)),
-        Some(frame(20, &[b"\0", extension::encode_ours().as_slice()].concat()))
+        Some(frame(20, &[b"\0", extension::encode_ours(&OFFER).as_slice()].concat()))
     );
 }
 

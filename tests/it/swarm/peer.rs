@@ -78,6 +78,8 @@ struct State {
     reqq: Option<i64>,
     /// Said in its extension handshake, where it is true (BEP 21).
     upload_only: bool,
+    /// Peers that it names to each client (BEP 11).
+    names: Vec<SocketAddr>,
     /// Offers the fast extension.
     fast: bool,
     /// Pieces served to who is choked.
@@ -114,6 +116,7 @@ impl Peer {
             haves: false,
             reqq: Some(250),
             upload_only: false,
+            names: Vec::new(),
             fast: false,
             allowed: Vec::new(),
             faults,
@@ -155,6 +158,12 @@ impl Peer {
     /// Says that it wants nothing (BEP 21).
     pub fn upload_only(self) -> Peer {
         self.shared.state.lock().unwrap().upload_only = true;
+        self
+    }
+
+    /// Names these to each client (BEP 11), as id 1 where the client did not ask for it.
+    pub fn naming(self, peers: &[SocketAddr]) -> Peer {
+        self.shared.state.lock().unwrap().names = peers.to_vec();
         self
     }
 

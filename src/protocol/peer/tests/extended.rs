@@ -38,3 +38,17 @@ fn a_piece_that_a_peer_has_no_more() {
     let bytes = frame(20, &[extension::DONT_HAVE_ID, 0, 0, 0, 7]);
     assert_eq!(said(&mut session, &bytes), Ok(Event::Ignored));
 }
+
+#[test]
+fn peers_are_named_where_we_asked_for_that() {
+    let message = [b"\x01d5:added6:", &[10, 0, 0, 1, 0x1a, 0xe1][..], b"e"].concat();
+    let bytes = frame(20, &message);
+    let mut session = open(8);
+    assert_eq!(said(&mut session, &bytes), Ok(Event::PeersNamed));
+    assert_eq!(session.take_named(), ["10.0.0.1:6881".parse().unwrap()]);
+    assert_eq!(session.take_named(), []);
+    let mut private = PeerSession::new(at(0), INFOHASH, OURS, 8, Offer { pex: false });
+    said(&mut private, &handshake(0x10, [7; 20], THEIRS)).unwrap();
+    assert_eq!(said(&mut private, &bytes), Ok(Event::Ignored));
+    assert_eq!(private.take_named(), []);
+}

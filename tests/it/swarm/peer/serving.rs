@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::super::bencode::B;
 use super::super::server::Conn;
+use super::super::tracker::compact_peer;
 use super::super::wire::{self, Block, Handshake, Message};
 use super::{Fault, Shared};
 
@@ -261,7 +262,15 @@ impl Client<'_> {
             };
             self.metadata_id = id("ut_metadata");
             self.dont_have_id = id("lt_donthave");
+            let pex_id = id("ut_pex").unwrap_or(1);
             self.shared.stats(|stats| stats.extended_handshakes.push(said));
+            let names = self.shared.state.lock().unwrap().names.clone();
+            if !names.is_empty() {
+                let added: Vec<u8> = names.iter().flat_map(compact_peer).collect();
+                let flags = vec![0; names.len()];
+                let named = B::dict([("added", B::Bytes(added)), ("added.f", B::Bytes(flags))]);
+                self.conn.stream.write_all(&wire::extended(pex_id, &named.write()))?;
+            }
             return Ok(());
         }
         let (Some(reply_id), Some(0), Some(piece)) =
