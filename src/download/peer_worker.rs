@@ -1,4 +1,4 @@
-//! A connection to a peer (BEP 3), from which we take.
+//! A connection to a peer (BEP 3), from which we take, and which we serve.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -10,6 +10,7 @@ use super::batch::{Batch, Feeder};
 use super::claim::Claim;
 use super::stream::Outcome;
 use super::swarm::{Fed, Swarm};
+
 use crate::geometry::PieceIndex;
 use crate::net::PeerConnection;
 use crate::protocol::extension::Offer;
@@ -18,8 +19,11 @@ use crate::schedule::{PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
 
 mod asking;
+mod serving;
 #[cfg(test)]
 mod tests;
+
+use serving::Serving;
 
 /// Read at a time, at least; the longest message always fits.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -42,6 +46,7 @@ struct Worker<'a> {
     /// Claims that the peer does not serve, and whether it refused them.
     returned: Vec<(PieceIndex, bool)>,
     refused_at: Option<Duration>,
+    serving: Serving,
     /// Once the peer was faster than we; and a batch that is free.
     feeder: Option<Feeder>,
     spare: Option<Batch>,
@@ -61,7 +66,9 @@ pub fn work(
     };
     let now = swarm.now();
     let infohash = swarm.partial.metainfo().infohash;
-    let offer = Offer { pex: !swarm.partial.metainfo().private };
+    let (metainfo, serves) = (swarm.partial.metainfo(), swarm.uploads.is_on());
+    let metadata_bytes = serves.then_some(metainfo.info_bytes);
+    let offer = Offer { pex: !metainfo.private, serves, metadata_bytes };
     let count = swarm.geometry().piece_count();
     let session = PeerSession::new(now, infohash, swarm.peer_id, count, offer);
     let mut worker = Worker {
@@ -73,6 +80,7 @@ pub fn work(
         was_choked: false,
         returned: Vec::new(),
         refused_at: None,
+        serving: Serving::default(),
         feeder: None,
         spare: None,
         useful_at: now,
@@ -81,6 +89,7 @@ pub fn work(
     if worker.session.is_open() {
         swarm.counters.peers.fetch_sub(1, Ordering::Relaxed);
     }
+    swarm.uploads.leave(source);
     worker.drop_claims();
     swarm.schedule().forget_peer(source);
     outcome
@@ -130,6 +139,9 @@ impl Worker<'_> {
             }
             self.drop_ended_claims();
             self.ask();
+            if let Err(why) = self.serve(connection) {
+                return Outcome::Failed(why);
+            }
             if let Some(outcome) = self.judge() {
                 return outcome;
             }
@@ -225,6 +237,7 @@ impl Worker<'_> {
             }
             Event::DontHave(piece) => {
                 self.swarm.schedule().peer_lacks(self.source, piece);
+                self.serving.has_all = false;
                 self.returned.push((piece, false));
                 self.show_interest();
             }
@@ -232,6 +245,7 @@ impl Worker<'_> {
             Event::Unchoked => self.forgive(),
             Event::Rejected(request) => self.on_rejected(request),
             Event::HandshakeDone { .. } => {
+                self.introduce();
                 self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
             }
             Event::PeersNamed => {
@@ -246,6 +260,7 @@ impl Worker<'_> {
     }
 
     fn has(&mut self, pieces: PieceSet) {
+        self.serving.has_all = pieces.len() == self.swarm.geometry().piece_count();
         self.swarm.schedule().peer_has(self.source, pieces);
         self.show_interest();
     }

@@ -30,6 +30,11 @@ fn a_single_file_torrent() {
     let info = "d6:lengthi10e4:name5:a.bin12:piece lengthi7e6:pieces40:aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbe";
     let metainfo = Metainfo::parse(&single(info)).unwrap();
     assert_eq!(metainfo.infohash, Infohash::from_bytes(Sha1::digest(info.as_bytes())));
+    assert_eq!(metainfo.info_bytes, info.len() as u64);
+    let torrent = format!("d8:announce1:x4:info{info}e");
+    assert_eq!(metainfo.raw_info(torrent.as_bytes()), Some(info.as_bytes().to_vec()));
+    assert_eq!(metainfo.raw_info(&single(&info.replace("a.bin", "b.bin"))), None);
+    assert_eq!(metainfo.raw_info(b""), None);
     assert!(!metainfo.multi);
     assert_eq!(metainfo.layout_path(&metainfo.files[0]), PathBuf::from("a.bin"));
     assert_eq!(metainfo.display_path(&metainfo.files[0]), "a.bin");

@@ -20,7 +20,7 @@ use crate::context::Settings;
 use crate::error::{Error, ErrorKind};
 
 pub use http::{HttpFailure, authority, join};
-pub use peer::{PeerConnection, resolve};
+pub use peer::{Job, PeerConnection, resolve};
 pub use tracker::announce;
 pub use web_seed::Connection;
 

@@ -1,6 +1,7 @@
 //! The extension handshake (BEP 10): a dictionary in which each side says what it can do.
 //!
-//! Ours offers what we take: `lt_donthave` and, but for private torrents, `ut_pex`. Theirs is read with tolerance, as everything in it is optional: what has
+//! Ours offers what we take: `lt_donthave`, requests for metadata (`ut_metadata`) where we serve and, but for private
+//! torrents, `ut_pex`. Theirs is read with tolerance, as everything in it is optional: what has
 //! another type than it should is as good as not there. What is not bencode, or beyond the limits,
 //! is an error, and the caller may ignore it: a peer without extensions still has pieces.
 
@@ -29,8 +30,9 @@ const PEER_ID_PREFIX: [u8; 8] = [
     b'-',
 ];
 
-/// The ids under which we take `ut_pex` (BEP 11) and `lt_donthave` (BEP 54).
+/// The ids under which we take `ut_pex` (BEP 11), `ut_metadata` (BEP 9) and `lt_donthave` (BEP 54).
 pub const PEX_ID: u8 = 1;
+pub const METADATA_ID: u8 = 2;
 pub const DONT_HAVE_ID: u8 = 3;
 
 const LIMITS: Limits = Limits { max_bytes: 64 << 10, max_depth: 8, max_values: 1_000 };
@@ -86,8 +88,7 @@ impl ExtendedHandshake {
     }
 
     /// The id under which the peer wants to be sent messages of this extension.
-    #[cfg(test)]
-    fn id(&self, extension: &[u8]) -> Option<u8> {
+    pub fn id(&self, extension: &[u8]) -> Option<u8> {
         self.extensions.iter().find(|(name, _)| name == extension).map(|&(_, id)| id)
     }
 }
@@ -97,15 +98,24 @@ impl ExtendedHandshake {
 pub struct Offer {
     /// To hear of other peers; never for private torrents (BEP 27).
     pub pex: bool,
+    /// To serve blocks.
+    pub serves: bool,
+    /// To serve the `info` dictionary, which has so many bytes.
+    pub metadata_bytes: Option<u64>,
 }
 
 /// Our own. No port, as we take no connections.
 pub fn encode_ours(offer: &Offer) -> Vec<u8> {
     let mut ids = format!("11:lt_donthavei{DONT_HAVE_ID}e");
+    let mut size = String::new();
+    if let Some(bytes) = offer.metadata_bytes {
+        ids += &format!("11:ut_metadatai{METADATA_ID}e");
+        size = format!("13:metadata_sizei{bytes}e");
+    }
     if offer.pex {
         ids += &format!("6:ut_pexi{PEX_ID}e");
     }
-    format!("d1:md{ids}e4:reqqi{DEFAULT_REQQ}e1:v{}:{CLIENT}e", CLIENT.len()).into_bytes()
+    format!("d1:md{ids}e{size}4:reqqi{DEFAULT_REQQ}e1:v{}:{CLIENT}e", CLIENT.len()).into_bytes()
 }
 
 /// Our id for a download (BEP 20): who we are, and what `random` gives.

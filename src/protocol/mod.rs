@@ -5,7 +5,8 @@
 //!
 //! - [`wire`]: handshake and messages of the peer protocol (BEP 3, 6), the envelope of its extensions.
 //! - [`extension`]: the extension handshake (BEP 10).
-//! - [`peer`]: one outgoing connection that only leeches: handshake, bitfield, requests, blocks.
+//! - [`peer`]: one outgoing connection, both ways: handshake, bitfield, requests, blocks.
+//! - [`upload`]: how fast we serve, and whom.
 //! - `pex`: the peers that a peer names (BEP 11); `compact`: how addresses are written.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
 //! - [`http`]: heads of web seeds' replies, and what they mean for the bytes that were asked for.
@@ -26,6 +27,7 @@ pub mod peer;
 mod pex;
 mod requests;
 pub mod tracker;
+pub mod upload;
 pub mod web_url;
 pub mod wire;
 

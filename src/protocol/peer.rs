@@ -1,8 +1,8 @@
-//! One outgoing connection to a peer, from which we only take: the state machine without the socket.
+//! One outgoing connection to a peer, both ways: the state machine without the socket.
 //!
 //! ```text
 //! new ── our handshake out ──▶ waiting
-//! waiting ── theirs: same infohash, not ourselves ──▶ choked   (extension handshake out)
+//! waiting ── theirs: same infohash, not ourselves ──▶ choked   (what we have and can do out)
 //! choked ◀── choke (requests dropped) ── unchoke ──▶ unchoked  (requests out, blocks in)
 //! ```
 //!
@@ -23,16 +23,19 @@ use std::time::Duration;
 use crate::geometry::PieceIndex;
 use crate::infohash::Infohash;
 
-use super::extension::{self, ExtendedHandshake, Offer};
+use super::extension::{ExtendedHandshake, Offer};
 use super::pex::PeerExchange;
 use super::requests::Requests;
+use super::upload::Waiting;
 use super::wire::{self, Handshake, Message, Request};
 
 mod event;
 mod extended;
 mod fast;
+mod serving;
 
 pub use event::{Event, PeerError};
+pub use serving::METADATA_PART_BYTES;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +67,7 @@ pub struct PeerSession {
     pieces_told: bool,
     theirs: ExtendedHandshake,
     named: PeerExchange,
+    waiting: Waiting,
     requests: Requests,
     last_sent: Duration,
     last_heard: Duration,
@@ -97,6 +101,7 @@ impl PeerSession {
             pieces_told: false,
             theirs: ExtendedHandshake::default(),
             named: PeerExchange::default(),
+            waiting: Waiting::new(),
             requests: Requests::default(),
             last_sent: now,
             last_heard: now,
@@ -254,14 +259,6 @@ impl PeerSession {
         self.open = true;
         self.extensions = theirs.extension_bit() && self.ours.extension_bit();
         self.fast = theirs.fast_bit() && self.ours.fast_bit();
-        if self.fast {
-            // It comes before all else, and one of the three must.
-            Message::HaveNone.encode(&mut self.out);
-        }
-        if self.extensions {
-            let payload = extension::encode_ours(&self.offer);
-            Message::Extended { id: 0, payload: &payload }.encode(&mut self.out);
-        }
         let done = Event::HandshakeDone { peer_id: theirs.peer_id, extensions: self.extensions };
         Ok(Some((done, Handshake::BYTES)))
     }
@@ -303,6 +300,13 @@ impl PeerSession {
             }
             Message::Extended { id, payload } if self.extensions => {
                 self.extended(now, id, payload)?
+            }
+            Message::Interested
+            | Message::NotInterested
+            | Message::Request(_)
+            | Message::Cancel(_) => {
+                self.leecher_message(message);
+                Event::Ignored
             }
             _ => Event::Ignored,
         };

@@ -216,6 +216,17 @@ pub fn decode(
     Ok(Some((message, prefix.len() + body.len())))
 }
 
+/// The first bytes of a message that brings a block; the block's own follow.
+pub fn block_head(block: Request) -> [u8; BLOCK_HEAD_BYTES] {
+    let mut head = [0; BLOCK_HEAD_BYTES];
+    let length = block.length.saturating_add(BLOCK_HEAD_BYTES as u32 - 4);
+    head[..4].copy_from_slice(&length.to_be_bytes());
+    head[4] = 7;
+    head[5..9].copy_from_slice(&block.piece.to_be_bytes());
+    head[9..].copy_from_slice(&block.begin.to_be_bytes());
+    head
+}
+
 const PREFIX_BYTES: usize = 4;
 
 /// `None` where the payload's length does not fit.

@@ -17,6 +17,7 @@ mod named;
 mod peers;
 mod refusals;
 mod resume;
+mod serving_back;
 mod situations;
 mod sources;
 mod support;

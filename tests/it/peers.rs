@@ -7,12 +7,12 @@ use crate::swarm::peer::Fault;
 use crate::swarm::{Dataset, Peer, Tracker, random_bytes, wire};
 
 /// So many pieces of two blocks.
-fn pieces(count: usize) -> Dataset {
+pub fn pieces(count: usize) -> Dataset {
     Dataset::single("data.bin", random_bytes(1, count * 32_768))
 }
 
 /// A crate whose only sources are these peers.
-fn project(dataset: &Dataset, peers: &[&Peer]) -> Project {
+pub fn project(dataset: &Dataset, peers: &[&Peer]) -> Project {
     let named = peers.iter().map(|peer| format!("\"{}\"", peer.addr())).collect::<Vec<_>>();
     Project::of(dataset, &format!("peers = [{}]", named.join(", ")))
 }

@@ -52,9 +52,11 @@ fn ours_says_who_we_are_and_what_we_take() {
     assert_eq!(ours.client.as_deref(), Some(CLIENT));
     assert_eq!(ours.extensions, [(b"lt_donthave".to_vec(), DONT_HAVE_ID)]);
     assert_eq!(ours.upload_only, None);
-    let public = ExtendedHandshake::decode(&encode_ours(&Offer { pex: true })).unwrap();
-    let offered = [(b"lt_donthave".to_vec(), DONT_HAVE_ID), (b"ut_pex".to_vec(), PEX_ID)];
-    assert_eq!(public.extensions, offered);
+    let offer = Offer { pex: true, serves: true, metadata_bytes: Some(70_000) };
+    let all = ExtendedHandshake::decode(&encode_ours(&offer)).unwrap();
+    let ids = [(&b"lt_donthave"[..], 3), (b"ut_metadata", 2), (b"ut_pex", 1)];
+    assert_eq!(all.extensions, ids.map(|(name, id)| (name.to_vec(), id)));
+    assert_eq!(all.metadata_size_bytes, Some(70_000));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::protocol::wire::{Request, WireError};
 /// What a peer's bytes mean for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'b> {
-    /// It speaks BitTorrent, and about this torrent.
+    /// It speaks BitTorrent, and about this torrent: [`super::PeerSession::introduce`] is due.
     HandshakeDone {
         /// Who it says it is.
         peer_id: [u8; 20],
@@ -48,7 +48,7 @@ pub enum Event<'b> {
     PeersNamed,
     /// It said how many requests it keeps; [`super::PeerSession::queue_depth`] knows already.
     Reqq(u32),
-    /// Nothing for us: a keep-alive, a request, a block that nobody asked for.
+    /// Nothing to be done now: a keep-alive, a block that nobody asked for, a request, which waits.
     Ignored,
 }
 

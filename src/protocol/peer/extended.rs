@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Event, PeerError, PeerSession};
 use crate::geometry::PieceIndex;
-use crate::protocol::extension::{DONT_HAVE_ID, ExtendedHandshake, PEX_ID};
+use crate::protocol::extension::{DONT_HAVE_ID, ExtendedHandshake, METADATA_ID, PEX_ID};
 
 impl PeerSession {
     /// Whether the peer says that it wants nothing (BEP 21).
@@ -33,6 +33,10 @@ impl PeerSession {
         match id {
             0 => Ok(self.extended_handshake(payload)),
             PEX_ID if self.offer.pex && self.named.hear(now, payload) => Ok(Event::PeersNamed),
+            METADATA_ID => {
+                self.metadata_message(payload);
+                Ok(Event::Ignored)
+            }
             DONT_HAVE_ID => self.dont_have(payload),
             _ => Ok(Event::Ignored),
         }
@@ -46,6 +50,9 @@ impl PeerSession {
         theirs.reqq = theirs.reqq.or(self.theirs.reqq);
         theirs.upload_only = theirs.upload_only.or(self.theirs.upload_only);
         theirs.client = theirs.client.or_else(|| self.theirs.client.take());
+        if theirs.extensions.is_empty() {
+            theirs.extensions = std::mem::take(&mut self.theirs.extensions);
+        }
         self.theirs = theirs;
         self.theirs.reqq.map_or(Event::Ignored, Event::Reqq)
     }

@@ -2,15 +2,18 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::pieces::PieceSet;
+use crate::protocol::extension;
 use crate::protocol::wire::WireError;
 
 mod extended;
 mod fast;
+mod serving;
 
 const INFOHASH: Infohash = Infohash::from_bytes([7; 20]);
 const OURS: [u8; 20] = *b"-AT0100-ourselvesxyz";
 const THEIRS: [u8; 20] = *b"-TR3000-themselvesxy";
-const OFFER: Offer = Offer { pex: true };
+const OFFER: Offer = Offer { pex: true, serves: true, metadata_bytes: Some(40_000) };
 const BLOCK: u32 = 16 << 10;
 
 fn at(millis: u64) -> Duration {
@@ -28,6 +31,7 @@ fn open(piece_count: u32) -> PeerSession {
     let theirs = handshake(0x10, [7; 20], THEIRS);
     let (event, _) = session.next(at(0), &theirs).unwrap().unwrap();
     assert_eq!(event, Event::HandshakeDone { peer_id: THEIRS, extensions: true });
+    session.introduce(&PieceSet::none(piece_count));
     session.output(at(0));
     session
 }
@@ -89,6 +93,7 @@ fn our_handshake_comes_first_and_the_extension_handshake_after_theirs() {
         said(&mut session, &theirs),
         Ok(Event::HandshakeDone { peer_id: THEIRS, extensions: true })
     );
+    session.introduce(&PieceSet::none(1));
     assert_eq!(
         session.output(at(0)),
         Some(frame(20, &[b"\0", extension::encode_ours(&OFFER).as_slice()].concat()))
@@ -104,6 +109,7 @@ fn a_peer_without_the_bit_is_sent_no_extension_handshake() {
         said(&mut session, &theirs),
         Ok(Event::HandshakeDone { peer_id: THEIRS, extensions: false })
     );
+    session.introduce(&PieceSet::none(1));
     assert_eq!(session.output(at(0)), None);
     assert_eq!(said(&mut session, &frame(20, b"\0d4:reqqi9ee")), Ok(Event::Ignored));
     assert_eq!(session.queue_depth(), 64);

@@ -1,4 +1,4 @@
-//! A seeder (BEP 3), with the fast extension (BEP 6), the extension protocol (BEP 10) and `ut_metadata` (BEP 9).
+//! A seeder (BEP 3) that may leech too, with the fast extension (BEP 6), the extension protocol (BEP 10) and `ut_metadata` (BEP 9).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,6 +11,7 @@ use super::dataset::Dataset;
 use super::server::Server;
 use super::wire::{self, Block, Handshake};
 
+mod leeching;
 mod serving;
 
 /// What a peer does wrong. Several may hold at once; counts are per connection.
@@ -54,6 +55,8 @@ pub enum Fault {
     RejectPiece(u32),
     /// It says that it has all, and when it is asked for this piece, that it has it no more (BEP 54).
     LostPiece(u32),
+    /// As a leecher: asks for blocks before it is unchoked, and for what the client has not.
+    AsksTooEarly,
     /// `ut_metadata` requests are rejected.
     RejectMetadata,
     /// The first byte of each metadata block is wrong.
@@ -78,6 +81,8 @@ struct State {
     reqq: Option<i64>,
     /// Said in its extension handshake, where it is true (BEP 21).
     upload_only: bool,
+    /// Takes from its clients what it has not, `info` too.
+    leeches: bool,
     /// Peers that it names to each client (BEP 11).
     names: Vec<SocketAddr>,
     /// Offers the fast extension.
@@ -103,6 +108,11 @@ pub struct Stats {
     pub extended_handshakes: Vec<B>,
     /// Requests that were rejected (BEP 6).
     pub rejected: Vec<Block>,
+    /// What clients served, as ranges of the torrent's stream, and blocks of other bytes than the torrent's.
+    pub taken: Coverage,
+    pub wrong_blocks: usize,
+    /// The parts of `info` that clients served (BEP 9), by their number.
+    pub metadata: BTreeMap<i64, Vec<u8>>,
     /// Messages received, by id ([`wire::CANCEL`], …).
     pub received: BTreeMap<u8, usize>,
 }
@@ -116,6 +126,7 @@ impl Peer {
             haves: false,
             reqq: Some(250),
             upload_only: false,
+            leeches: false,
             names: Vec::new(),
             fast: false,
             allowed: Vec::new(),
@@ -158,6 +169,12 @@ impl Peer {
     /// Says that it wants nothing (BEP 21).
     pub fn upload_only(self) -> Peer {
         self.shared.state.lock().unwrap().upload_only = true;
+        self
+    }
+
+    /// Takes from its clients what it has not, and their `info`, but does not serve that in turn.
+    pub fn leeching(self) -> Peer {
+        self.shared.state.lock().unwrap().leeches = true;
         self
     }
 

@@ -47,7 +47,7 @@ fn peers_are_named_where_we_asked_for_that() {
     assert_eq!(said(&mut session, &bytes), Ok(Event::PeersNamed));
     assert_eq!(session.take_named(), ["10.0.0.1:6881".parse().unwrap()]);
     assert_eq!(session.take_named(), []);
-    let mut private = PeerSession::new(at(0), INFOHASH, OURS, 8, Offer { pex: false });
+    let mut private = PeerSession::new(at(0), INFOHASH, OURS, 8, Offer { pex: false, ..OFFER });
     said(&mut private, &handshake(0x10, [7; 20], THEIRS)).unwrap();
     assert_eq!(said(&mut private, &bytes), Ok(Event::Ignored));
     assert_eq!(private.take_named(), []);

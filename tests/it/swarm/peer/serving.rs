@@ -14,13 +14,14 @@ use super::super::bencode::B;
 use super::super::server::Conn;
 use super::super::tracker::compact_peer;
 use super::super::wire::{self, Block, Handshake, Message};
+use super::leeching::Leech;
 use super::{Fault, Shared};
 
 /// The id under which we take `ut_metadata`.
 const OUR_METADATA_ID: u8 = 3;
 
 /// BEP 9's block.
-const METADATA_BLOCK_BYTES: usize = 16 << 10;
+pub const METADATA_BLOCK_BYTES: usize = 16 << 10;
 
 pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
     let Some(theirs) = Handshake::read(&mut conn.stream)? else { return Ok(()) };
@@ -71,6 +72,7 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
             choked: true,
             choked_once: false,
             sent: 0,
+            leech: Leech::default(),
             metadata_id: None,
             dont_have_id: None,
         };
@@ -146,9 +148,10 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool, fast: bool) -> Resu
 }
 
 /// One client, as its answering thread sees it.
-struct Client<'a> {
-    conn: &'a mut Conn,
-    shared: &'a Shared,
+pub struct Client<'a> {
+    pub conn: &'a mut Conn,
+    pub shared: &'a Shared,
+    pub leech: Leech,
     /// Both speak BEP 6: a request that is not served is rejected.
     fast: bool,
     messages: Receiver<Message>,
@@ -157,7 +160,7 @@ struct Client<'a> {
     choked_once: bool,
     sent: usize,
     /// The id under which the client takes `ut_metadata`.
-    metadata_id: Option<u8>,
+    pub metadata_id: Option<u8>,
     /// And `lt_donthave`.
     dont_have_id: Option<u8>,
 }
@@ -247,14 +250,14 @@ impl Client<'_> {
                 }
             }
             wire::EXTENDED => self.handle_extended(&message.payload)?,
-            _ => {}
+            _ => self.leech(message)?,
         }
         Ok(())
     }
 
     fn handle_extended(&mut self, payload: &[u8]) -> Result<()> {
         let (id, body) = payload.split_first().expect("an extended message has an id");
-        let (said, _) = B::read(body).expect("an extended message is bencode");
+        let (said, rest) = B::read(body).expect("an extended message is bencode");
         if *id == 0 {
             let id = |name| {
                 let id = said.at("m").and_then(|ids| ids.int_at(name));
@@ -262,6 +265,7 @@ impl Client<'_> {
             };
             self.metadata_id = id("ut_metadata");
             self.dont_have_id = id("lt_donthave");
+            self.leech_metadata(&said)?;
             let pex_id = id("ut_pex").unwrap_or(1);
             self.shared.stats(|stats| stats.extended_handshakes.push(said));
             let names = self.shared.state.lock().unwrap().names.clone();
@@ -272,6 +276,9 @@ impl Client<'_> {
                 self.conn.stream.write_all(&wire::extended(pex_id, &named.write()))?;
             }
             return Ok(());
+        }
+        if let (Some(1), Some(piece)) = (said.int_at("msg_type"), said.int_at("piece")) {
+            self.shared.stats(|stats| stats.metadata.insert(piece, rest.to_vec()));
         }
         let (Some(reply_id), Some(0), Some(piece)) =
             (self.metadata_id, said.int_at("msg_type"), said.int_at("piece"))

@@ -1,0 +1,129 @@
+//! What our peers are served while we download.
+
+use crate::peers::{pieces, project};
+use crate::swarm::peer::Fault;
+use crate::swarm::{Dataset, Peer, Tracker, eventually, wire};
+
+const PIECE: u64 = 32_768;
+
+/// Has the rest and takes the first pieces, slowly enough that there is time for it.
+fn leecher(dataset: &Dataset, held: std::ops::Range<usize>) -> Peer {
+    Peer::seeding(dataset).pieces(held).leeching().with(Fault::Slow { bytes_per_second: 200_000 })
+}
+
+fn received(peer: &Peer, id: u8) -> usize {
+    peer.stats().received.get(&id).copied().unwrap_or(0)
+}
+
+#[test]
+fn a_peer_gets_from_us_what_we_got_from_another_and_trackers_are_told() {
+    for (fast, private) in [(false, false), (true, true)] {
+        let dataset = pieces(20);
+        let dataset = if private { dataset.private() } else { dataset };
+        let first = Peer::seeding(&dataset).pieces(0..10);
+        let second = leecher(&dataset, 10..20);
+        let second = if fast { second.fast() } else { second };
+        let tracker = Tracker::start(vec![first.addr(), second.addr()]);
+        let dataset = dataset.announce(&tracker.url());
+        dataset.assert_at(&crate::support::Project::of(&dataset, "").path_of("data"));
+        let stats = second.stats();
+        assert_eq!((stats.taken.distinct_bytes(), stats.taken.bytes()), (10 * PIECE, 10 * PIECE));
+        assert_eq!((stats.wrong_blocks, stats.rejected.len()), (0, 0));
+        // A seed is told nothing, and has nothing to ask for.
+        assert_eq!(received(&first, wire::UNCHOKE), 0);
+        let uploaded: Vec<_> = tracker.announces().iter().map(|it| it.uploaded.unwrap()).collect();
+        assert_eq!((uploaded.first(), uploaded.last()), (Some(&0), Some(&(10 * PIECE))));
+    }
+}
+
+#[test]
+fn what_was_here_before_is_served_from_the_beginning() {
+    let dataset = pieces(20);
+    let project = {
+        let first = Peer::seeding(&dataset).pieces(0..10);
+        let project = project(&dataset, &[&first]).env("ACADEMICTORRENTS_TIMEOUT", "1s");
+        project.error();
+        project
+    };
+    for (fast, id) in [(false, wire::BITFIELD), (true, wire::BITFIELD)] {
+        let rest = leecher(&dataset, 10..15);
+        let rest = if fast { rest.fast() } else { rest };
+        project.declare_data(&format!("peers = [\"{}\"]", rest.addr()));
+        project.error();
+        assert_eq!(received(&rest, id), 1);
+        assert!(rest.stats().taken.distinct_bytes() >= 10 * PIECE);
+    }
+}
+
+#[test]
+fn where_upload_is_0_nobody_is_served() {
+    let dataset = pieces(20);
+    let first = Peer::seeding(&dataset).pieces(0..10);
+    let second = leecher(&dataset, 10..20).fast().with(Fault::AsksTooEarly);
+    let project = project(&dataset, &[&first, &second]).env("ACADEMICTORRENTS_UPLOAD", "0");
+    dataset.assert_at(&project.path_of("data"));
+    for id in [wire::UNCHOKE, wire::HAVE, wire::BITFIELD, wire::PIECE] {
+        assert_eq!(received(&second, id), 0, "message {id}");
+    }
+    assert_eq!(received(&second, wire::REJECT), 40);
+    let said = &second.stats().extended_handshakes[0];
+    assert_eq!(said.at("m").and_then(|ids| ids.int_at("ut_metadata")), None);
+    assert_eq!(said.int_at("metadata_size"), None);
+}
+
+#[test]
+fn who_asks_before_it_is_unchoked_is_refused_and_served_later() {
+    let dataset = pieces(20);
+    let first = Peer::seeding(&dataset).pieces(0..10);
+    let second = leecher(&dataset, 10..20).fast().with(Fault::AsksTooEarly);
+    dataset.assert_at(&project(&dataset, &[&first, &second]).path_of("data"));
+    assert_eq!(received(&second, wire::REJECT), 40);
+    assert_eq!(second.stats().taken.bytes(), 10 * PIECE);
+}
+
+#[test]
+fn a_peer_that_says_it_only_uploads_takes_no_slot() {
+    let dataset = pieces(20);
+    let first = Peer::seeding(&dataset).pieces(0..10);
+    let second = leecher(&dataset, 10..20).upload_only();
+    dataset.assert_at(&project(&dataset, &[&first, &second]).path_of("data"));
+    assert_eq!(received(&second, wire::INTERESTED), 1);
+    assert_eq!(received(&second, wire::UNCHOKE), 0);
+}
+
+#[test]
+fn four_peers_are_unchoked_at_a_time() {
+    let dataset = pieces(40);
+    let first = Peer::seeding(&dataset).pieces(0..10);
+    let others: Vec<_> = (2..8).map(|n| leecher(&dataset, n * 5..n * 5 + 5)).collect();
+    let peers: Vec<_> = std::iter::once(&first).chain(&others).collect();
+    dataset.assert_at(&project(&dataset, &peers).path_of("data"));
+    let unchoked: usize = others.iter().map(|peer| received(peer, wire::UNCHOKE)).sum();
+    let served = others.iter().filter(|peer| peer.stats().taken.bytes() > 0).count();
+    assert_eq!((unchoked, served), (4, 4));
+}
+
+#[test]
+fn the_info_dictionary_is_served_to_who_has_only_a_magnet_link() {
+    // 1,000 pieces: its `info` has two parts.
+    let dataset = Dataset::single("data.bin", crate::swarm::random_bytes(1, 1_000 * 1_024))
+        .piece_length(1_024);
+    let peer = leecher(&dataset, 0..1_000);
+    let project = project(&dataset, &[&peer]);
+    std::thread::scope(|scope| {
+        let build = scope.spawn(|| project.path_of("data"));
+        eventually("all parts came", || peer.stats().metadata.len() == 2);
+        peer.mend();
+        dataset.assert_at(&build.join().unwrap());
+    });
+    let parts: Vec<u8> = peer.stats().metadata.values().flatten().copied().collect();
+    assert_eq!(parts, dataset.info_bytes());
+}
+
+#[test]
+fn a_rate_that_is_no_size_is_an_error_that_says_what_to_write() {
+    let dataset = pieces(1);
+    let peer = Peer::seeding(&dataset);
+    let error = project(&dataset, &[&peer]).env("ACADEMICTORRENTS_UPLOAD", "fast").error();
+    assert!(error.contains("ACADEMICTORRENTS_UPLOAD") && error.contains("`1MiB`"), "{error}");
+}
