@@ -107,7 +107,12 @@ impl Uploads {
         lock(&self.choker).is_unchoked(source.0, now)
     }
 
-    /// The peer is interested no more, or gone.
+    /// The peer is interested no more.
+    pub fn rest(&self, source: SourceId) {
+        lock(&self.choker).rest(source.0);
+    }
+
+    /// The peer is gone.
     pub fn leave(&self, source: SourceId) {
         lock(&self.choker).leave(source.0);
     }

@@ -51,10 +51,11 @@ impl Bucket {
     }
 }
 
-/// A peer that wants blocks of us.
+/// A peer that wants blocks of us, or did.
 #[derive(Debug)]
 struct Seat {
     id: u32,
+    wants: bool,
     unchoked: bool,
     turns: u32,
     /// That it is unchoked, or waits.
@@ -70,16 +71,32 @@ pub struct Choker {
 impl Choker {
     /// A peer that is interested asks whether it is unchoked now; to be asked again now and then.
     pub fn is_unchoked(&mut self, id: u32, now: Duration) -> bool {
-        if !self.seats.iter().any(|seat| seat.id == id) {
-            self.seats.push(Seat { id, unchoked: false, turns: 0, since: now });
+        match self.seat(id) {
+            Some(seat) if seat.wants => {}
+            Some(seat) => (seat.wants, seat.since) = (true, now),
+            None => {
+                let seat = Seat { id, wants: true, unchoked: false, turns: 0, since: now };
+                self.seats.push(seat);
+            }
         }
         self.turn(now);
-        self.seats.iter().any(|seat| seat.id == id && seat.unchoked)
+        self.seat(id).is_some_and(|seat| seat.unchoked)
     }
 
-    /// The peer wants nothing any more, or is gone.
+    /// The peer wants nothing any more. Its turns are remembered: wanting anew gains it nothing.
+    pub fn rest(&mut self, id: u32) {
+        if let Some(seat) = self.seat(id) {
+            (seat.wants, seat.unchoked) = (false, false);
+        }
+    }
+
+    /// The peer is gone.
     pub fn leave(&mut self, id: u32) {
         self.seats.retain(|seat| seat.id != id);
+    }
+
+    fn seat(&mut self, id: u32) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.id == id)
     }
 
     /// Gives each place that is free, or was held for a turn, to who is next.
@@ -104,7 +121,8 @@ impl Choker {
 
     /// Who is next, of those that wait, or of those that are unchoked.
     fn first(&self, unchoked: bool) -> Option<usize> {
-        let seats = self.seats.iter().enumerate().filter(|(_, seat)| seat.unchoked == unchoked);
+        let seats = self.seats.iter().enumerate();
+        let seats = seats.filter(|(_, seat)| seat.wants && seat.unchoked == unchoked);
         let turns = |seat: &Seat| if unchoked { 0 } else { seat.turns };
         seats.min_by_key(|(_, seat)| (turns(seat), seat.since)).map(|(index, _)| index)
     }

@@ -1,8 +1,13 @@
 //! What our peers are served while we download.
 
+use std::io::Write as _;
+use std::time::Duration;
+
 use crate::peers::{pieces, project};
 use crate::swarm::peer::Fault;
-use crate::swarm::{Dataset, Peer, Tracker, eventually, wire};
+use crate::swarm::server::{Conn, Server};
+use crate::swarm::wire::{self, Block, Handshake, Message};
+use crate::swarm::{Dataset, Peer, Tracker, eventually};
 
 const PIECE: u64 = 32_768;
 
@@ -126,4 +131,54 @@ fn a_rate_that_is_no_size_is_an_error_that_says_what_to_write() {
     let peer = Peer::seeding(&dataset);
     let error = project(&dataset, &[&peer]).env("ACADEMICTORRENTS_UPLOAD", "fast").error();
     assert!(error.contains("ACADEMICTORRENTS_UPLOAD") && error.contains("`1MiB`"), "{error}");
+}
+
+/// Asks for 32 MiB at once when it is unchoked, and reads nothing from then on.
+fn greedy(dataset: &Dataset) -> Server {
+    let (infohash, count) = (dataset.infohash(), dataset.piece_count());
+    Server::start(move |conn| {
+        let greet = |conn: &mut Conn| -> std::io::Result<()> {
+            Handshake::read(&mut conn.stream)?;
+            conn.stream.write_all(&Handshake::new(infohash, false).write())?;
+            conn.stream
+                .write_all(&wire::message(wire::BITFIELD, &wire::bitfield(&vec![false; count])))?;
+            conn.stream.write_all(&wire::message(wire::INTERESTED, &[]))?;
+            let mut had = None;
+            let mut unchoked = false;
+            while had.is_none() || !unchoked {
+                let message = Message::read(&mut conn.stream)?;
+                match message.id {
+                    wire::HAVE => {
+                        had = Some(u32::from_be_bytes(message.payload[..].try_into().unwrap()))
+                    }
+                    wire::UNCHOKE => unchoked = true,
+                    _ => {}
+                }
+            }
+            let block = Block { piece: had.unwrap(), begin: 0, length: 128 << 10 };
+            let request = wire::message(wire::REQUEST, &wire::block(block));
+            conn.stream.write_all(&request.repeat(250))
+        };
+        if greet(conn).is_ok() {
+            // Longer than the test may take; the server's end cuts it short.
+            conn.pause(Duration::from_secs(60));
+        }
+    })
+}
+
+#[test]
+fn a_peer_that_asks_for_much_and_does_not_read_holds_nobody_up() {
+    let dataset = Dataset::single("data.bin", crate::swarm::random_bytes(1, 6 << 20));
+    let dataset = dataset.piece_length(256 << 10);
+    let seed = Peer::seeding(&dataset).with(Fault::Slow { bytes_per_second: 4 << 20 });
+    let greedy = greedy(&dataset);
+    let lines = format!("peers = [\"{}\", \"{}\"]", greedy.addr(), seed.addr());
+    let project = crate::support::Project::of(&dataset, &lines)
+        .env("ACADEMICTORRENTS_UPLOAD", "1GiB")
+        .env("ACADEMICTORRENTS_TIMEOUT", "300s");
+    let begun = std::time::Instant::now();
+    dataset.assert_at(&project.path_of("data"));
+    // Far below the silence after which a writer gives up.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!(greedy.connections(), 1);
 }

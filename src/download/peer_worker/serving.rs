@@ -82,7 +82,7 @@ impl Worker<'_> {
             self.session.set_choking(!unchoked);
             self.serving.look_at = now + LOOK;
         } else if !wants && self.serving.interested {
-            self.swarm.uploads.leave(self.source);
+            self.swarm.uploads.rest(self.source);
             self.session.set_choking(true);
         }
         self.serving.interested = wants;

@@ -3,7 +3,7 @@
 //! The session keeps what the peer asked for, in order and bounded. The caller decides who is unchoked and how fast it
 //! goes, looks whether a block can be served, and sends it.
 
-use super::{MAX_BLOCK_BYTES, PeerSession, bitfield_bytes};
+use super::{MAX_BLOCK_BYTES, PeerSession};
 use crate::bencode::{self, Limits};
 use crate::geometry::PieceIndex;
 use crate::pieces::PieceSet;
@@ -27,12 +27,7 @@ impl PeerSession {
         } else if self.fast && pieces.len() == self.piece_count {
             Message::HaveAll.encode(&mut self.out);
         } else {
-            let mut bits = vec![0; bitfield_bytes(self.piece_count)];
-            for piece in pieces.iter() {
-                if let Some(byte) = bits.get_mut(piece as usize / 8) {
-                    *byte |= 0x80 >> (piece % 8);
-                }
-            }
+            let bits = pieces.to_bitfield();
             Message::Bitfield(&bits).encode(&mut self.out);
         }
         if self.extensions {

@@ -90,6 +90,19 @@ fn one_too_many_is_a_change_of_one_slot_at_a_time() {
 }
 
 #[test]
+fn who_wants_nothing_for_a_while_gains_nothing_by_it() {
+    let mut choker = Choker::default();
+    assert_eq!(unchoked(&mut choker, &[1, 2, 3, 4, 5], 0), [1, 2, 3, 4]);
+    choker.rest(1);
+    assert_eq!(unchoked(&mut choker, &[2, 3, 4, 5], 0), [2, 3, 4, 5]);
+    // It had a turn, and 6 had none.
+    assert_eq!(unchoked(&mut choker, &[1, 6], 0), []);
+    choker.rest(2);
+    assert_eq!(unchoked(&mut choker, &[1, 6], 0), [6]);
+    choker.rest(9);
+}
+
+#[test]
 fn all_have_their_turn() {
     let mut choker = Choker::default();
     let ids: Vec<u32> = (0..10).collect();
@@ -105,21 +118,23 @@ fn all_have_their_turn() {
 proptest! {
     #[test]
     fn never_more_than_four_and_never_a_free_slot_beside_one_who_waits(
-        steps in vec((0_u32..9, any::<bool>(), 0_u64..4_000), 0..200),
+        steps in vec((0_u32..9, 0_u8..4, 0_u64..4_000), 0..200),
     ) {
         let mut choker = Choker::default();
         let mut now = 0;
-        for (id, leaves, later) in steps {
+        for (id, what, later) in steps {
             now += later;
-            match leaves {
-                true => choker.leave(id),
-                false => {
+            match what {
+                0 => choker.leave(id),
+                1 => choker.rest(id),
+                _ => {
                     choker.is_unchoked(id, at(now));
                 }
             }
-            let unchoked = choker.seats.iter().filter(|seat| seat.unchoked).count();
-            prop_assert!(unchoked <= SLOTS);
-            prop_assert!(leaves || unchoked == SLOTS.min(choker.seats.len()));
+            let count = |which: fn(&&Seat) -> bool| choker.seats.iter().filter(which).count();
+            let (unchoked, want) = (count(|seat| seat.unchoked), count(|seat| seat.wants));
+            prop_assert!(unchoked <= SLOTS && count(|seat| seat.unchoked && !seat.wants) == 0);
+            prop_assert!(what < 2 || unchoked == SLOTS.min(want));
         }
     }
 }
