@@ -16,6 +16,7 @@ use crate::store::Partial;
 /// The rate, shared by all datasets of a build.
 #[derive(Debug)]
 pub struct Uplink {
+    bytes_per_second: u64,
     started: Instant,
     bucket: Mutex<Bucket>,
 }
@@ -24,7 +25,8 @@ impl Uplink {
     /// `None` where nothing may be sent.
     pub fn new(bytes_per_second: u64) -> Option<Arc<Uplink>> {
         let bucket = Mutex::new(Bucket::new(bytes_per_second));
-        (bytes_per_second > 0).then(|| Arc::new(Uplink { started: Instant::now(), bucket }))
+        (bytes_per_second > 0)
+            .then(|| Arc::new(Uplink { bytes_per_second, started: Instant::now(), bucket }))
     }
 
     fn may_send(&self, bytes: u64) -> bool {
@@ -102,9 +104,15 @@ impl Uploads {
         news
     }
 
-    /// Whether a peer that is interested is unchoked.
-    pub fn is_unchoked(&self, source: SourceId, now: Duration) -> bool {
-        lock(&self.choker).is_unchoked(source.0, now)
+    /// Whether a peer that is interested is unchoked, and how many share the rate with it.
+    pub fn is_unchoked(&self, source: SourceId, now: Duration) -> (bool, u64) {
+        let mut choker = lock(&self.choker);
+        (choker.is_unchoked(source.0, now), choker.unchoked() as u64)
+    }
+
+    /// What one peer alone may be sent.
+    pub fn bytes_per_second(&self) -> u64 {
+        self.uplink.as_ref().map_or(0, |uplink| uplink.bytes_per_second)
     }
 
     /// The peer is interested no more.

@@ -39,15 +39,25 @@ impl Bucket {
         Bucket { bytes_per_second, free_at: Duration::ZERO }
     }
 
-    /// Takes so many bytes where any may be sent now; who comes next waits for as long as these are worth.
+    /// Takes so many bytes where any may be sent now.
     pub fn take(&mut self, now: Duration, bytes: u64) -> bool {
-        if self.bytes_per_second == 0 || self.free_at > now {
-            return false;
+        let free = self.is_free(now);
+        if free {
+            self.charge(now, bytes);
         }
-        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
+        free
+    }
+
+    /// Whether any may be sent now.
+    pub fn is_free(&self, now: Duration) -> bool {
+        self.bytes_per_second > 0 && self.free_at <= now
+    }
+
+    /// So many are sent; what comes next waits for as long as these are worth.
+    pub fn charge(&mut self, now: Duration, bytes: u64) {
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second.max(1));
         let worth = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         self.free_at = self.free_at.max(now.saturating_sub(BURST)).saturating_add(worth);
-        true
     }
 }
 
@@ -95,6 +105,11 @@ impl Choker {
         self.seats.retain(|seat| seat.id != id);
     }
 
+    /// How many are unchoked.
+    pub fn unchoked(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.unchoked).count()
+    }
+
     fn seat(&mut self, id: u32) -> Option<&mut Seat> {
         self.seats.iter_mut().find(|seat| seat.id == id)
     }
@@ -102,7 +117,7 @@ impl Choker {
     /// Gives each place that is free, or was held for a turn, to who is next.
     fn turn(&mut self, now: Duration) {
         while let Some(next) = self.first(false) {
-            if self.seats.iter().filter(|seat| seat.unchoked).count() >= SLOTS {
+            if self.unchoked() >= SLOTS {
                 let waited = self.seats.get(next).map(|seat| now.saturating_sub(seat.since));
                 let Some(first) = self.first(true).filter(|_| waited >= Some(PATIENCE)) else {
                     return;

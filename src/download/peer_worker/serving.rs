@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Worker;
 use crate::net::{Job, PeerConnection};
 use crate::protocol::peer::METADATA_PART_BYTES;
-use crate::protocol::upload::Wanted;
+use crate::protocol::upload::{Bucket, Wanted};
 use crate::protocol::wire::{Request, block_head};
 
 /// Blocks that are handed to the writer ahead: what we ask the peer for has to wait behind them.
@@ -26,6 +26,9 @@ pub(super) struct Serving {
     /// It was last interested, and when its slot is to be looked at.
     interested: bool,
     look_at: Duration,
+    /// The peer's own part of the rate: else who is looked at more often would take all of it.
+    share: Option<Bucket>,
+    sharers: u64,
 }
 
 impl Worker<'_> {
@@ -65,9 +68,13 @@ impl Worker<'_> {
                 self.session.refuse(wanted);
                 continue;
             };
-            if !uploads.may_send(bytes) {
+            let now = self.swarm.now();
+            let rate = uploads.bytes_per_second();
+            let share = self.serving.share.get_or_insert_with(|| Bucket::new(rate));
+            if !share.is_free(now) || !uploads.may_send(bytes) {
                 break;
             }
+            share.charge(now, bytes * self.serving.sharers.max(1));
             self.session.served(wanted);
             connection.send_job(job)?;
         }
@@ -78,7 +85,8 @@ impl Worker<'_> {
         let wants = self.session.wants_blocks();
         let now = self.swarm.now();
         if wants && (!self.serving.interested || now >= self.serving.look_at) {
-            let unchoked = self.swarm.uploads.is_unchoked(self.source, now);
+            let (unchoked, sharers) = self.swarm.uploads.is_unchoked(self.source, now);
+            self.serving.sharers = sharers;
             self.session.set_choking(!unchoked);
             self.serving.look_at = now + LOOK;
         } else if !wants && self.serving.interested {

@@ -42,6 +42,27 @@ fn time_without_requests_is_not_saved_up() {
     assert_eq!(burst(&mut bucket, at(7_200_100)), 102);
 }
 
+/// One is looked at each millisecond, and one each 100: with a bucket of its own for each, both have half.
+#[test]
+fn who_is_looked_at_more_often_has_no_more_than_its_share() {
+    let mut all = Bucket::new(1 << 20);
+    let mut shares = [Bucket::new(1 << 20), Bucket::new(1 << 20)];
+    let mut sent = [0_u64; 2];
+    for now in 1_000..21_000 {
+        for (peer, share) in shares.iter_mut().enumerate() {
+            while (peer == 0 || now % 100 == 0) && share.is_free(at(now)) {
+                if !all.take(at(now), 16 << 10) {
+                    break;
+                }
+                share.charge(at(now), 2 * (16 << 10));
+                sent[peer] += 16 << 10;
+            }
+        }
+    }
+    let half = 10 << 20;
+    assert!(sent.iter().all(|sent| sent.abs_diff(half) < 1 << 20), "{sent:?}");
+}
+
 /// Who of these is unchoked, when each of them asks.
 fn unchoked(choker: &mut Choker, ids: &[u32], now: u64) -> Vec<u32> {
     for id in ids {
