@@ -125,8 +125,12 @@ impl Schedule {
         let source = known.source;
         let Some(index) = known.claims.iter().position(|claim| *claim == piece) else { return };
         known.claims.remove(index);
-        if let Some(source) = self.sources.get_mut(&source).filter(|_| refused) {
-            source.refused.insert(piece);
+        for (id, known) in &mut self.sources {
+            // It may have moved the piece.
+            known.waits_for.remove(&piece);
+            if refused && *id == source {
+                known.refused.insert(piece);
+            }
         }
         self.give_back(piece..piece + 1);
     }

@@ -124,3 +124,18 @@ fn a_piece_that_a_peer_has_no_more_is_not_asked_of_it_and_becomes_rarer() {
     schedule.forget_peer(SourceId(0));
     assert_eq!(schedule.availability, [0; 4]);
 }
+
+/// Behind what the peer brought of it, the server can go on.
+#[test]
+fn a_piece_that_a_peer_gives_up_is_tried_again_by_who_brought_its_part() {
+    let mut schedule = schedule(1, 1, 1);
+    schedule.peer_has(SourceId(1), has(0..1, 1));
+    let (web, peer) = (schedule.begin(SourceId(0), ZERO), schedule.begin(SourceId(1), ZERO));
+    assert_eq!(schedule.next_run(web, ZERO), Next::Fetch(0..1));
+    schedule.brought_its_part(SourceId(0), 0, 100, false);
+    schedule.release(web);
+    assert_eq!(schedule.next_run(web, ZERO), Next::Wait);
+    assert_eq!(schedule.next_piece(peer, ZERO), Next::Fetch(0..1));
+    schedule.give_up(peer, 0, true);
+    assert_eq!(schedule.next_run(web, ZERO), Next::Fetch(0..1));
+}
