@@ -29,7 +29,7 @@ pub use settings::{CaFile, Configured, Fetch, ProgressMode, Settings, SourceSet}
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
 
 /// What follows [`PREFIX`] in the names of our variables.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "CATALOGUE",
     "CA_FILE",
     "FETCH",
@@ -42,7 +42,11 @@ const NAMES: [&str; 12] = [
     "SOURCES",
     "STORE",
     "TIMEOUT",
+    "UPLOAD",
 ];
+
+/// What peers may be sent a second: a modest part of what universities' and homes' lines carry.
+const DEFAULT_UPLOAD: u64 = 1 << 20;
 
 /// Names that a later version will know.
 const PLANNED: [&str; 1] = ["API_KEY"];
@@ -218,6 +222,12 @@ impl Context {
             timeout,
             progress,
             sources,
+            upload_bytes_per_second: parsed(
+                "UPLOAD",
+                "bytes a second, such as `1MiB` or `0`",
+                size::parse,
+            )?
+            .unwrap_or(DEFAULT_UPLOAD),
             max_size_bytes: parsed("MAX_SIZE", "a size, such as `20GiB`", size::parse)?,
             fetch,
             offline: offline_by.is_some(),

@@ -15,6 +15,8 @@ pub struct Settings {
     pub sources: SourceSet,
     /// Takes the place of the built-in limit, and caps the manifest's.
     pub max_size_bytes: Option<u64>,
+    /// What peers may be sent in all; 0 for nothing.
+    pub upload_bytes_per_second: u64,
     /// No socket may be opened.
     pub offline: bool,
     /// The flag of cargo's, the variable, or the configuration file's key that says so.

@@ -193,7 +193,7 @@ impl Tier {
             infohash: self.swarm.partial.metainfo().infohash,
             peer_id: self.swarm.peer_id,
             port: PORT,
-            uploaded_bytes: 0,
+            uploaded_bytes: self.swarm.counters.uploaded_bytes.load(Ordering::Relaxed),
             downloaded_bytes: self.swarm.counters.received_bytes.load(Ordering::Relaxed),
             left_bytes: self.swarm.schedule().wanted_bytes(),
             event,

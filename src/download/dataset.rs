@@ -10,6 +10,7 @@ use super::announcer::Announcers;
 use super::coordinator::Coordinator;
 use super::elsewhere::{self, Search};
 use super::swarm::Swarm;
+use super::uploads::Uploads;
 use super::{Provided, Session, SharedCounters, locate, path_of, permission, space};
 use crate::counters::Phase;
 use crate::error::{Error, ErrorKind};
@@ -305,14 +306,16 @@ fn fetch(
     let done_bytes = &counters.done_bytes;
     let hashed = AtomicU64::new(0);
     let open = || Partial::open(store, id, metainfo, layout, existing, &hashed);
-    let (partial, verified) = work.hashing(open)??;
+    let (partial, found) = work.hashing(open)??;
     let mut wanted = layout.needed();
-    wanted.remove_all(&verified);
+    wanted.remove_all(&found);
     for copy in copies {
         done_bytes.store(0, Ordering::Relaxed);
         let taken = work.hashing(|| partial.take(copy, &wanted, done_bytes))??;
         wanted.remove_all(&taken);
     }
+    let mut verified = layout.needed();
+    verified.remove_all(&wanted);
     let schedule = Schedule::new(layout.geometry(), wanted, fastrand::u64(..));
     let missing = schedule.wanted_bytes();
     done_bytes.store(layout.needed_bytes() - missing, Ordering::Relaxed);
@@ -339,7 +342,9 @@ fn fetch(
     let (events, heard) = channel();
     let client = client.map_or_else(|| Client::new(session.settings), Ok)?;
     let announcers = Announcers::new(client.separate());
-    let swarm = Arc::new(Swarm::new(partial, client, Arc::clone(counters), schedule, events));
+    let uploads = Uploads::new(session.uplink.clone(), verified);
+    let swarm = Swarm::new(partial, client, Arc::clone(counters), schedule, uploads, events);
+    let swarm = Arc::new(swarm);
     let budget = session.budget(missing)?;
     let coordinator =
         Coordinator::new(Arc::clone(&swarm), budget, heard, announcers, sources, left_out);

@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use super::Event;
 use super::assembly::{Added, Assembly};
 use super::report::Report;
+use super::uploads::Uploads;
 use crate::counters::DatasetCounters;
 use crate::error::Error;
 use crate::geometry::{Geometry, PieceIndex};
 use crate::net::Client;
+use crate::protocol::extension::peer_id;
 use crate::schedule::{Next, Schedule, SourceId, Verdict, WorkerId};
 use crate::store::Partial;
 
@@ -41,6 +43,7 @@ pub struct Swarm {
     pub client: Client,
     pub counters: Arc<DatasetCounters>,
     pub report: Report,
+    pub uploads: Uploads,
     pub peer_id: [u8; 20],
     schedule: Mutex<Schedule>,
     changed: Condvar,
@@ -60,16 +63,16 @@ impl Swarm {
         client: Client,
         counters: Arc<DatasetCounters>,
         schedule: Schedule,
+        uploads: Uploads,
         events: Sender<Event>,
     ) -> Swarm {
-        let mut peer_id = *b"-AD0010-............"; // BEP 20: client and version, then random
-        peer_id[8..].fill_with(|| fastrand::alphanumeric() as u8);
         Swarm {
             partial,
             client,
             counters,
             report: Report::default(),
-            peer_id,
+            uploads,
+            peer_id: peer_id(|| fastrand::alphanumeric() as u8),
             schedule: Mutex::new(schedule),
             changed: Condvar::new(),
             assemblies: Mutex::default(),
@@ -238,6 +241,18 @@ impl Swarm {
         }
     }
 
+    /// Reads verified bytes, for a peer. After the end there is nothing to read any more: the files move.
+    ///
+    /// # Errors
+    /// The download is over, or the disk refused.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        if *closed {
+            return Err(std::io::ErrorKind::NotConnected.into());
+        }
+        self.partial.read(offset, buffer).map_err(std::io::Error::other)
+    }
+
     fn useful(&self, worker: WorkerId, bytes: u64) {
         let now = self.now();
         self.last_useful_millis.store(now.as_millis() as u64, Ordering::Relaxed);
@@ -251,6 +266,7 @@ impl Swarm {
             schedule.is_done()
         };
         self.assemblies.lock().unwrap_or_else(PoisonError::into_inner).remove(&piece);
+        self.uploads.add(piece);
         self.counters.done_bytes.fetch_add(self.geometry().len(piece).into(), Ordering::Relaxed);
         if done {
             self.over.store(true, Ordering::Relaxed);

@@ -50,7 +50,11 @@ pub struct Metainfo {
     pub multi: bool,
     pub files: Vec<TorrentFile>,
     pub geometry: Geometry,
+    /// Length of the raw `info`, of which the infohash is the SHA-1.
+    pub info_bytes: u64,
     piece_hashes: Vec<u8>,
+    /// Peers may come from its trackers and from the user alone (BEP 27).
+    pub private: bool,
     /// Tiers of trackers (BEP 12), as they stand: empty and odd URLs are the tracker room's matter.
     pub trackers: Vec<Vec<String>>,
     /// Web seeds (BEP 19), without the empty strings that real torrents hold.
@@ -85,6 +89,13 @@ impl Metainfo {
         let scan = scan(torrent)?;
         let info = info_of(&scan)?;
         Ok(Infohash::from_bytes(Sha1::digest(info.raw())))
+    }
+
+    /// The raw `info` of a `.torrent`, where it is this one's: what a magnet link's infohash stands for (BEP 9).
+    pub fn raw_info(&self, torrent: &[u8]) -> Option<Vec<u8>> {
+        let scan = scan(torrent).ok()?;
+        let info = info_of(&scan).ok()?.raw();
+        (Infohash::from_bytes(Sha1::digest(info)) == self.infohash).then(|| info.to_vec())
     }
 
     /// What the makers wrote about it, or whoever handed it on: outside of `info`, no hash covers it.
@@ -158,7 +169,9 @@ impl Metainfo {
             multi: list.is_some(),
             files,
             geometry,
+            info_bytes: info.raw().len() as u64,
             piece_hashes: piece_hashes.to_vec(),
+            private: info.get(b"private").and_then(Node::int).is_some_and(|private| private != 0),
             trackers: trackers(announce_list.as_ref(), announce.as_ref()),
             web_seeds: strings(web_seeds.as_ref(), MAX_WEB_SEEDS),
         })

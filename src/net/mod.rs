@@ -22,12 +22,12 @@ use crate::error::{Error, ErrorKind};
 use crate::protocol::udp_tracker::FIRST_WAIT;
 
 pub use http::{HttpFailure, UNKNOWN_AUTHORITY, authority, join};
-pub use peer::{PeerConnection, resolve};
+pub use peer::{Job, PeerConnection, resolve};
 pub use tracker::Tracker;
 pub use web_seed::Connection;
 
 /// Says honestly who asks: Academic Torrents' tracker turns bots without a name away.
-pub const USER_AGENT: &str = concat!("academictorrents-rs/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = crate::protocol::extension::CLIENT;
 
 /// How long to wait for what, all derived from the user's `TIMEOUT`, so that tests run in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

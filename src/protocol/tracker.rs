@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use percent_encoding::percent_encode;
@@ -15,7 +15,7 @@ use serde_bencode::value::Value;
 use crate::bencode::{self, Limits, ScanError};
 use crate::infohash::Infohash;
 
-use super::{UNRESERVED, printable};
+use super::{UNRESERVED, compact, printable};
 
 #[cfg(test)]
 mod tests;
@@ -169,9 +169,8 @@ pub(super) fn interval(seconds: u64) -> Duration {
 }
 
 fn peers(reply: &Value) -> Vec<SocketAddr> {
-    let compact = |key| bencode::bytes(reply, key).unwrap_or_default();
-    let v4 = compact(b"peers").as_chunks::<6>().0.iter().map(peer_v4);
-    let v6 = compact(b"peers6").as_chunks::<18>().0.iter().map(peer_v6);
+    let bytes = |key| bencode::bytes(reply, key).unwrap_or_default();
+    let (v4, v6) = (compact::v4(bytes(b"peers")), compact::v6(bytes(b"peers6")));
     let dictionaries = bencode::list(reply, b"peers").unwrap_or_default();
     let dictionaries = dictionaries.iter().filter_map(|peer| {
         let ip = std::str::from_utf8(bencode::bytes(peer, b"ip")?).ok()?;
@@ -181,35 +180,14 @@ fn peers(reply: &Value) -> Vec<SocketAddr> {
     distinct(&mut v4.chain(dictionaries).chain(v6))
 }
 
-/// Address and port in six bytes (BEP 23).
-pub(super) fn peer_v4(&[a, b, c, d, high, low]: &[u8; 6]) -> SocketAddr {
-    SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])))
-}
-
-/// Address and port in eighteen bytes (BEP 7).
-pub(super) fn peer_v6(peer: &[u8; 18]) -> SocketAddr {
-    let mut ip = [0; 16];
-    ip.copy_from_slice(&peer[..16]);
-    SocketAddr::from((ip, u16::from_be_bytes([peer[16], peer[17]])))
-}
-
 /// Those that can be peers, each once, at most [`MAX_PEERS`].
 pub(super) fn distinct(peers: &mut dyn Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = HashSet::new();
     peers
         .map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()))
-        .filter(|peer| can_be_a_peer(*peer) && seen.insert(*peer))
+        .filter(|peer| compact::can_be_a_peer(*peer) && seen.insert(*peer))
         .take(MAX_PEERS)
         .collect()
-}
-
-fn can_be_a_peer(address: SocketAddr) -> bool {
-    let nobody = match address.ip() {
-        IpAddr::V4(ip) => ip.is_broadcast(),
-        IpAddr::V6(_) => false,
-    };
-    let ip = address.ip();
-    address.port() != 0 && !nobody && !ip.is_unspecified() && !ip.is_multicast()
 }
 
 /// A torrent's trackers in the order in which they are asked (BEP 12): tier by tier, and within a

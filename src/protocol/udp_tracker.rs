@@ -17,11 +17,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::printable;
 use super::tracker::{
-    Announce, AnnounceEvent, MAX_TEXT_CHARS, Reply, TrackerError, distinct, interval, peer_v4,
-    peer_v6,
+    Announce, AnnounceEvent, MAX_TEXT_CHARS, Reply, TrackerError, distinct, interval,
 };
+use super::{compact, printable};
 
 #[cfg(test)]
 mod tests;
@@ -294,11 +293,8 @@ fn reply(bytes: &[u8], ipv6: bool) -> Option<Reply> {
     let (words, peers) = bytes.split_first_chunk::<12>()?;
     let [seconds, leechers, seeders] =
         [0, 4, 8].map(|at| u32::from_be_bytes([0, 1, 2, 3].map(|byte| words[at + byte])));
-    let peers: Vec<SocketAddr> = if ipv6 {
-        distinct(&mut peers.as_chunks::<18>().0.iter().map(peer_v6))
-    } else {
-        distinct(&mut peers.as_chunks::<6>().0.iter().map(peer_v4))
-    };
+    let peers: Vec<SocketAddr> =
+        if ipv6 { distinct(&mut compact::v6(peers)) } else { distinct(&mut compact::v4(peers)) };
     Some(Reply {
         interval: interval(seconds.into()),
         min_interval: None,

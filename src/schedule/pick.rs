@@ -26,6 +26,7 @@ impl Source {
         self.strikes < STRIKES
             && self.has.contains(piece)
             && !self.waits_for.contains(&piece)
+            && !self.refused.contains(&piece)
             && (as_last_resort || !self.bad.contains(&piece))
     }
 
@@ -94,6 +95,19 @@ impl Schedule {
             .or_else(|| self.steal_one(worker, now))
             .or_else(|| self.share(worker, now))
             .or_else(|| self.last_resort(worker, now));
+        self.claim_one(worker, found)
+    }
+
+    /// One of these pieces for a peer that serves no others now.
+    pub fn next_of(&mut self, worker: WorkerId, pieces: &[PieceIndex]) -> Next {
+        let Some(source) = self.source_of(worker) else { return Next::Wait };
+        let is_free =
+            |piece: &&PieceIndex| self.unclaimed.contains(**piece) && source.serves(**piece, false);
+        let found = pieces.iter().find(is_free).copied();
+        self.claim_one(worker, found)
+    }
+
+    fn claim_one(&mut self, worker: WorkerId, found: Option<PieceIndex>) -> Next {
         let (Some(piece), Some(known)) = (found, self.worker_mut(worker)) else {
             return Next::Wait;
         };

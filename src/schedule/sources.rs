@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{PieceSet, STRIKES, Schedule, SourceId, Worker, pick};
+use super::{PieceSet, STRIKES, Schedule, SourceId, Worker, WorkerId, pick};
 use crate::geometry::PieceIndex;
 
 /// So many turns at one piece, and the source is not asked for it again: more than files that sources lack in turns
@@ -17,6 +17,8 @@ pub(super) struct Source {
     pub(super) strikes: u32,
     /// Pieces that it sent wrong: asked for again only where nobody else has them.
     pub(super) bad: BTreeSet<PieceIndex>,
+    /// Pieces that it would not serve when it was last asked.
+    pub(super) refused: BTreeSet<PieceIndex>,
     /// Pieces of which it has brought its part.
     pub(super) waits_for: BTreeSet<PieceIndex>,
     /// How often it has brought its part of a piece.
@@ -48,6 +50,7 @@ impl Schedule {
             peer,
             strikes,
             bad,
+            refused: BTreeSet::new(),
             waits_for: BTreeSet::new(),
             turns: BTreeMap::new(),
             counted: peer,
@@ -88,6 +91,20 @@ impl Schedule {
         self.wanted.contains(piece)
     }
 
+    /// A peer has this piece no more.
+    pub fn peer_lacks(&mut self, source: SourceId, piece: PieceIndex) {
+        let Some(known) = self.sources.get_mut(&source) else { return };
+        if !known.has.remove(piece) {
+            return;
+        }
+        if std::mem::replace(&mut known.counted, true) {
+            self.availability[piece as usize] = self.availability[piece as usize].saturating_sub(1);
+        } else {
+            // It had all until now.
+            known.has.iter().for_each(|piece| self.availability[piece as usize] += 1);
+        }
+    }
+
     /// The peer is gone: what it had counts no more.
     pub fn forget_peer(&mut self, source: SourceId) {
         let Some(known) = self.sources.get_mut(&source).filter(|known| known.peer) else { return };
@@ -98,6 +115,30 @@ impl Schedule {
                 self.availability[piece as usize] =
                     self.availability[piece as usize].saturating_sub(1);
             }
+        }
+    }
+
+    /// A peer's connection lets go of a piece that it has claimed. One that the peer `refused` is asked of others
+    /// first, until the peer is forgiven.
+    pub fn give_up(&mut self, worker: WorkerId, piece: PieceIndex, refused: bool) {
+        let Some(known) = self.worker_mut(worker) else { return };
+        let source = known.source;
+        let Some(index) = known.claims.iter().position(|claim| *claim == piece) else { return };
+        known.claims.remove(index);
+        for (id, known) in &mut self.sources {
+            // It may have moved the piece.
+            known.waits_for.remove(&piece);
+            if refused && *id == source {
+                known.refused.insert(piece);
+            }
+        }
+        self.give_back(piece..piece + 1);
+    }
+
+    /// The source may be asked again for what it refused.
+    pub fn forgive(&mut self, source: SourceId) {
+        if let Some(known) = self.sources.get_mut(&source) {
+            known.refused.clear();
         }
     }
 

@@ -243,6 +243,18 @@ fn a_tracker_names_peers_of_both_families() {
 }
 
 #[test]
+fn a_peer_that_is_named_by_its_ipv6_address() {
+    let peer = Peer::seeding(&data(100_000));
+    let Some(relay) = relay_v6(peer.addr()) else {
+        let error = Project::of(&data(100_000), "peers = [\"[::1]:9\"]").error();
+        return assert!(error.contains("peer [::1]:9: "), "{error}");
+    };
+    let lines = format!("peers = [\"[::1]:{}\"]", relay.port());
+    data(100_000).assert_at(&Project::of(&data(100_000), &lines).path_of("data"));
+    assert_eq!(peer.bytes_served(), 100_000);
+}
+
+#[test]
 fn a_piece_that_lies_in_two_files_comes_from_two_seeds_with_one_each() {
     let files = [
         ("a", random_bytes(1, 50_000)),
