@@ -118,7 +118,7 @@ impl Schedule {
     }
 
     fn source_of(&self, worker: WorkerId) -> Option<&Source> {
-        self.sources.get(&self.worker(worker)?.source)
+        self.sources.get(self.worker(worker)?.source)
     }
 
     /// A stretch of unclaimed pieces that this source has and that begins within these bounds.
@@ -265,7 +265,7 @@ impl Schedule {
     /// A piece that this source once sent wrong, where nobody else who is connected has it.
     fn last_resort(&self, worker: WorkerId, now: Duration) -> Option<PieceIndex> {
         let id = self.worker(worker)?.source;
-        let source = self.sources.get(&id)?;
+        let source = self.sources.get(id)?;
         source.bad.iter().copied().find(|piece| {
             self.unclaimed.contains(*piece)
                 && source.serves(*piece, true)
@@ -276,13 +276,13 @@ impl Schedule {
     /// The piece that the fewest peers have, among a sample of the unclaimed ones that this one has.
     pub(super) fn rarest(&mut self, worker: WorkerId) -> Option<PieceIndex> {
         let id = self.worker(worker)?.source;
-        let source = self.sources.get_mut(&id)?;
+        let source = self.sources.get_mut(id)?;
         let last = source.has.last_common(&self.unclaimed, source.unclaimed_before);
         source.unclaimed_before = last.map_or(0, |last| last + 1);
         let end = last? + 1;
         let from_back = self.streaming_workers > 0;
         let start = if from_back { end } else { self.random.u32(..end) };
-        let source = self.sources.get(&id)?;
+        let source = self.sources.get(id)?;
         // What is left to look at: behind the start, and then before it; or all of it from the back.
         let (mut rest, mut before) = (start..end, Some(0..start));
         let mut next = || loop {
