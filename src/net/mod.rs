@@ -46,10 +46,14 @@ pub struct Timing {
     pub datagram: Duration,
 }
 
+/// A year: longer than anybody waits. Without a bound a clock's time plus the timeout may be none that there is.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 impl Timing {
     /// The defaults (`TIMEOUT` of 120 s): 10 s to connect, 20 s of silence, 15 s for a reply, 1 s of
     /// back-off, and 15 s for a datagram's answer: three tries of that, each twice as long as the one before, are 105 s.
     pub fn for_timeout(give_up: Duration) -> Timing {
+        let give_up = give_up.min(LONGEST);
         Timing {
             give_up,
             connect: Duration::from_secs(10).min(give_up / 3),
@@ -120,4 +124,17 @@ impl Client {
 
 fn unusable(what: &str, value: &str, why: &str) -> Error {
     Error::new(ErrorKind::Manifest, format!("{what} cannot be used: {value}")).why(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_timeout_can_be_added_to_any_time() {
+        let timing = Timing::for_timeout(Duration::MAX);
+        let later = std::time::Instant::now().checked_add(timing.give_up.saturating_mul(10));
+        assert!(later.is_some(), "{timing:?}");
+        assert_eq!(Timing::for_timeout(Duration::from_secs(7)).give_up, Duration::from_secs(7));
+    }
 }
