@@ -128,8 +128,15 @@ fn opened(store: &Path, torrent: &[u8]) -> Result<(Partial, Schedule), Error> {
     let (store, hashed) = (Store::at(store), AtomicU64::new(0));
     store.create()?;
     let existing = Existing::look(&store, selection.id(), &metainfo, &layout, &hashed);
-    let (partial, verified) =
-        Partial::open(&store, selection.id(), &metainfo, &layout, existing.as_ref(), &hashed)?;
+    let (partial, verified) = Partial::open(
+        &store,
+        selection.id(),
+        &metainfo,
+        &layout,
+        existing.as_ref(),
+        false,
+        &hashed,
+    )?;
     let mut wanted = layout.needed();
     wanted.remove_all(&verified);
     let schedule = Schedule::new(layout.geometry(), wanted, 7);

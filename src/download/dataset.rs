@@ -305,7 +305,7 @@ fn fetch(
     let store = session.store(request);
     let done_bytes = &counters.done_bytes;
     let hashed = AtomicU64::new(0);
-    let open = || Partial::open(store, id, metainfo, layout, existing, &hashed);
+    let open = || Partial::open(store, id, metainfo, layout, existing, request.hash_again, &hashed);
     let (partial, found) = work.hashing(open)??;
     let mut wanted = layout.needed();
     wanted.remove_all(&found);

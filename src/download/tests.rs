@@ -40,7 +40,7 @@ pub(super) fn fixture() -> Fixture {
     store.create().unwrap();
     let hashed = AtomicU64::new(0);
     let (partial, verified) =
-        Partial::open(&store, selection.id(), &metainfo, &layout, None, &hashed).unwrap();
+        Partial::open(&store, selection.id(), &metainfo, &layout, None, false, &hashed).unwrap();
     assert!(verified.is_empty());
     Fixture {
         _directory: directory,

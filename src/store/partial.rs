@@ -32,7 +32,8 @@ impl Partial {
     /// Goes on from what is there: an earlier download's verified pieces, the good pieces of damaged data
     /// (`existing`), and the files that other selections of the torrent have already.
     ///
-    /// Gives the verified pieces too. `hashed_bytes` counts what had to be hashed again. The caller holds the lock.
+    /// Gives the verified pieces too. With `hash_again` nothing is believed that is not hashed now: neither the record, nor
+    /// the stamps of other selections. `hashed_bytes` counts what had to be hashed again. The caller holds the lock.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -42,6 +43,7 @@ impl Partial {
         metainfo: &Arc<Metainfo>,
         layout: &Arc<Layout>,
         existing: Option<&Existing>,
+        hash_again: bool,
         hashed_bytes: &AtomicU64,
     ) -> Result<(Partial, PieceSet), Error> {
         let directory = store.partial_path(id);
@@ -52,7 +54,9 @@ impl Partial {
             directory.join("files"),
             directory.join("scratch"),
         );
-        let recorded = Record::read(&store.record_path(id), id, layout.geometry().piece_count());
+        let mut recorded =
+            Record::read(&store.record_path(id), id, layout.geometry().piece_count());
+        recorded.same_boot &= !hash_again;
         let mut verified =
             still_there(&files, metainfo, recorded, &directory, hashed_bytes).map_err(failed)?;
         if let Some(existing) = existing {
@@ -64,9 +68,11 @@ impl Partial {
             taken.sure.insert_all(&check::hash_pieces(&files, metainfo, &unrecorded, hashed_bytes));
             verified.insert_all(&taken.sure);
         }
-        for other in store.selections(metainfo.infohash).iter().filter(|other| *other != id) {
+        let others = store.selections(metainfo.infohash);
+        for other in others.iter().filter(|other| *other != id && !hash_again) {
             if let Some(stamp) = store.present(other) {
-                adopt(&files, &store.files_path(other), &stamp, &directory).map_err(failed)?;
+                let from = store.files_path(other);
+                adopt(&files, existing, &from, &stamp, &directory).map_err(failed)?;
             }
         }
         verified.insert_all(&sealed_pieces(&files));
@@ -243,12 +249,21 @@ fn salvage(files: &LayoutFiles, existing: &Existing, workplace: &Path) -> io::Re
     Ok(salvaged)
 }
 
-/// Links the files that another selection has complete.
-fn adopt(files: &LayoutFiles, from: &Path, stamp: &Stamp, workplace: &Path) -> io::Result<()> {
+/// Links the files that another selection has complete. Not those that were found damaged here: they may be other names
+/// for the same bytes, whatever the stamp says.
+fn adopt(
+    files: &LayoutFiles,
+    existing: Option<&Existing>,
+    from: &Path,
+    stamp: &Stamp,
+    workplace: &Path,
+) -> io::Result<()> {
     let stamped: std::collections::HashSet<_> = stamp.paths().collect();
     for (index, file) in files.layout().files().iter().enumerate() {
         let to = files.path(index as u32);
-        if file.length() > 0 && stamped.contains(file.path.as_path()) && !to.exists() {
+        let was_hashed = || existing.is_some_and(|it| it.files.path(index as u32).exists());
+        let is_theirs = file.length() > 0 && stamped.contains(file.path.as_path());
+        if is_theirs && !to.exists() && !was_hashed() {
             link_or_copy(&from.join(&file.path), &to, workplace)?;
         }
     }

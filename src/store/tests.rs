@@ -49,7 +49,7 @@ impl Fixture {
         let (id, layout) = self.selected(globs);
         let hashed = AtomicU64::new(0);
         let existing = Existing::look(&self.store, &id, &self.metainfo, &layout, &hashed);
-        Partial::open(&self.store, &id, &self.metainfo, &layout, existing.as_ref(), &hashed)
+        Partial::open(&self.store, &id, &self.metainfo, &layout, existing.as_ref(), false, &hashed)
             .unwrap()
     }
 

@@ -8,17 +8,17 @@ use academictorrents::{Error, ErrorKind, Get, Progress, Verify};
 use crate::get::{Desk, LENGTH, PIECE, flip, folder, inode, single};
 use crate::refusals::sha256;
 use crate::swarm::web_seed::Fault;
-use crate::swarm::{Dataset, Peer, Tracker, WebSeed};
+use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed};
 
 /// A desk with a .torrent that names no source.
-fn desk(dataset: &Dataset) -> (Desk, String) {
+pub fn desk(dataset: &Dataset) -> (Desk, String) {
     let desk = Desk::new();
     let torrent = desk.path("data.torrent");
     std::fs::write(&torrent, dataset.torrent()).unwrap();
     (desk, torrent.to_str().unwrap().to_owned())
 }
 
-fn refused(error: Error, kind: ErrorKind, parts: &[&str]) {
+pub fn refused(error: Error, kind: ErrorKind, parts: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");
     let text = error.to_string();
     assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} are not in: {text}");
@@ -26,7 +26,7 @@ fn refused(error: Error, kind: ErrorKind, parts: &[&str]) {
 }
 
 /// Flips a bit, and lets no `stat` tell.
-fn damage_unseen(path: &Path, offset: u64) {
+pub fn damage_unseen(path: &Path, offset: u64) {
     let before = std::fs::metadata(path).unwrap();
     let mut permissions = before.permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
@@ -211,4 +211,21 @@ fn copies_on_load_path_are_hashed_again_where_verify_is_always() {
     assert!(own.starts_with(desk.path("store")), "{own:?}");
     dataset.assert_at(&own);
     assert_eq!(seed.bytes_served(), PIECE as u64);
+}
+
+#[test]
+fn the_longest_timeout_is_no_mistake() {
+    let dataset = single();
+    let seed = WebSeed::serving(&dataset);
+    let (desk, torrent) = desk(&dataset);
+    let ask = desk.ask(&torrent).web_seed(seed.url()).timeout(Duration::MAX);
+    dataset.assert_at(&ask.run().unwrap());
+    let catalogue = Catalogue::serving(&[&dataset.clone().url_list([seed.url()])]);
+    let ask = Desk::new();
+    let ask = ask
+        .ask(&dataset.infohash_hex())
+        .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
+        .timeout(Duration::MAX)
+        .store(desk.path("other"));
+    dataset.assert_at(&ask.run().unwrap());
 }

@@ -17,6 +17,7 @@ mod faults;
 mod fixture;
 mod get;
 mod get_options;
+mod get_verify;
 mod https;
 mod modules;
 mod named;

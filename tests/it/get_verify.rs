@@ -1,0 +1,49 @@
+//! [`Verify::Always`]: what was found damaged is believed by nobody afterwards.
+
+use academictorrents::{ErrorKind, Verify};
+
+use crate::get::{Desk, PIECE, inode};
+use crate::get_options::{damage_unseen, desk, refused};
+use crate::swarm::{Dataset, WebSeed, random_bytes};
+
+/// Files of one piece each, of which two selections share the inodes.
+fn two_selections() -> (Dataset, Desk, String, WebSeed, std::path::PathBuf) {
+    let file = |seed| random_bytes(seed, PIECE);
+    let dataset = Dataset::multi("tree", [("a", file(1)), ("b", file(2)), ("c", file(3))]);
+    let seed = WebSeed::serving(&dataset);
+    let (desk, torrent) = desk(&dataset);
+    let part = desk.ask(&torrent).web_seed(seed.folder_url()).files(["a", "b"]).run().unwrap();
+    (dataset, desk, torrent, seed, part)
+}
+
+#[test]
+fn a_damaged_file_is_not_taken_over_from_another_selection_where_verify_is_always() {
+    let (dataset, desk, torrent, seed, part) = two_selections();
+    let ask = || desk.ask(&torrent).web_seed(seed.folder_url());
+    let whole = ask().run().unwrap();
+    assert_eq!(inode(&whole.join("a")), inode(&part.join("a")));
+    damage_unseen(&whole.join("a"), 5);
+    let whole = ask().verify(Verify::Always).run().unwrap();
+    dataset.assert_at(&whole);
+}
+
+#[test]
+fn what_another_selection_has_is_hashed_where_verify_is_always() {
+    let (dataset, desk, torrent, seed, part) = two_selections();
+    damage_unseen(&part.join("a"), 5);
+    let ask = desk.ask(&torrent).web_seed(seed.folder_url()).verify(Verify::Always);
+    dataset.assert_at(&ask.run().unwrap());
+}
+
+#[test]
+fn what_was_found_damaged_is_not_taken_over_from_another_selection_later() {
+    let (dataset, desk, torrent, seed, _) = two_selections();
+    let ask = || desk.ask(&torrent).web_seed(seed.folder_url());
+    let whole = ask().run().unwrap();
+    damage_unseen(&whole.join("a"), 5);
+    let error = ask().verify(Verify::Always).offline(true).run().unwrap_err();
+    refused(error, ErrorKind::Offline, &["piece 0, from byte 0 of ", "tree/a"]);
+    let fetched = seed.bytes_served();
+    dataset.assert_at(&ask().run().unwrap());
+    assert_eq!(seed.bytes_served() - fetched, PIECE as u64);
+}
