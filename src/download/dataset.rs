@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use super::announcer::Announcers;
 use super::coordinator::Coordinator;
 use super::elsewhere::{self, Search};
+use super::lock::{lock, while_alive};
 use super::swarm::Swarm;
 use super::uploads::Uploads;
 use super::{Provided, Session, SharedCounters, locate, path_of, permission, space};
@@ -17,16 +18,10 @@ use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::Request;
 use crate::metainfo::Metainfo;
-use crate::net::{Client, Timing};
+use crate::net::Client;
 use crate::plan::{self, Layout, Selection};
 use crate::schedule::Schedule;
 use crate::store::{Existing, Found, Lock, Partial, Store};
-
-/// How often a process that waits for a lock looks whether it is free.
-const LOCK_POLL: Duration = Duration::from_millis(50);
-
-/// How often a process that hashes or syncs shows that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How long trackers are given to hear that we leave.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -187,70 +182,6 @@ fn check_pinned(
         Some(path) => Err(Error::new(ErrorKind::Manifest, format!("`sha256` pins `{path}`, which is not among the selected files"))
             .help("name the file by its path below the torrent's own directory; a single file by its name")),
     }
-}
-
-/// Waits for the lock while its holder makes progress, and then for as long as the user waits without data.
-fn lock(
-    session: &Session<'_>,
-    store: &Store,
-    metainfo: &Metainfo,
-    counters: &SharedCounters,
-) -> Result<Lock, Error> {
-    let patience = Timing::for_timeout(session.settings.timeout).give_up;
-    let signs_of_life = || store.signs_of_life(metainfo.infohash);
-    let (mut last_signs, mut since, mut told) = (signs_of_life(), Instant::now(), false);
-    loop {
-        let waiting = match store.try_lock(metainfo.infohash)? {
-            Ok(lock) => {
-                if told {
-                    counters.set_phase(Phase::Checking);
-                }
-                return Ok(lock);
-            }
-            Err(waiting) => waiting,
-        };
-        let process =
-            waiting.process.map_or_else(String::new, |process| format!(" (process {process})"));
-        if !told {
-            told = true;
-            counters.set_phase(Phase::Waiting);
-            session.counters.say_while_waiting(
-                &counters.name,
-                format!("{}: waiting for another build{process} that fetches it", counters.name),
-            );
-        }
-        let signs = signs_of_life();
-        if signs != last_signs {
-            (last_signs, since) = (signs, Instant::now());
-        }
-        if since.elapsed() >= patience {
-            return Err(Error::new(
-                ErrorKind::Locked,
-                format!(
-                    "another build{process} holds the dataset, and made no progress for {}",
-                    crate::size::seconds(patience)
-                ),
-            )
-            .help("end that process, or set ACADEMICTORRENTS_TIMEOUT to wait longer"));
-        }
-        std::thread::sleep(LOCK_POLL);
-    }
-}
-
-/// Does work that moves no record (hashing, syncing), and tells those who wait for the lock that we live.
-///
-/// Not generic: else each caller would have the threads' machinery compiled anew, a tenth of the whole crate.
-fn while_alive(lock: &Lock, pool: &rayon::ThreadPool, work: &mut (dyn FnMut() + Send)) {
-    let (working, ended) = channel::<()>();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            while ended.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
-                lock.alive(SystemTime::now());
-            }
-        });
-        pool.install(work);
-        drop(working);
-    });
 }
 
 /// From whatever is on disk to a stamped dataset. What `copies` have is copied, and the rest is fetched.

@@ -19,6 +19,7 @@ mod elsewhere;
 mod growth;
 mod line;
 mod locate;
+mod lock;
 mod lost;
 mod peer_worker;
 mod permission;
