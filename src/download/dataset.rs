@@ -121,20 +121,29 @@ pub fn provide(
         return elsewhere::use_named(&work, &site);
     }
     // While we waited, another build may have brought it; or it was there, and a pin is new.
+    let there = provided(store, metainfo.infohash, id, &name_of(metainfo));
+    let mut existing = None;
     match store.present(id) {
-        Some(_) if request.hash_again => complete(&work, client, &mirrors, &[])?,
-        Some(stamp) if stamp.holds(&request.sha256) => {}
+        Some(_) if request.hash_again => {
+            existing = work.existing()?;
+            if work.is_stamped(existing.as_ref())? {
+                return Ok(there);
+            }
+        }
+        Some(stamp) if stamp.holds(&request.sha256) => return Ok(there),
         Some(stamp) => {
             counters.set_phase(Phase::Checking);
             work.hashing(|| store.pin(id, stamp, metainfo, &request.sha256))??;
+            return Ok(there);
         }
-        None => match elsewhere::search(&work)? {
-            Search::Complete(provided) => return Ok(provided),
-            Search::Incomplete(copies, notes) => complete(&work, client, &mirrors, &copies)
-                .map_err(|error| elsewhere::explain(&notes, error))?,
-        },
+        None => {}
     }
-    Ok(provided(store, metainfo.infohash, id, &name_of(metainfo)))
+    match elsewhere::search(&work)? {
+        Search::Complete(provided) => Ok(provided),
+        Search::Incomplete(copies, notes) => complete(&work, client, &mirrors, &copies, existing)
+            .map_err(|error| elsewhere::explain(&notes, error))
+            .map(|()| there),
+    }
 }
 
 /// A dataset that is not there, and all that was found out about it. The lock is held.
@@ -159,6 +168,28 @@ impl Work<'_> {
         let mut run = || result = work.take().map(|work| work());
         while_alive(self.lock, pool, &mut run);
         result.ok_or_else(|| Error::new(ErrorKind::Disk, "the pool of threads did not do its work"))
+    }
+
+    /// What lies at the dataset's place, hashed.
+    fn existing(&self) -> Result<Option<Existing>, Error> {
+        let (store, done_bytes) = (self.session.store(self.request), &self.counters.done_bytes);
+        self.counters.total_bytes.store(self.layout.needed_bytes(), Ordering::Relaxed);
+        done_bytes.store(0, Ordering::Relaxed);
+        self.counters.set_phase(Phase::Checking);
+        self.hashing(|| Existing::look(store, self.id, &self.metainfo, &self.layout, done_bytes))
+    }
+
+    /// Stamps what was hashed where it is complete. Where it is damaged its stamp goes, whatever comes of the rest.
+    fn is_stamped(&self, existing: Option<&Existing>) -> Result<bool, Error> {
+        let (store, pins) = (self.session.store(self.request), &self.request.sha256);
+        match existing {
+            Some(complete) if complete.is_complete() => {
+                self.hashing(|| complete.stamp(store, self.id, &self.metainfo, pins))??;
+                Ok(true)
+            }
+            Some(_) if store.keeps_stamps() => store.remove_stamp(self.id).map(|()| false),
+            _ => Ok(false),
+        }
     }
 }
 
@@ -190,8 +221,9 @@ fn complete(
     client: Option<Client>,
     mirrors: &[crate::manifest::Mirror],
     copies: &[Found],
+    existing: Option<Existing>,
 ) -> Result<(), Error> {
-    let Work { session, request, counters, metainfo, layout, id, .. } = work;
+    let Work { session, request, metainfo, id, .. } = work;
     let store = session.store(request);
     if store.keeps_stamps() && store.root() != session.shared.root() {
         let copy = || store.copy_from(session.shared, id, metainfo, &request.sha256);
@@ -199,18 +231,14 @@ fn complete(
             return Ok(());
         }
     }
-    let done_bytes = &counters.done_bytes;
-    counters.total_bytes.store(layout.needed_bytes(), Ordering::Relaxed);
-    done_bytes.store(0, Ordering::Relaxed);
-    counters.set_phase(Phase::Checking);
-    let existing = work.hashing(|| Existing::look(store, id, metainfo, layout, done_bytes))?;
-    if let Some(complete) = existing.as_ref().filter(|existing| existing.is_complete()) {
-        return work.hashing(|| complete.stamp(store, id, metainfo, &request.sha256))?;
+    let existing = match existing {
+        None => work.existing()?,
+        hashed => hashed,
+    };
+    if work.is_stamped(existing.as_ref())? {
+        return Ok(());
     }
     let damaged = existing.as_ref().filter(|_| store.keeps_stamps());
-    if damaged.is_some() {
-        store.remove_stamp(id)?; // it is not complete, whatever comes of the rest
-    }
     fetch(work, client, mirrors, copies, existing.as_ref()).map_err(|error| {
         let explains =
             matches!(error.kind(), ErrorKind::Network | ErrorKind::Offline | ErrorKind::TooLarge);

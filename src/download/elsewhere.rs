@@ -118,6 +118,8 @@ pub fn search(work: &Work<'_>) -> Result<Search, Error> {
             if found.is_complete() && stamp_it(work, &found)? {
                 return Ok(Search::Complete(provided(work, &site)));
             }
+            // One that fits would bring it back to the next run, which hashes nothing.
+            work.session.shared.remove_stamp_elsewhere(work.id, &site)?;
         }
         // What is no store is not told as one.
         if store.is_none() || found.is_something() {

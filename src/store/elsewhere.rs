@@ -19,7 +19,7 @@ use super::files::LayoutFiles;
 use super::parallel;
 use super::partial::Partial;
 use super::pins::{self, Pins};
-use super::{Site, Stamp, Store, WRITABLE};
+use super::{Site, Stamp, Store, WRITABLE, remove_if_there};
 use crate::error::Error;
 use crate::geometry::PieceIndex;
 use crate::hash::Sha1;
@@ -44,6 +44,14 @@ impl Store {
         let stamp = Stamp::read(&self.elsewhere_path(id, site))?;
         let is_its_own = stamp.place.as_deref() == Some(site.named());
         (is_its_own && stamp.matches(site)).then_some(stamp)
+    }
+
+    /// Says that a copy is not complete: it was found damaged.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn remove_stamp_elsewhere(&self, id: &str, site: &Site) -> Result<(), Error> {
+        remove_if_there(&self.elsewhere_path(id, site))
     }
 }
 

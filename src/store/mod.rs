@@ -161,13 +161,7 @@ impl Store {
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
     pub fn remove_stamp(&self, id: &str) -> Result<(), Error> {
-        let stamp = self.stamp_path(id);
-        match std::fs::remove_file(&stamp) {
-            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::disk("remove", &stamp, &why).help(WRITABLE))
-            }
-            _ => Ok(()),
-        }
+        remove_if_there(&self.stamp_path(id))
     }
 
     fn data_path(&self, id: &str) -> PathBuf {
@@ -219,6 +213,15 @@ impl Store {
     /// The ids of all complete selections of a torrent.
     pub fn selections(&self, infohash: Infohash) -> Vec<String> {
         ids_in(&self.root.join("data"), infohash)
+    }
+}
+
+fn remove_if_there(stamp: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(stamp) {
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::disk("remove", stamp, &why).help(WRITABLE))
+        }
+        _ => Ok(()),
     }
 }
 

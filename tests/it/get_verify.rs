@@ -2,7 +2,7 @@
 
 use academictorrents::{ErrorKind, Verify};
 
-use crate::get::{Desk, PIECE, inode};
+use crate::get::{Desk, PIECE, inode, single};
 use crate::get_options::{damage_unseen, desk, refused};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
@@ -46,4 +46,31 @@ fn what_was_found_damaged_is_not_taken_over_from_another_selection_later() {
     let fetched = seed.bytes_served();
     dataset.assert_at(&ask().run().unwrap());
     assert_eq!(seed.bytes_served() - fetched, PIECE as u64);
+}
+
+#[test]
+fn a_copy_that_was_found_damaged_is_not_trusted_afterwards() {
+    let dataset = single();
+    let (desk, torrent) = desk(&dataset);
+    dataset.write_to(&desk.path("copies"));
+    let copy = desk.path("copies/data.bin");
+    let ask = || desk.ask(&torrent).env("ACADEMICTORRENTS_LOAD_PATH", desk.path("copies"));
+    ask().run().unwrap();
+    damage_unseen(&copy, 7);
+    let error = ask().verify(Verify::Always).offline(true).run().unwrap_err();
+    refused(error, ErrorKind::Offline, &["data.bin", "piece 0"]);
+    let error = ask().offline(true).run().unwrap_err();
+    refused(error, ErrorKind::Offline, &["data.bin", "piece 0"]);
+}
+
+#[test]
+fn damage_is_mended_offline_from_a_copy_on_load_path() {
+    let dataset = single();
+    let seed = WebSeed::serving(&dataset);
+    let (desk, torrent) = desk(&dataset);
+    let path = desk.ask(&torrent).web_seed(seed.url()).run().unwrap();
+    damage_unseen(&path, 7);
+    dataset.write_to(&desk.path("copies"));
+    let ask = desk.ask(&torrent).env("ACADEMICTORRENTS_LOAD_PATH", desk.path("copies"));
+    dataset.assert_at(&ask.verify(Verify::Always).offline(true).run().unwrap());
 }
