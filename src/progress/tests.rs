@@ -236,6 +236,16 @@ fn a_dataset_that_is_there_says_nothing() {
 }
 
 #[test]
+fn a_dataset_that_came_at_once_is_told() {
+    let mut log = PlainLog::default();
+    assert!(log.lines(seconds(0), &[view("mnist", Phase::Queued, 0)]).is_empty());
+    let mut done = view("mnist", Phase::Done, 100);
+    done.received_bytes = 100 * MIB;
+    let said = log.lines(seconds(1), &[done]);
+    assert_eq!(said, ["academictorrents: mnist: done: 100.0 MiB in 0 s"]);
+}
+
+#[test]
 fn the_rate_is_that_of_the_last_five_seconds() {
     let mut rate = Rate::default();
     assert_eq!(rate.push(seconds(0), 0), 0);
