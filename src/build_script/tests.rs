@@ -90,6 +90,8 @@ fn a_note_of_a_network_failure_keeps_its_reason_and_no_other_failure_is_noted() 
     let now = SystemTime::now();
     assert!(note.holds(&manifest, now));
     assert!(!note.holds(&manifest, now + std::time::Duration::from_secs(700)));
+    // Written by a clock that was wrong: no touch of the manifest would be newer.
+    assert!(!note.holds(&manifest, now - std::time::Duration::from_secs(700)));
     assert_eq!(
         note.reminder(),
         "a moment ago: no source\nhttp://a/: 404\ntried again ten minutes after that; \
