@@ -127,18 +127,38 @@ impl Error {
     }
 }
 
+/// The text with nothing in it that moves a cursor, ends a line or turns the direction of writing: what others chose
+/// (a torrent's names, say) is quoted so where a message has lines of its own.
+pub(crate) fn printable(text: &str) -> String {
+    escaped(text, "")
+}
+
+/// The text of a message, with line breaks as this: whoever quoted a stranger's words in it, they move no cursor.
+fn escaped(text: &str, line_break: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' if !line_break.is_empty() => shown.push_str(line_break),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(c.escape_unicode()),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
-        match &inner.dataset {
-            Some(name) => write!(f, "dataset `{name}`: {}", inner.what)?,
-            None => f.write_str(&inner.what)?,
+        if let Some(name) = &inner.dataset {
+            write!(f, "dataset `{}`: ", printable(name))?;
         }
+        f.write_str(&escaped(&inner.what, "\n"))?;
         for why in &inner.why {
-            write!(f, "\n  {}", why.replace('\n', "\n  "))?;
+            write!(f, "\n  {}", escaped(why, "\n  "))?;
         }
         for help in &inner.help {
-            write!(f, "\n  help: {}", help.replace('\n', "\n        "))?;
+            write!(f, "\n  help: {}", escaped(help, "\n        "))?;
         }
         for other in &inner.others {
             write!(f, "\n{other}")?;

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::Datasets;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::Manifest;
 
 /// The first Rust whose Cargo takes `cargo::`; it refuses it from packages whose `rust-version` is older.
 const NEW_SYNTAX: (u32, u32) = (1, 77);
@@ -29,8 +28,8 @@ pub fn is_old(rust_version: Option<&str>) -> bool {
 }
 
 impl Directives {
-    pub fn new(manifest: &Manifest) -> Directives {
-        if manifest.rust_version.is_some_and(|version| version < NEW_SYNTAX) {
+    pub fn new(old_syntax: bool) -> Directives {
+        if old_syntax {
             Directives { prefix: "cargo:", metadata_prefix: "cargo:" }
         } else {
             Directives { prefix: "cargo::", metadata_prefix: "cargo::metadata=" }

@@ -129,7 +129,7 @@ impl Build {
     pub fn run(mut self) -> Result<Datasets, Error> {
         self.context.read_config()?;
         let manifest = Manifest::read(&self.manifest_path()?)?;
-        let directives = Directives::new(&manifest);
+        let directives = Directives::new(self.needs_old_syntax());
         let out_dir = self.context.var("OUT_DIR").map(PathBuf::from);
         let datasets = self.provide(manifest)?;
         let lines = directives.for_datasets(&datasets)?;
@@ -154,7 +154,8 @@ impl Build {
         Ok(Path::new(directory).join("Cargo.toml"))
     }
 
-    /// Whether Cargo takes no `cargo::` directives from this package.
+    /// Whether Cargo takes no `cargo::` directives from this package. The manifest alone does not tell: its `rust-version` may
+    /// be the workspace's.
     fn needs_old_syntax(&self) -> bool {
         directives::is_old(self.context.text("CARGO_PKG_RUST_VERSION").ok().flatten())
     }

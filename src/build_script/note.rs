@@ -29,7 +29,8 @@ impl Note {
         let (Ok(noted), Ok(declared)) = (modified(&self.path), modified(manifest)) else {
             return false;
         };
-        noted >= declared && now.duration_since(noted).unwrap_or_default() < AGAIN
+        // One from the future is a wrong clock's, and would hold for who knows how long.
+        noted >= declared && now.duration_since(noted).is_ok_and(|age| age < AGAIN)
     }
 
     /// Writes the error down where it took time to find out.

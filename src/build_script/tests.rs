@@ -16,15 +16,11 @@ fn dataset(name: &str, path: &str, available: bool) -> Dataset {
 }
 
 fn lines(rust_version: &str, list: Vec<Dataset>) -> Result<String, Error> {
-    let text = format!(
-        "[package]\nname = \"a\"\nversion = \"0.0.0\"\nrust-version = \"{rust_version}\"\n"
-    );
-    let manifest = Manifest::parse(&text, Path::new("/p/Cargo.toml")).unwrap();
     let names =
         list.iter().map(|dataset| dataset.name.clone()).chain(["other".to_owned()]).collect();
     let config = Some("/c/config.toml".into());
-    Directives::new(&manifest).for_datasets(&Datasets {
-        manifest: manifest.path,
+    Directives::new(directives::is_old(Some(rust_version))).for_datasets(&Datasets {
+        manifest: "/p/Cargo.toml".into(),
         config,
         names,
         list,
@@ -94,6 +90,8 @@ fn a_note_of_a_network_failure_keeps_its_reason_and_no_other_failure_is_noted() 
     let now = SystemTime::now();
     assert!(note.holds(&manifest, now));
     assert!(!note.holds(&manifest, now + std::time::Duration::from_secs(700)));
+    // Written by a clock that was wrong: no touch of the manifest would be newer.
+    assert!(!note.holds(&manifest, now - std::time::Duration::from_secs(700)));
     assert_eq!(
         note.reminder(),
         "a moment ago: no source\nhttp://a/: 404\ntried again ten minutes after that; \

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::lost::LostFiles;
 use super::stream::{Feeder, Flow, Outcome, Part, parts};
 use super::swarm::Swarm;
+use crate::error::printable;
 use crate::schedule::{SourceId, WorkerId};
 
 /// Read at a time.
@@ -59,7 +60,7 @@ fn read_part(
     let lost = |why: String| {
         swarm.report.note(
             &directory.display().to_string(),
-            format!("`{}`: {why}", metainfo.display_path(file)),
+            format!("`{}`: {why}", printable(&metainfo.display_path(file))),
         );
         files_lost.lose(swarm, source, index);
         Flow::Onward

@@ -10,6 +10,7 @@ use super::lost::LostFiles;
 use super::redirects::Redirects;
 use super::stream::{Feeder, Flow, Outcome, Part, parts};
 use super::swarm::Swarm;
+use crate::error::printable;
 use crate::metainfo::Metainfo;
 use crate::net::{Connection, HttpFailure};
 use crate::protocol::http::Head;
@@ -299,7 +300,7 @@ impl WebSeed {
             }
             // The URL of a single file has its name.
             let said_of = match metainfo.multi {
-                true => format!("`{}`: {said}", metainfo.display_path(torrent_file)),
+                true => format!("`{}`: {said}", printable(&metainfo.display_path(torrent_file))),
                 false => said.clone(),
             };
             swarm.report.note(&self.url, said_of);

@@ -41,8 +41,6 @@ pub struct Manifest {
     pub path: PathBuf,
     /// In order of name; empty where there is no section for us.
     pub requests: Vec<Request>,
-    /// Major and minor of `[package] rust-version`, where the manifest itself says it.
-    pub rust_version: Option<(u32, u32)>,
 }
 
 impl Manifest {

@@ -1,4 +1,4 @@
-//! The document: where our section is, which features there are, and the `rust-version`.
+//! The document: where our section is, and which features there are.
 
 use std::path::Path;
 
@@ -52,7 +52,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Manifest, Error> {
         }
     };
     reader.findings.into_result()?;
-    Ok(Manifest { path: path.to_owned(), requests, rust_version: rust_version(&document) })
+    Ok(Manifest { path: path.to_owned(), requests })
 }
 
 fn datasets(section: &DeTable<'_>, reader: &mut Reader<'_>) -> Vec<Request> {
@@ -149,15 +149,6 @@ fn descend<'d, 'i>(table: &'d DeTable<'i>, path: &[&str]) -> Option<(usize, &'d 
     let table = way.iter().try_fold(table, |table, key| table.get(*key)?.get_ref().as_table())?;
     let (key, value) = table.get_key_value(*last)?;
     Some((key.span().start, value.get_ref()))
-}
-
-/// Major and minor; Cargo itself speaks up where it is none.
-fn rust_version(document: &DeTable<'_>) -> Option<(u32, u32)> {
-    let (_, version) = descend(document, &["package", "rust-version"])?;
-    let mut numbers = version.as_str()?.trim().split('.').map(str::parse);
-    let major = numbers.next()?.ok()?;
-    let minor = numbers.next().unwrap_or(Ok(0)).ok()?;
-    Some((major, minor))
 }
 
 /// The features that Cargo knows of a package.

@@ -257,20 +257,6 @@ fn what_is_not_toml_is_named_with_file_and_line() {
 }
 
 #[test]
-fn the_rust_version_is_major_and_minor() {
-    for (line, version) in [
-        ("rust-version = '1.70'", Some((1, 70))),
-        ("rust-version = '1.77.2'", Some((1, 77))),
-        ("rust-version = '2'", Some((2, 0))),
-        ("rust-version.workspace = true", None),
-        ("rust-version = 'new'", None),
-        ("", None),
-    ] {
-        assert_eq!(parse(&format!("[package]\n{line}\n")).unwrap().rust_version, version, "{line}");
-    }
-}
-
-#[test]
 fn a_file_is_read_and_a_missing_one_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("Cargo.toml");

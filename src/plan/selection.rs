@@ -2,7 +2,7 @@
 
 use glob::{MatchOptions, Pattern};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, printable};
 use crate::hash::Sha1;
 use crate::metainfo::{Metainfo, check_portable};
 
@@ -45,8 +45,8 @@ impl Selection {
             .map(|(index, _)| index as u32) // a torrent of 64 MiB has fewer than 2^32 files
             .collect();
         if let Some((glob, _)) = globs.iter().zip(&used).find(|(_, used)| !**used) {
-            let examples: Vec<_> =
-                data_files().take(5).map(|(_, file)| metainfo.display_path(file)).collect();
+            let shown = |file| printable(&metainfo.display_path(file));
+            let examples: Vec<_> = data_files().take(5).map(|(_, file)| shown(file)).collect();
             return Err(Error::new(ErrorKind::Manifest, format!("`files`: the glob `{glob}` covers no file of the torrent"))
                 .why(match data_files().count() {
                     1 => format!("the torrent has 1 file: {}", examples.join(", ")),

@@ -51,6 +51,8 @@ const TICK: Duration = Duration::from_millis(100);
 const REPAIR: Duration = Duration::from_secs(1);
 /// How long the end waits for a terminal that takes no more (Ctrl-S).
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long who only waits leaves the terminal to others: longer than these need to look for it again.
+const OTHERS_FIRST: Duration = Duration::from_secs(2);
 /// How long a message stays below the bars.
 const MESSAGE_STAYS: Duration = Duration::from_secs(30);
 
@@ -108,6 +110,18 @@ fn still_holds(message: &Message, age: Duration, views: &[View]) -> bool {
     }
 }
 
+/// Whether this process does nothing but wait for others, and not for long: whoever fetches, perhaps on this terminal, is then
+/// let draw first. `since` keeps when that began.
+fn lets_others_draw(since: &mut Option<Duration>, now: Duration, views: &[View]) -> bool {
+    let idle = |view: &View| matches!(view.phase, Phase::Queued | Phase::Waiting);
+    if views.iter().filter(|view| !view.phase.is_over()).all(idle) {
+        now.saturating_sub(*since.get_or_insert(now)) < OTHERS_FIRST
+    } else {
+        *since = None;
+        false
+    }
+}
+
 /// What the thread knows.
 struct Drawing {
     counters: Arc<Counters>,
@@ -121,6 +135,7 @@ struct Drawing {
     messages: Vec<(Duration, Message)>,
     picture: String,
     drawn_at: Duration,
+    idle_since: Option<Duration>,
 }
 
 impl Drawing {
@@ -136,6 +151,7 @@ impl Drawing {
             messages: Vec::new(),
             picture: String::new(),
             drawn_at: Duration::ZERO,
+            idle_since: None,
         }
     }
 
@@ -193,6 +209,13 @@ impl Drawing {
     }
 
     fn draw(&mut self, now: Duration, views: &[View]) {
+        if lets_others_draw(&mut self.idle_since, now, views) {
+            self.erase();
+            if let Some(terminal) = &mut self.terminal {
+                terminal.release();
+            }
+            return;
+        }
         let Some(terminal) = &mut self.terminal else { return };
         let Some(size) = terminal.open(now) else {
             self.picture.clear();

@@ -47,8 +47,8 @@ impl Said {
         let text = if view.phase != self.phase {
             if self.phase == Phase::Queued {
                 self.begun = now;
-                // All was there: a build that has nothing to do says nothing.
-                if view.phase == Phase::Done {
+                // All was there: a build that has nothing to do says nothing. What came between two looks is told.
+                if view.phase == Phase::Done && view.received_bytes == 0 {
                     self.phase = Phase::Done;
                     return None;
                 }

@@ -8,7 +8,7 @@
 //! - the stderr of our parent, which for a build script is cargo, is that same terminal: else the
 //!   bars land in an editor's terminal while cargo's output goes elsewhere;
 //! - no other process draws on that terminal: it holds `progress-<device number>.lock`, and whoever gets it next
-//!   takes over.
+//!   takes over. Who only waits for others begins later than these would.
 //!
 //! What these need is read from `/proc`, so that there is neither foreign call nor unsafe code; where
 //! there is no `/proc` (not Linux), nothing is drawn. A write that fails ends the drawing, silently.
@@ -118,6 +118,11 @@ impl Terminal {
             self.tty = None;
         }
         written
+    }
+
+    /// Lets another process draw.
+    pub(super) fn release(&mut self) {
+        self.tty = None;
     }
 
     fn allowed(&mut self) -> Option<Job> {

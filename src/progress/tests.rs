@@ -4,9 +4,9 @@ use super::bars::{Bars, Size};
 use super::frame::{clip, frame};
 use super::plain::PlainLog;
 use super::rate::Rate;
-use super::still_holds;
 use super::terminal::{Job, environment_allows};
 use super::view::{View, printable};
+use super::{lets_others_draw, still_holds};
 use crate::context::Context;
 use crate::counters::{Counters, Phase};
 
@@ -229,10 +229,38 @@ fn a_message_of_a_wait_goes_when_the_dataset_goes_on() {
 }
 
 #[test]
+fn who_only_waits_leaves_the_terminal_to_others_for_a_while() {
+    let mut since = None;
+    let mut check = |at, phases: &[Phase], expected: bool| {
+        let views: Vec<_> = phases.iter().map(|phase| view("a", *phase, 0)).collect();
+        assert_eq!(lets_others_draw(&mut since, seconds(at), &views), expected, "{at} s");
+    };
+    use Phase::{Done, Fetching, Queued, Waiting};
+    check(0, &[Queued], true);
+    check(1, &[Fetching, Waiting], false);
+    check(5, &[Waiting, Done, Queued], true);
+    check(6, &[Waiting, Done, Queued], true);
+    check(7, &[Waiting, Done, Queued], false);
+    check(60, &[Waiting], false);
+    check(61, &[Fetching], false);
+    check(62, &[Waiting], true);
+}
+
+#[test]
 fn a_dataset_that_is_there_says_nothing() {
     let mut log = PlainLog::default();
     assert!(log.lines(seconds(0), &[view("mnist", Phase::Queued, 0)]).is_empty());
     assert!(log.lines(seconds(1), &[view("mnist", Phase::Done, 100)]).is_empty());
+}
+
+#[test]
+fn a_dataset_that_came_at_once_is_told() {
+    let mut log = PlainLog::default();
+    assert!(log.lines(seconds(0), &[view("mnist", Phase::Queued, 0)]).is_empty());
+    let mut done = view("mnist", Phase::Done, 100);
+    done.received_bytes = 100 * MIB;
+    let said = log.lines(seconds(1), &[done]);
+    assert_eq!(said, ["academictorrents: mnist: done: 100.0 MiB in 0 s"]);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What is wrong with data that is there, for a message.
 
 use std::io;
+use std::path::Path;
 
 use super::Site;
 use super::files::LayoutFiles;
+use crate::error::printable;
 use crate::metainfo::Metainfo;
 use crate::pieces::PieceSet;
 use crate::plan::{Layout, Place};
@@ -19,7 +21,7 @@ pub(super) fn first(
 ) -> String {
     for file in layout.files() {
         let path = site.path(&file.path);
-        let shown = path.display();
+        let shown = shown(&path);
         match std::fs::metadata(&path) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {
                 return format!("{shown} is not there");
@@ -58,12 +60,17 @@ pub(super) fn first(
     match (missing, first) {
         (Some(path), _) => format!(
             "piece {piece} cannot be checked: {}, which holds a part of it, is not there",
-            path.display()
+            shown(&path)
         ),
         (None, Some((path, offset))) => format!(
             "piece {piece}, from byte {offset} of {}, does not have the SHA-1 that the torrent gives",
-            path.display()
+            shown(&path)
         ),
         (None, None) => format!("piece {piece} is wrong"),
     }
+}
+
+/// The torrent's makers chose the names.
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
 }

@@ -57,6 +57,28 @@ fn unsafe_paths_are_refused_and_nothing_is_written() {
 }
 
 #[test]
+fn what_a_torrent_says_moves_no_cursor_where_an_error_quotes_it() {
+    let names = [&b"\x1b[2Jgone"[..], b"two\nerror: lines", "\u{9b}2J\u{202e}txt".as_bytes()];
+    let paths: Vec<&[&[u8]]> = names.iter().map(std::slice::from_ref).collect();
+    let check = |lines: &str, said: &str| {
+        let error = Project::of_torrent(&hostile(b"root", &paths), lines).error();
+        assert!(error.contains(said), "{error:?}");
+        let odd = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+        assert!(!error.contains(odd), "{error:?}");
+        assert!(error.lines().all(|line| !line.starts_with("error: ")), "{error:?}");
+    };
+    check("files = [\"none\"]", "[2Jgone");
+    // That one can be stored everywhere, and is looked for.
+    check("files = [\"*txt\"]\nmirrors = [\"mirror\"]\nsources = [\"mirrors\"]", "");
+    let one = Dataset::single("\u{9b}2J\u{202e}txt", "x");
+    let project = Project::of(&one, "");
+    let copy = project.path("copy");
+    std::fs::create_dir_all(copy.join("\u{9b}2J\u{202e}txt")).unwrap();
+    let error = project.env("ACADEMICTORRENTS_LOAD_PATH", copy.display()).error();
+    assert!(!error.contains(['\u{9b}', '\u{202e}']), "{error:?}");
+}
+
+#[test]
 fn a_name_that_other_platforms_cannot_store_may_be_left_out() {
     let files = [("aux", vec![1; 100]), ("good.bin", random_bytes(2, 70_000))];
     let dataset = Dataset::multi("root", files);

@@ -106,6 +106,25 @@ fn no_text_names_this_machine_or_puts_something_off() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Whether a file of this name is what a compiler wrote: one that was added by accident stays in the history.
+fn is_built(path: &Path) -> bool {
+    let ends = ["o", "d", "rlib", "rmeta", "so", "dylib", "dll", "pdb", "lib", "a"];
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    path.extension().and_then(|end| end.to_str()).is_some_and(|end| ends.contains(&end))
+        || name == "dep-graph.bin"
+}
+
+#[test]
+fn nothing_that_a_compiler_wrote_is_among_the_sources() {
+    for (name, built) in [("a/s-1/0x.o", true), ("a/dep-graph.bin", true), ("src/a.rs", false)] {
+        assert_eq!(is_built(Path::new(name)), built, "{name}");
+    }
+    let mut paths = Vec::new();
+    files(root(), &mut paths);
+    paths.retain(|path| is_built(path));
+    assert!(paths.is_empty(), "{} files: {:#?}", paths.len(), paths.first());
+}
+
 #[test]
 fn the_map_of_the_rooms_names_each() {
     let Ok(map) = std::fs::read_to_string(root().join("ARCHITECTURE.md")) else { return };
