@@ -265,7 +265,7 @@ impl Build {
                         outcomes.push(Outcome::There(provided));
                         continue;
                     }
-                    Some(Err(error)) if request.optional && error.kind() != ErrorKind::Manifest => {
+                    Some(Err(error)) if request.optional && may_be_missing(error.kind()) => {
                         note_of(request).write(&error)?;
                         note::summary(&error.to_string(), usize::MAX - 1)
                     }
@@ -284,6 +284,11 @@ impl Build {
         }
         Error::join(errors).map_or(Ok(outcomes), Err)
     }
+}
+
+/// Whether this is for want of a dataset, which may be had at another time: a mistake stays one.
+fn may_be_missing(why: ErrorKind) -> bool {
+    !matches!(why, ErrorKind::Manifest | ErrorKind::Metainfo)
 }
 
 enum Outcome {

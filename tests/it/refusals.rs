@@ -56,6 +56,9 @@ fn what_is_found_after_the_manifest_was_read_names_its_line() {
     check(&torrent, &pin, &["pins `x`"]);
     let other = format!("infohash = \"{}\"", "0".repeat(40));
     check(&torrent, &other, &["not the declared one", "help: correct one of the two"]);
+    // Optional is what may be missing, and no mistake.
+    let optional = format!("{other}, optional = true").replace(", ", "\n");
+    check(&torrent, &optional, &["not the declared one"]);
     check(
         b"<html>\n<body>",
         "",
