@@ -121,7 +121,8 @@ pub(super) fn blamed(proxy: Option<&Proxy>, url: &str, failure: HttpFailure) -> 
 pub fn advice(said: &str) -> Option<&'static str> {
     let is =
         |failures: &[SocksFailure]| failures.iter().any(|why| said.ends_with(&why.to_string()));
-    if !said.contains(SOCKS) || is(&[1, 3, 4, 5, 6].map(SocksFailure::Reply)) {
+    let of_host = is(&[SocksFailure::Closed]) || is(&[1, 3, 4, 5, 6].map(SocksFailure::Reply));
+    if !said.contains(SOCKS) || of_host {
         return None;
     }
     Some(match is(&[SocksFailure::WantsLogin, SocksFailure::LoginRefused]) {
@@ -162,7 +163,13 @@ pub(super) fn handshake(
     wire.write_all(&greeting).map_err(broken)?;
     let mut buffer = [0; MAX_ANSWER_BYTES];
     while let Some(answer) = buffer.get_mut(..session.wants()).filter(|it| !it.is_empty()) {
-        wire.read_exact(answer).map_err(broken)?;
+        match wire.read_exact(answer) {
+            Ok(()) => {}
+            Err(why) if why.kind() == io::ErrorKind::UnexpectedEof && session.has_asked() => {
+                return Ok(Err(named(proxy, SocksFailure::Closed)));
+            }
+            Err(why) => return Err(broken(why)),
+        }
         match session.handle(answer) {
             Ok(bytes) => wire.write_all(&bytes).map_err(broken)?,
             Err(why @ SocksFailure::Reply(_)) => return Ok(Err(named(proxy, why))),

@@ -53,6 +53,8 @@ pub enum SocksFailure {
     NoMethod,
     LoginTooLong,
     NameTooLong,
+    /// It hung up when it knew where to.
+    Closed,
     /// A reply code; the connection to the proxy is of no more use.
     Reply(u8),
 }
@@ -68,6 +70,9 @@ impl fmt::Display for SocksFailure {
                 "can take no user name or password of more than 255 bytes"
             }
             SocksFailure::NameTooLong => "can take no host name of more than 255 bytes",
+            SocksFailure::Closed => {
+                "closed the connection, as `ssh -D` does where the host cannot be reached"
+            }
             SocksFailure::Reply(1) => "says that it failed, and not why",
             SocksFailure::Reply(2) => "says that its rules do not allow this connection",
             SocksFailure::Reply(3) => "says that the network there is unreachable",
@@ -159,6 +164,11 @@ impl Session {
             Answer::Rest(bytes) => bytes,
             Answer::None => 0,
         }
+    }
+
+    /// Whether the proxy knows where to.
+    pub fn has_asked(&self) -> bool {
+        self.request.is_empty()
     }
 
     /// Takes as many bytes as were wanted; gives what is to be sent.

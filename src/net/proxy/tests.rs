@@ -112,6 +112,7 @@ fn advice_is_given_where_the_proxy_itself_is_at_fault() {
     check(SocksFailure::NotSocks, Some("check the proxy"));
     check(SocksFailure::Reply(2), Some("NO_PROXY"));
     check(SocksFailure::Reply(5), None);
+    check(SocksFailure::Closed, None);
     assert!(advice(&unreachable(&proxy, "timed out")).is_some_and(|it| it.contains("check")));
     assert_eq!(advice("connection refused"), None);
 }

@@ -66,6 +66,11 @@ fn a_login_is_sent_where_the_proxy_asks_for_it() {
     assert_eq!((done.result, done.open), (Ok(()), true));
     assert_eq!(done.sent[..2], [&[5, 2, 0, 2][..], b"\x01\x02me\x03p:w"]);
     assert_eq!(done.sent.len(), 3);
+    let (mut session, _) = Session::new(&v4(), login).unwrap();
+    for (answer, asked) in [([5, 2], false), ([1, 0], true), ([5, 0], true)] {
+        session.handle(&answer).unwrap();
+        assert_eq!(session.has_asked(), asked, "{answer:?}");
+    }
     let without = talk(&v4(), login, &[&[5, 0], OPEN].concat());
     assert_eq!((without.sent.len(), without.open), (2, true));
 }
