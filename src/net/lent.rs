@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -143,7 +143,11 @@ impl SocksConnector {
             let Some(transport) = transport.map(boxed) else { break };
             let mut wire = TransportAdapter::new(transport, details.current_time.clone());
             wire.set_timeout(left(details)?);
-            match handshake(&mut wire, proxy, &target).map_err(failed)? {
+            let mut exchange = |send: &[u8], answer: &mut [u8]| {
+                wire.write_all(send)?;
+                wire.read_exact(answer)
+            };
+            match handshake(&mut exchange, proxy, &target).map_err(failed)? {
                 Ok(()) => return Ok(Some(wire.into_inner())),
                 Err(why) => refused = failed(why),
             }

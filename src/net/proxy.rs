@@ -137,16 +137,16 @@ pub fn advice(said: &str) -> Option<&'static str> {
     })
 }
 
-/// What a handshake is made over.
-pub(super) trait Wire: Read + Write {}
-impl<T: Read + Write> Wire for T {}
+/// Sends bytes, and fills the buffer with what comes. A function and no trait of `Read` and `Write`, whose further methods
+/// each user would compile.
+pub(super) type Exchange<'a> = dyn FnMut(&[u8], &mut [u8]) -> io::Result<()> + 'a;
 
 /// Has the proxy open a connection. `Ok(Err(_))`: it says that it could not, and another address may do.
 ///
 /// # Errors
 /// The proxy's failure, naming it.
 pub(super) fn handshake(
-    wire: &mut dyn Wire,
+    exchange: &mut Exchange<'_>,
     proxy: &Proxy,
     target: &Target,
 ) -> Result<Result<(), String>, String> {
@@ -159,21 +159,20 @@ pub(super) fn handshake(
     };
     let login = proxy.username().map(|name| (name, proxy.password().unwrap_or_default()));
     let failed = |why: SocksFailure| named(proxy, why);
-    let (mut session, greeting) = Session::new(target, login).map_err(failed)?;
-    wire.write_all(&greeting).map_err(broken)?;
+    let (mut session, mut send) = Session::new(target, login).map_err(failed)?;
     let mut buffer = [0; MAX_ANSWER_BYTES];
     while let Some(answer) = buffer.get_mut(..session.wants()).filter(|it| !it.is_empty()) {
-        match wire.read_exact(answer) {
+        match exchange(&send, answer) {
             Ok(()) => {}
             Err(why) if why.kind() == io::ErrorKind::UnexpectedEof && session.has_asked() => {
-                return Ok(Err(named(proxy, SocksFailure::Closed)));
+                return Ok(Err(failed(SocksFailure::Closed)));
             }
             Err(why) => return Err(broken(why)),
         }
         match session.handle(answer) {
-            Ok(bytes) => wire.write_all(&bytes).map_err(broken)?,
-            Err(why @ SocksFailure::Reply(_)) => return Ok(Err(named(proxy, why))),
-            Err(why) => return Err(named(proxy, why)),
+            Ok(bytes) => send = bytes,
+            Err(why @ SocksFailure::Reply(_)) => return Ok(Err(failed(why))),
+            Err(why) => return Err(failed(why)),
         }
     }
     Ok(Ok(()))
@@ -225,7 +224,12 @@ impl Client {
             if !self.note(&stream) {
                 return Err(over());
             }
-            handshake(&mut Timed { stream: &stream, left: &left }, proxy, target)??;
+            let mut timed = Timed { stream: &stream, left: &left };
+            let mut exchange = |send: &[u8], answer: &mut [u8]| {
+                timed.write_all(send)?;
+                timed.read_exact(answer)
+            };
+            handshake(&mut exchange, proxy, target)??;
             return Ok(stream);
         }
         Err(unreachable(proxy, why))

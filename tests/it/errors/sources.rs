@@ -154,7 +154,7 @@ fn of_web_seeds_peers_and_trackers() {
     let unable = SocksProxy::start().with(socks::Fault::Reply(4));
     check("a SOCKS proxy that does not find the host", "ALL_PROXY", &unable.url());
     declare("trackers = [\"udp://127.0.0.1:9\"]");
-    let udp = fixture.with_env("ALL_PROXY", &proxy.url());
+    let udp = fixture.with_env("ALL_PROXY", proxy.url());
     page.check("a tracker over UDP, and a SOCKS proxy", &udp, &["build"]);
     page.compare();
 }
