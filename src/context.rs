@@ -23,7 +23,7 @@ use crate::size;
 use cargo::CargoCall;
 use places::{absolute, is_path_of};
 
-pub use settings::{CaFile, Configured, Fetch, ProgressMode, Settings, SourceSet};
+pub use settings::{CaFile, Configured, Fetch, ProgressMode, ProxyUrl, Settings, SourceSet};
 
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
@@ -47,6 +47,11 @@ const NAMES: [&str; 13] = [
 
 /// What peers may be sent a second: a modest part of what universities' and homes' lines carry.
 const DEFAULT_UPLOAD: u64 = 1 << 20;
+
+/// The variables that name a proxy, in the order in which they are looked at; the last ones, for what has no other.
+const PROXIES: [&str; 6] =
+    ["CARGO_HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"];
+const OF_ALL: usize = 4;
 
 /// Names that a later version will know.
 const PLANNED: [&str; 1] = ["API_KEY"];
@@ -237,7 +242,8 @@ impl Context {
             mirrors: self.own_list("MIRRORS")?,
             peers: self.own_list("PEERS")?,
             ca_file: self.ca_file(&configured),
-            proxy: self.proxy()?,
+            proxy: self.proxy(&PROXIES, Some(&configured))?,
+            all_proxy: self.proxy(&PROXIES[OF_ALL..], None)?,
             no_proxy: self.text("NO_PROXY")?.or(self.text("no_proxy")?).map(str::to_owned),
             configured,
         })
@@ -272,21 +278,25 @@ impl Context {
             .or_else(|| variable("SSL_CERT_FILE"))
     }
 
-    fn proxy(&self) -> Result<Option<String>, Error> {
-        for name in [
-            "CARGO_HTTP_PROXY",
-            "HTTPS_PROXY",
-            "https_proxy",
-            "http_proxy",
-            "ALL_PROXY",
-            "all_proxy",
-        ] {
-            if let Some(proxy) = self.text(name)? {
-                return Ok(Some(proxy.to_owned()));
+    /// The first of these variables that is set, else the configuration file's key.
+    fn proxy(
+        &self,
+        names: &[&str],
+        configured: Option<&Configured>,
+    ) -> Result<Option<ProxyUrl>, Error> {
+        for name in names {
+            if let Some(value) = self.var(name) {
+                // The value is in no error: it may hold a password.
+                let url = value.to_str().ok_or_else(|| {
+                    Error::new(ErrorKind::Manifest, format!("the variable {name} is not UTF-8"))
+                })?;
+                return Ok(Some(ProxyUrl { url: url.to_owned(), variable: (*name).to_owned() }));
             }
         }
-        let configured = self.config.as_ref().and_then(|config| config.text(config::PROXY));
-        Ok(configured.map(str::to_owned))
+        Ok(configured.and_then(|configured| {
+            let url = self.config.as_ref()?.text(config::PROXY)?.to_owned();
+            Some(ProxyUrl { url, variable: configured.place_of(config::PROXY) })
+        }))
     }
 }
 

@@ -114,7 +114,8 @@
 //! | `CA_FILE` | PEM file of more root certificates; else `CARGO_HTTP_CAINFO`, `SSL_CERT_FILE` |
 //!
 //! Another name that begins so is an error. Where a variable is not set, `academictorrents/config.toml` in the user's configuration
-//! directory may say the same. The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them. Under `DOCS_RS`, and when
+//! directory may say the same. The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them: an HTTP proxy, or
+//! a SOCKS one (`socks5h://host:port`), which carries peers too. Under `DOCS_RS`, and when
 //! rust-analyzer starts, nothing is fetched, and the
 //! path is the one where the data would be.
 //!

@@ -33,7 +33,11 @@ pub struct Settings {
     pub peers: Vec<String>,
     /// PEM file of root certificates, added to the built-in ones.
     pub ca_file: Option<CaFile>,
-    pub proxy: Option<String>,
+    /// For all that is http or https; and for peers, where it is a SOCKS proxy.
+    pub proxy: Option<ProxyUrl>,
+    /// For what the other is not for.
+    pub all_proxy: Option<ProxyUrl>,
+    /// Hosts that are connected to directly.
     pub no_proxy: Option<String>,
     pub configured: Configured,
 }
@@ -87,6 +91,19 @@ pub enum Fetch {
 pub struct CaFile {
     pub path: PathBuf,
     pub variable: String,
+}
+
+/// A proxy's URL, which may hold a password, and the variable, or the configuration file's key, that says it.
+#[derive(Clone)]
+pub struct ProxyUrl {
+    pub url: String,
+    pub variable: String,
+}
+
+impl std::fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.variable)
+    }
 }
 
 /// Where progress is drawn.

@@ -199,12 +199,9 @@ impl<'a> Coordinator<'a> {
         for tier in tiers.tiers() {
             let mut trackers = Vec::new();
             for url in tier {
-                match Tracker::new(url.clone()) {
-                    Some(tracker) => trackers.push(tracker),
-                    None => {
-                        let why = "only http, https and udp trackers are supported";
-                        self.swarm.report.note(url, why);
-                    }
+                match Tracker::new(&self.swarm.client, url) {
+                    Ok(tracker) => trackers.push(tracker),
+                    Err(why) => self.swarm.report.note(url, why),
                 }
             }
             if !trackers.is_empty() {
@@ -219,6 +216,10 @@ impl<'a> Coordinator<'a> {
     fn look_up(&mut self, name: String) {
         if let Ok(address) = name.parse() {
             self.roster.add_peer(address);
+            return;
+        }
+        if self.swarm.client.names_are_for_the_proxy(&name) {
+            self.roster.add_named_peer(&name);
             return;
         }
         let swarm = Arc::clone(&self.swarm);

@@ -1,6 +1,5 @@
 //! A connection to a peer (BEP 3), from which we take, and which we serve.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +14,7 @@ use crate::geometry::PieceIndex;
 use crate::net::PeerConnection;
 use crate::protocol::extension::Offer;
 use crate::protocol::peer::{Event, PeerSession};
+use crate::protocol::socks::Target;
 use crate::schedule::{PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
 
@@ -54,16 +54,12 @@ struct Worker<'a> {
 }
 
 /// Connects, and takes pieces until there are none.
-pub fn work(
-    swarm: &Arc<Swarm>,
-    source: SourceId,
-    worker: WorkerId,
-    address: SocketAddr,
-) -> Outcome {
-    let mut connection = match swarm.client.connect_peer(address) {
-        Ok(connection) => connection,
-        Err(why) => return Outcome::Failed(why),
-    };
+pub fn work(swarm: &Arc<Swarm>, source: SourceId, worker: WorkerId, target: &Target) -> Outcome {
+    let mut connection =
+        match swarm.client.connect_peer(target, &|| (!swarm.is_over()).then(|| swarm.now())) {
+            Ok(connection) => connection,
+            Err(why) => return Outcome::Failed(why),
+        };
     let now = swarm.now();
     let infohash = swarm.partial.metainfo().infohash;
     let (metainfo, serves) = (swarm.partial.metainfo(), swarm.uploads.is_on());

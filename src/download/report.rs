@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
-use crate::net::UNKNOWN_AUTHORITY;
+use crate::net::{UNKNOWN_AUTHORITY, advice};
 
 /// Lines shown of sources that failed; a tracker may name hundreds of peers.
 const SHOWN: usize = 30;
@@ -49,12 +49,20 @@ impl Report {
     }
 }
 
-/// Adds the mend of what servers' certificates lack.
-pub fn advise<'s>(error: Error, mut said: impl Iterator<Item = &'s String>) -> Error {
-    if said.any(|said| said.contains(UNKNOWN_AUTHORITY)) {
-        return error.help(
+/// Adds the mends of what servers' certificates lack, and of a SOCKS proxy that does not help.
+pub fn advise<'s>(mut error: Error, said: impl Iterator<Item = &'s String>) -> Error {
+    let (mut unknown_authority, mut of_proxy) = (false, None);
+    for said in said {
+        unknown_authority |= said.contains(UNKNOWN_AUTHORITY);
+        of_proxy = of_proxy.or_else(|| advice(said));
+    }
+    if unknown_authority {
+        error = error.help(
             "where TLS is inspected, set ACADEMICTORRENTS_CA_FILE to a PEM file with the inspector's root certificate",
         );
     }
-    error
+    match of_proxy {
+        Some(advice) => error.help(advice),
+        None => error,
+    }
 }

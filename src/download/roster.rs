@@ -21,6 +21,7 @@ use super::web_worker::WebSeed;
 use super::{directory_worker, peer_worker, web_worker};
 use crate::geometry::PieceIndex;
 use crate::net::authority;
+use crate::protocol::socks::Target;
 use crate::schedule::{SourceId, Verdict, WorkerId};
 
 /// What a further connection to a web seed must have to fetch, to be worth its handshake.
@@ -36,7 +37,7 @@ const MAX_SOURCES: usize = 1_000;
 enum Place {
     Directory(PathBuf),
     Web(Arc<WebSeed>),
-    Peer(SocketAddr),
+    Peer(Target),
 }
 
 #[derive(Debug)]
@@ -151,10 +152,21 @@ impl Roster {
 
     pub fn add_peer(&mut self, address: SocketAddr) {
         if self.sources.len() < MAX_SOURCES && self.peers.insert(address) {
-            self.add(format!("peer {address}"), address.to_string(), Growth::single(), |_| {
-                Place::Peer(address)
-            });
+            self.add_target(Target::Address(address));
         }
+    }
+
+    /// A peer whose name, in its `host:port`, is not looked up here.
+    pub fn add_named_peer(&mut self, place: &str) {
+        match Target::parse(place) {
+            Some(target) => self.add_target(target),
+            None => self.swarm.report.note(&format!("peer {place}"), "it is no `host:port`"),
+        }
+    }
+
+    fn add_target(&mut self, target: Target) {
+        let place = target.to_string();
+        self.add(format!("peer {place}"), place, Growth::single(), |_| Place::Peer(target));
     }
 
     /// Starts as many workers as are allowed and useful.
@@ -219,9 +231,9 @@ impl Roster {
                 let seed = Arc::clone(seed);
                 Box::new(move |swarm| web_worker::work(swarm, &seed, worker))
             }
-            Place::Peer(address) => {
-                let address = *address;
-                Box::new(move |swarm| peer_worker::work(swarm, id, worker, address))
+            Place::Peer(target) => {
+                let target = target.clone();
+                Box::new(move |swarm| peer_worker::work(swarm, id, worker, &target))
             }
         };
         if source.working == 1 && !matches!(source.place, Place::Peer(_)) {

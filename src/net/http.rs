@@ -8,7 +8,7 @@ use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
-use super::{Client, Timing, USER_AGENT, lent, unusable};
+use super::{Client, Timing, USER_AGENT, lent, proxy, unusable};
 use crate::context::{CaFile, Settings};
 use crate::error::Error;
 use crate::protocol::http::Head;
@@ -46,7 +46,7 @@ impl From<ureq::Error> for HttpFailure {
             ureq::Error::Timeout(ureq::Timeout::Resolve) => "the name look-up timed out".to_owned(),
             ureq::Error::Timeout(ureq::Timeout::Connect) => "timed out while connecting".to_owned(),
             ureq::Error::Timeout(_) => "timed out waiting for the reply".to_owned(),
-            ureq::Error::HostNotFound => "the host name is not known".to_owned(),
+            ureq::Error::HostNotFound => UNKNOWN_HOST.to_owned(),
             ureq::Error::Io(why) if why.kind() == std::io::ErrorKind::InvalidData => {
                 tls_reason(why.to_string())
             }
@@ -55,6 +55,8 @@ impl From<ureq::Error> for HttpFailure {
         })
     }
 }
+
+pub(super) const UNKNOWN_HOST: &str = "the host name is not known";
 
 /// Said of a server whose certificate nobody vouches for that we know: where TLS is inspected, of all servers.
 pub const UNKNOWN_AUTHORITY: &str = "its certificate is from an authority that is not known here";
@@ -89,7 +91,11 @@ pub(super) fn io_reason(why: &std::io::Error) -> String {
     }
 }
 
-pub(super) fn agent(settings: &Settings, timing: Timing) -> Result<Agent, Error> {
+pub(super) fn agent(
+    settings: &Settings,
+    timing: Timing,
+    proxy: Option<Proxy>,
+) -> Result<Agent, Error> {
     let mut tls = TlsConfig::builder();
     if cfg!(not(feature = "rustls")) {
         tls = tls.provider(ureq::tls::TlsProvider::NativeTls);
@@ -112,32 +118,10 @@ pub(super) fn agent(settings: &Settings, timing: Timing) -> Result<Agent, Error>
         .timeout_recv_response(Some(timing.silence))
         // For bodies that ureq reads (chunked ones): they may take long, and not be silent for long.
         .timeout_per_read(Some(timing.silence))
-        .proxy(proxy(settings)?)
+        .proxy(proxy)
         .tls_config(tls.build())
         .build();
     Ok(lent::agent(config))
-}
-
-fn proxy(settings: &Settings) -> Result<Option<Proxy>, Error> {
-    let Some(text) = &settings.proxy else { return Ok(None) };
-    let parsed = Proxy::new(text).map_err(|why| unusable("the proxy", text, &why.to_string()))?;
-    if !matches!(parsed.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https) {
-        return Err(unusable("the proxy", text, "SOCKS proxies are not supported yet")
-            .help("set CARGO_HTTP_PROXY to an HTTP proxy, or use `mirrors` with a directory"));
-    }
-    let Some(no_proxy) = &settings.no_proxy else { return Ok(Some(parsed)) };
-    let mut builder = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
-    if let Some(name) = parsed.username() {
-        builder = builder.username(name);
-    }
-    if let Some(word) = parsed.password() {
-        builder = builder.password(word);
-    }
-    for expression in no_proxy.split(',').map(str::trim).filter(|expression| !expression.is_empty())
-    {
-        builder = builder.no_proxy(expression);
-    }
-    builder.build().map(Some).map_err(|why| unusable("the proxy", text, &why.to_string()))
 }
 
 /// The built-in roots, and those of the user's file.
@@ -215,17 +199,7 @@ impl Client {
             Ok(range) => request = request.header("Range", range),
             Err(within) => request = request.config().timeout_recv_body(Some(within)).build(),
         }
-        request.call().map_err(|why| self.through_proxy(url, why.into()))
-    }
-
-    /// Where a proxy was in between, the failure may be the proxy's: names it.
-    fn through_proxy(&self, url: &str, failure: HttpFailure) -> HttpFailure {
-        let Some(proxy) = self.agent.config().proxy() else { return failure };
-        if url.parse().is_ok_and(|uri: Uri| proxy.is_no_proxy(&uri)) {
-            return failure;
-        }
-        let place = format!("{}:{}", proxy.host(), proxy.port());
-        HttpFailure(format!("{failure} (through the proxy {place})"))
+        request.call().map_err(|why| proxy::blamed(self.agent.config().proxy(), url, why.into()))
     }
 }
 

@@ -9,14 +9,24 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ureq::config::Config;
-use ureq::unversioned::resolver::DefaultResolver;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, Resolver as _};
+#[cfg(feature = "native-tls")]
+use ureq::unversioned::transport::NativeTlsConnector;
+#[cfg(feature = "rustls")]
+use ureq::unversioned::transport::RustlsConnector;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport, time,
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, TcpConnector, Transport,
+    TransportAdapter, time,
 };
+
+use super::http::HttpFailure;
+use super::proxy::{handshake, is_socks, targets, unreachable};
 
 thread_local! {
     /// `None`: nobody asks. `Some(None)`: someone does. `Some(Some(_))`: here it is. ureq runs a request on the
@@ -26,11 +36,22 @@ thread_local! {
 
 /// An agent whose transports can be borrowed.
 pub fn agent(config: Config) -> ureq::Agent {
-    ureq::Agent::with_parts(
-        config,
-        LendingConnector(DefaultConnector::new()),
-        DefaultResolver::default(),
-    )
+    let connector: Box<Inner> = match config.proxy().is_some_and(is_socks) {
+        true => Box::new(SocksConnector::default()),
+        false => Box::new(DefaultConnector::new()),
+    };
+    ureq::Agent::with_parts(config, LendingConnector(connector), DefaultResolver::default())
+}
+
+/// The addresses of a URL's host, within a time.
+pub fn look_up(
+    uri: &Uri,
+    config: &Config,
+    timeout: Duration,
+) -> Result<Vec<SocketAddr>, ureq::Error> {
+    let timeout = within(timeout, ureq::Timeout::Resolve);
+    let found = DefaultResolver::default().resolve(uri, config, timeout)?;
+    Ok(found.iter().copied().collect())
 }
 
 /// Drops a reply whose body was not read, and gives the connection that it came over; `None` where ureq has put
@@ -42,8 +63,10 @@ pub fn borrow(reply: ureq::http::Response<ureq::Body>) -> Option<Lent> {
     Some(Lent(transport))
 }
 
+type Inner = dyn Connector<(), Out = Box<dyn Transport>>;
+
 #[derive(Debug)]
-struct LendingConnector(DefaultConnector);
+struct LendingConnector(Box<Inner>);
 
 impl Connector<()> for LendingConnector {
     type Out = LendingTransport;
@@ -55,6 +78,101 @@ impl Connector<()> for LendingConnector {
     ) -> Result<Option<Self::Out>, ureq::Error> {
         Ok(self.0.connect(details, chained)?.map(|inner| LendingTransport(Some(inner))))
     }
+}
+
+/// Connects through a SOCKS proxy. What ureq's default connector does in one is put together here, since TLS comes
+/// after the proxy.
+#[derive(Debug, Default)]
+struct SocksConnector {
+    tcp: TcpConnector,
+    #[cfg(feature = "rustls")]
+    rustls: RustlsConnector,
+    #[cfg(feature = "native-tls")]
+    native_tls: NativeTlsConnector,
+}
+
+impl Connector<()> for SocksConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        _: Option<()>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let transport = self.plain(details)?;
+        #[cfg(feature = "rustls")]
+        let transport = self.rustls.connect(details, transport)?.map(boxed);
+        #[cfg(feature = "native-tls")]
+        let transport = self.native_tls.connect(details, transport)?.map(boxed);
+        Ok(transport)
+    }
+}
+
+impl SocksConnector {
+    fn plain(
+        &self,
+        details: &ConnectionDetails<'_>,
+    ) -> Result<Option<Box<dyn Transport>>, ureq::Error> {
+        let proxy = details.config.proxy().filter(|proxy| !proxy.is_no_proxy(details.uri));
+        let Some(proxy) = proxy else {
+            return Ok(self.tcp.connect(details, None::<()>)?.map(boxed));
+        };
+        let failed = |why: String| ureq::Error::Io(io::Error::other(why));
+        let unreachable = |why| failed(unreachable(proxy, HttpFailure::from(why)));
+        let addresses = details
+            .resolver
+            .resolve(proxy.uri(), details.config, left(details)?)
+            .map_err(unreachable)?;
+        let mut refused = ureq::Error::HostNotFound;
+        for target in targets(&details.addrs, details.uri) {
+            // Each try is a connection of its own: after a refusal the proxy closes it.
+            let timeout = left(details)?;
+            let to_proxy = ConnectionDetails {
+                uri: proxy.uri(),
+                addrs: addresses.clone(),
+                config: details.config,
+                request_level: details.request_level,
+                resolver: details.resolver,
+                now: (details.current_time)(),
+                timeout,
+                current_time: details.current_time.clone(),
+                run_connector: details.run_connector.clone(),
+                register_shutdown: details.register_shutdown.clone(),
+            };
+            let transport = self.tcp.connect(&to_proxy, None::<()>).map_err(unreachable)?;
+            let Some(transport) = transport.map(boxed) else { break };
+            let mut wire = TransportAdapter::new(transport, details.current_time.clone());
+            wire.set_timeout(left(details)?);
+            let mut exchange = |send: &[u8], answer: &mut [u8]| {
+                wire.write_all(send)?;
+                wire.read_exact(answer)
+            };
+            match handshake(&mut exchange, proxy, &target).map_err(failed)? {
+                Ok(()) => return Ok(Some(wire.into_inner())),
+                Err(why) => refused = failed(why),
+            }
+        }
+        Err(refused)
+    }
+}
+
+/// What is left of the time to connect.
+fn left(details: &ConnectionDetails<'_>) -> Result<NextTimeout, ureq::Error> {
+    let mut timeout = details.timeout;
+    if let (time::Duration::Exact(all), time::Instant::Exact(now), time::Instant::Exact(begun)) =
+        (timeout.after, (details.current_time)(), details.now)
+    {
+        let left = all.saturating_sub(now.saturating_duration_since(begun));
+        if left.is_zero() {
+            return Err(ureq::Error::Timeout(timeout.reason));
+        }
+        timeout.after = time::Duration::Exact(left);
+    }
+    Ok(timeout)
+}
+
+fn boxed(transport: impl Transport) -> Box<dyn Transport> {
+    Box::new(transport)
 }
 
 /// A transport that goes to the borrower, if there is one, when ureq is done with it.

@@ -1,4 +1,5 @@
-//! Everything that opens a socket: HTTP (catalogue, trackers, mirrors, web seeds), UDP trackers and peers.
+//! Everything that opens a socket: HTTP (catalogue, trackers, mirrors, web seeds), UDP trackers and peers; each through
+//! the user's proxy, where that carries it.
 //!
 //! Floor 2; the only room with sockets. What the bytes mean is decided in [`crate::protocol`]; this room moves
 //! them, with a deadline on every wait, and a bound on every length that comes from outside.
@@ -9,6 +10,7 @@
 mod http;
 mod lent;
 mod peer;
+mod proxy;
 mod tracker;
 mod udp_tracker;
 mod web_seed;
@@ -23,6 +25,7 @@ use crate::protocol::udp_tracker::FIRST_WAIT;
 
 pub use http::{HttpFailure, UNKNOWN_AUTHORITY, authority, join};
 pub use peer::{Job, PeerConnection, resolve};
+pub use proxy::advice;
 pub use tracker::Tracker;
 pub use web_seed::Connection;
 
@@ -70,6 +73,8 @@ impl Timing {
 pub struct Client {
     agent: ureq::Agent,
     timing: Timing,
+    /// What peers are reached through.
+    socks: Option<ureq::Proxy>,
     peers: Arc<Mutex<Sockets>>,
 }
 
@@ -84,13 +89,16 @@ impl Client {
     /// [`ErrorKind::Manifest`] for a proxy or a file of certificates that cannot be used.
     pub fn new(settings: &Settings) -> Result<Client, Error> {
         let timing = Timing::for_timeout(settings.timeout);
-        Ok(Client { agent: http::agent(settings, timing)?, timing, peers: Arc::default() })
+        let proxies = proxy::Proxies::new(settings)?;
+        let agent = http::agent(settings, timing, proxies.http)?;
+        Ok(Client { agent, timing, socks: proxies.peers, peers: Arc::default() })
     }
 
     /// Another one like this, whose connections are its own: [`Client::shut_down`] of one does not end the other's.
     pub fn separate(&self) -> Client {
         let agent = lent::agent(self.agent.config().clone());
-        Client { agent, timing: self.timing, peers: Arc::default() }
+        let (timing, socks) = (self.timing, self.socks.clone());
+        Client { agent, timing, socks, peers: Arc::default() }
     }
 
     pub fn timing(&self) -> Timing {

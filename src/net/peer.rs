@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::Client;
 use super::http::io_reason;
+use crate::protocol::socks::Target;
 
 /// Batches of messages that may wait for the peer to read: far more than a peer that reads leaves.
 const QUEUED_BATCHES: usize = 1024;
@@ -38,17 +39,29 @@ pub struct PeerConnection {
 }
 
 impl Client {
-    /// Connects to a peer.
+    /// Connects to a peer, through the SOCKS proxy where there is one. `time` is a clock's, and `None` once nobody
+    /// waits any more.
     ///
     /// # Errors
     /// Why it did not: refused, unreachable, timed out.
-    pub fn connect_peer(&self, address: SocketAddr) -> Result<PeerConnection, String> {
+    pub fn connect_peer(
+        &self,
+        target: &Target,
+        time: &dyn Fn() -> Option<Duration>,
+    ) -> Result<PeerConnection, String> {
         let failed = |why: io::Error| io_reason(&why);
-        let stream =
-            Arc::new(TcpStream::connect_timeout(&address, self.timing().connect).map_err(failed)?);
-        if !self.note(&stream) {
-            return Err("the download has ended".to_owned());
-        }
+        let stream = match (self.socks_for(&target.to_string()), target) {
+            (Some(proxy), _) => self.connect_through(proxy, target, time)?,
+            (None, Target::Address(address)) => {
+                let stream = TcpStream::connect_timeout(address, self.timing().connect);
+                let stream = Arc::new(stream.map_err(failed)?);
+                if !self.note(&stream) {
+                    return Err("the download has ended".to_owned());
+                }
+                stream
+            }
+            (None, Target::Name(..)) => return Err("its name was not looked up".to_owned()),
+        };
         stream.set_nodelay(true).map_err(failed)?;
         let writer = Arc::clone(&stream);
         writer.set_write_timeout(Some(self.timing().silence)).map_err(failed)?;

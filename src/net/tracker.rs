@@ -7,6 +7,7 @@ use super::udp_tracker::UdpTracker;
 use crate::context::{is_http, is_udp};
 use crate::protocol::http::verdict::status_text;
 use crate::protocol::tracker::{Announce, MAX_REPLY_BYTES, Reply, announce_url, parse_reply};
+use crate::protocol::udp_tracker::parts;
 
 /// Why a tracker brought no peers, and how long it wants to be left alone, where it says so.
 #[derive(Debug)]
@@ -29,9 +30,18 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// `None` for a URL of another kind.
-    pub fn new(url: String) -> Option<Tracker> {
-        (is_http(&url) || is_udp(&url)).then(|| Tracker { url, udp: UdpTracker::default() })
+    /// # Errors
+    /// Why it is never asked: a URL of another kind; a UDP tracker, where a proxy is not to be passed by.
+    pub fn new(client: &Client, url: &str) -> Result<Tracker, &'static str> {
+        if is_udp(url) {
+            let proxied = parts(url).is_ok_and(|(place, _)| client.socks_for(place).is_some());
+            if proxied {
+                return Err("not asked: UDP does not go through the SOCKS proxy");
+            }
+        } else if !is_http(url) {
+            return Err("only http, https and udp trackers are supported");
+        }
+        Ok(Tracker { url: url.to_owned(), udp: UdpTracker::default() })
     }
 
     pub fn url(&self) -> &str {

@@ -10,6 +10,7 @@
 //! - `pex`: the peers that a peer names (BEP 11); `compact`: how addresses are written.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
 //! - [`udp_tracker`]: announces over UDP, their retransmission and the tracker's connection ids (BEP 15, 41).
+//! - [`socks`]: what is said to a SOCKS proxy (RFC 1928, 1929).
 //! - [`http`]: heads of web seeds' replies, and what they mean for the bytes that were asked for.
 //! - [`web_url`]: the URL of a file on a web seed (BEP 19).
 //!
@@ -27,6 +28,7 @@ pub mod http;
 pub mod peer;
 mod pex;
 mod requests;
+pub mod socks;
 pub mod tracker;
 pub mod udp_tracker;
 pub mod upload;

@@ -24,6 +24,7 @@ mod modules;
 mod named;
 mod optional;
 mod peers;
+mod proxies;
 mod refusals;
 mod resume;
 mod serving_back;

@@ -27,7 +27,10 @@ fn a_file_says_what_the_variables_do_not() {
     assert!(settings.sources.mirrors && !settings.sources.peers && settings.offline);
     assert_eq!((settings.max_size_bytes, settings.timeout.as_secs()), (Some(5_000_000_000), 60));
     assert_eq!(settings.upload_bytes_per_second, 0);
-    assert_eq!(settings.proxy.as_deref(), Some("http://p:1"));
+    let proxy = settings.proxy.unwrap();
+    assert_eq!(proxy.url, "http://p:1");
+    assert!(proxy.variable.starts_with("`proxy` in "), "{proxy:?}");
+    assert!(settings.all_proxy.is_none());
     assert_eq!(settings.ca_file.unwrap().path, Path::new("/ca.pem"));
     let settings = context_of(&[
         ("ACADEMICTORRENTS_TIMEOUT", "5"),
@@ -41,7 +44,8 @@ fn a_file_says_what_the_variables_do_not() {
     let settings = settings.settings().unwrap();
     assert_eq!((settings.timeout.as_secs(), settings.offline), (5, false));
     assert_eq!(settings.mirrors, ["/x"]);
-    assert_eq!(settings.proxy.as_deref(), Some("http://q:1"));
+    let proxy = settings.proxy.unwrap();
+    assert_eq!((&*proxy.url, &*proxy.variable), ("http://q:1", "HTTPS_PROXY"));
     assert_eq!(settings.ca_file.unwrap().path, Path::new("/ca.pem"));
 }
 

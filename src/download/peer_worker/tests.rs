@@ -10,6 +10,7 @@ use crate::download::stream::Outcome;
 use crate::download::swarm::Swarm;
 use crate::download::tests::{Fixture, fixture, swarm_with_timeout};
 use crate::geometry::BLOCK_BYTES;
+use crate::protocol::socks::Target;
 use crate::schedule::SourceId;
 
 const A: SourceId = SourceId(0);
@@ -27,7 +28,7 @@ fn shake_hands(swarm: &Arc<Swarm>, id: SourceId) -> (TcpStream, JoinHandle<Outco
     let infohash = swarm.partial.metainfo().infohash;
     let swarm = Arc::clone(swarm);
     let thread = std::thread::spawn(move || {
-        let outcome = super::work(&swarm, id, worker, address);
+        let outcome = super::work(&swarm, id, worker, &Target::Address(address));
         swarm.schedule().end(worker);
         outcome
     });

@@ -6,8 +6,10 @@ use super::Page;
 use crate::cargo::{from_web_seed, seeded};
 use crate::fixture::Fixture;
 use crate::situations::holding;
-use crate::swarm::{Catalogue, Dataset, Peer, TlsFront, Tracker, WebSeed, random_bytes};
-use crate::swarm::{catalogue, peer, tracker, web_seed};
+use crate::swarm::{
+    Catalogue, Dataset, Peer, SocksProxy, TlsFront, Tracker, WebSeed, random_bytes,
+};
+use crate::swarm::{catalogue, peer, socks, tracker, web_seed};
 
 fn data() -> Dataset {
     Dataset::single("data.bin", random_bytes(202, 200_000))
@@ -141,7 +143,19 @@ fn of_web_seeds_peers_and_trackers() {
     let no_pem = fixture.path("Cargo.toml").display().to_string();
     check("certificates that are none", "ACADEMICTORRENTS_CA_FILE", &no_pem);
     check("a proxy that is not there", "CARGO_HTTP_PROXY", &format!("http://{}", CLOSED));
-    check("a proxy that is no URL", "CARGO_HTTP_PROXY", "socks5://127.0.0.1:9");
+    check("a proxy that is no URL", "HTTPS_PROXY", "gopher://me:secret@127.0.0.1:9");
+    check("a SOCKS proxy that is not there", "ALL_PROXY", &format!("socks5h://{CLOSED}"));
+    let proxy = SocksProxy::start().login("me", "sesame");
+    check("a SOCKS proxy that wants a login", "ALL_PROXY", &proxy.url());
+    let wrong = proxy.url().replace("//", "//me:secret@");
+    check("a SOCKS proxy that refuses the login", "ALL_PROXY", &wrong);
+    let strict = SocksProxy::start().with(socks::Fault::Reply(2));
+    check("a SOCKS proxy that does not allow it", "ALL_PROXY", &strict.url());
+    let unable = SocksProxy::start().with(socks::Fault::Reply(4));
+    check("a SOCKS proxy that does not find the host", "ALL_PROXY", &unable.url());
+    declare("trackers = [\"udp://127.0.0.1:9\"]");
+    let udp = fixture.with_env("ALL_PROXY", proxy.url());
+    page.check("a tracker over UDP, and a SOCKS proxy", &udp, &["build"]);
     page.compare();
 }
 

@@ -7,6 +7,7 @@
 //! | `peer` | a seeder that may leech too (BEP 3, 6, 9, 10, 11, 21, 54) |
 //! | `tracker`, `udp_tracker` | where the peers are (BEP 3, 7, 15, 23) |
 //! | `catalogue` | `/download/<infohash>.torrent`, as Academic Torrents has it |
+//! | `socks` | a SOCKS 5 proxy in between (RFC 1928, 1929) |
 //! | `tls` | TLS in front of any of them |
 //! | `http`, `server`, `wire`, `bencode`, `coverage` | what these are made of |
 //!
@@ -31,6 +32,7 @@ pub mod dataset;
 pub mod http;
 pub mod peer;
 pub mod server;
+pub mod socks;
 pub mod tls;
 pub mod tracker;
 pub mod udp_tracker;
@@ -42,6 +44,7 @@ mod selftest;
 pub use catalogue::Catalogue;
 pub use dataset::{Dataset, random_bytes};
 pub use peer::Peer;
+pub use socks::SocksProxy;
 pub use tls::TlsFront;
 pub use tracker::Tracker;
 pub use udp_tracker::UdpTracker;

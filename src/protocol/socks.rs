@@ -1,0 +1,216 @@
+//! What is said to a SOCKS 5 proxy before a connection goes through it (RFC 1928), with a user name and a password
+//! where there are any (RFC 1929).
+//!
+//! Each answer is read to its last byte and no further: what follows is the other end's.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+#[cfg(test)]
+mod tests;
+
+const VERSION: u8 = 5;
+const CONNECT: u8 = 1;
+
+/// No answer is longer, or asked for in longer parts.
+pub const MAX_ANSWER_BYTES: usize = 255 + 2;
+
+/// Where a connection leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Address(SocketAddr),
+    /// A host whose name the proxy looks up, and a port.
+    Name(String, u16),
+}
+
+impl Target {
+    /// Of `host:port`.
+    pub fn parse(text: &str) -> Option<Target> {
+        if let Ok(address) = text.parse() {
+            return Some(Target::Address(address));
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        Some(Target::Name(host.to_owned(), port.parse().ok()?))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Address(address) => address.fmt(f),
+            Target::Name(host, port) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// Why the proxy does not connect us. Reads on from the proxy's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocksFailure {
+    NotSocks,
+    WantsLogin,
+    LoginRefused,
+    /// None of the ways to log in that we know.
+    NoMethod,
+    LoginTooLong,
+    NameTooLong,
+    /// It hung up when it knew where to.
+    Closed,
+    /// A reply code; the connection to the proxy is of no more use.
+    Reply(u8),
+}
+
+impl fmt::Display for SocksFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SocksFailure::NotSocks => "does not speak SOCKS 5",
+            SocksFailure::WantsLogin => "wants a user name and a password",
+            SocksFailure::LoginRefused => "refuses the user name or the password",
+            SocksFailure::NoMethod => "wants another way to log in than user name and password",
+            SocksFailure::LoginTooLong => {
+                "can take no user name or password of more than 255 bytes"
+            }
+            SocksFailure::NameTooLong => "can take no host name of more than 255 bytes",
+            SocksFailure::Closed => {
+                "closed the connection, as `ssh -D` does where the host cannot be reached"
+            }
+            SocksFailure::Reply(1) => "says that it failed, and not why",
+            SocksFailure::Reply(2) => "says that its rules do not allow this connection",
+            SocksFailure::Reply(3) => "says that the network there is unreachable",
+            SocksFailure::Reply(4) => "says that the host is unreachable, or its name not known",
+            SocksFailure::Reply(5) => "says that the host refused the connection",
+            SocksFailure::Reply(6) => "says that the way to the host is too long (TTL expired)",
+            SocksFailure::Reply(7) => "says that it makes no connections (command not supported)",
+            SocksFailure::Reply(8) => "says that it does not know this kind of address",
+            SocksFailure::Reply(code) => {
+                return write!(f, "says no, with a code that nobody has defined: {code}");
+            }
+        })
+    }
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Method,
+    Login,
+    Reply,
+    /// Reserved, the kind of the address that the proxy connects from, and the address's first byte.
+    Bound,
+    /// What is left of that address, and its port.
+    Rest(usize),
+    /// Nothing: the connection is open.
+    None,
+}
+
+/// One connection's way through the proxy.
+pub struct Session {
+    awaited: Answer,
+    /// To be sent if the proxy asks for it; empty where there is none.
+    login: Vec<u8>,
+    request: Vec<u8>,
+}
+
+impl Session {
+    /// Gives what is to be sent first, too.
+    ///
+    /// # Errors
+    /// What does not fit into the protocol's single bytes for lengths.
+    pub fn new(
+        target: &Target,
+        login: Option<(&str, &str)>,
+    ) -> Result<(Session, Vec<u8>), SocksFailure> {
+        let mut message = Vec::new();
+        if let Some((name, password)) = login {
+            message.push(1); // the version of RFC 1929
+            for part in [name, password] {
+                push_counted(&mut message, part).ok_or(SocksFailure::LoginTooLong)?;
+            }
+        }
+        let mut request = vec![VERSION, CONNECT, 0];
+        let port = match target {
+            Target::Address(address) => {
+                match address.ip().to_canonical() {
+                    IpAddr::V4(ip) => {
+                        request.push(1);
+                        request.extend(ip.octets());
+                    }
+                    IpAddr::V6(ip) => {
+                        request.push(4);
+                        request.extend(ip.octets());
+                    }
+                }
+                address.port()
+            }
+            Target::Name(host, port) => {
+                request.push(3);
+                push_counted(&mut request, host).ok_or(SocksFailure::NameTooLong)?;
+                *port
+            }
+        };
+        request.extend(port.to_be_bytes());
+        // No login is always offered: a proxy that wants none may refuse who offers nothing else.
+        let greeting = match login {
+            Some(_) => vec![VERSION, 2, 0, 2],
+            None => vec![VERSION, 1, 0],
+        };
+        Ok((Session { awaited: Answer::Method, login: message, request }, greeting))
+    }
+
+    /// How many bytes are to be read before [`Session::handle`] is called with them; 0: the connection is open.
+    pub fn wants(&self) -> usize {
+        match self.awaited {
+            Answer::Method | Answer::Login | Answer::Reply => 2,
+            Answer::Bound => 3,
+            Answer::Rest(bytes) => bytes,
+            Answer::None => 0,
+        }
+    }
+
+    /// Whether the proxy knows where to.
+    pub fn has_asked(&self) -> bool {
+        self.request.is_empty()
+    }
+
+    /// Takes as many bytes as were wanted; gives what is to be sent.
+    ///
+    /// # Errors
+    /// The proxy refuses, or is none.
+    pub fn handle(&mut self, answer: &[u8]) -> Result<Vec<u8>, SocksFailure> {
+        let mut send = Vec::new();
+        self.awaited = match (self.awaited, answer) {
+            (Answer::Method, [VERSION, 0]) => {
+                send = std::mem::take(&mut self.request);
+                Answer::Reply
+            }
+            (Answer::Method, [VERSION, 2]) if !self.login.is_empty() => {
+                send = std::mem::take(&mut self.login);
+                Answer::Login
+            }
+            (Answer::Method, [VERSION, 2 | 0xff]) if self.login.is_empty() => {
+                return Err(SocksFailure::WantsLogin);
+            }
+            (Answer::Method, [VERSION, _]) => return Err(SocksFailure::NoMethod),
+            // Some proxies write 5 for the version here.
+            (Answer::Login, [_, 0]) => {
+                send = std::mem::take(&mut self.request);
+                Answer::Reply
+            }
+            (Answer::Login, [_, _]) => return Err(SocksFailure::LoginRefused),
+            (Answer::Reply, [VERSION, 0]) => Answer::Bound,
+            (Answer::Reply, [VERSION, code]) => return Err(SocksFailure::Reply(*code)),
+            (Answer::Bound, [_, 1, _]) => Answer::Rest(4 - 1 + 2),
+            (Answer::Bound, [_, 3, length]) => Answer::Rest(usize::from(*length) + 2),
+            (Answer::Bound, [_, 4, _]) => Answer::Rest(16 - 1 + 2),
+            (Answer::Rest(bytes), rest) if rest.len() == bytes => Answer::None,
+            _ => return Err(SocksFailure::NotSocks),
+        };
+        Ok(send)
+    }
+}
+
+/// A byte with the length, then the text; `None` where that is too long.
+fn push_counted(message: &mut Vec<u8>, text: &str) -> Option<()> {
+    message.push(u8::try_from(text.len()).ok()?);
+    message.extend(text.as_bytes());
+    Some(())
+}

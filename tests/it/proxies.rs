@@ -1,0 +1,289 @@
+//! Proxies: all goes through a SOCKS proxy, and nothing around it; no password is ever shown.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::faults::Alone::{self, Comes, Fails};
+use crate::faults::{check_alone, dataset};
+use crate::fixture::Fixture;
+use crate::support::{Project, side_by_side};
+use crate::swarm::socks::Fault;
+use crate::swarm::{
+    Catalogue, Dataset, Peer, SocksProxy, TlsFront, Tracker, UdpTracker, WebSeed, random_bytes,
+    web_seed,
+};
+
+/// The URL with this host in the place of its address.
+fn at_host(url: &str, host: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let path = rest.split_once('/').map_or("", |(_, path)| path);
+    format!("{scheme}://{host}/{path}")
+}
+
+fn behind(proxy: &SocksProxy, project: Project) -> Project {
+    project.env("ALL_PROXY", proxy.url())
+}
+
+/// A crate with this web seed alone, behind the proxy.
+fn of_seed(proxy: &SocksProxy, url: &str) -> Project {
+    behind(proxy, Project::of(&dataset(), &format!("web-seeds = [\"{url}\"]")))
+}
+
+fn of_peer(proxy: &SocksProxy, place: &str) -> Project {
+    behind(proxy, Project::of(&dataset(), &format!("peers = [\"{place}\"]")))
+}
+
+#[test]
+fn cargo_builds_a_dataset_whose_every_byte_came_through_a_socks_proxy() {
+    let dataset = Dataset::single("data.bin", random_bytes(71, 10 * 32_768))
+        .announce("http://tracker.invalid/announce");
+    let catalogue = Catalogue::serving(&[&dataset]);
+    let seed = WebSeed::serving(&dataset).with(web_seed::Fault::OnlyPieces(0..5));
+    let peer = Peer::seeding(&dataset).pieces(5..10);
+    let tracker = Tracker::start(vec![peer.addr()]);
+    let servers = [
+        catalogue.http().server().addr(),
+        seed.http().server().addr(),
+        tracker.http().server().addr(),
+        peer.addr(),
+    ];
+    let proxy = SocksProxy::start()
+        .login("me", "p@ss/w%")
+        .host("catalogue.invalid", servers[0])
+        .host("seed.invalid", servers[1])
+        .host("tracker.invalid", servers[2]);
+    let url = format!("socks5h://me:p%40ss%2Fw%25@{}", proxy.addr());
+    let declared = format!(
+        "data = {{ infohash = \"{}\", web-seeds = [\"{}\"] }}",
+        dataset.infohash_hex(),
+        at_host(&seed.url(), "seed.invalid")
+    );
+    let fixture = Fixture::new("fixture-socks", &declared)
+        .env("ACADEMICTORRENTS_CATALOGUE", "http://catalogue.invalid")
+        .env("ALL_PROXY", url);
+    dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
+    let opened = servers.map(|addr| proxy.opened_to(addr));
+    let accepted = [
+        catalogue.http().server().connections(),
+        seed.http().server().connections(),
+        tracker.http().server().connections(),
+        peer.server().connections(),
+    ];
+    assert_eq!(opened, accepted, "some came around the proxy");
+    assert!(opened.iter().all(|count| *count > 0), "{opened:?}");
+    assert_eq!(peer.bytes_served(), 5 * 32_768);
+    for asked in ["catalogue.invalid:80", "seed.invalid:80", "tracker.invalid:80"] {
+        assert!(proxy.asked().iter().any(|it| it == asked), "{asked}: {:?}", proxy.asked());
+    }
+    assert!(proxy.methods().iter().all(|offered| *offered == [0, 2]));
+}
+
+#[test]
+fn https_goes_through_it_with_the_name_and_certificates_are_checked_all_the_same() {
+    let seed = WebSeed::serving(&dataset());
+    let front = TlsFront::before(seed.http().server().addr());
+    let host = front.url().trim_start_matches("https://").to_owned();
+    let proxy = SocksProxy::start();
+    let project = || of_seed(&proxy, &at_host(&seed.url(), &host).replace("http:", "https:"));
+    let error = project().error();
+    assert!(error.contains("its certificate is from an authority"), "{error}");
+    assert_eq!(seed.bytes_served(), 0);
+    let project = project();
+    front.write_ca(&project.path("ca.pem"));
+    let ca = project.path("ca.pem").display().to_string();
+    dataset().assert_at(&project.env("ACADEMICTORRENTS_CA_FILE", ca).path_of("data"));
+    assert!(proxy.asked().iter().all(|asked| *asked == host), "{:?}", proxy.asked());
+    assert!(seed.bytes_served() >= 300_000 && proxy.connections() >= 2);
+}
+
+#[test]
+fn with_socks5_names_are_looked_up_here_and_each_address_is_tried() {
+    let seed = WebSeed::serving(&dataset());
+    let port = seed.http().server().addr().port();
+    let local = at_host(&seed.url(), &format!("localhost:{port}"));
+    let proxy = SocksProxy::start().with(Fault::ReplyToV6(8));
+    let url = proxy.url().replace("socks5h", "socks5");
+    let project = of_seed(&proxy, &local).env("HTTPS_PROXY", &url);
+    dataset().assert_at(&project.path_of("data"));
+    assert!(proxy.asked().contains(&format!("127.0.0.1:{port}")));
+    assert!(proxy.asked().iter().all(|asked| asked.parse::<SocketAddr>().is_ok()));
+    let unknown = of_seed(&proxy, "http://seed.invalid/data.bin").env("HTTPS_PROXY", &url).error();
+    assert!(unknown.contains("with socks5h:// the proxy looks names up"), "{unknown}");
+}
+
+#[test]
+fn a_named_peer_is_looked_up_by_the_proxy_or_here_as_the_scheme_says() {
+    let peer = Peer::seeding(&dataset());
+    let proxy = SocksProxy::start().host("peer.invalid", peer.addr()).with(Fault::ReplyToV6(3));
+    dataset().assert_at(&of_peer(&proxy, "peer.invalid:7").path_of("data"));
+    assert_eq!(proxy.asked(), ["peer.invalid:7"]);
+
+    let place = format!("localhost:{}", peer.addr().port());
+    let socks5 = proxy.url().replace("socks5h", "socks5");
+    let here = of_peer(&proxy, &place).env("ALL_PROXY", socks5);
+    dataset().assert_at(&here.path_of("data"));
+    assert!(proxy.asked().contains(&peer.addr().to_string()), "{:?}", proxy.asked());
+    assert!(!proxy.asked().contains(&place));
+    assert_eq!(proxy.opened_to(peer.addr()), peer.server().connections());
+}
+
+#[test]
+fn a_proxy_for_all_is_for_peers_where_http_has_another() {
+    let (peer, seed) = (Peer::seeding(&dataset()), WebSeed::serving(&dataset()));
+    let proxy = SocksProxy::start();
+    let nobody = "http://127.0.0.1:9";
+    let project = of_peer(&proxy, &peer.addr().to_string()).env("HTTPS_PROXY", nobody);
+    dataset().assert_at(&project.path_of("data"));
+    assert_eq!((proxy.connections(), peer.server().connections()), (1, 1));
+    let error = of_seed(&proxy, &seed.url()).env("HTTPS_PROXY", nobody).error();
+    assert!(error.contains("(through the proxy 127.0.0.1:9)"), "{error}");
+    assert_eq!((proxy.connections(), seed.http().server().connections()), (1, 0));
+}
+
+#[test]
+fn a_udp_tracker_is_not_asked_around_the_proxy() {
+    let peer = Peer::seeding(&dataset());
+    let tracker = UdpTracker::start(vec![peer.addr()]);
+    let project = || Project::of(&dataset().announce(&tracker.url()), "");
+    let proxy = SocksProxy::start();
+    let error = behind(&proxy, project()).error();
+    let said = format!("{}: not asked: UDP does not go through the SOCKS proxy", tracker.url());
+    assert!(error.contains("no source can bring the data") && error.contains(&said), "{error}");
+    assert_eq!((tracker.datagrams(), peer.server().connections(), proxy.connections()), (0, 0, 0));
+    // What is excepted is reached directly: the tracker, and the peer that it names.
+    let excepted = behind(&proxy, project()).env("NO_PROXY", "127.0.0.1");
+    dataset().assert_at(&excepted.path_of("data"));
+    assert_eq!((peer.server().connections(), proxy.connections()), (1, 0));
+}
+
+#[test]
+fn hosts_in_no_proxy_are_reached_directly() {
+    let (peer, seed) = (Peer::seeding(&dataset()), WebSeed::serving(&dataset()));
+    let proxy = SocksProxy::start();
+    for excepted in ["127.0.0.1", "127.*", "*", "other.invalid, 127.0.0.1"] {
+        let project = of_seed(&proxy, &seed.url()).env("NO_PROXY", excepted);
+        dataset().assert_at(&project.path_of("data"));
+        let project = of_peer(&proxy, &peer.addr().to_string()).env("NO_PROXY", excepted);
+        dataset().assert_at(&project.path_of("data"));
+    }
+    // Looked up here, since nobody else does.
+    let place = format!("localhost:{}", peer.addr().port());
+    let project = of_peer(&proxy, &place).env("NO_PROXY", "localhost,127.0.0.1,[::1]");
+    dataset().assert_at(&project.path_of("data"));
+    assert_eq!((proxy.connections(), peer.server().connections()), (0, 5));
+    of_seed(&proxy, &seed.url()).env("NO_PROXY", "127.0.0.2").path_of("data");
+    assert!(proxy.connections() > 0);
+}
+
+fn faults() -> Vec<(Fault, Alone)> {
+    use Fault::*;
+    vec![
+        (NoMethod, Fails("wants another way to log in than user name and password")),
+        (OtherMethod, Fails("wants another way to log in than user name and password")),
+        (RefusesLogin, Fails("refuses the user name or the password")),
+        (Reply(1), Fails("says that it failed")),
+        (Reply(2), Fails("says that its rules do not allow this connection")),
+        (Reply(3), Fails("says that the network there is unreachable")),
+        (Reply(4), Fails("says that the host is unreachable, or its name not known")),
+        (Reply(5), Fails("says that the host refused the connection")),
+        (Reply(6), Fails("says that the way to the host is too long (TTL expired)")),
+        (Reply(7), Fails("says that it makes no connections (command not supported)")),
+        (Reply(8), Fails("says that it does not know this kind of address")),
+        (Reply(99), Fails("says no, with a code that nobody has defined: 99")),
+        (ClosesAtGreeting, Fails("closed the connection")),
+        (ClosesAtRequest, Fails("closed the connection, as `ssh -D` does")),
+        (Garbage, Fails("does not speak SOCKS 5")),
+        (Truncated(1), Fails("closed the connection, as `ssh -D` does")),
+        (Truncated(7), Fails("closed the connection, as `ssh -D` does")),
+        (Slow(Duration::from_millis(5)), Comes),
+        (Slow(Duration::from_millis(400)), Fails("did not answer in time")),
+        (Silent, Fails("did not answer in time")),
+        (BoundToName, Comes),
+        (BoundToV6, Comes),
+    ]
+}
+
+#[test]
+fn a_faulty_proxy() {
+    side_by_side(&faults(), |(fault, alone)| {
+        let (peer, seed) = (Peer::seeding(&dataset()), WebSeed::serving(&dataset()));
+        let proxy = SocksProxy::start().login("me", "sesame").with(fault.clone());
+        let url = format!("socks5h://me:sesame@{}", proxy.addr());
+        let alone = match *alone {
+            Fails(said) => Fails(&*format!("the SOCKS proxy {} {said}", proxy.addr()).leak()),
+            other => other,
+        };
+        let case = format!("{fault:?}");
+        let of_seed = of_seed(&proxy, &seed.url()).env("ALL_PROXY", &url);
+        check_alone(&case, &dataset(), &of_seed, &seed.url(), alone);
+        let of_peer = of_peer(&proxy, &peer.addr().to_string()).env("ALL_PROXY", &url);
+        check_alone(&case, &dataset(), &of_peer, &peer.addr().to_string(), alone);
+        if matches!(alone, Fails(_)) {
+            assert_eq!(seed.http().server().connections() + peer.server().connections(), 0);
+        }
+    });
+}
+
+#[test]
+fn a_login_that_is_wanted_or_wrong_is_said_with_what_to_write() {
+    let seed = WebSeed::serving(&dataset());
+    let proxy = SocksProxy::start().login("me", "right");
+    let help = "help: write the proxy as socks5h://name:password@host:port";
+    let missing = of_seed(&proxy, &seed.url()).error();
+    assert!(missing.contains("wants a user name and a password"), "{missing}");
+    assert!(missing.contains(help), "{missing}");
+    let url = format!("socks5h://me:sesame@{}", proxy.addr());
+    let wrong = of_seed(&proxy, &seed.url()).env("ALL_PROXY", url).error();
+    assert!(wrong.contains("refuses the user name or the password"), "{wrong}");
+    assert!(wrong.contains(help) && !wrong.contains("sesame"), "{wrong}");
+}
+
+#[test]
+fn no_password_is_shown_of_any_proxy() {
+    let check = |variable: &str, url: &str, said: &str| {
+        let project = Project::new(&format!("data = \"{}\"", "1".repeat(40)))
+            .env("ACADEMICTORRENTS_TIMEOUT", "500ms")
+            .env(variable, url);
+        let error = project.error();
+        assert!(error.contains(said), "{url}: {error}");
+        assert!(!error.contains("sesame"), "{url}: {error}");
+    };
+    side_by_side(
+        &[
+            ("ALL_PROXY", "http://me:sesame@127.0.0.1:9", "(through the proxy 127.0.0.1:9)"),
+            ("https_proxy", "me:sesame@127.0.0.1:9", "(through the proxy 127.0.0.1:9)"),
+            (
+                "ALL_PROXY",
+                "socks5://me:sesame@127.0.0.1:9",
+                "cannot be reached: connection refused",
+            ),
+            ("all_proxy", "socks5h://me:sesame@127.0.0.1:9", "the SOCKS proxy 127.0.0.1:9 cannot"),
+            ("CARGO_HTTP_PROXY", "socks4://me:sesame@h:9", "cannot be used: socks4://h:9"),
+            ("HTTPS_PROXY", "ftp://me:sesame@h:9", "HTTPS_PROXY names it"),
+            ("HTTPS_PROXY", "http://me:se/sesame@h:9", "cannot be used: http://h:9"),
+            ("ALL_PROXY", "socks5h://me:sesame@h:99999", "cannot be used: socks5h://h:99999"),
+        ],
+        |(variable, url, said)| check(variable, url, said),
+    );
+}
+
+/// The peers' proxy is asked for up to 10 s here, and nobody waits for it.
+#[test]
+fn a_silent_proxy_holds_up_neither_other_sources_nor_the_end() {
+    let (peer, seed) = (Peer::seeding(&dataset()), WebSeed::serving(&dataset()));
+    let slow = web_seed::Fault::Slow { bytes_per_second: 300_000 };
+    let seed = seed.with(slow);
+    let proxy = SocksProxy::start().with(Fault::Silent);
+    let lines = format!(
+        "web-seeds = [\"{}\"]\npeers = [\"{}\"]",
+        at_host(&seed.url(), &format!("localhost:{}", seed.http().server().addr().port())),
+        peer.addr()
+    );
+    let project = behind(&proxy, Project::of(&dataset(), &lines))
+        .env("NO_PROXY", "localhost")
+        .env("ACADEMICTORRENTS_TIMEOUT", "120s");
+    let begun = Instant::now();
+    dataset().assert_at(&project.path_of("data"));
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!((proxy.connections(), peer.server().connections()), (1, 0));
+}
