@@ -11,6 +11,7 @@ use crate::counters::Counters;
 use crate::download::{self, Session};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
+use crate::magnet::Magnet;
 use crate::manifest::{Identity, Request, StoreKind};
 use crate::progress;
 use crate::store::Store;
@@ -18,7 +19,7 @@ use crate::store::Store;
 /// Provides a dataset in the user's store, and gives its path: the file of a single-file torrent, else the torrent's
 /// root directory. What is there already is not fetched again.
 ///
-/// `id` is an infohash (40 hexadecimal or 32 base32 digits) or the path of a `.torrent`.
+/// `id` is an infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path of a `.torrent`.
 ///
 /// # Errors
 /// As [`Get::run`].
@@ -48,7 +49,7 @@ pub struct Get {
 }
 
 impl Get {
-    /// Asks for a dataset, by infohash or by the path of a `.torrent`. The environment (`ACADEMICTORRENTS_…`, proxies)
+    /// Asks for a dataset, by infohash, by magnet link or by the path of a `.torrent`. The environment (`ACADEMICTORRENTS_…`, proxies)
     /// is read now.
     #[must_use]
     pub fn new(id: impl AsRef<str>) -> Get {
@@ -87,7 +88,7 @@ impl Get {
     /// no limit on the size but `ACADEMICTORRENTS_MAX_SIZE`.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for an `id` that is neither infohash nor path of a file, or an environment variable that
+    /// [`ErrorKind::Manifest`] for an `id` that is neither infohash nor magnet link nor path of a file, or an environment variable that
     /// cannot be used; each other kind but [`ErrorKind::TooLarge`] where no limit is set. What was verified is kept.
     pub fn run(mut self) -> Result<PathBuf, Error> {
         self.context.read_config()?;
@@ -102,7 +103,9 @@ impl Get {
             (Err(error), None) => return Err(error),
         };
         let kind = if own.is_some() { StoreKind::Own } else { StoreKind::Shared };
-        let request = Request::of_call(&self.id, identity, kind);
+        let magnet = identity.magnet.as_ref();
+        let name = magnet.map_or_else(|| self.id.clone(), Magnet::shown_name);
+        let request = Request::of_call(&name, identity, kind);
         let own = own.unwrap_or_else(|| shared.clone());
         let counters = Arc::new(Counters::default());
         let session = Session::new(&settings, Path::new(""), &shared, &own, &counters);
@@ -127,17 +130,22 @@ impl Get {
 
     /// A name of 40 digits is an infohash, even where a file of that name is there.
     fn identity(&self) -> Result<Identity, Error> {
+        if Magnet::is_one(&self.id) {
+            let magnet = Magnet::parse(&self.id).map_err(|why| self.odd(&format!("it {why}")))?;
+            let infohash = Some(magnet.infohash);
+            return Ok(Identity { infohash, torrent: None, magnet: Some(magnet) });
+        }
         match self.id.parse::<Infohash>() {
-            Ok(infohash) => Ok(Identity { infohash: Some(infohash), torrent: None }),
+            Ok(infohash) => Ok(Identity { infohash: Some(infohash), ..Identity::default() }),
             Err(why) => {
                 let torrent = absolute(Path::new(&self.id))?;
                 if torrent.is_file() {
-                    return Ok(Identity { infohash: None, torrent: Some(torrent) });
+                    return Ok(Identity { torrent: Some(torrent), ..Identity::default() });
                 }
                 Err(self
-                    .odd("it is neither an infohash nor the path of a file")
+                    .odd("it is neither an infohash nor a magnet link nor the path of a file")
                     .why(why.what().to_owned())
-                    .help("give an infohash of 40 hexadecimal digits, or the path of a .torrent"))
+                    .help("give an infohash of 40 hexadecimal digits, a magnet link, or the path of a .torrent"))
             }
         }
     }

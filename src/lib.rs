@@ -146,6 +146,7 @@ mod geometry;
 mod get;
 mod hash;
 mod infohash;
+mod magnet;
 mod manifest;
 mod metainfo;
 mod nearest;

@@ -100,27 +100,72 @@ pub fn sources(
             },
         );
     }
+    let magnet = request.identity.magnet.as_ref();
     if allowed.web_seeds {
         request.web_seeds.iter().for_each(|url| add(Rank::Named, SourceKind::WebSeed(url.clone())));
-        metainfo
-            .web_seeds
+        magnet
             .iter()
+            .flat_map(|magnet| &magnet.web_seeds)
+            .chain(&metainfo.web_seeds)
             .for_each(|url| add(Rank::Torrent, SourceKind::WebSeed(url.clone())));
     }
     if allowed.peers {
-        settings
-            .peers
-            .iter()
-            .chain(&request.peers)
+        named_peers(request, settings)
             .for_each(|peer| add(Rank::Named, SourceKind::Peer(peer.clone())));
-        if !request.trackers.is_empty() {
-            // Each tracker of the manifest is a tier of its own: all of them are asked.
-            let tiers = request.trackers.iter().map(|tracker| vec![tracker.clone()]).collect();
-            add(Rank::Named, SourceKind::Trackers(tiers));
+        let named = tiers_of(&request.trackers, &[]);
+        if !named.is_empty() {
+            add(Rank::Named, SourceKind::Trackers(named.clone()));
         }
-        if !metainfo.trackers.is_empty() {
-            add(Rank::Torrent, SourceKind::Trackers(metainfo.trackers.clone()));
+        let magnets = magnet.map_or(&[][..], |magnet| &magnet.trackers);
+        // A torrent that came from peers names those trackers that the request does.
+        let mut own = metainfo.trackers.clone();
+        own.iter_mut()
+            .for_each(|tier| tier.retain(|url| !named.iter().flatten().any(|it| it == url)));
+        own.retain(|tier| !tier.is_empty());
+        own.extend(tiers_of(magnets, &[&named, &own]));
+        if !own.is_empty() {
+            add(Rank::Torrent, SourceKind::Trackers(own));
         }
+        magnet
+            .iter()
+            .flat_map(|magnet| &magnet.peers)
+            .for_each(|peer| add(Rank::Torrent, SourceKind::Peer(peer.clone())));
     }
     all
+}
+
+/// The peers that user and manifest name.
+fn named_peers<'a>(
+    request: &'a Request,
+    settings: &'a Settings,
+) -> impl Iterator<Item = &'a String> {
+    settings.peers.iter().chain(&request.peers)
+}
+
+/// Each tracker as a tier of its own, so that all of them are asked; without those of other tiers.
+fn tiers_of(trackers: &[String], others: &[&[Vec<String>]]) -> Vec<Vec<String>> {
+    let is_there =
+        |url: &String| others.iter().any(|tiers| tiers.iter().flatten().any(|it| it == url));
+    trackers.iter().filter(|url| !is_there(url)).map(|url| vec![url.clone()]).collect()
+}
+
+/// The peers that may have the torrent itself: the user's, the manifest's and the magnet link's.
+pub fn metainfo_peers(request: &Request, settings: &Settings) -> Vec<String> {
+    let magnets = request.identity.magnet.iter().flat_map(|magnet| &magnet.peers);
+    let mut peers = Vec::new();
+    for peer in named_peers(request, settings).chain(magnets) {
+        if !peers.contains(peer) {
+            peers.push(peer.clone());
+        }
+    }
+    peers
+}
+
+/// The trackers that may know such peers: the manifest's and the magnet link's.
+pub fn metainfo_tiers(request: &Request) -> Vec<Vec<String>> {
+    let mut tiers = tiers_of(&request.trackers, &[]);
+    if let Some(magnet) = &request.identity.magnet {
+        tiers.extend(tiers_of(&magnet.trackers, &[&tiers]));
+    }
+    tiers
 }
