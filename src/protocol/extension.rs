@@ -67,8 +67,7 @@ impl ExtendedHandshake {
     }
 
     /// The id under which the peer wants to be sent messages of this extension.
-    #[cfg(test)]
-    fn id(&self, extension: &[u8]) -> Option<u8> {
+    pub fn id(&self, extension: &[u8]) -> Option<u8> {
         self.extensions.iter().find(|(name, _)| name == extension).map(|&(_, id)| id)
     }
 }

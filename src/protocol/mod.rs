@@ -6,6 +6,7 @@
 //! - [`wire`]: handshake and messages of the peer protocol (BEP 3), the envelope of its extensions.
 //! - [`extension`]: the extension handshake (BEP 10).
 //! - [`peer`]: one outgoing connection that only leeches: handshake, bitfield, requests, blocks.
+//! - [`metadata`]: one outgoing connection that only asks for the metainfo (BEP 9), and the blocks of several.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
 //! - [`http`]: heads of web seeds' replies, and what they mean for the bytes that were asked for.
 //! - [`web_url`]: the URL of a file on a web seed (BEP 19).
@@ -20,6 +21,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 pub mod extension;
 pub mod http;
+pub mod metadata;
 pub mod peer;
 mod requests;
 pub mod tracker;

@@ -1,0 +1,264 @@
+//! The blocks of an `info` dictionary, from several peers at once.
+//!
+//! The dictionary as a whole is all that can be checked, so the peers that state the same length share the work first.
+//! Where what they brought together is not the torrent's, each is asked for the whole by itself from then on: that tells
+//! exactly who lies. Peers that state different lengths never share, and do not hinder one another.
+//!
+//! Invariants: a block is taken only from a peer that was asked for it, once, and with the length it must have; what is
+//! held at any time is at most [`HELD`] times the longest dictionary. Where another one does not fit beside
+//! the others, one with a greater length gives way: a small one is soon done with, right or wrong.
+
+use super::{BLOCK_BYTES, MetadataError};
+use crate::hash::Sha1;
+use crate::infohash::Infohash;
+
+/// Requests that a peer has open: enough to fill a line, and no more than other clients keep for us.
+const DEPTH: usize = 8;
+
+/// At the end a block is asked of several peers, so that nobody waits for slow ones.
+const MAX_ASKED: u8 = 3;
+
+/// So many of the longest dictionaries may be held at a time.
+const HELD: usize = 2;
+
+/// What became of a block.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Brought {
+    /// Nobody waited for it.
+    Nothing,
+    /// More are to come.
+    Block,
+    /// The `info` dictionary: its SHA-1 is the infohash.
+    Whole(Vec<u8>),
+    /// All blocks were there, and are not the torrent's: these peers lie, and have left. None, where it is not known who
+    /// of several does; then each is asked for the whole.
+    Wrong(Vec<u32>),
+}
+
+/// All that is fetched of one torrent's `info`, by length, and by peer where several disagreed.
+#[derive(Debug)]
+pub struct Blocks {
+    infohash: Infohash,
+    max_bytes: usize,
+    dictionaries: Vec<Dictionary>,
+    peers: Vec<Peer>,
+    /// Lengths of which several peers together brought something wrong.
+    disputed: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Dictionary {
+    key: Key,
+    blocks: Vec<Block>,
+    missing: usize,
+}
+
+/// The stated length, and the only peer that may bring it, where it is no common work.
+type Key = (usize, Option<u32>);
+
+#[derive(Clone, Debug, Default)]
+struct Block {
+    /// Empty until it is there.
+    data: Vec<u8>,
+    from: u32,
+    asked: u8,
+}
+
+#[derive(Debug)]
+struct Peer {
+    id: u32,
+    bytes: usize,
+    asked: Vec<u32>,
+}
+
+impl Blocks {
+    /// `max_bytes`: no peer joins that states more.
+    pub fn new(infohash: Infohash, max_bytes: usize) -> Blocks {
+        let (dictionaries, peers) = (Vec::new(), Vec::new());
+        Blocks { infohash, max_bytes, dictionaries, peers, disputed: Vec::new() }
+    }
+
+    /// A peer is ready to give a dictionary of so many bytes. One that was here before, under the same id, begins anew.
+    pub fn join(&mut self, id: u32, bytes: usize) {
+        self.leave(id);
+        if (1..=self.max_bytes).contains(&bytes) {
+            self.peers.push(Peer { id, bytes, asked: Vec::new() });
+        }
+    }
+
+    /// A peer is gone. What it brought of a common work stays.
+    pub fn leave(&mut self, id: u32) {
+        self.drop_requests(id);
+        self.peers.retain(|peer| peer.id != id);
+        self.dictionaries.retain(|dictionary| dictionary.key.1 != Some(id));
+    }
+
+    /// Whether the peer takes part: a liar does not any more.
+    pub fn has(&self, id: u32) -> bool {
+        self.peers.iter().any(|peer| peer.id == id)
+    }
+
+    /// The blocks to ask this peer for now; they count as asked for from now on. None, where enough are open, others have
+    /// asked for all that is missing, or there is no room: later there may be.
+    pub fn ask(&mut self, id: u32) -> Vec<u32> {
+        let Some(key) = self.key_of(id) else { return Vec::new() };
+        if !self.make_room(key) {
+            return Vec::new();
+        }
+        let Blocks { dictionaries, peers, .. } = self;
+        let (Some(dictionary), Some(peer)) = (
+            dictionaries.iter_mut().find(|dictionary| dictionary.key == key),
+            peers.iter_mut().find(|peer| peer.id == id),
+        ) else {
+            return Vec::new();
+        };
+        let mut new = Vec::new();
+        for most in 0..MAX_ASKED {
+            for (number, block) in (0_u32..).zip(&mut dictionary.blocks) {
+                if peer.asked.len() >= DEPTH {
+                    return new;
+                }
+                if block.data.is_empty() && block.asked == most && !peer.asked.contains(&number) {
+                    block.asked += 1;
+                    peer.asked.push(number);
+                    new.push(number);
+                }
+            }
+        }
+        new
+    }
+
+    /// How many blocks the peer is asked for.
+    pub fn open_requests(&self, id: u32) -> usize {
+        self.peers.iter().find(|peer| peer.id == id).map_or(0, |peer| peer.asked.len())
+    }
+
+    /// A peer sent a block.
+    ///
+    /// # Errors
+    /// [`MetadataError::OddBlock`]: the peer contradicts the length that it stated.
+    pub fn brought(
+        &mut self,
+        id: u32,
+        number: u32,
+        total_bytes: Option<u64>,
+        data: &[u8],
+    ) -> Result<Brought, MetadataError> {
+        let Some(key) = self.key_of(id) else { return Ok(Brought::Nothing) };
+        if !self.take_request(id, number) {
+            return Ok(Brought::Nothing);
+        }
+        let (bytes, solo) = key;
+        let fits = length_of(bytes, number) == data.len()
+            && total_bytes.is_none_or(|total| total == bytes as u64);
+        if !fits {
+            return Err(MetadataError::OddBlock { block: number, bytes: data.len() });
+        }
+        let Some(index) = self.dictionaries.iter().position(|it| it.key == key) else {
+            return Ok(Brought::Nothing);
+        };
+        let dictionary = &mut self.dictionaries[index];
+        let Some(block) = dictionary.blocks.get_mut(number as usize) else {
+            return Ok(Brought::Nothing);
+        };
+        if !block.data.is_empty() {
+            return Ok(Brought::Nothing);
+        }
+        (block.data, block.from) = (data.to_vec(), id);
+        dictionary.missing -= 1;
+        if dictionary.missing > 0 {
+            return Ok(Brought::Block);
+        }
+        let Dictionary { blocks, .. } = self.dictionaries.swap_remove(index);
+        let mut sha1 = Sha1::new();
+        blocks.iter().for_each(|block| sha1.update(&block.data));
+        if sha1.finish() == *self.infohash.as_bytes() {
+            let mut whole = Vec::with_capacity(bytes);
+            blocks.iter().for_each(|block| whole.extend_from_slice(&block.data));
+            return Ok(Brought::Whole(whole));
+        }
+        // Nobody waits any more for what was asked twice.
+        self.forget_requests_of(key);
+        if solo.is_some() || blocks.iter().all(|block| block.from == id) {
+            self.leave(id);
+            return Ok(Brought::Wrong(vec![id]));
+        }
+        self.disputed.push(bytes);
+        Ok(Brought::Wrong(Vec::new()))
+    }
+
+    /// A peer does not give a block; whether it was asked for it.
+    pub fn rejected(&mut self, id: u32, number: u32) -> bool {
+        self.take_request(id, number)
+    }
+
+    fn key_of(&self, id: u32) -> Option<Key> {
+        let peer = self.peers.iter().find(|peer| peer.id == id)?;
+        Some((peer.bytes, self.disputed.contains(&peer.bytes).then_some(id)))
+    }
+
+    /// What is held, or will be.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.dictionaries.iter().map(|dictionary| dictionary.key.0).sum()
+    }
+
+    /// Begins the dictionary, where it is not begun; false where there is no room for it.
+    fn make_room(&mut self, key: Key) -> bool {
+        if self.dictionaries.iter().any(|dictionary| dictionary.key == key) {
+            return true;
+        }
+        while self.held_bytes() + key.0 > HELD * self.max_bytes {
+            let abandoned = |it: &Dictionary| !self.peers.iter().any(|p| p.bytes == it.key.0);
+            let position = self.dictionaries.iter().position(abandoned).or_else(|| {
+                let longest = self.dictionaries.iter().enumerate();
+                let (index, longest) = longest.max_by_key(|(_, it)| it.key.0)?;
+                (longest.key.0 > key.0).then_some(index)
+            });
+            let Some(position) = position else { return false };
+            let gone = self.dictionaries.swap_remove(position).key;
+            self.forget_requests_of(gone);
+        }
+        let count = key.0.div_ceil(BLOCK_BYTES);
+        let blocks = vec![Block::default(); count];
+        self.dictionaries.push(Dictionary { key, blocks, missing: count });
+        true
+    }
+
+    /// Whether the peer was asked for it; it is not any more.
+    fn take_request(&mut self, id: u32, number: u32) -> bool {
+        let Some(key) = self.key_of(id) else { return false };
+        let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { return false };
+        let Some(index) = peer.asked.iter().position(|asked| *asked == number) else {
+            return false;
+        };
+        peer.asked.swap_remove(index);
+        let dictionary = self.dictionaries.iter_mut().find(|it| it.key == key);
+        if let Some(block) = dictionary.and_then(|it| it.blocks.get_mut(number as usize)) {
+            block.asked = block.asked.saturating_sub(1);
+        }
+        true
+    }
+
+    fn drop_requests(&mut self, id: u32) {
+        while let Some(number) = self
+            .peers
+            .iter()
+            .find(|peer| peer.id == id)
+            .and_then(|peer| peer.asked.first().copied())
+        {
+            self.take_request(id, number);
+        }
+    }
+
+    /// What is still open for a dictionary that has gone.
+    fn forget_requests_of(&mut self, (bytes, solo): Key) {
+        let is_of = |peer: &&mut Peer| peer.bytes == bytes && solo.is_none_or(|id| id == peer.id);
+        self.peers.iter_mut().filter(is_of).for_each(|peer| peer.asked.clear());
+    }
+}
+
+/// The length that a block must have; 0 where there is none of this number.
+fn length_of(bytes: usize, number: u32) -> usize {
+    let begin = (number as usize).saturating_mul(BLOCK_BYTES);
+    bytes.saturating_sub(begin).min(BLOCK_BYTES)
+}
