@@ -8,9 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::Event;
-use super::swarm::Swarm;
+use super::report::Report;
+use crate::infohash::Infohash;
 use crate::net::{Client, announce};
-use crate::protocol::tracker::{Announce, AnnounceEvent};
+use crate::protocol::tracker::{Announce, AnnounceEvent, Tiers};
 
 /// A tier that never answered is given up after so many rounds.
 const ROUNDS: u32 = 3;
@@ -20,6 +21,17 @@ const NUMWANT: u32 = 100;
 
 /// We take no connections, and many trackers refuse port 0: the discard port of no peer.
 const PORT: u16 = 1;
+
+/// For whom trackers are asked, and who hears what they say.
+pub trait Party: Send + Sync {
+    fn infohash(&self) -> Infohash;
+    fn peer_id(&self) -> [u8; 20];
+    fn downloaded_bytes(&self) -> u64;
+    fn left_bytes(&self) -> u64;
+    fn report(&self) -> &Report;
+    /// [`Event::Peers`] and [`Event::TierLost`].
+    fn tell(&self, event: Event);
+}
 
 /// The announcers of a download.
 #[derive(Debug)]
@@ -44,8 +56,33 @@ impl Announcers {
         Announcers { tiers: Vec::new(), client, completed: Arc::default() }
     }
 
-    /// Begins to announce to a tier (BEP 12): its trackers are asked in order until one answers.
-    pub fn start(&mut self, swarm: &Arc<Swarm>, tier: Vec<String>, tier_id: u32, key: u32) {
+    /// Begins to announce to all tiers (BEP 12), side by side. `party` is told of each tier that may name peers, by its
+    /// number: from `first` on. Gives the number behind the last.
+    pub fn start(
+        &mut self,
+        tiers: &[Vec<String>],
+        first: u32,
+        party: &mut dyn FnMut(u32) -> Arc<dyn Party>,
+        report: &Report,
+    ) -> u32 {
+        let tiers = Tiers::new(None, tiers, fastrand::u64(..));
+        let mut next = first;
+        for tier in tiers.tiers() {
+            let (usable, other): (Vec<_>, Vec<_>) =
+                tier.iter().cloned().partition(|url| crate::context::is_http(url));
+            for url in other {
+                report.note(&url, "only http and https trackers are supported so far");
+            }
+            if !usable.is_empty() {
+                self.start_tier(party(next), usable, next, fastrand::u32(..));
+                next += 1;
+            }
+        }
+        next
+    }
+
+    /// Begins to announce to a tier: its trackers are asked in order until one answers.
+    fn start_tier(&mut self, swarm: Arc<dyn Party>, tier: Vec<String>, tier_id: u32, key: u32) {
         let (stop, stops) = channel();
         let (ended, stopped) = channel();
         let known = Arc::new(AtomicBool::new(false));
@@ -54,7 +91,7 @@ impl Announcers {
             urls: tier,
             id: tier_id,
             key,
-            swarm: Arc::clone(swarm),
+            swarm,
             known: Arc::clone(&known),
             completed: Arc::clone(&self.completed),
         };
@@ -87,7 +124,7 @@ struct Tier {
     urls: Vec<String>,
     id: u32,
     key: u32,
-    swarm: Arc<Swarm>,
+    swarm: Arc<dyn Party>,
     known: Arc<AtomicBool>,
     completed: Arc<AtomicBool>,
 }
@@ -146,14 +183,14 @@ impl Tier {
                     let warning = reply
                         .warning
                         .map_or_else(String::new, |warning| format!(" (it warns: {warning})"));
-                    self.swarm.report.note(&url, format!("named {count} peers{warning}"));
+                    self.swarm.report().note(&url, format!("named {count} peers{warning}"));
                     self.swarm.tell(Event::Peers(reply.peers));
                     // BEP 12: who answered is asked first from now on.
                     self.urls[..=index].rotate_right(1);
                     return Ok((url, reply.min_interval.unwrap_or_default().max(reply.interval)));
                 }
                 Err(failure) => {
-                    self.swarm.report.note(&url, failure.why);
+                    self.swarm.report().note(&url, failure.why);
                     wait = wait.max(failure.retry_after);
                 }
             }
@@ -163,12 +200,12 @@ impl Tier {
 
     fn message(&self, event: Option<AnnounceEvent>) -> Announce {
         Announce {
-            infohash: self.swarm.partial.metainfo().infohash,
-            peer_id: self.swarm.peer_id,
+            infohash: self.swarm.infohash(),
+            peer_id: self.swarm.peer_id(),
             port: PORT,
             uploaded_bytes: 0,
-            downloaded_bytes: self.swarm.counters.received_bytes.load(Ordering::Relaxed),
-            left_bytes: self.swarm.schedule().wanted_bytes(),
+            downloaded_bytes: self.swarm.downloaded_bytes(),
+            left_bytes: self.swarm.left_bytes(),
             event,
             numwant: if event == Some(AnnounceEvent::Stopped) { 0 } else { NUMWANT },
             key: self.key,

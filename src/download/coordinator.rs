@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
-use super::announcer::Announcers;
+use super::announcer::{Announcers, Party};
 use super::budget::Budget;
 use super::roster::Roster;
 use super::stream::Outcome;
@@ -17,7 +17,6 @@ use crate::error::{Error, ErrorKind};
 use crate::geometry::PieceIndex;
 use crate::net::resolve;
 use crate::plan::{LeftOut, Rank, SourceKind, SourceSpec};
-use crate::protocol::tracker::Tiers;
 use crate::schedule::{SourceId, Verdict};
 
 /// How often the coordinator looks around when nothing happens.
@@ -188,19 +187,12 @@ impl<'a> Coordinator<'a> {
     }
 
     fn announce(&mut self, tiers: &[Vec<String>]) {
-        let tiers = Tiers::new(None, tiers, fastrand::u64(..));
-        for tier in tiers.tiers() {
-            let (usable, other): (Vec<_>, Vec<_>) =
-                tier.iter().cloned().partition(|url| crate::context::is_http(url));
-            for url in other {
-                self.swarm.report.note(&url, "only http and https trackers are supported so far");
-            }
-            if !usable.is_empty() {
-                self.open_tiers.insert(self.next_tier);
-                self.announcers.start(&self.swarm, usable, self.next_tier, fastrand::u32(..));
-                self.next_tier += 1;
-            }
-        }
+        let Coordinator { swarm, announcers, open_tiers, next_tier, .. } = self;
+        let mut party = |tier: u32| -> Arc<dyn Party> {
+            open_tiers.insert(tier);
+            Arc::<Swarm>::clone(swarm)
+        };
+        *next_tier = announcers.start(tiers, *next_tier, &mut party, &swarm.report);
     }
 
     /// Looks a peer's name up on a thread of its own: the resolver has no deadline.

@@ -1,5 +1,6 @@
 //! One dataset: is it there, and if not, all it takes.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ use crate::infohash::Infohash;
 use crate::manifest::Request;
 use crate::metainfo::Metainfo;
 use crate::net::{Client, Timing};
-use crate::plan::{self, Layout, Selection};
+use crate::plan::{self, Layout, Rank, Selection, SourceKind, SourceSpec};
 use crate::schedule::Schedule;
 use crate::store::{Existing, Found, Lock, Partial, Store};
 
@@ -40,13 +41,13 @@ pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provid
 
 fn look(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
     let store = session.store(request);
-    let (infohash, id) = if request.files.is_empty() {
+    let (infohash, id) = if request.is_whole() {
         // All files: the stamp says everything else.
         let Some(infohash) = locate::infohash(request)? else { return Ok(None) };
         (infohash, infohash.to_string())
     } else {
         let Some((metainfo, _)) = locate::at_hand(session, request)? else { return Ok(None) };
-        (metainfo.infohash, Selection::new(&metainfo, &request.files)?.id().to_owned())
+        (metainfo.infohash, plan::selection(&metainfo, request)?.id().to_owned())
     };
     if let Some(site) = elsewhere::named(session, request) {
         return Ok(elsewhere::stamped(session, request, infohash, &id, &site));
@@ -74,7 +75,7 @@ pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
         at_hand.as_ref().map(|(metainfo, _)| metainfo.infohash).or(request.identity.infohash);
     let infohash = infohash.unwrap_or(Infohash::from_bytes([0; 20]));
     match at_hand
-        .and_then(|(metainfo, _)| Some((Selection::new(&metainfo, &request.files).ok()?, metainfo)))
+        .and_then(|(metainfo, _)| Some((plan::selection(&metainfo, request).ok()?, metainfo)))
     {
         Some((selection, metainfo)) => {
             provided(store, infohash, selection.id(), &name_of(&metainfo))
@@ -101,9 +102,9 @@ pub fn provide(
     let mirrors = plan::metainfo_mirrors(request, settings)?;
     // Proxies, certificates and mirrors of the environment are not the manifest's fault; what follows may be.
     let declared = |error| session.declared(request, error);
-    let (metainfo, bytes) =
+    let locate::Located { metainfo, bytes, peers } =
         locate::find(session, request, &mirrors, client.as_ref()).map_err(declared)?;
-    let selection = Selection::new(&metainfo, &request.files).map_err(declared)?;
+    let selection = plan::selection(&metainfo, request).map_err(declared)?;
     let id = selection.id();
     check_pinned(&metainfo, &selection, request).map_err(declared)?;
     store.create()?;
@@ -113,7 +114,7 @@ pub fn provide(
     }
     let layout = Arc::new(Layout::new(&metainfo, &selection));
     let metainfo = Arc::new(metainfo);
-    let work = Work { session, request, counters, lock: &lock, metainfo, layout, id };
+    let work = Work { session, request, counters, lock: &lock, metainfo, layout, id, peers };
     let metainfo = &work.metainfo;
     if let Some(found) = look(session, request).map_err(declared)? {
         return Ok(found);
@@ -146,6 +147,8 @@ pub struct Work<'a> {
     pub metainfo: Arc<Metainfo>,
     pub layout: Arc<Layout>,
     pub id: &'a str,
+    /// Those that were met on the way to the metainfo.
+    peers: Vec<SocketAddr>,
 }
 
 impl Work<'_> {
@@ -298,7 +301,11 @@ fn complete(
     };
     limit.check(counters.name.as_str(), missing)?;
     space::check(&partial, request, layout.needed_bytes() - missing, missing)?;
-    let sources = plan::sources(request, session.settings, mirrors, metainfo);
+    let mut sources = plan::sources(request, session.settings, mirrors, metainfo);
+    sources.extend(work.peers.iter().map(|address| SourceSpec {
+        rank: Rank::Torrent,
+        kind: SourceKind::Peer(address.to_string()),
+    }));
     let left_out = plan::LeftOut::of(request, session.settings, metainfo);
     if sources.is_empty() && session.settings.offline {
         return Err(left_out.explain(offline(session, missing)));

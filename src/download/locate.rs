@@ -1,14 +1,20 @@
-//! Where the metainfo comes from: vendored, the store, mirrors, the catalogue, in this order.
+//! Where the metainfo comes from: vendored, the store, mirrors, the catalogue, peers, in this order.
+//!
+//! Where peers can be asked, a catalogue that does not answer at once is not waited for: it is asked again where no peer
+//! has it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use super::{Session, permission};
+use super::report::Report;
+use super::{Session, metadata, permission};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Mirror, Request};
-use crate::metainfo::{MAX_TORRENT_BYTES, Metainfo, not_declared};
+use crate::metainfo::{MAX_INFO_BYTES, MAX_TORRENT_BYTES, Metainfo, not_declared};
 use crate::net::Client;
+use crate::plan;
 use crate::store::Store;
 
 /// The infohash that a request means. Of a vendored torrent nothing more is read: a warm build has no time.
@@ -26,6 +32,9 @@ pub fn infohash(request: &Request) -> Result<Option<Infohash>, Error> {
         _ => Ok(Some(found)),
     }
 }
+
+/// Times that a server is asked, with pauses, where that may help.
+const ATTEMPTS: u32 = 4;
 
 fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |what| {
@@ -93,6 +102,20 @@ pub fn at_hand(
     Ok(found)
 }
 
+/// The metainfo, and its `.torrent`.
+pub struct Located {
+    pub metainfo: Metainfo,
+    pub bytes: Vec<u8>,
+    /// Peers that are known, where it came from peers.
+    pub peers: Vec<SocketAddr>,
+}
+
+impl From<(Metainfo, Vec<u8>)> for Located {
+    fn from((metainfo, bytes): (Metainfo, Vec<u8>)) -> Located {
+        Located { metainfo, bytes, peers: Vec::new() }
+    }
+}
+
 /// The metainfo, from wherever it can be had.
 ///
 /// # Errors
@@ -102,9 +125,9 @@ pub fn find(
     request: &Request,
     mirrors: &[Mirror],
     client: Option<&Client>,
-) -> Result<(Metainfo, Vec<u8>), Error> {
+) -> Result<Located, Error> {
     if let Some(found) = at_hand(session, request)? {
-        return Ok(found);
+        return Ok(found.into());
     }
     // The manifest room lets no request pass without one of the two.
     let Some(infohash) = request.identity.infohash else {
@@ -121,24 +144,87 @@ pub fn find(
             Mirror::Url(url) => {
                 let url = format!("{url}/{infohash}.torrent");
                 let Some(client) = client else { continue };
-                let bytes = fetch(client, &url);
+                let bytes = fetch(client, &url, ATTEMPTS).map_err(|failed| failed.why);
                 (url, bytes)
             }
         };
         match bytes.and_then(|bytes| checked(infohash, bytes)) {
-            Ok(found) => return Ok(found),
+            Ok(found) => return Ok(found.into()),
             Err(why) => tried.push(format!("{place}: {why}")),
         }
     }
-    let allowed = request.sources.and(session.settings.sources).catalogue;
-    if let Some(client) = client.filter(|_| allowed) {
-        let url = format!("{}/download/{infohash}.torrent", session.settings.catalogue);
-        match fetch(client, &url).and_then(|bytes| checked(infohash, bytes)) {
-            Ok(found) => return Ok(found),
-            Err(why) => tried.push(format!("{url}: {why}")),
+    let asked_before = tried.len();
+    let allowed = request.sources.and(session.settings.sources);
+    let peers = metadata::Sources {
+        peers: plan::metainfo_peers(request, session.settings),
+        trackers: plan::metainfo_tiers(request),
+    };
+    let some_named = !(peers.peers.is_empty() && peers.trackers.is_empty());
+    let asks_peers = allowed.peers && some_named;
+    let mut asked = Asked {
+        catalogue_left_out: !allowed.catalogue,
+        peers_left_out: some_named && !allowed.peers,
+        ..Asked::default()
+    };
+    if let Some(client) = client {
+        let catalogue = format!("{}/download/{infohash}.torrent", session.settings.catalogue);
+        let of_catalogue = |attempts| {
+            let bytes = fetch(client, &catalogue, attempts)?;
+            checked(infohash, bytes).map_err(|why| Failed { why, may_pass: false })
+        };
+        let first = if asks_peers { 1 } else { ATTEMPTS };
+        let mut failed = None;
+        if allowed.catalogue {
+            match of_catalogue(first) {
+                Ok(found) => return Ok(found.into()),
+                Err(why) => failed = Some(why),
+            }
+        }
+        if asks_peers {
+            session.counters.say(format!("{}: asking peers for the torrent", request.name));
+            match of_peers(client, infohash, &peers) {
+                Ok(found) => return Ok(found),
+                Err(failure) => {
+                    asked.peers = Some(failure.report);
+                    tried.push(format!("peers: {}", failure.why));
+                }
+            }
+            if failed.as_ref().is_some_and(|failed| failed.may_pass) {
+                match of_catalogue(ATTEMPTS - first) {
+                    Ok(found) => return Ok(found.into()),
+                    Err(why) => failed = Some(why),
+                }
+            }
+        }
+        if let Some(failed) = failed {
+            tried.insert(asked_before, format!("{catalogue}: {}", failed.why));
         }
     }
-    Err(not_found(session, request, infohash, tried, allowed))
+    Err(not_found(session, request, infohash, tried, &asked))
+}
+
+/// What else was asked for a torrent that could not be had.
+#[derive(Default)]
+struct Asked {
+    catalogue_left_out: bool,
+    peers_left_out: bool,
+    /// What trackers and peers said.
+    peers: Option<Report>,
+}
+
+/// From peers: the `info` dictionary, kept as a `.torrent` with the trackers that are known.
+fn of_peers(
+    client: &Client,
+    infohash: Infohash,
+    sources: &metadata::Sources,
+) -> Result<Located, metadata::Failure> {
+    let found = metadata::fetch(client, infohash, MAX_INFO_BYTES, sources)?;
+    let bytes = Metainfo::wrap(&found.info, &sources.trackers);
+    match checked(infohash, bytes) {
+        Ok((metainfo, bytes)) => Ok(Located { metainfo, bytes, peers: found.peers }),
+        // It is the declared one, whoever is asked: as a torrent it is of no use.
+        Err(why) => Err(metadata::Failure { why, report: Report::default() }),
+    }
 }
 
 fn not_found(
@@ -146,7 +232,7 @@ fn not_found(
     request: &Request,
     infohash: Infohash,
     tried: Vec<String>,
-    catalogue_allowed: bool,
+    asked: &Asked,
 ) -> Error {
     let mut error = if session.settings.offline {
         Error::new(
@@ -162,6 +248,9 @@ fn not_found(
     for line in tried {
         error = error.why(line);
     }
+    if let Some(peers) = &asked.peers {
+        error = peers.explain(error);
+    }
     for directory in &session.settings.load_path {
         error = error.why(format!(
             "ACADEMICTORRENTS_LOAD_PATH: {}: {infohash}.torrent is neither there nor in v1/torrents",
@@ -176,8 +265,11 @@ fn not_found(
                 None => "give the path of the .torrent in place of the infohash",
             });
     }
-    if !catalogue_allowed {
+    if asked.catalogue_left_out {
         error = error.why("`sources` leaves the catalogue out");
+    }
+    if asked.peers_left_out {
+        error = error.why("`sources` leaves peers and trackers out, which may have the torrent");
     }
     error
         .help("check the infohash at the catalogue")
@@ -201,9 +293,16 @@ fn one_line(error: &Error) -> String {
     error.to_string().lines().take(2).map(str::trim).collect::<Vec<_>>().join(": ")
 }
 
+/// Why a `.torrent` could not be fetched.
+struct Failed {
+    why: String,
+    /// Another time it may go better.
+    may_pass: bool,
+}
+
 /// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
 /// user waits without data.
-fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, String> {
+fn fetch(client: &Client, url: &str, most_attempts: u32) -> Result<Vec<u8>, Failed> {
     let timing = client.timing();
     let begun = Instant::now();
     let mut pause = timing.back_off;
@@ -216,11 +315,14 @@ fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, String> {
                 format!("HTTP status {}", reply.status),
                 reply.retry_after.unwrap_or(pause).max(pause),
             ),
-            Ok(reply) => return Err(format!("HTTP status {}", reply.status)),
+            Ok(reply) => {
+                let why = format!("HTTP status {}", reply.status);
+                return Err(Failed { why, may_pass: false });
+            }
             Err(why) => (why.to_string(), pause),
         };
-        if attempts >= 4 || begun.elapsed() + wait >= timing.give_up {
-            return Err(why);
+        if attempts >= most_attempts || begun.elapsed() + wait >= timing.give_up {
+            return Err(Failed { why, may_pass: true });
         }
         std::thread::sleep(wait);
         pause *= 2;

@@ -20,6 +20,7 @@ mod growth;
 mod line;
 mod locate;
 mod lost;
+mod metadata;
 mod peer_worker;
 mod permission;
 mod redirects;

@@ -8,11 +8,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::Event;
+use super::announcer::Party;
 use super::assembly::{Added, Assembly};
 use super::report::Report;
 use crate::counters::DatasetCounters;
 use crate::error::Error;
 use crate::geometry::{Geometry, PieceIndex};
+use crate::infohash::Infohash;
 use crate::net::Client;
 use crate::schedule::{Next, Schedule, SourceId, Verdict, WorkerId};
 use crate::store::Partial;
@@ -33,6 +35,13 @@ pub enum Fed {
     Blamed(Verdict),
     /// The download is over.
     Over,
+}
+
+/// BEP 20: client and version, then random.
+pub fn peer_id() -> [u8; 20] {
+    let mut peer_id = *b"-AD0010-............";
+    peer_id[8..].fill_with(|| fastrand::alphanumeric() as u8);
+    peer_id
 }
 
 #[derive(Debug)]
@@ -62,14 +71,12 @@ impl Swarm {
         schedule: Schedule,
         events: Sender<Event>,
     ) -> Swarm {
-        let mut peer_id = *b"-AD0010-............"; // BEP 20: client and version, then random
-        peer_id[8..].fill_with(|| fastrand::alphanumeric() as u8);
         Swarm {
             partial,
             client,
             counters,
             report: Report::default(),
-            peer_id,
+            peer_id: peer_id(),
             schedule: Mutex::new(schedule),
             changed: Condvar::new(),
             assemblies: Mutex::default(),
@@ -274,5 +281,31 @@ impl Swarm {
     /// The disk refused: no source can help.
     pub fn disk_failed(&self, error: Error) {
         self.tell(Event::Disk(Box::new(error)));
+    }
+}
+
+impl Party for Swarm {
+    fn infohash(&self) -> Infohash {
+        self.partial.metainfo().infohash
+    }
+
+    fn peer_id(&self) -> [u8; 20] {
+        self.peer_id
+    }
+
+    fn downloaded_bytes(&self) -> u64 {
+        self.counters.received_bytes.load(Ordering::Relaxed)
+    }
+
+    fn left_bytes(&self) -> u64 {
+        self.schedule().wanted_bytes()
+    }
+
+    fn report(&self) -> &Report {
+        &self.report
+    }
+
+    fn tell(&self, event: Event) {
+        Swarm::tell(self, event);
     }
 }

@@ -26,6 +26,7 @@ impl Selection {
     ///
     /// # Errors
     /// As [`Selection::of`].
+    #[cfg(any(test, feature = "bench"))]
     pub fn new(metainfo: &Metainfo, globs: &[Pattern]) -> Result<Selection, Error> {
         Selection::of(metainfo, globs, &[])
     }

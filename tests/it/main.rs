@@ -12,6 +12,7 @@ mod faults;
 mod fixture;
 mod get;
 mod https;
+mod magnets;
 mod modules;
 mod named;
 mod refusals;

@@ -56,6 +56,12 @@ pub enum Fault {
     CorruptMetadata,
     /// `metadata_size` of 2 GiB.
     HugeMetadata,
+    /// `metadata_size` is so many bytes more than there are.
+    LongMetadata(i64),
+    /// This metadata block is never sent.
+    WithholdMetadata(i64),
+    /// No `ut_metadata` in the extension handshake.
+    NoMetadata,
 }
 
 pub struct Peer {
@@ -89,6 +95,8 @@ pub struct Stats {
     pub handshakes: Vec<Handshake>,
     /// The clients' BEP 10 handshakes.
     pub extended_handshakes: Vec<B>,
+    /// The metadata blocks that were asked for.
+    pub metadata_requests: Vec<i64>,
     /// Messages received, by id ([`wire::CANCEL`], …).
     pub received: BTreeMap<u8, usize>,
 }

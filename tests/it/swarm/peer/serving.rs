@@ -84,10 +84,17 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
             true => 2 << 30,
             false => i64::try_from(shared.dataset.info_bytes().len()).unwrap(),
         };
-        let mut hello = B::dict([
-            ("m", B::dict([("ut_metadata", B::Int(OUR_METADATA_ID.into()))])),
-            ("metadata_size", B::Int(size)),
-        ]);
+        let more = shared.faults().into_iter().find_map(|fault| match fault {
+            Fault::LongMetadata(more) => Some(more),
+            _ => None,
+        });
+        let mut hello = match shared.has(Fault::NoMetadata) {
+            true => B::dict([("m", B::dict::<&str>([]))]),
+            false => B::dict([
+                ("m", B::dict([("ut_metadata", B::Int(OUR_METADATA_ID.into()))])),
+                ("metadata_size", B::Int(size + more.unwrap_or(0))),
+            ]),
+        };
         if let Some(reqq) = reqq {
             hello = hello.with("reqq", B::Int(reqq));
         }
@@ -227,6 +234,10 @@ impl Client<'_> {
         else {
             return Ok(());
         };
+        self.shared.stats(|stats| stats.metadata_requests.push(piece));
+        if self.shared.has(Fault::WithholdMetadata(piece)) {
+            return Ok(());
+        }
         let info = self.shared.dataset.info_bytes();
         let block = info.chunks(METADATA_BLOCK_BYTES).nth(usize::try_from(piece).unwrap());
         let reply = match block {
