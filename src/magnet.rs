@@ -76,6 +76,9 @@ impl Magnet {
             match &*base_of(key) {
                 "xt" => match topic(value) {
                     Topic::V1(digits) => {
+                        // What is none goes into a message.
+                        let plain = |c: &char| !c.is_control();
+                        let digits: String = digits.chars().filter(plain).take(80).collect();
                         let found: Infohash = digits
                             .parse()
                             .map_err(|why: crate::Error| format!("has an odd `xt`: {why}"))?;

@@ -37,6 +37,7 @@ fn what_names_no_torrent_that_can_be_had_is_refused() {
     check_refused("magnet:?dn=x", "no infohash");
     check_refused(&format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32)), "v2-only");
     check_refused("magnet:?xt=urn:btih:beef", "4 characters");
+    check_refused("magnet:?xt=urn:btih:a%0Ab", "`ab` is not an infohash");
     check_refused(&format!("magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{}", "0".repeat(40)), "two");
     let long = format!("magnet:?xt=urn:btih:{HEX}&dn={}", "x".repeat(70_000));
     check_refused(&long, "too many for a magnet link");

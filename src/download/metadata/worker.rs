@@ -64,7 +64,11 @@ impl Worker<'_> {
                 let most = MetadataSession::MAX_BUFFER_BYTES;
                 buffer.resize((2 * filled).min(most.max(filled + 1)), 0);
             }
-            let read = connection.read(&mut buffer[filled..], LOOK_AROUND).map_err(Ended::later)?;
+            let is_open = self.session.is_open();
+            let closed = |why: String| {
+                Ended::later(if is_open { why } else { format!("no handshake: {why}") })
+            };
+            let read = connection.read(&mut buffer[filled..], LOOK_AROUND).map_err(closed)?;
             filled += read.unwrap_or(0);
             let mut used = 0;
             while let Some((event, bytes)) = self.session.next(&buffer[used..filled])? {
