@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::Event;
 use super::report::Report;
+use super::{Event, start_thread};
 use crate::infohash::Infohash;
 use crate::net::{Client, announce};
 use crate::protocol::tracker::{Announce, AnnounceEvent, Tiers};
@@ -99,7 +99,7 @@ impl Announcers {
             tier.run(&stops);
             drop(ended);
         };
-        if std::thread::Builder::new().name("at-announcer".to_owned()).spawn(run).is_ok() {
+        if start_thread("at-announcer", Box::new(run)).is_ok() {
             self.tiers.push(Running { stop, stopped, known });
         }
     }

@@ -3,17 +3,17 @@
 //! It comes before there is anything to plan or to store, so this is a small coordinator of its own: a few threads, one
 //! connection each, that end with it. Nobody joins them: all their waits have deadlines, and their sockets are closed.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Event;
 use super::announcer::{Announcers, Party};
 use super::report::Report;
 use super::swarm::peer_id;
+use super::{Event, start_thread};
 use crate::infohash::Infohash;
 use crate::net::{Client, resolve};
 use crate::protocol::metadata::BLOCK_BYTES;
@@ -84,7 +84,7 @@ struct State {
     peers: Vec<Peer>,
     known: HashSet<SocketAddr>,
     /// Indexes of peers that may be tried.
-    ready: VecDeque<u32>,
+    ready: Vec<u32>,
     working: usize,
     /// Tiers that have not answered yet, and names that are being looked up.
     undecided: usize,
@@ -122,7 +122,7 @@ pub fn fetch(
             found: None,
             peers: Vec::new(),
             known: HashSet::new(),
-            ready: VecDeque::new(),
+            ready: Vec::new(),
             working: 0,
             undecided: 0,
             useful: Duration::ZERO,
@@ -154,7 +154,7 @@ pub fn fetch(
     let goodbye = GOODBYE.min(client.timing().reply);
     // The download that follows announces anew; meanwhile nobody waits for the trackers.
     let stop = move || announcers.stop(false, goodbye);
-    let stopping = std::thread::Builder::new().name("at-announcer".to_owned()).spawn(stop);
+    let stopping = start_thread("at-announcer", Box::new(stop));
     match result {
         Ok(found) => Ok(found),
         Err(why) => {
@@ -205,7 +205,7 @@ impl Hunt {
                 let index = state.peers.len() as u32;
                 let not_before = Duration::ZERO;
                 state.peers.push(Peer { address, attempts: 0, not_before, asked: false });
-                state.ready.push_back(index);
+                state.ready.push(index);
             }
         }
         drop(state);
@@ -226,8 +226,7 @@ impl Hunt {
             }
             hunt.decided();
         };
-        let started = std::thread::Builder::new().name("at-resolver".to_owned()).spawn(look_up);
-        if let Err(why) = started {
+        if let Err(why) = start_thread("at-resolver", Box::new(look_up)) {
             self.report.note(&format!("peer {name}"), why.to_string());
             self.decided();
         }
@@ -242,9 +241,8 @@ impl Hunt {
             }
             let next =
                 state.ready.iter().position(|index| state.peers[*index as usize].not_before <= now);
-            let Some(index) = next.and_then(|position| state.ready.remove(position)) else {
-                return;
-            };
+            let Some(position) = next else { return };
+            let index = state.ready.remove(position);
             let peer = &mut state.peers[index as usize];
             (peer.attempts, peer.asked) = (peer.attempts + 1, true);
             let address = peer.address;
@@ -255,8 +253,7 @@ impl Hunt {
                 let ended = worker::work(&hunt, index, address);
                 hunt.ended(index, address, ended);
             };
-            let thread = std::thread::Builder::new().name("at-metadata".to_owned());
-            if let Err(why) = thread.spawn(work) {
+            if let Err(why) = start_thread("at-metadata", Box::new(work)) {
                 self.ended(index, address, Err(worker::Ended::later(why.to_string())));
             }
         }
@@ -274,7 +271,7 @@ impl Hunt {
             let peer = &mut state.peers[index as usize];
             if ended.may_pass && peer.attempts < ATTEMPTS {
                 peer.not_before = self.now() + back_off * 2_u32.saturating_pow(peer.attempts);
-                state.ready.push_back(index);
+                state.ready.push(index);
             }
         }
         drop(state);
@@ -297,8 +294,9 @@ impl Hunt {
                 _ => format!("{peers} asked, and none gave it"),
             });
         }
-        if now.saturating_sub(state.useful) >= give_up || now >= give_up * MOST_PATIENCE {
-            let seconds = crate::size::seconds(give_up);
+        let in_all = give_up * MOST_PATIENCE;
+        if now.saturating_sub(state.useful) >= give_up || now >= in_all {
+            let seconds = crate::size::seconds(if now >= in_all { in_all } else { give_up });
             return Some(format!("{peers} asked, and none gave it within {seconds}"));
         }
         None

@@ -225,4 +225,13 @@ fn path_of(store: &Store, id: &str, name: &Path) -> PathBuf {
     store.files_path(id).join(name)
 }
 
+/// Starts a thread that nobody need join. Not generic: each kind of closure would have the threads' machinery
+/// compiled anew.
+fn start_thread(
+    name: &str,
+    work: Box<dyn FnOnce() + Send>,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
 type SharedCounters = Arc<crate::counters::DatasetCounters>;

@@ -103,59 +103,64 @@ pub fn sources(
     let magnet = request.identity.magnet.as_ref();
     if allowed.web_seeds {
         request.web_seeds.iter().for_each(|url| add(Rank::Named, SourceKind::WebSeed(url.clone())));
-        magnet
-            .iter()
-            .flat_map(|magnet| &magnet.web_seeds)
-            .chain(&metainfo.web_seeds)
-            .for_each(|url| add(Rank::Torrent, SourceKind::WebSeed(url.clone())));
+        let magnets = magnet.map_or(&[][..], |magnet| &magnet.web_seeds);
+        for url in magnets.iter().chain(&metainfo.web_seeds) {
+            add(Rank::Torrent, SourceKind::WebSeed(url.clone()));
+        }
     }
     if allowed.peers {
-        named_peers(request, settings)
-            .for_each(|peer| add(Rank::Named, SourceKind::Peer(peer.clone())));
+        for peer in settings.peers.iter().chain(&request.peers) {
+            add(Rank::Named, SourceKind::Peer(peer.clone()));
+        }
         let named = tiers_of(&request.trackers, &[]);
         if !named.is_empty() {
             add(Rank::Named, SourceKind::Trackers(named.clone()));
         }
-        let magnets = magnet.map_or(&[][..], |magnet| &magnet.trackers);
         // A torrent that came from peers names those trackers that the request does.
-        let mut own = metainfo.trackers.clone();
-        own.iter_mut()
-            .for_each(|tier| tier.retain(|url| !named.iter().flatten().any(|it| it == url)));
-        own.retain(|tier| !tier.is_empty());
-        own.extend(tiers_of(magnets, &[&named, &own]));
+        let mut own = Vec::new();
+        for tier in &metainfo.trackers {
+            let tier: Vec<_> = tier.iter().filter(|url| !names(&named, url)).cloned().collect();
+            if !tier.is_empty() {
+                own.push(tier);
+            }
+        }
+        if let Some(magnet) = magnet {
+            own.extend(tiers_of(&magnet.trackers, &[&named, &own]));
+        }
         if !own.is_empty() {
             add(Rank::Torrent, SourceKind::Trackers(own));
         }
-        magnet
-            .iter()
-            .flat_map(|magnet| &magnet.peers)
-            .for_each(|peer| add(Rank::Torrent, SourceKind::Peer(peer.clone())));
+        for peer in magnet.map_or(&[][..], |magnet| &magnet.peers) {
+            add(Rank::Torrent, SourceKind::Peer(peer.clone()));
+        }
     }
     all
 }
 
-/// The peers that user and manifest name.
-fn named_peers<'a>(
-    request: &'a Request,
-    settings: &'a Settings,
-) -> impl Iterator<Item = &'a String> {
-    settings.peers.iter().chain(&request.peers)
+fn names(tiers: &[Vec<String>], url: &String) -> bool {
+    tiers.iter().any(|tier| tier.contains(url))
 }
 
 /// Each tracker as a tier of its own, so that all of them are asked; without those of other tiers.
 fn tiers_of(trackers: &[String], others: &[&[Vec<String>]]) -> Vec<Vec<String>> {
-    let is_there =
-        |url: &String| others.iter().any(|tiers| tiers.iter().flatten().any(|it| it == url));
-    trackers.iter().filter(|url| !is_there(url)).map(|url| vec![url.clone()]).collect()
+    let mut tiers = Vec::new();
+    for url in trackers {
+        if !others.iter().any(|tiers| names(tiers, url)) {
+            tiers.push(vec![url.clone()]);
+        }
+    }
+    tiers
 }
 
 /// The peers that may have the torrent itself: the user's, the manifest's and the magnet link's.
 pub fn metainfo_peers(request: &Request, settings: &Settings) -> Vec<String> {
-    let magnets = request.identity.magnet.iter().flat_map(|magnet| &magnet.peers);
+    let magnets = request.identity.magnet.as_ref().map_or(&[][..], |magnet| &magnet.peers);
     let mut peers = Vec::new();
-    for peer in named_peers(request, settings).chain(magnets) {
-        if !peers.contains(peer) {
-            peers.push(peer.clone());
+    for named in [&settings.peers[..], &request.peers, magnets] {
+        for peer in named {
+            if !peers.contains(peer) {
+                peers.push(peer.clone());
+            }
         }
     }
     peers

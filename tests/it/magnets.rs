@@ -223,6 +223,20 @@ fn where_nobody_gives_it_the_error_says_what_each_one_said() {
 }
 
 #[test]
+fn a_peer_that_brings_little_for_ever_is_left() {
+    let dataset = data();
+    let peer = Peer::seeding(&dataset).with(Fault::TrickleMetadata);
+    let project = by_infohash(&dataset, &peers_of(&[&peer]));
+    let begun = Instant::now();
+    let error = project.env("ACADEMICTORRENTS_TIMEOUT", "400ms").error();
+    assert!(error.contains("peers: 1 peer was asked, and none gave it within 4 s"), "{error}");
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    // Beside it an honest one is heard.
+    let honest = Peer::seeding(&dataset);
+    dataset.assert_at(&by_infohash(&dataset, &peers_of(&[&peer, &honest])).path_of("data"));
+}
+
+#[test]
 fn where_nobody_is_known_or_nobody_is_there_the_error_says_so() {
     let dataset = data();
     let nobody = Tracker::start(Vec::new());

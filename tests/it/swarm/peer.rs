@@ -60,6 +60,8 @@ pub enum Fault {
     LongMetadata(i64),
     /// This metadata block is never sent.
     WithholdMetadata(i64),
+    /// States 50 MiB of metadata, and sends a block of zeros each 100 ms.
+    TrickleMetadata,
     /// No `ut_metadata` in the extension handshake.
     NoMetadata,
 }

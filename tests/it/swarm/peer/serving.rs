@@ -86,6 +86,7 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
         };
         let more = shared.faults().into_iter().find_map(|fault| match fault {
             Fault::LongMetadata(more) => Some(more),
+            Fault::TrickleMetadata => Some((50 << 20) - size),
             _ => None,
         });
         let mut hello = match shared.has(Fault::NoMetadata) {
@@ -237,6 +238,14 @@ impl Client<'_> {
         self.shared.stats(|stats| stats.metadata_requests.push(piece));
         if self.shared.has(Fault::WithholdMetadata(piece)) {
             return Ok(());
+        }
+        if self.shared.has(Fault::TrickleMetadata) {
+            if !self.conn.pause(Duration::from_millis(100)) {
+                return Ok(());
+            }
+            let head = B::dict([("msg_type", B::Int(1)), ("piece", B::Int(piece))]).write();
+            let reply = [head, vec![0; METADATA_BLOCK_BYTES]].concat();
+            return self.conn.stream.write_all(&wire::extended(reply_id, &reply));
         }
         let info = self.shared.dataset.info_bytes();
         let block = info.chunks(METADATA_BLOCK_BYTES).nth(usize::try_from(piece).unwrap());
