@@ -170,7 +170,7 @@ pub fn find(
         let catalogue = format!("{}/download/{infohash}.torrent", session.settings.catalogue);
         let of_catalogue = |attempts| {
             let bytes = fetch(client, &catalogue, attempts)?;
-            checked(infohash, bytes).map_err(|why| Failed { why, may_pass: false })
+            checked(infohash, bytes).map_err(|why| Failed { why, again_at: None })
         };
         let first = if asks_peers { 1 } else { ATTEMPTS };
         let mut failed = None;
@@ -182,14 +182,15 @@ pub fn find(
         }
         if asks_peers {
             session.counters.say(format!("{}: asking peers for the torrent", request.name));
-            match of_peers(client, infohash, &peers) {
+            match of_peers(session, client, infohash, &peers) {
                 Ok(found) => return Ok(found),
                 Err(failure) => {
                     asked.peers = Some(failure.report);
                     tried.push(format!("peers: {}", failure.why));
                 }
             }
-            if failed.as_ref().is_some_and(|failed| failed.may_pass) {
+            if let Some(again_at) = failed.as_ref().and_then(|failed| failed.again_at) {
+                std::thread::sleep(again_at.saturating_duration_since(Instant::now()));
                 match of_catalogue(ATTEMPTS - first) {
                     Ok(found) => return Ok(found.into()),
                     Err(why) => failed = Some(why),
@@ -214,11 +215,13 @@ struct Asked {
 
 /// From peers: the `info` dictionary, kept as a `.torrent` with the trackers that are known.
 fn of_peers(
+    session: &Session<'_>,
     client: &Client,
     infohash: Infohash,
     sources: &metadata::Sources,
 ) -> Result<Located, metadata::Failure> {
-    let found = metadata::fetch(client, infohash, MAX_INFO_BYTES, sources)?;
+    let most = metadata::side_by_side(session.datasets);
+    let found = metadata::fetch(client, infohash, MAX_INFO_BYTES, sources, most)?;
     let bytes = Metainfo::wrap(&found.info, &sources.trackers);
     match checked(infohash, bytes) {
         Ok((metainfo, bytes)) => Ok(Located { metainfo, bytes, peers: found.peers }),
@@ -296,8 +299,8 @@ fn one_line(error: &Error) -> String {
 /// Why a `.torrent` could not be fetched.
 struct Failed {
     why: String,
-    /// Another time it may go better.
-    may_pass: bool,
+    /// From then on it may go better, within the time that the user waits.
+    again_at: Option<Instant>,
 }
 
 /// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
@@ -317,12 +320,13 @@ fn fetch(client: &Client, url: &str, most_attempts: u32) -> Result<Vec<u8>, Fail
             ),
             Ok(reply) => {
                 let why = format!("HTTP status {}", reply.status);
-                return Err(Failed { why, may_pass: false });
+                return Err(Failed { why, again_at: None });
             }
             Err(why) => (why.to_string(), pause),
         };
-        if attempts >= most_attempts || begun.elapsed() + wait >= timing.give_up {
-            return Err(Failed { why, may_pass: true });
+        let in_time = begun.elapsed() + wait < timing.give_up;
+        if attempts >= most_attempts || !in_time {
+            return Err(Failed { why, again_at: in_time.then(|| Instant::now() + wait) });
         }
         std::thread::sleep(wait);
         pause *= 2;

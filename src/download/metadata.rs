@@ -21,8 +21,9 @@ use crate::protocol::metadata::blocks::Blocks;
 
 mod worker;
 
-/// Peers that are asked at a time.
+/// Peers that are asked at a time, for one dataset and for all.
 const SIDE_BY_SIDE: usize = 16;
+const SIDE_BY_SIDE_IN_ALL: usize = 64;
 
 /// Peers remembered: a tracker may name hundreds, and most of them are gone.
 const MAX_PEERS: usize = 1_000;
@@ -100,12 +101,18 @@ struct Peer {
     asked: bool,
 }
 
-/// Asks peers for the `info` dictionary of a torrent, of which no more than `max_bytes` are accepted.
+/// How many peers may be asked at a time for each of so many datasets.
+pub fn side_by_side(datasets: usize) -> usize {
+    (SIDE_BY_SIDE_IN_ALL / datasets.max(1)).clamp(1, SIDE_BY_SIDE)
+}
+
+/// Asks peers for the `info` dictionary of a torrent, of which no more than `max_bytes` are accepted, `most` at a time.
 pub fn fetch(
     client: &Client,
     infohash: Infohash,
     max_bytes: usize,
     sources: &Sources,
+    most: usize,
 ) -> Result<Found, Failure> {
     let (bell, rings) = channel();
     let hunt = Arc::new(Hunt {
@@ -144,7 +151,7 @@ pub fn fetch(
             let peers = hunt.useful_peers();
             break Ok(Found { info, peers });
         }
-        hunt.start_workers();
+        hunt.start_workers(most);
         if let Some(why) = hunt.is_hopeless() {
             break Err(why);
         }
@@ -232,11 +239,11 @@ impl Hunt {
         }
     }
 
-    fn start_workers(self: &Arc<Hunt>) {
+    fn start_workers(self: &Arc<Hunt>, most: usize) {
         loop {
             let now = self.now();
             let mut state = self.state();
-            if state.working >= SIDE_BY_SIDE {
+            if state.working >= most {
                 return;
             }
             let next =

@@ -139,11 +139,14 @@ fn the_catalogue_comes_first() {
 fn a_catalogue_that_was_busy_is_asked_again_where_no_peer_has_it() {
     let dataset = data();
     let peer = Peer::seeding(&dataset).with(Fault::NoMetadata);
-    let busy = catalogue::Fault::TooMany { retry_after_secs: 0, times: 2 };
+    let busy = catalogue::Fault::TooMany { retry_after_secs: 1, times: 2 };
     let catalogue = Catalogue::serving(&[&dataset]).with(busy);
     let project = by_infohash(&dataset, &peers_of(&[&peer]))
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+    let begun = Instant::now();
     dataset.assert_at(&project.path_of("data"));
+    // And not before it wants to be.
+    assert!(begun.elapsed().as_secs() >= 2, "{:?}", begun.elapsed());
     assert_eq!(catalogue.requests().len(), 3);
 }
 
