@@ -23,13 +23,13 @@ use crate::size;
 use cargo::CargoCall;
 use places::{absolute, is_path_of};
 
-pub use settings::{CaFile, Fetch, ProgressMode, Settings, SourceSet};
+pub use settings::{CaFile, Configured, Fetch, ProgressMode, Settings, SourceSet};
 
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
 
 /// What follows [`PREFIX`] in the names of our variables.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "CATALOGUE",
     "CA_FILE",
     "FETCH",
@@ -42,7 +42,11 @@ const NAMES: [&str; 12] = [
     "SOURCES",
     "STORE",
     "TIMEOUT",
+    "UPLOAD",
 ];
+
+/// What peers may be sent a second: a modest part of what universities' and homes' lines carry.
+const DEFAULT_UPLOAD: u64 = 1 << 20;
 
 /// Names that a later version will know.
 const PLANNED: [&str; 1] = ["API_KEY"];
@@ -155,7 +159,7 @@ impl Context {
         Err(match nearest(name, NAMES) {
             Some(near) => error.help(format!("did you mean {PREFIX}{near}?")),
             None => {
-                error.help(format!("unset it; after {PREFIX} there is PATH_ with a dataset's name behind it, or one of {}", NAMES.join(", ")))
+                error.help(format!("unset it; after {PREFIX} there is PATH_ with a dataset's name behind it, or\none of {}", NAMES.join(", ")))
             }
         })
     }
@@ -196,7 +200,8 @@ impl Context {
             Some("never") => Fetch::Never,
             Some(value) => return Err(expected_of("FETCH", value, "`always`, `local` or `never`")),
         };
-        let offline_by = self.offline_by();
+        let configured = self.configured();
+        let offline_by = self.offline_by(&configured);
         let sources = self.own_list("SOURCES")?;
         let sources = match sources.is_empty() {
             true => SourceSet::ALL,
@@ -217,6 +222,12 @@ impl Context {
             timeout,
             progress,
             sources,
+            upload_bytes_per_second: parsed(
+                "UPLOAD",
+                "bytes a second, such as `1MiB` or `0`",
+                size::parse,
+            )?
+            .unwrap_or(DEFAULT_UPLOAD),
             max_size_bytes: parsed("MAX_SIZE", "a size, such as `20GiB`", size::parse)?,
             fetch,
             offline: offline_by.is_some(),
@@ -225,36 +236,38 @@ impl Context {
             paths: self.paths()?,
             mirrors: self.own_list("MIRRORS")?,
             peers: self.own_list("PEERS")?,
-            ca_file: self.ca_file(),
+            ca_file: self.ca_file(&configured),
             proxy: self.proxy()?,
             no_proxy: self.text("NO_PROXY")?.or(self.text("no_proxy")?).map(str::to_owned),
+            configured,
         })
     }
 
     /// What says that no socket may be opened, if anything does.
-    fn offline_by(&self) -> Option<&'static str> {
+    fn offline_by(&self, configured: &Configured) -> Option<String> {
         let name = "ACADEMICTORRENTS_OFFLINE";
-        let configured = || {
+        let in_file = || {
             let says = self.config.as_ref()?.text("OFFLINE")?;
-            (self.var(name).is_none() && means_yes(says))
-                .then_some("`offline` in the configuration file")
+            (self.var(name).is_none() && means_yes(says)).then(|| configured.place_of("OFFLINE"))
         };
         [name, "CARGO_NET_OFFLINE"]
             .into_iter()
             .find(|name| self.flag(name))
-            .or_else(configured)
-            .or_else(|| self.cargo.offline_flag())
+            .map(str::to_owned)
+            .or_else(in_file)
+            .or_else(|| self.cargo.offline_flag().map(str::to_owned))
     }
 
     /// The file that is meant for us, before those that are meant for all.
-    fn ca_file(&self) -> Option<CaFile> {
-        let variable = |name| Some(CaFile { path: self.var(name)?.into(), variable: name });
-        let configured = || {
+    fn ca_file(&self, configured: &Configured) -> Option<CaFile> {
+        let variable =
+            |name: &str| Some(CaFile { path: self.var(name)?.into(), variable: name.to_owned() });
+        let in_file = || {
             let path = self.config.as_ref()?.text("CA_FILE")?.into();
-            Some(CaFile { path, variable: "`ca-file` in the configuration file" })
+            Some(CaFile { path, variable: configured.place_of("CA_FILE") })
         };
         variable("ACADEMICTORRENTS_CA_FILE")
-            .or_else(configured)
+            .or_else(in_file)
             .or_else(|| variable("CARGO_HTTP_CAINFO"))
             .or_else(|| variable("SSL_CERT_FILE"))
     }
@@ -296,6 +309,11 @@ pub fn is_http(url: &str) -> bool {
         url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
     begins("http://") || begins("https://")
+}
+
+/// Whether this is the URL of a UDP tracker (BEP 15).
+pub fn is_udp(url: &str) -> bool {
+    url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"))
 }
 
 fn invalid(name: &str, value: &OsStr, why: &str) -> Error {

@@ -57,6 +57,8 @@ pub struct DatasetCounters {
     pub done_bytes: AtomicU64,
     /// Bytes that came from any source, useful or not.
     pub received_bytes: AtomicU64,
+    /// Bytes of blocks that peers were sent.
+    pub uploaded_bytes: AtomicU64,
     /// Connected peers.
     pub peers: AtomicU32,
     /// Web seeds and mirrors with a live connection.
@@ -71,6 +73,7 @@ impl DatasetCounters {
             total_bytes: AtomicU64::new(0),
             done_bytes: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
+            uploaded_bytes: AtomicU64::new(0),
             peers: AtomicU32::new(0),
             web_seeds: AtomicU32::new(0),
         }

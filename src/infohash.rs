@@ -45,10 +45,7 @@ impl std::str::FromStr for Infohash {
             40 => 4,
             32 => 5,
             64 if text.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                return refused(
-                    "64 digits are a BitTorrent v2 infohash, and v2-only torrents are not supported; \
-                     a hybrid torrent has a v1 infohash of 40 digits too",
-                );
+                return refused("64 digits are a BitTorrent v2 infohash, not a v1 one");
             }
             n => {
                 return refused(&format!(

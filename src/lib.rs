@@ -28,6 +28,8 @@
 //! const MNIST: &str = env!("AT_MNIST_PATH");
 //! ```
 //!
+//! With Cargo's unstable `metabuild` there is no `build.rs`: [`metabuild`] is called.
+//!
 //! # The manifest
 //!
 //! Each entry of `[package.metadata.academictorrents]` is a dataset: `name = "<infohash>"`, or a table for more:
@@ -57,9 +59,9 @@
 //! | --- | --- |
 //! | `env!("AT_<NAME>_PATH")` | the file of a single-file torrent, else the torrent's root directory |
 //! | `env!("AT_<NAME>_INFOHASH")` | 40 hexadecimal digits |
-//! | `cfg(at_dataset = "name")` | the dataset is there: for optional ones |
+//! | `cfg(at_dataset = "name")` | the dataset is there: for optional ones, and for `include_bytes!`, which docs.rs has no file for |
 //! | `OUT_DIR/datasets.rs` | for `include!`: a module per dataset |
-//! | `cargo::metadata=at_<name>_path` | for the build scripts of dependents, where the crate has `links` |
+//! | `cargo::metadata=at_<name>_path`, `at_<name>_infohash` | for the build scripts of dependents, where the crate has `links` |
 //!
 //! `<NAME>` is the key in capitals, with `-` as `_`. Paths are absolute, and of this machine. The files are read-only and
 //! shared with other projects.
@@ -94,8 +96,8 @@
 //!
 //! # At run time
 //!
-//! [`get`] gives the path of a dataset in the store, and [`Get`] fetches into a directory: the same download, outside of a
-//! build.
+//! [`get`] gives the path of a dataset in the store. [`Get`] takes more: which files, more sources, a directory to fetch into,
+//! whether to hash again what is there. It is the same download, outside of a build.
 //!
 //! # The environment
 //!
@@ -162,7 +164,7 @@ mod schedule;
 mod size;
 mod store;
 
-pub use build_script::{Build, Dataset, Datasets, build};
+pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};
-pub use get::{Get, get};
+pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;

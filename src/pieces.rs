@@ -41,6 +41,17 @@ impl PieceSet {
         set
     }
 
+    /// As a bitfield that peers are sent: a byte for each eight pieces.
+    pub fn to_bitfield(&self) -> Vec<u8> {
+        let length = self.count.div_ceil(8) as usize;
+        let mut bitfield = Vec::with_capacity(length + 8);
+        for word in &self.words {
+            bitfield.extend_from_slice(&word.reverse_bits().to_be_bytes());
+        }
+        bitfield.resize(length, 0);
+        bitfield
+    }
+
     pub fn len(&self) -> u32 {
         self.len
     }

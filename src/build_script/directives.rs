@@ -75,18 +75,26 @@ impl Directives {
                 line(format_args!("{prefix}rerun-if-changed={}", value(&of("torrent"), torrent)?));
             }
             if let Some(why) = &dataset.missing {
+                let name = &dataset.name;
                 line(format_args!(
-                    "{prefix}warning=optional and missing, so cfg(at_dataset = {:?}) is off: {why}",
-                    dataset.name
+                    "{prefix}warning=dataset `{name}`: optional and missing, so cfg(at_dataset = {name:?}) is off"
                 ));
+                for why in why.lines() {
+                    line(format_args!("{prefix}warning=  {why}"));
+                }
                 continue;
             }
             let path = value(&of("path"), &dataset.path)?;
             let variable = &dataset.variable;
             line(format_args!("{prefix}rustc-env=AT_{variable}_PATH={path}"));
             line(format_args!("{prefix}rustc-env=AT_{variable}_INFOHASH={}", dataset.infohash));
-            line(format_args!("{prefix}rustc-cfg=at_dataset=\"{}\"", dataset.name));
-            line(format_args!("{metadata_prefix}at_{}_path={path}", variable.to_lowercase()));
+            // docs.rs has the path alone: what reads the file while it compiles must know.
+            if dataset.is_there {
+                line(format_args!("{prefix}rustc-cfg=at_dataset=\"{}\"", dataset.name));
+            }
+            let key = format!("{metadata_prefix}at_{}", variable.to_lowercase());
+            line(format_args!("{key}_path={path}"));
+            line(format_args!("{key}_infohash={}", dataset.infohash));
         }
         Ok(lines)
     }

@@ -22,6 +22,7 @@ use crate::download::{self, Provided, Session};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Manifest, Request, StoreKind};
+use crate::plan;
 use crate::progress;
 use crate::store::Store;
 
@@ -49,6 +50,20 @@ pub fn build() {
         directives::print_error(&error, old_syntax);
         std::process::exit(1);
     }
+}
+
+/// [`build`], by the name that Cargo's unstable [`metabuild`] calls: no `build.rs` is written.
+///
+/// ```toml
+/// cargo-features = ["metabuild"] # the first line; Cargo of the nightly channel
+///
+/// [package]
+/// metabuild = ["academictorrents"]
+/// ```
+///
+/// [`metabuild`]: https://doc.rust-lang.org/cargo/reference/unstable.html#metabuild
+pub fn metabuild() {
+    build();
 }
 
 /// [`build`], in the caller's hands.
@@ -154,6 +169,7 @@ impl Build {
     fn provide(&self, manifest: Manifest) -> Result<Datasets, Error> {
         let settings = self.context.settings()?;
         paths::check(&settings, &manifest.requests)?;
+        plan::check_named(&settings)?;
         let feature_is_on = |feature: &str| {
             let variable = feature.to_uppercase().replace('-', "_");
             self.context.var(&format!("CARGO_FEATURE_{variable}")).is_some()

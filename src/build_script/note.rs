@@ -48,13 +48,18 @@ impl Note {
         let text = std::fs::read(&self.path).unwrap_or_default();
         let why = summary(&String::from_utf8_lossy(&text), 1);
         format!(
-            "a moment ago: {why}; tried again ten minutes after that; to try now, touch Cargo.toml"
+            "a moment ago: {why}\ntried again ten minutes after that; to try now, touch Cargo.toml"
         )
     }
 }
 
-/// An error as printed, in one line: what failed, and at most so many of the reasons; no help.
+/// Of an error as printed, what failed, and at most so many of the reasons, a line each; no help, and not for which
+/// dataset.
 pub fn summary(error: &str, reasons: usize) -> String {
     let lines = error.lines().take_while(|line| !line.starts_with("  help:"));
-    lines.take(1 + reasons).map(str::trim).collect::<Vec<_>>().join("; ")
+    let text = lines.take(1 + reasons).map(str::trim).collect::<Vec<_>>().join("\n");
+    match text.split_once("`: ") {
+        Some((dataset, rest)) if dataset.starts_with("dataset `") => rest.to_owned(),
+        _ => text,
+    }
 }

@@ -12,7 +12,7 @@ fn dataset(name: &str, path: &str, available: bool) -> Dataset {
         globs: Vec::new(),
         file_numbers: Vec::new(),
         store: Store::at(Path::new("/s")),
-        missing: (!available).then(|| "dataset `a`: no source".to_owned()),
+        missing: (!available).then(|| "no source".to_owned()),
     }
 }
 
@@ -48,7 +48,8 @@ fn a_dataset_is_told_to_cargo() {
          cargo::rustc-env=AT_MNIST_SMALL_PATH=/s/data/files/a\n\
          cargo::rustc-env=AT_MNIST_SMALL_INFOHASH=abababababababababababababababababababab\n\
          cargo::rustc-cfg=at_dataset=\"mnist-small\"\n\
-         cargo::metadata=at_mnist_small_path=/s/data/files/a\n"
+         cargo::metadata=at_mnist_small_path=/s/data/files/a\n\
+         cargo::metadata=at_mnist_small_infohash=abababababababababababababababababababab\n"
     );
 }
 
@@ -63,7 +64,7 @@ fn packages_for_an_older_rust_get_the_older_syntax() {
 #[test]
 fn a_missing_optional_dataset_is_a_warning_and_no_cfg() {
     let text = lines("1.89", vec![dataset("a", "/a", false)]).unwrap();
-    assert!(text.contains("cargo::warning=optional and missing, so cfg(at_dataset = \"a\") is off: dataset `a`: no source") && !text.contains("rustc-env"), "{text}");
+    assert!(text.contains("cargo::warning=dataset `a`: optional and missing, so cfg(at_dataset = \"a\") is off\ncargo::warning=  no source") && !text.contains("rustc-env"), "{text}");
     assert!(text.contains("rerun-if-changed=/s/stamp-never\n"), "{text}");
 }
 
@@ -96,11 +97,11 @@ fn a_note_of_a_network_failure_keeps_its_reason_and_no_other_failure_is_noted() 
     assert!(!note.holds(&manifest, now + std::time::Duration::from_secs(700)));
     assert_eq!(
         note.reminder(),
-        "a moment ago: dataset `a`: no source; http://a/: 404; tried again ten minutes after that; \
+        "a moment ago: no source\nhttp://a/: 404\ntried again ten minutes after that; \
          to try now, touch Cargo.toml"
     );
     assert_eq!(
         note::summary(&error(ErrorKind::Disk).to_string(), 9),
-        "dataset `a`: no source; http://a/: 404; peer b: silent"
+        "no source\nhttp://a/: 404\npeer b: silent"
     );
 }

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Context, PREFIX, is_http};
+use super::{Configured, Context, PREFIX, is_http};
 use crate::error::{Error, ErrorKind};
 use crate::nearest::nearest;
 
 /// The keys, and what follows [`PREFIX`] in the names of the variables that they stand for. `proxy` has none of ours:
 /// it holds where none of the usual variables is set.
-const KEYS: [(&str, &str); 13] = [
+const KEYS: [(&str, &str); 14] = [
     ("store", "STORE"),
     ("load-path", "LOAD_PATH"),
     ("mirrors", "MIRRORS"),
@@ -21,6 +21,7 @@ const KEYS: [(&str, &str); 13] = [
     ("peers", "PEERS"),
     ("max-size", "MAX_SIZE"),
     ("timeout", "TIMEOUT"),
+    ("upload", "UPLOAD"),
     ("offline", "OFFLINE"),
     ("fetch", "FETCH"),
     ("progress", "PROGRESS"),
@@ -117,7 +118,7 @@ fn values(name: &str, value: &DeValue<'_>) -> Result<Vec<String>, String> {
             items.ok_or_else(|| "expected a list of strings".to_owned())
         }
         _ if LISTS.contains(&name) => Err("expected a list of strings".to_owned()),
-        DeValue::Integer(number) if ["MAX_SIZE", "TIMEOUT"].contains(&name) => {
+        DeValue::Integer(number) if ["MAX_SIZE", "TIMEOUT", "UPLOAD"].contains(&name) => {
             Ok(vec![number.as_str().to_owned()])
         }
         DeValue::String(text) if !text.is_empty() => Ok(vec![text.to_string()]),
@@ -158,6 +159,18 @@ impl Context {
             self.config = Config::read(&directory.join("academictorrents").join("config.toml"))?;
         }
         Ok(())
+    }
+
+    /// The settings that no variable takes from the file.
+    pub(super) fn configured(&self) -> Configured {
+        let Some(config) = &self.config else { return Configured::default() };
+        let keys = KEYS.iter().filter(|(_, name)| {
+            config.list(name).is_some() && self.var(&[PREFIX, name].concat()).is_none()
+        });
+        Configured {
+            path: config.path.clone(),
+            keys: keys.map(|(key, name)| (*name, *key)).collect(),
+        }
     }
 
     /// The configuration file that was read.

@@ -15,10 +15,12 @@ pub struct Settings {
     pub sources: SourceSet,
     /// Takes the place of the built-in limit, and caps the manifest's.
     pub max_size_bytes: Option<u64>,
+    /// What peers may be sent in all; 0 for nothing.
+    pub upload_bytes_per_second: u64,
     /// No socket may be opened.
     pub offline: bool,
-    /// The variable, or the flag of cargo's, that says so.
-    pub offline_by: Option<&'static str>,
+    /// The flag of cargo's, the variable, or the configuration file's key that says so.
+    pub offline_by: Option<String>,
     /// Directories that are searched before anything is fetched: stores, or datasets in the torrent's own layout.
     pub load_path: Vec<PathBuf>,
     /// Copies to be used, by the `<NAME>` of the dataset.
@@ -33,6 +35,25 @@ pub struct Settings {
     pub ca_file: Option<CaFile>,
     pub proxy: Option<String>,
     pub no_proxy: Option<String>,
+    pub configured: Configured,
+}
+
+/// The settings that are the configuration file's word, for errors: they name what their reader has set.
+#[derive(Clone, Debug, Default)]
+pub struct Configured {
+    pub path: PathBuf,
+    /// What follows the prefix in a variable's name, and the key.
+    pub keys: Vec<(&'static str, &'static str)>,
+}
+
+impl Configured {
+    /// Where a setting is said: the key and the file, else the variable.
+    pub fn place_of(&self, name: &str) -> String {
+        match self.keys.iter().find(|(variable, _)| *variable == name) {
+            Some((_, key)) => format!("`{key}` in {}", self.path.display()),
+            None => [super::PREFIX, name].concat(),
+        }
+    }
 }
 
 impl Settings {
@@ -43,7 +64,7 @@ impl Settings {
 
     /// Why nothing may be fetched, for an error.
     pub fn offline_reason(&self) -> String {
-        match self.offline_by {
+        match &self.offline_by {
             Some(flag) if flag.starts_with('-') => format!("offline: cargo was called with {flag}"),
             Some(name) => format!("offline: {name} is set"),
             None => String::new(),
@@ -61,11 +82,11 @@ pub enum Fetch {
     Never,
 }
 
-/// A file of certificates, and the variable that names it.
+/// A file of certificates, and the variable, or the configuration file's key, that names it.
 #[derive(Clone, Debug)]
 pub struct CaFile {
     pub path: PathBuf,
-    pub variable: &'static str,
+    pub variable: String,
 }
 
 /// Where progress is drawn.

@@ -15,6 +15,7 @@ fn a_bad_variable_is_named_with_what_it_should_be() {
     check("ACADEMICTORRENTS_TIMEOUT", "soon", "a time");
     check("ACADEMICTORRENTS_TIMEOUT", "0", "at least 100ms");
     check("ACADEMICTORRENTS_MAX_SIZE", "big", "a size");
+    check("ACADEMICTORRENTS_UPLOAD", "fast", "`1MiB` or `0`");
     check("ACADEMICTORRENTS_PROGRESS", "on", "`plain`");
     check("ACADEMICTORRENTS_FETCH", "ask", "`always`, `local` or `never`");
     check("ACADEMICTORRENTS_SOURCES", "peers,torrents", "`torrents`");
@@ -50,6 +51,18 @@ fn an_empty_variable_is_unset_and_a_false_one_is_no() {
     assert_eq!(settings.timeout, Duration::from_secs(120));
     assert!(!settings.offline);
     assert!(context(&[("CARGO_NET_OFFLINE", "true")]).settings().unwrap().offline);
+}
+
+#[test]
+fn what_peers_may_be_sent_a_second() {
+    let check = |value: &str, expected| {
+        let settings = context(&[("ACADEMICTORRENTS_UPLOAD", value)]).settings().unwrap();
+        assert_eq!(settings.upload_bytes_per_second, expected, "{value}");
+    };
+    check("", 1 << 20);
+    check("0", 0);
+    check("500kB", 500_000);
+    check("2 MiB", 2 << 20);
 }
 
 #[test]

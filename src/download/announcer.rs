@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::report::Report;
 use super::{Event, start_thread};
 use crate::infohash::Infohash;
-use crate::net::{Client, announce};
+use crate::net::{Client, Tracker};
 use crate::protocol::tracker::{Announce, AnnounceEvent, Tiers};
 
 /// A tier that never answered is given up after so many rounds.
@@ -26,6 +26,9 @@ const PORT: u16 = 1;
 pub trait Party: Send + Sync {
     fn infohash(&self) -> Infohash;
     fn peer_id(&self) -> [u8; 20];
+    /// Time since it began.
+    fn now(&self) -> Duration;
+    fn uploaded_bytes(&self) -> u64;
     fn downloaded_bytes(&self) -> u64;
     fn left_bytes(&self) -> u64;
     fn report(&self) -> &Report;
@@ -38,6 +41,8 @@ pub trait Party: Send + Sync {
 pub struct Announcers {
     tiers: Vec<Running>,
     client: Client,
+    /// The download has ended: nobody waits for peers any more.
+    over: Arc<AtomicBool>,
     /// For the goodbye: the download has all.
     completed: Arc<AtomicBool>,
 }
@@ -53,7 +58,7 @@ struct Running {
 impl Announcers {
     /// `client` is not the workers': theirs is shut down at the end, and then the trackers are still to be told.
     pub fn new(client: Client) -> Announcers {
-        Announcers { tiers: Vec::new(), client, completed: Arc::default() }
+        Announcers { tiers: Vec::new(), client, over: Arc::default(), completed: Arc::default() }
     }
 
     /// Begins to announce to all tiers (BEP 12), side by side. `party` is told of each tier that may name peers, by its
@@ -68,13 +73,15 @@ impl Announcers {
         let tiers = Tiers::new(None, tiers, fastrand::u64(..));
         let mut next = first;
         for tier in tiers.tiers() {
-            let (usable, other): (Vec<_>, Vec<_>) =
-                tier.iter().cloned().partition(|url| crate::context::is_http(url));
-            for url in other {
-                report.note(&url, "only http and https trackers are supported so far");
+            let mut trackers = Vec::new();
+            for url in tier {
+                match Tracker::new(url.clone()) {
+                    Some(tracker) => trackers.push(tracker),
+                    None => report.note(url, "only http, https and udp trackers are supported"),
+                }
             }
-            if !usable.is_empty() {
-                self.start_tier(party(next), usable, next, fastrand::u32(..));
+            if !trackers.is_empty() {
+                self.start_tier(party(next), trackers, next, fastrand::u32(..));
                 next += 1;
             }
         }
@@ -82,17 +89,18 @@ impl Announcers {
     }
 
     /// Begins to announce to a tier: its trackers are asked in order until one answers.
-    fn start_tier(&mut self, swarm: Arc<dyn Party>, tier: Vec<String>, tier_id: u32, key: u32) {
+    fn start_tier(&mut self, swarm: Arc<dyn Party>, tier: Vec<Tracker>, tier_id: u32, key: u32) {
         let (stop, stops) = channel();
         let (ended, stopped) = channel();
         let known = Arc::new(AtomicBool::new(false));
         let mut tier = Tier {
             client: self.client.clone(),
-            urls: tier,
+            trackers: tier,
             id: tier_id,
             key,
             swarm,
             known: Arc::clone(&known),
+            over: Arc::clone(&self.over),
             completed: Arc::clone(&self.completed),
         };
         let run = move || {
@@ -108,6 +116,7 @@ impl Announcers {
     pub fn stop(self, completed: bool, patience: Duration) {
         let deadline = Instant::now() + patience;
         self.completed.store(completed, Ordering::Release);
+        self.over.store(true, Ordering::Release);
         for tier in &self.tiers {
             let _ = tier.stop.send(()); // that tier gave up before
         }
@@ -121,73 +130,96 @@ impl Announcers {
 
 struct Tier {
     client: Client,
-    urls: Vec<String>,
+    trackers: Vec<Tracker>,
     id: u32,
     key: u32,
     swarm: Arc<dyn Party>,
     known: Arc<AtomicBool>,
+    over: Arc<AtomicBool>,
     completed: Arc<AtomicBool>,
 }
 
 impl Tier {
     fn run(&mut self, stops: &Receiver<()>) {
-        let mut known_to: Option<String> = None;
+        let mut is_known = false;
         let mut failed_rounds = 0;
         loop {
-            let event = known_to.is_none().then_some(AnnounceEvent::Started);
+            let begun = self.swarm.now();
+            let event = (!is_known).then_some(AnnounceEvent::Started);
             let wait = match self.round(event) {
-                Ok((url, wait)) => {
-                    known_to = Some(url);
-                    self.known.store(true, Ordering::Relaxed);
+                Ok(wait) => {
+                    is_known = true;
                     failed_rounds = 0;
                     wait
                 }
                 Err(wait) => {
                     failed_rounds += 1;
-                    if failed_rounds >= ROUNDS && known_to.is_none() {
+                    if failed_rounds >= ROUNDS && !is_known {
                         self.swarm.tell(Event::TierLost(self.id));
                         return;
                     }
                     let back_off = self.client.timing().back_off;
-                    wait.unwrap_or_default().max(back_off * 2_u32.saturating_pow(failed_rounds))
+                    let pause = back_off * 2_u32.saturating_pow(failed_rounds);
+                    // Who waited for an answer for longer than that has paused enough.
+                    let waited = self.swarm.now().saturating_sub(begun);
+                    wait.unwrap_or_default().max(pause.saturating_sub(waited))
                 }
             };
             match stops.recv_timeout(wait) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
                 Ok(()) => {
-                    if let Some(url) = known_to {
-                        let completed = self.completed.load(Ordering::Acquire);
-                        let events = [AnnounceEvent::Completed, AnnounceEvent::Stopped];
-                        for event in &events[usize::from(!completed)..] {
-                            let _ = announce(&self.client, &url, &self.message(Some(*event))); // it will forget us anyway
-                        }
-                    }
-                    return;
+                    return if is_known {
+                        self.say_goodbye()
+                    };
                 }
             }
         }
     }
 
-    /// Asks the tier's trackers in order; gives the one that answered, and when to ask again.
-    fn round(
-        &mut self,
-        event: Option<AnnounceEvent>,
-    ) -> Result<(String, Duration), Option<Duration>> {
+    /// Tells the tracker that answered last, which is the first.
+    fn say_goodbye(&mut self) {
+        let completed = self.completed.load(Ordering::Acquire);
+        let events = [AnnounceEvent::Completed, AnnounceEvent::Stopped];
+        for event in &events[usize::from(!completed)..] {
+            let message = self.message(Some(*event));
+            let Some(tracker) = self.trackers.first_mut() else { return };
+            let time = || Some(self.swarm.now());
+            // It will forget us anyway.
+            let _ = tracker.announce(&self.client, &message, &time, &mut |_| {});
+        }
+    }
+
+    /// Asks the tier's trackers in order until one answers; gives when to ask again.
+    fn round(&mut self, event: Option<AnnounceEvent>) -> Result<Duration, Option<Duration>> {
         let mut wait = None;
-        for index in 0..self.urls.len() {
-            let url = self.urls[index].clone();
-            match announce(&self.client, &url, &self.message(event)) {
-                Ok(reply) => {
-                    let count = reply.peers.len();
-                    let warning = reply
-                        .warning
-                        .map_or_else(String::new, |warning| format!(" (it warns: {warning})"));
-                    self.swarm.report().note(&url, format!("named {count} peers{warning}"));
-                    self.swarm.tell(Event::Peers(reply.peers));
+        for index in 0..self.trackers.len() {
+            let message = self.message(event);
+            let Tier { client, swarm, known, over, trackers, .. } = &mut *self;
+            let Some(tracker) = trackers.get_mut(index) else { break };
+            let url = tracker.url().to_owned();
+            let mut named = 0;
+            let mut pause = Duration::ZERO;
+            let time = || (!over.load(Ordering::Acquire)).then(|| swarm.now());
+            let result = tracker.announce(client, &message, &time, &mut |reply| {
+                named += reply.peers.len();
+                let warning = reply
+                    .warning
+                    .map_or_else(String::new, |warning| format!(" (it warns: {warning})"));
+                let said = match named {
+                    0 => format!("knows no peers{warning}"),
+                    _ => format!("named {named} peers{warning}"),
+                };
+                swarm.report().note(&url, said);
+                known.store(true, Ordering::Relaxed);
+                swarm.tell(Event::Peers(reply.peers));
+                pause = pause.max(reply.min_interval.unwrap_or_default().max(reply.interval));
+            });
+            match result {
+                Ok(()) => {
                     // BEP 12: who answered is asked first from now on.
-                    self.urls[..=index].rotate_right(1);
-                    return Ok((url, reply.min_interval.unwrap_or_default().max(reply.interval)));
+                    self.trackers[..=index].rotate_right(1);
+                    return Ok(pause);
                 }
                 Err(failure) => {
                     self.swarm.report().note(&url, failure.why);
@@ -203,7 +235,7 @@ impl Tier {
             infohash: self.swarm.infohash(),
             peer_id: self.swarm.peer_id(),
             port: PORT,
-            uploaded_bytes: 0,
+            uploaded_bytes: self.swarm.uploaded_bytes(),
             downloaded_bytes: self.swarm.downloaded_bytes(),
             left_bytes: self.swarm.left_bytes(),
             event,

@@ -79,6 +79,21 @@ impl Claim {
         Some(Block { piece: self.piece, begin, assembly: Arc::clone(&self.assembly), data })
     }
 
+    /// The peer will not serve this block.
+    pub fn rejected(&mut self, begin: u32) {
+        let block = begin / BLOCK_BYTES;
+        if let Some(asked @ Asked::Yes) = self.asked.get_mut(block as usize) {
+            *asked = Asked::No;
+            self.outstanding -= 1;
+            self.assembly.lock().unwrap_or_else(PoisonError::into_inner).unask(block);
+        }
+    }
+
+    /// Whether nothing is asked for and not here.
+    pub fn is_idle(&self) -> bool {
+        self.outstanding == 0
+    }
+
     /// Nothing more will come for it. Whether anything was outstanding.
     pub fn unask_all(&self) -> bool {
         if self.outstanding == 0 {

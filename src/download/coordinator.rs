@@ -22,6 +22,9 @@ use crate::schedule::{SourceId, Verdict};
 /// How often the coordinator looks around when nothing happens.
 const TICK: Duration = Duration::from_millis(50);
 
+/// Peers that other peers named are believed up to here, so that trackers' always have room.
+const MAX_EXCHANGED: usize = 500;
+
 /// What workers and announcers tell the coordinator.
 #[derive(Debug)]
 pub enum Event {
@@ -39,6 +42,8 @@ pub enum Event {
         verdict: Verdict,
     },
     Peers(Vec<SocketAddr>),
+    /// Peers that a peer named (BEP 11).
+    Exchanged(Vec<SocketAddr>),
     /// A named peer's name look-up ended.
     Resolved {
         name: String,
@@ -58,6 +63,7 @@ pub struct Coordinator<'a> {
     waiting: Vec<SourceSpec>,
     left_out: LeftOut,
     roster: Roster,
+    exchanged: HashSet<SocketAddr>,
     /// Tiers that may still name peers, and names that are being looked up.
     open_tiers: HashSet<u32>,
     next_tier: u32,
@@ -83,6 +89,7 @@ impl<'a> Coordinator<'a> {
             announcers,
             waiting: sources,
             left_out,
+            exchanged: HashSet::new(),
             open_tiers: HashSet::new(),
             next_tier: 0,
             looking_up: 0,
@@ -223,6 +230,9 @@ impl<'a> Coordinator<'a> {
             Event::Peers(addresses) => {
                 addresses.into_iter().for_each(|address| self.roster.add_peer(address));
             }
+            Event::Exchanged(addresses) => {
+                addresses.into_iter().for_each(|address| self.on_exchanged(address));
+            }
             Event::Resolved { name, addresses } => {
                 self.looking_up -= 1;
                 match addresses {
@@ -235,6 +245,19 @@ impl<'a> Coordinator<'a> {
             Event::TierLost(tier) => {
                 self.open_tiers.remove(&tier);
             }
+        }
+    }
+
+    /// A peer that a peer named: whoever named that one, this is a source like those of the torrent's trackers.
+    fn on_exchanged(&mut self, address: SocketAddr) {
+        if self.exchanged.len() >= MAX_EXCHANGED || !self.exchanged.insert(address) {
+            return;
+        }
+        if self.active == Some(Rank::Torrent) {
+            self.roster.add_peer(address);
+        } else {
+            let kind = SourceKind::Peer(address.to_string());
+            self.waiting.push(SourceSpec { rank: Rank::Torrent, kind });
         }
     }
 

@@ -11,6 +11,7 @@ use super::announcer::Announcers;
 use super::coordinator::Coordinator;
 use super::elsewhere::{self, Search};
 use super::swarm::Swarm;
+use super::uploads::Uploads;
 use super::{Provided, Session, SharedCounters, locate, path_of, permission, space};
 use crate::counters::Phase;
 use crate::error::{Error, ErrorKind};
@@ -40,6 +41,9 @@ pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provid
 }
 
 fn look(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
+    if request.hash_again {
+        return Ok(None);
+    }
     let store = session.store(request);
     let (infohash, id) = if request.is_whole() {
         // All files: the stamp says everything else.
@@ -124,6 +128,7 @@ pub fn provide(
     }
     // While we waited, another build may have brought it; or it was there, and a pin is new.
     match store.present(id) {
+        Some(_) if request.hash_again => complete(&work, client, &mirrors, &[])?,
         Some(stamp) if stamp.holds(&request.sha256) => {}
         Some(stamp) => {
             counters.set_phase(Phase::Checking);
@@ -229,9 +234,7 @@ fn lock(
                     crate::size::seconds(patience)
                 ),
             )
-            .help(format!(
-                "end that process{process}, or set ACADEMICTORRENTS_TIMEOUT to wait longer"
-            )));
+            .help("end that process, or set ACADEMICTORRENTS_TIMEOUT to wait longer"));
         }
         std::thread::sleep(LOCK_POLL);
     }
@@ -276,16 +279,46 @@ fn complete(
     if let Some(complete) = existing.as_ref().filter(|existing| existing.is_complete()) {
         return work.hashing(|| complete.stamp(store, id, metainfo, &request.sha256))?;
     }
+    let damaged = existing.as_ref().filter(|_| store.keeps_stamps());
+    if damaged.is_some() {
+        store.remove_stamp(id)?; // it is not complete, whatever comes of the rest
+    }
+    fetch(work, client, mirrors, copies, existing.as_ref()).map_err(|error| {
+        let explains =
+            matches!(error.kind(), ErrorKind::Network | ErrorKind::Offline | ErrorKind::TooLarge);
+        match damaged.filter(|_| explains) {
+            Some(existing) => {
+                let fault = existing.fault(&store.files_path(id).into(), metainfo);
+                error.why(format!("of what is there: {fault}"))
+            }
+            None => error,
+        }
+    })
+}
+
+/// Fetches what neither the data that is there nor the copies have.
+fn fetch(
+    work: &Work<'_>,
+    client: Option<Client>,
+    mirrors: &[crate::manifest::Mirror],
+    copies: &[Found],
+    existing: Option<&Existing>,
+) -> Result<(), Error> {
+    let Work { session, request, counters, metainfo, layout, id, .. } = work;
+    let store = session.store(request);
+    let done_bytes = &counters.done_bytes;
     let hashed = AtomicU64::new(0);
-    let open = || Partial::open(store, id, metainfo, layout, existing.as_ref(), &hashed);
-    let (partial, verified) = work.hashing(open)??;
+    let open = || Partial::open(store, id, metainfo, layout, existing, &hashed);
+    let (partial, found) = work.hashing(open)??;
     let mut wanted = layout.needed();
-    wanted.remove_all(&verified);
+    wanted.remove_all(&found);
     for copy in copies {
         done_bytes.store(0, Ordering::Relaxed);
         let taken = work.hashing(|| partial.take(copy, &wanted, done_bytes))??;
         wanted.remove_all(&taken);
     }
+    let mut verified = layout.needed();
+    verified.remove_all(&wanted);
     let schedule = Schedule::new(layout.geometry(), wanted, fastrand::u64(..));
     let missing = schedule.wanted_bytes();
     done_bytes.store(layout.needed_bytes() - missing, Ordering::Relaxed);
@@ -297,9 +330,11 @@ fn complete(
     let limit = plan::Limit {
         manifest: request.max_size_bytes,
         user: session.settings.max_size_bytes,
+        call: request.line.is_none(),
         foreign: session.foreign,
     };
-    limit.check(counters.name.as_str(), missing)?;
+    let user_by = session.settings.configured.place_of("MAX_SIZE");
+    limit.check(counters.name.as_str(), missing, &user_by)?;
     space::check(&partial, request, layout.needed_bytes() - missing, missing)?;
     let mut sources = plan::sources(request, session.settings, mirrors, metainfo);
     sources.extend(work.peers.iter().map(|address| SourceSpec {
@@ -314,7 +349,9 @@ fn complete(
     let (events, heard) = channel();
     let client = client.map_or_else(|| Client::new(session.settings), Ok)?;
     let announcers = Announcers::new(client.separate());
-    let swarm = Arc::new(Swarm::new(partial, client, Arc::clone(counters), schedule, events));
+    let uploads = Uploads::new(session.uplink.clone(), verified);
+    let swarm = Swarm::new(partial, client, Arc::clone(counters), schedule, uploads, events);
+    let swarm = Arc::new(swarm);
     let budget = session.budget(missing)?;
     let coordinator =
         Coordinator::new(Arc::clone(&swarm), budget, heard, announcers, sources, left_out);

@@ -144,12 +144,16 @@ pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
         }
     }
     let variable = format!("ACADEMICTORRENTS_PATH_{}", work.request.name.variable());
+    let (place, fault) = (site.named().display().to_string(), found.fault());
     let mut error = Error::new(
         ErrorKind::Manifest,
         format!("the copy that {variable} names is not the dataset"),
     )
-    .why(found.fault())
-    .why(format!("{variable} is `{}`", site.named().display()));
+    .why(&fault);
+    // A torrent's single file is named already.
+    if work.metainfo.multi || !fault.contains(&place) {
+        error = error.why(format!("{variable} is `{place}`"));
+    }
     let below = site.named().join(super::dataset::name_of(&work.metainfo));
     if below.exists() {
         error = error.help(format!("did you mean {}?", below.display()));
@@ -161,7 +165,8 @@ pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
             "give the torrent's file, whatever it is called, complete and unchanged"
         })
         .help(format!(
-            "or unset {variable}, and the dataset is fetched; of an incomplete copy in a directory on ACADEMICTORRENTS_LOAD_PATH what is right is taken"
+            "or unset {variable}, and the dataset is fetched; what is right of an incomplete copy\n\
+             is taken where ACADEMICTORRENTS_LOAD_PATH names its directory"
         )))
 }
 

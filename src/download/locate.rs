@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use super::report::Report;
+use super::report::{Report, advise};
 use super::{Session, metadata, permission};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
@@ -15,6 +15,7 @@ use crate::manifest::{Mirror, Request};
 use crate::metainfo::{MAX_INFO_BYTES, MAX_TORRENT_BYTES, Metainfo, not_declared};
 use crate::net::Client;
 use crate::plan;
+use crate::protocol::http::verdict::status_text;
 use crate::store::Store;
 
 /// The infohash that a request means. Of a vendored torrent nothing more is read: a warm build has no time.
@@ -47,7 +48,7 @@ fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
                 .why(why)
                 .help("`torrent` is relative to the manifest")
                 .help(format!(
-                    "the package that is published must hold it: where [package] has `include`, add {name:?}; \
+                    "the package that is published must hold it: where [package] has `include`, add {name:?};\n\
                      where it has `exclude`, let that not cover it"
                 ))
         }
@@ -153,7 +154,6 @@ pub fn find(
             Err(why) => tried.push(format!("{place}: {why}")),
         }
     }
-    let asked_before = tried.len();
     let allowed = request.sources.and(session.settings.sources);
     let peers = metadata::Sources {
         peers: plan::metainfo_peers(request, session.settings),
@@ -184,10 +184,7 @@ pub fn find(
             session.counters.say(format!("{}: asking peers for the torrent", request.name));
             match of_peers(session, client, infohash, &peers) {
                 Ok(found) => return Ok(found),
-                Err(failure) => {
-                    asked.peers = Some(failure.report);
-                    tried.push(format!("peers: {}", failure.why));
-                }
+                Err(failure) => asked.peers = Some(failure),
             }
             if let Some(again_at) = failed.as_ref().and_then(|failed| failed.again_at) {
                 std::thread::sleep(again_at.saturating_duration_since(Instant::now()));
@@ -198,7 +195,7 @@ pub fn find(
             }
         }
         if let Some(failed) = failed {
-            tried.insert(asked_before, format!("{catalogue}: {}", failed.why));
+            tried.push(format!("{catalogue}: {}", failed.why));
         }
     }
     Err(not_found(session, request, infohash, tried, &asked))
@@ -209,8 +206,8 @@ pub fn find(
 struct Asked {
     catalogue_left_out: bool,
     peers_left_out: bool,
-    /// What trackers and peers said.
-    peers: Option<Report>,
+    /// Why peers did not bring it, and what each of them said.
+    peers: Option<metadata::Failure>,
 }
 
 /// From peers: the `info` dictionary, kept as a `.torrent` with the trackers that are known.
@@ -227,6 +224,14 @@ fn of_peers(
         Ok((metainfo, bytes)) => Ok(Located { metainfo, bytes, peers: found.peers }),
         // It is the declared one, whoever is asked: as a torrent it is of no use.
         Err(why) => Err(metadata::Failure { why, report: Report::default() }),
+    }
+}
+
+/// Who leaves out what the user allows, or does not.
+fn left_out_by(session: &Session<'_>, user_allows: bool) -> String {
+    match user_allows {
+        true => "`sources` in the manifest".to_owned(),
+        false => session.settings.configured.place_of("SOURCES"),
     }
 }
 
@@ -248,15 +253,16 @@ fn not_found(
             format!("the torrent {infohash} could not be had from anywhere"),
         )
     };
-    for line in tried {
+    for line in &tried {
         error = error.why(line);
     }
     if let Some(peers) = &asked.peers {
-        error = peers.explain(error);
+        error = peers.report.explain(error.why(format!("peers: {}", peers.why)));
     }
+    let load_path = session.settings.configured.place_of("LOAD_PATH");
     for directory in &session.settings.load_path {
         error = error.why(format!(
-            "ACADEMICTORRENTS_LOAD_PATH: {}: {infohash}.torrent is neither there nor in v1/torrents",
+            "{load_path}: {}: {infohash}.torrent is neither there nor in v1/torrents",
             directory.display()
         ));
     }
@@ -268,32 +274,51 @@ fn not_found(
                 None => "give the path of the .torrent in place of the infohash",
             });
     }
+    let user = session.settings.sources;
     if asked.catalogue_left_out {
-        error = error.why("`sources` leaves the catalogue out");
+        let by = left_out_by(session, user.catalogue);
+        error = error
+            .why(format!("left out by {by}: the catalogue"))
+            .help(format!("to use it, add `catalogue` to {by}"));
     }
     if asked.peers_left_out {
-        error = error.why("`sources` leaves peers and trackers out, which may have the torrent");
+        let by = left_out_by(session, user.peers);
+        error = error
+            .why(format!("left out by {by}: peers and trackers, which may have the torrent"))
+            .help(format!("to ask them, add `peers` to {by}"));
     }
-    error
-        .help("check the infohash at the catalogue")
-        .help(match request.line {
-            Some(_) => "behind a firewall, download the .torrent elsewhere, put it into the crate and add `torrent = \"<file>\"`; for the data add `mirrors` or `web-seeds`",
-            None => "behind a firewall, download the .torrent elsewhere, and give its path in place of the infohash",
-        })
+    error = advise(error, tried.iter());
+    // The catalogue is the last.
+    error = match tried.last() {
+        Some(said) if said.ends_with(&status_text(404)) => {
+            error.help("check the infohash at the catalogue")
+        }
+        _ if asked.catalogue_left_out => error,
+        _ => error.help("build again later: the catalogue may be down, or the line to it"),
+    };
+    error.help(match request.line {
+        Some(_) => {
+            "behind a firewall, put the .torrent into the crate and add `torrent = \"<file>\"`;\n\
+             for the data add `mirrors` or `web-seeds`"
+        }
+        None => "behind a firewall, give the path of the .torrent in place of the infohash",
+    })
 }
 
 fn checked(infohash: Infohash, bytes: Vec<u8>) -> Result<(Metainfo, Vec<u8>), String> {
     // Of what anyone may have sent, no more is read than that before it is known to be the declared one.
     let found = Metainfo::infohash_of(&bytes).map_err(|error| one_line(&error))?;
     if found != infohash {
-        return Err(format!("is another torrent, {found}"));
+        return Err(format!("it is another torrent, {found}"));
     }
     let metainfo = Metainfo::parse(&bytes).map_err(|error| one_line(&error))?;
     Ok((metainfo, bytes))
 }
 
 fn one_line(error: &Error) -> String {
-    error.to_string().lines().take(2).map(str::trim).collect::<Vec<_>>().join(": ")
+    // The first line says that it cannot be used, the second why.
+    let text = error.to_string();
+    text.lines().take(2).last().unwrap_or_default().trim().to_owned()
 }
 
 /// Why a `.torrent` could not be fetched.
@@ -314,13 +339,11 @@ fn fetch(client: &Client, url: &str, most_attempts: u32) -> Result<Vec<u8>, Fail
         attempts += 1;
         let (why, wait) = match client.fetch(url, MAX_TORRENT_BYTES as u64, timing.give_up) {
             Ok(reply) if reply.status == 200 => return Ok(reply.body),
-            Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => (
-                format!("HTTP status {}", reply.status),
-                reply.retry_after.unwrap_or(pause).max(pause),
-            ),
+            Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => {
+                (status_text(reply.status), reply.retry_after.unwrap_or(pause).max(pause))
+            }
             Ok(reply) => {
-                let why = format!("HTTP status {}", reply.status);
-                return Err(Failed { why, again_at: None });
+                return Err(Failed { why: status_text(reply.status), again_at: None });
             }
             Err(why) => (why.to_string(), pause),
         };

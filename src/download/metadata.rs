@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::announcer::{Announcers, Party};
 use super::report::Report;
-use super::swarm::peer_id;
 use super::{Event, start_thread};
 use crate::infohash::Infohash;
 use crate::net::{Client, resolve};
+use crate::protocol::extension::peer_id;
 use crate::protocol::metadata::BLOCK_BYTES;
 use crate::protocol::metadata::blocks::Blocks;
 
@@ -118,7 +118,7 @@ pub fn fetch(
     let hunt = Arc::new(Hunt {
         client: client.separate(),
         infohash,
-        peer_id: peer_id(),
+        peer_id: peer_id(|| fastrand::alphanumeric() as u8),
         max_bytes,
         report: Report::default(),
         started: Instant::now(),
@@ -334,6 +334,14 @@ impl Party for Tier {
 
     fn peer_id(&self) -> [u8; 20] {
         self.hunt.peer_id
+    }
+
+    fn now(&self) -> Duration {
+        self.hunt.now()
+    }
+
+    fn uploaded_bytes(&self) -> u64 {
+        0
     }
 
     fn downloaded_bytes(&self) -> u64 {

@@ -31,6 +31,7 @@ mod stream;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod web_worker;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ use crate::store::Store;
 
 use budget::Budget;
 use coordinator::Event;
+use uploads::Uplink;
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;
@@ -73,6 +75,7 @@ pub struct Session<'a> {
     pub counters: &'a Counters,
     /// The manifest is not the user's own, but of a dependency that Cargo brought.
     pub foreign: bool,
+    uplink: Option<Arc<Uplink>>,
     budget: OnceLock<Budget>,
     /// For hashing what is on disk, and for syncing.
     hashing: OnceLock<rayon::ThreadPool>,
@@ -94,6 +97,7 @@ impl<'a> Session<'a> {
             own,
             counters,
             foreign: false,
+            uplink: Uplink::new(settings.upload_bytes_per_second),
             budget: OnceLock::new(),
             hashing: OnceLock::new(),
             datasets: 1,

@@ -1,4 +1,4 @@
-//! A connection to a peer (BEP 3), from which we take.
+//! A connection to a peer (BEP 3), from which we take, and which we serve.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -10,14 +10,20 @@ use super::batch::{Batch, Feeder};
 use super::claim::Claim;
 use super::stream::Outcome;
 use super::swarm::{Fed, Swarm};
+
 use crate::geometry::PieceIndex;
 use crate::net::PeerConnection;
+use crate::protocol::extension::Offer;
 use crate::protocol::peer::{Event, PeerSession};
-use crate::schedule::{Next, PieceSet, SourceId, Verdict, WorkerId};
+use crate::schedule::{PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
 
+mod asking;
+mod serving;
 #[cfg(test)]
 mod tests;
+
+use serving::Serving;
 
 /// Read at a time, at least; the longest message always fits.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -35,8 +41,12 @@ struct Worker<'a> {
     session: PeerSession,
     /// In the order in which they are asked for, which is that in which their blocks come.
     claims: Vec<Claim>,
-    /// The peer choked us since the claims were last dropped.
+    /// The peer choked us, and dropped what was asked for, since the claims were last dropped.
     was_choked: bool,
+    /// Claims that the peer does not serve, and whether it refused them.
+    returned: Vec<(PieceIndex, bool)>,
+    refused_at: Option<Duration>,
+    serving: Serving,
     /// Once the peer was faster than we; and a batch that is free.
     feeder: Option<Feeder>,
     spare: Option<Batch>,
@@ -56,7 +66,11 @@ pub fn work(
     };
     let now = swarm.now();
     let infohash = swarm.partial.metainfo().infohash;
-    let session = PeerSession::new(now, infohash, swarm.peer_id, swarm.geometry().piece_count());
+    let (metainfo, serves) = (swarm.partial.metainfo(), swarm.uploads.is_on());
+    let metadata_bytes = serves.then_some(metainfo.info_bytes);
+    let offer = Offer { pex: !metainfo.private, serves, metadata_bytes };
+    let count = swarm.geometry().piece_count();
+    let session = PeerSession::new(now, infohash, swarm.peer_id, count, offer);
     let mut worker = Worker {
         swarm,
         source,
@@ -64,6 +78,9 @@ pub fn work(
         session,
         claims: Vec::new(),
         was_choked: false,
+        returned: Vec::new(),
+        refused_at: None,
+        serving: Serving::default(),
         feeder: None,
         spare: None,
         useful_at: now,
@@ -72,6 +89,7 @@ pub fn work(
     if worker.session.is_open() {
         swarm.counters.peers.fetch_sub(1, Ordering::Relaxed);
     }
+    swarm.uploads.leave(source);
     worker.drop_claims();
     swarm.schedule().forget_peer(source);
     outcome
@@ -116,8 +134,14 @@ impl Worker<'_> {
                 self.session.take_dropped();
                 self.drop_claims();
             }
+            if let Err(outcome) = self.return_claims() {
+                return outcome;
+            }
             self.drop_ended_claims();
             self.ask();
+            if let Err(why) = self.serve(connection) {
+                return Outcome::Failed(why);
+            }
             if let Some(outcome) = self.judge() {
                 return outcome;
             }
@@ -203,77 +227,47 @@ impl Worker<'_> {
         match event {
             Event::Bitfield(bitfield) => {
                 let pieces = PieceSet::from_bitfield(bitfield, self.swarm.geometry().piece_count());
-                self.swarm.schedule().peer_has(self.source, pieces);
-                self.show_interest();
+                self.has(pieces);
             }
+            Event::HaveAll => self.has(PieceSet::all(self.swarm.geometry().piece_count())),
             Event::Have(piece) => {
                 if self.swarm.schedule().peer_has_piece(self.source, piece) {
                     self.session.interested(true);
                 }
             }
-            Event::Choked => self.was_choked = true,
+            Event::DontHave(piece) => {
+                self.swarm.schedule().peer_lacks(self.source, piece);
+                self.serving.has_all = false;
+                self.returned.push((piece, false));
+                self.show_interest();
+            }
+            Event::Choked => self.was_choked = !self.session.is_fast(),
+            Event::Unchoked => self.forgive(),
+            Event::Rejected(request) => self.on_rejected(request),
             Event::HandshakeDone { .. } => {
+                self.introduce();
                 self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
             }
-            Event::Block { .. } | Event::Unchoked | Event::Reqq(_) | Event::Ignored => {}
+            Event::PeersNamed => {
+                self.swarm.tell(super::Event::Exchanged(self.session.take_named()));
+            }
+            Event::Block { .. }
+            | Event::HaveNone
+            | Event::AllowedFast(_)
+            | Event::Reqq(_)
+            | Event::Ignored => {}
         }
+    }
+
+    fn has(&mut self, pieces: PieceSet) {
+        self.serving.has_all = pieces.len() == self.swarm.geometry().piece_count();
+        self.swarm.schedule().peer_has(self.source, pieces);
+        self.show_interest();
     }
 
     fn show_interest(&mut self) {
         let useful = self.swarm.schedule().is_useful(self.source);
         self.session.interested(useful);
-    }
-
-    /// Fills the request queue up, once an eighth of it has come: many requests then go in one message to the kernel.
-    fn ask(&mut self) {
-        let depth = self.session.queue_depth();
-        if self.session.is_choked() || self.session.outstanding() > depth - depth / 8 {
-            return;
-        }
-        let now = self.swarm.now();
-        for claim in &mut self.claims {
-            claim.ask(&mut self.session, self.swarm, depth, now);
-        }
-        while self.session.outstanding() < depth {
-            let (ended, next) = {
-                let mut schedule = self.swarm.schedule();
-                // One that has just come to an end may be given to us anew.
-                (schedule.take_ended_claims(self.worker), schedule.next_piece(self.worker, now))
-            };
-            ended.into_iter().for_each(|piece| self.drop_claim(piece));
-            let Next::Fetch(pieces) = next else { break };
-            let Some(mut claim) = Claim::new(self.swarm, self.source, pieces.start) else {
-                continue;
-            };
-            claim.ask(&mut self.session, self.swarm, depth, now);
-            self.claims.push(claim);
-        }
-    }
-
-    /// Lets go of pieces that came to an end, by whomever: what was asked for here is taken back.
-    fn drop_ended_claims(&mut self) {
-        let ended = self.swarm.schedule().take_ended_claims(self.worker);
-        ended.into_iter().for_each(|piece| self.drop_claim(piece));
-    }
-
-    fn drop_claim(&mut self, piece: PieceIndex) {
-        let Some(index) = self.claims.iter().position(|claim| claim.piece == piece) else { return };
-        if !self.claims.remove(index).unask_all() {
-            return;
-        }
-        let outstanding: Vec<_> =
-            self.session.outstanding_requests().filter(|request| request.piece == piece).collect();
-        for request in outstanding {
-            self.session.cancel(request);
-        }
-    }
-
-    fn drop_claims(&mut self) {
-        for claim in self.claims.drain(..) {
-            claim.unask_all();
-        }
-        self.swarm.schedule().release(self.worker);
-        self.swarm.wake();
     }
 
     /// Whether the peer is worth waiting for any longer.
@@ -297,7 +291,9 @@ impl Worker<'_> {
             )));
         }
         // Whatever it has claimed: one that chokes and unchokes us in turns is never asked for long.
-        let patience = timing.silence * USELESS_SILENCES;
+        // And one that takes nothing has nothing new to offer later.
+        let hopeless = self.session.is_upload_only() && !self.session.is_interested();
+        let patience = timing.silence * if hopeless { 1 } else { USELESS_SILENCES };
         if now.saturating_sub(self.useful_at) > patience {
             let why = if self.session.is_choked() {
                 "did not unchoke us"

@@ -5,23 +5,21 @@ use crate::context::Fetch;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
 
-const NEVER: &str =
-    "ACADEMICTORRENTS_FETCH is `never`, or without it `fetch` in the configuration file is";
-
 /// Refuses to fetch `what` ("the torrent … is", "1 GiB are") where nobody allowed it. What is on this machine is
 /// used in every mode, so this is asked as late as possible: when something would be fetched.
 ///
 /// # Errors
 /// [`ErrorKind::Offline`], with the command that allows it.
 pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(), Error> {
+    let never = format!("{} is `never`", session.settings.configured.place_of("FETCH"));
     let (why, mode) = match (session.settings.fetch, session.foreign) {
         (Fetch::Always, _) | (Fetch::Local, false) => return Ok(()),
         (Fetch::Local, true) => (
-            "the package is a dependency from a registry, git or a vendored directory, and such a one fetches only where you allow it",
+            "the package is a dependency from a registry, git or a vendored directory, and such a one fetches only where you allow it".to_owned(),
             "always",
         ),
-        (Fetch::Never, true) => (NEVER, "always"),
-        (Fetch::Never, false) => (NEVER, "local"),
+        (Fetch::Never, true) => (never, "always"),
+        (Fetch::Never, false) => (never, "local"),
     };
     let mut error =
         Error::new(ErrorKind::Offline, format!("{what} not here, and may not be fetched")).why(why);
@@ -29,7 +27,11 @@ pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(),
         error = error.why(session.settings.offline_reason());
     }
     if request.line.is_none() {
-        return Err(error.help("unset ACADEMICTORRENTS_FETCH"));
+        let in_file = session.settings.configured.keys.iter().any(|(name, _)| *name == "FETCH");
+        return Err(error.help(match in_file {
+            true => "change it there, or set ACADEMICTORRENTS_FETCH=local, which comes before it",
+            false => "unset ACADEMICTORRENTS_FETCH",
+        }));
     }
     error = error.help(format!("to allow it: ACADEMICTORRENTS_FETCH={mode} cargo build"));
     if session.settings.fetch == Fetch::Never {

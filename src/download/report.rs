@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
+use crate::net::UNKNOWN_AUTHORITY;
 
 /// Lines shown of sources that failed; a tracker may name hundreds of peers.
 const SHOWN: usize = 30;
@@ -40,7 +41,7 @@ impl Report {
         if lines.len() > SHOWN {
             error = error.why(format!("and {} more sources", lines.len() - SHOWN));
         }
-        error
+        advise(error, lines.iter().map(|(_, said)| said))
     }
 
     /// All that was noted, moved out: others may hold the report itself, and go on noting for nobody.
@@ -52,4 +53,14 @@ impl Report {
     pub fn is_empty(&self) -> bool {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
+}
+
+/// Adds the mend of what servers' certificates lack.
+pub fn advise<'s>(error: Error, mut said: impl Iterator<Item = &'s String>) -> Error {
+    if said.any(|said| said.contains(UNKNOWN_AUTHORITY)) {
+        return error.help(
+            "where TLS is inspected, set ACADEMICTORRENTS_CA_FILE to a PEM file with the inspector's root certificate",
+        );
+    }
+    error
 }

@@ -81,9 +81,7 @@ impl Roster {
     /// Notes of those that are connected, and of which nothing else is known, that they are.
     pub fn note_silent(&self) {
         for source in self.sources.iter().filter(|source| source.working > 0) {
-            self.swarm
-                .report
-                .note_first(&source.name, "is connected, or connecting, and was silent");
+            self.swarm.report.note_first(&source.name, "brought nothing so far");
         }
     }
 

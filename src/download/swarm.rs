@@ -11,11 +11,13 @@ use super::Event;
 use super::announcer::Party;
 use super::assembly::{Added, Assembly};
 use super::report::Report;
+use super::uploads::Uploads;
 use crate::counters::DatasetCounters;
 use crate::error::Error;
 use crate::geometry::{Geometry, PieceIndex};
 use crate::infohash::Infohash;
 use crate::net::Client;
+use crate::protocol::extension::peer_id;
 use crate::schedule::{Next, Schedule, SourceId, Verdict, WorkerId};
 use crate::store::Partial;
 
@@ -37,19 +39,13 @@ pub enum Fed {
     Over,
 }
 
-/// BEP 20: client and version, then random.
-pub fn peer_id() -> [u8; 20] {
-    let mut peer_id = *b"-AD0010-............";
-    peer_id[8..].fill_with(|| fastrand::alphanumeric() as u8);
-    peer_id
-}
-
 #[derive(Debug)]
 pub struct Swarm {
     pub partial: Partial,
     pub client: Client,
     pub counters: Arc<DatasetCounters>,
     pub report: Report,
+    pub uploads: Uploads,
     pub peer_id: [u8; 20],
     schedule: Mutex<Schedule>,
     changed: Condvar,
@@ -69,6 +65,7 @@ impl Swarm {
         client: Client,
         counters: Arc<DatasetCounters>,
         schedule: Schedule,
+        uploads: Uploads,
         events: Sender<Event>,
     ) -> Swarm {
         Swarm {
@@ -76,7 +73,8 @@ impl Swarm {
             client,
             counters,
             report: Report::default(),
-            peer_id: peer_id(),
+            uploads,
+            peer_id: peer_id(|| fastrand::alphanumeric() as u8),
             schedule: Mutex::new(schedule),
             changed: Condvar::new(),
             assemblies: Mutex::default(),
@@ -245,6 +243,18 @@ impl Swarm {
         }
     }
 
+    /// Reads verified bytes, for a peer. After the end there is nothing to read any more: the files move.
+    ///
+    /// # Errors
+    /// The download is over, or the disk refused.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        if *closed {
+            return Err(std::io::ErrorKind::NotConnected.into());
+        }
+        self.partial.read(offset, buffer).map_err(std::io::Error::other)
+    }
+
     fn useful(&self, worker: WorkerId, bytes: u64) {
         let now = self.now();
         self.last_useful_millis.store(now.as_millis() as u64, Ordering::Relaxed);
@@ -258,6 +268,7 @@ impl Swarm {
             schedule.is_done()
         };
         self.assemblies.lock().unwrap_or_else(PoisonError::into_inner).remove(&piece);
+        self.uploads.add(piece);
         self.counters.done_bytes.fetch_add(self.geometry().len(piece).into(), Ordering::Relaxed);
         if done {
             self.over.store(true, Ordering::Relaxed);
@@ -291,6 +302,14 @@ impl Party for Swarm {
 
     fn peer_id(&self) -> [u8; 20] {
         self.peer_id
+    }
+
+    fn now(&self) -> Duration {
+        Swarm::now(self)
+    }
+
+    fn uploaded_bytes(&self) -> u64 {
+        self.counters.uploaded_bytes.load(Ordering::Relaxed)
     }
 
     fn downloaded_bytes(&self) -> u64 {

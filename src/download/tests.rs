@@ -154,7 +154,9 @@ pub(super) fn swarm_with_timeout(partial: Partial, timeout: std::time::Duration)
     let schedule = crate::schedule::Schedule::new(partial.metainfo().geometry, PieceSet::all(1), 1);
     let (events, _) = std::sync::mpsc::channel();
     let counters = crate::counters::Counters::default().add("a");
-    Swarm::new(partial, client, counters, schedule, events)
+    let uplink = super::uploads::Uplink::new(settings.upload_bytes_per_second);
+    let uploads = super::uploads::Uploads::new(uplink, PieceSet::none(1));
+    Swarm::new(partial, client, counters, schedule, uploads, events)
 }
 
 /// What a peer sent at a time: these blocks of the piece, in this order, each behind the head of its message.

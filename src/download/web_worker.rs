@@ -13,7 +13,7 @@ use super::swarm::Swarm;
 use crate::metainfo::Metainfo;
 use crate::net::{Connection, HttpFailure};
 use crate::protocol::http::Head;
-use crate::protocol::http::verdict::{Verdict, judge};
+use crate::protocol::http::verdict::{Verdict, judge, status_text};
 use crate::protocol::web_url::FileUrls;
 use crate::schedule::{Next, SourceId, WorkerId};
 
@@ -297,9 +297,12 @@ impl WebSeed {
             if self.redirects.begin_anew(file, &first, url) {
                 return Left::Elsewhere;
             }
-            swarm
-                .report
-                .note(&self.url, format!("`{}`: {said}", metainfo.display_path(torrent_file)));
+            // The URL of a single file has its name.
+            let said_of = match metainfo.multi {
+                true => format!("`{}`: {said}", metainfo.display_path(torrent_file)),
+                false => said.clone(),
+            };
+            swarm.report.note(&self.url, said_of);
             self.lost.lose(swarm, self.id, file);
             // A server that has nothing is not asked for each of 100,000 files.
             let in_a_row = self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
@@ -317,10 +320,8 @@ impl WebSeed {
                 Ok(()) => Left::Elsewhere,
                 Err(why) => lost(why),
             },
-            Verdict::Gone(status) | Verdict::Refused(status) => {
-                lost(format!("HTTP status {status}"))
-            }
-            Verdict::Stale(why) => lost(format!("is not the torrent's file: {why}")),
+            Verdict::Gone(status) | Verdict::Refused(status) => lost(status_text(*status)),
+            Verdict::Stale(why) => lost(why.clone()),
             Verdict::Pause(pause) => {
                 let back_off = swarm.client.timing().back_off;
                 let pause = pause.unwrap_or(back_off * 4).max(back_off).min(MAX_PAUSE);
@@ -329,9 +330,7 @@ impl WebSeed {
                     format!("asks for a pause of {}", crate::size::seconds(pause)),
                 ))
             }
-            Verdict::Retry(status) => {
-                Left::Worker(Outcome::Failed(format!("HTTP status {status}")))
-            }
+            Verdict::Retry(status) => Left::Worker(Outcome::Failed(status_text(*status))),
         }
     }
 }

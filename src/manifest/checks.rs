@@ -9,7 +9,7 @@ use toml::de::DeValue;
 
 use super::findings::Refusal;
 use super::{DatasetName, Mirror, StoreKind};
-use crate::context::{SourceSet, is_http};
+use crate::context::{SourceSet, is_http, is_udp};
 use crate::infohash::Infohash;
 use crate::magnet::Magnet;
 use crate::nearest::nearest;
@@ -59,7 +59,12 @@ pub(super) fn infohash(text: &str) -> Result<Infohash, Refusal> {
     // Infohash's own error is one line: what was given, and why it is none.
     text.parse().map_err(|why: crate::Error| {
         Refusal::new(printable(&why.to_string())).or_help(
-            if text.ends_with(".torrent") && !text.contains("://") {
+            if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+                Some(
+                    "give the v1 infohash, of 40 digits; v2-only torrents, which have none, are not supported"
+                        .to_owned(),
+                )
+            } else if text.ends_with(".torrent") && !text.contains("://") {
                 Some(format!("for a vendored torrent write `{{ torrent = {text:?} }}`"))
             } else {
                 // A link or a magnet, pasted whole.
@@ -106,9 +111,8 @@ pub(super) fn web_seed(text: &str) -> Result<String, Refusal> {
 }
 
 pub(super) fn tracker(text: &str) -> Result<String, Refusal> {
-    let udp = |text: &str| text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"));
-    let text = url(text, |text| is_http(text) || udp(text), "http://, https:// or udp://")?;
-    if udp(&text) && authority(&text).is_none_or(|host| peer(host).is_err()) {
+    let text = url(text, |text| is_http(text) || is_udp(text), "http://, https:// or udp://")?;
+    if is_udp(&text) && authority(&text).is_none_or(|host| peer(host).is_err()) {
         return Err(Refusal::new(format!("{} has no port", quoted(&text)))
             .help("write it as udp://host:port"));
     }
@@ -151,7 +155,7 @@ pub(super) fn mirror(text: &str, base_dir: &Path) -> Result<Mirror, Refusal> {
         return Err(Refusal::new("it is empty").help("write a base URL or a directory"));
     }
     if is_http(text) || text.contains("://") {
-        let url = url(text, is_http, "http:// or https://, and not a directory")?;
+        let url = url(text, is_http, "http:// or https://")?;
         return Ok(Mirror::Url(url.trim_end_matches('/').to_owned()));
     }
     Ok(Mirror::Directory(base_dir.join(text)))

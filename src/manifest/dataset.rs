@@ -157,6 +157,7 @@ impl Reader<'_> {
             sha256: either(own.sha256, &defaults.sha256).unwrap_or_default(),
             store: own.store.or(defaults.store).unwrap_or(StoreKind::Shared),
             optional: own.optional.or(defaults.optional).unwrap_or(false),
+            hash_again: false,
             line: Some(self.findings.line(at)),
         })
     }

@@ -9,6 +9,7 @@
 //! | `dataset.rs` | one dataset's table, and `defaults`: which keys there are, and which may meet |
 //! | `checks.rs` | one value: text to what it means |
 //! | `findings.rs` | what was found wrong, with lines |
+//! | `call.rs` | a request that a program makes by a call |
 //!
 //! Invariants: each request has an infohash (a magnet link's is one) or a torrent; its values are checked for their form; its
 //! paths are absolute; no two requests have the same variable. A dataset's own value takes the
@@ -17,6 +18,7 @@
 //! Failures are [`ErrorKind::Manifest`], and all of them are reported, in the order of the file.
 //! What is not TOML is one failure, as what follows the first mistake is guesswork.
 
+mod call;
 mod checks;
 mod dataset;
 mod findings;
@@ -30,6 +32,8 @@ use crate::context::SourceSet;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::magnet::Magnet;
+
+pub use call::CallOptions;
 
 /// What a Cargo.toml asks for.
 #[derive(Clone, Debug)]
@@ -89,31 +93,13 @@ pub struct Request {
     pub store: StoreKind,
     /// A dataset that cannot be had is a warning, not an error.
     pub optional: bool,
+    /// What is there is hashed again, whatever its stamp says.
+    pub hash_again: bool,
     /// Where the dataset is declared in the manifest, from 1; `None` where a program asks by a call.
     pub line: Option<usize>,
 }
 
 impl Request {
-    /// What a call asks for: all files, from all sources, with no limit but the environment's. `id` is for messages.
-    pub fn of_call(id: &str, identity: Identity, store: StoreKind) -> Request {
-        Request {
-            name: DatasetName(id.to_owned()),
-            identity,
-            files: Vec::new(),
-            web_seeds: Vec::new(),
-            trackers: Vec::new(),
-            peers: Vec::new(),
-            mirrors: Vec::new(),
-            sources: SourceSet::ALL,
-            max_size_bytes: Some(u64::MAX),
-            required_features: Vec::new(),
-            sha256: BTreeMap::new(),
-            store,
-            optional: false,
-            line: None,
-        }
-    }
-
     /// The numbers of the files that a magnet link means (BEP 53), first and last of each range; empty for all.
     pub fn file_numbers(&self) -> &[(u32, u32)] {
         self.identity.magnet.as_ref().map_or(&[], |magnet| &magnet.files)
@@ -180,6 +166,15 @@ impl Mirror {
         checks::mirror(text, base_dir)
             .map_err(|refusal| refusal.error("a mirror cannot be used".to_owned()))
     }
+}
+
+/// Checks a peer's `host:port`.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`], with how it is written.
+pub fn check_peer(text: &str) -> Result<(), Error> {
+    let refused = |refusal: findings::Refusal| refusal.error("a peer cannot be used".to_owned());
+    checks::peer(text).map(drop).map_err(refused)
 }
 
 /// Where a dataset's files lie once they are complete.

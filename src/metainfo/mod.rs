@@ -54,7 +54,11 @@ pub struct Metainfo {
     pub multi: bool,
     pub files: Vec<TorrentFile>,
     pub geometry: Geometry,
+    /// Length of the raw `info`, of which the infohash is the SHA-1.
+    pub info_bytes: u64,
     piece_hashes: Vec<u8>,
+    /// Peers may come from its trackers and from the user alone (BEP 27).
+    pub private: bool,
     /// Tiers of trackers (BEP 12), as they stand: empty and odd URLs are the tracker room's matter.
     pub trackers: Vec<Vec<String>>,
     /// Web seeds (BEP 19), without the empty strings that real torrents hold.
@@ -89,6 +93,13 @@ impl Metainfo {
         let scan = scan(torrent)?;
         let info = info_of(&scan)?;
         Ok(Infohash::from_bytes(Sha1::digest(info.raw())))
+    }
+
+    /// The raw `info` of a `.torrent`, where it is this one's: what a magnet link's infohash stands for (BEP 9).
+    pub fn raw_info(&self, torrent: &[u8]) -> Option<Vec<u8>> {
+        let scan = scan(torrent).ok()?;
+        let info = info_of(&scan).ok()?.raw();
+        (Infohash::from_bytes(Sha1::digest(info)) == self.infohash).then(|| info.to_vec())
     }
 
     /// What the makers wrote about it, or whoever handed it on: outside of `info`, no hash covers it.
@@ -185,7 +196,9 @@ impl Metainfo {
             multi: list.is_some(),
             files,
             geometry,
+            info_bytes: info.raw().len() as u64,
             piece_hashes: piece_hashes.to_vec(),
+            private: info.get(b"private").and_then(Node::int).is_some_and(|private| private != 0),
             trackers: trackers(announce_list.as_ref(), announce.as_ref()),
             web_seeds: strings(web_seeds.as_ref(), MAX_WEB_SEEDS),
         })
@@ -227,8 +240,8 @@ impl Metainfo {
 
 /// Scans a `.torrent`; of what is none it says what it probably is.
 fn scan(torrent: &[u8]) -> Result<bencode::Scan<'_>, Error> {
-    let again = "download it again, from the dataset's page at the catalogue: \
-                 `/download/<infohash>.torrent` below the catalogue's address";
+    let again =
+        "download it again: https://academictorrents.com/download/<infohash>.torrent has it";
     let begin = torrent.trim_ascii_start();
     match begin.first() {
         Some(b'd') => {}
@@ -236,7 +249,7 @@ fn scan(torrent: &[u8]) -> Result<bencode::Scan<'_>, Error> {
         Some(first) => {
             let line = begin.split(u8::is_ascii_control).next().unwrap_or_default();
             let shown = line.get(..SHOWN_BYTES).unwrap_or(line).escape_ascii();
-            let page = if *first == b'<' { ": a web page was saved or sent instead" } else { "" };
+            let page = if *first == b'<' { ", as a web page does" } else { "" };
             let why = format!("this is not a .torrent: it begins with `{shown}`{page}");
             return Err(damaged(why).help(again));
         }

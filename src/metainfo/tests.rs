@@ -30,12 +30,31 @@ fn a_single_file_torrent() {
     let info = "d6:lengthi10e4:name5:a.bin12:piece lengthi7e6:pieces40:aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbe";
     let metainfo = Metainfo::parse(&single(info)).unwrap();
     assert_eq!(metainfo.infohash, Infohash::from_bytes(Sha1::digest(info.as_bytes())));
+    assert_eq!(metainfo.info_bytes, info.len() as u64);
+    let torrent = format!("d8:announce1:x4:info{info}e");
+    assert_eq!(metainfo.raw_info(torrent.as_bytes()), Some(info.as_bytes().to_vec()));
+    assert_eq!(metainfo.raw_info(&single(&info.replace("a.bin", "b.bin"))), None);
+    assert_eq!(metainfo.raw_info(b""), None);
     assert!(!metainfo.multi);
     assert_eq!(metainfo.layout_path(&metainfo.files[0]), PathBuf::from("a.bin"));
     assert_eq!(metainfo.display_path(&metainfo.files[0]), "a.bin");
     assert_eq!(metainfo.geometry.len(1), 3);
     assert_eq!(metainfo.piece_hash(1), Some([b'b'; 20]));
     assert_eq!(metainfo.piece_hash(2), None);
+}
+
+#[test]
+fn a_private_torrent_says_so_within_info() {
+    let check = |key: &str, expected| {
+        let info = format!("d6:lengthi0e4:name1:a12:piece lengthi7e6:pieces0:{key}e");
+        // Outside of `info` it would be anyone's word.
+        let torrent = format!("d4:info{info}7:privatei1ee");
+        assert_eq!(Metainfo::parse(torrent.as_bytes()).unwrap().private, expected, "{key}");
+    };
+    check("", false);
+    check("7:privatei1e", true);
+    check("7:privatei0e", false);
+    check("7:private1:1", false);
 }
 
 #[test]
@@ -158,7 +177,7 @@ fn what_is_no_torrent_is_refused_with_the_reason() {
         assert!(error.contains(part), "{error}");
     };
     check(b"", "it is empty");
-    check(b" \n<html>\n<body>", "it begins with `<html>`: a web page was saved");
+    check(b" \n<html>\n<body>", "it begins with `<html>`, as a web page does");
     check(b"<!DOCTYPE html PUBLIC", "it begins with `<!DOCTYPE html PUBLI`");
     check(b"\x1f\x8b\x08", "it begins with ``");
     check(b"4:info", "it begins with `4:info`");

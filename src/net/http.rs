@@ -56,12 +56,21 @@ impl From<ureq::Error> for HttpFailure {
     }
 }
 
-/// What rustls says of a server that answers in plain text is for those who know its types.
+/// Said of a server whose certificate nobody vouches for that we know: where TLS is inspected, of all servers.
+pub const UNKNOWN_AUTHORITY: &str = "its certificate is from an authority that is not known here";
+
+/// What rustls and OpenSSL say of certificates is for those who know their types.
 fn tls_reason(said: String) -> String {
-    if said.contains("InvalidContentType") {
-        "the server does not speak TLS on this port".to_owned()
-    } else {
-        said
+    let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+    if has(&["InvalidContentType"]) {
+        return "the server does not speak TLS on this port".to_owned();
+    }
+    if has(&["UnknownIssuer", "local issuer certificate", "self-signed", "self signed"]) {
+        return UNKNOWN_AUTHORITY.to_owned();
+    }
+    match said.split_once("invalid peer certificate: ") {
+        Some((_, why)) => format!("its certificate is not valid: {why}"),
+        None => said,
     }
 }
 
@@ -135,8 +144,8 @@ fn proxy(settings: &Settings) -> Result<Option<Proxy>, Error> {
 fn roots(file: &CaFile) -> Result<Vec<Certificate<'static>>, Error> {
     let CaFile { path, variable } = file;
     let refused = |why: &str| {
-        let what = format!("the file of certificates that {variable} names");
-        unusable(&what, &path.display().to_string(), why)
+        unusable("the file of certificates", &path.display().to_string(), why)
+            .why(format!("{variable} names it"))
             .help(format!("correct {variable}, or unset it"))
     };
     let pem = std::fs::read(path).map_err(|why| refused(&why.to_string()))?;

@@ -1,4 +1,4 @@
-//! Everything that opens a socket: HTTP (catalogue, trackers, mirrors, web seeds) and peers.
+//! Everything that opens a socket: HTTP (catalogue, trackers, mirrors, web seeds), UDP trackers and peers.
 //!
 //! Floor 2; the only room with sockets. What the bytes mean is decided in [`crate::protocol`]; this room moves
 //! them, with a deadline on every wait, and a bound on every length that comes from outside.
@@ -10,6 +10,7 @@ mod http;
 mod lent;
 mod peer;
 mod tracker;
+mod udp_tracker;
 mod web_seed;
 
 use std::net::{Shutdown, TcpStream};
@@ -18,14 +19,15 @@ use std::time::Duration;
 
 use crate::context::Settings;
 use crate::error::{Error, ErrorKind};
+use crate::protocol::udp_tracker::FIRST_WAIT;
 
-pub use http::{HttpFailure, authority, join};
-pub use peer::{PeerConnection, resolve};
-pub use tracker::announce;
+pub use http::{HttpFailure, UNKNOWN_AUTHORITY, authority, join};
+pub use peer::{Job, PeerConnection, resolve};
+pub use tracker::Tracker;
 pub use web_seed::Connection;
 
 /// Says honestly who asks: Academic Torrents' tracker turns bots without a name away.
-pub const USER_AGENT: &str = concat!("academictorrents-rs/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = crate::protocol::extension::CLIENT;
 
 /// How long to wait for what, all derived from the user's `TIMEOUT`, so that tests run in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +42,13 @@ pub struct Timing {
     pub reply: Duration,
     /// The first pause before a failed source is tried again; doubled each time.
     pub back_off: Duration,
+    /// How long a UDP tracker's answer is waited for first; doubled each time (BEP 15).
+    pub datagram: Duration,
 }
 
 impl Timing {
-    /// The defaults (`TIMEOUT` of 120 s): 10 s to connect, 20 s of silence, 15 s for a reply, 1 s of back-off.
+    /// The defaults (`TIMEOUT` of 120 s): 10 s to connect, 20 s of silence, 15 s for a reply, 1 s of
+    /// back-off, and 15 s for a datagram's answer: three tries of that, each twice as long as the one before, are 105 s.
     pub fn for_timeout(give_up: Duration) -> Timing {
         Timing {
             give_up,
@@ -51,6 +56,7 @@ impl Timing {
             silence: Duration::from_secs(20).min(give_up / 3),
             reply: Duration::from_secs(15).min(give_up / 2),
             back_off: Duration::from_secs(1).min(give_up / 20),
+            datagram: FIRST_WAIT.min(give_up / 8),
         }
     }
 }
@@ -95,6 +101,10 @@ impl Client {
         for socket in peers.open.drain(..).filter_map(|socket| socket.upgrade()) {
             let _ = socket.shutdown(Shutdown::Both); // closed already: that is what was asked for
         }
+    }
+
+    fn is_shut_down(&self) -> bool {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).shut_down
     }
 
     /// Notes a peer's socket, to be closed at the end; false if that was already.

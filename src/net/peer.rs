@@ -1,11 +1,13 @@
 //! A peer's TCP connection (BEP 3).
 //!
 //! A reader must never block on writing: two peers that each wait for the other to read would wait for ever.
-//! So what a peer is sent goes through a bounded queue to a writer thread of its own.
+//! So what a peer is sent goes through a bounded queue to a writer thread of its own. Blocks that the peer asked for
+//! are fetched by that thread, too: the reader waits for no disk.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -15,14 +17,23 @@ use super::http::io_reason;
 /// Batches of messages that may wait for the peer to read: far more than a peer that reads leaves.
 const QUEUED_BATCHES: usize = 1024;
 
-/// The writer's stack: it holds one small buffer.
-const WRITER_STACK_BYTES: usize = 64 << 10;
+/// The writer's stack: it reads files, and holds no large buffer there.
+const WRITER_STACK_BYTES: usize = 256 << 10;
+
+/// What the writer itself makes, when its turn comes, and writes.
+pub type Job = Box<dyn FnOnce(&mut dyn io::Write) -> io::Result<()> + Send>;
+
+enum Outgoing {
+    Bytes(Vec<u8>),
+    Job(Job),
+}
 
 /// An open connection.
-#[derive(Debug)]
 pub struct PeerConnection {
     stream: Arc<TcpStream>,
-    queue: SyncSender<Vec<u8>>,
+    queue: SyncSender<Outgoing>,
+    /// How many jobs wait.
+    jobs: Arc<AtomicUsize>,
     timeout: Option<Duration>,
 }
 
@@ -41,10 +52,20 @@ impl Client {
         stream.set_nodelay(true).map_err(failed)?;
         let writer = Arc::clone(&stream);
         writer.set_write_timeout(Some(self.timing().silence)).map_err(failed)?;
-        let (queue, batches) = sync_channel::<Vec<u8>>(QUEUED_BATCHES);
+        let (queue, batches) = sync_channel::<Outgoing>(QUEUED_BATCHES);
+        let jobs = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::clone(&jobs);
         let write = move || {
             for batch in batches {
-                if (&*writer).write_all(&batch).is_err() {
+                let written = match batch {
+                    Outgoing::Bytes(bytes) => (&*writer).write_all(&bytes),
+                    Outgoing::Job(job) => {
+                        let done = job(&mut &*writer);
+                        waiting.fetch_sub(1, Ordering::Relaxed);
+                        done
+                    }
+                };
+                if written.is_err() {
                     // The reader finds the connection closed.
                     let _ = writer.shutdown(std::net::Shutdown::Both);
                     break;
@@ -56,7 +77,7 @@ impl Client {
             .stack_size(WRITER_STACK_BYTES)
             .spawn(write)
             .map_err(failed)?;
-        Ok(PeerConnection { stream, queue, timeout: None })
+        Ok(PeerConnection { stream, queue, jobs, timeout: None })
     }
 }
 
@@ -66,7 +87,25 @@ impl PeerConnection {
     /// # Errors
     /// The peer does not read, or the connection is closed.
     pub fn send(&self, bytes: Vec<u8>) -> Result<(), String> {
-        self.queue.try_send(bytes).map_err(|why| match why {
+        self.queue(Outgoing::Bytes(bytes))
+    }
+
+    /// Queues what the writer makes and writes when its turn comes. Where it fails the connection is closed.
+    ///
+    /// # Errors
+    /// The peer does not read, or the connection is closed.
+    pub fn send_job(&self, job: Job) -> Result<(), String> {
+        self.jobs.fetch_add(1, Ordering::Relaxed);
+        self.queue(Outgoing::Job(job))
+    }
+
+    /// How many jobs wait for their turn, or are being done.
+    pub fn waiting_jobs(&self) -> usize {
+        self.jobs.load(Ordering::Relaxed)
+    }
+
+    fn queue(&self, outgoing: Outgoing) -> Result<(), String> {
+        self.queue.try_send(outgoing).map_err(|why| match why {
             TrySendError::Full(_) => "it does not read what it is sent".to_owned(),
             TrySendError::Disconnected(_) => "the connection was closed".to_owned(),
         })

@@ -1,8 +1,11 @@
-//! Announces to HTTP trackers (BEP 3, 7, 12, 23).
+//! Announces to trackers, over HTTP (BEP 3, 7, 12, 23) or UDP (BEP 15).
 
 use std::time::Duration;
 
 use super::Client;
+use super::udp_tracker::UdpTracker;
+use crate::context::{is_http, is_udp};
+use crate::protocol::http::verdict::status_text;
 use crate::protocol::tracker::{Announce, MAX_REPLY_BYTES, Reply, announce_url, parse_reply};
 
 /// Why a tracker brought no peers, and how long it wants to be left alone, where it says so.
@@ -12,30 +15,61 @@ pub struct TrackerFailure {
     pub retry_after: Option<Duration>,
 }
 
-/// Announces to one tracker.
-///
-/// # Errors
-/// No reply, an HTTP error, a failure reason, or a reply that makes no sense.
-pub fn announce(
-    client: &Client,
-    tracker: &str,
-    announce: &Announce,
-) -> Result<Reply, TrackerFailure> {
-    let failure = |why: String| TrackerFailure { why, retry_after: None };
-    if !crate::context::is_http(tracker) {
-        return Err(failure("only http and https trackers are supported so far".to_owned()));
+impl From<String> for TrackerFailure {
+    fn from(why: String) -> TrackerFailure {
+        TrackerFailure { why, retry_after: None }
     }
-    let url = announce_url(tracker, announce);
-    let reply = client
-        .fetch(&url, MAX_REPLY_BYTES as u64, client.timing().reply)
-        .map_err(|why| failure(why.to_string()))?;
-    // Trackers send failure reasons with any status; a body that is bencode is the better answer.
-    match parse_reply(&reply.body) {
-        Ok(answer) => Ok(answer),
-        Err(_) if reply.status != 200 => Err(TrackerFailure {
-            why: format!("HTTP status {}", reply.status),
-            retry_after: reply.retry_after,
-        }),
-        Err(why) => Err(failure(why.to_string())),
+}
+
+/// A tracker that is announced to, now and again.
+#[derive(Debug)]
+pub struct Tracker {
+    url: String,
+    udp: UdpTracker,
+}
+
+impl Tracker {
+    /// `None` for a URL of another kind.
+    pub fn new(url: String) -> Option<Tracker> {
+        (is_http(&url) || is_udp(&url)).then(|| Tracker { url, udp: UdpTracker::default() })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Announces once, and hands on what is answered as it comes: a UDP tracker may answer over IPv4 and over IPv6.
+    ///
+    /// `time` is a clock's time, and `None` once the answer is of no use any more; it is asked often. An announce
+    /// over HTTP has a deadline, and is ended by [`Client::shut_down`] alone.
+    ///
+    /// # Errors
+    /// No reply, an HTTP error, a failure reason, or a reply that makes no sense.
+    pub fn announce(
+        &mut self,
+        client: &Client,
+        announce: &Announce,
+        time: &dyn Fn() -> Option<Duration>,
+        answered: &mut dyn FnMut(Reply),
+    ) -> Result<(), TrackerFailure> {
+        if is_udp(&self.url) {
+            return Ok(self.udp.announce(client, &self.url, announce, time, answered)?);
+        }
+        let url = announce_url(&self.url, announce);
+        let reply = client
+            .fetch(&url, MAX_REPLY_BYTES as u64, client.timing().reply)
+            .map_err(|why| TrackerFailure::from(why.to_string()))?;
+        // Trackers send failure reasons with any status; a body that is bencode is the better answer.
+        match parse_reply(&reply.body) {
+            Ok(answer) => {
+                answered(answer);
+                Ok(())
+            }
+            Err(_) if reply.status != 200 => Err(TrackerFailure {
+                why: status_text(reply.status),
+                retry_after: reply.retry_after,
+            }),
+            Err(why) => Err(why.to_string().into()),
+        }
     }
 }

@@ -22,6 +22,14 @@ fn bitfields_are_read_high_bit_first() {
 }
 
 #[test]
+fn bitfields_are_written_as_they_are_read() {
+    assert_eq!(set(&[0, 2, 8, 9], 10).to_bitfield(), [0b1010_0000, 0b1100_0000]);
+    assert_eq!(PieceSet::all(65).to_bitfield(), [[0xff; 8].as_slice(), &[0x80]].concat());
+    assert_eq!(PieceSet::none(17).to_bitfield(), [0; 3]);
+    assert_eq!(PieceSet::none(0).to_bitfield(), [0; 0]);
+}
+
+#[test]
 fn the_next_piece_of_a_set_is_found_across_words() {
     let pieces = set(&[3, 64, 300], 400);
     let found: Vec<_> =
@@ -85,6 +93,7 @@ proptest! {
             }
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), tree.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(set.len() as usize, tree.len());
+            prop_assert_eq!(&PieceSet::from_bitfield(&set.to_bitfield(), COUNT), &set);
             prop_assert_eq!(set.next_from(b), tree.range(b..).next().copied());
         }
     }

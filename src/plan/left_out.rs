@@ -14,6 +14,8 @@ pub struct LeftOut {
     kinds: Vec<Kind>,
     /// By a manifest, which may name more.
     declared: bool,
+    /// What holds the user's `sources`.
+    environment: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +29,6 @@ struct Kind {
 }
 
 const MANIFEST: &str = "`sources` in the manifest";
-const ENVIRONMENT: &str = "ACADEMICTORRENTS_SOURCES";
 
 impl LeftOut {
     /// Of what user, manifest and torrent name; offline that is the mirrors alone, as others would not be used
@@ -69,7 +70,12 @@ impl LeftOut {
         let nothing_in_common = allows_any(manifest)
             && allows_any(environment)
             && !allows_any(manifest.and(environment));
-        LeftOut { nothing_in_common, kinds, declared: request.line.is_some() }
+        LeftOut {
+            nothing_in_common,
+            kinds,
+            declared: request.line.is_some(),
+            environment: settings.configured.place_of("SOURCES"),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -87,20 +93,21 @@ impl LeftOut {
 
     /// Adds what was left out, and how to let it in.
     pub fn explain(&self, mut error: Error) -> Error {
+        let environment = &*self.environment;
         if self.nothing_in_common {
             error = error.why(format!(
-                "{MANIFEST} and {ENVIRONMENT} have nothing in common, so that no source may be used"
+                "{MANIFEST} and {environment} have nothing in common, so that no source may be used"
             ));
         }
         for kind in &self.kinds {
-            let by: Vec<_> = kind.by().collect();
+            let by: Vec<_> = kind.by(environment).collect();
             error = error.why(format!("left out by {}: {}", by.join(" and by "), kind.which));
         }
-        for place in [MANIFEST, ENVIRONMENT] {
+        for place in [MANIFEST, environment] {
             let names: Vec<_> = self
                 .kinds
                 .iter()
-                .filter(|kind| kind.by().any(|by| by == place))
+                .filter(|kind| kind.by(environment).any(|by| by == place))
                 .map(|kind| format!("`{}`", kind.name))
                 .collect();
             if !names.is_empty() {
@@ -112,8 +119,9 @@ impl LeftOut {
 }
 
 impl Kind {
-    fn by(&self) -> impl Iterator<Item = &'static str> {
-        [(self.by_manifest, MANIFEST), (self.by_environment, ENVIRONMENT)]
+    fn by<'e>(&self, environment: &'e str) -> impl Iterator<Item = &'e str> {
+        let (manifest, user) = (self.by_manifest, self.by_environment);
+        [(manifest, MANIFEST), (user, environment)]
             .into_iter()
             .filter_map(|(leaves_out, place)| leaves_out.then_some(place))
     }

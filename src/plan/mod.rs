@@ -16,7 +16,8 @@ pub use layout::{Layout, Place};
 pub use left_out::LeftOut;
 pub use selection::{Selection, selection};
 pub use sources::{
-    Rank, SourceKind, SourceSpec, metainfo_mirrors, metainfo_peers, metainfo_tiers, sources,
+    Rank, SourceKind, SourceSpec, check_named, metainfo_mirrors, metainfo_peers, metainfo_tiers,
+    sources,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -32,6 +33,8 @@ pub const DEFAULT_MAX_SIZE_BYTES: u64 = 1 << 30;
 pub struct Limit {
     pub manifest: Option<u64>,
     pub user: Option<u64>,
+    /// A program asks by a call, and `manifest` is what it says.
+    pub call: bool,
     /// The manifest is a dependency's that Cargo brought: it may lower the built-in limit, and not raise it.
     pub foreign: bool,
 }
@@ -40,35 +43,45 @@ impl Limit {
     fn bytes(self) -> u64 {
         let built_in = self.user.unwrap_or(DEFAULT_MAX_SIZE_BYTES);
         match self {
-            Limit { manifest: Some(manifest), user: None, foreign: false } => manifest,
+            Limit { manifest: Some(manifest), user: None, foreign: false, .. } => manifest,
             Limit { manifest: Some(manifest), .. } => manifest.min(built_in),
             Limit { manifest: None, .. } => built_in,
         }
     }
 
-    /// Refuses to fetch more than is allowed.
+    /// Refuses to fetch more than is allowed. `user_by` is what says the user's limit.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`], with how much is needed and the line or variable that allows it.
-    pub fn check(self, name: &str, missing_bytes: u64) -> Result<(), Error> {
-        if missing_bytes <= self.bytes() { Ok(()) } else { Err(self.refusal(name, missing_bytes)) }
+    pub fn check(self, name: &str, missing_bytes: u64, user_by: &str) -> Result<(), Error> {
+        if missing_bytes <= self.bytes() {
+            return Ok(());
+        }
+        Err(self.refusal(name, missing_bytes, user_by))
     }
 
-    fn refusal(self, name: &str, missing_bytes: u64) -> Error {
-        let Limit { manifest, user, foreign } = self;
+    fn refusal(self, name: &str, missing_bytes: u64, user_by: &str) -> Error {
+        let Limit { manifest, user, foreign, call } = self;
         let limit = self.bytes();
         let enough = size::at_least(missing_bytes);
         let set_by = match (manifest, user) {
-            (_, Some(user)) if user == limit => "set by ACADEMICTORRENTS_MAX_SIZE",
-            (Some(manifest), _) if manifest == limit => "set by `max-size` in the manifest",
+            (_, Some(user)) if user == limit => format!("set by {user_by}"),
+            (Some(_), _) if call => "set by `Get::max_size`".to_owned(),
+            (Some(manifest), _) if manifest == limit => {
+                "set by `max-size` in the manifest".to_owned()
+            }
             (Some(_), _) => {
                 "the default in a build script, which the manifest of a dependency cannot raise"
+                    .to_owned()
             }
-            (None, _) => "the default in a build script",
+            (None, _) => "the default in a build script".to_owned(),
         };
         let mut error = Error::new(
             ErrorKind::TooLarge,
-            format!("{} are to be fetched", size::display(missing_bytes)),
+            format!(
+                "{} are to be fetched, more than the limit allows",
+                size::display(missing_bytes)
+            ),
         )
         .why(format!("the limit is {}, {set_by}", exact(limit)));
         if foreign {
@@ -82,14 +95,19 @@ impl Limit {
         }
         let table = format!("[package.metadata.academictorrents.{name}]");
         error = match manifest {
+            // A line in the manifest would not raise it.
+            None if user.is_some() => error,
             None => error.help(format!(
                 "to allow it, add this line under {table} in Cargo.toml:\n\
                  max-size = \"{enough}\"\n\
                  or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
             )),
             // A second line would be a duplicate key.
+            Some(manifest) if manifest < missing_bytes && call => {
+                error.help(format!("to allow it, give `Get::max_size` at least {missing_bytes}"))
+            }
             Some(manifest) if manifest < missing_bytes => error.help(format!(
-                "to allow it, change `max-size` to \"{enough}\" in Cargo.toml: \
+                "to allow it, change `max-size` to \"{enough}\" in Cargo.toml:\n\
                  it is under {table}, or under `defaults`"
             )),
             Some(_) => error,

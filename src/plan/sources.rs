@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::{Settings, SourceSet};
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{Mirror, Request};
+use crate::manifest::{Mirror, Request, check_peer};
 use crate::metainfo::Metainfo;
 
 /// Who named a source. Those of a later rank join only for what the earlier lack or fail to bring.
@@ -45,7 +45,7 @@ pub fn metainfo_mirrors(request: &Request, settings: &Settings) -> Result<Vec<Mi
     }
     let mut mirrors = Vec::new();
     for text in &settings.mirrors {
-        let mirror = mirror_of_environment(text)?;
+        let mirror = mirror_of_user(text, settings)?;
         if !mirrors.contains(&mirror) {
             mirrors.push(mirror);
         }
@@ -58,20 +58,36 @@ pub fn metainfo_mirrors(request: &Request, settings: &Settings) -> Result<Vec<Mi
     Ok(mirrors)
 }
 
-/// A mirror that the environment names: it has no directory that a relative path could begin at.
-fn mirror_of_environment(text: &str) -> Result<Mirror, Error> {
-    let name = "ACADEMICTORRENTS_MIRRORS";
-    let odd =
-        |why: String| Error::new(ErrorKind::Manifest, format!("{name} names `{text}`")).why(why);
+/// Refuses mirrors and peers of the environment or the user's configuration file that are none: once, not for each
+/// dataset that would ask them.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`].
+pub fn check_named(settings: &Settings) -> Result<(), Error> {
+    settings.mirrors.iter().try_for_each(|text| mirror_of_user(text, settings).map(drop))?;
+    settings.peers.iter().try_for_each(|text| {
+        check_peer(text).map_err(|error| error.instead(cannot_be_used("PEERS", settings)))
+    })
+}
+
+/// A mirror that the user names: there is no directory that a relative path could begin at.
+fn mirror_of_user(text: &str, settings: &Settings) -> Result<Mirror, Error> {
+    let what = || cannot_be_used("MIRRORS", settings);
     match Mirror::parse(text, Path::new("")) {
-        Ok(Mirror::Directory(path)) if !path.is_absolute() => Err(odd(
-            "that is a relative path, and Cargo runs build scripts in each package's own directory"
-                .to_owned(),
-        )
-        .help(format!("write absolute paths in {name}"))),
+        Ok(Mirror::Directory(path)) if !path.is_absolute() => {
+            Err(Error::new(ErrorKind::Manifest, what())
+                .why(format!("`{text}` is a relative path, and Cargo runs build scripts in each package's own directory"))
+                .help("write absolute paths; one with a space or a comma goes into `mirrors` of the configuration file"))
+        }
         Ok(mirror) => Ok(mirror),
-        Err(why) => Err(odd(why.to_string())),
+        Err(error) => Err(error.instead(what())),
     }
+}
+
+fn cannot_be_used(name: &str, settings: &Settings) -> String {
+    let place = settings.configured.place_of(name);
+    let kind = if place.starts_with('`') { "" } else { "the environment variable " };
+    format!("{kind}{place} cannot be used")
 }
 
 /// All sources of a request, by rank; offline only directories are left.

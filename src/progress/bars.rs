@@ -29,6 +29,8 @@ const MESSAGES: usize = 2;
 /// Percent, done/total, rate, time left, peers, web seeds: the width that each has at least, so that
 /// the bars do not change their length with every digit.
 const COLUMNS: [usize; 6] = [4, 16, 11, 10, 8, 11];
+/// Which of the columns are sources.
+const SOURCES: std::ops::Range<usize> = 4..6;
 const GAP: usize = 2;
 
 /// Draws the rows, one after the other, with one `indicatif` bar.
@@ -80,8 +82,17 @@ impl Bars {
         let longest = LONGEST_NAME.min(usize::from(columns) / 3);
         let names: Vec<String> = views.iter().map(|view| short(&view.name, longest)).collect();
         let name_width = names.iter().map(String::len).max().unwrap_or(0);
-        let cells: Vec<_> = views.iter().map(|view| cells(view)).collect();
-        let widths: Vec<usize> = COLUMNS
+        let mut cells: Vec<_> = views.iter().map(|view| cells(view)).collect();
+        let mut least = COLUMNS.to_vec();
+        // A kind of source that no dataset has takes no room from one that some have.
+        for kind in SOURCES.rev() {
+            let unused = |cells: &Vec<String>| cells.get(kind).is_none_or(String::is_empty);
+            if cells.iter().all(unused) {
+                least.remove(kind);
+                cells.iter_mut().for_each(|cells| drop(cells.remove(kind)));
+            }
+        }
+        let widths: Vec<usize> = least
             .iter()
             .enumerate()
             .map(|(i, least)| {
@@ -143,15 +154,23 @@ fn fit(columns: usize, name_width: usize, widths: &[usize]) -> (usize, usize) {
     (shown, left.clamp(*BAR.start(), *BAR.end()))
 }
 
-/// What stands right of the bar.
+/// What stands right of the bar; nothing for sources of a kind that nobody has.
 fn cells(view: &View) -> Vec<String> {
-    let [peers, seeds] = [(view.peers, "peer"), (view.web_seeds, "web seed")]
-        .map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { " " } else { "s" }));
+    let [peers, seeds] =
+        [(view.peers, "peer"), (view.web_seeds, "web seed")].map(|(count, noun)| match count {
+            0 => String::new(),
+            1 => format!("1 {noun} "),
+            _ => format!("{count} {noun}s"),
+        });
     vec![
         format!("{}%", view.percent().unwrap_or(0)),
         ratio(view.done_bytes, view.total_bytes),
         view.rate(),
-        time_left(view).map_or_else(String::new, |left| format!("{left} left")),
+        match time_left(view) {
+            Some(left) => format!("{left} left"),
+            None if view.sources().is_empty() => "no source".to_owned(),
+            None => String::new(),
+        },
         peers,
         seeds,
     ]

@@ -11,12 +11,16 @@
 //!   there is no way, without foreign calls, to learn whether we are in the foreground, so there
 //!   are plain lines only.
 //!
+//! Ctrl-C ends us at once and Ctrl-Z stops us: a shell that waits for that erases the bars (`guard.rs`).
+//!
 //! One thread looks at the counters ten times a second. Nothing here can fail: what cannot be
 //! written is not written. The end waits for the thread, but not for a terminal or a pipe that
 //! takes no more.
 
 mod bars;
 mod frame;
+#[cfg(target_os = "linux")]
+mod guard;
 mod plain;
 mod rate;
 mod terminal;

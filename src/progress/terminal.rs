@@ -136,6 +136,7 @@ mod tty {
     use std::path::Path;
 
     use super::{Job, Size};
+    use crate::progress::guard::Guard;
 
     /// `/dev/tty`, and the lock that says that we draw.
     #[derive(Debug)]
@@ -144,6 +145,8 @@ mod tty {
         term: console::Term,
         /// `None` where the file system gives no lock: better two that draw than none.
         _lock: Option<File>,
+        /// Erases the bars where we cannot.
+        _guard: Option<Guard>,
     }
 
     impl Tty {
@@ -157,7 +160,8 @@ mod tty {
                 Some((Err(TryLockError::WouldBlock), _)) => return None,
                 Some((Err(TryLockError::Error(_)), _)) | None => None,
             };
-            Some(Tty { file, term, _lock: lock })
+            let guard = file.try_clone().ok().and_then(Guard::start);
+            Some(Tty { file, term, _lock: lock, _guard: guard })
         }
 
         pub(super) fn size(&self) -> Option<Size> {

@@ -118,6 +118,32 @@ fn the_bars_of_a_terminal_of_each_width() {
 }
 
 #[test]
+fn a_kind_of_source_that_nobody_has_takes_no_room() {
+    let check = |peers, web_seeds, expected: &str| {
+        let mut view = view("mnist", Phase::Fetching, 43);
+        (view.peers, view.web_seeds) = (peers, web_seeds);
+        let lines = Bars::new().lines(&[view], &[], Size { rows: 24, columns: 84 });
+        let [line] = lines.try_into().unwrap();
+        let (_, sources) = line.split_once("0:19 left").unwrap();
+        assert_eq!(sources.trim(), expected, "{line}");
+    };
+    check(0, 0, "");
+    check(0, 1, "1 web seed");
+    check(12, 0, "12 peers");
+    check(1, 0, "1 peer");
+    // Of both the first has room here.
+    check(2, 1, "2 peers");
+}
+
+#[test]
+fn where_nothing_comes_it_is_said_that_there_is_no_source() {
+    let mut view = view("mnist", Phase::Fetching, 0);
+    (view.peers, view.web_seeds, view.rate_bytes) = (0, 0, 0);
+    let lines = Bars::new().lines(&[view], &[], Size { rows: 24, columns: 84 });
+    assert!(lines.concat().ends_with("0 B/s   no source"), "{lines:?}");
+}
+
+#[test]
 fn more_datasets_than_rows_are_counted_and_the_queued_come_last() {
     let mut views: Vec<View> = (0..40).map(|i| view(&format!("d{i}"), Phase::Queued, 0)).collect();
     views.push(view("busy", Phase::Publishing, 100));

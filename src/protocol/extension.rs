@@ -1,6 +1,7 @@
 //! The extension handshake (BEP 10): a dictionary in which each side says what it can do.
 //!
-//! Ours offers nothing yet. Theirs is read with tolerance, as everything in it is optional: what has
+//! Ours offers what we take: `lt_donthave`, requests for metadata (`ut_metadata`) where we serve and, but for private
+//! torrents, `ut_pex`. Theirs is read with tolerance, as everything in it is optional: what has
 //! another type than it should is as good as not there. What is not bencode, or beyond the limits,
 //! is an error, and the caller may ignore it: a peer without extensions still has pieces.
 
@@ -14,8 +15,25 @@ mod tests;
 /// Requests that we let a peer have open with us, and that a peer lets us where it does not say.
 pub const DEFAULT_REQQ: u32 = 250;
 
-/// Our name and version, as the extension handshake states it.
-pub const CLIENT: &str = concat!("academictorrents ", env!("CARGO_PKG_VERSION"));
+/// Our name and version, to peers, trackers and web servers alike.
+pub const CLIENT: &str = concat!("academictorrents-rs/", env!("CARGO_PKG_VERSION"));
+
+/// Begins our peer ids (BEP 20): ours is the client `AD`, and each part of the version is a digit.
+const PEER_ID_PREFIX: [u8; 8] = [
+    b'-',
+    b'A',
+    b'D',
+    digit(env!("CARGO_PKG_VERSION_MAJOR")),
+    digit(env!("CARGO_PKG_VERSION_MINOR")),
+    digit(env!("CARGO_PKG_VERSION_PATCH")),
+    b'0',
+    b'-',
+];
+
+/// The ids under which we take `ut_pex` (BEP 11), `ut_metadata` (BEP 9) and `lt_donthave` (BEP 54).
+pub const PEX_ID: u8 = 1;
+pub const METADATA_ID: u8 = 2;
+pub const DONT_HAVE_ID: u8 = 3;
 
 const LIMITS: Limits = Limits { max_bytes: 64 << 10, max_depth: 8, max_values: 1_000 };
 const MAX_CLIENT_CHARS: usize = 64;
@@ -33,6 +51,8 @@ pub struct ExtendedHandshake {
     pub extensions: Vec<(Vec<u8>, u8)>,
     /// The length of the `info` dictionary (BEP 9).
     pub metadata_size_bytes: Option<u64>,
+    /// It wants nothing: it has all, or all that it wants (BEP 21).
+    pub upload_only: Option<bool>,
 }
 
 impl ExtendedHandshake {
@@ -63,6 +83,7 @@ impl ExtendedHandshake {
             client: client.filter(|client| !client.is_empty()),
             extensions,
             metadata_size_bytes: positive(b"metadata_size").map(i64::unsigned_abs),
+            upload_only: bencode::int(&value, b"upload_only").map(|it| it != 0),
         })
     }
 
@@ -72,7 +93,47 @@ impl ExtendedHandshake {
     }
 }
 
-/// Our own: no extensions yet, and no port, as we take no connections.
-pub fn encode_ours() -> Vec<u8> {
-    format!("d1:mde4:reqqi{DEFAULT_REQQ}e1:v{}:{CLIENT}e", CLIENT.len()).into_bytes()
+/// What we offer beyond BEP 3 and 6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// To hear of other peers; never for private torrents (BEP 27).
+    pub pex: bool,
+    /// To serve blocks.
+    pub serves: bool,
+    /// To serve the `info` dictionary, which has so many bytes.
+    pub metadata_bytes: Option<u64>,
+}
+
+/// Our own. No port, as we take no connections.
+pub fn encode_ours(offer: &Offer) -> Vec<u8> {
+    let mut ids = format!("11:lt_donthavei{DONT_HAVE_ID}e");
+    let mut size = String::new();
+    if let Some(bytes) = offer.metadata_bytes {
+        ids += &format!("11:ut_metadatai{METADATA_ID}e");
+        size = format!("13:metadata_sizei{bytes}e");
+    }
+    if offer.pex {
+        ids += &format!("6:ut_pexi{PEX_ID}e");
+    }
+    format!("d1:md{ids}e{size}4:reqqi{DEFAULT_REQQ}e1:v{}:{CLIENT}e", CLIENT.len()).into_bytes()
+}
+
+/// Our id for a download (BEP 20): who we are, and what `random` gives.
+pub fn peer_id(mut random: impl FnMut() -> u8) -> [u8; 20] {
+    let mut peer_id = [0; 20];
+    let (prefix, rest) = peer_id.split_at_mut(PEER_ID_PREFIX.len());
+    prefix.copy_from_slice(&PEER_ID_PREFIX);
+    rest.fill_with(&mut random);
+    peer_id
+}
+
+/// A number below 36 as one digit; a greater one is the last of these.
+const fn digit(number: &str) -> u8 {
+    match *number.as_bytes() {
+        [one] => one,
+        [tens, ones] if tens < b'3' || (tens == b'3' && ones < b'6') => {
+            b'A' + (tens - b'1') * 10 + (ones - b'0')
+        }
+        _ => b'Z',
+    }
 }

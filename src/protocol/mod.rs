@@ -3,11 +3,14 @@
 //! Floor 1. Codecs and state machines that open no socket and read no clock; `net` owns both, and
 //! calls in here with what it read and with the time since some moment of its own.
 //!
-//! - [`wire`]: handshake and messages of the peer protocol (BEP 3), the envelope of its extensions.
+//! - [`wire`]: handshake and messages of the peer protocol (BEP 3, 6), the envelope of its extensions.
 //! - [`extension`]: the extension handshake (BEP 10).
-//! - [`peer`]: one outgoing connection that only leeches: handshake, bitfield, requests, blocks.
+//! - [`peer`]: one outgoing connection, both ways: handshake, bitfield, requests, blocks.
 //! - [`metadata`]: one outgoing connection that only asks for the metainfo (BEP 9), and the blocks of several.
+//! - [`upload`]: how fast we serve, and whom.
+//! - `pex`: the peers that a peer names (BEP 11); `compact`: how addresses are written.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
+//! - [`udp_tracker`]: announces over UDP, their retransmission and the tracker's connection ids (BEP 15, 41).
 //! - [`http`]: heads of web seeds' replies, and what they mean for the bytes that were asked for.
 //! - [`web_url`]: the URL of a file on a web seed (BEP 19).
 //!
@@ -19,12 +22,16 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
+mod compact;
 pub mod extension;
 pub mod http;
 pub mod metadata;
 pub mod peer;
+mod pex;
 mod requests;
 pub mod tracker;
+pub mod udp_tracker;
+pub mod upload;
 pub mod web_url;
 pub mod wire;
 

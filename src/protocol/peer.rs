@@ -1,10 +1,13 @@
-//! One outgoing connection to a peer, from which we only take: the state machine without the socket.
+//! One outgoing connection to a peer, both ways: the state machine without the socket.
 //!
 //! ```text
 //! new ── our handshake out ──▶ waiting
-//! waiting ── theirs: same infohash, not ourselves ──▶ choked   (extension handshake out)
+//! waiting ── theirs: same infohash, not ourselves ──▶ choked   (what we have and can do out)
 //! choked ◀── choke (requests dropped) ── unchoke ──▶ unchoked  (requests out, blocks in)
 //! ```
+//!
+//! With the fast extension (BEP 6) a choke drops nothing: each request is served or rejected. And some
+//! pieces may be asked for while choked.
 //!
 //! The caller reads into a buffer of its own and calls [`PeerSession::next`] until it has no more
 //! events, each time with what is left in the buffer; writes what [`PeerSession::output`] gives; and
@@ -20,13 +23,19 @@ use std::time::Duration;
 use crate::geometry::PieceIndex;
 use crate::infohash::Infohash;
 
-use super::extension::{self, ExtendedHandshake};
+use super::extension::{ExtendedHandshake, Offer};
+use super::pex::PeerExchange;
 use super::requests::Requests;
+use super::upload::Waiting;
 use super::wire::{self, Handshake, Message, Request};
 
 mod event;
+mod extended;
+mod fast;
+mod serving;
 
 pub use event::{Event, PeerError};
+pub use serving::METADATA_PART_BYTES;
 
 #[cfg(test)]
 mod tests;
@@ -43,15 +52,22 @@ const MAX_UNCALLED_FOR: u64 = 64;
 #[derive(Debug)]
 pub struct PeerSession {
     ours: Handshake,
+    offer: Offer,
     piece_count: u32,
     out: Vec<u8>,
     open: bool,
     extensions: bool,
+    /// Both speak BEP 6.
+    fast: bool,
+    /// May be asked for while choked.
+    allowed: Vec<PieceIndex>,
     choked: bool,
     interested: bool,
     /// No bitfield may come any more.
     pieces_told: bool,
     theirs: ExtendedHandshake,
+    named: PeerExchange,
+    waiting: Waiting,
     requests: Requests,
     last_sent: Duration,
     last_heard: Duration,
@@ -66,20 +82,26 @@ impl PeerSession {
         infohash: Infohash,
         peer_id: [u8; 20],
         piece_count: u32,
+        offer: Offer,
     ) -> PeerSession {
         let ours = Handshake::ours(infohash, peer_id);
         let mut out = Vec::with_capacity(Handshake::BYTES);
         ours.encode(&mut out);
         PeerSession {
             ours,
+            offer,
             piece_count,
             out,
             open: false,
             extensions: false,
+            fast: false,
+            allowed: Vec::new(),
             choked: true,
             interested: false,
             pieces_told: false,
             theirs: ExtendedHandshake::default(),
+            named: PeerExchange::default(),
+            waiting: Waiting::new(),
             requests: Requests::default(),
             last_sent: now,
             last_heard: now,
@@ -123,6 +145,11 @@ impl PeerSession {
         4 + bitfield.max(block)
     }
 
+    /// Whether the peer was told that we want what it has.
+    pub fn is_interested(&self) -> bool {
+        self.interested
+    }
+
     /// Tells the peer whether we want what it has. Said once; again only when it changes.
     pub fn interested(&mut self, interested: bool) {
         if self.interested != interested {
@@ -133,10 +160,10 @@ impl PeerSession {
     }
 
     /// Asks for a block; the caller knows which are asked for already. False, and nothing is sent, where the peer
-    /// chokes us, or the block's length is 0 or over [`MAX_BLOCK_BYTES`].
+    /// chokes us and has not allowed the piece, or the block's length is 0 or over [`MAX_BLOCK_BYTES`].
     pub fn request(&mut self, now: Duration, request: Request) -> bool {
         let fits = (1..=MAX_BLOCK_BYTES).contains(&request.length);
-        if self.choked || !fits {
+        if !self.may_ask(request.piece) || !fits {
             return false;
         }
         self.requests.add(now, request);
@@ -219,12 +246,6 @@ impl PeerSession {
         self.requests.unasked()
     }
 
-    /// What the peer calls itself, if it said.
-    #[cfg(test)]
-    fn client(&self) -> Option<&str> {
-        self.theirs.client.as_deref()
-    }
-
     fn handshake<'b>(&mut self, bytes: &[u8]) -> Result<Option<(Event<'b>, usize)>, PeerError> {
         let Some(theirs) = Handshake::decode(bytes)? else {
             return Ok(None);
@@ -237,10 +258,7 @@ impl PeerSession {
         }
         self.open = true;
         self.extensions = theirs.extension_bit() && self.ours.extension_bit();
-        if self.extensions {
-            let payload = extension::encode_ours();
-            Message::Extended { id: 0, payload: &payload }.encode(&mut self.out);
-        }
+        self.fast = theirs.fast_bit() && self.ours.fast_bit();
         let done = Event::HandshakeDone { peer_id: theirs.peer_id, extensions: self.extensions };
         Ok(Some((done, Handshake::BYTES)))
     }
@@ -256,7 +274,9 @@ impl PeerSession {
         let event = match message {
             Message::Choke => {
                 self.choked = true;
-                self.requests.drop_all();
+                if !self.fast {
+                    self.requests.drop_all();
+                }
                 Event::Choked
             }
             Message::Unchoke => {
@@ -273,7 +293,21 @@ impl PeerSession {
             }
             Message::Bitfield(bits) => self.bitfield(bits)?,
             Message::Piece { piece, begin, block } => self.block(now, piece, begin, block)?,
-            Message::Extended { id: 0, payload } if self.extensions => self.extended(payload),
+            Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast(_)
+                if self.fast =>
+            {
+                self.fast_message(message)?
+            }
+            Message::Extended { id, payload } if self.extensions => {
+                self.extended(now, id, payload)?
+            }
+            Message::Interested
+            | Message::NotInterested
+            | Message::Request(_)
+            | Message::Cancel(_) => {
+                self.leecher_message(message);
+                Event::Ignored
+            }
             _ => Event::Ignored,
         };
         Ok(Some((event, used)))
@@ -282,9 +316,7 @@ impl PeerSession {
     /// BEP 3 has the bitfield first. Some clients send their extension handshake, port or choke
     /// state before it; that does no harm, so only what would contradict it is refused.
     fn bitfield<'b>(&mut self, bits: &'b [u8]) -> Result<Event<'b>, PeerError> {
-        if std::mem::replace(&mut self.pieces_told, true) {
-            return Err(PeerError::LateBitfield);
-        }
+        self.pieces_told_at_once()?;
         let expected_bytes = bitfield_bytes(self.piece_count);
         if bits.len() != expected_bytes {
             return Err(PeerError::BitfieldLength { bytes: bits.len(), expected_bytes });
@@ -295,6 +327,11 @@ impl PeerSession {
             return Err(PeerError::SpareBits);
         }
         Ok(Event::Bitfield(bits))
+    }
+
+    fn pieces_told_at_once(&mut self) -> Result<(), PeerError> {
+        let late = std::mem::replace(&mut self.pieces_told, true);
+        if late { Err(PeerError::LateBitfield) } else { Ok(()) }
     }
 
     fn block<'b>(
@@ -312,17 +349,6 @@ impl PeerSession {
             return Err(PeerError::Flood);
         }
         Ok(Event::Ignored)
-    }
-
-    fn extended<'b>(&mut self, payload: &[u8]) -> Event<'b> {
-        let Ok(mut theirs) = ExtendedHandshake::decode(payload) else {
-            return Event::Ignored;
-        };
-        // A later one may say only what changed (BEP 10).
-        theirs.reqq = theirs.reqq.or(self.theirs.reqq);
-        theirs.client = theirs.client.or_else(|| self.theirs.client.take());
-        self.theirs = theirs;
-        self.theirs.reqq.map_or(Event::Ignored, Event::Reqq)
     }
 }
 

@@ -41,6 +41,11 @@ impl Requests {
         position.and_then(|at| self.sent.remove(at)).is_some()
     }
 
+    /// The peer will not serve it. False where it was not asked for.
+    pub(super) fn reject(&mut self, request: Request) -> bool {
+        self.position(request).and_then(|at| self.sent.remove(at)).is_some()
+    }
+
     /// The peer choked us: what it has not sent, it will not send.
     pub(super) fn drop_all(&mut self) {
         self.withdrawn += self.sent.len() as u64;

@@ -1,12 +1,12 @@
-//! HTTP trackers: the URL of an announce and what its reply means (BEP 3, 7, 23), and the order in
-//! which a torrent's trackers are asked (BEP 12).
+//! Trackers: what they are told and what they answer, the URL of an announce over HTTP and what its reply means
+//! (BEP 3, 7, 23), and the order in which a torrent's trackers are asked (BEP 12). Over UDP: [`super::udp_tracker`].
 //!
 //! Replies are read with tolerance: an address that cannot be a peer's is left out, as is a second
 //! one; a missing interval is half an hour. Peers, intervals and texts are bounded.
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use percent_encoding::percent_encode;
@@ -15,7 +15,7 @@ use serde_bencode::value::Value;
 use crate::bencode::{self, Limits, ScanError};
 use crate::infohash::Infohash;
 
-use super::{UNRESERVED, printable};
+use super::{UNRESERVED, compact, printable};
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +30,7 @@ const LIMITS: Limits = Limits { max_bytes: MAX_REPLY_BYTES, max_depth: 8, max_va
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
 const MIN_INTERVAL_SECONDS: u64 = 1;
 const MAX_INTERVAL_SECONDS: u64 = 24 * 60 * 60;
-const MAX_TEXT_CHARS: usize = 200;
+pub(super) const MAX_TEXT_CHARS: usize = 200;
 
 /// What a tracker is told.
 #[derive(Clone, Debug)]
@@ -150,10 +150,8 @@ pub fn parse_reply(body: &[u8]) -> Result<Reply, TrackerError> {
     if let Some(reason) = text(b"failure reason") {
         return Err(TrackerError::Failure(reason));
     }
-    let seconds = |key| {
-        let seconds = u64::try_from(bencode::int(&value, key)?).unwrap_or(0);
-        Some(Duration::from_secs(seconds.clamp(MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS)))
-    };
+    let seconds =
+        |key| bencode::int(&value, key).map(|seconds| interval(seconds.try_into().unwrap_or(0)));
     let count = |key| bencode::int(&value, key).and_then(|count| u64::try_from(count).ok());
     Ok(Reply {
         interval: seconds(b"interval").unwrap_or(DEFAULT_INTERVAL),
@@ -165,37 +163,31 @@ pub fn parse_reply(body: &[u8]) -> Result<Reply, TrackerError> {
     })
 }
 
+/// What a tracker says of when it wants to hear from us again, within bounds.
+pub(super) fn interval(seconds: u64) -> Duration {
+    Duration::from_secs(seconds.clamp(MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS))
+}
+
 fn peers(reply: &Value) -> Vec<SocketAddr> {
-    let compact = |key| bencode::bytes(reply, key).unwrap_or_default();
-    let v4 = compact(b"peers").as_chunks::<6>().0.iter().map(|&[a, b, c, d, high, low]| {
-        SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])))
-    });
-    let v6 = compact(b"peers6").as_chunks::<18>().0.iter().filter_map(|peer| {
-        let (ip, port) = peer.split_first_chunk::<16>()?;
-        Some(SocketAddr::from((*ip, u16::from_be_bytes(port.try_into().ok()?))))
-    });
+    let bytes = |key| bencode::bytes(reply, key).unwrap_or_default();
+    let (v4, v6) = (compact::v4(bytes(b"peers")), compact::v6(bytes(b"peers6")));
     let dictionaries = bencode::list(reply, b"peers").unwrap_or_default();
     let dictionaries = dictionaries.iter().filter_map(|peer| {
         let ip = std::str::from_utf8(bencode::bytes(peer, b"ip")?).ok()?;
         let port = u16::try_from(bencode::int(peer, b"port")?).ok()?;
         Some(SocketAddr::new(ip.trim().parse().ok()?, port))
     });
-    let mut seen = HashSet::new();
-    v4.chain(dictionaries)
-        .chain(v6)
-        .map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()))
-        .filter(|peer| can_be_a_peer(*peer) && seen.insert(*peer))
-        .take(MAX_PEERS)
-        .collect()
+    distinct(&mut v4.chain(dictionaries).chain(v6))
 }
 
-fn can_be_a_peer(address: SocketAddr) -> bool {
-    let nobody = match address.ip() {
-        IpAddr::V4(ip) => ip.is_broadcast(),
-        IpAddr::V6(_) => false,
-    };
-    let ip = address.ip();
-    address.port() != 0 && !nobody && !ip.is_unspecified() && !ip.is_multicast()
+/// Those that can be peers, each once, at most [`MAX_PEERS`].
+pub(super) fn distinct(peers: &mut dyn Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut seen = HashSet::new();
+    peers
+        .map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()))
+        .filter(|peer| compact::can_be_a_peer(*peer) && seen.insert(*peer))
+        .take(MAX_PEERS)
+        .collect()
 }
 
 /// A torrent's trackers in the order in which they are asked (BEP 12): tier by tier, and within a

@@ -1,8 +1,8 @@
-//! The peer protocol's handshake and messages (BEP 3), and the envelope of its extensions (BEP 10).
+//! The peer protocol's handshake and messages (BEP 3), those of the fast extension (BEP 6), and the
+//! envelope of further extensions (BEP 10).
 //!
-//! Messages borrow from the caller's buffer: a block is never copied here. The fast extension's
-//! messages (BEP 6) come only to those who offered it, and we do not; one that comes all the same
-//! is [`Message::Unknown`], like any other id, and hurts nobody.
+//! Messages borrow from the caller's buffer: a block is never copied here. An id that we do not know
+//! is [`Message::Unknown`], and hurts nobody.
 
 use std::fmt;
 
@@ -29,21 +29,29 @@ pub const BLOCK_HEAD_BYTES: usize = 13;
 const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 const EXTENSION_BYTE: usize = 5;
 const EXTENSION_BIT: u8 = 0x10;
+const FAST_BYTE: usize = 7;
+const FAST_BIT: u8 = 0x04;
 
 impl Handshake {
     /// Bytes of an encoded handshake.
     pub const BYTES: usize = 68;
 
-    /// Ours: of all flags only the one for BEP 10.
+    /// Ours, with the flags for BEP 10 and BEP 6.
     pub fn ours(infohash: Infohash, peer_id: [u8; 20]) -> Handshake {
         let mut reserved = [0; 8];
         reserved[EXTENSION_BYTE] = EXTENSION_BIT;
+        reserved[FAST_BYTE] = FAST_BIT;
         Handshake { reserved, infohash, peer_id }
     }
 
     /// Whether the sender speaks BEP 10.
     pub fn extension_bit(&self) -> bool {
         self.reserved[EXTENSION_BYTE] & EXTENSION_BIT != 0
+    }
+
+    /// Whether the sender speaks BEP 6.
+    pub fn fast_bit(&self) -> bool {
+        self.reserved[FAST_BYTE] & FAST_BIT != 0
     }
 
     /// Appends the handshake's bytes.
@@ -116,6 +124,16 @@ pub enum Message<'a> {
     Cancel(Request),
     /// The sender's DHT port (BEP 5).
     Port(u16),
+    /// A piece that would suit the sender (BEP 6).
+    Suggest(PieceIndex),
+    /// The sender has all pieces (BEP 6).
+    HaveAll,
+    /// The sender has none yet (BEP 6).
+    HaveNone,
+    /// The sender will not serve this request (BEP 6).
+    Reject(Request),
+    /// Blocks of this piece may be asked for while the sender chokes us (BEP 6).
+    AllowedFast(PieceIndex),
     /// A message of an extension (BEP 10); id 0 is the extension handshake.
     Extended {
         /// The id that the receiver gave to the extension.
@@ -198,6 +216,17 @@ pub fn decode(
     Ok(Some((message, prefix.len() + body.len())))
 }
 
+/// The first bytes of a message that brings a block; the block's own follow.
+pub fn block_head(block: Request) -> [u8; BLOCK_HEAD_BYTES] {
+    let mut head = [0; BLOCK_HEAD_BYTES];
+    let length = block.length.saturating_add(BLOCK_HEAD_BYTES as u32 - 4);
+    head[..4].copy_from_slice(&length.to_be_bytes());
+    head[4] = 7;
+    head[5..9].copy_from_slice(&block.piece.to_be_bytes());
+    head[9..].copy_from_slice(&block.begin.to_be_bytes());
+    head
+}
+
 const PREFIX_BYTES: usize = 4;
 
 /// `None` where the payload's length does not fit.
@@ -216,6 +245,11 @@ fn message(id: u8, mut payload: &[u8]) -> Option<Message<'_>> {
         }
         8 => Message::Cancel(take_request(&mut payload)?),
         9 => Message::Port(u16::from_be_bytes(take(&mut payload)?)),
+        13 => Message::Suggest(take_u32(&mut payload)?),
+        14 => Message::HaveAll,
+        15 => Message::HaveNone,
+        16 => Message::Reject(take_request(&mut payload)?),
+        17 => Message::AllowedFast(take_u32(&mut payload)?),
         20 => {
             let (&id, payload) = payload.split_first()?;
             return Some(Message::Extended { id, payload });
@@ -242,6 +276,11 @@ impl Message<'_> {
             }
             Message::Cancel(request) => put_request(out, 8, request),
             Message::Port(port) => put(out, 9, &[&port.to_be_bytes()]),
+            Message::Suggest(piece) => put(out, 13, &[&piece.to_be_bytes()]),
+            Message::HaveAll => put(out, 14, &[]),
+            Message::HaveNone => put(out, 15, &[]),
+            Message::Reject(request) => put_request(out, 16, request),
+            Message::AllowedFast(piece) => put(out, 17, &[&piece.to_be_bytes()]),
             Message::Extended { id, payload } => put(out, 20, &[&[id], payload]),
             Message::Unknown { id } => put(out, id, &[]),
         }

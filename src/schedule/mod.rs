@@ -22,11 +22,11 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
-use sources::Source;
+use sources::{Source, Sources};
 
 use crate::geometry::{Geometry, PieceIndex};
 pub use crate::pieces::PieceSet;
@@ -105,7 +105,7 @@ pub struct Schedule {
     unclaimed: PieceSet,
     /// How many connected peers have each piece; those who have all make none rarer, and are not counted.
     availability: Vec<u16>,
-    sources: BTreeMap<SourceId, Source>,
+    sources: Sources,
     /// By their ids, which only grow. Each piece goes through all of them, and at opt-level 0 a tree takes ten times
     /// as long for that.
     workers: Vec<Worker>,
@@ -114,7 +114,7 @@ pub struct Schedule {
     /// Failed with several contributors: to be fetched whole from one.
     whole: BTreeSet<PieceIndex>,
     /// How far pieces had come that sources bring in parts.
-    cursors: BTreeMap<PieceIndex, u32>,
+    cursors: HashMap<PieceIndex, u32>,
     duplicated_bytes: u64,
     /// Pieces that two workers hold.
     duplicates: BTreeSet<PieceIndex>,
@@ -138,12 +138,12 @@ impl Schedule {
             wanted_bytes,
             total_bytes: wanted_bytes,
             availability: vec![0; geometry.piece_count() as usize],
-            sources: BTreeMap::new(),
+            sources: Sources::default(),
             workers: Vec::new(),
             next_worker: 0,
             streaming_workers: 0,
             whole: BTreeSet::new(),
-            cursors: BTreeMap::new(),
+            cursors: HashMap::new(),
             duplicated_bytes: 0,
             duplicates: BTreeSet::new(),
             random: fastrand::Rng::with_seed(seed),
@@ -168,7 +168,7 @@ impl Schedule {
     pub fn begin(&mut self, source: SourceId, now: Duration) -> WorkerId {
         let id = WorkerId(self.next_worker);
         self.next_worker += 1;
-        let streams = self.sources.get(&source).is_some_and(|source| !source.peer);
+        let streams = self.sources.get(source).is_some_and(|source| !source.peer);
         self.streaming_workers += u32::from(streams);
         let worker = Worker {
             id,
@@ -206,7 +206,7 @@ impl Schedule {
         let claims = std::mem::take(&mut known.claims);
         known.ended_claims.clear();
         // A peer may have moved a piece that those wait for who can bring a part of it.
-        for source in self.sources.values_mut().filter(|source| !source.waits_for.is_empty()) {
+        for source in self.sources.iter_mut().filter(|source| !source.waits_for.is_empty()) {
             claims.iter().for_each(|piece| {
                 source.waits_for.remove(piece);
             });
@@ -237,7 +237,7 @@ impl Schedule {
                 self.unclaimed.insert(piece);
             }
         }
-        for source in self.sources.values_mut() {
+        for source in self.sources.iter_mut() {
             source.unclaimed_before = source.unclaimed_before.max(pieces.end);
         }
     }
@@ -311,7 +311,7 @@ impl Schedule {
             self.whole.insert(piece);
             return None;
         };
-        let source = self.sources.get_mut(culprit)?;
+        let source = self.sources.get_mut(*culprit)?;
         source.strikes += 1;
         source.bad.insert(piece);
         Some((*culprit, if source.strikes >= STRIKES { Verdict::Banned } else { Verdict::Warned }))

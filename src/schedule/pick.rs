@@ -26,6 +26,7 @@ impl Source {
         self.strikes < STRIKES
             && self.has.contains(piece)
             && !self.waits_for.contains(&piece)
+            && !self.refused.contains(&piece)
             && (as_last_resort || !self.bad.contains(&piece))
     }
 
@@ -94,6 +95,19 @@ impl Schedule {
             .or_else(|| self.steal_one(worker, now))
             .or_else(|| self.share(worker, now))
             .or_else(|| self.last_resort(worker, now));
+        self.claim_one(worker, found)
+    }
+
+    /// One of these pieces for a peer that serves no others now.
+    pub fn next_of(&mut self, worker: WorkerId, pieces: &[PieceIndex]) -> Next {
+        let Some(source) = self.source_of(worker) else { return Next::Wait };
+        let is_free =
+            |piece: &&PieceIndex| self.unclaimed.contains(**piece) && source.serves(**piece, false);
+        let found = pieces.iter().find(is_free).copied();
+        self.claim_one(worker, found)
+    }
+
+    fn claim_one(&mut self, worker: WorkerId, found: Option<PieceIndex>) -> Next {
         let (Some(piece), Some(known)) = (found, self.worker_mut(worker)) else {
             return Next::Wait;
         };
@@ -104,7 +118,7 @@ impl Schedule {
     }
 
     fn source_of(&self, worker: WorkerId) -> Option<&Source> {
-        self.sources.get(&self.worker(worker)?.source)
+        self.sources.get(self.worker(worker)?.source)
     }
 
     /// A stretch of unclaimed pieces that this source has and that begins within these bounds.
@@ -251,7 +265,7 @@ impl Schedule {
     /// A piece that this source once sent wrong, where nobody else who is connected has it.
     fn last_resort(&self, worker: WorkerId, now: Duration) -> Option<PieceIndex> {
         let id = self.worker(worker)?.source;
-        let source = self.sources.get(&id)?;
+        let source = self.sources.get(id)?;
         source.bad.iter().copied().find(|piece| {
             self.unclaimed.contains(*piece)
                 && source.serves(*piece, true)
@@ -262,13 +276,13 @@ impl Schedule {
     /// The piece that the fewest peers have, among a sample of the unclaimed ones that this one has.
     pub(super) fn rarest(&mut self, worker: WorkerId) -> Option<PieceIndex> {
         let id = self.worker(worker)?.source;
-        let source = self.sources.get_mut(&id)?;
+        let source = self.sources.get_mut(id)?;
         let last = source.has.last_common(&self.unclaimed, source.unclaimed_before);
         source.unclaimed_before = last.map_or(0, |last| last + 1);
         let end = last? + 1;
         let from_back = self.streaming_workers > 0;
         let start = if from_back { end } else { self.random.u32(..end) };
-        let source = self.sources.get(&id)?;
+        let source = self.sources.get(id)?;
         // What is left to look at: behind the start, and then before it; or all of it from the back.
         let (mut rest, mut before) = (start..end, Some(0..start));
         let mut next = || loop {

@@ -1,9 +1,10 @@
 //! What the sources have, as far as is known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
+use std::mem::take;
 use std::time::Duration;
 
-use super::{PieceSet, STRIKES, Schedule, SourceId, Worker, pick};
+use super::{PieceSet, STRIKES, Schedule, SourceId, Worker, WorkerId, pick};
 use crate::geometry::PieceIndex;
 
 /// So many turns at one piece, and the source is not asked for it again: more than files that sources lack in turns
@@ -12,21 +13,55 @@ const TURNS: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct Source {
+    id: SourceId,
     pub(super) has: PieceSet,
     pub(super) peer: bool,
     pub(super) strikes: u32,
     /// Pieces that it sent wrong: asked for again only where nobody else has them.
     pub(super) bad: BTreeSet<PieceIndex>,
+    /// Pieces that it would not serve when it was last asked.
+    pub(super) refused: BTreeSet<PieceIndex>,
     /// Pieces of which it has brought its part.
     pub(super) waits_for: BTreeSet<PieceIndex>,
     /// How often it has brought its part of a piece.
-    pub(super) turns: BTreeMap<PieceIndex, u32>,
+    pub(super) turns: HashMap<PieceIndex, u32>,
     /// What it has is in [`Schedule::availability`].
     pub(super) counted: bool,
     /// It has no wanted piece before this one. Pieces are verified and never wanted again, so this moves on.
     pub(super) useful_from: PieceIndex,
     /// It has no unclaimed piece from this one on.
     pub(super) unclaimed_before: PieceIndex,
+}
+
+/// By their ids. A sorted list: at opt-level 0 a tree is slower, and it costs every user more time to compile.
+#[derive(Debug, Default)]
+pub(super) struct Sources(Vec<Source>);
+
+impl Sources {
+    fn place_of(&self, id: SourceId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&id, |source| source.id)
+    }
+
+    pub(super) fn get(&self, id: SourceId) -> Option<&Source> {
+        self.0.get(self.place_of(id).ok()?)
+    }
+
+    pub(super) fn get_mut(&mut self, id: SourceId) -> Option<&mut Source> {
+        let place = self.place_of(id).ok()?;
+        self.0.get_mut(place)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Source> {
+        self.0.iter_mut()
+    }
+
+    /// Adds a source, or replaces the one with its id.
+    fn insert(&mut self, source: Source) {
+        match self.place_of(source.id) {
+            Ok(place) => self.0[place] = source,
+            Err(place) => self.0.insert(place, source),
+        }
+    }
 }
 
 impl Schedule {
@@ -41,26 +76,28 @@ impl Schedule {
     }
 
     fn add(&mut self, source: SourceId, has: PieceSet, peer: bool) {
-        let strikes = self.sources.get(&source).map_or(0, |known| known.strikes);
-        let bad = self.sources.remove(&source).map_or_else(BTreeSet::new, |known| known.bad);
-        let known = Source {
+        let before = self.sources.get_mut(source);
+        let (strikes, bad) =
+            before.map_or_else(Default::default, |known| (known.strikes, take(&mut known.bad)));
+        self.sources.insert(Source {
+            id: source,
             has,
             peer,
             strikes,
             bad,
+            refused: BTreeSet::new(),
             waits_for: BTreeSet::new(),
-            turns: BTreeMap::new(),
+            turns: HashMap::new(),
             counted: peer,
             useful_from: 0,
             unclaimed_before: self.geometry.piece_count(),
-        };
-        self.sources.insert(source, known);
+        });
     }
 
     /// A peer's bitfield: what it has, all at once.
     pub fn peer_has(&mut self, source: SourceId, pieces: PieceSet) {
         self.forget_peer(source);
-        if let Some(known) = self.sources.get_mut(&source) {
+        if let Some(known) = self.sources.get_mut(source) {
             known.counted = pieces.len() < self.geometry.piece_count();
             if known.counted {
                 pieces.iter().for_each(|piece| {
@@ -75,7 +112,7 @@ impl Schedule {
 
     /// A peer's `have`. Whether that is still wanted.
     pub fn peer_has_piece(&mut self, source: SourceId, piece: PieceIndex) -> bool {
-        if let Some(known) = self.sources.get_mut(&source)
+        if let Some(known) = self.sources.get_mut(source)
             && known.has.insert(piece)
         {
             known.useful_from = known.useful_from.min(piece);
@@ -88,9 +125,23 @@ impl Schedule {
         self.wanted.contains(piece)
     }
 
+    /// A peer has this piece no more.
+    pub fn peer_lacks(&mut self, source: SourceId, piece: PieceIndex) {
+        let Some(known) = self.sources.get_mut(source) else { return };
+        if !known.has.remove(piece) {
+            return;
+        }
+        if std::mem::replace(&mut known.counted, true) {
+            self.availability[piece as usize] = self.availability[piece as usize].saturating_sub(1);
+        } else {
+            // It had all until now.
+            known.has.iter().for_each(|piece| self.availability[piece as usize] += 1);
+        }
+    }
+
     /// The peer is gone: what it had counts no more.
     pub fn forget_peer(&mut self, source: SourceId) {
-        let Some(known) = self.sources.get_mut(&source).filter(|known| known.peer) else { return };
+        let Some(known) = self.sources.get_mut(source).filter(|known| known.peer) else { return };
         let none = PieceSet::none(self.geometry.piece_count());
         let had = std::mem::replace(&mut known.has, none);
         if std::mem::replace(&mut known.counted, true) {
@@ -101,9 +152,33 @@ impl Schedule {
         }
     }
 
+    /// A peer's connection lets go of a piece that it has claimed. One that the peer `refused` is asked of others
+    /// first, until the peer is forgiven.
+    pub fn give_up(&mut self, worker: WorkerId, piece: PieceIndex, refused: bool) {
+        let Some(known) = self.worker_mut(worker) else { return };
+        let source = known.source;
+        let Some(index) = known.claims.iter().position(|claim| *claim == piece) else { return };
+        known.claims.remove(index);
+        for known in self.sources.iter_mut() {
+            // It may have moved the piece.
+            known.waits_for.remove(&piece);
+            if refused && known.id == source {
+                known.refused.insert(piece);
+            }
+        }
+        self.give_back(piece..piece + 1);
+    }
+
+    /// The source may be asked again for what it refused.
+    pub fn forgive(&mut self, source: SourceId) {
+        if let Some(known) = self.sources.get_mut(source) {
+            known.refused.clear();
+        }
+    }
+
     /// The source cannot bring the piece (its server does not have the file).
     pub fn lacks(&mut self, source: SourceId, piece: PieceIndex) {
-        if let Some(known) = self.sources.get_mut(&source) {
+        if let Some(known) = self.sources.get_mut(source) {
             known.has.remove(piece);
         }
     }
@@ -122,13 +197,13 @@ impl Schedule {
         let furthest = self.cursors.entry(piece).or_insert(0);
         let is_stale = cursor < *furthest && !self.whole.contains(&piece);
         *furthest = cursor.max(*furthest);
-        for (id, known) in &mut self.sources {
+        for known in self.sources.iter_mut() {
             if progressed {
                 known.waits_for.remove(&piece);
-            } else if *id == source && !is_stale {
+            } else if known.id == source && !is_stale {
                 known.waits_for.insert(piece);
             }
-            if *id == source {
+            if known.id == source {
                 let turns = known.turns.entry(piece).or_insert(0);
                 *turns += 1;
                 if *turns > TURNS {
@@ -141,7 +216,7 @@ impl Schedule {
     /// Whether the source, as far as is known, has anything that is still wanted.
     pub fn is_useful(&mut self, source: SourceId) -> bool {
         let count = self.geometry.piece_count();
-        let Some(known) = self.sources.get_mut(&source) else { return false };
+        let Some(known) = self.sources.get_mut(source) else { return false };
         let first = known.has.next_common(&self.wanted, known.useful_from..count);
         known.useful_from = first.unwrap_or(count);
         first.is_some() && known.strikes < STRIKES
@@ -149,7 +224,7 @@ impl Schedule {
 
     /// Whether each wanted piece is had by one of these sources.
     pub fn is_covered_by(&self, sources: &[SourceId]) -> bool {
-        let known = sources.iter().filter_map(|source| self.sources.get(source));
+        let known = sources.iter().filter_map(|source| self.sources.get(*source));
         let sets: Vec<_> =
             known.filter(|known| known.strikes < STRIKES).map(|known| &known.has).collect();
         let has_all = |set: &&PieceSet| set.len() == self.geometry.piece_count();
@@ -161,7 +236,7 @@ impl Schedule {
         let serves = |worker: &Worker| {
             worker.source != source
                 && now.saturating_sub(worker.last_bytes) <= pick::SLOW
-                && self.sources.get(&worker.source).is_some_and(|other| {
+                && self.sources.get(worker.source).is_some_and(|other| {
                     other.strikes < STRIKES
                         && other.has.contains(piece)
                         && !other.bad.contains(&piece)

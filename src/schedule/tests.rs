@@ -1,5 +1,7 @@
 use super::*;
 
+mod claims;
+
 impl Schedule {
     /// The rest of a streaming worker's run: shorter than it was when someone stole from it.
     fn run(&self, worker: WorkerId) -> Range<PieceIndex> {
@@ -335,65 +337,4 @@ fn a_turn_that_was_over_before_another_source_moved_the_piece_does_not_count() {
     // Whatever goes round in circles ends.
     (0..100).for_each(|_| schedule.brought_its_part(SourceId(1), 0, 0, false));
     assert_eq!(schedule.next_run(b, ZERO), Next::Wait);
-}
-
-#[test]
-fn a_claim_that_ends_is_told_to_who_held_it_whoever_ended_it() {
-    let mut schedule = schedule(1, 0, 2);
-    (0..2).for_each(|id| schedule.peer_has(SourceId(id), has([0], 1)));
-    let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
-    assert_eq!(fetch(schedule.next_piece(b, ZERO)), 0..1);
-    assert_eq!(fetch(schedule.next_piece(a, ZERO)), 0..1);
-    // It was choked, and what it had brought before is found wrong only now.
-    schedule.release(a);
-    schedule.failed(0, &[SourceId(0), SourceId(1)]);
-    assert_eq!((schedule.take_ended_claims(a), schedule.take_ended_claims(b)), (vec![], vec![0]));
-    assert_eq!(fetch(schedule.next_piece(b, ZERO)), 0..1);
-    schedule.verified(0);
-    assert_eq!((schedule.take_ended_claims(b), schedule.take_ended_claims(b)), (vec![0], vec![]));
-}
-
-/// A web seed has a run of four pieces, and a peer what it asks for.
-fn run_and_peer() -> (Schedule, WorkerId, WorkerId) {
-    let geometry = Geometry::new(1 << 20, 256 << 10).unwrap();
-    let mut schedule = Schedule::new(geometry, has([0, 1, 2, 3], 4), 7);
-    schedule.add_streaming(SourceId(0));
-    schedule.add_peer(SourceId(1));
-    schedule.peer_has(SourceId(1), has([0, 1, 2, 3], 4));
-    let web = schedule.begin(SourceId(0), ZERO);
-    assert_eq!(fetch(schedule.next_run(web, ZERO)), 0..4);
-    let peer = schedule.begin(SourceId(1), ZERO);
-    (schedule, web, peer)
-}
-
-#[test]
-fn a_peer_is_not_given_a_piece_twice() {
-    let (mut schedule, _, peer) = run_and_peer();
-    let mut given = Vec::new();
-    for second in [0, 0, 0, 0, 3, 3, 3, 4, 4] {
-        if let Next::Fetch(piece) = schedule.next_piece(peer, seconds(second)) {
-            given.push(piece.start);
-        }
-    }
-    given.sort_unstable();
-    assert_eq!(given, [0, 1, 2, 3]);
-}
-
-#[test]
-fn nobody_is_sent_for_what_is_verified() {
-    let check = |verified: &[PieceIndex], expected: Next| {
-        let (mut schedule, web, peer) = run_and_peer();
-        (0..4).for_each(|_| assert_ne!(schedule.next_piece(peer, ZERO), Next::Wait));
-        verified.iter().for_each(|piece| schedule.verified(*piece));
-        schedule.release(peer);
-        schedule.add_streaming(SourceId(2));
-        let other = schedule.begin(SourceId(2), seconds(3));
-        assert_eq!(schedule.next_run(other, seconds(3)), expected, "{verified:?}");
-        assert!(schedule.run(web).all(|piece| schedule.is_wanted(piece)));
-    };
-    // Nothing but the piece that is on its way: it is shared.
-    check(&[1, 2, 3], Next::Fetch(0..1));
-    check(&[3], Next::Fetch(2..3));
-    check(&[2, 3], Next::Fetch(1..2));
-    check(&[1], Next::Fetch(2..4));
 }

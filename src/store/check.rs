@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::LayoutFiles;
-use super::parallel;
-use super::{Stamp, Store};
+use super::{Site, Stamp, Store, fault, parallel};
 use crate::geometry::PieceIndex;
 use crate::hash::Sha1;
 use crate::metainfo::Metainfo;
@@ -129,6 +128,11 @@ impl Existing {
         good.extend(fragments.iter().map(|(piece, _)| *piece));
         files.close();
         Some(Existing { files, good, fragments })
+    }
+
+    /// What is wrong first: a file that is not as the torrent says, else a piece.
+    pub fn fault(&self, site: &Site, metainfo: &Metainfo) -> String {
+        fault::first(site, &self.files, self.files.layout(), metainfo, &self.good)
     }
 
     /// Whether this file, by its index in [`Layout::files`], has the right length and no bad piece.

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::{BUFFER_BYTES, any_is_there, hash_kept, hash_pieces};
+use super::fault;
 use super::files::LayoutFiles;
 use super::parallel;
 use super::partial::Partial;
@@ -188,54 +189,7 @@ impl Found {
 
     /// What is wrong first: a file that is not as the torrent says, else a piece.
     pub fn fault(&self) -> String {
-        for file in self.layout.files() {
-            let path = self.site.path(&file.path);
-            let shown = path.display();
-            match std::fs::metadata(&path) {
-                Err(why) if why.kind() == io::ErrorKind::NotFound => {
-                    return format!("{shown} is not there");
-                }
-                Err(why) => return format!("{shown}: {why}"),
-                Ok(found) if !found.is_file() => return format!("{shown} is not a file"),
-                Ok(found) if found.len() != file.length() => {
-                    return format!(
-                        "{shown} has {} bytes, and the torrent's has {}",
-                        found.len(),
-                        file.length()
-                    );
-                }
-                Ok(_) => {
-                    if let Err(why) = std::fs::File::open(&path) {
-                        return format!("{shown} cannot be read: {why}");
-                    }
-                }
-            }
-        }
-        let Some(piece) = self.layout.needed().iter().find(|piece| !self.pieces.contains(*piece))
-        else {
-            return "it changed while it was being looked at".to_owned();
-        };
-        let mut parts = self.files.layout().segments(self.layout.geometry().range(piece));
-        let (mut first, mut missing) = (None, None);
-        for part in parts.by_ref() {
-            let Some(file) = self.metainfo.files.get(part.torrent_file as usize) else { continue };
-            let path = self.site.path(&self.metainfo.layout_path(file));
-            if !file.pad && !path.is_file() {
-                missing.get_or_insert_with(|| path.clone());
-            }
-            first.get_or_insert((path, part.file_offset));
-        }
-        match (missing, first) {
-            (Some(path), _) => format!(
-                "piece {piece} cannot be checked: {}, which holds a part of it, is not there",
-                path.display()
-            ),
-            (None, Some((path, offset))) => format!(
-                "piece {piece}, from byte {offset} of {}, does not have the SHA-1 that the torrent gives",
-                path.display()
-            ),
-            (None, None) => format!("piece {piece} is wrong"),
-        }
+        fault::first(&self.site, &self.files, &self.layout, &self.metainfo, &self.pieces)
     }
 }
 

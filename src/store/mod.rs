@@ -28,6 +28,7 @@
 mod check;
 mod directory;
 mod elsewhere;
+mod fault;
 mod files;
 mod fs;
 mod lock;
@@ -153,6 +154,20 @@ impl Store {
     /// The file whose presence makes a dataset complete: Cargo's rerun target.
     pub fn stamp_path(&self, id: &str) -> PathBuf {
         self.data_path(id).join("stamp")
+    }
+
+    /// Says that a dataset is not complete: it is known to be damaged. The lock is held.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn remove_stamp(&self, id: &str) -> Result<(), Error> {
+        let stamp = self.stamp_path(id);
+        match std::fs::remove_file(&stamp) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::disk("remove", &stamp, &why).help(WRITABLE))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn data_path(&self, id: &str) -> PathBuf {

@@ -94,6 +94,11 @@ impl Partial {
         &self.metainfo
     }
 
+    /// The raw `info` of the torrent, from the `.torrent` that the store keeps; `None` where someone removed it.
+    pub fn raw_info(&self) -> Option<Vec<u8>> {
+        self.metainfo.raw_info(&self.store.torrent(self.metainfo.infohash)?)
+    }
+
     /// Writes bytes of the torrent's stream, verified or not.
     ///
     /// # Errors

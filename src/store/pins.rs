@@ -77,6 +77,6 @@ fn broken(path: &str, pin: &[u8; 32], found: &[u8; 32]) -> Error {
     Error::new(ErrorKind::Verification, format!("`{path}` does not have the pinned SHA-256"))
         .why(format!("pinned: {}", hex(pin)))
         .why(format!("found:  {}", hex(found)))
-        .why("its pieces have the SHA-1s that the torrent gives: either the pin is wrong, or the torrent is not the one that was pinned")
+        .why("its pieces have the torrent's SHA-1s: the pin is wrong, or was made for another torrent")
         .help("compare with the dataset's publisher before you change the pin")
 }

@@ -70,13 +70,14 @@ impl Stamp {
         Stamp::parse(&std::fs::read_to_string(path).ok()?)
     }
 
-    /// Whether each file still has the size and the time that it had when it was stamped.
+    /// Whether each file still has the size and the time that it had when it was stamped. A time may have lost
+    /// its fraction of a second in an archive.
     pub fn matches(&self, site: &Site) -> bool {
         self.files.iter().all(|file| {
             std::fs::metadata(site.path(&file.path)).is_ok_and(|metadata| {
                 metadata.is_file()
                     && metadata.len() == file.length
-                    && nanos(&metadata) == file.modified_nanos
+                    && is_time(nanos(&metadata), file.modified_nanos)
             })
         })
     }
@@ -184,6 +185,14 @@ fn nanos(metadata: &std::fs::Metadata) -> u128 {
     modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
 }
 
+/// Whether `found` is the stamped time, or what an archive with whole seconds keeps of it: GNU tar's own
+/// form, and the layers of container images. Only who sets a file's time gives it such a one, but for file
+/// systems that count in seconds, where the stamp has no fraction either.
+fn is_time(found: u128, stamped: u128) -> bool {
+    const SECOND: u128 = 1_000_000_000;
+    found == stamped || found == stamped - stamped % SECOND
+}
+
 const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
 
 fn escape(path: &Path) -> String {
@@ -248,5 +257,30 @@ mod tests {
         assert!(!stamp.matches(&directory.path().into()));
         std::fs::remove_file(directory.path().join("a")).unwrap();
         assert!(!stamp.matches(&directory.path().into()));
+    }
+    #[test]
+    fn a_time_that_lost_its_fraction_of_a_second_still_matches_and_no_other_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        std::fs::write(&path, "abc").unwrap();
+        let set = |nanos: u64| {
+            let time = UNIX_EPOCH + Duration::from_nanos(nanos);
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        };
+        let second = 1_700_000_000_000_000_000;
+        let check = |stamped: u64, found: u64, expected: bool| {
+            set(stamped);
+            let site: Site = directory.path().into();
+            let stamp = Stamp::of(&site, [PathBuf::from("a")].into_iter()).unwrap();
+            set(found);
+            assert_eq!(stamp.matches(&site), expected, "{stamped} {found}");
+        };
+        // Windows counts in steps of 100 ns.
+        check(second + 999_999_900, second, true);
+        check(second + 999_999_900, second + 1_000_000_000, false);
+        check(second + 999_999_900, second + 999_999_000, false);
+        check(second + 999_999_900, second + 999_000_000, false);
+        check(second, second + 100, false);
+        check(second + 100, second - 1_000_000_000, false);
     }
 }

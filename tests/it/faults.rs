@@ -15,7 +15,7 @@ const IN_TIME: Duration = Duration::from_secs(9);
 
 /// What becomes of a build that has the faulty source alone.
 #[derive(Clone, Copy, Debug)]
-enum Alone {
+pub enum Alone {
     Comes,
     /// It fails, and this is said of the source.
     Fails(&'static str),
@@ -25,7 +25,7 @@ enum Alone {
 use Alone::{Comes, Either, Fails};
 
 /// Ten pieces, the last one short. Made once: hashing is what costs time here.
-fn dataset() -> Dataset {
+pub fn dataset() -> Dataset {
     static MADE: LazyLock<Dataset> = LazyLock::new(|| {
         let dataset = Dataset::single("data.bin", random_bytes(7, 300_000));
         dataset.stream();
@@ -35,7 +35,7 @@ fn dataset() -> Dataset {
 }
 
 #[track_caller]
-fn check_comes(case: &str, dataset: &Dataset, project: &Project) {
+pub fn check_comes(case: &str, dataset: &Dataset, project: &Project) {
     let begun = Instant::now();
     let datasets = project.run().unwrap_or_else(|error| panic!("{case}: {error}"));
     dataset.assert_at(datasets.dataset("data").unwrap().path());
@@ -43,7 +43,7 @@ fn check_comes(case: &str, dataset: &Dataset, project: &Project) {
 }
 
 #[track_caller]
-fn check_alone(case: &str, dataset: &Dataset, project: &Project, source: &str, alone: Alone) {
+pub fn check_alone(case: &str, dataset: &Dataset, project: &Project, source: &str, alone: Alone) {
     let begun = Instant::now();
     let result = project.run();
     assert!(begun.elapsed() < IN_TIME, "{case}: took {:?}", begun.elapsed());
@@ -291,7 +291,7 @@ fn catalogue_faults(other: &Catalogue) -> Vec<(catalogue::Fault, Alone)> {
         (Status(404), Fails("HTTP status 404")),
         (Status(500), Fails("HTTP status 500")),
         (WrongTorrent(wrong), Fails("is another torrent")),
-        (Garbage, Fails("cannot be used")),
+        (Garbage, Fails("this is not a .torrent")),
         (Truncated, Fails("the file is cut short")),
         (RedirectTo(other.url()), Comes),
         (RedirectTo("http://127.0.0.1:9".into()), Fails("connection refused")),

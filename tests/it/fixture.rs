@@ -135,6 +135,15 @@ impl Fixture {
         command.spawn().unwrap()
     }
 
+    /// Runs Cargo with leave to bring packages, from loopback alone.
+    pub fn cargo_online(&self, arguments: &[&str]) -> Run {
+        let mut command = self.command(env!("CARGO"));
+        // Nobody is at port 9: who asks another host for anything fails at once.
+        command.env("HTTPS_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "127.0.0.1");
+        command.args(arguments).args(["-v", "--config", "net.offline=false"]);
+        Run::of(command.output().unwrap())
+    }
+
     /// Any program, in the crate's directory and with the variables of its builds.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
@@ -147,6 +156,7 @@ impl Fixture {
         command
             .current_dir(&self.dir)
             .env("CARGO_TARGET_DIR", scratch().join("target"))
+            .env("CARGO_HOME", scratch().join("cargo-home"))
             .env("ACADEMICTORRENTS_STORE", self.store())
             // No configuration file of whoever runs the tests.
             .env("XDG_CONFIG_HOME", scratch().join("no-config"))
@@ -184,7 +194,9 @@ impl Run {
         assert!(!self.succeeded, "it went well: {}\n{}", self.stdout, self.stderr);
         self.assert_plain();
         let errors = self.stderr.lines().filter_map(|line| line.strip_prefix("error: "));
-        errors.filter_map(|line| line.split_once("@0.0.0: ")).map(|(_, it)| it.to_owned()).collect()
+        let errors: Vec<_> = errors.filter_map(|line| line.split_once("@0.0.0: ")).collect();
+        assert!(!errors.is_empty(), "no build script's error: {}", self.stderr);
+        errors.into_iter().map(|(_, it)| it.to_owned()).collect()
     }
 
     /// The path that the program printed first.
@@ -215,7 +227,7 @@ impl Run {
 
     /// No colours, no bars, no panic, and no value printed for programmers.
     #[track_caller]
-    fn assert_plain(&self) {
+    pub fn assert_plain(&self) {
         for text in [&self.stdout, &self.stderr] {
             let odd = |c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r';
             assert!(!text.contains(odd), "{text:?}");
@@ -235,10 +247,36 @@ fn scratch() -> &'static Path {
         fs::create_dir_all(&path).unwrap();
         let lock = fs::File::create(path.join("lock")).unwrap();
         lock.lock().unwrap();
+        make_cargo_home(&path.join("cargo-home"));
         (path, lock)
     });
     path
 }
+
+/// A home for Cargo with the crates that the user's has, for what the tests let it bring from loopback.
+fn make_cargo_home(home: &Path) {
+    if home.exists() {
+        fs::remove_dir_all(home).unwrap();
+    }
+    let users = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let users = users.unwrap_or_else(|| std::env::home_dir().unwrap().join(".cargo"));
+    for part in ["index", "cache", "src"].map(|part| Path::new("registry").join(part)) {
+        fs::create_dir_all(home.join(&part)).unwrap();
+        for registry in fs::read_dir(users.join(&part)).into_iter().flatten() {
+            let registry = registry.unwrap();
+            link_directory(registry.path(), home.join(&part).join(registry.file_name())).unwrap();
+        }
+    }
+    // It may say where crates come from.
+    if users.join("config.toml").exists() {
+        fs::copy(users.join("config.toml"), home.join("config.toml")).unwrap();
+    }
+}
+
+#[cfg(unix)]
+use std::os::unix::fs::symlink as link_directory;
+#[cfg(windows)]
+use std::os::windows::fs::symlink_dir as link_directory;
 
 /// Removes what an earlier run of the tests left of this crate in the target directory, its OUT_DIR too.
 fn forget_builds(name: &str) {

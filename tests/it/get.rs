@@ -8,30 +8,30 @@ use crate::support::files_below;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, WebSeed, eventually, random_bytes};
 
-const PIECE: usize = 32 << 10;
+pub const PIECE: usize = 32 << 10;
 const PIECES: usize = 100;
-const LENGTH: u64 = (PIECES * PIECE) as u64;
+pub const LENGTH: u64 = (PIECES * PIECE) as u64;
 
 /// A directory to get into, a store and a .torrent, in a directory of their own.
-struct Desk {
+pub struct Desk {
     dir: tempfile::TempDir,
 }
 
 impl Desk {
-    fn new() -> Desk {
+    pub fn new() -> Desk {
         Desk { dir: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub fn path(&self, below: &str) -> PathBuf {
         self.dir.path().join(below)
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.path("data")
     }
 
     /// Asks for an id, with nothing of this machine's in the environment.
-    fn ask(&self, id: &str) -> Get {
+    pub fn ask(&self, id: &str) -> Get {
         Get::new(id)
             .env_clear()
             .env("ACADEMICTORRENTS_STORE", self.path("store"))
@@ -59,12 +59,12 @@ impl Desk {
     }
 }
 
-fn single() -> Dataset {
+pub fn single() -> Dataset {
     Dataset::single("data.bin", random_bytes(31, LENGTH as usize))
 }
 
 /// Files of three and a half pieces each, so that neighbours share one.
-fn folder() -> Dataset {
+pub fn folder() -> Dataset {
     let file = |seed| random_bytes(seed, 7 * PIECE / 2);
     Dataset::multi("tree", [("a", file(1)), ("d/b", file(2)), ("d/c", file(3)), ("e", file(4))])
 }
@@ -73,7 +73,7 @@ fn name_of(dataset: &Dataset) -> &str {
     std::str::from_utf8(dataset.name()).unwrap()
 }
 
-fn flip(path: &Path, offset: u64) {
+pub fn flip(path: &Path, offset: u64) {
     use std::os::unix::fs::FileExt as _;
     let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
@@ -81,7 +81,7 @@ fn flip(path: &Path, offset: u64) {
     file.write_all_at(&[!byte[0]], offset).unwrap();
 }
 
-fn inode(path: &Path) -> u64 {
+pub fn inode(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(path).unwrap().ino()
 }
@@ -287,4 +287,12 @@ fn who_forbids_to_fetch_is_heard_by_a_call_too() {
     let text = error.to_string();
     assert!(text.contains("may not be fetched"), "{text}");
     assert!(text.ends_with("help: unset ACADEMICTORRENTS_FETCH"), "{text}");
+    // The configuration file says it, and no variable.
+    let directory = desk.path("config/academictorrents");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("config.toml"), "fetch = 'never'\n").unwrap();
+    let ask = desk.ask("323a0048d87ca79b68f12a6350a57776b6a3b7fb");
+    let text = ask.env("XDG_CONFIG_HOME", desk.path("config")).run().unwrap_err().to_string();
+    assert!(text.contains("config.toml"), "{text}");
+    assert!(text.contains("set ACADEMICTORRENTS_FETCH=local"), "{text}");
 }

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use academictorrents::Get;
-
 use crate::fixture::Fixture;
 use crate::support::{Project, files_below, side_by_side};
 use crate::swarm::bencode::B;
 use crate::swarm::peer::Fault;
-use crate::swarm::{Catalogue, Dataset, Peer, Tracker, catalogue, random_bytes, tracker};
+use crate::swarm::{Catalogue, Dataset, Peer, Tracker, UdpTracker};
+use crate::swarm::{catalogue, random_bytes, tracker, udp_tracker};
+
+mod calls;
 
 /// 2,000 pieces: their hashes alone are three blocks of metadata.
 fn data() -> Dataset {
@@ -49,10 +50,23 @@ fn a_magnet_link_and_one_peer_are_enough() {
     assert_eq!(peer.stats().metadata_requests.len(), asked);
 }
 
+/// A second's data: the peer is known already when the tracker is asked for the second time.
+fn slow_peer(dataset: &Dataset) -> Peer {
+    Peer::seeding(dataset).with(Fault::Slow { bytes_per_second: 1_000_000 })
+}
+
+/// For the torrent, with a block that lacks, and for the data.
+fn assert_started_twice(announces: &[tracker::Announce]) {
+    let started = announces.iter().filter(|it| it.event.as_deref() == Some("started"));
+    let told: Vec<_> = started.map(|it| (it.left.unwrap(), it.uploaded.unwrap())).collect();
+    assert_eq!((told.len(), told[0]), (2, (16_384, 0)), "{told:?}");
+    assert!((16_385..=1_000_000).contains(&told[1].0), "{told:?}");
+}
+
 #[test]
 fn a_magnet_links_tracker_names_the_peers() {
     let dataset = data();
-    let peer = Peer::seeding(&dataset);
+    let peer = slow_peer(&dataset);
     let tracker = Tracker::start(vec![peer.addr()]);
     let project = by_magnet(&dataset, &format!("&tr={}", tracker.url().replace(':', "%3A")));
     dataset.assert_at(&project.path_of("data"));
@@ -60,12 +74,7 @@ fn a_magnet_links_tracker_names_the_peers() {
     let announces = tracker.announces();
     let first = &announces[0];
     assert_eq!((first.left, first.event.as_deref()), (Some(16 << 10), Some("started")));
-    let started: Vec<_> =
-        announces.iter().filter(|it| it.event.as_deref() == Some("started")).collect();
-    assert_eq!(
-        started.iter().map(|it| it.left).collect::<Vec<_>>(),
-        [Some(16_384), Some(1_000_000)]
-    );
+    assert_started_twice(&announces);
     crate::swarm::eventually("the first says goodbye", || {
         let of_first = |it: &&tracker::Announce| it.peer_id == first.peer_id;
         let announces = tracker.announces();
@@ -80,6 +89,33 @@ fn a_magnet_links_tracker_names_the_peers() {
     assert_eq!(kept.at("announce"), Some(&url));
     assert_eq!(kept.at("announce-list"), Some(&B::list([B::list([url.clone()])])));
     assert_eq!(kept.at("info"), Some(&dataset.info()));
+}
+
+#[test]
+fn so_does_its_udp_tracker() {
+    let dataset = data();
+    let peer = slow_peer(&dataset);
+    let silent = UdpTracker::start(Vec::new()).with(udp_tracker::Fault::Silent);
+    let tracker = UdpTracker::start(vec![peer.addr()]);
+    let rest = format!("&tr={}&tr={}", silent.url(), tracker.url());
+    dataset.assert_at(&by_magnet(&dataset, &rest).path_of("data"));
+    let announces = tracker.announces();
+    assert_started_twice(&announces);
+    let first = announces[0].peer_id.clone();
+    crate::swarm::eventually("the first says goodbye", || {
+        let announces = tracker.announces();
+        let last = announces.iter().rfind(|it| it.peer_id == first);
+        last.and_then(|it| it.event.as_deref()) == Some("stopped")
+    });
+    // A bare infohash, by one that loses datagrams.
+    let lossy = UdpTracker::start(vec![peer.addr()]).with(udp_tracker::Fault::Loses(2));
+    let line = format!("data.trackers = [\"{}\"]", lossy.url());
+    dataset.assert_at(&by_infohash(&dataset, &line).path_of("data"));
+    // Alone, the error says what it did.
+    let project = by_magnet(&dataset, &format!("&tr={}", silent.url()));
+    let error = project.error();
+    assert!(error.contains(&format!("{}: no answer after ", silent.url())), "{error}");
+    assert!(error.contains("peers: no peer is known"), "{error}");
 }
 
 #[test]
@@ -246,14 +282,14 @@ fn where_nobody_is_known_or_nobody_is_there_the_error_says_so() {
     let project = by_magnet(&dataset, &format!("&tr={}", nobody.url()));
     let error = project.error();
     assert!(error.contains("peers: no peer is known"), "{error}");
-    assert!(error.contains(&format!("{}: named 0 peers", nobody.url())), "{error}");
+    assert!(error.contains(&format!("{}: knows no peers", nobody.url())), "{error}");
     // Port 9 of loopback: nobody is there.
     let project =
         by_magnet(&dataset, "&x.pe=127.0.0.1:9&tr=http://127.0.0.1:9/announce&tr=wss://x/");
     let error = project.error();
     assert!(error.contains("peer 127.0.0.1:9: connection refused"), "{error}");
     assert!(error.contains("http://127.0.0.1:9/announce: connection refused"), "{error}");
-    assert!(error.contains("wss://x/: only http"), "{error}");
+    assert!(error.contains("wss://x/: only http, https and udp trackers are supported"), "{error}");
     // Without any place to ask, peers are no matter.
     let error = by_magnet(&dataset, "").error();
     assert!(!error.contains("peer"), "{error}");
@@ -265,7 +301,7 @@ fn metadata_that_is_no_torrent_is_refused_though_its_hash_is_right() {
     let hostile = Dataset::multi_raw(b"data", vec![(path(".."), vec![1; 10])]);
     let peer = Peer::seeding(&hostile);
     let error = by_infohash(&hostile, &peers_of(&[&peer])).error();
-    assert!(error.contains("not safe to store"), "{error}");
+    assert!(error.contains("peers: its path `..` leaves its directory"), "{error}");
 }
 
 #[test]
@@ -304,9 +340,12 @@ fn nobody_is_asked_who_may_not_be() {
     };
     check("ACADEMICTORRENTS_OFFLINE", "1", "", "the network may not be used");
     check("ACADEMICTORRENTS_FETCH", "never", "", "may not be fetched");
-    let left_out = "leaves peers and trackers out";
-    check("ACADEMICTORRENTS_SOURCES", "catalogue,web-seeds", "", left_out);
-    check("ACADEMICTORRENTS_PROGRESS", "off", "data.sources = [\"catalogue\"]", left_out);
+    let left_out =
+        |by: &str| format!("left out by {by}: peers and trackers, which may have the torrent");
+    let by_user = left_out("ACADEMICTORRENTS_SOURCES");
+    check("ACADEMICTORRENTS_SOURCES", "catalogue,web-seeds", "", &by_user);
+    let by_manifest = left_out("`sources` in the manifest");
+    check("ACADEMICTORRENTS_PROGRESS", "off", "data.sources = [\"catalogue\"]", &by_manifest);
 }
 
 #[test]
@@ -318,30 +357,6 @@ fn peers_alone_may_be_allowed() {
     let project = by_infohash(&dataset, &lines).env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
     dataset.assert_at(&project.path_of("data"));
     assert_eq!(catalogue.requests().len(), 0);
-}
-
-#[test]
-fn a_program_asks_by_magnet_link() {
-    let dataset = data();
-    let peer = Peer::seeding(&dataset);
-    let dir = tempfile::tempdir().unwrap();
-    let get = |link: &str| {
-        Get::new(link)
-            .env_clear()
-            .env("ACADEMICTORRENTS_STORE", dir.path())
-            .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
-            .env("ACADEMICTORRENTS_PROGRESS", "off")
-            .env("ACADEMICTORRENTS_TIMEOUT", "3s")
-            .run()
-    };
-    let path = get(&magnet(&dataset, &format!("&x.pe={}", peer.addr()))).unwrap();
-    dataset.assert_at(&path);
-    let error = get("magnet:?dn=x").unwrap_err().to_string();
-    assert!(error.contains("it has no infohash (`xt=urn:btih:`)"), "{error}");
-    let lacking = Dataset::single("other.bin", "x");
-    let error = get(&magnet(&lacking, "&x.pe=127.0.0.1:9")).unwrap_err().to_string();
-    // By its name, and not by the whole link.
-    assert!(error.starts_with("dataset `Some data`: ") && !error.contains("magnet:?"), "{error}");
 }
 
 #[test]

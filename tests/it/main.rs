@@ -2,24 +2,34 @@
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+mod brought;
 mod cargo;
 mod choice;
 #[cfg(feature = "cli")]
 mod cli;
 mod costs;
+mod data_crate;
 mod elsewhere;
+mod environment;
+#[cfg(target_os = "linux")] // whose system's words the snapshots hold
+mod errors;
 mod faults;
 mod fixture;
 mod get;
+mod get_options;
 mod https;
 mod magnets;
 mod modules;
 mod named;
+mod optional;
+mod peers;
 mod refusals;
 mod resume;
+mod serving_back;
 mod situations;
 mod sources;
 mod support;
 mod swarm;
 mod tidy;
 mod torrents;
+mod udp_trackers;

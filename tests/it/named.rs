@@ -131,12 +131,12 @@ fn cargo_runs_the_script_again_when_a_variable_or_the_stamp_goes_and_else_not() 
             format!(
                 "  piece 0, from byte 0 of {mine}, does not have the SHA-1 that the torrent gives"
             ),
-            format!("  {PATH_DATA} is `{mine}`"),
             "  help: give the torrent's file, whatever it is called, complete and unchanged"
                 .to_owned(),
             format!(
-                "  help: or unset {PATH_DATA}, and the dataset is fetched; of an incomplete copy in a directory on {LOAD_PATH} what is right is taken"
+                "  help: or unset {PATH_DATA}, and the dataset is fetched; what is right of an incomplete copy"
             ),
+            format!("        is taken where {LOAD_PATH} names its directory"),
         ]
     );
 }

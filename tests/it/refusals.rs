@@ -56,7 +56,11 @@ fn what_is_found_after_the_manifest_was_read_names_its_line() {
     check(&torrent, &pin, &["pins `x`"]);
     let other = format!("infohash = \"{}\"", "0".repeat(40));
     check(&torrent, &other, &["not the declared one", "help: correct one of the two"]);
-    check(b"<html>\n<body>", "", &["begins with `<html>`: a web page", "help: download it again"]);
+    check(
+        b"<html>\n<body>",
+        "",
+        &["begins with `<html>`, as a web page does", "help: download it again"],
+    );
     check(&torrent[..torrent.len() - 9], "", &["the file is cut short"]);
 }
 
@@ -75,7 +79,7 @@ fn a_failure_through_a_proxy_names_it() {
     let direct = error("NO_PROXY", "127.0.0.1");
     assert!(!direct.contains("through the proxy"), "{direct}");
     let certificates = error("SSL_CERT_FILE", "/nowhere/ca.pem");
-    assert!(certificates.contains("that SSL_CERT_FILE names"), "{certificates}");
+    assert!(certificates.contains("SSL_CERT_FILE names it"), "{certificates}");
     assert!(certificates.contains("help: correct SSL_CERT_FILE"), "{certificates}");
     assert!(!certificates.contains("declared at"), "{certificates}");
 }

@@ -25,7 +25,7 @@ directory = "vendor"
 "#;
 
 /// The crate `name`, without datasets, with the vendored dependency `held`, which has these.
-fn holding(name: &'static str, held: &'static str, torrent: &[u8], datasets: &str) -> Fixture {
+pub fn holding(name: &'static str, held: &'static str, torrent: &[u8], datasets: &str) -> Fixture {
     let fixture = Fixture::new(name, "")
         .main(&format!("fn main() {{ println!(\"{{}}\", {}::PATH) }}", held.replace('-', "_")));
     let vendor = format!("vendor/{held}");
@@ -290,6 +290,23 @@ rm "$store/other"
 exec "$0" run --config net.offline=true
 "#;
 
+/// Where namespaces are refused the test cannot run. Who may have them allowed, root and CI, is told by a failure.
+#[cfg(target_os = "linux")]
+fn cannot_mount(why: &str) {
+    use std::io::Write as _;
+    use std::os::unix::fs::MetadataExt as _;
+    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let must = is_root || std::env::var_os("CI").is_some();
+    let why =
+        format!("a full disk was not tested: no file system could be mounted with unshare: {why}");
+    assert!(
+        !must,
+        "{why}\nallow user namespaces, such as by sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+    );
+    // Not captured, as what `eprintln!` says would be.
+    let _ = writeln!(std::io::stderr(), "{why}");
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_nothing() {
@@ -302,7 +319,11 @@ fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_n
     // What is mounted in namespaces of its own goes with the processes.
     let mut command = fixture.command("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", FULL, env!("CARGO")]);
-    let Ok(mut child) = command.stdin(std::process::Stdio::piped()).spawn() else { return };
+    let child = command.stdin(std::process::Stdio::piped()).spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(why) => return cannot_mount(&why.to_string()),
+    };
     let mut stdin = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let small = lines.next();
@@ -317,7 +338,7 @@ fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_n
     let said = String::from_utf8(output.stderr).unwrap();
     // Not every machine lets its users make namespaces.
     if small.is_none() && (output.status.code() == Some(77) || said.contains("unshare")) {
-        return;
+        return cannot_mount(&said);
     }
     let told = [small, full, printed].map(Option::unwrap_or_default);
     assert_eq!(told, ["small", "full", "3000000"], "{said}");

@@ -206,7 +206,7 @@ fn trackers_in_each_form() {
 }
 
 /// An IPv6 address of loopback that leads to this one, twice; `None` where the machine has none.
-fn relay_v6(to: SocketAddr) -> Option<SocketAddr> {
+pub fn relay_v6(to: SocketAddr) -> Option<SocketAddr> {
     use std::net::TcpStream;
     let listener = std::net::TcpListener::bind("[::1]:0").ok()?;
     let address = listener.local_addr().ok()?;
@@ -240,6 +240,18 @@ fn a_tracker_names_peers_of_both_families() {
         let dataset = data(100_000).announce(&tracker.url());
         dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
     }
+}
+
+#[test]
+fn a_peer_that_is_named_by_its_ipv6_address() {
+    let peer = Peer::seeding(&data(100_000));
+    let Some(relay) = relay_v6(peer.addr()) else {
+        let error = Project::of(&data(100_000), "peers = [\"[::1]:9\"]").error();
+        return assert!(error.contains("peer [::1]:9: "), "{error}");
+    };
+    let lines = format!("peers = [\"[::1]:{}\"]", relay.port());
+    data(100_000).assert_at(&Project::of(&data(100_000), &lines).path_of("data"));
+    assert_eq!(peer.bytes_served(), 100_000);
 }
 
 #[test]
@@ -278,7 +290,7 @@ fn a_tracker_that_manifest_and_torrent_name_is_announced_to_once() {
     let dataset = data(300_000).announce_list(&[&[&nobody.url()], &[&other.url()]]);
     let project = Project::of(&dataset, &format!("trackers = [\"{}\"]", nobody.url()));
     let error = project.error();
-    assert!(error.contains("named 0 peers"), "{error}");
+    assert!(error.contains("knows no peers"), "{error}");
     let events = nobody.announces().into_iter().filter_map(|announce| announce.event);
     assert_eq!(events.filter(|event| event == "started").count(), 1);
     assert!(!other.announces().is_empty());

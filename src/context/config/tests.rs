@@ -18,7 +18,7 @@ fn context(text: &str, vars: &[(&str, &str)]) -> Result<Context, Error> {
 #[cfg(not(target_os = "macos"))]
 fn a_file_says_what_the_variables_do_not() {
     let text = "load-path = ['/l', '/m n']\nstore = '/s'\nmirrors = ['/a b/c', 'http://h/d']\nsources = ['mirrors']\npeers = []\nmax-size = '5GB'\n\
-                timeout = 60\noffline = true\nproxy = 'http://p:1'\nca-file = '/ca.pem'\n";
+                timeout = 60\nupload = 0\noffline = true\nproxy = 'http://p:1'\nca-file = '/ca.pem'\n";
     let context_of = |vars: &[(&str, &str)]| context(text, vars).unwrap();
     let settings = context_of(&[]).settings().unwrap();
     assert_eq!(context_of(&[]).store_dir().unwrap(), Path::new("/s"));
@@ -26,6 +26,7 @@ fn a_file_says_what_the_variables_do_not() {
     assert_eq!(settings.mirrors, ["/a b/c", "http://h/d"]);
     assert!(settings.sources.mirrors && !settings.sources.peers && settings.offline);
     assert_eq!((settings.max_size_bytes, settings.timeout.as_secs()), (Some(5_000_000_000), 60));
+    assert_eq!(settings.upload_bytes_per_second, 0);
     assert_eq!(settings.proxy.as_deref(), Some("http://p:1"));
     assert_eq!(settings.ca_file.unwrap().path, Path::new("/ca.pem"));
     let settings = context_of(&[

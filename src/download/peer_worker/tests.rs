@@ -18,8 +18,8 @@ const BLOCK: usize = BLOCK_BYTES as usize;
 const CHOKE: [u8; 5] = [0, 0, 0, 1, 0];
 const UNCHOKE: [u8; 5] = [0, 0, 0, 1, 1];
 
-/// Starts a worker, and gives the other end of its connection: a peer that has all and unchokes.
-fn connect(swarm: &Arc<Swarm>, id: SourceId) -> (TcpStream, JoinHandle<Outcome>) {
+/// Starts a worker, and gives the other end of its connection.
+fn shake_hands(swarm: &Arc<Swarm>, id: SourceId) -> (TcpStream, JoinHandle<Outcome>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     swarm.schedule().add_peer(id);
@@ -33,9 +33,15 @@ fn connect(swarm: &Arc<Swarm>, id: SourceId) -> (TcpStream, JoinHandle<Outcome>)
     });
     let (mut peer, _) = listener.accept().unwrap();
     peer.read_exact(&mut [0; 68]).unwrap();
-    peer.write_all(b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0").unwrap();
+    peer.write_all(b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\0").unwrap();
     peer.write_all(infohash.as_bytes()).unwrap();
     peer.write_all(&[id.0 as u8 + b'a'; 20]).unwrap();
+    (peer, thread)
+}
+
+/// The same, with a peer that has all and unchokes.
+fn connect(swarm: &Arc<Swarm>, id: SourceId) -> (TcpStream, JoinHandle<Outcome>) {
+    let (mut peer, thread) = shake_hands(swarm, id);
     peer.write_all(&[0, 0, 0, 2, 5, 0x80]).unwrap();
     peer.write_all(&UNCHOKE).unwrap();
     (peer, thread)
@@ -104,4 +110,19 @@ fn a_peer_that_chokes_and_unchokes_in_turns_is_left() {
     wait_until(|| peer.write_all(&[CHOKE, UNCHOKE].concat()).is_err() || worker.is_finished());
     let outcome = worker.join().unwrap();
     assert!(matches!(&outcome, Outcome::Failed(why) if why.ends_with("within 1 s")), "{outcome:?}");
+}
+
+/// One that downloads may have something later; one that is a partial seed will not.
+#[test]
+fn a_peer_that_has_nothing_and_takes_nothing_is_left_earlier() {
+    for (upload_only, within) in [(0, "within 1 s"), (1, "within 0.3 s")] {
+        let Fixture { _directory, partial, .. } = fixture();
+        let swarm = Arc::new(swarm_with_timeout(partial, Duration::from_secs(1)));
+        let (mut peer, worker) = shake_hands(&swarm, A);
+        let said = format!("\x14\0d11:upload_onlyi{upload_only}ee");
+        peer.write_all(&[&[0, 0, 0, said.len() as u8], said.as_bytes(), &UNCHOKE].concat())
+            .unwrap();
+        let outcome = worker.join().unwrap();
+        assert!(matches!(&outcome, Outcome::Failed(why) if why.ends_with(within)), "{outcome:?}");
+    }
 }

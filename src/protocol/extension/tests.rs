@@ -46,11 +46,37 @@ fn what_is_not_bencode_or_too_deep_is_an_error() {
 }
 
 #[test]
-fn ours_says_who_we_are_and_offers_nothing() {
-    let ours = ExtendedHandshake::decode(&encode_ours()).unwrap();
+fn ours_says_who_we_are_and_what_we_take() {
+    let ours = ExtendedHandshake::decode(&encode_ours(&Offer::default())).unwrap();
     assert_eq!(ours.reqq, Some(250));
     assert_eq!(ours.client.as_deref(), Some(CLIENT));
-    assert_eq!(ours.extensions, []);
+    assert_eq!(ours.extensions, [(b"lt_donthave".to_vec(), DONT_HAVE_ID)]);
+    assert_eq!(ours.upload_only, None);
+    let offer = Offer { pex: true, serves: true, metadata_bytes: Some(70_000) };
+    let all = ExtendedHandshake::decode(&encode_ours(&offer)).unwrap();
+    let ids = [(&b"lt_donthave"[..], 3), (b"ut_metadata", 2), (b"ut_pex", 1)];
+    assert_eq!(all.extensions, ids.map(|(name, id)| (name.to_vec(), id)));
+    assert_eq!(all.metadata_size_bytes, Some(70_000));
+}
+
+#[test]
+fn a_peer_that_wants_nothing_says_so() {
+    let check = |payload: &[u8], expected| {
+        assert_eq!(ExtendedHandshake::decode(payload).unwrap().upload_only, expected);
+    };
+    check(b"d11:upload_onlyi1ee", Some(true));
+    check(b"d11:upload_onlyi0ee", Some(false));
+    check(b"d11:upload_only1:1e", None);
+    check(b"de", None);
+}
+
+#[test]
+fn our_peer_id_is_bep_20s() {
+    let id = peer_id(|| b'x');
+    let version = env!("CARGO_PKG_VERSION").replace('.', "");
+    assert_eq!(id.as_slice(), format!("-AD{version}0-xxxxxxxxxxxx").as_bytes());
+    let digits = ["0", "9", "10", "35", "36", "100"].map(digit);
+    assert_eq!(&digits, b"09AZZZ");
 }
 
 proptest! {

@@ -107,3 +107,19 @@ fn wrong_length(length: u64, file_len: u64) -> Verdict {
 fn compressed() -> Verdict {
     Verdict::Stale("it compresses what was asked for as it is".to_owned())
 }
+
+/// A status for people: with the words of those that are met most.
+pub fn status_text(status: u16) -> String {
+    let words = match status {
+        401 => " (it asks for a password)",
+        403 => " (forbidden)",
+        404 => " (not found)",
+        410 => " (gone)",
+        429 => " (too many requests)",
+        451 => " (withheld for legal reasons)",
+        500 => " (the server failed)",
+        502..=504 => " (the server is down, or too busy)",
+        _ => "",
+    };
+    format!("HTTP status {status}{words}")
+}

@@ -4,12 +4,12 @@ use std::fmt;
 
 use crate::geometry::PieceIndex;
 use crate::infohash::Infohash;
-use crate::protocol::wire::WireError;
+use crate::protocol::wire::{Request, WireError};
 
 /// What a peer's bytes mean for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'b> {
-    /// It speaks BitTorrent, and about this torrent.
+    /// It speaks BitTorrent, and about this torrent: [`super::PeerSession::introduce`] is due.
     HandshakeDone {
         /// Who it says it is.
         peer_id: [u8; 20],
@@ -20,7 +20,14 @@ pub enum Event<'b> {
     Bitfield(&'b [u8]),
     /// It has this piece now.
     Have(PieceIndex),
-    /// It will not serve us now; what was asked for is in [`super::PeerSession::take_dropped`].
+    /// It has all pieces.
+    HaveAll,
+    /// It has none yet.
+    HaveNone,
+    /// It has this piece no more (BEP 54).
+    DontHave(PieceIndex),
+    /// It will not serve us now. Without the fast extension, what was asked for is in
+    /// [`super::PeerSession::take_dropped`]; with it, each request is served or rejected.
     Choked,
     /// It will serve us: ask.
     Unchoked,
@@ -33,9 +40,15 @@ pub enum Event<'b> {
         /// Its bytes, in the caller's buffer.
         data: &'b [u8],
     },
+    /// It will not serve this request, which is no longer outstanding.
+    Rejected(Request),
+    /// Blocks of this piece may be asked for while it chokes us.
+    AllowedFast(PieceIndex),
+    /// It named other peers: [`super::PeerSession::take_named`] has them.
+    PeersNamed,
     /// It said how many requests it keeps; [`super::PeerSession::queue_depth`] knows already.
     Reqq(u32),
-    /// Nothing for us: a keep-alive, a request, a block that nobody asked for.
+    /// Nothing to be done now: a keep-alive, a block that nobody asked for, a request, which waits.
     Ignored,
 }
 
@@ -48,7 +61,7 @@ pub enum PeerError {
     OtherTorrent(Infohash),
     /// It is we.
     Ourselves,
-    /// A second bitfield, or one after news about single pieces.
+    /// A second bitfield (or word that all or none are there), or one after news about single pieces.
     LateBitfield,
     /// A bitfield of the wrong length.
     BitfieldLength {

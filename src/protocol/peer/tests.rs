@@ -2,11 +2,18 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::pieces::PieceSet;
+use crate::protocol::extension;
 use crate::protocol::wire::WireError;
+
+mod extended;
+mod fast;
+mod serving;
 
 const INFOHASH: Infohash = Infohash::from_bytes([7; 20]);
 const OURS: [u8; 20] = *b"-AT0100-ourselvesxyz";
 const THEIRS: [u8; 20] = *b"-TR3000-themselvesxy";
+const OFFER: Offer = Offer { pex: true, serves: true, metadata_bytes: Some(40_000) };
 const BLOCK: u32 = 16 << 10;
 
 fn at(millis: u64) -> Duration {
@@ -14,7 +21,7 @@ fn at(millis: u64) -> Duration {
 }
 
 fn session(piece_count: u32) -> PeerSession {
-    PeerSession::new(at(0), INFOHASH, OURS, piece_count)
+    PeerSession::new(at(0), INFOHASH, OURS, piece_count, OFFER)
 }
 
 /// A session after both handshakes, nothing left to send.
@@ -24,6 +31,7 @@ fn open(piece_count: u32) -> PeerSession {
     let theirs = handshake(0x10, [7; 20], THEIRS);
     let (event, _) = session.next(at(0), &theirs).unwrap().unwrap();
     assert_eq!(event, Event::HandshakeDone { peer_id: THEIRS, extensions: true });
+    session.introduce(&PieceSet::none(piece_count));
     session.output(at(0));
     session
 }
@@ -38,6 +46,13 @@ fn unchoked(piece_count: u32) -> PeerSession {
 fn handshake(flag: u8, infohash: [u8; 20], peer_id: [u8; 20]) -> Vec<u8> {
     let reserved = [0, 0, 0, 0, 0, flag, 0, 0];
     [b"\x13BitTorrent protocol".as_slice(), &reserved, &infohash, &peer_id].concat()
+}
+
+/// With both bits.
+fn fast_handshake(infohash: [u8; 20], peer_id: [u8; 20]) -> Vec<u8> {
+    let mut bytes = handshake(0x10, infohash, peer_id);
+    bytes[27] = 0x04;
+    bytes
 }
 
 fn frame(id: u8, payload: &[u8]) -> Vec<u8> {
@@ -70,7 +85,7 @@ fn block(n: u32) -> Request {
 #[test]
 fn our_handshake_comes_first_and_the_extension_handshake_after_theirs() {
     let mut session = session(1);
-    assert_eq!(session.output(at(0)), Some(handshake(0x10, [7; 20], OURS)));
+    assert_eq!(session.output(at(0)), Some(fast_handshake([7; 20], OURS)));
     assert_eq!(session.output(at(0)), None);
     let theirs = handshake(0x10, [7; 20], THEIRS);
     assert_eq!(session.next(at(0), &theirs[..67]), Ok(None));
@@ -78,9 +93,10 @@ fn our_handshake_comes_first_and_the_extension_handshake_after_theirs() {
         said(&mut session, &theirs),
         Ok(Event::HandshakeDone { peer_id: THEIRS, extensions: true })
     );
+    session.introduce(&PieceSet::none(1));
     assert_eq!(
         session.output(at(0)),
-        Some(frame(20, &[b"\0", extension::encode_ours().as_slice()].concat()))
+        Some(frame(20, &[b"\0", extension::encode_ours(&OFFER).as_slice()].concat()))
     );
 }
 
@@ -93,6 +109,7 @@ fn a_peer_without_the_bit_is_sent_no_extension_handshake() {
         said(&mut session, &theirs),
         Ok(Event::HandshakeDone { peer_id: THEIRS, extensions: false })
     );
+    session.introduce(&PieceSet::none(1));
     assert_eq!(session.output(at(0)), None);
     assert_eq!(said(&mut session, &frame(20, b"\0d4:reqqi9ee")), Ok(Event::Ignored));
     assert_eq!(session.queue_depth(), 64);
@@ -337,14 +354,6 @@ fn time_spent_choked_is_not_counted_as_slow() {
     said_at(&mut session, 60_000, &frame(1, &[])).unwrap();
     receive(&mut session, 60_000);
     assert_eq!((before, session.bytes_per_second()), (1_638_400, 1_638_400));
-}
-
-#[test]
-fn a_later_extension_handshake_changes_only_what_it_says() {
-    let mut session = open(8);
-    said(&mut session, &frame(20, b"\0d4:reqqi99e1:v4:abcde")).unwrap();
-    assert_eq!(said(&mut session, &frame(20, b"\0de")), Ok(Event::Reqq(99)));
-    assert_eq!(session.client(), Some("abcd"));
 }
 
 proptest! {

@@ -33,20 +33,27 @@ fn each_message_as_bep_3_writes_it() {
     check(b"\0\0\0\x0d\x08\0\0\0\x01\0\0\x40\0\0\0\x40\0", Message::Cancel(request));
     check(b"\0\0\0\x03\x09\x1a\xe1", Message::Port(6881));
     check(b"\0\0\0\x04\x14\0de", Message::Extended { id: 0, payload: b"de" });
-    check(b"\0\0\0\x01\x0e", Message::Unknown { id: 14 });
+    check(b"\0\0\0\x01\x15", Message::Unknown { id: 21 });
 }
 
 #[test]
-fn fast_extension_messages_are_passed_over_with_their_payload() {
+fn each_message_as_bep_6_writes_it() {
+    let request = Request { piece: 1, begin: 0x4000, length: 0x4000 };
+    check(b"\0\0\0\x05\x0d\0\0\x01\x02", Message::Suggest(0x102));
+    check(b"\0\0\0\x01\x0e", Message::HaveAll);
+    check(b"\0\0\0\x01\x0f", Message::HaveNone);
+    check(b"\0\0\0\x0d\x10\0\0\0\x01\0\0\x40\0\0\0\x40\0", Message::Reject(request));
+    check(b"\0\0\0\x05\x11\0\0\x01\x02", Message::AllowedFast(0x102));
+}
+
+#[test]
+fn messages_that_we_do_not_know_are_passed_over_with_their_payload() {
     let check = |id: u8, payload: &[u8]| {
         let bytes = [&(payload.len() as u32 + 1).to_be_bytes(), [id].as_slice(), payload].concat();
         assert_eq!(decode(&bytes, MAX), Ok(Some((Message::Unknown { id }, bytes.len()))));
     };
-    check(0x0d, &[0; 4]);
-    check(0x0e, &[]);
-    check(0x0f, &[]);
-    check(0x10, &[0; 12]);
-    check(0x11, &[0; 4]);
+    check(0x0a, &[0; 4]);
+    check(0x15, &[]);
     check(0xff, &[0; 1000]);
 }
 
@@ -67,6 +74,11 @@ fn a_length_that_does_not_fit_the_id_is_an_error() {
     check(8, 4);
     check(9, 1);
     check(9, 3);
+    check(13, 3);
+    check(14, 1);
+    check(15, 1);
+    check(16, 4);
+    check(17, 5);
     check(20, 0);
 }
 
@@ -80,22 +92,25 @@ fn an_oversized_message_is_refused_from_its_prefix_alone() {
 }
 
 #[test]
-fn a_handshake_is_68_bytes_and_says_the_extension_bit() {
+fn a_handshake_is_68_bytes_and_says_the_bits_of_both_extensions() {
     let ours = Handshake::ours(Infohash::from_bytes([7; 20]), *b"-AT0100-abcdefghijkl");
     let mut bytes = Vec::new();
     ours.encode(&mut bytes);
     let expected = [
-        b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\0".as_slice(),
+        b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x04".as_slice(),
         &[7; 20],
         b"-AT0100-abcdefghijkl",
     ];
     assert_eq!(bytes, expected.concat());
     assert_eq!(bytes.len(), Handshake::BYTES);
     assert_eq!(Handshake::decode(&bytes), Ok(Some(ours)));
-    assert!(ours.extension_bit());
+    assert!(ours.extension_bit() && ours.fast_bit());
     (0..68).for_each(|cut| assert_eq!(Handshake::decode(&bytes[..cut]), Ok(None)));
     bytes[25] = 0;
-    assert!(!Handshake::decode(&bytes).unwrap().unwrap().extension_bit());
+    let theirs = Handshake::decode(&bytes).unwrap().unwrap();
+    assert!(!theirs.extension_bit() && theirs.fast_bit());
+    bytes[27] = 0x03;
+    assert!(!Handshake::decode(&bytes).unwrap().unwrap().fast_bit());
 }
 
 #[test]
@@ -107,7 +122,7 @@ fn what_is_not_bittorrent_is_known_from_the_first_byte_that_differs() {
 proptest! {
     #[test]
     fn every_message_survives_the_wire(
-        kind in 0_u8..13, a: u32, b: u32, c: u32, id: u8,
+        kind in 0_u8..18, a: u32, b: u32, c: u32, id: u8,
         payload in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
         let request = Request { piece: a, begin: b, length: c };
@@ -123,7 +138,12 @@ proptest! {
             8 => Message::Piece { piece: a, begin: b, block: &payload },
             9 => Message::Cancel(request),
             10 => Message::Port(a as u16),
-            11 => Message::Extended { id, payload: &payload },
+            11 => Message::Suggest(a),
+            12 => Message::HaveAll,
+            13 => Message::HaveNone,
+            14 => Message::Reject(request),
+            15 => Message::AllowedFast(a),
+            16 => Message::Extended { id, payload: &payload },
             _ => Message::Unknown { id: id | 0x40 },
         };
         let mut bytes = Vec::new();

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `dataset` | a torrent and its bytes, made in the test |
 //! | `web_seed` | an HTTP server with the dataset's files (BEP 19) |
-//! | `peer` | a seeder (BEP 3, 9, 10) |
+//! | `peer` | a seeder that may leech too (BEP 3, 6, 9, 10, 11, 21, 54) |
 //! | `tracker`, `udp_tracker` | where the peers are (BEP 3, 7, 15, 23) |
 //! | `catalogue` | `/download/<infohash>.torrent`, as Academic Torrents has it |
 //! | `tls` | TLS in front of any of them |

@@ -1,4 +1,4 @@
-//! A seeder (BEP 3), with the extension protocol (BEP 10) and `ut_metadata` (BEP 9).
+//! A seeder (BEP 3) that may leech too, with the fast extension (BEP 6), the extension protocol (BEP 10) and `ut_metadata` (BEP 9).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,6 +11,7 @@ use super::dataset::Dataset;
 use super::server::Server;
 use super::wire::{self, Block, Handshake};
 
+mod leeching;
 mod serving;
 
 /// What a peer does wrong. Several may hold at once; counts are per connection.
@@ -50,6 +51,12 @@ pub enum Fault {
     Slow { bytes_per_second: usize },
     /// Of the requests that are there, the last is served first.
     OutOfOrder,
+    /// Requests for blocks of this piece are rejected (BEP 6).
+    RejectPiece(u32),
+    /// It says that it has all, and when it is asked for this piece, that it has it no more (BEP 54).
+    LostPiece(u32),
+    /// As a leecher: asks for blocks before it is unchoked, and for what the client has not.
+    AsksTooEarly,
     /// `ut_metadata` requests are rejected.
     RejectMetadata,
     /// The first byte of each metadata block is wrong.
@@ -80,6 +87,16 @@ struct State {
     have: Vec<bool>,
     haves: bool,
     reqq: Option<i64>,
+    /// Said in its extension handshake, where it is true (BEP 21).
+    upload_only: bool,
+    /// Takes from its clients what it has not, `info` too.
+    leeches: bool,
+    /// Peers that it names to each client (BEP 11).
+    names: Vec<SocketAddr>,
+    /// Offers the fast extension.
+    fast: bool,
+    /// Pieces served to who is choked.
+    allowed: Vec<u32>,
     faults: Vec<Fault>,
     stats: Stats,
 }
@@ -99,6 +116,13 @@ pub struct Stats {
     pub extended_handshakes: Vec<B>,
     /// The metadata blocks that were asked for.
     pub metadata_requests: Vec<i64>,
+    /// Requests that were rejected (BEP 6).
+    pub rejected: Vec<Block>,
+    /// What clients served, as ranges of the torrent's stream, and blocks of other bytes than the torrent's.
+    pub taken: Coverage,
+    pub wrong_blocks: usize,
+    /// The parts of `info` that clients served (BEP 9), by their number.
+    pub metadata: BTreeMap<i64, Vec<u8>>,
     /// Messages received, by id ([`wire::CANCEL`], …).
     pub received: BTreeMap<u8, usize>,
 }
@@ -107,7 +131,18 @@ impl Peer {
     pub fn seeding(dataset: &Dataset) -> Peer {
         let have = vec![true; dataset.piece_count()];
         let (faults, stats) = (Vec::new(), Stats::default());
-        let state = State { have, haves: false, reqq: Some(250), faults, stats };
+        let state = State {
+            have,
+            haves: false,
+            reqq: Some(250),
+            upload_only: false,
+            leeches: false,
+            names: Vec::new(),
+            fast: false,
+            allowed: Vec::new(),
+            faults,
+            stats,
+        };
         let shared = Arc::new(Shared { dataset: dataset.clone(), state: Mutex::new(state) });
         let server = Server::start({
             let shared = shared.clone();
@@ -139,6 +174,36 @@ impl Peer {
     pub fn reqq(self, reqq: Option<i64>) -> Peer {
         self.shared.state.lock().unwrap().reqq = reqq;
         self
+    }
+
+    /// Says that it wants nothing (BEP 21).
+    pub fn upload_only(self) -> Peer {
+        self.shared.state.lock().unwrap().upload_only = true;
+        self
+    }
+
+    /// Takes from its clients what it has not, and their `info`, but does not serve that in turn.
+    pub fn leeching(self) -> Peer {
+        self.shared.state.lock().unwrap().leeches = true;
+        self
+    }
+
+    /// Names these to each client (BEP 11), as id 1 where the client did not ask for it.
+    pub fn naming(self, peers: &[SocketAddr]) -> Peer {
+        self.shared.state.lock().unwrap().names = peers.to_vec();
+        self
+    }
+
+    /// Speaks the fast extension (BEP 6).
+    pub fn fast(self) -> Peer {
+        self.shared.state.lock().unwrap().fast = true;
+        self
+    }
+
+    /// Speaks the fast extension, and serves these pieces to who is choked.
+    pub fn allowing(self, pieces: &[u32]) -> Peer {
+        self.shared.state.lock().unwrap().allowed = pieces.to_vec();
+        self.fast()
     }
 
     pub fn with(self, fault: Fault) -> Peer {

@@ -21,12 +21,22 @@ pub struct TlsFront {
 impl TlsFront {
     /// In front of the server at `upstream`; the certificate is for `localhost`.
     pub fn before(upstream: SocketAddr) -> TlsFront {
+        TlsFront::start(upstream, "localhost", false)
+    }
+
+    /// A proxy that looks into TLS, as some universities have: asked for `host` it answers with a certificate of
+    /// its own authority, and takes what it is sent to the server at `upstream`.
+    pub fn inspecting(host: &str, upstream: SocketAddr) -> TlsFront {
+        TlsFront::start(upstream, host, true)
+    }
+
+    fn start(upstream: SocketAddr, host: &str, is_proxy: bool) -> TlsFront {
         let ca_key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new(Vec::<String>::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
         let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let leaf = CertificateParams::new(vec![host.to_owned()]).unwrap();
         let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
         let chain = vec![CertificateDer::from(leaf.der().to_vec())];
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
@@ -41,13 +51,20 @@ impl TlsFront {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let ended = Arc::clone(&over);
+        let tunnel = is_proxy.then(|| format!("CONNECT {host}:443 HTTP/1.1\r\n"));
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 if ended.load(Ordering::Relaxed) {
                     break;
                 }
                 let (config, ended) = (Arc::clone(&config), Arc::clone(&ended));
-                std::thread::spawn(move || forward(client.unwrap(), upstream, config, &ended));
+                let tunnel = tunnel.clone();
+                std::thread::spawn(move || {
+                    let mut client = client.unwrap();
+                    if tunnel.is_none_or(|asked| open_tunnel(&mut client, &asked)) {
+                        forward(client, upstream, config, &ended);
+                    }
+                });
             }
         });
         TlsFront { address, ca_pem, over }
@@ -56,6 +73,11 @@ impl TlsFront {
     /// `https://localhost:<port>`.
     pub fn url(&self) -> String {
         format!("https://localhost:{}", self.address.port())
+    }
+
+    /// `http://127.0.0.1:<port>`, of a proxy.
+    pub fn proxy_url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Writes the authority's certificate, as `CA_FILE` wants it.
@@ -69,6 +91,21 @@ impl Drop for TlsFront {
         self.over.store(true, Ordering::Relaxed);
         let _ = TcpStream::connect(self.address); // wakes the listener
     }
+}
+
+/// Answers the request for a tunnel, where it is this one.
+fn open_tunnel(client: &mut TcpStream, asked: &str) -> bool {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    // Byte by byte: what follows the head is TLS.
+    while !head.ends_with(b"\r\n\r\n") && head.len() < 4096 {
+        if client.read_exact(&mut byte).is_err() {
+            return false;
+        }
+        head.push(byte[0]);
+    }
+    let is_asked = head.starts_with(asked.as_bytes());
+    let status = if is_asked { "200 OK" } else { "502 Bad Gateway" };
+    client.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).is_ok() && is_asked
 }
 
 /// Both ways on one thread: each side is looked at in turn.

@@ -1,6 +1,6 @@
-//! A UDP tracker (BEP 15), for IPv4.
+//! A UDP tracker (BEP 15, BEP 41), on loopback of IPv4 or IPv6.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -14,12 +14,22 @@ pub enum Fault {
     Silent,
     /// The first so many datagrams are lost.
     Loses(usize),
+    /// The datagram of this number is lost, the first being 1.
+    LosesOnly(usize),
+    /// Wants to be announced to each so many seconds.
+    Interval(u32),
     /// Action 3, with this text, for an announce.
     Failure(String),
     /// Replies carry another transaction's id.
     WrongTransaction,
     /// Replies lack their last bytes.
     Truncated,
+    /// Answers so many datagrams, and no more.
+    SilentAfter(usize),
+    /// Answers right, but from another port.
+    FromElsewhere,
+    /// A connection id is good for one announce.
+    ForgetsIds,
 }
 
 pub struct UdpTracker {
@@ -34,16 +44,31 @@ struct State {
     peers: Vec<SocketAddr>,
     faults: Vec<Fault>,
     announces: Vec<Announce>,
+    url_data: Vec<Vec<u8>>,
     datagrams: usize,
+    connects: usize,
+    ids: Vec<[u8; 8]>,
 }
-
-const CONNECTION_ID: [u8; 8] = *b"swarm-id";
 
 impl UdpTracker {
     /// A tracker that knows these peers, for each infohash.
     pub fn start(peers: Vec<SocketAddr>) -> UdpTracker {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        UdpTracker::on(Ipv4Addr::LOCALHOST.into(), peers)
+    }
+
+    /// The same on `::1`. A machine without IPv6 fails the test: what it is for would not be tested.
+    pub fn start_v6(peers: Vec<SocketAddr>) -> UdpTracker {
+        UdpTracker::on(Ipv6Addr::LOCALHOST.into(), peers)
+    }
+
+    fn on(ip: IpAddr, peers: Vec<SocketAddr>) -> UdpTracker {
+        let bind = || {
+            UdpSocket::bind((ip, 0)).unwrap_or_else(|why| panic!("this machine has no {ip}: {why}"))
+        };
+        let (socket, elsewhere) = (bind(), bind());
         let addr = socket.local_addr().unwrap();
+        // Only peers of its family can be told.
+        let peers = peers.into_iter().filter(|peer| peer.is_ipv6() == ip.is_ipv6()).collect();
         let state = Arc::new(Mutex::new(State { peers, ..State::default() }));
         let ended = Arc::new(AtomicBool::new(false));
         let answering = std::thread::spawn({
@@ -57,13 +82,20 @@ impl UdpTracker {
                     }
                     // An error is an earlier reply's, to a client that has gone.
                     let Ok((length, client)) = received else { continue };
-                    if let Some(reply) = answer(&mut state.lock().unwrap(), &buffer[..length]) {
+                    let mut state = state.lock().unwrap();
+                    if let Some(reply) = answer(&mut state, &buffer[..length]) {
+                        let from_elsewhere = state.faults.contains(&Fault::FromElsewhere);
+                        let socket = if from_elsewhere { &elsewhere } else { &socket };
                         let _ = socket.send_to(&reply, client); // it may have gone
                     }
                 }
             }
         });
         UdpTracker { addr, state, ended, answering: Some(answering) }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// What goes into `announce`.
@@ -80,6 +112,16 @@ impl UdpTracker {
         self.state.lock().unwrap().announces.clone()
     }
 
+    /// The paths and queries that came with the announces (BEP 41).
+    pub fn url_data(&self) -> Vec<Vec<u8>> {
+        self.state.lock().unwrap().url_data.clone()
+    }
+
+    /// Connection ids given.
+    pub fn connects(&self) -> usize {
+        self.state.lock().unwrap().connects
+    }
+
     /// Datagrams received, the lost ones too.
     pub fn datagrams(&self) -> usize {
         self.state.lock().unwrap().datagrams
@@ -89,7 +131,7 @@ impl UdpTracker {
 impl Drop for UdpTracker {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
-        let waker = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let waker = UdpSocket::bind((self.addr.ip(), 0)).unwrap();
         if waker.send_to(b"end", self.addr).is_ok() {
             let _ = self.answering.take().map(JoinHandle::join);
         }
@@ -99,8 +141,14 @@ impl Drop for UdpTracker {
 fn answer(state: &mut State, datagram: &[u8]) -> Option<Vec<u8>> {
     state.datagrams += 1;
     let faults = state.faults.clone();
-    let loses = |fault: &Fault| matches!(fault, Fault::Loses(first) if state.datagrams <= *first);
-    if faults.contains(&Fault::Silent) || faults.iter().any(loses) {
+    let is_lost = |fault: &Fault| match fault {
+        Fault::Silent => true,
+        Fault::Loses(first) => state.datagrams <= *first,
+        Fault::LosesOnly(number) => state.datagrams == *number,
+        Fault::SilentAfter(first) => state.datagrams > *first,
+        _ => false,
+    };
+    if faults.iter().any(is_lost) {
         return None;
     }
     let word = |at: usize| Some(u32::from_be_bytes(datagram.get(at..at + 4)?.try_into().ok()?));
@@ -116,13 +164,27 @@ fn answer(state: &mut State, datagram: &[u8]) -> Option<Vec<u8>> {
     });
     let mut reply = match action {
         0 if datagram[..8] == 0x0417_2710_1980_u64.to_be_bytes() => {
-            [head(0), CONNECTION_ID.to_vec()].concat()
+            state.connects += 1;
+            let id = *format!("id-{:05}", state.connects).as_bytes().first_chunk().unwrap();
+            state.ids.push(id);
+            [head(0), id.to_vec()].concat()
         }
-        1 if datagram[..8] == CONNECTION_ID && datagram.len() >= 98 => {
+        1 if !state.ids.iter().any(|id| datagram[..8] == *id) => {
+            [head(3), b"Connection ID missmatch.".to_vec()].concat()
+        }
+        1 if datagram.len() >= 98 => {
             state.announces.push(read_announce(datagram));
+            state.url_data.push(read_url_data(&datagram[98..]));
+            if faults.contains(&Fault::ForgetsIds) {
+                state.ids.clear();
+            }
             let peers: Vec<u8> = state.peers.iter().flat_map(compact_peer).collect();
             let seeders = u32::try_from(state.peers.len()).unwrap();
-            let counts = [1800, 0, seeders].map(u32::to_be_bytes).concat();
+            let interval = faults.iter().find_map(|fault| match fault {
+                Fault::Interval(seconds) => Some(*seconds),
+                _ => None,
+            });
+            let counts = [interval.unwrap_or(1800), 0, seeders].map(u32::to_be_bytes).concat();
             match failure {
                 Some(text) => [head(3), text.as_bytes().to_vec()].concat(),
                 None => [head(1), counts, peers].concat(),
@@ -158,4 +220,24 @@ fn read_announce(datagram: &[u8]) -> Announce {
         port: number(96, 2),
         compact: true,
     }
+}
+
+/// The options behind an announce: the parts of path and query joined, all else passed over.
+fn read_url_data(mut options: &[u8]) -> Vec<u8> {
+    let mut joined = Vec::new();
+    while let [kind, rest @ ..] = options {
+        match (kind, rest) {
+            (0, _) => break,
+            (1, _) => options = rest,
+            (kind, [length, rest @ ..]) => {
+                let (data, rest) = rest.split_at(usize::from(*length));
+                if *kind == 2 {
+                    joined.extend(data);
+                }
+                options = rest;
+            }
+            _ => panic!("an option without a length"),
+        }
+    }
+    joined
 }

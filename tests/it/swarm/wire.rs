@@ -1,4 +1,4 @@
-//! The peer wire protocol (BEP 3, BEP 10), written and read by the tests' own hand.
+//! The peer wire protocol (BEP 3, BEP 6, BEP 10), written and read by the tests' own hand.
 
 use std::io::{Read, Result};
 
@@ -11,10 +11,16 @@ pub const BITFIELD: u8 = 5;
 pub const REQUEST: u8 = 6;
 pub const PIECE: u8 = 7;
 pub const CANCEL: u8 = 8;
+pub const HAVE_ALL: u8 = 14;
+pub const HAVE_NONE: u8 = 15;
+pub const REJECT: u8 = 16;
+pub const ALLOWED_FAST: u8 = 17;
 pub const EXTENDED: u8 = 20;
 
 /// The bit of BEP 10 in the handshake's reserved bytes.
 const EXTENSION_BIT: (usize, u8) = (5, 0x10);
+/// The bit of BEP 6.
+const FAST_BIT: (usize, u8) = (7, 0x04);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {
@@ -47,6 +53,15 @@ impl Handshake {
 
     pub fn extensions(&self) -> bool {
         self.reserved[EXTENSION_BIT.0] & EXTENSION_BIT.1 != 0
+    }
+
+    pub fn with_fast(mut self) -> Handshake {
+        self.reserved[FAST_BIT.0] |= FAST_BIT.1;
+        self
+    }
+
+    pub fn fast(&self) -> bool {
+        self.reserved[FAST_BIT.0] & FAST_BIT.1 != 0
     }
 
     pub fn write(&self) -> Vec<u8> {

@@ -12,14 +12,16 @@ use std::time::Duration;
 
 use super::super::bencode::B;
 use super::super::server::Conn;
+use super::super::tracker::compact_peer;
 use super::super::wire::{self, Block, Handshake, Message};
+use super::leeching::Leech;
 use super::{Fault, Shared};
 
 /// The id under which we take `ut_metadata`.
 const OUR_METADATA_ID: u8 = 3;
 
 /// BEP 9's block.
-const METADATA_BLOCK_BYTES: usize = 16 << 10;
+pub const METADATA_BLOCK_BYTES: usize = 16 << 10;
 
 pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
     let Some(theirs) = Handshake::read(&mut conn.stream)? else { return Ok(()) };
@@ -35,6 +37,10 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
         return Ok(());
     }
     let mut ours = Handshake::new(theirs.infohash, true);
+    if shared.state.lock().unwrap().fast {
+        ours = ours.with_fast();
+    }
+    let fast = ours.fast() && theirs.fast();
     if shared.has(Fault::WrongInfohash) {
         ours.infohash[0] ^= 0xFF;
     }
@@ -43,7 +49,7 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
         conn.stall();
         return Ok(());
     }
-    greet(conn, shared, theirs.extensions())?;
+    greet(conn, shared, theirs.extensions(), fast)?;
 
     let (reading, mut stream) = (conn.stream.try_clone()?, conn.stream.try_clone()?);
     let (sender, messages) = std::sync::mpsc::channel();
@@ -60,12 +66,15 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
         let client = Client {
             conn,
             shared,
+            fast,
             messages,
             pending,
             choked: true,
             choked_once: false,
             sent: 0,
+            leech: Leech::default(),
             metadata_id: None,
+            dont_have_id: None,
         };
         let outcome = client.run();
         let _ = reading.shutdown(Shutdown::Both); // wakes the reading thread
@@ -74,10 +83,10 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
 }
 
 /// What the peer says of itself, once the handshakes are done.
-fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
-    let (have, haves, reqq) = {
+fn greet(conn: &mut Conn, shared: &Shared, extensions: bool, fast: bool) -> Result<()> {
+    let (have, haves, reqq, allowed) = {
         let state = shared.state.lock().unwrap();
-        (state.have.clone(), state.haves, state.reqq)
+        (state.have.clone(), state.haves, state.reqq, state.allowed.clone())
     };
     if extensions {
         let size = match shared.has(Fault::HugeMetadata) {
@@ -96,13 +105,25 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
                 ("metadata_size", B::Int(size + more.unwrap_or(0))),
             ]),
         };
+        if shared.state.lock().unwrap().upload_only {
+            hello = hello.with("upload_only", B::Int(1));
+        }
         if let Some(reqq) = reqq {
             hello = hello.with("reqq", B::Int(reqq));
         }
         conn.stream.write_all(&wire::extended(0, &hello.write()))?;
     }
+    // BEP 6: one of bitfield, all and none comes, and before all else of BEP 3.
+    let all_or_none = match have.iter().filter(|have| **have).count() {
+        _ if !fast => None,
+        0 => Some(wire::HAVE_NONE),
+        count if count == have.len() => Some(wire::HAVE_ALL),
+        _ => None,
+    };
     let held = (0_u32..).zip(&have).filter(|(_, have)| **have);
-    if haves {
+    if let Some(id) = all_or_none {
+        conn.stream.write_all(&wire::message(id, &[]))?;
+    } else if haves {
         let messages: Vec<u8> = held.flat_map(|(piece, _)| wire::have(piece)).collect();
         conn.stream.write_all(&messages)?;
     } else {
@@ -119,6 +140,9 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
         }
         conn.stream.write_all(&wire::message(wire::BITFIELD, &bits))?;
     }
+    for piece in allowed.iter().filter(|_| fast) {
+        conn.stream.write_all(&wire::message(wire::ALLOWED_FAST, &piece.to_be_bytes()))?;
+    }
     for fault in shared.faults() {
         match fault {
             Fault::HaveOutOfRange => {
@@ -132,16 +156,21 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool) -> Result<()> {
 }
 
 /// One client, as its answering thread sees it.
-struct Client<'a> {
-    conn: &'a mut Conn,
-    shared: &'a Shared,
+pub struct Client<'a> {
+    pub conn: &'a mut Conn,
+    pub shared: &'a Shared,
+    pub leech: Leech,
+    /// Both speak BEP 6: a request that is not served is rejected.
+    fast: bool,
     messages: Receiver<Message>,
     pending: VecDeque<Block>,
     choked: bool,
     choked_once: bool,
     sent: usize,
     /// The id under which the client takes `ut_metadata`.
-    metadata_id: Option<u8>,
+    pub metadata_id: Option<u8>,
+    /// And `lt_donthave`.
+    dont_have_id: Option<u8>,
 }
 
 impl Client<'_> {
@@ -205,30 +234,59 @@ impl Client<'_> {
             }
             wire::REQUEST => {
                 let block = message.block();
-                if self.range(block).is_none() {
+                let refused = self.shared.has(Fault::RejectPiece(block.piece));
+                let allowed = self.shared.state.lock().unwrap().allowed.contains(&block.piece);
+                if self.shared.has(Fault::LostPiece(block.piece)) {
+                    let id = self.dont_have_id.expect("the client takes lt_donthave");
+                    self.conn.stream.write_all(&wire::extended(id, &block.piece.to_be_bytes()))?;
+                    self.reject(block)?;
+                } else if self.range(block).is_none() {
                     self.shared.stats(|stats| stats.bad_requests.push(block));
-                } else if !self.choked {
+                    self.reject(block)?;
+                } else if !refused && (!self.choked || (self.fast && allowed)) {
                     self.pending.push_back(block);
+                } else {
+                    self.reject(block)?;
                 }
             }
             wire::CANCEL => {
                 let cancelled = message.block();
+                let before = self.pending.len();
                 self.pending.retain(|block| *block != cancelled);
+                if self.pending.len() < before {
+                    self.reject(cancelled)?;
+                }
             }
             wire::EXTENDED => self.handle_extended(&message.payload)?,
-            _ => {}
+            _ => self.leech(message)?,
         }
         Ok(())
     }
 
     fn handle_extended(&mut self, payload: &[u8]) -> Result<()> {
         let (id, body) = payload.split_first().expect("an extended message has an id");
-        let (said, _) = B::read(body).expect("an extended message is bencode");
+        let (said, rest) = B::read(body).expect("an extended message is bencode");
         if *id == 0 {
-            let theirs = said.at("m").and_then(|ids| ids.int_at("ut_metadata"));
-            self.metadata_id = theirs.map(|id| u8::try_from(id).unwrap());
+            let id = |name| {
+                let id = said.at("m").and_then(|ids| ids.int_at(name));
+                id.map(|id| u8::try_from(id).unwrap())
+            };
+            self.metadata_id = id("ut_metadata");
+            self.dont_have_id = id("lt_donthave");
+            self.leech_metadata(&said)?;
+            let pex_id = id("ut_pex").unwrap_or(1);
             self.shared.stats(|stats| stats.extended_handshakes.push(said));
+            let names = self.shared.state.lock().unwrap().names.clone();
+            if !names.is_empty() {
+                let added: Vec<u8> = names.iter().flat_map(compact_peer).collect();
+                let flags = vec![0; names.len()];
+                let named = B::dict([("added", B::Bytes(added)), ("added.f", B::Bytes(flags))]);
+                self.conn.stream.write_all(&wire::extended(pex_id, &named.write()))?;
+            }
             return Ok(());
+        }
+        if let (Some(1), Some(piece)) = (said.int_at("msg_type"), said.int_at("piece")) {
+            self.shared.stats(|stats| stats.metadata.insert(piece, rest.to_vec()));
         }
         let (Some(reply_id), Some(0), Some(piece)) =
             (self.metadata_id, said.int_at("msg_type"), said.int_at("piece"))
@@ -304,7 +362,16 @@ impl Client<'_> {
         }
     }
 
-    /// Chokes once; what is requested until the unchoke is dropped, as BEP 3 has it.
+    /// Says that a request is not served, to who understands it.
+    fn reject(&mut self, block: Block) -> Result<()> {
+        if !self.fast {
+            return Ok(());
+        }
+        self.shared.stats(|stats| stats.rejected.push(block));
+        self.conn.stream.write_all(&wire::message(wire::REJECT, &wire::block(block)))
+    }
+
+    /// Chokes once; what is requested until the unchoke is dropped, as BEP 3 has it, or rejected, as BEP 6 has it.
     fn choke_for_a_while(&mut self) -> Result<()> {
         self.conn.stream.write_all(&wire::message(wire::CHOKE, &[]))?;
         self.conn.pause(Duration::from_millis(50));
@@ -312,7 +379,9 @@ impl Client<'_> {
         while let Ok(message) = self.messages.try_recv() {
             self.handle(&message)?;
         }
-        self.pending.clear();
+        for block in std::mem::take(&mut self.pending) {
+            self.reject(block)?;
+        }
         self.choked = false;
         self.conn.stream.write_all(&wire::message(wire::UNCHOKE, &[]))
     }

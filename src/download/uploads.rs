@@ -1,0 +1,141 @@
+//! Serving back: what of a dataset is verified, who is unchoked, and how fast it goes.
+//!
+//! Peers are served on the connections that we opened, by the thread that writes to them. What a download is for is
+//! never kept waiting: a worker hands a few blocks at a time to that thread, and the end waits for nobody.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::geometry::PieceIndex;
+use crate::pieces::PieceSet;
+use crate::protocol::upload::{Bucket, Choker};
+use crate::schedule::SourceId;
+use crate::store::Partial;
+
+/// The rate, shared by all datasets of a build.
+#[derive(Debug)]
+pub struct Uplink {
+    bytes_per_second: u64,
+    started: Instant,
+    bucket: Mutex<Bucket>,
+}
+
+impl Uplink {
+    /// `None` where nothing may be sent.
+    pub fn new(bytes_per_second: u64) -> Option<Arc<Uplink>> {
+        let bucket = Mutex::new(Bucket::new(bytes_per_second));
+        (bytes_per_second > 0)
+            .then(|| Arc::new(Uplink { bytes_per_second, started: Instant::now(), bucket }))
+    }
+
+    fn may_send(&self, bytes: u64) -> bool {
+        lock(&self.bucket).take(self.started.elapsed(), bytes)
+    }
+}
+
+/// What a dataset's peers are served.
+#[derive(Debug)]
+pub struct Uploads {
+    uplink: Option<Arc<Uplink>>,
+    choker: Mutex<Choker>,
+    verified: Mutex<Verified>,
+    /// How many are in the log.
+    logged: AtomicUsize,
+    info: OnceLock<Option<Vec<u8>>>,
+}
+
+#[derive(Debug)]
+struct Verified {
+    pieces: PieceSet,
+    /// Those that were verified since the download began, in order.
+    log: Vec<PieceIndex>,
+}
+
+impl Uploads {
+    /// Of a dataset with these pieces verified.
+    pub fn new(uplink: Option<Arc<Uplink>>, pieces: PieceSet) -> Uploads {
+        Uploads {
+            uplink,
+            choker: Mutex::default(),
+            verified: Mutex::new(Verified { pieces, log: Vec::new() }),
+            logged: AtomicUsize::new(0),
+            info: OnceLock::new(),
+        }
+    }
+
+    /// Whether anything may be sent.
+    pub fn is_on(&self) -> bool {
+        self.uplink.is_some()
+    }
+
+    /// The piece is verified, and may be served.
+    pub fn add(&self, piece: PieceIndex) {
+        if self.is_on() {
+            let mut verified = lock(&self.verified);
+            verified.pieces.insert(piece);
+            verified.log.push(piece);
+            self.logged.store(verified.log.len(), Ordering::Release);
+        }
+    }
+
+    pub fn has(&self, piece: PieceIndex) -> bool {
+        lock(&self.verified).pieces.contains(piece)
+    }
+
+    /// All that may be served now, and the place in the log from which on there is more; nothing, where nothing may.
+    pub fn pieces(&self) -> (PieceSet, usize) {
+        let verified = lock(&self.verified);
+        let pieces = match self.is_on() {
+            true => verified.pieces.clone(),
+            false => PieceSet::none(0),
+        };
+        (pieces, verified.log.len())
+    }
+
+    /// Pieces that were verified since this place in the log, which moves on.
+    pub fn news(&self, since: &mut usize) -> Vec<PieceIndex> {
+        if self.logged.load(Ordering::Acquire) <= *since {
+            return Vec::new();
+        }
+        let verified = lock(&self.verified);
+        let news = verified.log.get(*since..).unwrap_or_default().to_vec();
+        *since = verified.log.len();
+        news
+    }
+
+    /// Whether a peer that is interested is unchoked, and how many share the rate with it.
+    pub fn is_unchoked(&self, source: SourceId, now: Duration) -> (bool, u64) {
+        let mut choker = lock(&self.choker);
+        (choker.is_unchoked(source.0, now), choker.unchoked() as u64)
+    }
+
+    /// What one peer alone may be sent.
+    pub fn bytes_per_second(&self) -> u64 {
+        self.uplink.as_ref().map_or(0, |uplink| uplink.bytes_per_second)
+    }
+
+    /// The peer is interested no more.
+    pub fn rest(&self, source: SourceId) {
+        lock(&self.choker).rest(source.0);
+    }
+
+    /// The peer is gone.
+    pub fn leave(&self, source: SourceId) {
+        lock(&self.choker).leave(source.0);
+    }
+
+    /// Whether so many bytes may be sent now; they count as sent then.
+    pub fn may_send(&self, bytes: u64) -> bool {
+        self.uplink.as_ref().is_some_and(|uplink| uplink.may_send(bytes))
+    }
+
+    /// The raw `info`, read when it is first asked for: of some torrents it has 20 MiB.
+    pub fn info(&self, partial: &Partial) -> Option<&[u8]> {
+        self.info.get_or_init(|| partial.raw_info()).as_deref()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

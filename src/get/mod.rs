@@ -1,0 +1,244 @@
+//! A dataset at run time: [`get`] and [`Get`].
+//!
+//! Floor 4, beside `build_script`: the same download, without Cargo around it. `run.rs` makes of a call what the manifest
+//! makes of a table, a [`crate::manifest::Request`], and hands it to `download`.
+
+mod run;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::context::{Context, ProgressMode};
+use crate::error::Error;
+use crate::manifest::CallOptions;
+
+/// Provides a dataset in the user's store, and gives its path: the file of a single-file torrent, else the torrent's
+/// root directory. What is there already is not fetched again.
+///
+/// `id` is an infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path of a `.torrent`.
+///
+/// # Errors
+/// As [`Get::run`].
+///
+/// # Examples
+/// ```no_run
+/// let mnist = academictorrents::get("323a0048d87ca79b68f12a6350a57776b6a3b7fb")?;
+/// println!("{}", mnist.display());
+/// # Ok::<(), academictorrents::Error>(())
+/// ```
+pub fn get(id: impl AsRef<str>) -> Result<PathBuf, Error> {
+    Get::new(id).run()
+}
+
+/// [`get`], with more to say about it.
+///
+/// What a method says comes before the environment and the configuration file, which may say more on all that no method was
+/// called for. Limits only become stricter: of two sizes the smaller holds, and offline is whoever is told so by either.
+///
+/// # Examples
+/// ```no_run
+/// use academictorrents::{Get, Verify};
+///
+/// let labels = Get::new("323a0048d87ca79b68f12a6350a57776b6a3b7fb")
+///     .files(["train/*.gz"])
+///     .web_seed("https://data.example.org/mnist/")
+///     .store("/scratch/datasets")
+///     .verify(Verify::Always)
+///     .run()?;
+/// # Ok::<(), academictorrents::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Get {
+    id: String,
+    torrent: Option<PathBuf>,
+    into: Option<PathBuf>,
+    store: Option<PathBuf>,
+    options: CallOptions,
+    max_size_bytes: Option<u64>,
+    timeout: Option<Duration>,
+    offline: bool,
+    progress: Option<Progress>,
+    verify: Verify,
+    context: Context,
+}
+
+/// How a [`Get`] shows what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Bars on the terminal where that is polite, plain lines on stderr elsewhere.
+    #[default]
+    Auto,
+    /// Plain lines on stderr.
+    Plain,
+    /// Nothing.
+    Off,
+}
+
+impl From<Progress> for ProgressMode {
+    fn from(progress: Progress) -> ProgressMode {
+        match progress {
+            Progress::Auto => ProgressMode::Auto,
+            Progress::Plain => ProgressMode::Plain,
+            Progress::Off => ProgressMode::Off,
+        }
+    }
+}
+
+/// When a [`Get`] believes that a dataset in the store is what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Verify {
+    /// Its files have the sizes and the times that they had when they were verified: a `stat` for each.
+    #[default]
+    Stat,
+    /// Its pieces have their SHA-1s: all is read and hashed again.
+    Always,
+}
+
+impl Get {
+    /// Asks for a dataset, by infohash (40 hexadecimal or 32 base32 digits), by magnet link or by the path of a `.torrent`.
+    /// The environment (`ACADEMICTORRENTS_…`, proxies) is read now.
+    #[must_use]
+    pub fn new(id: impl AsRef<str>) -> Get {
+        Get {
+            id: id.as_ref().to_owned(),
+            torrent: None,
+            into: None,
+            store: None,
+            options: CallOptions::default(),
+            max_size_bytes: None,
+            timeout: None,
+            offline: false,
+            progress: None,
+            verify: Verify::Stat,
+            context: Context::of_process(),
+        }
+    }
+
+    /// The `.torrent` of an id that is an infohash or a magnet link; it must be that torrent's. The catalogue is then not asked.
+    #[must_use]
+    pub fn torrent(mut self, path: impl Into<PathBuf>) -> Get {
+        self.torrent = Some(path.into());
+        self
+    }
+
+    /// Only the files that one of these globs covers, as the manifest's `files`: over paths below the torrent's own directory,
+    /// with `/`; `*` and `?` stop there, `**` does not. All files where it is not called. What is given is still the path of
+    /// the root directory.
+    #[must_use]
+    pub fn files<T: Into<String>>(mut self, globs: impl IntoIterator<Item = T>) -> Get {
+        self.options.files.extend(globs.into_iter().map(Into::into));
+        self
+    }
+
+    /// One more web seed (BEP 19), beside those that the torrent names: for a torrent of one file the file's URL, else that
+    /// of the directory that holds the torrent's root. It is used before the torrent's own.
+    #[must_use]
+    pub fn web_seed(mut self, url: impl Into<String>) -> Get {
+        self.options.web_seeds.push(url.into());
+        self
+    }
+
+    /// One more tracker, `http://`, `https://` or `udp://`.
+    #[must_use]
+    pub fn tracker(mut self, url: impl Into<String>) -> Get {
+        self.options.trackers.push(url.into());
+        self
+    }
+
+    /// One more peer, `host:port`; an IPv6 address in brackets.
+    #[must_use]
+    pub fn peer(mut self, address: impl Into<String>) -> Get {
+        self.options.peers.push(address.into());
+        self
+    }
+
+    /// One more mirror: a base URL or a directory with `<infohash>.torrent` and `<infohash>/<the torrent's own layout>`.
+    #[must_use]
+    pub fn mirror(mut self, place: impl Into<String>) -> Get {
+        self.options.mirrors.push(place.into());
+        self
+    }
+
+    /// A SHA-256 (64 hexadecimal digits) that a file, by its path in the torrent, must have beyond the torrent's SHA-1s. It is
+    /// checked before the dataset is published in the store.
+    #[must_use]
+    pub fn sha256(mut self, file: impl Into<String>, digest: impl Into<String>) -> Get {
+        self.options.sha256.push((file.into(), digest.into()));
+        self
+    }
+
+    /// Where the store is, in place of `ACADEMICTORRENTS_STORE`: at-python's `datastore`, in the store's layout.
+    #[must_use]
+    pub fn store(mut self, directory: impl Into<PathBuf>) -> Get {
+        self.store = Some(directory.into());
+        self
+    }
+
+    /// Into this directory, in the torrent's own layout, instead of the store. The files are then the caller's: they can
+    /// be changed, and so they are hashed each time.
+    ///
+    /// What lies there under the dataset's names is gone on from: right pieces are kept, and damaged ones are fetched
+    /// again and put right. While that lasts, a file that is not right lies in `.academictorrents` below the directory;
+    /// a run that was killed is gone on from there.
+    #[must_use]
+    pub fn into(mut self, directory: impl Into<PathBuf>) -> Get {
+        self.into = Some(directory.into());
+        self
+    }
+
+    /// Refuses, before the first byte of data, to fetch more than so many bytes. No limit where neither this nor
+    /// `ACADEMICTORRENTS_MAX_SIZE` says one.
+    #[must_use]
+    pub fn max_size(mut self, bytes: u64) -> Get {
+        self.max_size_bytes = Some(bytes);
+        self
+    }
+
+    /// Gives up when no source brought a byte for so long; at least 100 ms. 120 s by default.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Get {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Opens no socket: only what is on this machine is used. `false`, the default, leaves that to the environment.
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Get {
+        self.offline = offline;
+        self
+    }
+
+    /// How progress is shown: [`Progress::Auto`] by default.
+    #[must_use]
+    pub fn progress(mut self, progress: Progress) -> Get {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Whether a dataset that is there is hashed again. [`Verify::Stat`] by default; with [`Get::into`] it always is.
+    ///
+    /// With [`Verify::Always`], pieces that are damaged are fetched again, and nothing else is. Until that has worked the
+    /// dataset counts as missing, for builds too, and its files stay as they are.
+    #[must_use]
+    pub fn verify(mut self, verify: Verify) -> Get {
+        self.verify = verify;
+        self
+    }
+
+    /// Forgets all environment variables: those alone hold that [`Get::env`] sets from now on.
+    #[must_use]
+    pub fn env_clear(mut self) -> Get {
+        self.context = Context::default();
+        self
+    }
+
+    /// Sets an environment variable for this dataset alone.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Get {
+        self.context.set(name, value);
+        self
+    }
+}

@@ -1,0 +1,154 @@
+use std::net::IpAddr;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::*;
+use crate::infohash::Infohash;
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+/// For a try that is to be waited for; and for one that nobody may wait for.
+const SHORT: Duration = Duration::from_millis(50);
+const LONG: Duration = Duration::from_secs(600);
+
+fn socket(ip: IpAddr) -> UdpSocket {
+    let socket =
+        UdpSocket::bind((ip, 0)).unwrap_or_else(|why| panic!("this machine has no {ip}: {why}"));
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket
+}
+
+/// Answers so many datagrams, and gives the events of the announces. It names itself as the peer.
+fn tracker(ip: IpAddr, datagrams: usize) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+    let socket = socket(ip);
+    let address = socket.local_addr().unwrap();
+    let serve = move || {
+        let mut events = Vec::new();
+        let mut buffer = [0; 2048];
+        for _ in 0..datagrams {
+            let (_, client) = socket.recv_from(&mut buffer).unwrap();
+            let mut reply = buffer[8..16].to_vec();
+            if reply[3] == 0 {
+                reply.extend(b"conn-id1");
+            } else {
+                events.push(buffer[83]);
+                reply.extend([0, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 1]);
+                match address.ip() {
+                    IpAddr::V4(ip) => reply.extend(ip.octets()),
+                    IpAddr::V6(ip) => reply.extend(ip.octets()),
+                }
+                reply.extend(address.port().to_be_bytes());
+            }
+            socket.send_to(&reply, client).unwrap();
+        }
+        events
+    };
+    (address, std::thread::spawn(serve))
+}
+
+fn closed(ip: IpAddr) -> SocketAddr {
+    socket(ip).local_addr().unwrap()
+}
+
+fn client() -> Client {
+    Client::new(&crate::context::Context::default().settings().unwrap()).unwrap()
+}
+
+fn at(addresses: &[SocketAddr], first_wait: Duration) -> UdpTracker {
+    UdpTracker { endpoints: endpoints(addresses, first_wait) }
+}
+
+/// The peers of one announce, in the order in which they came; it is left once there are `enough`.
+fn announce(
+    tracker: &mut UdpTracker,
+    event: AnnounceEvent,
+    enough: usize,
+) -> Result<Vec<SocketAddr>, String> {
+    let message = Announce {
+        infohash: Infohash::from_bytes([7; 20]),
+        peer_id: [8; 20],
+        port: 1,
+        uploaded_bytes: 0,
+        downloaded_bytes: 0,
+        left_bytes: 0,
+        event: Some(event),
+        numwant: 1,
+        key: 1,
+    };
+    let begun = Instant::now();
+    let peers = std::cell::RefCell::new(Vec::new());
+    let time = || (peers.borrow().len() < enough).then(|| begun.elapsed());
+    let mut answered = |reply: Reply| peers.borrow_mut().extend(reply.peers);
+    tracker.announce(&client(), "udp://127.0.0.1:1", &message, &time, &mut answered)?;
+    assert!(begun.elapsed() < LONG / 10);
+    Ok(peers.into_inner())
+}
+
+use AnnounceEvent::{Completed, Started, Stopped};
+
+#[test]
+fn both_families_are_asked_side_by_side_and_each_names_its_peers() {
+    let ((v4, first), (v6, second)) = (tracker(V4, 3), tracker(V6, 3));
+    let mut tracker = at(&[v4, v6], LONG);
+    let mut peers = announce(&mut tracker, Started, 9).unwrap();
+    peers.sort_unstable();
+    assert_eq!(peers, [v4, v6]);
+    assert_eq!(announce(&mut tracker, Stopped, 9).unwrap().len(), 2);
+    assert_eq!((first.join().unwrap(), second.join().unwrap()), (vec![2, 3], vec![2, 3]));
+}
+
+#[test]
+fn the_answer_of_one_family_is_there_while_the_other_is_silent() {
+    let (v4, answering) = tracker(V4, 4);
+    let silent = socket(V6);
+    let mut tracker = at(&[silent.local_addr().unwrap(), v4], LONG);
+    assert_eq!(announce(&mut tracker, Started, 1).unwrap(), [v4]);
+    // Who never answered is told no goodbye, and not waited for.
+    assert_eq!(announce(&mut tracker, Completed, 9).unwrap(), [v4]);
+    assert_eq!(announce(&mut tracker, Stopped, 9).unwrap(), [v4]);
+    assert_eq!(answering.join().unwrap(), [2, 1, 3]);
+    let mut buffer = [0; 100];
+    assert_eq!(silent.recv(&mut buffer).unwrap(), 16);
+    silent.set_nonblocking(true).unwrap();
+    assert_eq!(silent.recv(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn an_address_where_nobody_listens_gives_way_to_the_next_at_once() {
+    let (good, answering) = tracker(V4, 2);
+    let mut tracker = at(&[closed(V4), closed(V4), good], LONG);
+    assert_eq!(announce(&mut tracker, Started, 9).unwrap(), [good]);
+    assert_eq!(answering.join().unwrap(), [2]);
+}
+
+#[test]
+fn a_silent_address_gives_way_to_the_next_with_the_next_try() {
+    let (good, answering) = tracker(V4, 2);
+    let silent = socket(V4);
+    let mut tracker = at(&[silent.local_addr().unwrap(), good], SHORT);
+    assert_eq!(announce(&mut tracker, Started, 9).unwrap_err(), "no answer after 1 try");
+    assert_eq!(announce(&mut tracker, Started, 9).unwrap(), [good]);
+    assert_eq!(answering.join().unwrap(), [2]);
+}
+
+#[test]
+fn where_nobody_listens_at_all_both_families_say_so_and_the_host_is_looked_up_again() {
+    let mut tracker = at(&[closed(V4), closed(V4), closed(V6)], LONG);
+    let why = announce(&mut tracker, Started, 9).unwrap_err();
+    assert!(why.contains("connection refused (over IPv4)"), "{why}");
+    assert!(why.contains("connection refused (over IPv6)"), "{why}");
+    assert!(tracker.endpoints.is_empty());
+}
+
+#[test]
+fn a_host_is_looked_up_within_its_time() {
+    let look_up = |place: &str| resolve_in_time(&client(), place, &|| Some(Duration::ZERO));
+    assert_eq!(look_up("127.0.0.1:5").unwrap(), ["127.0.0.1:5".parse().unwrap()]);
+    assert_eq!(look_up("[::ffff:127.0.0.1]:5").unwrap(), ["127.0.0.1:5".parse().unwrap()]);
+    assert!(look_up("localhost:5").unwrap().contains(&"127.0.0.1:5".parse().unwrap()));
+    // The resolver refuses this one without a question to anybody.
+    assert!(look_up(&format!("{}:5", "x".repeat(300))).is_err());
+    // Over before it began.
+    assert!(resolve_in_time(&client(), "localhost:5", &|| None).is_err());
+}

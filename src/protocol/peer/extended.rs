@@ -1,0 +1,71 @@
+//! What comes in the envelope of BEP 10: the extension handshake, and messages of the extensions that ours offers.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{Event, PeerError, PeerSession};
+use crate::geometry::PieceIndex;
+use crate::protocol::extension::{DONT_HAVE_ID, ExtendedHandshake, METADATA_ID, PEX_ID};
+
+impl PeerSession {
+    /// Whether the peer says that it wants nothing (BEP 21).
+    pub fn is_upload_only(&self) -> bool {
+        self.theirs.upload_only == Some(true)
+    }
+
+    /// Takes the peers that this one named.
+    pub fn take_named(&mut self) -> Vec<SocketAddr> {
+        self.named.take()
+    }
+
+    /// What the peer calls itself, if it said.
+    #[cfg(test)]
+    pub(super) fn client(&self) -> Option<&str> {
+        self.theirs.client.as_deref()
+    }
+
+    pub(super) fn extended<'b>(
+        &mut self,
+        now: Duration,
+        id: u8,
+        payload: &[u8],
+    ) -> Result<Event<'b>, PeerError> {
+        match id {
+            0 => Ok(self.extended_handshake(payload)),
+            PEX_ID if self.offer.pex && self.named.hear(now, payload) => Ok(Event::PeersNamed),
+            METADATA_ID => {
+                self.metadata_message(payload);
+                Ok(Event::Ignored)
+            }
+            DONT_HAVE_ID => self.dont_have(payload),
+            _ => Ok(Event::Ignored),
+        }
+    }
+
+    fn extended_handshake<'b>(&mut self, payload: &[u8]) -> Event<'b> {
+        let Ok(mut theirs) = ExtendedHandshake::decode(payload) else {
+            return Event::Ignored;
+        };
+        // A later one may say only what changed (BEP 10).
+        theirs.reqq = theirs.reqq.or(self.theirs.reqq);
+        theirs.upload_only = theirs.upload_only.or(self.theirs.upload_only);
+        theirs.client = theirs.client.or_else(|| self.theirs.client.take());
+        if theirs.extensions.is_empty() {
+            theirs.extensions = std::mem::take(&mut self.theirs.extensions);
+        }
+        self.theirs = theirs;
+        self.theirs.reqq.map_or(Event::Ignored, Event::Reqq)
+    }
+
+    /// BEP 54.
+    fn dont_have<'b>(&self, payload: &[u8]) -> Result<Event<'b>, PeerError> {
+        let Ok(piece) = payload.try_into().map(PieceIndex::from_be_bytes) else {
+            return Ok(Event::Ignored);
+        };
+        if piece < self.piece_count {
+            Ok(Event::DontHave(piece))
+        } else {
+            Err(PeerError::NoSuchPiece(piece))
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! UDP trackers (BEP 15): datagrams to and from one of them at one address, with the URL's path and query (BEP 41).
+//!
+//! ```text
+//!            ┌─────────────── no connection id, or it is too old ──────────────┐
+//! announce ──┤                                                                 ▼
+//!            └─ an id of the last minute ─▶ announcing ◀── an id comes ── connecting
+//!                                             │  │ refused, by an old id ──▶   │
+//!                                 peers, or   │  └─ silent ─┐      ┌─ silent ──┤
+//!                                 a refusal ◀─┘             ▼      ▼           └─▶ a refusal
+//!                                                  the same again, twice as long
+//! ```
+//!
+//! A request that is not answered within 15·2ⁿ seconds is sent again; n grows with each, to 8, and is 0 again once the
+//! tracker says anything. [`Session::poll`] tells when the time is over, and it is the caller who gives up. A datagram that is
+//! too short or belongs to nothing that was asked is passed over, and remembered for the message alone.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::tracker::{
+    Announce, AnnounceEvent, MAX_TEXT_CHARS, Reply, TrackerError, distinct, interval,
+};
+use super::{compact, printable};
+
+#[cfg(test)]
+mod tests;
+
+/// BEP 15: how long a request is waited for first. Tests want less.
+pub const FIRST_WAIT: Duration = Duration::from_secs(15);
+
+/// The longest path with query that is sent: with it the datagram is still one that no network takes apart.
+pub const MAX_URL_DATA_BYTES: usize = 1_000;
+
+/// BEP 15: for so long after it came a connection id may be used.
+const CONNECTION_LIFE: Duration = Duration::from_secs(60);
+/// BEP 15: waits grow no more after so many.
+const MAX_DOUBLINGS: u32 = 8;
+
+const MAGIC: u64 = 0x0417_2710_1980;
+const CONNECT: u32 = 0;
+const ANNOUNCE: u32 = 1;
+const ERROR: u32 = 3;
+
+/// What BEP 41 calls path and query.
+const URL_DATA: u8 = 2;
+
+/// What comes before an announce's action and transaction id.
+const ID_BYTES: usize = 8;
+
+/// Host and port of a UDP tracker's URL, and its path with query.
+///
+/// # Errors
+/// What is wrong with it: no port, or a path beyond [`MAX_URL_DATA_BYTES`].
+pub fn parts(url: &str) -> Result<(&str, &str), &'static str> {
+    const ODD: &str = "it is no UDP tracker's address, which is udp://host:port";
+    let url = url.trim().split('#').next().unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").ok_or(ODD)?;
+    let (place, url_data) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (host, port) = place.rsplit_once(':').ok_or(ODD)?;
+    let is_one = scheme.eq_ignore_ascii_case("udp")
+        && !host.is_empty()
+        && !host.contains('@')
+        && !port.starts_with('+')
+        && port.parse::<u16>().is_ok_and(|port| port != 0);
+    match is_one {
+        false => Err(ODD),
+        true if url_data.len() > MAX_URL_DATA_BYTES => Err("its path is too long for a datagram"),
+        true => Ok((place, url_data)),
+    }
+}
+
+/// What is to be done now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// Nothing is asked.
+    Idle,
+    /// A datagram is to be sent.
+    Send(Vec<u8>),
+    /// An answer may come until then.
+    Wait(Duration),
+    /// No answer came in time. The next call sends the request again.
+    Silent,
+}
+
+/// What one tracker at one address is asked, and what is known of it.
+#[derive(Debug)]
+pub struct Session {
+    ipv6: bool,
+    first_wait: Duration,
+    random: fastrand::Rng,
+    /// The announce from its action on, without its transaction id; empty when nothing is asked.
+    announce: Vec<u8>,
+    connection: Option<Connection>,
+    request: Option<Request>,
+    /// Requests in a row that were not answered.
+    unanswered: u32,
+    /// What came and was no answer.
+    stray: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Connection {
+    id: [u8; ID_BYTES],
+    until: Duration,
+    /// It was asked for by the announce under way.
+    fresh: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    action: u32,
+    transaction: u32,
+    /// Until when it is waited for; `None`: it is to be sent again.
+    until: Option<Duration>,
+}
+
+impl Session {
+    /// `ipv6`: the family of the tracker's address, which decides how peers are written. `first_wait`: what
+    /// stands for BEP 15's 15 s, [`FIRST_WAIT`].
+    pub fn new(ipv6: bool, first_wait: Duration, seed: u64) -> Session {
+        Session {
+            ipv6,
+            first_wait,
+            random: fastrand::Rng::with_seed(seed),
+            announce: Vec::new(),
+            connection: None,
+            request: None,
+            unanswered: 0,
+            stray: None,
+        }
+    }
+
+    /// Begins an announce, in the place of one that may be under way; `url_data` is what [`parts`] gave.
+    pub fn announce(&mut self, announce: &Announce, url_data: &str) {
+        self.announce = body(announce, url_data);
+        // A connection that is being asked for is of use to this one too.
+        self.request = self.request.filter(|request| request.action == CONNECT);
+        if let Some(connection) = &mut self.connection {
+            connection.fresh = false;
+        }
+    }
+
+    /// Forgets what belongs to the address: the tracker is asked at another one.
+    pub fn move_on(&mut self) {
+        self.connection = None;
+        self.request = None;
+    }
+
+    /// What is to be done at this time.
+    pub fn poll(&mut self, now: Duration) -> Poll {
+        if self.announce.is_empty() {
+            return Poll::Idle;
+        }
+        if let Some(request) = &mut self.request
+            && let Some(until) = request.until
+        {
+            if now < until {
+                return Poll::Wait(until);
+            }
+            request.until = None;
+            self.unanswered = self.unanswered.saturating_add(1);
+            if request.action == ANNOUNCE {
+                // Some trackers do not answer at all to an id that they have forgotten.
+                self.connection = self.connection.filter(|connection| connection.fresh);
+            }
+            return Poll::Silent;
+        }
+        self.connection = self.connection.filter(|connection| now < connection.until);
+        let action = if self.connection.is_some() { ANNOUNCE } else { CONNECT };
+        let transaction = match self.request {
+            Some(request) if request.action == action => request.transaction,
+            _ => self.random.u32(..),
+        };
+        let wait = self.first_wait.saturating_mul(1 << self.unanswered.min(MAX_DOUBLINGS));
+        self.request = Some(Request { action, transaction, until: Some(now.saturating_add(wait)) });
+        let (id, rest) = match self.connection {
+            Some(connection) => (connection.id, &self.announce[..]),
+            None => (MAGIC.to_be_bytes(), &[][..]),
+        };
+        Poll::Send([&id[..], &action.to_be_bytes(), &transaction.to_be_bytes(), rest].concat())
+    }
+
+    /// Takes a datagram from the tracker; gives how the announce ended, where it did.
+    pub fn handle(
+        &mut self,
+        datagram: &[u8],
+        now: Duration,
+    ) -> Option<Result<Reply, TrackerError>> {
+        let request = self.request?;
+        let Some((action, transaction, rest)) = head(datagram) else {
+            self.stray = Some("it is too short");
+            return None;
+        };
+        if transaction != request.transaction {
+            self.stray = Some("it has another transaction's id");
+            return None;
+        }
+        match (action, request.action) {
+            (CONNECT, CONNECT) => {
+                let Some(id) = rest.first_chunk() else {
+                    self.stray = Some("it is too short");
+                    return None;
+                };
+                let until = now.saturating_add(CONNECTION_LIFE);
+                self.connection = Some(Connection { id: *id, until, fresh: true });
+                self.answered();
+                None
+            }
+            (ANNOUNCE, ANNOUNCE) if rest.is_empty() => {
+                // So opentracker says that it does not track this torrent; over HTTP it has words for that.
+                self.answered();
+                self.announce.clear();
+                Some(Err(TrackerError::Failure(String::new())))
+            }
+            (ANNOUNCE, ANNOUNCE) => {
+                let Some(reply) = reply(rest, self.ipv6) else {
+                    self.stray = Some("it is too short");
+                    return None;
+                };
+                self.answered();
+                self.announce.clear();
+                Some(Ok(reply))
+            }
+            (ERROR, _) => {
+                let had = self.connection.take();
+                self.answered();
+                if request.action == ANNOUNCE && had.is_some_and(|connection| !connection.fresh) {
+                    // It may be the id alone that it refuses, and no code says so: once with a new one.
+                    return None;
+                }
+                self.announce.clear();
+                Some(Err(TrackerError::Failure(printable(rest, MAX_TEXT_CHARS))))
+            }
+            _ => {
+                self.stray = Some("it answers what was not asked");
+                None
+            }
+        }
+    }
+
+    /// What to say of a tracker that did not answer.
+    pub fn silence(&self) -> String {
+        let tries = match self.unanswered {
+            1 => "1 try".to_owned(),
+            tries => format!("{tries} tries"),
+        };
+        let stray = self.stray.map_or_else(String::new, |why| {
+            format!("; what came is no answer to what was asked: {why}")
+        });
+        format!("no answer after {tries}{stray}")
+    }
+
+    fn answered(&mut self) {
+        self.request = None;
+        self.unanswered = 0;
+        self.stray = None;
+    }
+}
+
+/// Action, transaction id, and what follows them.
+fn head(datagram: &[u8]) -> Option<(u32, u32, &[u8])> {
+    let (action, rest) = datagram.split_first_chunk()?;
+    let (transaction, rest) = rest.split_first_chunk()?;
+    Some((u32::from_be_bytes(*action), u32::from_be_bytes(*transaction), rest))
+}
+
+/// What follows the transaction id of an announce.
+fn body(announce: &Announce, url_data: &str) -> Vec<u8> {
+    let event: u32 = match announce.event {
+        None => 0,
+        Some(AnnounceEvent::Completed) => 1,
+        Some(AnnounceEvent::Started) => 2,
+        Some(AnnounceEvent::Stopped) => 3,
+    };
+    let mut body = [&announce.infohash.as_bytes()[..], &announce.peer_id].concat();
+    for bytes in [announce.downloaded_bytes, announce.left_bytes, announce.uploaded_bytes] {
+        body.extend(bytes.to_be_bytes());
+    }
+    // Our address is the one that we send from: 0.
+    for word in [event, 0, announce.key, announce.numwant] {
+        body.extend(word.to_be_bytes());
+    }
+    body.extend(announce.port.to_be_bytes());
+    for part in url_data.as_bytes().chunks(u8::MAX.into()) {
+        body.extend([URL_DATA, part.len() as u8]);
+        body.extend(part);
+    }
+    body
+}
+
+/// What follows the transaction id of an announce's answer.
+fn reply(bytes: &[u8], ipv6: bool) -> Option<Reply> {
+    let (words, peers) = bytes.split_first_chunk::<12>()?;
+    let [seconds, leechers, seeders] =
+        [0, 4, 8].map(|at| u32::from_be_bytes([0, 1, 2, 3].map(|byte| words[at + byte])));
+    let peers: Vec<SocketAddr> =
+        if ipv6 { distinct(&mut compact::v6(peers)) } else { distinct(&mut compact::v4(peers)) };
+    Some(Reply {
+        interval: interval(seconds.into()),
+        min_interval: None,
+        peers,
+        complete: Some(seeders.into()),
+        incomplete: Some(leechers.into()),
+        warning: None,
+    })
+}

@@ -1,0 +1,194 @@
+//! Serving back, sans-IO: how much may be sent, who is unchoked, and what one peer still waits for.
+//!
+//! Simple and fair: [`SLOTS`] peers are unchoked at a time, each for a turn at least. Then who had the fewest turns, and
+//! of these who has waited the longest, takes the place of who was unchoked the longest. What peers give us plays no part: most of those who give
+//! are seeds and want nothing.
+
+use std::time::Duration;
+
+use super::wire::Request;
+
+#[cfg(test)]
+mod tests;
+
+/// Peers of a torrent that are unchoked at a time.
+pub const SLOTS: usize = 4;
+
+/// How long a slot is held, at least, while others wait.
+pub const TURN: Duration = Duration::from_secs(10);
+
+/// How long one waits, at least, before it takes another's place: else two would take each other's at once.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// What was not sent in time may be made up for, for so long.
+const BURST: Duration = Duration::from_millis(250);
+
+/// Requests of one peer that are kept: what we say in `reqq`.
+const MAX_WAITING: usize = super::extension::DEFAULT_REQQ as usize;
+
+/// A token bucket: so many bytes a second, in the long run exactly.
+#[derive(Debug)]
+pub struct Bucket {
+    bytes_per_second: u64,
+    /// When the next bytes may go.
+    free_at: Duration,
+}
+
+impl Bucket {
+    pub fn new(bytes_per_second: u64) -> Bucket {
+        Bucket { bytes_per_second, free_at: Duration::ZERO }
+    }
+
+    /// Takes so many bytes where any may be sent now.
+    pub fn take(&mut self, now: Duration, bytes: u64) -> bool {
+        let free = self.is_free(now);
+        if free {
+            self.charge(now, bytes);
+        }
+        free
+    }
+
+    /// Whether any may be sent now.
+    pub fn is_free(&self, now: Duration) -> bool {
+        self.bytes_per_second > 0 && self.free_at <= now
+    }
+
+    /// So many are sent; what comes next waits for as long as these are worth.
+    pub fn charge(&mut self, now: Duration, bytes: u64) {
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second.max(1));
+        let worth = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.free_at = self.free_at.max(now.saturating_sub(BURST)).saturating_add(worth);
+    }
+}
+
+/// A peer that wants blocks of us, or did.
+#[derive(Debug)]
+struct Seat {
+    id: u32,
+    wants: bool,
+    unchoked: bool,
+    turns: u32,
+    /// That it is unchoked, or waits.
+    since: Duration,
+}
+
+/// Who of a torrent's peers is unchoked.
+#[derive(Debug, Default)]
+pub struct Choker {
+    seats: Vec<Seat>,
+}
+
+impl Choker {
+    /// A peer that is interested asks whether it is unchoked now; to be asked again now and then.
+    pub fn is_unchoked(&mut self, id: u32, now: Duration) -> bool {
+        match self.seat(id) {
+            Some(seat) if seat.wants => {}
+            Some(seat) => (seat.wants, seat.since) = (true, now),
+            None => {
+                let seat = Seat { id, wants: true, unchoked: false, turns: 0, since: now };
+                self.seats.push(seat);
+            }
+        }
+        self.turn(now);
+        self.seat(id).is_some_and(|seat| seat.unchoked)
+    }
+
+    /// The peer wants nothing any more. Its turns are remembered: wanting anew gains it nothing.
+    pub fn rest(&mut self, id: u32) {
+        if let Some(seat) = self.seat(id) {
+            (seat.wants, seat.unchoked) = (false, false);
+        }
+    }
+
+    /// The peer is gone.
+    pub fn leave(&mut self, id: u32) {
+        self.seats.retain(|seat| seat.id != id);
+    }
+
+    /// How many are unchoked.
+    pub fn unchoked(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.unchoked).count()
+    }
+
+    fn seat(&mut self, id: u32) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.id == id)
+    }
+
+    /// Gives each place that is free, or was held for a turn, to who is next.
+    fn turn(&mut self, now: Duration) {
+        while let Some(next) = self.first(false) {
+            if self.unchoked() >= SLOTS {
+                let waited = self.seats.get(next).map(|seat| now.saturating_sub(seat.since));
+                let Some(first) = self.first(true).filter(|_| waited >= Some(PATIENCE)) else {
+                    return;
+                };
+                let Some(seat) = self.seats.get_mut(first) else { return };
+                if now.saturating_sub(seat.since) < TURN {
+                    return;
+                }
+                (seat.unchoked, seat.since) = (false, now);
+            }
+            let Some(seat) = self.seats.get_mut(next) else { return };
+            (seat.unchoked, seat.since) = (true, now);
+            seat.turns += 1;
+        }
+    }
+
+    /// Who is next, of those that wait, or of those that are unchoked.
+    fn first(&self, unchoked: bool) -> Option<usize> {
+        let seats = self.seats.iter().enumerate();
+        let seats = seats.filter(|(_, seat)| seat.wants && seat.unchoked == unchoked);
+        let turns = |seat: &Seat| if unchoked { 0 } else { seat.turns };
+        seats.min_by_key(|(_, seat)| (turns(seat), seat.since)).map(|(index, _)| index)
+    }
+}
+
+/// What a peer asked us for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A block, which may be of a piece that we do not have, or beyond its end.
+    Block(Request),
+    /// A part of the `info` dictionary (BEP 9), which may be beyond its end.
+    Metadata(u32),
+}
+
+/// One peer's requests to us.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) interested: bool,
+    /// We choke it; so it begins.
+    pub(super) choking: bool,
+    queue: Vec<Wanted>,
+}
+
+impl Waiting {
+    pub(super) fn new() -> Waiting {
+        Waiting { interested: false, choking: true, queue: Vec::new() }
+    }
+
+    /// False where too much waits already.
+    pub(super) fn add(&mut self, wanted: Wanted) -> bool {
+        let fits = self.queue.len() < MAX_WAITING;
+        if fits {
+            self.queue.push(wanted);
+        }
+        fits
+    }
+
+    pub(super) fn first(&self) -> Option<Wanted> {
+        self.queue.first().copied()
+    }
+
+    pub(super) fn remove(&mut self, wanted: Wanted) -> bool {
+        let found = self.queue.iter().position(|waiting| *waiting == wanted);
+        found.map(|index| self.queue.remove(index)).is_some()
+    }
+
+    /// Takes all requests for blocks.
+    pub(super) fn take_blocks(&mut self) -> Vec<Wanted> {
+        let is_block = |wanted: &Wanted| matches!(wanted, Wanted::Block(_));
+        let (blocks, rest) = std::mem::take(&mut self.queue).into_iter().partition(is_block);
+        self.queue = rest;
+        blocks
+    }
+}

@@ -1,0 +1,180 @@
+//! BitTorrent clients. Each is given a torrent and a directory, and checks what lies there before it seeds. Each
+//! keeps to loopback and to the trackers that the torrent names: no DHT, no local discovery, no router asked for a
+//! port.
+
+use std::fs;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::program::{Program, Tool};
+use crate::swarm::Dataset;
+use crate::swarm::wire::{BITFIELD, Handshake, Message, bitfield};
+
+pub struct Client {
+    pub tool: &'static Tool,
+    command: fn(&Start<'_>) -> Command,
+}
+
+/// What a client is started with.
+struct Start<'a> {
+    home: &'a Path,
+    port: u16,
+    /// The .torrent.
+    torrent: &'a Path,
+    /// Where the torrent's root lies.
+    directory: &'a Path,
+}
+
+static TRANSMISSION: Tool = Tool::debian("transmission-daemon", "Debian: transmission-daemon");
+static ARIA2: Tool = Tool::debian("aria2c", "Debian: aria2");
+static LIBTORRENT: Tool = Tool::python("libtorrent", "Debian: python3-libtorrent");
+static RTORRENT: Tool = Tool::debian("rtorrent", "Debian: rtorrent");
+static RQBIT: Tool = Tool::welcome("rqbit", "cargo install rqbit");
+
+pub static ALL: [Client; 5] = [
+    Client { tool: &TRANSMISSION, command: transmission },
+    Client { tool: &ARIA2, command: aria2 },
+    Client { tool: &LIBTORRENT, command: libtorrent },
+    Client { tool: &RTORRENT, command: rtorrent },
+    Client { tool: &RQBIT, command: rqbit },
+];
+
+/// A client that has the whole dataset, and says so to peers.
+pub struct Seeder {
+    program: Program,
+    _data: tempfile::TempDir,
+}
+
+impl Seeder {
+    pub fn address(&self) -> SocketAddr {
+        self.program.address()
+    }
+}
+
+impl Client {
+    #[track_caller]
+    pub fn seeding(&self, dataset: &Dataset) -> Seeder {
+        let data = tempfile::tempdir().unwrap();
+        dataset.write_to(data.path());
+        let has_all = |address| offers_all(address, dataset).unwrap_or(false);
+        let program = self.start(&dataset.torrent(), data.path(), has_all);
+        Seeder { program, _data: data }
+    }
+
+    #[track_caller]
+    fn start(
+        &self,
+        torrent: &[u8],
+        directory: &Path,
+        is_ready: impl Fn(SocketAddr) -> bool,
+    ) -> Program {
+        let command = |home: &Path, port| {
+            let path = home.join("data.torrent");
+            fs::write(&path, torrent).unwrap();
+            (self.command)(&Start { home, port, torrent: &path, directory })
+        };
+        Program::start(self.tool, command, is_ready)
+    }
+}
+
+/// Whether a peer there has all pieces. Until a client has checked its files it hangs up, or lacks some.
+fn offers_all(address: SocketAddr, dataset: &Dataset) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.write_all(&Handshake::new(dataset.infohash(), false).write())?;
+    if Handshake::read(&mut stream)?.is_none_or(|it| it.infohash != dataset.infohash()) {
+        return Ok(false);
+    }
+    let all = bitfield(&vec![true; dataset.piece_count()]);
+    loop {
+        let message = Message::read(&mut stream)?;
+        if message.id == BITFIELD {
+            return Ok(message.payload == all);
+        }
+    }
+}
+
+/// It loads what lies in `torrents` of its configuration, so that nothing has to ask it by RPC. It unchokes
+/// peers every ten seconds only, so that its trials take longest.
+fn transmission(start: &Start<'_>) -> Command {
+    let Start { home, port, torrent, directory } = start;
+    fs::create_dir(home.join("torrents")).unwrap();
+    fs::copy(torrent, home.join("torrents/data.torrent")).unwrap();
+    // `Debug` of a path is a JSON string where the path is a temporary directory's.
+    let settings = format!(
+        "{{\"bind-address-ipv4\": \"127.0.0.1\", \"bind-address-ipv6\": \"::1\", \"peer-port\": {port}, \
+         \"download-dir\": {directory:?}, \"rpc-enabled\": false, \"dht-enabled\": false, \"lpd-enabled\": false, \
+         \"pex-enabled\": false, \"utp-enabled\": false, \"port-forwarding-enabled\": false}}"
+    );
+    fs::write(home.join("settings.json"), settings).unwrap();
+    let mut command = TRANSMISSION.command(home);
+    command.args(["--foreground", "--log-info", "--config-dir"]).arg(home);
+    command
+}
+
+/// `--check-integrity`: else it takes files that are there for somebody else's, and begins beside them.
+fn aria2(start: &Start<'_>) -> Command {
+    let mut command = ARIA2.command(start.home);
+    command.args([
+        "--no-conf",
+        "--check-integrity=true",
+        "--seed-ratio=0",
+        "--interface=127.0.0.1",
+        "--disable-ipv6=true",
+        "--enable-dht=false",
+        "--enable-dht6=false",
+        "--bt-enable-lpd=false",
+        "--enable-peer-exchange=false",
+        "--console-log-level=info",
+        "--enable-color=false",
+    ]);
+    command.arg(format!("--listen-port={}", start.port));
+    command.arg("--dir").arg(start.directory).arg(start.torrent);
+    command
+}
+
+/// It is a library: the program is ours, and Python's binding is what is packaged.
+fn libtorrent(start: &Start<'_>) -> Command {
+    let script = start.home.join("libtorrent_client.py");
+    fs::write(&script, include_str!("libtorrent_client.py")).unwrap();
+    let mut command = LIBTORRENT.command(start.home);
+    command.arg(script).args([start.torrent, start.directory]).arg(start.port.to_string());
+    command
+}
+
+/// It draws on a terminal, and fails without one, unless it is a daemon; that stays in the foreground.
+fn rtorrent(start: &Start<'_>) -> Command {
+    let Start { home, port, torrent, directory } = start;
+    let (session, log) = (home.join("session"), home.join("log"));
+    fs::create_dir(&session).unwrap();
+    let configuration = format!(
+        "system.daemon.set = true\nnetwork.bind_address.set = 127.0.0.1\nnetwork.port_range.set = {port}-{port}\n\
+         network.port_random.set = no\ndht.mode.set = off\nprotocol.pex.set = no\nsession.path.set = {}\n\
+         directory.default.set = {}\nlog.open_file = \"log\", {}\nlog.add_output = \"info\", \"log\"\n\
+         log.add_output = \"tracker_info\", \"log\"\n\
+         schedule2 = begin, 0, 0, ((load.start, {}))\n",
+        session.display(),
+        directory.display(),
+        log.display(),
+        torrent.display(),
+    );
+    fs::write(home.join("rtorrent.rc"), configuration).unwrap();
+    let mut command = RTORRENT.command(home);
+    command.args(["-n", "-o", "import=rtorrent.rc"]);
+    command
+}
+
+/// `--overwrite`: else it refuses files that are there. `--announce-port`: else trackers are told its usual one. CI
+/// does without it: no distribution has it, and two processors compile it for four minutes.
+fn rqbit(start: &Start<'_>) -> Command {
+    let port = &start.port.to_string();
+    let mut command = RQBIT.command(start.home);
+    command.args(["--disable-dht", "--disable-lsd", "--listen-ip", "127.0.0.1"]);
+    command.args(["--listen-port", port, "--announce-port", port]);
+    command.args(["download", "--disable-http-api", "--overwrite", "--output-folder"]);
+    command.arg(start.directory).arg(start.torrent);
+    command
+}

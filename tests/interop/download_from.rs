@@ -1,0 +1,111 @@
+//! We fetch: a dataset that a build script declares, from one counterpart alone.
+
+use std::path::Path;
+
+use crate::clients::{self, Client};
+use crate::harness::Trial;
+use crate::opentracker::{OPENTRACKER, Opentracker};
+use crate::support::Project;
+use crate::swarm::{Dataset, random_bytes};
+use crate::web_servers::{self, WebServer, url};
+
+pub fn trials() -> Vec<Trial> {
+    let servers = web_servers::ALL.iter().flat_map(|server| {
+        let trial = |what: &str, run: fn(&WebServer)| {
+            let name = format!("download_from::{}::{what}", server.tool.name);
+            Trial::new(name, &[server.tool], move || run(server))
+        };
+        [
+            trial("folder", a_folder_from),
+            trial("single_file", a_single_file_from),
+            trial("mends", mended_from),
+        ]
+    });
+    let clients = clients::ALL.iter().flat_map(|client| {
+        let name = format!("download_from::{}", client.tool.name);
+        let by_tracker = format!("{name}::found_by_opentracker_http");
+        [
+            Trial::new(name, &[client.tool], move || from_a_named_peer(client)),
+            Trial::new(by_tracker, &[client.tool, &OPENTRACKER], move || {
+                from_a_peer_found_by_http_tracker(client)
+            }),
+        ]
+    });
+    // Those that take longest begin.
+    clients.chain(servers).collect()
+}
+
+/// Odd lengths, a file within one piece, and a path that a URL has to escape.
+fn folder() -> Dataset {
+    let files = [
+        ("data.bin", random_bytes(1, (6 << 20) + 17)),
+        ("sub dir/ünï + 100% #1.txt", random_bytes(2, 100_003)),
+        ("one", vec![1]),
+        ("sub dir/tail", random_bytes(3, 70_001)),
+    ];
+    Dataset::multi("a folder", files).piece_length(64 << 10)
+}
+
+fn project(dataset: &Dataset, lines: &str) -> Project {
+    // Transmission alone keeps a peer waiting for ten seconds, and the machine may be busy.
+    Project::of(dataset, lines).env("ACADEMICTORRENTS_TIMEOUT", "30s")
+}
+
+fn a_folder_from(server: &WebServer) {
+    let (dataset, served) = (folder(), tempfile::tempdir().unwrap());
+    dataset.write_to(served.path());
+    let server = server.serve(served.path());
+    let lines = format!("web-seeds = [\"{}\"]", url(server.address(), ""));
+    dataset.assert_at(&project(&dataset, &lines).path_of("data"));
+}
+
+/// Of a single file the web seed is the file's own URL (BEP 19), and the torrent may be where it is named.
+fn a_single_file_from(server: &WebServer) {
+    let dataset = Dataset::single("a file.bin", random_bytes(4, (3 << 20) + 5));
+    let served = tempfile::tempdir().unwrap();
+    dataset.write_to(served.path());
+    let server = server.serve(served.path());
+    let dataset = dataset.url_list([url(server.address(), "a%20file.bin")]);
+    dataset.assert_at(&project(&dataset, "").path_of("data"));
+}
+
+/// What is wrong in the midst of a file is fetched again, with ranges or without.
+fn mended_from(server: &WebServer) {
+    let (dataset, served) = (folder(), tempfile::tempdir().unwrap());
+    dataset.write_to(served.path());
+    let server = server.serve(served.path());
+    let lines = format!("web-seeds = [\"{}\"]", url(server.address(), ""));
+    let project = project(&dataset, &lines);
+    let path = project.path_of("data");
+    damage(&path.join("data.bin"), 3 << 20);
+    dataset.assert_at(&project.path_of("data"));
+}
+
+/// Another file in its place: what is published is read-only.
+fn damage(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn from_a_named_peer(client: &Client) {
+    let dataset = folder();
+    let seeder = client.seeding(&dataset);
+    let lines = format!("peers = [\"{}\"]", seeder.address());
+    dataset.assert_at(&project(&dataset, &lines).path_of("data"));
+}
+
+/// Both announce themselves, and the tracker tells us of the client.
+fn from_a_peer_found_by_http_tracker(client: &Client) {
+    let dataset = folder();
+    let tracker = Opentracker::tracking(&dataset);
+    let dataset = dataset.announce(&tracker.http_url());
+    let _seeder = client.seeding(&dataset);
+    tracker.wait_for("the client's announce", |scrape| scrape.complete == 1);
+    dataset.assert_at(&project(&dataset, "").path_of("data"));
+    // It took our announces for what they are, and we are gone.
+    tracker.wait_for("ours", |scrape| {
+        (scrape.complete, scrape.downloaded, scrape.incomplete) == (1, 1, 0)
+    });
+}

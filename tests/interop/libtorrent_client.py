@@ -1,0 +1,29 @@
+"""A client made of libtorrent: python3 libtorrent_client.py TORRENT DIRECTORY PORT. It ends when it is killed."""
+
+import sys
+
+import libtorrent
+
+torrent, directory, port = sys.argv[1:]
+category = libtorrent.alert.category_t
+session = libtorrent.session(
+    {
+        "listen_interfaces": "127.0.0.1:" + port,
+        "alert_mask": category.error_notification
+        | category.status_notification
+        | category.tracker_notification
+        | category.peer_notification
+        | category.connect_notification,
+        # A tracker tells it of itself, and it bans the address that it has: here that is everybody's.
+        "allow_multiple_connections_per_ip": True,
+        "enable_dht": False,
+        "enable_lsd": False,
+        "enable_natpmp": False,
+        "enable_upnp": False,
+    }
+)
+session.add_torrent({"ti": libtorrent.torrent_info(torrent), "save_path": directory})
+while True:
+    session.wait_for_alert(1000)
+    for alert in session.pop_alerts():
+        print(type(alert).__name__, alert, flush=True)

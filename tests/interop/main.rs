@@ -1,0 +1,31 @@
+//! What we fetch from programs that others wrote, on loopback: nginx, opentracker, Transmission and their like.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `harness` | runs the trials, and says which cannot be run since a program is missing |
+//! | `program` | a program that is found, started on a free port, and ended with the trial |
+//! | `web_servers`, `clients`, `opentracker` | the counterparts: how each is started, and why so |
+//! | `download_from` | the trials: we fetch from each counterpart |
+//!
+//! A further direction, such as metadata from them or data to them, is a file of trials beside `download_from` and
+//! a line in [`main`]: how a counterpart is started does not depend on it.
+//!
+//! Without a program its trials are reported as ignored. Where `INTEROP` is `required`, as in `.ci/run`, they fail.
+
+#![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+
+mod clients;
+mod download_from;
+mod harness;
+mod opentracker;
+mod program;
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "../it/support.rs"]
+mod support;
+mod swarm;
+mod web_servers;
+
+fn main() -> std::process::ExitCode {
+    harness::run(&[download_from::trials()].concat())
+}

@@ -1,0 +1,99 @@
+//! opentracker, as Debian has it: HTTP and UDP, for the torrents on its list alone.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::program::{Program, Tool, listens};
+use crate::swarm::Dataset;
+
+pub static OPENTRACKER: Tool = Tool::debian("opentracker", "Debian: opentracker");
+
+pub struct Opentracker {
+    program: Program,
+    infohash: [u8; 20],
+}
+
+/// What it knows of the torrent (BEP 48).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Scrape {
+    /// Peers that have all.
+    pub complete: u64,
+    /// Announces that a download was completed.
+    pub downloaded: u64,
+    /// Peers that lack something.
+    pub incomplete: u64,
+}
+
+impl Opentracker {
+    /// A tracker for this torrent. The dataset may name it only later: that is no part of the infohash.
+    #[track_caller]
+    pub fn tracking(dataset: &Dataset) -> Opentracker {
+        let list = format!("{}\n", dataset.infohash_hex());
+        let program = Program::start(
+            &OPENTRACKER,
+            |home, port| {
+                let_everybody_in(home);
+                fs::write(home.join("list"), &list).unwrap();
+                let port = port.to_string();
+                let mut command = OPENTRACKER.command(home);
+                // Without `-P` it would serve UDP on its usual port, on all addresses.
+                command.args(["-i", "127.0.0.1", "-p", &port, "-P", &port, "-w", "list"]);
+                command.arg("-d").arg(home);
+                command
+            },
+            listens,
+        );
+        Opentracker { program, infohash: dataset.infohash() }
+    }
+
+    pub fn http_url(&self) -> String {
+        format!("http://{}/announce", self.program.address())
+    }
+
+    /// Waits until what it knows is so; whoever announces does that when it likes.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, is_so: impl Fn(&Scrape) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let scrape = self.scrape();
+            if is_so(&scrape) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not within 10 s: {what}; {scrape:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    #[track_caller]
+    fn scrape(&self) -> Scrape {
+        let infohash: String = self.infohash.iter().map(|byte| format!("%{byte:02x}")).collect();
+        let mut stream = TcpStream::connect(self.program.address()).unwrap();
+        write!(stream, "GET /scrape?info_hash={infohash} HTTP/1.0\r\n\r\n").unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).unwrap();
+        let reply = String::from_utf8_lossy(&reply);
+        // A torrent that nobody has announced is not in the reply.
+        let count = |key: &str| {
+            let value =
+                reply.split_once(&format!("{}:{key}i", key.len())).map_or("0e", |(_, it)| it);
+            let digits = value.split('e').next().unwrap();
+            digits.parse().unwrap_or_else(|_| panic!("`{key}` in {reply:?}"))
+        };
+        Scrape {
+            complete: count("complete"),
+            downloaded: count("downloaded"),
+            incomplete: count("incomplete"),
+        }
+    }
+}
+
+/// Under root it makes this directory its root and becomes nobody.
+fn let_everybody_in(home: &Path) {
+    #[cfg(unix)]
+    fs::set_permissions(home, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    #[cfg(not(unix))]
+    let _ = home; // it is not started there
+}

@@ -1,0 +1,74 @@
+//! Web servers that serve a directory.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use crate::program::{Program, Tool, listens};
+
+pub struct WebServer {
+    pub tool: &'static Tool,
+    /// Given the server's home, the port and the directory.
+    command: fn(&Path, u16, &Path) -> Command,
+}
+
+static NGINX: Tool = Tool::debian("nginx", "Debian: nginx");
+static LIGHTTPD: Tool = Tool::debian("lighttpd", "Debian: lighttpd");
+static HTTP_SERVER: Tool = Tool::python("http.server", "Debian: python3");
+
+pub static ALL: [WebServer; 3] = [
+    WebServer { tool: &NGINX, command: nginx },
+    WebServer { tool: &LIGHTTPD, command: lighttpd },
+    WebServer { tool: &HTTP_SERVER, command: http_server },
+];
+
+impl WebServer {
+    #[track_caller]
+    pub fn serve(&self, directory: &Path) -> Program {
+        Program::start(self.tool, |home, port| (self.command)(home, port, directory), listens)
+    }
+}
+
+/// The URL of a path below the directory that is served there.
+pub fn url(address: SocketAddr, path: &str) -> String {
+    format!("http://{address}/{path}")
+}
+
+fn nginx(home: &Path, port: u16, directory: &Path) -> Command {
+    // One process in the foreground: workers would outlive a master that is killed. As a user it may not write
+    // where its packagers put bodies and pids.
+    let configuration = format!(
+        "daemon off;\nmaster_process off;\npid pid;\nerror_log stderr info;\nevents {{}}\nhttp {{\n\
+         access_log /dev/stderr;\nclient_body_temp_path body;\nproxy_temp_path proxy;\nfastcgi_temp_path fastcgi;\n\
+         uwsgi_temp_path uwsgi;\nscgi_temp_path scgi;\n\
+         server {{ listen 127.0.0.1:{port}; root \"{}\"; }}\n}}\n",
+        directory.display()
+    );
+    fs::write(home.join("nginx.conf"), configuration).unwrap();
+    let mut command = NGINX.command(home);
+    // `-e`, since it would first open the log of its packagers.
+    command.arg("-p").arg(home).args(["-e", "stderr", "-c", "nginx.conf"]);
+    command
+}
+
+fn lighttpd(home: &Path, port: u16, directory: &Path) -> Command {
+    let configuration = format!(
+        "server.modules = (\"mod_accesslog\")\nserver.bind = \"127.0.0.1\"\nserver.port = {port}\n\
+         server.document-root = \"{}\"\naccesslog.filename = \"{}\"\n",
+        directory.display(),
+        home.join("log").display()
+    );
+    fs::write(home.join("lighttpd.conf"), configuration).unwrap();
+    let mut command = LIGHTTPD.command(home);
+    command.args(["-D", "-f", "lighttpd.conf"]);
+    command
+}
+
+/// Without ranges, and HTTP/1.0: a connection for each file.
+fn http_server(home: &Path, port: u16, directory: &Path) -> Command {
+    let mut command = HTTP_SERVER.command(home);
+    command.args(["-u", "-m", "http.server", "--bind", "127.0.0.1", &port.to_string()]);
+    command.arg("--directory").arg(directory);
+    command
+}

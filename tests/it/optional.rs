@@ -1,0 +1,91 @@
+//! What the manual shows for datasets that may be missing, by the real Cargo: a test that is skipped, and bytes
+//! that are compiled in.
+
+use std::fs;
+
+use crate::fixture::Fixture;
+use crate::swarm::{Dataset, random_bytes};
+
+/// The dataset `data`, from a directory that is not there yet.
+fn fixture(name: &'static str, dataset: &Dataset) -> Fixture {
+    let fixture = Fixture::new(name, &declared(true));
+    fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
+    // `deny`, so that a cfg that Cargo was not told of does not pass.
+    fixture.main(&format!("#![deny(warnings)]\n#![allow(dead_code)]\n{}", manual()))
+}
+
+fn declared(optional: bool) -> String {
+    format!(
+        "data = {{ torrent = \"data.torrent\", mirrors = [\"mirror\"], optional = {optional} }}"
+    )
+}
+
+/// As the warning says, to have it looked for at once.
+fn touch_manifest(fixture: &Fixture) {
+    let now = std::time::SystemTime::now();
+    fs::File::open(fixture.path("Cargo.toml")).unwrap().set_modified(now).unwrap();
+}
+
+/// The code of the manual's section, for the dataset `data`.
+fn manual() -> String {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("## Datasets that may be missing\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let blocks = section.split("```rust,ignore\n").skip(1);
+    let code: String = blocks.map(|block| block.split_once("```").unwrap().0).collect();
+    assert!(code.contains("ignore = ") && code.contains("include_bytes!"), "{code}");
+    let code = code.replace("\"digits\"", "\"data\"").replace("AT_DIGITS_", "AT_DATA_");
+    format!(
+        "{code}\nfn main() {{ println!(\"{{:?}} {{}}\", DIGITS.is_some(), BYTES.len()) }}\n\
+         pub fn accuracy(_: &std::path::Path) -> f64 {{ 1.0 }}\n"
+    )
+}
+
+#[test]
+fn a_test_is_skipped_while_its_dataset_is_missing() {
+    let dataset = Dataset::single("data.bin", random_bytes(201, 70_000));
+    let fixture = fixture("fixture-skipped", &dataset);
+    let without = fixture.cargo(&["test"]).ok();
+    for part in ["ignored, digits are not here", "0 passed; 0 failed; 1 ignored"] {
+        assert!(without.stdout.contains(part), "{part}\n{}", without.stdout);
+    }
+    dataset.write_mirror(&fixture.path("mirror"));
+    touch_manifest(&fixture);
+    let with = fixture.cargo(&["test"]).ok();
+    assert!(with.stdout.contains("1 passed; 0 failed; 0 ignored"), "{}", with.stdout);
+}
+
+#[test]
+fn bytes_are_compiled_in_where_the_dataset_is_there_and_docs_rs_does_without() {
+    let dataset = Dataset::single("data.bin", random_bytes(202, 70_000));
+    let fixture = fixture("fixture-included", &dataset);
+    assert_eq!(fixture.cargo(&["run"]).ok().stdout, "false 0\n");
+    // docs.rs has no data. Its own cfg is for rustdoc alone, and not for what a crate depends on.
+    fs::remove_dir_all(fixture.store()).unwrap();
+    let docs_rs = fixture.with_env("DOCS_RS", "1");
+    let without = |optional: bool| {
+        docs_rs.declare(&declared(optional));
+        docs_rs.with_env("RUSTDOCFLAGS", "--cfg docsrs").cargo(&["doc", "--no-deps"]).ok();
+        assert_eq!(docs_rs.cargo(&["run"]).ok().stdout, "false 0\n", "{optional}");
+        assert!(!fixture.store().exists());
+    };
+    without(true);
+    without(false);
+    dataset.write_mirror(&fixture.path("mirror"));
+    assert_eq!(fixture.cargo(&["run"]).ok().stdout, "true 70000\n");
+    // Where docs.rs's variable is set and the data is there all the same.
+    touch_manifest(&fixture);
+    let again = docs_rs.cargo(&["run"]).ok();
+    assert!(again.script_ran() && again.stdout == "true 70000\n", "{}", again.stderr);
+}
+
+#[test]
+fn what_docs_rs_documents_all_the_same_has_the_path() {
+    let dataset = Dataset::single("data.bin", random_bytes(203, 70_000));
+    let fixture = fixture("fixture-documented", &dataset).env("DOCS_RS", "1").main(
+        "#[cfg(any(unix, windows, at_dataset = \"data\"))]\nconst DATA: &str = env!(\"AT_DATA_PATH\");\n\
+         fn main() { println!(\"{DATA}\") }",
+    );
+    let run = fixture.cargo(&["run"]).ok();
+    assert!(run.printed_path().starts_with(fixture.store()), "{}", run.stdout);
+}
