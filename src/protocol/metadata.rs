@@ -189,6 +189,9 @@ impl MetadataSession {
             return Err(MetadataError::NotOffered);
         }
         self.open = true;
+        if theirs.fast_bit() {
+            Message::HaveNone.encode(&mut self.out); // BEP 6 has one say so
+        }
         let hello = format!(
             "d1:md11:ut_metadatai{OUR_ID}ee4:reqqi{DEFAULT_REQQ}e1:v{}:{CLIENT}e",
             CLIENT.len()

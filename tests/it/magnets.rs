@@ -187,6 +187,15 @@ fn a_catalogue_that_was_busy_is_asked_again_where_no_peer_has_it() {
 }
 
 #[test]
+fn a_peer_is_asked_for_one_block_at_a_time() {
+    let dataset = data();
+    let peer = Peer::seeding(&dataset).with(Fault::OneMetadataRequest);
+    dataset.assert_at(&by_infohash(&dataset, &peers_of(&[&peer])).path_of("data"));
+    // Each once, in order.
+    assert_eq!(peer.stats().metadata_requests, [0, 1, 2]);
+}
+
+#[test]
 fn one_honest_peer_among_others_is_enough() {
     let dataset = data();
     let cases = [

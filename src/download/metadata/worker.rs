@@ -91,10 +91,10 @@ impl Worker<'_> {
                 (self.ready, self.useful_at) = (true, self.hunt.now());
             }
             Event::Block { block, total_bytes, data } => {
-                let open = state.blocks.open_requests(self.id);
+                let was_asked = state.blocks.awaits(self.id);
                 let brought = state.blocks.brought(self.id, block, total_bytes, data)?;
                 // Others may have been quicker: it did what it was asked to.
-                if state.blocks.open_requests(self.id) < open {
+                if was_asked && !state.blocks.awaits(self.id) {
                     self.useful_at = self.hunt.now();
                 }
                 match brought {
@@ -122,14 +122,11 @@ impl Worker<'_> {
     }
 
     fn ask(&mut self) {
-        let mut state = self.hunt.state();
-        let was_idle = state.blocks.open_requests(self.id) == 0;
-        let asked = state.blocks.ask(self.id);
-        drop(state);
-        if was_idle && !asked.is_empty() {
+        let asked = self.hunt.state().blocks.ask(self.id);
+        if let Some(block) = asked {
             self.useful_at = self.hunt.now();
+            self.session.request(block);
         }
-        asked.into_iter().for_each(|block| self.session.request(block));
     }
 
     /// Whether the peer is worth waiting for any longer.
@@ -144,7 +141,7 @@ impl Worker<'_> {
             late("handshake", timing.connect)
         } else if !self.ready {
             late("extension handshake", timing.silence)
-        } else if self.hunt.state().blocks.open_requests(self.id) > 0 {
+        } else if self.hunt.state().blocks.awaits(self.id) {
             late("block of the torrent that it was asked for", timing.silence)
         } else {
             Ok(())

@@ -4,6 +4,9 @@
 //! Where what they brought together is not the torrent's, each is asked for the whole by itself from then on: that tells
 //! exactly who lies. Peers that state different lengths never share, and do not hinder one another.
 //!
+//! A peer is asked for one block at a time: rtorrent (0.9.8, with libtorrent 0.13.8) answers the first of two requests that come together, reads
+//! no more, and lets nobody in again for a while who hangs up on that.
+//!
 //! Invariants: a block is taken only from a peer that was asked for it, once, and with the length it must have; what is
 //! held at any time is at most [`HELD`] times the longest dictionary. Where another one does not fit beside
 //! the others, one with a greater length gives way: a small one is soon done with, right or wrong.
@@ -11,9 +14,6 @@
 use super::{BLOCK_BYTES, MetadataError};
 use crate::hash::Sha1;
 use crate::infohash::Infohash;
-
-/// Requests that a peer has open: enough to fill a line, and no more than other clients keep for us.
-const DEPTH: usize = 8;
 
 /// At the end a block is asked of several peers, so that nobody waits for slow ones.
 const MAX_ASKED: u8 = 3;
@@ -44,6 +44,8 @@ pub struct Blocks {
     peers: Vec<Peer>,
     /// Lengths of which several peers together brought something wrong.
     disputed: Vec<usize>,
+    /// All is there: nobody is asked any more.
+    done: bool,
 }
 
 #[derive(Debug)]
@@ -68,27 +70,29 @@ struct Block {
 struct Peer {
     id: u32,
     bytes: usize,
-    asked: Vec<u32>,
+    /// The block, and of which dictionary: it may have gone since.
+    asked: Option<(u32, Key)>,
 }
 
 impl Blocks {
     /// `max_bytes`: no peer joins that states more.
     pub fn new(infohash: Infohash, max_bytes: usize) -> Blocks {
         let (dictionaries, peers) = (Vec::new(), Vec::new());
-        Blocks { infohash, max_bytes, dictionaries, peers, disputed: Vec::new() }
+        Blocks { infohash, max_bytes, dictionaries, peers, disputed: Vec::new(), done: false }
     }
 
     /// A peer is ready to give a dictionary of so many bytes. One that was here before, under the same id, begins anew.
     pub fn join(&mut self, id: u32, bytes: usize) {
         self.leave(id);
         if (1..=self.max_bytes).contains(&bytes) {
-            self.peers.push(Peer { id, bytes, asked: Vec::new() });
+            self.peers.push(Peer { id, bytes, asked: None });
         }
     }
 
     /// A peer is gone. What it brought of a common work stays.
     pub fn leave(&mut self, id: u32) {
-        self.drop_requests(id);
+        let asked = self.peers.iter().find(|peer| peer.id == id).and_then(|peer| peer.asked);
+        asked.and_then(|(number, _)| self.take_request(id, number));
         self.peers.retain(|peer| peer.id != id);
         self.dictionaries.retain(|dictionary| dictionary.key.1 != Some(id));
     }
@@ -98,39 +102,31 @@ impl Blocks {
         self.peers.iter().any(|peer| peer.id == id)
     }
 
-    /// The blocks to ask this peer for now; they count as asked for from now on. None, where enough are open, others have
-    /// asked for all that is missing, or there is no room: later there may be.
-    pub fn ask(&mut self, id: u32) -> Vec<u32> {
-        let Some(key) = self.key_of(id) else { return Vec::new() };
-        if !self.make_room(key) {
-            return Vec::new();
+    /// The block to ask this peer for now; it counts as asked for from now on. None, where it has not answered yet, others
+    /// have been asked for all that is missing, or there is no room: later there may be.
+    pub fn ask(&mut self, id: u32) -> Option<u32> {
+        let key = self.key_of(id)?;
+        if self.done || self.awaits(id) || !self.make_room(key) {
+            return None;
         }
         let Blocks { dictionaries, peers, .. } = self;
-        let (Some(dictionary), Some(peer)) = (
-            dictionaries.iter_mut().find(|dictionary| dictionary.key == key),
-            peers.iter_mut().find(|peer| peer.id == id),
-        ) else {
-            return Vec::new();
-        };
-        let mut new = Vec::new();
+        let dictionary = dictionaries.iter_mut().find(|dictionary| dictionary.key == key)?;
+        let peer = peers.iter_mut().find(|peer| peer.id == id)?;
         for most in 0..MAX_ASKED {
             for (number, block) in (0_u32..).zip(&mut dictionary.blocks) {
-                if peer.asked.len() >= DEPTH {
-                    return new;
-                }
-                if block.data.is_empty() && block.asked == most && !peer.asked.contains(&number) {
+                if block.data.is_empty() && block.asked == most {
                     block.asked += 1;
-                    peer.asked.push(number);
-                    new.push(number);
+                    peer.asked = Some((number, key));
+                    return Some(number);
                 }
             }
         }
-        new
+        None
     }
 
-    /// How many blocks the peer is asked for.
-    pub fn open_requests(&self, id: u32) -> usize {
-        self.peers.iter().find(|peer| peer.id == id).map_or(0, |peer| peer.asked.len())
+    /// Whether the peer is to answer a request: one, too, whose answer is of no use any more.
+    pub fn awaits(&self, id: u32) -> bool {
+        self.peers.iter().any(|peer| peer.id == id && peer.asked.is_some())
     }
 
     /// A peer sent a block.
@@ -144,10 +140,7 @@ impl Blocks {
         total_bytes: Option<u64>,
         data: &[u8],
     ) -> Result<Brought, MetadataError> {
-        let Some(key) = self.key_of(id) else { return Ok(Brought::Nothing) };
-        if !self.take_request(id, number) {
-            return Ok(Brought::Nothing);
-        }
+        let Some(key) = self.take_request(id, number) else { return Ok(Brought::Nothing) };
         let (bytes, solo) = key;
         let fits = length_of(bytes, number) == data.len()
             && total_bytes.is_none_or(|total| total == bytes as u64);
@@ -173,12 +166,11 @@ impl Blocks {
         let mut sha1 = Sha1::new();
         blocks.iter().for_each(|block| sha1.update(&block.data));
         if sha1.finish() == *self.infohash.as_bytes() {
+            self.done = true;
             let mut whole = Vec::with_capacity(bytes);
             blocks.iter().for_each(|block| whole.extend_from_slice(&block.data));
             return Ok(Brought::Whole(whole));
         }
-        // Nobody waits any more for what was asked twice.
-        self.forget_requests_of(key);
         if solo.is_some() || blocks.iter().all(|block| block.from == id) {
             self.leave(id);
             return Ok(Brought::Wrong(vec![id]));
@@ -189,7 +181,7 @@ impl Blocks {
 
     /// A peer does not give a block; whether it was asked for it.
     pub fn rejected(&mut self, id: u32, number: u32) -> bool {
-        self.take_request(id, number)
+        self.take_request(id, number).is_some()
     }
 
     fn key_of(&self, id: u32) -> Option<Key> {
@@ -215,8 +207,7 @@ impl Blocks {
                 (longest.key.0 > key.0).then_some(index)
             });
             let Some(position) = position else { return false };
-            let gone = self.dictionaries.swap_remove(position).key;
-            self.forget_requests_of(gone);
+            self.dictionaries.swap_remove(position);
         }
         let count = key.0.div_ceil(BLOCK_BYTES);
         let blocks = vec![Block::default(); count];
@@ -224,36 +215,15 @@ impl Blocks {
         true
     }
 
-    /// Whether the peer was asked for it; it is not any more.
-    fn take_request(&mut self, id: u32, number: u32) -> bool {
-        let Some(key) = self.key_of(id) else { return false };
-        let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { return false };
-        let Some(index) = peer.asked.iter().position(|asked| *asked == number) else {
-            return false;
-        };
-        peer.asked.swap_remove(index);
+    /// The request that the peer answers: it is not open any more. Gives for which dictionary it was.
+    fn take_request(&mut self, id: u32, number: u32) -> Option<Key> {
+        let peer = self.peers.iter_mut().find(|peer| peer.id == id)?;
+        let (_, key) = peer.asked.take_if(|(asked, _)| *asked == number)?;
         let dictionary = self.dictionaries.iter_mut().find(|it| it.key == key);
         if let Some(block) = dictionary.and_then(|it| it.blocks.get_mut(number as usize)) {
             block.asked = block.asked.saturating_sub(1);
         }
-        true
-    }
-
-    fn drop_requests(&mut self, id: u32) {
-        while let Some(number) = self
-            .peers
-            .iter()
-            .find(|peer| peer.id == id)
-            .and_then(|peer| peer.asked.first().copied())
-        {
-            self.take_request(id, number);
-        }
-    }
-
-    /// What is still open for a dictionary that has gone.
-    fn forget_requests_of(&mut self, (bytes, solo): Key) {
-        let is_of = |peer: &&mut Peer| peer.bytes == bytes && solo.is_none_or(|id| id == peer.id);
-        self.peers.iter_mut().filter(is_of).for_each(|peer| peer.asked.clear());
+        Some(key)
     }
 }
 

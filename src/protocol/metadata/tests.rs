@@ -54,6 +54,18 @@ fn ready() -> MetadataSession {
 }
 
 #[test]
+fn who_speaks_bep_6_is_told_first_that_we_have_nothing() {
+    let mut fast = session();
+    feed(&mut fast, &handshake(hash(), true)).unwrap();
+    assert!(fast.output().unwrap().starts_with(b"\0\0\0\x01\x0f\0\0\0"));
+    let mut slow = session();
+    let mut bytes = handshake(hash(), true);
+    bytes[27] = 0;
+    feed(&mut slow, &bytes).unwrap();
+    assert_eq!(slow.output().unwrap()[4], 20);
+}
+
+#[test]
 fn blocks_are_asked_for_and_come_among_other_messages() {
     let mut session = ready();
     session.request(2);
@@ -143,42 +155,50 @@ fn bring(blocks: &mut Blocks, id: u32, info: &[u8], numbers: &[u32], right: bool
     last
 }
 
-#[test]
-fn one_peer_brings_all() {
-    let (info, mut blocks) = info(20 * BLOCK_BYTES + 5);
-    blocks.join(1, info.len());
-    let mut asked = blocks.ask(1);
-    assert_eq!(asked, [0, 1, 2, 3, 4, 5, 6, 7]);
-    loop {
-        match bring(&mut blocks, 1, &info, &asked, true) {
-            Brought::Block => asked = blocks.ask(1),
-            whole => return assert_eq!(whole, Brought::Whole(info)),
-        }
+/// The same, where it is to be asked for each of them in this order.
+fn fetch(blocks: &mut Blocks, id: u32, info: &[u8], numbers: &[u32], right: bool) -> Brought {
+    let mut last = Brought::Nothing;
+    for number in numbers {
+        assert_eq!(blocks.ask(id), Some(*number));
+        last = bring(blocks, id, info, &[*number], right);
     }
+    last
+}
+
+#[test]
+fn one_peer_brings_all_one_after_the_other() {
+    let (info, mut blocks) = info(2 * BLOCK_BYTES + 5);
+    blocks.join(1, info.len());
+    assert_eq!((blocks.ask(1), blocks.ask(1), blocks.awaits(1)), (Some(0), None, true));
+    assert_eq!(bring(&mut blocks, 1, &info, &[0], true), Brought::Block);
+    assert!(!blocks.awaits(1));
+    assert_eq!(fetch(&mut blocks, 1, &info, &[1, 2], true), Brought::Whole(info));
+    assert_eq!(blocks.ask(1), None);
 }
 
 #[test]
 fn several_share_the_work_and_the_slow_one_is_not_waited_for() {
     let (info, mut blocks) = info(10 * BLOCK_BYTES);
     (1..=3).for_each(|id| blocks.join(id, info.len()));
-    assert_eq!(blocks.ask(1), [0, 1, 2, 3, 4, 5, 6, 7]);
-    assert_eq!(blocks.ask(2), [8, 9, 0, 1, 2, 3, 4, 5]);
-    assert_eq!(bring(&mut blocks, 2, &info, &[8, 9, 0, 1, 2, 3, 4, 5], true), Brought::Block);
-    assert_eq!(blocks.ask(3), [6, 7]);
-    // Late, and for nothing.
-    assert_eq!(bring(&mut blocks, 1, &info, &[0, 1], true), Brought::Nothing);
-    assert_eq!(bring(&mut blocks, 3, &info, &[6, 7], true), Brought::Whole(info));
+    assert_eq!(blocks.ask(1), Some(0));
+    assert_eq!(fetch(&mut blocks, 2, &info, &[1, 2, 3, 4, 5, 6, 7, 8], true), Brought::Block);
+    assert_eq!(blocks.ask(3), Some(9));
+    assert_eq!(fetch(&mut blocks, 2, &info, &[0], true), Brought::Block);
+    // Late, and for nothing; but until then nothing else is asked of it.
+    assert_eq!(blocks.ask(1), None);
+    assert_eq!(bring(&mut blocks, 1, &info, &[0], true), Brought::Nothing);
+    assert_eq!(blocks.ask(1), Some(9));
+    assert_eq!(bring(&mut blocks, 3, &info, &[9], true), Brought::Whole(info));
 }
 
 #[test]
 fn what_a_peer_that_leaves_was_asked_for_is_asked_of_others() {
-    let (info, mut blocks) = info(2 * BLOCK_BYTES);
+    let (info, mut blocks) = info(BLOCK_BYTES);
     (1..=4).for_each(|id| blocks.join(id, info.len()));
-    (1..=3).for_each(|id| assert_eq!(blocks.ask(id), [0, 1]));
-    assert_eq!(blocks.ask(4), [0; 0]);
-    assert_eq!(bring(&mut blocks, 1, &info, &[1], true), Brought::Block);
+    (1..=3).for_each(|id| assert_eq!(blocks.ask(id), Some(0)));
+    assert_eq!(blocks.ask(4), None);
     blocks.leave(1);
-    assert_eq!(blocks.ask(4), [0]);
+    assert_eq!(blocks.ask(4), Some(0));
     assert!(blocks.rejected(4, 0) && !blocks.rejected(4, 0));
     assert_eq!(bring(&mut blocks, 2, &info, &[0], true), Brought::Whole(info));
 }
@@ -209,29 +229,29 @@ fn a_block_that_contradicts_the_stated_length_is_an_error() {
 fn who_brings_all_and_wrong_is_to_blame() {
     let (info, mut blocks) = info(2 * BLOCK_BYTES);
     (1..=2).for_each(|id| blocks.join(id, info.len()));
-    blocks.ask(1);
-    assert_eq!(bring(&mut blocks, 1, &info, &[0, 1], false), Brought::Wrong(vec![1]));
-    assert!(!blocks.has(1) && blocks.ask(1).is_empty());
-    assert_eq!(blocks.ask(2), [0, 1]);
-    assert_eq!(bring(&mut blocks, 2, &info, &[0, 1], true), Brought::Whole(info));
+    assert_eq!(fetch(&mut blocks, 1, &info, &[0, 1], false), Brought::Wrong(vec![1]));
+    assert!(!blocks.has(1) && blocks.ask(1).is_none());
+    assert_eq!(fetch(&mut blocks, 2, &info, &[0, 1], true), Brought::Whole(info));
 }
 
 #[test]
 fn of_several_the_liar_is_found_by_asking_each_for_the_whole() {
     let (info, mut blocks) = info(2 * BLOCK_BYTES);
     (1..=3).for_each(|id| blocks.join(id, info.len()));
-    (1..=3).for_each(|id| assert_eq!(blocks.ask(id), [0, 1]));
+    assert_eq!([1, 2, 3].map(|id| blocks.ask(id)), [Some(0), Some(1), Some(0)]);
     bring(&mut blocks, 1, &info, &[0], false);
     assert_eq!(bring(&mut blocks, 2, &info, &[1], true), Brought::Wrong(Vec::new()));
-    // Each anew, and nothing of one for another.
-    (1..=3).for_each(|id| assert_eq!(blocks.ask(id), [0, 1]));
-    assert_eq!(bring(&mut blocks, 3, &info, &[0], true), Brought::Block);
-    assert_eq!(bring(&mut blocks, 1, &info, &[0, 1], false), Brought::Wrong(vec![1]));
+    // Each anew, and nothing of one for another: nor what was asked before, which comes all the same.
+    assert_eq!([1, 2, 3].map(|id| blocks.ask(id)), [Some(0), Some(0), None]);
+    assert_eq!(bring(&mut blocks, 3, &info, &[0], true), Brought::Nothing);
+    assert_eq!(fetch(&mut blocks, 3, &info, &[0], true), Brought::Block);
+    bring(&mut blocks, 1, &info, &[0], false);
+    assert_eq!(fetch(&mut blocks, 1, &info, &[1], false), Brought::Wrong(vec![1]));
     // Who comes later, too.
     blocks.join(4, info.len());
-    assert_eq!(blocks.ask(4), [0, 1]);
-    assert_eq!(bring(&mut blocks, 2, &info, &[1], true), Brought::Block);
-    assert_eq!(bring(&mut blocks, 2, &info, &[0], true), Brought::Whole(info));
+    assert_eq!(fetch(&mut blocks, 4, &info, &[0], true), Brought::Block);
+    assert_eq!(bring(&mut blocks, 2, &info, &[0], true), Brought::Block);
+    assert_eq!(fetch(&mut blocks, 2, &info, &[1], true), Brought::Whole(info));
 }
 
 #[test]
@@ -240,27 +260,27 @@ fn peers_that_state_different_lengths_do_not_hinder_one_another() {
     blocks.join(1, MAX);
     blocks.join(2, info.len());
     blocks.join(3, 10);
-    assert_eq!(blocks.ask(1).len(), 8);
-    assert_eq!(blocks.ask(3), [0]);
+    assert_eq!([1, 3].map(|id| blocks.ask(id)), [Some(0), Some(0)]);
     assert_eq!(blocks.brought(3, 0, None, &[0; 10]), Ok(Brought::Wrong(vec![3])));
-    blocks.ask(2);
-    assert_eq!(bring(&mut blocks, 2, &info, &[0, 1], true), Brought::Whole(info));
+    assert_eq!(fetch(&mut blocks, 2, &info, &[0, 1], true), Brought::Whole(info));
 }
 
 #[test]
 fn long_ones_give_way_to_short_ones_and_wait_for_room() {
     let (info, mut blocks) = info(2 * BLOCK_BYTES);
     (1..=3).for_each(|id| blocks.join(id, MAX - id as usize));
-    assert_eq!((blocks.ask(1).len(), blocks.ask(2).len()), (8, 8));
-    // Shorter than the first, for which there is no room any more.
-    assert_eq!(blocks.ask(3).len(), 8);
-    assert_eq!((blocks.open_requests(1), blocks.ask(1).len()), (0, 0));
+    assert_eq!([1, 2].map(|id| blocks.ask(id)), [Some(0), Some(0)]);
+    // Shorter than the first, for which there is no room any more: what it brings is for nothing.
+    assert_eq!(blocks.ask(3), Some(0));
+    assert_eq!(blocks.brought(1, 0, None, &[0; BLOCK_BYTES]), Ok(Brought::Nothing));
+    assert_eq!((blocks.awaits(1), blocks.ask(1)), (false, None));
     blocks.join(4, info.len());
-    assert_eq!(blocks.ask(4), [0, 1]);
+    assert_eq!(blocks.ask(4), Some(0));
     blocks.leave(2);
     blocks.leave(3);
-    assert_eq!(blocks.ask(1).len(), 8);
-    assert_eq!(bring(&mut blocks, 4, &info, &[0, 1], true), Brought::Whole(info));
+    assert_eq!(blocks.ask(1), Some(0));
+    assert_eq!(bring(&mut blocks, 4, &info, &[0], true), Brought::Block);
+    assert_eq!(fetch(&mut blocks, 4, &info, &[1], true), Brought::Whole(info));
 }
 
 #[test]
@@ -268,7 +288,7 @@ fn nobody_joins_with_a_length_out_of_bounds() {
     let (_, mut blocks) = info(1);
     for bytes in [0, MAX + 1, usize::MAX] {
         blocks.join(1, bytes);
-        assert!(!blocks.has(1) && blocks.ask(1).is_empty());
+        assert!(!blocks.has(1) && blocks.ask(1).is_none());
     }
 }
 
@@ -311,7 +331,11 @@ proptest! {
             match step {
                 Step::Join(id, bytes) => blocks.join(id, bytes),
                 Step::Leave(id) => blocks.leave(id),
-                Step::Ask(id) => prop_assert!(blocks.ask(id).len() <= 8),
+                Step::Ask(id) => {
+                    let awaited = blocks.awaits(id);
+                    let asked = blocks.ask(id);
+                    prop_assert!(!(awaited && asked.is_some()));
+                }
                 Step::Reject(id, number) => drop(blocks.rejected(id, number)),
                 Step::Bring(id, number, right) => {
                     let mut data = block_of(&info, number);
@@ -331,10 +355,10 @@ proptest! {
         // Where one honest peer is left, it brings it.
         (0..4).for_each(|id| blocks.leave(id));
         blocks.join(9, info.len());
-        for _ in 0..2 {
-            let asked = blocks.ask(9);
-            match bring(&mut blocks, 9, &info, &asked, true) {
+        while let Some(number) = blocks.ask(9) {
+            match bring(&mut blocks, 9, &info, &[number], true) {
                 Brought::Whole(whole) => { prop_assert_eq!(whole, info); return Ok(()); }
+                Brought::Block => {}
                 other => prop_assert_eq!(other, Brought::Wrong(Vec::new())),
             }
         }

@@ -297,6 +297,12 @@ impl Client<'_> {
         if self.shared.has(Fault::WithholdMetadata(piece)) {
             return Ok(());
         }
+        if self.shared.has(Fault::OneMetadataRequest) {
+            self.conn.pause(Duration::from_millis(50));
+            if self.messages.try_recv().is_ok() {
+                return self.ignore();
+            }
+        }
         if self.shared.has(Fault::TrickleMetadata) {
             if !self.conn.pause(Duration::from_millis(100)) {
                 return Ok(());
