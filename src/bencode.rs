@@ -19,9 +19,7 @@ use std::fmt;
 
 use serde_bencode::value::Value;
 
-#[cfg(test)]
-use scan::scan_prefix;
-pub use scan::{Node, Scan, scan};
+pub use scan::{Node, Scan, scan, scan_prefix};
 
 /// How much bencode is read before it is refused.
 #[derive(Clone, Copy, Debug)]

@@ -76,9 +76,12 @@ impl Error {
         self
     }
 
-    /// Adds a mend, printed last, after `help: `.
+    /// Adds a mend, printed last, after `help: `: each is said once.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Error {
-        self.0.help.push(help.into());
+        let help = help.into();
+        if !self.0.help.contains(&help) {
+            self.0.help.push(help);
+        }
         self
     }
 

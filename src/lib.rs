@@ -36,7 +36,7 @@
 //!
 //! ```toml
 //! [package.metadata.academictorrents.mnist]
-//! infohash = "323a0048d87ca79b68f12a6350a57776b6a3b7fb" # or `torrent`, or both, which then must agree
+//! infohash = "323a0048d87ca79b68f12a6350a57776b6a3b7fb" # or `torrent`, or both, which then must agree; or `magnet`
 //! torrent = "mnist.torrent"                  # vendored: the catalogue is not asked
 //! files = ["train/**"]                       # only what these globs cover
 //! mirrors = ["mirror", "https://data.example.org/at"]
@@ -49,6 +49,9 @@
 //!
 //! More keys are `web-seeds`, `trackers`, `peers` and `store`; `[package.metadata.academictorrents.defaults]` holds
 //! for all datasets. The README has a table of all keys, with types and defaults. Unknown keys are errors.
+//!
+//! Where neither store, mirrors nor catalogue have the `.torrent`, it comes from peers that have it: those that the environment,
+//! the manifest or a magnet link name, or their trackers.
 //!
 //! # What a crate is given
 //!
@@ -149,6 +152,7 @@ mod geometry;
 mod get;
 mod hash;
 mod infohash;
+mod magnet;
 mod manifest;
 mod metainfo;
 mod nearest;

@@ -53,7 +53,7 @@ impl<'a> Scan<'a> {
     }
 
     /// How many bytes the value takes.
-    pub(super) fn used(&self) -> usize {
+    pub fn used(&self) -> usize {
         self.root().raw().len()
     }
 }
@@ -160,7 +160,7 @@ pub fn scan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Scan<'a>, ScanError>
 ///
 /// # Errors
 /// Says what is wrong, and at which byte.
-pub(super) fn scan_prefix<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Scan<'a>, ScanError> {
+pub fn scan_prefix<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Scan<'a>, ScanError> {
     let bytes = bytes.get(..limits.max_bytes.min(u32::MAX as usize)).unwrap_or(bytes);
     let mut scanner = Scanner { bytes, limits, at: 0, open: Vec::new(), tokens: Vec::new() };
     scanner.run()?;

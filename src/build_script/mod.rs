@@ -215,6 +215,7 @@ impl Build {
                 is_there,
                 torrent: request.identity.torrent.clone(),
                 globs: request.files.clone(),
+                file_numbers: request.file_numbers().to_vec(),
                 store: if request.store == StoreKind::Own { own.clone() } else { shared.clone() },
                 missing,
             });
@@ -337,6 +338,7 @@ pub struct Dataset {
     torrent: Option<PathBuf>,
     /// Of files in the torrent; none for all.
     globs: Vec<glob::Pattern>,
+    file_numbers: Vec<(u32, u32)>,
     store: Store,
     /// Why it is not there, for an optional one.
     missing: Option<String>,

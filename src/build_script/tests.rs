@@ -10,6 +10,7 @@ fn dataset(name: &str, path: &str, available: bool) -> Dataset {
         is_there: available,
         torrent: Some("/p/a.torrent".into()),
         globs: Vec::new(),
+        file_numbers: Vec::new(),
         store: Store::at(Path::new("/s")),
         missing: (!available).then(|| "no source".to_owned()),
     }

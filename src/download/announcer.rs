@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::Event;
-use super::swarm::Swarm;
+use super::report::Report;
+use super::{Event, start_thread};
+use crate::infohash::Infohash;
 use crate::net::{Client, Tracker};
-use crate::protocol::tracker::{Announce, AnnounceEvent};
+use crate::protocol::tracker::{Announce, AnnounceEvent, Tiers};
 
 /// A tier that never answered is given up after so many rounds.
 const ROUNDS: u32 = 3;
@@ -20,6 +21,20 @@ const NUMWANT: u32 = 100;
 
 /// We take no connections, and many trackers refuse port 0: the discard port of no peer.
 const PORT: u16 = 1;
+
+/// For whom trackers are asked, and who hears what they say.
+pub trait Party: Send + Sync {
+    fn infohash(&self) -> Infohash;
+    fn peer_id(&self) -> [u8; 20];
+    /// Time since it began.
+    fn now(&self) -> Duration;
+    fn uploaded_bytes(&self) -> u64;
+    fn downloaded_bytes(&self) -> u64;
+    fn left_bytes(&self) -> u64;
+    fn report(&self) -> &Report;
+    /// [`Event::Peers`] and [`Event::TierLost`].
+    fn tell(&self, event: Event);
+}
 
 /// The announcers of a download.
 #[derive(Debug)]
@@ -46,8 +61,35 @@ impl Announcers {
         Announcers { tiers: Vec::new(), client, over: Arc::default(), completed: Arc::default() }
     }
 
-    /// Begins to announce to a tier (BEP 12): its trackers are asked in order until one answers.
-    pub fn start(&mut self, swarm: &Arc<Swarm>, tier: Vec<Tracker>, tier_id: u32, key: u32) {
+    /// Begins to announce to all tiers (BEP 12), side by side. `party` is told of each tier that may name peers, by its
+    /// number: from `first` on. Gives the number behind the last.
+    pub fn start(
+        &mut self,
+        tiers: &[Vec<String>],
+        first: u32,
+        party: &mut dyn FnMut(u32) -> Arc<dyn Party>,
+        report: &Report,
+    ) -> u32 {
+        let tiers = Tiers::new(None, tiers, fastrand::u64(..));
+        let mut next = first;
+        for tier in tiers.tiers() {
+            let mut trackers = Vec::new();
+            for url in tier {
+                match Tracker::new(&self.client, url) {
+                    Ok(tracker) => trackers.push(tracker),
+                    Err(why) => report.note(url, why),
+                }
+            }
+            if !trackers.is_empty() {
+                self.start_tier(party(next), trackers, next, fastrand::u32(..));
+                next += 1;
+            }
+        }
+        next
+    }
+
+    /// Begins to announce to a tier: its trackers are asked in order until one answers.
+    fn start_tier(&mut self, swarm: Arc<dyn Party>, tier: Vec<Tracker>, tier_id: u32, key: u32) {
         let (stop, stops) = channel();
         let (ended, stopped) = channel();
         let known = Arc::new(AtomicBool::new(false));
@@ -56,7 +98,7 @@ impl Announcers {
             trackers: tier,
             id: tier_id,
             key,
-            swarm: Arc::clone(swarm),
+            swarm,
             known: Arc::clone(&known),
             over: Arc::clone(&self.over),
             completed: Arc::clone(&self.completed),
@@ -65,7 +107,7 @@ impl Announcers {
             tier.run(&stops);
             drop(ended);
         };
-        if std::thread::Builder::new().name("at-announcer".to_owned()).spawn(run).is_ok() {
+        if start_thread("at-announcer", Box::new(run)).is_ok() {
             self.tiers.push(Running { stop, stopped, known });
         }
     }
@@ -91,7 +133,7 @@ struct Tier {
     trackers: Vec<Tracker>,
     id: u32,
     key: u32,
-    swarm: Arc<Swarm>,
+    swarm: Arc<dyn Party>,
     known: Arc<AtomicBool>,
     over: Arc<AtomicBool>,
     completed: Arc<AtomicBool>,
@@ -168,7 +210,7 @@ impl Tier {
                     0 => format!("knows no peers{warning}"),
                     _ => format!("named {named} peers{warning}"),
                 };
-                swarm.report.note(&url, said);
+                swarm.report().note(&url, said);
                 known.store(true, Ordering::Relaxed);
                 swarm.tell(Event::Peers(reply.peers));
                 pause = pause.max(reply.min_interval.unwrap_or_default().max(reply.interval));
@@ -180,7 +222,7 @@ impl Tier {
                     return Ok(pause);
                 }
                 Err(failure) => {
-                    self.swarm.report.note(&url, failure.why);
+                    self.swarm.report().note(&url, failure.why);
                     wait = wait.max(failure.retry_after);
                 }
             }
@@ -190,12 +232,12 @@ impl Tier {
 
     fn message(&self, event: Option<AnnounceEvent>) -> Announce {
         Announce {
-            infohash: self.swarm.partial.metainfo().infohash,
-            peer_id: self.swarm.peer_id,
+            infohash: self.swarm.infohash(),
+            peer_id: self.swarm.peer_id(),
             port: PORT,
-            uploaded_bytes: self.swarm.counters.uploaded_bytes.load(Ordering::Relaxed),
-            downloaded_bytes: self.swarm.counters.received_bytes.load(Ordering::Relaxed),
-            left_bytes: self.swarm.schedule().wanted_bytes(),
+            uploaded_bytes: self.swarm.uploaded_bytes(),
+            downloaded_bytes: self.swarm.downloaded_bytes(),
+            left_bytes: self.swarm.left_bytes(),
             event,
             numwant: if event == Some(AnnounceEvent::Stopped) { 0 } else { NUMWANT },
             key: self.key,

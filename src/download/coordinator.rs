@@ -8,16 +8,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
-use super::announcer::Announcers;
+use super::announcer::{Announcers, Party};
 use super::budget::Budget;
 use super::roster::Roster;
 use super::stream::Outcome;
 use super::swarm::Swarm;
 use crate::error::{Error, ErrorKind};
 use crate::geometry::PieceIndex;
-use crate::net::{Tracker, resolve};
+use crate::net::resolve;
 use crate::plan::{LeftOut, Rank, SourceKind, SourceSpec};
-use crate::protocol::tracker::Tiers;
 use crate::schedule::{SourceId, Verdict};
 
 /// How often the coordinator looks around when nothing happens.
@@ -195,21 +194,12 @@ impl<'a> Coordinator<'a> {
     }
 
     fn announce(&mut self, tiers: &[Vec<String>]) {
-        let tiers = Tiers::new(None, tiers, fastrand::u64(..));
-        for tier in tiers.tiers() {
-            let mut trackers = Vec::new();
-            for url in tier {
-                match Tracker::new(&self.swarm.client, url) {
-                    Ok(tracker) => trackers.push(tracker),
-                    Err(why) => self.swarm.report.note(url, why),
-                }
-            }
-            if !trackers.is_empty() {
-                self.open_tiers.insert(self.next_tier);
-                self.announcers.start(&self.swarm, trackers, self.next_tier, fastrand::u32(..));
-                self.next_tier += 1;
-            }
-        }
+        let Coordinator { swarm, announcers, open_tiers, next_tier, .. } = self;
+        let mut party = |tier: u32| -> Arc<dyn Party> {
+            open_tiers.insert(tier);
+            Arc::<Swarm>::clone(swarm)
+        };
+        *next_tier = announcers.start(tiers, *next_tier, &mut party, &swarm.report);
     }
 
     /// Looks a peer's name up on a thread of its own: the resolver has no deadline.

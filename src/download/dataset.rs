@@ -19,7 +19,7 @@ use crate::infohash::Infohash;
 use crate::manifest::Request;
 use crate::metainfo::Metainfo;
 use crate::net::Client;
-use crate::plan::{self, Layout, Selection};
+use crate::plan::{self, Layout, Rank, Selection, SourceKind, SourceSpec};
 use crate::schedule::Schedule;
 use crate::store::{Existing, Found, Lock, Partial, Store};
 
@@ -39,13 +39,13 @@ fn look(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Er
         return Ok(None);
     }
     let store = session.store(request);
-    let (infohash, id) = if request.files.is_empty() {
+    let (infohash, id) = if request.is_whole() {
         // All files: the stamp says everything else.
         let Some(infohash) = locate::infohash(request)? else { return Ok(None) };
         (infohash, infohash.to_string())
     } else {
         let Some((metainfo, _)) = locate::at_hand(session, request)? else { return Ok(None) };
-        (metainfo.infohash, Selection::new(&metainfo, &request.files)?.id().to_owned())
+        (metainfo.infohash, plan::selection(&metainfo, request)?.id().to_owned())
     };
     if let Some(site) = elsewhere::named(session, request) {
         return Ok(elsewhere::stamped(session, request, infohash, &id, &site));
@@ -73,7 +73,7 @@ pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
         at_hand.as_ref().map(|(metainfo, _)| metainfo.infohash).or(request.identity.infohash);
     let infohash = infohash.unwrap_or(Infohash::from_bytes([0; 20]));
     match at_hand
-        .and_then(|(metainfo, _)| Some((Selection::new(&metainfo, &request.files).ok()?, metainfo)))
+        .and_then(|(metainfo, _)| Some((plan::selection(&metainfo, request).ok()?, metainfo)))
     {
         Some((selection, metainfo)) => {
             provided(store, infohash, selection.id(), &name_of(&metainfo))
@@ -100,9 +100,9 @@ pub fn provide(
     let mirrors = plan::metainfo_mirrors(request, settings)?;
     // Proxies, certificates and mirrors of the environment are not the manifest's fault; what follows may be.
     let declared = |error| session.declared(request, error);
-    let (metainfo, bytes) =
+    let locate::Located { metainfo, bytes, peers } =
         locate::find(session, request, &mirrors, client.as_ref()).map_err(declared)?;
-    let selection = Selection::new(&metainfo, &request.files).map_err(declared)?;
+    let selection = plan::selection(&metainfo, request).map_err(declared)?;
     let id = selection.id();
     check_pinned(&metainfo, &selection, request).map_err(declared)?;
     store.create()?;
@@ -112,7 +112,7 @@ pub fn provide(
     }
     let layout = Arc::new(Layout::new(&metainfo, &selection));
     let metainfo = Arc::new(metainfo);
-    let work = Work { session, request, counters, lock: &lock, metainfo, layout, id };
+    let work = Work { session, request, counters, lock: &lock, metainfo, layout, id, peers };
     let metainfo = &work.metainfo;
     if let Some(found) = look(session, request).map_err(declared)? {
         return Ok(found);
@@ -155,6 +155,8 @@ pub struct Work<'a> {
     pub metainfo: Arc<Metainfo>,
     pub layout: Arc<Layout>,
     pub id: &'a str,
+    /// Those that were met on the way to the metainfo.
+    peers: Vec<String>,
 }
 
 impl Work<'_> {
@@ -292,7 +294,11 @@ fn fetch(
     let user_by = session.settings.configured.place_of("MAX_SIZE");
     limit.check(counters.name.as_str(), missing, &user_by)?;
     space::check(&partial, request, layout.needed_bytes() - missing, missing)?;
-    let sources = plan::sources(request, session.settings, mirrors, metainfo);
+    let mut sources = plan::sources(request, session.settings, mirrors, metainfo);
+    sources.extend(work.peers.iter().map(|address| SourceSpec {
+        rank: Rank::Torrent,
+        kind: SourceKind::Peer(address.clone()),
+    }));
     let left_out = plan::LeftOut::of(request, session.settings, metainfo);
     if sources.is_empty() && session.settings.offline {
         return Err(left_out.explain(offline(session, missing)));

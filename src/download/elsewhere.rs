@@ -13,7 +13,7 @@ use crate::counters::Phase;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Request, StoreKind};
-use crate::plan::Selection;
+use crate::plan;
 use crate::store::{Found, Site, Stamp, Store};
 
 /// The copy that the user wants to be used, and nothing else. A call's dataset has no name to be named by.
@@ -89,7 +89,7 @@ pub fn may_be(session: &Session<'_>, request: &Request) -> bool {
         return false;
     }
     let Ok(Some((metainfo, _))) = super::locate::at_hand(session, request) else { return false };
-    let Ok(selection) = Selection::new(&metainfo, &request.files) else { return false };
+    let Ok(selection) = plan::selection(&metainfo, request) else { return false };
     let name = super::dataset::name_of(&metainfo);
     candidates(session, metainfo.infohash, selection.id())
         .iter()

@@ -1,15 +1,19 @@
-//! Where the metainfo comes from: vendored, the store, mirrors, the catalogue, in this order.
+//! Where the metainfo comes from: vendored, the store, mirrors, the catalogue, peers, in this order.
+//!
+//! Where peers can be asked, a catalogue that does not answer at once is not waited for: it is asked again where no peer
+//! has it.
 
 use std::path::Path;
 use std::time::Instant;
 
-use super::report::advise;
-use super::{Session, permission};
+use super::report::{Report, advise};
+use super::{Session, metadata, permission};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Mirror, Request};
-use crate::metainfo::{MAX_TORRENT_BYTES, Metainfo, not_declared};
+use crate::metainfo::{MAX_INFO_BYTES, MAX_TORRENT_BYTES, Metainfo, not_declared};
 use crate::net::Client;
+use crate::plan;
 use crate::protocol::http::verdict::status_text;
 use crate::store::Store;
 
@@ -28,6 +32,9 @@ pub fn infohash(request: &Request) -> Result<Option<Infohash>, Error> {
         _ => Ok(Some(found)),
     }
 }
+
+/// Times that a server is asked, with pauses, where that may help.
+const ATTEMPTS: u32 = 4;
 
 fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |what| {
@@ -95,6 +102,20 @@ pub fn at_hand(
     Ok(found)
 }
 
+/// The metainfo, and its `.torrent`.
+pub struct Located {
+    pub metainfo: Metainfo,
+    pub bytes: Vec<u8>,
+    /// Peers that are known, where it came from peers.
+    pub peers: Vec<String>,
+}
+
+impl From<(Metainfo, Vec<u8>)> for Located {
+    fn from((metainfo, bytes): (Metainfo, Vec<u8>)) -> Located {
+        Located { metainfo, bytes, peers: Vec::new() }
+    }
+}
+
 /// The metainfo, from wherever it can be had.
 ///
 /// # Errors
@@ -104,9 +125,9 @@ pub fn find(
     request: &Request,
     mirrors: &[Mirror],
     client: Option<&Client>,
-) -> Result<(Metainfo, Vec<u8>), Error> {
+) -> Result<Located, Error> {
     if let Some(found) = at_hand(session, request)? {
-        return Ok(found);
+        return Ok(found.into());
     }
     // The manifest room lets no request pass without one of the two.
     let Some(infohash) = request.identity.infohash else {
@@ -123,24 +144,94 @@ pub fn find(
             Mirror::Url(url) => {
                 let url = format!("{url}/{infohash}.torrent");
                 let Some(client) = client else { continue };
-                let bytes = fetch(client, &url);
+                let bytes = fetch(client, &url, ATTEMPTS).map_err(|failed| failed.why);
                 (url, bytes)
             }
         };
         match bytes.and_then(|bytes| checked(infohash, bytes)) {
-            Ok(found) => return Ok(found),
+            Ok(found) => return Ok(found.into()),
             Err(why) => tried.push(format!("{place}: {why}")),
         }
     }
-    let allowed = request.sources.and(session.settings.sources).catalogue;
-    if let Some(client) = client.filter(|_| allowed) {
-        let url = format!("{}/download/{infohash}.torrent", session.settings.catalogue);
-        match fetch(client, &url).and_then(|bytes| checked(infohash, bytes)) {
-            Ok(found) => return Ok(found),
-            Err(why) => tried.push(format!("{url}: {why}")),
+    let allowed = request.sources.and(session.settings.sources);
+    let peers = metadata::Sources {
+        peers: plan::metainfo_peers(request, session.settings),
+        trackers: plan::metainfo_tiers(request),
+    };
+    let some_named = !(peers.peers.is_empty() && peers.trackers.is_empty());
+    let asks_peers = allowed.peers && some_named;
+    let mut asked = Asked {
+        catalogue_left_out: !allowed.catalogue,
+        peers_left_out: some_named && !allowed.peers,
+        ..Asked::default()
+    };
+    if let Some(client) = client {
+        let catalogue = format!("{}/download/{infohash}.torrent", session.settings.catalogue);
+        let of_catalogue = |attempts| {
+            let bytes = fetch(client, &catalogue, attempts)?;
+            checked(infohash, bytes).map_err(|why| Failed { why, again_at: None })
+        };
+        let first = if asks_peers { 1 } else { ATTEMPTS };
+        let mut failed = None;
+        if allowed.catalogue {
+            match of_catalogue(first) {
+                Ok(found) => return Ok(found.into()),
+                Err(why) => failed = Some(why),
+            }
+        }
+        if asks_peers {
+            session.counters.say(format!("{}: asking peers for the torrent", request.name));
+            match of_peers(session, client, infohash, &peers) {
+                Ok(found) => return Ok(found),
+                Err(failure) => asked.peers = Some(failure),
+            }
+            if let Some(again_at) = failed.as_ref().and_then(|failed| failed.again_at) {
+                std::thread::sleep(again_at.saturating_duration_since(Instant::now()));
+                match of_catalogue(ATTEMPTS - first) {
+                    Ok(found) => return Ok(found.into()),
+                    Err(why) => failed = Some(why),
+                }
+            }
+        }
+        if let Some(failed) = failed {
+            tried.push(format!("{catalogue}: {}", failed.why));
         }
     }
-    Err(not_found(session, request, infohash, tried, allowed))
+    Err(not_found(session, request, infohash, tried, &asked))
+}
+
+/// What else was asked for a torrent that could not be had.
+#[derive(Default)]
+struct Asked {
+    catalogue_left_out: bool,
+    peers_left_out: bool,
+    /// Why peers did not bring it, and what each of them said.
+    peers: Option<metadata::Failure>,
+}
+
+/// From peers: the `info` dictionary, kept as a `.torrent` with the trackers that are known.
+fn of_peers(
+    session: &Session<'_>,
+    client: &Client,
+    infohash: Infohash,
+    sources: &metadata::Sources,
+) -> Result<Located, metadata::Failure> {
+    let most = metadata::side_by_side(session.datasets);
+    let found = metadata::fetch(client, infohash, MAX_INFO_BYTES, sources, most)?;
+    let bytes = Metainfo::wrap(&found.info, &sources.trackers);
+    match checked(infohash, bytes) {
+        Ok((metainfo, bytes)) => Ok(Located { metainfo, bytes, peers: found.peers }),
+        // It is the declared one, whoever is asked: as a torrent it is of no use.
+        Err(why) => Err(metadata::Failure { why, report: Report::default() }),
+    }
+}
+
+/// Who leaves out what the user allows, or does not.
+fn left_out_by(session: &Session<'_>, user_allows: bool) -> String {
+    match user_allows {
+        true => "`sources` in the manifest".to_owned(),
+        false => session.settings.configured.place_of("SOURCES"),
+    }
 }
 
 fn not_found(
@@ -148,7 +239,7 @@ fn not_found(
     request: &Request,
     infohash: Infohash,
     tried: Vec<String>,
-    catalogue_allowed: bool,
+    asked: &Asked,
 ) -> Error {
     let mut error = if session.settings.offline {
         Error::new(
@@ -163,6 +254,9 @@ fn not_found(
     };
     for line in &tried {
         error = error.why(line);
+    }
+    if let Some(peers) = &asked.peers {
+        error = peers.report.explain(error.why(format!("peers: {}", peers.why)));
     }
     let load_path = session.settings.configured.place_of("LOAD_PATH");
     for directory in &session.settings.load_path {
@@ -179,22 +273,26 @@ fn not_found(
                 None => "give the path of the .torrent in place of the infohash",
             });
     }
-    if !catalogue_allowed {
-        let by = match session.settings.sources.catalogue {
-            true => "`sources` in the manifest".to_owned(),
-            false => session.settings.configured.place_of("SOURCES"),
-        };
+    let user = session.settings.sources;
+    if asked.catalogue_left_out {
+        let by = left_out_by(session, user.catalogue);
         error = error
             .why(format!("left out by {by}: the catalogue"))
             .help(format!("to use it, add `catalogue` to {by}"));
     }
+    if asked.peers_left_out {
+        let by = left_out_by(session, user.peers);
+        error = error
+            .why(format!("left out by {by}: peers and trackers, which may have the torrent"))
+            .help(format!("to ask them, add `peers` to {by}"));
+    }
     error = advise(error, tried.iter());
-    // The catalogue is asked last.
+    // The catalogue is the last.
     error = match tried.last() {
         Some(said) if said.ends_with(&status_text(404)) => {
             error.help("check the infohash at the catalogue")
         }
-        _ if !catalogue_allowed => error,
+        _ if asked.catalogue_left_out => error,
         _ => error.help("build again later: the catalogue may be down, or the line to it"),
     };
     error.help(match request.line {
@@ -222,9 +320,16 @@ fn one_line(error: &Error) -> String {
     text.lines().take(2).last().unwrap_or_default().trim().to_owned()
 }
 
+/// Why a `.torrent` could not be fetched.
+struct Failed {
+    why: String,
+    /// From then on it may go better, within the time that the user waits.
+    again_at: Option<Instant>,
+}
+
 /// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
 /// user waits without data.
-fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, String> {
+fn fetch(client: &Client, url: &str, most_attempts: u32) -> Result<Vec<u8>, Failed> {
     let timing = client.timing();
     let begun = Instant::now();
     let mut pause = timing.back_off;
@@ -236,11 +341,14 @@ fn fetch(client: &Client, url: &str) -> Result<Vec<u8>, String> {
             Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => {
                 (status_text(reply.status), reply.retry_after.unwrap_or(pause).max(pause))
             }
-            Ok(reply) => return Err(status_text(reply.status)),
+            Ok(reply) => {
+                return Err(Failed { why: status_text(reply.status), again_at: None });
+            }
             Err(why) => (why.to_string(), pause),
         };
-        if attempts >= 4 || begun.elapsed() + wait >= timing.give_up {
-            return Err(why);
+        let in_time = begun.elapsed() + wait < timing.give_up;
+        if attempts >= most_attempts || !in_time {
+            return Err(Failed { why, again_at: in_time.then(|| Instant::now() + wait) });
         }
         std::thread::sleep(wait);
         pause *= 2;

@@ -21,6 +21,7 @@ mod line;
 mod locate;
 mod lock;
 mod lost;
+mod metadata;
 mod peer_worker;
 mod permission;
 mod redirects;
@@ -227,6 +228,15 @@ pub fn present(session: &Session<'_>, request: &Request) -> Option<Provided> {
 /// The path that stands for a dataset: the file or directory with the torrent's name.
 fn path_of(store: &Store, id: &str, name: &Path) -> PathBuf {
     store.files_path(id).join(name)
+}
+
+/// Starts a thread that nobody need join. Not generic: each kind of closure would have the threads' machinery
+/// compiled anew.
+fn start_thread(
+    name: &str,
+    work: Box<dyn FnOnce() + Send>,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
 type SharedCounters = Arc<crate::counters::DatasetCounters>;

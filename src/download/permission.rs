@@ -38,10 +38,13 @@ pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(),
         return Err(error);
     }
     let identity = &request.identity;
-    let id = match (&identity.torrent, identity.infohash) {
-        (Some(torrent), _) => format!("{:?}", torrent.display().to_string()),
-        (None, Some(infohash)) => infohash.to_string(),
-        (None, None) => "<infohash>".to_owned(),
+    // In quotes, fit for a shell; with a link go the trackers that may know it.
+    let link = identity.magnet.as_ref().filter(|magnet| !magnet.link.contains('\''));
+    let id = match (&identity.torrent, link, identity.infohash) {
+        (Some(torrent), ..) => format!("{:?}", torrent.display().to_string()),
+        (None, Some(magnet), _) => format!("'{}'", magnet.link),
+        (None, None, Some(infohash)) => infohash.to_string(),
+        (None, None, None) => "<infohash>".to_owned(),
     };
     Err(error.help(format!(
         "or fetch it by hand, with all its files: cargo academictorrents get {id}\n\

@@ -44,6 +44,12 @@ impl Report {
         advise(error, lines.iter().map(|(_, said)| said))
     }
 
+    /// All that was noted, moved out: others may hold the report itself, and go on noting for nobody.
+    pub fn take(&self) -> Report {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        Report { lines: Mutex::new(std::mem::take(&mut *lines)) }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }

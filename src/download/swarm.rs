@@ -8,12 +8,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::Event;
+use super::announcer::Party;
 use super::assembly::{Added, Assembly};
 use super::report::Report;
 use super::uploads::Uploads;
 use crate::counters::DatasetCounters;
 use crate::error::Error;
 use crate::geometry::{Geometry, PieceIndex};
+use crate::infohash::Infohash;
 use crate::net::Client;
 use crate::protocol::extension::peer_id;
 use crate::schedule::{Next, Schedule, SourceId, Verdict, WorkerId};
@@ -290,5 +292,39 @@ impl Swarm {
     /// The disk refused: no source can help.
     pub fn disk_failed(&self, error: Error) {
         self.tell(Event::Disk(Box::new(error)));
+    }
+}
+
+impl Party for Swarm {
+    fn infohash(&self) -> Infohash {
+        self.partial.metainfo().infohash
+    }
+
+    fn peer_id(&self) -> [u8; 20] {
+        self.peer_id
+    }
+
+    fn now(&self) -> Duration {
+        Swarm::now(self)
+    }
+
+    fn uploaded_bytes(&self) -> u64 {
+        self.counters.uploaded_bytes.load(Ordering::Relaxed)
+    }
+
+    fn downloaded_bytes(&self) -> u64 {
+        self.counters.received_bytes.load(Ordering::Relaxed)
+    }
+
+    fn left_bytes(&self) -> u64 {
+        self.schedule().wanted_bytes()
+    }
+
+    fn report(&self) -> &Report {
+        &self.report
+    }
+
+    fn tell(&self, event: Event) {
+        Swarm::tell(self, event);
     }
 }

@@ -16,7 +16,7 @@ use crate::manifest::CallOptions;
 /// Provides a dataset in the user's store, and gives its path: the file of a single-file torrent, else the torrent's
 /// root directory. What is there already is not fetched again.
 ///
-/// `id` is an infohash (40 hexadecimal or 32 base32 digits) or the path of a `.torrent`.
+/// `id` is an infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path of a `.torrent`.
 ///
 /// # Errors
 /// As [`Get::run`].
@@ -98,8 +98,8 @@ pub enum Verify {
 }
 
 impl Get {
-    /// Asks for a dataset, by infohash (40 hexadecimal or 32 base32 digits) or by the path of a `.torrent`. The environment
-    /// (`ACADEMICTORRENTS_…`, proxies) is read now.
+    /// Asks for a dataset, by infohash (40 hexadecimal or 32 base32 digits), by magnet link or by the path of a `.torrent`.
+    /// The environment (`ACADEMICTORRENTS_…`, proxies) is read now.
     #[must_use]
     pub fn new(id: impl AsRef<str>) -> Get {
         Get {
@@ -117,7 +117,7 @@ impl Get {
         }
     }
 
-    /// The `.torrent` of an id that is an infohash; it must be that torrent's. The catalogue is then not asked.
+    /// The `.torrent` of an id that is an infohash or a magnet link; it must be that torrent's. The catalogue is then not asked.
     #[must_use]
     pub fn torrent(mut self, path: impl Into<PathBuf>) -> Get {
         self.torrent = Some(path.into());

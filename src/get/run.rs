@@ -10,6 +10,7 @@ use crate::counters::Counters;
 use crate::download::{self, Session};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
+use crate::magnet::Magnet;
 use crate::manifest::{Identity, Request, StoreKind};
 use crate::store::Store;
 use crate::{plan, progress};
@@ -24,8 +25,8 @@ impl Get {
     /// run side by side, for one dataset, too.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for an `id` that is neither infohash nor path of a file, or a value or an environment variable
-    /// that cannot be used; each other kind but [`ErrorKind::TooLarge`] where no limit is set. What was verified is kept.
+    /// [`ErrorKind::Manifest`] for an `id` that is neither infohash nor magnet link nor path of a file, or a value or an
+    /// environment variable that cannot be used; each other kind but [`ErrorKind::TooLarge`] where no limit is set. What was verified is kept.
     pub fn run(mut self) -> Result<PathBuf, Error> {
         self.context.read_config()?;
         let identity = self.identity()?;
@@ -40,7 +41,9 @@ impl Get {
             (Err(error), None) => return Err(error),
         };
         let kind = if own.is_some() { StoreKind::Own } else { StoreKind::Shared };
-        let mut request = Request::of_call(&self.id, identity, kind, &self.options)?;
+        let magnet = identity.magnet.as_ref();
+        let name = magnet.map_or_else(|| self.id.clone(), Magnet::shown_name);
+        let mut request = Request::of_call(&name, identity, kind, &self.options)?;
         request.max_size_bytes = self.max_size_bytes.or(request.max_size_bytes);
         request.hash_again = self.verify == Verify::Always;
         let own = own.unwrap_or_else(|| shared.clone());
@@ -96,19 +99,24 @@ impl Get {
     /// A name of 40 digits is an infohash, even where a file of that name is there.
     fn identity(&self) -> Result<Identity, Error> {
         let torrent = self.torrent.as_deref().map(absolute).transpose()?;
+        if Magnet::is_one(&self.id) {
+            let magnet = Magnet::parse(&self.id).map_err(|why| self.odd(&format!("it {why}")))?;
+            let infohash = Some(magnet.infohash);
+            return Ok(Identity { infohash, torrent, magnet: Some(magnet) });
+        }
         match self.id.parse::<Infohash>() {
-            Ok(infohash) => Ok(Identity { infohash: Some(infohash), torrent }),
+            Ok(infohash) => Ok(Identity { infohash: Some(infohash), torrent, magnet: None }),
             Err(why) => {
                 let path = absolute(Path::new(&self.id))?;
                 if path.is_file() && torrent.is_none() {
-                    return Ok(Identity { infohash: None, torrent: Some(path) });
+                    return Ok(Identity { torrent: Some(path), ..Identity::default() });
                 }
                 Err(match torrent {
-                    None => self.odd("it is neither an infohash nor the path of a file"),
-                    Some(_) => self.odd("it is not an infohash, and `Get::torrent` has the path"),
+                    None => self.odd("it is neither an infohash nor a magnet link nor the path of a file"),
+                    Some(_) => self.odd("it is neither an infohash nor a magnet link, and `Get::torrent` has the path"),
                 }
                 .why(why.what().to_owned())
-                .help("give an infohash of 40 hexadecimal digits, or the path of a .torrent"))
+                .help("give an infohash of 40 hexadecimal digits, a magnet link, or the path of a .torrent"))
             }
         }
     }

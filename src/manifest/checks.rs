@@ -11,6 +11,7 @@ use super::findings::Refusal;
 use super::{DatasetName, Mirror, StoreKind};
 use crate::context::{SourceSet, is_http, is_udp};
 use crate::infohash::Infohash;
+use crate::magnet::Magnet;
 use crate::nearest::nearest;
 use crate::size;
 
@@ -75,32 +76,12 @@ pub(super) fn infohash(text: &str) -> Result<Infohash, Refusal> {
     })
 }
 
-/// A magnet link's v1 infohash (BEP 9).
-pub(super) fn magnet(text: &str) -> Result<Infohash, Refusal> {
-    let query = text.get(..8).filter(|start| start.eq_ignore_ascii_case("magnet:?"));
-    let Some(query) = query.and(text.get(8..)) else {
-        return Err(Refusal::new(format!("{} does not begin with `magnet:?`", quoted(text))));
-    };
-    let topics: Vec<String> = query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .filter(|(key, _)| *key == "xt" || key.starts_with("xt."))
-        .map(|(_, topic)| {
-            percent_encoding::percent_decode_str(topic).decode_utf8_lossy().into_owned()
-        })
-        .collect();
-    let after = |topic: &str, urn: &str| match topic.get(..urn.len()) {
-        Some(start) if start.eq_ignore_ascii_case(urn) => topic.get(urn.len()..).map(str::to_owned),
-        _ => None,
-    };
-    if let Some(v1) = topics.iter().find_map(|topic| after(topic, "urn:btih:")) {
-        return infohash(&v1);
-    }
-    Err(Refusal::new(if topics.iter().any(|topic| after(topic, "urn:btmh:").is_some()) {
-        "it has a v2 infohash alone (`xt=urn:btmh:`), and v2-only torrents are not supported"
-    } else {
-        "it has no infohash (`xt=urn:btih:`)"
-    }))
+pub(super) fn magnet(text: &str) -> Result<Magnet, Refusal> {
+    Magnet::parse(text).map_err(|why| {
+        let refusal = Refusal::new(printable(&format!("it {why}")));
+        let infohash = text.parse::<Infohash>().ok();
+        refusal.or_help(infohash.map(|it| format!("write `infohash = \"{it}\"`")))
+    })
 }
 
 pub(super) fn torrent(text: &str, base_dir: &Path) -> Result<PathBuf, Refusal> {

@@ -117,7 +117,7 @@ impl Reader<'_> {
         let mut own = Values::default();
         let identity = match value.get_ref() {
             DeValue::String(text) => match checks::infohash(text) {
-                Ok(infohash) => Some(Identity { infohash: Some(infohash), torrent: None }),
+                Ok(infohash) => Some(Identity { infohash: Some(infohash), ..Identity::default() }),
                 Err(refusal) => {
                     self.findings.add(
                         value.span().start,
@@ -139,10 +139,13 @@ impl Reader<'_> {
         fn either<T: Clone>(own: Option<T>, default: &Option<T>) -> Option<T> {
             own.or_else(|| default.clone())
         }
+        // A dataset's own choice takes the default's place, in whichever form it is.
+        let chosen = identity.magnet.as_ref().is_some_and(|magnet| !magnet.files.is_empty());
+        let own_files = if chosen { Some(Vec::new()) } else { own.files };
         Some(Request {
             name,
             identity,
-            files: either(own.files, &defaults.files).unwrap_or_default(),
+            files: either(own_files, &defaults.files).unwrap_or_default(),
             web_seeds: either(own.web_seeds, &defaults.web_seeds).unwrap_or_default(),
             trackers: either(own.trackers, &defaults.trackers).unwrap_or_default(),
             peers: either(own.peers, &defaults.peers).unwrap_or_default(),
@@ -177,13 +180,12 @@ impl Reader<'_> {
         let infohash = table.get("infohash");
         let torrent = table.get("torrent");
         if let Some(magnet) = table.get_key_value("magnet") {
-            self.magnet(magnet, infohash.or(torrent), owner);
-            return None;
+            return self.magnet(magnet, infohash.or(torrent), owner, own.files.is_some());
         }
         if infohash.is_none() && torrent.is_none() {
             // An unknown key may be the one that was meant; one finding is enough.
             if !stray {
-                let refusal = Refusal::new("it has neither `infohash` nor `torrent`")
+                let refusal = Refusal::new("it has neither `infohash` nor `torrent` nor `magnet`")
                     .help("add `infohash = \"<40 hexadecimal digits>\"`");
                 self.findings.add(
                     at,
@@ -203,7 +205,8 @@ impl Reader<'_> {
         match (infohash, torrent) {
             (Some(None), _) | (_, Some(None)) => None,
             (infohash, torrent) => {
-                Some(Identity { infohash: infohash.flatten(), torrent: torrent.flatten() })
+                let (infohash, torrent) = (infohash.flatten(), torrent.flatten());
+                Some(Identity { infohash, torrent, magnet: None })
             }
         }
     }
@@ -213,21 +216,25 @@ impl Reader<'_> {
         (key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>),
         beside: Option<&Spanned<DeValue<'_>>>,
         owner: Owner<'_>,
-    ) {
+        selects: bool,
+    ) -> Option<Identity> {
         if let Some(beside) = beside {
             let line = self.findings.line(beside.span().start);
             let refusal = Refusal::new(format!("line {line} says already which dataset it is"))
                 .help("remove `magnet`");
             let what = format!("`magnet` cannot be in {owner}");
             self.findings.add(key.span().start, &what, refusal);
-        } else if let Some(infohash) =
-            self.text("magnet", value, owner, "a magnet link", checks::magnet)
-        {
-            let refusal = Refusal::new("magnet links are not supported yet")
-                .help(format!("give the infohash instead: `infohash = \"{infohash}\"`"));
+            return None;
+        }
+        let magnet = self.text("magnet", value, owner, "a magnet link", checks::magnet)?;
+        if selects && !magnet.files.is_empty() {
+            let refusal = Refusal::new("it selects files by `so=`, and `files` does, too")
+                .help("remove one of the two");
             let what = format!("`magnet` in {owner} cannot be used");
             self.findings.add(key.span().start, &what, refusal);
+            return None;
         }
+        Some(Identity { infohash: Some(magnet.infohash), torrent: None, magnet: Some(magnet) })
     }
 
     /// Reads one of [`SHARED_KEYS`]; false where `key` is none.

@@ -11,7 +11,7 @@
 //! | `findings.rs` | what was found wrong, with lines |
 //! | `call.rs` | a request that a program makes by a call |
 //!
-//! Invariants: each request has an infohash or a torrent; its values are checked for their form; its
+//! Invariants: each request has an infohash (a magnet link's is one) or a torrent; its values are checked for their form; its
 //! paths are absolute; no two requests have the same variable. A dataset's own value takes the
 //! place of the one in `defaults` whole: lists are not merged.
 //!
@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use crate::context::SourceSet;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
+use crate::magnet::Magnet;
 
 pub use call::CallOptions;
 
@@ -97,18 +98,30 @@ pub struct Request {
 }
 
 impl Request {
+    /// The numbers of the files that a magnet link means (BEP 53), first and last of each range; empty for all.
+    pub fn file_numbers(&self) -> &[(u32, u32)] {
+        self.identity.magnet.as_ref().map_or(&[], |magnet| &magnet.files)
+    }
+
+    /// Whether all files of the torrent are asked for, whatever it holds.
+    pub fn is_whole(&self) -> bool {
+        self.files.is_empty() && self.file_numbers().is_empty()
+    }
+
     /// Whether this build asks for the dataset: all its required features are on.
     pub fn asked_for(&self, feature_is_on: impl Fn(&str) -> bool) -> bool {
         self.required_features.iter().all(|feature| feature_is_on(feature))
     }
 }
 
-/// What a dataset is: by infohash, by a vendored torrent, or both, which then must agree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a dataset is: by infohash, by a vendored torrent, or both, which then must agree; or by a magnet link.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     pub infohash: Option<Infohash>,
     /// Absolute path of a .torrent; whether it is there is not known yet.
     pub torrent: Option<PathBuf>,
+    /// The link that the infohash is from. What else it names counts as if the torrent named it.
+    pub magnet: Option<Magnet>,
 }
 
 /// A dataset's key in the manifest: `[a-z][a-z0-9_-]*`. Where a program asks by a call, what it asked for.

@@ -76,7 +76,7 @@ fn the_short_form_is_an_infohash_and_all_else_built_in() {
     let requests = requests("# x\n[package.metadata.academictorrents]\nmnist-small = \"HASH\"\n");
     let [request] = &*requests else { panic!("{requests:?}") };
     assert_eq!((request.name.as_str(), &*request.name.variable()), ("mnist-small", "MNIST_SMALL"));
-    assert_eq!(request.identity, Identity { infohash: HASH.parse().ok(), torrent: None });
+    assert_eq!(request.identity, Identity { infohash: HASH.parse().ok(), ..Identity::default() });
     assert_eq!((request.sources, request.store), (SourceSet::ALL, StoreKind::Shared));
     assert_eq!((request.max_size_bytes, request.optional, request.line), (None, false, Some(3)));
     assert!(request.files.is_empty() && request.sha256.is_empty() && request.mirrors.is_empty());

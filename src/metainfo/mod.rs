@@ -26,9 +26,13 @@ pub use paths::check_portable;
 /// The largest `.torrent` that is read: 2,500,000 pieces of hashes and 100,000 files fit.
 pub const MAX_TORRENT_BYTES: usize = 64 << 20;
 
+/// The largest `info` that is taken from peers: as a `.torrent`, with trackers, it must fit into the limit.
+pub const MAX_INFO_BYTES: usize = MAX_TORRENT_BYTES - (1 << 20);
+
 /// What lies outside of `info` is anyone's who hands the torrent on: no more of it is believed than is of use.
 const MAX_TIERS: usize = 32;
 const MAX_TRACKERS_PER_TIER: usize = 16;
+const MAX_TRACKER_BYTES: usize = 2 << 10;
 const MAX_WEB_SEEDS: usize = 64;
 const MAX_COMMENT_BYTES: usize = 16 << 10;
 const OUTER: Limits = Limits { max_bytes: 1 << 20, max_depth: 4, max_values: 20_000 };
@@ -104,6 +108,29 @@ impl Metainfo {
         let comment = scan.root().get(b"comment").and_then(Node::bytes)?;
         let comment = comment.get(..MAX_COMMENT_BYTES).unwrap_or(comment);
         Some(String::from_utf8_lossy(comment).into_owned())
+    }
+
+    /// A `.torrent` of a raw `info` dictionary, with these trackers (BEP 12).
+    pub fn wrap(info: &[u8], tiers: &[Vec<String>]) -> Vec<u8> {
+        let text = |text: &str| format!("{}:{text}", text.len());
+        let fits = |url: &&String| url.len() <= MAX_TRACKER_BYTES;
+        let mut torrent = b"d".to_vec();
+        let mut list = String::new();
+        for tier in tiers.iter().take(MAX_TIERS) {
+            let urls = tier.iter().filter(fits).take(MAX_TRACKERS_PER_TIER);
+            let urls: String = urls.map(|url| text(url)).collect();
+            if !urls.is_empty() {
+                list += &format!("l{urls}e");
+            }
+        }
+        if let Some(first) = tiers.iter().flatten().find(fits) {
+            let head = format!("8:announce{}13:announce-listl{list}e", text(first));
+            torrent.extend_from_slice(head.as_bytes());
+        }
+        torrent.extend_from_slice(b"4:info");
+        torrent.extend_from_slice(info);
+        torrent.push(b'e');
+        torrent
     }
 
     /// Reads a `.torrent`.

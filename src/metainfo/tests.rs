@@ -248,3 +248,22 @@ fn a_comment_is_read_so_far_as_it_is_of_use() {
     let long = format!("{}:{}", 20_000, "x".repeat(20_000));
     assert_eq!(comment(with(&long)).unwrap().len(), 16 << 10);
 }
+
+#[test]
+fn an_info_dictionary_is_wrapped_with_trackers_that_fit() {
+    let info = "d6:lengthi10e4:name5:a.bin12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
+    let wrap = |tiers: &[Vec<String>]| Metainfo::wrap(info.as_bytes(), tiers);
+    assert_eq!(wrap(&[]), single(info));
+    let tier = |urls: &[&str]| urls.iter().map(|url| (*url).to_owned()).collect::<Vec<_>>();
+    let long = format!("http://a/{}", "x".repeat(3_000));
+    let torrent = wrap(&[tier(&[&long]), tier(&["http://a/", "udp://b:1"]), tier(&["http://c/"])]);
+    let head =
+        "d8:announce9:http://a/13:announce-listll9:http://a/9:udp://b:1el9:http://c/ee4:info";
+    assert_eq!(torrent, format!("{head}{info}e").into_bytes());
+    let metainfo = Metainfo::parse(&torrent).unwrap();
+    assert_eq!(metainfo.infohash, Infohash::from_bytes(Sha1::digest(info.as_bytes())));
+    assert_eq!(metainfo.trackers, [tier(&["http://a/", "udp://b:1"]), tier(&["http://c/"])]);
+    let many: Vec<_> =
+        (0..1_000).map(|n| vec![format!("http://{n}/{}", "x".repeat(2_000))]).collect();
+    assert!(wrap(&many).len() < MAX_TORRENT_BYTES - MAX_INFO_BYTES);
+}

@@ -2,6 +2,7 @@
 
 use crate::context::{Settings, SourceSet};
 use crate::error::Error;
+use crate::magnet::Magnet;
 use crate::manifest::Request;
 use crate::metainfo::Metainfo;
 
@@ -51,11 +52,17 @@ impl LeftOut {
         let mirrors = settings.mirrors.len() + request.mirrors.len();
         add("mirrors", |set| set.mirrors, &[(mirrors, "mirror")]);
         if !settings.offline {
-            let web_seeds = request.web_seeds.len() + metainfo.web_seeds.len();
+            let magnet = request.identity.magnet.as_ref();
+            let of_magnet = |count: fn(&Magnet) -> usize| magnet.map_or(0, count);
+            let web_seeds = request.web_seeds.len()
+                + metainfo.web_seeds.len()
+                + of_magnet(|magnet| magnet.web_seeds.len());
             add("web-seeds", |set| set.web_seeds, &[(web_seeds, "web seed")]);
-            let trackers =
-                request.trackers.len() + metainfo.trackers.iter().map(Vec::len).sum::<usize>();
-            let peers = settings.peers.len() + request.peers.len();
+            let trackers = request.trackers.len()
+                + metainfo.trackers.iter().map(Vec::len).sum::<usize>()
+                + of_magnet(|magnet| magnet.trackers.len());
+            let peers =
+                settings.peers.len() + request.peers.len() + of_magnet(|magnet| magnet.peers.len());
             add("peers", |set| set.peers, &[(trackers, "tracker"), (peers, "peer")]);
         }
         let allows_any =

@@ -1,7 +1,7 @@
 //! The plan: which bytes of a torrent a request needs, where they go, whence they may come, and
 //! whether that is within the limit.
 //!
-//! Floor 1, pure. [`Selection`] resolves the manifest's globs; [`Layout`] maps each needed byte of the
+//! Floor 1, pure. [`Selection`] resolves the manifest's globs, or a magnet link's numbers; [`Layout`] maps each needed byte of the
 //! torrent's stream to its place on disk; [`Limit`] refuses before the first data byte;
 //! [`sources`] puts what the user and the manifest named first.
 
@@ -14,8 +14,11 @@ mod tests;
 
 pub use layout::{Layout, Place};
 pub use left_out::LeftOut;
-pub use selection::Selection;
-pub use sources::{Rank, SourceKind, SourceSpec, check_named, metainfo_mirrors, sources};
+pub use selection::{Selection, selection};
+pub use sources::{
+    Rank, SourceKind, SourceSpec, check_named, metainfo_mirrors, metainfo_peers, metainfo_tiers,
+    sources,
+};
 
 use crate::error::{Error, ErrorKind};
 use crate::size;

@@ -4,6 +4,7 @@ use glob::{MatchOptions, Pattern};
 
 use crate::error::{Error, ErrorKind, printable};
 use crate::hash::Sha1;
+use crate::manifest::Request;
 use crate::metainfo::{Metainfo, check_portable};
 
 /// The files to fetch, by index, in the torrent's order, without pad files.
@@ -24,15 +25,33 @@ impl Selection {
     /// Resolves the globs; none of them means all files.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for a glob that covers no file; [`ErrorKind::Metainfo`] where the selected
-    /// files cannot lie side by side on every platform.
+    /// As [`Selection::of`].
+    #[cfg(any(test, feature = "bench"))]
     pub fn new(metainfo: &Metainfo, globs: &[Pattern]) -> Result<Selection, Error> {
+        Selection::of(metainfo, globs, &[])
+    }
+
+    /// Resolves globs, or the numbers of a magnet link's `so=` (BEP 53), first and last of each range; neither means
+    /// all files.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Manifest`] for a glob that covers no file, for the number of none, and for both at once;
+    /// [`ErrorKind::Metainfo`] where the selected files cannot lie side by side on every platform.
+    pub fn of(
+        metainfo: &Metainfo,
+        globs: &[Pattern],
+        numbers: &[(u32, u32)],
+    ) -> Result<Selection, Error> {
+        check_numbers(metainfo, globs, numbers)?;
         let data_files = || metainfo.files.iter().enumerate().filter(|(_, file)| !file.pad);
         let mut used = vec![false; globs.len()];
         let files: Vec<u32> = data_files()
-            .filter(|(_, file)| {
+            .filter(|(index, file)| {
                 if globs.is_empty() {
-                    return true;
+                    let is_in = |&(first, last): &(u32, u32)| {
+                        (first as usize..=last as usize).contains(index)
+                    };
+                    return numbers.is_empty() || numbers.iter().any(is_in);
                 }
                 let (path, mut wanted) = (metainfo.display_path(file), false);
                 for (glob, used) in globs.iter().zip(&mut used) {
@@ -53,6 +72,10 @@ impl Selection {
                     files => format!("the torrent has {files} files, among them: {}", examples.join(", ")),
                 })
                 .help("globs cover paths below the torrent's own directory; `*` stops at `/`, `**` does not"));
+        }
+        if files.is_empty() && !numbers.is_empty() {
+            let what = "the magnet link's `so=` names pad files alone, which hold nothing";
+            return Err(Error::new(ErrorKind::Manifest, what));
         }
         let path = |index: &u32| metainfo.files[*index as usize].path.as_slice();
         check_portable(&mut files.iter().map(path))
@@ -90,6 +113,41 @@ impl Selection {
     pub fn id(&self) -> &str {
         &self.id
     }
+}
+
+/// The files that a request means.
+///
+/// # Errors
+/// As [`Selection::of`].
+pub fn selection(metainfo: &Metainfo, request: &Request) -> Result<Selection, Error> {
+    Selection::of(metainfo, &request.files, request.file_numbers())
+}
+
+/// A magnet link's numbers count all files, pad files too.
+fn check_numbers(
+    metainfo: &Metainfo,
+    globs: &[Pattern],
+    numbers: &[(u32, u32)],
+) -> Result<(), Error> {
+    let odd = |what: String| Err(Error::new(ErrorKind::Manifest, what));
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    if !globs.is_empty() {
+        let what = "`files` and the magnet link's `so=` both select files".to_owned();
+        return odd(what).map_err(|error| error.help("leave one of the two out"));
+    }
+    let count = metainfo.files.len();
+    if let Some((_, last)) = numbers.iter().find(|(_, last)| *last as usize >= count) {
+        let files = if count == 1 {
+            "1 file, number 0".to_owned()
+        } else {
+            format!("{count} files, numbers 0 to {}", count - 1)
+        };
+        return odd(format!("the magnet link's `so=` names file {last}, which is not there"))
+            .map_err(|error| error.why(format!("the torrent has {files}")));
+    }
+    Ok(())
 }
 
 fn digest(metainfo: &Metainfo, files: &[u32]) -> String {

@@ -116,27 +116,77 @@ pub fn sources(
             },
         );
     }
+    let magnet = request.identity.magnet.as_ref();
     if allowed.web_seeds {
         request.web_seeds.iter().for_each(|url| add(Rank::Named, SourceKind::WebSeed(url.clone())));
-        metainfo
-            .web_seeds
-            .iter()
-            .for_each(|url| add(Rank::Torrent, SourceKind::WebSeed(url.clone())));
+        let magnets = magnet.map_or(&[][..], |magnet| &magnet.web_seeds);
+        for url in magnets.iter().chain(&metainfo.web_seeds) {
+            add(Rank::Torrent, SourceKind::WebSeed(url.clone()));
+        }
     }
     if allowed.peers {
-        settings
-            .peers
-            .iter()
-            .chain(&request.peers)
-            .for_each(|peer| add(Rank::Named, SourceKind::Peer(peer.clone())));
-        if !request.trackers.is_empty() {
-            // Each tracker of the manifest is a tier of its own: all of them are asked.
-            let tiers = request.trackers.iter().map(|tracker| vec![tracker.clone()]).collect();
-            add(Rank::Named, SourceKind::Trackers(tiers));
+        for peer in settings.peers.iter().chain(&request.peers) {
+            add(Rank::Named, SourceKind::Peer(peer.clone()));
         }
-        if !metainfo.trackers.is_empty() {
-            add(Rank::Torrent, SourceKind::Trackers(metainfo.trackers.clone()));
+        let named = tiers_of(&request.trackers, &[]);
+        if !named.is_empty() {
+            add(Rank::Named, SourceKind::Trackers(named.clone()));
+        }
+        // A torrent that came from peers names those trackers that the request does.
+        let mut own = Vec::new();
+        for tier in &metainfo.trackers {
+            let tier: Vec<_> = tier.iter().filter(|url| !names(&named, url)).cloned().collect();
+            if !tier.is_empty() {
+                own.push(tier);
+            }
+        }
+        if let Some(magnet) = magnet {
+            own.extend(tiers_of(&magnet.trackers, &[&named, &own]));
+        }
+        if !own.is_empty() {
+            add(Rank::Torrent, SourceKind::Trackers(own));
+        }
+        for peer in magnet.map_or(&[][..], |magnet| &magnet.peers) {
+            add(Rank::Torrent, SourceKind::Peer(peer.clone()));
         }
     }
     all
+}
+
+fn names(tiers: &[Vec<String>], url: &String) -> bool {
+    tiers.iter().any(|tier| tier.contains(url))
+}
+
+/// Each tracker as a tier of its own, so that all of them are asked; without those of other tiers.
+fn tiers_of(trackers: &[String], others: &[&[Vec<String>]]) -> Vec<Vec<String>> {
+    let mut tiers = Vec::new();
+    for url in trackers {
+        if !others.iter().any(|tiers| names(tiers, url)) {
+            tiers.push(vec![url.clone()]);
+        }
+    }
+    tiers
+}
+
+/// The peers that may have the torrent itself: the user's, the manifest's and the magnet link's.
+pub fn metainfo_peers(request: &Request, settings: &Settings) -> Vec<String> {
+    let magnets = request.identity.magnet.as_ref().map_or(&[][..], |magnet| &magnet.peers);
+    let mut peers = Vec::new();
+    for named in [&settings.peers[..], &request.peers, magnets] {
+        for peer in named {
+            if !peers.contains(peer) {
+                peers.push(peer.clone());
+            }
+        }
+    }
+    peers
+}
+
+/// The trackers that may know such peers: the manifest's and the magnet link's.
+pub fn metainfo_tiers(request: &Request) -> Vec<Vec<String>> {
+    let mut tiers = tiers_of(&request.trackers, &[]);
+    if let Some(magnet) = &request.identity.magnet {
+        tiers.extend(tiers_of(&magnet.trackers, &[&tiers]));
+    }
+    tiers
 }

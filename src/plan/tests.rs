@@ -57,6 +57,20 @@ fn the_id_depends_on_the_files_and_not_on_the_globs() {
 }
 
 #[test]
+fn a_magnet_links_numbers_select_like_globs() {
+    let metainfo = torrent(&[("a", 3), ("b", 3), ("c", 3), ("d", 1)]);
+    let of = |numbers: &[(u32, u32)]| Selection::of(&metainfo, &[], numbers);
+    assert_eq!(of(&[(0, 0), (2, 3), (3, 3)]).unwrap().files(), [0, 2, 3]);
+    assert_eq!(of(&[(1, 2)]).unwrap().id(), select(&metainfo, &["b", "c"]).unwrap().id());
+    assert_eq!(of(&[(0, 3)]).unwrap().id(), metainfo.infohash.to_string());
+    let error = of(&[(1, 1), (2, 4)]).unwrap_err().to_string();
+    assert!(error.contains("names file 4") && error.contains("4 files, numbers 0 to 3"), "{error}");
+    let globs = [Pattern::new("a").unwrap()];
+    let error = Selection::of(&metainfo, &globs, &[(0, 0)]).unwrap_err().to_string();
+    assert!(error.contains("both select files"), "{error}");
+}
+
+#[test]
 fn unselected_files_may_have_names_that_cannot_be_stored_everywhere() {
     let metainfo = torrent(&[("a", 3), ("A", 3)]);
     let error = select(&metainfo, &[]).unwrap_err().to_string();

@@ -6,6 +6,7 @@
 //! - [`wire`]: handshake and messages of the peer protocol (BEP 3, 6), the envelope of its extensions.
 //! - [`extension`]: the extension handshake (BEP 10).
 //! - [`peer`]: one outgoing connection, both ways: handshake, bitfield, requests, blocks.
+//! - [`metadata`]: one outgoing connection that only asks for the metainfo (BEP 9), and the blocks of several.
 //! - [`upload`]: how fast we serve, and whom.
 //! - `pex`: the peers that a peer names (BEP 11); `compact`: how addresses are written.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
@@ -25,6 +26,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 mod compact;
 pub mod extension;
 pub mod http;
+pub mod metadata;
 pub mod peer;
 mod pex;
 mod requests;

@@ -97,16 +97,17 @@ fn offers_all(address: SocketAddr, dataset: &Dataset) -> std::io::Result<bool> {
     }
 }
 
-/// It loads what lies in `torrents` of its configuration, so that nothing has to ask it by RPC. It unchokes
-/// peers every ten seconds only, so that its trials take longest.
+/// It watches a directory, so that nothing has to ask it by RPC. (From `torrents` of its configuration it would load one
+/// under another name than its own, too, and then not find it when peers ask for the metainfo.) It unchokes peers every ten seconds only, so that its trials take longest.
 fn transmission(start: &Start<'_>) -> Command {
     let Start { home, port, torrent, directory } = start;
-    fs::create_dir(home.join("torrents")).unwrap();
-    fs::copy(torrent, home.join("torrents/data.torrent")).unwrap();
+    let watched = home.join("watched");
+    fs::create_dir(&watched).unwrap();
+    fs::copy(torrent, watched.join("data.torrent")).unwrap();
     // `Debug` of a path is a JSON string where the path is a temporary directory's.
     let settings = format!(
         "{{\"bind-address-ipv4\": \"127.0.0.1\", \"bind-address-ipv6\": \"::1\", \"peer-port\": {port}, \
-         \"download-dir\": {directory:?}, \"rpc-enabled\": false, \"dht-enabled\": false, \"lpd-enabled\": false, \
+         \"download-dir\": {directory:?}, \"watch-dir\": {watched:?}, \"watch-dir-enabled\": true, \"rpc-enabled\": false, \"dht-enabled\": false, \"lpd-enabled\": false, \
          \"pex-enabled\": false, \"utp-enabled\": false, \"port-forwarding-enabled\": false}}"
     );
     fs::write(home.join("settings.json"), settings).unwrap();

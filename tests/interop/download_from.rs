@@ -23,12 +23,16 @@ pub fn trials() -> Vec<Trial> {
     });
     let clients = clients::ALL.iter().flat_map(|client| {
         let name = format!("download_from::{}", client.tool.name);
-        let by_tracker = format!("{name}::found_by_opentracker_http");
+        let by_tracker = |how: &str, url: fn(&Opentracker) -> String| {
+            let name = format!("{name}::found_by_opentracker_{how}");
+            Trial::new(name, &[client.tool, &OPENTRACKER], move || {
+                from_a_peer_found_by_tracker(client, url)
+            })
+        };
         [
+            by_tracker("http", Opentracker::http_url),
+            by_tracker("udp", Opentracker::udp_url),
             Trial::new(name, &[client.tool], move || from_a_named_peer(client)),
-            Trial::new(by_tracker, &[client.tool, &OPENTRACKER], move || {
-                from_a_peer_found_by_http_tracker(client)
-            }),
         ]
     });
     // Those that take longest begin.
@@ -36,7 +40,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Odd lengths, a file within one piece, and a path that a URL has to escape.
-fn folder() -> Dataset {
+pub fn folder() -> Dataset {
     let files = [
         ("data.bin", random_bytes(1, (6 << 20) + 17)),
         ("sub dir/ünï + 100% #1.txt", random_bytes(2, 100_003)),
@@ -96,12 +100,13 @@ fn from_a_named_peer(client: &Client) {
     dataset.assert_at(&project(&dataset, &lines).path_of("data"));
 }
 
-/// Both announce themselves, and the tracker tells us of the client.
-fn from_a_peer_found_by_http_tracker(client: &Client) {
+/// Both announce themselves, and the tracker tells us of the client. That one does it over HTTP:
+/// which trackers it can speak to is not asked here.
+fn from_a_peer_found_by_tracker(client: &Client, url: fn(&Opentracker) -> String) {
     let dataset = folder();
     let tracker = Opentracker::tracking(&dataset);
-    let dataset = dataset.announce(&tracker.http_url());
-    let _seeder = client.seeding(&dataset);
+    let _seeder = client.seeding(&dataset.clone().announce(&tracker.http_url()));
+    let dataset = dataset.announce(&url(&tracker));
     tracker.wait_for("the client's announce", |scrape| scrape.complete == 1);
     dataset.assert_at(&project(&dataset, "").path_of("data"));
     // It took our announces for what they are, and we are gone.

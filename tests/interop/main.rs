@@ -6,8 +6,9 @@
 //! | `program` | a program that is found, started on a free port, and ended with the trial |
 //! | `web_servers`, `clients`, `opentracker` | the counterparts: how each is started, and why so |
 //! | `download_from` | the trials: we fetch from each counterpart |
+//! | `magnet_from` | and by magnet link, with nothing but the infohash known |
 //!
-//! A further direction, such as metadata from them or data to them, is a file of trials beside `download_from` and
+//! A further direction, such as data to them, is a file of trials beside `download_from` and
 //! a line in [`main`]: how a counterpart is started does not depend on it.
 //!
 //! Without a program its trials are reported as ignored. Where `INTEROP` is `required`, as in `.ci/run`, they fail.
@@ -18,6 +19,7 @@
 mod clients;
 mod download_from;
 mod harness;
+mod magnet_from;
 mod opentracker;
 mod program;
 #[allow(dead_code, reason = "the other tests use the rest")]
@@ -27,5 +29,5 @@ mod swarm;
 mod web_servers;
 
 fn main() -> std::process::ExitCode {
-    harness::run(&[download_from::trials()].concat())
+    harness::run(&[download_from::trials(), magnet_from::trials()].concat())
 }

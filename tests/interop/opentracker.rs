@@ -53,6 +53,11 @@ impl Opentracker {
         format!("http://{}/announce", self.program.address())
     }
 
+    /// The same port.
+    pub fn udp_url(&self) -> String {
+        format!("udp://{}/announce", self.program.address())
+    }
+
     /// Waits until what it knows is so; whoever announces does that when it likes.
     #[track_caller]
     pub fn wait_for(&self, what: &str, is_so: impl Fn(&Scrape) -> bool) {

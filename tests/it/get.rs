@@ -234,7 +234,10 @@ fn what_cannot_be_an_id_or_a_place_is_refused_and_nothing_is_lost() {
         let error = error.to_string();
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
     };
-    check(desk.ask("mnist").run().unwrap_err(), &["`mnist`", "neither an infohash nor the path"]);
+    check(
+        desk.ask("mnist").run().unwrap_err(),
+        &["`mnist`", "neither an infohash nor a magnet link nor the path"],
+    );
     let text = desk.path("notes.txt");
     std::fs::write(&text, "hello").unwrap();
     check(desk.ask(text.to_str().unwrap()).run().unwrap_err(), &["not a .torrent", "notes.txt"]);

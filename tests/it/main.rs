@@ -20,6 +20,7 @@ mod get;
 mod get_options;
 mod get_verify;
 mod https;
+mod magnets;
 mod modules;
 mod named;
 mod optional;

@@ -282,3 +282,16 @@ fn a_piece_that_lies_in_two_files_comes_from_two_directories_with_one_each() {
     }
     dataset.assert_at(&project.path_of("data"));
 }
+
+#[test]
+fn a_tracker_that_manifest_and_torrent_name_is_announced_to_once() {
+    let nobody = Tracker::start(Vec::new());
+    let other = Tracker::start(Vec::new());
+    let dataset = data(300_000).announce_list(&[&[&nobody.url()], &[&other.url()]]);
+    let project = Project::of(&dataset, &format!("trackers = [\"{}\"]", nobody.url()));
+    let error = project.error();
+    assert!(error.contains("knows no peers"), "{error}");
+    let events = nobody.announces().into_iter().filter_map(|announce| announce.event);
+    assert_eq!(events.filter(|event| event == "started").count(), 1);
+    assert!(!other.announces().is_empty());
+}

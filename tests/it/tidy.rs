@@ -12,10 +12,11 @@ use source::{Source, names_after};
 
 /// The rooms from the ground up: a room uses only rooms of lines before its own. Two that share a line never
 /// name each other. (The numbers are those of ARCHITECTURE.md; a floor of two lines has an order within.)
-const FLOORS: [&[&str]; 8] = [
-    // 0; three of these words use others of them.
+const FLOORS: [&[&str]; 9] = [
+    // 0; four of these words use others of them.
     &["bencode", "counters", "error", "geometry", "hash", "nearest", "size"],
     &["context", "infohash", "pieces"],
+    &["magnet"],
     // 1; the plan is what the manifest asks of the metainfo.
     &["manifest", "metainfo", "protocol", "schedule"],
     &["plan"],

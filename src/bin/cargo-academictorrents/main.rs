@@ -37,7 +37,7 @@ enum Verb {
   cargo academictorrents get 323a0048d87ca79b68f12a6350a57776b6a3b7fb --into data
   cargo academictorrents get mnist.torrent --into data")]
     Get {
-        /// An infohash (40 hexadecimal or 32 base32 digits), or the path of a .torrent
+        /// An infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path of a .torrent
         id: String,
         /// The directory that shall hold the dataset in the torrent's own layout
         #[arg(long, value_name = "DIR")]

@@ -198,7 +198,7 @@ impl Dataset {
 /// The files that the manifest selects of the torrent.
 fn files_of(torrent: &[u8], dataset: &Dataset) -> Option<Vec<(PathBuf, u64)>> {
     let metainfo = Metainfo::parse(torrent).ok()?;
-    let selection = Selection::new(&metainfo, &dataset.globs).ok()?;
+    let selection = Selection::of(&metainfo, &dataset.globs, &dataset.file_numbers).ok()?;
     let layout = Layout::new(&metainfo, &selection);
     Some(layout.files().iter().map(|file| (file.path.clone(), file.length())).collect())
 }

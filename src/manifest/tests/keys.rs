@@ -79,9 +79,38 @@ fn unknown_keys_name_the_nearest() {
 }
 
 #[test]
+fn a_magnet_link_is_an_identity_and_names_sources() {
+    let of = |lines: &str| {
+        let lines = format!("[package.metadata.academictorrents]\n{lines}");
+        parse(&lines.replace("HASH", HASH)).unwrap().requests.remove(0)
+    };
+    let link = "magnet:?xt=urn:btih:HASH&tr=http://t/&ws=http://w/&x.pe=p:1&so=1-2";
+    let request = of(&format!("m = {{ magnet = '{link}', trackers = ['http://u/'] }}"));
+    assert_eq!(request.identity.infohash, HASH.parse().ok());
+    // Its places are the torrent's own, and not the manifest's.
+    assert_eq!(request.trackers, ["http://u/"]);
+    assert!(request.web_seeds.is_empty() && request.peers.is_empty());
+    let magnet = request.identity.magnet.as_ref().unwrap();
+    assert_eq!(
+        (&magnet.trackers[..], &magnet.peers[..]),
+        (&["http://t/".into()][..], &["p:1".into()][..])
+    );
+    assert_eq!((request.file_numbers(), request.is_whole()), (&[(1, 2)][..], false));
+    // The dataset's own choice takes the default's place.
+    let request = of(&format!("m.magnet = '{link}'\ndefaults.files = ['*.csv']"));
+    assert!(request.files.is_empty());
+    let request = of("m.magnet = 'magnet:?xt=urn:btih:HASH'\ndefaults.files = ['*.csv']");
+    assert_eq!((request.files.len(), request.is_whole()), (1, false));
+    check_section(
+        &format!("m = {{ magnet = '{link}', files = ['a'] }}"),
+        "`magnet` in dataset `m` cannot be used",
+        &["`so=`", "remove one"],
+    );
+}
+
+#[test]
 fn a_dataset_has_one_identity() {
     let magnet = "magnet = 'magnet:?dn=x&xt=urn:btih:HASH'";
-    let instead = format!("`infohash = \"{HASH}\"`");
     check_section("m = {}", "dataset `m` does not say which dataset it is", &["infohash ="]);
     check_section(
         "m = { infohash = 'HASHa' }",
@@ -99,8 +128,7 @@ fn a_dataset_has_one_identity() {
     );
     check_section("m = \"a\\nb\"", "dataset `m`", &["`a\\nb`"]);
     check_key(magnet, "`magnet` cannot be in dataset `m`", &["line 2", "remove `magnet`"]);
-    check_section(&format!("m = {{ {magnet} }}"), "`magnet`", &["not supported yet", &instead]);
-    check_section("m.magnet = 'MAGNET:?xt=urn%3Abtih%3AHASH'", "`magnet`", &[&instead]);
+    check_section("m.magnet = 'HASH'", "`magnet`", &["begin with `magnet:?`", "infohash = \"323a"]);
     check_section("m.magnet = 'urn:btih:HASH'", "`magnet`", &["begin with `magnet:?`"]);
     check_section("m.magnet = 'magnet:?dn=x'", "`magnet`", &["no infohash"]);
     check_section("m.magnet = 'magnet:?xt=urn:btmh:1220PIN'", "`magnet`", &["v2-only"]);

@@ -32,9 +32,10 @@ fn in_the_manifest() {
     check("neither infohash nor torrent", "data = { files = [\"*\"] }");
     check("a number for an infohash", "data = 323");
     check("an identity among the defaults", &format!("defaults = {{ infohash = \"{HASH}\" }}"));
+    check("a magnet link without an infohash", "data = { magnet = \"magnet:?dn=data\" }");
     check(
-        "a magnet link",
-        "data = { magnet = \"magnet:?xt=urn:btih:323a0048d87ca79b68f12a6350a57776b6a3b7fb\" }",
+        "a magnet link beside an infohash",
+        &table(&format!("magnet = \"magnet:?xt=urn:btih:{HASH}\"")),
     );
     check(
         "a mistake in each key",

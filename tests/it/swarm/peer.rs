@@ -63,6 +63,16 @@ pub enum Fault {
     CorruptMetadata,
     /// `metadata_size` of 2 GiB.
     HugeMetadata,
+    /// `metadata_size` is so many bytes more than there are.
+    LongMetadata(i64),
+    /// This metadata block is never sent.
+    WithholdMetadata(i64),
+    /// States 50 MiB of metadata, and sends a block of zeros each 100 ms.
+    TrickleMetadata,
+    /// Of metadata requests that come together only the first is heard, and then nothing any more: rtorrent.
+    OneMetadataRequest,
+    /// No `ut_metadata` in the extension handshake.
+    NoMetadata,
 }
 
 pub struct Peer {
@@ -106,6 +116,8 @@ pub struct Stats {
     pub handshakes: Vec<Handshake>,
     /// The clients' BEP 10 handshakes.
     pub extended_handshakes: Vec<B>,
+    /// The metadata blocks that were asked for.
+    pub metadata_requests: Vec<i64>,
     /// Requests that were rejected (BEP 6).
     pub rejected: Vec<Block>,
     /// What clients served, as ranges of the torrent's stream, and blocks of other bytes than the torrent's.

@@ -93,10 +93,18 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool, fast: bool) -> Resu
             true => 2 << 30,
             false => i64::try_from(shared.dataset.info_bytes().len()).unwrap(),
         };
-        let mut hello = B::dict([
-            ("m", B::dict([("ut_metadata", B::Int(OUR_METADATA_ID.into()))])),
-            ("metadata_size", B::Int(size)),
-        ]);
+        let more = shared.faults().into_iter().find_map(|fault| match fault {
+            Fault::LongMetadata(more) => Some(more),
+            Fault::TrickleMetadata => Some((50 << 20) - size),
+            _ => None,
+        });
+        let mut hello = match shared.has(Fault::NoMetadata) {
+            true => B::dict([("m", B::dict::<&str>([]))]),
+            false => B::dict([
+                ("m", B::dict([("ut_metadata", B::Int(OUR_METADATA_ID.into()))])),
+                ("metadata_size", B::Int(size + more.unwrap_or(0))),
+            ]),
+        };
         if shared.state.lock().unwrap().upload_only {
             hello = hello.with("upload_only", B::Int(1));
         }
@@ -285,6 +293,24 @@ impl Client<'_> {
         else {
             return Ok(());
         };
+        self.shared.stats(|stats| stats.metadata_requests.push(piece));
+        if self.shared.has(Fault::WithholdMetadata(piece)) {
+            return Ok(());
+        }
+        if self.shared.has(Fault::OneMetadataRequest) {
+            self.conn.pause(Duration::from_millis(50));
+            if self.messages.try_recv().is_ok() {
+                return self.ignore();
+            }
+        }
+        if self.shared.has(Fault::TrickleMetadata) {
+            if !self.conn.pause(Duration::from_millis(100)) {
+                return Ok(());
+            }
+            let head = B::dict([("msg_type", B::Int(1)), ("piece", B::Int(piece))]).write();
+            let reply = [head, vec![0; METADATA_BLOCK_BYTES]].concat();
+            return self.conn.stream.write_all(&wire::extended(reply_id, &reply));
+        }
         let info = self.shared.dataset.info_bytes();
         let block = info.chunks(METADATA_BLOCK_BYTES).nth(usize::try_from(piece).unwrap());
         let reply = match block {
