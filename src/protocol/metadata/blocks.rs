@@ -4,8 +4,8 @@
 //! Where what they brought together is not the torrent's, each is asked for the whole by itself from then on: that tells
 //! exactly who lies. Peers that state different lengths never share, and do not hinder one another.
 //!
-//! A peer is asked for one block at a time: rtorrent (0.9.8, with libtorrent 0.13.8) answers the first of two requests that come together, reads
-//! no more, and lets nobody in again for a while who hangs up on that.
+//! A peer is asked for one block at a time: rtorrent (0.9.8, with libtorrent 0.13.8) stalls when two requests come
+//! together, and hung up at once when we came back seconds later.
 //!
 //! Invariants: a block is taken only from a peer that was asked for it, once, and with the length it must have; what is
 //! held at any time is at most [`HELD`] times the longest dictionary. Where another one does not fit beside

@@ -343,7 +343,11 @@ proptest! {
                         *first ^= 1;
                     }
                     match blocks.brought(id, number, None, &data) {
-                        Ok(Brought::Whole(whole)) => prop_assert_eq!(&whole, &info),
+                        Ok(Brought::Whole(whole)) => {
+                            prop_assert_eq!(&whole, &info);
+                            prop_assert!((0..4).all(|id| blocks.ask(id).is_none()));
+                            return Ok(());
+                        }
                         Ok(Brought::Wrong(liars)) => prop_assert!(liars.iter().all(|id| !blocks.has(*id))),
                         Ok(Brought::Nothing | Brought::Block) => {}
                         Err(_) => blocks.leave(id),

@@ -69,7 +69,7 @@ pub enum Fault {
     WithholdMetadata(i64),
     /// States 50 MiB of metadata, and sends a block of zeros each 100 ms.
     TrickleMetadata,
-    /// Of metadata requests that come together only the first is heard, and then nothing any more: rtorrent.
+    /// Where metadata requests come together, nothing is answered any more, much as rtorrent stalls.
     OneMetadataRequest,
     /// No `ut_metadata` in the extension handshake.
     NoMetadata,
