@@ -157,6 +157,7 @@ mod plan;
 mod progress;
 mod protocol;
 mod schedule;
+mod seed;
 mod size;
 mod store;
 
@@ -164,3 +165,4 @@ pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};
 pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;
+pub use seed::{Seed, Seeding};

@@ -1,25 +1,35 @@
-//! Trackers: a thread per tier, which announces until the download ends.
+//! Trackers: a thread per tier, which announces until the download or the seeding ends.
 //!
 //! Threads of their own, since a tracker that is dead blocks for as long as it likes, and nobody may wait for it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::Event;
-use super::swarm::Swarm;
 use crate::net::{Client, Tracker};
 use crate::protocol::tracker::{Announce, AnnounceEvent};
+
+/// A torrent that trackers are told of, and who hears what they answer.
+pub trait Announced: Send + Sync {
+    /// Time since any moment.
+    fn now(&self) -> Duration;
+    /// How it stands; the announcer knows event and key.
+    fn announce(&self) -> Announce;
+    /// A tracker said this, or failed so.
+    fn note(&self, tracker: &str, said: String);
+    /// A tracker named peers.
+    fn named(&self, peers: Vec<SocketAddr>);
+    /// No tracker of the tier has ever answered: whether that is enough.
+    fn lost(&self, tier: u32) -> bool;
+}
 
 /// A tier that never answered is given up after so many rounds.
 const ROUNDS: u32 = 3;
 
-/// Peers wanted of each announce: more than there are connections.
-const NUMWANT: u32 = 100;
-
-/// We take no connections, and many trackers refuse port 0: the discard port of no peer.
-const PORT: u16 = 1;
+/// A tier that does not answer is asked at least so often.
+const MAX_PAUSE: Duration = Duration::from_secs(30 * 60);
 
 /// The announcers of a download.
 #[derive(Debug)]
@@ -47,7 +57,13 @@ impl Announcers {
     }
 
     /// Begins to announce to a tier (BEP 12): its trackers are asked in order until one answers.
-    pub fn start(&mut self, swarm: &Arc<Swarm>, tier: Vec<Tracker>, tier_id: u32, key: u32) {
+    pub fn start(
+        &mut self,
+        torrent: Arc<dyn Announced>,
+        tier: Vec<Tracker>,
+        tier_id: u32,
+        key: u32,
+    ) {
         let (stop, stops) = channel();
         let (ended, stopped) = channel();
         let known = Arc::new(AtomicBool::new(false));
@@ -56,7 +72,7 @@ impl Announcers {
             trackers: tier,
             id: tier_id,
             key,
-            swarm: Arc::clone(swarm),
+            torrent,
             known: Arc::clone(&known),
             over: Arc::clone(&self.over),
             completed: Arc::clone(&self.completed),
@@ -91,7 +107,7 @@ struct Tier {
     trackers: Vec<Tracker>,
     id: u32,
     key: u32,
-    swarm: Arc<Swarm>,
+    torrent: Arc<dyn Announced>,
     known: Arc<AtomicBool>,
     over: Arc<AtomicBool>,
     completed: Arc<AtomicBool>,
@@ -102,7 +118,7 @@ impl Tier {
         let mut is_known = false;
         let mut failed_rounds = 0;
         loop {
-            let begun = self.swarm.now();
+            let begun = self.torrent.now();
             let event = (!is_known).then_some(AnnounceEvent::Started);
             let wait = match self.round(event) {
                 Ok(wait) => {
@@ -112,14 +128,14 @@ impl Tier {
                 }
                 Err(wait) => {
                     failed_rounds += 1;
-                    if failed_rounds >= ROUNDS && !is_known {
-                        self.swarm.tell(Event::TierLost(self.id));
+                    if failed_rounds >= ROUNDS && !is_known && self.torrent.lost(self.id) {
                         return;
                     }
                     let back_off = self.client.timing().back_off;
-                    let pause = back_off * 2_u32.saturating_pow(failed_rounds);
+                    let pause = back_off.saturating_mul(2_u32.saturating_pow(failed_rounds));
+                    let pause = pause.min(MAX_PAUSE);
                     // Who waited for an answer for longer than that has paused enough.
-                    let waited = self.swarm.now().saturating_sub(begun);
+                    let waited = self.torrent.now().saturating_sub(begun);
                     wait.unwrap_or_default().max(pause.saturating_sub(waited))
                 }
             };
@@ -142,7 +158,7 @@ impl Tier {
         for event in &events[usize::from(!completed)..] {
             let message = self.message(Some(*event));
             let Some(tracker) = self.trackers.first_mut() else { return };
-            let time = || Some(self.swarm.now());
+            let time = || Some(self.torrent.now());
             // It will forget us anyway.
             let _ = tracker.announce(&self.client, &message, &time, &mut |_| {});
         }
@@ -153,12 +169,12 @@ impl Tier {
         let mut wait = None;
         for index in 0..self.trackers.len() {
             let message = self.message(event);
-            let Tier { client, swarm, known, over, trackers, .. } = &mut *self;
+            let Tier { client, torrent, known, over, trackers, .. } = &mut *self;
             let Some(tracker) = trackers.get_mut(index) else { break };
             let url = tracker.url().to_owned();
             let mut named = 0;
             let mut pause = Duration::ZERO;
-            let time = || (!over.load(Ordering::Acquire)).then(|| swarm.now());
+            let time = || (!over.load(Ordering::Acquire)).then(|| torrent.now());
             let result = tracker.announce(client, &message, &time, &mut |reply| {
                 named += reply.peers.len();
                 let warning = reply
@@ -168,9 +184,9 @@ impl Tier {
                     0 => format!("knows no peers{warning}"),
                     _ => format!("named {named} peers{warning}"),
                 };
-                swarm.report.note(&url, said);
+                torrent.note(&url, said);
                 known.store(true, Ordering::Relaxed);
-                swarm.tell(Event::Peers(reply.peers));
+                torrent.named(reply.peers);
                 pause = pause.max(reply.min_interval.unwrap_or_default().max(reply.interval));
             });
             match result {
@@ -180,7 +196,7 @@ impl Tier {
                     return Ok(pause);
                 }
                 Err(failure) => {
-                    self.swarm.report.note(&url, failure.why);
+                    self.torrent.note(&url, failure.why);
                     wait = wait.max(failure.retry_after);
                 }
             }
@@ -189,16 +205,11 @@ impl Tier {
     }
 
     fn message(&self, event: Option<AnnounceEvent>) -> Announce {
-        Announce {
-            infohash: self.swarm.partial.metainfo().infohash,
-            peer_id: self.swarm.peer_id,
-            port: PORT,
-            uploaded_bytes: self.swarm.counters.uploaded_bytes.load(Ordering::Relaxed),
-            downloaded_bytes: self.swarm.counters.received_bytes.load(Ordering::Relaxed),
-            left_bytes: self.swarm.schedule().wanted_bytes(),
-            event,
-            numwant: if event == Some(AnnounceEvent::Stopped) { 0 } else { NUMWANT },
-            key: self.key,
+        let mut announce = self.torrent.announce();
+        (announce.event, announce.key) = (event, self.key);
+        if event == Some(AnnounceEvent::Stopped) {
+            announce.numwant = 0;
         }
+        announce
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
-use super::announcer::Announcers;
+use super::announcer::{Announced, Announcers};
 use super::budget::Budget;
 use super::roster::Roster;
 use super::stream::Outcome;
@@ -119,6 +119,9 @@ impl<'a> Coordinator<'a> {
                 Ok(event) => self.on_event(event),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
+            if self.swarm.host.is_stopped() {
+                return Err(Error::new(ErrorKind::Network, "the download was stopped"));
+            }
             let now = self.swarm.now();
             let useful = self.swarm.last_useful();
             if useful > last_seen + Duration::from_millis(500) {
@@ -209,7 +212,8 @@ impl<'a> Coordinator<'a> {
             }
             if !trackers.is_empty() {
                 self.open_tiers.insert(self.next_tier);
-                self.announcers.start(&self.swarm, trackers, self.next_tier, fastrand::u32(..));
+                let torrent = Arc::clone(&self.swarm) as Arc<dyn Announced>;
+                self.announcers.start(torrent, trackers, self.next_tier, self.swarm.host.key);
                 self.next_tier += 1;
             }
         }

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use super::batch::{Batch, Feeder};
 use super::claim::Claim;
+use super::serving::Serving;
 use super::stream::Outcome;
 use super::swarm::{Fed, Swarm};
+use super::uploads::Served;
 
 use crate::geometry::PieceIndex;
 use crate::net::PeerConnection;
@@ -19,11 +21,8 @@ use crate::schedule::{PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
 
 mod asking;
-mod serving;
 #[cfg(test)]
 mod tests;
-
-use serving::Serving;
 
 /// Read at a time, at least; the longest message always fits.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -68,9 +67,9 @@ pub fn work(
     let infohash = swarm.partial.metainfo().infohash;
     let (metainfo, serves) = (swarm.partial.metainfo(), swarm.uploads.is_on());
     let metadata_bytes = serves.then_some(metainfo.info_bytes);
-    let offer = Offer { pex: !metainfo.private, serves, metadata_bytes };
+    let offer = Offer { pex: !metainfo.private, serves, metadata_bytes, upload_only: false };
     let count = swarm.geometry().piece_count();
-    let session = PeerSession::new(now, infohash, swarm.peer_id, count, offer);
+    let session = PeerSession::new(now, infohash, swarm.host.peer_id, count, offer);
     let mut worker = Worker {
         swarm,
         source,
@@ -80,7 +79,7 @@ pub fn work(
         was_choked: false,
         returned: Vec::new(),
         refused_at: None,
-        serving: Serving::default(),
+        serving: Serving::new(Arc::clone(swarm) as Arc<dyn Served>, source.0),
         feeder: None,
         spare: None,
         useful_at: now,
@@ -89,7 +88,7 @@ pub fn work(
     if worker.session.is_open() {
         swarm.counters.peers.fetch_sub(1, Ordering::Relaxed);
     }
-    swarm.uploads.leave(source);
+    worker.serving.leave();
     worker.drop_claims();
     swarm.schedule().forget_peer(source);
     outcome
@@ -139,7 +138,7 @@ impl Worker<'_> {
             }
             self.drop_ended_claims();
             self.ask();
-            if let Err(why) = self.serve(connection) {
+            if let Err(why) = self.serving.serve(&mut self.session, connection) {
                 return Outcome::Failed(why);
             }
             if let Some(outcome) = self.judge() {
@@ -245,7 +244,7 @@ impl Worker<'_> {
             Event::Unchoked => self.forgive(),
             Event::Rejected(request) => self.on_rejected(request),
             Event::HandshakeDone { .. } => {
-                self.introduce();
+                self.serving.introduce(&mut self.session);
                 self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
             }
             Event::PeersNamed => {

@@ -1,6 +1,7 @@
 //! What the workers of one dataset's download share.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -8,16 +9,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::Event;
+use super::announcer::Announced;
 use super::assembly::{Added, Assembly};
 use super::report::Report;
-use super::uploads::Uploads;
+use super::seeding::Host;
+use super::uploads::{Served, Uploads};
 use crate::counters::DatasetCounters;
 use crate::error::Error;
 use crate::geometry::{Geometry, PieceIndex};
+use crate::metainfo::Metainfo;
 use crate::net::Client;
-use crate::protocol::extension::peer_id;
+use crate::protocol::tracker::Announce;
 use crate::schedule::{Next, Schedule, SourceId, Verdict, WorkerId};
 use crate::store::Partial;
+
+/// Peers wanted of each announce: more than there are connections.
+const NUMWANT: u32 = 100;
 
 /// How long an idle worker sleeps when nobody wakes it: slow sources become worth stealing from with time alone.
 const IDLE: Duration = Duration::from_millis(100);
@@ -44,7 +51,8 @@ pub struct Swarm {
     pub counters: Arc<DatasetCounters>,
     pub report: Report,
     pub uploads: Uploads,
-    pub peer_id: [u8; 20],
+    /// Who we are to peers and trackers, and where a seed of this process listens.
+    pub host: Host,
     schedule: Mutex<Schedule>,
     changed: Condvar,
     assemblies: Mutex<HashMap<PieceIndex, Arc<Mutex<Assembly>>>>,
@@ -64,6 +72,7 @@ impl Swarm {
         counters: Arc<DatasetCounters>,
         schedule: Schedule,
         uploads: Uploads,
+        host: Host,
         events: Sender<Event>,
     ) -> Swarm {
         Swarm {
@@ -72,7 +81,7 @@ impl Swarm {
             counters,
             report: Report::default(),
             uploads,
-            peer_id: peer_id(|| fastrand::alphanumeric() as u8),
+            host,
             schedule: Mutex::new(schedule),
             changed: Condvar::new(),
             assemblies: Mutex::default(),
@@ -241,18 +250,6 @@ impl Swarm {
         }
     }
 
-    /// Reads verified bytes, for a peer. After the end there is nothing to read any more: the files move.
-    ///
-    /// # Errors
-    /// The download is over, or the disk refused.
-    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
-        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
-        if *closed {
-            return Err(std::io::ErrorKind::NotConnected.into());
-        }
-        self.partial.read(offset, buffer).map_err(std::io::Error::other)
-    }
-
     fn useful(&self, worker: WorkerId, bytes: u64) {
         let now = self.now();
         self.last_useful_millis.store(now.as_millis() as u64, Ordering::Relaxed);
@@ -290,5 +287,70 @@ impl Swarm {
     /// The disk refused: no source can help.
     pub fn disk_failed(&self, error: Error) {
         self.tell(Event::Disk(Box::new(error)));
+    }
+}
+
+impl Served for Swarm {
+    fn uploads(&self) -> &Uploads {
+        &self.uploads
+    }
+
+    fn metainfo(&self) -> &Metainfo {
+        self.partial.metainfo()
+    }
+
+    fn now(&self) -> Duration {
+        self.now()
+    }
+
+    /// After the end there is nothing to read any more: the files move.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        if *closed {
+            return Err(std::io::ErrorKind::NotConnected.into());
+        }
+        self.partial.read(offset, buffer).map_err(std::io::Error::other)
+    }
+
+    fn raw_info(&self) -> Option<Vec<u8>> {
+        self.partial.raw_info()
+    }
+
+    fn sent(&self, bytes: u64) {
+        self.counters.uploaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.host.sent(bytes);
+    }
+}
+
+impl Announced for Swarm {
+    fn now(&self) -> Duration {
+        self.now()
+    }
+
+    fn announce(&self) -> Announce {
+        Announce {
+            infohash: self.partial.metainfo().infohash,
+            peer_id: self.host.peer_id,
+            port: self.host.port,
+            uploaded_bytes: self.counters.uploaded_bytes.load(Ordering::Relaxed),
+            downloaded_bytes: self.counters.received_bytes.load(Ordering::Relaxed),
+            left_bytes: self.schedule().wanted_bytes(),
+            event: None,
+            numwant: NUMWANT,
+            key: 0,
+        }
+    }
+
+    fn note(&self, tracker: &str, said: String) {
+        self.report.note(tracker, said);
+    }
+
+    fn named(&self, peers: Vec<SocketAddr>) {
+        self.tell(Event::Peers(peers));
+    }
+
+    fn lost(&self, tier: u32) -> bool {
+        self.tell(Event::TierLost(tier));
+        true
     }
 }

@@ -44,8 +44,13 @@ impl Client {
     /// Why it did not: refused, unreachable, timed out.
     pub fn connect_peer(&self, address: SocketAddr) -> Result<PeerConnection, String> {
         let failed = |why: io::Error| io_reason(&why);
-        let stream =
-            Arc::new(TcpStream::connect_timeout(&address, self.timing().connect).map_err(failed)?);
+        let stream = TcpStream::connect_timeout(&address, self.timing().connect).map_err(failed)?;
+        self.open_peer(Arc::new(stream))
+    }
+
+    /// Begins to write to a connection that stands.
+    pub(super) fn open_peer(&self, stream: Arc<TcpStream>) -> Result<PeerConnection, String> {
+        let failed = |why: io::Error| io_reason(&why);
         if !self.note(&stream) {
             return Err("the download has ended".to_owned());
         }

@@ -1,4 +1,5 @@
-//! One outgoing connection to a peer, both ways: the state machine without the socket.
+//! One connection to a peer, both ways: the state machine without the socket. Who is connected to reads the other's
+//! handshake first, to know which torrent it is about, and begins a session then: that hears the handshake again.
 //!
 //! ```text
 //! new ── our handshake out ──▶ waiting

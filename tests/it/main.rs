@@ -24,6 +24,7 @@ mod optional;
 mod peers;
 mod refusals;
 mod resume;
+mod seeding;
 mod serving_back;
 mod situations;
 mod sources;

@@ -13,7 +13,8 @@ mod serving;
 const INFOHASH: Infohash = Infohash::from_bytes([7; 20]);
 const OURS: [u8; 20] = *b"-AT0100-ourselvesxyz";
 const THEIRS: [u8; 20] = *b"-TR3000-themselvesxy";
-const OFFER: Offer = Offer { pex: true, serves: true, metadata_bytes: Some(40_000) };
+const OFFER: Offer =
+    Offer { pex: true, serves: true, metadata_bytes: Some(40_000), upload_only: false };
 const BLOCK: u32 = 16 << 10;
 
 fn at(millis: u64) -> Duration {
