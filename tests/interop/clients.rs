@@ -24,6 +24,8 @@ struct Start<'a> {
     port: u16,
     /// The .torrent.
     torrent: &'a Path,
+    /// Its path, or a magnet link in its place.
+    source: &'a str,
     /// Where the torrent's root lies.
     directory: &'a Path,
 }
@@ -60,21 +62,30 @@ impl Client {
         let data = tempfile::tempdir().unwrap();
         dataset.write_to(data.path());
         let has_all = |address| offers_all(address, dataset).unwrap_or(false);
-        let program = self.start(&dataset.torrent(), data.path(), has_all);
+        let program = self.start(&dataset.torrent(), None, data.path(), has_all);
         Seeder { program, _data: data }
+    }
+
+    /// Starts it with the .torrent, or the magnet link, and waits until it has all in this directory.
+    #[track_caller]
+    pub fn leech(&self, dataset: &Dataset, magnet: Option<&str>, directory: &Path) -> Program {
+        let has_all = |address| offers_all(address, dataset).unwrap_or(false);
+        self.start(&dataset.torrent(), magnet, directory, has_all)
     }
 
     #[track_caller]
     fn start(
         &self,
         torrent: &[u8],
+        magnet: Option<&str>,
         directory: &Path,
         is_ready: impl Fn(SocketAddr) -> bool,
     ) -> Program {
         let command = |home: &Path, port| {
             let path = home.join("data.torrent");
             fs::write(&path, torrent).unwrap();
-            (self.command)(&Start { home, port, torrent: &path, directory })
+            let source = magnet.unwrap_or(path.to_str().unwrap());
+            (self.command)(&Start { home, port, torrent: &path, source, directory })
         };
         Program::start(self.tool, command, is_ready)
     }
@@ -100,7 +111,7 @@ fn offers_all(address: SocketAddr, dataset: &Dataset) -> std::io::Result<bool> {
 /// It loads what lies in `torrents` of its configuration, so that nothing has to ask it by RPC. It unchokes
 /// peers every ten seconds only, so that its trials take longest.
 fn transmission(start: &Start<'_>) -> Command {
-    let Start { home, port, torrent, directory } = start;
+    let Start { home, port, torrent, directory, .. } = start;
     fs::create_dir(home.join("torrents")).unwrap();
     fs::copy(torrent, home.join("torrents/data.torrent")).unwrap();
     // `Debug` of a path is a JSON string where the path is a temporary directory's.
@@ -132,7 +143,7 @@ fn aria2(start: &Start<'_>) -> Command {
         "--enable-color=false",
     ]);
     command.arg(format!("--listen-port={}", start.port));
-    command.arg("--dir").arg(start.directory).arg(start.torrent);
+    command.arg("--dir").arg(start.directory).arg(start.source);
     command
 }
 
@@ -141,13 +152,13 @@ fn libtorrent(start: &Start<'_>) -> Command {
     let script = start.home.join("libtorrent_client.py");
     fs::write(&script, include_str!("libtorrent_client.py")).unwrap();
     let mut command = LIBTORRENT.command(start.home);
-    command.arg(script).args([start.torrent, start.directory]).arg(start.port.to_string());
+    command.arg(script).arg(start.source).arg(start.directory).arg(start.port.to_string());
     command
 }
 
 /// It draws on a terminal, and fails without one, unless it is a daemon; that stays in the foreground.
 fn rtorrent(start: &Start<'_>) -> Command {
-    let Start { home, port, torrent, directory } = start;
+    let Start { home, port, source, directory, .. } = start;
     let (session, log) = (home.join("session"), home.join("log"));
     fs::create_dir(&session).unwrap();
     let configuration = format!(
@@ -155,11 +166,11 @@ fn rtorrent(start: &Start<'_>) -> Command {
          network.port_random.set = no\ndht.mode.set = off\nprotocol.pex.set = no\nsession.path.set = {}\n\
          directory.default.set = {}\nlog.open_file = \"log\", {}\nlog.add_output = \"info\", \"log\"\n\
          log.add_output = \"tracker_info\", \"log\"\n\
-         schedule2 = begin, 0, 0, ((load.start, {}))\n",
+         schedule2 = begin, 0, 0, ((load.start, \"{}\"))\n",
         session.display(),
         directory.display(),
         log.display(),
-        torrent.display(),
+        source,
     );
     fs::write(home.join("rtorrent.rc"), configuration).unwrap();
     let mut command = RTORRENT.command(home);
@@ -175,6 +186,6 @@ fn rqbit(start: &Start<'_>) -> Command {
     command.args(["--disable-dht", "--disable-lsd", "--listen-ip", "127.0.0.1"]);
     command.args(["--listen-port", port, "--announce-port", port]);
     command.args(["download", "--disable-http-api", "--overwrite", "--output-folder"]);
-    command.arg(start.directory).arg(start.torrent);
+    command.arg(start.directory).arg(start.source);
     command
 }

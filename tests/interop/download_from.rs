@@ -36,7 +36,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Odd lengths, a file within one piece, and a path that a URL has to escape.
-fn folder() -> Dataset {
+pub fn folder() -> Dataset {
     let files = [
         ("data.bin", random_bytes(1, (6 << 20) + 17)),
         ("sub dir/ünï + 100% #1.txt", random_bytes(2, 100_003)),

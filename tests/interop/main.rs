@@ -1,4 +1,4 @@
-//! What we fetch from programs that others wrote, on loopback: nginx, opentracker, Transmission and their like.
+//! What we fetch from, and serve to, programs that others wrote, on loopback: nginx, opentracker, Transmission and their like.
 //!
 //! | file | what it is |
 //! | --- | --- |
@@ -6,6 +6,7 @@
 //! | `program` | a program that is found, started on a free port, and ended with the trial |
 //! | `web_servers`, `clients`, `opentracker` | the counterparts: how each is started, and why so |
 //! | `download_from` | the trials: we fetch from each counterpart |
+//! | `serve_to` | and each client fetches from our `seed` |
 //!
 //! A further direction, such as metadata from them or data to them, is a file of trials beside `download_from` and
 //! a line in [`main`]: how a counterpart is started does not depend on it.
@@ -20,6 +21,7 @@ mod download_from;
 mod harness;
 mod opentracker;
 mod program;
+mod serve_to;
 #[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "../it/support.rs"]
 mod support;
@@ -27,5 +29,5 @@ mod swarm;
 mod web_servers;
 
 fn main() -> std::process::ExitCode {
-    harness::run(&[download_from::trials()].concat())
+    harness::run(&[download_from::trials(), serve_to::trials()].concat())
 }

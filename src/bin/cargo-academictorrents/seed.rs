@@ -5,11 +5,8 @@ use std::time::Duration;
 
 use academictorrents::{Error, Seed};
 
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "the library's own file, of which only reading is needed here"
-)]
+#[expect(unreachable_pub, reason = "the library's own file")]
+#[cfg_attr(not(test), expect(dead_code, reason = "only reading is needed here"))]
 #[path = "../../size.rs"]
 mod size;
 
