@@ -31,6 +31,8 @@ const MAX_EXCHANGED: usize = 500;
 pub enum Event {
     /// All needed pieces are verified.
     Done,
+    /// A web seed does not have a file, and has refused none before.
+    Lacks(SourceId),
     Ended {
         source: SourceId,
         outcome: Outcome,
@@ -166,8 +168,11 @@ impl<'a> Coordinator<'a> {
             }
             Some(Rank::Named) => {
                 let quiet = self.swarm.client.timing().silence / 2;
+                let since_news = now.saturating_sub(self.swarm.last_news());
                 let since = now.saturating_sub(self.swarm.last_useful().max(self.active_since));
-                if since >= quiet || self.named_sources_fail() {
+                // A peer that is still fetching lacks something, and that will change.
+                let grows = since_news < quiet && self.roster.has_connected_peer();
+                if !grows && (since >= quiet || self.named_sources_fail()) {
                     self.join(Rank::Torrent);
                 }
             }
@@ -190,7 +195,7 @@ impl<'a> Coordinator<'a> {
         for source in now {
             match source.kind {
                 SourceKind::Directory(path) => self.roster.add_directory(path),
-                SourceKind::WebSeed(url) => self.roster.add_web_seed(url),
+                SourceKind::WebSeed(url) => self.roster.add_web_seed(url, rank == Rank::Named),
                 SourceKind::Peer(peer) => self.look_up(peer),
                 SourceKind::Trackers(tiers) => self.announce(&tiers),
             }
@@ -238,6 +243,7 @@ impl<'a> Coordinator<'a> {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Done | Event::Disk(_) => {}
+            Event::Lacks(source) => self.roster.try_as_store(source),
             Event::Ended { source, outcome, brought } => {
                 self.roster.on_ended(source, outcome, brought)
             }

@@ -232,6 +232,7 @@ impl Worker<'_> {
             Event::Have(piece) => {
                 if self.swarm.schedule().peer_has_piece(self.source, piece) {
                     self.session.interested(true);
+                    self.swarm.news();
                 }
             }
             Event::DontHave(piece) => {
@@ -250,16 +251,16 @@ impl Worker<'_> {
             Event::PeersNamed => {
                 self.swarm.tell(super::Event::Exchanged(self.session.take_named()));
             }
-            Event::Block { .. }
-            | Event::HaveNone
-            | Event::AllowedFast(_)
-            | Event::Reqq(_)
-            | Event::Ignored => {}
+            Event::HaveNone => self.swarm.news(),
+            Event::Block { .. } | Event::AllowedFast(_) | Event::Reqq(_) | Event::Ignored => {}
         }
     }
 
     fn has(&mut self, pieces: PieceSet) {
         self.serving.has_all = pieces.len() == self.swarm.geometry().piece_count();
+        if !self.serving.has_all && !self.session.is_upload_only() {
+            self.swarm.news();
+        }
         self.swarm.schedule().peer_has(self.source, pieces);
         self.show_interest();
     }

@@ -62,6 +62,7 @@ pub struct Swarm {
     started: Instant,
     last_useful_millis: AtomicU64,
     last_skipped_millis: AtomicU64,
+    last_news_millis: AtomicU64,
     events: Sender<Event>,
 }
 
@@ -90,6 +91,7 @@ impl Swarm {
             started: Instant::now(),
             last_useful_millis: AtomicU64::new(0),
             last_skipped_millis: AtomicU64::new(0),
+            last_news_millis: AtomicU64::new(0),
             events,
         }
     }
@@ -127,6 +129,15 @@ impl Swarm {
     pub fn last_sign_of_life(&self) -> Duration {
         self.last_useful()
             .max(Duration::from_millis(self.last_skipped_millis.load(Ordering::Relaxed)))
+    }
+
+    /// When a peer last told of a wanted piece that it has now, or, when it connected, that it lacks some.
+    pub fn last_news(&self) -> Duration {
+        Duration::from_millis(self.last_news_millis.load(Ordering::Relaxed))
+    }
+
+    pub fn news(&self) {
+        self.last_news_millis.store(self.now().as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Bytes came that had to be read past.

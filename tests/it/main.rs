@@ -7,6 +7,7 @@ mod cargo;
 mod choice;
 #[cfg(feature = "cli")]
 mod cli;
+mod clusters;
 mod costs;
 mod data_crate;
 mod elsewhere;
