@@ -15,7 +15,19 @@ use crate::swarm::wire::{BITFIELD, Handshake, Message, bitfield};
 
 pub struct Client {
     pub tool: &'static Tool,
+    /// What it makes of a magnet link when one peer alone has the dataset.
+    pub magnet: Magnet,
     command: fn(&Start<'_>) -> Command,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Magnet {
+    /// All of it.
+    Dataset,
+    /// `info`: to whom it had it from it comes back only after ten minutes.
+    Info,
+    /// Nothing: it takes links by RPC only.
+    Nothing,
 }
 
 /// What a client is started with.
@@ -37,12 +49,15 @@ static RTORRENT: Tool = Tool::debian("rtorrent", "Debian: rtorrent");
 static RQBIT: Tool = Tool::welcome("rqbit", "cargo install rqbit");
 
 pub static ALL: [Client; 5] = [
-    Client { tool: &TRANSMISSION, command: transmission },
-    Client { tool: &ARIA2, command: aria2 },
-    Client { tool: &LIBTORRENT, command: libtorrent },
-    Client { tool: &RTORRENT, command: rtorrent },
-    Client { tool: &RQBIT, command: rqbit },
+    Client { tool: &TRANSMISSION, magnet: Magnet::Nothing, command: transmission },
+    Client { tool: &ARIA2, magnet: Magnet::Dataset, command: aria2 },
+    Client { tool: &LIBTORRENT, magnet: Magnet::Dataset, command: libtorrent },
+    Client { tool: &RTORRENT, magnet: Magnet::Info, command: rtorrent },
+    Client { tool: &RQBIT, magnet: Magnet::Dataset, command: rqbit },
 ];
+
+/// Beside the dataset: where rtorrent keeps torrents.
+const SESSION: &str = ".session";
 
 /// A client that has the whole dataset, and says so to peers.
 pub struct Seeder {
@@ -66,11 +81,27 @@ impl Client {
         Seeder { program, _data: data }
     }
 
-    /// Starts it with the .torrent, or the magnet link, and waits until it has all in this directory.
+    /// Starts it with the .torrent, and waits until it has all in this directory.
     #[track_caller]
-    pub fn leech(&self, dataset: &Dataset, magnet: Option<&str>, directory: &Path) -> Program {
+    pub fn leech(&self, dataset: &Dataset, directory: &Path) -> Program {
         let has_all = |address| offers_all(address, dataset).unwrap_or(false);
-        self.start(&dataset.torrent(), magnet, directory, has_all)
+        self.start(&dataset.torrent(), None, directory, has_all)
+    }
+
+    /// Starts it with a magnet link, and waits until it has all, or what it is able to get.
+    #[track_caller]
+    pub fn leech_by_magnet(&self, dataset: &Dataset, link: &str, directory: &Path) -> Program {
+        let info = dataset.info_bytes();
+        let kept = directory
+            .join(SESSION)
+            .join(format!("{}.torrent", dataset.infohash_hex().to_uppercase()));
+        let has_it = |address| match self.magnet {
+            Magnet::Info => {
+                fs::read(&kept).is_ok_and(|it| it.windows(info.len()).any(|part| part == info))
+            }
+            _ => offers_all(address, dataset).unwrap_or(false),
+        };
+        self.start(&dataset.torrent(), Some(link), directory, has_it)
     }
 
     #[track_caller]
@@ -159,7 +190,7 @@ fn libtorrent(start: &Start<'_>) -> Command {
 /// It draws on a terminal, and fails without one, unless it is a daemon; that stays in the foreground.
 fn rtorrent(start: &Start<'_>) -> Command {
     let Start { home, port, source, directory, .. } = start;
-    let (session, log) = (home.join("session"), home.join("log"));
+    let (session, log) = (directory.join(SESSION), home.join("log"));
     fs::create_dir(&session).unwrap();
     let configuration = format!(
         "system.daemon.set = true\nnetwork.bind_address.set = 127.0.0.1\nnetwork.port_range.set = {port}-{port}\n\
