@@ -96,6 +96,8 @@
 //! [`get`] gives the path of a dataset in the store. [`Get`] takes more: which files, more sources, a directory to fetch into,
 //! whether to hash again what is there. It is the same download, outside of a build.
 //!
+//! [`Seed`] serves what is there to others: the one place where a port is listened on.
+//!
 //! # The environment
 //!
 //! | variable (`ACADEMICTORRENTS_…`) | meaning |
