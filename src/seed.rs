@@ -121,7 +121,7 @@ impl Seed {
     }
 
     /// Fetches into the store what is missing of the datasets, as [`crate::Get`] does, while what is verified is served
-    /// already: a cluster's head node may start empty. Off by default.
+    /// already: a cluster's head node may start empty. The datasets must be named. Off by default.
     #[must_use]
     pub fn fetch(mut self, fetch: bool) -> Seed {
         self.fetch = fetch;
@@ -168,6 +168,10 @@ impl Seed {
             return Err(Error::new(ErrorKind::Manifest, "`Seed::ratio` cannot be used")
                 .why(format!("it is {}", self.ratio.unwrap_or_default()))
                 .help("give a number above 0, such as 2.0: then all is sent twice"));
+        }
+        if self.fetch && self.ids.is_empty() {
+            return Err(Error::new(ErrorKind::Manifest, "nothing is named that is to be fetched")
+                .help("give the infohashes, or the paths of .torrent files"));
         }
         let task = Task {
             settings,

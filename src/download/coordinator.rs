@@ -171,7 +171,7 @@ impl<'a> Coordinator<'a> {
                 let since_news = now.saturating_sub(self.swarm.last_news());
                 let since = now.saturating_sub(self.swarm.last_useful().max(self.active_since));
                 // A peer that is still fetching lacks something, and that will change.
-                let grows = since_news < quiet && self.roster.has_connected_peer();
+                let grows = since_news < quiet && self.roster.has_named_peer();
                 if !grows && (since >= quiet || self.named_sources_fail()) {
                     self.join(Rank::Torrent);
                 }
@@ -227,7 +227,7 @@ impl<'a> Coordinator<'a> {
     /// Looks a peer's name up on a thread of its own: the resolver has no deadline.
     fn look_up(&mut self, name: String) {
         if let Ok(address) = name.parse() {
-            self.roster.add_peer(address);
+            self.roster.add_named_peer(address);
             return;
         }
         let swarm = Arc::clone(&self.swarm);
@@ -260,7 +260,7 @@ impl<'a> Coordinator<'a> {
                 self.looking_up -= 1;
                 match addresses {
                     Ok(addresses) => {
-                        addresses.into_iter().for_each(|address| self.roster.add_peer(address))
+                        addresses.into_iter().for_each(|it| self.roster.add_named_peer(it));
                     }
                     Err(why) => self.swarm.report.note(&format!("peer {name}"), why),
                 }

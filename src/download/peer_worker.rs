@@ -38,6 +38,7 @@ struct Worker<'a> {
     source: SourceId,
     worker: WorkerId,
     session: PeerSession,
+    named: bool,
     /// In the order in which they are asked for, which is that in which their blocks come.
     claims: Vec<Claim>,
     /// The peer choked us, and dropped what was asked for, since the claims were last dropped.
@@ -52,12 +53,13 @@ struct Worker<'a> {
     useful_at: Duration,
 }
 
-/// Connects, and takes pieces until there are none.
+/// Connects, and takes pieces until there are none. `named`: the user or the manifest gave the peer's address.
 pub fn work(
     swarm: &Arc<Swarm>,
     source: SourceId,
     worker: WorkerId,
     address: SocketAddr,
+    named: bool,
 ) -> Outcome {
     let mut connection = match swarm.client.connect_peer(address) {
         Ok(connection) => connection,
@@ -75,6 +77,7 @@ pub fn work(
         source,
         worker,
         session,
+        named,
         claims: Vec::new(),
         was_choked: false,
         returned: Vec::new(),
@@ -232,7 +235,7 @@ impl Worker<'_> {
             Event::Have(piece) => {
                 if self.swarm.schedule().peer_has_piece(self.source, piece) {
                     self.session.interested(true);
-                    self.swarm.news();
+                    self.news();
                 }
             }
             Event::DontHave(piece) => {
@@ -251,7 +254,7 @@ impl Worker<'_> {
             Event::PeersNamed => {
                 self.swarm.tell(super::Event::Exchanged(self.session.take_named()));
             }
-            Event::HaveNone => self.swarm.news(),
+            Event::HaveNone => self.news(),
             Event::Block { .. } | Event::AllowedFast(_) | Event::Reqq(_) | Event::Ignored => {}
         }
     }
@@ -259,10 +262,17 @@ impl Worker<'_> {
     fn has(&mut self, pieces: PieceSet) {
         self.serving.has_all = pieces.len() == self.swarm.geometry().piece_count();
         if !self.serving.has_all && !self.session.is_upload_only() {
-            self.swarm.news();
+            self.news();
         }
         self.swarm.schedule().peer_has(self.source, pieces);
         self.show_interest();
+    }
+
+    /// The peer lacks something, and is on its way to it. Of others than named ones there are many, and it says nothing.
+    fn news(&self) {
+        if self.named {
+            self.swarm.news();
+        }
     }
 
     fn show_interest(&mut self) {

@@ -45,6 +45,8 @@ struct Source {
     name: String,
     host: String,
     place: Place,
+    /// A peer that the user or the manifest named by its address.
+    named: bool,
     /// Connections now, and how many are worth having.
     working: usize,
     growth: Growth,
@@ -103,9 +105,9 @@ impl Roster {
         !(undecided || peers.any(|peer| peer.working == 0))
     }
 
-    /// Whether some peer is connected.
-    pub fn has_connected_peer(&self) -> bool {
-        self.sources.iter().any(|it| it.working > 0 && matches!(it.place, Place::Peer(_)))
+    /// Whether some peer is connected that was named by its address.
+    pub fn has_named_peer(&self) -> bool {
+        self.sources.iter().any(|source| source.working > 0 && source.named)
     }
 
     /// A directory with the torrent's own layout: of a mirror `<infohash>`, or that of a store, where the mirror is one.
@@ -170,6 +172,7 @@ impl Roster {
             name,
             host,
             place,
+            named: false,
             working: 0,
             growth,
             as_store: None,
@@ -185,6 +188,13 @@ impl Roster {
                 Place::Peer(address)
             });
         }
+    }
+
+    /// A peer that the user or the manifest named.
+    pub fn add_named_peer(&mut self, address: SocketAddr) {
+        let before = self.sources.len();
+        self.add_peer(address);
+        self.sources.iter_mut().skip(before).for_each(|source| source.named = true);
     }
 
     /// Starts as many workers as are allowed and useful.
@@ -250,8 +260,8 @@ impl Roster {
                 Box::new(move |swarm| web_worker::work(swarm, &seed, worker))
             }
             Place::Peer(address) => {
-                let address = *address;
-                Box::new(move |swarm| peer_worker::work(swarm, id, worker, address))
+                let (address, named) = (*address, source.named);
+                Box::new(move |swarm| peer_worker::work(swarm, id, worker, address, named))
             }
         };
         if source.working == 1 && !matches!(source.place, Place::Peer(_)) {

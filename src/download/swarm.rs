@@ -131,7 +131,7 @@ impl Swarm {
             .max(Duration::from_millis(self.last_skipped_millis.load(Ordering::Relaxed)))
     }
 
-    /// When a peer last told of a wanted piece that it has now, or, when it connected, that it lacks some.
+    /// When a named peer last told of a wanted piece that it has now, or, when it connected, that it lacks some.
     pub fn last_news(&self) -> Duration {
         Duration::from_millis(self.last_news_millis.load(Ordering::Relaxed))
     }

@@ -7,7 +7,7 @@ use crate::seeding::{address, keep, seed, stocked};
 use crate::support::Project;
 use crate::swarm::http::HttpServer;
 use crate::swarm::web_seed::Fault;
-use crate::swarm::{Dataset, WebSeed};
+use crate::swarm::{Dataset, Tracker, WebSeed};
 
 const NODES: usize = 20;
 
@@ -65,6 +65,26 @@ fn a_named_peer_that_has_no_news_any_more_is_not_waited_for() {
     let project = Project::of(&dataset, "").env("ACADEMICTORRENTS_PEERS", address(&head));
     dataset.assert_at(&project.path_of("data"));
     assert!(web_seed.bytes_served() > LENGTH / 2);
+}
+
+#[test]
+fn a_peer_that_a_tracker_named_is_not_waited_for_though_it_has_news() {
+    let dataset = single();
+    let slow = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 20_000 });
+    let desk = Desk::new();
+    let torrent = keep(&desk, &dataset.clone().url_list([slow.url()]));
+    let head = seed(&[&torrent], &desk.path("store"))
+        .env("ACADEMICTORRENTS_TIMEOUT", "60s")
+        .fetch(true)
+        .start()
+        .unwrap();
+    let tracker = Tracker::start(vec![address(&head)]);
+    let web_seed = WebSeed::serving(&dataset);
+    let dataset = dataset.url_list([web_seed.url()]);
+    let project = Project::of(&dataset, &format!("trackers = [\"{}\"]", tracker.url()))
+        .env("ACADEMICTORRENTS_TIMEOUT", "60s");
+    dataset.assert_at(&project.path_of("data"));
+    assert!(web_seed.bytes_served() > LENGTH / 2 && slow.bytes_served() < LENGTH / 2);
 }
 
 /// A web server that knows nothing of torrents.
