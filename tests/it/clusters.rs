@@ -36,7 +36,7 @@ fn build_all(dataset: &Dataset, head: &Seed, before: impl FnOnce()) -> u64 {
 fn twenty_cold_stores_and_a_head_that_starts_empty_fetch_from_the_web_seed_once() {
     let plain = single();
     // Slow enough that all nodes have come before the head has half of it.
-    let web_seed = WebSeed::serving(&plain).with(Fault::Slow { bytes_per_second: 150_000 });
+    let web_seed = WebSeed::serving(&plain).with(Fault::Slow { bytes_per_second: 500_000 });
     let dataset = plain.url_list([web_seed.url()]);
     let desk = Desk::new();
     let torrent = keep(&desk, &dataset);
