@@ -31,6 +31,10 @@ impl Geometry {
         Some(Geometry { total_bytes, piece_bytes, piece_count })
     }
 
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes
+    }
+
     pub fn piece_bytes(&self) -> u32 {
         self.piece_bytes
     }

@@ -99,6 +99,8 @@
 //! [`get`] gives the path of a dataset in the store. [`Get`] takes more: which files, more sources, a directory to fetch into,
 //! whether to hash again what is there. It is the same download, outside of a build.
 //!
+//! [`Seed`] serves what is there to others: the one place where a port is listened on.
+//!
 //! # The environment
 //!
 //! | variable (`ACADEMICTORRENTS_…`) | meaning |
@@ -162,6 +164,7 @@ mod plan;
 mod progress;
 mod protocol;
 mod schedule;
+mod seed;
 mod size;
 mod store;
 
@@ -169,3 +172,4 @@ pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};
 pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;
+pub use seed::{Seed, Seeding};

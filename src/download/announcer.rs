@@ -1,40 +1,37 @@
-//! Trackers: a thread per tier, which announces until the download ends.
+//! Trackers: a thread per tier, which announces until the download or the seeding ends.
 //!
 //! Threads of their own, since a tracker that is dead blocks for as long as it likes, and nobody may wait for it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::report::Report;
-use super::{Event, start_thread};
-use crate::infohash::Infohash;
+use super::start_thread;
 use crate::net::{Client, Tracker};
 use crate::protocol::tracker::{Announce, AnnounceEvent, Tiers};
+
+/// A torrent that trackers are told of, and who hears what they answer.
+pub trait Announced: Send + Sync {
+    /// Time since any moment.
+    fn now(&self) -> Duration;
+    /// How it stands; the announcer knows event and key.
+    fn announce(&self) -> Announce;
+    /// A tracker said this, or failed so.
+    fn note(&self, tracker: &str, said: String);
+    /// A tracker named peers.
+    fn named(&self, peers: Vec<SocketAddr>);
+    /// No tracker of the tier has ever answered: whether that is enough.
+    fn lost(&self, tier: u32) -> bool;
+}
 
 /// A tier that never answered is given up after so many rounds.
 const ROUNDS: u32 = 3;
 
-/// Peers wanted of each announce: more than there are connections.
-const NUMWANT: u32 = 100;
-
-/// We take no connections, and many trackers refuse port 0: the discard port of no peer.
-const PORT: u16 = 1;
-
-/// For whom trackers are asked, and who hears what they say.
-pub trait Party: Send + Sync {
-    fn infohash(&self) -> Infohash;
-    fn peer_id(&self) -> [u8; 20];
-    /// Time since it began.
-    fn now(&self) -> Duration;
-    fn uploaded_bytes(&self) -> u64;
-    fn downloaded_bytes(&self) -> u64;
-    fn left_bytes(&self) -> u64;
-    fn report(&self) -> &Report;
-    /// [`Event::Peers`] and [`Event::TierLost`].
-    fn tell(&self, event: Event);
-}
+/// A tier that does not answer is asked at least so often.
+const MAX_PAUSE: Duration = Duration::from_secs(30 * 60);
 
 /// The announcers of a download.
 #[derive(Debug)]
@@ -67,7 +64,8 @@ impl Announcers {
         &mut self,
         tiers: &[Vec<String>],
         first: u32,
-        party: &mut dyn FnMut(u32) -> Arc<dyn Party>,
+        key: u32,
+        party: &mut dyn FnMut(u32) -> Arc<dyn Announced>,
         report: &Report,
     ) -> u32 {
         let tiers = Tiers::new(None, tiers, fastrand::u64(..));
@@ -81,7 +79,7 @@ impl Announcers {
                 }
             }
             if !trackers.is_empty() {
-                self.start_tier(party(next), trackers, next, fastrand::u32(..));
+                self.start_tier(party(next), trackers, next, key);
                 next += 1;
             }
         }
@@ -89,7 +87,13 @@ impl Announcers {
     }
 
     /// Begins to announce to a tier: its trackers are asked in order until one answers.
-    fn start_tier(&mut self, swarm: Arc<dyn Party>, tier: Vec<Tracker>, tier_id: u32, key: u32) {
+    fn start_tier(
+        &mut self,
+        torrent: Arc<dyn Announced>,
+        tier: Vec<Tracker>,
+        tier_id: u32,
+        key: u32,
+    ) {
         let (stop, stops) = channel();
         let (ended, stopped) = channel();
         let known = Arc::new(AtomicBool::new(false));
@@ -98,7 +102,7 @@ impl Announcers {
             trackers: tier,
             id: tier_id,
             key,
-            swarm,
+            torrent,
             known: Arc::clone(&known),
             over: Arc::clone(&self.over),
             completed: Arc::clone(&self.completed),
@@ -133,7 +137,7 @@ struct Tier {
     trackers: Vec<Tracker>,
     id: u32,
     key: u32,
-    swarm: Arc<dyn Party>,
+    torrent: Arc<dyn Announced>,
     known: Arc<AtomicBool>,
     over: Arc<AtomicBool>,
     completed: Arc<AtomicBool>,
@@ -144,7 +148,7 @@ impl Tier {
         let mut is_known = false;
         let mut failed_rounds = 0;
         loop {
-            let begun = self.swarm.now();
+            let begun = self.torrent.now();
             let event = (!is_known).then_some(AnnounceEvent::Started);
             let wait = match self.round(event) {
                 Ok(wait) => {
@@ -154,14 +158,14 @@ impl Tier {
                 }
                 Err(wait) => {
                     failed_rounds += 1;
-                    if failed_rounds >= ROUNDS && !is_known {
-                        self.swarm.tell(Event::TierLost(self.id));
+                    if failed_rounds >= ROUNDS && !is_known && self.torrent.lost(self.id) {
                         return;
                     }
                     let back_off = self.client.timing().back_off;
-                    let pause = back_off * 2_u32.saturating_pow(failed_rounds);
+                    let pause = back_off.saturating_mul(2_u32.saturating_pow(failed_rounds));
+                    let pause = pause.min(MAX_PAUSE);
                     // Who waited for an answer for longer than that has paused enough.
-                    let waited = self.swarm.now().saturating_sub(begun);
+                    let waited = self.torrent.now().saturating_sub(begun);
                     wait.unwrap_or_default().max(pause.saturating_sub(waited))
                 }
             };
@@ -184,7 +188,7 @@ impl Tier {
         for event in &events[usize::from(!completed)..] {
             let message = self.message(Some(*event));
             let Some(tracker) = self.trackers.first_mut() else { return };
-            let time = || Some(self.swarm.now());
+            let time = || Some(self.torrent.now());
             // It will forget us anyway.
             let _ = tracker.announce(&self.client, &message, &time, &mut |_| {});
         }
@@ -195,12 +199,12 @@ impl Tier {
         let mut wait = None;
         for index in 0..self.trackers.len() {
             let message = self.message(event);
-            let Tier { client, swarm, known, over, trackers, .. } = &mut *self;
+            let Tier { client, torrent, known, over, trackers, .. } = &mut *self;
             let Some(tracker) = trackers.get_mut(index) else { break };
             let url = tracker.url().to_owned();
             let mut named = 0;
             let mut pause = Duration::ZERO;
-            let time = || (!over.load(Ordering::Acquire)).then(|| swarm.now());
+            let time = || (!over.load(Ordering::Acquire)).then(|| torrent.now());
             let result = tracker.announce(client, &message, &time, &mut |reply| {
                 named += reply.peers.len();
                 let warning = reply
@@ -210,9 +214,9 @@ impl Tier {
                     0 => format!("knows no peers{warning}"),
                     _ => format!("named {named} peers{warning}"),
                 };
-                swarm.report().note(&url, said);
+                torrent.note(&url, said);
                 known.store(true, Ordering::Relaxed);
-                swarm.tell(Event::Peers(reply.peers));
+                torrent.named(reply.peers);
                 pause = pause.max(reply.min_interval.unwrap_or_default().max(reply.interval));
             });
             match result {
@@ -222,7 +226,7 @@ impl Tier {
                     return Ok(pause);
                 }
                 Err(failure) => {
-                    self.swarm.report().note(&url, failure.why);
+                    self.torrent.note(&url, failure.why);
                     wait = wait.max(failure.retry_after);
                 }
             }
@@ -231,16 +235,11 @@ impl Tier {
     }
 
     fn message(&self, event: Option<AnnounceEvent>) -> Announce {
-        Announce {
-            infohash: self.swarm.infohash(),
-            peer_id: self.swarm.peer_id(),
-            port: PORT,
-            uploaded_bytes: self.swarm.uploaded_bytes(),
-            downloaded_bytes: self.swarm.downloaded_bytes(),
-            left_bytes: self.swarm.left_bytes(),
-            event,
-            numwant: if event == Some(AnnounceEvent::Stopped) { 0 } else { NUMWANT },
-            key: self.key,
+        let mut announce = self.torrent.announce();
+        (announce.event, announce.key) = (event, self.key);
+        if event == Some(AnnounceEvent::Stopped) {
+            announce.numwant = 0;
         }
+        announce
     }
 }

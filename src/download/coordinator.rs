@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
-use super::announcer::{Announcers, Party};
+use super::announcer::{Announced, Announcers};
 use super::budget::Budget;
 use super::roster::Roster;
 use super::stream::Outcome;
@@ -30,6 +30,8 @@ const MAX_EXCHANGED: usize = 500;
 pub enum Event {
     /// All needed pieces are verified.
     Done,
+    /// A web seed does not have a file, and has refused none before.
+    Lacks(SourceId),
     Ended {
         source: SourceId,
         outcome: Outcome,
@@ -118,6 +120,9 @@ impl<'a> Coordinator<'a> {
                 Ok(event) => self.on_event(event),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
+            if self.swarm.host.is_stopped() {
+                return Err(Error::new(ErrorKind::Network, "the download was stopped"));
+            }
             let now = self.swarm.now();
             let useful = self.swarm.last_useful();
             if useful > last_seen + Duration::from_millis(500) {
@@ -162,8 +167,11 @@ impl<'a> Coordinator<'a> {
             }
             Some(Rank::Named) => {
                 let quiet = self.swarm.client.timing().silence / 2;
+                let since_news = now.saturating_sub(self.swarm.last_news());
                 let since = now.saturating_sub(self.swarm.last_useful().max(self.active_since));
-                if since >= quiet || self.named_sources_fail() {
+                // A peer that is still fetching lacks something, and that will change.
+                let grows = since_news < quiet && self.roster.has_named_peer();
+                if !grows && (since >= quiet || self.named_sources_fail()) {
                     self.join(Rank::Torrent);
                 }
             }
@@ -186,7 +194,7 @@ impl<'a> Coordinator<'a> {
         for source in now {
             match source.kind {
                 SourceKind::Directory(path) => self.roster.add_directory(path),
-                SourceKind::WebSeed(url) => self.roster.add_web_seed(url),
+                SourceKind::WebSeed(url) => self.roster.add_web_seed(url, rank == Rank::Named),
                 SourceKind::Peer(peer) => self.look_up(peer),
                 SourceKind::Trackers(tiers) => self.announce(&tiers),
             }
@@ -195,21 +203,22 @@ impl<'a> Coordinator<'a> {
 
     fn announce(&mut self, tiers: &[Vec<String>]) {
         let Coordinator { swarm, announcers, open_tiers, next_tier, .. } = self;
-        let mut party = |tier: u32| -> Arc<dyn Party> {
+        let mut party = |tier: u32| -> Arc<dyn Announced> {
             open_tiers.insert(tier);
             Arc::<Swarm>::clone(swarm)
         };
-        *next_tier = announcers.start(tiers, *next_tier, &mut party, &swarm.report);
+        let key = swarm.host.key;
+        *next_tier = announcers.start(tiers, *next_tier, key, &mut party, &swarm.report);
     }
 
     /// Looks a peer's name up on a thread of its own: the resolver has no deadline.
     fn look_up(&mut self, name: String) {
         if let Ok(address) = name.parse() {
-            self.roster.add_peer(address);
+            self.roster.add_named_peer(address);
             return;
         }
         if self.swarm.client.names_are_for_the_proxy(&name) {
-            self.roster.add_named_peer(&name);
+            self.roster.add_peer_by_name(&name);
             return;
         }
         let swarm = Arc::clone(&self.swarm);
@@ -225,6 +234,7 @@ impl<'a> Coordinator<'a> {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Done | Event::Disk(_) => {}
+            Event::Lacks(source) => self.roster.try_as_store(source),
             Event::Ended { source, outcome, brought } => {
                 self.roster.on_ended(source, outcome, brought)
             }
@@ -241,7 +251,7 @@ impl<'a> Coordinator<'a> {
                 self.looking_up -= 1;
                 match addresses {
                     Ok(addresses) => {
-                        addresses.into_iter().for_each(|address| self.roster.add_peer(address))
+                        addresses.into_iter().for_each(|it| self.roster.add_named_peer(it));
                     }
                     Err(why) => self.swarm.report.note(&format!("peer {name}"), why),
                 }

@@ -20,6 +20,7 @@ use crate::manifest::Request;
 use crate::metainfo::Metainfo;
 use crate::net::Client;
 use crate::plan::{self, Layout, Rank, Selection, SourceKind, SourceSpec};
+use crate::protocol::upload::SLOTS;
 use crate::schedule::Schedule;
 use crate::store::{Existing, Found, Lock, Partial, Store};
 
@@ -307,8 +308,9 @@ fn fetch(
     let (events, heard) = channel();
     let client = client.map_or_else(|| Client::new(session.settings), Ok)?;
     let announcers = Announcers::new(client.separate());
-    let uploads = Uploads::new(session.uplink.clone(), verified);
-    let swarm = Swarm::new(partial, client, Arc::clone(counters), schedule, uploads, events);
+    let uploads = Uploads::new(session.uplink.clone(), verified, SLOTS);
+    let (shared, host) = (Arc::clone(counters), session.host.clone());
+    let swarm = Swarm::new(partial, client, shared, schedule, uploads, host, events);
     let swarm = Arc::new(swarm);
     let budget = session.budget(missing)?;
     let coordinator =

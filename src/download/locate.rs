@@ -136,18 +136,17 @@ pub fn find(
     permission::check(session, request, &format!("the torrent {infohash} is"))?;
     let mut tried = Vec::new();
     for mirror in mirrors {
-        let (place, bytes) = match mirror {
-            Mirror::Directory(directory) => {
-                let path = directory.join(format!("{infohash}.torrent"));
-                (path.display().to_string(), read_torrent(&path))
-            }
-            Mirror::Url(url) => {
-                let url = format!("{url}/{infohash}.torrent");
-                let Some(client) = client else { continue };
-                let bytes = fetch(client, &url, ATTEMPTS).map_err(|failed| failed.why);
-                (url, bytes)
-            }
+        let Some((place, mut bytes)) = of_mirror(mirror, &format!("{infohash}.torrent"), client)
+        else {
+            continue;
         };
+        // A mirror may be a store.
+        if bytes.as_ref().is_err_and(|why| is_missing(mirror, &place, why))
+            && let Some((_, Ok(kept))) =
+                of_mirror(mirror, &format!("v1/torrents/{infohash}.torrent"), client)
+        {
+            bytes = Ok(kept);
+        }
         match bytes.and_then(|bytes| checked(infohash, bytes)) {
             Ok(found) => return Ok(found.into()),
             Err(why) => tried.push(format!("{place}: {why}")),
@@ -231,6 +230,33 @@ fn left_out_by(session: &Session<'_>, user_allows: bool) -> String {
     match user_allows {
         true => "`sources` in the manifest".to_owned(),
         false => session.settings.configured.place_of("SOURCES"),
+    }
+}
+
+/// A `.torrent` in a mirror, and where that is; `None` where it may not be asked.
+fn of_mirror(
+    mirror: &Mirror,
+    name: &str,
+    client: Option<&Client>,
+) -> Option<(String, Result<Vec<u8>, String>)> {
+    match mirror {
+        Mirror::Directory(directory) => {
+            let path = directory.join(name);
+            Some((path.display().to_string(), read_torrent(&path)))
+        }
+        Mirror::Url(url) => {
+            let url = format!("{url}/{name}");
+            let bytes = fetch(client?, &url, ATTEMPTS).map_err(|failed| failed.why);
+            Some((url, bytes))
+        }
+    }
+}
+
+/// Whether the mirror works, and does not have it.
+fn is_missing(mirror: &Mirror, place: &str, why: &str) -> bool {
+    match mirror {
+        Mirror::Directory(_) => !Path::new(place).exists(),
+        Mirror::Url(_) => [403, 404, 410].iter().any(|status| why == status_text(*status)),
     }
 }
 

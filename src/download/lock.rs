@@ -38,6 +38,9 @@ pub fn lock(
         };
         let process =
             waiting.process.map_or_else(String::new, |process| format!(" (process {process})"));
+        if session.host.is_stopped() {
+            return Err(Error::new(ErrorKind::Locked, "the download was stopped"));
+        }
         if !told {
             told = true;
             counters.set_phase(Phase::Waiting);

@@ -22,6 +22,10 @@ pub struct LostFiles {
 }
 
 impl LostFiles {
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     pub fn contains(&self, file: u32) -> bool {
         self.lock().contains(&file)
     }

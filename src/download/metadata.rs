@@ -3,20 +3,23 @@
 //! It comes before there is anything to plan or to store, so this is a small coordinator of its own: a few threads, one
 //! connection each, that end with it. Nobody joins them: all their waits have deadlines, and their sockets are closed.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::announcer::{Announcers, Party};
+use super::announcer::{Announced, Announcers};
 use super::report::Report;
-use super::{Event, start_thread};
+use super::seeding::Host;
+use super::start_thread;
 use crate::infohash::Infohash;
 use crate::net::{Client, resolve};
 use crate::protocol::extension::peer_id;
 use crate::protocol::metadata::BLOCK_BYTES;
 use crate::protocol::metadata::blocks::Blocks;
 use crate::protocol::socks::Target;
+use crate::protocol::tracker::Announce;
 
 mod worker;
 
@@ -138,11 +141,11 @@ pub fn fetch(
     for peer in &sources.peers {
         hunt.look_up(peer);
     }
-    let mut party = |_: u32| -> Arc<dyn Party> {
+    let mut party = |_: u32| -> Arc<dyn Announced> {
         hunt.state().undecided += 1;
         Arc::new(Tier { hunt: Arc::clone(&hunt), undecided: AtomicBool::new(true) })
     };
-    announcers.start(&sources.trackers, 0, &mut party, &hunt.report);
+    announcers.start(&sources.trackers, 0, fastrand::u32(..), &mut party, &hunt.report);
     let result = loop {
         let found = hunt.state().found.take();
         if let Some(info) = found {
@@ -330,45 +333,44 @@ struct Tier {
     undecided: AtomicBool,
 }
 
-impl Party for Tier {
-    fn infohash(&self) -> Infohash {
-        self.hunt.infohash
-    }
-
-    fn peer_id(&self) -> [u8; 20] {
-        self.hunt.peer_id
-    }
-
+impl Announced for Tier {
     fn now(&self) -> Duration {
         self.hunt.now()
     }
 
-    fn uploaded_bytes(&self) -> u64 {
-        0
-    }
-
-    fn downloaded_bytes(&self) -> u64 {
-        0
-    }
-
-    /// How much is left nobody knows. To who lacks nothing a tracker names no seeds, so one block: libtorrent says the
-    /// same.
-    fn left_bytes(&self) -> u64 {
-        BLOCK_BYTES as u64
-    }
-
-    fn report(&self) -> &Report {
-        &self.hunt.report
-    }
-
-    fn tell(&self, event: Event) {
-        match event {
-            Event::Peers(addresses) => {
-                self.hunt.add(addresses.into_iter().map(Target::Address).collect());
-            }
-            Event::TierLost(_) => {}
-            _ => return,
+    fn announce(&self) -> Announce {
+        Announce {
+            infohash: self.hunt.infohash,
+            peer_id: self.hunt.peer_id,
+            port: Host::deaf().port,
+            uploaded_bytes: 0,
+            downloaded_bytes: 0,
+            // How much is left nobody knows. To who lacks nothing a tracker names no seeds, so one block: libtorrent
+            // says the same.
+            left_bytes: BLOCK_BYTES as u64,
+            event: None,
+            numwant: super::swarm::NUMWANT,
+            key: 0,
         }
+    }
+
+    fn note(&self, tracker: &str, said: String) {
+        self.hunt.report.note(tracker, said);
+    }
+
+    fn named(&self, peers: Vec<SocketAddr>) {
+        self.hunt.add(peers.into_iter().map(Target::Address).collect());
+        self.is_decided();
+    }
+
+    fn lost(&self, _tier: u32) -> bool {
+        self.is_decided();
+        true
+    }
+}
+
+impl Tier {
+    fn is_decided(&self) {
         if self.undecided.swap(false, Ordering::Relaxed) {
             self.hunt.decided();
         }

@@ -27,6 +27,8 @@ mod permission;
 mod redirects;
 mod report;
 mod roster;
+mod seeding;
+mod serving;
 mod space;
 mod stream;
 mod swarm;
@@ -48,7 +50,10 @@ use crate::store::Store;
 
 use budget::Budget;
 use coordinator::Event;
+use seeding::Host;
 use uploads::Uplink;
+
+pub use seeding::{Seeding, Task};
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;
@@ -77,6 +82,7 @@ pub struct Session<'a> {
     /// The manifest is not the user's own, but of a dependency that Cargo brought.
     pub foreign: bool,
     uplink: Option<Arc<Uplink>>,
+    host: Host,
     budget: OnceLock<Budget>,
     /// For hashing what is on disk, and for syncing.
     hashing: OnceLock<rayon::ThreadPool>,
@@ -99,6 +105,7 @@ impl<'a> Session<'a> {
             counters,
             foreign: false,
             uplink: Uplink::new(settings.upload_bytes_per_second),
+            host: Host::deaf(),
             budget: OnceLock::new(),
             hashing: OnceLock::new(),
             datasets: 1,

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use super::batch::{Batch, Feeder};
 use super::claim::Claim;
+use super::serving::Serving;
 use super::stream::Outcome;
 use super::swarm::{Fed, Swarm};
+use super::uploads::Served;
 
 use crate::geometry::PieceIndex;
 use crate::net::PeerConnection;
@@ -19,11 +21,8 @@ use crate::schedule::{PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
 
 mod asking;
-mod serving;
 #[cfg(test)]
 mod tests;
-
-use serving::Serving;
 
 /// Read at a time, at least; the longest message always fits.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -39,6 +38,7 @@ struct Worker<'a> {
     source: SourceId,
     worker: WorkerId,
     session: PeerSession,
+    named: bool,
     /// In the order in which they are asked for, which is that in which their blocks come.
     claims: Vec<Claim>,
     /// The peer choked us, and dropped what was asked for, since the claims were last dropped.
@@ -53,8 +53,14 @@ struct Worker<'a> {
     useful_at: Duration,
 }
 
-/// Connects, and takes pieces until there are none.
-pub fn work(swarm: &Arc<Swarm>, source: SourceId, worker: WorkerId, target: &Target) -> Outcome {
+/// Connects, and takes pieces until there are none. `named`: the user or the manifest gave the peer's address.
+pub fn work(
+    swarm: &Arc<Swarm>,
+    source: SourceId,
+    worker: WorkerId,
+    target: &Target,
+    named: bool,
+) -> Outcome {
     let mut connection =
         match swarm.client.connect_peer(target, &|| (!swarm.is_over()).then(|| swarm.now())) {
             Ok(connection) => connection,
@@ -64,19 +70,20 @@ pub fn work(swarm: &Arc<Swarm>, source: SourceId, worker: WorkerId, target: &Tar
     let infohash = swarm.partial.metainfo().infohash;
     let (metainfo, serves) = (swarm.partial.metainfo(), swarm.uploads.is_on());
     let metadata_bytes = serves.then_some(metainfo.info_bytes);
-    let offer = Offer { pex: !metainfo.private, serves, metadata_bytes };
+    let offer = Offer { pex: !metainfo.private, serves, metadata_bytes, upload_only: false };
     let count = swarm.geometry().piece_count();
-    let session = PeerSession::new(now, infohash, swarm.peer_id, count, offer);
+    let session = PeerSession::new(now, infohash, swarm.host.peer_id, count, offer);
     let mut worker = Worker {
         swarm,
         source,
         worker,
         session,
+        named,
         claims: Vec::new(),
         was_choked: false,
         returned: Vec::new(),
         refused_at: None,
-        serving: Serving::default(),
+        serving: Serving::new(Arc::clone(swarm) as Arc<dyn Served>, source.0),
         feeder: None,
         spare: None,
         useful_at: now,
@@ -85,7 +92,7 @@ pub fn work(swarm: &Arc<Swarm>, source: SourceId, worker: WorkerId, target: &Tar
     if worker.session.is_open() {
         swarm.counters.peers.fetch_sub(1, Ordering::Relaxed);
     }
-    swarm.uploads.leave(source);
+    worker.serving.leave();
     worker.drop_claims();
     swarm.schedule().forget_peer(source);
     outcome
@@ -135,7 +142,7 @@ impl Worker<'_> {
             }
             self.drop_ended_claims();
             self.ask();
-            if let Err(why) = self.serve(connection) {
+            if let Err(why) = self.serving.serve(&mut self.session, connection) {
                 return Outcome::Failed(why);
             }
             if let Some(outcome) = self.judge() {
@@ -229,6 +236,7 @@ impl Worker<'_> {
             Event::Have(piece) => {
                 if self.swarm.schedule().peer_has_piece(self.source, piece) {
                     self.session.interested(true);
+                    self.news();
                 }
             }
             Event::DontHave(piece) => {
@@ -241,24 +249,31 @@ impl Worker<'_> {
             Event::Unchoked => self.forgive(),
             Event::Rejected(request) => self.on_rejected(request),
             Event::HandshakeDone { .. } => {
-                self.introduce();
+                self.serving.introduce(&mut self.session);
                 self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
             }
             Event::PeersNamed => {
                 self.swarm.tell(super::Event::Exchanged(self.session.take_named()));
             }
-            Event::Block { .. }
-            | Event::HaveNone
-            | Event::AllowedFast(_)
-            | Event::Reqq(_)
-            | Event::Ignored => {}
+            Event::HaveNone => self.news(),
+            Event::Block { .. } | Event::AllowedFast(_) | Event::Reqq(_) | Event::Ignored => {}
         }
     }
 
     fn has(&mut self, pieces: PieceSet) {
         self.serving.has_all = pieces.len() == self.swarm.geometry().piece_count();
+        if !self.serving.has_all && !self.session.is_upload_only() {
+            self.news();
+        }
         self.swarm.schedule().peer_has(self.source, pieces);
         self.show_interest();
+    }
+
+    /// The peer lacks something, and is on its way to it. Of others than named ones there are many, and it says nothing.
+    fn news(&self) {
+        if self.named {
+            self.swarm.news();
+        }
     }
 
     fn show_interest(&mut self) {

@@ -46,9 +46,13 @@ struct Source {
     name: String,
     host: String,
     place: Place,
+    /// A peer that the user or the manifest named by its address.
+    named: bool,
     /// Connections now, and how many are worth having.
     working: usize,
     growth: Growth,
+    /// Of a mirror: the URL of its data where it is a store, until that was tried.
+    as_store: Option<String>,
     failures: u32,
     not_before: Duration,
     lost: bool,
@@ -98,15 +102,39 @@ impl Roster {
         let mut peers =
             well.iter().filter(|source| matches!(source.place, Place::Peer(_))).peekable();
         let undecided = peers.peek().is_some() && self.swarm.last_useful().is_zero();
+        let undecided = undecided || well.iter().any(|source| source.as_store.is_some());
         !(undecided || peers.any(|peer| peer.working == 0))
     }
 
-    pub fn add_directory(&mut self, path: PathBuf) {
+    /// Whether some peer is connected that was named by its address.
+    pub fn has_named_peer(&self) -> bool {
+        self.sources.iter().any(|source| source.working > 0 && source.named)
+    }
+
+    /// A directory with the torrent's own layout: of a mirror `<infohash>`, or that of a store, where the mirror is one.
+    pub fn add_directory(&mut self, mut path: PathBuf) {
+        let infohash = self.swarm.partial.metainfo().infohash.to_string();
+        if path.ends_with(&infohash) && !path.is_dir() {
+            let in_store = path.with_file_name("v1").join("data").join(&infohash).join("files");
+            path = if in_store.is_dir() { in_store } else { path };
+        }
         let name = path.display().to_string();
         self.add(name.clone(), name, Growth::single(), |_| Place::Directory(path));
     }
 
-    pub fn add_web_seed(&mut self, url: String) {
+    /// A mirror lacks something under its own layout: it may be a store, which has another.
+    pub fn try_as_store(&mut self, id: SourceId) {
+        let source = self.sources.get_mut(id.0 as usize);
+        if let Some(url) = source.and_then(|source| source.as_store.take()) {
+            self.add_web_seed(url, false);
+        }
+    }
+
+    /// A web seed; where the user named it, it may be a mirror.
+    pub fn add_web_seed(&mut self, url: String, may_be_mirror: bool) {
+        let infohash = self.swarm.partial.metainfo().infohash;
+        let mirror = url.strip_suffix(&format!("/{infohash}/")).filter(|_| may_be_mirror);
+        let as_store = mirror.map(|base| format!("{base}/v1/data/{infohash}/files/"));
         let Some(host) = authority(&url) else {
             self.swarm.report.note(&url, "only http and https web seeds are supported");
             return;
@@ -117,6 +145,9 @@ impl Roster {
         self.add(url.clone(), host, Growth::up_to(useful), |id| {
             Place::Web(Arc::new(WebSeed::new(id, url, &metainfo)))
         });
+        if let Some(source) = self.sources.last_mut().filter(|_| as_store.is_some()) {
+            source.as_store = as_store;
+        }
     }
 
     fn add(
@@ -142,8 +173,10 @@ impl Roster {
             name,
             host,
             place,
+            named: false,
             working: 0,
             growth,
+            as_store: None,
             failures: 0,
             not_before: Duration::ZERO,
             lost: false,
@@ -156,8 +189,15 @@ impl Roster {
         }
     }
 
+    /// A peer that the user or the manifest named.
+    pub fn add_named_peer(&mut self, address: SocketAddr) {
+        let before = self.sources.len();
+        self.add_peer(address);
+        self.sources.iter_mut().skip(before).for_each(|source| source.named = true);
+    }
+
     /// A peer whose name, in its `host:port`, is not looked up here.
-    pub fn add_named_peer(&mut self, place: &str) {
+    pub fn add_peer_by_name(&mut self, place: &str) {
         match Target::parse(place) {
             Some(target) => self.add_target(target),
             None => self.swarm.report.note(&format!("peer {place}"), "it is no `host:port`"),
@@ -232,8 +272,8 @@ impl Roster {
                 Box::new(move |swarm| web_worker::work(swarm, &seed, worker))
             }
             Place::Peer(target) => {
-                let target = target.clone();
-                Box::new(move |swarm| peer_worker::work(swarm, id, worker, &target))
+                let (target, named) = (target.clone(), source.named);
+                Box::new(move |swarm| peer_worker::work(swarm, id, worker, &target, named))
             }
         };
         if source.working == 1 && !matches!(source.place, Place::Peer(_)) {

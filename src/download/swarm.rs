@@ -1,6 +1,7 @@
 //! What the workers of one dataset's download share.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -8,18 +9,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::Event;
-use super::announcer::Party;
+use super::announcer::Announced;
 use super::assembly::{Added, Assembly};
 use super::report::Report;
-use super::uploads::Uploads;
+use super::seeding::Host;
+use super::uploads::{Served, Uploads};
 use crate::counters::DatasetCounters;
 use crate::error::Error;
 use crate::geometry::{Geometry, PieceIndex};
-use crate::infohash::Infohash;
+use crate::metainfo::Metainfo;
 use crate::net::Client;
-use crate::protocol::extension::peer_id;
+use crate::protocol::tracker::Announce;
 use crate::schedule::{Next, Schedule, SourceId, Verdict, WorkerId};
 use crate::store::Partial;
+
+/// Peers wanted of each announce: more than there are connections.
+pub const NUMWANT: u32 = 100;
 
 /// How long an idle worker sleeps when nobody wakes it: slow sources become worth stealing from with time alone.
 const IDLE: Duration = Duration::from_millis(100);
@@ -46,7 +51,8 @@ pub struct Swarm {
     pub counters: Arc<DatasetCounters>,
     pub report: Report,
     pub uploads: Uploads,
-    pub peer_id: [u8; 20],
+    /// Who we are to peers and trackers, and where a seed of this process listens.
+    pub host: Host,
     schedule: Mutex<Schedule>,
     changed: Condvar,
     assemblies: Mutex<HashMap<PieceIndex, Arc<Mutex<Assembly>>>>,
@@ -56,6 +62,7 @@ pub struct Swarm {
     started: Instant,
     last_useful_millis: AtomicU64,
     last_skipped_millis: AtomicU64,
+    last_news_millis: AtomicU64,
     events: Sender<Event>,
 }
 
@@ -66,6 +73,7 @@ impl Swarm {
         counters: Arc<DatasetCounters>,
         schedule: Schedule,
         uploads: Uploads,
+        host: Host,
         events: Sender<Event>,
     ) -> Swarm {
         Swarm {
@@ -74,7 +82,7 @@ impl Swarm {
             counters,
             report: Report::default(),
             uploads,
-            peer_id: peer_id(|| fastrand::alphanumeric() as u8),
+            host,
             schedule: Mutex::new(schedule),
             changed: Condvar::new(),
             assemblies: Mutex::default(),
@@ -83,6 +91,7 @@ impl Swarm {
             started: Instant::now(),
             last_useful_millis: AtomicU64::new(0),
             last_skipped_millis: AtomicU64::new(0),
+            last_news_millis: AtomicU64::new(0),
             events,
         }
     }
@@ -120,6 +129,15 @@ impl Swarm {
     pub fn last_sign_of_life(&self) -> Duration {
         self.last_useful()
             .max(Duration::from_millis(self.last_skipped_millis.load(Ordering::Relaxed)))
+    }
+
+    /// When a named peer last told of a wanted piece that it has now, or, when it connected, that it lacks some.
+    pub fn last_news(&self) -> Duration {
+        Duration::from_millis(self.last_news_millis.load(Ordering::Relaxed))
+    }
+
+    pub fn news(&self) {
+        self.last_news_millis.store(self.now().as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Bytes came that had to be read past.
@@ -243,18 +261,6 @@ impl Swarm {
         }
     }
 
-    /// Reads verified bytes, for a peer. After the end there is nothing to read any more: the files move.
-    ///
-    /// # Errors
-    /// The download is over, or the disk refused.
-    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
-        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
-        if *closed {
-            return Err(std::io::ErrorKind::NotConnected.into());
-        }
-        self.partial.read(offset, buffer).map_err(std::io::Error::other)
-    }
-
     fn useful(&self, worker: WorkerId, bytes: u64) {
         let now = self.now();
         self.last_useful_millis.store(now.as_millis() as u64, Ordering::Relaxed);
@@ -295,36 +301,67 @@ impl Swarm {
     }
 }
 
-impl Party for Swarm {
-    fn infohash(&self) -> Infohash {
-        self.partial.metainfo().infohash
+impl Served for Swarm {
+    fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
 
-    fn peer_id(&self) -> [u8; 20] {
-        self.peer_id
+    fn metainfo(&self) -> &Metainfo {
+        self.partial.metainfo()
     }
 
     fn now(&self) -> Duration {
-        Swarm::now(self)
+        self.now()
     }
 
-    fn uploaded_bytes(&self) -> u64 {
-        self.counters.uploaded_bytes.load(Ordering::Relaxed)
+    /// After the end there is nothing to read any more: the files move.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        if *closed {
+            return Err(std::io::ErrorKind::NotConnected.into());
+        }
+        self.partial.read(offset, buffer).map_err(std::io::Error::other)
     }
 
-    fn downloaded_bytes(&self) -> u64 {
-        self.counters.received_bytes.load(Ordering::Relaxed)
+    fn raw_info(&self) -> Option<Vec<u8>> {
+        self.partial.raw_info()
     }
 
-    fn left_bytes(&self) -> u64 {
-        self.schedule().wanted_bytes()
+    fn sent(&self, bytes: u64) {
+        self.counters.uploaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.host.sent(bytes);
+    }
+}
+
+impl Announced for Swarm {
+    fn now(&self) -> Duration {
+        self.now()
     }
 
-    fn report(&self) -> &Report {
-        &self.report
+    fn announce(&self) -> Announce {
+        Announce {
+            infohash: self.partial.metainfo().infohash,
+            peer_id: self.host.peer_id,
+            port: self.host.port,
+            uploaded_bytes: self.counters.uploaded_bytes.load(Ordering::Relaxed),
+            downloaded_bytes: self.counters.received_bytes.load(Ordering::Relaxed),
+            left_bytes: self.schedule().wanted_bytes(),
+            event: None,
+            numwant: NUMWANT,
+            key: 0,
+        }
     }
 
-    fn tell(&self, event: Event) {
-        Swarm::tell(self, event);
+    fn note(&self, tracker: &str, said: String) {
+        self.report.note(tracker, said);
+    }
+
+    fn named(&self, peers: Vec<SocketAddr>) {
+        self.tell(Event::Peers(peers));
+    }
+
+    fn lost(&self, tier: u32) -> bool {
+        self.tell(Event::TierLost(tier));
+        true
     }
 }

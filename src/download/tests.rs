@@ -155,8 +155,9 @@ pub(super) fn swarm_with_timeout(partial: Partial, timeout: std::time::Duration)
     let (events, _) = std::sync::mpsc::channel();
     let counters = crate::counters::Counters::default().add("a");
     let uplink = super::uploads::Uplink::new(settings.upload_bytes_per_second);
-    let uploads = super::uploads::Uploads::new(uplink, PieceSet::none(1));
-    Swarm::new(partial, client, counters, schedule, uploads, events)
+    let uploads = super::uploads::Uploads::new(uplink, PieceSet::none(1), 4);
+    let host = super::seeding::Host::deaf();
+    Swarm::new(partial, client, counters, schedule, uploads, host, events)
 }
 
 /// What a peer sent at a time: these blocks of the piece, in this order, each behind the head of its message.

@@ -1,17 +1,34 @@
-//! Serving back: what of a dataset is verified, who is unchoked, and how fast it goes.
+//! Serving: what of a dataset is verified, who is unchoked, and how fast it goes.
 //!
-//! Peers are served on the connections that we opened, by the thread that writes to them. What a download is for is
+//! Peers are served by the thread that writes to them. What a download is for is
 //! never kept waiting: a worker hands a few blocks at a time to that thread, and the end waits for nobody.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::geometry::PieceIndex;
+use crate::metainfo::Metainfo;
 use crate::pieces::PieceSet;
 use crate::protocol::upload::{Bucket, Choker};
-use crate::schedule::SourceId;
-use crate::store::Partial;
+
+/// A dataset whose verified pieces peers are sent: one that is being fetched, or one that is seeded.
+pub trait Served: Send + Sync {
+    fn uploads(&self) -> &Uploads;
+    fn metainfo(&self) -> &Metainfo;
+    /// Time since any moment.
+    fn now(&self) -> Duration;
+    /// Reads verified bytes of the torrent's stream.
+    ///
+    /// # Errors
+    /// They are not there any more, or the disk refused.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+    /// The raw `info`, where the store has the `.torrent`.
+    fn raw_info(&self) -> Option<Vec<u8>>;
+    /// So many bytes went out.
+    fn sent(&self, bytes: u64);
+}
 
 /// The rate, shared by all datasets of a build.
 #[derive(Debug)]
@@ -27,6 +44,10 @@ impl Uplink {
         let bucket = Mutex::new(Bucket::new(bytes_per_second));
         (bytes_per_second > 0)
             .then(|| Arc::new(Uplink { bytes_per_second, started: Instant::now(), bucket }))
+    }
+
+    pub fn bytes_per_second(&self) -> u64 {
+        self.bytes_per_second
     }
 
     fn may_send(&self, bytes: u64) -> bool {
@@ -53,11 +74,11 @@ struct Verified {
 }
 
 impl Uploads {
-    /// Of a dataset with these pieces verified.
-    pub fn new(uplink: Option<Arc<Uplink>>, pieces: PieceSet) -> Uploads {
+    /// Of a dataset with these pieces verified, where so many peers are unchoked at a time.
+    pub fn new(uplink: Option<Arc<Uplink>>, pieces: PieceSet, slots: usize) -> Uploads {
         Uploads {
             uplink,
-            choker: Mutex::default(),
+            choker: Mutex::new(Choker::new(slots)),
             verified: Mutex::new(Verified { pieces, log: Vec::new() }),
             logged: AtomicUsize::new(0),
             info: OnceLock::new(),
@@ -77,6 +98,21 @@ impl Uploads {
             verified.log.push(piece);
             self.logged.store(verified.log.len(), Ordering::Release);
         }
+    }
+
+    /// These are verified now, and no others: what is new is told, and what is gone is refused from now on.
+    pub fn set(&self, pieces: PieceSet) {
+        let mut verified = lock(&self.verified);
+        let mut new = pieces.clone();
+        new.remove_all(&verified.pieces);
+        verified.log.extend(new.iter());
+        verified.pieces = pieces;
+        self.logged.store(verified.log.len(), Ordering::Release);
+    }
+
+    /// How many are verified.
+    pub fn count(&self) -> u32 {
+        lock(&self.verified).pieces.len()
     }
 
     pub fn has(&self, piece: PieceIndex) -> bool {
@@ -105,9 +141,9 @@ impl Uploads {
     }
 
     /// Whether a peer that is interested is unchoked, and how many share the rate with it.
-    pub fn is_unchoked(&self, source: SourceId, now: Duration) -> (bool, u64) {
+    pub fn is_unchoked(&self, id: u32, now: Duration) -> (bool, u64) {
         let mut choker = lock(&self.choker);
-        (choker.is_unchoked(source.0, now), choker.unchoked() as u64)
+        (choker.is_unchoked(id, now), choker.unchoked() as u64)
     }
 
     /// What one peer alone may be sent.
@@ -116,13 +152,13 @@ impl Uploads {
     }
 
     /// The peer is interested no more.
-    pub fn rest(&self, source: SourceId) {
-        lock(&self.choker).rest(source.0);
+    pub fn rest(&self, id: u32) {
+        lock(&self.choker).rest(id);
     }
 
     /// The peer is gone.
-    pub fn leave(&self, source: SourceId) {
-        lock(&self.choker).leave(source.0);
+    pub fn leave(&self, id: u32) {
+        lock(&self.choker).leave(id);
     }
 
     /// Whether so many bytes may be sent now; they count as sent then.
@@ -131,8 +167,8 @@ impl Uploads {
     }
 
     /// The raw `info`, read when it is first asked for: of some torrents it has 20 MiB.
-    pub fn info(&self, partial: &Partial) -> Option<&[u8]> {
-        self.info.get_or_init(|| partial.raw_info()).as_deref()
+    pub fn info(&self, of: &dyn Served) -> Option<&[u8]> {
+        self.info.get_or_init(|| of.raw_info()).as_deref()
     }
 }
 

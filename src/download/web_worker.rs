@@ -304,6 +304,10 @@ impl WebSeed {
                 false => said.clone(),
             };
             swarm.report.note(&self.url, said_of);
+            // First: whether all sources together lack it is asked when it is lost.
+            if self.lost.is_empty() {
+                swarm.tell(super::Event::Lacks(self.id));
+            }
             self.lost.lose(swarm, self.id, file);
             // A server that has nothing is not asked for each of 100,000 files.
             let in_a_row = self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;

@@ -1,5 +1,5 @@
 //! Everything that opens a socket: HTTP (catalogue, trackers, mirrors, web seeds), UDP trackers and peers; each through
-//! the user's proxy, where that carries it.
+//! the user's proxy, where that carries it. And what listens: [`Listener`], for `seed` alone.
 //!
 //! Floor 2; the only room with sockets. What the bytes mean is decided in [`crate::protocol`]; this room moves
 //! them, with a deadline on every wait, and a bound on every length that comes from outside.
@@ -9,6 +9,7 @@
 
 mod http;
 mod lent;
+mod listen;
 mod peer;
 mod proxy;
 mod tracker;
@@ -24,6 +25,7 @@ use crate::error::{Error, ErrorKind};
 use crate::protocol::udp_tracker::FIRST_WAIT;
 
 pub use http::{HttpFailure, UNKNOWN_AUTHORITY, authority, join};
+pub use listen::{Incoming, Listener};
 pub use peer::{Job, PeerConnection, resolve};
 pub use proxy::advice;
 pub use tracker::Tracker;

@@ -54,14 +54,19 @@ impl Client {
             (Some(proxy), _) => self.connect_through(proxy, target, time)?,
             (None, Target::Address(address)) => {
                 let stream = TcpStream::connect_timeout(address, self.timing().connect);
-                let stream = Arc::new(stream.map_err(failed)?);
-                if !self.note(&stream) {
-                    return Err("the download has ended".to_owned());
-                }
-                stream
+                Arc::new(stream.map_err(failed)?)
             }
             (None, Target::Name(..)) => return Err("its name was not looked up".to_owned()),
         };
+        self.open_peer(stream)
+    }
+
+    /// Begins to write to a connection that stands.
+    pub(super) fn open_peer(&self, stream: Arc<TcpStream>) -> Result<PeerConnection, String> {
+        let failed = |why: io::Error| io_reason(&why);
+        if !self.note(&stream) {
+            return Err("the download has ended".to_owned());
+        }
         stream.set_nodelay(true).map_err(failed)?;
         let writer = Arc::clone(&stream);
         writer.set_write_timeout(Some(self.timing().silence)).map_err(failed)?;

@@ -102,9 +102,11 @@ pub struct Offer {
     pub serves: bool,
     /// To serve the `info` dictionary, which has so many bytes.
     pub metadata_bytes: Option<u64>,
+    /// We want nothing (BEP 21).
+    pub upload_only: bool,
 }
 
-/// Our own. No port, as we take no connections.
+/// Our own. No port: who connects to a seed knows it, and all others of us take no connections.
 pub fn encode_ours(offer: &Offer) -> Vec<u8> {
     let mut ids = format!("11:lt_donthavei{DONT_HAVE_ID}e");
     let mut size = String::new();
@@ -115,7 +117,9 @@ pub fn encode_ours(offer: &Offer) -> Vec<u8> {
     if offer.pex {
         ids += &format!("6:ut_pexi{PEX_ID}e");
     }
-    format!("d1:md{ids}e{size}4:reqqi{DEFAULT_REQQ}e1:v{}:{CLIENT}e", CLIENT.len()).into_bytes()
+    let only = if offer.upload_only { "11:upload_onlyi1e" } else { "" };
+    let name = CLIENT.len();
+    format!("d1:md{ids}e{size}4:reqqi{DEFAULT_REQQ}e{only}1:v{name}:{CLIENT}e").into_bytes()
 }
 
 /// Our id for a download (BEP 20): who we are, and what `random` gives.

@@ -1,4 +1,5 @@
-//! One outgoing connection to a peer, both ways: the state machine without the socket.
+//! One connection to a peer, both ways: the state machine without the socket. Who is connected to reads the other's
+//! handshake first, to know which torrent it is about, and begins a session then: that hears the handshake again.
 //!
 //! ```text
 //! new ── our handshake out ──▶ waiting
@@ -45,6 +46,9 @@ pub const MAX_BLOCK_BYTES: u32 = 128 << 10;
 
 /// Peers close connections that are silent for two minutes (BEP 3).
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
+/// More than a client sends that has a bitfield wherever that is shorter than the `have`s in its place: each may
+/// be long, and is work for us.
+const MAX_BITFIELDS: u32 = 100;
 /// How many blocks nobody asked for are forgiven.
 const MAX_UNCALLED_FOR: u64 = 64;
 
@@ -63,8 +67,8 @@ pub struct PeerSession {
     allowed: Vec<PieceIndex>,
     choked: bool,
     interested: bool,
-    /// No bitfield may come any more.
-    pieces_told: bool,
+    /// How often it said all that it has at once.
+    bitfields: u32,
     theirs: ExtendedHandshake,
     named: PeerExchange,
     waiting: Waiting,
@@ -98,7 +102,7 @@ impl PeerSession {
             allowed: Vec::new(),
             choked: true,
             interested: false,
-            pieces_told: false,
+            bitfields: 0,
             theirs: ExtendedHandshake::default(),
             named: PeerExchange::default(),
             waiting: Waiting::new(),
@@ -287,10 +291,7 @@ impl PeerSession {
             Message::Have(piece) if piece >= self.piece_count => {
                 return Err(PeerError::NoSuchPiece(piece));
             }
-            Message::Have(piece) => {
-                self.pieces_told = true;
-                Event::Have(piece)
-            }
+            Message::Have(piece) => Event::Have(piece),
             Message::Bitfield(bits) => self.bitfield(bits)?,
             Message::Piece { piece, begin, block } => self.block(now, piece, begin, block)?,
             Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast(_)
@@ -313,8 +314,8 @@ impl PeerSession {
         Ok(Some((event, used)))
     }
 
-    /// BEP 3 has the bitfield first. Some clients send their extension handshake, port or choke
-    /// state before it; that does no harm, so only what would contradict it is refused.
+    /// BEP 3 has the bitfield first, and once. Some clients send their extension handshake, port or choke state before
+    /// it, and aria2 sends one in place of many `have`: that does no harm, and the last one holds.
     fn bitfield<'b>(&mut self, bits: &'b [u8]) -> Result<Event<'b>, PeerError> {
         self.pieces_told_at_once()?;
         let expected_bytes = bitfield_bytes(self.piece_count);
@@ -330,8 +331,8 @@ impl PeerSession {
     }
 
     fn pieces_told_at_once(&mut self) -> Result<(), PeerError> {
-        let late = std::mem::replace(&mut self.pieces_told, true);
-        if late { Err(PeerError::LateBitfield) } else { Ok(()) }
+        self.bitfields += 1;
+        if self.bitfields > MAX_BITFIELDS { Err(PeerError::TooManyBitfields) } else { Ok(()) }
     }
 
     fn block<'b>(

@@ -1,6 +1,6 @@
 //! Serving back, sans-IO: how much may be sent, who is unchoked, and what one peer still waits for.
 //!
-//! Simple and fair: [`SLOTS`] peers are unchoked at a time, each for a turn at least. Then who had the fewest turns, and
+//! Simple and fair: so many peers are unchoked at a time ([`SLOTS`] while we fetch), each for a turn at least. Then who had the fewest turns, and
 //! of these who has waited the longest, takes the place of who was unchoked the longest. What peers give us plays no part: most of those who give
 //! are seeds and want nothing.
 
@@ -11,7 +11,7 @@ use super::wire::Request;
 #[cfg(test)]
 mod tests;
 
-/// Peers of a torrent that are unchoked at a time.
+/// Peers of a torrent that are unchoked at a time, while we fetch it.
 pub const SLOTS: usize = 4;
 
 /// How long a slot is held, at least, while others wait.
@@ -72,13 +72,35 @@ struct Seat {
     since: Duration,
 }
 
+/// What each unchoked peer of a seed shall be sent in a second, at least.
+const SHARE_BYTES: u64 = 64 << 10;
+
+/// Peers of a torrent that a seed unchokes at a time: there is a line to be filled, and nothing else that waits for it.
+const MOST_SLOTS: u64 = 64;
+
+/// How many peers a seed with this rate unchokes at a time.
+pub fn seed_slots(bytes_per_second: u64) -> usize {
+    (bytes_per_second / SHARE_BYTES).clamp(SLOTS as u64, MOST_SLOTS) as usize
+}
+
 /// Who of a torrent's peers is unchoked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Choker {
+    slots: usize,
     seats: Vec<Seat>,
 }
 
+impl Default for Choker {
+    fn default() -> Choker {
+        Choker::new(SLOTS)
+    }
+}
+
 impl Choker {
+    pub fn new(slots: usize) -> Choker {
+        Choker { slots, seats: Vec::new() }
+    }
+
     /// A peer that is interested asks whether it is unchoked now; to be asked again now and then.
     pub fn is_unchoked(&mut self, id: u32, now: Duration) -> bool {
         match self.seat(id) {
@@ -117,7 +139,7 @@ impl Choker {
     /// Gives each place that is free, or was held for a turn, to who is next.
     fn turn(&mut self, now: Duration) {
         while let Some(next) = self.first(false) {
-            if self.unchoked() >= SLOTS {
+            if self.unchoked() >= self.slots {
                 let waited = self.seats.get(next).map(|seat| now.saturating_sub(seat.since));
                 let Some(first) = self.first(true).filter(|_| waited >= Some(PATIENCE)) else {
                     return;

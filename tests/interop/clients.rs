@@ -15,7 +15,19 @@ use crate::swarm::wire::{BITFIELD, Handshake, Message, bitfield};
 
 pub struct Client {
     pub tool: &'static Tool,
+    /// What it makes of a magnet link when one peer alone has the dataset.
+    pub magnet: Magnet,
     command: fn(&Start<'_>) -> Command,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Magnet {
+    /// All of it.
+    Dataset,
+    /// `info`: to whom it had it from it comes back only after ten minutes.
+    Info,
+    /// Nothing: it takes links by RPC only.
+    Nothing,
 }
 
 /// What a client is started with.
@@ -24,6 +36,8 @@ struct Start<'a> {
     port: u16,
     /// The .torrent.
     torrent: &'a Path,
+    /// Its path, or a magnet link in its place.
+    source: &'a str,
     /// Where the torrent's root lies.
     directory: &'a Path,
 }
@@ -35,12 +49,15 @@ static RTORRENT: Tool = Tool::debian("rtorrent", "Debian: rtorrent");
 static RQBIT: Tool = Tool::welcome("rqbit", "cargo install rqbit");
 
 pub static ALL: [Client; 5] = [
-    Client { tool: &TRANSMISSION, command: transmission },
-    Client { tool: &ARIA2, command: aria2 },
-    Client { tool: &LIBTORRENT, command: libtorrent },
-    Client { tool: &RTORRENT, command: rtorrent },
-    Client { tool: &RQBIT, command: rqbit },
+    Client { tool: &TRANSMISSION, magnet: Magnet::Nothing, command: transmission },
+    Client { tool: &ARIA2, magnet: Magnet::Dataset, command: aria2 },
+    Client { tool: &LIBTORRENT, magnet: Magnet::Dataset, command: libtorrent },
+    Client { tool: &RTORRENT, magnet: Magnet::Info, command: rtorrent },
+    Client { tool: &RQBIT, magnet: Magnet::Dataset, command: rqbit },
 ];
+
+/// Beside the dataset: where rtorrent keeps torrents.
+const SESSION: &str = ".session";
 
 /// A client that has the whole dataset, and says so to peers.
 pub struct Seeder {
@@ -60,21 +77,46 @@ impl Client {
         let data = tempfile::tempdir().unwrap();
         dataset.write_to(data.path());
         let has_all = |address| offers_all(address, dataset).unwrap_or(false);
-        let program = self.start(&dataset.torrent(), data.path(), has_all);
+        let program = self.start(&dataset.torrent(), None, data.path(), has_all);
         Seeder { program, _data: data }
+    }
+
+    /// Starts it with the .torrent, and waits until it has all in this directory.
+    #[track_caller]
+    pub fn leech(&self, dataset: &Dataset, directory: &Path) -> Program {
+        let has_all = |address| offers_all(address, dataset).unwrap_or(false);
+        self.start(&dataset.torrent(), None, directory, has_all)
+    }
+
+    /// Starts it with a magnet link, and waits until it has all, or what it is able to get.
+    #[track_caller]
+    pub fn leech_by_magnet(&self, dataset: &Dataset, link: &str, directory: &Path) -> Program {
+        let info = dataset.info_bytes();
+        let kept = directory
+            .join(SESSION)
+            .join(format!("{}.torrent", dataset.infohash_hex().to_uppercase()));
+        let has_it = |address| match self.magnet {
+            Magnet::Info => {
+                fs::read(&kept).is_ok_and(|it| it.windows(info.len()).any(|part| part == info))
+            }
+            _ => offers_all(address, dataset).unwrap_or(false),
+        };
+        self.start(&dataset.torrent(), Some(link), directory, has_it)
     }
 
     #[track_caller]
     fn start(
         &self,
         torrent: &[u8],
+        magnet: Option<&str>,
         directory: &Path,
         is_ready: impl Fn(SocketAddr) -> bool,
     ) -> Program {
         let command = |home: &Path, port| {
             let path = home.join("data.torrent");
             fs::write(&path, torrent).unwrap();
-            (self.command)(&Start { home, port, torrent: &path, directory })
+            let source = magnet.unwrap_or(path.to_str().unwrap());
+            (self.command)(&Start { home, port, torrent: &path, source, directory })
         };
         Program::start(self.tool, command, is_ready)
     }
@@ -100,7 +142,7 @@ fn offers_all(address: SocketAddr, dataset: &Dataset) -> std::io::Result<bool> {
 /// It watches a directory, so that nothing has to ask it by RPC. (From `torrents` of its configuration it would load one
 /// under another name than its own, too, and then not find it when peers ask for the metainfo.) It unchokes peers every ten seconds only, so that its trials take longest.
 fn transmission(start: &Start<'_>) -> Command {
-    let Start { home, port, torrent, directory } = start;
+    let Start { home, port, torrent, directory, .. } = start;
     let watched = home.join("watched");
     fs::create_dir(&watched).unwrap();
     fs::copy(torrent, watched.join("data.torrent")).unwrap();
@@ -133,7 +175,7 @@ fn aria2(start: &Start<'_>) -> Command {
         "--enable-color=false",
     ]);
     command.arg(format!("--listen-port={}", start.port));
-    command.arg("--dir").arg(start.directory).arg(start.torrent);
+    command.arg("--dir").arg(start.directory).arg(start.source);
     command
 }
 
@@ -142,25 +184,25 @@ fn libtorrent(start: &Start<'_>) -> Command {
     let script = start.home.join("libtorrent_client.py");
     fs::write(&script, include_str!("libtorrent_client.py")).unwrap();
     let mut command = LIBTORRENT.command(start.home);
-    command.arg(script).args([start.torrent, start.directory]).arg(start.port.to_string());
+    command.arg(script).arg(start.source).arg(start.directory).arg(start.port.to_string());
     command
 }
 
 /// It draws on a terminal, and fails without one, unless it is a daemon; that stays in the foreground.
 fn rtorrent(start: &Start<'_>) -> Command {
-    let Start { home, port, torrent, directory } = start;
-    let (session, log) = (home.join("session"), home.join("log"));
+    let Start { home, port, source, directory, .. } = start;
+    let (session, log) = (directory.join(SESSION), home.join("log"));
     fs::create_dir(&session).unwrap();
     let configuration = format!(
         "system.daemon.set = true\nnetwork.bind_address.set = 127.0.0.1\nnetwork.port_range.set = {port}-{port}\n\
          network.port_random.set = no\ndht.mode.set = off\nprotocol.pex.set = no\nsession.path.set = {}\n\
          directory.default.set = {}\nlog.open_file = \"log\", {}\nlog.add_output = \"info\", \"log\"\n\
          log.add_output = \"tracker_info\", \"log\"\n\
-         schedule2 = begin, 0, 0, ((load.start, {}))\n",
+         schedule2 = begin, 0, 0, ((load.start, \"{}\"))\n",
         session.display(),
         directory.display(),
         log.display(),
-        torrent.display(),
+        source,
     );
     fs::write(home.join("rtorrent.rc"), configuration).unwrap();
     let mut command = RTORRENT.command(home);
@@ -176,6 +218,6 @@ fn rqbit(start: &Start<'_>) -> Command {
     command.args(["--disable-dht", "--disable-lsd", "--listen-ip", "127.0.0.1"]);
     command.args(["--listen-port", port, "--announce-port", port]);
     command.args(["download", "--disable-http-api", "--overwrite", "--output-folder"]);
-    command.arg(start.directory).arg(start.torrent);
+    command.arg(start.directory).arg(start.source);
     command
 }

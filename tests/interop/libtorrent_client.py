@@ -1,4 +1,4 @@
-"""A client made of libtorrent: python3 libtorrent_client.py TORRENT DIRECTORY PORT. It ends when it is killed."""
+"""A client made of libtorrent: python3 libtorrent_client.py TORRENT-OR-MAGNET DIRECTORY PORT. It ends when it is killed."""
 
 import sys
 
@@ -22,7 +22,13 @@ session = libtorrent.session(
         "enable_upnp": False,
     }
 )
-session.add_torrent({"ti": libtorrent.torrent_info(torrent), "save_path": directory})
+if torrent.startswith("magnet:"):
+    parameters = libtorrent.parse_magnet_uri(torrent)
+else:
+    parameters = libtorrent.add_torrent_params()
+    parameters.ti = libtorrent.torrent_info(torrent)
+parameters.save_path = directory
+session.add_torrent(parameters)
 while True:
     session.wait_for_alert(1000)
     for alert in session.pop_alerts():

@@ -1,4 +1,4 @@
-//! What we fetch from programs that others wrote, on loopback: nginx, opentracker, Transmission and their like.
+//! What we fetch from, and serve to, programs that others wrote, on loopback: nginx, opentracker, Transmission and their like.
 //!
 //! | file | what it is |
 //! | --- | --- |
@@ -7,9 +7,10 @@
 //! | `web_servers`, `clients`, `opentracker` | the counterparts: how each is started, and why so |
 //! | `download_from` | the trials: we fetch from each counterpart |
 //! | `magnet_from` | and by magnet link, with nothing but the infohash known |
+//! | `serve_to` | and each client fetches from our `seed` |
 //!
-//! A further direction, such as data to them, is a file of trials beside `download_from` and
-//! a line in [`main`]: how a counterpart is started does not depend on it.
+//! A further direction is a file of trials beside `download_from` and a line in [`main`]: how a counterpart is started
+//! does not depend on it.
 //!
 //! Without a program its trials are reported as ignored. Where `INTEROP` is `required`, as in `.ci/run`, they fail.
 
@@ -22,6 +23,7 @@ mod harness;
 mod magnet_from;
 mod opentracker;
 mod program;
+mod serve_to;
 #[allow(dead_code, reason = "the other tests use the rest")]
 #[path = "../it/support.rs"]
 mod support;
@@ -29,5 +31,5 @@ mod swarm;
 mod web_servers;
 
 fn main() -> std::process::ExitCode {
-    harness::run(&[download_from::trials(), magnet_from::trials()].concat())
+    harness::run(&[download_from::trials(), magnet_from::trials(), serve_to::trials()].concat())
 }

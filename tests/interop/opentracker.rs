@@ -31,6 +31,12 @@ impl Opentracker {
     /// A tracker for this torrent. The dataset may name it only later: that is no part of the infohash.
     #[track_caller]
     pub fn tracking(dataset: &Dataset) -> Opentracker {
+        Opentracker::tracking_on(dataset, "127.0.0.1")
+    }
+
+    /// The same, on this address of the machine; loopback must be among what it covers.
+    #[track_caller]
+    pub fn tracking_on(dataset: &Dataset, address: &str) -> Opentracker {
         let list = format!("{}\n", dataset.infohash_hex());
         let program = Program::start(
             &OPENTRACKER,
@@ -40,7 +46,7 @@ impl Opentracker {
                 let port = port.to_string();
                 let mut command = OPENTRACKER.command(home);
                 // Without `-P` it would serve UDP on its usual port, on all addresses.
-                command.args(["-i", "127.0.0.1", "-p", &port, "-P", &port, "-w", "list"]);
+                command.args(["-i", address, "-p", &port, "-P", &port, "-w", "list"]);
                 command.arg("-d").arg(home);
                 command
             },
@@ -56,6 +62,11 @@ impl Opentracker {
     /// The same port.
     pub fn udp_url(&self) -> String {
         format!("udp://{}/announce", self.program.address())
+    }
+
+    /// Where who asks it is seen under this address of the machine.
+    pub fn http_url_at(&self, address: std::net::IpAddr) -> String {
+        format!("http://{address}:{}/announce", self.program.address().port())
     }
 
     /// Waits until what it knows is so; whoever announces does that when it likes.

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stderr, reason = "the log of a program, where a trial fails")]
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -31,6 +31,13 @@ impl Tool {
     pub const fn welcome(name: &'static str, origin: &'static str) -> Tool {
         let mut tool = Tool::debian(name, origin);
         tool.required = false;
+        tool
+    }
+
+    /// No program, but an address of this machine that is not loopback's.
+    pub const fn address(name: &'static str, origin: &'static str) -> Tool {
+        let mut tool = Tool::welcome(name, origin);
+        tool.look = |_| own_address().map(|_| PathBuf::new());
         tool
     }
 
@@ -164,6 +171,13 @@ impl Drop for Program {
             eprintln!("{} on {} {ended}. Its log's end:\n  {last}", self.name, self.address());
         }
     }
+}
+
+/// The address from which this machine would reach others. Nothing is sent for that.
+pub fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_loopback())
 }
 
 /// Whether somebody listens there: all that a web server or a tracker needs.

@@ -75,12 +75,20 @@ fn tiers_of_trackers_are_bounded() {
         let build = scope.spawn(|| project.error());
         let mut most = 0;
         while !build.is_finished() {
-            most = std::fs::read_dir("/proc/self/task").unwrap().count().max(most);
+            most = announcers().max(most);
             std::thread::sleep(Duration::from_millis(5));
         }
         most
     });
-    assert!(most < 300, "{most} threads");
+    assert!((1..300).contains(&most), "{most} threads");
+}
+
+/// Of all tests that run at this time; others have a few.
+#[cfg(target_os = "linux")]
+fn announcers() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = threads.filter_map(|it| std::fs::read_to_string(it.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.trim_end() == "at-announcer").count()
 }
 
 /// A server that says `Retry-After: 0` is not hammered.

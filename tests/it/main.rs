@@ -8,6 +8,7 @@ mod cargo;
 mod choice;
 #[cfg(feature = "cli")]
 mod cli;
+mod clusters;
 mod costs;
 mod data_crate;
 mod elsewhere;
@@ -28,6 +29,7 @@ mod peers;
 mod proxies;
 mod refusals;
 mod resume;
+mod seeding;
 mod serving_back;
 mod situations;
 mod sources;

@@ -23,7 +23,7 @@ const FLOORS: [&[&str]; 9] = [
     // 2, 3, 4 and the front doors.
     &["net", "store"],
     &["download", "progress"],
-    &["bench", "build_script", "get"],
+    &["bench", "build_script", "get", "seed"],
     &["lib", "main", "bin"],
 ];
 
@@ -35,20 +35,13 @@ struct Reserved {
     to: &'static [&'static str],
 }
 
-const RESERVED: [Reserved; 11] = [
+const RESERVED: [Reserved; 12] = [
     Reserved {
         what: "opens sockets",
-        words: &[
-            "TcpStream",
-            "TcpListener",
-            "UdpSocket",
-            "ToSocketAddrs",
-            "ureq",
-            "rustls",
-            "native_tls",
-        ],
+        words: &["TcpStream", "UdpSocket", "ToSocketAddrs", "ureq", "rustls", "native_tls"],
         to: &["src/net/"],
     },
+    Reserved { what: "listens", words: &["TcpListener"], to: &["src/net/listen.rs"] },
     Reserved {
         what: "uses ureq's unstable API",
         words: &["unversioned"],

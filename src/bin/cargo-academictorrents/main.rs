@@ -1,8 +1,10 @@
 //! `cargo academictorrents`: the command line, on the public API of the library.
 //!
-//! Results go to stdout, all else to stderr. Exit status: 0, 1 where the dataset could not be provided, 2 for arguments
+//! Results go to stdout, all else to stderr. Exit status: 0, 1 where the dataset could not be provided or served, 2 for arguments
 //! that cannot be used.
 #![expect(clippy::print_stderr, reason = "the command line's own output")]
+
+mod seed;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,15 +45,20 @@ enum Verb {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    Seed(seed::Arguments),
 }
 
 fn main() -> ExitCode {
     let Cargo::Academictorrents(arguments) = Cargo::parse();
-    match run(arguments.verb) {
-        Ok(path) => {
+    let ended = match arguments.verb {
+        Verb::Get { id, into } => get(id, into).map(|path| path.display().to_string()),
+        Verb::Seed(arguments) => seed::run(arguments),
+    };
+    match ended {
+        Ok(result) => {
             use std::io::Write as _;
             // A closed pipe is no failure: whoever closed it has read what it wanted.
-            let _ = writeln!(std::io::stdout(), "{}", path.display());
+            let _ = writeln!(std::io::stdout(), "{result}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -61,8 +68,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(verb: Verb) -> Result<PathBuf, Error> {
-    let Verb::Get { id, into } = verb;
+fn get(id: String, into: Option<PathBuf>) -> Result<PathBuf, Error> {
     let get = Get::new(id);
     match into {
         Some(directory) => get.into(directory),

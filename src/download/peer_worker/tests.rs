@@ -28,7 +28,7 @@ fn shake_hands(swarm: &Arc<Swarm>, id: SourceId) -> (TcpStream, JoinHandle<Outco
     let infohash = swarm.partial.metainfo().infohash;
     let swarm = Arc::clone(swarm);
     let thread = std::thread::spawn(move || {
-        let outcome = super::work(&swarm, id, worker, &Target::Address(address));
+        let outcome = super::work(&swarm, id, worker, &Target::Address(address), false);
         swarm.schedule().end(worker);
         outcome
     });

@@ -52,7 +52,7 @@ fn ours_says_who_we_are_and_what_we_take() {
     assert_eq!(ours.client.as_deref(), Some(CLIENT));
     assert_eq!(ours.extensions, [(b"lt_donthave".to_vec(), DONT_HAVE_ID)]);
     assert_eq!(ours.upload_only, None);
-    let offer = Offer { pex: true, serves: true, metadata_bytes: Some(70_000) };
+    let offer = Offer { pex: true, serves: true, metadata_bytes: Some(70_000), upload_only: false };
     let all = ExtendedHandshake::decode(&encode_ours(&offer)).unwrap();
     let ids = [(&b"lt_donthave"[..], 3), (b"ut_metadata", 2), (b"ut_pex", 1)];
     assert_eq!(all.extensions, ids.map(|(name, id)| (name.to_vec(), id)));

@@ -61,8 +61,8 @@ pub enum PeerError {
     OtherTorrent(Infohash),
     /// It is we.
     Ourselves,
-    /// A second bitfield (or word that all or none are there), or one after news about single pieces.
-    LateBitfield,
+    /// It keeps sending bitfields (or the word that all or none are there).
+    TooManyBitfields,
     /// A bitfield of the wrong length.
     BitfieldLength {
         /// Its length.
@@ -84,7 +84,7 @@ impl fmt::Display for PeerError {
             PeerError::Wire(error) => error.fmt(f),
             PeerError::OtherTorrent(infohash) => write!(f, "it serves another torrent, {infohash}"),
             PeerError::Ourselves => f.write_str("it is this very process"),
-            PeerError::LateBitfield => f.write_str("it sent a bitfield where none may come"),
+            PeerError::TooManyBitfields => f.write_str("it keeps sending bitfields"),
             PeerError::BitfieldLength { bytes, expected_bytes } => {
                 write!(f, "its bitfield has {bytes} bytes, and this torrent's has {expected_bytes}")
             }

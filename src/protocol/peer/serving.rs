@@ -36,6 +36,15 @@ impl PeerSession {
         }
     }
 
+    /// Tells the peer that we want nothing any more (BEP 21); what it knows of us else still holds (BEP 10).
+    pub fn upload_only(&mut self) {
+        let told = std::mem::replace(&mut self.offer.upload_only, true);
+        if self.extensions && !told {
+            let payload = extension::encode_ours(&self.offer);
+            Message::Extended { id: 0, payload: &payload }.encode(&mut self.out);
+        }
+    }
+
     /// Tells the peer that we have this piece now.
     pub fn have(&mut self, piece: PieceIndex) {
         Message::Have(piece).encode(&mut self.out);

@@ -13,7 +13,8 @@ mod serving;
 const INFOHASH: Infohash = Infohash::from_bytes([7; 20]);
 const OURS: [u8; 20] = *b"-AT0100-ourselvesxyz";
 const THEIRS: [u8; 20] = *b"-TR3000-themselvesxy";
-const OFFER: Offer = Offer { pex: true, serves: true, metadata_bytes: Some(40_000) };
+const OFFER: Offer =
+    Offer { pex: true, serves: true, metadata_bytes: Some(40_000), upload_only: false };
 const BLOCK: u32 = 16 << 10;
 
 fn at(millis: u64) -> Duration {
@@ -142,18 +143,24 @@ fn bitfields_are_checked_against_the_piece_count() {
 }
 
 #[test]
-fn a_bitfield_comes_once_and_before_single_pieces() {
+fn a_bitfield_may_come_late_and_again_but_not_without_end() {
     let check = |before: &[u8], expected| {
         let mut session = open(8);
         said(&mut session, before).unwrap();
         assert_eq!(said(&mut session, &frame(5, b"\x01")), expected);
     };
-    check(&frame(5, b"\0"), Err(PeerError::LateBitfield));
-    check(&frame(4, b"\0\0\0\x01"), Err(PeerError::LateBitfield));
+    // aria2 sends one in place of many `have`.
+    check(&frame(5, b"\0"), Ok(Event::Bitfield(b"\x01")));
+    check(&frame(4, b"\0\0\0\x01"), Ok(Event::Bitfield(b"\x01")));
     // Transmission sends its extension handshake first.
     check(&frame(20, b"\0de"), Ok(Event::Bitfield(b"\x01")));
     check(&frame(9, b"\x1a\xe1"), Ok(Event::Bitfield(b"\x01")));
     check(&[0; 4], Ok(Event::Bitfield(b"\x01")));
+    let mut session = open(8);
+    for _ in 0..100 {
+        assert_eq!(said(&mut session, &frame(5, b"\x01")), Ok(Event::Bitfield(b"\x01")));
+    }
+    assert_eq!(said(&mut session, &frame(5, b"\x01")), Err(PeerError::TooManyBitfields));
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! `cargo academictorrents seed`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use academictorrents::{Error, Seed};
+
+#[expect(unreachable_pub, reason = "the library's own file")]
+#[cfg_attr(not(test), expect(dead_code, reason = "only reading is needed here"))]
+#[path = "../../size.rs"]
+mod size;
+
+/// Serve datasets of the store to peers, and print how many bytes were sent
+///
+/// Whoever asks for them by the BitTorrent protocol is served: builds that name this machine in ACADEMICTORRENTS_PEERS,
+/// and those who hear of it from the torrents' trackers. What builds are fetching right now is served, too, piece by piece.
+///
+/// It goes on until the ratio or the time is reached, or until it is ended (Ctrl-C).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents seed
+  cargo academictorrents seed 323a0048d87ca79b68f12a6350a57776b6a3b7fb --port 6881 --rate 4MiB --ratio 2
+  cargo academictorrents seed mnist.torrent --fetch --for 8h")]
+pub(crate) struct Arguments {
+    /// Infohashes (40 hexadecimal or 32 base32 digits), or paths of .torrent files; without any, all of the store
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// The store, in place of ACADEMICTORRENTS_STORE
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// A directory that holds datasets in the torrent's own layout, or another store; may be given again
+    #[arg(long, value_name = "DIR")]
+    from: Vec<PathBuf>,
+    /// The TCP port to listen on; 0 is any that is free
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port: u16,
+    /// Send at most so many bytes a second: `500kB`, `4MiB`; no limit where it is not given
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    rate: Option<u64>,
+    /// End when so many times the datasets' size was sent
+    #[arg(long, value_name = "N", value_parser = ratio)]
+    ratio: Option<f64>,
+    /// End after this time: `90s`, `30m`, `8h`
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    time: Option<Duration>,
+    /// Fetch what is missing, and serve what is verified meanwhile
+    #[arg(long)]
+    fetch: bool,
+    /// Let so many peers be connected at a time
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    connections: usize,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<String, Error> {
+    let Arguments { ids, store, from, port, rate, ratio, time, fetch, connections } = arguments;
+    let mut seed = Seed::new(ids).port(port).fetch(fetch).connections(connections);
+    for directory in from {
+        seed = seed.from(directory);
+    }
+    if let Some(directory) = store {
+        seed = seed.store(directory);
+    }
+    if let Some(rate) = rate {
+        seed = seed.rate(rate);
+    }
+    if let Some(ratio) = ratio {
+        seed = seed.ratio(ratio);
+    }
+    if let Some(time) = time {
+        seed = seed.for_time(time);
+    }
+    let seeding = seed.start()?;
+    eprintln!("listening on port {}", seeding.local_addr().port());
+    Ok(seeding.wait()?.to_string())
+}
+
+/// As the variables and the manifest write sizes.
+fn size(text: &str) -> Result<u64, String> {
+    size::parse(text)
+        .filter(|size| *size > 0)
+        .ok_or_else(|| "write a size above 0, such as `500kB`, `4MiB`".into())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    size::parse_duration(text).ok_or_else(|| "write a time, such as `90s`, `30m`, `8h`".into())
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse().ok().filter(|ratio: &f64| ratio.is_finite() && *ratio > 0.0);
+    ratio.ok_or_else(|| "write a number above 0, such as `2` or `1.5`".to_owned())
+}

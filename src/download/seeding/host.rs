@@ -1,0 +1,56 @@
+//! Who this process is to the swarms that it takes part in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::protocol::extension::peer_id;
+
+/// Trackers are told this port where we take no connections: many refuse port 0, and it is the discard port of no peer.
+const NO_PORT: u16 = 1;
+
+/// A build is one, and a seed, with all that it fetches: a peer that it would connect to and that is it itself is
+/// known by its id.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub peer_id: [u8; 20],
+    /// Where it listens.
+    pub port: u16,
+    /// By which trackers know it again.
+    pub key: u32,
+    stopped: Arc<AtomicBool>,
+    sent_bytes: Arc<AtomicU64>,
+}
+
+impl Host {
+    /// One that listens nowhere.
+    pub fn deaf() -> Host {
+        Host::at(NO_PORT)
+    }
+
+    pub fn at(port: u16) -> Host {
+        Host {
+            peer_id: peer_id(|| fastrand::alphanumeric() as u8),
+            port,
+            key: fastrand::u32(..),
+            stopped: Arc::default(),
+            sent_bytes: Arc::default(),
+        }
+    }
+
+    /// Ends all that it does.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    pub fn sent(&self, bytes: u64) {
+        self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Ordering::Relaxed)
+    }
+}

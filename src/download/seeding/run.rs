@@ -1,0 +1,140 @@
+//! The thread of a seed that accepts, looks at the shelves, and knows when it is enough.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::super::Session;
+use super::super::announcer::{Announced, Announcers};
+use super::super::report::Report;
+use super::shelf::Shelf;
+use super::{Seeder, Task, all_of, spawn, visitor};
+use crate::counters::Counters;
+use crate::infohash::Infohash;
+use crate::manifest::Request;
+use crate::net::Listener;
+
+/// How often it is looked who connects, how far partial datasets have come, and whether it is enough.
+const TICK: Duration = Duration::from_millis(20);
+const QUICK_LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long trackers are given to hear that we leave.
+const GOODBYE: Duration = Duration::from_millis(700);
+
+/// A peer's stack: the buffer lies on the heap.
+const STACK_BYTES: usize = 256 << 10;
+
+/// The thread that accepts.
+pub struct Run {
+    pub seeder: Arc<Seeder>,
+    pub task: Task,
+    pub listener: Listener,
+    pub announcers: Announcers,
+    pub announced: Vec<Infohash>,
+    pub next_id: u32,
+}
+
+impl Run {
+    /// Until it is told to end, or it is enough.
+    pub fn run(mut self) {
+        let begun = Instant::now();
+        let mut looked: (Option<Instant>, Option<Instant>) = (None, None);
+        let is_due = |last: Option<Instant>, pause| last.is_none_or(|it| it.elapsed() >= pause);
+        while !self.seeder.host.is_stopped() {
+            self.accept();
+            if is_due(looked.0, LOOK) {
+                self.look_for_more();
+                self.seeder.shelves().iter().for_each(|shelf| shelf.look(false));
+                looked = (Some(Instant::now()), Some(Instant::now()));
+                self.announce();
+            } else if is_due(looked.1, QUICK_LOOK) {
+                self.look_for_named();
+                self.seeder.shelves().iter().for_each(|shelf| shelf.look(true));
+                looked.1 = Some(Instant::now());
+            }
+            if self.task.time.is_some_and(|time| begun.elapsed() >= time) || self.is_enough() {
+                break;
+            }
+            std::thread::sleep(TICK);
+        }
+        self.seeder.host.stop();
+        self.seeder.client.shut_down();
+        self.announcers.stop(false, GOODBYE.min(self.seeder.client.timing().reply));
+    }
+
+    fn accept(&mut self) {
+        while let Some(incoming) = self.listener.accept() {
+            // Who comes too many is let go, and may come again.
+            if self.seeder.visitors.load(Ordering::Acquire) >= self.seeder.connections {
+                continue;
+            }
+            self.seeder.visitors.fetch_add(1, Ordering::AcqRel);
+            let seeder = Arc::clone(&self.seeder);
+            let id = self.next_id;
+            self.next_id = self.next_id.wrapping_add(1);
+            let visit = move || {
+                visitor::receive(&seeder, incoming, id);
+                seeder.visitors.fetch_sub(1, Ordering::AcqRel);
+            };
+            if spawn("at-seed-peer", STACK_BYTES, visit).is_err() {
+                self.seeder.visitors.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Datasets whose torrent was not at hand, and now is, since it is being fetched.
+    fn look_for_named(&self) {
+        if self.seeder.shelves().len() < self.task.requests.len() {
+            self.add_all(&self.task.requests);
+        }
+    }
+
+    /// The same, and where none is named, what came into the store since.
+    fn look_for_more(&self) {
+        self.look_for_named();
+        if self.task.requests.is_empty() {
+            let known = |request: &Request| {
+                let infohash = request.identity.infohash;
+                infohash.is_some_and(|infohash| self.seeder.shelf(infohash).is_some())
+            };
+            let new = all_of(&self.task.store).into_iter().filter(|request| !known(request));
+            self.add_all(&new.collect::<Vec<_>>());
+        }
+    }
+
+    fn add_all(&self, requests: &[Request]) {
+        let counters = Counters::default();
+        let Task { settings, store, .. } = &self.task;
+        let session = Session::new(settings, Path::new(""), store, store, &counters);
+        for request in requests {
+            // What is wrong with a torrent, whoever fetches it finds out.
+            let _ = self.seeder.add(&session, request);
+        }
+    }
+
+    /// Tells the trackers of what is there. While we fetch, the download does that, and it says goodbye at its end.
+    fn announce(&mut self) {
+        let allowed = self.task.settings.sources.peers;
+        for shelf in self.seeder.shelves().iter() {
+            let infohash = shelf.metainfo.infohash;
+            let is_fetched = self.task.fetch && !shelf.is_complete();
+            let may = allowed && !shelf.is_empty() && !is_fetched;
+            if !may || self.announced.contains(&infohash) {
+                continue;
+            }
+            self.announced.push(infohash);
+            let mut torrent = |_| -> Arc<dyn Announced> { Arc::<Shelf>::clone(shelf) };
+            let (tiers, key) = (&shelf.metainfo.trackers, self.seeder.host.key);
+            self.announcers.start(tiers, 0, key, &mut torrent, &Report::default());
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        let Some(ratio) = self.task.ratio else { return false };
+        let shelves = self.seeder.shelves();
+        let bytes: u64 = shelves.iter().map(|shelf| shelf.metainfo.geometry.total_bytes()).sum();
+        bytes > 0 && self.seeder.host.sent_bytes() as f64 >= ratio * bytes as f64
+    }
+}

@@ -1,0 +1,130 @@
+//! The one place that takes connections: for `seed`. A build, and a download at run time, listen nowhere.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
+use super::http::io_reason;
+use super::{Client, PeerConnection};
+
+/// Ports that the system gives for IPv6 may be taken for IPv4: so many are tried.
+const TRIES: usize = 8;
+
+/// Listens on one port, over IPv6 and IPv4.
+#[derive(Debug)]
+pub struct Listener {
+    sockets: Vec<TcpListener>,
+    address: SocketAddr,
+}
+
+/// A connection that somebody opened; closed where it is dropped.
+#[derive(Debug)]
+pub struct Incoming {
+    stream: TcpStream,
+}
+
+impl Listener {
+    /// Listens on all addresses of this machine; with port 0 on one that is free.
+    ///
+    /// # Errors
+    /// The port is taken, or may not be listened on.
+    pub fn bind(port: u16) -> Result<Listener, String> {
+        let mut bound = bind_once(port);
+        for _ in 1..TRIES {
+            if port != 0 || bound.is_ok() {
+                break;
+            }
+            bound = bind_once(port);
+        }
+        bound.map_err(|why| io_reason(&why))
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A connection that waits, if one does.
+    pub fn accept(&self) -> Option<Incoming> {
+        // What fails (a peer that is gone again, too many open files) is no reason to stop: it is looked again soon.
+        let (stream, _) = self.sockets.iter().find_map(|socket| socket.accept().ok())?;
+        Some(Incoming { stream })
+    }
+}
+
+impl Incoming {
+    /// # Errors
+    /// The peer is gone, or the client was shut down.
+    pub fn open(self, client: &Client) -> Result<PeerConnection, String> {
+        // Some systems hand the listener's own mode on.
+        self.stream.set_nonblocking(false).map_err(|why| io_reason(&why))?;
+        client.open_peer(Arc::new(self.stream))
+    }
+}
+
+fn bind_once(port: u16) -> io::Result<Listener> {
+    let any = |ip: IpAddr, port| {
+        let socket = TcpListener::bind(SocketAddr::new(ip, port))?;
+        socket.set_nonblocking(true)?;
+        Ok::<_, io::Error>(socket)
+    };
+    let (v6, v4) = (IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let first = match any(v6, port) {
+        Err(why) if why.kind() == io::ErrorKind::AddrInUse => return Err(why),
+        Err(_) => any(v4, port)?, // no IPv6 here
+        Ok(first) => first,
+    };
+    let address = first.local_addr()?;
+    let mut sockets = vec![first];
+    if address.is_ipv6() {
+        match any(v4, address.port()) {
+            Ok(second) => sockets.push(second),
+            // On most systems the first takes IPv4 too, which its address shows where it is connected to.
+            Err(why) if why.kind() == io::ErrorKind::AddrInUse && takes_v4(&sockets[0]) => {}
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(Listener { sockets, address })
+}
+
+/// Whether a socket that listens over IPv6 takes IPv4 too: a connection to it arrives.
+fn takes_v4(socket: &TcpListener) -> bool {
+    let Ok(port) = socket.local_addr().map(|address| address.port()) else { return false };
+    let here = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+    let Ok(probe) = TcpStream::connect_timeout(&here, std::time::Duration::from_secs(1)) else {
+        return false;
+    };
+    // It waits in the socket's own queue already, or in another program's.
+    let own = probe.local_addr().ok();
+    while let Ok((_, from)) = socket.accept() {
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        if Some(from) == own {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_reach_one_port_and_a_taken_port_is_an_error() {
+        let listener = Listener::bind(0).unwrap();
+        let port = listener.address().port();
+        let mut reached = 0;
+        for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            // A machine without IPv6 has nobody who could come over it.
+            let Ok(_stream) = TcpStream::connect((ip, port)) else {
+                assert!(ip.is_ipv6() && listener.address().is_ipv4(), "{ip}");
+                continue;
+            };
+            let accepted = std::iter::repeat_with(|| listener.accept()).find(Option::is_some);
+            assert!(accepted.is_some());
+            reached += 1;
+        }
+        assert!(reached > 0);
+        assert!(listener.accept().is_none());
+        assert!(Listener::bind(port).is_err());
+    }
+}

@@ -1,0 +1,259 @@
+//! Datasets given to others: [`academictorrents::Seed`], with our own downloads as those who take them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use academictorrents::{Error, ErrorKind, Seed, Seeding};
+
+use crate::get::{Desk, LENGTH, PIECE, flip, folder, single};
+use crate::swarm::web_seed::Fault;
+use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, eventually};
+
+mod visitors;
+
+/// A seed with nothing of this machine's in its environment.
+pub fn seed(ids: &[&str], store: &Path) -> Seed {
+    Seed::new(ids)
+        .env_clear()
+        .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+        .env("ACADEMICTORRENTS_TIMEOUT", "3s")
+        .store(store)
+}
+
+/// Where peers on this machine reach it.
+pub fn address(seeding: &Seeding) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], seeding.local_addr().port()))
+}
+
+/// A store that has the dataset, which its torrent announces to nobody.
+pub fn stocked(dataset: &Dataset) -> Desk {
+    let desk = Desk::new();
+    let web_seed = WebSeed::serving(dataset);
+    let torrent = keep(&desk, dataset);
+    desk.ask(&torrent).web_seed(web_seed.url()).run().unwrap();
+    desk
+}
+
+/// Writes the .torrent, and gives its path.
+pub fn keep(desk: &Desk, dataset: &Dataset) -> String {
+    let torrent = desk.path("data.torrent");
+    std::fs::write(&torrent, dataset.torrent()).unwrap();
+    torrent.to_str().unwrap().to_owned()
+}
+
+/// A store that has nothing gets the dataset from this peer alone.
+pub fn take(dataset: &Dataset, peer: SocketAddr) -> Result<(), Error> {
+    let desk = Desk::new();
+    let torrent = keep(&desk, dataset);
+    let path = desk.ask(&torrent).peer(peer.to_string()).run()?;
+    dataset.assert_at(&path);
+    Ok(())
+}
+
+#[test]
+fn what_the_store_has_is_served_over_ipv4_and_ipv6() {
+    for dataset in [single(), folder(), single().private()] {
+        let desk = stocked(&dataset);
+        let seeding = seed(&[&dataset.infohash_hex()], &desk.path("store")).start().unwrap();
+        take(&dataset, address(&seeding)).unwrap();
+        let length = dataset.stream().len() as u64;
+        let mut expected = length;
+        if seeding.local_addr().is_ipv6() {
+            let over_ipv6 =
+                SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], seeding.local_addr().port()));
+            take(&dataset, over_ipv6).unwrap();
+            expected += length;
+        }
+        assert_eq!(seeding.stop().unwrap(), expected);
+    }
+}
+
+#[test]
+fn without_ids_all_of_the_store_is_served_also_what_comes_later() {
+    let (first, second) = (single(), folder());
+    let desk = stocked(&first);
+    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    take(&first, address(&seeding)).unwrap();
+    let web_seed = WebSeed::serving(&second);
+    let torrent = keep(&desk, &second);
+    desk.ask(&torrent).web_seed(web_seed.url()).run().unwrap();
+    // It is looked for once a second.
+    eventually("the second is served", || take(&second, address(&seeding)).is_ok());
+}
+
+#[test]
+fn of_a_selection_the_pieces_in_its_files_are_served() {
+    let dataset = folder();
+    let desk = Desk::new();
+    let torrent = keep(&desk, &dataset);
+    let web_seed = WebSeed::serving(&dataset);
+    desk.ask(&torrent).web_seed(web_seed.url()).files(["a", "d/b"]).run().unwrap();
+    let seeding = seed(&[&torrent], &desk.path("store")).start().unwrap();
+    let other = Desk::new();
+    let torrent = keep(&other, &dataset);
+    let peer = address(&seeding).to_string();
+    let path = other.ask(&torrent).peer(&peer).files(["a"]).run().unwrap();
+    assert_eq!(std::fs::read(path.join("a")).unwrap(), dataset.files()[0].1);
+    // Seven pieces lie in the two files; the last is the third file's, too, and the next are not there.
+    let error = other.ask(&torrent).peer(&peer).files(["d/c"]).run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+}
+
+#[test]
+fn a_directory_of_the_users_is_served_as_far_as_it_is_right() {
+    let dataset = single();
+    let desk = Desk::new();
+    dataset.write_to(&desk.data());
+    let torrent = keep(&desk, &dataset);
+    let from = || seed(&[&torrent], &desk.path("store")).from(desk.data()).start().unwrap();
+    take(&dataset, address(&from())).unwrap();
+    flip(&desk.data().join("data.bin"), 5 * PIECE as u64 + 1);
+    let seeding = from();
+    let error = take(&dataset, address(&seeding)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    assert_eq!(seeding.stop().unwrap(), LENGTH - PIECE as u64);
+    // Nothing was written, not even a store.
+    assert!(!desk.path("store").exists());
+}
+
+#[test]
+fn what_another_process_is_fetching_is_served_piece_by_piece() {
+    let dataset = single();
+    let slow = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 200_000 });
+    let desk = Desk::new();
+    let torrent = keep(&desk, &dataset);
+    std::thread::scope(|scope| {
+        let fetching = scope.spawn(|| desk.ask(&torrent).web_seed(slow.url()).run());
+        // The dataset's record is there before its first piece.
+        let begun = || desk.path(&format!("store/v1/partial/{}/record", dataset.infohash_hex()));
+        eventually("the fetch began", || std::fs::metadata(begun()).is_ok_and(|it| it.len() > 150));
+        let seeding = seed(&[&torrent], &desk.path("store")).start().unwrap();
+        let (address, wanted) = (address(&seeding), &dataset);
+        let taking = scope.spawn(move || take(wanted, address));
+        eventually("a part was served", || seeding.uploaded() >= 3 * PIECE as u64);
+        assert!(seeding.uploaded() < LENGTH && !fetching.is_finished());
+        slow.mend();
+        // What it took from the seed while the files moved is as right as before.
+        taking.join().unwrap().unwrap();
+        dataset.assert_at(&fetching.join().unwrap().unwrap());
+        assert_eq!(seeding.stop().unwrap(), LENGTH);
+    });
+    assert_eq!(slow.coverage().distinct_bytes(), LENGTH);
+}
+
+#[test]
+fn an_empty_store_fetches_and_serves_at_once() {
+    let dataset = single();
+    let slow = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 200_000 });
+    let desk = Desk::new();
+    let torrent = keep(&desk, &dataset.clone().url_list([slow.url()]));
+    let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
+    std::thread::scope(|scope| {
+        let taking = scope.spawn(|| take(&dataset, address(&seeding)));
+        eventually("a part was served", || seeding.uploaded() >= 3 * PIECE as u64);
+        assert!(slow.bytes_served() < LENGTH);
+        slow.mend();
+        taking.join().unwrap().unwrap();
+    });
+    assert_eq!((seeding.stop().unwrap(), slow.bytes_served()), (LENGTH, LENGTH));
+}
+
+#[test]
+fn what_cannot_be_fetched_ends_it_with_the_downloads_error() {
+    let dataset = single().url_list(["http://127.0.0.1:9/data.bin"]);
+    let desk = Desk::new();
+    let torrent = keep(&desk, &dataset);
+    let error = seed(&[&torrent], &desk.path("store")).fetch(true).run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network);
+    assert!(error.to_string().contains("127.0.0.1:9"), "{error}");
+}
+
+#[test]
+fn trackers_are_told_the_real_port_and_goodbye() {
+    let (http, udp) = (Tracker::start(Vec::new()), UdpTracker::start(Vec::new()));
+    let dataset = single().announce_list(&[&[&http.url()], &[&udp.url()]]);
+    let desk = stocked(&dataset);
+    let before = (http.announces().len(), udp.announces().len());
+    let seeding = seed(&[&dataset.infohash_hex()], &desk.path("store")).start().unwrap();
+    let told = || http.announces().len() > before.0 && udp.announces().len() > before.1;
+    eventually("both were told", told);
+    take(&single(), address(&seeding)).unwrap();
+    let port = seeding.local_addr().port();
+    seeding.stop().unwrap();
+    let announces = http.announces().split_off(before.0);
+    let events: Vec<_> = announces.iter().map(|it| it.event.as_deref()).collect();
+    assert_eq!(events, [Some("started"), Some("stopped")]);
+    for announce in &announces {
+        assert_eq!(announce.port, Some(port.into()));
+        assert_eq!((announce.left, announce.downloaded), (Some(0), Some(0)));
+    }
+    assert_eq!(announces[1].uploaded, Some(LENGTH));
+    let told = udp.announces().split_off(before.1);
+    assert!(told.iter().all(|announce| announce.port == Some(port.into())), "{told:?}");
+}
+
+#[test]
+fn it_ends_at_its_ratio_and_after_its_time() {
+    let dataset = single();
+    let desk = stocked(&dataset);
+    let new = || seed(&[], &desk.path("store"));
+    let seeding = new().ratio(1.5).start().unwrap();
+    let address = address(&seeding);
+    take(&dataset, address).unwrap();
+    assert_eq!(seeding.uploaded(), LENGTH);
+    // It may be fast enough to have all of it before the seed finds that it is enough.
+    let _ = take(&dataset, address);
+    let sent = seeding.wait().unwrap();
+    assert!((LENGTH * 3 / 2..=2 * LENGTH).contains(&sent), "{sent}");
+    assert!(std::net::TcpStream::connect(address).is_err());
+    let begun = Instant::now();
+    assert_eq!(new().for_time(Duration::from_millis(300)).run().unwrap(), 0);
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn no_more_is_sent_than_the_rate_allows() {
+    let dataset = single();
+    let desk = stocked(&dataset);
+    let rate = 2 << 20;
+    let seeding = seed(&[], &desk.path("store")).rate(rate).start().unwrap();
+    let begun = Instant::now();
+    take(&dataset, address(&seeding)).unwrap();
+    // 3.1 MiB: what was saved up before the first block is a quarter of a second's worth.
+    let least = Duration::from_secs_f64(LENGTH as f64 / rate as f64 - 0.35);
+    let took = begun.elapsed();
+    assert!(took >= least && took < 4 * least, "{took:?} {least:?}");
+}
+
+#[test]
+fn what_cannot_be_seeded_is_an_error_that_says_what_to_do() {
+    let dataset = single();
+    let desk = Desk::new();
+    let torrent = keep(&desk, &dataset);
+    let store = desk.path("store");
+    let check = |seed: Seed, kind, parts: &[&str]| {
+        let error = seed.start().unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.kind(), kind, "{text}");
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    };
+    let with = |seed: Seed| seed.fetch(true);
+    check(seed(&[&torrent], &store), ErrorKind::Metainfo, &["nothing of the dataset", "help: "]);
+    let infohash = dataset.infohash_hex();
+    check(seed(&[&infohash], &store), ErrorKind::Metainfo, &[&infohash, "help: fetch it"]);
+    check(seed(&[], &store), ErrorKind::Metainfo, &["nothing to seed in", "help: "]);
+    check(with(seed(&[], &store)), ErrorKind::Manifest, &["nothing is named", "help: "]);
+    check(seed(&["mnist"], &store), ErrorKind::Manifest, &["`mnist`", "neither an infohash"]);
+    let offline = seed(&[&torrent], &store).env("ACADEMICTORRENTS_OFFLINE", "1");
+    check(with(offline), ErrorKind::Offline, &["ACADEMICTORRENTS_OFFLINE"]);
+    check(with(seed(&[&torrent], &store)).rate(0), ErrorKind::Manifest, &["rate of 0"]);
+    for ratio in [0.0, -1.0, f64::NAN] {
+        check(with(seed(&[&torrent], &store)).ratio(ratio), ErrorKind::Manifest, &["above 0"]);
+    }
+    let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let text = format!("port {port}");
+    check(with(seed(&[&torrent], &store)).port(port), ErrorKind::Network, &[&text, "help: "]);
+}

@@ -1,0 +1,193 @@
+//! Peers of the tests' own hand that connect to a seed.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::{address, keep, seed, stocked};
+use crate::get::{Desk, PIECE, single};
+use crate::swarm::bencode::B;
+use crate::swarm::web_seed::Fault;
+use crate::swarm::wire::{self, Block, Handshake, Message};
+use crate::swarm::{Dataset, Tracker, WebSeed, eventually};
+
+/// Another dataset than any that is seeded.
+fn stranger() -> Dataset {
+    Dataset::single("other", vec![1])
+}
+
+fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).unwrap();
+    // Far more than the seed takes for anything.
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Connects, and hears the seed's handshake.
+fn visit(to: SocketAddr, ours: &Handshake) -> (TcpStream, Handshake) {
+    let mut stream = connect(to);
+    stream.write_all(&ours.write()).unwrap();
+    let theirs = Handshake::read(&mut stream).unwrap().unwrap();
+    (stream, theirs)
+}
+
+/// Waits for a message of this kind, and passes others over.
+fn wait_for(stream: &mut TcpStream, id: u8) -> Message {
+    loop {
+        let message = Message::read(stream).unwrap();
+        if message.id == id {
+            return message;
+        }
+    }
+}
+
+/// Whether the seed closes the connection, and sends nothing before.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.read(&mut [0; 1]).is_ok_and(|read| read == 0)
+}
+
+#[test]
+fn who_comes_for_another_torrent_or_speaks_otherwise_or_not_at_all_is_closed() {
+    let dataset = single();
+    let desk = stocked(&dataset);
+    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let to = address(&seeding);
+    let begun = Instant::now();
+    let mut silent = connect(to);
+    let mut half = connect(to);
+    half.write_all(&Handshake::new(dataset.infohash(), false).write()[..40]).unwrap();
+    let mut other = connect(to);
+    other.write_all(&Handshake::new(stranger().infohash(), false).write()).unwrap();
+    assert!(is_closed(&mut other));
+    let mut web = connect(to);
+    web.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+    // It did not read all of that, so the end may be a reset.
+    assert!(matches!(web.read(&mut [0; 1]), Ok(0) | Err(_)));
+    // A third of the time that a download gives up after: 1 s here.
+    assert!(is_closed(&mut silent) && is_closed(&mut half));
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(10), "{took:?}");
+    // And it serves as before.
+    super::take(&dataset, to).unwrap();
+}
+
+#[test]
+fn who_has_only_a_magnet_link_is_given_info_and_told_that_we_want_nothing() {
+    let dataset = single();
+    let desk = stocked(&dataset);
+    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let ours = Handshake::new(dataset.infohash(), true);
+    let (mut stream, theirs) = visit(address(&seeding), &ours);
+    assert!(theirs.extensions() && theirs.fast() && theirs.infohash == dataset.infohash());
+    let said = B::dict([("m", B::dict([("ut_metadata", B::Int(7))]))]).write();
+    stream.write_all(&wire::extended(0, &said)).unwrap();
+    let hello = wait_for(&mut stream, wire::EXTENDED);
+    let (hello, _) = B::read(&hello.payload[1..]).unwrap();
+    assert_eq!(hello.int_at("upload_only"), Some(1));
+    let info = dataset.info_bytes();
+    assert_eq!(hello.int_at("metadata_size"), Some(info.len() as i64));
+    let id = hello.at("m").unwrap().int_at("ut_metadata").unwrap();
+    let ask = B::dict([("msg_type", B::Int(0)), ("piece", B::Int(0))]).write();
+    stream.write_all(&wire::extended(u8::try_from(id).unwrap(), &ask)).unwrap();
+    let part = wait_for(&mut stream, wire::EXTENDED);
+    assert_eq!(part.payload[0], 7);
+    let (_, bytes) = B::read(&part.payload[1..]).unwrap();
+    assert_eq!(bytes, info);
+}
+
+#[test]
+fn a_seed_has_nothing_to_do_with_other_seeds() {
+    let dataset = single();
+    let desk = stocked(&dataset);
+    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let ours = Handshake::new(dataset.infohash(), false).with_fast();
+    let (mut stream, _) = visit(address(&seeding), &ours);
+    stream.write_all(&wire::message(wire::HAVE_ALL, &[])).unwrap();
+    wait_for(&mut stream, wire::HAVE_ALL);
+    assert!(is_closed(&mut stream));
+}
+
+#[test]
+fn pieces_that_come_are_told_and_what_is_not_there_is_rejected() {
+    let dataset = single();
+    // Busy: it is asked again.
+    let web_seed = WebSeed::serving(&dataset).with(Fault::Status(503));
+    let desk = Desk::new();
+    let torrent = keep(&desk, &dataset.clone().url_list([web_seed.url()]));
+    let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
+    let ours = Handshake::new(dataset.infohash(), true).with_fast();
+    let (mut stream, _) = visit(address(&seeding), &ours);
+    wait_for(&mut stream, wire::HAVE_NONE);
+    let hello = wait_for(&mut stream, wire::EXTENDED);
+    assert_eq!(B::read(&hello.payload[1..]).unwrap().0.int_at("upload_only"), None);
+    stream.write_all(&wire::message(wire::INTERESTED, &[])).unwrap();
+    wait_for(&mut stream, wire::UNCHOKE);
+    let request = |piece: u32, begin: u32| {
+        let block = wire::block(Block { piece, begin, length: 16 << 10 });
+        wire::message(wire::REQUEST, &block)
+    };
+    for (piece, begin) in [(0, 0), (5, PIECE as u32), (5, u32::MAX), (100, 0), (u32::MAX, 0)] {
+        stream.write_all(&request(piece, begin)).unwrap();
+        let refused = wait_for(&mut stream, wire::REJECT).block();
+        assert_eq!((refused.piece, refused.begin), (piece, begin));
+    }
+    web_seed.mend();
+    let mut told: Vec<_> = (0..dataset.piece_count())
+        .map(|_| wait_for(&mut stream, wire::HAVE).payload)
+        .map(|piece| u32::from_be_bytes(piece.try_into().unwrap()))
+        .collect();
+    told.sort_unstable();
+    assert!(told.iter().copied().eq(0..100));
+    // Now it wants nothing any more.
+    let hello = wait_for(&mut stream, wire::EXTENDED);
+    assert_eq!(B::read(&hello.payload[1..]).unwrap().0.int_at("upload_only"), Some(1));
+    stream.write_all(&request(99, 16 << 10)).unwrap();
+    let block = wait_for(&mut stream, wire::PIECE);
+    assert_eq!(block.payload[8..], dataset.stream()[99 * PIECE + (16 << 10)..]);
+}
+
+#[test]
+fn so_many_are_connected_and_no_more() {
+    let dataset = single();
+    let desk = stocked(&dataset);
+    let seeding = seed(&[], &desk.path("store")).connections(2).start().unwrap();
+    let ours = Handshake::new(dataset.infohash(), false).with_fast();
+    let mut first: Vec<_> = (0..2).map(|_| visit(address(&seeding), &ours).0).collect();
+    first.iter_mut().for_each(|stream| drop(wait_for(stream, wire::HAVE_ALL)));
+    assert!(is_closed(&mut connect(address(&seeding))));
+    first.pop();
+    // The place is free as soon as the seed has found out.
+    eventually("a third may come", || {
+        let mut stream = connect(address(&seeding));
+        stream.write_all(&ours.write()).is_ok() && Handshake::read(&mut stream).is_ok()
+    });
+}
+
+#[test]
+fn it_ends_within_a_second_whoever_is_connected() {
+    // A tracker that takes the announce and never answers.
+    let tracker = Tracker::start(Vec::new());
+    let dataset = single().announce(&tracker.url());
+    let desk = stocked(&dataset);
+    let known = tracker.announces().len();
+    let seeding = seed(&[], &desk.path("store")).rate(1 << 10).start().unwrap();
+    eventually("the tracker knows it", || tracker.announces().len() > known);
+    tracker.fault(crate::swarm::tracker::Fault::Stall);
+    let ours = Handshake::new(dataset.infohash(), true).with_fast();
+    let mut visitors: Vec<_> = (0..5).map(|_| visit(address(&seeding), &ours).0).collect();
+    for stream in &mut visitors {
+        stream.write_all(&wire::message(wire::INTERESTED, &[])).unwrap();
+    }
+    wait_for(&mut visitors[0], wire::UNCHOKE);
+    let begun = Instant::now();
+    seeding.stop().unwrap();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    for stream in &mut visitors {
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut rest = Vec::new();
+        // Closed or reset, and no time-out.
+        let end = stream.read_to_end(&mut rest).map_err(|why| why.kind());
+        assert!(!matches!(end, Err(std::io::ErrorKind::WouldBlock)), "{end:?}");
+    }
+}
