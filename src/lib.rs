@@ -112,6 +112,7 @@
 //! | `SOURCES` | which kinds of source may be used |
 //! | `MAX_SIZE` | takes the built-in limit's place, and caps the manifest's |
 //! | `TIMEOUT` | give up when no source brought a byte for so long; 120 s |
+//! | `UPLOAD` | bytes a second that peers are sent while something is fetched; `1MiB`, `0` for none |
 //! | `FETCH` | who fetches what is missing: `always`, `local` (the default: not dependencies that Cargo brought), `never` |
 //! | `OFFLINE` | open no socket; `CARGO_NET_OFFLINE` too, and on Linux cargo's `--offline` |
 //! | `PROGRESS` | `auto`, `plain` or `off` |

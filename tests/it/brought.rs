@@ -113,6 +113,31 @@ fn file_url(path: &Path) -> String {
     format!("file:///{}", path.trim_start_matches('/'))
 }
 
+/// Builds a fixture whose dependency holds a dataset that is missing, and then, once `depend_on_limited` has been called, one
+/// whose manifest allows more than the default.
+fn check_a_dependency(
+    fixture: &Fixture,
+    dataset: &Dataset,
+    seed: &WebSeed,
+    depend_on_limited: &dyn Fn(),
+) {
+    let errors = fixture.cargo(&["build"]).errors();
+    assert!(errors[0].starts_with("dataset `data`: 195.3 KiB are not here"), "{errors:#?}");
+    let text = errors.join("\n");
+    assert!(text.contains("ACADEMICTORRENTS_FETCH=always cargo build"), "{text}");
+    assert_eq!(seed.http().server().connections(), 0);
+    // The mend that the error names.
+    let allowed = fixture.with_env("ACADEMICTORRENTS_FETCH", "always");
+    dataset.assert_at(&allowed.cargo(&["run"]).ok().printed_path());
+    assert_eq!(seed.bytes_served(), BYTES);
+    fixture.cargo(&["build"]).ok().assert_fresh();
+    let connections = seed.http().server().connections();
+    depend_on_limited();
+    let errors = allowed.cargo(&["build"]).errors().join("\n");
+    assert!(errors.contains("the limit is 1.0 GiB"), "{errors}");
+    assert_eq!(seed.http().server().connections(), connections);
+}
+
 #[test]
 fn a_dependency_from_git_fetches_only_where_that_is_allowed() {
     let dataset = data(301);
@@ -149,21 +174,7 @@ fn a_dependency_from_git_fetches_only_where_that_is_allowed() {
     fixture.cargo_online(&["check"]).ok();
     depend_on(held);
     fixture.write("src/main.rs", "fn main() { println!(\"{}\", fixture_git_held::PATH) }");
-    let errors = fixture.cargo(&["build"]).errors();
-    assert!(errors[0].starts_with("dataset `data`: 195.3 KiB are not here"), "{errors:#?}");
-    let text = errors.join("\n");
-    assert!(text.contains("ACADEMICTORRENTS_FETCH=always cargo build"), "{text}");
-    assert_eq!(seed.http().server().connections(), 0);
-    // The mend that the error names.
-    let allowed = fixture.with_env("ACADEMICTORRENTS_FETCH", "always");
-    dataset.assert_at(&allowed.cargo(&["run"]).ok().printed_path());
-    assert_eq!(seed.bytes_served(), BYTES);
-    fixture.cargo(&["build"]).ok().assert_fresh();
-    let connections = seed.http().server().connections();
-    depend_on(limited);
-    let errors = allowed.cargo(&["build"]).errors().join("\n");
-    assert!(errors.contains("the limit is 1.0 GiB"), "{errors}");
-    assert_eq!(seed.http().server().connections(), connections);
+    check_a_dependency(&fixture, &dataset, &seed, &|| depend_on(limited));
 }
 
 /// Lines of a manifest that depend on packages of the registry, which build with the crate at this path.
@@ -213,18 +224,5 @@ fn a_dependency_from_a_registry_fetches_only_where_that_is_allowed() {
         fixture.declare(&depending_on(&[name], Path::new(env!("CARGO_MANIFEST_DIR"))));
     };
     depend_on(held);
-    let errors = fixture.cargo(&["build"]).errors();
-    assert!(errors[0].starts_with("dataset `data`: 195.3 KiB are not here"), "{errors:#?}");
-    let text = errors.join("\n");
-    assert!(text.contains("ACADEMICTORRENTS_FETCH=always cargo build"), "{text}");
-    assert_eq!(seed.http().server().connections(), 0);
-    let allowed = fixture.with_env("ACADEMICTORRENTS_FETCH", "always");
-    dataset.assert_at(&allowed.cargo(&["run"]).ok().printed_path());
-    assert_eq!(seed.bytes_served(), BYTES);
-    fixture.cargo(&["build"]).ok().assert_fresh();
-    let connections = seed.http().server().connections();
-    depend_on(limited);
-    let errors = allowed.cargo(&["build"]).errors().join("\n");
-    assert!(errors.contains("the limit is 1.0 GiB"), "{errors}");
-    assert_eq!(seed.http().server().connections(), connections);
+    check_a_dependency(&fixture, &dataset, &seed, &|| depend_on(limited));
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::cargo::{from_web_seed, seeded};
 use crate::fixture::Fixture;
+use crate::situations::WITH_OR_WITHOUT;
 use crate::swarm::http::HttpServer;
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
@@ -12,13 +13,6 @@ const BYTES: u64 = 200_000;
 fn data(seed: u64) -> Dataset {
     Dataset::single("data.bin", random_bytes(seed, BYTES as usize))
 }
-
-const WITH_OR_WITHOUT: &str = r#"fn main() {
-    #[cfg(at_dataset = "data")]
-    println!("{}", env!("AT_DATA_PATH"));
-    #[cfg(not(at_dataset = "data"))]
-    println!("without");
-}"#;
 
 #[test]
 fn what_is_installed_from_a_path_is_ones_own() {

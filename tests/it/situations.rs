@@ -106,7 +106,7 @@ fn never_is_for_ones_own_packages_too() {
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
 
-const WITH_OR_WITHOUT: &str = r#"fn main() {
+pub const WITH_OR_WITHOUT: &str = r#"fn main() {
     #[cfg(at_dataset = "data")]
     println!("{}", env!("AT_DATA_PATH"));
     #[cfg(not(at_dataset = "data"))]
