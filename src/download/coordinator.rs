@@ -49,7 +49,7 @@ pub enum Event {
         name: String,
         addresses: Result<Vec<SocketAddr>, String>,
     },
-    /// No tracker of this tier ever answered.
+    /// No tracker of this tier ever answered; of the DHT's, nobody there knew a peer.
     TierLost(u32),
     Disk(Box<Error>),
 }
@@ -189,6 +189,14 @@ impl<'a> Coordinator<'a> {
                 SourceKind::WebSeed(url) => self.roster.add_web_seed(url),
                 SourceKind::Peer(peer) => self.look_up(peer),
                 SourceKind::Trackers(tiers) => self.announce(&tiers),
+                #[cfg(feature = "dht")]
+                SourceKind::Dht => {
+                    let party: Arc<dyn Party> = Arc::<Swarm>::clone(&self.swarm);
+                    if self.announcers.search_dht(&party, self.next_tier) {
+                        self.open_tiers.insert(self.next_tier);
+                        self.next_tier += 1;
+                    }
+                }
             }
         }
     }

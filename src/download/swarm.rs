@@ -327,4 +327,9 @@ impl Party for Swarm {
     fn tell(&self, event: Event) {
         Swarm::tell(self, event);
     }
+
+    #[cfg(feature = "dht")]
+    fn wants_more_peers(&self) -> bool {
+        self.counters.peers.load(Ordering::Relaxed) < super::dht::ENOUGH
+    }
 }

@@ -13,6 +13,7 @@ fn run(dir: &std::path::Path, arguments: &[&str]) -> Output {
         .env_clear()
         .env("ACADEMICTORRENTS_STORE", dir.join("store"))
         .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+        .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
         .env("ACADEMICTORRENTS_TIMEOUT", "3s")
         .output()
         .unwrap()

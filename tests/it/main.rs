@@ -10,6 +10,8 @@ mod choice;
 mod cli;
 mod costs;
 mod data_crate;
+#[cfg(feature = "dht")]
+mod dht;
 mod elsewhere;
 mod environment;
 #[cfg(target_os = "linux")] // whose system's words the snapshots hold
