@@ -29,9 +29,10 @@ pub use settings::{CaFile, Configured, Fetch, ProgressMode, ProxyUrl, Settings, 
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
 
 /// What follows [`PREFIX`] in the names of our variables.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "CATALOGUE",
     "CA_FILE",
+    "DHT_BOOTSTRAP",
     "FETCH",
     "LOAD_PATH",
     "MAX_SIZE",
@@ -241,12 +242,24 @@ impl Context {
             paths: self.paths()?,
             mirrors: self.own_list("MIRRORS")?,
             peers: self.own_list("PEERS")?,
+            dht_bootstrap: self.dht_bootstrap()?,
             ca_file: self.ca_file(&configured),
             proxy: self.proxy(&PROXIES, Some(&configured))?,
             all_proxy: self.proxy(&PROXIES[OF_ALL..], None)?,
             no_proxy: self.text("NO_PROXY")?.or(self.text("no_proxy")?).map(str::to_owned),
             configured,
         })
+    }
+
+    /// The nodes, where any are named; `off` names none.
+    fn dht_bootstrap(&self) -> Result<Option<Vec<String>>, Error> {
+        let name = "DHT_BOOTSTRAP";
+        let in_file = self.config.as_ref().is_some_and(|config| config.list(name).is_some());
+        if !in_file && self.var(&[PREFIX, name].concat()).is_none() {
+            return Ok(None);
+        }
+        let nodes = self.own_list(name)?;
+        Ok(Some(if nodes == ["off"] { Vec::new() } else { nodes }))
     }
 
     /// What says that no socket may be opened, if anything does.

@@ -51,7 +51,7 @@
 //! for all datasets. The README has a table of all keys, with types and defaults. Unknown keys are errors.
 //!
 //! Where neither store, mirrors nor catalogue have the `.torrent`, it comes from peers that have it: those that the environment,
-//! the manifest or a magnet link name, or their trackers.
+//! the manifest or a magnet link name, or their trackers, or with the feature `dht` the DHT.
 //!
 //! # What a crate is given
 //!
@@ -110,6 +110,7 @@
 //! | `PATH_<NAME>` | a copy of this dataset: it is checked once, and used |
 //! | `MIRRORS`, `PEERS` | more of them, between them commas or spaces |
 //! | `SOURCES` | which kinds of source may be used |
+//! | `DHT_BOOTSTRAP` | nodes of the DHT that are asked first (feature `dht`), or `off` |
 //! | `MAX_SIZE` | takes the built-in limit's place, and caps the manifest's |
 //! | `TIMEOUT` | give up when no source brought a byte for so long; 120 s |
 //! | `UPLOAD` | bytes a second that peers are sent while something is fetched; `1MiB`, `0` for none |
@@ -127,7 +128,8 @@
 //!
 //! # Features
 //!
-//! `rustls` (default) and `native-tls` choose the TLS library. `cli` is the command `cargo academictorrents`.
+//! `rustls` (default) and `native-tls` choose the TLS library. With `dht` the DHT names peers, too, for torrents that are not private. `cli`
+//! is the command `cargo academictorrents`, and includes `dht`.
 
 // Only what is re-exported here is public.
 #![expect(

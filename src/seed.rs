@@ -21,7 +21,8 @@ const CONNECTIONS: usize = 200;
 
 /// Serves datasets to whoever asks for them by the BitTorrent protocol: colleagues' builds, and other clients.
 ///
-/// It listens on one TCP port, over IPv4 and IPv6, and announces it to the torrents' trackers, over HTTP and UDP. What
+/// It listens on one TCP port, over IPv4 and IPv6, and announces it to the torrents' trackers, over HTTP and UDP, and with the feature
+/// `dht` to the DHT, but for private torrents. What
 /// is served has been verified: complete datasets of the store, those that a build is fetching right now, piece by piece as they
 /// come, and what [`Seed::from`] names. Nothing is uploaded that a torrent does not cover, and nothing is written, but with [`Seed::fetch`].
 ///

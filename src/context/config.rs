@@ -13,12 +13,13 @@ use crate::nearest::nearest;
 
 /// The keys, and what follows [`PREFIX`] in the names of the variables that they stand for. `proxy` has none of ours:
 /// it holds where none of the usual variables is set.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 15] = [
     ("store", "STORE"),
     ("load-path", "LOAD_PATH"),
     ("mirrors", "MIRRORS"),
     ("sources", "SOURCES"),
     ("peers", "PEERS"),
+    ("dht-bootstrap", "DHT_BOOTSTRAP"),
     ("max-size", "MAX_SIZE"),
     ("timeout", "TIMEOUT"),
     ("upload", "UPLOAD"),
@@ -32,7 +33,7 @@ const KEYS: [(&str, &str); 14] = [
 
 pub(super) const PROXY: &str = "PROXY";
 
-const LISTS: [&str; 4] = ["LOAD_PATH", "MIRRORS", "SOURCES", "PEERS"];
+const LISTS: [&str; 5] = ["LOAD_PATH", "MIRRORS", "SOURCES", "PEERS", "DHT_BOOTSTRAP"];
 
 /// What the file says, checked.
 #[derive(Clone, Debug, Default)]

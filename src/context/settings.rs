@@ -31,6 +31,8 @@ pub struct Settings {
     pub mirrors: Vec<String>,
     /// More peers, `host:port`.
     pub peers: Vec<String>,
+    /// Nodes of the DHT to be asked first, `host:port`; `None`: well-known ones; an empty list: no DHT.
+    pub dht_bootstrap: Option<Vec<String>>,
     /// PEM file of root certificates, added to the built-in ones.
     pub ca_file: Option<CaFile>,
     /// For all that is http or https; and for peers, where it is a SOCKS proxy.

@@ -25,6 +25,12 @@ pub trait Announced: Send + Sync {
     fn named(&self, peers: Vec<SocketAddr>);
     /// No tracker of the tier has ever answered: whether that is enough.
     fn lost(&self, tier: u32) -> bool;
+    /// The time between two searches of the DHT; `None` while none is wanted.
+    #[cfg(feature = "dht")]
+    fn dht_interval(&self) -> Option<Duration>;
+    /// Where peers may connect to us, for the DHT's nodes to know.
+    #[cfg(feature = "dht")]
+    fn listens_at(&self) -> Option<u16>;
 }
 
 /// A tier that never answered is given up after so many rounds.
@@ -38,6 +44,11 @@ const MAX_PAUSE: Duration = Duration::from_secs(30 * 60);
 pub struct Announcers {
     tiers: Vec<Running>,
     client: Client,
+    #[cfg(feature = "dht")]
+    dht: Option<Arc<crate::net::Dht>>,
+    /// Searches end with these.
+    #[cfg(feature = "dht")]
+    searches: Vec<Sender<()>>,
     /// The download has ended: nobody waits for peers any more.
     over: Arc<AtomicBool>,
     /// For the goodbye: the download has all.
@@ -55,7 +66,51 @@ struct Running {
 impl Announcers {
     /// `client` is not the workers': theirs is shut down at the end, and then the trackers are still to be told.
     pub fn new(client: Client) -> Announcers {
-        Announcers { tiers: Vec::new(), client, over: Arc::default(), completed: Arc::default() }
+        Announcers {
+            tiers: Vec::new(),
+            client,
+            #[cfg(feature = "dht")]
+            dht: None,
+            #[cfg(feature = "dht")]
+            searches: Vec::new(),
+            over: Arc::default(),
+            completed: Arc::default(),
+        }
+    }
+
+    /// The same, with the DHT to be searched.
+    #[cfg(feature = "dht")]
+    pub fn with_dht(self, dht: Option<Arc<crate::net::Dht>>) -> Announcers {
+        Announcers { dht, ..self }
+    }
+
+    /// Begins to search the DHT for peers, as if it was a tier. Whether it did; the report says why it did not.
+    #[cfg(feature = "dht")]
+    pub fn search_dht(&mut self, torrent: &Arc<dyn Announced>, tier_id: u32) -> bool {
+        use super::dht::{NAME, Searches};
+        let Some(dht) = self.dht.clone() else { return false };
+        if self.client.is_behind_socks() {
+            // Of the addresses of its nodes nobody knows whether the user excepts them.
+            torrent.note(NAME, "not asked: UDP does not go through the SOCKS proxy".to_owned());
+            return false;
+        }
+        let searches = Searches {
+            dht,
+            torrent: Arc::downgrade(torrent),
+            over: Arc::clone(&self.over),
+            timing: self.client.timing(),
+            tier_id,
+        };
+        let (stop, stops) = channel();
+        let begun = start_thread("at-dht", Box::new(move || searches.run(&stops)));
+        match begun {
+            Ok(_) => self.searches.push(stop),
+            Err(why) => {
+                torrent.note(NAME, why.to_string());
+                return false;
+            }
+        }
+        true
     }
 
     /// Begins to announce to all tiers (BEP 12), side by side. `party` is told of each tier that may name peers, by its
@@ -121,6 +176,8 @@ impl Announcers {
         let deadline = Instant::now() + patience;
         self.completed.store(completed, Ordering::Release);
         self.over.store(true, Ordering::Release);
+        #[cfg(feature = "dht")]
+        drop(self.searches);
         for tier in &self.tiers {
             let _ = tier.stop.send(()); // that tier gave up before
         }

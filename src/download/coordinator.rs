@@ -51,7 +51,7 @@ pub enum Event {
         name: String,
         addresses: Result<Vec<SocketAddr>, String>,
     },
-    /// No tracker of this tier ever answered.
+    /// No tracker of this tier ever answered; of the DHT's, nobody there knew a peer.
     TierLost(u32),
     Disk(Box<Error>),
 }
@@ -197,6 +197,14 @@ impl<'a> Coordinator<'a> {
                 SourceKind::WebSeed(url) => self.roster.add_web_seed(url, rank == Rank::Named),
                 SourceKind::Peer(peer) => self.look_up(peer),
                 SourceKind::Trackers(tiers) => self.announce(&tiers),
+                #[cfg(feature = "dht")]
+                SourceKind::Dht => {
+                    let torrent: Arc<dyn Announced> = Arc::<Swarm>::clone(&self.swarm);
+                    if self.announcers.search_dht(&torrent, self.next_tier) {
+                        self.open_tiers.insert(self.next_tier);
+                        self.next_tier += 1;
+                    }
+                }
             }
         }
     }

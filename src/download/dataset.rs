@@ -308,10 +308,16 @@ fn fetch(
     let (events, heard) = channel();
     let client = client.map_or_else(|| Client::new(session.settings), Ok)?;
     let announcers = Announcers::new(client.separate());
+    #[cfg(feature = "dht")]
+    let announcers = announcers.with_dht(session.dht.clone());
     let uploads = Uploads::new(session.uplink.clone(), verified, SLOTS);
     let (shared, host) = (Arc::clone(counters), session.host.clone());
     let swarm = Swarm::new(partial, client, shared, schedule, uploads, host, events);
     let swarm = Arc::new(swarm);
+    #[cfg(not(feature = "dht"))]
+    if let Some(why) = plan::without_dht(request, session.settings).filter(|_| !metainfo.private) {
+        swarm.report.note("DHT", why);
+    }
     let budget = session.budget(missing)?;
     let coordinator =
         Coordinator::new(Arc::clone(&swarm), budget, heard, announcers, sources, left_out);

@@ -156,9 +156,11 @@ pub fn find(
     let peers = metadata::Sources {
         peers: plan::metainfo_peers(request, session.settings),
         trackers: plan::metainfo_tiers(request),
+        #[cfg(feature = "dht")]
+        dht: session.dht.clone().filter(|_| plan::allows_dht(request, session.settings)),
     };
     let some_named = !(peers.peers.is_empty() && peers.trackers.is_empty());
-    let asks_peers = allowed.peers && some_named;
+    let asks_peers = allowed.peers && (some_named || peers.ask_dht());
     let mut asked = Asked {
         catalogue_left_out: !allowed.catalogue,
         peers_left_out: some_named && !allowed.peers,
@@ -219,7 +221,13 @@ fn of_peers(
     let found = metadata::fetch(client, infohash, MAX_INFO_BYTES, sources, most)?;
     let bytes = Metainfo::wrap(&found.info, &sources.trackers);
     match checked(infohash, bytes) {
-        Ok((metainfo, bytes)) => Ok(Located { metainfo, bytes, peers: found.peers }),
+        Ok((metainfo, bytes)) => {
+            let mut peers = found.peers;
+            if !metainfo.private {
+                peers.extend(found.of_dht);
+            }
+            Ok(Located { metainfo, bytes, peers })
+        }
         // It is the declared one, whoever is asked: as a torrent it is of no use.
         Err(why) => Err(metadata::Failure { why, report: Report::default() }),
     }
@@ -280,6 +288,10 @@ fn not_found(
     };
     for line in &tried {
         error = error.why(line);
+    }
+    #[cfg(not(feature = "dht"))]
+    if let Some(why) = plan::without_dht(request, session.settings) {
+        error = error.why(format!("DHT: {why}"));
     }
     if let Some(peers) = &asked.peers {
         error = peers.report.explain(error.why(format!("peers: {}", peers.why)));

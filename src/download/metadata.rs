@@ -3,7 +3,6 @@
 //! It comes before there is anything to plan or to store, so this is a small coordinator of its own: a few threads, one
 //! connection each, that end with it. Nobody joins them: all their waits have deadlines, and their sockets are closed.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use super::announcer::{Announced, Announcers};
 use super::report::Report;
-use super::seeding::Host;
 use super::start_thread;
 use crate::infohash::Infohash;
 use crate::net::{Client, resolve};
 use crate::protocol::extension::peer_id;
-use crate::protocol::metadata::BLOCK_BYTES;
 use crate::protocol::metadata::blocks::Blocks;
 use crate::protocol::socks::Target;
-use crate::protocol::tracker::Announce;
 
+use tier::Tier;
+
+mod tier;
 mod worker;
 
 /// Peers that are asked at a time, for one dataset and for all.
@@ -52,6 +51,19 @@ pub struct Sources {
     /// `host:port`.
     pub peers: Vec<String>,
     pub trackers: Vec<Vec<String>>,
+    /// A torrent that is not known yet is not known to be private: all clients ask, and only here.
+    #[cfg(feature = "dht")]
+    pub dht: Option<Arc<crate::net::Dht>>,
+}
+
+impl Sources {
+    /// Whether peers may be found that nobody names.
+    pub fn ask_dht(&self) -> bool {
+        #[cfg(feature = "dht")]
+        return self.dht.is_some();
+        #[cfg(not(feature = "dht"))]
+        false
+    }
 }
 
 /// The raw `info` dictionary, and peers that are known.
@@ -60,6 +72,8 @@ pub struct Found {
     pub info: Vec<u8>,
     /// `host:port`.
     pub peers: Vec<String>,
+    /// Those that the DHT alone named, which a private torrent must not have.
+    pub of_dht: Vec<String>,
 }
 
 /// Why there is none: in a few words, and what each one said.
@@ -101,6 +115,7 @@ struct Peer {
     attempts: u32,
     not_before: Duration,
     asked: bool,
+    of_dht: bool,
 }
 
 /// How many peers may be asked at a time for each of so many datasets.
@@ -143,14 +158,26 @@ pub fn fetch(
     }
     let mut party = |_: u32| -> Arc<dyn Announced> {
         hunt.state().undecided += 1;
-        Arc::new(Tier { hunt: Arc::clone(&hunt), undecided: AtomicBool::new(true) })
+        Arc::new(Tier::new(&hunt, false))
     };
     announcers.start(&sources.trackers, 0, fastrand::u32(..), &mut party, &hunt.report);
+    // Its searches hold it weakly.
+    #[cfg(feature = "dht")]
+    let mut announcers = announcers.with_dht(sources.dht.clone());
+    #[cfg(feature = "dht")]
+    let _torrent = {
+        hunt.state().undecided += 1;
+        let torrent: Arc<dyn Announced> = Arc::new(Tier::new(&hunt, true));
+        if !announcers.search_dht(&torrent, 0) {
+            hunt.decided();
+        }
+        torrent
+    };
     let result = loop {
         let found = hunt.state().found.take();
         if let Some(info) = found {
-            let peers = hunt.useful_peers();
-            break Ok(Found { info, peers });
+            let [peers, of_dht] = [false, true].map(|of_dht| hunt.useful_peers(of_dht));
+            break Ok(Found { info, peers, of_dht });
         }
         hunt.start_workers(most);
         if let Some(why) = hunt.is_hopeless() {
@@ -206,14 +233,16 @@ impl Hunt {
         self.ring();
     }
 
-    fn add(&self, targets: Vec<Target>) {
+    fn add(&self, targets: Vec<Target>, of_dht: bool) {
         let mut state = self.state();
         for target in targets {
-            let is_new = !state.peers.iter().any(|peer| peer.target == target);
-            if state.peers.len() < MAX_PEERS && is_new {
+            let known = state.peers.iter_mut().find(|peer| peer.target == target);
+            if let Some(known) = known {
+                known.of_dht &= of_dht;
+            } else if state.peers.len() < MAX_PEERS {
                 let index = state.peers.len() as u32;
                 let not_before = Duration::ZERO;
-                state.peers.push(Peer { target, attempts: 0, not_before, asked: false });
+                state.peers.push(Peer { target, attempts: 0, not_before, asked: false, of_dht });
                 state.ready.push(index);
             }
         }
@@ -224,9 +253,9 @@ impl Hunt {
     /// Looks a peer's name up on a thread of its own: the resolver has no deadline.
     fn look_up(self: &Arc<Hunt>, name: &str) {
         match Target::parse(name) {
-            Some(target @ Target::Address(_)) => return self.add(vec![target]),
+            Some(target @ Target::Address(_)) => return self.add(vec![target], false),
             Some(target) if self.client.names_are_for_the_proxy(name) => {
-                return self.add(vec![target]);
+                return self.add(vec![target], false);
             }
             _ => {}
         }
@@ -234,7 +263,9 @@ impl Hunt {
         let (hunt, owned) = (Arc::clone(self), name.to_owned());
         let look_up = move || {
             match resolve(&owned) {
-                Ok(addresses) => hunt.add(addresses.into_iter().map(Target::Address).collect()),
+                Ok(addresses) => {
+                    hunt.add(addresses.into_iter().map(Target::Address).collect(), false);
+                }
                 Err(why) => hunt.report.note(&format!("peer {owned}"), why),
             }
             hunt.decided();
@@ -315,64 +346,15 @@ impl Hunt {
         None
     }
 
-    /// Some of the peers that are not known to be gone.
-    fn useful_peers(&self) -> Vec<String> {
+    /// Some of the peers that are not known to be gone: those that the DHT alone named, or the others.
+    fn useful_peers(&self, of_dht: bool) -> Vec<String> {
         let state = self.state();
         let well = state
             .peers
             .iter()
             .enumerate()
+            .filter(|(_, peer)| peer.of_dht == of_dht)
             .filter(|(index, peer)| peer.attempts == 0 || state.blocks.has(*index as u32));
         well.map(|(_, peer)| peer.target.to_string()).take(HANDED_ON).collect()
-    }
-}
-
-/// A tier of trackers, to which is announced.
-struct Tier {
-    hunt: Arc<Hunt>,
-    undecided: AtomicBool,
-}
-
-impl Announced for Tier {
-    fn now(&self) -> Duration {
-        self.hunt.now()
-    }
-
-    fn announce(&self) -> Announce {
-        Announce {
-            infohash: self.hunt.infohash,
-            peer_id: self.hunt.peer_id,
-            port: Host::deaf().port,
-            uploaded_bytes: 0,
-            downloaded_bytes: 0,
-            // How much is left nobody knows. To who lacks nothing a tracker names no seeds, so one block: libtorrent
-            // says the same.
-            left_bytes: BLOCK_BYTES as u64,
-            event: None,
-            numwant: super::swarm::NUMWANT,
-            key: 0,
-        }
-    }
-
-    fn note(&self, tracker: &str, said: String) {
-        self.hunt.report.note(tracker, said);
-    }
-
-    fn named(&self, peers: Vec<SocketAddr>) {
-        self.hunt.add(peers.into_iter().map(Target::Address).collect());
-        self.is_decided();
-    }
-
-    fn lost(&self, _tier: u32) -> bool {
-        self.is_decided();
-        true
-    }
-}
-
-impl Tier {
-    fn is_decided(&self) {
-        if self.undecided.swap(false, Ordering::Relaxed) {
-            self.hunt.decided();
-        }
     }
 }

@@ -4,7 +4,7 @@
 //! [`dataset`]: present? lock, metainfo, selection, budget, what is on disk, [`coordinator`], publish.
 //!
 //! Threads: a coordinator for each dataset; workers in one rayon pool, one connection each ([`budget`]); a
-//! thread per tier of trackers, which nobody waits for; hashing of what is on disk in a pool of its own.
+//! thread per tier of trackers and one for the DHT, which nobody waits for; hashing of what is on disk in a pool of its own.
 //! What workers share is in [`swarm`]; who fetches what next is [`crate::schedule`]'s matter.
 
 mod announcer;
@@ -14,6 +14,8 @@ mod budget;
 mod claim;
 mod coordinator;
 mod dataset;
+#[cfg(feature = "dht")]
+mod dht;
 mod directory_worker;
 mod elsewhere;
 mod growth;
@@ -83,6 +85,8 @@ pub struct Session<'a> {
     pub foreign: bool,
     uplink: Option<Arc<Uplink>>,
     host: Host,
+    #[cfg(feature = "dht")]
+    dht: Option<Arc<crate::net::Dht>>,
     budget: OnceLock<Budget>,
     /// For hashing what is on disk, and for syncing.
     hashing: OnceLock<rayon::ThreadPool>,
@@ -106,6 +110,8 @@ impl<'a> Session<'a> {
             foreign: false,
             uplink: Uplink::new(settings.upload_bytes_per_second),
             host: Host::deaf(),
+            #[cfg(feature = "dht")]
+            dht: crate::net::Dht::new(settings).map(Arc::new),
             budget: OnceLock::new(),
             hashing: OnceLock::new(),
             datasets: 1,

@@ -364,4 +364,15 @@ impl Announced for Swarm {
         self.tell(Event::TierLost(tier));
         true
     }
+
+    #[cfg(feature = "dht")]
+    fn dht_interval(&self) -> Option<Duration> {
+        let few = self.counters.peers.load(Ordering::Relaxed) < super::dht::ENOUGH;
+        few.then_some(super::dht::INTERVAL)
+    }
+
+    #[cfg(feature = "dht")]
+    fn listens_at(&self) -> Option<u16> {
+        self.host.listens_at()
+    }
 }

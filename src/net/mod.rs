@@ -1,4 +1,4 @@
-//! Everything that opens a socket: HTTP (catalogue, trackers, mirrors, web seeds), UDP trackers and peers; each through
+//! Everything that opens a socket: HTTP (catalogue, trackers, mirrors, web seeds), UDP trackers, the DHT and peers; each through
 //! the user's proxy, where that carries it. And what listens: [`Listener`], for `seed` alone.
 //!
 //! Floor 2; the only room with sockets. What the bytes mean is decided in [`crate::protocol`]; this room moves
@@ -7,6 +7,8 @@
 //! [`Client`] is made once for a dataset. [`Client::shut_down`] closes all its sockets at once, so that a worker
 //! that is blocked on one wakes up: the end of a download waits for nobody.
 
+#[cfg(feature = "dht")]
+mod dht;
 mod http;
 mod lent;
 mod listen;
@@ -24,6 +26,8 @@ use crate::context::Settings;
 use crate::error::{Error, ErrorKind};
 use crate::protocol::udp_tracker::FIRST_WAIT;
 
+#[cfg(feature = "dht")]
+pub use dht::{Dht, DhtFailure};
 pub use http::{HttpFailure, UNKNOWN_AUTHORITY, authority, join};
 pub use listen::{Incoming, Listener};
 pub use peer::{Job, PeerConnection, resolve};
@@ -49,6 +53,9 @@ pub struct Timing {
     pub back_off: Duration,
     /// How long a UDP tracker's answer is waited for first; doubled each time (BEP 15).
     pub datagram: Duration,
+    /// How long the answer of a node of the DHT is waited for.
+    #[cfg(feature = "dht")]
+    pub node: Duration,
 }
 
 /// A year: longer than anybody waits. Without a bound a clock's time plus the timeout may be none that there is.
@@ -66,6 +73,8 @@ impl Timing {
             reply: Duration::from_secs(15).min(give_up / 2),
             back_off: Duration::from_secs(1).min(give_up / 20),
             datagram: FIRST_WAIT.min(give_up / 8),
+            #[cfg(feature = "dht")]
+            node: crate::protocol::dht::WAIT.min(give_up / 8),
         }
     }
 }

@@ -194,6 +194,12 @@ impl Client {
         self.socks.as_ref().filter(|proxy| carries(proxy, &format!("http://{place}/")))
     }
 
+    /// Whether there is a SOCKS proxy, for some peers or all.
+    #[cfg(feature = "dht")]
+    pub fn is_behind_socks(&self) -> bool {
+        self.socks.is_some()
+    }
+
     /// Whether a peer's name is the proxy's to look up, and must not be looked up here.
     pub fn names_are_for_the_proxy(&self, place: &str) -> bool {
         self.socks_for(place).is_some_and(|proxy| !proxy.resolve_target())

@@ -15,6 +15,10 @@ mod tests;
 pub use layout::{Layout, Place};
 pub use left_out::LeftOut;
 pub use selection::{Selection, selection};
+#[cfg(feature = "dht")]
+pub use sources::allows_dht;
+#[cfg(not(feature = "dht"))]
+pub use sources::without_dht;
 pub use sources::{
     Rank, SourceKind, SourceSpec, check_named, metainfo_mirrors, metainfo_peers, metainfo_tiers,
     sources,

@@ -27,6 +27,9 @@ pub enum SourceKind {
     Peer(String),
     /// Tiers of trackers (BEP 12).
     Trackers(Vec<Vec<String>>),
+    /// The DHT (BEP 5).
+    #[cfg(feature = "dht")]
+    Dht,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,16 +61,20 @@ pub fn metainfo_mirrors(request: &Request, settings: &Settings) -> Result<Vec<Mi
     Ok(mirrors)
 }
 
-/// Refuses mirrors and peers of the environment or the user's configuration file that are none: once, not for each
+/// Refuses mirrors, peers and nodes of the DHT of the environment or the user's configuration file that are none: once, not for each
 /// dataset that would ask them.
 ///
 /// # Errors
 /// [`ErrorKind::Manifest`].
 pub fn check_named(settings: &Settings) -> Result<(), Error> {
     settings.mirrors.iter().try_for_each(|text| mirror_of_user(text, settings).map(drop))?;
-    settings.peers.iter().try_for_each(|text| {
-        check_peer(text).map_err(|error| error.instead(cannot_be_used("PEERS", settings)))
-    })
+    let nodes = settings.dht_bootstrap.as_deref().unwrap_or_default();
+    for (name, addresses) in [("PEERS", &settings.peers[..]), ("DHT_BOOTSTRAP", nodes)] {
+        addresses.iter().try_for_each(|text| {
+            check_peer(text).map_err(|error| error.instead(cannot_be_used(name, settings)))
+        })?;
+    }
+    Ok(())
 }
 
 /// A mirror that the user names: there is no directory that a relative path could begin at.
@@ -150,7 +157,27 @@ pub fn sources(
             add(Rank::Torrent, SourceKind::Peer(peer.clone()));
         }
     }
+    #[cfg(feature = "dht")]
+    if allows_dht(request, settings) && !metainfo.private {
+        add(Rank::Torrent, SourceKind::Dht);
+    }
     all
+}
+
+/// Whether the DHT may be asked for peers. Never for those of a private torrent (BEP 27), once that is known.
+pub fn allows_dht(request: &Request, settings: &Settings) -> bool {
+    let is_off = settings.dht_bootstrap.as_ref().is_some_and(Vec::is_empty);
+    request.sources.and(settings.sources).peers && !settings.offline && !is_off
+}
+
+/// What to say where the user names nodes of the DHT, and it was left out of the build.
+#[cfg(not(feature = "dht"))]
+pub fn without_dht(request: &Request, settings: &Settings) -> Option<String> {
+    let named = settings.dht_bootstrap.is_some() && allows_dht(request, settings);
+    named.then(|| {
+        let place = settings.configured.place_of("DHT_BOOTSTRAP");
+        format!("not asked, though {place} names nodes: academictorrents was built without its feature `dht`")
+    })
 }
 
 fn names(tiers: &[Vec<String>], url: &String) -> bool {

@@ -12,6 +12,7 @@
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
 //! - [`udp_tracker`]: announces over UDP, their retransmission and the tracker's connection ids (BEP 15, 41).
 //! - [`socks`]: what is said to a SOCKS proxy (RFC 1928, 1929).
+//! - `dht`: a search of the DHT (BEP 5; feature `dht`).
 //! - [`http`]: heads of web seeds' replies, and what they mean for the bytes that were asked for.
 //! - [`web_url`]: the URL of a file on a web seed (BEP 19).
 //!
@@ -24,6 +25,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 mod compact;
+#[cfg(feature = "dht")]
+pub mod dht;
 pub mod extension;
 pub mod http;
 pub mod metadata;

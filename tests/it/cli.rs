@@ -18,6 +18,7 @@ fn command(dir: &std::path::Path, arguments: &[&str]) -> Command {
         .env_clear()
         .env("ACADEMICTORRENTS_STORE", dir.join("store"))
         .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+        .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
         .env("ACADEMICTORRENTS_TIMEOUT", "3s");
     command
 }

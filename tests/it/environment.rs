@@ -67,6 +67,31 @@ fn sources_that_variables_name_serve_a_build() {
     assert_eq!(peer.bytes_served(), 200_000);
 }
 
+/// A workspace has one environment for crates with the feature and without it.
+#[test]
+#[cfg(not(feature = "dht"))]
+fn nodes_of_the_dht_are_of_no_use_without_the_feature_and_an_error_says_so() {
+    let name = "ACADEMICTORRENTS_DHT_BOOTSTRAP";
+    let project =
+        |dataset: &Dataset| crate::support::Project::of(dataset, "").env(name, "127.0.0.1:9");
+    let error = project(&data(404)).error();
+    assert!(error.contains(&format!("DHT: not asked, though {name} names nodes: ")), "{error}");
+    assert!(error.contains("feature `dht`"), "{error}");
+    for error in
+        [project(&data(404).private()).error(), project(&data(404)).env(name, "off").error()]
+    {
+        assert!(!error.contains("DHT"), "{error}");
+    }
+    // Nor can it bring the torrent.
+    let project_of_infohash =
+        crate::support::Project::new(&format!("data = \"{}\"", data(404).infohash_hex()));
+    let error = project_of_infohash.env(name, "127.0.0.1:9").error();
+    assert!(error.contains("feature `dht`"), "{error}");
+    let peer = Peer::seeding(&data(404));
+    let project = project(&data(404)).env("ACADEMICTORRENTS_PEERS", peer.addr());
+    data(404).assert_at(&project.path_of("data"));
+}
+
 #[test]
 fn a_store_on_the_load_path_is_read_and_not_written() {
     let dataset = data(403);

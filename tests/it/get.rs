@@ -36,6 +36,7 @@ impl Desk {
             .env_clear()
             .env("ACADEMICTORRENTS_STORE", self.path("store"))
             .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+            .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
             .env("ACADEMICTORRENTS_PROGRESS", "off")
             .env("ACADEMICTORRENTS_TIMEOUT", "3s")
     }

@@ -11,6 +11,8 @@ mod cli;
 mod clusters;
 mod costs;
 mod data_crate;
+#[cfg(feature = "dht")]
+mod dht;
 mod elsewhere;
 mod environment;
 #[cfg(target_os = "linux")] // whose system's words the snapshots hold

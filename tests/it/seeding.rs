@@ -17,6 +17,7 @@ pub fn seed(ids: &[&str], store: &Path) -> Seed {
     Seed::new(ids)
         .env_clear()
         .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+        .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
         .env("ACADEMICTORRENTS_TIMEOUT", "3s")
         .store(store)
 }

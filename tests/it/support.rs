@@ -110,6 +110,7 @@ pub fn build_in(project: &Path) -> Build {
         .env("ACADEMICTORRENTS_STORE", project.join("store"))
         // Port 9 of loopback: nobody is there.
         .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+        .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
         .env("ACADEMICTORRENTS_PROGRESS", "off")
         .env("ACADEMICTORRENTS_TIMEOUT", "3s")
 }

@@ -13,7 +13,7 @@ mod size;
 /// Serve datasets of the store to peers, and print how many bytes were sent
 ///
 /// Whoever asks for them by the BitTorrent protocol is served: builds that name this machine in ACADEMICTORRENTS_PEERS,
-/// and those who hear of it from the torrents' trackers. What builds are fetching right now is served, too, piece by piece.
+/// and those who hear of it from the torrents' trackers, or from the DHT. What builds are fetching right now is served, too, piece by piece.
 ///
 /// It goes on until the ratio or the time is reached, or until it is ended (Ctrl-C).
 #[derive(Debug, clap::Args)]

@@ -17,7 +17,7 @@ fn context(text: &str, vars: &[(&str, &str)]) -> Result<Context, Error> {
 #[test]
 #[cfg(not(target_os = "macos"))]
 fn a_file_says_what_the_variables_do_not() {
-    let text = "load-path = ['/l', '/m n']\nstore = '/s'\nmirrors = ['/a b/c', 'http://h/d']\nsources = ['mirrors']\npeers = []\nmax-size = '5GB'\n\
+    let text = "load-path = ['/l', '/m n']\nstore = '/s'\nmirrors = ['/a b/c', 'http://h/d']\nsources = ['mirrors']\npeers = []\ndht-bootstrap = []\nmax-size = '5GB'\n\
                 timeout = 60\nupload = 0\noffline = true\nproxy = 'http://p:1'\nca-file = '/ca.pem'\n";
     let context_of = |vars: &[(&str, &str)]| context(text, vars).unwrap();
     let settings = context_of(&[]).settings().unwrap();
@@ -27,6 +27,7 @@ fn a_file_says_what_the_variables_do_not() {
     assert!(settings.sources.mirrors && !settings.sources.peers && settings.offline);
     assert_eq!((settings.max_size_bytes, settings.timeout.as_secs()), (Some(5_000_000_000), 60));
     assert_eq!(settings.upload_bytes_per_second, 0);
+    assert_eq!(settings.dht_bootstrap.as_deref(), Some(&[][..]));
     let proxy = settings.proxy.unwrap();
     assert_eq!(proxy.url, "http://p:1");
     assert!(proxy.variable.starts_with("`proxy` in "), "{proxy:?}");
@@ -35,6 +36,7 @@ fn a_file_says_what_the_variables_do_not() {
     let settings = context_of(&[
         ("ACADEMICTORRENTS_TIMEOUT", "5"),
         ("ACADEMICTORRENTS_MIRRORS", "/x"),
+        ("ACADEMICTORRENTS_DHT_BOOTSTRAP", "a:1, b:2"),
         ("ACADEMICTORRENTS_OFFLINE", "0"),
         ("ACADEMICTORRENTS_STORE", "/t"),
         ("SSL_CERT_FILE", "/all.pem"),
@@ -44,6 +46,7 @@ fn a_file_says_what_the_variables_do_not() {
     let settings = settings.settings().unwrap();
     assert_eq!((settings.timeout.as_secs(), settings.offline), (5, false));
     assert_eq!(settings.mirrors, ["/x"]);
+    assert_eq!(settings.dht_bootstrap.unwrap(), ["a:1", "b:2"]);
     let proxy = settings.proxy.unwrap();
     assert_eq!((&*proxy.url, &*proxy.variable), ("http://q:1", "HTTPS_PROXY"));
     assert_eq!(settings.ca_file.unwrap().path, Path::new("/ca.pem"));
@@ -68,6 +71,7 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
     check("sources = ['torrents']", &["`torrents` is not one of"]);
     check("load-path = ['data']", &["`data` is a relative path"]);
     check("sources = []", &["allows none"]);
+    check("dht-bootstrap = 'off'", &["expected a list of strings"]);
     check("timeout = 'soon'", &["`timeout`", "is not a time"]);
     check("timeout = 0", &["at least 100ms"]);
     check("max-size = true", &["expected a string"]);

@@ -37,6 +37,12 @@ impl Host {
         }
     }
 
+    /// The port that others may be told of.
+    #[cfg(feature = "dht")]
+    pub fn listens_at(&self) -> Option<u16> {
+        (self.port != NO_PORT).then_some(self.port)
+    }
+
     /// Ends all that it does.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);

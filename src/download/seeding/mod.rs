@@ -150,9 +150,12 @@ impl Seeding {
             let fetch = move || fetch(&seeder, &settings, &missing);
             spawn("at-seed-fetch", 0, fetch).map_err(|why| failed("no thread").why(why))?;
         }
+        let announcers = Announcers::new(seeder.client.separate());
+        #[cfg(feature = "dht")]
+        let announcers = announcers.with_dht(crate::net::Dht::new(&task.settings).map(Arc::new));
         let run = Run {
             seeder: Arc::clone(&seeder),
-            announcers: Announcers::new(seeder.client.separate()),
+            announcers,
             announced: Vec::new(),
             task,
             listener,

@@ -128,6 +128,11 @@ impl Run {
             let mut torrent = |_| -> Arc<dyn Announced> { Arc::<Shelf>::clone(shelf) };
             let (tiers, key) = (&shelf.metainfo.trackers, self.seeder.host.key);
             self.announcers.start(tiers, 0, key, &mut torrent, &Report::default());
+            // BEP 27: of a private torrent nobody hears but its trackers.
+            #[cfg(feature = "dht")]
+            if !shelf.metainfo.private {
+                self.announcers.search_dht(&torrent(0), 0);
+            }
         }
     }
 

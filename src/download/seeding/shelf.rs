@@ -138,4 +138,14 @@ impl Announced for Shelf {
     fn lost(&self, _: u32) -> bool {
         false
     }
+
+    #[cfg(feature = "dht")]
+    fn dht_interval(&self) -> Option<Duration> {
+        Some(super::super::dht::TELL_INTERVAL)
+    }
+
+    #[cfg(feature = "dht")]
+    fn listens_at(&self) -> Option<u16> {
+        self.host.listens_at()
+    }
 }

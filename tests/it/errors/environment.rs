@@ -21,6 +21,7 @@ fn in_the_environment() {
         ("a list of mirrors", "MIRRORS", "/mirror data"),
         ("a mirror that is no URL of ours", "MIRRORS", "ftp://example.org"),
         ("a peer", "PEERS", "example.org"),
+        ("a node of the DHT", "DHT_BOOTSTRAP", "example.org"),
         ("a word", "FETCH", "ask"),
         ("another word", "PROGRESS", "on"),
         ("a URL", "CATALOGUE", "academictorrents.com"),

@@ -6,6 +6,7 @@
 //! | `web_seed` | an HTTP server with the dataset's files (BEP 19) |
 //! | `peer` | a seeder that may leech too (BEP 3, 6, 9, 10, 11, 21, 54) |
 //! | `tracker`, `udp_tracker` | where the peers are (BEP 3, 7, 15, 23) |
+//! | `dht` | a node that is the whole DHT (BEP 5) |
 //! | `catalogue` | `/download/<infohash>.torrent`, as Academic Torrents has it |
 //! | `socks` | a SOCKS 5 proxy in between (RFC 1928, 1929) |
 //! | `tls` | TLS in front of any of them |
@@ -29,6 +30,7 @@ pub mod bencode;
 pub mod catalogue;
 pub mod coverage;
 pub mod dataset;
+pub mod dht;
 pub mod http;
 pub mod peer;
 pub mod server;

@@ -1,0 +1,135 @@
+//! The DHT: a thread that searches it now and again while there are too few peers, until the download ends.
+//!
+//! Nobody joins it: a look-up of the first nodes' names may take as long as it likes.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::announcer::Announced;
+use crate::net::{Dht, DhtFailure, Timing};
+
+/// How the report calls it.
+pub const NAME: &str = "DHT";
+
+/// Searches that found nobody, until it is given up.
+const ROUNDS: u32 = 3;
+
+/// Connected peers that are enough.
+pub const ENOUGH: u32 = 20;
+
+/// Between two searches for peers. They come and go slowly, and each search asks some fifty nodes.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Between two searches for nodes to be told of us: BEP 5 has them forget within half an hour.
+pub const TELL_INTERVAL: Duration = Duration::from_secs(15 * 60);
+
+/// Peers that it has named are believed up to here, so that trackers' always have room.
+const MAX_NAMED: usize = 500;
+
+/// Searches for one torrent, as if the DHT was a tier of trackers.
+pub struct Searches {
+    pub dht: Arc<Dht>,
+    /// What it holds is let go with its end, whether a search runs or not.
+    pub torrent: Weak<dyn Announced>,
+    pub over: Arc<AtomicBool>,
+    pub timing: Timing,
+    pub tier_id: u32,
+}
+
+impl Searches {
+    /// Who waits for peers, if that is anybody still.
+    fn torrent(&self) -> Option<Arc<dyn Announced>> {
+        self.torrent.upgrade().filter(|_| !self.over.load(Ordering::Acquire))
+    }
+
+    /// Until the download or the seeding ends, `stops` are closed, or it is enough that nobody is found.
+    ///
+    /// After each search the torrent is told of no peers, where some were named: it is over.
+    pub fn run(&self, stops: &Receiver<()>) {
+        let mut known = HashSet::new();
+        let mut rounds = 0;
+        loop {
+            let Some(torrent) = self.torrent() else { return };
+            let listens = torrent.listens_at().is_some();
+            let wanted = torrent.dht_interval().filter(|_| listens || known.len() < MAX_NAMED);
+            drop(torrent);
+            let mut pause = wanted.unwrap_or(INTERVAL);
+            if !listens {
+                pause = pause.min(self.timing.give_up / 2);
+            }
+            if wanted.is_some() {
+                match self.search(&mut known, &mut rounds) {
+                    Searched::Well => {}
+                    Searched::InVain => {
+                        let back_off = 2_u32.saturating_pow(rounds);
+                        pause = pause.min(self.timing.back_off.saturating_mul(back_off));
+                    }
+                    Searched::Enough => return,
+                }
+            }
+            if stops.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
+    }
+
+    fn search(&self, known: &mut HashSet<SocketAddr>, rounds: &mut u32) -> Searched {
+        let about = self.torrent().map(|it| (it.announce().infohash, it.listens_at()));
+        let Some((infohash, port)) = about else { return Searched::Enough };
+        let mut named = |peers: Vec<SocketAddr>| {
+            let room = MAX_NAMED - known.len().min(MAX_NAMED);
+            let new: Vec<_> = peers.into_iter().filter(|it| known.insert(*it)).take(room).collect();
+            if let (Some(torrent), false) = (self.torrent(), new.is_empty()) {
+                torrent.note(NAME, said(known.len()));
+                torrent.named(new);
+            }
+        };
+        let time = || self.torrent().map(|torrent| torrent.now());
+        let result = self.dht.search(infohash, port, &time, &mut named);
+        let Some(torrent) = self.torrent() else { return Searched::Enough };
+        let mut told = 0;
+        match result {
+            Ok(nodes) => {
+                told = nodes;
+                torrent.note(NAME, said(known.len()));
+            }
+            Err(DhtFailure::Over) => return Searched::Enough,
+            Err(DhtFailure::Why(why)) if known.is_empty() => torrent.note(NAME, why),
+            Err(DhtFailure::Why(_)) => torrent.note(NAME, said(known.len())),
+        }
+        if !known.is_empty() {
+            torrent.named(Vec::new());
+        }
+        if !known.is_empty() || told > 0 {
+            *rounds = 0;
+            return Searched::Well;
+        }
+        *rounds = rounds.saturating_add(1);
+        if *rounds >= ROUNDS && torrent.lost(self.tier_id) {
+            return Searched::Enough;
+        }
+        Searched::InVain
+    }
+}
+
+/// How a search ended.
+enum Searched {
+    /// Peers are known, or nodes know us.
+    Well,
+    /// Nobody was found.
+    InVain,
+    /// There need be no other.
+    Enough,
+}
+
+fn said(peers: usize) -> String {
+    match peers {
+        0 => "knows no peers".to_owned(),
+        1 => "named 1 peer".to_owned(),
+        _ => format!("named {peers} peers"),
+    }
+}

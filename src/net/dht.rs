@@ -1,0 +1,202 @@
+//! The DHT (BEP 5): who is asked for peers, from a socket that is there for one search alone.
+//!
+//! We answer no questions (BEP 43), so nothing has to listen between searches; what a search leaves is nodes for the next
+//! one to begin with. The protocol is [`crate::protocol::dht`]'s.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Timing;
+use super::http::io_reason;
+use super::peer::resolve;
+use crate::context::Settings;
+use crate::infohash::Infohash;
+use crate::protocol::dht::{Contact, Poll, Search};
+
+/// Nodes that are there to be asked first, where the user names none.
+const BOOTSTRAP: [&str; 4] = [
+    "router.bittorrent.com:6881",
+    "dht.transmissionbt.com:6881",
+    "dht.libtorrent.org:25401",
+    "router.utorrent.com:6881",
+];
+
+/// Nodes that a search leaves for the next. Where there are fewer, the first ones are asked too.
+const KEPT: usize = 64;
+const ENOUGH: usize = 8;
+
+/// Nodes that a person may name, and addresses of one name.
+const MAX_NAMED: usize = 32;
+const MAX_ADDRESSES: usize = 8;
+
+/// How often a wait looks whether it is of use still.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// No datagram is longer. Windows calls it a failure of the socket where one does not fit, and anyone may send one.
+const DATAGRAM_BYTES: usize = 64 << 10;
+
+/// Why a search, or an announce, did not reach its end.
+#[derive(Debug)]
+pub enum DhtFailure {
+    /// Nobody needs what it would find.
+    Over,
+    /// No node could be asked, or none answered.
+    Why(String),
+}
+
+/// What all searches of a build share.
+#[derive(Debug)]
+pub struct Dht {
+    /// `None`: [`BOOTSTRAP`].
+    bootstrap: Option<Vec<String>>,
+    wait: Duration,
+    own_id: [u8; 20],
+    known: Mutex<Vec<Contact>>,
+}
+
+impl Dht {
+    /// `None` where the user wants none. Nothing is opened or looked up before the first search.
+    pub fn new(settings: &Settings) -> Option<Dht> {
+        let bootstrap = settings.dht_bootstrap.clone();
+        if settings.offline || bootstrap.as_ref().is_some_and(Vec::is_empty) {
+            return None;
+        }
+        let mut own_id = [0; 20];
+        own_id.fill_with(|| fastrand::u8(..));
+        let wait = Timing::for_timeout(settings.timeout).node;
+        Some(Dht { bootstrap, wait, own_id, known: Mutex::default() })
+    }
+
+    /// Searches once for a torrent's peers, and hands them on as they come. The nodes closest to the infohash are told that a
+    /// peer listens on `port` of ours, where there is one; they forget it within half an hour. Gives how many were told. It
+    /// takes seconds, and a look-up of names has no deadline: nobody may wait for it.
+    ///
+    /// `time` is a clock's time, and `None` once peers are of no use any more; it is asked often.
+    ///
+    /// # Errors
+    /// [`DhtFailure`]; peers may have come before.
+    pub fn search(
+        &self,
+        infohash: Infohash,
+        port: Option<u16>,
+        time: &dyn Fn() -> Option<Duration>,
+        named: &mut dyn FnMut(Vec<SocketAddr>),
+    ) -> Result<usize, DhtFailure> {
+        let (mut search, socket) = self.run(infohash, time, named)?;
+        let told = port.map(|port| search.announce(port)).unwrap_or_default();
+        let sent = told.iter().filter(|(node, message)| socket.send_to(message, node).is_ok());
+        Ok(sent.count())
+    }
+
+    fn run(
+        &self,
+        infohash: Infohash,
+        time: &dyn Fn() -> Option<Duration>,
+        named: &mut dyn FnMut(Vec<SocketAddr>),
+    ) -> Result<(Search, UdpSocket), DhtFailure> {
+        let mut search = Search::new(self.own_id, infohash, self.wait, fastrand::u64(..));
+        self.begin(&mut search, time)?;
+        let failed = |why: io::Error| DhtFailure::Why(io_reason(&why));
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(failed)?;
+        let mut buffer = vec![0; DATAGRAM_BYTES];
+        loop {
+            let now = time().ok_or(DhtFailure::Over)?;
+            match search.poll(now) {
+                Poll::Send(node, message) => {
+                    // A node that cannot be reached is one that does not answer.
+                    let _ = socket.send_to(&message, node);
+                }
+                Poll::Wait(until) => {
+                    let within = SLICE.min(until.saturating_sub(now)).max(Duration::from_millis(1));
+                    socket.set_read_timeout(Some(within)).map_err(failed)?;
+                    match socket.recv_from(&mut buffer) {
+                        Ok((length, from)) => {
+                            let peers = search.handle(from, &buffer[..length]);
+                            if !peers.is_empty() {
+                                named(peers);
+                            }
+                        }
+                        Err(why) if is_of_one_node(&why) => {}
+                        Err(why) => return Err(failed(why)),
+                    }
+                }
+                Poll::Done => break,
+            }
+        }
+        let mut answered = search.answered();
+        if answered.is_empty() {
+            // Those of the last search are gone, too.
+            self.known().clear();
+            return Err(DhtFailure::Why("no node answered".to_owned()));
+        }
+        answered.truncate(KEPT);
+        *self.known() = answered;
+        Ok((search, socket))
+    }
+
+    /// Says who is asked first.
+    fn begin(
+        &self,
+        search: &mut Search,
+        time: &dyn Fn() -> Option<Duration>,
+    ) -> Result<(), DhtFailure> {
+        let known = self.known().clone();
+        known.iter().for_each(|contact| search.add(*contact));
+        if known.len() >= ENOUGH {
+            return Ok(());
+        }
+        let mut why = None;
+        let mut ask = |name: &str| -> Result<(), DhtFailure> {
+            time().ok_or(DhtFailure::Over)?;
+            let failure = match resolve(name) {
+                Ok(addresses) => {
+                    let addresses = addresses.into_iter().filter(SocketAddr::is_ipv4);
+                    for address in addresses.take(MAX_ADDRESSES) {
+                        search.add(Contact { id: None, address });
+                    }
+                    "has no IPv4 address".to_owned()
+                }
+                Err(failure) => format!("is not known: {failure}"),
+            };
+            if search.is_empty() {
+                why = Some(format!("no node could be asked: {name} {failure}"));
+            }
+            Ok(())
+        };
+        match &self.bootstrap {
+            Some(names) => names.iter().take(MAX_NAMED).try_for_each(|name| ask(name))?,
+            None => BOOTSTRAP.into_iter().try_for_each(ask)?,
+        }
+        match why.filter(|_| search.is_empty()) {
+            Some(why) => Err(DhtFailure::Why(why)),
+            None => Ok(()),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Contact>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether it says nothing of the socket: no datagram came, or some systems' word that a node was not reached.
+fn is_of_one_node(why: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkUnreachable,
+        TimedOut, WouldBlock,
+    };
+    matches!(
+        why.kind(),
+        WouldBlock
+            | TimedOut
+            | Interrupted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkUnreachable
+    )
+}
+
+#[cfg(test)]
+mod tests;

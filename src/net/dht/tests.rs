@@ -1,0 +1,107 @@
+//! Against a DHT that others wrote (the crate `mainline`), on loopback.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use mainline::{Id, Testnet};
+
+use super::*;
+use crate::context::Context;
+
+const WANTED: Infohash = Infohash::from_bytes([0xAB; 20]);
+
+fn dht(nodes: &str) -> Dht {
+    let mut context = Context::default();
+    context.set("ACADEMICTORRENTS_DHT_BOOTSTRAP", nodes);
+    Dht::new(&context.settings().unwrap()).unwrap()
+}
+
+/// What a search finds, and how it ends.
+fn found(dht: &Dht) -> (Vec<SocketAddr>, Result<usize, DhtFailure>) {
+    let begun = Instant::now();
+    let mut found = Vec::new();
+    let time = || Some(begun.elapsed());
+    let result = dht.search(WANTED, None, &time, &mut |peers| found.extend(peers));
+    (found, result)
+}
+
+#[expect(deprecated, reason = "its other interface is asynchronous")]
+fn announce(network: &Testnet, node: usize, port: u16) {
+    network.nodes[node].announce_peer(Id::from(*WANTED.as_bytes()), Some(port)).unwrap();
+}
+
+#[test]
+fn a_peer_that_another_implementation_announced_is_found_through_one_node() {
+    let network = Testnet::builder(12).build().unwrap();
+    announce(&network, 3, 45_555);
+    let dht = dht(&network.bootstrap[0]);
+    let (peers, result) = found(&dht);
+    assert_eq!(peers, [SocketAddr::from(([127, 0, 0, 1], 45_555))]);
+    assert!(result.is_ok(), "{result:?}");
+    // The next search begins with nodes that this one left.
+    assert!(dht.known().len() >= ENOUGH, "{:?}", dht.known());
+}
+
+#[test]
+#[expect(deprecated, reason = "its other interface is asynchronous")]
+fn what_we_announce_another_implementation_finds() {
+    let network = Testnet::builder(12).build().unwrap();
+    let dht = dht(&network.bootstrap[0]);
+    let begun = Instant::now();
+    let told = dht.search(WANTED, Some(45_556), &|| Some(begun.elapsed()), &mut |_| {}).unwrap();
+    assert_eq!(told, 8);
+    let asks = mainline::Dht::builder()
+        .bootstrap(&network.bootstrap)
+        .bind_address(Ipv4Addr::LOCALHOST)
+        .port(0)
+        .build()
+        .unwrap();
+    let found = || asks.get_peers(Id::from(*WANTED.as_bytes())).flatten().next();
+    // The datagrams may be on their way still.
+    let found = std::iter::from_fn(|| Some(found())).take(5).flatten().next();
+    assert_eq!(found.map(|peer| peer.port()), Some(45_556));
+}
+
+#[test]
+fn a_network_that_knows_no_peers_is_no_failure_and_one_without_nodes_is() {
+    let network = Testnet::builder(3).build().unwrap();
+    let (peers, result) = found(&dht(&network.bootstrap.join(" ")));
+    assert!(peers.is_empty() && result.is_ok(), "{peers:?} {result:?}");
+    let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let silent = dht(&nobody.local_addr().unwrap().to_string());
+    let (_, result) = found(&silent);
+    assert!(
+        matches!(&result, Err(DhtFailure::Why(why)) if why == "no node answered"),
+        "{result:?}"
+    );
+    let (_, result) = found(&dht("[::1]:1"));
+    let Err(DhtFailure::Why(why)) = result else { panic!("{result:?}") };
+    assert_eq!(why, "no node could be asked: [::1]:1 has no IPv4 address");
+}
+
+#[test]
+fn a_search_ends_when_nobody_needs_it_any_more() {
+    let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let dht = dht(&nobody.local_addr().unwrap().to_string());
+    let looks = Cell::new(0);
+    let begun = Instant::now();
+    let time = || {
+        looks.set(looks.get() + 1);
+        (looks.get() < 5).then_some(Duration::ZERO)
+    };
+    let result = dht.search(WANTED, None, &time, &mut |_| {});
+    assert!(matches!(result, Err(DhtFailure::Over)), "{result:?}");
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_user_may_want_none() {
+    let none = |name: &str, value: &str| {
+        let mut context = Context::default();
+        context.set(name, value);
+        Dht::new(&context.settings().unwrap()).is_none()
+    };
+    assert!(none("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off"));
+    assert!(none("ACADEMICTORRENTS_OFFLINE", "1"));
+    assert!(!none("ACADEMICTORRENTS_DHT_BOOTSTRAP", ""));
+}

@@ -1,0 +1,271 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const WANTED: Infohash = Infohash::from_bytes([0xAB; 20]);
+const OURS: Id = *b"we-ask-and-are-quiet";
+const SECOND: Duration = Duration::from_secs(1);
+
+fn search() -> Search {
+    Search::new(OURS, WANTED, WAIT, 7)
+}
+
+fn address(last: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, last], 6881))
+}
+
+fn compact(address: SocketAddr) -> Vec<u8> {
+    let SocketAddr::V4(address) = address else { panic!("{address}") };
+    [&address.ip().octets()[..], &address.port().to_be_bytes()].concat()
+}
+
+/// An id that so many leading bytes share with the infohash.
+fn id_near(shared: usize, rest: u8) -> Id {
+    std::array::from_fn(|index| if index < shared { 0xAB } else { rest })
+}
+
+fn node(id: Id, address: SocketAddr) -> Vec<u8> {
+    [&id[..], &compact(address)].concat()
+}
+
+fn string(bytes: &[u8]) -> Vec<u8> {
+    [bytes.len().to_string().as_bytes(), b":", bytes].concat()
+}
+
+/// An answer to this question.
+fn answer(question: &[u8], id: Id, nodes: &[Vec<u8>], values: &[Vec<u8>]) -> Vec<u8> {
+    let nodes = [b"5:nodes".to_vec(), string(&nodes.concat())].concat();
+    let values: Vec<_> = values.iter().map(|value| string(value)).collect();
+    let values = [&b"6:valuesl"[..], &values.concat(), b"e"].concat();
+    let body = [&b"2:id20:"[..], &id, &nodes, b"5:token3:tok", &values].concat();
+    [&b"d1:rd"[..], &body, b"e1:t", &string(transaction(question)), b"1:y1:re"].concat()
+}
+
+fn transaction(question: &[u8]) -> &[u8] {
+    let at = question.windows(5).position(|part| part == b"1:t4:").unwrap() + 5;
+    &question[at..at + 4]
+}
+
+/// All that may be sent now.
+fn questions(search: &mut Search, now: Duration) -> Vec<(SocketAddr, Vec<u8>)> {
+    let sent = std::iter::from_fn(|| match search.poll(now) {
+        Poll::Send(to, question) => Some((to, question)),
+        Poll::Wait(_) | Poll::Done => None,
+    });
+    sent.collect()
+}
+
+/// A search that has asked one node.
+fn asking() -> (Search, Vec<u8>) {
+    let mut search = search();
+    search.add(Contact { id: None, address: address(1) });
+    let (to, question) = questions(&mut search, Duration::ZERO).remove(0);
+    assert_eq!(to, address(1));
+    (search, question)
+}
+
+#[test]
+fn questions_are_those_of_bep_5_and_43() {
+    let (_, question) = asking();
+    let mut expected = b"d1:ad2:id20:we-ask-and-are-quiet9:info_hash20:".to_vec();
+    expected.extend([0xAB; 20]);
+    expected.extend(b"e1:q9:get_peers2:roi1e1:t4:");
+    expected.extend(transaction(&question));
+    expected.extend(b"1:v4:AD\0\x011:y1:qe");
+    assert_eq!(question, expected);
+    assert!(scan(&question, &LIMITS).is_ok());
+}
+
+#[test]
+fn nodes_that_an_answer_names_are_asked_the_closest_first_until_none_is_closer() {
+    let (mut search, question) = asking();
+    let named = [node(id_near(1, 0), address(2)), node(id_near(5, 0), address(3))];
+    assert_eq!(search.handle(address(1), &answer(&question, [0; 20], &named, &[])), []);
+    let asked = questions(&mut search, SECOND);
+    assert_eq!(asked.iter().map(|it| it.0).collect::<Vec<_>>(), [address(3), address(2)]);
+    // It names those that are known already, and a peer.
+    let peer = compact(address(99));
+    let found = answer(&asked[0].1, id_near(5, 0), &named, std::slice::from_ref(&peer));
+    assert_eq!(search.handle(address(3), &found), [address(99)]);
+    assert_eq!(search.poll(SECOND), Poll::Wait(WAIT + SECOND));
+    // The same peer again is none that is new.
+    let again = answer(&asked[1].1, id_near(1, 0), &[], &[peer]);
+    assert_eq!(search.handle(address(2), &again), []);
+    assert_eq!(search.poll(SECOND), Poll::Done);
+    let answered: Vec<_> = search.answered().into_iter().map(|it| it.address).collect();
+    assert_eq!(answered, [address(3), address(2), address(1)]);
+}
+
+#[test]
+fn far_nodes_are_not_asked_once_enough_closer_ones_have_answered() {
+    let (mut search, question) = asking();
+    let close: Vec<_> = (0..CLOSEST as u8).map(|n| node(id_near(9, n), address(100 + n))).collect();
+    let far = [node(id_near(0, 0), address(50))];
+    let named = [&close[..], &far].concat();
+    search.handle(address(1), &answer(&question, [0xFF; 20], &named, &[]));
+    let mut asked = 0;
+    loop {
+        let batch = questions(&mut search, SECOND);
+        assert!(batch.len() <= AT_ONCE);
+        asked += batch.len();
+        if batch.is_empty() {
+            break;
+        }
+        for (to, question) in batch {
+            assert_ne!(to, address(50));
+            search.handle(to, &answer(&question, id_near(9, 0), &[], &[]));
+        }
+    }
+    assert_eq!((asked, search.poll(SECOND)), (CLOSEST, Poll::Done));
+}
+
+#[test]
+fn an_answer_counts_only_from_whom_was_asked_what_was_asked() {
+    let (mut search, question) = asking();
+    let values = [compact(address(99))];
+    let right = answer(&question, [1; 20], &[], &values);
+    assert_eq!(search.handle(address(2), &right), [], "another address");
+    let mut other = question.clone();
+    let at = other.windows(5).position(|part| part == b"1:t4:").unwrap() + 5;
+    other[at] ^= 1;
+    assert_eq!(search.handle(address(1), &answer(&other, [1; 20], &[], &values)), []);
+    assert_eq!(search.poll(SECOND), Poll::Wait(WAIT));
+    assert_eq!(search.handle(address(1), &right), [address(99)]);
+    // And once.
+    let more = answer(&question, [1; 20], &[], &[compact(address(98))]);
+    assert_eq!(search.handle(address(1), &more), []);
+}
+
+#[test]
+fn a_silent_node_ends_the_search_and_an_answer_that_is_late_still_counts() {
+    let (mut search, question) = asking();
+    assert_eq!(search.poll(SECOND), Poll::Wait(WAIT));
+    assert_eq!(search.poll(WAIT), Poll::Done);
+    assert_eq!(search.answered(), []);
+    let late = answer(&question, [1; 20], &[], &[compact(address(99))]);
+    assert_eq!(search.handle(address(1), &late), [address(99)]);
+    assert_eq!(search.answered().len(), 1);
+}
+
+#[test]
+fn a_refusal_or_nonsense_is_not_waited_for() {
+    for rest in ["1:eli202e1:xe", "1:rde", "1:rd2:id3:abce", "1:ri1e", ""] {
+        let (mut search, question) = asking();
+        let kind = if rest.starts_with("1:e") { "e" } else { "r" };
+        let t = string(transaction(&question));
+        let message = [b"d", rest.as_bytes(), b"1:t", &t, b"1:y1:", kind.as_bytes(), b"e"].concat();
+        assert!(scan(&message, &LIMITS).is_ok(), "{rest}");
+        assert_eq!(search.handle(address(1), &message), []);
+        assert_eq!(search.poll(SECOND), Poll::Done, "{rest}");
+        assert_eq!(search.answered(), [], "{rest}");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_node_or_a_peer_is_left_out() {
+    let (mut search, question) = asking();
+    let odd = [([0, 0, 0, 0], 1), ([10, 0, 0, 9], 0), ([224, 0, 0, 1], 1), ([255; 4], 1)];
+    let odd = odd.map(|place| compact(SocketAddr::from(place)));
+    let nodes = odd.clone().map(|it| [&[3; 20][..], &it].concat());
+    let v6 = [&[0xFC; 16][..], &[0, 80]].concat();
+    let values = [&odd[..], &[b"short".to_vec(), v6]].concat();
+    let found = search.handle(address(1), &answer(&question, [1; 20], &nodes, &values));
+    assert_eq!(found, [SocketAddr::from(([0xFC; 16], 80))]);
+    assert_eq!(search.poll(SECOND), Poll::Done);
+}
+
+#[test]
+fn hostile_nodes_that_always_name_more_have_us_ask_so_many_and_no_more() {
+    let mut search = search();
+    search.add(Contact { id: None, address: address(1) });
+    let (mut asked, mut found, mut next) = (0, 0, 0_u32);
+    loop {
+        let batch = questions(&mut search, Duration::ZERO);
+        if batch.is_empty() {
+            break;
+        }
+        for (to, question) in batch {
+            asked += 1;
+            // Always closer ones, and always other peers.
+            let places: Vec<_> = (0..100)
+                .map(|_| {
+                    next += 1;
+                    let [_, a, b, c] = next.to_be_bytes();
+                    SocketAddr::from(([20, a, b, c], 6881))
+                })
+                .collect();
+            let shared = 2 + asked / 20;
+            let nodes: Vec<_> =
+                places.iter().map(|it| node(id_near(shared, asked as u8), *it)).collect();
+            let values: Vec<_> = places.iter().map(|it| compact(*it)).collect();
+            let message = answer(&question, id_near(1, 0), &nodes, &values);
+            assert!(message.len() < LIMITS.max_bytes);
+            found += search.handle(to, &message).len();
+        }
+        assert!(search.nodes.len() <= MAX_NODES);
+    }
+    assert_eq!((asked, found), (MAX_QUESTIONS, MAX_PEERS));
+    assert_eq!(search.poll(Duration::ZERO), Poll::Done);
+}
+
+#[test]
+fn one_answer_brings_so_many_nodes_and_peers_and_no_more() {
+    let (mut search, question) = asking();
+    let places: Vec<_> = (0..250_u8).map(address).collect();
+    let nodes: Vec<_> = places.iter().map(|it| node(id_near(2, 0), *it)).collect();
+    let values: Vec<_> = places.iter().map(|it| compact(*it)).collect();
+    let message = answer(&question, [1; 20], &nodes, &values);
+    assert!(message.len() > 8 << 10);
+    assert_eq!(search.handle(address(1), &message), [], "no datagram is so long");
+    let message = answer(&question, [1; 20], &nodes[..100], &values);
+    assert_eq!(search.handle(address(1), &message).len(), MAX_PEERS_OF_AN_ANSWER);
+    // The one that was asked is among those that it names.
+    assert_eq!(search.nodes.len(), MAX_NODES_OF_AN_ANSWER);
+}
+
+#[test]
+fn the_closest_are_told_of_a_peer_with_the_token_that_they_gave() {
+    let (mut search, question) = asking();
+    assert_eq!(search.announce(6881), []);
+    search.handle(address(1), &answer(&question, [1; 20], &[], &[]));
+    let told = search.announce(6881);
+    let mut expected = b"d1:ad2:id20:we-ask-and-are-quiet12:implied_porti0e9:info_hash20:".to_vec();
+    expected.extend([0xAB; 20]);
+    expected.extend(b"4:porti6881e5:token3:toke1:q13:announce_peer2:roi1e1:t4:");
+    expected.extend(transaction(&told[0].1));
+    expected.extend(b"1:v4:AD\0\x011:y1:qe");
+    assert_eq!(told, [(address(1), expected)]);
+}
+
+/// Each of these ends a process in which serde_bencode reads it on a thread with the usual stack, without optimisation.
+#[test]
+fn deeply_nested_datagrams_are_passed_over() {
+    let (mut search, _) = asking();
+    for part in ["l", "d1:x", "d1:rd1:x", "d0:"] {
+        for begin in ["", "d1:x", "d1:rd1:x"] {
+            let message = [begin, &part.repeat(2048 / part.len())].concat();
+            assert_eq!(search.handle(address(1), message.as_bytes()), []);
+        }
+    }
+    assert_eq!(search.poll(SECOND), Poll::Wait(WAIT));
+}
+
+proptest! {
+    #[test]
+    fn no_datagram_has_it_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        cut in 0_usize..200,
+        at in 0_usize..200,
+    ) {
+        let (mut search, question) = asking();
+        let mut message = answer(&question, [1; 20], &[node([2; 20], address(2))], std::slice::from_ref(&bytes));
+        if let Some(byte) = message.get_mut(at) {
+            *byte = bytes.first().copied().unwrap_or_default();
+        }
+        message.truncate(message.len().saturating_sub(cut));
+        for datagram in [&bytes, &message] {
+            search.handle(address(1), datagram);
+            search.poll(SECOND);
+        }
+    }
+}

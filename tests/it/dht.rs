@@ -1,0 +1,210 @@
+//! Datasets whose peers the DHT alone knows (BEP 5).
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use mainline::{Id, Testnet};
+
+use crate::faults::dataset;
+use crate::seeding::{address, keep, seed, stocked, take};
+use crate::support::Project;
+use crate::swarm::dht::DhtNode;
+use crate::swarm::peer::Fault;
+use crate::swarm::{Dataset, Peer, WebSeed, eventually};
+
+const NODES: &str = "ACADEMICTORRENTS_DHT_BOOTSTRAP";
+
+/// Nobody is at port 9 of loopback: the catalogue, the trackers and the web seed are down.
+fn all_down() -> Dataset {
+    dataset()
+        .announce_list(&[&["http://127.0.0.1:9/announce"], &["udp://127.0.0.1:9/announce"]])
+        .url_list(["http://127.0.0.1:9/"])
+}
+
+fn project(dataset: &Dataset, nodes: impl ToString) -> Project {
+    Project::of(dataset, "").env(NODES, nodes)
+}
+
+#[test]
+#[expect(deprecated, reason = "its other interface is asynchronous")]
+fn one_peer_that_the_dht_names_is_enough_where_all_else_is_down() {
+    let dataset = all_down();
+    let peer = Peer::seeding(&dataset);
+    // A network of the crate `mainline`: what we think that BEP 5 says is not tested against itself.
+    let network = Testnet::builder(12).build().unwrap();
+    let infohash = Id::from(dataset.infohash());
+    network.nodes[3].announce_peer(infohash, Some(peer.addr().port())).unwrap();
+    let project = project(&dataset, &network.bootstrap[0]);
+    dataset.assert_at(&project.path_of("data"));
+    assert_eq!(peer.bytes_served(), 300_000);
+}
+
+#[test]
+fn nothing_is_sent_for_a_private_torrent_or_where_peers_are_left_out_or_nothing_may_be_fetched() {
+    let node = DhtNode::start(vec![vec![]]);
+    let private = all_down().private();
+    project(&private, node.addr()).error();
+    assert_eq!(node.asked(), [] as [[u8; 20]; 0], "a private torrent");
+    for (name, value) in [
+        ("ACADEMICTORRENTS_OFFLINE", "1"),
+        ("ACADEMICTORRENTS_FETCH", "never"),
+        ("ACADEMICTORRENTS_SOURCES", "mirrors,web-seeds"),
+    ] {
+        project(&all_down(), node.addr()).env(name, value).error();
+        assert_eq!(node.asked(), [] as [[u8; 20]; 0], "{name}");
+    }
+    // The same torrent, and not private.
+    project(&all_down(), node.addr()).error();
+    assert!(node.asked().contains(&all_down().infohash()));
+    assert!(!node.asked().contains(&private.infohash()));
+}
+
+#[test]
+fn named_sources_come_first() {
+    let dataset = all_down();
+    let peer = Peer::seeding(&dataset);
+    let node = DhtNode::start(vec![vec![]]);
+    let lines = format!("peers = [\"{}\"]", peer.addr());
+    dataset.assert_at(&Project::of(&dataset, &lines).env(NODES, node.addr()).path_of("data"));
+    assert_eq!(node.asked(), [] as [[u8; 20]; 0]);
+}
+
+#[test]
+fn it_is_asked_again_while_it_knows_no_peer() {
+    let dataset = all_down();
+    let peer = Peer::seeding(&dataset);
+    let node = DhtNode::start(vec![vec![], vec![peer.addr()]]);
+    let project = project(&dataset, node.addr());
+    dataset.assert_at(&project.path_of("data"));
+    assert!(node.asked().len() >= 2, "{}", node.asked().len());
+}
+
+/// Declares nothing but the infohash. The catalogue is down.
+fn by_infohash(dataset: &Dataset, node: &DhtNode) -> Project {
+    let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()));
+    project.env(NODES, node.addr())
+}
+
+#[test]
+#[expect(deprecated, reason = "its other interface is asynchronous")]
+fn an_infohash_alone_is_enough_where_the_dht_names_a_peer() {
+    let dataset = dataset();
+    let peer = Peer::seeding(&dataset);
+    let network = Testnet::builder(12).build().unwrap();
+    let infohash = Id::from(dataset.infohash());
+    network.nodes[3].announce_peer(infohash, Some(peer.addr().port())).unwrap();
+    let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()));
+    dataset.assert_at(&project.env(NODES, &network.bootstrap[0]).path_of("data"));
+    assert!(!peer.stats().metadata_requests.is_empty());
+    assert_eq!(peer.bytes_served(), 300_000);
+}
+
+#[test]
+fn a_search_for_the_torrents_peers_is_waited_for_to_its_end() {
+    let dataset = dataset();
+    let peer = Peer::seeding(&dataset);
+    // The first peer has no torrents for others, whenever it is asked. Who names another is slow to answer.
+    let other = Peer::seeding(&dataset).with(Fault::NoMetadata);
+    let slow = Duration::from_millis(700);
+    let second = DhtNode::in_network(vec![vec![peer.addr()]], vec![], slow);
+    let first = DhtNode::in_network(vec![vec![other.addr()]], vec![second.addr()], Duration::ZERO);
+    let project = by_infohash(&dataset, &first).env("ACADEMICTORRENTS_TIMEOUT", "8s");
+    dataset.assert_at(&project.path_of("data"));
+    assert_eq!(second.asked()[0], dataset.infohash());
+}
+
+#[test]
+fn a_torrent_that_turns_out_to_be_private_forgets_the_dht_and_who_was_found_there() {
+    let private = dataset().private();
+    let peer = Peer::seeding(&private);
+    let node = DhtNode::start(vec![vec![peer.addr()]]);
+    let error = by_infohash(&private, &node).error();
+    assert!(error.contains("no source can bring the data"), "{error}");
+    assert!(!error.contains("DHT"), "{error}");
+    // What it is was found out by one search, and no other was made.
+    assert_eq!(node.asked(), [private.infohash()]);
+    assert!(!peer.stats().metadata_requests.is_empty());
+    assert_eq!((peer.server().connections(), peer.bytes_served()), (1, 0));
+    // Who names the same peer gets the data.
+    let named = by_infohash(&private, &node).env("ACADEMICTORRENTS_PEERS", peer.addr());
+    private.assert_at(&named.path_of("data"));
+    // The same torrent, and not private.
+    let public = dataset();
+    let peer = Peer::seeding(&public);
+    let node = DhtNode::start(vec![vec![peer.addr()]]);
+    public.assert_at(&by_infohash(&public, &node).path_of("data"));
+}
+
+#[test]
+fn it_is_not_asked_around_a_socks_proxy() {
+    let node = DhtNode::start(vec![vec![]]);
+    for project in [project(&all_down(), node.addr()), by_infohash(&dataset(), &node)] {
+        let error = project.env("ALL_PROXY", "socks5h://127.0.0.1:9").error();
+        let said = "DHT: not asked: UDP does not go through the SOCKS proxy";
+        assert!(error.contains(said), "{error}");
+    }
+    assert_eq!(node.asked(), [] as [[u8; 20]; 0]);
+}
+
+#[test]
+fn without_a_peer_for_the_torrent_an_error_says_so() {
+    let node = DhtNode::start(vec![vec![]]);
+    let error = by_infohash(&dataset(), &node).error();
+    assert!(error.contains("peers: no peer is known\n"), "{error}");
+    assert!(error.contains("DHT: knows no peers\n"), "{error}");
+    assert_eq!(node.asked(), [dataset().infohash(); 3]);
+}
+
+#[test]
+fn an_error_says_what_became_of_it() {
+    let check = |node: &DhtNode, expected: &str| {
+        let error = project(&all_down(), node.addr()).error();
+        assert!(error.contains(&format!("DHT: {expected}\n")), "{error}");
+        assert!(error.contains("no source can bring the data"), "{error}");
+        // Three searches of this torrent, and no more.
+        assert!(node.asked().len() <= 3, "{}", node.asked().len());
+    };
+    check(&DhtNode::start(vec![vec![]]), "knows no peers");
+    check(&DhtNode::start(vec![]), "no node answered");
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let node = DhtNode::start(vec![vec![closed]]);
+    let error = project(&all_down(), node.addr()).error();
+    assert!(error.contains("DHT: named 1 peer\n"), "{error}");
+    assert!(error.contains(&format!("peer {closed}: ")), "{error}");
+}
+
+#[test]
+fn what_is_no_node_is_refused() {
+    let error = project(&all_down(), "127.0.0.1").error();
+    assert!(error.contains(NODES) && error.contains("cannot be used"), "{error}");
+}
+
+#[test]
+fn a_seed_tells_the_dht_where_it_listens_and_a_bare_infohash_finds_it() {
+    let dataset = dataset();
+    let desk = stocked(&dataset);
+    let network = Testnet::builder(12).build().unwrap();
+    let seeding = seed(&[], &desk.path("store")).env(NODES, &network.bootstrap[0]).start().unwrap();
+    let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()));
+    let project = project.env(NODES, &network.bootstrap[0]).env("ACADEMICTORRENTS_TIMEOUT", "20s");
+    dataset.assert_at(&project.path_of("data"));
+    assert_eq!(seeding.stop().unwrap(), 300_000);
+}
+
+#[test]
+fn a_seed_tells_the_dht_nothing_of_a_private_torrent() {
+    let (public, private) = (dataset(), dataset().private());
+    let desk = stocked(&public);
+    let web_seed = WebSeed::serving(&private);
+    desk.ask(&keep(&desk, &private)).web_seed(web_seed.url()).run().unwrap();
+    let node = DhtNode::start(vec![vec![]]);
+    let seeding =
+        seed(&[], &desk.path("store")).env(NODES, node.addr().to_string()).start().unwrap();
+    // Both are served, and both were announced in the same moment, if at all.
+    take(&private, address(&seeding)).unwrap();
+    eventually("a node is told of the seed", || !node.announced().is_empty());
+    let port = i64::from(seeding.local_addr().port());
+    drop(seeding);
+    assert_eq!(node.announced(), [(public.infohash(), port)]);
+    assert!(!node.asked().contains(&private.infohash()));
+}
