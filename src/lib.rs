@@ -170,6 +170,9 @@ mod schedule;
 mod seed;
 mod size;
 mod store;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod tools;
 
 pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};

@@ -55,6 +55,8 @@ use coordinator::Event;
 use seeding::Host;
 use uploads::Uplink;
 
+#[cfg(feature = "cli")]
+pub use locate::infohash;
 pub use seeding::{Seeding, Task};
 
 /// Datasets fetched at a time; more wait for their turn.

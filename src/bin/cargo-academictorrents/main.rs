@@ -1,16 +1,23 @@
-//! `cargo academictorrents`: the command line, on the public API of the library.
+//! `cargo academictorrents`: the command line, on the public API of the library and what it keeps for this program in `tools`.
 //!
-//! Results go to stdout, all else to stderr. Exit status: 0, 1 where the dataset could not be provided or served, 2 for arguments
-//! that cannot be used.
-#![expect(clippy::print_stderr, reason = "the command line's own output")]
+//! Each verb has a file: its arguments, its words, its JSON. What was asked for goes to stdout, all else to stderr. Exit status: 0; 1 where
+//! something could not be provided, served or found, or is not as it should be; 2 for arguments that cannot be used; 130 after Ctrl-C.
 
+mod fetch;
+mod get;
+mod output;
+mod path;
 mod seed;
+mod workspace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use academictorrents::{Error, Get};
+use academictorrents::Error;
+use academictorrents::tools::Desk;
 use clap::{Parser, Subcommand};
+
+use output::Output;
 
 /// Cargo runs `cargo-academictorrents academictorrents …` for `cargo academictorrents …`.
 #[derive(Debug, Parser)]
@@ -23,56 +30,54 @@ enum Cargo {
 #[derive(Debug, clap::Args)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
+    #[command(flatten)]
+    common: Common,
     #[command(subcommand)]
     verb: Verb,
 }
 
+/// What all verbs understand.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Common options")]
+struct Common {
+    /// Where the store is, in place of ACADEMICTORRENTS_STORE
+    #[arg(long, global = true, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Open no socket. It stands after `academictorrents`: cargo keeps the one before it to itself
+    #[arg(long, global = true)]
+    offline: bool,
+    #[command(flatten)]
+    output: output::Options,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Fetch one dataset, and print its path
-    ///
-    /// Into the store that builds share, or into a directory in the torrent's own layout. What is there already is
-    /// hashed, and only what is missing or damaged is fetched; a run that was ended is gone on from.
-    ///
-    /// The environment variables of builds (ACADEMICTORRENTS_MIRRORS, _PEERS, _OFFLINE, …) hold here too.
-    #[command(after_help = "Examples:
-  cargo academictorrents get 323a0048d87ca79b68f12a6350a57776b6a3b7fb --into data
-  cargo academictorrents get mnist.torrent --into data")]
-    Get {
-        /// An infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path of a .torrent
-        id: String,
-        /// The directory that shall hold the dataset in the torrent's own layout
-        #[arg(long, value_name = "DIR")]
-        into: Option<PathBuf>,
-    },
+    Fetch(fetch::Arguments),
+    Get(get::Arguments),
+    Path(path::Arguments),
     Seed(seed::Arguments),
 }
 
-fn main() -> ExitCode {
-    let Cargo::Academictorrents(arguments) = Cargo::parse();
-    let ended = match arguments.verb {
-        Verb::Get { id, into } => get(id, into).map(|path| path.display().to_string()),
-        Verb::Seed(arguments) => seed::run(arguments),
-    };
-    match ended {
-        Ok(result) => {
-            use std::io::Write as _;
-            // A closed pipe is no failure: whoever closed it has read what it wanted.
-            let _ = writeln!(std::io::stdout(), "{result}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+impl Common {
+    fn desk(&self) -> Result<Desk, Error> {
+        Desk::open(self.store.as_deref(), self.offline)
     }
 }
 
-fn get(id: String, into: Option<PathBuf>) -> Result<PathBuf, Error> {
-    let get = Get::new(id);
-    match into {
-        Some(directory) => get.into(directory),
-        None => get,
+fn main() -> ExitCode {
+    let Cargo::Academictorrents(Arguments { common, verb }) = Cargo::parse();
+    let output = Output::new(&common.output);
+    let ended = match verb {
+        Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
+        Verb::Get(arguments) => get::run(arguments, &common, &output),
+        Verb::Path(arguments) => path::run(&arguments, &common, &output),
+        Verb::Seed(arguments) => seed::run(arguments, &common, &output),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell(&output);
+            ExitCode::FAILURE
+        }
     }
-    .run()
 }

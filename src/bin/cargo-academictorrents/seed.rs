@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use academictorrents::{Error, Seed};
+use academictorrents::Seed;
+use serde_json::json;
+
+use crate::Common;
+use crate::output::{Failure, Output};
 
 #[expect(unreachable_pub, reason = "the library's own file")]
 #[cfg_attr(not(test), expect(dead_code, reason = "only reading is needed here"))]
@@ -25,9 +29,6 @@ pub(crate) struct Arguments {
     /// Infohashes (40 hexadecimal or 32 base32 digits), or paths of .torrent files; without any, all of the store
     #[arg(value_name = "ID")]
     ids: Vec<String>,
-    /// The store, in place of ACADEMICTORRENTS_STORE
-    #[arg(long, value_name = "DIR")]
-    store: Option<PathBuf>,
     /// A directory that holds datasets in the torrent's own layout, or another store; may be given again
     #[arg(long, value_name = "DIR")]
     from: Vec<PathBuf>,
@@ -51,13 +52,13 @@ pub(crate) struct Arguments {
     connections: usize,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<String, Error> {
-    let Arguments { ids, store, from, port, rate, ratio, time, fetch, connections } = arguments;
+pub(crate) fn run(arguments: Arguments, common: &Common, output: &Output) -> Result<(), Failure> {
+    let Arguments { ids, from, port, rate, ratio, time, fetch, connections } = arguments;
     let mut seed = Seed::new(ids).port(port).fetch(fetch).connections(connections);
     for directory in from {
         seed = seed.from(directory);
     }
-    if let Some(directory) = store {
+    if let Some(directory) = &common.store {
         seed = seed.store(directory);
     }
     if let Some(rate) = rate {
@@ -70,8 +71,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<String, Error> {
         seed = seed.for_time(time);
     }
     let seeding = seed.start()?;
-    eprintln!("listening on port {}", seeding.local_addr().port());
-    Ok(seeding.wait()?.to_string())
+    output.say(format_args!("listening on port {}", seeding.local_addr().port()));
+    let bytes = seeding.wait()?;
+    if output.json {
+        output.document(&json!({ "uploaded_bytes": bytes }));
+    } else {
+        output.result(bytes);
+    }
+    Ok(())
 }
 
 /// As the variables and the manifest write sizes.

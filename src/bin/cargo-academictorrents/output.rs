@@ -1,0 +1,151 @@
+//! Where words go: results to stdout, talk to stderr, in colour where someone sees it.
+//!
+//! Lines are written by `writeln!`: what `eprintln!` does where stderr is closed is a panic.
+
+use std::io::Write as _;
+
+use academictorrents::{Error, ErrorKind};
+use console::{Style, StyledObject};
+use serde_json::{Value, json};
+
+/// How much is said, and in which form.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Print one JSON document on stdout: its fields are in the README, and stay
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Say more: each source, with its rate
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Colours in what is printed
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The program's mouth.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// Results are one JSON document.
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+}
+
+impl Output {
+    pub(crate) fn new(options: &Options) -> Output {
+        if options.color != Color::Auto {
+            console::set_colors_enabled(options.color == Color::Always);
+            console::set_colors_enabled_stderr(options.color == Color::Always);
+        }
+        Output { json: options.json, quiet: options.quiet, verbose: options.verbose }
+    }
+
+    /// A line of the result. A closed pipe is no failure: whoever closed it has read what it wanted.
+    pub(crate) fn result(&self, line: impl std::fmt::Display) {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
+
+    /// The result as one JSON document, for `--json`.
+    pub(crate) fn document(&self, value: &Value) {
+        self.result(format_args!("{value:#}"));
+    }
+
+    /// A line of talk, which `--quiet` leaves out.
+    pub(crate) fn say(&self, line: impl std::fmt::Display) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+
+    /// Something that its reader should know, and that is no failure.
+    pub(crate) fn warn(&self, line: impl std::fmt::Display) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{} {line}", stderr("warning:").yellow().bold());
+        }
+    }
+}
+
+/// Text for stdout, to be coloured: `stdout("complete").green()`.
+pub(crate) fn stdout<T>(text: T) -> StyledObject<T> {
+    Style::new().apply_to(text)
+}
+
+/// Text for stderr, to be coloured.
+pub(crate) fn stderr<T>(text: T) -> StyledObject<T> {
+    Style::new().for_stderr().apply_to(text)
+}
+
+/// Why the exit status is 1.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Error(Error),
+    /// As the library's errors are written: what failed, then why, and what to do next after `help: `, each on an indented line.
+    Said(String),
+    /// What is wrong is in the result already (`verify` found damage, say).
+    Told,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Error(error)
+    }
+}
+
+/// One failure of several, on stderr: the others go on.
+pub(crate) fn tell_error(error: &Error) {
+    error_line(&error.to_string());
+}
+
+fn error_line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{} {text}", stderr("error:").red().bold());
+}
+
+impl Failure {
+    /// Tells it on stderr; under `--json` as a document on stdout, too.
+    pub(crate) fn tell(&self, output: &Output) {
+        let (document, text) = match self {
+            Failure::Error(error) => (document(error), error.to_string()),
+            Failure::Said(text) => {
+                (json!({ "kind": "arguments", "dataset": null, "message": text }), text.clone())
+            }
+            Failure::Told => return,
+        };
+        if output.json {
+            output.document(&json!({ "error": document }));
+        }
+        error_line(&text);
+    }
+}
+
+/// An error in JSON: its kind, dataset and text.
+pub(crate) fn document(error: &Error) -> Value {
+    json!({
+        "kind": kind(error.kind()),
+        "dataset": error.dataset(),
+        "message": error.to_string(),
+    })
+}
+
+fn kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Manifest => "manifest",
+        ErrorKind::Metainfo => "metainfo",
+        ErrorKind::TooLarge => "too-large",
+        ErrorKind::Offline => "offline",
+        ErrorKind::Network => "network",
+        ErrorKind::Verification => "verification",
+        ErrorKind::Disk => "disk",
+        ErrorKind::Locked => "locked",
+        _ => "other",
+    }
+}

@@ -1,0 +1,98 @@
+//! Datasets that somebody asks for: by a manifest, or on the command line.
+
+use std::path::{Path, PathBuf};
+
+use super::absolute;
+use crate::download;
+use crate::error::{Error, ErrorKind};
+use crate::infohash::Infohash;
+use crate::magnet::Magnet;
+use crate::manifest::{CallOptions, Identity, Manifest, Request, StoreKind};
+
+/// A dataset that is asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The Cargo.toml that declares it, where one does.
+    pub manifest: Option<PathBuf>,
+    pub(super) request: Request,
+}
+
+impl Asked {
+    /// Its key in the manifest; else what was given on the command line, or the name in the magnet link.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.request.name.as_str()
+    }
+
+    /// Its identity. Of a vendored torrent the file is read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Metainfo`] for a torrent that cannot be read or is not the declared one.
+    pub fn infohash(&self) -> Result<Option<Infohash>, Error> {
+        download::infohash(&self.request)
+    }
+
+    /// Where it is declared in the manifest, from 1.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.request.line
+    }
+
+    /// The features of its crate that have to be on for a build to ask for it.
+    #[must_use]
+    pub fn required_features(&self) -> &[String] {
+        &self.request.required_features
+    }
+
+    /// Whether its absence is a warning to a build, not an error.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        self.request.optional
+    }
+}
+
+/// What this Cargo.toml declares, in order of name: in the user's store, also what a build copies to its own.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`], with all that is wrong in it.
+pub fn declared(manifest: &Path) -> Result<Vec<Asked>, Error> {
+    let manifest = absolute(manifest)?;
+    let requests = Manifest::read(&manifest)?.requests;
+    let asked = |mut request: Request| {
+        request.store = StoreKind::Shared;
+        // Whoever calls a command to fetch wants it; the built-in limit is for builds.
+        request.max_size_bytes.get_or_insert(u64::MAX);
+        Asked { manifest: Some(manifest.clone()), request }
+    };
+    Ok(requests.into_iter().map(asked).collect())
+}
+
+/// What was asked for by infohash, magnet link or path of a `.torrent`. A name of 40 digits is an infohash, even where a file
+/// of that name is there.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`] where it is none of these.
+pub fn asked(id: &str) -> Result<Asked, Error> {
+    let odd =
+        |why: String| Error::new(ErrorKind::Manifest, format!("`{id}` is no dataset")).why(why);
+    let identity = if Magnet::is_one(id) {
+        let magnet = Magnet::parse(id).map_err(|why| odd(format!("it {why}")))?;
+        Identity { infohash: Some(magnet.infohash), torrent: None, magnet: Some(magnet) }
+    } else {
+        match id.parse::<Infohash>() {
+            Ok(infohash) => Identity { infohash: Some(infohash), ..Identity::default() },
+            Err(why) => {
+                let path = absolute(Path::new(id))?;
+                if !path.is_file() {
+                    return Err(odd("it is neither an infohash nor a magnet link nor the path of a file".into())
+                        .why(why.what().to_owned())
+                        .help("give an infohash of 40 hexadecimal digits, a magnet link, or the path of a .torrent"));
+                }
+                Identity { torrent: Some(path), ..Identity::default() }
+            }
+        }
+    };
+    let name = identity.magnet.as_ref().map_or_else(|| id.to_owned(), Magnet::shown_name);
+    let request = Request::of_call(&name, identity, StoreKind::Shared, &CallOptions::default())?;
+    Ok(Asked { manifest: None, request })
+}

@@ -1,0 +1,35 @@
+//! What is asked for, and at which desk.
+
+use std::path::Path;
+
+use super::*;
+
+fn desk(store: &Path) -> Desk {
+    Desk::with(Context::default(), Some(store), false).unwrap()
+}
+
+#[test]
+fn what_a_manifest_declares_is_asked_for_in_the_shared_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = directory.path().join("Cargo.toml");
+    let text = "[package]\nname = \"a\"\n[package.metadata.academictorrents]\n\
+        b = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"\n\
+        a = { infohash = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\", store = \"out-dir\", optional = true }\n";
+    std::fs::write(&manifest, text).unwrap();
+    let declared = declared(&manifest).unwrap();
+    let names: Vec<_> = declared.iter().map(|asked| (asked.name(), asked.line())).collect();
+    assert_eq!(names, [("a", Some(5)), ("b", Some(4))]);
+    assert!(declared[0].is_optional() && !declared[1].is_optional());
+    assert_eq!(declared[0].manifest.as_deref(), Some(&*manifest));
+    assert_eq!(desk(directory.path()).present(&declared[0]), None);
+}
+
+#[test]
+fn an_id_is_an_infohash_a_magnet_or_a_file() {
+    let hex = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
+    for id in [hex, &format!("magnet:?xt=urn:btih:{hex}&dn=mnist")] {
+        assert_eq!(asked(id).unwrap().infohash().unwrap().unwrap().to_string(), hex);
+    }
+    let error = asked("mnist").unwrap_err().to_string();
+    assert!(error.starts_with("`mnist` is no dataset\n"), "{error}");
+}

@@ -1,0 +1,7 @@
+//! The command line, as Cargo runs it: `cargo-academictorrents academictorrents …`. A file for each verb.
+
+mod desk;
+mod get;
+mod help;
+mod path;
+mod seed;
