@@ -99,7 +99,7 @@
 //! [`get`] gives the path of a dataset in the store. [`Get`] takes more: which files, more sources, a directory to fetch into,
 //! whether to hash again what is there. It is the same download, outside of a build.
 //!
-//! [`Seed`] serves what is there to others: the one place where a port is listened on.
+//! [`Seed`] (feature `seed`) serves what is there to others: the one place where a port is listened on.
 //!
 //! # The environment
 //!
@@ -127,8 +127,10 @@
 //!
 //! # Features
 //!
-//! `rustls` (default) and `native-tls` choose the TLS library. `cli` is the command `cargo academictorrents`.
-
+//! `rustls` (default) and `native-tls` choose the TLS library. `seed` is [`Seed`], which build scripts have no use for and need not
+//! compile. `cli` is the command `cargo academictorrents`, with `seed`.
+//!
+#![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]
 // Only what is re-exported here is public.
 #![expect(
     unreachable_pub,
@@ -165,6 +167,7 @@ mod plan;
 mod progress;
 mod protocol;
 mod schedule;
+#[cfg(feature = "seed")]
 mod seed;
 mod size;
 mod store;
@@ -173,4 +176,5 @@ pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};
 pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;
+#[cfg(feature = "seed")]
 pub use seed::{Seed, Seeding};

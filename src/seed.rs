@@ -19,7 +19,8 @@ use crate::store::Store;
 /// Peers that are connected at a time, where the caller does not say more.
 const CONNECTIONS: usize = 200;
 
-/// Serves datasets to whoever asks for them by the BitTorrent protocol: colleagues' builds, and other clients.
+/// Serves datasets to whoever asks for them by the BitTorrent protocol: colleagues' builds, and other clients. Needs the
+/// feature `seed`.
 ///
 /// It listens on one TCP port, over IPv4 and IPv6, and announces it to the torrents' trackers, over HTTP and UDP. What
 /// is served has been verified: complete datasets of the store, those that a build is fetching right now, piece by piece as they
@@ -197,7 +198,7 @@ impl Seed {
     }
 }
 
-/// A [`Seed`] that runs. It ends when this is dropped.
+/// A [`Seed`] that runs. It ends when this is dropped. Needs the feature `seed`.
 #[must_use = "the seed ends when this is dropped"]
 pub struct Seeding {
     /// `None` once it was waited for.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::announcer::{Announced, Announcers};
+use super::host::Host;
 use super::report::Report;
-use super::seeding::Host;
 use super::start_thread;
 use crate::infohash::Infohash;
 use crate::net::{Client, resolve};

@@ -17,6 +17,7 @@ mod dataset;
 mod directory_worker;
 mod elsewhere;
 mod growth;
+mod host;
 mod line;
 mod locate;
 mod lock;
@@ -27,6 +28,7 @@ mod permission;
 mod redirects;
 mod report;
 mod roster;
+#[cfg(feature = "seed")]
 mod seeding;
 mod serving;
 mod space;
@@ -50,9 +52,10 @@ use crate::store::Store;
 
 use budget::Budget;
 use coordinator::Event;
-use seeding::Host;
+use host::Host;
 use uploads::Uplink;
 
+#[cfg(feature = "seed")]
 pub use seeding::{Seeding, Task};
 
 /// Datasets fetched at a time; more wait for their turn.

@@ -9,6 +9,7 @@
 
 mod http;
 mod lent;
+#[cfg(feature = "seed")]
 mod listen;
 mod peer;
 mod proxy;
@@ -25,6 +26,7 @@ use crate::error::{Error, ErrorKind};
 use crate::protocol::udp_tracker::FIRST_WAIT;
 
 pub use http::{HttpFailure, UNKNOWN_AUTHORITY, authority, join};
+#[cfg(feature = "seed")]
 pub use listen::{Incoming, Listener};
 pub use peer::{Job, PeerConnection, resolve};
 pub use proxy::advice;

@@ -8,6 +8,7 @@ mod cargo;
 mod choice;
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "seed")]
 mod clusters;
 mod costs;
 mod data_crate;
@@ -29,6 +30,7 @@ mod peers;
 mod proxies;
 mod refusals;
 mod resume;
+#[cfg(feature = "seed")]
 mod seeding;
 mod serving_back;
 mod situations;

@@ -9,7 +9,6 @@
 //! Threads: one that accepts, looks at the shelves and knows when it is enough; one for each peer, and its writer; one
 //! per tier of trackers. The end wakes all of them and waits for the trackers alone, for less than a second.
 
-mod host;
 mod run;
 mod shelf;
 mod visitor;
@@ -22,6 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::announcer::Announcers;
+use super::host::Host;
 use super::uploads::Uplink;
 use super::{Session, locate, provide_all};
 use crate::context::Settings;
@@ -32,7 +32,6 @@ use crate::manifest::{Identity, Request, StoreKind};
 use crate::net::{Client, Listener};
 use crate::store::Store;
 
-pub use host::Host;
 use run::Run;
 use shelf::Shelf;
 
