@@ -177,4 +177,4 @@ pub use error::{Error, ErrorKind};
 pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;
 #[cfg(feature = "seed")]
-pub use seed::{Seed, Seeding};
+pub use seed::{Seed, Seeding, StopHandle};

@@ -52,9 +52,9 @@ use crate::store::Store;
 
 use budget::Budget;
 use coordinator::Event;
-use host::Host;
 use uploads::Uplink;
 
+pub use host::Host;
 #[cfg(feature = "seed")]
 pub use seeding::{Seeding, Task};
 
