@@ -99,7 +99,7 @@
 //! [`get`] gives the path of a dataset in the store. [`Get`] takes more: which files, more sources, a directory to fetch into,
 //! whether to hash again what is there. It is the same download, outside of a build.
 //!
-//! [`Seed`] serves what is there to others: the one place where a port is listened on.
+//! [`Seed`] (feature `seed`) serves what is there to others: the one place where a port is listened on.
 //!
 //! # The environment
 //!
@@ -128,9 +128,10 @@
 //!
 //! # Features
 //!
-//! `rustls` (default) and `native-tls` choose the TLS library. With `dht` the DHT names peers, too, for torrents that are not private. `cli`
-//! is the command `cargo academictorrents`, and includes `dht`.
-
+//! `rustls` (default) and `native-tls` choose the TLS library. With `dht` the DHT names peers, too, for torrents that are not private.
+//! `seed` is [`Seed`], which build scripts have no use for and need not compile. `cli` is the command `cargo academictorrents`, with both.
+//!
+#![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]
 // Only what is re-exported here is public.
 #![expect(
     unreachable_pub,
@@ -167,6 +168,7 @@ mod plan;
 mod progress;
 mod protocol;
 mod schedule;
+#[cfg(feature = "seed")]
 mod seed;
 mod size;
 mod store;
@@ -175,4 +177,5 @@ pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};
 pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;
-pub use seed::{Seed, Seeding};
+#[cfg(feature = "seed")]
+pub use seed::{Seed, Seeding, StopHandle};

@@ -25,6 +25,7 @@ pub const ENOUGH: u32 = 20;
 pub const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Between two searches for nodes to be told of us: BEP 5 has them forget within half an hour.
+#[cfg(feature = "seed")]
 pub const TELL_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
 /// Peers that it has named are believed up to here, so that trackers' always have room.

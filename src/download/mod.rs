@@ -19,6 +19,7 @@ mod dht;
 mod directory_worker;
 mod elsewhere;
 mod growth;
+mod host;
 mod line;
 mod locate;
 mod lock;
@@ -29,6 +30,7 @@ mod permission;
 mod redirects;
 mod report;
 mod roster;
+#[cfg(feature = "seed")]
 mod seeding;
 mod serving;
 mod space;
@@ -52,9 +54,10 @@ use crate::store::Store;
 
 use budget::Budget;
 use coordinator::Event;
-use seeding::Host;
 use uploads::Uplink;
 
+pub use host::Host;
+#[cfg(feature = "seed")]
 pub use seeding::{Seeding, Task};
 
 /// Datasets fetched at a time; more wait for their turn.

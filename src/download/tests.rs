@@ -156,7 +156,7 @@ pub(super) fn swarm_with_timeout(partial: Partial, timeout: std::time::Duration)
     let counters = crate::counters::Counters::default().add("a");
     let uplink = super::uploads::Uplink::new(settings.upload_bytes_per_second);
     let uploads = super::uploads::Uploads::new(uplink, PieceSet::none(1), 4);
-    let host = super::seeding::Host::deaf();
+    let host = super::host::Host::deaf();
     Swarm::new(partial, client, counters, schedule, uploads, host, events)
 }
 

@@ -12,7 +12,7 @@
 //! A further direction is a file of trials beside `download_from` and a line in [`main`]: how a counterpart is started
 //! does not depend on it.
 //!
-//! Without a program its trials are reported as ignored. Where `INTEROP` is `required`, as in `.ci/run`, they fail.
+//! Without a program, or the crate's feature `seed`, its trials are reported as ignored. Where `INTEROP` is `required`, as in `.ci/run`, they fail.
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]

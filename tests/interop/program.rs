@@ -41,6 +41,13 @@ impl Tool {
         tool
     }
 
+    /// No program, but a feature of our own crate.
+    pub const fn feature(name: &'static str, origin: &'static str, is_on: bool) -> Tool {
+        let mut tool = Tool::debian(name, origin);
+        tool.look = if is_on { |_| Some(PathBuf::new()) } else { |_| None };
+        tool
+    }
+
     /// A Python that has this module.
     pub const fn python(name: &'static str, origin: &'static str) -> Tool {
         let mut tool = Tool::debian(name, origin);

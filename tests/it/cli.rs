@@ -4,6 +4,9 @@ use std::process::{Command, Output};
 
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
+#[cfg(unix)]
+mod signals;
+
 /// Runs the program in a directory, with nothing of this machine's in the environment.
 fn run(dir: &std::path::Path, arguments: &[&str]) -> Output {
     command(dir, arguments).output().unwrap()

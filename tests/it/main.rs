@@ -8,10 +8,11 @@ mod cargo;
 mod choice;
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "seed")]
 mod clusters;
 mod costs;
 mod data_crate;
-#[cfg(feature = "dht")]
+#[cfg(all(feature = "dht", feature = "seed"))]
 mod dht;
 mod elsewhere;
 mod environment;
@@ -31,6 +32,7 @@ mod peers;
 mod proxies;
 mod refusals;
 mod resume;
+#[cfg(feature = "seed")]
 mod seeding;
 mod serving_back;
 mod situations;

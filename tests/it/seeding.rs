@@ -215,6 +215,21 @@ fn it_ends_at_its_ratio_and_after_its_time() {
 }
 
 #[test]
+fn a_stop_handle_ends_it_while_another_waits() {
+    let desk = stocked(&single());
+    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    take(&single(), address(&seeding)).unwrap();
+    let handle = seeding.stop_handle();
+    let waiting = std::thread::spawn(|| seeding.wait());
+    assert!(!waiting.is_finished());
+    let begun = Instant::now();
+    handle.clone().stop();
+    assert_eq!(waiting.join().unwrap().unwrap(), LENGTH);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    handle.stop(); // of no effect
+}
+
+#[test]
 fn no_more_is_sent_than_the_rate_allows() {
     let dataset = single();
     let desk = stocked(&dataset);

@@ -1,7 +1,7 @@
 //! `cargo academictorrents`: the command line, on the public API of the library.
 //!
 //! Results go to stdout, all else to stderr. Exit status: 0, 1 where the dataset could not be provided or served, 2 for arguments
-//! that cannot be used.
+//! that cannot be used, 130 where a signal ended `seed`.
 #![expect(clippy::print_stderr, reason = "the command line's own output")]
 
 mod seed;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::super::Session;
@@ -21,7 +22,7 @@ const QUICK_LOOK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long trackers are given to hear that we leave.
-const GOODBYE: Duration = Duration::from_millis(700);
+const GOODBYE: Duration = Duration::from_millis(900);
 
 /// A peer's stack: the buffer lies on the heap.
 const STACK_BYTES: usize = 256 << 10;
@@ -33,6 +34,8 @@ pub struct Run {
     pub listener: Listener,
     pub announcers: Announcers,
     pub announced: Vec<Infohash>,
+    /// Nothing comes: it closes when what is fetched has ended.
+    pub fetched: Receiver<()>,
     pub next_id: u32,
 }
 
@@ -61,7 +64,11 @@ impl Run {
         }
         self.seeder.host.stop();
         self.seeder.client.shut_down();
-        self.announcers.stop(false, GOODBYE.min(self.seeder.client.timing().reply));
+        let goodbye = GOODBYE.min(self.seeder.client.timing().reply);
+        let until = Instant::now() + goodbye;
+        self.announcers.stop(false, goodbye);
+        // The program may end when we do, and the download's trackers are told by the download.
+        let _ = self.fetched.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     fn accept(&mut self) {

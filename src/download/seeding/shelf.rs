@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::announcer::Announced;
+use super::super::host::Host;
 use super::super::uploads::{Served, Uplink, Uploads};
-use super::Host;
 use crate::metainfo::Metainfo;
 use crate::pieces::PieceSet;
 use crate::protocol::tracker::Announce;

@@ -44,6 +44,7 @@ impl Host {
     }
 
     /// Ends all that it does.
+    #[cfg(feature = "seed")]
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
     }
@@ -56,6 +57,7 @@ impl Host {
         self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    #[cfg(feature = "seed")]
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes.load(Ordering::Relaxed)
     }
