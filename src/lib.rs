@@ -117,6 +117,7 @@
 //! | `OFFLINE` | open no socket; `CARGO_NET_OFFLINE` too, and on Linux cargo's `--offline` |
 //! | `PROGRESS` | `auto`, `plain` or `off` |
 //! | `CATALOGUE` | base URL; `https://academictorrents.com` |
+//! | `API_KEY` | your account's key at the catalogue, `uid=14;pass=…`: sent to it and to nobody else |
 //! | `CA_FILE` | PEM file of more root certificates; else `CARGO_HTTP_CAINFO`, `SSL_CERT_FILE` |
 //!
 //! Another name that begins so is an error. Where a variable is not set, `academictorrents/config.toml` in the user's configuration

@@ -13,7 +13,7 @@ use crate::nearest::nearest;
 
 /// The keys, and what follows [`PREFIX`] in the names of the variables that they stand for. `proxy` has none of ours:
 /// it holds where none of the usual variables is set.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 15] = [
     ("store", "STORE"),
     ("load-path", "LOAD_PATH"),
     ("mirrors", "MIRRORS"),
@@ -26,6 +26,7 @@ const KEYS: [(&str, &str); 14] = [
     ("fetch", "FETCH"),
     ("progress", "PROGRESS"),
     ("catalogue", "CATALOGUE"),
+    ("api-key", "API_KEY"),
     ("ca-file", "CA_FILE"),
     ("proxy", PROXY),
 ];

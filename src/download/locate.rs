@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::report::{Report, advise};
 use super::{Session, metadata, permission};
+use crate::context::ApiKey;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Mirror, Request};
@@ -167,7 +168,8 @@ pub fn find(
     if let Some(client) = client {
         let catalogue = format!("{}/download/{infohash}.torrent", session.settings.catalogue);
         let of_catalogue = |attempts| {
-            let bytes = fetch(client, &catalogue, attempts)?;
+            let cookie = session.settings.api_key.as_ref().map(ApiKey::cookie);
+            let bytes = fetch(client, &catalogue, cookie, attempts)?;
             checked(infohash, bytes).map_err(|why| Failed { why, again_at: None })
         };
         let first = if asks_peers { 1 } else { ATTEMPTS };
@@ -246,7 +248,7 @@ fn of_mirror(
         }
         Mirror::Url(url) => {
             let url = format!("{url}/{name}");
-            let bytes = fetch(client?, &url, ATTEMPTS).map_err(|failed| failed.why);
+            let bytes = fetch(client?, &url, None, ATTEMPTS).map_err(|failed| failed.why);
             Some((url, bytes))
         }
     }
@@ -313,10 +315,14 @@ fn not_found(
             .help(format!("to ask them, add `peers` to {by}"));
     }
     error = advise(error, tried.iter());
+    let has_key = session.settings.api_key.is_some();
     // The catalogue is the last.
     error = match tried.last() {
         Some(said) if said.ends_with(&status_text(404)) => {
             error.help("check the infohash at the catalogue")
+        }
+        Some(said) if has_key && [401, 403].iter().any(|no| said.ends_with(&status_text(*no))) => {
+            error.help(format!("check {}", session.settings.configured.place_of("API_KEY")))
         }
         _ if asked.catalogue_left_out => error,
         _ => error.help("build again later: the catalogue may be down, or the line to it"),
@@ -355,14 +361,20 @@ struct Failed {
 
 /// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
 /// user waits without data.
-fn fetch(client: &Client, url: &str, most_attempts: u32) -> Result<Vec<u8>, Failed> {
+fn fetch(
+    client: &Client,
+    url: &str,
+    cookie: Option<&str>,
+    most_attempts: u32,
+) -> Result<Vec<u8>, Failed> {
     let timing = client.timing();
     let begun = Instant::now();
     let mut pause = timing.back_off;
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let (why, wait) = match client.fetch(url, MAX_TORRENT_BYTES as u64, timing.give_up) {
+        let (why, wait) = match client.fetch(url, cookie, MAX_TORRENT_BYTES as u64, timing.give_up)
+        {
             Ok(reply) if reply.status == 200 => return Ok(reply.body),
             Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => {
                 (status_text(reply.status), reply.retry_after.unwrap_or(pause).max(pause))

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+mod api_key;
 mod brought;
 mod calls;
 mod cargo;
