@@ -175,3 +175,8 @@ pub use error::{Error, ErrorKind};
 pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;
 pub use seed::{Seed, Seeding};
+
+/// The README's examples are documentation tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -23,6 +23,7 @@ mod get_options;
 mod get_verify;
 mod https;
 mod magnets;
+mod manual;
 mod modules;
 mod named;
 mod optional;
