@@ -118,7 +118,7 @@ impl Program {
         loop {
             tries -= 1;
             let mut program = Program::spawn(tool, &command);
-            let deadline = Instant::now() + Duration::from_secs(20);
+            let deadline = Instant::now() + Duration::from_secs(60);
             loop {
                 // First: what is ready may be somebody else who was given the port in between.
                 if let Some(status) = program.child.try_wait().unwrap() {
@@ -130,7 +130,7 @@ impl Program {
                     return program;
                 }
                 let name = tool.name;
-                assert!(Instant::now() < deadline, "{name} was not ready within 20 s");
+                assert!(Instant::now() < deadline, "{name} was not ready within 60 s");
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
@@ -187,7 +187,7 @@ pub fn listens(address: SocketAddr) -> bool {
 
 /// A port that is free for TCP and UDP, for a program that cannot be told to choose one. It is below those that
 /// systems give out for port 0: there another's connection might take it before the program does.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = u16::try_from(std::process::id() % 10_000).unwrap();
     for _ in 0..10_000 {

@@ -2,7 +2,7 @@
 
 use academictorrents::Seeding;
 
-use crate::clients::{self, Client, Magnet};
+use crate::clients::{self, Client};
 use crate::download_from::folder;
 use crate::harness::Trial;
 use crate::opentracker::{OPENTRACKER, Opentracker};
@@ -17,8 +17,7 @@ pub fn trials() -> Vec<Trial> {
         let name = format!("serve_to::{}", client.tool.name);
         Trial::new(name, &[client.tool, &OPENTRACKER, &ADDRESS], move || by_torrent(client))
     });
-    let may = |client: &&Client| client.magnet != Magnet::Nothing;
-    let by_magnet = clients::ALL.iter().filter(may).map(|client| {
+    let by_magnet = clients::ALL.iter().map(|client| {
         let name = format!("serve_to::{}::magnet", client.tool.name);
         Trial::new(name, &[client.tool, &OPENTRACKER, &ADDRESS], move || by_magnet(client))
     });
@@ -73,8 +72,6 @@ fn by_magnet(client: &Client) {
     let url = tracker.http_url_at(own_address().unwrap());
     let link = format!("magnet:?xt=urn:btih:{}&tr={url}", dataset.infohash_hex());
     let _leecher = client.leech_by_magnet(&dataset, &link, taken.path());
-    if client.magnet == Magnet::Dataset {
-        dataset.assert_at(&taken.path().join("a folder"));
-        assert!(seeding.stop().unwrap() >= dataset.stream().len() as u64);
-    }
+    dataset.assert_at(&taken.path().join("a folder"));
+    assert!(seeding.stop().unwrap() >= dataset.stream().len() as u64);
 }
