@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::program::{Program, Tool, free_port};
+use crate::program::{Program, Tool, free_port, in_node};
 use crate::swarm::Dataset;
 use crate::swarm::wire::{BITFIELD, Handshake, Message, bitfield};
 
@@ -49,11 +49,14 @@ static LIBTORRENT: Tool = Tool::python("libtorrent", "Debian: python3-libtorrent
 static RTORRENT: Tool = Tool::debian("rtorrent", "Debian: rtorrent");
 static RQBIT: Tool = Tool::welcome("rqbit", "cargo install rqbit");
 
-pub static ALL: [Client; 5] = [
+static WEBTORRENT: Tool = Tool::node("webtorrent", "npm ci --ignore-scripts in tests/interop/node");
+
+pub static ALL: [Client; 6] = [
     Client { tool: &TRANSMISSION, magnet: Magnet::ByRpc, command: transmission },
     Client { tool: &ARIA2, magnet: Magnet::Dataset, command: aria2 },
     Client { tool: &LIBTORRENT, magnet: Magnet::Dataset, command: libtorrent },
     Client { tool: &RTORRENT, magnet: Magnet::InfoFirst, command: rtorrent },
+    Client { tool: &WEBTORRENT, magnet: Magnet::Dataset, command: webtorrent },
     Client { tool: &RQBIT, magnet: Magnet::Dataset, command: rqbit },
 ];
 
@@ -83,6 +86,11 @@ impl Client {
         let has_all = |address| offers_all(address, dataset).unwrap_or(false);
         let program = self.start(&dataset.torrent(), None, data.path(), has_all);
         Seeder { program, _data: data }
+    }
+
+    /// How often it tells a tracker that a download was completed when it had all from the beginning.
+    pub fn completions(&self) -> u64 {
+        u64::from(self.tool.name == WEBTORRENT.name)
     }
 
     /// Starts it with the .torrent, and waits until it has all in this directory.
@@ -231,6 +239,14 @@ fn libtorrent(start: &Start<'_>) -> Command {
     fs::write(&script, include_str!("libtorrent_client.py")).unwrap();
     let mut command = LIBTORRENT.command(start.home);
     command.arg(script).arg(start.source).arg(start.directory).arg(start.port.to_string());
+    command
+}
+
+/// A library too, for Node.
+fn webtorrent(start: &Start<'_>) -> Command {
+    let mut command = WEBTORRENT.command(start.home);
+    command.arg(in_node("webtorrent.mjs")).arg(start.source).arg(start.directory);
+    command.arg(start.port.to_string());
     command
 }
 

@@ -48,6 +48,13 @@ impl Tool {
         tool
     }
 
+    /// A package that `.ci/run` has npm install; what is started is Node.
+    pub const fn node(name: &'static str, origin: &'static str) -> Tool {
+        let mut tool = Tool::debian(name, origin);
+        tool.look = node_with;
+        tool
+    }
+
     /// Where it is. They are Linux's programs as Debian has them; what has their names elsewhere is not looked at.
     pub fn found(&'static self) -> Option<&'static Path> {
         let look = || if cfg!(target_os = "linux") { (self.look)(self.name) } else { None };
@@ -92,6 +99,15 @@ fn python_with(module: &'static str) -> Option<PathBuf> {
         let printed = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| PathBuf::from(printed.trim()))
     })
+}
+
+/// A file of the directory with what is written for Node.
+pub fn in_node(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/node").join(file)
+}
+
+fn node_with(package: &'static str) -> Option<PathBuf> {
+    on_path("node").filter(|_| in_node("node_modules").join(package).is_dir())
 }
 
 /// A program that runs, on a port of loopback. It is killed on `Drop`; where that is in a panic, its log's

@@ -5,9 +5,9 @@ use academictorrents::Seeding;
 use crate::clients::{self, Client};
 use crate::download_from::folder;
 use crate::harness::Trial;
-use crate::opentracker::{OPENTRACKER, Opentracker};
 use crate::program::{Tool, own_address};
 use crate::swarm::Dataset;
+use crate::trackers::{OPENTRACKER, Tracker};
 
 /// Transmission believes no tracker that names a peer on loopback.
 static ADDRESS: Tool = Tool::address("address beside loopback", "a network interface that is up");
@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
 
 struct Seed {
     seeding: Seeding,
-    tracker: Opentracker,
+    tracker: Tracker,
     /// It names the tracker.
     dataset: Dataset,
     _home: tempfile::TempDir,
@@ -35,7 +35,7 @@ struct Seed {
 /// A seed of a directory, and a tracker that knows it.
 fn seed() -> Seed {
     let dataset = folder();
-    let tracker = Opentracker::tracking_on(&dataset, "0.0.0.0");
+    let tracker = Tracker::opentracker_on(&dataset, "0.0.0.0");
     let dataset = dataset.announce(&tracker.http_url_at(own_address().unwrap()));
     let home = tempfile::tempdir().unwrap();
     let (data, torrent) = (home.path().join("data"), home.path().join("data.torrent"));
