@@ -118,6 +118,7 @@
 //! | `OFFLINE` | open no socket; `CARGO_NET_OFFLINE` too, and on Linux cargo's `--offline` |
 //! | `PROGRESS` | `auto`, `plain` or `off` |
 //! | `CATALOGUE` | base URL; `https://academictorrents.com` |
+//! | `API_KEY` | your account's key at the catalogue, `uid=14;pass=…`: sent to it and to nobody else |
 //! | `CA_FILE` | PEM file of more root certificates; else `CARGO_HTTP_CAINFO`, `SSL_CERT_FILE` |
 //!
 //! Another name that begins so is an error. Where a variable is not set, `academictorrents/config.toml` in the user's configuration
@@ -137,7 +138,10 @@
     unreachable_pub,
     reason = "the rooms are private modules, and what one room offers the others is `pub` there"
 )]
-#![expect(clippy::needless_doctest_main, reason = "a build script is its `main`")]
+#![allow(
+    clippy::needless_doctest_main,
+    reason = "a build script is its `main`; what clippy sees of it depends on features"
+)]
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -179,3 +183,8 @@ pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;
 #[cfg(feature = "seed")]
 pub use seed::{Seed, Seeding, StopHandle};
+
+/// The README's examples are documentation tests too.
+#[cfg(all(doctest, feature = "seed"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,6 +9,7 @@
 
 mod announcer;
 mod assembly;
+mod at_hand;
 mod batch;
 mod budget;
 mod claim;

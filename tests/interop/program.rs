@@ -55,6 +55,13 @@ impl Tool {
         tool
     }
 
+    /// A package that `.ci/run` has npm install; what is started is Node.
+    pub const fn node(name: &'static str, origin: &'static str) -> Tool {
+        let mut tool = Tool::debian(name, origin);
+        tool.look = node_with;
+        tool
+    }
+
     /// Where it is. They are Linux's programs as Debian has them; what has their names elsewhere is not looked at.
     pub fn found(&'static self) -> Option<&'static Path> {
         let look = || if cfg!(target_os = "linux") { (self.look)(self.name) } else { None };
@@ -101,6 +108,15 @@ fn python_with(module: &'static str) -> Option<PathBuf> {
     })
 }
 
+/// A file of the directory with what is written for Node.
+pub fn in_node(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/node").join(file)
+}
+
+fn node_with(package: &'static str) -> Option<PathBuf> {
+    on_path("node").filter(|_| in_node("node_modules").join(package).is_dir())
+}
+
 /// A program that runs, on a port of loopback. It is killed on `Drop`; where that is in a panic, its log's
 /// last lines are printed.
 pub struct Program {
@@ -125,7 +141,7 @@ impl Program {
         loop {
             tries -= 1;
             let mut program = Program::spawn(tool, &command);
-            let deadline = Instant::now() + Duration::from_secs(20);
+            let deadline = Instant::now() + Duration::from_secs(60);
             loop {
                 // First: what is ready may be somebody else who was given the port in between.
                 if let Some(status) = program.child.try_wait().unwrap() {
@@ -137,7 +153,7 @@ impl Program {
                     return program;
                 }
                 let name = tool.name;
-                assert!(Instant::now() < deadline, "{name} was not ready within 20 s");
+                assert!(Instant::now() < deadline, "{name} was not ready within 60 s");
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
@@ -194,7 +210,7 @@ pub fn listens(address: SocketAddr) -> bool {
 
 /// A port that is free for TCP and UDP, for a program that cannot be told to choose one. It is below those that
 /// systems give out for port 0: there another's connection might take it before the program does.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = u16::try_from(std::process::id() % 10_000).unwrap();
     for _ in 0..10_000 {

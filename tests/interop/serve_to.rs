@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::clients::{self, Client, Magnet};
+use crate::clients::{self, Client};
 use crate::download_from::folder;
 use crate::harness::Trial;
-use crate::opentracker::{OPENTRACKER, Opentracker};
 use crate::program::{Tool, own_address};
 use crate::swarm::Dataset;
+use crate::trackers::{OPENTRACKER, Tracker};
 
 /// Transmission believes no tracker that names a peer on loopback.
 static ADDRESS: Tool = Tool::address("address beside loopback", "a network interface that is up");
@@ -21,8 +21,7 @@ pub fn trials() -> Vec<Trial> {
         let needs = [client.tool, &OPENTRACKER, &ADDRESS, &FEATURE];
         Trial::new(name, &needs, move || by_torrent(client))
     });
-    let may = |client: &&Client| client.magnet != Magnet::Nothing;
-    let by_magnet = clients::ALL.iter().filter(may).map(|client| {
+    let by_magnet = clients::ALL.iter().map(|client| {
         let name = format!("serve_to::{}::magnet", client.tool.name);
         let needs = [client.tool, &OPENTRACKER, &ADDRESS, &FEATURE];
         Trial::new(name, &needs, move || by_magnet(client))
@@ -33,7 +32,7 @@ pub fn trials() -> Vec<Trial> {
 struct Seed {
     /// Ends it, and gives the bytes that it sent.
     stop: Box<dyn FnOnce() -> u64>,
-    tracker: Opentracker,
+    tracker: Tracker,
     /// It names the tracker.
     dataset: Dataset,
     _home: tempfile::TempDir,
@@ -42,7 +41,7 @@ struct Seed {
 /// A seed of a directory, and a tracker that knows it.
 fn seed() -> Seed {
     let dataset = folder();
-    let tracker = Opentracker::tracking_on(&dataset, "0.0.0.0");
+    let tracker = Tracker::opentracker_on(&dataset, "0.0.0.0");
     let dataset = dataset.announce(&tracker.http_url_at(own_address().unwrap()));
     let home = tempfile::tempdir().unwrap();
     let (data, torrent) = (home.path().join("data"), home.path().join("data.torrent"));
@@ -91,8 +90,6 @@ fn by_magnet(client: &Client) {
     let url = tracker.http_url_at(own_address().unwrap());
     let link = format!("magnet:?xt=urn:btih:{}&tr={url}", dataset.infohash_hex());
     let _leecher = client.leech_by_magnet(&dataset, &link, taken.path());
-    if client.magnet == Magnet::Dataset {
-        dataset.assert_at(&taken.path().join("a folder"));
-        assert!(stop() >= dataset.stream().len() as u64);
-    }
+    dataset.assert_at(&taken.path().join("a folder"));
+    assert!(stop() >= dataset.stream().len() as u64);
 }

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+mod api_key;
 mod brought;
 mod calls;
 mod cargo;
@@ -25,6 +26,7 @@ mod get_options;
 mod get_verify;
 mod https;
 mod magnets;
+mod manual;
 mod modules;
 mod named;
 mod optional;

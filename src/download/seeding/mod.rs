@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::announcer::Announcers;
 use super::host::Host;
 use super::uploads::Uplink;
-use super::{Session, locate, provide_all};
+use super::{Session, at_hand, provide_all};
 use crate::context::Settings;
 use crate::counters::Counters;
 use crate::error::{Error, ErrorKind};
@@ -88,7 +88,9 @@ impl Seeder {
 
     /// Adds a dataset whose torrent is at hand; `None` where it is not.
     fn add(&self, session: &Session<'_>, request: &Request) -> Result<Option<Arc<Shelf>>, Error> {
-        let Some((metainfo, torrent)) = locate::at_hand(session, request)? else { return Ok(None) };
+        let Some((metainfo, torrent)) = at_hand::at_hand(session, request)? else {
+            return Ok(None);
+        };
         if let Some(shelf) = self.shelf(metainfo.infohash) {
             return Ok(Some(shelf));
         }
