@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::Session;
-use super::super::announcer::{Announced, Announcers};
+use super::super::announcer::{Announced, Announcers, LEAVES};
 use super::super::report::Report;
 use super::shelf::Shelf;
 use super::{Seeder, Task, all_of, spawn, visitor};
@@ -61,7 +61,7 @@ impl Run {
         }
         self.seeder.host.stop();
         self.seeder.client.shut_down();
-        self.announcers.stop(false, GOODBYE.min(self.seeder.client.timing().reply));
+        self.announcers.stop(LEAVES, GOODBYE.min(self.seeder.client.timing().reply));
     }
 
     fn accept(&mut self) {
