@@ -145,10 +145,12 @@ impl Seeding {
             failed: Mutex::default(),
         });
         let missing = stock(&seeder, &task)?;
+        let mut fetching = None;
         if task.fetch && !missing.is_empty() {
             let (seeder, settings) = (Arc::clone(&seeder), task.settings.clone());
             let fetch = move || fetch(&seeder, &settings, &missing);
-            spawn("at-seed-fetch", 0, fetch).map_err(|why| failed("no thread").why(why))?;
+            let thread = spawn("at-seed-fetch", 0, fetch);
+            fetching = Some(thread.map_err(|why| failed("no thread").why(why))?);
         }
         let announcers = Announcers::new(seeder.client.separate());
         #[cfg(feature = "dht")]
@@ -156,6 +158,7 @@ impl Seeding {
         let run = Run {
             seeder: Arc::clone(&seeder),
             announcers,
+            fetching,
             announced: Vec::new(),
             task,
             listener,

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::super::Session;
@@ -35,6 +36,8 @@ pub struct Run {
     pub task: Task,
     pub listener: Listener,
     pub announcers: Announcers,
+    /// The thread that fetches what was missing; it says goodbye for itself.
+    pub fetching: Option<JoinHandle<()>>,
     pub announced: Vec<Infohash>,
     pub next_id: u32,
 }
@@ -64,7 +67,14 @@ impl Run {
         }
         self.seeder.host.stop();
         self.seeder.client.shut_down();
-        self.announcers.stop(LEAVES, GOODBYE.min(self.seeder.client.timing().reply));
+        let patience = GOODBYE.min(self.seeder.client.timing().reply);
+        let ended = Instant::now();
+        self.announcers.stop(LEAVES, patience);
+        while self.fetching.as_ref().is_some_and(|it| !it.is_finished())
+            && ended.elapsed() < patience
+        {
+            std::thread::sleep(TICK);
+        }
     }
 
     fn accept(&mut self) {
