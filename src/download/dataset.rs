@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::announcer::Announcers;
+use super::announcer::{Announcers, HAS_ALL, LEAVES, SEEDS};
 use super::coordinator::Coordinator;
 use super::elsewhere::{self, Search};
 use super::lock::{lock, while_alive};
@@ -322,11 +322,15 @@ fn fetch(
     let coordinator =
         Coordinator::new(Arc::clone(&swarm), budget, heard, announcers, sources, left_out);
     let (result, announcers) = coordinator.run();
-    let completed = result.is_ok();
+    let goodbye = match result.is_ok() {
+        true if session.host.goes_on() => SEEDS,
+        true => HAS_ALL,
+        false => LEAVES,
+    };
     // Trackers are told while the data is being synced.
     std::thread::scope(|scope| {
-        let goodbye = GOODBYE.min(swarm.client.timing().reply);
-        scope.spawn(move || announcers.stop(completed, goodbye));
+        let patience = GOODBYE.min(swarm.client.timing().reply);
+        scope.spawn(move || announcers.stop(goodbye, patience));
         let result = result.and_then(|()| {
             counters.set_phase(Phase::Publishing);
             work.hashing(|| swarm.partial.publish(&request.sha256))?

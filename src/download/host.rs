@@ -37,6 +37,11 @@ impl Host {
         }
     }
 
+    /// Whether it listens, and serves what it has fetched.
+    pub fn goes_on(&self) -> bool {
+        self.port != NO_PORT && !self.is_stopped()
+    }
+
     /// The port that others may be told of.
     #[cfg(feature = "dht")]
     pub fn listens_at(&self) -> Option<u16> {

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::super::Session;
-use super::super::announcer::{Announced, Announcers};
+use super::super::announcer::{Announced, Announcers, LEAVES};
 use super::super::report::Report;
 use super::shelf::Shelf;
 use super::{Seeder, Task, all_of, spawn, visitor};
@@ -20,6 +20,9 @@ use crate::net::Listener;
 const TICK: Duration = Duration::from_millis(20);
 const QUICK_LOOK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Connections that are accepted in a tick: 12,800 a second.
+const MOST_ACCEPTED: usize = 256;
 
 /// How long trackers are given to hear that we leave.
 const GOODBYE: Duration = Duration::from_millis(900);
@@ -66,13 +69,15 @@ impl Run {
         self.seeder.client.shut_down();
         let goodbye = GOODBYE.min(self.seeder.client.timing().reply);
         let until = Instant::now() + goodbye;
-        self.announcers.stop(false, goodbye);
+        self.announcers.stop(LEAVES, goodbye);
         // The program may end when we do, and the download's trackers are told by the download.
         let _ = self.fetched.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     fn accept(&mut self) {
-        while let Some(incoming) = self.listener.accept() {
+        // However many come, the rest has its turn.
+        for _ in 0..MOST_ACCEPTED {
+            let Some(incoming) = self.listener.accept() else { return };
             // Who comes too many is let go, and may come again.
             if self.seeder.visitors.load(Ordering::Acquire) >= self.seeder.connections {
                 continue;

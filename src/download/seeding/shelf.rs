@@ -141,7 +141,8 @@ impl Announced for Shelf {
 
     #[cfg(feature = "dht")]
     fn dht_interval(&self) -> Option<Duration> {
-        Some(super::super::dht::TELL_INTERVAL)
+        // What was removed from the store is announced no more.
+        (!self.is_empty()).then_some(super::super::dht::TELL_INTERVAL)
     }
 
     #[cfg(feature = "dht")]
