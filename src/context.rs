@@ -4,6 +4,7 @@
 //! other threads do to the environment, and so that tests pass variables by argument.
 //! [`Settings`] is what they say, checked. A build script's snapshot holds cargo's own command line, too.
 
+mod api_key;
 mod cargo;
 mod config;
 mod places;
@@ -23,13 +24,15 @@ use crate::size;
 use cargo::CargoCall;
 use places::{absolute, is_path_of};
 
+pub use api_key::ApiKey;
 pub use settings::{CaFile, Configured, Fetch, ProgressMode, ProxyUrl, Settings, SourceSet};
 
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
 
 /// What follows [`PREFIX`] in the names of our variables.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
+    "API_KEY",
     "CATALOGUE",
     "CA_FILE",
     "DHT_BOOTSTRAP",
@@ -54,16 +57,20 @@ const PROXIES: [&str; 6] =
     ["CARGO_HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"];
 const OF_ALL: usize = 4;
 
-/// Names that a later version will know.
-const PLANNED: [&str; 1] = ["API_KEY"];
-
 /// A snapshot of environment variables.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Context {
     vars: HashMap<OsString, OsString>,
     /// What the user's configuration file says where a variable does not; read by [`Context::read_config`].
     config: Option<config::Config>,
     cargo: CargoCall,
+}
+
+/// Without the variables: some hold passwords, and users print what a `Context` is part of.
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
 }
 
 impl Context {
@@ -151,13 +158,6 @@ impl Context {
         else {
             return Ok(());
         };
-        if PLANNED.contains(&name) {
-            return Err(Error::new(
-                ErrorKind::Manifest,
-                format!("the environment variable {PREFIX}{name} is not supported yet"),
-            )
-            .help("unset it: the README says, under \"Not there yet\", what is to come"));
-        }
         let error = Error::new(
             ErrorKind::Manifest,
             format!("there is no environment variable {PREFIX}{name}"),
@@ -225,6 +225,7 @@ impl Context {
         }
         Ok(Settings {
             catalogue: catalogue.trim_end_matches('/').to_owned(),
+            api_key: self.api_key()?,
             timeout,
             progress,
             sources,

@@ -31,6 +31,7 @@ impl Geometry {
         Some(Geometry { total_bytes, piece_bytes, piece_count })
     }
 
+    #[cfg(feature = "seed")]
     pub fn total_bytes(&self) -> u64 {
         self.total_bytes
     }

@@ -99,7 +99,7 @@
 //! [`get`] gives the path of a dataset in the store. [`Get`] takes more: which files, more sources, a directory to fetch into,
 //! whether to hash again what is there. It is the same download, outside of a build.
 //!
-//! [`Seed`] serves what is there to others: the one place where a port is listened on.
+//! [`Seed`] (feature `seed`) serves what is there to others: the one place where a port is listened on.
 //!
 //! # The environment
 //!
@@ -118,6 +118,7 @@
 //! | `OFFLINE` | open no socket; `CARGO_NET_OFFLINE` too, and on Linux cargo's `--offline` |
 //! | `PROGRESS` | `auto`, `plain` or `off` |
 //! | `CATALOGUE` | base URL; `https://academictorrents.com` |
+//! | `API_KEY` | your account's key at the catalogue, `uid=14;pass=…`: sent to it and to nobody else |
 //! | `CA_FILE` | PEM file of more root certificates; else `CARGO_HTTP_CAINFO`, `SSL_CERT_FILE` |
 //!
 //! Another name that begins so is an error. Where a variable is not set, `academictorrents/config.toml` in the user's configuration
@@ -128,15 +129,19 @@
 //!
 //! # Features
 //!
-//! `rustls` (default) and `native-tls` choose the TLS library. With `dht` the DHT names peers, too, for torrents that are not private. `cli`
-//! is the command `cargo academictorrents`, and includes `dht`.
-
+//! `rustls` (default) and `native-tls` choose the TLS library. With `dht` the DHT names peers, too, for torrents that are not private.
+//! `seed` is [`Seed`], which build scripts have no use for and need not compile. `cli` is the command `cargo academictorrents`, with both.
+//!
+#![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]
 // Only what is re-exported here is public.
 #![expect(
     unreachable_pub,
     reason = "the rooms are private modules, and what one room offers the others is `pub` there"
 )]
-#![expect(clippy::needless_doctest_main, reason = "a build script is its `main`")]
+#![allow(
+    clippy::needless_doctest_main,
+    reason = "a build script is its `main`; what clippy sees of it depends on features"
+)]
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -167,6 +172,7 @@ mod plan;
 mod progress;
 mod protocol;
 mod schedule;
+#[cfg(feature = "seed")]
 mod seed;
 mod size;
 mod store;
@@ -178,4 +184,10 @@ pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};
 pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;
-pub use seed::{Seed, Seeding};
+#[cfg(feature = "seed")]
+pub use seed::{Seed, Seeding, StopHandle};
+
+/// The README's examples are documentation tests too.
+#[cfg(all(doctest, feature = "seed"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

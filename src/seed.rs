@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::download::{self, Task};
+use crate::download::{self, Host, Task};
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Identity, Request, StoreKind};
@@ -19,7 +19,8 @@ use crate::store::Store;
 /// Peers that are connected at a time, where the caller does not say more.
 const CONNECTIONS: usize = 200;
 
-/// Serves datasets to whoever asks for them by the BitTorrent protocol: colleagues' builds, and other clients.
+/// Serves datasets to whoever asks for them by the BitTorrent protocol: colleagues' builds, and other clients. Needs the
+/// feature `seed`.
 ///
 /// It listens on one TCP port, over IPv4 and IPv6, and announces it to the torrents' trackers, over HTTP and UDP, and with the feature
 /// `dht` to the DHT, but for private torrents. What
@@ -198,7 +199,7 @@ impl Seed {
     }
 }
 
-/// A [`Seed`] that runs. It ends when this is dropped.
+/// A [`Seed`] that runs. It ends when this is dropped. Needs the feature `seed`.
 #[must_use = "the seed ends when this is dropped"]
 pub struct Seeding {
     /// `None` once it was waited for.
@@ -226,16 +227,22 @@ impl Seeding {
         self.inner.as_ref().map_or(0, download::Seeding::uploaded_bytes)
     }
 
+    /// What ends it from elsewhere while [`Seeding::wait`] waits.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle { host: self.inner.as_ref().map(|seeding| seeding.host().clone()) }
+    }
+
     /// Ends it: connections are closed, and trackers are told, for less than a second. Gives the bytes that were sent.
     ///
     /// # Errors
     /// Of a dataset that could not be fetched before.
     pub fn stop(self) -> Result<u64, Error> {
-        self.inner.iter().for_each(download::Seeding::stop);
+        self.stop_handle().stop();
         self.wait()
     }
 
-    /// Waits for the end that [`Seed::ratio`] or [`Seed::for_time`] says, and gives the bytes that were sent.
+    /// Waits for the end that [`Seed::ratio`], [`Seed::for_time`] or a [`StopHandle`] brings, and gives the bytes that were sent.
     ///
     /// # Errors
     /// Of a dataset that could not be fetched.
@@ -247,9 +254,37 @@ impl Seeding {
 impl Drop for Seeding {
     fn drop(&mut self) {
         if let Some(seeding) = self.inner.take() {
-            seeding.stop();
+            seeding.host().stop();
             let _ = seeding.wait(); // who drops it wants to hear nothing
         }
+    }
+}
+
+/// Ends a [`Seeding`] from elsewhere, such as a signal's handler, while [`Seeding::wait`] waits. Clones end the same one. That a
+/// handle is dropped changes nothing. Needs the feature `seed`.
+///
+/// # Examples
+/// ```no_run
+/// let seeding = academictorrents::Seed::new(["323a0048d87ca79b68f12a6350a57776b6a3b7fb"]).start()?;
+/// let handle = seeding.stop_handle();
+/// std::thread::spawn(move || {
+///     let _ = std::io::stdin().read_line(&mut String::new());
+///     handle.stop();
+/// });
+/// println!("{} bytes sent", seeding.wait()?);
+/// # Ok::<(), academictorrents::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct StopHandle {
+    /// `None` where it has ended.
+    host: Option<Host>,
+}
+
+impl StopHandle {
+    /// Tells it to end, as [`Seeding::stop`] does, and does not wait: [`Seeding::wait`] returns in less than a second.
+    /// Of no effect where it has ended, or was told before.
+    pub fn stop(&self) {
+        self.host.iter().for_each(Host::stop);
     }
 }
 

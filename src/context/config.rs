@@ -13,7 +13,7 @@ use crate::nearest::nearest;
 
 /// The keys, and what follows [`PREFIX`] in the names of the variables that they stand for. `proxy` has none of ours:
 /// it holds where none of the usual variables is set.
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 16] = [
     ("store", "STORE"),
     ("load-path", "LOAD_PATH"),
     ("mirrors", "MIRRORS"),
@@ -27,6 +27,7 @@ const KEYS: [(&str, &str); 15] = [
     ("fetch", "FETCH"),
     ("progress", "PROGRESS"),
     ("catalogue", "CATALOGUE"),
+    ("api-key", "API_KEY"),
     ("ca-file", "CA_FILE"),
     ("proxy", PROXY),
 ];

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ApiKey;
+
 /// The environment's word on how to fetch, for all datasets of the run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Base URL of the catalogue, without a slash at the end.
     pub catalogue: String,
+    /// What the catalogue alone is told.
+    pub api_key: Option<ApiKey>,
     /// No byte from any source for so long: give up.
     pub timeout: Duration,
     pub progress: ProgressMode,

@@ -3,9 +3,9 @@
 //! Threads of their own, since a tracker that is dead blocks for as long as it likes, and nobody may wait for it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::report::Report;
@@ -51,9 +51,18 @@ pub struct Announcers {
     searches: Vec<Sender<()>>,
     /// The download has ended: nobody waits for peers any more.
     over: Arc<AtomicBool>,
-    /// For the goodbye: the download has all.
-    completed: Arc<AtomicBool>,
+    goodbye: Arc<OnceLock<Goodbye>>,
 }
+
+/// What trackers are told at the end, one after another.
+pub type Goodbye = &'static [AnnounceEvent];
+
+/// The download has not come to its end.
+pub const LEAVES: Goodbye = &[AnnounceEvent::Stopped];
+/// It has all.
+pub const HAS_ALL: Goodbye = &[AnnounceEvent::Completed, AnnounceEvent::Stopped];
+/// It has all, and a seed of this process goes on under the same id and port: it may have announced itself already.
+pub const SEEDS: Goodbye = &[AnnounceEvent::Completed];
 
 #[derive(Debug)]
 struct Running {
@@ -74,7 +83,7 @@ impl Announcers {
             #[cfg(feature = "dht")]
             searches: Vec::new(),
             over: Arc::default(),
-            completed: Arc::default(),
+            goodbye: Arc::default(),
         }
     }
 
@@ -160,7 +169,7 @@ impl Announcers {
             torrent,
             known: Arc::clone(&known),
             over: Arc::clone(&self.over),
-            completed: Arc::clone(&self.completed),
+            goodbye: Arc::clone(&self.goodbye),
         };
         let run = move || {
             tier.run(&stops);
@@ -172,9 +181,9 @@ impl Announcers {
     }
 
     /// Says goodbye to the trackers that know us, for at most so long.
-    pub fn stop(self, completed: bool, patience: Duration) {
+    pub fn stop(self, goodbye: Goodbye, patience: Duration) {
         let deadline = Instant::now() + patience;
-        self.completed.store(completed, Ordering::Release);
+        self.goodbye.get_or_init(|| goodbye);
         self.over.store(true, Ordering::Release);
         #[cfg(feature = "dht")]
         drop(self.searches);
@@ -197,7 +206,7 @@ struct Tier {
     torrent: Arc<dyn Announced>,
     known: Arc<AtomicBool>,
     over: Arc<AtomicBool>,
-    completed: Arc<AtomicBool>,
+    goodbye: Arc<OnceLock<Goodbye>>,
 }
 
 impl Tier {
@@ -240,9 +249,7 @@ impl Tier {
 
     /// Tells the tracker that answered last, which is the first.
     fn say_goodbye(&mut self) {
-        let completed = self.completed.load(Ordering::Acquire);
-        let events = [AnnounceEvent::Completed, AnnounceEvent::Stopped];
-        for event in &events[usize::from(!completed)..] {
+        for event in self.goodbye.get().copied().unwrap_or(LEAVES) {
             let message = self.message(Some(*event));
             let Some(tracker) = self.trackers.first_mut() else { return };
             let time = || Some(self.torrent.now());

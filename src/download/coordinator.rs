@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,9 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Peers that other peers named are believed up to here, so that trackers' always have room.
 const MAX_EXCHANGED: usize = 500;
+
+/// Bytes a second below which named sources count as quiet: a modem brings more.
+const TRICKLE: u128 = 1 << 10;
 
 /// What workers and announcers tell the coordinator.
 #[derive(Debug)]
@@ -72,6 +76,8 @@ pub struct Coordinator<'a> {
     looking_up: usize,
     active: Option<Rank>,
     active_since: Duration,
+    /// When it was last looked at how much came, and how much that was.
+    measured: (Duration, u64),
 }
 
 impl<'a> Coordinator<'a> {
@@ -97,6 +103,7 @@ impl<'a> Coordinator<'a> {
             looking_up: 0,
             active: None,
             active_since: Duration::ZERO,
+            measured: (Duration::ZERO, 0),
         }
     }
 
@@ -171,12 +178,25 @@ impl<'a> Coordinator<'a> {
                 let since = now.saturating_sub(self.swarm.last_useful().max(self.active_since));
                 // A peer that is still fetching lacks something, and that will change.
                 let grows = since_news < quiet && self.roster.has_named_peer();
-                if !grows && (since >= quiet || self.named_sources_fail()) {
+                let trickles = self.trickles(now, quiet);
+                if !grows && (since >= quiet || trickles || self.named_sources_fail()) {
                     self.join(Rank::Torrent);
                 }
             }
             Some(Rank::Torrent) => {}
         }
+    }
+
+    /// Whether less than [`TRICKLE`] came in the last such period.
+    fn trickles(&mut self, now: Duration, period: Duration) -> bool {
+        let received = self.swarm.counters.received_bytes.load(Ordering::Relaxed);
+        let (since, before) = self.measured;
+        let elapsed = now.saturating_sub(since);
+        if elapsed < period {
+            return false;
+        }
+        self.measured = (now, received);
+        u128::from(received.saturating_sub(before)) * 1000 < TRICKLE * elapsed.as_millis()
     }
 
     fn named_sources_fail(&self) -> bool {
@@ -188,6 +208,8 @@ impl<'a> Coordinator<'a> {
     fn join(&mut self, rank: Rank) {
         self.active = Some(rank);
         self.active_since = self.swarm.now();
+        self.measured =
+            (self.active_since, self.swarm.counters.received_bytes.load(Ordering::Relaxed));
         let (now, later) =
             std::mem::take(&mut self.waiting).into_iter().partition(|source| source.rank <= rank);
         self.waiting = later;

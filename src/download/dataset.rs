@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::announcer::Announcers;
+use super::announcer::{Announcers, HAS_ALL, LEAVES, SEEDS};
 use super::coordinator::Coordinator;
 use super::elsewhere::{self, Search};
 use super::lock::{lock, while_alive};
 use super::swarm::Swarm;
 use super::uploads::Uploads;
-use super::{Provided, Session, SharedCounters, locate, path_of, permission, space};
+use super::{Provided, Session, SharedCounters, at_hand, locate, path_of, permission, space};
 use crate::counters::Phase;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
@@ -42,10 +42,10 @@ fn look(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Er
     let store = session.store(request);
     let (infohash, id) = if request.is_whole() {
         // All files: the stamp says everything else.
-        let Some(infohash) = locate::infohash(request)? else { return Ok(None) };
+        let Some(infohash) = at_hand::infohash(request)? else { return Ok(None) };
         (infohash, infohash.to_string())
     } else {
-        let Some((metainfo, _)) = locate::at_hand(session, request)? else { return Ok(None) };
+        let Some((metainfo, _)) = at_hand::at_hand(session, request)? else { return Ok(None) };
         (metainfo.infohash, plan::selection(&metainfo, request)?.id().to_owned())
     };
     if let Some(site) = elsewhere::named(session, request) {
@@ -69,7 +69,7 @@ pub fn name_of(metainfo: &Metainfo) -> PathBuf {
 /// See [`super::would_be`].
 pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
     let store = session.store(request);
-    let at_hand = locate::at_hand(session, request).ok().flatten();
+    let at_hand = at_hand::at_hand(session, request).ok().flatten();
     let infohash =
         at_hand.as_ref().map(|(metainfo, _)| metainfo.infohash).or(request.identity.infohash);
     let infohash = infohash.unwrap_or(Infohash::from_bytes([0; 20]));
@@ -322,11 +322,15 @@ fn fetch(
     let coordinator =
         Coordinator::new(Arc::clone(&swarm), budget, heard, announcers, sources, left_out);
     let (result, announcers) = coordinator.run();
-    let completed = result.is_ok();
+    let goodbye = match result.is_ok() {
+        true if session.host.goes_on() => SEEDS,
+        true => HAS_ALL,
+        false => LEAVES,
+    };
     // Trackers are told while the data is being synced.
     std::thread::scope(|scope| {
-        let goodbye = GOODBYE.min(swarm.client.timing().reply);
-        scope.spawn(move || announcers.stop(completed, goodbye));
+        let patience = GOODBYE.min(swarm.client.timing().reply);
+        scope.spawn(move || announcers.stop(goodbye, patience));
         let result = result.and_then(|()| {
             counters.set_phase(Phase::Publishing);
             work.hashing(|| swarm.partial.publish(&request.sha256))?

@@ -12,6 +12,9 @@ use std::time::Duration;
 use super::announcer::Announced;
 use crate::net::{Dht, DhtFailure, Timing};
 
+#[cfg(test)]
+mod tests;
+
 /// How the report calls it.
 pub const NAME: &str = "DHT";
 
@@ -104,12 +107,13 @@ impl Searches {
         if !known.is_empty() {
             torrent.named(Vec::new());
         }
-        if !known.is_empty() || told > 0 {
+        // Peers of an earlier search are no reason to leave it at that where nobody heard of us: in half an hour all forget.
+        if told > 0 || (port.is_none() && !known.is_empty()) {
             *rounds = 0;
             return Searched::Well;
         }
         *rounds = rounds.saturating_add(1);
-        if *rounds >= ROUNDS && torrent.lost(self.tier_id) {
+        if *rounds >= ROUNDS && known.is_empty() && torrent.lost(self.tier_id) {
             return Searched::Enough;
         }
         Searched::InVain
@@ -117,10 +121,11 @@ impl Searches {
 }
 
 /// How a search ended.
+#[derive(Debug, PartialEq, Eq)]
 enum Searched {
-    /// Peers are known, or nodes know us.
+    /// Peers are known; or, where we listen, nodes know us.
     Well,
-    /// Nobody was found.
+    /// Nobody was found, or told.
     InVain,
     /// There need be no other.
     Enough,

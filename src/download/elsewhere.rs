@@ -88,7 +88,7 @@ pub fn may_be(session: &Session<'_>, request: &Request) -> bool {
     if session.settings.load_path.is_empty() {
         return false;
     }
-    let Ok(Some((metainfo, _))) = super::locate::at_hand(session, request) else { return false };
+    let Ok(Some((metainfo, _))) = super::at_hand::at_hand(session, request) else { return false };
     let Ok(selection) = plan::selection(&metainfo, request) else { return false };
     let name = super::dataset::name_of(&metainfo);
     candidates(session, metainfo.infohash, selection.id())

@@ -6,101 +6,20 @@
 use std::path::Path;
 use std::time::Instant;
 
+use super::at_hand::{at_hand, read_torrent};
 use super::report::{Report, advise};
 use super::{Session, metadata, permission};
+use crate::context::ApiKey;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::manifest::{Mirror, Request};
-use crate::metainfo::{MAX_INFO_BYTES, MAX_TORRENT_BYTES, Metainfo, not_declared};
+use crate::metainfo::{MAX_INFO_BYTES, MAX_TORRENT_BYTES, Metainfo};
 use crate::net::Client;
 use crate::plan;
 use crate::protocol::http::verdict::status_text;
-use crate::store::Store;
-
-/// The infohash that a request means. Of a vendored torrent nothing more is read: a warm build has no time.
-///
-/// # Errors
-/// [`ErrorKind::Metainfo`] for a vendored torrent that cannot be read or is not the declared one.
-pub fn infohash(request: &Request) -> Result<Option<Infohash>, Error> {
-    let Some(path) = &request.identity.torrent else { return Ok(request.identity.infohash) };
-    let found = Metainfo::infohash_of(&vendored(request, path)?)
-        .map_err(|error| of_vendored(error, path))?;
-    match request.identity.infohash {
-        Some(declared) if declared != found => {
-            Err(of_vendored(not_declared(declared, found), path))
-        }
-        _ => Ok(Some(found)),
-    }
-}
 
 /// Times that a server is asked, with pauses, where that may help.
 const ATTEMPTS: u32 = 4;
-
-fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
-    let failed = |what| {
-        Error::new(ErrorKind::Metainfo, format!("the {what} {} cannot be read", path.display()))
-    };
-    read_torrent(path).map_err(|why| match request.line {
-        Some(_) => {
-            let name = path.file_name().unwrap_or_default().display().to_string();
-            failed("vendored torrent")
-                .why(why)
-                .help("`torrent` is relative to the manifest")
-                .help(format!(
-                    "the package that is published must hold it: where [package] has `include`, add {name:?};\n\
-                     where it has `exclude`, let that not cover it"
-                ))
-        }
-        None => failed("torrent").why(why).help("give the path of a .torrent, or an infohash"),
-    })
-}
-
-fn of_vendored(error: Error, path: &Path) -> Error {
-    error.why(format!("the torrent is {}", path.display()))
-}
-
-fn read_torrent(path: &Path) -> Result<Vec<u8>, String> {
-    let length = std::fs::metadata(path).map_err(|why| why.to_string())?.len();
-    if length > MAX_TORRENT_BYTES as u64 {
-        return Err(format!("it has {length} bytes, too many for a torrent"));
-    }
-    std::fs::read(path).map_err(|why| why.to_string())
-}
-
-/// The metainfo that lies on this machine without looking anything up: vendored, or in a store.
-///
-/// # Errors
-/// [`ErrorKind::Metainfo`] for a vendored torrent that cannot be used or is not the declared one.
-pub fn at_hand(
-    session: &Session<'_>,
-    request: &Request,
-) -> Result<Option<(Metainfo, Vec<u8>)>, Error> {
-    if let Some(path) = &request.identity.torrent {
-        let bytes = vendored(request, path)?;
-        let metainfo = Metainfo::parse(&bytes)
-            .and_then(|metainfo| match request.identity.infohash {
-                Some(declared) => metainfo.expect(declared),
-                None => Ok(metainfo),
-            })
-            .map_err(|error| of_vendored(error, path))?;
-        return Ok(Some((metainfo, bytes)));
-    }
-    let Some(infohash) = request.identity.infohash else { return Ok(None) };
-    let stores = [session.store(request), session.shared];
-    let kept = stores.iter().filter_map(|store| store.torrent(infohash));
-    // at-python kept it beside the data.
-    let elsewhere = session.settings.load_path.iter().flat_map(|directory| {
-        let beside = read_torrent(&directory.join(format!("{infohash}.torrent"))).ok();
-        [Store::at(directory).torrent(infohash), beside]
-    });
-    let found = kept.chain(elsewhere.flatten()).find_map(|bytes| {
-        // A damaged copy in the store is as good as none: it is fetched again.
-        let metainfo =
-            Metainfo::parse(&bytes).and_then(|metainfo| metainfo.expect(infohash)).ok()?;
-        Some((metainfo, bytes))
-    });
-    Ok(found)
-}
 
 /// The metainfo, and its `.torrent`.
 pub struct Located {
@@ -169,7 +88,8 @@ pub fn find(
     if let Some(client) = client {
         let catalogue = format!("{}/download/{infohash}.torrent", session.settings.catalogue);
         let of_catalogue = |attempts| {
-            let bytes = fetch(client, &catalogue, attempts)?;
+            let cookie = session.settings.api_key.as_ref().map(ApiKey::cookie);
+            let bytes = fetch(client, &catalogue, cookie, attempts)?;
             checked(infohash, bytes).map_err(|why| Failed { why, again_at: None })
         };
         let first = if asks_peers { 1 } else { ATTEMPTS };
@@ -254,7 +174,7 @@ fn of_mirror(
         }
         Mirror::Url(url) => {
             let url = format!("{url}/{name}");
-            let bytes = fetch(client?, &url, ATTEMPTS).map_err(|failed| failed.why);
+            let bytes = fetch(client?, &url, None, ATTEMPTS).map_err(|failed| failed.why);
             Some((url, bytes))
         }
     }
@@ -325,10 +245,14 @@ fn not_found(
             .help(format!("to ask them, add `peers` to {by}"));
     }
     error = advise(error, tried.iter());
+    let has_key = session.settings.api_key.is_some();
     // The catalogue is the last.
     error = match tried.last() {
         Some(said) if said.ends_with(&status_text(404)) => {
             error.help("check the infohash at the catalogue")
+        }
+        Some(said) if has_key && [401, 403].iter().any(|no| said.ends_with(&status_text(*no))) => {
+            error.help(format!("check {}", session.settings.configured.place_of("API_KEY")))
         }
         _ if asked.catalogue_left_out => error,
         _ => error.help("build again later: the catalogue may be down, or the line to it"),
@@ -367,14 +291,20 @@ struct Failed {
 
 /// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
 /// user waits without data.
-fn fetch(client: &Client, url: &str, most_attempts: u32) -> Result<Vec<u8>, Failed> {
+fn fetch(
+    client: &Client,
+    url: &str,
+    cookie: Option<&str>,
+    most_attempts: u32,
+) -> Result<Vec<u8>, Failed> {
     let timing = client.timing();
     let begun = Instant::now();
     let mut pause = timing.back_off;
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let (why, wait) = match client.fetch(url, MAX_TORRENT_BYTES as u64, timing.give_up) {
+        let (why, wait) = match client.fetch(url, cookie, MAX_TORRENT_BYTES as u64, timing.give_up)
+        {
             Ok(reply) if reply.status == 200 => return Ok(reply.body),
             Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => {
                 (status_text(reply.status), reply.retry_after.unwrap_or(pause).max(pause))

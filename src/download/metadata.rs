@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::announcer::{Announced, Announcers};
+use super::announcer::{Announced, Announcers, LEAVES};
 use super::report::Report;
 use super::start_thread;
 use crate::infohash::Infohash;
@@ -188,7 +188,7 @@ pub fn fetch(
     hunt.close();
     let goodbye = GOODBYE.min(client.timing().reply);
     // The download that follows announces anew; meanwhile nobody waits for the trackers.
-    let stop = move || announcers.stop(false, goodbye);
+    let stop = move || announcers.stop(LEAVES, goodbye);
     let stopping = start_thread("at-announcer", Box::new(stop));
     match result {
         Ok(found) => Ok(found),

@@ -9,6 +9,7 @@
 
 mod announcer;
 mod assembly;
+mod at_hand;
 mod batch;
 mod budget;
 mod claim;
@@ -19,6 +20,7 @@ mod dht;
 mod directory_worker;
 mod elsewhere;
 mod growth;
+mod host;
 mod line;
 mod locate;
 mod lock;
@@ -29,6 +31,7 @@ mod permission;
 mod redirects;
 mod report;
 mod roster;
+#[cfg(feature = "seed")]
 mod seeding;
 mod serving;
 mod space;
@@ -52,11 +55,12 @@ use crate::store::Store;
 
 use budget::Budget;
 use coordinator::Event;
-use seeding::Host;
 use uploads::Uplink;
 
 #[cfg(feature = "cli")]
-pub use locate::infohash;
+pub use at_hand::infohash;
+pub use host::Host;
+#[cfg(feature = "seed")]
 pub use seeding::{Seeding, Task};
 
 /// Datasets fetched at a time; more wait for their turn.

@@ -49,6 +49,7 @@ impl Serving {
     }
 
     /// So many blocks are handed to the writer ahead.
+    #[cfg(feature = "seed")]
     pub fn ahead(mut self, blocks: usize) -> Serving {
         self.ahead = blocks;
         self

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::Event;
 use super::announcer::Announced;
 use super::assembly::{Added, Assembly};
+use super::host::Host;
 use super::report::Report;
-use super::seeding::Host;
 use super::uploads::{Served, Uploads};
 use crate::counters::DatasetCounters;
 use crate::error::Error;
@@ -368,7 +368,9 @@ impl Announced for Swarm {
     #[cfg(feature = "dht")]
     fn dht_interval(&self) -> Option<Duration> {
         let few = self.counters.peers.load(Ordering::Relaxed) < super::dht::ENOUGH;
-        few.then_some(super::dht::INTERVAL)
+        // Who listens has to be told of in any case.
+        let tell = || self.listens_at().map(|_| super::dht::TELL_INTERVAL);
+        few.then_some(super::dht::INTERVAL).or_else(tell)
     }
 
     #[cfg(feature = "dht")]

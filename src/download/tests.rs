@@ -156,7 +156,7 @@ pub(super) fn swarm_with_timeout(partial: Partial, timeout: std::time::Duration)
     let counters = crate::counters::Counters::default().add("a");
     let uplink = super::uploads::Uplink::new(settings.upload_bytes_per_second);
     let uploads = super::uploads::Uploads::new(uplink, PieceSet::none(1), 4);
-    let host = super::seeding::Host::deaf();
+    let host = super::host::Host::deaf();
     Swarm::new(partial, client, counters, schedule, uploads, host, events)
 }
 
@@ -281,4 +281,18 @@ fn a_dataset_that_failed_says_so_while_others_go_on() {
     };
     check(&["one"], 0);
     check(&["one", "two", "three"], 2);
+}
+
+#[test]
+#[cfg(feature = "dht")]
+fn who_has_enough_peers_searches_the_dht_only_where_it_is_to_be_told_of() {
+    use super::announcer::Announced as _;
+    use super::dht::{ENOUGH, INTERVAL, TELL_INTERVAL};
+    let Fixture { _directory, partial, .. } = fixture();
+    let mut swarm = swarm_of(partial);
+    assert_eq!(swarm.dht_interval(), Some(INTERVAL));
+    swarm.counters.peers.store(ENOUGH, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(swarm.dht_interval(), None);
+    swarm.host = super::host::Host::at(6881);
+    assert_eq!(swarm.dht_interval(), Some(TELL_INTERVAL));
 }

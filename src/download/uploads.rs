@@ -46,6 +46,7 @@ impl Uplink {
             .then(|| Arc::new(Uplink { bytes_per_second, started: Instant::now(), bucket }))
     }
 
+    #[cfg(feature = "seed")]
     pub fn bytes_per_second(&self) -> u64 {
         self.bytes_per_second
     }
@@ -101,6 +102,7 @@ impl Uploads {
     }
 
     /// These are verified now, and no others: what is new is told, and what is gone is refused from now on.
+    #[cfg(feature = "seed")]
     pub fn set(&self, pieces: PieceSet) {
         let mut verified = lock(&self.verified);
         let mut new = pieces.clone();
@@ -111,6 +113,7 @@ impl Uploads {
     }
 
     /// How many are verified.
+    #[cfg(feature = "seed")]
     pub fn count(&self) -> u32 {
         lock(&self.verified).pieces.len()
     }

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Timing;
@@ -31,6 +31,12 @@ const ENOUGH: usize = 8;
 const MAX_NAMED: usize = 32;
 const MAX_ADDRESSES: usize = 8;
 
+/// Searches that run at a time. A seed may have thousands of torrents, and all begin at the same few nodes.
+const SIDE_BY_SIDE: usize = 8;
+
+/// How often it is looked whether one that waits for its turn is of use still.
+const TURN: Duration = Duration::from_millis(100);
+
 /// How often a wait looks whether it is of use still.
 const SLICE: Duration = Duration::from_millis(20);
 
@@ -54,6 +60,18 @@ pub struct Dht {
     wait: Duration,
     own_id: [u8; 20],
     known: Mutex<Vec<Contact>>,
+    running: Mutex<usize>,
+    ended: Condvar,
+}
+
+/// One of the searches that run.
+struct Turn<'a>(&'a Dht);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.ended.notify_one();
+    }
 }
 
 impl Dht {
@@ -66,7 +84,8 @@ impl Dht {
         let mut own_id = [0; 20];
         own_id.fill_with(|| fastrand::u8(..));
         let wait = Timing::for_timeout(settings.timeout).node;
-        Some(Dht { bootstrap, wait, own_id, known: Mutex::default() })
+        let (known, running, ended) = Default::default();
+        Some(Dht { bootstrap, wait, own_id, known, running, ended })
     }
 
     /// Searches once for a torrent's peers, and hands them on as they come. The nodes closest to the infohash are told that a
@@ -84,10 +103,25 @@ impl Dht {
         time: &dyn Fn() -> Option<Duration>,
         named: &mut dyn FnMut(Vec<SocketAddr>),
     ) -> Result<usize, DhtFailure> {
+        let _turn = self.turn(time)?;
         let (mut search, socket) = self.run(infohash, time, named)?;
         let told = port.map(|port| search.announce(port)).unwrap_or_default();
         let sent = told.iter().filter(|(node, message)| socket.send_to(message, node).is_ok());
         Ok(sent.count())
+    }
+
+    /// Waits until fewer than [`SIDE_BY_SIDE`] others run: each takes less than a minute.
+    fn turn(&self, time: &dyn Fn() -> Option<Duration>) -> Result<Turn<'_>, DhtFailure> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        while *running >= SIDE_BY_SIDE {
+            time().ok_or(DhtFailure::Over)?;
+            running = match self.ended.wait_timeout(running, TURN) {
+                Ok((running, _)) => running,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        *running += 1;
+        Ok(Turn(self))
     }
 
     fn run(

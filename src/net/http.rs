@@ -30,6 +30,12 @@ pub struct Fetched {
     pub retry_after: Option<Duration>,
 }
 
+/// How a body is asked for that is read whole.
+pub(super) struct Whole<'a> {
+    within: Duration,
+    cookie: Option<&'a str>,
+}
+
 /// Why a request brought no reply. Reads on from a URL: "https://…: connection refused".
 #[derive(Debug)]
 pub struct HttpFailure(pub String);
@@ -153,19 +159,23 @@ fn roots(file: &CaFile) -> Result<Vec<Certificate<'static>>, Error> {
 }
 
 impl Client {
-    /// Gets a URL whole, following redirects, never from https to http.
+    /// Gets a URL whole, following redirects, never from https to http. The cookie is for this URL's server alone:
+    /// once a redirect leads to another scheme, host or port, it is sent no more.
     ///
     /// # Errors
     /// No reply, a redirect that is not followed, a body over `max_bytes` or slower than `within`.
     pub fn fetch(
         &self,
         url: &str,
+        mut cookie: Option<&str>,
         max_bytes: u64,
         within: Duration,
     ) -> Result<Fetched, HttpFailure> {
         let mut url = url.to_owned();
+        let meant_for = authority(&url);
         for _ in 0..=MAX_REDIRECTS {
-            let mut reply = self.request(&url, Err(within))?;
+            cookie = cookie.filter(|_| authority(&url) == meant_for);
+            let mut reply = self.request(&url, Err(Whole { within, cookie }))?;
             let head = head_of(&reply)?;
             if let (300..=399, Some(location)) = (head.status, &head.location) {
                 url = join(&url, location)?;
@@ -191,13 +201,18 @@ impl Client {
     pub(super) fn request(
         &self,
         url: &str,
-        part: Result<&str, Duration>,
+        part: Result<&str, Whole<'_>>,
     ) -> Result<Response<Body>, HttpFailure> {
         let mut request = self.agent.get(url).header("Accept-Encoding", "identity");
         match part {
             // A web seed's body is watched as it comes.
             Ok(range) => request = request.header("Range", range),
-            Err(within) => request = request.config().timeout_recv_body(Some(within)).build(),
+            Err(Whole { within, cookie }) => {
+                request = request.config().timeout_recv_body(Some(within)).build();
+                if let Some(cookie) = cookie {
+                    request = request.header("Cookie", cookie);
+                }
+            }
         }
         request.call().map_err(|why| proxy::blamed(self.agent.config().proxy(), url, why.into()))
     }

@@ -11,6 +11,7 @@
 mod dht;
 mod http;
 mod lent;
+#[cfg(feature = "seed")]
 mod listen;
 mod peer;
 mod proxy;
@@ -29,6 +30,7 @@ use crate::protocol::udp_tracker::FIRST_WAIT;
 #[cfg(feature = "dht")]
 pub use dht::{Dht, DhtFailure};
 pub use http::{HttpFailure, UNKNOWN_AUTHORITY, authority, join};
+#[cfg(feature = "seed")]
 pub use listen::{Incoming, Listener};
 pub use peer::{Job, PeerConnection, resolve};
 pub use proxy::advice;

@@ -15,8 +15,12 @@ use super::Client;
 use super::http::io_reason;
 use crate::protocol::socks::Target;
 
-/// Batches of messages that may wait for the peer to read: far more than a peer that reads leaves.
+/// Batches of messages, and their bytes, that may wait for the peer to read: far more than a peer that reads leaves.
+/// One more batch is always taken, however long a bitfield it holds.
 const QUEUED_BATCHES: usize = 1024;
+const QUEUED_BYTES: usize = 1 << 20;
+
+const NOT_READ: &str = "it does not read what it is sent";
 
 /// The writer's stack: it reads files, and holds no large buffer there.
 const WRITER_STACK_BYTES: usize = 256 << 10;
@@ -33,8 +37,9 @@ enum Outgoing {
 pub struct PeerConnection {
     stream: Arc<TcpStream>,
     queue: SyncSender<Outgoing>,
-    /// How many jobs wait.
+    /// How many jobs wait, and how many bytes of messages.
     jobs: Arc<AtomicUsize>,
+    bytes: Arc<AtomicUsize>,
     timeout: Option<Duration>,
 }
 
@@ -72,11 +77,16 @@ impl Client {
         writer.set_write_timeout(Some(self.timing().silence)).map_err(failed)?;
         let (queue, batches) = sync_channel::<Outgoing>(QUEUED_BATCHES);
         let jobs = Arc::new(AtomicUsize::new(0));
-        let waiting = Arc::clone(&jobs);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let (waiting, waiting_bytes) = (Arc::clone(&jobs), Arc::clone(&bytes));
         let write = move || {
             for batch in batches {
                 let written = match batch {
-                    Outgoing::Bytes(bytes) => (&*writer).write_all(&bytes),
+                    Outgoing::Bytes(bytes) => {
+                        let written = (&*writer).write_all(&bytes);
+                        waiting_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+                        written
+                    }
                     Outgoing::Job(job) => {
                         let done = job(&mut &*writer);
                         waiting.fetch_sub(1, Ordering::Relaxed);
@@ -95,7 +105,7 @@ impl Client {
             .stack_size(WRITER_STACK_BYTES)
             .spawn(write)
             .map_err(failed)?;
-        Ok(PeerConnection { stream, queue, jobs, timeout: None })
+        Ok(PeerConnection { stream, queue, jobs, bytes, timeout: None })
     }
 }
 
@@ -105,6 +115,11 @@ impl PeerConnection {
     /// # Errors
     /// The peer does not read, or the connection is closed.
     pub fn send(&self, bytes: Vec<u8>) -> Result<(), String> {
+        // Whoever asks for what it is refused, and reads no answer, must not have us keep them all.
+        if self.bytes.load(Ordering::Relaxed) > QUEUED_BYTES {
+            return Err(NOT_READ.to_owned());
+        }
+        self.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
         self.queue(Outgoing::Bytes(bytes))
     }
 
@@ -124,7 +139,7 @@ impl PeerConnection {
 
     fn queue(&self, outgoing: Outgoing) -> Result<(), String> {
         self.queue.try_send(outgoing).map_err(|why| match why {
-            TrySendError::Full(_) => "it does not read what it is sent".to_owned(),
+            TrySendError::Full(_) => NOT_READ.to_owned(),
             TrySendError::Disconnected(_) => "the connection was closed".to_owned(),
         })
     }

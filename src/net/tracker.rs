@@ -67,7 +67,7 @@ impl Tracker {
         }
         let url = announce_url(&self.url, announce);
         let reply = client
-            .fetch(&url, MAX_REPLY_BYTES as u64, client.timing().reply)
+            .fetch(&url, None, MAX_REPLY_BYTES as u64, client.timing().reply)
             .map_err(|why| TrackerFailure::from(why.to_string()))?;
         // Trackers send failure reasons with any status; a body that is bencode is the better answer.
         match parse_reply(&reply.body) {

@@ -1,7 +1,7 @@
 //! Plain lines: what a log should say, and no more. Time by argument.
 //!
 //! A line where a dataset's phase changes, but for a wait, of which a message says more; while it fetches, one when both ten seconds and ten
-//! percent have passed since the last.
+//! percent have passed since the last, or five minutes alone: where sources trickle, who waits is told.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::size;
 
 const EVERY: Duration = Duration::from_secs(10);
 const EVERY_PERCENT: u8 = 10;
+const AT_LEAST_EVERY: Duration = Duration::from_secs(300);
 
 /// What was said already, by dataset.
 #[derive(Debug, Default)]
@@ -44,6 +45,7 @@ impl PlainLog {
 impl Said {
     fn line(&mut self, now: Duration, view: &View) -> Option<String> {
         let percent = view.percent().unwrap_or(0);
+        let since = now.saturating_sub(self.at);
         let text = if view.phase != self.phase {
             if self.phase == Phase::Queued {
                 self.begun = now;
@@ -59,8 +61,8 @@ impl Said {
             }
             changed(view, now.saturating_sub(self.begun))
         } else if view.phase == Phase::Fetching
-            && now.saturating_sub(self.at) >= EVERY
-            && percent.saturating_sub(self.percent) >= EVERY_PERCENT
+            && (since >= AT_LEAST_EVERY
+                || since >= EVERY && percent.saturating_sub(self.percent) >= EVERY_PERCENT)
         {
             fetching(view)
         } else {

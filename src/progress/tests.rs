@@ -199,6 +199,22 @@ fn a_line_for_each_phase_and_few_while_fetching() {
 }
 
 #[test]
+fn where_sources_trickle_a_line_in_five_minutes_says_so() {
+    let mut log = PlainLog::default();
+    let mut lines = |at| {
+        let mut view = view("mnist", Phase::Fetching, 0);
+        view.rate_bytes = 12;
+        log.lines(seconds(at), &[view])
+    };
+    assert_eq!(lines(1).len(), 1);
+    assert!(lines(300).is_empty());
+    let said = "academictorrents: mnist: 0% of 100.0 MiB, 12 B/s, 2 peers, 1 web seed";
+    assert_eq!(lines(301), [said]);
+    assert!(lines(600).is_empty());
+    assert_eq!(lines(601), [said]);
+}
+
+#[test]
 fn a_failure_is_told_from_a_success_and_a_wait_is_left_to_its_message() {
     let mut log = PlainLog::default();
     let mut check = |at, phase, expected: &[&str]| {

@@ -47,7 +47,7 @@ pub struct ExtendedHandshake {
     pub reqq: Option<u32>,
     /// Its name and version, printable, at most 64 characters.
     pub client: Option<String>,
-    /// Its extensions (`ut_metadata`, `ut_pex`, …) and the ids it gave them, sorted by name.
+    /// Its extensions (`ut_metadata`, `ut_pex`, …) and the ids it gave them, sorted by name; 0 says that it is off.
     pub extensions: Vec<(Vec<u8>, u8)>,
     /// The length of the `info` dictionary (BEP 9).
     pub metadata_size_bytes: Option<u64>,
@@ -67,8 +67,7 @@ impl ExtendedHandshake {
         let mut extensions = Vec::new();
         if let Some(serde_bencode::value::Value::Dict(ids)) = bencode::dict(&value, b"m") {
             for (name, id) in ids {
-                // Id 0 says that the extension is switched off.
-                if let serde_bencode::value::Value::Int(id @ 1..=255) = *id
+                if let serde_bencode::value::Value::Int(id @ 0..=255) = *id
                     && name.len() <= MAX_EXTENSION_NAME_BYTES
                 {
                     let extension = (name.clone(), id as u8);
@@ -89,7 +88,19 @@ impl ExtendedHandshake {
 
     /// The id under which the peer wants to be sent messages of this extension.
     pub fn id(&self, extension: &[u8]) -> Option<u8> {
-        self.extensions.iter().find(|(name, _)| name == extension).map(|&(_, id)| id)
+        let found = self.extensions.iter().find(|(name, _)| name == extension);
+        found.map(|&(_, id)| id).filter(|id| *id != 0)
+    }
+
+    /// Adds the extensions of an earlier one: a later one may name those alone that change (BEP 10).
+    pub fn add_extensions(&mut self, earlier: Vec<(Vec<u8>, u8)>) {
+        for extension in earlier {
+            let at = self.extensions.partition_point(|(name, _)| *name < extension.0);
+            if self.extensions.get(at).is_none_or(|(name, _)| *name != extension.0) {
+                self.extensions.insert(at, extension);
+            }
+        }
+        self.extensions.truncate(MAX_EXTENSIONS);
     }
 }
 

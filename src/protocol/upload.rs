@@ -73,12 +73,15 @@ struct Seat {
 }
 
 /// What each unchoked peer of a seed shall be sent in a second, at least.
+#[cfg(feature = "seed")]
 const SHARE_BYTES: u64 = 64 << 10;
 
 /// Peers of a torrent that a seed unchokes at a time: there is a line to be filled, and nothing else that waits for it.
+#[cfg(feature = "seed")]
 const MOST_SLOTS: u64 = 64;
 
 /// How many peers a seed with this rate unchokes at a time.
+#[cfg(feature = "seed")]
 pub fn seed_slots(bytes_per_second: u64) -> usize {
     (bytes_per_second / SHARE_BYTES).clamp(SLOTS as u64, MOST_SLOTS) as usize
 }

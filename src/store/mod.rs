@@ -32,6 +32,7 @@ mod fault;
 mod files;
 mod fs;
 mod lock;
+#[cfg(feature = "seed")]
 mod offered;
 mod parallel;
 mod partial;
@@ -54,6 +55,7 @@ pub use check::Existing;
 pub use elsewhere::Found;
 pub use fs::atomic_write;
 pub use lock::Lock;
+#[cfg(feature = "seed")]
 pub use offered::Offered;
 pub use partial::Partial;
 pub use site::Site;

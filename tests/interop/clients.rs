@@ -2,14 +2,15 @@
 //! keeps to loopback and to the trackers that the torrent names: no DHT, no local discovery, no router asked for a
 //! port.
 
+use std::cell::Cell;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::program::{Program, Tool};
+use crate::program::{Program, Tool, free_port, in_node};
 use crate::swarm::Dataset;
 use crate::swarm::wire::{BITFIELD, Handshake, Message, bitfield};
 
@@ -24,10 +25,10 @@ pub struct Client {
 pub enum Magnet {
     /// All of it.
     Dataset,
-    /// `info`: to whom it had it from it comes back only after ten minutes.
-    Info,
-    /// Nothing: it takes links by RPC only.
-    Nothing,
+    /// `info`, and all of it when it is started again: to whom it had `info` from it comes back only after ten minutes.
+    InfoFirst,
+    /// All of it. It takes links by RPC only.
+    ByRpc,
 }
 
 /// What a client is started with.
@@ -48,16 +49,22 @@ static LIBTORRENT: Tool = Tool::python("libtorrent", "Debian: python3-libtorrent
 static RTORRENT: Tool = Tool::debian("rtorrent", "Debian: rtorrent");
 static RQBIT: Tool = Tool::welcome("rqbit", "cargo install rqbit");
 
-pub static ALL: [Client; 5] = [
-    Client { tool: &TRANSMISSION, magnet: Magnet::Nothing, command: transmission },
+static WEBTORRENT: Tool = Tool::node("webtorrent", "npm ci --ignore-scripts in tests/interop/node");
+
+pub static ALL: [Client; 6] = [
+    Client { tool: &TRANSMISSION, magnet: Magnet::ByRpc, command: transmission },
     Client { tool: &ARIA2, magnet: Magnet::Dataset, command: aria2 },
     Client { tool: &LIBTORRENT, magnet: Magnet::Dataset, command: libtorrent },
-    Client { tool: &RTORRENT, magnet: Magnet::Info, command: rtorrent },
+    Client { tool: &RTORRENT, magnet: Magnet::InfoFirst, command: rtorrent },
+    Client { tool: &WEBTORRENT, magnet: Magnet::Dataset, command: webtorrent },
     Client { tool: &RQBIT, magnet: Magnet::Dataset, command: rqbit },
 ];
 
 /// Beside the dataset: where rtorrent keeps torrents.
 const SESSION: &str = ".session";
+
+/// Beside the dataset: the port where Transmission takes links.
+const RPC: &str = ".rpc";
 
 /// A client that has the whole dataset, and says so to peers.
 pub struct Seeder {
@@ -81,6 +88,11 @@ impl Client {
         Seeder { program, _data: data }
     }
 
+    /// How often it tells a tracker that a download was completed when it had all from the beginning.
+    pub fn completions(&self) -> u64 {
+        u64::from(self.tool.name == WEBTORRENT.name)
+    }
+
     /// Starts it with the .torrent, and waits until it has all in this directory.
     #[track_caller]
     pub fn leech(&self, dataset: &Dataset, directory: &Path) -> Program {
@@ -88,20 +100,35 @@ impl Client {
         self.start(&dataset.torrent(), None, directory, has_all)
     }
 
-    /// Starts it with a magnet link, and waits until it has all, or what it is able to get.
+    /// Starts it with a magnet link, and waits until it has all.
     #[track_caller]
     pub fn leech_by_magnet(&self, dataset: &Dataset, link: &str, directory: &Path) -> Program {
-        let info = dataset.info_bytes();
-        let kept = directory
-            .join(SESSION)
-            .join(format!("{}.torrent", dataset.infohash_hex().to_uppercase()));
-        let has_it = |address| match self.magnet {
-            Magnet::Info => {
-                fs::read(&kept).is_ok_and(|it| it.windows(info.len()).any(|part| part == info))
-            }
-            _ => offers_all(address, dataset).unwrap_or(false),
+        let has_all = |address| offers_all(address, dataset).unwrap_or(false);
+        let start = |is_ready: &dyn Fn(SocketAddr) -> bool| {
+            self.start(&dataset.torrent(), Some(link), directory, is_ready)
         };
-        self.start(&dataset.torrent(), Some(link), directory, has_it)
+        match self.magnet {
+            Magnet::Dataset => start(&has_all),
+            Magnet::InfoFirst => {
+                let info = dataset.info_bytes();
+                let kept = format!("{}.torrent", dataset.infohash_hex().to_uppercase());
+                let kept = directory.join(SESSION).join(kept);
+                let has_info = |_| {
+                    fs::read(&kept).is_ok_and(|it| it.windows(info.len()).any(|part| part == info))
+                };
+                drop(start(&has_info));
+                start(&has_all)
+            }
+            Magnet::ByRpc => {
+                let was_told = Cell::new(false);
+                start(&|address| {
+                    if !was_told.get() {
+                        was_told.set(add_by_rpc(directory, link).unwrap_or(false));
+                    }
+                    has_all(address)
+                })
+            }
+        }
     }
 
     #[track_caller]
@@ -139,17 +166,44 @@ fn offers_all(address: SocketAddr, dataset: &Dataset) -> std::io::Result<bool> {
     }
 }
 
-/// It watches a directory, so that nothing has to ask it by RPC. (From `torrents` of its configuration it would load one
+/// Whether Transmission took the link: it answers first with the id that a request has to have.
+fn add_by_rpc(directory: &Path, link: &str) -> std::io::Result<bool> {
+    let port = fs::read_to_string(directory.join(RPC))?;
+    let body =
+        format!("{{\"method\": \"torrent-add\", \"arguments\": {{\"filename\": \"{link}\"}}}}");
+    let post = |id: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port.parse().unwrap()))?;
+        write!(
+            stream,
+            "POST /transmission/rpc HTTP/1.0\r\nHost: 127.0.0.1\r\nX-Transmission-Session-Id: {id}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply)?;
+        std::io::Result::Ok(String::from_utf8_lossy(&reply).into_owned())
+    };
+    let refused = post("")?;
+    let id = refused.lines().find_map(|line| line.strip_prefix("X-Transmission-Session-Id: "));
+    Ok(post(id.unwrap_or_default())?.contains("\"success\""))
+}
+
+/// It watches a directory for the .torrent; a link it takes by RPC alone. (From `torrents` of its configuration it would load one
 /// under another name than its own, too, and then not find it when peers ask for the metainfo.) It unchokes peers every ten seconds only, so that its trials take longest.
 fn transmission(start: &Start<'_>) -> Command {
-    let Start { home, port, torrent, directory, .. } = start;
+    let Start { home, port, torrent, source, directory } = start;
     let watched = home.join("watched");
     fs::create_dir(&watched).unwrap();
-    fs::copy(torrent, watched.join("data.torrent")).unwrap();
+    let by_link = source.starts_with("magnet:");
+    if !by_link {
+        fs::copy(torrent, watched.join("data.torrent")).unwrap();
+    }
+    let rpc_port = free_port();
+    fs::write(directory.join(RPC), rpc_port.to_string()).unwrap();
     // `Debug` of a path is a JSON string where the path is a temporary directory's.
     let settings = format!(
         "{{\"bind-address-ipv4\": \"127.0.0.1\", \"bind-address-ipv6\": \"::1\", \"peer-port\": {port}, \
-         \"download-dir\": {directory:?}, \"watch-dir\": {watched:?}, \"watch-dir-enabled\": true, \"rpc-enabled\": false, \"dht-enabled\": false, \"lpd-enabled\": false, \
+         \"download-dir\": {directory:?}, \"watch-dir\": {watched:?}, \"watch-dir-enabled\": true, \"rpc-enabled\": {by_link}, \"rpc-bind-address\": \"127.0.0.1\", \"rpc-port\": {rpc_port}, \"dht-enabled\": false, \"lpd-enabled\": false, \
          \"pex-enabled\": false, \"utp-enabled\": false, \"port-forwarding-enabled\": false}}"
     );
     fs::write(home.join("settings.json"), settings).unwrap();
@@ -188,11 +242,19 @@ fn libtorrent(start: &Start<'_>) -> Command {
     command
 }
 
+/// A library too, for Node.
+fn webtorrent(start: &Start<'_>) -> Command {
+    let mut command = WEBTORRENT.command(start.home);
+    command.arg(in_node("webtorrent.mjs")).arg(start.source).arg(start.directory);
+    command.arg(start.port.to_string());
+    command
+}
+
 /// It draws on a terminal, and fails without one, unless it is a daemon; that stays in the foreground.
 fn rtorrent(start: &Start<'_>) -> Command {
     let Start { home, port, source, directory, .. } = start;
     let (session, log) = (directory.join(SESSION), home.join("log"));
-    fs::create_dir(&session).unwrap();
+    fs::create_dir_all(&session).unwrap();
     let configuration = format!(
         "system.daemon.set = true\nnetwork.bind_address.set = 127.0.0.1\nnetwork.port_range.set = {port}-{port}\n\
          network.port_random.set = no\ndht.mode.set = off\nprotocol.pex.set = no\nsession.path.set = {}\n\

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::clients::{self, Client};
 use crate::harness::Trial;
-use crate::opentracker::{OPENTRACKER, Opentracker};
 use crate::support::Project;
 use crate::swarm::{Dataset, random_bytes};
+use crate::trackers::{BITTORRENT_TRACKER, OPENTRACKER, Tracker};
 use crate::web_servers::{self, WebServer, url};
 
 pub fn trials() -> Vec<Trial> {
@@ -23,20 +23,30 @@ pub fn trials() -> Vec<Trial> {
     });
     let clients = clients::ALL.iter().flat_map(|client| {
         let name = format!("download_from::{}", client.tool.name);
-        let by_tracker = |how: &str, url: fn(&Opentracker) -> String| {
+        let by_tracker = |how: &str, url: fn(&Tracker) -> String| {
             let name = format!("{name}::found_by_opentracker_{how}");
             Trial::new(name, &[client.tool, &OPENTRACKER], move || {
-                from_a_peer_found_by_tracker(client, url)
+                from_a_peer_found_by_tracker(client, Tracker::opentracker, url)
             })
         };
         [
-            by_tracker("http", Opentracker::http_url),
-            by_tracker("udp", Opentracker::udp_url),
+            by_tracker("http", Tracker::http_url),
+            by_tracker("udp", Tracker::udp_url),
             Trial::new(name, &[client.tool], move || from_a_named_peer(client)),
         ]
     });
+    let others_tracker = |how: &str, url: fn(&Tracker) -> String| {
+        let client = &clients::ALL[2];
+        let name =
+            format!("download_from::{}::found_by_bittorrent-tracker_{how}", client.tool.name);
+        Trial::new(name, &[client.tool, &BITTORRENT_TRACKER], move || {
+            from_a_peer_found_by_tracker(client, Tracker::bittorrent_tracker, url)
+        })
+    };
+    let trackers =
+        [("http", Tracker::http_url as fn(&Tracker) -> String), ("udp", Tracker::udp_url)];
     // Those that take longest begin.
-    clients.chain(servers).collect()
+    clients.chain(servers).chain(trackers.map(|(how, url)| others_tracker(how, url))).collect()
 }
 
 /// Odd lengths, a file within one piece, and a path that a URL has to escape.
@@ -102,15 +112,19 @@ fn from_a_named_peer(client: &Client) {
 
 /// Both announce themselves, and the tracker tells us of the client. That one does it over HTTP:
 /// which trackers it can speak to is not asked here.
-fn from_a_peer_found_by_tracker(client: &Client, url: fn(&Opentracker) -> String) {
+fn from_a_peer_found_by_tracker(
+    client: &Client,
+    start: fn(&Dataset) -> Tracker,
+    url: fn(&Tracker) -> String,
+) {
     let dataset = folder();
-    let tracker = Opentracker::tracking(&dataset);
+    let tracker = start(&dataset);
     let _seeder = client.seeding(&dataset.clone().announce(&tracker.http_url()));
     let dataset = dataset.announce(&url(&tracker));
     tracker.wait_for("the client's announce", |scrape| scrape.complete == 1);
     dataset.assert_at(&project(&dataset, "").path_of("data"));
     // It took our announces for what they are, and we are gone.
     tracker.wait_for("ours", |scrape| {
-        (scrape.complete, scrape.downloaded, scrape.incomplete) == (1, 1, 0)
+        (scrape.complete, scrape.downloaded, scrape.incomplete) == (1, 1 + client.completions(), 0)
     });
 }

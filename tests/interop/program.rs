@@ -41,10 +41,24 @@ impl Tool {
         tool
     }
 
+    /// No program, but a feature of our own crate.
+    pub const fn feature(name: &'static str, origin: &'static str, is_on: bool) -> Tool {
+        let mut tool = Tool::debian(name, origin);
+        tool.look = if is_on { |_| Some(PathBuf::new()) } else { |_| None };
+        tool
+    }
+
     /// A Python that has this module.
     pub const fn python(name: &'static str, origin: &'static str) -> Tool {
         let mut tool = Tool::debian(name, origin);
         tool.look = python_with;
+        tool
+    }
+
+    /// A package that `.ci/run` has npm install; what is started is Node.
+    pub const fn node(name: &'static str, origin: &'static str) -> Tool {
+        let mut tool = Tool::debian(name, origin);
+        tool.look = node_with;
         tool
     }
 
@@ -94,6 +108,15 @@ fn python_with(module: &'static str) -> Option<PathBuf> {
     })
 }
 
+/// A file of the directory with what is written for Node.
+pub fn in_node(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/node").join(file)
+}
+
+fn node_with(package: &'static str) -> Option<PathBuf> {
+    on_path("node").filter(|_| in_node("node_modules").join(package).is_dir())
+}
+
 /// A program that runs, on a port of loopback. It is killed on `Drop`; where that is in a panic, its log's
 /// last lines are printed.
 pub struct Program {
@@ -118,7 +141,7 @@ impl Program {
         loop {
             tries -= 1;
             let mut program = Program::spawn(tool, &command);
-            let deadline = Instant::now() + Duration::from_secs(20);
+            let deadline = Instant::now() + Duration::from_secs(60);
             loop {
                 // First: what is ready may be somebody else who was given the port in between.
                 if let Some(status) = program.child.try_wait().unwrap() {
@@ -130,7 +153,7 @@ impl Program {
                     return program;
                 }
                 let name = tool.name;
-                assert!(Instant::now() < deadline, "{name} was not ready within 20 s");
+                assert!(Instant::now() < deadline, "{name} was not ready within 60 s");
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
@@ -187,7 +210,7 @@ pub fn listens(address: SocketAddr) -> bool {
 
 /// A port that is free for TCP and UDP, for a program that cannot be told to choose one. It is below those that
 /// systems give out for port 0: there another's connection might take it before the program does.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = u16::try_from(std::process::id() % 10_000).unwrap();
     for _ in 0..10_000 {

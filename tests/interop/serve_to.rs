@@ -1,33 +1,38 @@
 //! We seed: each client takes a dataset from our `Seed` alone, which it knows from a tracker.
 
-use academictorrents::Seeding;
+use std::path::Path;
 
-use crate::clients::{self, Client, Magnet};
+use crate::clients::{self, Client};
 use crate::download_from::folder;
 use crate::harness::Trial;
-use crate::opentracker::{OPENTRACKER, Opentracker};
 use crate::program::{Tool, own_address};
 use crate::swarm::Dataset;
+use crate::trackers::{OPENTRACKER, Tracker};
 
 /// Transmission believes no tracker that names a peer on loopback.
 static ADDRESS: Tool = Tool::address("address beside loopback", "a network interface that is up");
 
+static FEATURE: Tool =
+    Tool::feature("feature `seed`", "cargo test --features cli", cfg!(feature = "seed"));
+
 pub fn trials() -> Vec<Trial> {
     let by_torrent = clients::ALL.iter().map(|client| {
         let name = format!("serve_to::{}", client.tool.name);
-        Trial::new(name, &[client.tool, &OPENTRACKER, &ADDRESS], move || by_torrent(client))
+        let needs = [client.tool, &OPENTRACKER, &ADDRESS, &FEATURE];
+        Trial::new(name, &needs, move || by_torrent(client))
     });
-    let may = |client: &&Client| client.magnet != Magnet::Nothing;
-    let by_magnet = clients::ALL.iter().filter(may).map(|client| {
+    let by_magnet = clients::ALL.iter().map(|client| {
         let name = format!("serve_to::{}::magnet", client.tool.name);
-        Trial::new(name, &[client.tool, &OPENTRACKER, &ADDRESS], move || by_magnet(client))
+        let needs = [client.tool, &OPENTRACKER, &ADDRESS, &FEATURE];
+        Trial::new(name, &needs, move || by_magnet(client))
     });
     by_torrent.chain(by_magnet).collect()
 }
 
 struct Seed {
-    seeding: Seeding,
-    tracker: Opentracker,
+    /// Ends it, and gives the bytes that it sent.
+    stop: Box<dyn FnOnce() -> u64>,
+    tracker: Tracker,
     /// It names the tracker.
     dataset: Dataset,
     _home: tempfile::TempDir,
@@ -36,29 +41,41 @@ struct Seed {
 /// A seed of a directory, and a tracker that knows it.
 fn seed() -> Seed {
     let dataset = folder();
-    let tracker = Opentracker::tracking_on(&dataset, "0.0.0.0");
+    let tracker = Tracker::opentracker_on(&dataset, "0.0.0.0");
     let dataset = dataset.announce(&tracker.http_url_at(own_address().unwrap()));
     let home = tempfile::tempdir().unwrap();
     let (data, torrent) = (home.path().join("data"), home.path().join("data.torrent"));
     dataset.write_to(&data);
     std::fs::write(&torrent, dataset.torrent()).unwrap();
+    let stop = start(&torrent, &data, &home.path().join("store"));
+    tracker.wait_for("our announce", |scrape| scrape.complete == 1);
+    Seed { stop, tracker, dataset, _home: home }
+}
+
+#[cfg(feature = "seed")]
+fn start(torrent: &Path, data: &Path, store: &Path) -> Box<dyn FnOnce() -> u64> {
     let seeding = academictorrents::Seed::new([torrent.to_str().unwrap()])
         .env_clear()
+        .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
         .env("ACADEMICTORRENTS_TIMEOUT", "30s")
-        .store(home.path().join("store"))
-        .from(&data)
+        .store(store)
+        .from(data)
         .start()
         .unwrap();
-    tracker.wait_for("our announce", |scrape| scrape.complete == 1);
-    Seed { seeding, tracker, dataset, _home: home }
+    Box::new(|| seeding.stop().unwrap())
+}
+
+#[cfg(not(feature = "seed"))]
+fn start(_: &Path, _: &Path, _: &Path) -> Box<dyn FnOnce() -> u64> {
+    unreachable!("the trials need the feature")
 }
 
 fn by_torrent(client: &Client) {
-    let Seed { seeding, tracker, dataset, _home } = seed();
+    let Seed { stop, tracker, dataset, _home } = seed();
     let taken = tempfile::tempdir().unwrap();
     let leecher = client.leech(&dataset, taken.path());
     dataset.assert_at(&taken.path().join("a folder"));
-    let sent = seeding.stop().unwrap();
+    let sent = stop();
     // Each byte once, but for what a client may ask for twice in its endgame.
     let length = dataset.stream().len() as u64;
     assert!(sent >= length && sent < length + (2 << 20), "{sent} of {length}");
@@ -68,13 +85,11 @@ fn by_torrent(client: &Client) {
 }
 
 fn by_magnet(client: &Client) {
-    let Seed { seeding, tracker, dataset, _home } = seed();
+    let Seed { stop, tracker, dataset, _home } = seed();
     let taken = tempfile::tempdir().unwrap();
     let url = tracker.http_url_at(own_address().unwrap());
     let link = format!("magnet:?xt=urn:btih:{}&tr={url}", dataset.infohash_hex());
     let _leecher = client.leech_by_magnet(&dataset, &link, taken.path());
-    if client.magnet == Magnet::Dataset {
-        dataset.assert_at(&taken.path().join("a folder"));
-        assert!(seeding.stop().unwrap() >= dataset.stream().len() as u64);
-    }
+    dataset.assert_at(&taken.path().join("a folder"));
+    assert!(stop() >= dataset.stream().len() as u64);
 }

@@ -190,6 +190,18 @@ fn offline_opens_no_socket_and_directories_still_serve() {
     assert_eq!((opened, catalogue.requests().len()), ([0; 3], 0));
 }
 
+/// For ever it would be some byte now and then, and no silence.
+#[test]
+fn named_sources_that_trickle_do_not_keep_the_torrents_own_waiting() {
+    let dataset = Dataset::single("data.bin", random_bytes(321, 300_000));
+    let own = WebSeed::serving(&dataset);
+    let named = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 100 });
+    let dataset = dataset.url_list([own.url()]);
+    let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", named.url()));
+    dataset.assert_at(&project.path_of("data"));
+    assert!(named.http().server().connections() > 0 && own.bytes_served() > 0);
+}
+
 #[test]
 fn named_sources_come_first_and_the_torrents_own_join_when_these_fail() {
     let own = WebSeed::serving(&data(1_000_000));

@@ -2,16 +2,18 @@
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+mod api_key;
 mod brought;
 mod calls;
 mod cargo;
 mod choice;
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "seed")]
 mod clusters;
 mod costs;
 mod data_crate;
-#[cfg(feature = "dht")]
+#[cfg(all(feature = "dht", feature = "seed"))]
 mod dht;
 mod elsewhere;
 mod environment;
@@ -24,6 +26,7 @@ mod get_options;
 mod get_verify;
 mod https;
 mod magnets;
+mod manual;
 mod modules;
 mod named;
 mod optional;
@@ -31,6 +34,7 @@ mod peers;
 mod proxies;
 mod refusals;
 mod resume;
+#[cfg(feature = "seed")]
 mod seeding;
 mod serving_back;
 mod situations;

@@ -9,8 +9,8 @@ use crate::fixture::Fixture;
 use crate::support::{Project, side_by_side};
 use crate::swarm::socks::Fault;
 use crate::swarm::{
-    Catalogue, Dataset, Peer, SocksProxy, TlsFront, Tracker, UdpTracker, WebSeed, random_bytes,
-    web_seed,
+    Catalogue, Dataset, Peer, SocksProxy, TlsFront, Tracker, UdpTracker, WebSeed, peer,
+    random_bytes, web_seed,
 };
 
 /// The URL with this host in the place of its address.
@@ -76,6 +76,43 @@ fn cargo_builds_a_dataset_whose_every_byte_came_through_a_socks_proxy() {
         assert!(proxy.asked().iter().any(|it| it == asked), "{asked}: {:?}", proxy.asked());
     }
     assert!(proxy.methods().iter().all(|offered| *offered == [0, 2]));
+}
+
+/// Each connection that a peer accepted is one that the proxy opened: the torrent's, and the data's.
+#[test]
+fn the_torrent_comes_from_peers_through_it_and_they_see_nobody_else() {
+    let dataset = dataset();
+    let silent = Peer::seeding(&dataset).with(peer::Fault::SilentAfterHandshake);
+    let (peer, named) = (Peer::seeding(&dataset), Peer::seeding(&dataset));
+    let tracker = Tracker::start(vec![named.addr()]);
+    for (scheme, host) in [("socks5h", "peer.invalid"), ("socks5", "localhost")] {
+        let proxy = SocksProxy::start().host("peer.invalid", peer.addr());
+        let place = format!("{host}:{}", peer.addr().port());
+        let link = format!(
+            "magnet:?xt=urn:btih:{}&x.pe={place}&x.pe={}&tr={}",
+            dataset.infohash_hex(),
+            silent.addr(),
+            tracker.url()
+        );
+        let before = [&peer, &named, &silent].map(|it| it.server().connections());
+        let asked = peer.stats().metadata_requests.len() + named.stats().metadata_requests.len();
+        let project = behind(&proxy, Project::new(&format!("data.magnet = \"{link}\"")))
+            .env("ALL_PROXY", proxy.url().replace("socks5h", scheme));
+        dataset.assert_at(&project.path_of("data"));
+        let asked_now =
+            peer.stats().metadata_requests.len() + named.stats().metadata_requests.len();
+        assert!(asked_now > asked, "{scheme}");
+        // The proxy counts before it connects.
+        crate::swarm::eventually("none came around the proxy", || {
+            let peers = [&peer, &named, &silent].into_iter().zip(before);
+            peers
+                .map(|(it, before)| (it.addr(), it.server().connections() - before))
+                .all(|(addr, accepted)| accepted == proxy.opened_to(addr))
+        });
+        assert!(proxy.opened_to(peer.addr()) > 0, "{scheme}");
+        let by_name = proxy.asked().contains(&place);
+        assert_eq!(by_name, scheme == "socks5h", "{:?}", proxy.asked());
+    }
 }
 
 #[test]

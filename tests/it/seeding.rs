@@ -195,6 +195,40 @@ fn trackers_are_told_the_real_port_and_goodbye() {
 }
 
 #[test]
+fn a_seed_that_has_fetched_leaves_no_tracker_before_its_own_end() {
+    let tracker = Tracker::start(Vec::new());
+    let web_seed = WebSeed::serving(&single());
+    let dataset = single().announce(&tracker.url()).url_list([web_seed.url()]);
+    let desk = Desk::new();
+    let torrent = keep(&desk, &dataset);
+    let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
+    let events = || -> Vec<_> { tracker.announces().into_iter().map(|it| it.event).collect() };
+    let said = |event: &str| events().iter().flatten().filter(|it| *it == event).count();
+    // The download's, and the seed's.
+    eventually("both were told", || said("started") == 2 && said("completed") == 1);
+    seeding.stop().unwrap();
+    // A tracker that heard it after the seed's `started` would name the seed to nobody.
+    assert_eq!(said("stopped"), 1, "{:?}", events());
+    assert_eq!(events().pop().flatten().as_deref(), Some("stopped"));
+}
+
+#[test]
+fn a_seed_that_is_ended_while_it_fetches_says_goodbye_first() {
+    let tracker = Tracker::start(Vec::new());
+    let slow = WebSeed::serving(&single()).with(Fault::Slow { bytes_per_second: 20_000 });
+    let dataset = single().announce(&tracker.url()).url_list([slow.url()]);
+    let desk = Desk::new();
+    let torrent = keep(&desk, &dataset);
+    let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
+    eventually("it has begun", || slow.bytes_served() > 0 && !tracker.announces().is_empty());
+    // The tracker's answer is on its way.
+    std::thread::sleep(Duration::from_millis(200));
+    seeding.stop().unwrap();
+    let last = tracker.announces().pop().and_then(|it| it.event);
+    assert_eq!(last.as_deref(), Some("stopped"));
+}
+
+#[test]
 fn it_ends_at_its_ratio_and_after_its_time() {
     let dataset = single();
     let desk = stocked(&dataset);
@@ -212,6 +246,21 @@ fn it_ends_at_its_ratio_and_after_its_time() {
     assert_eq!(new().for_time(Duration::from_millis(300)).run().unwrap(), 0);
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn a_stop_handle_ends_it_while_another_waits() {
+    let desk = stocked(&single());
+    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    take(&single(), address(&seeding)).unwrap();
+    let handle = seeding.stop_handle();
+    let waiting = std::thread::spawn(|| seeding.wait());
+    assert!(!waiting.is_finished());
+    let begun = Instant::now();
+    handle.clone().stop();
+    assert_eq!(waiting.join().unwrap().unwrap(), LENGTH);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    handle.stop(); // of no effect
 }
 
 #[test]

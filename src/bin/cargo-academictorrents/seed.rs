@@ -1,9 +1,11 @@
 //! `cargo academictorrents seed`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use academictorrents::Seed;
+use academictorrents::{Seed, StopHandle};
 use serde_json::json;
 
 use crate::Common;
@@ -19,7 +21,9 @@ mod size;
 /// Whoever asks for them by the BitTorrent protocol is served: builds that name this machine in ACADEMICTORRENTS_PEERS,
 /// and those who hear of it from the torrents' trackers, or from the DHT. What builds are fetching right now is served, too, piece by piece.
 ///
-/// It goes on until the ratio or the time is reached, or until it is ended (Ctrl-C).
+/// It goes on until the ratio or the time is reached, or until a signal ends it (Ctrl-C, SIGTERM, SIGHUP): then trackers are told, for
+/// less than a second, and the exit status is 130. A second Ctrl-C ends it at once. Where one of these is
+/// ignored, as under `nohup`, it stays so, and the others end it without a goodbye.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents seed
@@ -70,7 +74,9 @@ pub(crate) fn run(arguments: Arguments, common: &Common, output: &Output) -> Res
     if let Some(time) = time {
         seed = seed.for_time(time);
     }
+    // What lies in directories is hashed now; until it is served there is nobody to say goodbye to.
     let seeding = seed.start()?;
+    let interrupted = stop_at_signals(seeding.stop_handle(), output);
     output.say(format_args!("listening on port {}", seeding.local_addr().port()));
     let bytes = seeding.wait()?;
     if output.json {
@@ -78,7 +84,31 @@ pub(crate) fn run(arguments: Arguments, common: &Common, output: &Output) -> Res
     } else {
         output.result(bytes);
     }
+    if interrupted.load(Ordering::Acquire) {
+        std::process::exit(INTERRUPTED);
+    }
     Ok(())
+}
+
+/// The exit status of what a Ctrl-C has ended, as shells have it. The handler is not told which signal it was.
+const INTERRUPTED: i32 = 130;
+
+/// Says goodbye at the first signal, and ends at once at the second. Gives whether there was one.
+fn stop_at_signals(seeding: StopHandle, output: &Output) -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&interrupted);
+    let handler = move || {
+        if seen.swap(true, Ordering::AcqRel) {
+            std::process::exit(INTERRUPTED);
+        }
+        seeding.stop();
+    };
+    // Who ignores a signal, as `nohup` does, wants it to be ignored: the handler would take all or none.
+    if let Err(why) = ctrlc::try_set_handler(handler) {
+        output
+            .say(format_args!("note: a signal will end this without a goodbye to trackers: {why}"));
+    }
+    interrupted
 }
 
 /// As the variables and the manifest write sizes.

@@ -18,7 +18,7 @@ fn context(text: &str, vars: &[(&str, &str)]) -> Result<Context, Error> {
 #[cfg(not(target_os = "macos"))]
 fn a_file_says_what_the_variables_do_not() {
     let text = "load-path = ['/l', '/m n']\nstore = '/s'\nmirrors = ['/a b/c', 'http://h/d']\nsources = ['mirrors']\npeers = []\ndht-bootstrap = []\nmax-size = '5GB'\n\
-                timeout = 60\nupload = 0\noffline = true\nproxy = 'http://p:1'\nca-file = '/ca.pem'\n";
+                timeout = 60\nupload = 0\napi-key = 'uid=1;pass=2'\noffline = true\nproxy = 'http://p:1'\nca-file = '/ca.pem'\n";
     let context_of = |vars: &[(&str, &str)]| context(text, vars).unwrap();
     let settings = context_of(&[]).settings().unwrap();
     assert_eq!(context_of(&[]).store_dir().unwrap(), Path::new("/s"));
@@ -28,6 +28,7 @@ fn a_file_says_what_the_variables_do_not() {
     assert_eq!((settings.max_size_bytes, settings.timeout.as_secs()), (Some(5_000_000_000), 60));
     assert_eq!(settings.upload_bytes_per_second, 0);
     assert_eq!(settings.dht_bootstrap.as_deref(), Some(&[][..]));
+    assert_eq!(settings.api_key.unwrap().cookie(), "uid=1; pass=2");
     let proxy = settings.proxy.unwrap();
     assert_eq!(proxy.url, "http://p:1");
     assert!(proxy.variable.starts_with("`proxy` in "), "{proxy:?}");
@@ -77,6 +78,7 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
     check("max-size = true", &["expected a string"]);
     check("offline = 'yes'", &["expected true or false"]);
     check("catalogue = 'a.com'", &["http://"]);
+    check("api-key = 'sesame'", &["`api-key`", "its value is not a key"]);
     check("fetch = 'yes'", &["`always`, `local` or `never`"]);
     check("progress = 'on'", &["`plain`"]);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Hunt;
 use crate::download::announcer::Announced;
-use crate::download::seeding::Host;
+use crate::download::host::Host;
 use crate::download::swarm::NUMWANT;
 use crate::protocol::metadata::BLOCK_BYTES;
 use crate::protocol::socks::Target;

@@ -7,9 +7,9 @@
 //! process, or, with [`Task::fetch`], this one, by a download like any other.
 //!
 //! Threads: one that accepts, looks at the shelves and knows when it is enough; one for each peer, and its writer; one
-//! per tier of trackers. The end wakes all of them and waits for the trackers alone, for less than a second.
+//! per tier of trackers; those of a download. The end wakes all of them and waits for the trackers alone, and for the
+//! download, which has trackers of its own, for less than a second in all.
 
-mod host;
 mod run;
 mod shelf;
 mod visitor;
@@ -17,13 +17,15 @@ mod visitor;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::announcer::Announcers;
+use super::host::Host;
 use super::uploads::Uplink;
-use super::{Session, locate, provide_all};
+use super::{Session, at_hand, provide_all};
 use crate::context::Settings;
 use crate::counters::Counters;
 use crate::error::{Error, ErrorKind};
@@ -32,7 +34,6 @@ use crate::manifest::{Identity, Request, StoreKind};
 use crate::net::{Client, Listener};
 use crate::store::Store;
 
-pub use host::Host;
 use run::Run;
 use shelf::Shelf;
 
@@ -87,7 +88,9 @@ impl Seeder {
 
     /// Adds a dataset whose torrent is at hand; `None` where it is not.
     fn add(&self, session: &Session<'_>, request: &Request) -> Result<Option<Arc<Shelf>>, Error> {
-        let Some((metainfo, torrent)) = locate::at_hand(session, request)? else { return Ok(None) };
+        let Some((metainfo, torrent)) = at_hand::at_hand(session, request)? else {
+            return Ok(None);
+        };
         if let Some(shelf) = self.shelf(metainfo.infohash) {
             return Ok(Some(shelf));
         }
@@ -145,9 +148,13 @@ impl Seeding {
             failed: Mutex::default(),
         });
         let missing = stock(&seeder, &task)?;
+        let (ended, fetched) = channel();
         if task.fetch && !missing.is_empty() {
             let (seeder, settings) = (Arc::clone(&seeder), task.settings.clone());
-            let fetch = move || fetch(&seeder, &settings, &missing);
+            let fetch = move || {
+                fetch(&seeder, &settings, &missing);
+                drop(ended);
+            };
             spawn("at-seed-fetch", 0, fetch).map_err(|why| failed("no thread").why(why))?;
         }
         let announcers = Announcers::new(seeder.client.separate());
@@ -159,6 +166,7 @@ impl Seeding {
             announced: Vec::new(),
             task,
             listener,
+            fetched,
             next_id: 0,
         };
         let thread = spawn("at-seed", 0, move || run.run());
@@ -175,9 +183,9 @@ impl Seeding {
         self.seeder.host.sent_bytes()
     }
 
-    /// Tells it to end, and does not wait.
-    pub fn stop(&self) {
-        self.seeder.host.stop();
+    /// By which it is told to end.
+    pub fn host(&self) -> &Host {
+        &self.seeder.host
     }
 
     /// Waits until it ends, and gives the bytes that it sent.

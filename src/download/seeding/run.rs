@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::super::Session;
-use super::super::announcer::{Announced, Announcers};
+use super::super::announcer::{Announced, Announcers, LEAVES};
 use super::super::report::Report;
 use super::shelf::Shelf;
 use super::{Seeder, Task, all_of, spawn, visitor};
@@ -20,8 +21,11 @@ const TICK: Duration = Duration::from_millis(20);
 const QUICK_LOOK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Connections that are accepted in a tick: 12,800 a second.
+const MOST_ACCEPTED: usize = 256;
+
 /// How long trackers are given to hear that we leave.
-const GOODBYE: Duration = Duration::from_millis(700);
+const GOODBYE: Duration = Duration::from_millis(900);
 
 /// A peer's stack: the buffer lies on the heap.
 const STACK_BYTES: usize = 256 << 10;
@@ -33,6 +37,8 @@ pub struct Run {
     pub listener: Listener,
     pub announcers: Announcers,
     pub announced: Vec<Infohash>,
+    /// Nothing comes: it closes when what is fetched has ended.
+    pub fetched: Receiver<()>,
     pub next_id: u32,
 }
 
@@ -61,11 +67,17 @@ impl Run {
         }
         self.seeder.host.stop();
         self.seeder.client.shut_down();
-        self.announcers.stop(false, GOODBYE.min(self.seeder.client.timing().reply));
+        let goodbye = GOODBYE.min(self.seeder.client.timing().reply);
+        let until = Instant::now() + goodbye;
+        self.announcers.stop(LEAVES, goodbye);
+        // The program may end when we do, and the download's trackers are told by the download.
+        let _ = self.fetched.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     fn accept(&mut self) {
-        while let Some(incoming) = self.listener.accept() {
+        // However many come, the rest has its turn.
+        for _ in 0..MOST_ACCEPTED {
+            let Some(incoming) = self.listener.accept() else { return };
             // Who comes too many is let go, and may come again.
             if self.seeder.visitors.load(Ordering::Acquire) >= self.seeder.connections {
                 continue;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::announcer::Announced;
+use super::super::host::Host;
 use super::super::uploads::{Served, Uplink, Uploads};
-use super::Host;
 use crate::metainfo::Metainfo;
 use crate::pieces::PieceSet;
 use crate::protocol::tracker::Announce;
@@ -141,7 +141,8 @@ impl Announced for Shelf {
 
     #[cfg(feature = "dht")]
     fn dht_interval(&self) -> Option<Duration> {
-        Some(super::super::dht::TELL_INTERVAL)
+        // What was removed from the store is announced no more.
+        (!self.is_empty()).then_some(super::super::dht::TELL_INTERVAL)
     }
 
     #[cfg(feature = "dht")]

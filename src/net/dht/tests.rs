@@ -95,6 +95,30 @@ fn a_search_ends_when_nobody_needs_it_any_more() {
 }
 
 #[test]
+fn of_many_searches_so_many_run_at_a_time() {
+    let node = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    node.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let dht = dht(&node.local_addr().unwrap().to_string());
+    let begun = Instant::now();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let time = || (!is_over.load(std::sync::atomic::Ordering::Relaxed)).then(|| begun.elapsed());
+    std::thread::scope(|scope| {
+        for _ in 0..3 * SIDE_BY_SIDE {
+            scope.spawn(|| {
+                let result = dht.search(WANTED, None, &time, &mut |_| {});
+                assert!(result.is_err(), "{result:?}");
+            });
+        }
+        // The node is silent, and each waits two seconds for it.
+        let asked = std::iter::from_fn(|| node.recv_from(&mut [0; 2048]).ok()).count();
+        assert_eq!(asked, SIDE_BY_SIDE);
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(*dht.running.lock().unwrap(), 0);
+}
+
+#[test]
 fn the_user_may_want_none() {
     let none = |name: &str, value: &str| {
         let mut context = Context::default();

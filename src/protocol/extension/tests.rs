@@ -24,7 +24,8 @@ fn odd_types_and_values_are_as_good_as_not_there() {
     check(b"de", &nothing);
     check(b"le", &nothing);
     check(b"d1:mle4:reqq3:abc1:vi1ee", &nothing);
-    check(b"d1:md6:ut_pexi0e1:ai256e1:bi-1e1:c1:xe4:reqqi0ee", &nothing);
+    check(b"d1:md1:ai256e1:bi-1e1:c1:xe4:reqqi0ee", &nothing);
+    assert_eq!(ExtendedHandshake::decode(b"d1:md6:ut_pexi0eee").unwrap().id(b"ut_pex"), None);
     check(b"d13:metadata_sizei-5e4:reqqi-1e1:v2:\r\ne", &nothing);
     check(b"d4:reqqi99999999999ee", &ExtendedHandshake { reqq: Some(u32::MAX), ..nothing });
 }

@@ -50,9 +50,7 @@ impl PeerSession {
         theirs.reqq = theirs.reqq.or(self.theirs.reqq);
         theirs.upload_only = theirs.upload_only.or(self.theirs.upload_only);
         theirs.client = theirs.client.or_else(|| self.theirs.client.take());
-        if theirs.extensions.is_empty() {
-            theirs.extensions = std::mem::take(&mut self.theirs.extensions);
-        }
+        theirs.add_extensions(std::mem::take(&mut self.theirs.extensions));
         self.theirs = theirs;
         self.theirs.reqq.map_or(Event::Ignored, Event::Reqq)
     }

@@ -37,6 +37,7 @@ impl PeerSession {
     }
 
     /// Tells the peer that we want nothing any more (BEP 21); what it knows of us else still holds (BEP 10).
+    #[cfg(feature = "seed")]
     pub fn upload_only(&mut self) {
         let told = std::mem::replace(&mut self.offer.upload_only, true);
         if self.extensions && !told {

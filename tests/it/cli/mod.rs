@@ -5,3 +5,5 @@ mod get;
 mod help;
 mod path;
 mod seed;
+#[cfg(unix)]
+mod signals;

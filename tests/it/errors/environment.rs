@@ -13,7 +13,7 @@ fn in_the_environment() {
     for (case, name, value) in [
         ("unknown variable", "TIME_OUT", "60"),
         ("unknown variable, near to none", "XYZZY", "1"),
-        ("a variable of a later version", "API_KEY", "secret"),
+        ("a key", "API_KEY", "sesame"),
         ("a size", "MAX_SIZE", "20 gigs"),
         ("a duration", "TIMEOUT", "soon"),
         ("a duration too short", "TIMEOUT", "0"),

@@ -17,6 +17,7 @@ fn a_program_asks_by_magnet_link() {
             .env("ACADEMICTORRENTS_STORE", dir.path())
             .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
             .env("ACADEMICTORRENTS_PROGRESS", "off")
+            .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
             .env("ACADEMICTORRENTS_TIMEOUT", "3s")
             .run()
     };
@@ -40,6 +41,7 @@ fn a_program_gives_more_beside_the_magnet_link() {
         Get::new(link)
             .env_clear()
             .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+            .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
             .env("ACADEMICTORRENTS_TIMEOUT", "3s")
             .progress(academictorrents::Progress::Off)
             .store(dir.path())

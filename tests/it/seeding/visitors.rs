@@ -164,6 +164,26 @@ fn so_many_are_connected_and_no_more() {
 }
 
 #[test]
+fn who_asks_on_and_on_and_reads_no_answer_is_closed_before_it_costs_much_memory() {
+    let dataset = single();
+    let desk = stocked(&dataset);
+    // So that it is not the time which closes it.
+    let seed = seed(&[], &desk.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
+    let seeding = seed.start().unwrap();
+    let ours = Handshake::new(dataset.infohash(), false).with_fast();
+    let (mut stream, _) = visit(address(&seeding), &ours);
+    stream.set_write_timeout(Some(Duration::from_secs(15))).unwrap();
+    // It is choked: each request is rejected, in as many bytes.
+    let request = wire::block(Block { piece: 0, begin: 0, length: 16 << 10 });
+    let requests = wire::message(wire::REQUEST, &request).repeat(1_000);
+    // Beside what the system keeps of a connection.
+    let most = (32 << 20) / requests.len();
+    let taken = (0..most).take_while(|_| stream.write_all(&requests).is_ok()).count();
+    assert!(taken < most, "{taken} times {} bytes were taken", requests.len());
+    super::take(&dataset, address(&seeding)).unwrap();
+}
+
+#[test]
 fn it_ends_within_a_second_whoever_is_connected() {
     // A tracker that takes the announce and never answers.
     let tracker = Tracker::start(Vec::new());

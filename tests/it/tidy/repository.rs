@@ -63,12 +63,12 @@ fn hosts(config: &str) -> Vec<String> {
     urls.filter_map(authority).filter_map(host).filter(|host| !everybodys(host)).collect()
 }
 
-/// All files of the repository but what is built, as relative paths.
+/// All files of the repository but what is built or installed, as relative paths.
 fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name();
-        if name == "target" || name == ".git" {
+        if ["target", ".git", "node_modules"].iter().any(|other| name == *other) {
             continue;
         }
         match entry.file_type().unwrap().is_dir() {

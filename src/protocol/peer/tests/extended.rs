@@ -11,6 +11,18 @@ fn a_later_extension_handshake_changes_only_what_it_says() {
 }
 
 #[test]
+fn a_later_extension_handshake_leaves_the_extensions_that_it_does_not_name() {
+    let mut session = open(8);
+    let metadata = |session: &PeerSession| session.theirs.id(b"ut_metadata");
+    said(&mut session, &frame(20, b"\0d1:md11:ut_metadatai3e6:ut_pexi1eee")).unwrap();
+    said(&mut session, &frame(20, b"\0d1:md6:ut_pexi2eee")).unwrap();
+    assert_eq!((metadata(&session), session.theirs.id(b"ut_pex")), (Some(3), Some(2)));
+    // 0 switches one off.
+    said(&mut session, &frame(20, b"\0d1:md11:ut_metadatai0eee")).unwrap();
+    assert_eq!((metadata(&session), session.theirs.id(b"ut_pex")), (None, Some(2)));
+}
+
+#[test]
 fn a_peer_that_wants_nothing_may_change_its_mind() {
     let mut session = open(8);
     assert!(!session.is_upload_only());

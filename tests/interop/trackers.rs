@@ -1,4 +1,5 @@
-//! opentracker, as Debian has it: HTTP and UDP, for the torrents on its list alone.
+//! Trackers, over HTTP and UDP: opentracker, as Debian has it, for the torrents on its list alone; and npm's
+//! bittorrent-tracker, for all.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -6,12 +7,15 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::program::{Program, Tool, listens};
+use crate::program::{Program, Tool, in_node, listens};
 use crate::swarm::Dataset;
 
 pub static OPENTRACKER: Tool = Tool::debian("opentracker", "Debian: opentracker");
 
-pub struct Opentracker {
+pub static BITTORRENT_TRACKER: Tool =
+    Tool::node("bittorrent-tracker", "npm ci --ignore-scripts in tests/interop/node");
+
+pub struct Tracker {
     program: Program,
     infohash: [u8; 20],
 }
@@ -27,16 +31,16 @@ pub struct Scrape {
     pub incomplete: u64,
 }
 
-impl Opentracker {
+impl Tracker {
     /// A tracker for this torrent. The dataset may name it only later: that is no part of the infohash.
     #[track_caller]
-    pub fn tracking(dataset: &Dataset) -> Opentracker {
-        Opentracker::tracking_on(dataset, "127.0.0.1")
+    pub fn opentracker(dataset: &Dataset) -> Tracker {
+        Tracker::opentracker_on(dataset, "127.0.0.1")
     }
 
     /// The same, on this address of the machine; loopback must be among what it covers.
     #[track_caller]
-    pub fn tracking_on(dataset: &Dataset, address: &str) -> Opentracker {
+    pub fn opentracker_on(dataset: &Dataset, address: &str) -> Tracker {
         let list = format!("{}\n", dataset.infohash_hex());
         let program = Program::start(
             &OPENTRACKER,
@@ -52,7 +56,19 @@ impl Opentracker {
             },
             listens,
         );
-        Opentracker { program, infohash: dataset.infohash() }
+        Tracker { program, infohash: dataset.infohash() }
+    }
+
+    /// The other one.
+    #[track_caller]
+    pub fn bittorrent_tracker(dataset: &Dataset) -> Tracker {
+        let command = |home: &Path, port: u16| {
+            let mut command = BITTORRENT_TRACKER.command(home);
+            command.arg(in_node("tracker.mjs")).arg(port.to_string());
+            command
+        };
+        let program = Program::start(&BITTORRENT_TRACKER, command, listens);
+        Tracker { program, infohash: dataset.infohash() }
     }
 
     pub fn http_url(&self) -> String {

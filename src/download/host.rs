@@ -37,6 +37,11 @@ impl Host {
         }
     }
 
+    /// Whether it listens, and serves what it has fetched.
+    pub fn goes_on(&self) -> bool {
+        self.port != NO_PORT && !self.is_stopped()
+    }
+
     /// The port that others may be told of.
     #[cfg(feature = "dht")]
     pub fn listens_at(&self) -> Option<u16> {
@@ -44,6 +49,7 @@ impl Host {
     }
 
     /// Ends all that it does.
+    #[cfg(feature = "seed")]
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
     }
@@ -56,6 +62,7 @@ impl Host {
         self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    #[cfg(feature = "seed")]
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes.load(Ordering::Relaxed)
     }

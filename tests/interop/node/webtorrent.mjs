@@ -1,0 +1,25 @@
+// A client made of webtorrent: node webtorrent.mjs TORRENT-OR-MAGNET DIRECTORY PORT. It ends when it is killed.
+import { readdirSync } from 'node:fs'
+import WebTorrent from 'webtorrent'
+
+const [source, directory, port] = process.argv.slice(2)
+const client = new WebTorrent({
+  torrentPort: Number(port),
+  dht: false,
+  lsd: false,
+  natPmp: false,
+  natUpnp: false,
+  // As it comes it accepts plain connections, and makes encrypted ones alone, which our seed does not speak.
+  secure: readdirSync(directory).length > 0 ? 1 : 0,
+  utPex: false,
+  utp: false
+})
+const torrent = client.add(source, { path: directory })
+for (const emitter of [client, torrent]) {
+  emitter.on('error', (error) => console.log('error', error.message))
+}
+torrent.on('warning', (warning) => console.log('warning', warning.message))
+for (const event of ['metadata', 'ready', 'done']) {
+  torrent.on(event, () => console.log(event))
+}
+torrent.on('wire', (wire, address) => console.log('wire', address))

@@ -1,0 +1,137 @@
+//! The README's examples: manifests and configuration are read as a build reads them, and programs are built by Cargo.
+//! Whole Rust examples are documentation tests (`lib.rs`), and those of optional datasets are built in `optional.rs`.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::fixture::Fixture;
+use crate::support::Project;
+use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
+
+const README: &str = include_str!("../../README.md");
+
+/// The infohash of all examples.
+const INFOHASH: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
+
+/// The blocks that are marked so, without the indent that they have in lists.
+fn blocks(readme: &str, mark: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = readme.lines();
+    while let Some(line) = lines.next() {
+        let fence = line.trim_start();
+        if fence.strip_prefix("```") == Some(mark) {
+            let indent = line.len() - fence.len();
+            let inside = lines.by_ref().take_while(|line| line.trim() != "```");
+            blocks.push(
+                inside.map(|line| format!("{}\n", line.get(indent..).unwrap_or(""))).collect(),
+            );
+        }
+    }
+    blocks
+}
+
+fn is_configuration(block: &str) -> bool {
+    !block.starts_with('[') && !block.contains("\n[")
+}
+
+/// A package of which the block is a part.
+fn manifest(block: &str) -> String {
+    let package = match block.contains("[package]") {
+        true => "",
+        false => "[package]\nname = \"example\"\nversion = \"1.0.0\"\nedition = \"2024\"\n",
+    };
+    format!("{package}{block}").replace("<this repository's URL>", "https://example.org/repository")
+}
+
+/// What a build says of it that fetches nothing.
+fn read(manifest: &str, configuration: &str) -> Result<usize, String> {
+    let project = Project::new("").env("DOCS_RS", "1");
+    let home = project.path("home");
+    let ours = home.join("academictorrents");
+    std::fs::create_dir_all(&ours).unwrap();
+    std::fs::write(ours.join("config.toml"), configuration).unwrap();
+    std::fs::write(project.path("Cargo.toml"), manifest).unwrap();
+    let project = project.env("XDG_CONFIG_HOME", home.display()).env("APPDATA", home.display());
+    let datasets = project.run().map_err(|error| error.to_string())?;
+    Ok(datasets.iter().count())
+}
+
+/// What Cargo itself says of it.
+fn cargo_reads(manifest: &str) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    };
+    write("Cargo.toml", manifest);
+    write("build.rs", "fn main() {}\n");
+    std::fs::create_dir(directory.path().join("src")).unwrap();
+    write("src/main.rs", "fn main() {}\n");
+    let cargo = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"])
+        .arg(directory.path().join("Cargo.toml"))
+        .output()
+        .unwrap();
+    String::from_utf8(cargo.stderr).unwrap()
+}
+
+#[test]
+fn each_manifest_of_the_manual_is_one_that_cargo_and_a_build_take() {
+    let (mut manifests, mut datasets) = (0, 0);
+    for block in blocks(README, "toml").iter().filter(|block| !is_configuration(block)) {
+        let manifest = manifest(block);
+        assert_eq!(cargo_reads(&manifest), "", "{block}");
+        let declared = read(&manifest, "").unwrap_or_else(|error| panic!("{error}\n{block}"));
+        assert_eq!(declared > 0, block.contains("metadata.academictorrents"), "{block}");
+        (manifests, datasets) = (manifests + 1, datasets + declared);
+    }
+    assert!(manifests >= 8 && datasets >= 4, "{manifests}, {datasets}");
+    // And a mistake in one would be seen.
+    let wrong = manifest("[package.metadata.academictorrents.mnist]\ninfohashes = \"\"\n");
+    assert!(read(&wrong, "").unwrap_err().contains("infohashes"));
+    let wrong = manifest("[build-dependencies]\nacademictorrents = 1\n");
+    assert!(cargo_reads(&wrong).contains("invalid type"), "{}", cargo_reads(&wrong));
+}
+
+#[test]
+#[cfg(not(target_os = "macos"))] // where only the home directory says where the file is
+fn the_manuals_configuration_file_is_one() {
+    let all = blocks(README, "toml");
+    let files: Vec<_> = all.iter().filter(|block| is_configuration(block)).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let empty = manifest("");
+    assert_eq!(read(&empty, files[0]), Ok(0));
+    assert!(read(&empty, &format!("{}stor = 1\n", files[0])).unwrap_err().contains("`stor`"));
+}
+
+/// The steps of the beginning, and the program with a module per dataset.
+#[test]
+fn the_manuals_first_steps_and_its_program_with_modules_build_and_run() {
+    let files = [("train/labels.gz", random_bytes(311, 40_000)), ("README", vec![b'x'; 10])];
+    let dataset = Dataset::multi("mnist", files);
+    let seed = WebSeed::serving(&dataset);
+    let dataset = dataset.url_list([seed.url()]);
+    let catalogue = Catalogue::serving(&[&dataset]);
+    let start = README.split("\n## ").find(|section| section.starts_with("Start\n")).unwrap();
+    let modules = README.split("\n## ").find(|it| it.starts_with("A module per dataset")).unwrap();
+    let fixture = Fixture::new("fixture-manual", "")
+        .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
+        .main(&format!(
+            "{}fn main() {{\n{}println!(\"{{MNIST}} {{}}\", labels.is_file());\n}}\n",
+            blocks(start, "rust,ignore")[0],
+            blocks(modules, "rust,ignore")[0],
+        ));
+    fixture.write("build.rs", &blocks(start, "rust,no_run")[0]);
+    let manifest = manifest(&blocks(start, "toml")[0])
+        .replace(INFOHASH, &dataset.infohash_hex())
+        .replace("\"0.1\"", &format!("{{ path = {:?} }}", env!("CARGO_MANIFEST_DIR")))
+        .replace("\"example\"", "\"fixture-manual\"");
+    fixture.write("Cargo.toml", &format!("{manifest}[workspace]\n"));
+    let run = fixture.cargo(&["run"]).ok();
+    let lines: Vec<_> = run.stdout.lines().collect();
+    let path = lines[2].strip_suffix(" true").unwrap();
+    dataset.assert_at(Path::new(path));
+    assert_eq!(
+        lines[0],
+        format!("{}: 40000 bytes", Path::new(path).join("train/labels.gz").display())
+    );
+}
