@@ -24,6 +24,8 @@ mod lost;
 mod metadata;
 mod peer_worker;
 mod permission;
+#[cfg(feature = "cli")]
+mod planned;
 mod redirects;
 mod report;
 mod roster;
@@ -50,12 +52,13 @@ use crate::store::Store;
 
 use budget::Budget;
 use coordinator::Event;
-use seeding::Host;
 use uploads::Uplink;
 
 #[cfg(feature = "cli")]
 pub use locate::infohash;
-pub use seeding::{Seeding, Task};
+#[cfg(feature = "cli")]
+pub use planned::{planned, torrent_at};
+pub use seeding::{Host, Seeding, Task};
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;
@@ -112,6 +115,13 @@ impl<'a> Session<'a> {
             hashing: OnceLock::new(),
             datasets: 1,
         }
+    }
+
+    /// All that it does ends when this host is stopped.
+    #[cfg(feature = "cli")]
+    pub fn at_host(mut self, host: &Host) -> Session<'a> {
+        self.host = host.clone();
+        self
     }
 
     /// Says where the dataset is declared, in an error that may be mended there.
@@ -182,6 +192,9 @@ pub fn provide_all<Guard>(
                 loop {
                     let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((index, counters)) = next else { break };
+                    if session.host.is_stopped() {
+                        break;
+                    }
                     let result = dataset::provide(&session, requests[*index], counters);
                     counters.set_phase(if result.is_ok() { Phase::Done } else { Phase::Failed });
                     let others = running.fetch_sub(1, Ordering::Relaxed) - 1;

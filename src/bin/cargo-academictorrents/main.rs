@@ -5,6 +5,7 @@
 
 mod fetch;
 mod get;
+mod interrupt;
 mod output;
 mod path;
 mod seed;
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
     let output = Output::new(&common.output);
     let ended = match verb {
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
-        Verb::Get(arguments) => get::run(arguments, &common, &output),
+        Verb::Get(arguments) => get::run(&arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
     };
@@ -77,7 +78,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.tell(&output);
-            ExitCode::FAILURE
+            ExitCode::from(failure.status())
         }
     }
 }

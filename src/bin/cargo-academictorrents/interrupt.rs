@@ -1,0 +1,35 @@
+//! Ctrl-C, and SIGTERM: the end within a second, and how to go on.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use academictorrents::tools::Stop;
+
+/// As a shell has it of a program that SIGINT ended.
+pub(crate) const STATUS: u8 = 130;
+
+/// How long a download has to let go, and to tell trackers. What it leaves after that is gone on from just as well.
+const GRACE: Duration = Duration::from_millis(700);
+
+static TOLD: AtomicBool = AtomicBool::new(false);
+
+/// From now on a signal ends what is done at this desk, and then the program, whatever it does.
+pub(crate) fn end_on_signal(stop: Stop) {
+    let ended = ctrlc::set_handler(move || {
+        stop.stop();
+        std::thread::sleep(GRACE);
+        tell();
+        std::process::exit(STATUS.into());
+    });
+    // Where the system refuses, a signal ends the program as it ends any: what was verified is kept then, too.
+    let _ = ended;
+}
+
+/// Says it once, whoever comes first: the verb that has let go, or the signal's own thread.
+pub(crate) fn tell() {
+    if !TOLD.swap(true, Ordering::AcqRel) {
+        let said = "stopped; what was verified is kept, and the same call goes on from there";
+        let _ = writeln!(std::io::stderr(), "{said}");
+    }
+}
