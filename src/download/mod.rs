@@ -127,6 +127,8 @@ impl<'a> Session<'a> {
     /// Says where the dataset is declared, in an error that may be mended there.
     fn declared(&self, request: &Request, error: Error) -> Error {
         match (error.kind(), request.line) {
+            // The datasets of a command line are from several manifests: it says itself where.
+            _ if self.manifest.as_os_str().is_empty() => error,
             (ErrorKind::Manifest | ErrorKind::Metainfo, Some(line)) => {
                 error.why(format!("declared at {}:{line}", self.manifest.display()))
             }

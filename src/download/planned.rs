@@ -69,10 +69,13 @@ pub fn torrent_at(session: &Session<'_>, url: &str) -> Result<(Metainfo, Vec<u8>
     })?;
     match Metainfo::parse(&bytes) {
         Ok(metainfo) => Ok((metainfo, bytes)),
-        Err(error) if bytes.trim_ascii_start().starts_with(b"<") => Err(error
-            .instead(format!("no torrent is at {url}"))
-            .why("it begins like a web page")
-            .help("give the address of the .torrent itself, not that of the page that shows it")),
-        Err(error) => Err(error.instead(format!("no torrent that can be used is at {url}"))),
+        Err(error) => {
+            // The second line says why; the mends are those of a torrent that lies here.
+            let text = error.to_string();
+            let what = format!("no torrent that can be used is at {url}");
+            Err(Error::new(ErrorKind::Metainfo, what)
+                .why(text.lines().nth(1).unwrap_or_default().trim())
+                .help("give the address of the .torrent itself, not that of a page that shows it"))
+        }
     }
 }

@@ -8,6 +8,9 @@ use super::{DatasetName, Identity, Request, StoreKind, checks};
 use crate::context::SourceSet;
 use crate::error::Error;
 
+/// What a limit is called on a command line.
+pub const MAX_SIZE_OPTION: &str = "`--max-size`";
+
 /// The values of a call, as they were given.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
@@ -77,7 +80,7 @@ impl Request {
             sources: SourceSet::ALL,
             max_size_bytes: Some(u64::MAX),
             max_size_by: Some(match options.on_command_line {
-                true => "`--max-size`",
+                true => MAX_SIZE_OPTION,
                 false => "`Get::max_size`",
             }),
             required_features: Vec::new(),

@@ -33,7 +33,7 @@ use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::magnet::Magnet;
 
-pub use call::CallOptions;
+pub use call::{CallOptions, MAX_SIZE_OPTION};
 
 /// What a Cargo.toml asks for.
 #[derive(Clone, Debug)]

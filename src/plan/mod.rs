@@ -21,6 +21,7 @@ pub use sources::{
 };
 
 use crate::error::{Error, ErrorKind};
+use crate::manifest::MAX_SIZE_OPTION;
 use crate::size;
 
 /// The limit in a build script where nobody set one: 1 GiB.
@@ -118,7 +119,8 @@ impl Limit {
                 "set ACADEMICTORRENTS_MAX_SIZE={enough}, which caps all other limits"
             ));
         }
-        error.help("or fetch less: `files` takes globs of the files that you need")
+        let files = if call == Some(MAX_SIZE_OPTION) { "--files" } else { "files" };
+        error.help(format!("or fetch less: `{files}` takes globs of the files that you need"))
     }
 }
 

@@ -59,10 +59,11 @@ impl SourceRates {
 }
 
 impl SourceView {
-    /// What stands in a log: `"http://… 1.2 MiB/s, 3.0 MiB so far"`.
-    pub(super) fn said(&self) -> String {
-        let rate = size::display(self.rate_bytes);
-        format!("{}: {rate}/s, {} so far", self.name, size::display(self.received_bytes))
+    /// What stands in a log: `"3.0 MiB from http://…, 1.2 MiB/s"`; at the end without a rate.
+    pub(super) fn said(&self, is_over: bool) -> String {
+        let (bytes, rate) = (size::display(self.received_bytes), size::display(self.rate_bytes));
+        let rate = if is_over { String::new() } else { format!(", {rate}/s") };
+        format!("{bytes} from {}{rate}", self.name)
     }
 
     /// What stands below the bar. The name comes last: it may be cut.

@@ -23,7 +23,6 @@ pub(super) enum Begin {
     #[default]
     Below,
     /// In the line of the cursor.
-    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "a build script has no line"))]
     Here,
 }
 

@@ -44,8 +44,9 @@ impl PlainLog {
             #[cfg(feature = "cli")]
             if self.with_sources && (view.phase == before || view.phase.is_over()) {
                 let sources = view.sources.iter();
-                lines
-                    .extend(sources.map(|it| prefixed(&format!("{}:   {}", view.name, it.said()))));
+                lines.extend(sources.map(|it| {
+                    prefixed(&format!("{}:   {}", view.name, it.said(view.phase.is_over())))
+                }));
             }
         }
         lines

@@ -38,6 +38,16 @@ impl Asked {
         self.request.line
     }
 
+    /// Says where it is declared, in an error that may be mended there.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        match (error.kind(), &self.manifest, self.request.line) {
+            (ErrorKind::Manifest | ErrorKind::Metainfo, Some(manifest), Some(line)) => {
+                error.why(format!("declared at {}:{line}", manifest.display()))
+            }
+            _ => error,
+        }
+    }
+
     /// The features of its crate that have to be on for a build to ask for it.
     #[must_use]
     pub fn required_features(&self) -> &[String] {

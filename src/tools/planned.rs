@@ -50,7 +50,9 @@ impl Desk {
                     // A thread that panicked has said so: it is done here, where that ends the program as it should.
                     let plan =
                         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                    plans.push(plan.map_err(|error| error.for_dataset(dataset.name())));
+                    plans.push(
+                        plan.map_err(|error| dataset.explained(error.for_dataset(dataset.name()))),
+                    );
                 }
             });
         }

@@ -110,7 +110,8 @@ impl Desk {
                 todo.iter().map(|index| &datasets[*index].request).collect();
             let (results, received_bytes) = self.round(&requests, show);
             fetched.received_bytes += received_bytes;
-            for (index, outcome) in todo.into_iter().zip(results) {
+            for (index, mut outcome) in todo.into_iter().zip(results) {
+                outcome.result = outcome.result.map_err(|error| datasets[index].explained(error));
                 outcomes[index] = Some(outcome);
             }
         }
@@ -147,7 +148,7 @@ impl Desk {
 
     fn explained(&self, error: Error) -> Error {
         match &self.own {
-            Some(own) if own.root().is_dir() && error.kind() != ErrorKind::Manifest => {
+            Some(own) if own.root().is_dir() && may_have_begun(&error) => {
                 let place = own.root().display();
                 error.help(format!(
                     "what was verified is kept in {place}, and the next run goes on from there"
@@ -156,6 +157,12 @@ impl Desk {
             _ => error,
         }
     }
+}
+
+/// Whether something may have been fetched before it failed so.
+fn may_have_begun(error: &Error) -> bool {
+    use ErrorKind::{Disk, Network, Verification};
+    matches!(error.kind(), Network | Disk | Verification)
 }
 
 /// The failure of one that was asked for in the very same words: it would be the same again.

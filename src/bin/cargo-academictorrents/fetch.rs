@@ -47,7 +47,9 @@ fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Decl
     if names.is_empty() {
         return Ok(declared.iter().filter(|it| it.features_off.is_empty()).collect());
     }
-    let known: Vec<&str> = declared.iter().map(|it| it.dataset.name()).collect();
+    let mut known: Vec<&str> = declared.iter().map(|it| it.dataset.name()).collect();
+    known.sort_unstable();
+    known.dedup();
     match names.iter().find(|name| !known.contains(&name.as_str())) {
         Some(unknown) => Err(Failure::Said(format!(
             "no dataset `{unknown}` is declared here\n  {}\n  help: cargo academictorrents list",

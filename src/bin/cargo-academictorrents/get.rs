@@ -73,7 +73,6 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
         });
         if output.json {
             output.document(&json!({
-                "name": dataset.name(),
                 "infohash": dataset.infohash()?.map(|infohash| infohash.to_string()),
                 "path": path,
                 "received_bytes": fetched.received_bytes,

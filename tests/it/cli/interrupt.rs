@@ -1,0 +1,84 @@
+//! Ctrl-C, and SIGTERM.
+
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::desk::Desk;
+use crate::swarm::web_seed::Fault;
+use crate::swarm::{Catalogue, Dataset, WebSeed, catalogue, eventually, random_bytes};
+
+const SIZE: usize = 4_000_000;
+const PIECE: usize = 1 << 16;
+const SAID: &str = "stopped; what was verified is kept, and the same call goes on from there\n";
+
+/// A second is what is promised; a machine that is busy may take longer to tell.
+const SOON: Duration = Duration::from_secs(10);
+
+fn start(desk: &Desk, arguments: &[&str]) -> Child {
+    let mut command = desk.command(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn end_with(signal: &str, child: Child) -> Output {
+    let sent = Instant::now();
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(sent.elapsed() < SOON, "{:?}", sent.elapsed());
+    output
+}
+
+/// Bytes of the pieces that the only resume record below this directory names.
+fn recorded(partial: &std::path::Path) -> usize {
+    let mut records = std::fs::read_dir(partial).unwrap();
+    let record = records.next().unwrap().unwrap().path().join("record");
+    let bytes = std::fs::read(record).unwrap();
+    let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    (bytes.len() - header) / 4 * PIECE
+}
+
+fn check(signal: &str, arguments: &[&str], partial: &str) {
+    let desk = Desk::new().env("ACADEMICTORRENTS_PROGRESS", "off");
+    let dataset = Dataset::single("data.bin", random_bytes(1, SIZE)).piece_length(PIECE);
+    let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 500_000 });
+    desk.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    desk.declare("data = { torrent = \"data.torrent\" }");
+    let child = start(&desk, arguments);
+    eventually("a quarter has come", || seed.bytes_served() > SIZE as u64 / 4);
+    let output = end_with(signal, child);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), SAID);
+    assert_eq!(output.stdout, b"");
+    let rest = SIZE - recorded(&desk.path(partial));
+    assert!(rest < SIZE && rest > 0, "{rest}");
+    seed.mend();
+    let mut again = arguments.to_vec();
+    again.push("--json");
+    let document: serde_json::Value = serde_json::from_str(&desk.ok(&again)).unwrap();
+    assert_eq!(document["received_bytes"], rest);
+}
+
+#[test]
+fn ctrl_c_ends_fetch_and_the_next_one_fetches_the_rest() {
+    check("INT", &["fetch"], "store/v1/partial");
+}
+
+#[test]
+fn an_end_by_the_system_is_gone_on_from_too() {
+    check("TERM", &["get", "data.torrent", "--into", "here"], "here/.academictorrents/v1/partial");
+}
+
+#[test]
+fn what_cannot_let_go_is_left() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 1000));
+    let catalogue = Catalogue::serving(&[]).with(catalogue::Fault::Stall);
+    let desk = Desk::new()
+        .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
+        .env("ACADEMICTORRENTS_TIMEOUT", "10m");
+    let child = start(&desk, &["get", &dataset.infohash_hex()]);
+    eventually("the catalogue was asked", || !catalogue.requests().is_empty());
+    let output = end_with("INT", child);
+    assert_eq!(output.status.code(), Some(130));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with(SAID), "{said}");
+}
