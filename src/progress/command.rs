@@ -105,9 +105,10 @@ pub(super) fn with_sources(lines: Vec<String>, shown: &[&View], rows: usize) -> 
     for (index, line) in lines.into_iter().enumerate() {
         all.push(line);
         let sources = shown.get(index).map_or(&[][..], |view| &view.sources);
-        let named = if sources.len() > room { room.saturating_sub(1) } else { sources.len() };
+        // In a single line the fastest one says more than a number, which the bar has.
+        let named = if sources.len() > room && room > 1 { room - 1 } else { room };
         all.extend(sources.iter().take(named).map(SourceView::line));
-        if named < sources.len() && room > 0 {
+        if named < sources.len() && room > 1 {
             all.push(format!("  and {} more sources", sources.len() - named));
         }
     }
@@ -203,7 +204,10 @@ mod tests {
                 "    512.0 KiB/s     1.0 MiB  http://a/ [2J",
             ]
         );
-        assert_eq!(lines(&views, 4, 60)[1..], ["  and 2 more sources"]);
+        assert_eq!(lines(&views, 4, 60)[1..], ["      1.0 MiB/s     2.0 MiB  peer 10.0.0.1:6881"]);
+        let more = [&views[0].sources[..]; 3].concat();
+        let views = [View { sources: more, ..views[0].clone() }];
+        assert_eq!(lines(&views, 6, 60)[3..], ["  and 4 more sources"]);
         assert_eq!(lines(&views, 3, 60).len(), 1);
     }
 }
