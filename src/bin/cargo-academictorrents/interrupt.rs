@@ -14,16 +14,16 @@ const GRACE: Duration = Duration::from_millis(700);
 
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// From now on a signal ends what is done at this desk, and then the program, whatever it does.
+/// From now on a signal ends what is done at this desk, and then the program, whatever it does. Where there can be no handler a
+/// signal ends it as it ends any program: what was verified is kept then, too.
 pub(crate) fn end_on_signal(stop: Stop) {
-    let ended = ctrlc::set_handler(move || {
+    // Not where one of the signals is ignored, as under `nohup`: a handler would take all of them.
+    let _ = ctrlc::try_set_handler(move || {
         stop.stop();
         std::thread::sleep(GRACE);
         tell();
         std::process::exit(STATUS.into());
     });
-    // Where the system refuses, a signal ends the program as it ends any: what was verified is kept then, too.
-    let _ = ended;
 }
 
 /// Says it once, whoever comes first: the verb that has let go, or the signal's own thread.

@@ -14,15 +14,28 @@ const SAID: &str = "stopped; what was verified is kept, and the same call goes o
 /// A second is what is promised; a machine that is busy may take longer to tell.
 const SOON: Duration = Duration::from_secs(10);
 
-fn start(desk: &Desk, arguments: &[&str]) -> Child {
-    let mut command = desk.command(arguments);
+/// Signals do what they do by default, but for those that are to be ignored, whatever whoever runs the tests ignores: what a shell has
+/// in its background ignores SIGINT, and no shell can undo that.
+fn start(desk: &Desk, ignored: &str, arguments: &[&str]) -> Child {
+    let program = desk.command(arguments);
+    let signals = format!(
+        "$SIG{{$_}} = 'DEFAULT' for qw(INT TERM HUP); $SIG{{$_}} = 'IGNORE' for qw({ignored}); exec @ARGV or die $!"
+    );
+    let mut command = Command::new("perl");
+    command.args(["-e", &signals]).arg(program.get_program()).args(program.get_args());
+    command.current_dir(desk.path("")).env_clear();
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn send(signal: &str, child: &Child) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
 }
 
 fn end_with(signal: &str, child: Child) -> Output {
     let sent = Instant::now();
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+    send(signal, &child);
     let output = child.wait_with_output().unwrap();
     assert!(sent.elapsed() < SOON, "{:?}", sent.elapsed());
     output
@@ -43,7 +56,7 @@ fn check(signal: &str, arguments: &[&str], partial: &str) {
     let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 500_000 });
     desk.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
     desk.declare("data = { torrent = \"data.torrent\" }");
-    let child = start(&desk, arguments);
+    let child = start(&desk, "", arguments);
     eventually("a quarter has come", || seed.bytes_served() > SIZE as u64 / 4);
     let output = end_with(signal, child);
     assert_eq!(output.status.code(), Some(130), "{output:?}");
@@ -75,10 +88,24 @@ fn what_cannot_let_go_is_left() {
     let desk = Desk::new()
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
         .env("ACADEMICTORRENTS_TIMEOUT", "10m");
-    let child = start(&desk, &["get", &dataset.infohash_hex()]);
+    let child = start(&desk, "", &["get", &dataset.infohash_hex()]);
     eventually("the catalogue was asked", || !catalogue.requests().is_empty());
     let output = end_with("INT", child);
     assert_eq!(output.status.code(), Some(130));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.ends_with(SAID), "{said}");
+}
+
+#[test]
+fn what_is_started_to_outlive_its_terminal_does() {
+    let desk = Desk::new().env("ACADEMICTORRENTS_PROGRESS", "off");
+    let dataset = Dataset::single("data.bin", random_bytes(1, 1_000_000)).piece_length(PIECE);
+    let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 500_000 });
+    desk.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    // As by `nohup`.
+    let child = start(&desk, "HUP", &["get", "data.torrent"]);
+    eventually("some has come", || seed.bytes_served() > 100_000);
+    send("HUP", &child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
