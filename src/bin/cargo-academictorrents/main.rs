@@ -18,7 +18,7 @@ use academictorrents::Error;
 use academictorrents::tools::Desk;
 use clap::{Parser, Subcommand};
 
-use output::Output;
+use output::{Failure, Output};
 
 /// Cargo runs `cargo-academictorrents academictorrents …` for `cargo academictorrents …`.
 #[derive(Debug, Parser)]
@@ -77,6 +77,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let failure = if interrupt::heard() { Failure::Stopped } else { failure };
             failure.tell(&output);
             ExitCode::from(failure.status())
         }

@@ -1,5 +1,7 @@
 //! Ctrl-C, and SIGTERM.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -94,6 +96,38 @@ fn what_cannot_let_go_is_left() {
     assert_eq!(output.status.code(), Some(130));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.ends_with(SAID), "{said}");
+}
+
+/// How often the thread that waits for signals has gone to sleep; `None` while it is awake.
+#[cfg(target_os = "linux")]
+fn naps(child: &Child) -> Option<u64> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let statuses = threads.map(|it| std::fs::read_to_string(it.unwrap().path().join("status")));
+    let status = statuses.flatten().find(|status| status.starts_with("Name:\tctrl-c\n"))?;
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    field("State:\tS")?;
+    field("voluntary_ctxt_switches:\t")?.parse().ok()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cargo_says_when_it_hears_the_signal_too_is_not_told() {
+    let desk = Desk::new();
+    let script = "#!/bin/sh\n: > started\nuntil [ -e go ]; do sleep 0.02; done\necho interrupted >&2\nexit 1\n";
+    let cargo = desk.write("cargo.sh", script);
+    std::fs::set_permissions(&cargo, Permissions::from_mode(0o755)).unwrap();
+    let desk = desk.env("CARGO", cargo.display());
+    let child = start(&desk, "", &["fetch"]);
+    eventually("cargo was asked", || desk.path("started").exists());
+    eventually("the signals' thread waits", || naps(&child).is_some());
+    let before = naps(&child);
+    send("INT", &child);
+    // It sleeps anew once it has noted the signal: what fails from now on fails by it.
+    eventually("the signal is heard", || naps(&child) > before);
+    desk.write("go", "");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), SAID);
 }
 
 #[test]
