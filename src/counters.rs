@@ -2,6 +2,8 @@
 //!
 //! Floor 0. Plain atomics: no lock is held and no clock is read.
 
+#[cfg(feature = "cli")]
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -63,6 +65,21 @@ pub struct DatasetCounters {
     pub peers: AtomicU32,
     /// Web seeds and mirrors with a live connection.
     pub web_seeds: AtomicU32,
+    /// Who brings the bytes, in the order of the download's own numbers.
+    #[cfg(feature = "cli")]
+    pub sources: Mutex<Vec<SourceCounters>>,
+}
+
+/// What one source has brought.
+#[cfg(feature = "cli")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceCounters {
+    /// A URL, a directory, or `peer` and its address.
+    pub name: String,
+    /// Bytes that came from it, useful or not.
+    pub received_bytes: u64,
+    /// Whether it is being asked right now.
+    pub works: bool,
 }
 
 impl DatasetCounters {
@@ -76,6 +93,33 @@ impl DatasetCounters {
             uploaded_bytes: AtomicU64::new(0),
             peers: AtomicU32::new(0),
             web_seeds: AtomicU32::new(0),
+            #[cfg(feature = "cli")]
+            sources: Mutex::default(),
+        }
+    }
+
+    /// A source became known; they are numbered from 0.
+    #[cfg(feature = "cli")]
+    pub fn add_source(&self, name: &str) {
+        let source = SourceCounters { name: name.to_owned(), received_bytes: 0, works: false };
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+
+    /// So many bytes came from a source.
+    #[cfg(feature = "cli")]
+    pub fn brought(&self, source: u32, bytes: u64) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = sources.get_mut(source as usize) {
+            source.received_bytes += bytes;
+        }
+    }
+
+    /// A source is being asked, or not any more.
+    #[cfg(feature = "cli")]
+    pub fn set_works(&self, source: u32, works: bool) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = sources.get_mut(source as usize) {
+            source.works = works;
         }
     }
 
@@ -101,6 +145,8 @@ pub struct Message {
 pub struct Counters {
     datasets: Mutex<Vec<Arc<DatasetCounters>>>,
     messages: Mutex<Vec<Message>>,
+    #[cfg(feature = "cli")]
+    stopped: AtomicBool,
 }
 
 impl Counters {
@@ -114,6 +160,17 @@ impl Counters {
     /// The datasets, in the order in which they were added.
     pub fn datasets(&self) -> Vec<Arc<DatasetCounters>> {
         self.datasets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nobody is to be told anything any more: the user ends it.
+    #[cfg(feature = "cli")]
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    #[cfg(feature = "cli")]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     /// Queues a line for the log: `progress` prints it.

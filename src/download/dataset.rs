@@ -289,7 +289,7 @@ fn fetch(
     let limit = plan::Limit {
         manifest: request.max_size_bytes,
         user: session.settings.max_size_bytes,
-        call: request.line.is_none(),
+        call: request.max_size_by,
         foreign: session.foreign,
     };
     let user_by = session.settings.configured.place_of("MAX_SIZE");

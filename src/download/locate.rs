@@ -289,6 +289,15 @@ struct Failed {
     again_at: Option<Instant>,
 }
 
+/// Gets a `.torrent` from where it was said to be.
+///
+/// # Errors
+/// Why it cannot be had, as it follows after the URL.
+#[cfg(feature = "cli")]
+pub fn fetch_torrent(client: &Client, url: &str) -> Result<Vec<u8>, String> {
+    fetch(client, url, ATTEMPTS, None).map_err(|failed| failed.why)
+}
+
 /// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
 /// user waits without data.
 fn fetch(

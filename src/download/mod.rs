@@ -28,6 +28,8 @@ mod lost;
 mod metadata;
 mod peer_worker;
 mod permission;
+#[cfg(feature = "cli")]
+mod planned;
 mod redirects;
 mod report;
 mod roster;
@@ -60,6 +62,8 @@ use uploads::Uplink;
 #[cfg(feature = "cli")]
 pub use at_hand::infohash;
 pub use host::Host;
+#[cfg(feature = "cli")]
+pub use planned::{planned, torrent_at};
 #[cfg(feature = "seed")]
 pub use seeding::{Seeding, Task};
 
@@ -124,9 +128,18 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// All that it does ends when this host is stopped.
+    #[cfg(feature = "cli")]
+    pub fn at_host(mut self, host: &Host) -> Session<'a> {
+        self.host = host.clone();
+        self
+    }
+
     /// Says where the dataset is declared, in an error that may be mended there.
     fn declared(&self, request: &Request, error: Error) -> Error {
         match (error.kind(), request.line) {
+            // The datasets of a command line are from several manifests: it says itself where.
+            _ if self.manifest.as_os_str().is_empty() => error,
             (ErrorKind::Manifest | ErrorKind::Metainfo, Some(line)) => {
                 error.why(format!("declared at {}:{line}", self.manifest.display()))
             }
@@ -192,6 +205,9 @@ pub fn provide_all<Guard>(
                 loop {
                     let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some((index, counters)) = next else { break };
+                    if session.host.is_stopped() {
+                        break;
+                    }
                     let result = dataset::provide(&session, requests[*index], counters);
                     counters.set_phase(if result.is_ok() { Phase::Done } else { Phase::Failed });
                     let others = running.fetch_sub(1, Ordering::Relaxed) - 1;

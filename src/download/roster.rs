@@ -168,6 +168,8 @@ impl Roster {
             Place::Directory(_) | Place::Web(_) => schedule.add_streaming(id),
         }
         drop(schedule);
+        #[cfg(feature = "cli")]
+        self.swarm.counters.add_source(&name);
         self.sources.push(Source {
             id,
             name,
@@ -260,6 +262,8 @@ impl Roster {
         }
         let Some(permit) = budget.permit(&source.host) else { return };
         source.working += 1;
+        #[cfg(feature = "cli")]
+        self.swarm.counters.set_works(id.0, true);
         let swarm = Arc::clone(&self.swarm);
         let worker = swarm.schedule().begin(id, now);
         let run: Run = match &source.place {
@@ -305,6 +309,8 @@ impl Roster {
         let back_off = self.swarm.client.timing().back_off;
         let Some(source) = self.sources.get_mut(id.0 as usize) else { return };
         source.working = source.working.saturating_sub(1);
+        #[cfg(feature = "cli")]
+        self.swarm.counters.set_works(id.0, source.working > 0);
         if source.working == 0 && !matches!(source.place, Place::Peer(_)) {
             self.swarm.counters.web_seeds.fetch_sub(1, Ordering::Relaxed);
         }

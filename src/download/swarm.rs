@@ -242,6 +242,8 @@ impl Swarm {
             }
         };
         self.counters.received_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        #[cfg(feature = "cli")]
+        self.counters.brought(source.0, bytes.len() as u64);
         match added {
             Ok(Added::Nothing) => Fed::Onward,
             Ok(Added::Bytes(new)) => {

@@ -152,6 +152,7 @@ impl Reader<'_> {
             mirrors: either(own.mirrors, &defaults.mirrors).unwrap_or_default(),
             sources: own.sources.or(defaults.sources).unwrap_or(SourceSet::ALL),
             max_size_bytes: own.max_size_bytes.or(defaults.max_size_bytes),
+            max_size_by: None,
             required_features: either(own.required_features, &defaults.required_features)
                 .unwrap_or_default(),
             sha256: either(own.sha256, &defaults.sha256).unwrap_or_default(),

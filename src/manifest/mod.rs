@@ -33,7 +33,7 @@ use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
 use crate::magnet::Magnet;
 
-pub use call::CallOptions;
+pub use call::{CallOptions, MAX_SIZE_OPTION};
 
 /// What a Cargo.toml asks for.
 #[derive(Clone, Debug)]
@@ -84,6 +84,8 @@ pub struct Request {
     pub sources: SourceSet,
     /// Refuse where more than this is still to fetch; `None` for the built-in limit.
     pub max_size_bytes: Option<u64>,
+    /// What a call's limit is called there; `None` where a manifest says it.
+    pub max_size_by: Option<&'static str>,
     /// Asked for only where all these features of the crate are on.
     pub required_features: Vec<String>,
     /// SHA-256 pins, by the file's path in the torrent.

@@ -25,6 +25,7 @@ pub use sources::{
 };
 
 use crate::error::{Error, ErrorKind};
+use crate::manifest::MAX_SIZE_OPTION;
 use crate::size;
 
 /// The limit in a build script where nobody set one: 1 GiB.
@@ -37,8 +38,8 @@ pub const DEFAULT_MAX_SIZE_BYTES: u64 = 1 << 30;
 pub struct Limit {
     pub manifest: Option<u64>,
     pub user: Option<u64>,
-    /// A program asks by a call, and `manifest` is what it says.
-    pub call: bool,
+    /// A program asks by a call, which calls its limit so, and `manifest` is what it says.
+    pub call: Option<&'static str>,
     /// The manifest is a dependency's that Cargo brought: it may lower the built-in limit, and not raise it.
     pub foreign: bool,
 }
@@ -70,7 +71,7 @@ impl Limit {
         let enough = size::at_least(missing_bytes);
         let set_by = match (manifest, user) {
             (_, Some(user)) if user == limit => format!("set by {user_by}"),
-            (Some(_), _) if call => "set by `Get::max_size`".to_owned(),
+            (Some(_), _) if call.is_some() => format!("set by {}", call.unwrap_or_default()),
             (Some(manifest), _) if manifest == limit => {
                 "set by `max-size` in the manifest".to_owned()
             }
@@ -107,8 +108,9 @@ impl Limit {
                  or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
             )),
             // A second line would be a duplicate key.
-            Some(manifest) if manifest < missing_bytes && call => {
-                error.help(format!("to allow it, give `Get::max_size` at least {missing_bytes}"))
+            Some(manifest) if manifest < missing_bytes && call.is_some() => {
+                let call = call.unwrap_or_default();
+                error.help(format!("to allow it, give {call} at least {missing_bytes}"))
             }
             Some(manifest) if manifest < missing_bytes => error.help(format!(
                 "to allow it, change `max-size` to \"{enough}\" in Cargo.toml:\n\
@@ -121,7 +123,8 @@ impl Limit {
                 "set ACADEMICTORRENTS_MAX_SIZE={enough}, which caps all other limits"
             ));
         }
-        error.help("or fetch less: `files` takes globs of the files that you need")
+        let files = if call == Some(MAX_SIZE_OPTION) { "--files" } else { "files" };
+        error.help(format!("or fetch less: `{files}` takes globs of the files that you need"))
     }
 }
 

@@ -141,7 +141,7 @@ fn the_limit_that_counts_is_the_users_over_the_manifests_over_the_default() {
     const GIB: u64 = 1 << 30;
     let check = |bytes, manifest, user, parts: &[&str]| {
         let result =
-            Limit { manifest, user, call: false, foreign: false }.check("big", bytes, "the user");
+            Limit { manifest, user, call: None, foreign: false }.check("big", bytes, "the user");
         assert_eq!(result.is_ok(), parts.is_empty());
         for part in parts {
             let error = result.clone().unwrap_err().to_string();
@@ -160,7 +160,7 @@ fn the_limit_that_counts_is_the_users_over_the_manifests_over_the_default() {
     check(3 * GIB, Some(4 * GIB), Some(2 * GIB), &["ACADEMICTORRENTS_MAX_SIZE=3GiB"]);
     check(3 * GIB, None, Some(4 * GIB), &[]);
     check(2 * GIB, None, Some(GIB), &["set by the user", "ACADEMICTORRENTS_MAX_SIZE=2GiB"]);
-    let capped = Limit { manifest: None, user: Some(GIB), call: false, foreign: false };
+    let capped = Limit { manifest: None, user: Some(GIB), call: None, foreign: false };
     let error = capped.check("big", 2 * GIB, "the user").unwrap_err().to_string();
     assert!(!error.contains("add this line"), "it would not help: {error}");
 }
@@ -170,7 +170,7 @@ fn the_manifest_of_a_dependency_lowers_the_limit_and_does_not_raise_it() {
     const GIB: u64 = 1 << 30;
     let check = |bytes, manifest, user, part: &str| {
         let result =
-            Limit { manifest, user, call: false, foreign: true }.check("big", bytes, "the user");
+            Limit { manifest, user, call: None, foreign: true }.check("big", bytes, "the user");
         assert_eq!(result.is_ok(), part.is_empty());
         let error = result.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(error.contains(part) && !error.contains("add this line"), "{error}");

@@ -38,13 +38,32 @@ pub(super) struct Bars {
     bar: ProgressBar,
     line: Line,
     bar_width: usize,
+    /// Who called us wants a line for all datasets together.
+    #[cfg(feature = "cli")]
+    pub(super) with_total: bool,
 }
 
 impl Bars {
     pub(super) fn new() -> Bars {
         let line = Line::default();
         let target = ProgressDrawTarget::term_like(Box::new(line.clone()));
-        Bars { bar: ProgressBar::with_draw_target(None, target), line, bar_width: 0 }
+        Bars {
+            bar: ProgressBar::with_draw_target(None, target),
+            line,
+            bar_width: 0,
+            #[cfg(feature = "cli")]
+            with_total: false,
+        }
+    }
+
+    #[cfg(feature = "cli")]
+    fn total(&self, views: &[View]) -> Option<View> {
+        if self.with_total { super::command::total(views) } else { None }
+    }
+
+    #[cfg(not(feature = "cli"))]
+    fn total(&self, _: &[View]) -> Option<View> {
+        None
     }
 
     /// The lines for datasets and messages, none where there is no dataset left.
@@ -52,24 +71,38 @@ impl Bars {
         let live = views.iter().filter(|view| !view.phase.is_over());
         let (queued, mut live): (Vec<_>, Vec<_>) =
             live.partition(|view| view.phase == Phase::Queued);
-        live.extend(queued);
         // Two rows are cargo's: its bar, and the line that it prints next.
         let rows = usize::from(size.rows.saturating_sub(2));
-        if live.is_empty() || rows == 0 {
+        if (live.is_empty() && queued.is_empty()) || rows == 0 {
             return Vec::new();
         }
         let said = messages.len().min(MESSAGES).min(rows / 3);
         let rows = rows - said;
-        let more = if live.len() > rows { live.len() - (rows - 1) } else { 0 };
-        live.truncate(live.len() - more);
+        let total = self.total(views).filter(|_| rows > 2);
+        let for_datasets = rows - usize::from(total.is_some());
+        // Those that wait for their turn are shown where there is room for all.
+        let all = live.len() + queued.len();
+        if all <= for_datasets {
+            live.extend(queued);
+        } else {
+            live.truncate(for_datasets - 1);
+        }
+        let more = all - live.len();
+        let datasets = live.len();
+        live.extend(&total);
 
-        let mut lines = if size.columns < NARROW {
+        let mut lines: Vec<String> = if size.columns < NARROW {
             live.iter().map(|view| narrow(view, usize::from(size.columns))).collect()
         } else {
             self.wide(&live, size.columns)
         };
         if more > 0 {
-            lines.push(format!("and {more} more"));
+            lines.insert(datasets, format!("and {more} more"));
+        }
+        #[cfg(feature = "cli")]
+        {
+            live.truncate(datasets);
+            lines = super::command::with_sources(lines, &live, rows);
         }
         let newest = messages.iter().skip(messages.len() - said);
         lines.extend(newest.map(|message| view::printable(message)));
@@ -187,6 +220,10 @@ fn ratio(done: u64, total: u64) -> String {
 
 /// `"0:07"`, `"12:34"`, `"1:02:03"` or `"3 days"`; `None` where that cannot be said.
 fn time_left(view: &View) -> Option<String> {
+    #[cfg(feature = "cli")]
+    if view.is_open {
+        return None;
+    }
     let left = view.total_bytes.saturating_sub(view.done_bytes);
     let seconds = Duration::from_secs(left.checked_div(view.rate_bytes)?).as_secs();
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

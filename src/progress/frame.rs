@@ -1,5 +1,6 @@
-//! A picture below cargo's line, in one write.
+//! A picture at or below the cursor's line, in one write.
 //!
+//! A command that the user called owns the line of the cursor, and its frame begins there. A build script does not:
 //! Cargo has its own bar on the terminal, and leaves the cursor at the first column of that line; it
 //! redraws or erases the line at any time. So a frame goes to the lines *below* the cursor and
 //! brings the cursor back, in a single write, which the terminal takes whole. No line is wider than
@@ -15,18 +16,43 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::TermLike;
 
-/// Erases what is below the cursor, and leaves the cursor where it is.
-pub(super) const ERASE: &str = "\r\n\x1b[J\x1b[1A\r";
+/// Where a frame begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// Below the line of the cursor, which is another's.
+    #[default]
+    Below,
+    /// In the line of the cursor.
+    Here,
+}
 
-/// The frame that shows `lines`, clipped to the terminal's width.
-pub(super) fn frame(lines: &[String], columns: u16) -> String {
-    let mut frame = String::new();
-    for line in lines {
-        frame.push_str("\r\n\x1b[K");
-        frame.push_str(clip(line, usize::from(columns).saturating_sub(1)));
+impl Begin {
+    /// Erases the frame, and leaves the cursor where it is.
+    pub(super) fn erase(self) -> &'static str {
+        match self {
+            Begin::Below => "\r\n\x1b[J\x1b[1A\r",
+            Begin::Here => "\r\x1b[J",
+        }
     }
-    let _ = write!(frame, "\x1b[J\x1b[{}A\r", lines.len().max(1));
-    frame
+
+    /// The frame that shows `lines`, clipped to the terminal's width.
+    pub(super) fn frame(self, lines: &[String], columns: u16) -> String {
+        let mut frame = String::new();
+        let above = usize::from(self == Begin::Here);
+        for (index, line) in lines.iter().enumerate() {
+            frame.push_str(if index < above { "\r\x1b[K" } else { "\r\n\x1b[K" });
+            frame.push_str(clip(line, usize::from(columns).saturating_sub(1)));
+        }
+        frame.push_str("\x1b[J");
+        // None is one to a terminal.
+        match lines.len().max(1) - above {
+            0 => frame.push('\r'),
+            up => {
+                let _ = write!(frame, "\x1b[{up}A\r");
+            }
+        }
+        frame
+    }
 }
 
 /// The beginning of `text` that surely fits in so many columns.

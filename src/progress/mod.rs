@@ -18,6 +18,8 @@
 //! takes no more.
 
 mod bars;
+#[cfg(feature = "cli")]
+mod command;
 mod frame;
 #[cfg(target_os = "linux")]
 mod guard;
@@ -40,10 +42,14 @@ use crate::context::{Context, ProgressMode};
 use crate::counters::{Counters, Message, Phase};
 
 use bars::Bars;
+use frame::Begin;
 use plain::PlainLog;
 use rate::Rate;
-use terminal::Terminal;
+use terminal::{Terminal, Watched};
 use view::View;
+
+#[cfg(feature = "cli")]
+pub use command::Command;
 
 /// How often the counters are looked at, and at most drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -74,13 +80,37 @@ pub fn start(
         return Progress { running: None };
     }
     let terminal = (mode == ProgressMode::Auto && terminal::environment_allows(context))
-        .then(|| Terminal::new(lock_dir));
+        .then(|| Terminal::new(lock_dir, Watched::Parent(None)));
+    run(Drawing::new(counters, terminal, Begin::Below))
+}
+
+/// The same, for a command that the user called: its own stderr tells where the user looks, and the line of the cursor is its own.
+#[cfg(feature = "cli")]
+pub fn start_for(
+    command: Command,
+    counters: Arc<Counters>,
+    context: &Context,
+    mode: ProgressMode,
+    lock_dir: &Path,
+) -> Progress {
+    if mode == ProgressMode::Off {
+        return Progress { running: None };
+    }
+    let terminal = (mode == ProgressMode::Auto && terminal::environment_allows(context))
+        .then(|| Terminal::new(lock_dir, Watched::Own));
+    let mut drawing = Drawing::new(counters, terminal, Begin::Here);
+    drawing.bars.with_total = true;
+    drawing.log.with_sources = command.sources;
+    drawing.sources = command.sources.then(command::SourceRates::default);
+    run(drawing)
+}
+
+fn run(mut drawing: Drawing) -> Progress {
     let (stop, stopped) = mpsc::channel::<()>();
     let (ending, ended) = mpsc::channel::<()>();
     let drawn =
         thread::Builder::new().name("academictorrents-progress".to_owned()).spawn(move || {
             let _ending = ending;
-            let mut drawing = Drawing::new(counters, terminal);
             while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 drawing.tick();
             }
@@ -136,10 +166,13 @@ struct Drawing {
     picture: String,
     drawn_at: Duration,
     idle_since: Option<Duration>,
+    begin_at: Begin,
+    #[cfg(feature = "cli")]
+    sources: Option<command::SourceRates>,
 }
 
 impl Drawing {
-    fn new(counters: Arc<Counters>, terminal: Option<Terminal>) -> Drawing {
+    fn new(counters: Arc<Counters>, terminal: Option<Terminal>, begin_at: Begin) -> Drawing {
         Drawing {
             counters,
             begin: Instant::now(),
@@ -152,39 +185,68 @@ impl Drawing {
             picture: String::new(),
             drawn_at: Duration::ZERO,
             idle_since: None,
+            begin_at,
+            #[cfg(feature = "cli")]
+            sources: None,
         }
     }
 
+    /// The user ends it: nothing is drawn or said any more.
+    #[cfg(feature = "cli")]
+    fn is_stopped(&self) -> bool {
+        self.counters.is_stopped()
+    }
+
+    #[cfg(not(feature = "cli"))]
+    fn is_stopped(&self) -> bool {
+        false
+    }
+
     fn tick(&mut self) {
+        if self.is_stopped() {
+            return self.erase();
+        }
         let now = self.begin.elapsed();
         // Before the phases are read: whoever waits says so after its phase.
         let said = self.counters.take_messages();
         let views = self.views(now);
-        let beside = self.stderr_is_terminal && !self.picture.is_empty();
+        let beside = self.stderr_is_terminal && (!self.picture.is_empty() || self.will_draw(now));
         self.print(now, &views, said, beside);
         self.draw(now, &views);
     }
 
     fn end(&mut self) {
+        self.erase();
+        if self.is_stopped() {
+            return;
+        }
         let now = self.begin.elapsed();
         let said = self.counters.take_messages();
         let views = self.views(now);
-        self.erase();
-        self.print(now, &views, said, false);
+        let beside = self.stderr_is_terminal && self.will_draw(now);
+        self.print(now, &views, said, beside);
+    }
+
+    /// Whether bars tell, from the beginning on, what the lines of a log would: so for a command, which tells the end itself.
+    fn will_draw(&mut self, now: Duration) -> bool {
+        self.begin_at == Begin::Here
+            && self.terminal.as_mut().is_some_and(|terminal| terminal.open(now).is_some())
     }
 
     fn views(&mut self, now: Duration) -> Vec<View> {
         let datasets = self.counters.datasets();
         self.rates.resize_with(datasets.len(), Rate::default);
-        datasets
-            .iter()
-            .zip(&mut self.rates)
-            .map(|(dataset, rate)| {
-                let mut view = View::of(dataset);
-                view.rate_bytes = rate.push(now, view.received_bytes);
-                view
-            })
-            .collect()
+        let mut views: Vec<View> = Vec::with_capacity(datasets.len());
+        for (dataset, rate) in datasets.iter().zip(&mut self.rates) {
+            let mut view = View::of(dataset);
+            view.rate_bytes = rate.push(now, view.received_bytes);
+            #[cfg(feature = "cli")]
+            if let Some(rates) = &mut self.sources {
+                view.sources = rates.push(now, views.len(), dataset);
+            }
+            views.push(view);
+        }
+        views
     }
 
     /// Prints to stderr; while the bars are on that same terminal, the messages alone, above them.
@@ -209,7 +271,8 @@ impl Drawing {
     }
 
     fn draw(&mut self, now: Duration, views: &[View]) {
-        if lets_others_draw(&mut self.idle_since, now, views) {
+        // What the user called says at once that it waits.
+        if self.begin_at == Begin::Below && lets_others_draw(&mut self.idle_since, now, views) {
             self.erase();
             if let Some(terminal) = &mut self.terminal {
                 terminal.release();
@@ -226,8 +289,11 @@ impl Drawing {
         let messages: Vec<&str> =
             self.messages.iter().map(|(_, message)| message.text.as_str()).collect();
         let lines = self.bars.lines(views, &messages, size);
-        let picture =
-            if lines.is_empty() { String::new() } else { frame::frame(&lines, size.columns) };
+        let picture = if lines.is_empty() {
+            String::new()
+        } else {
+            self.begin_at.frame(&lines, size.columns)
+        };
         if picture.is_empty() {
             self.erase();
         } else if picture != self.picture || now.saturating_sub(self.drawn_at) >= REPAIR {
@@ -240,7 +306,7 @@ impl Drawing {
     fn erase(&mut self) {
         if let Some(terminal) = self.terminal.as_mut().filter(|_| !self.picture.is_empty()) {
             // Where this is refused, we are in the background: what is there is the shell's now.
-            terminal.write(frame::ERASE);
+            terminal.write(self.begin_at.erase());
             self.picture.clear();
         }
     }

@@ -17,6 +17,9 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(super) struct PlainLog {
     said: Vec<Said>,
+    /// A line that tells how far it is, or that it is done, has one for each source behind it.
+    #[cfg(feature = "cli")]
+    pub(super) with_sources: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +36,21 @@ impl PlainLog {
     pub(super) fn lines(&mut self, now: Duration, views: &[View]) -> Vec<String> {
         let new = Said { phase: Phase::Queued, at: now, percent: 0, begun: now };
         self.said.resize(views.len().max(self.said.len()), new);
-        views
-            .iter()
-            .zip(&mut self.said)
-            .filter_map(|(view, said)| said.line(now, view))
-            .map(|line| prefixed(&line))
-            .collect()
+        let mut lines = Vec::new();
+        for (view, said) in views.iter().zip(&mut self.said) {
+            #[cfg(feature = "cli")]
+            let before = said.phase;
+            let Some(line) = said.line(now, view) else { continue };
+            lines.push(prefixed(&line));
+            #[cfg(feature = "cli")]
+            if self.with_sources && (view.phase == before || view.phase.is_over()) {
+                let sources = view.sources.iter();
+                lines.extend(sources.map(|it| {
+                    prefixed(&format!("{}:   {}", view.name, it.said(view.phase.is_over())))
+                }));
+            }
+        }
+        lines
     }
 }
 

@@ -6,7 +6,7 @@
 //!   process that writes is stopped for good (SIGTTOU), and a build hangs. A person may put the job
 //!   into the background at any time, so this is read again before each write;
 //! - the stderr of our parent, which for a build script is cargo, is that same terminal: else the
-//!   bars land in an editor's terminal while cargo's output goes elsewhere;
+//!   bars land in an editor's terminal while cargo's output goes elsewhere. Of a command that the user called it is its own;
 //! - no other process draws on that terminal: it holds `progress-<device number>.lock`, and whoever gets it next
 //!   takes over. Who only waits for others begins later than these would.
 //!
@@ -72,21 +72,32 @@ impl Job {
     }
 }
 
+/// Whose stderr has to be the terminal that is drawn on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// That of who started us, cargo: a build script's own is hidden.
+    Parent(Option<u32>),
+    /// Our own: the user called us.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "nobody calls a build script"))]
+    Own,
+}
+
 /// The terminal, while we have it.
 #[derive(Debug)]
 pub(super) struct Terminal {
     lock_dir: PathBuf,
-    parent: Option<u32>,
+    /// Whose stderr tells where the user looks, once that is known.
+    watched: Watched,
     tty: Option<tty::Tty>,
     next_try: Duration,
     failed: bool,
 }
 
 impl Terminal {
-    pub(super) fn new(lock_dir: &Path) -> Terminal {
+    pub(super) fn new(lock_dir: &Path, watched: Watched) -> Terminal {
         Terminal {
             lock_dir: lock_dir.to_owned(),
-            parent: None,
+            watched,
             tty: None,
             next_try: Duration::ZERO,
             failed: false,
@@ -127,9 +138,15 @@ impl Terminal {
 
     fn allowed(&mut self) -> Option<Job> {
         let job = tty::job().filter(|job| job.in_foreground())?;
-        // A parent that is gone leaves us to another, whose stderr says nothing about cargo's.
-        let parent = *self.parent.get_or_insert(job.parent);
-        (parent == job.parent && job.is_terminal(tty::stderr_of(parent)?)).then_some(job)
+        let process = match &mut self.watched {
+            Watched::Own => std::process::id(),
+            Watched::Parent(parent) => {
+                // A parent that is gone leaves us to another, whose stderr says nothing about cargo's.
+                let parent = *parent.get_or_insert(job.parent);
+                (parent == job.parent).then_some(parent)?
+            }
+        };
+        job.is_terminal(tty::stderr_of(process)?).then_some(job)
     }
 }
 

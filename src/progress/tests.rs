@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::bars::{Bars, Size};
-use super::frame::{clip, frame};
+use super::frame::{Begin, clip};
 use super::plain::PlainLog;
 use super::rate::Rate;
 use super::terminal::{Job, environment_allows};
@@ -74,7 +74,11 @@ fn another_terminal_or_a_file_is_not_ours() {
 #[test]
 fn a_frame_comes_back_to_where_it_began() {
     let lines = ["mnist 43%".to_owned(), "x".repeat(50)];
-    assert_eq!(frame(&lines, 11), "\r\n\x1b[Kmnist 43%\r\n\x1b[Kxxxxxxxxxx\x1b[J\x1b[2A\r");
+    let below = "\r\n\x1b[Kmnist 43%\r\n\x1b[Kxxxxxxxxxx\x1b[J\x1b[2A\r";
+    assert_eq!(Begin::Below.frame(&lines, 11), below);
+    let here = "\r\x1b[Kmnist 43%\r\n\x1b[Kxxxxxxxxxx\x1b[J\x1b[1A\r";
+    assert_eq!(Begin::Here.frame(&lines, 11), here);
+    assert_eq!(Begin::Here.frame(&lines[..1], 11), "\r\x1b[Kmnist 43%\x1b[J\r");
 }
 
 #[test]
@@ -144,20 +148,18 @@ fn where_nothing_comes_it_is_said_that_there_is_no_source() {
 }
 
 #[test]
-fn more_datasets_than_rows_are_counted_and_the_queued_come_last() {
+fn where_not_all_datasets_have_room_those_that_are_queued_are_counted() {
     let mut views: Vec<View> = (0..40).map(|i| view(&format!("d{i}"), Phase::Queued, 0)).collect();
     views.push(view("busy", Phase::Publishing, 100));
     let lines =
         |rows, messages: &[&str]| Bars::new().lines(&views, messages, Size { rows, columns: 80 });
-    let shown = lines(24, &[]);
-    assert_eq!(shown.len(), 22);
-    assert_eq!(shown.first().unwrap(), "busy  publishing");
-    assert_eq!(shown.last().unwrap(), "and 20 more");
+    assert_eq!(lines(24, &[]), ["busy  publishing", "and 40 more"]);
     assert_eq!(lines(3, &[]), ["and 41 more"]);
     assert!(lines(2, &[]).is_empty() && lines(0, &[]).is_empty());
-    let shown = lines(24, &["a", "b", "c"]);
-    assert_eq!(shown.len(), 22);
-    assert_eq!(shown[19..], ["and 22 more", "b", "c"]);
+    assert_eq!(lines(24, &["a", "b", "c"]), ["busy  publishing", "and 40 more", "b", "c"]);
+    let shown = lines(43, &[]);
+    assert_eq!(shown.len(), 41);
+    assert_eq!(shown[40], "d39   queued");
 }
 
 #[test]

@@ -16,6 +16,12 @@ pub(super) struct View {
     pub(super) web_seeds: u32,
     /// Bytes a second.
     pub(super) rate_bytes: u64,
+    /// Where they were asked for.
+    #[cfg(feature = "cli")]
+    pub(super) sources: Vec<super::command::SourceView>,
+    /// More is to be fetched than is known yet.
+    #[cfg(feature = "cli")]
+    pub(super) is_open: bool,
 }
 
 impl View {
@@ -29,6 +35,10 @@ impl View {
             peers: dataset.peers.load(Relaxed),
             web_seeds: dataset.web_seeds.load(Relaxed),
             rate_bytes: 0,
+            #[cfg(feature = "cli")]
+            sources: Vec::new(),
+            #[cfg(feature = "cli")]
+            is_open: false,
         }
     }
 

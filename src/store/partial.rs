@@ -156,6 +156,18 @@ impl Partial {
     }
 }
 
+impl Store {
+    /// Bytes of a dataset that an earlier download has verified, by its record: nothing is hashed, and nothing is changed.
+    #[cfg(feature = "cli")]
+    pub fn recorded_bytes(&self, id: &str, layout: &Layout) -> u64 {
+        let geometry = layout.geometry();
+        let needed = layout.needed();
+        let recorded = Record::read(&self.record_path(id), id, geometry.piece_count()).pieces;
+        let pieces = recorded.iter().filter(|piece| needed.contains(*piece));
+        pieces.map(|piece| u64::from(geometry.len(piece))).sum()
+    }
+}
+
 /// The recorded pieces whose files are there; after another boot, those that still hash right.
 fn still_there(
     files: &LayoutFiles,

@@ -38,6 +38,16 @@ impl Asked {
         self.request.line
     }
 
+    /// Says where it is declared, in an error that may be mended there.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        match (error.kind(), &self.manifest, self.request.line) {
+            (ErrorKind::Manifest | ErrorKind::Metainfo, Some(manifest), Some(line)) => {
+                error.why(format!("declared at {}:{line}", manifest.display()))
+            }
+            _ => error,
+        }
+    }
+
     /// The features of its crate that have to be on for a build to ask for it.
     #[must_use]
     pub fn required_features(&self) -> &[String] {
@@ -67,12 +77,29 @@ pub fn declared(manifest: &Path) -> Result<Vec<Asked>, Error> {
     Ok(requests.into_iter().map(asked).collect())
 }
 
+/// What else is said of a dataset that is asked for on the command line, each as the option of its name has it.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Globs over the torrent's paths; all files where there is none.
+    pub files: Vec<String>,
+    pub web_seeds: Vec<String>,
+    pub trackers: Vec<String>,
+    pub peers: Vec<String>,
+    pub mirrors: Vec<String>,
+    /// Most that may be fetched.
+    pub max_size_bytes: Option<u64>,
+}
+
 /// What was asked for by infohash, magnet link or path of a `.torrent`. A name of 40 digits is an infohash, even where a file
 /// of that name is there.
 ///
 /// # Errors
 /// [`ErrorKind::Manifest`] where it is none of these.
 pub fn asked(id: &str) -> Result<Asked, Error> {
+    asked_with(id, &Wishes::default(), StoreKind::Shared)
+}
+
+pub(super) fn asked_with(id: &str, wishes: &Wishes, store: StoreKind) -> Result<Asked, Error> {
     let odd =
         |why: String| Error::new(ErrorKind::Manifest, format!("`{id}` is no dataset")).why(why);
     let identity = if Magnet::is_one(id) {
@@ -93,6 +120,25 @@ pub fn asked(id: &str) -> Result<Asked, Error> {
         }
     };
     let name = identity.magnet.as_ref().map_or_else(|| id.to_owned(), Magnet::shown_name);
-    let request = Request::of_call(&name, identity, StoreKind::Shared, &CallOptions::default())?;
+    of(&name, identity, wishes, store)
+}
+
+pub(super) fn of(
+    name: &str,
+    identity: Identity,
+    wishes: &Wishes,
+    store: StoreKind,
+) -> Result<Asked, Error> {
+    let options = CallOptions {
+        files: wishes.files.clone(),
+        web_seeds: wishes.web_seeds.clone(),
+        trackers: wishes.trackers.clone(),
+        peers: wishes.peers.clone(),
+        mirrors: wishes.mirrors.clone(),
+        sha256: Vec::new(),
+        on_command_line: true,
+    };
+    let mut request = Request::of_call(name, identity, store, &options)?;
+    request.max_size_bytes = wishes.max_size_bytes.or(request.max_size_bytes);
     Ok(Asked { manifest: None, request })
 }

@@ -7,21 +7,27 @@
 //! the command line.
 
 mod asked;
+mod planned;
+mod provide;
+mod stop;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::context::{Context, Settings};
 use crate::counters::Counters;
 use crate::download::{self, Session};
 use crate::error::Error;
-use crate::manifest::Request;
+use crate::plan;
 use crate::store::Store;
-use crate::{plan, progress};
 
-pub use asked::{Asked, asked, declared};
+pub use asked::{Asked, Wishes, asked, declared};
+pub use planned::{Plan, Source};
+pub use provide::{Fetched, Outcome, Show};
+pub use stop::Stop;
+pub use words::{parse_size, printable, size};
 
 /// The user's settings and store, as all verbs see them.
 #[derive(Debug)]
@@ -30,6 +36,9 @@ pub struct Desk {
     settings: Settings,
     directory: PathBuf,
     store: Store,
+    /// A directory of the user's, for what is asked to lie there.
+    own: Option<Store>,
+    stop: Stop,
 }
 
 impl Desk {
@@ -39,10 +48,24 @@ impl Desk {
     /// # Errors
     /// [`crate::ErrorKind::Manifest`] for a variable or a key that cannot be used.
     pub fn open(store: Option<&Path>, offline: bool) -> Result<Desk, Error> {
-        Desk::with(Context::of_process(), store, offline)
+        Desk::with(Context::of_process(), store, offline, None)
     }
 
-    fn with(mut context: Context, store: Option<&Path>, offline: bool) -> Result<Desk, Error> {
+    /// The same, where what is asked for on the command line shall lie in this directory, in the torrent's own layout. Then no
+    /// store is needed.
+    ///
+    /// # Errors
+    /// As [`Desk::open`].
+    pub fn open_into(into: &Path, store: Option<&Path>, offline: bool) -> Result<Desk, Error> {
+        Desk::with(Context::of_process(), store, offline, Some(into))
+    }
+
+    fn with(
+        mut context: Context,
+        store: Option<&Path>,
+        offline: bool,
+        into: Option<&Path>,
+    ) -> Result<Desk, Error> {
         context.read_config()?;
         let mut settings = context.settings()?;
         plan::check_named(&settings)?;
@@ -50,34 +73,21 @@ impl Desk {
             settings.offline = true;
             settings.offline_by = Some("--offline".to_owned());
         }
-        let directory = match store {
-            Some(directory) => absolute(directory)?,
-            None => context.store_dir()?,
+        let into = into.map(absolute).transpose()?;
+        let own = into.as_deref().map(Store::in_directory);
+        let directory = match (store, into) {
+            (Some(directory), _) => absolute(directory)?,
+            (None, None) => context.store_dir()?,
+            (None, Some(into)) => context.store_dir().unwrap_or(into),
         };
         let store = Store::at(&directory);
-        Ok(Desk { context, settings, directory, store })
+        Ok(Desk { context, settings, directory, store, own, stop: Stop::default() })
     }
 
     /// The store's directory, absolute, as `ACADEMICTORRENTS_STORE` has it.
     #[must_use]
     pub fn store_dir(&self) -> &Path {
         &self.directory
-    }
-
-    /// Provides datasets in the user's store, side by side, with progress on the terminal or in plain lines: a path
-    /// or an error for each, in order. What is there already costs a look.
-    #[must_use]
-    pub fn provide(&self, datasets: &[&Asked]) -> Vec<Result<PathBuf, Error>> {
-        let counters = Arc::new(Counters::default());
-        let session = self.session(&counters);
-        let requests: Vec<&Request> = datasets.iter().map(|dataset| &dataset.request).collect();
-        let begin = || {
-            let _ = self.store.create_locks(); // whoever fetches tells of a failure
-            let locks = self.store.locks_path();
-            progress::start(Arc::clone(&counters), &self.context, self.settings.progress, &locks)
-        };
-        let results = download::provide_all(session, &requests, begin);
-        results.into_iter().map(|result| result.map(|provided| provided.path)).collect()
     }
 
     /// The dataset's path, where it is complete in the store or where the environment says: nothing is fetched.
@@ -88,7 +98,9 @@ impl Desk {
     }
 
     fn session<'a>(&'a self, counters: &'a Counters) -> Session<'a> {
-        Session::new(&self.settings, Path::new(""), &self.store, &self.store, counters)
+        let own = self.own.as_ref().unwrap_or(&self.store);
+        Session::new(&self.settings, Path::new(""), &self.store, own, counters)
+            .at_host(self.stop.host())
     }
 }
 

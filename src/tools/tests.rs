@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 
 fn desk(store: &Path) -> Desk {
-    Desk::with(Context::default(), Some(store), false).unwrap()
+    Desk::with(Context::default(), Some(store), false, None).unwrap()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod fetch;
 mod get;
+mod interrupt;
 mod output;
 mod path;
 mod seed;
@@ -17,7 +18,7 @@ use academictorrents::Error;
 use academictorrents::tools::Desk;
 use clap::{Parser, Subcommand};
 
-use output::Output;
+use output::{Failure, Output};
 
 /// Cargo runs `cargo-academictorrents academictorrents …` for `cargo academictorrents …`.
 #[derive(Debug, Parser)]
@@ -69,15 +70,16 @@ fn main() -> ExitCode {
     let output = Output::new(&common.output);
     let ended = match verb {
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
-        Verb::Get(arguments) => get::run(arguments, &common, &output),
+        Verb::Get(arguments) => get::run(&arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let failure = if interrupt::heard() { Failure::Stopped } else { failure };
             failure.tell(&output);
-            ExitCode::FAILURE
+            ExitCode::from(failure.status())
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 
+use academictorrents::tools::Show;
 use academictorrents::{Error, ErrorKind};
 use console::{Style, StyledObject};
 use serde_json::{Value, json};
@@ -60,6 +61,11 @@ impl Output {
         self.result(format_args!("{value:#}"));
     }
 
+    /// How a download shows what it does.
+    pub(crate) fn show(&self) -> Show {
+        Show { quiet: self.quiet, sources: self.verbose }
+    }
+
     /// A line of talk, which `--quiet` leaves out.
     pub(crate) fn say(&self, line: impl std::fmt::Display) {
         if !self.quiet {
@@ -93,6 +99,8 @@ pub(crate) enum Failure {
     Said(String),
     /// What is wrong is in the result already (`verify` found damage, say).
     Told,
+    /// The user ended it.
+    Stopped,
 }
 
 impl From<Error> for Failure {
@@ -111,6 +119,14 @@ fn error_line(text: &str) {
 }
 
 impl Failure {
+    /// The program's exit status.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Failure::Stopped => crate::interrupt::STATUS,
+            _ => 1,
+        }
+    }
+
     /// Tells it on stderr; under `--json` as a document on stdout, too.
     pub(crate) fn tell(&self, output: &Output) {
         let (document, text) = match self {
@@ -119,6 +135,7 @@ impl Failure {
                 (json!({ "kind": "arguments", "dataset": null, "message": text }), text.clone())
             }
             Failure::Told => return,
+            Failure::Stopped => return crate::interrupt::tell(),
         };
         if output.json {
             output.document(&json!({ "error": document }));

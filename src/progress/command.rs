@@ -1,0 +1,213 @@
+//! What a command that the user called shows beyond the bars of a build: a line for all datasets together and, where they were asked
+//! for, the sources of each.
+
+use std::time::Duration;
+
+use super::rate::Rate;
+use super::view::{View, printable};
+use crate::counters::{DatasetCounters, Phase, SourceCounters};
+use crate::size;
+
+/// At most so many sources stand below a dataset, however tall the terminal is.
+const SOURCES: usize = 10;
+
+/// How the user wants it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// Each source is shown, with its rate.
+    pub sources: bool,
+}
+
+/// One source at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SourceView {
+    pub(super) name: String,
+    pub(super) received_bytes: u64,
+    /// Bytes a second.
+    pub(super) rate_bytes: u64,
+}
+
+/// Smooths the rates of all sources.
+#[derive(Debug, Default)]
+pub(super) struct SourceRates(Vec<Vec<Rate>>);
+
+impl SourceRates {
+    /// The sources of a dataset that work, or have brought something: the fastest first.
+    pub(super) fn push(
+        &mut self,
+        now: Duration,
+        dataset: usize,
+        counters: &DatasetCounters,
+    ) -> Vec<SourceView> {
+        if self.0.len() <= dataset {
+            self.0.resize_with(dataset + 1, Vec::new);
+        }
+        let sources = counters.sources.lock();
+        let sources = sources.unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let Some(rates) = self.0.get_mut(dataset) else { return Vec::new() };
+        rates.resize_with(sources.len(), Rate::default);
+        let seen = sources.into_iter().zip(rates).filter_map(|(source, rate)| {
+            let SourceCounters { name, received_bytes, works } = source;
+            let rate_bytes = rate.push(now, received_bytes);
+            let shown = works || received_bytes > 0;
+            shown.then(|| SourceView { name: printable(&name), received_bytes, rate_bytes })
+        });
+        let mut seen: Vec<_> = seen.collect();
+        seen.sort_by_key(|it| std::cmp::Reverse((it.rate_bytes, it.received_bytes)));
+        seen
+    }
+}
+
+impl SourceView {
+    /// What stands in a log: `"3.0 MiB from http://…, 1.2 MiB/s"`; at the end without a rate.
+    pub(super) fn said(&self, is_over: bool) -> String {
+        let (bytes, rate) = (size::display(self.received_bytes), size::display(self.rate_bytes));
+        let rate = if is_over { String::new() } else { format!(", {rate}/s") };
+        format!("{bytes} from {}{rate}", self.name)
+    }
+
+    /// What stands below the bar. The name comes last: it may be cut.
+    fn line(&self) -> String {
+        let rate = size::display(self.rate_bytes) + "/s";
+        format!("  {rate:>13}  {:>10}  {}", size::display(self.received_bytes), self.name)
+    }
+}
+
+/// All datasets as one, where there are several; how many of them have ended is its name.
+pub(super) fn total(views: &[View]) -> Option<View> {
+    let over = views.iter().filter(|view| view.phase.is_over()).count();
+    if views.len() < 2 || over == views.len() {
+        return None;
+    }
+    let sum = |of: fn(&View) -> u64| views.iter().map(of).fold(0, u64::saturating_add);
+    let sources = |of: fn(&View) -> u32| views.iter().map(of).fold(0, u32::saturating_add);
+    Some(View {
+        name: format!("total {over}/{}", views.len()),
+        phase: Phase::Fetching,
+        total_bytes: sum(|view| view.total_bytes),
+        done_bytes: sum(|view| view.done_bytes),
+        received_bytes: sum(|view| view.received_bytes),
+        peers: sources(|view| view.peers),
+        web_seeds: sources(|view| view.web_seeds),
+        rate_bytes: sum(|view| if view.phase.is_over() { 0 } else { view.rate_bytes }),
+        sources: Vec::new(),
+        is_open: views.iter().any(|view| view.total_bytes == 0 && !view.phase.is_over()),
+    })
+    .filter(|total| total.total_bytes > 0)
+}
+
+/// The lines with those of the sources below each dataset's, as many as there is room for. The first of `lines` are those of
+/// `shown`.
+pub(super) fn with_sources(lines: Vec<String>, shown: &[&View], rows: usize) -> Vec<String> {
+    let fetching = shown.iter().filter(|view| !view.sources.is_empty()).count();
+    let room = rows.saturating_sub(lines.len()).checked_div(fetching).unwrap_or(0).min(SOURCES);
+    let mut all = Vec::new();
+    for (index, line) in lines.into_iter().enumerate() {
+        all.push(line);
+        let sources = shown.get(index).map_or(&[][..], |view| &view.sources);
+        // In a single line the fastest one says more than a number, which the bar has.
+        let named = if sources.len() > room && room > 1 { room - 1 } else { room };
+        all.extend(sources.iter().take(named).map(SourceView::line));
+        if named < sources.len() && room > 1 {
+            all.push(format!("  and {} more sources", sources.len() - named));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bars::{Bars, Size};
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn view(name: &str, phase: Phase, percent: u64) -> View {
+        let mut view = View::of(&DatasetCounters::new(name));
+        view.phase = phase;
+        (view.total_bytes, view.done_bytes) = (100 * MIB, percent * MIB);
+        (view.peers, view.web_seeds, view.rate_bytes) = (2, 1, 3 * MIB);
+        view
+    }
+
+    fn lines(views: &[View], rows: u16, columns: u16) -> Vec<String> {
+        let mut bars = Bars::new();
+        bars.with_total = true;
+        bars.lines(views, &[], Size { rows, columns })
+    }
+
+    #[test]
+    fn several_datasets_have_a_line_for_all_of_them() {
+        let views = [
+            view("mnist", Phase::Fetching, 43),
+            view("cifar", Phase::Done, 100),
+            view("coco", Phase::Fetching, 7),
+        ];
+        assert_eq!(
+            lines(&views, 24, 60),
+            [
+                "mnist      [===>     ]   43%    43.0/100.0 MiB    3.0 MiB/s",
+                "coco       [>        ]    7%     7.0/100.0 MiB    3.0 MiB/s",
+                "total 1/3  [====>    ]   50%   150.0/300.0 MiB    6.0 MiB/s",
+            ]
+        );
+        let wide = lines(&views, 24, 200);
+        assert!(wide[2].ends_with("6.0 MiB/s   0:25 left   6 peers  3 web seeds"), "{}", wide[2]);
+        assert_eq!(lines(&views[..1], 24, 60).len(), 1);
+    }
+
+    #[test]
+    fn the_time_that_all_need_is_not_told_before_all_sizes_are_known() {
+        let mut views = [view("a", Phase::Fetching, 43), view("b", Phase::Metainfo, 0)];
+        views[1].total_bytes = 0;
+        let shown = lines(&views, 24, 200);
+        assert!(shown[0].contains(" left "), "{}", shown[0]);
+        assert!(
+            shown[2].starts_with("total 0/2  [") && !shown[2].contains(" left "),
+            "{}",
+            shown[2]
+        );
+    }
+
+    #[test]
+    fn forty_datasets_leave_the_terminal_its_lines() {
+        let mut views: Vec<_> =
+            (0..8).map(|i| view(&format!("a{i}"), Phase::Fetching, 5)).collect();
+        views.extend((8..40).map(|i| view(&format!("q{i}"), Phase::Queued, 0)));
+        let shown = lines(&views, 24, 60);
+        assert_eq!(shown.len(), 10, "{shown:#?}");
+        assert_eq!(shown[8], "and 32 more");
+        assert!(shown[9].starts_with("total 0/40 "), "{}", shown[9]);
+        for rows in 3..60 {
+            assert!(lines(&views, rows, 60).len() <= usize::from(rows) - 2, "{rows}");
+        }
+    }
+
+    #[test]
+    fn sources_stand_below_their_dataset_the_fastest_first_as_far_as_there_is_room() {
+        let counters = DatasetCounters::new("mnist");
+        for name in ["http://a/\x1b[2J", "peer 10.0.0.1:6881", "http://silent/"] {
+            counters.add_source(name);
+        }
+        let mut rates = SourceRates::default();
+        rates.push(Duration::ZERO, 0, &counters);
+        counters.brought(0, MIB);
+        counters.brought(1, 2 * MIB);
+        counters.set_works(1, true);
+        let mut mnist = view("mnist", Phase::Fetching, 43);
+        mnist.sources = rates.push(Duration::from_secs(2), 0, &counters);
+        let views = [mnist];
+        assert_eq!(
+            lines(&views, 24, 60)[1..],
+            [
+                "      1.0 MiB/s     2.0 MiB  peer 10.0.0.1:6881",
+                "    512.0 KiB/s     1.0 MiB  http://a/ [2J",
+            ]
+        );
+        assert_eq!(lines(&views, 4, 60)[1..], ["      1.0 MiB/s     2.0 MiB  peer 10.0.0.1:6881"]);
+        let more = [&views[0].sources[..]; 3].concat();
+        let views = [View { sources: more, ..views[0].clone() }];
+        assert_eq!(lines(&views, 6, 60)[3..], ["  and 4 more sources"]);
+        assert_eq!(lines(&views, 3, 60).len(), 1);
+    }
+}

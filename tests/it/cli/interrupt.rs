@@ -1,0 +1,145 @@
+//! Ctrl-C, and SIGTERM.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::desk::Desk;
+use crate::swarm::web_seed::Fault;
+use crate::swarm::{Catalogue, Dataset, WebSeed, catalogue, eventually, random_bytes};
+
+const SIZE: usize = 4_000_000;
+const PIECE: usize = 1 << 16;
+const SAID: &str = "stopped; what was verified is kept, and the same call goes on from there\n";
+
+/// A second is what is promised; a machine that is busy may take longer to tell.
+const SOON: Duration = Duration::from_secs(10);
+
+/// Signals do what they do by default, but for those that are to be ignored, whatever whoever runs the tests ignores: what a shell has
+/// in its background ignores SIGINT, and no shell can undo that.
+fn start(desk: &Desk, ignored: &str, arguments: &[&str]) -> Child {
+    let program = desk.command(arguments);
+    let signals = format!(
+        "$SIG{{$_}} = 'DEFAULT' for qw(INT TERM HUP); $SIG{{$_}} = 'IGNORE' for qw({ignored}); exec @ARGV or die $!"
+    );
+    let mut command = Command::new("perl");
+    command.args(["-e", &signals]).arg(program.get_program()).args(program.get_args());
+    command.current_dir(desk.path("")).env_clear();
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn send(signal: &str, child: &Child) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+}
+
+fn end_with(signal: &str, child: Child) -> Output {
+    let sent = Instant::now();
+    send(signal, &child);
+    let output = child.wait_with_output().unwrap();
+    assert!(sent.elapsed() < SOON, "{:?}", sent.elapsed());
+    output
+}
+
+/// Bytes of the pieces that the only resume record below this directory names.
+fn recorded(partial: &std::path::Path) -> usize {
+    let mut records = std::fs::read_dir(partial).unwrap();
+    let record = records.next().unwrap().unwrap().path().join("record");
+    let bytes = std::fs::read(record).unwrap();
+    let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    (bytes.len() - header) / 4 * PIECE
+}
+
+fn check(signal: &str, arguments: &[&str], partial: &str) {
+    let desk = Desk::new().env("ACADEMICTORRENTS_PROGRESS", "off");
+    let dataset = Dataset::single("data.bin", random_bytes(1, SIZE)).piece_length(PIECE);
+    let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 500_000 });
+    desk.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    desk.declare("data = { torrent = \"data.torrent\" }");
+    let child = start(&desk, "", arguments);
+    eventually("a quarter has come", || seed.bytes_served() > SIZE as u64 / 4);
+    let output = end_with(signal, child);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), SAID);
+    assert_eq!(output.stdout, b"");
+    let rest = SIZE - recorded(&desk.path(partial));
+    assert!(rest < SIZE && rest > 0, "{rest}");
+    seed.mend();
+    let mut again = arguments.to_vec();
+    again.push("--json");
+    let document: serde_json::Value = serde_json::from_str(&desk.ok(&again)).unwrap();
+    assert_eq!(document["received_bytes"], rest);
+}
+
+#[test]
+fn ctrl_c_ends_fetch_and_the_next_one_fetches_the_rest() {
+    check("INT", &["fetch"], "store/v1/partial");
+}
+
+#[test]
+fn an_end_by_the_system_is_gone_on_from_too() {
+    check("TERM", &["get", "data.torrent", "--into", "here"], "here/.academictorrents/v1/partial");
+}
+
+#[test]
+fn what_cannot_let_go_is_left() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 1000));
+    let catalogue = Catalogue::serving(&[]).with(catalogue::Fault::Stall);
+    let desk = Desk::new()
+        .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
+        .env("ACADEMICTORRENTS_TIMEOUT", "10m");
+    let child = start(&desk, "", &["get", &dataset.infohash_hex()]);
+    eventually("the catalogue was asked", || !catalogue.requests().is_empty());
+    let output = end_with("INT", child);
+    assert_eq!(output.status.code(), Some(130));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with(SAID), "{said}");
+}
+
+/// How often the thread that waits for signals has gone to sleep; `None` while it is awake.
+#[cfg(target_os = "linux")]
+fn naps(child: &Child) -> Option<u64> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let statuses = threads.map(|it| std::fs::read_to_string(it.unwrap().path().join("status")));
+    let status = statuses.flatten().find(|status| status.starts_with("Name:\tctrl-c\n"))?;
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    field("State:\tS")?;
+    field("voluntary_ctxt_switches:\t")?.parse().ok()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cargo_says_when_it_hears_the_signal_too_is_not_told() {
+    let desk = Desk::new();
+    let script = "#!/bin/sh\n: > started\nuntil [ -e go ]; do sleep 0.02; done\necho interrupted >&2\nexit 1\n";
+    let cargo = desk.write("cargo.sh", script);
+    std::fs::set_permissions(&cargo, Permissions::from_mode(0o755)).unwrap();
+    let desk = desk.env("CARGO", cargo.display());
+    let child = start(&desk, "", &["fetch"]);
+    eventually("cargo was asked", || desk.path("started").exists());
+    eventually("the signals' thread waits", || naps(&child).is_some());
+    let before = naps(&child);
+    send("INT", &child);
+    // It sleeps anew once it has noted the signal: what fails from now on fails by it.
+    eventually("the signal is heard", || naps(&child) > before);
+    desk.write("go", "");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), SAID);
+}
+
+#[test]
+fn what_is_started_to_outlive_its_terminal_does() {
+    let desk = Desk::new().env("ACADEMICTORRENTS_PROGRESS", "off");
+    let dataset = Dataset::single("data.bin", random_bytes(1, 1_000_000)).piece_length(PIECE);
+    let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 500_000 });
+    desk.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    // As by `nohup`.
+    let child = start(&desk, "HUP", &["get", "data.torrent"]);
+    eventually("some has come", || seed.bytes_served() > 100_000);
+    send("HUP", &child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
