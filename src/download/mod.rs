@@ -26,6 +26,7 @@ mod peer_worker;
 mod permission;
 mod redirects;
 mod report;
+mod roots;
 mod roster;
 mod seeding;
 mod serving;
@@ -55,6 +56,8 @@ use uploads::Uplink;
 
 #[cfg(feature = "cli")]
 pub use locate::infohash;
+#[cfg(feature = "cli")]
+pub use roots::note_use;
 pub use seeding::{Seeding, Task};
 
 /// Datasets fetched at a time; more wait for their turn.
@@ -74,7 +77,7 @@ pub struct Provided {
 #[derive(Debug)]
 pub struct Session<'a> {
     pub settings: &'a Settings,
-    /// The manifest that holds the requests, for messages; of no use where these come from a call.
+    /// The manifest that holds the requests, for messages and as a root; empty where these come from calls.
     pub manifest: &'a Path,
     /// The user's store.
     pub shared: &'a Store,
@@ -170,6 +173,12 @@ pub fn provide_all<Guard>(
         requests.iter().map(|request| dataset::present(&session, request).transpose()).collect();
     let missing: Vec<_> = (0..requests.len()).filter(|index| results[*index].is_none()).collect();
     session.datasets = missing.len().min(SIDE_BY_SIDE);
+    if !missing.is_empty() {
+        // Before the download: whoever ends it comes back to go on.
+        let would_be: Vec<_> =
+            missing.iter().map(|index| would_be(&session, requests[*index])).collect();
+        roots::note_use(session.shared, session.manifest, &mut would_be.iter());
+    }
     let guard = (!missing.is_empty()).then(begin);
     let counters: Vec<_> =
         missing.iter().map(|index| session.counters.add(requests[*index].name.as_str())).collect();
@@ -201,6 +210,8 @@ pub fn provide_all<Guard>(
     for (index, result) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
         results[index] = Some(result);
     }
+    let there = &mut results.iter().filter_map(|result| result.as_ref()?.as_ref().ok());
+    roots::note_use(session.shared, session.manifest, there);
     let lost = || {
         Error::new(
             ErrorKind::Disk,

@@ -19,7 +19,7 @@ use super::files::LayoutFiles;
 use super::parallel;
 use super::partial::Partial;
 use super::pins::{self, Pins};
-use super::{Site, Stamp, Store, WRITABLE, remove_if_there};
+use super::{Site, Stamp, Store, WRITABLE, digest_name, remove_if_there};
 use crate::error::Error;
 use crate::geometry::PieceIndex;
 use crate::hash::Sha1;
@@ -34,8 +34,7 @@ impl Store {
             Site::In(_) => b"in\0",
             Site::At(_) => b"at\0",
         };
-        let digest = Sha1::digest(&[kind, site.named().as_os_str().as_encoded_bytes()].concat());
-        let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = digest_name(&[kind, site.named().as_os_str().as_encoded_bytes()].concat());
         self.root.join("elsewhere").join(id).join(name)
     }
 

@@ -10,6 +10,7 @@
 //!            partial/<id>/files/…  scratch  record           being fetched
 //!            elsewhere/<id>/<digest of a place>             stamp of a copy that lies there, and is not ours
 //!            locks/<infohash>.lock
+//!            roots/<digest of a manifest's path>            which project uses which ids
 //! ```
 //! `<id>` is the infohash, with a digest of the file list where not all files are selected.
 //!
@@ -38,6 +39,7 @@ mod partial;
 mod pins;
 mod publish;
 mod record;
+mod roots;
 mod site;
 mod stamp;
 #[cfg(test)]
@@ -47,6 +49,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::Error;
+use crate::hash::Sha1;
 use crate::infohash::Infohash;
 use crate::metainfo::MAX_TORRENT_BYTES;
 
@@ -56,6 +59,8 @@ pub use fs::atomic_write;
 pub use lock::Lock;
 pub use offered::Offered;
 pub use partial::Partial;
+#[cfg(feature = "cli")]
+pub use roots::Root;
 pub use site::Site;
 pub use stamp::Stamp;
 
@@ -216,6 +221,22 @@ impl Store {
     pub fn selections(&self, infohash: Infohash) -> Vec<String> {
         ids_in(&self.root.join("data"), infohash)
     }
+}
+
+/// The beginning of the SHA-1, as the name of a file.
+fn digest_name(bytes: &[u8]) -> String {
+    Sha1::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The infohash of an id; `None` where it is none.
+#[cfg(feature = "cli")]
+pub fn infohash_in(id: &str) -> Option<Infohash> {
+    let (infohash, selection) = id.split_once('-').map_or((id, None), |(a, b)| (a, Some(b)));
+    let is_hex = |text: &str, digits| {
+        text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_one = is_hex(infohash, 40) && selection.is_none_or(|digest| is_hex(digest, 16));
+    is_one.then(|| infohash.parse().ok()).flatten()
 }
 
 fn remove_if_there(stamp: &Path) -> Result<(), Error> {

@@ -77,6 +77,11 @@ impl Desk {
             progress::start(Arc::clone(&counters), &self.context, self.settings.progress, &locks)
         };
         let results = download::provide_all(session, &requests, begin);
+        for (index, result) in results.iter().enumerate() {
+            if let (Ok(provided), Some(manifest)) = (result, &datasets[index].manifest) {
+                download::note_use(&self.store, manifest, &mut [provided].into_iter());
+            }
+        }
         results.into_iter().map(|result| result.map(|provided| provided.path)).collect()
     }
 
