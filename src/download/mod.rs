@@ -31,6 +31,8 @@ mod roster;
 mod seeding;
 mod serving;
 mod space;
+#[cfg(feature = "cli")]
+mod standing;
 mod stream;
 mod swarm;
 #[cfg(test)]
@@ -59,6 +61,8 @@ pub use locate::infohash;
 #[cfg(feature = "cli")]
 pub use roots::note_use;
 pub use seeding::{Seeding, Task};
+#[cfg(feature = "cli")]
+pub use standing::{Standing, State, standing};
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;

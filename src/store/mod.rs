@@ -27,11 +27,15 @@
 //! be linked from another selection): repair makes a new one.
 
 mod check;
+#[cfg(feature = "cli")]
+mod collect;
 mod directory;
 mod elsewhere;
 mod fault;
 mod files;
 mod fs;
+#[cfg(feature = "cli")]
+mod inventory;
 mod lock;
 mod offered;
 mod parallel;
@@ -54,8 +58,12 @@ use crate::infohash::Infohash;
 use crate::metainfo::MAX_TORRENT_BYTES;
 
 pub use check::Existing;
+#[cfg(feature = "cli")]
+pub use collect::Leftover;
 pub use elsewhere::Found;
 pub use fs::atomic_write;
+#[cfg(feature = "cli")]
+pub use inventory::{Held, HeldKind, Ledger};
 pub use lock::Lock;
 pub use offered::Offered;
 pub use partial::Partial;

@@ -7,8 +7,11 @@
 //! the command line.
 
 mod asked;
+mod gc;
+mod stock;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +24,13 @@ use crate::manifest::Request;
 use crate::store::Store;
 use crate::{plan, progress};
 
+pub use crate::download::{Standing, State};
+pub use crate::size::{display as size_text, parse as parse_size, parse_duration as parse_time};
+pub use crate::store::{HeldKind, Leftover};
 pub use asked::{Asked, asked, declared};
+pub use gc::{Collected, Gc, GcOptions, Outcome};
+pub use stock::Stocked;
+pub use usage::{Use, Used};
 
 /// The user's settings and store, as all verbs see them.
 #[derive(Debug)]
