@@ -17,6 +17,8 @@ mod dataset;
 mod directory_worker;
 mod elsewhere;
 mod growth;
+#[cfg(feature = "cli")]
+mod import;
 mod line;
 mod locate;
 mod lock;
@@ -56,6 +58,8 @@ use coordinator::Event;
 use seeding::Host;
 use uploads::Uplink;
 
+#[cfg(feature = "cli")]
+pub use import::{Import, Imported, import};
 #[cfg(feature = "cli")]
 pub use locate::infohash;
 #[cfg(feature = "cli")]

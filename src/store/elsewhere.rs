@@ -252,3 +252,30 @@ impl Partial {
         Ok(is_right)
     }
 }
+
+#[cfg(feature = "cli")]
+impl Found {
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(super) fn is_right(&self, piece: PieceIndex) -> bool {
+        self.hashed && self.pieces.contains(piece)
+    }
+
+    /// Whether all files are still as they were when they were looked at.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.stamp.as_ref().is_some_and(|stamp| stamp.matches(&self.site))
+    }
+
+    /// Bytes of the pieces that may be right; once they were hashed, of those that are.
+    pub fn bytes(&self) -> u64 {
+        let geometry = self.layout.geometry();
+        self.pieces.iter().map(|piece| u64::from(geometry.len(piece))).sum()
+    }
+
+    /// Whether each selected file is there and has its length.
+    pub fn has_all_files(&self) -> bool {
+        self.stamp.is_some()
+    }
+}

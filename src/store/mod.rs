@@ -26,6 +26,8 @@
 //! there; the stamp is written last, after a sync; no file under `data` is ever written again (its inode may
 //! be linked from another selection): repair makes a new one.
 
+#[cfg(feature = "cli")]
+mod adopt;
 mod check;
 #[cfg(feature = "cli")]
 mod collect;
@@ -57,6 +59,8 @@ use crate::hash::Sha1;
 use crate::infohash::Infohash;
 use crate::metainfo::MAX_TORRENT_BYTES;
 
+#[cfg(feature = "cli")]
+pub use adopt::Adopted;
 pub use check::Existing;
 #[cfg(feature = "cli")]
 pub use collect::Leftover;

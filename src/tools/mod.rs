@@ -8,6 +8,7 @@
 
 mod asked;
 mod gc;
+mod import;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -24,11 +25,12 @@ use crate::manifest::Request;
 use crate::store::Store;
 use crate::{plan, progress};
 
-pub use crate::download::{Standing, State};
+pub use crate::download::{Imported, Standing, State};
 pub use crate::size::{display as size_text, parse as parse_size, parse_duration as parse_time};
 pub use crate::store::{HeldKind, Leftover};
 pub use asked::{Asked, asked, declared};
 pub use gc::{Collected, Gc, GcOptions, Outcome};
+pub use import::{Brought, Took};
 pub use stock::Stocked;
 pub use usage::{Use, Used};
 

@@ -42,7 +42,9 @@ impl Desk {
     #[must_use]
     pub fn standing(&self, dataset: &Asked) -> Standing {
         let counters = Counters::default();
-        let mut standing = download::standing(&self.session(&counters), &dataset.request);
+        let mut session = self.session(&counters);
+        session.manifest = dataset.manifest.as_deref().unwrap_or(session.manifest);
+        let mut standing = download::standing(&session, &dataset.request);
         standing.torrent_name = standing.torrent_name.map(|name| printable(&name));
         standing
     }

@@ -112,9 +112,12 @@ fn show(gc: &Gc, arguments: &Arguments, output: &Output) {
         }
     }
     lines(&rows, width).iter().for_each(|line| output.result(line.trim_start()));
-    let freed = if arguments.dry_run { "would free" } else { "freed" };
+    let (freed, holds) = match arguments.dry_run {
+        true => ("would free", "would hold"),
+        false => ("freed", "holds"),
+    };
     let (freed_bytes, held) = (size_text(gc.freed_bytes), size_text(gc.held_bytes));
-    output.result(format_args!("{freed} {freed_bytes}; the store holds {held}"));
+    output.result(format_args!("{freed} {freed_bytes}; the store {holds} {held}"));
     for (count, why) in [
         (gc.used, "that projects use; `list` shows them, --all removes them too"),
         (gc.unknown, "of which no project is known; --unknown removes them too"),

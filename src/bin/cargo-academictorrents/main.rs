@@ -6,6 +6,7 @@
 mod fetch;
 mod gc;
 mod get;
+mod import;
 mod list;
 mod output;
 mod path;
@@ -58,6 +59,7 @@ enum Verb {
     Fetch(fetch::Arguments),
     Gc(gc::Arguments),
     Get(get::Arguments),
+    Import(import::Arguments),
     List(list::Arguments),
     Path(path::Arguments),
     Seed(seed::Arguments),
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
         Verb::Gc(arguments) => gc::run(&arguments, &common, &output),
         Verb::Get(arguments) => get::run(arguments, &common, &output),
+        Verb::Import(arguments) => import::run(&arguments, &common, &output),
         Verb::List(arguments) => list::run(&arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),

@@ -17,6 +17,7 @@ fn project(desk: &Desk, datasets: &str) {
         "[package]\nname = \"used\"\nversion = \"0.1.0\"\n\n[package.metadata.academictorrents]\n{datasets}\n"
     );
     desk.write("used/Cargo.toml", text);
+    desk.write("used/src/lib.rs", "");
 }
 
 #[test]
@@ -85,10 +86,8 @@ fn of_two_selections_that_share_bytes_the_used_one_stays_whole() {
     );
     // What the other selection holds too is not freed.
     #[cfg(unix)]
-    assert_eq!(
-        (&removed["disk_bytes"], removed["freed_bytes"].as_u64().unwrap() < 80_000),
-        (&removed["disk_bytes"], true)
-    );
+    assert!(removed["freed_bytes"].as_u64().unwrap() < 80_000, "{removed}");
+    assert!(removed["disk_bytes"].as_u64().unwrap() > 128_000, "{removed}");
     let ids = ids();
     assert!(ids.len() == 1 && ids[0].starts_with(&format!("{infohash}-")), "{ids:?}");
     let path = desk.ok(&["fetch", "--manifest-path", "used/Cargo.toml", "--offline"]);
@@ -198,33 +197,25 @@ fn a_manifest_that_cannot_be_read_keeps_what_it_used_and_a_lying_note_reaches_no
     assert!(!stamp.exists() && victim.exists());
 }
 
-#[cfg(unix)]
+/// As in a store that is read-only, and for whoever may write everywhere too: neither locks nor notes can be made.
 #[test]
-fn in_a_store_that_is_read_only_gc_says_so_and_builds_go_on() {
-    use std::os::unix::fs::PermissionsExt as _;
+fn what_cannot_be_removed_is_an_error_and_notes_that_cannot_be_written_are_none() {
     let desk = Desk::new();
     let one = data(1, "one.bin");
     complete(&desk, &one);
     desk.declare(&format!("one = \"{}\"", one.infohash_hex()));
     let v1 = desk.path("store/v1");
-    let directories =
-        ["", "locks", "data", &format!("data/{}", one.infohash_hex())].map(|it| v1.join(it));
-    let allow = |mode| {
-        for directory in &directories {
-            fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
-        }
-    };
-    allow(0o555);
-    // Who owns the machine may write everywhere.
-    let can_write = fs::write(v1.join("probe"), b"").is_ok();
-    let (gc, fetched) = (desk.run(&["gc", "--all"]), desk.run(&["fetch"]));
-    allow(0o755);
-    assert_eq!(fetched.status, Some(0), "{}", fetched.stderr);
-    if can_write {
-        assert_eq!(gc.status, Some(0));
-    } else {
-        assert_eq!(gc.status, Some(1));
-        assert!(gc.stderr.contains("error: could not"), "{}", gc.stderr);
-        assert!(desk.path(&format!("store/v1/data/{}/stamp", one.infohash_hex())).exists());
-    }
+    fs::remove_dir_all(v1.join("locks")).unwrap();
+    fs::write(v1.join("locks"), b"").unwrap();
+    fs::write(v1.join("roots"), b"").unwrap();
+    desk.ok(&["fetch"]);
+    let gc = desk.run(&["gc", "--all"]);
+    assert_eq!(gc.status, Some(1));
+    let begin = format!("error: could not lock {}", v1.join("locks").display());
+    assert!(gc.stderr.starts_with(&begin), "{}", gc.stderr);
+    let json = desk.run(&["gc", "--all", "--json"]).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["datasets"][0]["outcome"], "failed");
+    assert_eq!(json["datasets"][0]["error"]["kind"], "disk");
+    assert!(v1.join(format!("data/{}/stamp", one.infohash_hex())).exists());
 }

@@ -4,6 +4,7 @@ mod desk;
 mod gc;
 mod get;
 mod help;
+mod import;
 mod list;
 mod path;
 mod seed;

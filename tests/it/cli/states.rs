@@ -37,7 +37,8 @@ pub fn used(desk: &Desk, manifest: &str, ids: &[&str], days: u64) -> PathBuf {
     use sha1::Digest as _;
     let manifest = desk.path(manifest);
     let path = manifest.to_str().unwrap();
-    let name = crate::swarm::hex(&sha1::Sha1::digest(path)[..8]);
+    let digest = sha1::Sha1::digest(path);
+    let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     let mut text = format!("academictorrents root 1\nmanifest {path}\n");
     ids.iter().for_each(|id| text += &format!("id {id}\n"));
     let note = desk.write(&format!("store/v1/roots/{name}"), text);
