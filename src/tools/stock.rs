@@ -59,13 +59,14 @@ impl Desk {
     #[must_use]
     pub fn stock(&self, but_ids: &[String], but_all_of: &[Infohash]) -> Vec<Stocked> {
         let usage = Usage::of(self);
-        let held = self.store.inventory().into_iter().filter(|held| {
-            !but_all_of.contains(&held.infohash)
-                && !but_ids.contains(&held.id)
+        let is_known = |held: &Held| {
+            but_all_of.contains(&held.infohash)
+                || but_ids.contains(&held.id)
                 // The `.torrent` of a dataset that is asked about.
-                && !(held.kind == HeldKind::Torrent
+                || (held.kind == HeldKind::Torrent
                     && but_ids.iter().any(|id| id.starts_with(&held.infohash.to_string())))
-        });
+        };
+        let held = self.store.inventory().into_iter().filter(|held| !is_known(held));
         held.map(|held| self.stocked(&held, &usage)).collect()
     }
 

@@ -29,6 +29,7 @@ mod peers;
 mod proxies;
 mod refusals;
 mod resume;
+mod roots;
 mod seeding;
 mod serving_back;
 mod situations;

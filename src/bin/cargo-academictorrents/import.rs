@@ -13,7 +13,7 @@ use crate::workspace;
 ///
 /// PATH is the torrent's file or directory, whatever it is called, or the directory that holds it. It is hashed piece by piece:
 /// what is right is copied into the store (without taking space twice, where the file system can), and hashed there again.
-/// Nothing is written at PATH.
+/// Nothing is written at PATH, and only --hard-link changes anything there.
 ///
 /// Without --id it is found out which of the datasets that the crates here declare PATH is, by names or sizes and then by hashes.
 ///

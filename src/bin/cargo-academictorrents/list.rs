@@ -95,7 +95,11 @@ fn show(desk: &Desk, standings: &[(Declared, Standing)], output: &Output) {
             [one] => format!("; not asked for: feature {one} is off"),
             more => format!("; not asked for: features {} are off", more.join(", ")),
         };
-        let state = format!("{word}{more}{off}");
+        let own = match declared.dataset.keeps_own_copy() {
+            true => "; builds have a copy of their own",
+            false => "",
+        };
+        let state = format!("{word}{more}{own}{off}");
         vec![
             declared.dataset.name().to_owned(),
             standing.total_bytes.map_or_else(|| "unknown".to_owned(), size_text),
@@ -214,6 +218,7 @@ fn json_of(desk: &Desk, declared: &Declared, standing: &Standing) -> Value {
         "done_bytes": done,
         "needed_bytes": needed,
         "from": from,
+        "own_copy": declared.dataset.keeps_own_copy(),
         "features_off": declared.features_off,
         "path": standing.path.as_ref().map(|path| path.display().to_string()),
         "error": error,

@@ -18,7 +18,7 @@ fn list_shows_what_is_declared_and_what_else_is_in_the_store() {
     // No crate, no store.
     page.show(&desk, &["list"]);
     desk.declare(&format!(
-        "whole = \"{}\"\nhalf = \"{}\"\n\
+        "whole = \"{}\"\nhalf = {{ infohash = \"{}\", store = \"out-dir\" }}\n\
          test-data = {{ infohash = \"{}\", required-features = [\"extra\"] }}\n",
         whole().infohash_hex(),
         half.infohash_hex(),
