@@ -32,8 +32,8 @@ pub(crate) struct Arguments {
     id: Option<String>,
     /// Link the files instead of copying them, where PATH is complete and on the store's file system: they become read-only at
     /// PATH too, since what is written there would change the dataset of all projects
-    #[arg(long)]
-    hard_link: bool,
+    #[arg(long = "hard-link")]
+    link: bool,
     #[command(flatten)]
     workspace: workspace::Options,
 }
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
     let mut documents = Vec::new();
     for path in &arguments.paths {
         let shown = path.display().to_string();
-        let brought = desk.import(&asked, path, arguments.id.is_some(), arguments.hard_link);
+        let brought = desk.import(&asked, path, arguments.id.is_some(), arguments.link);
         let brought = match brought {
             Ok(brought) => brought,
             Err(error) => {
@@ -116,7 +116,7 @@ fn tell(name: &str, imported: &Imported, arguments: &Arguments, output: &Output)
             ),
         };
         output.say(format_args!("{name} {how}"));
-        if arguments.hard_link && imported.adopted.copied > 0 {
+        if arguments.link && imported.adopted.copied > 0 {
             output.warn("what could not be linked was copied: links lead nowhere but to the same file system");
         }
         return;

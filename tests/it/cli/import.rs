@@ -12,7 +12,7 @@ fn single() -> Dataset {
 
 fn multi() -> Dataset {
     Dataset::multi(
-        "root",
+        "tree",
         [
             ("a.bin", random_bytes(2, 100_000)),
             ("sub/b.bin", random_bytes(3, 200_000)),
@@ -49,9 +49,9 @@ fn what_lies_at_a_path_is_found_to_be_the_dataset_and_copied() {
     let before = state(&desk.path("mine"));
     let mut page = Page::new("import");
     page.show(&desk, &["import", "mine/renamed.bin", "mine/data"]);
-    page.show(&desk, &["import", "mine/data/root"]);
+    page.show(&desk, &["import", "mine/data/tree"]);
     page.show(&desk, &["list", "--no-orphans"]);
-    page.show(&desk, &["import", "mine/data/root", "--json"]);
+    page.show(&desk, &["import", "mine/data/tree", "--json"]);
     assert_eq!(state(&desk.path("mine")), before);
     single().assert_at(Path::new(desk.ok(&["path", "single"]).trim_end()));
     multi().assert_at(Path::new(desk.ok(&["path", "multi"]).trim_end()));
@@ -71,7 +71,7 @@ fn what_lies_at_a_path_is_found_to_be_the_dataset_and_copied() {
 fn a_renamed_root_directory_is_known_by_its_sizes() {
     let desk = desk();
     multi().write_to(&desk.path(""));
-    fs::rename(desk.path("root"), desk.path("renamed")).unwrap();
+    fs::rename(desk.path("tree"), desk.path("renamed")).unwrap();
     desk.ok(&["import", "renamed"]);
     multi().assert_at(Path::new(desk.ok(&["path", "multi"]).trim_end()));
 }
@@ -80,16 +80,16 @@ fn a_renamed_root_directory_is_known_by_its_sizes() {
 fn of_a_copy_that_is_partly_right_the_rest_is_fetched() {
     let desk = desk();
     multi().write_to(&desk.path(""));
-    let b = desk.path("root/sub/b.bin");
+    let b = desk.path("tree/sub/b.bin");
     let mut bytes = fs::read(&b).unwrap();
     bytes[150_000] ^= 1;
     bytes.truncate(190_000);
     fs::write(&b, &bytes).unwrap();
-    fs::remove_file(desk.path("root/empty")).unwrap();
+    fs::remove_file(desk.path("tree/empty")).unwrap();
     let mut page = Page::new("import-partly");
-    page.show(&desk, &["import", "root"]);
-    page.show(&desk, &["import", "root", "--json"]);
-    page.show(&desk, &["import", "--id", "multi.torrent", "--hard-link", "root"]);
+    page.show(&desk, &["import", "tree"]);
+    page.show(&desk, &["import", "tree", "--json"]);
+    page.show(&desk, &["import", "--id", "multi.torrent", "--hard-link", "tree"]);
     page.show(&desk, &["list", "--no-orphans"]);
     page.compare();
     assert_eq!(fs::read(&b).unwrap(), bytes);
@@ -107,8 +107,8 @@ fn two_copies_that_lack_different_parts_make_one_whole() {
     let desk = desk();
     multi().write_to(&desk.path("one"));
     multi().write_to(&desk.path("two"));
-    fs::remove_file(desk.path("one/root/a.bin")).unwrap();
-    fs::write(desk.path("two/root/sub/b.bin"), &random_bytes(3, 200_000)[..100_000]).unwrap();
+    fs::remove_file(desk.path("one/tree/a.bin")).unwrap();
+    fs::write(desk.path("two/tree/sub/b.bin"), &random_bytes(3, 200_000)[..100_000]).unwrap();
     let run = desk.run(&["import", "--id", "multi", "one", "two"]);
     // The piece that both files share is whole in neither copy but the second.
     assert!(run.stderr.contains("multi is not complete"), "{}", run.stderr);
@@ -125,7 +125,7 @@ fn both_selections_of_one_torrent_are_brought_and_share_their_bytes() {
          b = { torrent = \"multi.torrent\", files = [\"sub/*\"] }",
     );
     multi().write_to(&desk.path(""));
-    desk.ok(&["import", "root"]);
+    desk.ok(&["import", "tree"]);
     multi().assert_at(Path::new(desk.ok(&["path", "all"]).trim_end()));
     let b = desk.path(desk.ok(&["path", "b"]).trim_end()).join("sub/b.bin");
     assert_eq!(fs::read(&b).unwrap(), random_bytes(3, 200_000));
@@ -134,15 +134,15 @@ fn both_selections_of_one_torrent_are_brought_and_share_their_bytes() {
         use std::os::unix::fs::MetadataExt as _;
         let file = fs::metadata(&b).unwrap();
         assert_eq!(file.nlink(), 2);
-        let own = fs::metadata(desk.path("root/sub/b.bin")).unwrap();
+        let own = fs::metadata(desk.path("tree/sub/b.bin")).unwrap();
         assert!((own.dev(), own.ino()) != (file.dev(), file.ino()));
     }
     // A part of the torrent alone, at its own path: the piece that reaches into `a.bin` is not there.
     let part = Desk::new();
     part.write("multi.torrent", multi().torrent());
     part.declare("b = { torrent = \"multi.torrent\", files = [\"sub/*\"] }");
-    part.write("root/sub/b.bin", random_bytes(3, 200_000));
-    let run = part.run(&["import", "root"]);
+    part.write("tree/sub/b.bin", random_bytes(3, 200_000));
+    let run = part.run(&["import", "tree"]);
     assert_eq!(run.status, Some(1));
     assert!(run.stderr.contains("which holds a part of it, is not there"), "{}", run.stderr);
 }
@@ -153,14 +153,14 @@ fn hard_links_are_made_when_asked_and_become_read_only() {
     use std::os::unix::fs::MetadataExt as _;
     let desk = desk();
     multi().write_to(&desk.path(""));
-    fs::rename(desk.path("root/a.bin"), desk.path("a-lies-here")).unwrap();
-    std::os::unix::fs::symlink(desk.path("a-lies-here"), desk.path("root/a.bin")).unwrap();
+    fs::rename(desk.path("tree/a.bin"), desk.path("a-lies-here")).unwrap();
+    std::os::unix::fs::symlink(desk.path("a-lies-here"), desk.path("tree/a.bin")).unwrap();
     let mut page = Page::new("import-link");
-    page.show(&desk, &["import", "--hard-link", "root"]);
+    page.show(&desk, &["import", "--hard-link", "tree"]);
     page.compare();
     let path = desk.path(desk.ok(&["path", "multi"]).trim_end());
     multi().assert_at(&path);
-    for (here, there) in [("a-lies-here", "a.bin"), ("root/sub/b.bin", "sub/b.bin")] {
+    for (here, there) in [("a-lies-here", "a.bin"), ("tree/sub/b.bin", "sub/b.bin")] {
         let (here, there) = (fs::metadata(desk.path(here)).unwrap(), path.join(there));
         let stored = fs::symlink_metadata(&there).unwrap();
         assert!(stored.is_file());
@@ -168,8 +168,8 @@ fn hard_links_are_made_when_asked_and_become_read_only() {
         assert!(here.permissions().readonly());
     }
     // Written to nevertheless, it is another file than the stamp says: what is wrong is made anew, and here nothing changes.
-    let b = desk.path("root/sub/b.bin");
-    fs::remove_file(desk.path("root/a.bin")).unwrap();
+    let b = desk.path("tree/sub/b.bin");
+    fs::remove_file(desk.path("tree/a.bin")).unwrap();
     let mut changed = fs::read(&b).unwrap();
     changed[0] ^= 1;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
