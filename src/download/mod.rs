@@ -181,13 +181,13 @@ pub fn provide_all<Guard>(
         requests.iter().map(|request| dataset::present(&session, request).transpose()).collect();
     let missing: Vec<_> = (0..requests.len()).filter(|index| results[*index].is_none()).collect();
     session.datasets = missing.len().min(SIDE_BY_SIDE);
+    let guard = (!missing.is_empty()).then(begin);
     if !missing.is_empty() {
         // Before the download: whoever ends it comes back to go on.
         let would_be: Vec<_> =
             missing.iter().map(|index| would_be(&session, requests[*index])).collect();
         roots::note_use(session.shared, session.manifest, &mut would_be.iter());
     }
-    let guard = (!missing.is_empty()).then(begin);
     let counters: Vec<_> =
         missing.iter().map(|index| session.counters.add(requests[*index].name.as_str())).collect();
     let todo = Mutex::new(missing.iter().zip(&counters));

@@ -89,6 +89,7 @@ fn one(
 ) -> Result<Import, Error> {
     let of_one = counters.add(dataset.name());
     let result = download::import(session, &dataset.request, path, how, &of_one);
-    of_one.set_phase(if result.is_ok() { Phase::Done } else { Phase::Failed });
+    let is_whole = matches!(&result, Ok(Import::Done(done)) if done.missing_bytes == 0);
+    of_one.set_phase(if is_whole { Phase::Done } else { Phase::Failed });
     result.map_err(|error| error.for_dataset(dataset.name()))
 }

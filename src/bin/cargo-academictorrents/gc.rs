@@ -111,7 +111,9 @@ fn show(gc: &Gc, arguments: &Arguments, output: &Output) {
             ]);
         }
     }
-    lines(&rows, width).iter().for_each(|line| output.result(line.trim_start()));
+    lines(&rows, width)
+        .iter()
+        .for_each(|line| output.result(line.strip_prefix("  ").unwrap_or(line)));
     let (freed, holds) = match arguments.dry_run {
         true => ("would free", "would hold"),
         false => ("freed", "holds"),

@@ -90,16 +90,9 @@ fn show(desk: &Desk, standings: &[(Declared, Standing)], output: &Output) {
     let width = width();
     let row = |(declared, standing): &(Declared, Standing)| {
         let (word, more) = state(desk, standing);
-        let off = match declared.features_off.as_slice() {
-            [] => String::new(),
-            [one] => format!("; not asked for: feature {one} is off"),
-            more => format!("; not asked for: features {} are off", more.join(", ")),
-        };
-        let own = match declared.dataset.keeps_own_copy() {
-            true => "; builds have a copy of their own",
-            false => "",
-        };
-        let state = format!("{word}{more}{own}{off}");
+        let state = format!("{word}{more}");
+        let path = standing.path.as_ref().map(|path| path.display().to_string());
+        let last: Vec<String> = path.into_iter().chain(notes(declared)).collect();
         vec![
             declared.dataset.name().to_owned(),
             standing.total_bytes.map_or_else(|| "unknown".to_owned(), size_text),
@@ -109,7 +102,7 @@ fn show(desk: &Desk, standings: &[(Declared, Standing)], output: &Output) {
                 _ => stdout(state).yellow().to_string(),
             },
             standing.infohash.map_or_else(|| "unknown".to_owned(), |it| id(&it.to_string(), width)),
-            standing.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            last.join(" "),
         ]
     };
     // All packages' columns are the same.
@@ -130,6 +123,20 @@ fn show(desk: &Desk, standings: &[(Declared, Standing)], output: &Output) {
         now.iter().for_each(|line| output.result(line));
         rest = later;
     }
+}
+
+/// What is to be said of a dataset beside its state.
+fn notes(declared: &Declared) -> Option<String> {
+    let mut notes = Vec::new();
+    match declared.features_off.as_slice() {
+        [] => {}
+        [one] => notes.push(format!("not asked for: feature {one} is off")),
+        more => notes.push(format!("not asked for: features {} are off", more.join(", "))),
+    }
+    if declared.dataset.keeps_own_copy() {
+        notes.push("builds have a copy of their own".to_owned());
+    }
+    (!notes.is_empty()).then(|| format!("({})", notes.join("; ")))
 }
 
 /// The state in a word, and what there is to be said of it.
