@@ -59,7 +59,7 @@ pub fn seconds(time: Duration) -> String {
     }
 }
 
-/// Reads a time: `"120"` and `"120s"` are seconds; `"500ms"`, `"2m"` and `"1h"` too.
+/// Reads a time: `"120"` and `"120s"` are seconds; `"500ms"`, `"2m"`, `"1h"` and `"30d"` too.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -70,6 +70,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "" | "s" => Duration::from_secs(number),
         "m" | "min" => Duration::from_secs(number.checked_mul(60)?),
         "h" => Duration::from_secs(number.checked_mul(3600)?),
+        "d" => Duration::from_secs(number.checked_mul(24 * 3600)?),
         _ => return None,
     })
 }
@@ -115,6 +116,7 @@ mod tests {
         assert_eq!(parse_duration("120"), Some(Duration::from_secs(120)));
         assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(parse_duration("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(parse_duration("2d"), Some(Duration::from_secs(2 * 24 * 3600)));
         assert_eq!(parse_duration("soon"), None);
     }
 }

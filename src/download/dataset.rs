@@ -56,7 +56,7 @@ fn look(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Er
     Ok(found.or_else(|| elsewhere::present(session, request, infohash, &id)))
 }
 
-fn provided(store: &Store, infohash: Infohash, id: &str, name: &Path) -> Provided {
+pub fn provided(store: &Store, infohash: Infohash, id: &str, name: &Path) -> Provided {
     Provided { infohash, path: path_of(store, id, name), stamp: store.stamp_path(id) }
 }
 
@@ -152,12 +152,12 @@ pub struct Work<'a> {
     pub session: &'a Session<'a>,
     pub request: &'a Request,
     pub counters: &'a SharedCounters,
-    lock: &'a Lock,
+    pub lock: &'a Lock,
     pub metainfo: Arc<Metainfo>,
     pub layout: Arc<Layout>,
     pub id: &'a str,
     /// Those that were met on the way to the metainfo.
-    peers: Vec<String>,
+    pub peers: Vec<String>,
 }
 
 impl Work<'_> {
@@ -174,7 +174,7 @@ impl Work<'_> {
     }
 
     /// What lies at the dataset's place, hashed.
-    fn existing(&self) -> Result<Option<Existing>, Error> {
+    pub fn existing(&self) -> Result<Option<Existing>, Error> {
         let (store, done_bytes) = (self.session.store(self.request), &self.counters.done_bytes);
         self.counters.total_bytes.store(self.layout.needed_bytes(), Ordering::Relaxed);
         done_bytes.store(0, Ordering::Relaxed);
@@ -183,7 +183,7 @@ impl Work<'_> {
     }
 
     /// Stamps what was hashed where it is complete. Where it is damaged its stamp goes, whatever comes of the rest.
-    fn is_stamped(&self, existing: Option<&Existing>) -> Result<bool, Error> {
+    pub fn is_stamped(&self, existing: Option<&Existing>) -> Result<bool, Error> {
         let (store, pins) = (self.session.store(self.request), &self.request.sha256);
         match existing {
             Some(complete) if complete.is_complete() => {
@@ -197,7 +197,7 @@ impl Work<'_> {
 }
 
 /// A pin on a file that is not fetched would be found only after the download.
-fn check_pinned(
+pub fn check_pinned(
     metainfo: &Metainfo,
     selection: &Selection,
     request: &Request,

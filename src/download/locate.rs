@@ -295,7 +295,7 @@ struct Failed {
 /// Why it cannot be had, as it follows after the URL.
 #[cfg(feature = "cli")]
 pub fn fetch_torrent(client: &Client, url: &str) -> Result<Vec<u8>, String> {
-    fetch(client, url, ATTEMPTS, None).map_err(|failed| failed.why)
+    fetch(client, url, None, ATTEMPTS).map_err(|failed| failed.why)
 }
 
 /// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the

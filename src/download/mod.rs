@@ -21,6 +21,8 @@ mod directory_worker;
 mod elsewhere;
 mod growth;
 mod host;
+#[cfg(feature = "cli")]
+mod import;
 mod line;
 mod locate;
 mod lock;
@@ -32,11 +34,14 @@ mod permission;
 mod planned;
 mod redirects;
 mod report;
+mod roots;
 mod roster;
 #[cfg(feature = "seed")]
 mod seeding;
 mod serving;
 mod space;
+#[cfg(feature = "cli")]
+mod standing;
 mod stream;
 mod swarm;
 #[cfg(test)]
@@ -63,9 +68,15 @@ use uploads::Uplink;
 pub use at_hand::infohash;
 pub use host::Host;
 #[cfg(feature = "cli")]
+pub use import::{Import, Imported, import};
+#[cfg(feature = "cli")]
 pub use planned::{planned, torrent_at};
+#[cfg(feature = "cli")]
+pub use roots::note_use;
 #[cfg(feature = "seed")]
 pub use seeding::{Seeding, Task};
+#[cfg(feature = "cli")]
+pub use standing::{Standing, State, standing};
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;
@@ -84,7 +95,7 @@ pub struct Provided {
 #[derive(Debug)]
 pub struct Session<'a> {
     pub settings: &'a Settings,
-    /// The manifest that holds the requests, for messages; of no use where these come from a call.
+    /// The manifest that holds the requests, for messages and as a root; empty where these come from calls.
     pub manifest: &'a Path,
     /// The user's store.
     pub shared: &'a Store,
@@ -194,6 +205,12 @@ pub fn provide_all<Guard>(
     let missing: Vec<_> = (0..requests.len()).filter(|index| results[*index].is_none()).collect();
     session.datasets = missing.len().min(SIDE_BY_SIDE);
     let guard = (!missing.is_empty()).then(begin);
+    if !missing.is_empty() {
+        // Before the download: whoever ends it comes back to go on.
+        let would_be: Vec<_> =
+            missing.iter().map(|index| would_be(&session, requests[*index])).collect();
+        roots::note_use(session.shared, session.manifest, &mut would_be.iter());
+    }
     let counters: Vec<_> =
         missing.iter().map(|index| session.counters.add(requests[*index].name.as_str())).collect();
     let todo = Mutex::new(missing.iter().zip(&counters));
@@ -227,6 +244,8 @@ pub fn provide_all<Guard>(
     for (index, result) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
         results[index] = Some(result);
     }
+    let there = &mut results.iter().filter_map(|result| result.as_ref()?.as_ref().ok());
+    roots::note_use(session.shared, session.manifest, there);
     let lost = || {
         Error::new(
             ErrorKind::Disk,

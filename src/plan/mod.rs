@@ -12,6 +12,8 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "cli")]
+pub use layout::PlacedFile;
 pub use layout::{Layout, Place};
 pub use left_out::LeftOut;
 pub use selection::{Selection, selection};

@@ -19,7 +19,7 @@ use super::files::LayoutFiles;
 use super::parallel;
 use super::partial::Partial;
 use super::pins::{self, Pins};
-use super::{Site, Stamp, Store, WRITABLE, remove_if_there};
+use super::{Site, Stamp, Store, WRITABLE, digest_name, remove_if_there};
 use crate::error::Error;
 use crate::geometry::PieceIndex;
 use crate::hash::Sha1;
@@ -34,8 +34,7 @@ impl Store {
             Site::In(_) => b"in\0",
             Site::At(_) => b"at\0",
         };
-        let digest = Sha1::digest(&[kind, site.named().as_os_str().as_encoded_bytes()].concat());
-        let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = digest_name(&[kind, site.named().as_os_str().as_encoded_bytes()].concat());
         self.root.join("elsewhere").join(id).join(name)
     }
 
@@ -251,5 +250,32 @@ impl Partial {
             self.verified(piece)?;
         }
         Ok(is_right)
+    }
+}
+
+#[cfg(feature = "cli")]
+impl Found {
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(super) fn is_right(&self, piece: PieceIndex) -> bool {
+        self.hashed && self.pieces.contains(piece)
+    }
+
+    /// Whether all files are still as they were when they were looked at.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.stamp.as_ref().is_some_and(|stamp| stamp.matches(&self.site))
+    }
+
+    /// Bytes of the pieces that may be right; once they were hashed, of those that are.
+    pub fn bytes(&self) -> u64 {
+        let geometry = self.layout.geometry();
+        self.pieces.iter().map(|piece| u64::from(geometry.len(piece))).sum()
+    }
+
+    /// Whether each selected file is there and has its length.
+    pub fn has_all_files(&self) -> bool {
+        self.stamp.is_some()
     }
 }

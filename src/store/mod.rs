@@ -10,6 +10,7 @@
 //!            partial/<id>/files/…  scratch  record           being fetched
 //!            elsewhere/<id>/<digest of a place>             stamp of a copy that lies there, and is not ours
 //!            locks/<infohash>.lock
+//!            roots/<digest of a manifest's path>            which project uses which ids
 //! ```
 //! `<id>` is the infohash, with a digest of the file list where not all files are selected.
 //!
@@ -25,12 +26,18 @@
 //! there; the stamp is written last, after a sync; no file under `data` is ever written again (its inode may
 //! be linked from another selection): repair makes a new one.
 
+#[cfg(feature = "cli")]
+mod adopt;
 mod check;
+#[cfg(feature = "cli")]
+mod collect;
 mod directory;
 mod elsewhere;
 mod fault;
 mod files;
 mod fs;
+#[cfg(feature = "cli")]
+mod inventory;
 mod lock;
 #[cfg(feature = "seed")]
 mod offered;
@@ -39,6 +46,7 @@ mod partial;
 mod pins;
 mod publish;
 mod record;
+mod roots;
 mod site;
 mod stamp;
 #[cfg(test)]
@@ -48,16 +56,25 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::Error;
+use crate::hash::Sha1;
 use crate::infohash::Infohash;
 use crate::metainfo::MAX_TORRENT_BYTES;
 
+#[cfg(feature = "cli")]
+pub use adopt::Adopted;
 pub use check::Existing;
+#[cfg(feature = "cli")]
+pub use collect::Leftover;
 pub use elsewhere::Found;
 pub use fs::atomic_write;
+#[cfg(feature = "cli")]
+pub use inventory::{Held, HeldKind, Ledger};
 pub use lock::Lock;
 #[cfg(feature = "seed")]
 pub use offered::Offered;
 pub use partial::Partial;
+#[cfg(feature = "cli")]
+pub use roots::Root;
 pub use site::Site;
 pub use stamp::Stamp;
 
@@ -218,6 +235,22 @@ impl Store {
     pub fn selections(&self, infohash: Infohash) -> Vec<String> {
         ids_in(&self.root.join("data"), infohash)
     }
+}
+
+/// The beginning of the SHA-1, as the name of a file.
+fn digest_name(bytes: &[u8]) -> String {
+    Sha1::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The infohash of an id; `None` where it is none.
+#[cfg(feature = "cli")]
+pub fn infohash_in(id: &str) -> Option<Infohash> {
+    let (infohash, selection) = id.split_once('-').map_or((id, None), |(a, b)| (a, Some(b)));
+    let is_hex = |text: &str, digits| {
+        text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_one = is_hex(infohash, 40) && selection.is_none_or(|digest| is_hex(digest, 16));
+    is_one.then(|| infohash.parse().ok()).flatten()
 }
 
 fn remove_if_there(stamp: &Path) -> Result<(), Error> {

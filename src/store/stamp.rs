@@ -195,11 +195,11 @@ fn is_time(found: u128, stamped: u128) -> bool {
 
 const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
 
-fn escape(path: &Path) -> String {
+pub(super) fn escape(path: &Path) -> String {
     percent_encoding::percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED).to_string()
 }
 
-fn unescape(text: &str) -> Option<PathBuf> {
+pub(super) fn unescape(text: &str) -> Option<PathBuf> {
     if !text.contains('%') {
         return Some(PathBuf::from(text));
     }

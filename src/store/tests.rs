@@ -1,3 +1,6 @@
+#[cfg(feature = "cli")]
+mod adopt;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

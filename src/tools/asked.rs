@@ -15,6 +15,7 @@ pub struct Asked {
     /// The Cargo.toml that declares it, where one does.
     pub manifest: Option<PathBuf>,
     pub(super) request: Request,
+    own_copy: bool,
 }
 
 impl Asked {
@@ -54,6 +55,12 @@ impl Asked {
         &self.request.required_features
     }
 
+    /// Whether a build keeps a copy of its own (`store = "out-dir"`), which nobody but it knows of.
+    #[must_use]
+    pub fn keeps_own_copy(&self) -> bool {
+        self.own_copy
+    }
+
     /// Whether its absence is a warning to a build, not an error.
     #[must_use]
     pub fn is_optional(&self) -> bool {
@@ -69,10 +76,11 @@ pub fn declared(manifest: &Path) -> Result<Vec<Asked>, Error> {
     let manifest = absolute(manifest)?;
     let requests = Manifest::read(&manifest)?.requests;
     let asked = |mut request: Request| {
+        let own_copy = request.store == StoreKind::Own;
         request.store = StoreKind::Shared;
         // Whoever calls a command to fetch wants it; the built-in limit is for builds.
         request.max_size_bytes.get_or_insert(u64::MAX);
-        Asked { manifest: Some(manifest.clone()), request }
+        Asked { manifest: Some(manifest.clone()), request, own_copy }
     };
     Ok(requests.into_iter().map(asked).collect())
 }
@@ -140,5 +148,5 @@ pub(super) fn of(
     };
     let mut request = Request::of_call(name, identity, store, &options)?;
     request.max_size_bytes = wishes.max_size_bytes.or(request.max_size_bytes);
-    Ok(Asked { manifest: None, request })
+    Ok(Asked { manifest: None, request, own_copy: false })
 }

@@ -7,11 +7,15 @@
 //! the command line.
 
 mod asked;
+mod gc;
+mod import;
 mod planned;
 mod provide;
+mod stock;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -23,10 +27,17 @@ use crate::error::Error;
 use crate::plan;
 use crate::store::Store;
 
+pub use crate::download::{Imported, Standing, State};
+pub use crate::size::{parse as parse_bytes, parse_duration as parse_time};
+pub use crate::store::{HeldKind, Leftover};
 pub use asked::{Asked, Wishes, asked, declared};
+pub use gc::{Collected, Gc, GcOptions, Removal};
+pub use import::{Brought, Took};
 pub use planned::{Plan, Source};
 pub use provide::{Fetched, Outcome, Show};
+pub use stock::Stocked;
 pub use stop::Stop;
+pub use usage::{Use, Used};
 pub use words::{parse_size, printable, size};
 
 /// The user's settings and store, as all verbs see them.

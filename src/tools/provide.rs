@@ -106,9 +106,8 @@ impl Desk {
                     is_new
                 })
                 .collect();
-            let requests: Vec<&Request> =
-                todo.iter().map(|index| &datasets[*index].request).collect();
-            let (results, received_bytes) = self.round(&requests, show);
+            let asked: Vec<&Asked> = todo.iter().map(|index| datasets[*index]).collect();
+            let (results, received_bytes) = self.round(&asked, show);
             fetched.received_bytes += received_bytes;
             for (index, mut outcome) in todo.into_iter().zip(results) {
                 outcome.result = outcome.result.map_err(|error| datasets[index].explained(error));
@@ -120,7 +119,8 @@ impl Desk {
     }
 
     /// Datasets of different torrents.
-    fn round(&self, requests: &[&Request], show: Show) -> (Vec<Outcome>, u64) {
+    fn round(&self, datasets: &[&Asked], show: Show) -> (Vec<Outcome>, u64) {
+        let requests: Vec<&Request> = datasets.iter().map(|dataset| &dataset.request).collect();
         let counters = Arc::new(Counters::default());
         self.stop.draws(&counters);
         let session = self.session(&counters);
@@ -133,7 +133,12 @@ impl Desk {
             let command = Command { sources: show.sources };
             progress::start_for(command, Arc::clone(&counters), &self.context, mode, &locks)
         };
-        let results = download::provide_all(session, requests, begin);
+        let results = download::provide_all(session, &requests, begin);
+        for (dataset, result) in datasets.iter().zip(&results) {
+            if let (Some(manifest), Ok(provided)) = (&dataset.manifest, result) {
+                download::note_use(&self.store, manifest, &mut [provided].into_iter());
+            }
+        }
         let outcomes = results.into_iter().zip(there).map(|(result, was_there)| Outcome {
             result: result.map(|provided| provided.path).map_err(|error| self.explained(error)),
             was_there,

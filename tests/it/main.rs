@@ -35,6 +35,7 @@ mod proxies;
 mod refusals;
 mod resume;
 #[cfg(feature = "seed")]
+mod roots;
 mod seeding;
 mod serving_back;
 mod situations;

@@ -4,11 +4,15 @@
 //! something could not be provided, served or found, or is not as it should be; 2 for arguments that cannot be used; 130 after Ctrl-C.
 
 mod fetch;
+mod gc;
 mod get;
+mod import;
 mod interrupt;
+mod list;
 mod output;
 mod path;
 mod seed;
+mod table;
 mod workspace;
 
 use std::path::PathBuf;
@@ -54,7 +58,10 @@ struct Common {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Fetch(fetch::Arguments),
+    Gc(gc::Arguments),
     Get(get::Arguments),
+    Import(import::Arguments),
+    List(list::Arguments),
     Path(path::Arguments),
     Seed(seed::Arguments),
 }
@@ -70,7 +77,10 @@ fn main() -> ExitCode {
     let output = Output::new(&common.output);
     let ended = match verb {
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
+        Verb::Gc(arguments) => gc::run(&arguments, &common, &output),
         Verb::Get(arguments) => get::run(&arguments, &common, &output),
+        Verb::Import(arguments) => import::run(&arguments, &common, &output),
+        Verb::List(arguments) => list::run(&arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
     };

@@ -73,6 +73,11 @@ impl Output {
         }
     }
 
+    /// A failure of several, in words of one's own, on stderr: the others go on.
+    pub(crate) fn error(&self, text: &str) {
+        error_line(text);
+    }
+
     /// Something that its reader should know, and that is no failure.
     pub(crate) fn warn(&self, line: impl std::fmt::Display) {
         if !self.quiet {

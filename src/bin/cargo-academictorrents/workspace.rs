@@ -69,6 +69,14 @@ impl Options {
         Ok(found)
     }
 
+    /// Whether there is no crate here, and none was named.
+    pub(crate) fn is_outside(&self) -> bool {
+        let is_named = self.manifest_path.is_some() || !self.package.is_empty();
+        let here = std::path::absolute("Cargo.toml").unwrap_or_default();
+        let mut above = here.ancestors().skip(1);
+        !is_named && !above.any(|directory| directory.join("Cargo.toml").exists())
+    }
+
     /// The packages that are meant: all, or those that are named.
     fn packages<'a>(&self, metadata: &'a Metadata) -> Result<Vec<&'a Package>, Failure> {
         let mut packages: Vec<&Package> = metadata.packages.iter().collect();

@@ -2,11 +2,15 @@
 
 mod desk;
 mod fetch;
+mod gc;
 mod get;
 mod help;
+mod import;
 #[cfg(unix)]
 mod interrupt;
+mod list;
 mod path;
 mod seed;
 #[cfg(unix)]
 mod signals;
+mod states;

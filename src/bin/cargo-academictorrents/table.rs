@@ -1,0 +1,87 @@
+//! Rows in columns, for people; scripts have `--json`.
+
+use std::time::Duration;
+
+/// A row; the last cell, a path, is not aligned, and goes to a line of its own where the terminal is too narrow for it.
+pub(crate) type Row = Vec<String>;
+
+/// Infohashes are whole from so many columns on, and in pipes.
+const WHOLE: usize = 100;
+
+/// The terminal's columns; `None` for a pipe or a file, where nothing is cut or broken.
+pub(crate) fn width() -> Option<usize> {
+    let terminal = console::Term::stdout();
+    terminal.is_term().then(|| usize::from(terminal.size().1))
+}
+
+/// An infohash, or an id of the store, as long as there is room for it.
+pub(crate) fn id(id: &str, width: Option<usize>) -> String {
+    match id.get(..12) {
+        Some(first) if width.is_some_and(|width| width < WHOLE) => format!("{first}…"),
+        _ => id.to_owned(),
+    }
+}
+
+/// Lines of these rows, indented by two.
+pub(crate) fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let longest = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| console::measure_text_width(cell)).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(longest).collect();
+    let mut lines = Vec::new();
+    for row in rows {
+        let mut line = String::from(" ");
+        let (last, others) = row.split_last().map_or(("", &[][..]), |(last, rest)| (last, rest));
+        for (cell, width) in others.iter().zip(&widths) {
+            let room = width.saturating_sub(console::measure_text_width(cell));
+            line += &format!(" {cell}{}", " ".repeat(room + 1));
+        }
+        let whole = format!("{line} {last}");
+        if width.is_some_and(|width| console::measure_text_width(&whole) > width) {
+            lines.push(line.trim_end().to_owned());
+            lines.push(format!("      {last}"));
+        } else {
+            lines.push(whole.trim_end().to_owned());
+        }
+    }
+    lines
+}
+
+/// How long ago something was.
+pub(crate) fn ago(age: Option<Duration>) -> String {
+    match age.map(|age| age.as_secs() / (24 * 60 * 60)) {
+        None => "at a time that is not known".to_owned(),
+        Some(0) => "less than a day ago".to_owned(),
+        Some(1) => "a day ago".to_owned(),
+        Some(days) => format!("{days} days ago"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_a_path_that_does_not_fit_has_a_line_of_its_own() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = [row(["a", "1.0 MiB", "/a"]), row(["größer", "5 B", "/a/long/path"])];
+        let check = |width, expected: &[&str]| assert_eq!(lines(&rows, width), expected);
+        let wide = ["  a       1.0 MiB  /a", "  größer  5 B      /a/long/path"];
+        check(None, &wide);
+        check(Some(31), &wide);
+        let narrow = ["  a       1.0 MiB  /a", "  größer  5 B", "      /a/long/path"];
+        check(Some(30), &narrow);
+        assert_eq!(lines(&[], None), [""; 0]);
+    }
+
+    #[test]
+    fn infohashes_are_cut_in_narrow_terminals_alone() {
+        let hash = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
+        assert_eq!(id(hash, None), hash);
+        assert_eq!(id(hash, Some(100)), hash);
+        assert_eq!(id(hash, Some(99)), "323a0048d87c…");
+        assert_eq!(id("unknown", Some(60)), "unknown");
+    }
+}

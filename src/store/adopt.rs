@@ -1,0 +1,124 @@
+//! Taking a user's own files over into the store: `import`.
+//!
+//! They are only read. A file goes over by reflink or copy (`std::fs::copy` makes the file system do it where that can), and is
+//! hashed as it lies in the store then, so that what changes meanwhile makes pieces bad and nothing else. A hard link, which
+//! is made only when asked, has both names share the bytes: so it is sealed (read-only, for both) before it is linked, hashed after,
+//! and looked at once more when all is published.
+
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+
+use super::Store;
+use super::check::hash_pieces;
+use super::elsewhere::Found;
+use super::fs::{copy, set_read_only};
+use super::partial::Partial;
+use crate::error::{Error, ErrorKind};
+use crate::pieces::PieceSet;
+
+/// How files came into the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// By hard link.
+    pub linked: usize,
+    /// By reflink or copy.
+    pub copied: usize,
+}
+
+impl Partial {
+    /// Takes over those files that hold a wanted piece, as the copy was hashed; gives the wanted pieces that are right here
+    /// too, which are recorded. With `link` the copy is complete. Runs on the current rayon pool.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disk`] of the partial dataset; what cannot be read is not taken.
+    pub fn adopt_files(
+        &self,
+        found: &Found,
+        wanted: &PieceSet,
+        link: bool,
+        hashed_bytes: &AtomicU64,
+    ) -> Result<(PieceSet, Adopted), Error> {
+        let workplace = self.store.partial_path(&self.id);
+        let (layout, mut adopted) = (self.layout(), Adopted::default());
+        let (mut whole, mut linked) = (wanted.clone(), Vec::new());
+        for (index, file) in layout.files().iter().enumerate() {
+            let (from, to) = (found.site().path(&file.path), self.files.path(index as u32));
+            let its_own = layout.geometry().pieces(file.range.clone());
+            if file.length() == 0 {
+                continue;
+            }
+            let is_of_use = its_own.clone().any(|it| wanted.contains(it) && found.is_right(it));
+            // Where it was begun, what it lacks is written into it below.
+            if to.exists() || !is_of_use || !from.is_file() {
+                whole.remove_range(its_own);
+                continue;
+            }
+            let failed = |why: std::io::Error| Error::disk("copy a file to", &to, &why);
+            if link && hard_link(&from, &to).is_ok() {
+                linked.push((to, its_own));
+            } else if std::fs::File::open(&from).is_ok() {
+                copy(&from, &to, false, &workplace).map_err(failed)?;
+                let cut = std::fs::File::options().write(true).open(&to);
+                cut.and_then(|cut| cut.set_len(file.length())).map_err(failed)?;
+                adopted.copied += 1;
+            } else {
+                whole.remove_range(its_own);
+            }
+        }
+        whole.retain(|piece| layout.is_kept(piece));
+        let pieces: Vec<_> = whole.iter().collect();
+        let mut right = hash_pieces(&self.files, &self.metainfo, &pieces, hashed_bytes);
+        self.files.close();
+        // What is read-only here is taken for complete.
+        for (to, its_own) in &linked {
+            let is_right = |piece| right.contains(piece) || !whole.contains(piece);
+            if !its_own.clone().all(is_right) {
+                std::fs::remove_file(to).map_err(|why| Error::disk("remove", to, &why))?;
+                right.remove_range(its_own.clone());
+            }
+        }
+        adopted.linked = linked.iter().filter(|(to, _)| to.exists()).count();
+        for piece in right.iter() {
+            self.verified(piece)?;
+        }
+        // What lies in files that were begun, or shares a piece with files that are not selected, goes piece by piece.
+        let mut rest = wanted.clone();
+        rest.remove_all(&whole);
+        right.insert_all(&self.take(found, &rest, hashed_bytes)?);
+        Ok((right, adopted))
+    }
+}
+
+/// Gives a user's file a second name. It becomes read-only first: what is writable in a partial dataset is written to.
+fn hard_link(from: &Path, to: &Path) -> std::io::Result<()> {
+    // Of a symbolic link, what it leads to.
+    let from = from.canonicalize()?;
+    if let Some(parent) = to.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let was_read_only = std::fs::metadata(&from)?.permissions().readonly();
+    set_read_only(&from, true)?;
+    let linked = std::fs::hard_link(&from, to);
+    if linked.is_err() && !was_read_only {
+        set_read_only(&from, false)?;
+    }
+    linked
+}
+
+impl Store {
+    /// After hard links were published: whether the files are still what they were before they were hashed. Where they are
+    /// not, the dataset is not complete.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disk`], also where they changed.
+    pub fn check_linked(&self, id: &str, found: &Found) -> Result<(), Error> {
+        if found.is_unchanged() {
+            return Ok(());
+        }
+        self.remove_stamp(id)?;
+        let place = found.site().named().display();
+        Err(Error::new(ErrorKind::Disk, format!("{place} changed while it was being imported"))
+            .why("it is linked, and not complete any more: the next build hashes it, and fetches what is wrong")
+            .help("import it again when nothing writes to it, or without --hard-link"))
+    }
+}

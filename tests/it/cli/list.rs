@@ -1,0 +1,82 @@
+//! `cargo academictorrents list`.
+
+use super::desk::{Desk, Page};
+use super::states::{begun, complete, kept, used};
+use crate::swarm::{Dataset, random_bytes};
+
+fn whole() -> Dataset {
+    Dataset::single("whole.bin", random_bytes(1, 300_000))
+}
+
+#[test]
+fn list_shows_what_is_declared_and_what_else_is_in_the_store() {
+    let desk = Desk::new();
+    let half =
+        Dataset::multi("half", [("a", random_bytes(2, 100_000)), ("b", random_bytes(3, 200_000))]);
+    let orphan = Dataset::single("old name.bin", random_bytes(4, 1_500_000));
+    let mut page = Page::new("list");
+    // No crate, no store.
+    page.show(&desk, &["list"]);
+    desk.declare(&format!(
+        "whole = \"{}\"\nhalf = {{ infohash = \"{}\", store = \"out-dir\" }}\n\
+         test-data = {{ infohash = \"{}\", required-features = [\"extra\"] }}\n",
+        whole().infohash_hex(),
+        half.infohash_hex(),
+        "5".repeat(40),
+    ));
+    page.show(&desk, &["list"]);
+    complete(&desk, &whole());
+    kept(&desk, &half);
+    begun(&desk, &half.infohash_hex(), 0..4);
+    complete(&desk, &orphan);
+    begun(&desk, &"6".repeat(40), 0..4);
+    used(&desk, "gone/Cargo.toml", &[&orphan.infohash_hex()], 0);
+    page.show(&desk, &["list"]);
+    page.show(&desk, &["list", "--orphans"]);
+    page.show(&desk, &["list", "--no-orphans", "--features", "extra"]);
+    page.compare();
+}
+
+#[test]
+fn list_in_json_has_every_field_of_each_dataset() {
+    let desk = Desk::new();
+    desk.declare(&format!("whole = \"{}\"", whole().infohash_hex()));
+    complete(&desk, &whole());
+    begun(&desk, &"6".repeat(40), 0..4);
+    let mut page = Page::new("list-json");
+    page.show(&desk, &["list", "--json", "--no-orphans"]);
+    page.compare();
+    // Times differ.
+    let all: serde_json::Value = serde_json::from_str(&desk.ok(&["list", "--json"])).unwrap();
+    let orphan = &all["orphans"][0];
+    assert_eq!(all["orphans"].as_array().unwrap().len(), 1);
+    assert_eq!((&orphan["id"], &orphan["state"]), (&"6".repeat(40).into(), &"partial".into()));
+    assert_eq!((&orphan["use"], &orphan["torrent_name"]), (&"unknown".into(), &().into()));
+    assert!(orphan["last_use_unix_seconds"].as_u64().unwrap() > 1_700_000_000);
+}
+
+#[test]
+fn copies_that_the_environment_names_and_torrents_that_cannot_be_used_are_told() {
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::write(copy.path().join("renamed"), &**whole().stream()).unwrap();
+    let variable = copy.path().join("renamed");
+    let desk = Desk::new().env("ACADEMICTORRENTS_PATH_WHOLE", variable.to_str().unwrap());
+    desk.write("whole.torrent", whole().torrent());
+    desk.declare("whole.torrent = \"whole.torrent\"");
+    desk.ok(&["fetch"]);
+    let printed = desk.ok(&["list"]);
+    assert!(printed.contains("complete, from PATH_WHOLE"), "{printed}");
+    assert!(printed.contains(variable.to_str().unwrap()), "{printed}");
+    let whole = whole().infohash_hex();
+    assert!(!printed.contains("not declared here"), "its torrent is no orphan: {printed}");
+    let mut page = Page::new("list-wrong");
+    desk.write("whole.torrent", b"no torrent");
+    page.show(&desk, &["list", "--no-orphans"]);
+    page.compare();
+    // A torrent's name says what it likes, and moves no cursor.
+    let odd = Dataset::single("old\u{1b}[31m\u{202e}.bin", random_bytes(4, 100_000));
+    kept(&desk, &odd);
+    let printed = desk.run(&["list", "--orphans"]).stdout;
+    assert!(printed.contains(r"old\u{1b}[31m\u{202e}.bin"), "{printed}");
+    assert!(printed.contains(&whole) && !printed.contains('\u{1b}'), "{printed}");
+}
