@@ -35,6 +35,8 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 mod uploads;
+#[cfg(feature = "cli")]
+mod verify;
 mod web_worker;
 
 use std::path::{Path, PathBuf};
@@ -56,6 +58,8 @@ use uploads::Uplink;
 #[cfg(feature = "cli")]
 pub use locate::infohash;
 pub use seeding::{Seeding, Task};
+#[cfg(feature = "cli")]
+pub use verify::{Verified, Whose, verify};
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;

@@ -44,6 +44,19 @@ impl Asked {
         &self.request.required_features
     }
 
+    /// Whether it is the same dataset, by the same name, with the same files and pins: what is done for one is done for both.
+    #[must_use]
+    pub fn is_same(&self, other: &Asked) -> bool {
+        let (mine, theirs) = (&self.request, &other.request);
+        let infohash = self.infohash().ok().flatten();
+        infohash.is_some()
+            && infohash == other.infohash().ok().flatten()
+            && mine.name == theirs.name
+            && mine.files == theirs.files
+            && mine.file_numbers() == theirs.file_numbers()
+            && mine.sha256 == theirs.sha256
+    }
+
     /// Whether its absence is a warning to a build, not an error.
     #[must_use]
     pub fn is_optional(&self) -> bool {

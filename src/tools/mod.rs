@@ -9,6 +9,7 @@
 mod asked;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,19 @@ use crate::store::Store;
 use crate::{plan, progress};
 
 pub use asked::{Asked, asked, declared};
+pub use verify::{Checked, Fault, Repaired, What, Whose};
+
+/// A size for people, in binary units: `12.0 MiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    crate::size::display(bytes)
+}
+
+/// A stranger's words on one line, with nothing in them that moves a cursor.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    crate::error::printable(text)
+}
 
 /// The user's settings and store, as all verbs see them.
 #[derive(Debug)]

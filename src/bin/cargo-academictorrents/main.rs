@@ -8,6 +8,7 @@ mod get;
 mod output;
 mod path;
 mod seed;
+mod verify;
 mod workspace;
 
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ enum Verb {
     Get(get::Arguments),
     Path(path::Arguments),
     Seed(seed::Arguments),
+    Verify(verify::Arguments),
 }
 
 impl Common {
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Verb::Get(arguments) => get::run(arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
+        Verb::Verify(arguments) => verify::run(&arguments, &common, &output),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,3 +5,4 @@ mod get;
 mod help;
 mod path;
 mod seed;
+mod verify;
