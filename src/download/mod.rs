@@ -8,6 +8,8 @@
 //! What workers share is in [`swarm`]; who fetches what next is [`crate::schedule`]'s matter.
 
 mod announcer;
+#[cfg(feature = "cli")]
+mod ask;
 mod assembly;
 mod batch;
 mod budget;
@@ -56,10 +58,12 @@ use seeding::Host;
 use uploads::Uplink;
 
 #[cfg(feature = "cli")]
+pub use ask::{Answer, Question, ask, of_web_seed};
+#[cfg(feature = "cli")]
 pub use locate::infohash;
 pub use seeding::{Seeding, Task};
 #[cfg(feature = "cli")]
-pub use verify::{Verified, Whose, verify};
+pub use verify::{Verified, Whose, at_hand, metainfo, verify};
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;

@@ -7,6 +7,7 @@
 //! the command line.
 
 mod asked;
+mod info;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -23,6 +24,7 @@ use crate::store::Store;
 use crate::{plan, progress};
 
 pub use asked::{Asked, asked, declared};
+pub use info::{Answered, Described, Info, Source};
 pub use verify::{Checked, Fault, Repaired, What, Whose};
 
 /// A size for people, in binary units: `12.0 MiB`.

@@ -5,6 +5,7 @@
 
 mod fetch;
 mod get;
+mod info;
 mod output;
 mod path;
 mod seed;
@@ -55,6 +56,7 @@ struct Common {
 enum Verb {
     Fetch(fetch::Arguments),
     Get(get::Arguments),
+    Info(info::Arguments),
     Path(path::Arguments),
     Seed(seed::Arguments),
     Verify(verify::Arguments),
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
     let ended = match verb {
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
         Verb::Get(arguments) => get::run(arguments, &common, &output),
+        Verb::Info(arguments) => info::run(&arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
         Verb::Verify(arguments) => verify::run(&arguments, &common, &output),

@@ -3,6 +3,7 @@
 mod desk;
 mod get;
 mod help;
+mod info;
 mod path;
 mod seed;
 mod verify;
