@@ -7,6 +7,8 @@
 mod cargo;
 mod config;
 mod places;
+#[cfg(feature = "cli")]
+mod report;
 mod settings;
 #[cfg(test)]
 mod tests;

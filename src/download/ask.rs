@@ -5,7 +5,7 @@
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Host, start_thread};
 use crate::context::Settings;
@@ -51,6 +51,13 @@ pub enum Answer {
     Alive,
 }
 
+/// Whether the clock may be right: TLS refuses all certificates where it is not.
+pub fn clock_is_plausible() -> bool {
+    // 2026-01-01: this program is younger.
+    let earliest = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+    SystemTime::now() >= earliest
+}
+
 /// The question to a web seed: whether it has the torrent's first file that is not empty.
 pub fn of_web_seed(seed: &str, metainfo: &Metainfo) -> Option<Question> {
     let file = metainfo.files.iter().find(|file| !file.pad && file.length > 0)?;
@@ -58,7 +65,7 @@ pub fn of_web_seed(seed: &str, metainfo: &Metainfo) -> Option<Question> {
     Some(Question::WebSeed { url, length: file.length })
 }
 
-/// Asks all of them; an answer for each, or why there is none. It takes [`DEADLINE`] at most.
+/// Asks all of them; an answer for each, or why there is none. It takes [`DEADLINE`] at most, or the user's `TIMEOUT`.
 ///
 /// # Errors
 /// Of the user's proxy and certificates.
@@ -67,10 +74,11 @@ pub fn ask(
     questions: &[Question],
 ) -> Result<Vec<Result<Answer, String>>, Error> {
     let mut settings = settings.clone();
+    let deadline = DEADLINE.min(settings.timeout);
     // Connections and replies have parts of that, a try over UDP an eighth.
-    settings.timeout = settings.timeout.min(2 * DEADLINE);
+    settings.timeout = settings.timeout.min(2 * deadline);
     let client = Client::new(&settings)?;
-    let silent = || Err(format!("no answer within {} s", DEADLINE.as_secs()));
+    let silent = || Err(format!("no answer within {}", crate::size::seconds(deadline)));
     let answers: Vec<_> = questions.iter().map(|_| silent()).collect();
     let answers = Arc::new(Mutex::new(answers));
     let begun = Instant::now();
@@ -89,7 +97,7 @@ pub fn ask(
         let (client, question) = (client.clone(), question.clone());
         let (theirs, working) = (Arc::clone(&answers), working.clone());
         let work = move || {
-            let time = || Some(begun.elapsed()).filter(|now| *now < DEADLINE);
+            let time = || Some(begun.elapsed()).filter(|now| *now < deadline);
             let answer = answer(&client, &question, &time);
             // After the deadline nobody looks: what a socket says that was shut down is no answer.
             if time().is_some() {
@@ -102,7 +110,7 @@ pub fn ask(
         }
     }
     drop(working);
-    let left = DEADLINE.saturating_sub(begun.elapsed());
+    let left = deadline.saturating_sub(begun.elapsed());
     // Nothing is ever sent: the channel's end is that of the last of them.
     let _: Result<(), RecvTimeoutError> = ended.recv_timeout(left);
     let found = answers.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -58,7 +58,7 @@ use seeding::Host;
 use uploads::Uplink;
 
 #[cfg(feature = "cli")]
-pub use ask::{Answer, Question, ask, of_web_seed};
+pub use ask::{Answer, Question, ask, clock_is_plausible, of_web_seed};
 #[cfg(feature = "cli")]
 pub use locate::infohash;
 pub use seeding::{Seeding, Task};

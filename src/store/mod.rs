@@ -33,6 +33,8 @@ mod elsewhere;
 mod fault;
 mod files;
 mod fs;
+#[cfg(feature = "cli")]
+mod health;
 mod lock;
 mod offered;
 mod parallel;
@@ -57,6 +59,8 @@ pub use check::Existing;
 pub use damage::{Damage, FaultKind};
 pub use elsewhere::Found;
 pub use fs::atomic_write;
+#[cfg(feature = "cli")]
+pub use health::{Contents, Trial};
 pub use lock::Lock;
 pub use offered::Offered;
 pub use partial::Partial;

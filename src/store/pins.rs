@@ -72,11 +72,13 @@ pub(super) fn broken_among(
     Ok(found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-/// Each pinned file, its name and its pin.
+/// A file, its name and its pin.
+type Pinned<'a> = (&'a TorrentFile, String, [u8; 32]);
+
 fn pinned<'a>(
     metainfo: &'a Metainfo,
     pins: &Pins,
-) -> Result<Vec<(&'a TorrentFile, String, [u8; 32])>, Error> {
+) -> Result<Vec<Pinned<'a>>, Error> {
     // Each file is named once, however many pins there are.
     let mut unknown = pins.clone();
     let mut pinned = Vec::new();

@@ -89,7 +89,29 @@ pub enum Answered {
     Failed(String),
 }
 
+impl Source {
+    pub(super) fn of(url: &str, question: Question) -> Source {
+        Source { url: printable(url), tier: 0, question: Some(question), is_left_out: false }
+    }
+
+    pub(super) fn left_out(self, is_left_out: bool) -> Source {
+        Source { is_left_out, ..self }
+    }
+}
+
 impl Answered {
+    /// Whether data may come from there: a web seed that has it, or peers that a tracker knows.
+    pub(super) fn has_data(&self) -> bool {
+        match self {
+            Answered::Counts { seeds, leeches } => {
+                seeds.is_some_and(|seeds| seeds > 0)
+                    || (seeds.is_none() && leeches.is_some_and(|peers| peers > 0))
+            }
+            Answered::Alive => true,
+            Answered::LeftOut | Answered::Failed(_) => false,
+        }
+    }
+
     pub(super) fn of(answer: Result<Answer, String>) -> Answered {
         match answer {
             Ok(Answer::Counts(counts)) => {

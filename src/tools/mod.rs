@@ -7,6 +7,7 @@
 //! the command line.
 
 mod asked;
+mod doctor;
 mod info;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::store::Store;
 use crate::{plan, progress};
 
 pub use asked::{Asked, asked, declared};
+pub use doctor::{Reach, Reached, Setup, StoreHealth, Trialled, setup, store_health};
 pub use info::{Answered, Described, Info, Source};
 pub use verify::{Checked, Fault, Repaired, What, Whose};
 

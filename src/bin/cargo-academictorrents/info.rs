@@ -194,7 +194,7 @@ fn sources_of(title: &str, sources: &[Source], answers: Option<&[Answered]>, out
 }
 
 /// In few words, and why not.
-fn told(answer: &Answered) -> (String, String) {
+pub(crate) fn told(answer: &Answered) -> (String, String) {
     let count = |count: Option<u64>, one: &str, more: &str| {
         count.map(|count| format!("{count} {}", if count == 1 { one } else { more }))
     };

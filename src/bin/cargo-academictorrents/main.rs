@@ -3,6 +3,7 @@
 //! Each verb has a file: its arguments, its words, its JSON. What was asked for goes to stdout, all else to stderr. Exit status: 0; 1 where
 //! something could not be provided, served or found, or is not as it should be; 2 for arguments that cannot be used; 130 after Ctrl-C.
 
+mod doctor;
 mod fetch;
 mod get;
 mod info;
@@ -54,6 +55,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Doctor(doctor::Arguments),
     Fetch(fetch::Arguments),
     Get(get::Arguments),
     Info(info::Arguments),
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
     let Cargo::Academictorrents(Arguments { common, verb }) = Cargo::parse();
     let output = Output::new(&common.output);
     let ended = match verb {
+        Verb::Doctor(arguments) => doctor::run(&arguments, &common, &output),
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
         Verb::Get(arguments) => get::run(arguments, &common, &output),
         Verb::Info(arguments) => info::run(&arguments, &common, &output),
