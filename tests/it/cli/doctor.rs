@@ -90,9 +90,8 @@ fn settings_that_cannot_be_used_are_told() {
         assert!(!run.stdout.contains("secret"), "{}", run.stdout);
     }
     let nowhere = self::desk();
-    let nowhere = match nowhere.write("file", "") {
-        file => nowhere.env("ACADEMICTORRENTS_STORE", file.join("store").display()),
-    };
+    let below_a_file = nowhere.write("file", "").join("store");
+    let nowhere = nowhere.env("ACADEMICTORRENTS_STORE", below_a_file.display());
     shown.show(&nowhere, &["doctor", "--offline"]);
     let broken = self::desk();
     broken.write("home/.config/academictorrents/config.toml", "stroe = \"/x\"\n");
