@@ -75,10 +75,7 @@ pub(super) fn broken_among(
 /// A file, its name and its pin.
 type Pinned<'a> = (&'a TorrentFile, String, [u8; 32]);
 
-fn pinned<'a>(
-    metainfo: &'a Metainfo,
-    pins: &Pins,
-) -> Result<Vec<Pinned<'a>>, Error> {
+fn pinned<'a>(metainfo: &'a Metainfo, pins: &Pins) -> Result<Vec<Pinned<'a>>, Error> {
     // Each file is named once, however many pins there are.
     let mut unknown = pins.clone();
     let mut pinned = Vec::new();

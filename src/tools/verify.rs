@@ -111,6 +111,26 @@ impl Desk {
     /// replaced by a new one, never written, since its bytes may have other names.
     #[must_use]
     pub fn repair(&self, datasets: &[&Asked], into: Option<&Path>) -> Vec<Repaired> {
+        let mut repaired: Vec<Option<Repaired>> = datasets.iter().map(|_| None).collect();
+        let infohash = |at: usize| datasets[at].infohash().ok().flatten();
+        let mut left: Vec<usize> = (0..datasets.len()).collect();
+        // Selections of one torrent would wait for each other's lock: they come one after the other.
+        while !left.is_empty() {
+            let (mut now, mut later): (Vec<usize>, Vec<usize>) = Default::default();
+            for at in left {
+                let is_twice = now.iter().any(|other| infohash(*other) == infohash(at));
+                if is_twice { later.push(at) } else { now.push(at) }
+            }
+            let asked: Vec<&Asked> = now.iter().map(|at| datasets[*at]).collect();
+            for (at, result) in now.iter().zip(self.repair_side_by_side(&asked, into)) {
+                repaired[*at] = Some(result);
+            }
+            left = later;
+        }
+        repaired.into_iter().flatten().collect()
+    }
+
+    fn repair_side_by_side(&self, datasets: &[&Asked], into: Option<&Path>) -> Vec<Repaired> {
         let counters = Arc::new(Counters::default());
         let failed = |error: &Error| Repaired { result: Err(error.clone()), fetched_bytes: 0 };
         let own = match self.own(into) {
