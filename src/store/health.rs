@@ -206,17 +206,17 @@ mod tests {
     #[test]
     fn a_directory_is_on_the_mount_nearest_above_it() {
         let mounts = "22 1 0:21 / / rw,relatime shared:1 - overlay overlay rw\n\
-                      25 22 8:1 /x /home rw - ext4 /dev/sda1 rw\n\
-                      26 25 0:30 / /home/a\\040b rw shared:2 master:3 - nfs4 server:/ rw\n\
-                      odd\n27 22 0:5 / /homes rw - tmpfs none rw\n";
+                      25 22 8:1 /x /srv rw - ext4 /dev/sda1 rw\n\
+                      26 25 0:30 / /srv/a\\040b rw shared:2 master:3 - nfs4 server:/ rw\n\
+                      odd\n27 22 0:5 / /srvs rw - tmpfs none rw\n";
         let check = |place: &str, kind: &str| {
             assert_eq!(kind_of(mounts, Path::new(place)).as_deref(), Some(kind), "{place}");
         };
         check("/", "overlay");
-        check("/srv/store", "overlay");
-        check("/home/me/.cache", "ext4");
-        check("/home/a b/store", "nfs4");
-        check("/homes/me", "tmpfs");
+        check("/var/store", "overlay");
+        check("/srv/me/.cache", "ext4");
+        check("/srv/a b/store", "nfs4");
+        check("/srvs/me", "tmpfs");
         assert_eq!(kind_of("", Path::new("/")), None);
     }
 

@@ -72,7 +72,13 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
 }
 
 fn declared(arguments: &Arguments, common: &Common, findings: &mut Findings) -> Vec<Declared> {
-    match arguments.workspace.declared(common) {
+    // Cargo asks the network only where it must, and then for as long as it likes: here that would hide what is wrong.
+    let here = arguments.workspace.declared(&Common { offline: true, ..common.clone() });
+    let found = match here {
+        Err(Failure::Said(_)) if !common.offline => arguments.workspace.declared(common),
+        here => here,
+    };
+    match found {
         Ok(declared) => {
             let what = match declared.len() {
                 0 => "no dataset is declared here".to_owned(),

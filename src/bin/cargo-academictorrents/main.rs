@@ -40,7 +40,7 @@ struct Arguments {
 }
 
 /// What all verbs understand.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Common options")]
 struct Common {
     /// Where the store is, in place of ACADEMICTORRENTS_STORE

@@ -9,7 +9,7 @@ use console::{Style, StyledObject};
 use serde_json::{Value, json};
 
 /// How much is said, and in which form.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// Print one JSON document on stdout: its fields are in the README, and stay
     #[arg(long, global = true)]
