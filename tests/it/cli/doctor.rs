@@ -12,6 +12,7 @@ fn desk() -> Desk {
 
 /// A file system, and how much of it is free, are the machine's.
 fn machine(line: &str) -> String {
+    let line = &line.replace(&["[DIR]/", "home/"].concat(), "[HOME]/");
     let after = "writes, locks, hard links, times work";
     match (line.find(after), line.find(" free")) {
         (Some(at), Some(free)) => {
