@@ -8,6 +8,8 @@ mod api_key;
 mod cargo;
 mod config;
 mod places;
+#[cfg(feature = "cli")]
+mod report;
 mod settings;
 #[cfg(test)]
 mod tests;

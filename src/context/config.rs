@@ -181,7 +181,7 @@ impl Context {
     }
 
     /// The OS configuration directory, as the snapshot tells.
-    fn config_dir(&self) -> Option<PathBuf> {
+    pub(super) fn config_dir(&self) -> Option<PathBuf> {
         let absolute = |name| self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
         if cfg!(windows) {
             return absolute("APPDATA");

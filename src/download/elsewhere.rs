@@ -45,6 +45,30 @@ fn candidates(session: &Session<'_>, infohash: Infohash, id: &str) -> Vec<Candid
     candidates
 }
 
+/// A place of `LOAD_PATH` where a dataset may lie.
+#[cfg(feature = "cli")]
+pub struct OnLoadPath {
+    pub site: Site,
+    /// The digests that another store's stamp has.
+    pub fragments: Vec<(u32, [u8; 20])>,
+    /// That store's stamp says that it is complete.
+    pub is_stamped: bool,
+}
+
+/// All such places, in the order in which they are searched.
+#[cfg(feature = "cli")]
+pub fn places(session: &Session<'_>, infohash: Infohash, id: &str) -> Vec<OnLoadPath> {
+    let place = |Candidate { site, store }| {
+        let Some((store, id)): Option<(Store, String)> = store else {
+            return OnLoadPath { site, fragments: Vec::new(), is_stamped: false };
+        };
+        let stamp = Stamp::read(&store.stamp_path(&id)).unwrap_or_default();
+        let is_stamped = store.present(&id).is_some();
+        OnLoadPath { site, fragments: stamp.fragments, is_stamped }
+    };
+    candidates(session, infohash, id).into_iter().map(place).collect()
+}
+
 /// The copy at this place, where it was verified and is as it was then: a `stat` for each file.
 pub fn stamped(
     session: &Session<'_>,

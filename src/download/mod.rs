@@ -8,6 +8,8 @@
 //! What workers share is in [`swarm`]; who fetches what next is [`crate::schedule`]'s matter.
 
 mod announcer;
+#[cfg(feature = "cli")]
+mod ask;
 mod assembly;
 mod at_hand;
 mod batch;
@@ -47,6 +49,8 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 mod uploads;
+#[cfg(feature = "cli")]
+mod verify;
 mod web_worker;
 
 use std::path::{Path, PathBuf};
@@ -65,6 +69,8 @@ use coordinator::Event;
 use uploads::Uplink;
 
 #[cfg(feature = "cli")]
+pub use ask::{Answer, Question, ask, clock_is_plausible, of_web_seed};
+#[cfg(feature = "cli")]
 pub use at_hand::infohash;
 pub use host::Host;
 #[cfg(feature = "cli")]
@@ -77,6 +83,8 @@ pub use roots::note_use;
 pub use seeding::{Seeding, Task};
 #[cfg(feature = "cli")]
 pub use standing::{Standing, State, standing};
+#[cfg(feature = "cli")]
+pub use verify::{Verified, Whose, at_hand, metainfo, verify};
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;

@@ -7,6 +7,8 @@
 //! Invariants of a [`Metainfo`]: its infohash is the SHA-1 of the raw `info` span; there is one
 //! 20-byte hash for each piece of its geometry; no path leaves the torrent's own directory.
 
+#[cfg(feature = "cli")]
+mod about;
 mod paths;
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,8 @@ pub use http::{HttpFailure, UNKNOWN_AUTHORITY, authority, join};
 pub use listen::{Incoming, Listener};
 pub use peer::{Job, PeerConnection, resolve};
 pub use proxy::advice;
+#[cfg(feature = "cli")]
+pub use proxy::shown as shown_proxies;
 pub use tracker::Tracker;
 pub use web_seed::Connection;
 

@@ -48,6 +48,20 @@ impl Proxies {
     }
 }
 
+/// The proxy for HTTP and the one for peers, as they may be shown.
+///
+/// # Errors
+/// [`crate::ErrorKind::Manifest`] for what is no proxy's URL.
+#[cfg(feature = "cli")]
+pub fn shown(settings: &Settings) -> Result<(Option<String>, Option<String>), Error> {
+    let shown = |proxy: &Proxy| {
+        let scheme = if is_socks(proxy) { "socks5" } else { "http" };
+        format!("{scheme}://{}:{}", proxy.host(), proxy.port())
+    };
+    let proxies = Proxies::new(settings)?;
+    Ok((proxies.http.as_ref().map(shown), proxies.peers.as_ref().map(shown)))
+}
+
 pub(super) fn is_socks(proxy: &Proxy) -> bool {
     matches!(proxy.protocol(), ProxyProtocol::Socks5 | ProxyProtocol::Socks5h)
 }

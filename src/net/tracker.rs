@@ -6,8 +6,12 @@ use super::Client;
 use super::udp_tracker::UdpTracker;
 use crate::context::{is_http, is_udp};
 use crate::protocol::http::verdict::status_text;
+#[cfg(feature = "cli")]
+use crate::protocol::scrape::{Counts, parse_scrape, scrape_url};
 use crate::protocol::tracker::{Announce, MAX_REPLY_BYTES, Reply, announce_url, parse_reply};
 use crate::protocol::udp_tracker::parts;
+#[cfg(feature = "cli")]
+use crate::protocol::{tracker::REFUSES, udp_tracker::NO_ANSWER};
 
 /// Why a tracker brought no peers, and how long it wants to be left alone, where it says so.
 #[derive(Debug)]
@@ -81,5 +85,40 @@ impl Tracker {
             }),
             Err(why) => Err(why.to_string().into()),
         }
+    }
+
+    /// Asks how many have a torrent, without taking part in it (BEP 48, BEP 15). `Ok(None)`: this tracker has no scrape, or
+    /// does not say that it has.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    #[cfg(feature = "cli")]
+    pub fn scrape(
+        &mut self,
+        client: &Client,
+        infohash: crate::infohash::Infohash,
+        time: &dyn Fn() -> Option<Duration>,
+    ) -> Result<Option<Counts>, String> {
+        if is_udp(&self.url) {
+            let mut counts = Counts::default();
+            let mut add = |reply: Reply| {
+                counts.seeds = counts.seeds.max(reply.complete);
+                counts.leeches = counts.leeches.max(reply.incomplete);
+            };
+            loop {
+                match self.udp.scrape(client, &self.url, infohash, time, &mut add) {
+                    Ok(()) => return Ok(Some(counts)),
+                    // A datagram may be lost: it waits longer each time.
+                    Err(why) if why.contains(NO_ANSWER) && time().is_some() => {}
+                    Err(why) if why.contains(REFUSES) => return Ok(None),
+                    Err(why) => return Err(why),
+                }
+            }
+        }
+        let Some(url) = scrape_url(&self.url, infohash) else { return Ok(None) };
+        let reply = client
+            .fetch(&url, None, MAX_REPLY_BYTES as u64, client.timing().reply)
+            .map_err(|why| why.to_string())?;
+        Ok(parse_scrape(&reply.body, infohash).ok())
     }
 }

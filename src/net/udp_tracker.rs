@@ -67,18 +67,49 @@ impl UdpTracker {
         time: &dyn Fn() -> Option<Duration>,
         answered: &mut dyn FnMut(Reply),
     ) -> Result<(), String> {
+        let leaves =
+            matches!(announce.event, Some(AnnounceEvent::Stopped | AnnounceEvent::Completed));
+        let begin = |session: &mut Session, url_data: &str| session.announce(announce, url_data);
+        self.ask(client, url, &begin, leaves, time, answered)
+    }
+
+    /// Asks how many have a torrent, likewise.
+    ///
+    /// # Errors
+    /// As above; some trackers answer no scrape.
+    #[cfg(feature = "cli")]
+    pub fn scrape(
+        &mut self,
+        client: &Client,
+        url: &str,
+        infohash: crate::infohash::Infohash,
+        time: &dyn Fn() -> Option<Duration>,
+        answered: &mut dyn FnMut(Reply),
+    ) -> Result<(), String> {
+        let begin = |session: &mut Session, _: &str| session.scrape(infohash);
+        self.ask(client, url, &begin, false, time, answered)
+    }
+
+    /// `leaves`: only those are told that have heard of us.
+    fn ask(
+        &mut self,
+        client: &Client,
+        url: &str,
+        begin: &dyn Fn(&mut Session, &str),
+        leaves: bool,
+        time: &dyn Fn() -> Option<Duration>,
+        answered: &mut dyn FnMut(Reply),
+    ) -> Result<(), String> {
         let (place, url_data) = parts(url)?;
         if self.endpoints.is_empty() {
             let addresses = resolve_in_time(client, place, time)?;
             self.endpoints = endpoints(&addresses, client.timing().datagram);
         }
-        let leaves =
-            matches!(announce.event, Some(AnnounceEvent::Stopped | AnnounceEvent::Completed));
         let mut open: Vec<&mut Endpoint> =
             self.endpoints.iter_mut().filter(|it| it.knows_us || !leaves).collect();
         for endpoint in &mut open {
             endpoint.dead = 0;
-            endpoint.session.announce(announce, url_data);
+            begin(&mut endpoint.session, url_data);
         }
         let of_two = open.len() > 1;
         let mut has_answered = false;

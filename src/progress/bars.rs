@@ -142,7 +142,7 @@ impl Bars {
             .zip(&cells)
             .map(|((view, name), cells)| {
                 let name = format!("{name:name_width$}");
-                if view.phase == Phase::Fetching && view.total_bytes > 0 {
+                if matches!(view.phase, Phase::Fetching | Phase::Checking) && view.total_bytes > 0 {
                     let cells = cells.iter().zip(&widths).take(shown);
                     let message = cells.map(|(cell, width)| format!("{cell:>width$}"));
                     let message = message.collect::<Vec<_>>().join(&" ".repeat(GAP));
@@ -189,6 +189,12 @@ fn fit(columns: usize, name_width: usize, widths: &[usize]) -> (usize, usize) {
 
 /// What stands right of the bar; nothing for sources of a kind that nobody has.
 fn cells(view: &View) -> Vec<String> {
+    if view.phase == Phase::Checking {
+        let mut cells = vec![String::new(); COLUMNS.len()];
+        cells[0] = format!("{}%", view.percent().unwrap_or(0));
+        cells[1] = "checking".to_owned();
+        return cells;
+    }
     let [peers, seeds] =
         [(view.peers, "peer"), (view.web_seeds, "web seed")].map(|(count, noun)| match count {
             0 => String::new(),

@@ -107,7 +107,7 @@ fn the_bars_of_a_terminal_of_each_width() {
         60,
         &[
             "mnist          [=======>          ]   43%    43.0/100.0 MiB",
-            "imagenet-2012  checking what is on disk: 7%",
+            "imagenet-2012  [=>                ]    7%          checking",
             "coco           waiting for another build",
         ],
     );
@@ -115,7 +115,7 @@ fn the_bars_of_a_terminal_of_each_width() {
         100,
         &[
             "mnist          [====>     ]   43%    43.0/100.0 MiB    3.0 MiB/s   0:19 left   2 peers  1 web seed",
-            "imagenet-2012  checking what is on disk: 7%",
+            "imagenet-2012  [>         ]    7%          checking",
             "coco           waiting for another build",
         ],
     );

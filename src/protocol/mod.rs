@@ -10,6 +10,7 @@
 //! - [`upload`]: how fast we serve, and whom.
 //! - `pex`: the peers that a peer names (BEP 11); `compact`: how addresses are written.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
+//! - `scrape`: HTTP scrapes (BEP 48), for the command line alone.
 //! - [`udp_tracker`]: announces over UDP, their retransmission and the tracker's connection ids (BEP 15, 41).
 //! - [`socks`]: what is said to a SOCKS proxy (RFC 1928, 1929).
 //! - `dht`: a search of the DHT (BEP 5; feature `dht`).
@@ -33,6 +34,8 @@ pub mod metadata;
 pub mod peer;
 mod pex;
 mod requests;
+#[cfg(feature = "cli")]
+pub mod scrape;
 pub mod socks;
 pub mod tracker;
 pub mod udp_tracker;

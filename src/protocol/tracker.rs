@@ -32,6 +32,9 @@ const MIN_INTERVAL_SECONDS: u64 = 1;
 const MAX_INTERVAL_SECONDS: u64 = 24 * 60 * 60;
 pub(super) const MAX_TEXT_CHARS: usize = 200;
 
+/// Begins a refusal in a tracker's own words.
+pub const REFUSES: &str = "the tracker ";
+
 /// What a tracker is told.
 #[derive(Clone, Debug)]
 pub struct Announce {
@@ -124,9 +127,9 @@ impl fmt::Display for TrackerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TrackerError::Failure(text) if text.is_empty() => {
-                f.write_str("the tracker refuses, and gives no reason")
+                write!(f, "{REFUSES}refuses, and gives no reason")
             }
-            TrackerError::Failure(text) => write!(f, "the tracker says: {text}"),
+            TrackerError::Failure(text) => write!(f, "{REFUSES}says: {text}"),
             TrackerError::Bencode(error) => write!(f, "the reply is not a tracker's: {error}"),
             TrackerError::NoDictionary => {
                 f.write_str("the reply is not a tracker's: it is no dictionary")

@@ -28,6 +28,9 @@ mod tests;
 /// BEP 15: how long a request is waited for first. Tests want less.
 pub const FIRST_WAIT: Duration = Duration::from_secs(15);
 
+/// Begins what is said of a tracker that did not answer.
+pub const NO_ANSWER: &str = "no answer";
+
 /// The longest path with query that is sent: with it the datagram is still one that no network takes apart.
 pub const MAX_URL_DATA_BYTES: usize = 1_000;
 
@@ -39,6 +42,8 @@ const MAX_DOUBLINGS: u32 = 8;
 const MAGIC: u64 = 0x0417_2710_1980;
 const CONNECT: u32 = 0;
 const ANNOUNCE: u32 = 1;
+#[cfg(feature = "cli")]
+const SCRAPE: u32 = 2;
 const ERROR: u32 = 3;
 
 /// What BEP 41 calls path and query.
@@ -88,7 +93,9 @@ pub struct Session {
     ipv6: bool,
     first_wait: Duration,
     random: fastrand::Rng,
-    /// The announce from its action on, without its transaction id; empty when nothing is asked.
+    /// What is wanted: to announce, or to scrape.
+    action: u32,
+    /// The announce from its action on, without its transaction id (or the scrape); empty when nothing is asked.
     announce: Vec<u8>,
     connection: Option<Connection>,
     request: Option<Request>,
@@ -122,6 +129,7 @@ impl Session {
             ipv6,
             first_wait,
             random: fastrand::Rng::with_seed(seed),
+            action: ANNOUNCE,
             announce: Vec::new(),
             connection: None,
             request: None,
@@ -132,7 +140,17 @@ impl Session {
 
     /// Begins an announce, in the place of one that may be under way; `url_data` is what [`parts`] gave.
     pub fn announce(&mut self, announce: &Announce, url_data: &str) {
-        self.announce = body(announce, url_data);
+        self.ask(ANNOUNCE, body(announce, url_data));
+    }
+
+    /// Begins a scrape, likewise: its [`Reply`] has counts and no peers.
+    #[cfg(feature = "cli")]
+    pub fn scrape(&mut self, infohash: crate::infohash::Infohash) {
+        self.ask(SCRAPE, infohash.as_bytes().to_vec());
+    }
+
+    fn ask(&mut self, action: u32, body: Vec<u8>) {
+        (self.action, self.announce) = (action, body);
         // A connection that is being asked for is of use to this one too.
         self.request = self.request.filter(|request| request.action == CONNECT);
         if let Some(connection) = &mut self.connection {
@@ -159,14 +177,14 @@ impl Session {
             }
             request.until = None;
             self.unanswered = self.unanswered.saturating_add(1);
-            if request.action == ANNOUNCE {
+            if request.action != CONNECT {
                 // Some trackers do not answer at all to an id that they have forgotten.
                 self.connection = self.connection.filter(|connection| connection.fresh);
             }
             return Poll::Silent;
         }
         self.connection = self.connection.filter(|connection| now < connection.until);
-        let action = if self.connection.is_some() { ANNOUNCE } else { CONNECT };
+        let action = if self.connection.is_some() { self.action } else { CONNECT };
         let transaction = match self.request {
             Some(request) if request.action == action => request.transaction,
             _ => self.random.u32(..),
@@ -221,10 +239,20 @@ impl Session {
                 self.announce.clear();
                 Some(Ok(reply))
             }
+            #[cfg(feature = "cli")]
+            (SCRAPE, SCRAPE) => {
+                let Some(reply) = scraped(rest) else {
+                    self.stray = Some("it is too short");
+                    return None;
+                };
+                self.answered();
+                self.announce.clear();
+                Some(Ok(reply))
+            }
             (ERROR, _) => {
                 let had = self.connection.take();
                 self.answered();
-                if request.action == ANNOUNCE && had.is_some_and(|connection| !connection.fresh) {
+                if request.action != CONNECT && had.is_some_and(|connection| !connection.fresh) {
                     // It may be the id alone that it refuses, and no code says so: once with a new one.
                     return None;
                 }
@@ -247,7 +275,7 @@ impl Session {
         let stray = self.stray.map_or_else(String::new, |why| {
             format!("; what came is no answer to what was asked: {why}")
         });
-        format!("no answer after {tries}{stray}")
+        format!("{NO_ANSWER} after {tries}{stray}")
     }
 
     fn answered(&mut self) {
@@ -286,6 +314,22 @@ fn body(announce: &Announce, url_data: &str) -> Vec<u8> {
         body.extend(part);
     }
     body
+}
+
+/// What follows the transaction id of a scrape's answer, of one torrent: seeders, completed, leechers.
+#[cfg(feature = "cli")]
+fn scraped(bytes: &[u8]) -> Option<Reply> {
+    let words = bytes.first_chunk::<12>()?;
+    let [seeders, leechers] =
+        [0, 8].map(|at| u32::from_be_bytes([0, 1, 2, 3].map(|byte| words[at + byte])));
+    Some(Reply {
+        interval: interval(0),
+        min_interval: None,
+        peers: Vec::new(),
+        complete: Some(seeders.into()),
+        incomplete: Some(leechers.into()),
+        warning: None,
+    })
 }
 
 /// What follows the transaction id of an announce's answer.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::LayoutFiles;
-use super::{Site, Stamp, Store, fault, parallel};
+use super::{Site, Store, fault, parallel};
 use crate::geometry::PieceIndex;
 use crate::hash::Sha1;
 use crate::metainfo::Metainfo;
@@ -116,7 +116,7 @@ impl Existing {
         let (whole, part): (Vec<_>, Vec<_>) =
             there.iter().partition(|piece| layout.is_kept(*piece));
         let mut good = hash_pieces(&files, metainfo, &whole, hashed_bytes);
-        let stamp = Stamp::read(&store.stamp_path(id)).unwrap_or_default();
+        let stamp = store.last_stamp(id).unwrap_or_default();
         let fragments: Vec<_> = stamp
             .fragments
             .into_iter()

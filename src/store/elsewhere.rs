@@ -57,15 +57,15 @@ impl Store {
 /// What lies at a place under the names of a dataset.
 #[derive(Debug)]
 pub struct Found {
-    site: Site,
-    metainfo: Arc<Metainfo>,
-    layout: Arc<Layout>,
+    pub(super) site: Site,
+    pub(super) metainfo: Arc<Metainfo>,
+    pub(super) layout: Arc<Layout>,
     /// All files of the torrent: what was not selected may hold the rest of a piece.
-    files: LayoutFiles,
+    pub(super) files: LayoutFiles,
     /// Digests by another store's stamp, of pieces that it kept in part.
-    fragments: Vec<(PieceIndex, [u8; 20])>,
+    pub(super) fragments: Vec<(PieceIndex, [u8; 20])>,
     /// Needed pieces whose files are all there; once they were hashed, those that are right.
-    pieces: PieceSet,
+    pub(super) pieces: PieceSet,
     hashed: bool,
     /// Of all selected files, where each is there and has its length.
     stamp: Option<Stamp>,

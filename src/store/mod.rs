@@ -6,7 +6,7 @@
 //! <store>/v1/CACHEDIR.TAG
 //!            torrents/<infohash>.torrent
 //!            data/<id>/files/<the torrent's own layout>     complete, read-only
-//!            data/<id>/stamp                                 what makes it complete
+//!            data/<id>/stamp                                 what makes it complete; `stamp.old` where it is known to be damaged
 //!            partial/<id>/files/…  scratch  record           being fetched
 //!            elsewhere/<id>/<digest of a place>             stamp of a copy that lies there, and is not ours
 //!            locks/<infohash>.lock
@@ -31,11 +31,15 @@ mod adopt;
 mod check;
 #[cfg(feature = "cli")]
 mod collect;
+#[cfg(feature = "cli")]
+mod damage;
 mod directory;
 mod elsewhere;
 mod fault;
 mod files;
 mod fs;
+#[cfg(feature = "cli")]
+mod health;
 #[cfg(feature = "cli")]
 mod inventory;
 mod lock;
@@ -65,8 +69,12 @@ pub use adopt::Adopted;
 pub use check::Existing;
 #[cfg(feature = "cli")]
 pub use collect::Leftover;
+#[cfg(feature = "cli")]
+pub use damage::{Damage, FaultKind};
 pub use elsewhere::Found;
 pub use fs::atomic_write;
+#[cfg(feature = "cli")]
+pub use health::{Contents, Trial};
 #[cfg(feature = "cli")]
 pub use inventory::{Held, HeldKind, Ledger};
 pub use lock::Lock;
@@ -179,10 +187,27 @@ impl Store {
 
     /// Says that a dataset is not complete: it is known to be damaged. The lock is held.
     ///
+    /// The stamp is put aside until there is a new one: nothing else has the digests of what a selection keeps of a piece.
+    ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
     pub fn remove_stamp(&self, id: &str) -> Result<(), Error> {
-        remove_if_there(&self.stamp_path(id))
+        let stamp = self.stamp_path(id);
+        match std::fs::rename(&stamp, self.old_stamp_path(id)) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::disk("remove", &stamp, &why).help(WRITABLE))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn old_stamp_path(&self, id: &str) -> PathBuf {
+        self.data_path(id).join("stamp.old")
+    }
+
+    /// The stamp, or the one that was put aside: what was true of the dataset once.
+    fn last_stamp(&self, id: &str) -> Option<Stamp> {
+        Stamp::read(&self.stamp_path(id)).or_else(|| Stamp::read(&self.old_stamp_path(id)))
     }
 
     fn data_path(&self, id: &str) -> PathBuf {

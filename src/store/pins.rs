@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Site, Stamp, Store, parallel};
 use crate::error::{Error, ErrorKind};
 use crate::hash::Sha256;
-use crate::metainfo::Metainfo;
+use crate::metainfo::{Metainfo, TorrentFile};
 
 /// SHA-256 by file, as [`Metainfo::display_path`] names it.
 pub type Pins = BTreeMap<String, [u8; 32]>;
@@ -38,6 +38,44 @@ pub(super) fn check(dataset: &Site, metainfo: &Metainfo, pins: &Pins) -> Result<
     if pins.is_empty() {
         return Ok(());
     }
+    let pinned = pinned(metainfo, pins)?;
+    parallel::each(pinned.len(), &|index, buffer| {
+        let (file, path, pin) = &pinned[index];
+        let place = dataset.path(&metainfo.layout_path(file));
+        buffer.resize(BUFFER_BYTES, 0);
+        let found = sha256_of(&place, buffer).map_err(|why| Error::disk("read", &place, &why))?;
+        if found == *pin { Ok(()) } else { Err(broken(path, pin, &found)) }
+    })
+}
+
+/// The pinned files whose SHA-256 is another one, or that cannot be read; in parallel.
+///
+/// # Errors
+/// For a pin on a file that the torrent does not have.
+#[cfg(feature = "cli")]
+pub(super) fn broken_among(
+    dataset: &Site,
+    metainfo: &Metainfo,
+    pins: &Pins,
+) -> Result<Vec<String>, Error> {
+    let pinned = pinned(metainfo, pins)?;
+    let found = std::sync::Mutex::new(Vec::new());
+    parallel::each(pinned.len(), &|index, buffer| {
+        let (file, path, pin) = &pinned[index];
+        buffer.resize(BUFFER_BYTES, 0);
+        let sha256 = sha256_of(&dataset.path(&metainfo.layout_path(file)), buffer);
+        if sha256.ok() != Some(*pin) {
+            found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(path.clone());
+        }
+        Ok(())
+    })?;
+    Ok(found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// A file, its name and its pin.
+type Pinned<'a> = (&'a TorrentFile, String, [u8; 32]);
+
+fn pinned<'a>(metainfo: &'a Metainfo, pins: &Pins) -> Result<Vec<Pinned<'a>>, Error> {
     // Each file is named once, however many pins there are.
     let mut unknown = pins.clone();
     let mut pinned = Vec::new();
@@ -52,13 +90,7 @@ pub(super) fn check(dataset: &Site, metainfo: &Metainfo, pins: &Pins) -> Result<
             format!("`sha256` pins `{path}`, which the torrent does not have"),
         ));
     }
-    parallel::each(pinned.len(), &|index, buffer| {
-        let (file, path, pin) = &pinned[index];
-        let place = dataset.path(&metainfo.layout_path(file));
-        buffer.resize(BUFFER_BYTES, 0);
-        let found = sha256_of(&place, buffer).map_err(|why| Error::disk("read", &place, &why))?;
-        if found == *pin { Ok(()) } else { Err(broken(path, pin, &found)) }
-    })
+    Ok(pinned)
 }
 
 fn sha256_of(path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 32]> {

@@ -133,6 +133,7 @@ impl Store {
     /// What is left of earlier attempts is of no use to anyone; a failure to remove it is none of the build's.
     fn remove_leftovers(&self, id: &str) {
         let _ = remove_tree(&self.partial_path(id));
+        let _ = std::fs::remove_file(self.old_stamp_path(id));
         for entry in std::fs::read_dir(self.data_path(id)).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(".tmp-") {
                 let _ = remove_tree(&entry.path());

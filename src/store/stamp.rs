@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::geometry::PieceIndex;
 
 /// 2000-01-01T00:00:00Z in seconds since 1970.
-const BACKDATED: u64 = 946_684_800;
+pub(super) const BACKDATED: u64 = 946_684_800;
 
 /// What was verified: each file's size and time, and digests of the parts of pieces that were kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ pub struct Asked {
     /// The Cargo.toml that declares it, where one does.
     pub manifest: Option<PathBuf>,
     pub(super) request: Request,
-    own_copy: bool,
+    pub(super) own_copy: bool,
 }
 
 impl Asked {
@@ -59,6 +59,19 @@ impl Asked {
     #[must_use]
     pub fn keeps_own_copy(&self) -> bool {
         self.own_copy
+    }
+
+    /// Whether it is the same dataset, by the same name, with the same files and pins: what is done for one is done for both.
+    #[must_use]
+    pub fn is_same(&self, other: &Asked) -> bool {
+        let (mine, theirs) = (&self.request, &other.request);
+        let infohash = self.infohash().ok().flatten();
+        infohash.is_some()
+            && infohash == other.infohash().ok().flatten()
+            && mine.name == theirs.name
+            && mine.files == theirs.files
+            && mine.file_numbers() == theirs.file_numbers()
+            && mine.sha256 == theirs.sha256
     }
 
     /// Whether its absence is a warning to a build, not an error.

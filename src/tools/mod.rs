@@ -7,8 +7,10 @@
 //! the command line.
 
 mod asked;
+mod doctor;
 mod gc;
 mod import;
+mod info;
 mod planned;
 mod provide;
 mod stock;
@@ -16,11 +18,12 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod verify;
 mod words;
 
 use std::path::{Path, PathBuf};
 
-use crate::context::{Context, Settings};
+use crate::context::{Context, ProgressMode, Settings};
 use crate::counters::Counters;
 use crate::download::{self, Session};
 use crate::error::Error;
@@ -31,13 +34,16 @@ pub use crate::download::{Imported, Standing, State};
 pub use crate::size::{parse as parse_bytes, parse_duration as parse_time};
 pub use crate::store::{HeldKind, Leftover};
 pub use asked::{Asked, Wishes, asked, declared};
+pub use doctor::{Reach, Reached, Setup, StoreHealth, Trialled, setup, store_health};
 pub use gc::{Collected, Gc, GcOptions, Removal};
 pub use import::{Brought, Took};
+pub use info::{Answered, Described, Info, Witness};
 pub use planned::{Plan, Source};
 pub use provide::{Fetched, Outcome, Show};
 pub use stock::Stocked;
 pub use stop::Stop;
 pub use usage::{Use, Used};
+pub use verify::{Checked, Fault, Repaired, What, Whose};
 pub use words::{parse_size, printable, size};
 
 /// The user's settings and store, as all verbs see them.
@@ -69,6 +75,13 @@ impl Desk {
     /// As [`Desk::open`].
     pub fn open_into(into: &Path, store: Option<&Path>, offline: bool) -> Result<Desk, Error> {
         Desk::with(Context::of_process(), store, offline, Some(into))
+    }
+
+    /// The same, with no bars and no lines that tell how it goes.
+    #[must_use]
+    pub fn without_progress(mut self) -> Desk {
+        self.settings.progress = ProgressMode::Off;
+        self
     }
 
     fn with(

@@ -3,16 +3,19 @@
 //! Each verb has a file: its arguments, its words, its JSON. What was asked for goes to stdout, all else to stderr. Exit status: 0; 1 where
 //! something could not be provided, served or found, or is not as it should be; 2 for arguments that cannot be used; 130 after Ctrl-C.
 
+mod doctor;
 mod fetch;
 mod gc;
 mod get;
 mod import;
+mod info;
 mod interrupt;
 mod list;
 mod output;
 mod path;
 mod seed;
 mod table;
+mod verify;
 mod workspace;
 
 use std::path::PathBuf;
@@ -42,7 +45,7 @@ struct Arguments {
 }
 
 /// What all verbs understand.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Common options")]
 struct Common {
     /// Where the store is, in place of ACADEMICTORRENTS_STORE
@@ -57,18 +60,22 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Doctor(doctor::Arguments),
     Fetch(fetch::Arguments),
     Gc(gc::Arguments),
     Get(get::Arguments),
     Import(import::Arguments),
+    Info(info::Arguments),
     List(list::Arguments),
     Path(path::Arguments),
     Seed(seed::Arguments),
+    Verify(verify::Arguments),
 }
 
 impl Common {
     fn desk(&self) -> Result<Desk, Error> {
-        Desk::open(self.store.as_deref(), self.offline)
+        let desk = Desk::open(self.store.as_deref(), self.offline)?;
+        Ok(if self.output.quiet { desk.without_progress() } else { desk })
     }
 }
 
@@ -76,13 +83,16 @@ fn main() -> ExitCode {
     let Cargo::Academictorrents(Arguments { common, verb }) = Cargo::parse();
     let output = Output::new(&common.output);
     let ended = match verb {
+        Verb::Doctor(arguments) => doctor::run(&arguments, &common, &output),
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
         Verb::Gc(arguments) => gc::run(&arguments, &common, &output),
         Verb::Get(arguments) => get::run(&arguments, &common, &output),
         Verb::Import(arguments) => import::run(&arguments, &common, &output),
+        Verb::Info(arguments) => info::run(&arguments, &common, &output),
         Verb::List(arguments) => list::run(&arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
+        Verb::Verify(arguments) => verify::run(&arguments, &common, &output),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

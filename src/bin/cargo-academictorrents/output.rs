@@ -10,14 +10,14 @@ use console::{Style, StyledObject};
 use serde_json::{Value, json};
 
 /// How much is said, and in which form.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// Print one JSON document on stdout: its fields are in the README, and stay
     #[arg(long, global = true)]
     json: bool,
     /// Say nothing but results and errors
     #[arg(long, short, global = true)]
-    quiet: bool,
+    pub(crate) quiet: bool,
     /// Say more: each source, with its rate
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     verbose: bool,

@@ -339,3 +339,22 @@ proptest! {
         let _ = parts(&url);
     }
 }
+
+#[cfg(feature = "cli")]
+#[test]
+fn a_scrape_has_counts_and_makes_nobody_a_peer() {
+    let mut session = Session::new(false, at(15), 7);
+    session.scrape(announce(None).infohash);
+    let request = sent(&mut session, at(0));
+    assert_eq!(session.handle(&answer(&request, 0, b"conn-id1"), at(1)), None);
+    let request = sent(&mut session, at(1));
+    assert_eq!(request[..12], [&b"conn-id1"[..], &[0, 0, 0, 2]].concat());
+    assert_eq!(request[16..], *b"infohash-infohash-in");
+    // Seeders, completed, leechers; what is too short is no answer, nor is an announce's.
+    let counts = [0, 0, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7];
+    assert_eq!(session.handle(&answer(&request, 2, &counts[..11]), at(2)), None);
+    assert_eq!(session.handle(&answer(&request, 1, &counts), at(2)), None);
+    let reply = session.handle(&answer(&request, 2, &counts), at(2)).unwrap().unwrap();
+    assert_eq!((reply.complete, reply.incomplete, reply.peers.len()), (Some(5), Some(7), 0));
+    assert_eq!(session.poll(at(3)), Poll::Idle);
+}

@@ -1,11 +1,13 @@
 //! The command line, as Cargo runs it: `cargo-academictorrents academictorrents …`. A file for each verb.
 
 mod desk;
+mod doctor;
 mod fetch;
 mod gc;
 mod get;
 mod help;
 mod import;
+mod info;
 #[cfg(unix)]
 mod interrupt;
 mod list;
@@ -14,3 +16,4 @@ mod seed;
 #[cfg(unix)]
 mod signals;
 mod states;
+mod verify;

@@ -27,6 +27,8 @@ pub enum Fault {
     Warning(String),
     /// `min interval`, with the peers.
     MinInterval(u64),
+    /// A 404 for a scrape (BEP 48).
+    NoScrape,
 }
 
 /// How the peers are written.
@@ -109,12 +111,16 @@ impl Tracker {
 }
 
 fn answer(state: &Mutex<State>, request: &Request, responder: &mut Responder<'_>) {
-    if request.path() != b"/announce" {
+    let is_scrape = request.path() == b"/scrape";
+    let has_scrape = !state.lock().unwrap().faults.contains(&Fault::NoScrape);
+    if request.path() != b"/announce" && !(is_scrape && has_scrape) {
         return responder.status(404);
     }
     let (mut peers, form, faults) = {
         let mut state = state.lock().unwrap();
-        state.announces.push(Announce::read(request));
+        if !is_scrape {
+            state.announces.push(Announce::read(request));
+        }
         (state.peers.clone(), state.form, state.faults.clone())
     };
     let mut reply = B::dict([("interval", B::Int(1800))]);
@@ -142,8 +148,14 @@ fn answer(state: &Mutex<State>, request: &Request, responder: &mut Responder<'_>
             Fault::MinInterval(seconds) => {
                 reply = reply.with("min interval", B::Int(i64::try_from(*seconds).unwrap()));
             }
-            Fault::RaggedPeers => {}
+            Fault::RaggedPeers | Fault::NoScrape => {}
         }
+    }
+    if is_scrape {
+        let complete = B::Int(i64::try_from(peers.len()).unwrap());
+        let counts = B::dict([("complete", complete), ("incomplete", B::Int(0))]);
+        let files = B::dict([(request.query("info_hash").unwrap_or_default(), counts)]);
+        return responder.respond(200, &[], &B::dict([("files", files)]).write());
     }
     let mut reply = match form {
         Form::Compact => compact(reply, &peers),

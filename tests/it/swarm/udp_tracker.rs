@@ -30,6 +30,8 @@ pub enum Fault {
     FromElsewhere,
     /// A connection id is good for one announce.
     ForgetsIds,
+    /// Action 3 for a scrape.
+    NoScrape,
 }
 
 pub struct UdpTracker {
@@ -169,7 +171,7 @@ fn answer(state: &mut State, datagram: &[u8]) -> Option<Vec<u8>> {
             state.ids.push(id);
             [head(0), id.to_vec()].concat()
         }
-        1 if !state.ids.iter().any(|id| datagram[..8] == *id) => {
+        1 | 2 if !state.ids.iter().any(|id| datagram[..8] == *id) => {
             [head(3), b"Connection ID missmatch.".to_vec()].concat()
         }
         1 if datagram.len() >= 98 => {
@@ -189,6 +191,10 @@ fn answer(state: &mut State, datagram: &[u8]) -> Option<Vec<u8>> {
                 Some(text) => [head(3), text.as_bytes().to_vec()].concat(),
                 None => [head(1), counts, peers].concat(),
             }
+        }
+        2 if datagram.len() == 36 && !faults.contains(&Fault::NoScrape) => {
+            let seeders = u32::try_from(state.peers.len()).unwrap();
+            [head(2), [seeders, 7, 0].map(u32::to_be_bytes).concat()].concat()
         }
         _ => [head(3), b"not a request of BEP 15".to_vec()].concat(),
     };

@@ -1,0 +1,105 @@
+//! `cargo academictorrents doctor`.
+
+mod findings;
+mod local;
+mod network;
+
+use academictorrents::tools::{self, Asked, Desk};
+use serde_json::{Value, json};
+
+use crate::Common;
+use crate::output::{Failure, Output};
+use crate::workspace::{self, Declared};
+use findings::{Findings, Status};
+
+/// Look whether all that a download needs is in order: settings, store, disk, network
+///
+/// Nothing is hashed or fetched, and what is tried in the store is gone afterwards. The network is asked within five seconds: the
+/// catalogue, and the trackers and web seeds of the datasets that are declared here.
+///
+/// Exit status: 0 where all is in order or was worth a warning, 1 where something fails.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents doctor
+  cargo academictorrents doctor --offline
+  cargo academictorrents doctor --json")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    workspace: workspace::Options,
+}
+
+pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Result<(), Failure> {
+    let mut findings = Findings::default();
+    let setup = tools::setup(common.store.as_deref());
+    local::of_setup(&setup, &mut findings);
+    match &setup.store {
+        Ok(directory) => local::of_store(&tools::store_health(directory), directory, &mut findings),
+        Err(error) => findings.error("store", &error.to_string()),
+    }
+    let declared = declared(arguments, common, &mut findings);
+    let desk = Desk::open(common.store.as_deref(), common.offline);
+    let offline = setup.offline.as_deref().filter(|_| !common.offline);
+    match desk {
+        _ if common.offline => {
+            findings.add("network", Status::Ok, "not asked: --offline");
+        }
+        _ if offline.is_some() => {
+            findings
+                .add("network", Status::Warn, "not asked, and not used by builds")
+                .why(offline.unwrap_or_default())
+                .help("take that away, where it is not meant");
+        }
+        Ok(desk) if setup.client.is_ok() => {
+            let asked: Vec<&Asked> = declared.iter().map(|it| &it.dataset).collect();
+            network::of_network(&desk.reach(&asked)?, &mut findings);
+        }
+        _ => {
+            findings.add("network", Status::Warn, "not asked: the settings cannot be used");
+        }
+    }
+    let found = findings.0;
+    if output.json {
+        let checks: Vec<Value> = found.iter().map(findings::in_json).collect();
+        output.document(&json!({ "checks": checks }));
+    } else {
+        found.iter().for_each(|finding| findings::show(finding, output));
+    }
+    let failed = found.iter().filter(|it| it.status == Status::Fail).count();
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::Told),
+    }
+}
+
+fn declared(arguments: &Arguments, common: &Common, findings: &mut Findings) -> Vec<Declared> {
+    // Cargo asks the network only where it must, and then for as long as it likes: here that would hide what is wrong.
+    let here = arguments.workspace.declared(&Common { offline: true, ..common.clone() });
+    let found = match here {
+        Err(Failure::Said(_)) if !common.offline => arguments.workspace.declared(common),
+        here => here,
+    };
+    match found {
+        Ok(declared) => {
+            let what = match declared.len() {
+                0 => "no dataset is declared here".to_owned(),
+                1 => "1 dataset is declared here".to_owned(),
+                count => format!("{count} datasets are declared here"),
+            };
+            findings.add("manifest", Status::Ok, what);
+            declared
+        }
+        Err(Failure::Said(why)) if why.contains("could not find `Cargo.toml`") => {
+            findings.add("manifest", Status::Ok, "there is no crate here");
+            Vec::new()
+        }
+        Err(Failure::Said(why)) => {
+            findings.error("manifest", &why);
+            Vec::new()
+        }
+        Err(Failure::Error(error)) => {
+            findings.error("manifest", &error.to_string());
+            Vec::new()
+        }
+        Err(Failure::Told) => Vec::new(),
+    }
+}
