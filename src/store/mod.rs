@@ -36,6 +36,8 @@ mod offered;
 mod parallel;
 mod partial;
 mod pins;
+#[cfg(feature = "cli")]
+mod project;
 mod publish;
 mod record;
 mod site;
@@ -56,6 +58,10 @@ pub use fs::atomic_write;
 pub use lock::Lock;
 pub use offered::Offered;
 pub use partial::Partial;
+#[cfg(feature = "cli")]
+pub use pins::digests;
+#[cfg(feature = "cli")]
+pub use project::{Written, mirror, write_all};
 pub use site::Site;
 pub use stamp::Stamp;
 

@@ -6,9 +6,16 @@
 //! A [`Desk`] is where a verb works: the user's settings and store. [`Asked`] is a dataset that somebody asks for, by a manifest or on
 //! the command line.
 
+mod add;
 mod asked;
+mod build_script;
+mod changes;
+mod edit;
+mod names;
 #[cfg(test)]
 mod tests;
+mod torrent;
+mod vendor;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +28,11 @@ use crate::manifest::Request;
 use crate::store::Store;
 use crate::{plan, progress};
 
+pub use add::{Addition, Package, Wish, add};
 pub use asked::{Asked, asked, declared};
+pub use changes::{ChangedFile, Changes};
+pub use torrent::{Torrent, TorrentFile};
+pub use vendor::vendor;
 
 /// The user's settings and store, as all verbs see them.
 #[derive(Debug)]
@@ -48,7 +59,7 @@ impl Desk {
         plan::check_named(&settings)?;
         if offline && !settings.offline {
             settings.offline = true;
-            settings.offline_by = Some("--offline".to_owned());
+            settings.offline_by = Some("`--offline`".to_owned());
         }
         let directory = match store {
             Some(directory) => absolute(directory)?,
@@ -95,4 +106,22 @@ impl Desk {
 /// Paths hold whatever directory the process goes to.
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|why| Error::disk("find", path, &why))
+}
+
+/// A size as the library writes it for people: `"11.1 MiB"`.
+#[must_use]
+pub fn display_size(bytes: u64) -> String {
+    crate::size::display(bytes)
+}
+
+/// The text with nothing in it that moves a cursor, ends a line or turns the direction of writing.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    crate::error::printable(text)
+}
+
+/// Reads a size as variables and manifest write it: `"1GiB"`, `"1.5 MB"`, `"4096"`.
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
+    crate::size::parse(text)
 }

@@ -3,6 +3,9 @@
 //! Each verb has a file: its arguments, its words, its JSON. What was asked for goes to stdout, all else to stderr. Exit status: 0; 1 where
 //! something could not be provided, served or found, or is not as it should be; 2 for arguments that cannot be used; 130 after Ctrl-C.
 
+mod add;
+mod changes;
+mod crates;
 mod fetch;
 mod get;
 mod output;
@@ -52,6 +55,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Add(add::Arguments),
     Fetch(fetch::Arguments),
     Get(get::Arguments),
     Path(path::Arguments),
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
     let Cargo::Academictorrents(Arguments { common, verb }) = Cargo::parse();
     let output = Output::new(&common.output);
     let ended = match verb {
+        Verb::Add(arguments) => add::run(&arguments, &common, &output),
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
         Verb::Get(arguments) => get::run(arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),

@@ -1,5 +1,6 @@
 //! The command line, as Cargo runs it: `cargo-academictorrents academictorrents …`. A file for each verb.
 
+mod add;
 mod desk;
 mod get;
 mod help;
