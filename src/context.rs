@@ -8,6 +8,8 @@ mod cargo;
 mod config;
 mod places;
 mod settings;
+#[cfg(feature = "cli")]
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,8 @@ use cargo::CargoCall;
 use places::{absolute, is_path_of};
 
 pub use settings::{CaFile, Configured, Fetch, ProgressMode, ProxyUrl, Settings, SourceSet};
+#[cfg(feature = "cli")]
+pub use shown::{Origin, Setting};
 
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";

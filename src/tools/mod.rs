@@ -12,6 +12,7 @@ mod build_script;
 mod changes;
 mod edit;
 mod names;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod torrent;
@@ -31,6 +32,7 @@ use crate::{plan, progress};
 pub use add::{Addition, Package, Wish, add};
 pub use asked::{Asked, asked, declared};
 pub use changes::{ChangedFile, Changes};
+pub use settings::{From, InForce, ShownSetting, in_force};
 pub use torrent::{Torrent, TorrentFile};
 pub use vendor::vendor;
 

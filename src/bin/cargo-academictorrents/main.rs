@@ -5,6 +5,7 @@
 
 mod add;
 mod changes;
+mod config;
 mod crates;
 mod fetch;
 mod get;
@@ -56,6 +57,7 @@ struct Common {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Add(add::Arguments),
+    Config(config::Arguments),
     Fetch(fetch::Arguments),
     Get(get::Arguments),
     Path(path::Arguments),
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
     let output = Output::new(&common.output);
     let ended = match verb {
         Verb::Add(arguments) => add::run(&arguments, &common, &output),
+        Verb::Config(arguments) => config::run(&arguments, &common, &output),
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
         Verb::Get(arguments) => get::run(arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
