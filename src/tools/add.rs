@@ -63,8 +63,7 @@ impl Desk {
     /// # Errors
     /// As for a download.
     pub fn pins(&self, dataset: &Asked, torrent: &Torrent) -> Result<Vec<(String, String)>, Error> {
-        let provided = self.provide(&[dataset]).into_iter().collect::<Result<Vec<_>, _>>()?;
-        let path = provided.into_iter().next().unwrap_or_default();
+        let path = self.provide_one(dataset)?;
         self.digests(torrent, &path)
     }
 }

@@ -44,6 +44,12 @@ impl Asked {
         &self.request.required_features
     }
 
+    /// Whether its `.torrent` is a file of the crate.
+    #[must_use]
+    pub fn is_vendored(&self) -> bool {
+        self.request.identity.torrent.is_some()
+    }
+
     /// Whether its absence is a warning to a build, not an error.
     #[must_use]
     pub fn is_optional(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What a torrent says, looked up for a verb that shows it or writes it down.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Asked, Desk};
@@ -124,6 +124,11 @@ impl Desk {
         Ok(digests.into_iter().map(|(file, digest)| (file, hex(digest))).collect())
     }
 
+    pub(super) fn provide_one(&self, dataset: &Asked) -> Result<PathBuf, Error> {
+        let provided = self.provide(&[dataset]).into_iter().next();
+        provided.unwrap_or_else(|| Ok(PathBuf::new()))
+    }
+
     /// Makes `directory` a mirror of what is asked for, as `mirrors` of a manifest takes one: `<infohash>.torrent`, and
     /// `<infohash>/<the torrent's own layout>`, each file whole that shares a piece with one that is asked for. What is not here is
     /// fetched first. True where something was new.
@@ -147,18 +152,20 @@ impl Desk {
             })
             .map(|(_, file)| glob::Pattern::escape(&metainfo.display_path(file)))
             .collect();
+        let mut path = self.provide_one(dataset)?;
         let mut whole = dataset.clone();
-        whole.request.files.clear();
-        if let Some(magnet) = &mut whole.request.identity.magnet {
-            magnet.files.clear();
+        if wider.len() > torrent.selected.len() {
+            whole.request.files.clear();
+            if let Some(magnet) = &mut whole.request.identity.magnet {
+                magnet.files.clear();
+            }
+            if wider.len() < torrent.file_count() {
+                whole = whole.selecting(&wider)?;
+            }
+            // They are of what is asked for, and were checked with that.
+            whole.request.sha256.clear();
+            path = self.provide_one(&whole)?;
         }
-        if wider.len() < torrent.file_count() {
-            whole = whole.selecting(&wider)?;
-        }
-        // Pins are of what is selected, and were checked when that was fetched.
-        whole.request.sha256.clear();
-        let path = self.provide(&[dataset, &whole]).into_iter().collect::<Result<Vec<_>, _>>()?;
-        let path = path.into_iter().last().unwrap_or_default();
         let selection = plan::selection(metainfo, &whole.request)?;
         let layout = Arc::new(Layout::new(metainfo, &selection));
         let infohash = metainfo.infohash.to_string();

@@ -12,6 +12,7 @@ mod get;
 mod output;
 mod path;
 mod seed;
+mod vendor;
 mod workspace;
 
 use std::path::PathBuf;
@@ -62,6 +63,7 @@ enum Verb {
     Get(get::Arguments),
     Path(path::Arguments),
     Seed(seed::Arguments),
+    Vendor(vendor::Arguments),
 }
 
 impl Common {
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         Verb::Get(arguments) => get::run(arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
+        Verb::Vendor(arguments) => vendor::run(&arguments, &common, &output),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

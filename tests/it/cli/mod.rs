@@ -7,3 +7,4 @@ mod get;
 mod help;
 mod path;
 mod seed;
+mod vendor;
