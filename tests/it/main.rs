@@ -11,6 +11,7 @@ mod cli;
 mod clusters;
 mod costs;
 mod data_crate;
+mod dependencies;
 mod elsewhere;
 mod environment;
 #[cfg(target_os = "linux")] // whose system's words the snapshots hold
