@@ -114,10 +114,28 @@ pub(super) fn place(
         }
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
             changes.bytes(path, torrent.bytes.clone());
+            is_published(changes, package, &below);
         }
         Err(why) => return Err(Error::disk("read", &path, &why)),
     }
     Ok(below)
+}
+
+/// Says where the package that is published might lack the file.
+fn is_published(changes: &mut Changes, package: &Package, below: &str) {
+    let manifest = std::fs::read_to_string(&package.manifest).unwrap_or_default();
+    let include = edit::read(&manifest, &["package"], "include");
+    let Some(include) = include.as_ref().and_then(toml_edit::Item::as_array) else { return };
+    let covers = |pattern: &str| {
+        let pattern = pattern.trim_start_matches('/');
+        pattern.starts_with('*') || pattern.starts_with("datasets")
+    };
+    if !include.iter().filter_map(toml_edit::Value::as_str).any(covers) {
+        changes.warnings.push(format!(
+            "[package] has `include`, and the package that is published must hold {below}\n\
+             add \"/datasets/*.torrent\" to it"
+        ));
+    }
 }
 
 fn is_of(torrent: &[u8], infohash: Infohash) -> bool {

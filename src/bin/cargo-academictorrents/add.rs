@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::output::{Failure, Output, stdout};
 use crate::{Common, changes, crates};
 
-/// So many files are shown.
+/// So many files are shown without `--verbose`.
 const MOST_FILES: usize = 5;
 
 /// Declare a dataset in a Cargo.toml, with all that a build needs to bring it
@@ -138,13 +138,14 @@ fn describe(torrent: &Torrent, output: &Output) {
     output.result(stdout(torrent.name()).bold());
     output.result(format_args!("  infohash  {}", torrent.infohash()));
     output.result(format_args!("  size      {}", size_of(torrent)));
-    for (at, file) in files.iter().take(MOST_FILES).enumerate() {
+    let most = if output.verbose { files.len() } else { MOST_FILES };
+    for (at, file) in files.iter().take(most).enumerate() {
         let label = if at == 0 { "files" } else { "" };
         let size = display_size(file.length_bytes);
         output.result(format_args!("  {label:8}  {size:>10}  {}", printable(&file.path)));
     }
-    if files.len() > MOST_FILES {
-        output.result(format_args!("            … and {} more", files.len() - MOST_FILES));
+    if files.len() > most {
+        output.result(format_args!("            … and {} more", files.len() - most));
     }
     let (seeds, trackers) = (torrent.web_seeds().len(), torrent.trackers().len());
     let named = [count(seeds, "web seed"), count(trackers, "tracker")].join(", ");

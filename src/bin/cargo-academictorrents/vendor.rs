@@ -77,6 +77,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
     let (mut vendored, mut files) = (Vec::new(), Vec::new());
     for (name, package, datasets) in declared {
         let (changes, done) = vendor(&desk, &name, &package, datasets)?;
+        for warning in &changes.warnings {
+            output.warn(warning.replace('\n', "\n  "));
+        }
         if output.json {
             files.extend(changes::document(&changes).as_array().cloned().unwrap_or_default());
         } else {

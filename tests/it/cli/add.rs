@@ -310,3 +310,41 @@ fn a_limit_is_raised_for_what_is_larger_than_the_built_in_one() {
     desk.ok(&["add", "big.torrent"]);
     assert_eq!(read(&desk, "Cargo.toml").matches("max-size").count(), 1);
 }
+
+#[test]
+fn more_files_than_a_screen_takes_are_counted() {
+    let names: Vec<String> = (0..9).map(|it| format!("f{it}.bin")).collect();
+    let files = names.iter().map(|name| (name.as_str(), random_bytes(1, 10)));
+    let dataset = Dataset::multi("many", files.collect::<Vec<_>>());
+    let desk = Desk::new();
+    desk.write("a.torrent", dataset.torrent());
+    desk.write("Cargo.toml", "[package]\nname = \"m\"\ninclude = [\"src\"]\n");
+    desk.write("src/lib.rs", "");
+    let run = desk.run(&["add", "a.torrent", "--dry-run", "--vendor"]);
+    assert!(run.stdout.contains("f4.bin\n            … and 4 more\n"), "{}", run.stdout);
+    assert!(run.stderr.contains("must hold datasets/many.torrent"), "{}", run.stderr);
+    let all = desk.ok(&["add", "a.torrent", "--dry-run", "-v"]);
+    assert!(names.iter().all(|name| all.contains(name)), "{all}");
+}
+
+#[test]
+fn cargo_builds_an_empty_crate_after_add() {
+    let dataset = dataset();
+    let fixture = crate::fixture::Fixture::new("fixture-added", "");
+    fs::remove_file(fixture.path("build.rs")).unwrap();
+    fixture.write(
+        "Cargo.toml",
+        "[package]\nname = \"fixture-added\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n",
+    );
+    fs::write(fixture.path("a.torrent"), dataset.torrent()).unwrap();
+    dataset.write_mirror(&fixture.path("mirror"));
+    let fixture = fixture.main("fn main() { println!(\"{}\", env!(\"AT_IMAGES_PATH\")) }\n");
+    let mirror = fixture.path("mirror");
+    let fixture = fixture.env("ACADEMICTORRENTS_MIRRORS", mirror.display());
+    let mut add = fixture.command(env!("CARGO_BIN_EXE_cargo-academictorrents"));
+    add.args(["academictorrents", "add", "a.torrent", "images", "--pin", "--vendor"]);
+    crate::fixture::Run::of(add.env("CARGO", env!("CARGO")).output().unwrap()).ok();
+    let patch = format!("patch.crates-io.academictorrents.path={:?}", env!("CARGO_MANIFEST_DIR"));
+    let run = fixture.cargo(&["run", "--config", &patch]).ok();
+    dataset.assert_at(&run.printed_path());
+}
