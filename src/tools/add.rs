@@ -6,6 +6,7 @@ use super::edit::{self, Entry, list, text};
 use super::{Asked, Changes, Desk, Torrent, build_script, names, vendor};
 use crate::error::{Error, ErrorKind, printable};
 use crate::infohash::Infohash;
+use crate::magnet::Magnet;
 use crate::manifest::{DatasetName, Manifest, Request};
 use crate::{download, plan, size};
 
@@ -19,6 +20,8 @@ pub struct Package {
     pub manifest: PathBuf,
     /// What its build script calls this library, where it is among the build-dependencies already.
     pub build_dependency: Option<String>,
+    /// It is that for some targets or features alone.
+    pub is_conditional: bool,
     /// The workspace's Cargo.toml.
     pub workspace: PathBuf,
 }
@@ -169,7 +172,7 @@ fn entry(
             keys.extend(vendor::of_magnet(dataset, torrent));
         }
         // What it names beside the infohash is of use to a build, too.
-        (_, Some(magnet)) => keys.push(("magnet", text(&magnet.link))),
+        (_, Some(magnet)) if names_more(magnet) => keys.push(("magnet", text(&magnet.link))),
         _ => keys.push(("infohash", text(&addition.infohash.to_string()))),
     }
     if !files.is_empty() {
@@ -202,6 +205,11 @@ fn entry(
         keys.push(("optional", "true".to_owned()));
     }
     Ok(Entry { keys, pins: wish.pins.clone() })
+}
+
+fn names_more(magnet: &Magnet) -> bool {
+    let Magnet { trackers, web_seeds, peers, files, .. } = magnet;
+    !(trackers.is_empty() && web_seeds.is_empty() && peers.is_empty() && files.is_empty())
 }
 
 fn has_default_limit(manifest: &str) -> bool {

@@ -49,6 +49,12 @@ pub(super) fn provide(
              add this line to its main(): {call};"
         )),
         (None, Some(script)) => {
+            if package.is_conditional {
+                changes.warnings.push(format!(
+                    "{library} is a build-dependency for some targets or features alone\n\
+                     where it is not, the new {script} does not compile: put a cfg before the call"
+                ));
+            }
             let text = format!("fn main() {{\n    {call}\n}}\n");
             changes.text(directory.join(script), None, text);
         }

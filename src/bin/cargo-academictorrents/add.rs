@@ -103,6 +103,10 @@ fn look_up(
     arguments: &Arguments,
     output: &Output,
 ) -> Result<Option<Torrent>, Failure> {
+    if let (false, Some(infohash)) = (dataset.is_vendored(), dataset.infohash()?) {
+        // It may take a while where only peers have it.
+        output.say(format_args!("looking for the torrent {infohash}"));
+    }
     let error = match desk.look_up(dataset) {
         Ok(torrent) => return Ok(Some(torrent)),
         Err(error) if matches!(error.kind(), ErrorKind::Network | ErrorKind::Offline) => error,

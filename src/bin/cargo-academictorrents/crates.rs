@@ -105,6 +105,7 @@ fn package(package: &Package, metadata: &Metadata) -> tools::Package {
     tools::Package {
         manifest: package.manifest_path.clone().into(),
         build_dependency: library.map(|name| name.replace('-', "_")),
+        is_conditional: ours.is_some_and(|it| it.optional || it.target.is_some()),
         workspace: metadata.workspace_root.join("Cargo.toml").into(),
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
     let desk = common.desk()?;
     let (mut vendored, mut files) = (Vec::new(), Vec::new());
     for (name, package, datasets) in declared {
-        let (changes, done) = vendor(&desk, &name, &package, datasets)?;
+        let (changes, done) = vendor(&desk, &name, &package, datasets, output)?;
         for warning in &changes.warnings {
             output.warn(warning.replace('\n', "\n  "));
         }
@@ -118,8 +118,18 @@ fn vendor(
     name: &str,
     package: &Package,
     datasets: Vec<Asked>,
+    output: &Output,
 ) -> Result<(Changes, Vec<Done>), Failure> {
-    let found: Vec<_> = datasets.iter().map(|dataset| desk.look_up(dataset)).collect();
+    let found: Vec<_> = datasets
+        .iter()
+        .map(|dataset| {
+            if !dataset.is_vendored() {
+                // It may take a while where only peers have it.
+                output.say(format_args!("looking for the torrent of `{}`", dataset.name()));
+            }
+            desk.look_up(dataset)
+        })
+        .collect();
     let torrents: Vec<(&Asked, &Torrent)> = datasets
         .iter()
         .zip(&found)

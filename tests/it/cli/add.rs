@@ -189,7 +189,7 @@ fn build_scripts_and_build_dependencies_that_are_there_are_respected() {
     check(
         "[target.'cfg(unix)'.build-dependencies]\nacademictorrents.version = \"*\"\n",
         &[],
-        "",
+        "for some targets or features alone",
         false,
         Some("build.rs"),
     );
@@ -347,4 +347,29 @@ fn cargo_builds_an_empty_crate_after_add() {
     let patch = format!("patch.crates-io.academictorrents.path={:?}", env!("CARGO_MANIFEST_DIR"));
     let run = fixture.cargo(&["run", "--config", &patch]).ok();
     dataset.assert_at(&run.printed_path());
+}
+
+#[test]
+fn a_magnet_link_is_kept_where_it_names_more_than_the_infohash() {
+    let dataset = dataset();
+    let catalogue = Catalogue::serving(&[&dataset]);
+    let link = format!("magnet:?xt=urn:btih:{}&dn=a%20b", dataset.infohash_hex());
+    let with_tracker = format!("{link}&tr=http://127.0.0.1:9/a&so=2");
+    let entry = |arguments: &[&str]| {
+        let desk = Desk::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+        empty_crate(&desk);
+        desk.ok(&[&["add"], arguments].concat());
+        let manifest = read(&desk, "Cargo.toml");
+        manifest.lines().last().unwrap().split_once(" = ").unwrap().1.to_owned()
+    };
+    let infohash = dataset.infohash_hex();
+    assert_eq!(entry(&[&link]), format!("{infohash:?}"));
+    assert_eq!(entry(&[&with_tracker]), format!("{{ magnet = {with_tracker:?} }}"));
+    assert_eq!(
+        entry(&[&with_tracker, "notes", "--vendor"]),
+        format!(
+            "{{ infohash = {infohash:?}, torrent = \"datasets/notes.torrent\", \
+             trackers = [\"http://127.0.0.1:9/a\"], files = [\"notes.txt\"] }}"
+        )
+    );
 }
