@@ -139,3 +139,46 @@ pub fn mirror(
     )
     .help("cargo academictorrents verify --repair"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: PathBuf, before: Option<&str>) -> Written {
+        let before = before.map(|text| text.as_bytes().to_vec());
+        Written { path, bytes: b"new".to_vec(), before }
+    }
+
+    #[test]
+    fn where_one_file_fails_those_before_it_are_as_they_were() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |below: &str| directory.path().join(below);
+        std::fs::write(at("old"), "old").unwrap();
+        std::fs::write(at("plain"), "").unwrap();
+        let mut files = vec![file(at("a/b/made"), None), file(at("old"), Some("old"))];
+        fs::set_read_only(&at("plain"), true).unwrap();
+        files.push(file(at("plain"), Some("")));
+        let error = write_all(&files).unwrap_err().to_string();
+        assert!(error.ends_with("\n  nothing was changed"), "{error}");
+        assert_eq!(std::fs::read(at("old")).unwrap(), b"old");
+        assert!(!at("a").exists());
+        files.pop();
+        write_all(&files).unwrap();
+        assert_eq!(std::fs::read(at("old")).unwrap(), b"new");
+        assert_eq!(std::fs::read(at("a/b/made")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_someone_else_has_changed_is_not_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |below: &str| directory.path().join(below);
+        std::fs::write(at("theirs"), "theirs").unwrap();
+        for before in [None, Some("ours")] {
+            let files = [file(at("made"), None), file(at("theirs"), before)];
+            let error = write_all(&files).unwrap_err().to_string();
+            assert!(error.contains("was changed meanwhile"), "{error}");
+            assert!(!at("made").exists());
+        }
+        assert_eq!(std::fs::read(at("theirs")).unwrap(), b"theirs");
+    }
+}

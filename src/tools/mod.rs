@@ -32,7 +32,7 @@ use crate::{plan, progress};
 pub use add::{Addition, Package, Wish, add};
 pub use asked::{Asked, asked, declared};
 pub use changes::{ChangedFile, Changes};
-pub use settings::{From, InForce, ShownSetting, in_force};
+pub use settings::{InForce, Origin, ShownSetting, in_force};
 pub use torrent::{Torrent, TorrentFile};
 pub use vendor::vendor;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::absolute;
-use crate::context::{Context, Origin, Setting};
+use crate::context::{self, Context, Setting};
 use crate::error::Error;
 use crate::plan;
 
@@ -26,12 +26,12 @@ pub struct ShownSetting {
     pub key: Option<&'static str>,
     /// `None` where it is not set. Passwords and keys are left out.
     pub value: Option<String>,
-    pub from: From,
+    pub from: Origin,
 }
 
 /// Whose word a setting is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Origin {
     Variable(String),
     Key(&'static str),
     Flag(String),
@@ -64,7 +64,7 @@ pub(super) fn of(
         let found = settings.iter_mut().find(|it| it.variable.ends_with(name));
         if let Some(setting) = found {
             setting.value = Some(value);
-            setting.from = From::Flag(flag.to_owned());
+            setting.from = Origin::Flag(flag.to_owned());
         }
     };
     if let Some(store) = store {
@@ -84,9 +84,9 @@ pub(super) fn of(
 fn shown(setting: Setting) -> ShownSetting {
     let Setting { variable, key, value, origin } = setting;
     let from = match origin {
-        Origin::Variable(name) => From::Variable(name),
-        Origin::Key(key) => From::Key(key),
-        Origin::Default => From::Default,
+        context::Origin::Variable(name) => Origin::Variable(name),
+        context::Origin::Key(key) => Origin::Key(key),
+        context::Origin::Default => Origin::Default,
     };
     ShownSetting { variable, key, value, from }
 }

@@ -1,6 +1,6 @@
 //! `cargo academictorrents config`.
 
-use academictorrents::tools::{self, From, InForce, ShownSetting, printable};
+use academictorrents::tools::{self, InForce, Origin, ShownSetting, printable};
 use serde_json::{Value, json};
 
 use crate::Common;
@@ -37,10 +37,10 @@ fn show(in_force: &InForce, output: &Output) {
         let name = format!("{:width$}", printable(&setting.variable));
         let value = setting.value.as_deref().map(printable);
         match (&setting.from, value) {
-            (From::Default, None) => {
+            (Origin::Default, None) => {
                 output.result(format_args!("{name}  {}", stdout("not set").dim()));
             }
-            (From::Default, Some(value)) => {
+            (Origin::Default, Some(value)) => {
                 output.result(format_args!("{name}  {value} {}", stdout("(default)").dim()));
             }
             (_, value) => output.result(format_args!(
@@ -63,14 +63,14 @@ fn show(in_force: &InForce, output: &Output) {
 fn origin(setting: &ShownSetting, in_force: &InForce) -> String {
     match &setting.from {
         // Its own name stands beside it.
-        From::Variable(name) if *name == setting.variable => "variable".to_owned(),
-        From::Variable(name) => name.clone(),
-        From::Key(key) => {
+        Origin::Variable(name) if *name == setting.variable => "variable".to_owned(),
+        Origin::Variable(name) => name.clone(),
+        Origin::Key(key) => {
             let file = in_force.file.as_ref().and_then(|(path, _)| path.file_name());
             format!("`{key}` in {}", file.unwrap_or_default().display())
         }
-        From::Flag(flag) => flag.clone(),
-        From::Default => "default".to_owned(),
+        Origin::Flag(flag) => flag.clone(),
+        Origin::Default => "default".to_owned(),
     }
 }
 
@@ -78,10 +78,10 @@ fn document(in_force: &InForce) -> Value {
     let file = in_force.file.as_ref().map(|(path, _)| path.display().to_string());
     let setting = |setting: &ShownSetting| {
         let (from, name) = match &setting.from {
-            From::Variable(name) => ("variable", Some(name.clone())),
-            From::Key(key) => ("file", Some((*key).to_owned())),
-            From::Flag(flag) => ("argument", Some(flag.clone())),
-            From::Default => ("default", None),
+            Origin::Variable(name) => ("variable", Some(name.clone())),
+            Origin::Key(key) => ("file", Some((*key).to_owned())),
+            Origin::Flag(flag) => ("argument", Some(flag.clone())),
+            Origin::Default => ("default", None),
         };
         json!({
             "variable": setting.variable,
