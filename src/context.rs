@@ -11,6 +11,8 @@ mod places;
 #[cfg(feature = "cli")]
 mod report;
 mod settings;
+#[cfg(feature = "cli")]
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +30,8 @@ use places::{absolute, is_path_of};
 
 pub use api_key::ApiKey;
 pub use settings::{CaFile, Configured, Fetch, ProgressMode, ProxyUrl, Settings, SourceSet};
+#[cfg(feature = "cli")]
+pub use shown::{Origin, Setting};
 
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";

@@ -13,7 +13,7 @@ use crate::nearest::nearest;
 
 /// The keys, and what follows [`PREFIX`] in the names of the variables that they stand for. `proxy` has none of ours:
 /// it holds where none of the usual variables is set.
-const KEYS: [(&str, &str); 16] = [
+pub(super) const KEYS: [(&str, &str); 16] = [
     ("store", "STORE"),
     ("load-path", "LOAD_PATH"),
     ("mirrors", "MIRRORS"),
@@ -157,10 +157,15 @@ impl Context {
     /// # Errors
     /// [`ErrorKind::Manifest`] for one that cannot be used.
     pub fn read_config(&mut self) -> Result<(), Error> {
-        if let Some(directory) = self.config_dir() {
-            self.config = Config::read(&directory.join("academictorrents").join("config.toml"))?;
+        if let Some(path) = self.config_place() {
+            self.config = Config::read(&path)?;
         }
         Ok(())
+    }
+
+    /// Where that file is, or would be.
+    pub fn config_place(&self) -> Option<PathBuf> {
+        Some(self.config_dir()?.join("academictorrents").join("config.toml"))
     }
 
     /// The settings that no variable takes from the file.

@@ -1,7 +1,5 @@
 //! What of the environment concerns us, for `doctor` (feature `cli`).
 
-use std::path::PathBuf;
-
 use super::{Context, NAMES, PREFIX, PROXIES, is_path_of};
 use crate::nearest::nearest;
 
@@ -38,10 +36,5 @@ impl Context {
             .collect();
         names.sort();
         names
-    }
-
-    /// Where the user's configuration file would be.
-    pub fn config_place(&self) -> Option<PathBuf> {
-        Some(self.config_dir()?.join("academictorrents").join("config.toml"))
     }
 }

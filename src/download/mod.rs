@@ -277,6 +277,35 @@ pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
     dataset::would_be(session, request)
 }
 
+/// The metainfo of a dataset, looked up as a download would, and its `.torrent`. It is kept in the store where that can be
+/// written.
+///
+/// # Errors
+/// See [`locate::find`], and of the network's settings.
+#[cfg(feature = "cli")]
+pub fn look_up(
+    session: &Session<'_>,
+    request: &Request,
+) -> Result<(crate::metainfo::Metainfo, Vec<u8>), Error> {
+    let settings = session.settings;
+    let client = if settings.offline { None } else { Some(crate::net::Client::new(settings)?) };
+    let mirrors = crate::plan::metainfo_mirrors(request, settings)?;
+    let found =
+        locate::find(session, request, &mirrors, client.as_ref()).map_err(|error| match request
+            .line
+        {
+            Some(_) => error.for_dataset(request.name.as_str()),
+            None => error,
+        })?;
+    let store = session.shared;
+    if store.torrent(found.metainfo.infohash).as_deref() != Some(&found.bytes) {
+        // Who cannot write there still knows the torrent.
+        let _ =
+            store.create().and_then(|()| store.keep_torrent(found.metainfo.infohash, &found.bytes));
+    }
+    Ok((found.metainfo, found.bytes))
+}
+
 /// Whether the environment names a copy, or a directory that holds something of the dataset.
 pub fn may_lie_elsewhere(session: &Session<'_>, request: &Request) -> bool {
     elsewhere::may_be(session, request)

@@ -131,6 +131,16 @@ pub struct Identity {
 pub struct DatasetName(String);
 
 impl DatasetName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Manifest`] for what is none.
+    #[cfg(feature = "cli")]
+    pub fn parse(text: &str) -> Result<DatasetName, Error> {
+        let what = || format!("`{}` is not a dataset's name", checks::printable(text));
+        checks::name(text).map_err(|refusal| refusal.error(what()))
+    }
+
     /// The name, as the manifest has it.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -48,6 +48,8 @@ mod offered;
 mod parallel;
 mod partial;
 mod pins;
+#[cfg(feature = "cli")]
+mod project;
 mod publish;
 mod record;
 mod roots;
@@ -81,6 +83,10 @@ pub use lock::Lock;
 #[cfg(feature = "seed")]
 pub use offered::Offered;
 pub use partial::Partial;
+#[cfg(feature = "cli")]
+pub use pins::digests;
+#[cfg(feature = "cli")]
+pub use project::{Written, mirror, write_all};
 #[cfg(feature = "cli")]
 pub use roots::Root;
 pub use site::Site;

@@ -93,6 +93,25 @@ fn pinned<'a>(metainfo: &'a Metainfo, pins: &Pins) -> Result<Vec<Pinned<'a>>, Er
     Ok(pinned)
 }
 
+/// The SHA-256 of files of a dataset that is there, by their indices in the torrent. Runs on the current rayon pool.
+///
+/// # Errors
+/// [`ErrorKind::Disk`] for a file that cannot be read.
+#[cfg(feature = "cli")]
+pub fn digests(dataset: &Site, metainfo: &Metainfo, files: &[u32]) -> Result<Pins, Error> {
+    let digests = std::sync::Mutex::new(Pins::new());
+    parallel::each(files.len(), &|index, buffer| {
+        let Some(file) = metainfo.files.get(files[index] as usize) else { return Ok(()) };
+        let place = dataset.path(&metainfo.layout_path(file));
+        buffer.resize(BUFFER_BYTES, 0);
+        let digest = sha256_of(&place, buffer).map_err(|why| Error::disk("read", &place, &why))?;
+        let mut digests = digests.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        digests.insert(metainfo.display_path(file), digest);
+        Ok(())
+    })?;
+    Ok(digests.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
 fn sha256_of(path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 32]> {
     let mut file = std::fs::File::open(path)?;
     let mut sha256 = Sha256::new();

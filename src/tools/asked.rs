@@ -74,6 +74,12 @@ impl Asked {
             && mine.sha256 == theirs.sha256
     }
 
+    /// Whether its `.torrent` is a file of the crate.
+    #[must_use]
+    pub fn is_vendored(&self) -> bool {
+        self.request.identity.torrent.is_some()
+    }
+
     /// Whether its absence is a warning to a build, not an error.
     #[must_use]
     pub fn is_optional(&self) -> bool {

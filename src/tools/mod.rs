@@ -6,18 +6,26 @@
 //! A [`Desk`] is where a verb works: the user's settings and store. [`Asked`] is a dataset that somebody asks for, by a manifest or on
 //! the command line.
 
+mod add;
 mod asked;
+mod build_script;
+mod changes;
 mod doctor;
+mod edit;
 mod gc;
 mod import;
 mod info;
+mod names;
 mod planned;
 mod provide;
+mod settings;
 mod stock;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod torrent;
 mod usage;
+mod vendor;
 mod verify;
 mod words;
 
@@ -33,16 +41,21 @@ use crate::store::Store;
 pub use crate::download::{Imported, Standing, State};
 pub use crate::size::{parse as parse_bytes, parse_duration as parse_time};
 pub use crate::store::{HeldKind, Leftover};
+pub use add::{Addition, Package, Wish, add};
 pub use asked::{Asked, Wishes, asked, declared};
+pub use changes::{ChangedFile, Changes};
 pub use doctor::{Reach, Reached, Setup, StoreHealth, Trialled, setup, store_health};
 pub use gc::{Collected, Gc, GcOptions, Removal};
 pub use import::{Brought, Took};
 pub use info::{Answered, Described, Info, Witness};
 pub use planned::{Plan, Source};
 pub use provide::{Fetched, Outcome, Show};
+pub use settings::{InForce, Origin, ShownSetting, in_force};
 pub use stock::Stocked;
 pub use stop::Stop;
+pub use torrent::{Torrent, TorrentFile};
 pub use usage::{Use, Used};
+pub use vendor::vendor;
 pub use verify::{Checked, Fault, Repaired, What, Whose};
 pub use words::{parse_size, printable, size};
 
@@ -95,7 +108,7 @@ impl Desk {
         plan::check_named(&settings)?;
         if offline && !settings.offline {
             settings.offline = true;
-            settings.offline_by = Some("--offline".to_owned());
+            settings.offline_by = Some("`--offline`".to_owned());
         }
         let into = into.map(absolute).transpose()?;
         let own = into.as_deref().map(Store::in_directory);

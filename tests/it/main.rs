@@ -13,6 +13,7 @@ mod cli;
 mod clusters;
 mod costs;
 mod data_crate;
+mod dependencies;
 #[cfg(all(feature = "dht", feature = "seed"))]
 mod dht;
 mod elsewhere;

@@ -100,6 +100,6 @@ fn declared(arguments: &Arguments, common: &Common, findings: &mut Findings) -> 
             findings.error("manifest", &error.to_string());
             Vec::new()
         }
-        Err(Failure::Told) => Vec::new(),
+        Err(Failure::Told | Failure::Stopped) => Vec::new(),
     }
 }

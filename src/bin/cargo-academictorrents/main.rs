@@ -3,6 +3,10 @@
 //! Each verb has a file: its arguments, its words, its JSON. What was asked for goes to stdout, all else to stderr. Exit status: 0; 1 where
 //! something could not be provided, served or found, or is not as it should be; 2 for arguments that cannot be used; 130 after Ctrl-C.
 
+mod add;
+mod changes;
+mod config;
+mod crates;
 mod doctor;
 mod fetch;
 mod gc;
@@ -15,6 +19,7 @@ mod output;
 mod path;
 mod seed;
 mod table;
+mod vendor;
 mod verify;
 mod workspace;
 
@@ -60,6 +65,8 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Add(add::Arguments),
+    Config(config::Arguments),
     Doctor(doctor::Arguments),
     Fetch(fetch::Arguments),
     Gc(gc::Arguments),
@@ -69,6 +76,7 @@ enum Verb {
     List(list::Arguments),
     Path(path::Arguments),
     Seed(seed::Arguments),
+    Vendor(vendor::Arguments),
     Verify(verify::Arguments),
 }
 
@@ -83,6 +91,8 @@ fn main() -> ExitCode {
     let Cargo::Academictorrents(Arguments { common, verb }) = Cargo::parse();
     let output = Output::new(&common.output);
     let ended = match verb {
+        Verb::Add(arguments) => add::run(&arguments, &common, &output),
+        Verb::Config(arguments) => config::run(&arguments, &common, &output),
         Verb::Doctor(arguments) => doctor::run(&arguments, &common, &output),
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
         Verb::Gc(arguments) => gc::run(&arguments, &common, &output),
@@ -92,6 +102,7 @@ fn main() -> ExitCode {
         Verb::List(arguments) => list::run(&arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
+        Verb::Vendor(arguments) => vendor::run(&arguments, &common, &output),
         Verb::Verify(arguments) => verify::run(&arguments, &common, &output),
     };
     match ended {

@@ -5,16 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use academictorrents::tools;
 use academictorrents::{Seed, StopHandle};
 use serde_json::json;
 
 use crate::Common;
 use crate::output::{Failure, Output};
-
-#[expect(unreachable_pub, reason = "the library's own file")]
-#[cfg_attr(not(test), expect(dead_code, reason = "only reading is needed here"))]
-#[path = "../../size.rs"]
-mod size;
 
 /// Serve datasets of the store to peers, and print how many bytes were sent
 ///
@@ -40,7 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
     /// Send at most so many bytes a second: `500kB`, `4MiB`; no limit where it is not given
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = tools::parse_size)]
     rate: Option<u64>,
     /// End when so many times the datasets' size was sent
     #[arg(long, value_name = "N", value_parser = ratio)]
@@ -111,15 +107,8 @@ fn stop_at_signals(seeding: StopHandle, output: &Output) -> Arc<AtomicBool> {
     interrupted
 }
 
-/// As the variables and the manifest write sizes.
-fn size(text: &str) -> Result<u64, String> {
-    size::parse(text)
-        .filter(|size| *size > 0)
-        .ok_or_else(|| "write a size above 0, such as `500kB`, `4MiB`".into())
-}
-
 fn time(text: &str) -> Result<Duration, String> {
-    size::parse_duration(text).ok_or_else(|| "write a time, such as `90s`, `30m`, `8h`".into())
+    tools::parse_time(text).ok_or_else(|| "write a time, such as `90s`, `30m`, `8h`".into())
 }
 
 fn ratio(text: &str) -> Result<f64, String> {

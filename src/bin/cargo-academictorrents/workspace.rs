@@ -41,6 +41,17 @@ pub(crate) struct Declared {
 }
 
 impl Options {
+    /// The same packages, with the features that are on by default.
+    pub(crate) fn of(options: &crate::crates::Options) -> Options {
+        Options {
+            package: options.package.iter().cloned().collect(),
+            manifest_path: options.manifest_path.clone(),
+            features: Vec::new(),
+            all_features: false,
+            no_default_features: false,
+        }
+    }
+
     /// All that is declared: the packages' in order of name, those of the workspace first.
     pub(crate) fn declared(&self, common: &Common) -> Result<Vec<Declared>, Failure> {
         let metadata = self.metadata(common)?;

@@ -1,5 +1,7 @@
 //! The command line, as Cargo runs it: `cargo-academictorrents academictorrents …`. A file for each verb.
 
+mod add;
+mod config;
 mod desk;
 mod doctor;
 mod fetch;
@@ -16,4 +18,5 @@ mod seed;
 #[cfg(unix)]
 mod signals;
 mod states;
+mod vendor;
 mod verify;
