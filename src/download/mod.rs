@@ -11,6 +11,8 @@ mod announcer;
 mod assembly;
 mod batch;
 mod budget;
+#[cfg(feature = "cli")]
+mod catalogue;
 mod claim;
 mod coordinator;
 mod dataset;
@@ -54,7 +56,9 @@ use seeding::Host;
 use uploads::Uplink;
 
 #[cfg(feature = "cli")]
-pub use locate::infohash;
+pub use catalogue::{Document, Wanted, document};
+#[cfg(feature = "cli")]
+pub use locate::{at_hand, infohash};
 pub use seeding::{Seeding, Task};
 
 /// Datasets fetched at a time; more wait for their turn.

@@ -10,6 +10,8 @@
 mod http;
 mod lent;
 mod listen;
+#[cfg(feature = "cli")]
+mod newer;
 mod peer;
 mod proxy;
 mod tracker;

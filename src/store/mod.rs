@@ -10,6 +10,7 @@
 //!            partial/<id>/files/…  scratch  record           being fetched
 //!            elsewhere/<id>/<digest of a place>             stamp of a copy that lies there, and is not ours
 //!            locks/<infohash>.lock
+//!            catalogue/<digest of its URL>/…                what the catalogue said, kept by the command line
 //! ```
 //! `<id>` is the infohash, with a digest of the file list where not all files are selected.
 //!
@@ -25,6 +26,8 @@
 //! there; the stamp is written last, after a sync; no file under `data` is ever written again (its inode may
 //! be linked from another selection): repair makes a new one.
 
+#[cfg(feature = "cli")]
+mod catalogue;
 mod check;
 mod directory;
 mod elsewhere;
@@ -50,6 +53,8 @@ use crate::error::Error;
 use crate::infohash::Infohash;
 use crate::metainfo::MAX_TORRENT_BYTES;
 
+#[cfg(feature = "cli")]
+pub use catalogue::Kept;
 pub use check::Existing;
 pub use elsewhere::Found;
 pub use fs::atomic_write;

@@ -7,6 +7,7 @@
 //! the command line.
 
 mod asked;
+mod catalogue;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,19 @@ use crate::store::Store;
 use crate::{plan, progress};
 
 pub use asked::{Asked, asked, declared};
+pub use catalogue::{Citation, Database, Entry, Found, MadeFrom, Query};
+
+/// A size for people, in binary units: `12.0 MiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    crate::size::display(bytes)
+}
+
+/// A stranger's words on one line, with nothing in them that moves a cursor.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    crate::error::printable(text)
+}
 
 /// The user's settings and store, as all verbs see them.
 #[derive(Debug)]
