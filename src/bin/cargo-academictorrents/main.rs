@@ -3,10 +3,12 @@
 //! Each verb has a file: its arguments, its words, its JSON. What was asked for goes to stdout, all else to stderr. Exit status: 0; 1 where
 //! something could not be provided, served or found, or is not as it should be; 2 for arguments that cannot be used; 130 after Ctrl-C.
 
+mod cite;
 mod fetch;
 mod get;
 mod output;
 mod path;
+mod search;
 mod seed;
 mod workspace;
 
@@ -56,6 +58,8 @@ enum Verb {
     Get(get::Arguments),
     Path(path::Arguments),
     Seed(seed::Arguments),
+    Search(search::Arguments),
+    Cite(cite::Arguments),
 }
 
 impl Common {
@@ -72,6 +76,8 @@ fn main() -> ExitCode {
         Verb::Get(arguments) => get::run(arguments, &common, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
+        Verb::Search(arguments) => search::run(&arguments, &common, &output),
+        Verb::Cite(arguments) => cite::run(&arguments, &common, &output),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
