@@ -58,6 +58,8 @@ pub use catalogue::Kept;
 pub use check::Existing;
 pub use elsewhere::Found;
 pub use fs::atomic_write;
+#[cfg(feature = "cli")]
+pub use fs::write_files;
 pub use lock::Lock;
 pub use offered::Offered;
 pub use partial::Partial;

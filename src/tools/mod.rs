@@ -19,7 +19,7 @@ use crate::counters::Counters;
 use crate::download::{self, Session};
 use crate::error::Error;
 use crate::manifest::Request;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::{plan, progress};
 
 pub use asked::{Asked, asked, declared};
@@ -104,6 +104,16 @@ impl Desk {
     fn session<'a>(&'a self, counters: &'a Counters) -> Session<'a> {
         Session::new(&self.settings, Path::new(""), &self.store, &self.store, counters)
     }
+}
+
+/// Writes files of these names and bytes into a directory, which is created where it is not there: their paths, absolute.
+///
+/// # Errors
+/// [`crate::ErrorKind::Disk`].
+pub fn write_files(directory: &Path, files: &[(String, &[u8])]) -> Result<Vec<PathBuf>, Error> {
+    let directory = absolute(directory)?;
+    let paths = files.iter().map(|(name, bytes)| (directory.join(name), *bytes));
+    store::write_files(&directory, paths)
 }
 
 /// Paths hold whatever directory the process goes to.

@@ -4,20 +4,23 @@
 //! something could not be provided, served or found, or is not as it should be; 2 for arguments that cannot be used; 130 after Ctrl-C.
 
 mod cite;
+mod completions;
 mod fetch;
 mod get;
+mod man;
 mod output;
 mod path;
 mod search;
 mod seed;
 mod workspace;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use academictorrents::Error;
 use academictorrents::tools::Desk;
-use clap::{Parser, Subcommand};
+use clap::{Args as _, Parser, Subcommand};
 
 use output::Output;
 
@@ -60,6 +63,8 @@ enum Verb {
     Seed(seed::Arguments),
     Search(search::Arguments),
     Cite(cite::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 impl Common {
@@ -68,8 +73,25 @@ impl Common {
     }
 }
 
+/// The program's own name.
+const PROGRAM: &str = "cargo-academictorrents";
+
+/// What the command line said. Called by its own name the program is told only what follows that.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if words.get(1).is_none_or(|word| word != "academictorrents") {
+        words.insert(words.len().min(1), "academictorrents".into());
+    }
+    words
+}
+
+/// The program as one command, for completions and manual pages.
+fn program() -> clap::Command {
+    Arguments::augment_args(clap::Command::new(PROGRAM)).disable_help_subcommand(true)
+}
+
 fn main() -> ExitCode {
-    let Cargo::Academictorrents(Arguments { common, verb }) = Cargo::parse();
+    let Cargo::Academictorrents(Arguments { common, verb }) = Cargo::parse_from(words());
     let output = Output::new(&common.output);
     let ended = match verb {
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
@@ -78,6 +100,8 @@ fn main() -> ExitCode {
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
         Verb::Search(arguments) => search::run(&arguments, &common, &output),
         Verb::Cite(arguments) => cite::run(&arguments, &common, &output),
+        Verb::Completions(arguments) => completions::run(&arguments, &output),
+        Verb::Man(arguments) => man::run(&arguments, &output),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
