@@ -36,11 +36,10 @@ impl Store {
         if count as u64 > limit {
             return None;
         }
-        let body = bytes.split_off(end + 2);
-        let head = String::from_utf8(bytes).ok()?;
+        let head = String::from_utf8(bytes.drain(..end + 2).collect()).ok()?;
         let head = head.lines().filter_map(|line| line.split_once(": "));
         let head = head.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Some(Kept { head, body, at })
+        Some(Kept { head, body: bytes, at })
     }
 
     /// Keeps a document, in the place of an older one.
