@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::report::advise;
 use crate::context::Settings;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, printable};
 use crate::net::Client;
 use crate::protocol::http::verdict::status_text;
 use crate::store::{Kept, Store};
@@ -63,7 +63,8 @@ pub fn document(
     let url = [settings.catalogue.as_str(), wanted.path].concat();
     let kept = store.kept_document(&settings.catalogue, wanted.name, wanted.max_bytes);
     let kept = kept.filter(|kept| (wanted.check)(&kept.body).is_ok());
-    let age = |kept: &Kept| SystemTime::now().duration_since(kept.at).unwrap_or_default();
+    // One of the future has a clock of its own: it is asked for.
+    let age = |kept: &Kept| SystemTime::now().duration_since(kept.at).unwrap_or(CURRENT);
     let of_kept =
         |kept: Kept, notes| Document { age: age(&kept), body: kept.body, url: url.clone(), notes };
     let kept = match kept {
@@ -93,6 +94,7 @@ pub fn document(
             Ok(Document { body, url, age: Duration::ZERO, notes })
         }
         (Err(why), Some(kept)) if !wanted.refresh => {
+            let why = printable(&why);
             let note = format!("{} could not be asked for again\n  {url}: {why}", wanted.what);
             Ok(of_kept(kept, vec![note]))
         }

@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
     for note in &database.notes {
         output.warn(note);
     }
-    if !database.notes.is_empty() || (database.is_offline && database.age >= NEW) {
+    if database.age >= NEW && (database.is_offline || !database.notes.is_empty()) {
         output.say(format_args!("the copy that is searched is {} old", age(database.age)));
     }
     // A word of spaces alone is in all of them.

@@ -36,13 +36,17 @@ fn desk(catalogue: &Catalogue) -> Desk {
     Desk::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
 }
 
-/// The copy is so old.
-fn age(desk: &Desk, age: Duration) {
+/// The copy in the store.
+fn kept(desk: &Desk) -> std::fs::File {
     let kept = std::fs::read_dir(desk.store().join("v1/catalogue")).unwrap();
     let kept: Vec<_> = kept.map(|entry| entry.unwrap().path().join("database.xml")).collect();
     assert_eq!(kept.len(), 1);
-    let file = std::fs::File::options().append(true).open(&kept[0]).unwrap();
-    file.set_modified(SystemTime::now() - age).unwrap();
+    std::fs::File::options().append(true).open(&kept[0]).unwrap()
+}
+
+/// The copy is so old.
+fn age(desk: &Desk, age: Duration) {
+    kept(desk).set_modified(SystemTime::now() - age).unwrap();
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -78,10 +82,9 @@ fn a_copy_serves_for_a_day_and_is_then_asked_for_by_its_etag() {
     assert_eq!(desk.ok(&search), first);
     assert_eq!(catalogue.requests().len(), 1);
     let whole = catalogue.http().body_bytes();
-    for (asks, arguments) in
-        [(2, &search[..]), (2, &search), (3, &["search", "mnist", "--refresh"])]
-    {
-        age(&desk, if asks == 2 && catalogue.requests().len() == 1 { 25 * HOUR } else { HOUR });
+    let refresh = &["search", "mnist", "--refresh"][..];
+    for (old, arguments, asks) in [(25, &search[..], 2), (1, &search, 2), (1, refresh, 3)] {
+        age(&desk, old * HOUR);
         assert_eq!(desk.ok(arguments), first);
         assert_eq!(catalogue.requests().len(), asks);
     }
@@ -95,6 +98,26 @@ fn a_copy_serves_for_a_day_and_is_then_asked_for_by_its_etag() {
     assert_eq!(desk.ok(&search), first);
     let second = desk.ok(&["search", "mnist", "--refresh"]);
     assert!(second.contains("MNIST 2") && !second.contains(MNIST), "{second}");
+    // Of a clock that went wrong it is not believed that it is new.
+    let asked = catalogue.requests().len();
+    kept(&desk).set_modified(SystemTime::now() + 100 * HOUR).unwrap();
+    assert_eq!((desk.ok(&search), desk.ok(&search)), (second.clone(), second));
+    assert_eq!(catalogue.requests().len(), asked + 1);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_no_reason_not_to_search() {
+    let catalogue = catalogue();
+    let desk = desk(&catalogue);
+    desk.write("store", "no directory");
+    let run = desk.run(&["search", "mnist"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert!(
+        run.stdout.contains(MNIST) && run.stderr.contains("is not kept\n  could not create"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains(" old"), "{}", run.stderr);
 }
 
 #[test]
