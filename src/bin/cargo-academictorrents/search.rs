@@ -120,7 +120,7 @@ fn lines(entries: &[Entry], width: Option<usize>) -> Vec<String> {
             true => "(without a title)".to_owned(),
             false => tools::printable(&words.join(" ")),
         };
-        let fitted = |room: usize| console::truncate_str(&title, room, "…").into_owned();
+        let fitted = |room: usize| fitted(&title, room);
         let before = format!("{}  {size:>10}  ", entry.infohash);
         match width {
             None => lines.push(before + &title),
@@ -135,6 +135,40 @@ fn lines(entries: &[Entry], width: Option<usize>) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The text in so many columns of a terminal; cut where it is longer.
+fn fitted(text: &str, room: usize) -> String {
+    if text.chars().map(columns).sum::<usize>() <= room {
+        return text.to_owned();
+    }
+    let mut left = room.saturating_sub(1);
+    let fits = |c: &char| match left.checked_sub(columns(*c)) {
+        Some(less) => {
+            left = less;
+            true
+        }
+        None => false,
+    };
+    let cut: String = text.chars().take_while(fits).collect();
+    cut + "…"
+}
+
+/// How wide terminals show a character: those of East Asia, and emoji, take two columns (Unicode's annex 11, by its blocks).
+fn columns(c: char) -> usize {
+    match u32::from(c) {
+        0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
 }
 
 fn document(query: &Query, database: &Database, found: &Found) -> serde_json::Value {
@@ -205,6 +239,21 @@ mod tests {
             &[&format!("{hash}         0 B  a b\\u{{1b}}[31m\\u{{202e}}")],
         );
         check(" ", Some(0), None, &[&format!("{hash}         0 B  (without a title)")]);
+    }
+
+    #[test]
+    fn what_is_two_columns_wide_is_counted_so() {
+        for (text, room, expected) in [
+            ("手書き数字", 10, "手書き数字"),
+            ("手書き数字", 9, "手書き数…"),
+            ("手書き数字", 8, "手書き…"),
+            ("a手", 2, "a…"),
+            ("ab", 1, "…"),
+            ("e\u{301}e\u{301}", 2, "e\u{301}e\u{301}"),
+            ("", 0, ""),
+        ] {
+            assert_eq!(fitted(text, room), expected);
+        }
     }
 
     #[test]
