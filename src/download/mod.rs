@@ -14,6 +14,8 @@ mod assembly;
 mod at_hand;
 mod batch;
 mod budget;
+#[cfg(feature = "cli")]
+mod catalogue;
 mod claim;
 mod coordinator;
 mod dataset;
@@ -71,7 +73,9 @@ use uploads::Uplink;
 #[cfg(feature = "cli")]
 pub use ask::{Answer, Question, ask, clock_is_plausible, of_web_seed};
 #[cfg(feature = "cli")]
-pub use at_hand::infohash;
+pub use at_hand::{at_hand, infohash};
+#[cfg(feature = "cli")]
+pub use catalogue::{Document, Wanted, document};
 pub use host::Host;
 #[cfg(feature = "cli")]
 pub use import::{Import, Imported, import};
@@ -84,7 +88,7 @@ pub use seeding::{Seeding, Task};
 #[cfg(feature = "cli")]
 pub use standing::{Standing, State, standing};
 #[cfg(feature = "cli")]
-pub use verify::{Verified, Whose, at_hand, metainfo, verify};
+pub use verify::{Verified, Whose, metainfo, verify};
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;

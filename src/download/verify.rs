@@ -62,11 +62,6 @@ pub fn metainfo(session: &Session<'_>, request: &Request) -> Result<(Metainfo, V
     Ok((located.metainfo, located.bytes))
 }
 
-/// The same, where it is on this machine: nobody is asked.
-pub fn at_hand(session: &Session<'_>, request: &Request) -> Option<(Metainfo, Vec<u8>)> {
-    super::at_hand::at_hand(session, request).ok().flatten()
-}
-
 /// Hashes all that lies at the dataset's place.
 ///
 /// # Errors

@@ -13,6 +13,8 @@ mod http;
 mod lent;
 #[cfg(feature = "seed")]
 mod listen;
+#[cfg(feature = "cli")]
+mod newer;
 mod peer;
 mod proxy;
 mod tracker;

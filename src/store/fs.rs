@@ -15,6 +15,25 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     atomic_write_with(path, bytes, |_| Ok(()))
 }
 
+/// Writes files into a directory of the user's, which is created where it is not there; each as [`atomic_write`] does.
+///
+/// # Errors
+/// [`crate::ErrorKind::Disk`].
+#[cfg(feature = "cli")]
+pub fn write_files<'a>(
+    directory: &Path,
+    files: impl Iterator<Item = (PathBuf, &'a [u8])>,
+) -> Result<Vec<PathBuf>, Error> {
+    let help = "name a directory that you can write to";
+    std::fs::create_dir_all(directory)
+        .map_err(|why| Error::disk("create the directory", directory, &why).help(help))?;
+    let write = |(path, bytes): (PathBuf, &[u8])| {
+        atomic_write(&path, bytes).map_err(|error| error.help(help))?;
+        Ok(path)
+    };
+    files.map(write).collect()
+}
+
 /// [`atomic_write`], with something done to the file before it appears.
 pub fn atomic_write_with(
     path: &Path,

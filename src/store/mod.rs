@@ -11,6 +11,7 @@
 //!            elsewhere/<id>/<digest of a place>             stamp of a copy that lies there, and is not ours
 //!            locks/<infohash>.lock
 //!            roots/<digest of a manifest's path>            which project uses which ids
+//!            catalogue/<digest of its URL>/…                what the catalogue said, kept by the command line
 //! ```
 //! `<id>` is the infohash, with a digest of the file list where not all files are selected.
 //!
@@ -28,6 +29,8 @@
 
 #[cfg(feature = "cli")]
 mod adopt;
+#[cfg(feature = "cli")]
+mod catalogue;
 mod check;
 #[cfg(feature = "cli")]
 mod collect;
@@ -68,6 +71,8 @@ use crate::metainfo::MAX_TORRENT_BYTES;
 
 #[cfg(feature = "cli")]
 pub use adopt::Adopted;
+#[cfg(feature = "cli")]
+pub use catalogue::Kept;
 pub use check::Existing;
 #[cfg(feature = "cli")]
 pub use collect::Leftover;
@@ -75,6 +80,8 @@ pub use collect::Leftover;
 pub use damage::{Damage, FaultKind};
 pub use elsewhere::Found;
 pub use fs::atomic_write;
+#[cfg(feature = "cli")]
+pub use fs::write_files;
 #[cfg(feature = "cli")]
 pub use health::{Contents, Trial};
 #[cfg(feature = "cli")]

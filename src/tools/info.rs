@@ -150,7 +150,8 @@ impl Desk {
     /// The same, of a torrent that is on this machine: nobody is asked.
     pub(super) fn info_at_hand(&self, dataset: &Asked) -> Option<Info> {
         let counters = Counters::default();
-        let (metainfo, torrent) = download::at_hand(&self.session(&counters), &dataset.request)?;
+        let (metainfo, torrent) =
+            download::at_hand(&self.session(&counters), &dataset.request).ok().flatten()?;
         self.describe(dataset, &metainfo, &torrent).ok()
     }
 

@@ -9,6 +9,7 @@
 mod add;
 mod asked;
 mod build_script;
+mod catalogue;
 mod changes;
 mod doctor;
 mod edit;
@@ -36,13 +37,14 @@ use crate::counters::Counters;
 use crate::download::{self, Session};
 use crate::error::Error;
 use crate::plan;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 pub use crate::download::{Imported, Standing, State};
 pub use crate::size::{parse as parse_bytes, parse_duration as parse_time};
 pub use crate::store::{HeldKind, Leftover};
 pub use add::{Addition, Package, Wish, add};
 pub use asked::{Asked, Wishes, asked, declared};
+pub use catalogue::{Citation, Database, Entry, Found, MadeFrom, Query};
 pub use changes::{ChangedFile, Changes};
 pub use doctor::{Reach, Reached, Setup, StoreHealth, Trialled, setup, store_health};
 pub use gc::{Collected, Gc, GcOptions, Removal};
@@ -139,6 +141,16 @@ impl Desk {
         Session::new(&self.settings, Path::new(""), &self.store, own, counters)
             .at_host(self.stop.host())
     }
+}
+
+/// Writes files of these names and bytes into a directory, which is created where it is not there: their paths, absolute.
+///
+/// # Errors
+/// [`crate::ErrorKind::Disk`].
+pub fn write_files(directory: &Path, files: &[(String, &[u8])]) -> Result<Vec<PathBuf>, Error> {
+    let directory = absolute(directory)?;
+    let paths = files.iter().map(|(name, bytes)| (directory.join(name), *bytes));
+    store::write_files(&directory, paths)
 }
 
 /// Paths hold whatever directory the process goes to.

@@ -95,7 +95,8 @@ const RESERVED: [Reserved; 13] = [
             "env::temp_dir",
             "env::home_dir",
         ],
-        to: &["src/context.rs", "src/context/places.rs"],
+        // The command line reads its own arguments.
+        to: &["src/context.rs", "src/context/places.rs", "src/bin/cargo-academictorrents/main.rs"],
     },
     Reserved {
         what: "looks at the process that started us",

@@ -5,6 +5,8 @@
 
 mod add;
 mod changes;
+mod cite;
+mod completions;
 mod config;
 mod crates;
 mod doctor;
@@ -15,20 +17,23 @@ mod import;
 mod info;
 mod interrupt;
 mod list;
+mod man;
 mod output;
 mod path;
+mod search;
 mod seed;
 mod table;
 mod vendor;
 mod verify;
 mod workspace;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use academictorrents::Error;
 use academictorrents::tools::Desk;
-use clap::{Parser, Subcommand};
+use clap::{Args as _, Parser, Subcommand};
 
 use output::{Failure, Output};
 
@@ -66,6 +71,8 @@ struct Common {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Add(add::Arguments),
+    Cite(cite::Arguments),
+    Completions(completions::Arguments),
     Config(config::Arguments),
     Doctor(doctor::Arguments),
     Fetch(fetch::Arguments),
@@ -74,7 +81,9 @@ enum Verb {
     Import(import::Arguments),
     Info(info::Arguments),
     List(list::Arguments),
+    Man(man::Arguments),
     Path(path::Arguments),
+    Search(search::Arguments),
     Seed(seed::Arguments),
     Vendor(vendor::Arguments),
     Verify(verify::Arguments),
@@ -87,11 +96,30 @@ impl Common {
     }
 }
 
+/// The program's own name.
+const PROGRAM: &str = "cargo-academictorrents";
+
+/// What the command line said. Called by its own name the program is told only what follows that.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if words.get(1).is_none_or(|word| word != "academictorrents") {
+        words.insert(words.len().min(1), "academictorrents".into());
+    }
+    words
+}
+
+/// The program as one command, for completions and manual pages.
+fn program() -> clap::Command {
+    Arguments::augment_args(clap::Command::new(PROGRAM)).disable_help_subcommand(true)
+}
+
 fn main() -> ExitCode {
-    let Cargo::Academictorrents(Arguments { common, verb }) = Cargo::parse();
+    let Cargo::Academictorrents(Arguments { common, verb }) = Cargo::parse_from(words());
     let output = Output::new(&common.output);
     let ended = match verb {
         Verb::Add(arguments) => add::run(&arguments, &common, &output),
+        Verb::Cite(arguments) => cite::run(&arguments, &common, &output),
+        Verb::Completions(arguments) => completions::run(&arguments, &output),
         Verb::Config(arguments) => config::run(&arguments, &common, &output),
         Verb::Doctor(arguments) => doctor::run(&arguments, &common, &output),
         Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
@@ -100,7 +128,9 @@ fn main() -> ExitCode {
         Verb::Import(arguments) => import::run(&arguments, &common, &output),
         Verb::Info(arguments) => info::run(&arguments, &common, &output),
         Verb::List(arguments) => list::run(&arguments, &common, &output),
+        Verb::Man(arguments) => man::run(&arguments, &output),
         Verb::Path(arguments) => path::run(&arguments, &common, &output),
+        Verb::Search(arguments) => search::run(&arguments, &common, &output),
         Verb::Seed(arguments) => seed::run(arguments, &common, &output),
         Verb::Vendor(arguments) => vendor::run(&arguments, &common, &output),
         Verb::Verify(arguments) => verify::run(&arguments, &common, &output),

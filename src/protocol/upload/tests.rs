@@ -89,8 +89,8 @@ fn four_are_unchoked_and_who_waits_is_next() {
 fn who_never_asks_again_does_not_keep_its_slot() {
     let mut choker = Choker::default();
     unchoked(&mut choker, &[1, 2, 3, 4], 0);
-    assert_eq!(unchoked(&mut choker, &[5], 7_500), []);
-    assert_eq!(unchoked(&mut choker, &[5], 9_999), []);
+    assert_eq!(unchoked(&mut choker, &[5], 7_500), [0_u32; 0]);
+    assert_eq!(unchoked(&mut choker, &[5], 9_999), [0_u32; 0]);
     assert_eq!(unchoked(&mut choker, &[5], 10_000), [5]);
 }
 
@@ -117,7 +117,7 @@ fn who_wants_nothing_for_a_while_gains_nothing_by_it() {
     choker.rest(1);
     assert_eq!(unchoked(&mut choker, &[2, 3, 4, 5], 0), [2, 3, 4, 5]);
     // It had a turn, and 6 had none.
-    assert_eq!(unchoked(&mut choker, &[1, 6], 0), []);
+    assert_eq!(unchoked(&mut choker, &[1, 6], 0), [0_u32; 0]);
     choker.rest(2);
     assert_eq!(unchoked(&mut choker, &[1, 6], 0), [6]);
     choker.rest(9);

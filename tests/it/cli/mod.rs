@@ -1,6 +1,8 @@
 //! The command line, as Cargo runs it: `cargo-academictorrents academictorrents …`. A file for each verb.
 
 mod add;
+mod cite;
+mod completions;
 mod config;
 mod desk;
 mod doctor;
@@ -13,7 +15,9 @@ mod info;
 #[cfg(unix)]
 mod interrupt;
 mod list;
+mod man;
 mod path;
+mod search;
 mod seed;
 #[cfg(unix)]
 mod signals;

@@ -1,6 +1,7 @@
-//! The catalogue: `/download/<infohash>.torrent`, as Academic Torrents serves it.
+//! The catalogue: `/download/<infohash>.torrent`, `/database.xml` and `/apiv2/entry/<infohash>`, as Academic Torrents serves them.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::bencode::B;
 use super::dataset::Dataset;
@@ -15,8 +16,10 @@ pub enum Fault {
     WrongTorrent(Vec<u8>),
     /// A 200 with an HTML page.
     Garbage,
-    /// The .torrent without its last byte.
+    /// The .torrent without its last byte; half of another document.
     Truncated,
+    /// Sends so many bytes, then waits for 20 ms.
+    Slow(usize),
     /// A 302 to this URL, with the request's path behind it.
     RedirectTo(String),
     /// A 302 to the same URL.
@@ -37,6 +40,10 @@ pub struct Catalogue {
 #[derive(Default)]
 struct State {
     torrents: Vec<(String, Vec<u8>)>,
+    /// Other documents, by path.
+    documents: Vec<(String, Vec<u8>)>,
+    /// What documents are told to be; asked with this one, the answer is 304.
+    etag: Option<String>,
     /// Put into each torrent at download, in the place of its own.
     url_list: Option<Vec<String>>,
     faults: Vec<Fault>,
@@ -62,6 +69,30 @@ impl Catalogue {
     pub fn torrent(self, infohash_hex: &str, torrent: Vec<u8>) -> Catalogue {
         self.state.lock().unwrap().torrents.push((infohash_hex.into(), torrent));
         self
+    }
+
+    /// Serves `/database.xml` with these items.
+    pub fn database(self, items: &str) -> Catalogue {
+        self.document("/database.xml", database(items));
+        self
+    }
+
+    /// Serves a record, whatever it is.
+    pub fn record(self, infohash_hex: &str, record: &str) -> Catalogue {
+        self.document(&format!("/apiv2/entry/{infohash_hex}"), record);
+        self
+    }
+
+    /// Serves this at a path, in the place of what was there.
+    pub fn document(&self, path: &str, document: impl AsRef<[u8]>) {
+        let mut state = self.state.lock().unwrap();
+        state.documents.retain(|(known, _)| known != path);
+        state.documents.push((path.into(), document.as_ref().to_vec()));
+    }
+
+    /// Names the state that documents are in.
+    pub fn etag(&self, etag: &str) {
+        self.state.lock().unwrap().etag = Some(etag.into());
     }
 
     /// Puts these web seeds into each torrent at download, as Academic Torrents does: the bytes of
@@ -102,12 +133,31 @@ fn answer(state: &Mutex<State>, request: &Request, responder: &mut Responder<'_>
         let known = state.torrents.iter().find(|(infohash, _)| Some(&infohash[..]) == asked);
         known.map(|(_, torrent)| inject(torrent, state.url_list.as_deref()))
     };
+    let (document, etag) = {
+        let state = state.lock().unwrap();
+        let path = String::from_utf8(request.path()).unwrap_or_default();
+        let found = state.documents.iter().find(|(known, _)| *known == path);
+        (found.map(|(_, document)| document.clone()), state.etag.clone())
+    };
     let faults = state.lock().unwrap().faults.clone();
     for fault in faults {
         match fault {
             Fault::Status(status) => return responder.status(status),
             Fault::WrongTorrent(torrent) => return send(responder, &torrent),
             Fault::Garbage => return send(responder, b"<html>Down for maintenance</html>"),
+            Fault::Truncated if document.is_some() => {
+                let document = document.unwrap_or_default();
+                return send(responder, &document[..document.len() / 2]);
+            }
+            Fault::Slow(step) => {
+                let body = document.or(known).unwrap_or_default();
+                responder.head(200, &[("content-length", &body.len().to_string())]);
+                for part in body.chunks(step) {
+                    responder.body(part);
+                    responder.pause(Duration::from_millis(20));
+                }
+                return;
+            }
             Fault::Truncated => {
                 let torrent = known.unwrap_or_default();
                 return send(responder, &torrent[..torrent.len().saturating_sub(1)]);
@@ -128,10 +178,36 @@ fn answer(state: &Mutex<State>, request: &Request, responder: &mut Responder<'_>
             Fault::Endless => return responder.endless(b"d4:info", b'l'),
         }
     }
+    if let Some(document) = document {
+        return match &etag {
+            Some(etag) if request.header("if-none-match") == Some(etag) => responder.status(304),
+            Some(etag) => responder.respond(200, &[("etag", etag)], &document),
+            None => responder.respond(200, &[], &document),
+        };
+    }
     match known {
         Some(torrent) => send(responder, &torrent),
         None => responder.respond(404, &[("content-type", "text/html")], b"<html>Not found</html>"),
     }
+}
+
+/// `database.xml`, as the documentation of Academic Torrents shows it.
+pub fn database(items: &str) -> String {
+    format!(
+        "<rss xmlns:academictorrents=\"http://academictorrents.com\" version=\"2.0\">\n<channel>\n\
+         <title>Academic Torrents</title>\n<description>All Torrents</description>\n\
+         <link>http://academictorrents.com/</link>\n{items}</channel>\n</rss>\n"
+    )
+}
+
+/// An item of it.
+pub fn item(infohash: &str, title: &str, category: &str, description: &str, size: u64) -> String {
+    format!(
+        "<item>\n<title>{title}</title>\n<category>{category}</category>\n<infohash>{infohash}</infohash>\n\
+         <guid>http://academictorrents.com/details/{infohash}</guid>\n\
+         <link>http://academictorrents.com/details/{infohash}</link>\n\
+         <description>{description}</description>\n<size>{size}</size>\n</item>\n"
+    )
 }
 
 fn send(responder: &mut Responder<'_>, torrent: &[u8]) {

@@ -271,6 +271,7 @@ fn reason(status: u16) -> &'static str {
         301 => "Moved Permanently",
         302 => "Found",
         403 => "Forbidden",
+        304 => "Not Modified",
         404 => "Not Found",
         416 => "Range Not Satisfiable",
         429 => "Too Many Requests",

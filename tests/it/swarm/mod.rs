@@ -7,7 +7,7 @@
 //! | `peer` | a seeder that may leech too (BEP 3, 6, 9, 10, 11, 21, 54) |
 //! | `tracker`, `udp_tracker` | where the peers are (BEP 3, 7, 15, 23) |
 //! | `dht` | a node that is the whole DHT (BEP 5) |
-//! | `catalogue` | `/download/<infohash>.torrent`, as Academic Torrents has it |
+//! | `catalogue` | `/download/<infohash>.torrent`, `/database.xml` and records, as Academic Torrents has them |
 //! | `socks` | a SOCKS 5 proxy in between (RFC 1928, 1929) |
 //! | `tls` | TLS in front of any of them |
 //! | `http`, `server`, `wire`, `bencode`, `coverage` | what these are made of |

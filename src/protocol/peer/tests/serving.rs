@@ -54,10 +54,10 @@ fn what_we_have_comes_before_all_else() {
 fn requests_wait_in_order_and_a_cancelled_one_does_not() {
     let mut session = serving(open(8));
     for n in [2, 0, 1] {
-        assert_eq!(answer(&mut session, &request(block(n))), []);
+        assert_eq!(answer(&mut session, &request(block(n))), [0_u8; 0]);
     }
     let [piece, begin, length] = [0, 0, BLOCK];
-    assert_eq!(answer(&mut session, &words(8, &[piece, begin, length])), []);
+    assert_eq!(answer(&mut session, &words(8, &[piece, begin, length])), [0_u8; 0]);
     for n in [2, 1] {
         assert_eq!(session.first_wanted(), Some(Wanted::Block(block(n))));
         session.served(Wanted::Block(block(n)));
@@ -110,18 +110,18 @@ fn what_cannot_be_served_is_rejected() {
     answer(&mut session, &request(block(4)));
     let cancel = words(8, &[4, 0, BLOCK]);
     assert_eq!(answer(&mut session, &cancel), reject(block(4)));
-    assert_eq!(answer(&mut session, &cancel), []);
+    assert_eq!(answer(&mut session, &cancel), [0_u8; 0]);
 }
 
 #[test]
 fn no_more_than_we_said_waits() {
     let mut session = serving(open_fast(1_000));
     for n in 0..250 {
-        assert_eq!(answer(&mut session, &request(block(n))), []);
+        assert_eq!(answer(&mut session, &request(block(n))), [0_u8; 0]);
     }
     assert_eq!(answer(&mut session, &request(block(250))), reject(block(250)));
     session.served(Wanted::Block(block(0)));
-    assert_eq!(answer(&mut session, &request(block(250))), []);
+    assert_eq!(answer(&mut session, &request(block(250))), [0_u8; 0]);
 }
 
 #[test]
@@ -154,20 +154,20 @@ fn parts_of_the_metadata_wait_whether_choked_or_not() {
     let mut session = open(8);
     let ask = |part: i64| frame(20, format!("\x02d8:msg_typei0e5:piecei{part}ee").as_bytes());
     // Who names no id cannot be answered.
-    assert_eq!(answer(&mut session, &ask(7)), []);
+    assert_eq!(answer(&mut session, &ask(7)), [0_u8; 0]);
     assert_eq!(session.metadata_head(0, 5), None);
     answer(&mut session, &frame(20, b"\0d1:md11:ut_metadatai9eee"));
     // A later handshake that does not say it again changes nothing.
     answer(&mut session, &frame(20, b"\0d11:upload_onlyi0ee"));
     // 40,000 bytes are three parts.
-    assert_eq!(answer(&mut session, &ask(2)), []);
+    assert_eq!(answer(&mut session, &ask(2)), [0_u8; 0]);
     assert_eq!(session.first_wanted(), Some(Wanted::Metadata(2)));
     for part in [3, 4_000_000_000] {
         let no = format!("\x09d8:msg_typei2e5:piecei{part}ee");
         assert_eq!(answer(&mut session, &ask(part)), frame(20, no.as_bytes()));
     }
     for odd in [ask(-1), ask(1 << 40), frame(20, b"\x02d8:msg_typei1e5:piecei0eexyz")] {
-        assert_eq!(answer(&mut session, &odd), []);
+        assert_eq!(answer(&mut session, &odd), [0_u8; 0]);
     }
     let head = session.metadata_head(2, 7_232).unwrap();
     let said = b"\x09d8:msg_typei1e5:piecei2e10:total_sizei40000ee";
