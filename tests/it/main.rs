@@ -35,8 +35,8 @@ mod peers;
 mod proxies;
 mod refusals;
 mod resume;
-#[cfg(feature = "seed")]
 mod roots;
+#[cfg(feature = "seed")]
 mod seeding;
 mod serving_back;
 mod situations;

@@ -90,7 +90,8 @@ fn of_two_selections_that_share_bytes_the_used_one_stays_whole() {
     assert!(removed["disk_bytes"].as_u64().unwrap() > 128_000, "{removed}");
     let ids = ids();
     assert!(ids.len() == 1 && ids[0].starts_with(&format!("{infohash}-")), "{ids:?}");
-    let path = desk.ok(&["fetch", "--manifest-path", "used/Cargo.toml", "--offline"]);
+    desk.ok(&["fetch", "--manifest-path", "used/Cargo.toml", "--offline"]);
+    let path = desk.ok(&["path", "a", "--manifest-path", "used/Cargo.toml"]);
     assert_eq!(fs::read(format!("{}/a", path.trim_end())).unwrap(), random_bytes(1, 64 << 10));
     // The torrent of what is used stays with it.
     assert!(desk.path(&format!("store/v1/torrents/{infohash}.torrent")).exists());

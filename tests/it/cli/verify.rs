@@ -39,7 +39,8 @@ fn a_flipped_byte_is_found_named_and_repaired_by_one_piece() {
     desk.declare("mnist = { torrent = \"data.torrent\" }");
     let mut page = Page::new("verify");
     page.show(&desk, &["verify"]);
-    let path = desk.ok(&["fetch"]);
+    desk.ok(&["fetch"]);
+    let path = desk.ok(&["path", "mnist"]);
     let path = Path::new(path.trim_end());
     page.show(&desk, &["verify"]);
     damage_unseen(path, 3 * PIECE as u64 + 7);
