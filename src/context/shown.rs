@@ -107,6 +107,7 @@ impl Context {
             "SOURCES" => Some(super::SourceSet::NAMES.join(", ")),
             "CATALOGUE" => nothing.map(|it| it.catalogue.clone()),
             "TIMEOUT" => nothing.map(|it| size::seconds(it.timeout)),
+            "DHT_BOOTSTRAP" => Some("well-known nodes".to_owned()),
             "UPLOAD" => nothing.map(|it| size::display(it.upload_bytes_per_second)),
             _ => None,
         }
