@@ -16,6 +16,7 @@ mod info;
 mod interrupt;
 mod list;
 mod man;
+mod manual;
 mod path;
 mod search;
 mod seed;
