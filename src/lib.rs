@@ -130,7 +130,7 @@
 //! # Features
 //!
 //! `rustls` (default) and `native-tls` choose the TLS library. With `dht` the DHT names peers, too, for torrents that are not private.
-//! `seed` is [`Seed`], which build scripts have no use for and need not compile. `cli` is the command `cargo academictorrents`, with both.
+//! `seed` is [`Seed`], which build scripts have no use for and need not compile. `cli` is the command `cargo academictorrents`, with both, and nothing of it is compiled for a build script.
 //!
 #![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]
 // Only what is re-exported here is public.
