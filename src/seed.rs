@@ -227,6 +227,28 @@ impl Seeding {
         self.inner.as_ref().map_or(0, download::Seeding::uploaded_bytes)
     }
 
+    /// Whether it has ended: then [`Seeding::wait`] does not wait.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.inner.as_ref().is_none_or(download::Seeding::has_ended)
+    }
+
+    /// How each dataset stands right now: to be asked now and again, for a table.
+    #[must_use]
+    pub fn datasets(&self) -> Vec<SeededDataset> {
+        let standings = self.inner.as_ref().map(download::Seeding::standings).unwrap_or_default();
+        let dataset = |it: download::SeededStanding| SeededDataset {
+            name: it.name,
+            infohash: it.infohash,
+            there_bytes: it.there_bytes,
+            total_bytes: it.total_bytes,
+            peers: it.peers,
+            uploaded_bytes: it.uploaded_bytes,
+            notes: it.notes,
+        };
+        standings.into_iter().map(dataset).collect()
+    }
+
     /// What ends it from elsewhere while [`Seeding::wait`] waits.
     #[must_use]
     pub fn stop_handle(&self) -> StopHandle {
@@ -258,6 +280,27 @@ impl Drop for Seeding {
             let _ = seeding.wait(); // who drops it wants to hear nothing
         }
     }
+}
+
+/// How a dataset stands that a [`Seeding`] serves. Needs the feature `seed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeededDataset {
+    /// The torrent's name; what would move a terminal's cursor is escaped.
+    pub name: String,
+    /// Its identity.
+    pub infohash: Infohash,
+    /// Bytes of it that are verified, and served.
+    pub there_bytes: u64,
+    /// Bytes of all its files.
+    pub total_bytes: u64,
+    /// Peers that are connected for it.
+    pub peers: usize,
+    /// Bytes of it that were sent.
+    pub uploaded_bytes: u64,
+    /// What its trackers and the DHT have said since [`Seeding::datasets`] was called before: who, and what. What one says
+    /// again and again is said once.
+    pub notes: Vec<(String, String)>,
 }
 
 /// Ends a [`Seeding`] from elsewhere, such as a signal's handler, while [`Seeding::wait`] waits. Clones end the same one. That a

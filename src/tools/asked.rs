@@ -33,6 +33,22 @@ impl Asked {
         download::infohash(&self.request)
     }
 
+    /// By what [`crate::Seed`] knows it: the path of its `.torrent`, else its infohash.
+    ///
+    /// # Errors
+    /// As [`Asked::infohash`]; [`ErrorKind::Manifest`] for a path that is no text.
+    pub fn seed_id(&self) -> Result<String, Error> {
+        if let Some(torrent) = &self.request.identity.torrent {
+            let odd = || {
+                Error::new(ErrorKind::Manifest, format!("{} is not UTF-8", torrent.display()))
+                    .help("rename it, or give the infohash")
+            };
+            return torrent.to_str().map(str::to_owned).ok_or_else(odd);
+        }
+        let infohash = self.infohash()?;
+        Ok(infohash.map(|infohash| infohash.to_string()).unwrap_or_default())
+    }
+
     /// Where it is declared in the manifest, from 1.
     #[must_use]
     pub fn line(&self) -> Option<usize> {

@@ -17,6 +17,7 @@ mod import;
 mod info;
 mod interrupt;
 mod list;
+mod live;
 mod man;
 mod output;
 mod path;

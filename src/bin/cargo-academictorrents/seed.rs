@@ -10,12 +10,16 @@ use academictorrents::{Seed, StopHandle};
 use serde_json::json;
 
 use crate::Common;
+use crate::live;
 use crate::output::{Failure, Output};
+use crate::workspace;
 
 /// Serve datasets of the store to peers, and print how many bytes were sent
 ///
 /// Whoever asks for them by the BitTorrent protocol is served: builds that name this machine in ACADEMICTORRENTS_PEERS,
 /// and those who hear of it from the torrents' trackers, or from the DHT. What builds are fetching right now is served, too, piece by piece.
+///
+/// On a terminal a table shows each dataset with its peers and what was sent; what trackers say is told once.
 ///
 /// It goes on until the ratio or the time is reached, or until a signal ends it (Ctrl-C, SIGTERM, SIGHUP): then trackers are told, for
 /// less than a second, and the exit status is 130. A second Ctrl-C ends it at once. Where one of these is
@@ -23,12 +27,13 @@ use crate::output::{Failure, Output};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents seed
+  cargo academictorrents seed mnist --rate 4MiB
   cargo academictorrents seed 323a0048d87ca79b68f12a6350a57776b6a3b7fb --port 6881 --rate 4MiB --ratio 2
   cargo academictorrents seed mnist.torrent --fetch --for 8h")]
 pub(crate) struct Arguments {
-    /// Infohashes (40 hexadecimal or 32 base32 digits), or paths of .torrent files; without any, all of the store
-    #[arg(value_name = "ID")]
-    ids: Vec<String>,
+    /// Keys in the manifest, infohashes, magnet links or paths of .torrent files; without any, all of the store
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
     /// A directory that holds datasets in the torrent's own layout, or another store; may be given again
     #[arg(long, value_name = "DIR")]
     from: Vec<PathBuf>,
@@ -50,10 +55,17 @@ pub(crate) struct Arguments {
     /// Let so many peers be connected at a time
     #[arg(long, value_name = "N", default_value_t = 200)]
     connections: usize,
+    #[command(flatten)]
+    workspace: workspace::Options,
 }
 
 pub(crate) fn run(arguments: Arguments, common: &Common, output: &Output) -> Result<(), Failure> {
-    let Arguments { ids, from, port, rate, ratio, time, fetch, connections } = arguments;
+    let Arguments { names, from, port, rate, ratio, time, fetch, connections, workspace } =
+        arguments;
+    let mut ids = Vec::new();
+    for name in &names {
+        ids.push(workspace.dataset(name, common)?.seed_id()?);
+    }
     let mut seed = Seed::new(ids).port(port).fetch(fetch).connections(connections);
     for directory in from {
         seed = seed.from(directory);
@@ -74,9 +86,22 @@ pub(crate) fn run(arguments: Arguments, common: &Common, output: &Output) -> Res
     let seeding = seed.start()?;
     let interrupted = stop_at_signals(seeding.stop_handle(), output);
     output.say(format_args!("listening on port {}", seeding.local_addr().port()));
+    let datasets = live::watch(&seeding, output);
     let bytes = seeding.wait()?;
     if output.json {
-        output.document(&json!({ "uploaded_bytes": bytes }));
+        let datasets: Vec<_> = datasets
+            .iter()
+            .map(|it| {
+                json!({
+                    "name": it.name,
+                    "infohash": it.infohash.to_string(),
+                    "there_bytes": it.there_bytes,
+                    "total_bytes": it.total_bytes,
+                    "uploaded_bytes": it.uploaded_bytes,
+                })
+            })
+            .collect();
+        output.document(&json!({ "datasets": datasets, "uploaded_bytes": bytes }));
     } else {
         output.result(bytes);
     }

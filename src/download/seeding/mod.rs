@@ -16,7 +16,7 @@ mod visitor;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -28,7 +28,7 @@ use super::uploads::Uplink;
 use super::{Session, at_hand, provide_all};
 use crate::context::Settings;
 use crate::counters::Counters;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, printable};
 use crate::infohash::Infohash;
 use crate::manifest::{Identity, Request, StoreKind};
 use crate::net::{Client, Listener};
@@ -107,6 +107,17 @@ impl Seeder {
     }
 }
 
+/// How a dataset stands that is seeded.
+pub struct Standing {
+    pub name: String,
+    pub infohash: Infohash,
+    pub there_bytes: u64,
+    pub total_bytes: u64,
+    pub peers: usize,
+    pub uploaded_bytes: u64,
+    pub notes: Vec<(String, String)>,
+}
+
 /// A seed that runs.
 pub struct Seeding {
     address: SocketAddr,
@@ -177,6 +188,28 @@ impl Seeding {
     /// Where it listens, on all addresses of the machine.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it has ended, and [`Seeding::wait`] need not wait.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// How each dataset stands, with what trackers said of it since this was asked last.
+    pub fn standings(&self) -> Vec<Standing> {
+        let standing = |shelf: &Arc<Shelf>| {
+            let total_bytes = shelf.metainfo.geometry.total_bytes();
+            Standing {
+                name: printable(&String::from_utf8_lossy(&shelf.metainfo.name)),
+                infohash: shelf.metainfo.infohash,
+                there_bytes: total_bytes - shelf.missing_bytes(),
+                total_bytes,
+                peers: shelf.visitors.load(Ordering::Relaxed),
+                uploaded_bytes: shelf.uploaded_bytes(),
+                notes: shelf.new_notes(),
+            }
+        };
+        self.seeder.shelves().iter().map(standing).collect()
     }
 
     pub fn uploaded_bytes(&self) -> u64 {
@@ -256,7 +289,7 @@ fn stock(seeder: &Arc<Seeder>, task: &Task) -> Result<Vec<Request>, Error> {
             ErrorKind::Metainfo,
             format!("there is nothing to seed in {place}"),
         )
-        .help("name a dataset, and say that it shall be fetched"));
+        .help("name a dataset, and have it fetched: `--fetch`, `Seed::fetch`"));
     }
     Ok(missing)
 }
@@ -266,8 +299,8 @@ fn nothing_of(request: &Request, store: &Store) -> Error {
     let place = store.root().display();
     Error::new(ErrorKind::Metainfo, "nothing of the dataset is there to be seeded")
         .why(format!("it is not in {place}"))
-        .help("fetch it first, or say that it shall be fetched while it is seeded")
-        .help("name the directory where it lies, if that is another one")
+        .help("fetch it first, or have it fetched while it is seeded: `--fetch`, `Seed::fetch`")
+        .help("name the directory where it lies, if that is another one: `--from`, `Seed::from`")
         .for_dataset(name)
 }
 

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::announcer::Announced;
@@ -14,6 +14,15 @@ use crate::pieces::PieceSet;
 use crate::protocol::tracker::Announce;
 use crate::protocol::upload::seed_slots;
 use crate::store::{Offered, Store};
+
+/// Where nobody listens, so many are kept.
+const MOST_NOTES: usize = 64;
+
+#[derive(Default)]
+struct Notes {
+    new: Vec<(String, String)>,
+    last: Vec<(String, String)>,
+}
 
 pub struct Shelf {
     pub metainfo: Arc<Metainfo>,
@@ -27,6 +36,8 @@ pub struct Shelf {
     uploaded_bytes: AtomicU64,
     /// Peers that are connected.
     pub visitors: AtomicUsize,
+    /// What trackers and the DHT said that nobody has heard yet, and what was said already.
+    notes: Mutex<Notes>,
 }
 
 impl Shelf {
@@ -51,6 +62,7 @@ impl Shelf {
             started: Instant::now(),
             uploaded_bytes: AtomicU64::new(0),
             visitors: AtomicUsize::new(0),
+            notes: Mutex::default(),
         }
     }
 
@@ -74,7 +86,17 @@ impl Shelf {
         self.uploads.count() == 0
     }
 
-    fn missing_bytes(&self) -> u64 {
+    /// What trackers and the DHT said since this was asked last.
+    pub fn new_notes(&self) -> Vec<(String, String)> {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut notes.new)
+    }
+
+    pub fn uploaded_bytes(&self) -> u64 {
+        self.uploaded_bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn missing_bytes(&self) -> u64 {
         let geometry = self.metainfo.geometry;
         let pieces = self.uploads.pieces().0;
         let there: u64 = pieces.iter().map(|piece| u64::from(geometry.len(piece))).sum();
@@ -130,7 +152,19 @@ impl Announced for Shelf {
         }
     }
 
-    fn note(&self, _: &str, _: String) {}
+    fn note(&self, source: &str, said: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each is heard when it says something for the first time, or something else than before.
+        let known = notes.last.iter_mut().find(|(known, _)| known == source);
+        match known {
+            Some((_, last)) if *last == said => return,
+            Some((_, last)) => last.clone_from(&said),
+            None => notes.last.push((source.to_owned(), said.clone())),
+        }
+        if notes.new.len() < MOST_NOTES {
+            notes.new.push((source.to_owned(), said));
+        }
+    }
 
     fn named(&self, _: Vec<SocketAddr>) {}
 

@@ -34,6 +34,26 @@ fn seed_serves_the_store_until_its_time_is_over_and_prints_what_it_sent() {
 }
 
 #[test]
+fn a_dataset_is_seeded_by_its_key_and_a_tracker_that_fails_is_told_once() {
+    let desk = Desk::new();
+    let dataset = Dataset::single("data.bin", random_bytes(1, 300_000));
+    let web_seed = WebSeed::serving(&dataset);
+    let torrent =
+        dataset.clone().url_list([web_seed.url()]).announce("http://127.0.0.1:9/announce");
+    desk.write("data.torrent", torrent.torrent());
+    desk.declare("mnist = { torrent = \"data.torrent\" }");
+    desk.ok(&["fetch"]);
+    let run = desk.run(&["seed", "mnist", "--for", "2s", "--json"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let told = "data.bin: http://127.0.0.1:9/announce: connection refused\n";
+    assert_eq!(run.stderr.matches(told).count(), 1, "{}", run.stderr);
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(json["uploaded_bytes"], 0);
+    assert_eq!(json["datasets"][0]["infohash"], torrent.infohash_hex());
+    assert_eq!(json["datasets"][0]["there_bytes"], 300_000);
+}
+
+#[test]
 fn what_seed_cannot_do_it_tells() {
     let desk = Desk::new();
     let mut page = Page::new("seed");
@@ -41,5 +61,8 @@ fn what_seed_cannot_do_it_tells() {
     page.show(&desk, &["seed", "--rate", "fast"]);
     page.show(&desk, &["seed", "--ratio", "0"]);
     page.show(&desk, &["seed", "--for", "ever"]);
+    desk.declare("mnist = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"");
+    page.show(&desk, &["seed", "minst"]);
+    page.show(&desk, &["seed", "mnist"]);
     page.compare();
 }
