@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::Common;
 use crate::interrupt;
 use crate::output::{Failure, Output, document, stdout, tell_error};
+use crate::table;
 use crate::workspace;
 
 /// Hash datasets again, and say what of them is damaged
@@ -295,7 +296,15 @@ fn table(rows: &[Row], output: &Output) {
             continue;
         };
         let size = tools::size(found.size_bytes);
-        output.result(format_args!("{}{pad}  {word}  {size:>10}  {}", row.name, path.display()));
+        let begin = format!("{}{pad}  {word}  {size:>10}", row.name);
+        let line = format!("{begin}  {}", path.display());
+        // A path that does not fit stands by itself, so that it can be copied whole.
+        if table::width().is_some_and(|width| console::measure_text_width(&line) > width) {
+            output.result(begin);
+            output.result(format_args!("  {}", path.display()));
+        } else {
+            output.result(line);
+        }
         faults(found, output);
         if let Some(Repaired { result: Ok(now), fetched_bytes }) = &row.repaired
             && state == State::Repaired
