@@ -119,6 +119,7 @@ const RESERVED: [Reserved; 13] = [
             "src/build_script/mod.rs",
             "src/tools/stock.rs",
             "src/tools/gc.rs",
+            "src/bin/cargo-academictorrents/live.rs",
         ],
     },
     Reserved {
