@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::report::advise;
-use crate::context::Settings;
+use crate::context::{ApiKey, Settings};
 use crate::error::{Error, ErrorKind, printable};
 use crate::net::Client;
 use crate::protocol::http::verdict::status_text;
@@ -80,7 +80,7 @@ pub fn document(
             .help("run it once with the network: what the catalogue says is kept"));
     }
     let client = Client::new(settings)?;
-    let fetched = fetch(&client, &url, kept.as_ref(), wanted);
+    let fetched = fetch(&client, &url, settings, kept.as_ref(), wanted);
     client.shut_down();
     match (fetched, kept) {
         (Ok(Fetched::Same), Some(mut kept)) => {
@@ -126,18 +126,20 @@ enum Fetched {
 fn fetch(
     client: &Client,
     url: &str,
+    settings: &Settings,
     kept: Option<&Kept>,
     wanted: &Wanted<'_>,
 ) -> Result<Fetched, String> {
     let timing = client.timing();
     let begun = Instant::now();
     let mut pause = timing.back_off;
+    let cookie = settings.api_key.as_ref().map(ApiKey::cookie);
     let known = kept.map(|kept| kept.head.as_slice()).unwrap_or_default();
     let mut attempts = 0;
     loop {
         attempts += 1;
         let (reply, head) = client
-            .fetch_newer(url, known, wanted.max_bytes, timing.give_up * SLOW)
+            .fetch_newer(url, cookie, known, wanted.max_bytes, timing.give_up * SLOW)
             .map_err(|why| why.to_string())?;
         match reply.status {
             200 => {

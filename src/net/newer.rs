@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use super::http::{Fetched, HttpFailure, MAX_REDIRECTS, head_of, io_reason, join};
+use super::http::{Fetched, HttpFailure, MAX_REDIRECTS, authority, head_of, io_reason, join};
 use super::{Client, proxy};
 
 /// What a server said of a document, and the question that goes with it.
@@ -15,20 +15,26 @@ const MAX_VALIDATOR_BYTES: usize = 200;
 
 impl Client {
     /// Gets a URL whole, as [`Client::fetch`] does. `known` is what the server said of the copy that is here, by header: where
-    /// that is still the same the status is 304. What it says of this one comes with the reply.
+    /// that is still the same the status is 304. What it says of this one comes with the reply. The cookie is for this URL's
+    /// server alone: it is left out from the first redirect to another one on.
     ///
     /// # Errors
     /// As of [`Client::fetch`].
     pub fn fetch_newer(
         &self,
         url: &str,
+        mut cookie: Option<&str>,
         known: &[(String, String)],
         max_bytes: u64,
         within: Duration,
     ) -> Result<(Fetched, Vec<(String, String)>), HttpFailure> {
-        let mut url = url.to_owned();
+        let (mut url, meant_for) = (url.to_owned(), authority(url));
         for _ in 0..=MAX_REDIRECTS {
+            cookie = cookie.filter(|_| authority(&url) == meant_for);
             let mut request = self.agent.get(&url).header("Accept-Encoding", "identity");
+            if let Some(cookie) = cookie {
+                request = request.header("Cookie", cookie);
+            }
             for (header, question) in VALIDATORS {
                 if let Some((_, value)) =
                     known.iter().find(|(it, value)| it == header && fits(value))

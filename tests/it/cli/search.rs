@@ -213,3 +213,17 @@ fn a_redirect_is_followed_but_never_from_https_to_http() {
     http.mend();
     assert_eq!(desk.run(&["search", "mnist"]).status, Some(0));
 }
+
+#[test]
+fn the_catalogue_is_sent_the_key_and_where_it_leads_elsewhere_is_not() {
+    let elsewhere = catalogue();
+    let keyed =
+        |catalogue: &Catalogue| desk(catalogue).env("ACADEMICTORRENTS_API_KEY", "uid=1;pass=2");
+    let catalogue = self::catalogue();
+    keyed(&catalogue).ok(&["search", "mnist"]);
+    assert_eq!(catalogue.requests()[0].header("cookie"), Some("uid=1; pass=2"));
+    let leads = self::catalogue().with(Fault::RedirectTo(elsewhere.url()));
+    keyed(&leads).ok(&["search", "mnist"]);
+    assert_eq!(leads.requests()[0].header("cookie"), Some("uid=1; pass=2"));
+    assert_eq!(elsewhere.requests()[0].header("cookie"), None);
+}
