@@ -80,3 +80,18 @@ fn copies_that_the_environment_names_and_torrents_that_cannot_be_used_are_told()
     assert!(printed.contains(r"old\u{1b}[31m\u{202e}.bin"), "{printed}");
     assert!(printed.contains(&whole) && !printed.contains('\u{1b}'), "{printed}");
 }
+
+/// A script would take what the disk had room for as the whole list.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let desk = Desk::new();
+    complete(&desk, &whole());
+    for arguments in [&["list"][..], &["list", "--json"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let run = desk.command(arguments).stdout(full).output().unwrap();
+        let talk = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{talk}");
+        assert!(talk.contains("error: the result could not be written to stdout\n"), "{talk}");
+    }
+}
