@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = tools::parse_size)]
     max_size: Option<u64>,
     /// Show the lines, and write nothing
-    #[arg(long)]
+    #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
     package: crates::Options,
@@ -89,6 +89,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
             output.result(format_args!("already there: `{}` in {manifest}", addition.name));
         }
         changes::show(&addition.changes, &package.manifest, output);
+    }
+    if dataset.is_vendored() && !arguments.vendor && !addition.already {
+        output.say("help: a build on another machine looks the torrent up in the catalogue; where that does not have it, add --vendor");
     }
     tell(&addition, torrent.as_ref(), arguments, output);
     Ok(())
