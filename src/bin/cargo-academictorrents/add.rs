@@ -7,7 +7,7 @@ use academictorrents::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::output::{Failure, Output, stdout};
-use crate::{Common, changes, crates};
+use crate::{Common, changes, crates, interrupt};
 
 /// So many files are shown without `--verbose`.
 const MOST_FILES: usize = 5;
@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
         if arguments.dry_run && desk.present(&dataset).is_none() {
             output.warn("--pin: the data is not here, and a dry run does not fetch it: the lines have no pins");
         } else {
+            interrupt::end_on_signal(desk.stop());
             wish.pins = desk.pins(&dataset, torrent)?;
             addition = tools::add(&package, &dataset, Some(torrent), &wish)?;
         }
