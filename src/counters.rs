@@ -27,16 +27,18 @@ pub enum Phase {
     Done,
     /// Could not be had: no longer drawn.
     Failed,
+    /// Was looked at, and is not what was looked for: no longer drawn, and nothing is said of it.
+    PassedOver,
 }
 
 impl Phase {
     /// Whether nothing more happens to the dataset.
     pub fn is_over(self) -> bool {
-        matches!(self, Phase::Done | Phase::Failed)
+        matches!(self, Phase::Done | Phase::Failed | Phase::PassedOver)
     }
 }
 
-const PHASES: [Phase; 8] = [
+const PHASES: [Phase; 9] = [
     Phase::Queued,
     Phase::Waiting,
     Phase::Metainfo,
@@ -45,6 +47,7 @@ const PHASES: [Phase; 8] = [
     Phase::Publishing,
     Phase::Done,
     Phase::Failed,
+    Phase::PassedOver,
 ];
 
 /// One dataset's counters.

@@ -255,6 +255,21 @@ fn complete(
     })
 }
 
+/// Whether so much may be fetched, and there is room for it.
+fn may_fetch(work: &Work<'_>, partial: &Partial, missing: u64) -> Result<(), Error> {
+    let Work { session, request, counters, layout, .. } = work;
+    permission::check(session, request, &format!("{} are", crate::size::display(missing)))?;
+    let limit = plan::Limit {
+        manifest: request.max_size_bytes,
+        user: session.settings.max_size_bytes,
+        call: request.max_size_by,
+        foreign: session.foreign,
+    };
+    let user_by = session.settings.configured.place_of("MAX_SIZE");
+    limit.check(counters.name.as_str(), missing, &user_by)?;
+    space::check(partial, request, layout.needed_bytes() - missing, missing)
+}
+
 /// Fetches what neither the data that is there nor the copies have.
 fn fetch(
     work: &Work<'_>,
@@ -285,16 +300,7 @@ fn fetch(
         counters.set_phase(Phase::Publishing);
         return work.hashing(|| partial.publish(&request.sha256))?;
     }
-    permission::check(session, request, &format!("{} are", crate::size::display(missing)))?;
-    let limit = plan::Limit {
-        manifest: request.max_size_bytes,
-        user: session.settings.max_size_bytes,
-        call: request.max_size_by,
-        foreign: session.foreign,
-    };
-    let user_by = session.settings.configured.place_of("MAX_SIZE");
-    limit.check(counters.name.as_str(), missing, &user_by)?;
-    space::check(&partial, request, layout.needed_bytes() - missing, missing)?;
+    may_fetch(work, &partial, missing).inspect_err(|_| partial.leave_if_empty())?;
     let mut sources = plan::sources(request, session.settings, mirrors, metainfo);
     sources.extend(work.peers.iter().map(|address| SourceSpec {
         rank: Rank::Torrent,
@@ -302,6 +308,7 @@ fn fetch(
     }));
     let left_out = plan::LeftOut::of(request, session.settings, metainfo);
     if sources.is_empty() && session.settings.offline {
+        partial.leave_if_empty();
         return Err(left_out.explain(offline(session, missing)));
     }
     counters.set_phase(Phase::Fetching);

@@ -67,8 +67,8 @@ impl Said {
                     return None;
                 }
             }
-            if view.phase == Phase::Waiting {
-                self.phase = Phase::Waiting;
+            if matches!(view.phase, Phase::Waiting | Phase::PassedOver) {
+                self.phase = view.phase;
                 return None;
             }
             changed(view, now.saturating_sub(self.begun))

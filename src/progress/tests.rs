@@ -231,6 +231,16 @@ fn a_failure_is_told_from_a_success_and_a_wait_is_left_to_its_message() {
 }
 
 #[test]
+fn what_was_not_looked_for_has_not_failed() {
+    let mut log = PlainLog::default();
+    let mut lines = |at, phase| log.lines(seconds(at), &[view("mnist", phase, 7)]);
+    assert!(lines(0, Phase::Queued).is_empty());
+    assert_eq!(lines(1, Phase::Checking).len(), 1);
+    assert!(lines(2, Phase::PassedOver).is_empty());
+    assert!(Phase::PassedOver.is_over());
+}
+
+#[test]
 fn a_message_of_a_wait_goes_when_the_dataset_goes_on() {
     let counters = Counters::default();
     counters.say_while_waiting("mnist", "mnist: waiting".to_owned());

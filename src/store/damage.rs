@@ -42,9 +42,11 @@ pub struct Fault {
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultKind {
+    /// It is not there.
     Missing,
     /// A directory, or something else, lies there.
     NotAFile,
+    /// The system says so.
     Unreadable(String),
     /// It has so many bytes.
     Length(u64),

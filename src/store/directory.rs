@@ -102,6 +102,15 @@ impl Partial {
         synced.and_then(|()| sync_directory(directory)).map_err(|why| failed(&place, &why))
     }
 
+    /// Leaves a directory of the user's as it was, where nothing will be fetched into it. A file in the workplace may be
+    /// the user's own, which is being mended: then all of it stays.
+    pub fn leave_if_empty(&self) {
+        let files = self.store.partial_path(&self.id).join("files");
+        if self.store.directory.is_some() && std::fs::remove_dir(files).is_ok() {
+            self.store.leave_directory(&self.id, self.metainfo.infohash);
+        }
+    }
+
     /// Makes all that lies in the workplace last through a power cut.
     pub(super) fn sync(&self) -> Result<(), Error> {
         self.files.close();

@@ -7,7 +7,6 @@ use super::{Asked, Desk, absolute};
 use crate::counters::{Counters, Phase};
 use crate::download::{self, Import, Imported, Session};
 use crate::error::{Error, printable};
-use crate::progress;
 
 /// What a path brought.
 #[derive(Debug, Default)]
@@ -44,9 +43,7 @@ impl Desk {
         std::fs::metadata(&path).map_err(|why| Error::disk("look at", &path, &why))?;
         let counters = Arc::new(Counters::default());
         let _ = self.store.create_locks(); // whoever writes there tells of a failure
-        let locks = self.store.locks_path();
-        let _bars =
-            progress::start(Arc::clone(&counters), &self.context, self.settings.progress, &locks);
+        let _bars = self.draw(&counters);
         let mut brought = Brought::default();
         for ask in [false, true] {
             if !brought.datasets.is_empty() {
@@ -87,9 +84,14 @@ fn one(
     how: (bool, bool, bool),
     counters: &Counters,
 ) -> Result<Import, Error> {
+    let (_, named, _) = how;
     let of_one = counters.add(dataset.name());
     let result = download::import(session, &dataset.request, path, how, &of_one);
-    let is_whole = matches!(&result, Ok(Import::Done(done)) if done.missing_bytes == 0);
-    of_one.set_phase(if is_whole { Phase::Done } else { Phase::Failed });
+    of_one.set_phase(match &result {
+        Ok(Import::Done(done)) if done.missing_bytes == 0 => Phase::Done,
+        Ok(Import::Unfit(_)) => Phase::PassedOver,
+        Err(error) if !named && !is_of_the_store(error) => Phase::PassedOver,
+        Ok(Import::Done(_)) | Err(_) => Phase::Failed,
+    });
     result.map_err(|error| error.for_dataset(dataset.name()))
 }

@@ -67,7 +67,9 @@ impl Desk {
                     && but_ids.iter().any(|id| id.starts_with(&held.infohash.to_string())))
         };
         let held = self.store.inventory().into_iter().filter(|held| !is_known(held));
-        held.map(|held| self.stocked(&held, &usage)).collect()
+        let mut stock: Vec<Stocked> = held.map(|held| self.stocked(&held, &usage)).collect();
+        stock.sort_unstable_by(|a, b| (&a.torrent_name, &a.id).cmp(&(&b.torrent_name, &b.id)));
+        stock
     }
 
     pub(super) fn stocked(&self, held: &Held, usage: &Usage) -> Stocked {

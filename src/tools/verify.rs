@@ -1,7 +1,6 @@
 //! `verify`: what of a dataset is damaged, and its repair.
 
 use std::collections::HashSet;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +15,8 @@ use crate::manifest::{CallOptions, Identity, Request, StoreKind};
 use crate::metainfo::Metainfo;
 use crate::plan::Selection;
 use crate::progress::{self, Command};
-use crate::store::{FaultKind, Store};
+pub use crate::store::FaultKind as What;
+use crate::store::Store;
 
 pub use download::Whose;
 
@@ -52,25 +52,6 @@ pub struct Fault {
     pub length_bytes: u64,
     /// What is wrong.
     pub what: What,
-}
-
-/// What is wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// It is not there.
-    Missing,
-    /// A directory, or something else, lies there.
-    NotAFile,
-    /// The system says so.
-    Unreadable(String),
-    /// It has so many bytes.
-    Length(u64),
-    /// These bytes are in pieces with a wrong SHA-1.
-    Damaged(Vec<Range<u64>>),
-    /// These bytes are in pieces of which another file has the rest, which is not there.
-    Unchecked(Vec<Range<u64>>),
-    /// It does not have the pinned SHA-256.
-    Pin,
 }
 
 /// What a repair brought.
@@ -265,15 +246,7 @@ impl Checked {
         let faults = found.damage.faults.into_iter().map(|fault| Fault {
             file: printable(&fault.file),
             length_bytes: fault.length_bytes,
-            what: match fault.kind {
-                FaultKind::Missing => What::Missing,
-                FaultKind::NotAFile => What::NotAFile,
-                FaultKind::Unreadable(why) => What::Unreadable(why),
-                FaultKind::Length(found) => What::Length(found),
-                FaultKind::Damaged(parts) => What::Damaged(parts),
-                FaultKind::Unchecked(parts) => What::Unchecked(parts),
-                FaultKind::Pin => What::Pin,
-            },
+            what: fault.kind,
         });
         Checked {
             path: found.path,

@@ -7,7 +7,7 @@ use academictorrents::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::output::{Failure, Output, stdout};
-use crate::{Common, changes, crates};
+use crate::{Common, changes, crates, interrupt};
 
 /// So many files are shown without `--verbose`.
 const MOST_FILES: usize = 5;
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = tools::parse_size)]
     max_size: Option<u64>,
     /// Show the lines, and write nothing
-    #[arg(long)]
+    #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
     package: crates::Options,
@@ -71,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
         if arguments.dry_run && desk.present(&dataset).is_none() {
             output.warn("--pin: the data is not here, and a dry run does not fetch it: the lines have no pins");
         } else {
+            interrupt::end_on_signal(desk.stop());
             wish.pins = desk.pins(&dataset, torrent)?;
             addition = tools::add(&package, &dataset, Some(torrent), &wish)?;
         }
@@ -89,6 +90,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
             output.result(format_args!("already there: `{}` in {manifest}", addition.name));
         }
         changes::show(&addition.changes, &package.manifest, output);
+    }
+    if dataset.is_vendored() && !arguments.vendor && !addition.already {
+        output.say("help: a build on another machine looks the torrent up in the catalogue; where that does not have it, add --vendor");
     }
     tell(&addition, torrent.as_ref(), arguments, output);
     Ok(())

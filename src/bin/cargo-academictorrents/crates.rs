@@ -79,17 +79,22 @@ impl Options {
         if let Some(path) = &self.manifest_path {
             command.manifest_path(path);
         }
-        command.exec().map_err(|why| {
-            let why = match why {
-                cargo_metadata::Error::CargoMetadata { stderr } => stderr,
-                why => why.to_string(),
-            };
-            let why = why.trim().replace('\n', "\n  ");
-            Failure::Said(format!(
-                "cargo does not say which packages are here\n  {why}\n  help: go to the directory of a crate (`cargo init` makes one), or name one by --manifest-path"
-            ))
-        })
+        read(&command)
     }
+}
+
+/// What `cargo metadata` says, or why it does not.
+pub(crate) fn read(command: &MetadataCommand) -> Result<Metadata, Failure> {
+    command.exec().map_err(|why| {
+        let why = match why {
+            cargo_metadata::Error::CargoMetadata { stderr } => stderr,
+            why => why.to_string(),
+        };
+        let why = why.trim().replace('\n', "\n  ");
+        Failure::Said(format!(
+            "cargo does not say which packages are here\n  {why}\n  help: go to the directory of a crate (`cargo init` makes one), or name one by --manifest-path"
+        ))
+    })
 }
 
 fn is_at(package: &Package, manifest: &Path) -> bool {

@@ -154,7 +154,7 @@ fn plan(desk: &Desk, asked: &[&Declared], output: &Output) -> Result<(), Failure
             "infohash": plan.map(|plan| plan.infohash.to_string()),
             "state": state(plan),
             "missing_bytes": plan.map(|plan| plan.missing_bytes),
-            "total_bytes": plan.map(|plan| plan.total_bytes),
+            "size_bytes": plan.map(|plan| plan.total_bytes),
             "sources": plan.map(|plan| plan.sources.iter().map(source).collect::<Vec<_>>()),
             "optional": declared.dataset.is_optional(),
             "error": failures.of(declared),
@@ -170,7 +170,7 @@ fn plan(desk: &Desk, asked: &[&Declared], output: &Output) -> Result<(), Failure
         output.document(&json!({
             "datasets": documents,
             "missing_bytes": missing_bytes,
-            "total_bytes": total_bytes,
+            "size_bytes": total_bytes,
         }));
     } else if !rows.is_empty() {
         let [missing, total] = [missing_bytes, total_bytes].map(tools::size);

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use academictorrents::tools::{Asked, Brought, Imported, size};
 use serde_json::{Value, json};
 
-use crate::Common;
 use crate::output::{Failure, Output, document, tell_error};
 use crate::workspace;
+use crate::{Common, interrupt};
 
 /// Take bytes that are on this machine already into the store, instead of fetching them
 ///
@@ -53,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
     }
     let asked: Vec<&Asked> = datasets.iter().collect();
     let desk = common.desk()?;
+    interrupt::end_on_signal(desk.stop());
     let mut failed = false;
     let mut documents = Vec::new();
     for path in &arguments.paths {

@@ -242,15 +242,15 @@ fn in_json(info: &Info, answers: Option<&[Answered]>) -> Value {
     });
     json!({
         "infohash": info.infohash.to_string(),
-        "name": info.name,
+        "torrent_name": info.name,
         "size_bytes": info.size_bytes,
         "file_count": info.files.len(),
         "files": files,
-        "selected": info.selected.map(|(files, bytes)| json!({ "files": files, "size_bytes": bytes })),
+        "selected": info.selected.map(|(files, bytes)| json!({ "file_count": files, "size_bytes": bytes })),
         "piece_count": info.pieces,
         "piece_bytes": info.piece_bytes,
         "private": info.is_private,
-        "created": info.about.created,
+        "created_unix_seconds": info.about.created,
         "created_by": info.about.created_by,
         "licence": info.about.licence,
         "source": info.about.source,

@@ -65,6 +65,10 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
         }
         show(&desk, shown, output);
         show_orphans(&desk, &orphans, output);
+        let is_unchecked = |(_, it): &(Declared, Standing)| matches!(it.state, State::Unchecked);
+        if shown.iter().any(is_unchecked) {
+            output.say("help: what is unchecked is hashed by the next build, or at once: cargo academictorrents verify --repair");
+        }
         if orphans.is_empty() && shown.is_empty() && !arguments.no_orphans {
             let others = if standings.is_empty() { "nothing" } else { "nothing else" };
             output.say(format_args!("{others} is in {}", desk.store_dir().display()));

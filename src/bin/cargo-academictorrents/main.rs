@@ -136,7 +136,7 @@ fn main() -> ExitCode {
         Verb::Vendor(arguments) => vendor::run(&arguments, &common, &output),
         Verb::Verify(arguments) => verify::run(&arguments, &common, &output),
     };
-    match ended {
+    match ended.and_then(|()| output.lost().map_or(Ok(()), Err)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let failure = if interrupt::heard() { Failure::Stopped } else { failure };

@@ -2,7 +2,8 @@
 //!
 //! Lines are written by `writeln!`: what `eprintln!` does where stderr is closed is a panic.
 
-use std::io::Write as _;
+use std::io::{ErrorKind as IoErrorKind, Write as _};
+use std::sync::OnceLock;
 
 use academictorrents::tools::Show;
 use academictorrents::{Error, ErrorKind};
@@ -40,6 +41,8 @@ pub(crate) struct Output {
     pub(crate) json: bool,
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
+    /// Why stdout took no more of the result.
+    lost: OnceLock<String>,
 }
 
 impl Output {
@@ -48,12 +51,29 @@ impl Output {
             console::set_colors_enabled(options.color == Color::Always);
             console::set_colors_enabled_stderr(options.color == Color::Always);
         }
-        Output { json: options.json, quiet: options.quiet, verbose: options.verbose }
+        Output {
+            json: options.json,
+            quiet: options.quiet,
+            verbose: options.verbose,
+            lost: OnceLock::new(),
+        }
     }
 
     /// A line of the result. A closed pipe is no failure: whoever closed it has read what it wanted.
     pub(crate) fn result(&self, line: impl std::fmt::Display) {
-        let _ = writeln!(std::io::stdout(), "{line}");
+        match writeln!(std::io::stdout(), "{line}") {
+            Err(why) if why.kind() != IoErrorKind::BrokenPipe => {
+                let _ = self.lost.set(why.to_string()); // the first reason is the one that is told
+            }
+            _ => {}
+        }
+    }
+
+    /// The failure of a result that did not reach whoever asked for it (the disk is full, say): a script would take what
+    /// there is of it for all.
+    pub(crate) fn lost(&self) -> Option<Failure> {
+        let why = self.lost.get()?;
+        Some(Failure::Said(format!("the result could not be written to stdout\n  {why}")))
     }
 
     /// The result as one JSON document, for `--json`.

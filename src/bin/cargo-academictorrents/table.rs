@@ -30,13 +30,18 @@ pub(crate) fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
         cells.map(|cell| console::measure_text_width(cell)).max().unwrap_or_default()
     };
     let widths: Vec<usize> = (0..columns).map(longest).collect();
+    let are_sizes: Vec<bool> = (0..columns)
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).any(|cell| is_size(cell)))
+        .collect();
     let mut lines = Vec::new();
     for row in rows {
         let mut line = String::from(" ");
         let (last, others) = row.split_last().map_or(("", &[][..]), |(last, rest)| (last, rest));
-        for (cell, width) in others.iter().zip(&widths) {
-            let room = width.saturating_sub(console::measure_text_width(cell));
-            line += &format!(" {cell}{}", " ".repeat(room + 1));
+        for ((cell, width), is_right) in others.iter().zip(&widths).zip(&are_sizes) {
+            let room = " ".repeat(width.saturating_sub(console::measure_text_width(cell)));
+            let (before, behind) =
+                if *is_right { (room, String::new()) } else { (String::new(), room) };
+            line += &format!(" {before}{cell}{behind} ");
         }
         let whole = format!("{line} {last}");
         if width.is_some_and(|width| console::measure_text_width(&whole) > width) {
@@ -47,6 +52,12 @@ pub(crate) fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
         }
     }
     lines
+}
+
+/// `12.0 MiB`, `5 B`. Sizes stand one below the other by their units.
+fn is_size(cell: &str) -> bool {
+    let Some((number, unit)) = cell.split_once(' ') else { return false };
+    number.parse::<f64>().is_ok() && (unit == "B" || (unit.len() == 3 && unit.ends_with("iB")))
 }
 
 /// How long ago something was.
@@ -68,12 +79,22 @@ mod tests {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         let rows = [row(["a", "1.0 MiB", "/a"]), row(["größer", "5 B", "/a/long/path"])];
         let check = |width, expected: &[&str]| assert_eq!(lines(&rows, width), expected);
-        let wide = ["  a       1.0 MiB  /a", "  größer  5 B      /a/long/path"];
+        let wide = ["  a       1.0 MiB  /a", "  größer      5 B  /a/long/path"];
         check(None, &wide);
         check(Some(31), &wide);
-        let narrow = ["  a       1.0 MiB  /a", "  größer  5 B", "      /a/long/path"];
+        let narrow = ["  a       1.0 MiB  /a", "  größer      5 B", "      /a/long/path"];
         check(Some(30), &narrow);
         assert_eq!(lines(&[], None), [""; 0]);
+    }
+
+    #[test]
+    fn sizes_end_below_each_other_and_names_begin_so() {
+        for size in ["0 B", "12.0 MiB", "1.5 GiB"] {
+            assert!(is_size(size), "{size}");
+        }
+        for other in ["", "MiB", "7 days", "7 B of cake", "partial 43 %", "old name.bin"] {
+            assert!(!is_size(other), "{other}");
+        }
     }
 
     #[test]

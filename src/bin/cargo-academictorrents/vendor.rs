@@ -6,7 +6,7 @@ use academictorrents::tools::{self, Asked, Changes, Desk, Package, Torrent};
 use serde_json::{Value, json};
 
 use crate::output::{self, Failure, Output, tell_error};
-use crate::{Common, changes, crates, workspace};
+use crate::{Common, changes, crates, interrupt, workspace};
 
 /// Keep the .torrent of each declared dataset in its crate, so that no build has to look one up
 ///
@@ -74,6 +74,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
         output.say("no dataset is declared here");
     }
     let desk = common.desk()?;
+    if data.is_some() {
+        interrupt::end_on_signal(desk.stop());
+    }
     let (mut vendored, mut files) = (Vec::new(), Vec::new());
     for (name, package, datasets) in declared {
         let (changes, done) = vendor(&desk, &name, &package, datasets, output)?;
@@ -91,6 +94,9 @@ pub(crate) fn run(arguments: &Arguments, common: &Common, output: &Output) -> Re
     if let Some(directory) = &data {
         for declared in of_all {
             let result = desk.mirror(&declared.dataset, directory);
+            if result.is_err() && desk.stop().is_stopped() {
+                return Err(Failure::Stopped);
+            }
             mirrored.push(Done { package: declared.package, dataset: declared.dataset, result });
         }
     }

@@ -264,7 +264,7 @@ impl Row {
             "infohash": self.infohash.map(|it| it.to_string()),
             "state": self.state().word(),
             "path": found.path.as_ref().map(path),
-            "files": found.files,
+            "file_count": found.files,
             "size_bytes": found.size_bytes,
             "faults": found.faults.iter().map(fault_document).collect::<Vec<_>>(),
             "extra": found.extra.iter().map(path).collect::<Vec<_>>(),

@@ -124,16 +124,7 @@ impl Options {
         if common.offline {
             command.other_options(["--offline".to_owned()]);
         }
-        command.exec().map_err(|why| {
-            let why = match why {
-                cargo_metadata::Error::CargoMetadata { stderr } => stderr,
-                why => why.to_string(),
-            };
-            let why = why.trim().replace('\n', "\n  ");
-            Failure::Said(format!(
-                "cargo does not say which packages are here\n  {why}\n  help: go to the directory of a crate, or name one by --manifest-path"
-            ))
-        })
+        crate::crates::read(&command)
     }
 
     /// The dataset with this key in a manifest here; where there is none, what the words mean by themselves: an infohash, a magnet

@@ -372,3 +372,17 @@ fn a_magnet_link_is_kept_where_it_names_more_than_the_infohash() {
         )
     );
 }
+
+/// The catalogue may not have what somebody made by hand.
+#[test]
+fn a_torrent_that_does_not_stay_in_the_crate_comes_with_a_hint() {
+    let desk = Desk::new();
+    empty_crate(&desk);
+    desk.write("images.torrent", dataset().torrent());
+    let hint = "help: a build on another machine looks the torrent up in the catalogue; \
+                where that does not have it, add --vendor\n";
+    let talk = |arguments: &[&str]| desk.run(arguments).stderr;
+    assert!(!talk(&["add", "images.torrent", "--vendor", "-n"]).contains(hint));
+    assert!(talk(&["add", "images.torrent"]).contains(hint));
+    assert!(!talk(&["add", &dataset().infohash_hex(), "by-hash", "--offline"]).contains(hint));
+}

@@ -122,7 +122,7 @@ fn a_dry_run_looks_torrents_up_and_counts_what_is_there_in_part() {
     };
     let before = plan();
     assert_eq!(
-        (&before["missing_bytes"], &before["total_bytes"]),
+        (&before["missing_bytes"], &before["size_bytes"]),
         (&1_000_000.into(), &1_000_000.into())
     );
     assert_eq!(before["datasets"][0]["sources"][0]["place"], slow.url());

@@ -146,3 +146,30 @@ fn a_web_address_does_not_lead_from_https_to_http() {
     assert!(run.stderr.contains("redirects from https to "), "{}", run.stderr);
     assert!(plain.requests().is_empty());
 }
+
+#[test]
+fn what_is_refused_leaves_the_directory_as_it_was() {
+    let dataset = Dataset::single("data.bin", random_bytes(4, 300_000)).piece_length(1 << 15);
+    let desk = Desk::new();
+    desk.write("data.torrent", dataset.torrent());
+    for refused in ["--max-size=1KiB", "--offline"] {
+        let run = desk.run(&["get", "data.torrent", "--into", "here", refused]);
+        assert_eq!(run.status, Some(1), "{}", run.stderr);
+        assert!(!desk.path("here/.academictorrents").exists(), "{refused}: {}", run.stderr);
+    }
+    // A damaged file is being mended in the workplace.
+    let mut damaged = random_bytes(4, 300_000);
+    damaged[0] ^= 1;
+    desk.write("here/data.bin", &damaged);
+    for _ in 0..2 {
+        let run = desk.run(&["get", "data.torrent", "--into", "here", "--max-size=1KiB"]);
+        assert_eq!(run.status, Some(1), "{}", run.stderr);
+        assert!(run.stderr.contains("32.0 KiB are to be fetched"), "{}", run.stderr);
+    }
+    let seed = WebSeed::serving(&dataset);
+    let printed =
+        desk.ok(&["get", "data.torrent", "--into", "here", "--web-seed", &seed.url(), "--json"]);
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed["received_bytes"], 1 << 15);
+    dataset.assert_at(&desk.path("here/data.bin"));
+}

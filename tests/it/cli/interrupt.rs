@@ -143,3 +143,33 @@ fn what_is_started_to_outlive_its_terminal_does() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
+
+/// What these fetch on the way to something else is gone on from, too, and what they were to change is as it was.
+#[test]
+fn ctrl_c_ends_what_fetches_on_the_way() {
+    for arguments in
+        [&["vendor", "--data", "mirror"][..], &["add", "data.torrent", "more", "--pin"]]
+    {
+        let desk = Desk::new().env("ACADEMICTORRENTS_PROGRESS", "off");
+        let dataset = Dataset::single("data.bin", random_bytes(1, SIZE)).piece_length(PIECE);
+        let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 500_000 });
+        desk.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+        desk.declare("data = { torrent = \"data.torrent\" }");
+        let manifest = std::fs::read(desk.path("Cargo.toml")).unwrap();
+        let child = start(&desk, "", arguments);
+        eventually("a quarter has come", || seed.bytes_served() > SIZE as u64 / 4);
+        let output = end_with("INT", child);
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert!(talk.ends_with(SAID) && !talk.contains("error"), "{arguments:?}: {talk}");
+        assert_eq!(std::fs::read(desk.path("Cargo.toml")).unwrap(), manifest, "{arguments:?}");
+        let there = recorded(&desk.path("store/v1/partial"));
+        seed.mend();
+        let before = seed.bytes_served();
+        desk.ok(arguments);
+        let served = seed.bytes_served() - before;
+        // What was on its way to the one that was ended is counted a moment later.
+        let most = (SIZE - there / 2) as u64;
+        assert!(there > 0 && served < most, "{arguments:?}: {there}, {served}");
+    }
+}

@@ -80,3 +80,34 @@ fn copies_that_the_environment_names_and_torrents_that_cannot_be_used_are_told()
     assert!(printed.contains(r"old\u{1b}[31m\u{202e}.bin"), "{printed}");
     assert!(printed.contains(&whole) && !printed.contains('\u{1b}'), "{printed}");
 }
+
+#[test]
+fn what_is_unchecked_comes_with_what_to_do() {
+    let desk = Desk::new();
+    desk.declare(&format!("whole = \"{}\"", whole().infohash_hex()));
+    complete(&desk, &whole());
+    let hint = "help: what is unchecked is hashed by the next build, or at once: cargo academictorrents verify --repair\n";
+    assert!(!desk.run(&["list"]).stderr.contains(hint));
+    std::fs::remove_file(desk.path(&format!("store/v1/data/{}/stamp", whole().infohash_hex())))
+        .unwrap();
+    let run = desk.run(&["list"]);
+    assert!(run.stdout.contains("293.0 KiB  unchecked"), "{}", run.stdout);
+    assert!(run.stderr.contains(hint), "{}", run.stderr);
+    assert_eq!(desk.run(&["verify", "--repair"]).status, Some(0));
+    assert!(desk.ok(&["list"]).contains("complete"));
+}
+
+/// A script would take what the disk had room for as the whole list.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let desk = Desk::new();
+    complete(&desk, &whole());
+    for arguments in [&["list"][..], &["list", "--json"]] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let run = desk.command(arguments).stdout(full).output().unwrap();
+        let talk = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{talk}");
+        assert!(talk.contains("error: the result could not be written to stdout\n"), "{talk}");
+    }
+}
