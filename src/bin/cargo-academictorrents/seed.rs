@@ -93,10 +93,10 @@ pub(crate) fn run(arguments: Arguments, common: &Common, output: &Output) -> Res
             .iter()
             .map(|it| {
                 json!({
-                    "name": it.name,
+                    "torrent_name": it.name,
                     "infohash": it.infohash.to_string(),
-                    "there_bytes": it.there_bytes,
-                    "total_bytes": it.total_bytes,
+                    "done_bytes": it.there_bytes,
+                    "size_bytes": it.total_bytes,
                     "uploaded_bytes": it.uploaded_bytes,
                 })
             })

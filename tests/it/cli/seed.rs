@@ -50,7 +50,7 @@ fn a_dataset_is_seeded_by_its_key_and_a_tracker_that_fails_is_told_once() {
     let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(json["uploaded_bytes"], 0);
     assert_eq!(json["datasets"][0]["infohash"], torrent.infohash_hex());
-    assert_eq!(json["datasets"][0]["there_bytes"], 300_000);
+    assert_eq!(json["datasets"][0]["done_bytes"], 300_000);
 }
 
 #[test]
