@@ -143,7 +143,7 @@ mod tests {
             lines(80, 24),
             [
                 "  cifar    25 % of 4.0 MiB  2 peers  3.0 MiB sent",
-                "  mnist    4.0 MiB          0 peers  0 B sent",
+                "  mnist            4.0 MiB  0 peers  0 B sent",
                 "  total 2                   2 peers  3.0 MiB sent  1.0 MiB/s",
             ]
         );
