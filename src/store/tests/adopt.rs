@@ -23,6 +23,16 @@ fn mine(fixture: &Fixture, path: &str) -> PathBuf {
     fixture.directory.path().join("mine/tree").join(path)
 }
 
+/// Whoever goes on finds the one piece that was recorded, and the rest comes from elsewhere.
+#[track_caller]
+fn goes_on_from_piece_0(fixture: &Fixture) {
+    let (partial, verified) = fixture.open(&[]);
+    assert_eq!(verified, set(&[0]));
+    (1..4).for_each(|piece| fixture.bring(&partial, piece));
+    partial.publish(&Pins::new()).unwrap();
+    fixture.check(&fixture.selected(&[]).0, &["a", "d/b", "empty", "c"]);
+}
+
 #[test]
 fn of_a_copy_that_changes_after_it_was_hashed_only_right_pieces_are_recorded() {
     let fixture = Fixture::new();
@@ -34,12 +44,7 @@ fn of_a_copy_that_changes_after_it_was_hashed_only_right_pieces_are_recorded() {
     let (right, adopted) = partial.adopt_files(&found, &wanted, false, &AtomicU64::new(0)).unwrap();
     assert_eq!((right, adopted), (set(&[0]), Adopted { linked: 0, copied: 3 }));
     drop(partial);
-    // Whoever goes on finds what was recorded, and the rest comes from elsewhere.
-    let (partial, verified) = fixture.open(&[]);
-    assert_eq!(verified, set(&[0]));
-    (1..4).for_each(|piece| fixture.bring(&partial, piece));
-    partial.publish(&Pins::new()).unwrap();
-    fixture.check(&fixture.selected(&[]).0, &["a", "d/b", "empty", "c"]);
+    goes_on_from_piece_0(&fixture);
     assert_eq!(std::fs::read(mine(&fixture, "d/b")).unwrap(), [9; 12]);
 }
 
@@ -55,11 +60,7 @@ fn a_link_to_what_has_changed_does_not_stay() {
     assert_eq!((right, adopted), (set(&[0]), Adopted { linked: 1, copied: 0 }));
     drop(partial);
     // Only what is linked is taken for complete.
-    let (partial, verified) = fixture.open(&[]);
-    assert_eq!(verified, set(&[0]));
-    (1..4).for_each(|piece| fixture.bring(&partial, piece));
-    partial.publish(&Pins::new()).unwrap();
-    fixture.check(&fixture.selected(&[]).0, &["a", "d/b", "empty", "c"]);
+    goes_on_from_piece_0(&fixture);
     assert_eq!(std::fs::read(mine(&fixture, "c")).unwrap(), [9; 9]);
 }
 
