@@ -76,11 +76,10 @@ pub fn start(
     mode: ProgressMode,
     lock_dir: &Path,
 ) -> Progress {
-    if mode == ProgressMode::Off {
+    let watched = Watched::Parent(None);
+    let Some(terminal) = place(context, mode, lock_dir, watched) else {
         return Progress { running: None };
-    }
-    let terminal = (mode == ProgressMode::Auto && terminal::environment_allows(context))
-        .then(|| Terminal::new(lock_dir, Watched::Parent(None)));
+    };
     run(Drawing::new(counters, terminal, Begin::Below))
 }
 
@@ -93,16 +92,25 @@ pub fn start_for(
     mode: ProgressMode,
     lock_dir: &Path,
 ) -> Progress {
-    if mode == ProgressMode::Off {
+    let Some(terminal) = place(context, mode, lock_dir, Watched::Own) else {
         return Progress { running: None };
-    }
-    let terminal = (mode == ProgressMode::Auto && terminal::environment_allows(context))
-        .then(|| Terminal::new(lock_dir, Watched::Own));
+    };
     let mut drawing = Drawing::new(counters, terminal, Begin::Here);
     drawing.bars.with_total = true;
     drawing.log.with_sources = command.sources;
     drawing.sources = command.sources.then(command::SourceRates::default);
     run(drawing)
+}
+
+/// Where it is drawn: `None` for nowhere, `Some(None)` for plain lines alone.
+fn place(
+    context: &Context,
+    mode: ProgressMode,
+    lock_dir: &Path,
+    watched: Watched,
+) -> Option<Option<Terminal>> {
+    let has_bars = mode == ProgressMode::Auto && terminal::environment_allows(context);
+    (mode != ProgressMode::Off).then(|| has_bars.then(|| Terminal::new(lock_dir, watched)))
 }
 
 fn run(mut drawing: Drawing) -> Progress {
