@@ -16,6 +16,8 @@ use crate::manifest::{Identity, Request, StoreKind};
 use crate::plan;
 use crate::store::Store;
 
+pub use crate::download::SeededDataset;
+
 /// Peers that are connected at a time, where the caller does not say more.
 const CONNECTIONS: usize = 200;
 
@@ -236,17 +238,7 @@ impl Seeding {
     /// How each dataset stands right now: to be asked now and again, for a table.
     #[must_use]
     pub fn datasets(&self) -> Vec<SeededDataset> {
-        let standings = self.inner.as_ref().map(download::Seeding::standings).unwrap_or_default();
-        let dataset = |it: download::SeededStanding| SeededDataset {
-            name: it.name,
-            infohash: it.infohash,
-            there_bytes: it.there_bytes,
-            total_bytes: it.total_bytes,
-            peers: it.peers,
-            uploaded_bytes: it.uploaded_bytes,
-            notes: it.notes,
-        };
-        standings.into_iter().map(dataset).collect()
+        self.inner.as_ref().map(download::Seeding::datasets).unwrap_or_default()
     }
 
     /// What ends it from elsewhere while [`Seeding::wait`] waits.
@@ -280,27 +272,6 @@ impl Drop for Seeding {
             let _ = seeding.wait(); // who drops it wants to hear nothing
         }
     }
-}
-
-/// How a dataset stands that a [`Seeding`] serves. Needs the feature `seed`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SeededDataset {
-    /// The torrent's name; what would move a terminal's cursor is escaped.
-    pub name: String,
-    /// Its identity.
-    pub infohash: Infohash,
-    /// Bytes of it that are verified, and served.
-    pub there_bytes: u64,
-    /// Bytes of all its files.
-    pub total_bytes: u64,
-    /// Peers that are connected for it.
-    pub peers: usize,
-    /// Bytes of it that were sent.
-    pub uploaded_bytes: u64,
-    /// What its trackers and the DHT have said since [`Seeding::datasets`] was called before: who, and what. What one says
-    /// again and again is said once.
-    pub notes: Vec<(String, String)>,
 }
 
 /// Ends a [`Seeding`] from elsewhere, such as a signal's handler, while [`Seeding::wait`] waits. Clones end the same one. That a

@@ -107,14 +107,24 @@ impl Seeder {
     }
 }
 
-/// How a dataset stands that is seeded.
-pub struct Standing {
+/// How a dataset stands that a [`crate::Seeding`] serves. Needs the feature `seed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeededDataset {
+    /// The torrent's name; what would move a terminal's cursor is escaped.
     pub name: String,
+    /// Its identity.
     pub infohash: Infohash,
+    /// Bytes of it that are verified, and served.
     pub there_bytes: u64,
+    /// Bytes of all its files.
     pub total_bytes: u64,
+    /// Peers that are connected for it.
     pub peers: usize,
+    /// Bytes of it that were sent.
     pub uploaded_bytes: u64,
+    /// What its trackers and the DHT have said since [`crate::Seeding::datasets`] was called before: who, and what. What one says
+    /// again and again is said once.
     pub notes: Vec<(String, String)>,
 }
 
@@ -196,10 +206,10 @@ impl Seeding {
     }
 
     /// How each dataset stands, with what trackers said of it since this was asked last.
-    pub fn standings(&self) -> Vec<Standing> {
-        let standing = |shelf: &Arc<Shelf>| {
+    pub fn datasets(&self) -> Vec<SeededDataset> {
+        let dataset = |shelf: &Arc<Shelf>| {
             let total_bytes = shelf.metainfo.geometry.total_bytes();
-            Standing {
+            SeededDataset {
                 name: printable(&String::from_utf8_lossy(&shelf.metainfo.name)),
                 infohash: shelf.metainfo.infohash,
                 there_bytes: total_bytes - shelf.missing_bytes(),
@@ -209,7 +219,7 @@ impl Seeding {
                 notes: shelf.new_notes(),
             }
         };
-        self.seeder.shelves().iter().map(standing).collect()
+        self.seeder.shelves().iter().map(dataset).collect()
     }
 
     pub fn uploaded_bytes(&self) -> u64 {
