@@ -14,6 +14,8 @@ const BLOCK_BYTES: usize = 16 << 10;
 #[derive(Default)]
 pub struct Leech {
     interested: bool,
+    /// What is too early was asked for; nothing else is said before, or the client might unchoke us in time.
+    asked_too_early: bool,
     unchoked: bool,
     /// Pieces that the client has and this peer has not, and which it was not asked for yet.
     wanted: Vec<u32>,
@@ -59,6 +61,8 @@ impl Client<'_> {
             for piece in 0..dataset.piece_count() {
                 self.request(piece as u32)?;
             }
+            self.leech.asked_too_early = true;
+            self.learn(&[])?;
         }
         if let (Some(id), Some(size)) = (self.metadata_id, said.int_at("metadata_size")) {
             let parts = usize::try_from(size).unwrap().div_ceil(METADATA_BLOCK_BYTES);
@@ -74,7 +78,8 @@ impl Client<'_> {
     fn learn(&mut self, pieces: &[u32]) -> Result<()> {
         let have = self.shared.state.lock().unwrap().have.clone();
         self.leech.wanted.extend(pieces.iter().filter(|piece| !have[**piece as usize]));
-        if !self.leech.interested && !self.leech.wanted.is_empty() {
+        let waits = self.shared.has(Fault::AsksTooEarly) && !self.leech.asked_too_early;
+        if !self.leech.interested && !self.leech.wanted.is_empty() && !waits {
             self.leech.interested = true;
             self.conn.stream.write_all(&wire::message(wire::INTERESTED, &[]))?;
         }
