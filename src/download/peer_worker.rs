@@ -30,7 +30,8 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// How long a read waits at most before the worker looks around: for keep-alives, and for work that came up.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
 
-/// A peer that does not unchoke us, or has nothing for us, is left after so many times the silence.
+/// A peer that does not unchoke us, or has nothing for us, is left after so many times the silence, or half the time after
+/// which the download gives up: that shall not come first, or nobody is told what the peer did.
 const USELESS_SILENCES: u32 = 3;
 
 struct Worker<'a> {
@@ -304,7 +305,10 @@ impl Worker<'_> {
         // Whatever it has claimed: one that chokes and unchokes us in turns is never asked for long.
         // And one that takes nothing has nothing new to offer later.
         let hopeless = self.session.is_upload_only() && !self.session.is_interested();
-        let patience = timing.silence * if hopeless { 1 } else { USELESS_SILENCES };
+        let patience = match hopeless {
+            true => timing.silence,
+            false => (timing.silence * USELESS_SILENCES).min(timing.give_up / 2),
+        };
         if now.saturating_sub(self.useful_at) > patience {
             let why = if self.session.is_choked() {
                 "did not unchoke us"

@@ -126,8 +126,14 @@ fn of_web_seeds_peers_and_trackers() {
         ("a peer of another torrent", peer::Fault::WrongInfohash),
     ] {
         let peer = Peer::seeding(&dataset).with(fault);
-        check(case, &format!("peers = [\"{}\"]", peer.addr()));
+        declare(&format!("peers = [\"{}\"]", peer.addr()));
+        // Time enough that the peer is left before the download gives up, on a slow machine, too.
+        page.check(case, &fixture.with_env(TIMEOUT.0, "3s"), &["build"]);
     }
+    let mut check = |case: &str, lines: &str| {
+        declare(lines);
+        page.check(case, &fixture, &["build"]);
+    };
     check("a peer that is not there", &format!("peers = [\"{}\"]", CLOSED));
     check("a mirror that is not there", "mirrors = [\"mirror\"]");
     check("sources that leave out all", &format!("{https}\nsources = [\"mirrors\"]"));
