@@ -221,6 +221,9 @@ impl Schedule {
         let Some(index) = self.index_of(worker) else { return false };
         let known = self.workers.remove(index);
         self.streaming_workers -= u32::from(known.streams);
+        if let Some(source) = self.sources.get_mut(known.source) {
+            source.in_vain = !known.brought;
+        }
         known.brought
     }
 

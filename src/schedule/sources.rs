@@ -17,6 +17,8 @@ pub(super) struct Source {
     pub(super) has: PieceSet,
     pub(super) peer: bool,
     pub(super) strikes: u32,
+    /// Its last connection ended and had brought nothing.
+    pub(super) in_vain: bool,
     /// Pieces that it sent wrong: asked for again only where nobody else has them.
     pub(super) bad: BTreeSet<PieceIndex>,
     /// Pieces that it would not serve when it was last asked.
@@ -77,13 +79,15 @@ impl Schedule {
 
     fn add(&mut self, source: SourceId, has: PieceSet, peer: bool) {
         let before = self.sources.get_mut(source);
-        let (strikes, bad) =
-            before.map_or_else(Default::default, |known| (known.strikes, take(&mut known.bad)));
+        let (strikes, in_vain, bad) = before.map_or_else(Default::default, |known| {
+            (known.strikes, known.in_vain, take(&mut known.bad))
+        });
         self.sources.insert(Source {
             id: source,
             has,
             peer,
             strikes,
+            in_vain,
             bad,
             refused: BTreeSet::new(),
             waits_for: BTreeSet::new(),
@@ -231,13 +235,15 @@ impl Schedule {
         sets.iter().any(has_all) || self.wanted.is_covered_by(&sets)
     }
 
-    /// Whether any source but this one could bring the piece: one that has brought something a moment ago.
+    /// Whether any source but this one could bring the piece: one that has brought something a moment ago, or has just
+    /// begun. One that comes back and had brought nothing is not counted on, however often it begins.
     pub fn others_have(&self, source: SourceId, piece: PieceIndex, now: Duration) -> bool {
         let serves = |worker: &Worker| {
             worker.source != source
                 && now.saturating_sub(worker.last_bytes) <= pick::SLOW
                 && self.sources.get(worker.source).is_some_and(|other| {
                     other.strikes < STRIKES
+                        && (worker.brought || !other.in_vain)
                         && other.has.contains(piece)
                         && !other.bad.contains(&piece)
                 })

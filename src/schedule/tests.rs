@@ -292,6 +292,28 @@ fn a_source_that_lacks_pieces_is_not_asked_for_them() {
 }
 
 #[test]
+fn a_peer_that_comes_back_in_vain_is_not_counted_on_until_it_brings_something() {
+    let mut schedule = schedule(10, 1, 1);
+    let peer = SourceId(1);
+    let begin = |schedule: &mut Schedule, at| {
+        schedule.add_peer(peer);
+        schedule.peer_has(peer, PieceSet::all(10));
+        schedule.begin(peer, seconds(at))
+    };
+    let others_have = |schedule: &Schedule, at| schedule.others_have(SourceId(0), 5, seconds(at));
+    let first = begin(&mut schedule, 0);
+    assert!(others_have(&schedule, 1) && !others_have(&schedule, 3));
+    schedule.end(first);
+    let second = begin(&mut schedule, 4);
+    assert!(!others_have(&schedule, 4));
+    schedule.received(second, 1, seconds(5));
+    assert!(others_have(&schedule, 5));
+    schedule.end(second);
+    begin(&mut schedule, 6);
+    assert!(others_have(&schedule, 6));
+}
+
+#[test]
 fn a_stream_without_ranges_goes_on_behind_what_others_have() {
     let mut schedule = schedule(10, 1, 0);
     let worker = schedule.begin(SourceId(0), ZERO);
