@@ -6,17 +6,7 @@ use std::process::Command;
 fn tree(arguments: &[&str]) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args([
-            "tree",
-            "--locked",
-            "--offline",
-            "-e",
-            "normal",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ])
+        .args(["tree", "--locked", "-e", "normal", "--prefix", "none", "--format", "{p}"])
         .args(arguments)
         .output()
         .unwrap();
