@@ -110,13 +110,13 @@ fn a_peer_that_chokes_and_unchokes_in_turns_is_left() {
     let (mut peer, worker) = connect(&swarm, A);
     wait_until(|| peer.write_all(&[CHOKE, UNCHOKE].concat()).is_err() || worker.is_finished());
     let outcome = worker.join().unwrap();
-    assert!(matches!(&outcome, Outcome::Failed(why) if why.ends_with("within 1 s")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Failed(why) if why.ends_with("within 0.5 s")), "{outcome:?}");
 }
 
 /// One that downloads may have something later; one that is a partial seed will not.
 #[test]
 fn a_peer_that_has_nothing_and_takes_nothing_is_left_earlier() {
-    for (upload_only, within) in [(0, "within 1 s"), (1, "within 0.3 s")] {
+    for (upload_only, within) in [(0, "within 0.5 s"), (1, "within 0.3 s")] {
         let Fixture { _directory, partial, .. } = fixture();
         let swarm = Arc::new(swarm_with_timeout(partial, Duration::from_secs(1)));
         let (mut peer, worker) = shake_hands(&swarm, A);
