@@ -189,7 +189,7 @@ pub fn fetch(
     let goodbye = GOODBYE.min(client.timing().reply);
     // The download that follows announces anew; meanwhile nobody waits for the trackers.
     let stop = move || announcers.stop(LEAVES, goodbye);
-    let stopping = start_thread("at-announcer", Box::new(stop));
+    let stopping = start_thread("at-goodbye", Box::new(stop));
     match result {
         Ok(found) => Ok(found),
         Err(why) => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Client;
+use super::http::authority;
 use super::udp_tracker::UdpTracker;
 use crate::context::{is_http, is_udp};
 use crate::protocol::http::verdict::status_text;
@@ -23,6 +24,14 @@ pub struct TrackerFailure {
 impl From<String> for TrackerFailure {
     fn from(why: String) -> TrackerFailure {
         TrackerFailure { why, retry_after: None }
+    }
+}
+
+/// Where a tracker is, whichever torrents it is asked for: its host and port.
+pub fn tracker_place(url: &str) -> String {
+    match parts(url) {
+        Ok((place, _)) if is_udp(url) => format!("udp://{}", place.to_ascii_lowercase()),
+        _ => authority(url).unwrap_or_else(|| url.to_owned()),
     }
 }
 

@@ -6,8 +6,8 @@
 //! records), which it looks at ten times a second. So it need not care who fetches what is missing: a build in another
 //! process, or, with [`Task::fetch`], this one, by a download like any other.
 //!
-//! Threads: one that accepts, looks at the shelves and knows when it is enough; one for each peer, and its writer; one
-//! per tier of trackers; those of a download. The end wakes all of them and waits for the trackers alone, and for the
+//! Threads: one that accepts, looks at the shelves and knows when it is enough; one for each peer, and its writer; a
+//! few for all trackers; those of a download. The end wakes all of them and waits for the trackers alone, and for the
 //! download, which has trackers of its own, for less than a second in all.
 
 mod run;
