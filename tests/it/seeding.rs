@@ -10,6 +10,7 @@ use crate::get::{Desk, LENGTH, PIECE, flip, folder, single};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, eventually};
 
+mod ends;
 #[cfg(target_os = "linux")] // which tells a process its threads
 mod trackers;
 mod visitors;
