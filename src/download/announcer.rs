@@ -45,6 +45,8 @@ pub struct Announcers {
     desk: Arc<Desk>,
     #[cfg(feature = "dht")]
     dht: Option<Arc<crate::net::Dht>>,
+    /// Trackers are to know that we listen over IPv4 and over IPv6.
+    each_family: bool,
     /// The download has ended: nobody waits for peers any more.
     over: Arc<AtomicBool>,
 }
@@ -67,8 +69,16 @@ impl Announcers {
             client,
             #[cfg(feature = "dht")]
             dht: None,
+            each_family: false,
             over: Arc::default(),
         }
+    }
+
+    /// The same, for one who listens over IPv4 and IPv6: each tracker is to know both addresses, if it has some of both.
+    #[cfg(feature = "seed")]
+    pub fn over_each_family(mut self, each_family: bool) -> Announcers {
+        self.each_family = each_family;
+        self
     }
 
     /// The same, with the DHT to be searched.
@@ -110,7 +120,7 @@ impl Announcers {
         for tier in tiers.tiers() {
             let mut trackers = Vec::new();
             for url in tier {
-                match Tracker::new(&self.client, url) {
+                match Tracker::new(&self.client, url, self.each_family) {
                     Ok(tracker) => {
                         trackers.push((self.desk.place(&tracker_place(url)), tracker));
                     }

@@ -11,7 +11,6 @@ use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, eventually};
 
 mod ends;
-#[cfg(target_os = "linux")] // which tells a process its threads
 mod trackers;
 mod visitors;
 

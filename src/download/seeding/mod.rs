@@ -179,6 +179,7 @@ impl Seeding {
             spawn("at-seed-fetch", 0, fetch).map_err(|why| failed("no thread").why(why))?;
         }
         let announcers = Announcers::new(seeder.client.separate());
+        let announcers = announcers.over_each_family(address.is_ipv6());
         #[cfg(feature = "dht")]
         let announcers = announcers.with_dht(crate::net::Dht::new(&task.settings).map(Arc::new));
         let run = Run {
