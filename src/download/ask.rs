@@ -138,7 +138,7 @@ fn tracker(
     bytes: u64,
     time: &Time<'_>,
 ) -> Result<Counts, String> {
-    let mut tracker = Tracker::new(client, url)?;
+    let mut tracker = Tracker::new(client, url, false)?;
     // Who cannot be reached hears no announce either.
     if let Some(counts) = tracker.scrape(client, infohash, time)? {
         return Ok(counts);

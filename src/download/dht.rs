@@ -1,16 +1,15 @@
-//! The DHT: a thread that searches it now and again while there are too few peers, until the download ends.
-//!
-//! Nobody joins it: a look-up of the first nodes' names may take as long as it likes.
+//! The DHT: it is searched now and again while there are too few peers, until the download ends.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::announcer::Announced;
+use super::announcer::desk::{Done, Errand};
+use super::announcer::{Announced, Goodbye};
 use crate::net::{Dht, DhtFailure, Timing};
+use crate::schedule::timetable::PlaceId;
 
 #[cfg(test)]
 mod tests;
@@ -35,54 +34,41 @@ const MAX_NAMED: usize = 500;
 
 /// Searches for one torrent, as if the DHT was a tier of trackers.
 pub struct Searches {
-    pub dht: Arc<Dht>,
-    /// What it holds is let go with its end, whether a search runs or not.
-    pub torrent: Weak<dyn Announced>,
-    pub over: Arc<AtomicBool>,
-    pub timing: Timing,
-    pub tier_id: u32,
+    dht: Arc<Dht>,
+    /// What it holds is let go with its end, whether a search runs or not: a look-up of the first nodes' names may take as long as
+    /// it likes.
+    torrent: Weak<dyn Announced>,
+    over: Arc<AtomicBool>,
+    timing: Timing,
+    tier_id: u32,
+    place: PlaceId,
+    known: HashSet<SocketAddr>,
+    /// Searches in a row that were in vain.
+    rounds: u32,
 }
 
 impl Searches {
+    pub fn new(
+        dht: Arc<Dht>,
+        torrent: &Arc<dyn Announced>,
+        over: Arc<AtomicBool>,
+        timing: Timing,
+        (tier_id, place): (u32, PlaceId),
+    ) -> Searches {
+        let (torrent, known) = (Arc::downgrade(torrent), HashSet::new());
+        Searches { dht, torrent, over, timing, tier_id, place, known, rounds: 0 }
+    }
+
     /// Who waits for peers, if that is anybody still.
     fn torrent(&self) -> Option<Arc<dyn Announced>> {
         self.torrent.upgrade().filter(|_| !self.over.load(Ordering::Acquire))
     }
 
-    /// Until the download or the seeding ends, `stops` are closed, or it is enough that nobody is found.
-    ///
     /// After each search the torrent is told of no peers, where some were named: it is over.
-    pub fn run(&self, stops: &Receiver<()>) {
-        let mut known = HashSet::new();
-        let mut rounds = 0;
-        loop {
-            let Some(torrent) = self.torrent() else { return };
-            let listens = torrent.listens_at().is_some();
-            let wanted = torrent.dht_interval().filter(|_| listens || known.len() < MAX_NAMED);
-            drop(torrent);
-            let mut pause = wanted.unwrap_or(INTERVAL);
-            if !listens {
-                pause = pause.min(self.timing.give_up / 2);
-            }
-            if wanted.is_some() {
-                match self.search(&mut known, &mut rounds) {
-                    Searched::Well => {}
-                    Searched::InVain => {
-                        let back_off = 2_u32.saturating_pow(rounds);
-                        pause = pause.min(self.timing.back_off.saturating_mul(back_off));
-                    }
-                    Searched::Enough => return,
-                }
-            }
-            if stops.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
-                return;
-            }
-        }
-    }
-
-    fn search(&self, known: &mut HashSet<SocketAddr>, rounds: &mut u32) -> Searched {
+    fn search(&mut self) -> Searched {
         let about = self.torrent().map(|it| (it.announce().infohash, it.listens_at()));
         let Some((infohash, port)) = about else { return Searched::Enough };
+        let mut known = std::mem::take(&mut self.known);
         let mut named = |peers: Vec<SocketAddr>| {
             let room = MAX_NAMED - known.len().min(MAX_NAMED);
             let new: Vec<_> = peers.into_iter().filter(|it| known.insert(*it)).take(room).collect();
@@ -93,31 +79,63 @@ impl Searches {
         };
         let time = || self.torrent().map(|torrent| torrent.now());
         let result = self.dht.search(infohash, port, &time, &mut named);
+        self.known = known;
         let Some(torrent) = self.torrent() else { return Searched::Enough };
+        let peers = self.known.len();
         let mut told = 0;
         match result {
             Ok(nodes) => {
                 told = nodes;
-                torrent.note(NAME, said(known.len()));
+                torrent.note(NAME, said(peers));
             }
             Err(DhtFailure::Over) => return Searched::Enough,
-            Err(DhtFailure::Why(why)) if known.is_empty() => torrent.note(NAME, why),
-            Err(DhtFailure::Why(_)) => torrent.note(NAME, said(known.len())),
+            Err(DhtFailure::Why(why)) if peers == 0 => torrent.note(NAME, why),
+            Err(DhtFailure::Why(_)) => torrent.note(NAME, said(peers)),
         }
-        if !known.is_empty() {
+        if peers > 0 {
             torrent.named(Vec::new());
         }
         // Peers of an earlier search are no reason to leave it at that where nobody heard of us: in half an hour all forget.
-        if told > 0 || (port.is_none() && !known.is_empty()) {
-            *rounds = 0;
+        if told > 0 || (port.is_none() && peers > 0) {
+            self.rounds = 0;
             return Searched::Well;
         }
-        *rounds = rounds.saturating_add(1);
-        if *rounds >= ROUNDS && known.is_empty() && torrent.lost(self.tier_id) {
+        self.rounds = self.rounds.saturating_add(1);
+        if self.rounds >= ROUNDS && peers == 0 && torrent.lost(self.tier_id) {
             return Searched::Enough;
         }
         Searched::InVain
     }
+}
+
+impl Errand for Searches {
+    /// Until the download or the seeding ends, or it is enough that nobody is found.
+    fn run(&mut self, _nth: usize) -> Done {
+        let Some(torrent) = self.torrent() else { return Done { failed: false, again: None } };
+        let listens = torrent.listens_at().is_some();
+        let wanted = torrent.dht_interval().filter(|_| listens || self.known.len() < MAX_NAMED);
+        drop(torrent);
+        let mut pause = wanted.unwrap_or(INTERVAL);
+        if !listens {
+            pause = pause.min(self.timing.give_up / 2);
+        }
+        let mut failed = false;
+        if wanted.is_some() {
+            match self.search() {
+                Searched::Well => {}
+                Searched::InVain => {
+                    failed = true;
+                    let back_off = 2_u32.saturating_pow(self.rounds);
+                    pause = pause.min(self.timing.back_off.saturating_mul(back_off));
+                }
+                Searched::Enough => return Done { failed: false, again: None },
+            }
+        }
+        Done { failed, again: Some((pause, vec![self.place])) }
+    }
+
+    /// Its nodes forget us within half an hour, and have no word for it.
+    fn say_goodbye(&mut self, _: Goodbye) {}
 }
 
 /// How a search ended.

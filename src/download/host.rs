@@ -1,8 +1,10 @@
 //! Who this process is to the swarms that it takes part in.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use crate::net::Client;
 use crate::protocol::extension::peer_id;
 
 /// Trackers are told this port where we take no connections: many refuse port 0, and it is the discard port of no peer.
@@ -19,7 +21,12 @@ pub struct Host {
     pub key: u32,
     stopped: Arc<AtomicBool>,
     sent_bytes: Arc<AtomicU64>,
+    /// Whose connections are closed when it is stopped.
+    clients: Arc<Mutex<Vec<Arc<Client>>>>,
 }
+
+/// How often a pause looks whether it is over.
+const SLICE: Duration = Duration::from_millis(50);
 
 impl Host {
     /// One that listens nowhere.
@@ -34,6 +41,7 @@ impl Host {
             key: fastrand::u32(..),
             stopped: Arc::default(),
             sent_bytes: Arc::default(),
+            clients: Arc::default(),
         }
     }
 
@@ -52,10 +60,37 @@ impl Host {
     #[cfg(feature = "seed")]
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
+        self.clients().iter().for_each(|client| client.shut_down());
     }
 
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Does work that waits for replies; when the host is stopped, the client's connections are closed, and it waits no more.
+    pub fn closing<T>(&self, client: Option<&Client>, work: impl FnOnce() -> T) -> T {
+        let client = client.map(|client| Arc::new(client.clone()));
+        self.clients().extend(client.clone());
+        if let Some(client) = client.as_ref().filter(|_| self.is_stopped()) {
+            client.shut_down(); // before it was noted
+        }
+        let done = work();
+        self.clients().retain(|it| client.as_ref().is_none_or(|own| !Arc::ptr_eq(own, it)));
+        done
+    }
+
+    /// Waits for so long, or until it is stopped.
+    pub fn pause(&self, time: Duration) {
+        let begun = Instant::now();
+        while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero())
+            && !self.is_stopped()
+        {
+            std::thread::sleep(SLICE.min(left));
+        }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Vec<Arc<Client>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn sent(&self, bytes: u64) {

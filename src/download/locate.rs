@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::at_hand::{at_hand, read_torrent};
 use super::report::{Report, advise};
-use super::{Session, metadata, permission};
+use super::{Host, Session, metadata, permission};
 use crate::context::ApiKey;
 use crate::error::{Error, ErrorKind};
 use crate::infohash::Infohash;
@@ -53,16 +53,27 @@ pub fn find(
         return Err(Error::new(ErrorKind::Manifest, "neither `infohash` nor `torrent` is given"));
     };
     permission::check(session, request, &format!("the torrent {infohash} is"))?;
+    session.host.closing(client, || search(session, request, infohash, mirrors, client))
+}
+
+/// Where it may be that is not at hand; until the host is stopped.
+fn search(
+    session: &Session<'_>,
+    request: &Request,
+    infohash: Infohash,
+    mirrors: &[Mirror],
+    client: Option<&Client>,
+) -> Result<Located, Error> {
+    let host = &session.host;
     let mut tried = Vec::new();
     for mirror in mirrors {
-        let Some((place, mut bytes)) = of_mirror(mirror, &format!("{infohash}.torrent"), client)
-        else {
+        let of_mirror = |name: &str| of_mirror(mirror, name, client, host);
+        let Some((place, mut bytes)) = of_mirror(&format!("{infohash}.torrent")) else {
             continue;
         };
         // A mirror may be a store.
         if bytes.as_ref().is_err_and(|why| is_missing(mirror, &place, why))
-            && let Some((_, Ok(kept))) =
-                of_mirror(mirror, &format!("v1/torrents/{infohash}.torrent"), client)
+            && let Some((_, Ok(kept))) = of_mirror(&format!("v1/torrents/{infohash}.torrent"))
         {
             bytes = Ok(kept);
         }
@@ -89,7 +100,7 @@ pub fn find(
         let catalogue = format!("{}/download/{infohash}.torrent", session.settings.catalogue);
         let of_catalogue = |attempts| {
             let cookie = session.settings.api_key.as_ref().map(ApiKey::cookie);
-            let bytes = fetch(client, &catalogue, cookie, attempts)?;
+            let bytes = fetch(client, &catalogue, cookie, attempts, host)?;
             checked(infohash, bytes).map_err(|why| Failed { why, again_at: None })
         };
         let first = if asks_peers { 1 } else { ATTEMPTS };
@@ -107,7 +118,7 @@ pub fn find(
                 Err(failure) => asked.peers = Some(failure),
             }
             if let Some(again_at) = failed.as_ref().and_then(|failed| failed.again_at) {
-                std::thread::sleep(again_at.saturating_duration_since(Instant::now()));
+                host.pause(again_at.saturating_duration_since(Instant::now()));
                 match of_catalogue(ATTEMPTS - first) {
                     Ok(found) => return Ok(found.into()),
                     Err(why) => failed = Some(why),
@@ -138,7 +149,7 @@ fn of_peers(
     sources: &metadata::Sources,
 ) -> Result<Located, metadata::Failure> {
     let most = metadata::side_by_side(session.datasets);
-    let found = metadata::fetch(client, infohash, MAX_INFO_BYTES, sources, most)?;
+    let found = metadata::fetch(client, infohash, MAX_INFO_BYTES, sources, most, &session.host)?;
     let bytes = Metainfo::wrap(&found.info, &sources.trackers);
     match checked(infohash, bytes) {
         Ok((metainfo, bytes)) => {
@@ -166,6 +177,7 @@ fn of_mirror(
     mirror: &Mirror,
     name: &str,
     client: Option<&Client>,
+    host: &Host,
 ) -> Option<(String, Result<Vec<u8>, String>)> {
     match mirror {
         Mirror::Directory(directory) => {
@@ -174,7 +186,7 @@ fn of_mirror(
         }
         Mirror::Url(url) => {
             let url = format!("{url}/{name}");
-            let bytes = fetch(client?, &url, None, ATTEMPTS).map_err(|failed| failed.why);
+            let bytes = fetch(client?, &url, None, ATTEMPTS, host).map_err(|failed| failed.why);
             Some((url, bytes))
         }
     }
@@ -295,16 +307,17 @@ struct Failed {
 /// Why it cannot be had, as it follows after the URL.
 #[cfg(feature = "cli")]
 pub fn fetch_torrent(client: &Client, url: &str) -> Result<Vec<u8>, String> {
-    fetch(client, url, None, ATTEMPTS).map_err(|failed| failed.why)
+    fetch(client, url, None, ATTEMPTS, &Host::deaf()).map_err(|failed| failed.why)
 }
 
 /// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
-/// user waits without data.
+/// user waits without data, and until the host is stopped.
 fn fetch(
     client: &Client,
     url: &str,
     cookie: Option<&str>,
     most_attempts: u32,
+    host: &Host,
 ) -> Result<Vec<u8>, Failed> {
     let timing = client.timing();
     let begun = Instant::now();
@@ -324,10 +337,10 @@ fn fetch(
             Err(why) => (why.to_string(), pause),
         };
         let in_time = begun.elapsed() + wait < timing.give_up;
-        if attempts >= most_attempts || !in_time {
+        if attempts >= most_attempts || !in_time || host.is_stopped() {
             return Err(Failed { why, again_at: in_time.then(|| Instant::now() + wait) });
         }
-        std::thread::sleep(wait);
+        host.pause(wait);
         pause *= 2;
     }
 }

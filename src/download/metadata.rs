@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::announcer::{Announced, Announcers, LEAVES};
 use super::report::Report;
-use super::start_thread;
+use super::{Host, start_thread};
 use crate::infohash::Infohash;
 use crate::net::{Client, resolve};
 use crate::protocol::extension::peer_id;
@@ -42,8 +42,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// else hold a build for hours.
 const MOST_PATIENCE: u32 = 10;
 
-/// How long trackers are given to hear that we leave.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long trackers are given to hear that we leave: with what it takes to find out that it is over, less than a second.
+const GOODBYE: Duration = Duration::from_millis(800);
 
 /// Whom to ask.
 #[derive(Debug)]
@@ -123,13 +123,15 @@ pub fn side_by_side(datasets: usize) -> usize {
     (SIDE_BY_SIDE_IN_ALL / datasets.max(1)).clamp(1, SIDE_BY_SIDE)
 }
 
-/// Asks peers for the `info` dictionary of a torrent, of which no more than `max_bytes` are accepted, `most` at a time.
+/// Asks peers for the `info` dictionary of a torrent, of which no more than `max_bytes` are accepted, `most` at a time, until the
+/// host is stopped.
 pub fn fetch(
     client: &Client,
     infohash: Infohash,
     max_bytes: usize,
     sources: &Sources,
     most: usize,
+    host: &Host,
 ) -> Result<Found, Failure> {
     let (bell, rings) = channel();
     let hunt = Arc::new(Hunt {
@@ -179,6 +181,9 @@ pub fn fetch(
             let [peers, of_dht] = [false, true].map(|of_dht| hunt.useful_peers(of_dht));
             break Ok(Found { info, peers, of_dht });
         }
+        if host.is_stopped() {
+            break Err("the search was stopped".to_owned());
+        }
         hunt.start_workers(most);
         if let Some(why) = hunt.is_hopeless() {
             break Err(why);
@@ -189,7 +194,7 @@ pub fn fetch(
     let goodbye = GOODBYE.min(client.timing().reply);
     // The download that follows announces anew; meanwhile nobody waits for the trackers.
     let stop = move || announcers.stop(LEAVES, goodbye);
-    let stopping = start_thread("at-announcer", Box::new(stop));
+    let stopping = start_thread("at-goodbye", Box::new(stop));
     match result {
         Ok(found) => Ok(found),
         Err(why) => {

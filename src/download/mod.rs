@@ -3,8 +3,8 @@
 //! Floor 3; it owns the deadlines. [`provide_all`] serves the datasets of a build side by side, each by
 //! [`dataset`]: present? lock, metainfo, selection, budget, what is on disk, [`coordinator`], publish.
 //!
-//! Threads: a coordinator for each dataset; workers in one rayon pool, one connection each ([`budget`]); a
-//! thread per tier of trackers and one for the DHT, which nobody waits for; hashing of what is on disk in a pool of its own.
+//! Threads: a coordinator for each dataset; workers in one rayon pool, one connection each ([`budget`]); a few that announce to
+//! trackers and search the DHT ([`announcer`]), which nobody waits for; hashing of what is on disk in a pool of its own.
 //! What workers share is in [`swarm`]; who fetches what next is [`crate::schedule`]'s matter.
 
 mod announcer;

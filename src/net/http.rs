@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use ureq::config::IpFamily;
 use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
@@ -34,6 +36,7 @@ pub struct Fetched {
 pub(super) struct Whole<'a> {
     within: Duration,
     cookie: Option<&'a str>,
+    family: Option<IpFamily>,
 }
 
 /// Why a request brought no reply. Reads on from a URL: "https://…: connection refused".
@@ -167,6 +170,18 @@ impl Client {
     pub fn fetch(
         &self,
         url: &str,
+        cookie: Option<&str>,
+        max_bytes: u64,
+        within: Duration,
+    ) -> Result<Fetched, HttpFailure> {
+        self.fetch_over(None, url, cookie, max_bytes, within)
+    }
+
+    /// The same over one family of addresses.
+    pub(super) fn fetch_over(
+        &self,
+        family: Option<IpFamily>,
+        url: &str,
         mut cookie: Option<&str>,
         max_bytes: u64,
         within: Duration,
@@ -175,7 +190,7 @@ impl Client {
         let meant_for = authority(&url);
         for _ in 0..=MAX_REDIRECTS {
             cookie = cookie.filter(|_| authority(&url) == meant_for);
-            let mut reply = self.request(&url, Err(Whole { within, cookie }))?;
+            let mut reply = self.request(&url, Err(Whole { within, cookie, family }))?;
             let head = head_of(&reply)?;
             if let (300..=399, Some(location)) = (head.status, &head.location) {
                 url = join(&url, location)?;
@@ -197,6 +212,18 @@ impl Client {
         Err(HttpFailure(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
+    /// Whether a URL's host is reached without a proxy, and has addresses of both families.
+    pub(super) fn reaches_both_families(&self, url: &str) -> bool {
+        let Ok(uri) = url.parse::<Uri>() else { return false };
+        let config = self.agent.config();
+        if config.proxy().is_some_and(|proxy| proxy::carries(proxy, url)) {
+            return false;
+        }
+        let found = lent::look_up(&uri, config, self.timing().connect).unwrap_or_default();
+        let v6 = |address: &SocketAddr| !address.ip().to_canonical().is_ipv4();
+        found.iter().any(v6) && !found.iter().all(v6)
+    }
+
     /// One request, no redirects followed; the body is not read yet: a range of it, or all of it within a time.
     pub(super) fn request(
         &self,
@@ -207,8 +234,13 @@ impl Client {
         match part {
             // A web seed's body is watched as it comes.
             Ok(range) => request = request.header("Range", range),
-            Err(Whole { within, cookie }) => {
+            Err(Whole { within, cookie, family }) => {
                 request = request.config().timeout_recv_body(Some(within)).build();
+                if let Some(family) = family {
+                    // A connection that is kept may be of the other one: ureq does not tell them apart.
+                    let config = request.config().ip_family(family);
+                    request = config.max_idle_age(Duration::ZERO).build();
+                }
                 if let Some(cookie) = cookie {
                     request = request.header("Cookie", cookie);
                 }

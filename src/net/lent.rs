@@ -28,6 +28,14 @@ use ureq::unversioned::transport::{
 use super::http::HttpFailure;
 use super::proxy::{handshake, is_socks, targets, unreachable};
 
+#[cfg(not(test))]
+use DefaultResolver as Names;
+#[cfg(test)]
+pub use tests::{BOTH, Names};
+
+#[cfg(test)]
+mod tests;
+
 thread_local! {
     /// `None`: nobody asks. `Some(None)`: someone does. `Some(Some(_))`: here it is. ureq runs a request on the
     /// thread that makes it, and drops a reply on the thread that does, so no other thread can meet it here.
@@ -40,7 +48,7 @@ pub fn agent(config: Config) -> ureq::Agent {
         true => Box::new(SocksConnector::default()),
         false => Box::new(DefaultConnector::new()),
     };
-    ureq::Agent::with_parts(config, LendingConnector(connector), DefaultResolver::default())
+    ureq::Agent::with_parts(config, LendingConnector(connector), Names::default())
 }
 
 /// The addresses of a URL's host, within a time.
@@ -50,7 +58,7 @@ pub fn look_up(
     timeout: Duration,
 ) -> Result<Vec<SocketAddr>, ureq::Error> {
     let timeout = within(timeout, ureq::Timeout::Resolve);
-    let found = DefaultResolver::default().resolve(uri, config, timeout)?;
+    let found = Names::default().resolve(uri, config, timeout)?;
     Ok(found.iter().copied().collect())
 }
 

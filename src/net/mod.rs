@@ -38,7 +38,7 @@ pub use peer::{Job, PeerConnection, resolve};
 pub use proxy::advice;
 #[cfg(feature = "cli")]
 pub use proxy::shown as shown_proxies;
-pub use tracker::Tracker;
+pub use tracker::{Tracker, tracker_place};
 pub use web_seed::Connection;
 
 /// Says honestly who asks: Academic Torrents' tracker turns bots without a name away.

@@ -114,7 +114,7 @@ fn without_login(url: &str) -> String {
 }
 
 /// Whether this URL's host is reached through the proxy.
-fn carries(proxy: &Proxy, url: &str) -> bool {
+pub(super) fn carries(proxy: &Proxy, url: &str) -> bool {
     !url.parse().is_ok_and(|uri: Uri| proxy.is_no_proxy(&uri))
 }
 

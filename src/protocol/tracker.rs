@@ -17,8 +17,11 @@ use crate::infohash::Infohash;
 
 use super::{UNRESERVED, compact, printable};
 
+mod rounds;
 #[cfg(test)]
 mod tests;
+
+pub use rounds::{After, Rounds};
 
 /// The longest reply that is read.
 pub const MAX_REPLY_BYTES: usize = 1 << 20;

@@ -1,4 +1,4 @@
-//! Who fetches what next. Sans-IO: no clock, no sockets; time comes in as an argument.
+//! Who fetches what next. Sans-IO: no clock, no sockets; time comes in as an argument. (When trackers are asked: [`timetable`].)
 //!
 //! Floor 1. The unit is the piece. Each needed piece is *unclaimed*, *claimed* by a worker, or *verified*:
 //!
@@ -21,6 +21,7 @@ mod pick;
 mod sources;
 #[cfg(test)]
 mod tests;
+pub mod timetable;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;

@@ -10,6 +10,8 @@ use crate::get::{Desk, LENGTH, PIECE, flip, folder, single};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, eventually};
 
+mod ends;
+mod trackers;
 mod visitors;
 
 /// A seed with nothing of this machine's in its environment.

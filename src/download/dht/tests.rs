@@ -4,6 +4,7 @@ use super::*;
 use crate::context::Context;
 use crate::infohash::Infohash;
 use crate::protocol::tracker::Announce;
+use crate::schedule::timetable::Timetable;
 
 /// A seed, which listens.
 struct Seed;
@@ -71,16 +72,12 @@ fn who_listens_is_not_content_with_peers_of_an_earlier_search_where_nobody_heard
     context.set("ACADEMICTORRENTS_TIMEOUT", "1s");
     let settings = context.settings().unwrap();
     let torrent: Arc<dyn Announced> = Arc::new(Seed);
-    let searches = Searches {
-        dht: Arc::new(Dht::new(&settings).unwrap()),
-        torrent: Arc::downgrade(&torrent),
-        over: Arc::default(),
-        timing: Timing::for_timeout(settings.timeout),
-        tier_id: 0,
-    };
-    let (mut known, mut rounds) = (HashSet::new(), 0);
-    assert_eq!(searches.search(&mut known, &mut rounds), Searched::Well);
-    assert_eq!((known.len(), rounds), (1, 0));
-    assert_eq!(searches.search(&mut known, &mut rounds), Searched::InVain);
-    assert_eq!((known.len(), rounds), (1, 1));
+    let dht = Arc::new(Dht::new(&settings).unwrap());
+    let timing = Timing::for_timeout(settings.timeout);
+    let place = Timetable::new(1).place(NAME);
+    let mut searches = Searches::new(dht, &torrent, Arc::default(), timing, (0, place));
+    assert_eq!(searches.search(), Searched::Well);
+    assert_eq!((searches.known.len(), searches.rounds), (1, 0));
+    assert_eq!(searches.search(), Searched::InVain);
+    assert_eq!((searches.known.len(), searches.rounds), (1, 1));
 }

@@ -6,8 +6,8 @@
 //! records), which it looks at ten times a second. So it need not care who fetches what is missing: a build in another
 //! process, or, with [`Task::fetch`], this one, by a download like any other.
 //!
-//! Threads: one that accepts, looks at the shelves and knows when it is enough; one for each peer, and its writer; one
-//! per tier of trackers; those of a download. The end wakes all of them and waits for the trackers alone, and for the
+//! Threads: one that accepts, looks at the shelves and knows when it is enough; one for each peer, and its writer; a
+//! few for all trackers; those of a download. The end wakes all of them and waits for the trackers alone, and for the
 //! download, which has trackers of its own, for less than a second in all.
 
 mod run;
@@ -179,6 +179,7 @@ impl Seeding {
             spawn("at-seed-fetch", 0, fetch).map_err(|why| failed("no thread").why(why))?;
         }
         let announcers = Announcers::new(seeder.client.separate());
+        let announcers = announcers.over_each_family(address.is_ipv6());
         #[cfg(feature = "dht")]
         let announcers = announcers.with_dht(crate::net::Dht::new(&task.settings).map(Arc::new));
         let run = Run {

@@ -1,7 +1,7 @@
 //! As much of an HTTP/1.1 server as a test needs: keep-alive, pipelining, and every way to misbehave.
 
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,8 +44,16 @@ impl HttpServer {
     pub fn start(
         handler: impl Fn(&Request, &mut Responder<'_>) + Send + Sync + 'static,
     ) -> HttpServer {
+        HttpServer::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), handler)
+    }
+
+    /// The same on a socket that listens already.
+    pub fn on(
+        listener: TcpListener,
+        handler: impl Fn(&Request, &mut Responder<'_>) + Send + Sync + 'static,
+    ) -> HttpServer {
         let log = Arc::new(Log::default());
-        let server = Server::start({
+        let server = Server::on(listener, {
             let log = log.clone();
             move |conn| serve(conn, &log, &handler)
         });

@@ -38,7 +38,11 @@ struct State {
 
 impl Server {
     pub fn start(serve: impl Fn(&mut Conn) + Send + Sync + 'static) -> Server {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Server::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), serve)
+    }
+
+    /// The same on a socket that listens already.
+    pub fn on(listener: TcpListener, serve: impl Fn(&mut Conn) + Send + Sync + 'static) -> Server {
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let accepting = std::thread::spawn({

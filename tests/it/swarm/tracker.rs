@@ -1,6 +1,6 @@
 //! An HTTP tracker (BEP 3, BEP 7, BEP 23).
 
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use super::bencode::B;
@@ -69,9 +69,14 @@ struct State {
 impl Tracker {
     /// A tracker that knows these peers, for each infohash.
     pub fn start(peers: Vec<SocketAddr>) -> Tracker {
+        Tracker::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), peers)
+    }
+
+    /// The same on a socket that listens already.
+    pub fn on(listener: TcpListener, peers: Vec<SocketAddr>) -> Tracker {
         let state = State { peers, form: Form::Compact, faults: Vec::new(), announces: Vec::new() };
         let state = Arc::new(Mutex::new(state));
-        let http = HttpServer::start({
+        let http = HttpServer::on(listener, {
             let state = state.clone();
             move |request, responder| answer(&state, request, responder)
         });
