@@ -19,6 +19,7 @@ use crate::infohash::Infohash;
 use crate::manifest::Request;
 use crate::metainfo::Metainfo;
 use crate::net::Client;
+use crate::pieces::PieceSet;
 use crate::plan::{self, Layout, Rank, Selection, SourceKind, SourceSpec};
 use crate::protocol::upload::SLOTS;
 use crate::schedule::Schedule;
@@ -141,7 +142,7 @@ pub fn provide(
     }
     match elsewhere::search(&work)? {
         Search::Complete(provided) => Ok(provided),
-        Search::Incomplete(copies, notes) => complete(&work, client, &mirrors, &copies, existing)
+        Search::Incomplete(copies, notes) => complete(&work, client, &mirrors, copies, existing)
             .map_err(|error| elsewhere::explain(&notes, error))
             .map(|()| there),
     }
@@ -223,7 +224,7 @@ fn complete(
     work: &Work<'_>,
     client: Option<Client>,
     mirrors: &[crate::manifest::Mirror],
-    copies: &[Found],
+    copies: Vec<Found>,
     existing: Option<Existing>,
 ) -> Result<(), Error> {
     let Work { session, request, metainfo, id, .. } = work;
@@ -255,9 +256,13 @@ fn complete(
     })
 }
 
-/// Whether so much may be fetched, and there is room for it.
-fn may_fetch(work: &Work<'_>, partial: &Partial, missing: u64) -> Result<(), Error> {
+/// Whether what is wanted may be fetched, and there is room for it.
+fn may_fetch(work: &Work<'_>, partial: &Partial, wanted: &PieceSet) -> Result<(), Error> {
     let Work { session, request, counters, layout, .. } = work;
+    let missing = bytes_of(layout, wanted);
+    if missing == 0 {
+        return Ok(());
+    }
     permission::check(session, request, &format!("{} are", crate::size::display(missing)))?;
     let limit = plan::Limit {
         manifest: request.max_size_bytes,
@@ -270,12 +275,48 @@ fn may_fetch(work: &Work<'_>, partial: &Partial, missing: u64) -> Result<(), Err
     space::check(partial, request, layout.needed_bytes() - missing, missing)
 }
 
+fn bytes_of(layout: &Layout, pieces: &PieceSet) -> u64 {
+    pieces.iter().map(|piece| u64::from(layout.geometry().len(piece))).sum()
+}
+
+/// Copies what `copies` have of what is wanted, where the rest may be fetched. That is asked before anything is written: files of
+/// the user's move when something is.
+fn take(
+    work: &Work<'_>,
+    partial: &Partial,
+    mut copies: Vec<Found>,
+    wanted: &mut PieceSet,
+    has_sources: &dyn Fn(u64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let done_bytes = &work.counters.done_bytes;
+    let mut lacking = wanted.clone();
+    for copy in &mut copies {
+        if partial.would_move_files() && !copy.is_hashed() {
+            done_bytes.store(0, Ordering::Relaxed);
+            work.hashing(|| copy.hash(done_bytes))?;
+        }
+        lacking.remove_all(copy.pieces());
+    }
+    let may_fetch = |pieces: &PieceSet| {
+        may_fetch(work, partial, pieces)?;
+        has_sources(bytes_of(&work.layout, pieces))
+    };
+    may_fetch(&lacking)?;
+    for copy in &copies {
+        done_bytes.store(0, Ordering::Relaxed);
+        let taken = work.hashing(|| partial.take(copy, wanted, done_bytes))??;
+        wanted.remove_all(&taken);
+    }
+    // A copy that was not hashed, or has changed, may have had less.
+    may_fetch(wanted)
+}
+
 /// Fetches what neither the data that is there nor the copies have.
 fn fetch(
     work: &Work<'_>,
     client: Option<Client>,
     mirrors: &[crate::manifest::Mirror],
-    copies: &[Found],
+    copies: Vec<Found>,
     existing: Option<&Existing>,
 ) -> Result<(), Error> {
     let Work { session, request, counters, metainfo, layout, id, .. } = work;
@@ -286,11 +327,17 @@ fn fetch(
     let (partial, found) = work.hashing(open)??;
     let mut wanted = layout.needed();
     wanted.remove_all(&found);
-    for copy in copies {
-        done_bytes.store(0, Ordering::Relaxed);
-        let taken = work.hashing(|| partial.take(copy, &wanted, done_bytes))??;
-        wanted.remove_all(&taken);
-    }
+    let mut sources = plan::sources(request, session.settings, mirrors, metainfo);
+    sources.extend(work.peers.iter().map(|address| SourceSpec {
+        rank: Rank::Torrent,
+        kind: SourceKind::Peer(address.clone()),
+    }));
+    let left_out = plan::LeftOut::of(request, session.settings, metainfo);
+    let has_sources = |missing| match sources.is_empty() && session.settings.offline {
+        true if missing > 0 => Err(left_out.explain(offline(session, missing))),
+        _ => Ok(()),
+    };
+    take(work, &partial, copies, &mut wanted, &has_sources).map_err(|error| partial.left(error))?;
     let mut verified = layout.needed();
     verified.remove_all(&wanted);
     let schedule = Schedule::new(layout.geometry(), wanted, fastrand::u64(..));
@@ -298,18 +345,8 @@ fn fetch(
     done_bytes.store(layout.needed_bytes() - missing, Ordering::Relaxed);
     if missing == 0 {
         counters.set_phase(Phase::Publishing);
-        return work.hashing(|| partial.publish(&request.sha256))?;
-    }
-    may_fetch(work, &partial, missing).inspect_err(|_| partial.leave_if_empty())?;
-    let mut sources = plan::sources(request, session.settings, mirrors, metainfo);
-    sources.extend(work.peers.iter().map(|address| SourceSpec {
-        rank: Rank::Torrent,
-        kind: SourceKind::Peer(address.clone()),
-    }));
-    let left_out = plan::LeftOut::of(request, session.settings, metainfo);
-    if sources.is_empty() && session.settings.offline {
-        partial.leave_if_empty();
-        return Err(left_out.explain(offline(session, missing)));
+        let published = work.hashing(|| partial.publish(&request.sha256))?;
+        return published.map_err(|error| partial.left(error));
     }
     counters.set_phase(Phase::Fetching);
     let (events, heard) = channel();
@@ -342,12 +379,13 @@ fn fetch(
             counters.set_phase(Phase::Publishing);
             work.hashing(|| swarm.partial.publish(&request.sha256))?
         });
-        match result {
-            Err(error) if session.settings.offline && error.kind() == ErrorKind::Network => {
-                Err(swarm.report.explain(offline(session, missing)))
-            }
-            other => other,
-        }
+        result.map_err(|error| {
+            let is_offline = session.settings.offline && error.kind() == ErrorKind::Network;
+            swarm.partial.left(match is_offline {
+                true => swarm.report.explain(offline(session, missing)),
+                false => error,
+            })
+        })
     })
 }
 

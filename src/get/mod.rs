@@ -181,8 +181,8 @@ impl Get {
     /// be changed, and so they are hashed each time.
     ///
     /// What lies there under the dataset's names is gone on from: right pieces are kept, and damaged ones are fetched
-    /// again and put right. While that lasts, a file that is not right lies in `.academictorrents` below the directory;
-    /// a run that was killed is gone on from there.
+    /// again and put right. From the first byte that comes for it a file that is not right lies in `.academictorrents`
+    /// below the directory, until it is right; a run that was killed is gone on from there.
     #[must_use]
     pub fn into(mut self, directory: impl Into<PathBuf>) -> Get {
         self.into = Some(directory.into());

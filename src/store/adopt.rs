@@ -3,8 +3,10 @@
 //! They are only read. A file goes over by reflink or copy (`std::fs::copy` makes the file system do it where that can), and is
 //! hashed as it lies in the store then, so that what changes meanwhile makes pieces bad and nothing else. A hard link, which
 //! is made only when asked, has both names share the bytes: so it is sealed (read-only, for both) before it is linked, hashed after,
-//! and looked at once more when all is published.
+//! and looked at once more when all is published. Where it proves wrong before that it is unlinked, with the permissions it had.
 
+use std::fs::Permissions;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
@@ -54,8 +56,8 @@ impl Partial {
                 continue;
             }
             let failed = |why: std::io::Error| Error::disk("copy a file to", &to, &why);
-            if link && hard_link(&from, &to).is_ok() {
-                linked.push((to, its_own));
+            if link && let Ok(before) = hard_link(&from, &to) {
+                linked.push((to, its_own, before));
             } else if std::fs::File::open(&from).is_ok() {
                 copy(&from, &to, false, &workplace).map_err(failed)?;
                 let cut = std::fs::File::options().write(true).open(&to);
@@ -70,14 +72,14 @@ impl Partial {
         let mut right = hash_pieces(&self.files, &self.metainfo, &pieces, hashed_bytes);
         self.files.close();
         // What is read-only here is taken for complete.
-        for (to, its_own) in &linked {
+        for (to, its_own, before) in &linked {
             let is_right = |piece| right.contains(piece) || !whole.contains(piece);
             if !its_own.clone().all(is_right) {
-                std::fs::remove_file(to).map_err(|why| Error::disk("remove", to, &why))?;
+                unlink(to, before).map_err(|why| Error::disk("remove", to, &why))?;
                 right.remove_range(its_own.clone());
             }
         }
-        adopted.linked = linked.iter().filter(|(to, _)| to.exists()).count();
+        adopted.linked = linked.iter().filter(|(to, ..)| to.exists()).count();
         for piece in right.iter() {
             self.verified(piece)?;
         }
@@ -89,20 +91,29 @@ impl Partial {
     }
 }
 
-/// Gives a user's file a second name. It becomes read-only first: what is writable in a partial dataset is written to.
-fn hard_link(from: &Path, to: &Path) -> std::io::Result<()> {
+/// Gives a user's file a second name, and tells which permissions it had. It becomes read-only first: what is writable in a
+/// partial dataset is written to.
+fn hard_link(from: &Path, to: &Path) -> io::Result<Permissions> {
     // Of a symbolic link, what it leads to.
     let from = from.canonicalize()?;
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    let was_read_only = std::fs::metadata(&from)?.permissions().readonly();
+    let before = std::fs::metadata(&from)?.permissions();
     set_read_only(&from, true)?;
-    let linked = std::fs::hard_link(&from, to);
-    if linked.is_err() && !was_read_only {
-        set_read_only(&from, false)?;
+    if let Err(why) = std::fs::hard_link(&from, to) {
+        std::fs::set_permissions(&from, before)?;
+        return Err(why);
     }
-    linked
+    Ok(before)
+}
+
+/// Takes the second name away again, and gives the file back as it was. Its name here goes first: no process that is killed between
+/// the two may leave a file here that is the user's and writable.
+fn unlink(to: &Path, before: &Permissions) -> io::Result<()> {
+    let file = std::fs::File::open(to)?;
+    std::fs::remove_file(to)?;
+    file.set_permissions(before.clone())
 }
 
 impl Store {

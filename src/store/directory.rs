@@ -5,13 +5,15 @@
 //! <directory>/.academictorrents/v1/partial/<id>   being fetched; gone once the dataset is whole
 //! ```
 //! What lies there under the dataset's names is hashed each time, since nothing tells whether it was changed. A file
-//! that is right in all its pieces stays where it is. A damaged one moves into the workplace, where its damaged
-//! pieces are written, and moves back when all are verified: so that at its place there is never a file that is half
-//! fetched, and of a terabyte with one bad piece nothing is copied. One with other hard links is copied instead:
-//! what those names hold is not ours to change.
+//! that is right in all its pieces stays where it is. So does a damaged one, until the first byte comes for it: then it
+//! moves into the workplace, where its damaged pieces are written, and moves back when all are verified. So at its
+//! place there is never a file that is half fetched, of a terabyte with one bad piece nothing is copied, and where
+//! nothing comes nothing moves. One with other hard links is copied instead: what those names hold is not ours to change.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Store;
 use super::check::Existing;
@@ -25,17 +27,69 @@ use crate::infohash::Infohash;
 /// Where we work, below the user's directory.
 pub(super) const WORKPLACE: &str = ".academictorrents";
 
-/// Takes the damaged files over; those that are right in all their pieces stay.
-pub(super) fn take_over(
-    files: &LayoutFiles,
-    existing: &Existing,
-    workplace: &Path,
-) -> io::Result<Salvaged> {
+/// The user's directory, as the files of the workplace know it.
+#[derive(Debug)]
+pub(super) struct Home {
+    directory: PathBuf,
+    workplace: PathBuf,
+    mending: Mutex<Mending>,
+}
+
+/// Files by their index in [`crate::plan::Layout::files`].
+#[derive(Debug, Default)]
+struct Mending {
+    /// Damaged ones with something right in them, which are at their place still.
+    waiting: BTreeSet<u32>,
+    /// Where those lie that moved.
+    moved: Vec<PathBuf>,
+}
+
+impl Home {
+    pub(super) fn new(directory: PathBuf, workplace: PathBuf) -> Home {
+        Home { directory, workplace, mending: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Mending> {
+        self.mending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the user has a file of the layout.
+    pub(super) fn path(&self, in_layout: &Path) -> PathBuf {
+        self.directory.join(in_layout)
+    }
+
+    pub(super) fn waits(&self, index: u32) -> bool {
+        self.lock().waiting.contains(&index)
+    }
+
+    /// Moves a file into the workplace that waits for that, and gives it its length.
+    pub(super) fn bring(&self, files: &LayoutFiles, index: u32) -> io::Result<()> {
+        // Another worker who wants the same file waits until it is there.
+        let mut mending = self.lock();
+        let file = files.layout().files().get(index as usize);
+        let Some(file) = file.filter(|_| mending.waiting.contains(&index)) else { return Ok(()) };
+        let (from, to) = (self.path(&file.path), files.path(index));
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        if is_ours_alone(&from) && set_read_only(&from, false).is_ok() {
+            std::fs::rename(&from, &to)?;
+            mending.moved.push(to.clone());
+        } else {
+            copy(&from, &to, false, &self.workplace)?;
+        }
+        mending.waiting.remove(&index);
+        std::fs::File::options().write(true).open(&to)?.set_len(file.length())
+    }
+}
+
+/// Notes which damaged files are to be mended, and says what of them is right.
+pub(super) fn take_over(files: &LayoutFiles, home: &Home, existing: &Existing) -> Salvaged {
     let layout = files.layout();
     let mut salvaged = Salvaged::of(existing, layout);
+    let mut mending = home.lock();
     for (index, file) in layout.files().iter().enumerate() {
         let index = index as u32; // a torrent of 64 MiB has fewer than 2^32 files
-        let (from, to) = (existing.files.path(index), files.path(index));
         let pieces = layout.geometry().pieces(file.range.clone());
         if file.length() == 0 || existing.is_right(index) {
             continue;
@@ -43,33 +97,25 @@ pub(super) fn take_over(
         if !pieces.clone().any(|piece| existing.good.contains(piece)) {
             continue;
         }
-        if to.exists() {
+        if files.path(index).exists() {
             salvaged.doubt(pieces);
-            continue;
-        }
-        if let Some(parent) = to.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        if is_ours_alone(&from) && set_read_only(&from, false).is_ok() {
-            std::fs::rename(&from, &to)?;
         } else {
-            copy(&from, &to, false, workplace)?;
+            mending.waiting.insert(index);
         }
-        std::fs::File::options().write(true).open(&to)?.set_len(file.length())?;
     }
-    Ok(salvaged)
+    salvaged
 }
 
 /// Whether the file may be changed: no symbolic link, and no other name for the same bytes.
 #[cfg(unix)]
-fn is_ours_alone(path: &Path) -> bool {
+pub(super) fn is_ours_alone(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.nlink() == 1)
 }
 
 /// There is no stable way to count a file's links here.
 #[cfg(not(unix))]
-fn is_ours_alone(_path: &Path) -> bool {
+pub(super) fn is_ours_alone(_path: &Path) -> bool {
     false
 }
 
@@ -102,13 +148,43 @@ impl Partial {
         synced.and_then(|()| sync_directory(directory)).map_err(|why| failed(&place, &why))
     }
 
-    /// Leaves a directory of the user's as it was, where nothing will be fetched into it. A file in the workplace may be
-    /// the user's own, which is being mended: then all of it stays.
-    pub fn leave_if_empty(&self) {
+    /// Whether files of the user's would move when bytes come for them.
+    pub fn would_move_files(&self) -> bool {
+        self.files.home().is_some_and(|home| !home.lock().waiting.is_empty())
+    }
+
+    /// Moves those too for which no byte came: they have a wrong length alone.
+    pub(super) fn bring_all(&self) -> Result<(), Error> {
+        let Some(home) = self.files.home() else { return Ok(()) };
+        let waiting = home.lock().waiting.clone();
+        waiting.into_iter().try_for_each(|index| {
+            let failed = |why| Error::disk("move", &self.files.path(index), &why);
+            home.bring(&self.files, index).map_err(failed)
+        })
+    }
+
+    /// After a failure: leaves a directory of the user's as it was where nothing came into it, and says where those of the
+    /// user's files lie that are being mended.
+    pub fn left(&self, error: Error) -> Error {
+        let Some(home) = self.files.home() else { return error };
         let files = self.store.partial_path(&self.id).join("files");
-        if self.store.directory.is_some() && std::fs::remove_dir(files).is_ok() {
+        if std::fs::remove_dir(&files).is_ok() {
             self.store.leave_directory(&self.id, self.metainfo.infohash);
+            return error;
         }
+        let moved = home.lock().moved.clone();
+        let Some(first) = moved.first() else { return error };
+        let below = first.strip_prefix(&files).unwrap_or(first);
+        let others = match moved.len() - 1 {
+            0 => "is".to_owned(),
+            1 => "and one more file are".to_owned(),
+            others => format!("and {others} more files are"),
+        };
+        error.why(format!(
+            "{} {others} being mended, and until that is done in {}",
+            home.path(below).display(),
+            files.display()
+        ))
     }
 
     /// Makes all that lies in the workplace last through a power cut.

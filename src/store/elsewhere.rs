@@ -173,6 +173,15 @@ impl Found {
         stamp.write(&path).map(|()| true)
     }
 
+    /// Pieces that may be right; once they were hashed, those that are.
+    pub fn pieces(&self) -> &PieceSet {
+        &self.pieces
+    }
+
+    pub fn is_hashed(&self) -> bool {
+        self.hashed
+    }
+
     /// How much of it is there, and what is wrong first, for a message.
     pub fn summary(&self) -> String {
         let place = self.site.named().display();

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::directory::Home;
 use super::{Site, fs};
 use crate::error::Error;
 use crate::plan::{Layout, Place};
@@ -24,6 +25,8 @@ pub struct LayoutFiles {
     /// Holds what is needed and not kept; `None` where there is none, as in a complete dataset.
     scratch: Option<PathBuf>,
     writable: bool,
+    /// Where the user's own files lie, of a directory that is the user's.
+    home: Option<Home>,
     open: Mutex<Open>,
 }
 
@@ -46,21 +49,32 @@ const SCRATCH: u32 = u32::MAX;
 
 impl LayoutFiles {
     pub fn for_reading(layout: Arc<Layout>, site: Site) -> LayoutFiles {
-        LayoutFiles { layout, site, scratch: None, writable: false, open: Mutex::default() }
+        let open = Mutex::default();
+        LayoutFiles { layout, site, scratch: None, writable: false, home: None, open }
     }
 
-    pub fn for_writing(layout: Arc<Layout>, directory: PathBuf, scratch: PathBuf) -> LayoutFiles {
+    pub fn for_writing(
+        layout: Arc<Layout>,
+        directory: PathBuf,
+        scratch: PathBuf,
+        home: Option<Home>,
+    ) -> LayoutFiles {
         LayoutFiles {
             layout,
             site: Site::In(directory),
             scratch: Some(scratch),
             writable: true,
+            home,
             open: Mutex::default(),
         }
     }
 
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+
+    pub(super) fn home(&self) -> Option<&Home> {
+        self.home.as_ref()
     }
 
     /// Writes bytes of the torrent's stream; what lies in sealed files or pad files is left as it is.
@@ -114,9 +128,9 @@ impl LayoutFiles {
             let (now, rest) = buffer.split_at_mut(length);
             buffer = rest;
             match segment.place {
-                Place::File { file, offset } => read_exact_at(&self.file(file)?.file, now, offset)?,
+                Place::File { file, offset } => read_exact_at(&*self.to_read(file)?, now, offset)?,
                 Place::Scratch { offset } => {
-                    read_exact_at(&self.file(SCRATCH)?.file, now, offset)?;
+                    read_exact_at(&*self.to_read(SCRATCH)?, now, offset)?;
                 }
                 Place::Zeros => now.fill(0),
             }
@@ -148,6 +162,24 @@ impl LayoutFiles {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was not written lies where the user has it, or nowhere: reading makes no file.
+    fn to_read(&self, index: u32) -> io::Result<Arc<File>> {
+        if let Some(opened) = self.lock().files.get(&index) {
+            return Ok(Arc::clone(&opened.file));
+        }
+        let path = self.path(index);
+        if !self.writable || path.exists() {
+            return Ok(self.file(index)?.file);
+        }
+        // Not kept open: it may move at any time.
+        if let (Some(home), Some(file)) = (&self.home, self.layout.files().get(index as usize))
+            && let Ok(file) = File::open(home.path(&file.path))
+        {
+            return Ok(Arc::new(file));
+        }
+        File::open(path).map(Arc::new)
+    }
+
     fn file(&self, index: u32) -> io::Result<Opened> {
         if let Some(opened) = self.lock().files.get(&index) {
             return Ok(opened.clone());
@@ -170,6 +202,9 @@ impl LayoutFiles {
         let opened = |file, sealed| Opened { file: Arc::new(file), sealed };
         if !self.writable {
             return Ok(opened(File::open(path)?, true));
+        }
+        if let Some(home) = &self.home {
+            home.bring(self, index)?;
         }
         let mut writing = OpenOptions::new();
         writing.read(true).write(true).create(true).truncate(false);

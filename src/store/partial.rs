@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::check::{self, Existing};
-use super::directory::take_over;
+use super::directory::{Home, is_ours_alone, take_over};
 use super::files::LayoutFiles;
 use super::fs::{copy, link_or_copy};
 use super::record::{Record, Recorded};
@@ -53,6 +53,7 @@ impl Partial {
             Arc::clone(layout),
             directory.join("files"),
             directory.join("scratch"),
+            store.directory.as_ref().map(|home| Home::new(home.clone(), directory.clone())),
         );
         let mut recorded =
             Record::read(&store.record_path(id), id, layout.geometry().piece_count());
@@ -60,8 +61,10 @@ impl Partial {
         let mut verified =
             still_there(&files, metainfo, recorded, &directory, hashed_bytes).map_err(failed)?;
         if let Some(existing) = existing {
-            let take = if store.directory.is_some() { take_over } else { salvage };
-            let mut taken = take(&files, existing, &directory).map_err(failed)?;
+            let mut taken = match files.home() {
+                Some(home) => take_over(&files, home, existing),
+                None => salvage(&files, existing, &directory).map_err(failed)?,
+            };
             // A process may have been killed before it recorded what it had copied.
             let unrecorded: Vec<_> =
                 taken.unsure.iter().filter(|piece| !verified.contains(*piece)).collect();
@@ -139,9 +142,23 @@ impl Partial {
     pub fn room_bytes(&self, verified_bytes: u64) -> Option<u64> {
         use std::os::unix::fs::MetadataExt as _;
         let free = fs2::available_space(self.store.partial_path(&self.id)).ok()?;
-        let files = (0..self.layout().files().len() as u32).map(|index| self.files.path(index));
-        let held = files.filter_map(|path| Some(std::fs::metadata(path).ok()?.blocks() * 512));
-        Some(free.saturating_add(held.sum::<u64>().saturating_sub(verified_bytes)))
+        let bytes = |path: &Path| Some(std::fs::metadata(path).ok()?.blocks() * 512);
+        let (mut held, mut copied) = (0, 0);
+        for (index, file) in self.layout().files().iter().enumerate() {
+            if let Some(bytes) = bytes(&self.files.path(index as u32)) {
+                held += bytes;
+            } else if let Some(home) = self.files.home().map(|home| home.path(&file.path))
+                && let Some(bytes) = bytes(&home)
+            {
+                // What has further names, or is a link, is copied where it is to be mended.
+                let is_copied = self.files.home().is_some_and(|home| home.waits(index as u32))
+                    && !is_ours_alone(&home);
+                held += bytes;
+                copied += if is_copied { bytes } else { 0 };
+            }
+        }
+        let room = free.saturating_add(held.saturating_sub(verified_bytes));
+        Some(room.saturating_sub(copied))
     }
 
     /// See above: std does not tell, and nothing small that is kept up does.
@@ -182,6 +199,12 @@ fn still_there(
         return Ok(PieceSet::none(layout.geometry().piece_count()));
     }
     if !recorded.same_boot {
+        // What is not in the workplace is no piece of this record: where the user's own files lie it is hashed anew.
+        for (index, file) in layout.files().iter().enumerate() {
+            if file.length() > 0 && !files.path(index as u32).exists() {
+                pieces.remove_range(layout.geometry().pieces(file.range.clone()));
+            }
+        }
         unseal(files, workplace)?;
         let pieces: Vec<_> = pieces.iter().collect();
         return Ok(check::hash_pieces(files, metainfo, &pieces, hashed_bytes));

@@ -21,6 +21,7 @@ impl Partial {
     /// [`ErrorKind::Verification`] for a pin that does not hold: nothing is published, and what was fetched is
     /// kept. [`ErrorKind::Disk`] otherwise.
     pub fn publish(&self, pins: &Pins) -> Result<(), Error> {
+        self.bring_all()?;
         self.files.create_empty()?;
         let directory = self.store.partial_path(&self.id);
         pins::check(&directory.join("files").into(), &self.metainfo, pins)?;

@@ -42,20 +42,20 @@ impl Desk {
     }
 
     /// Asks for a dataset by its .torrent, which names this web seed.
-    fn get(&self, dataset: &Dataset, seed: &WebSeed) -> Result<PathBuf, Error> {
+    pub fn get(&self, dataset: &Dataset, seed: &WebSeed) -> Result<PathBuf, Error> {
         let torrent = self.path("data.torrent");
         std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
         self.ask(torrent.to_str().unwrap()).into(self.data()).run()
     }
 
     /// Has the dataset in its directory, and a seed that counts what is fetched from now on.
-    fn complete(dataset: &Dataset) -> (Desk, PathBuf, WebSeed) {
+    pub fn complete(dataset: &Dataset) -> (Desk, PathBuf, WebSeed) {
         let desk = Desk::new();
         let path = desk.get(dataset, &WebSeed::serving(dataset)).unwrap();
         (desk, path, WebSeed::serving(dataset))
     }
 
-    fn workplace(&self) -> PathBuf {
+    pub fn workplace(&self) -> PathBuf {
         self.data().join(".academictorrents")
     }
 }

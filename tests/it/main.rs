@@ -23,6 +23,7 @@ mod errors;
 mod faults;
 mod fixture;
 mod get;
+mod get_into;
 mod get_options;
 mod get_verify;
 mod https;

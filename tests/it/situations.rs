@@ -292,7 +292,7 @@ exec "$0" run --config net.offline=true
 
 /// Where namespaces are refused the test cannot run. Who may have them allowed, root and CI, is told by a failure.
 #[cfg(target_os = "linux")]
-fn cannot_mount(why: &str) {
+pub fn cannot_mount(why: &str) {
     use std::io::Write as _;
     use std::os::unix::fs::MetadataExt as _;
     let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);

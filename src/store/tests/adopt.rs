@@ -53,6 +53,8 @@ fn a_link_to_what_has_changed_does_not_stay() {
     let fixture = Fixture::new();
     let found = found(&fixture, &[]);
     std::fs::write(mine(&fixture, "c"), [9; 9]).unwrap();
+    let permissions = |path: &str| std::fs::metadata(mine(&fixture, path)).unwrap().permissions();
+    let before = permissions("c");
     let (partial, _) = fixture.open(&[]);
     let wanted = partial.layout().needed();
     let (right, adopted) = partial.adopt_files(&found, &wanted, true, &AtomicU64::new(0)).unwrap();
@@ -62,6 +64,9 @@ fn a_link_to_what_has_changed_does_not_stay() {
     // Only what is linked is taken for complete.
     goes_on_from_piece_0(&fixture);
     assert_eq!(std::fs::read(mine(&fixture, "c")).unwrap(), [9; 9]);
+    // Its user can go on writing to it.
+    assert_eq!(permissions("c"), before);
+    assert!(permissions("a").readonly());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `cargo academictorrents get`.
 
-use super::desk::{Desk, Page};
+use super::desk::{Desk, Page, Run};
 use crate::swarm::http::HttpServer;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, Peer, TlsFront, WebSeed, random_bytes};
@@ -172,4 +172,43 @@ fn what_is_refused_leaves_the_directory_as_it_was() {
     let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed["received_bytes"], 1 << 15);
     dataset.assert_at(&desk.path("here/data.bin"));
+}
+
+/// A directory on a file system of its own, which has room for the damaged file, and for half of the other.
+#[cfg(target_os = "linux")]
+const SMALL: &str = r#"
+mkdir -p here && mount -t tmpfs -o size=1m none here || exit 77
+cp -r damaged here/tree
+"$0" "$@"
+status=$?
+find here -type f
+cmp damaged/a here/tree/a && exit $status
+"#;
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_room_for_the_rest_a_damaged_file_does_not_move() {
+    let desk = Desk::new().env("ACADEMICTORRENTS_PROGRESS", "off");
+    let (a, b) = (random_bytes(1, 600_000), random_bytes(2, 600_000));
+    let dataset = Dataset::multi("tree", [("a", a.clone()), ("b", b)]);
+    let seed = WebSeed::serving(&dataset);
+    desk.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    desk.write("damaged/a", [&a[..500_000], &[0; 100_000]].concat());
+    let program = desk.command(&["get", "data.torrent", "--into", "here"]);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", SMALL]);
+    command.arg(program.get_program()).args(program.get_args());
+    command.current_dir(desk.path("")).env_clear();
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let run = match command.output() {
+        Ok(output) => Run::of(output),
+        Err(why) => return crate::situations::cannot_mount(&why.to_string()),
+    };
+    // Not every machine lets its users make namespaces.
+    if run.status == Some(77) || run.stderr.contains("unshare") {
+        return crate::situations::cannot_mount(&run.stderr);
+    }
+    assert_eq!((run.status, run.stdout.as_str()), (Some(1), "here/tree/a\n"), "{}", run.stderr);
+    assert!(run.stderr.contains("the disk has no room for them"), "{}", run.stderr);
+    assert_eq!(seed.bytes_served(), 0);
 }

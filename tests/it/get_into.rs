@@ -1,0 +1,163 @@
+//! What becomes of a user's own damaged files where nothing can, or may, mend them: [`academictorrents::Get::into`].
+
+use std::path::{Path, PathBuf};
+
+use academictorrents::{Error, ErrorKind, Get};
+
+use crate::get::{Desk, LENGTH, PIECE, flip, folder, inode, single};
+use crate::support::files_below;
+use crate::swarm::web_seed::Fault;
+use crate::swarm::{Dataset, WebSeed};
+
+/// Asks by a .torrent that names these web seeds.
+fn ask(desk: &Desk, dataset: &Dataset, seeds: &[&WebSeed]) -> Get {
+    let torrent = desk.path("data.torrent");
+    let urls = seeds.iter().map(|seed| seed.url());
+    std::fs::write(&torrent, dataset.clone().url_list(urls).torrent()).unwrap();
+    desk.ask(torrent.to_str().unwrap()).into(desk.data())
+}
+
+/// A refused call leaves the file as it was, and nothing beside it.
+fn stays(damage: fn(&Path), kind: ErrorKind, how: impl Fn(&Desk, &Dataset, &WebSeed) -> Get) {
+    let dataset = single();
+    let (desk, path, seed) = Desk::complete(&dataset);
+    damage(&path);
+    let (before, bytes) = (inode(&path), std::fs::read(&path).unwrap());
+    let error = how(&desk, &dataset, &seed).run().unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    assert_eq!(files_below(&desk.data()), [PathBuf::from("data.bin")], "{error}");
+    assert_eq!(inode(&path), before);
+    assert!(std::fs::read(&path).unwrap() == bytes, "the file was changed");
+    assert!(!error.to_string().contains(".academictorrents"), "{error}");
+    assert_eq!(seed.bytes_served(), 0);
+}
+
+fn one_piece(path: &Path) {
+    flip(path, 5);
+}
+
+/// Cutting it would lose what its user added.
+fn longer_and_wrong(path: &Path) {
+    flip(path, 5);
+    std::fs::File::options().write(true).open(path).unwrap().set_len(LENGTH + 10).unwrap();
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_a_damaged_file_moves() {
+    for damage in [one_piece, longer_and_wrong] {
+        stays(damage, ErrorKind::TooLarge, |desk, dataset, seed| {
+            ask(desk, dataset, &[seed]).max_size(PIECE as u64 - 1)
+        });
+    }
+}
+
+#[test]
+fn offline_a_damaged_file_does_not_move() {
+    stays(longer_and_wrong, ErrorKind::Offline, |desk, dataset, seed| {
+        ask(desk, dataset, &[seed]).offline(true)
+    });
+}
+
+#[test]
+fn what_may_not_be_fetched_moves_no_damaged_file() {
+    stays(one_piece, ErrorKind::Offline, |desk, dataset, seed| {
+        ask(desk, dataset, &[seed]).env("ACADEMICTORRENTS_FETCH", "never")
+    });
+}
+
+#[test]
+fn without_sources_a_damaged_file_does_not_move() {
+    stays(longer_and_wrong, ErrorKind::Network, |desk, dataset, _| ask(desk, dataset, &[]));
+}
+
+#[test]
+fn from_sources_that_bring_nothing_a_damaged_file_does_not_move() {
+    // The damaged piece is the first one, and the seed has another.
+    stays(one_piece, ErrorKind::Network, |desk, dataset, _| {
+        let seed = WebSeed::serving(dataset).with(Fault::OnlyPieces(7..8));
+        ask(desk, dataset, &[&seed])
+    });
+}
+
+/// A copy on `LOAD_PATH` that has some of it is not taken first.
+#[test]
+fn what_a_copy_has_moves_no_damaged_file_where_the_rest_is_refused() {
+    let dataset = single();
+    let (desk, path, seed) = Desk::complete(&dataset);
+    let copy = desk.path("copies/data.bin");
+    std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+    std::fs::copy(&path, &copy).unwrap();
+    flip(&copy, 5);
+    for offset in [5, 7 * PIECE as u64] {
+        flip(&path, offset);
+    }
+    let before = inode(&path);
+    let load_path = desk.path("copies");
+    let ask = || ask(&desk, &dataset, &[&seed]).env("ACADEMICTORRENTS_LOAD_PATH", &load_path);
+    let error = ask().max_size(PIECE as u64 - 1).run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    assert_eq!((inode(&path), desk.workplace().exists()), (before, false));
+    dataset.assert_at(&ask().max_size(PIECE as u64).run().unwrap());
+    assert_eq!(seed.bytes_served(), PIECE as u64);
+}
+
+#[test]
+fn a_file_that_is_too_long_alone_is_cut_without_the_network() {
+    let dataset = single();
+    let (desk, path, seed) = Desk::complete(&dataset);
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(LENGTH + 10).unwrap();
+    ask(&desk, &dataset, &[&seed]).offline(true).run().unwrap();
+    dataset.assert_at(&path);
+    assert!(!desk.workplace().exists());
+}
+
+#[test]
+fn where_the_network_goes_the_error_says_where_the_file_is() {
+    let dataset = single();
+    let (desk, path, _) = Desk::complete(&dataset);
+    for piece in [0, 60] {
+        flip(&path, (piece * PIECE) as u64);
+    }
+    let half = WebSeed::serving(&dataset).with(Fault::OnlyPieces(0..50));
+    let error: Error = ask(&desk, &dataset, &[&half]).run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    let text = error.to_string();
+    let place = files_below(&desk.data());
+    let place = place.iter().find(|file| file.ends_with("files/data.bin")).unwrap();
+    let directory = desk.data().join(place.parent().unwrap());
+    let said = format!(
+        "{} is being mended, and until that is done in {}",
+        path.display(),
+        directory.display()
+    );
+    assert!(text.contains(&said), "{text}");
+    assert!(!path.exists());
+    let whole = WebSeed::serving(&dataset);
+    dataset.assert_at(&ask(&desk, &dataset, &[&whole]).run().unwrap());
+    assert_eq!(whole.bytes_served(), PIECE as u64);
+}
+
+/// Reading what was not written once made a file of zeros, which then took the right one's place.
+/// Among the recorded pieces are those of files that are right, which are nowhere but at their place.
+#[test]
+fn after_another_boot_right_files_stay_right() {
+    let dataset = folder();
+    let (desk, path, _) = Desk::complete(&dataset);
+    for offset in [0, 2 * PIECE as u64] {
+        flip(&path.join("a"), offset);
+    }
+    let half = WebSeed::serving(&dataset).with(Fault::OnlyPieces(0..1));
+    ask(&desk, &dataset, &[&half]).run().unwrap_err();
+    let record = files_below(&desk.data()).into_iter().find(|file| file.ends_with("record"));
+    let record = desk.data().join(record.unwrap());
+    let bytes = std::fs::read(&record).unwrap();
+    let header = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    let (header, pieces) = bytes.split_at(header);
+    let mut words = std::str::from_utf8(header).unwrap().split(' ').collect::<Vec<_>>();
+    words[3] = "another-boot";
+    std::fs::write(&record, [words.join(" ").as_bytes(), pieces].concat()).unwrap();
+    let whole = WebSeed::serving(&dataset);
+    dataset.assert_at(&ask(&desk, &dataset, &[&whole]).run().unwrap());
+    // And the piece that the file which moved shares with its neighbour.
+    assert_eq!(whole.bytes_served(), 2 * PIECE as u64);
+}
