@@ -110,7 +110,10 @@ fn a_peer_that_chokes_and_unchokes_in_turns_is_left() {
     let (mut peer, worker) = connect(&swarm, A);
     wait_until(|| peer.write_all(&[CHOKE, UNCHOKE].concat()).is_err() || worker.is_finished());
     let outcome = worker.join().unwrap();
-    assert!(matches!(&outcome, Outcome::Failed(why) if why.ends_with("within 0.5 s")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Failed(why) if why.ends_with("within 0.5 s")),
+        "{outcome:?}"
+    );
 }
 
 /// One that downloads may have something later; one that is a partial seed will not.
