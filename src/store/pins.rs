@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Site, Stamp, Store, parallel};
 use crate::error::{Error, ErrorKind};
@@ -35,13 +35,22 @@ impl Store {
 
 /// Checks pins on the files of a dataset, in parallel.
 pub(super) fn check(dataset: &Site, metainfo: &Metainfo, pins: &Pins) -> Result<(), Error> {
+    check_at(&|in_layout| dataset.path(in_layout), metainfo, pins)
+}
+
+/// The same, where a file that the layout calls so is at the path that is given for it.
+pub(super) fn check_at(
+    place: &(dyn Fn(&Path) -> PathBuf + Sync),
+    metainfo: &Metainfo,
+    pins: &Pins,
+) -> Result<(), Error> {
     if pins.is_empty() {
         return Ok(());
     }
     let pinned = pinned(metainfo, pins)?;
     parallel::each(pinned.len(), &|index, buffer| {
         let (file, path, pin) = &pinned[index];
-        let place = dataset.path(&metainfo.layout_path(file));
+        let place = place(&metainfo.layout_path(file));
         buffer.resize(BUFFER_BYTES, 0);
         let found = sha256_of(&place, buffer).map_err(|why| Error::disk("read", &place, &why))?;
         if found == *pin { Ok(()) } else { Err(broken(path, pin, &found)) }

@@ -1,6 +1,7 @@
 //! From verified pieces to a dataset in its place.
 
 use std::io;
+use std::path::Path;
 
 use super::check::{self, Existing};
 use super::fs::{
@@ -24,7 +25,13 @@ impl Partial {
         self.bring_all()?;
         self.files.create_empty()?;
         let directory = self.store.partial_path(&self.id);
-        pins::check(&directory.join("files").into(), &self.metainfo, pins)?;
+        let files = directory.join("files");
+        let place = |in_layout: &Path| match self.files.home() {
+            // What was right in a user's directory has stayed there.
+            Some(home) if !files.join(in_layout).exists() => home.path(in_layout),
+            _ => files.join(in_layout),
+        };
+        pins::check_at(&place, &self.metainfo, pins)?;
         if let Some(place) = &self.store.directory {
             self.sync()?;
             self.move_in(place)?;

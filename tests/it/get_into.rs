@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use academictorrents::{Error, ErrorKind, Get};
 
 use crate::get::{Desk, LENGTH, PIECE, flip, folder, inode, single};
+use crate::refusals::sha256;
 use crate::support::files_below;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, WebSeed};
@@ -160,4 +161,20 @@ fn after_another_boot_right_files_stay_right() {
     dataset.assert_at(&ask(&desk, &dataset, &[&whole]).run().unwrap());
     // And the piece that the file which moved shares with its neighbour.
     assert_eq!(whole.bytes_served(), 2 * PIECE as u64);
+}
+
+/// A file that is right stays where the user has it, and is pinned there.
+#[test]
+fn pins_hold_for_files_that_stay_and_for_those_that_are_mended() {
+    let dataset = folder();
+    let (desk, path, seed) = Desk::complete(&dataset);
+    let digests = ["a", "e"].map(|file| sha256(&std::fs::read(path.join(file)).unwrap()));
+    flip(&path.join("a"), 0);
+    let ask = |e: &str| {
+        ask(&desk, &dataset, &[&seed]).sha256("a", digests[0].as_str()).sha256("e", e).run()
+    };
+    let error = ask(&"0".repeat(64)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Verification, "{error}");
+    assert!(error.to_string().contains("`e`"), "{error}");
+    dataset.assert_at(&ask(&digests[1]).unwrap());
 }
