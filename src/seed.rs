@@ -133,7 +133,8 @@ impl Seed {
     }
 
     /// How many peers may be connected at a time; 200 by default, and at least 1. Of several datasets each has its share, at
-    /// least a quarter. Who comes too many is let go, and may come again.
+    /// least a quarter. One host, which is an IPv4 address or an IPv6 /64, may have a quarter of all and of each share, and eight
+    /// in any case: where more come from behind one address, give a greater number. Who comes too many is let go, and may come again.
     #[must_use]
     pub fn connections(mut self, connections: usize) -> Seed {
         self.connections = connections.max(1);

@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     /// Fetch what is missing, and serve what is verified meanwhile
     #[arg(long)]
     fetch: bool,
-    /// Let so many peers be connected at a time
+    /// Let so many peers be connected at a time; a quarter of them may be of one host, and eight in any case
     #[arg(long, value_name = "N", default_value_t = 200)]
     connections: usize,
     #[command(flatten)]

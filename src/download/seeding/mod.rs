@@ -10,13 +10,14 @@
 //! per tier of trackers; those of a download. The end wakes all of them and waits for the trackers alone, and for the
 //! download, which has trackers of its own, for less than a second in all.
 
+mod guests;
 mod run;
 mod shelf;
 mod visitor;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -34,6 +35,7 @@ use crate::manifest::{Identity, Request, StoreKind};
 use crate::net::{Client, Listener};
 use crate::store::Store;
 
+use guests::Guests;
 use run::Run;
 use shelf::Shelf;
 
@@ -66,8 +68,8 @@ pub struct Seeder {
     uplink: Arc<Uplink>,
     shelves: Mutex<Vec<Arc<Shelf>>>,
     connections: usize,
-    /// How many peers are connected, their handshake done or not.
-    visitors: AtomicUsize,
+    /// The peers that are connected, their handshake done or not.
+    guests: Arc<Guests>,
     failed: Mutex<Option<Error>>,
 }
 
@@ -165,7 +167,7 @@ impl Seeding {
             uplink,
             shelves: Mutex::default(),
             connections: task.connections,
-            visitors: AtomicUsize::new(0),
+            guests: Arc::default(),
             failed: Mutex::default(),
         });
         let missing = stock(&seeder, &task)?;
@@ -214,7 +216,7 @@ impl Seeding {
                 infohash: shelf.metainfo.infohash,
                 there_bytes: total_bytes - shelf.missing_bytes(),
                 total_bytes,
-                peers: shelf.visitors.load(Ordering::Relaxed),
+                peers: shelf.guests.count(),
                 uploaded_bytes: shelf.uploaded_bytes(),
                 notes: shelf.new_notes(),
             }

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::announcer::Announced;
 use super::super::host::Host;
 use super::super::uploads::{Served, Uplink, Uploads};
+use super::guests::Guests;
 use crate::metainfo::Metainfo;
 use crate::pieces::PieceSet;
 use crate::protocol::tracker::Announce;
@@ -34,8 +35,8 @@ pub struct Shelf {
     host: Host,
     started: Instant,
     uploaded_bytes: AtomicU64,
-    /// Peers that are connected.
-    pub visitors: AtomicUsize,
+    /// The peers that are connected for it.
+    pub guests: Arc<Guests>,
     /// What trackers and the DHT said that nobody has heard yet, and what was said already.
     notes: Mutex<Notes>,
 }
@@ -61,7 +62,7 @@ impl Shelf {
             host: host.clone(),
             started: Instant::now(),
             uploaded_bytes: AtomicU64::new(0),
-            visitors: AtomicUsize::new(0),
+            guests: Arc::default(),
             notes: Mutex::default(),
         }
     }

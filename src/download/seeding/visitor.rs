@@ -4,12 +4,12 @@
 //! that we connected to is; from a seed's point of view it has nothing to give.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::serving::Serving;
 use super::super::uploads::Served;
 use super::Seeder;
+use super::guests::Guest;
 use super::shelf::Shelf;
 use crate::net::{Incoming, PeerConnection};
 use crate::pieces::PieceSet;
@@ -33,13 +33,12 @@ const SILENCE: Duration = Duration::from_secs(150);
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Serves a peer until either side ends it. `id` is its own.
-pub fn receive(seeder: &Seeder, incoming: Incoming, id: u32) {
+pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Guest, id: u32) {
     let Ok(mut connection) = incoming.open(&seeder.client) else { return };
     let Some((shelf, handshake)) = shake_hands(seeder, &mut connection) else { return };
-    if shelf.visitors.fetch_add(1, Ordering::AcqRel) < seeder.most_per_dataset() {
+    if let Some(_guest) = shelf.guests.admit(guest.host(), seeder.most_per_dataset()) {
         serve(seeder, &shelf, connection, &handshake, id);
     }
-    shelf.visitors.fetch_sub(1, Ordering::AcqRel);
 }
 
 /// The dataset that the peer comes for, and its handshake.
