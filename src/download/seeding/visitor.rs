@@ -37,7 +37,9 @@ pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Guest, id: u32) {
     let Ok(mut connection) = incoming.open(&seeder.client) else { return };
     let Some((shelf, handshake)) = shake_hands(seeder, &mut connection) else { return };
     if let Some(_guest) = shelf.guests.admit(guest.host(), seeder.most_per_dataset()) {
-        serve(seeder, &shelf, connection, &handshake, id);
+        let serving = Serving::new(Arc::clone(&shelf) as Arc<dyn Served>, id);
+        let serving = serving.from(guest.host()).ahead(AHEAD);
+        serve(seeder, &shelf, connection, &handshake, serving);
     }
 }
 
@@ -63,7 +65,7 @@ fn serve(
     shelf: &Arc<Shelf>,
     mut connection: PeerConnection,
     handshake: &[u8],
-    id: u32,
+    mut serving: Serving,
 ) {
     let count = shelf.metainfo.geometry.piece_count();
     let offer = Offer {
@@ -75,8 +77,6 @@ fn serve(
     let now = || Served::now(&**shelf);
     let infohash = shelf.metainfo.infohash;
     let mut session = PeerSession::new(now(), infohash, seeder.host.peer_id, count, offer);
-    let served = Arc::clone(shelf) as Arc<dyn Served>;
-    let mut serving = Serving::new(served, id).ahead(AHEAD);
     let mut buffer = vec![0; session.max_message_bytes()];
     buffer[..handshake.len()].copy_from_slice(handshake);
     let mut filled = handshake.len();
@@ -87,7 +87,7 @@ fn serve(
             let (event, length) = match session.next(now(), &buffer[used..filled]) {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
-                Err(_) => return serving.leave(),
+                Err(_) => return,
             };
             used += length;
             match event {
@@ -130,5 +130,4 @@ fn serve(
             Err(_) => break,
         }
     }
-    serving.leave();
 }
