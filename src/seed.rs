@@ -16,7 +16,7 @@ use crate::manifest::{Identity, Request, StoreKind};
 use crate::plan;
 use crate::store::Store;
 
-pub use crate::download::SeededDataset;
+pub use crate::download::{SeedNote, SeededDataset};
 
 /// Peers that are connected at a time, where the caller does not say more.
 const CONNECTIONS: usize = 200;

@@ -19,8 +19,12 @@ pub trait Announced: Send + Sync {
     fn now(&self) -> Duration;
     /// How it stands; the announcer knows event and key.
     fn announce(&self) -> Announce;
-    /// A tracker said this, or failed so.
+    /// A tracker said this.
     fn note(&self, tracker: &str, said: String);
+    /// A tracker failed so, or is never asked.
+    fn failed(&self, tracker: &str, why: String) {
+        self.note(tracker, why);
+    }
     /// A tracker named peers.
     fn named(&self, peers: Vec<SocketAddr>);
     /// No tracker of the tier has ever answered: whether that is enough.
@@ -100,7 +104,7 @@ impl Announcers {
         let Some(dht) = self.dht.clone() else { return false };
         if self.client.is_behind_socks() {
             // Of the addresses of its nodes nobody knows whether the user excepts them.
-            torrent.note(NAME, "not asked: UDP does not go through the SOCKS proxy".to_owned());
+            torrent.failed(NAME, "not asked: UDP does not go through the SOCKS proxy".to_owned());
             return false;
         }
         let searches = Searches {
@@ -115,7 +119,7 @@ impl Announcers {
         match begun {
             Ok(_) => self.searches.push(stop),
             Err(why) => {
-                torrent.note(NAME, why.to_string());
+                torrent.failed(NAME, why.to_string());
                 return false;
             }
         }
@@ -290,7 +294,7 @@ impl Tier {
                     return Ok(pause);
                 }
                 Err(failure) => {
-                    self.torrent.note(&url, failure.why);
+                    self.torrent.failed(&url, failure.why);
                     wait = wait.max(failure.retry_after);
                 }
             }

@@ -101,7 +101,7 @@ impl Searches {
                 torrent.note(NAME, said(known.len()));
             }
             Err(DhtFailure::Over) => return Searched::Enough,
-            Err(DhtFailure::Why(why)) if known.is_empty() => torrent.note(NAME, why),
+            Err(DhtFailure::Why(why)) if known.is_empty() => torrent.failed(NAME, why),
             Err(DhtFailure::Why(_)) => torrent.note(NAME, said(known.len())),
         }
         if !known.is_empty() {

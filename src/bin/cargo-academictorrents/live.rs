@@ -31,10 +31,11 @@ pub(crate) fn watch(seeding: &Seeding, output: &Output) -> Vec<SeededDataset> {
         let _ = terminal.clear_last_lines(drawn); // a terminal that is gone shows nothing
         drawn = 0;
         for dataset in &mut datasets {
-            for (who, what) in dataset.notes.drain(..) {
+            for note in dataset.notes.drain(..) {
+                let text = format!("{}: {}", note.from, note.said);
                 // A tracker of many datasets says the same of all.
-                if said.insert((who.clone(), what.clone())) {
-                    output.say(format_args!("{}: {who}: {what}", dataset.name));
+                if (note.is_failure || output.verbose) && said.insert(text.clone()) {
+                    output.say(format_args!("{}: {text}", dataset.name));
                 }
             }
         }

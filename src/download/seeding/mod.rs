@@ -39,6 +39,8 @@ use guests::Guests;
 use run::Run;
 use shelf::Shelf;
 
+pub use shelf::SeedNote;
+
 /// What is to be seeded, how, and until when.
 #[derive(Debug)]
 pub struct Task {
@@ -125,9 +127,9 @@ pub struct SeededDataset {
     pub peers: usize,
     /// Bytes of it that were sent.
     pub uploaded_bytes: u64,
-    /// What its trackers and the DHT have said since [`crate::Seeding::datasets`] was called before: who, and what. What one says
-    /// again and again is said once.
-    pub notes: Vec<(String, String)>,
+    /// What its trackers and the DHT have said since [`crate::Seeding::datasets`] was called before. What one says again and
+    /// again is said once.
+    pub notes: Vec<SeedNote>,
 }
 
 /// A seed that runs.

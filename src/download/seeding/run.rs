@@ -134,7 +134,11 @@ impl Run {
             self.announced.push(infohash);
             let mut torrent = |_| -> Arc<dyn Announced> { Arc::<Shelf>::clone(shelf) };
             let (tiers, key) = (&shelf.metainfo.trackers, self.seeder.host.key);
-            self.announcers.start(tiers, 0, key, &mut torrent, &Report::default());
+            let never_asked = Report::default();
+            self.announcers.start(tiers, 0, key, &mut torrent, &never_asked);
+            for (tracker, why) in never_asked.into_lines() {
+                shelf.failed(&tracker, why);
+            }
             // BEP 27: of a private torrent nobody hears but its trackers.
             #[cfg(feature = "dht")]
             if !shelf.metainfo.private {
