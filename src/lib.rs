@@ -185,7 +185,7 @@ pub use error::{Error, ErrorKind};
 pub use get::{Get, Progress, Verify, get};
 pub use infohash::Infohash;
 #[cfg(feature = "seed")]
-pub use seed::{Seed, SeededDataset, Seeding, StopHandle};
+pub use seed::{Seed, SeedNote, SeededDataset, Seeding, StopHandle};
 
 /// The README's examples are documentation tests too.
 #[cfg(all(doctest, feature = "seed"))]

@@ -16,7 +16,7 @@ use crate::manifest::{Identity, Request, StoreKind};
 use crate::plan;
 use crate::store::Store;
 
-pub use crate::download::SeededDataset;
+pub use crate::download::{SeedNote, SeededDataset};
 
 /// Peers that are connected at a time, where the caller does not say more.
 const CONNECTIONS: usize = 200;
@@ -133,7 +133,8 @@ impl Seed {
     }
 
     /// How many peers may be connected at a time; 200 by default, and at least 1. Of several datasets each has its share, at
-    /// least a quarter. Who comes too many is let go, and may come again.
+    /// least a quarter. One host, which is an IPv4 address or an IPv6 /64, may have a quarter of all and of each share, and eight
+    /// in any case: where more come from behind one address, give a greater number. Who comes too many is let go, and may come again.
     #[must_use]
     pub fn connections(mut self, connections: usize) -> Seed {
         self.connections = connections.max(1);

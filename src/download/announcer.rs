@@ -25,8 +25,12 @@ pub trait Announced: Send + Sync {
     fn now(&self) -> Duration;
     /// How it stands; the announcer knows event and key.
     fn announce(&self) -> Announce;
-    /// A tracker said this, or failed so.
+    /// A tracker said this.
     fn note(&self, tracker: &str, said: String);
+    /// A tracker failed so, or is never asked.
+    fn failed(&self, tracker: &str, why: String) {
+        self.note(tracker, why);
+    }
     /// A tracker named peers.
     fn named(&self, peers: Vec<SocketAddr>);
     /// No tracker of the tier has ever answered: whether that is enough.
@@ -95,7 +99,7 @@ impl Announcers {
         let Some(dht) = self.dht.clone() else { return false };
         if self.client.is_behind_socks() {
             // Of the addresses of its nodes nobody knows whether the user excepts them.
-            torrent.note(NAME, "not asked: UDP does not go through the SOCKS proxy".to_owned());
+            torrent.failed(NAME, "not asked: UDP does not go through the SOCKS proxy".to_owned());
             return false;
         }
         let place = self.desk.place(NAME);

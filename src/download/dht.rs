@@ -89,7 +89,7 @@ impl Searches {
                 torrent.note(NAME, said(peers));
             }
             Err(DhtFailure::Over) => return Searched::Enough,
-            Err(DhtFailure::Why(why)) if peers == 0 => torrent.note(NAME, why),
+            Err(DhtFailure::Why(why)) if peers == 0 => torrent.failed(NAME, why),
             Err(DhtFailure::Why(_)) => torrent.note(NAME, said(peers)),
         }
         if peers > 0 {

@@ -84,7 +84,7 @@ pub use planned::{planned, torrent_at};
 #[cfg(feature = "cli")]
 pub use roots::note_use;
 #[cfg(feature = "seed")]
-pub use seeding::{SeededDataset, Seeding, Task};
+pub use seeding::{SeedNote, SeededDataset, Seeding, Task};
 #[cfg(feature = "cli")]
 pub use standing::{Standing, State, standing};
 #[cfg(feature = "cli")]

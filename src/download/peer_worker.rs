@@ -93,7 +93,6 @@ pub fn work(
     if worker.session.is_open() {
         swarm.counters.peers.fetch_sub(1, Ordering::Relaxed);
     }
-    worker.serving.leave();
     worker.drop_claims();
     swarm.schedule().forget_peer(source);
     outcome

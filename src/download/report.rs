@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::Error;
+use crate::error::{Error, printable};
 use crate::net::{UNKNOWN_AUTHORITY, advice};
 
 /// Lines shown of sources that failed; a tracker may name hundreds of peers.
@@ -36,7 +36,7 @@ impl Report {
     pub fn explain(&self, mut error: Error) -> Error {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         for (source, said) in lines.iter().take(SHOWN) {
-            error = error.why(format!("{source}: {said}"));
+            error = error.why(format!("{}: {said}", printable(source)));
         }
         if lines.len() > SHOWN {
             error = error.why(format!("and {} more sources", lines.len() - SHOWN));
@@ -48,6 +48,12 @@ impl Report {
     pub fn take(&self) -> Report {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         Report { lines: Mutex::new(std::mem::take(&mut *lines)) }
+    }
+
+    /// What each source said last.
+    #[cfg(feature = "seed")]
+    pub fn into_lines(self) -> Vec<(String, String)> {
+        self.lines.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -70,5 +76,19 @@ pub fn advise<'s>(mut error: Error, said: impl Iterator<Item = &'s String>) -> E
     match of_proxy {
         Some(advice) => error.help(advice),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_source_whose_name_would_move_the_cursor_has_one_line_as_others() {
+        let report = Report::default();
+        report.note("http://a.example/\x1b[2J\nb", "connection refused");
+        let error = report.explain(Error::new(ErrorKind::Network, "failed")).to_string();
+        assert!(error.ends_with("http://a.example/\\u{1b}[2J\\nb: connection refused"), "{error}");
     }
 }

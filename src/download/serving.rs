@@ -1,5 +1,6 @@
 //! What a peer is served, whoever opened the connection: verified pieces, and the `info` dictionary.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ const AHEAD: usize = 8;
 /// How often it is looked whether the peer has, or still has, one of the slots.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How far it came with serving one peer.
+/// How far it came with serving one peer, which is gone where this is dropped.
 pub struct Serving {
     served: Arc<dyn Served>,
     /// Who of the dataset's peers it is.
     id: u32,
+    /// Of one that connected to us: it may come again under another id.
+    host: Option<IpAddr>,
     /// The peer has all pieces: it need not hear of ours.
     pub has_all: bool,
     /// The verified pieces that it has heard of, as a place in the log.
@@ -38,6 +41,7 @@ impl Serving {
         Serving {
             served,
             id,
+            host: None,
             has_all: false,
             told: 0,
             interested: false,
@@ -46,6 +50,13 @@ impl Serving {
             sharers: 0,
             ahead: AHEAD,
         }
+    }
+
+    /// The peer connected to us, from this host.
+    #[cfg(feature = "seed")]
+    pub fn from(mut self, host: IpAddr) -> Serving {
+        self.host = Some(host);
+        self
     }
 
     /// So many blocks are handed to the writer ahead.
@@ -109,16 +120,11 @@ impl Serving {
         Ok(())
     }
 
-    /// The peer is gone.
-    pub fn leave(&self) {
-        self.served.uploads().leave(self.id);
-    }
-
     fn look_for_a_slot(&mut self, session: &mut PeerSession) {
         let wants = session.wants_blocks();
         let now = self.served.now();
         if wants && (!self.interested || now >= self.look_at) {
-            let (unchoked, sharers) = self.served.uploads().is_unchoked(self.id, now);
+            let (unchoked, sharers) = self.served.uploads().is_unchoked(self.id, self.host, now);
             self.sharers = sharers;
             session.set_choking(!unchoked);
             self.look_at = now + LOOK;
@@ -164,5 +170,12 @@ impl Serving {
             message.extend_from_slice(data);
             to.write_all(&message)
         }))
+    }
+}
+
+impl Drop for Serving {
+    /// Also where its thread panicked: a peer that is gone would have its turns as before.
+    fn drop(&mut self) {
+        self.served.uploads().leave(self.id);
     }
 }

@@ -4,6 +4,7 @@
 //! never kept waiting: a worker hands a few blocks at a time to that thread, and the end waits for nobody.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -144,9 +145,9 @@ impl Uploads {
     }
 
     /// Whether a peer that is interested is unchoked, and how many share the rate with it.
-    pub fn is_unchoked(&self, id: u32, now: Duration) -> (bool, u64) {
+    pub fn is_unchoked(&self, id: u32, host: Option<IpAddr>, now: Duration) -> (bool, u64) {
         let mut choker = lock(&self.choker);
-        (choker.is_unchoked(id, now), choker.unchoked() as u64)
+        (choker.is_unchoked(id, host, now), choker.unchoked() as u64)
     }
 
     /// What one peer alone may be sent.

@@ -21,6 +21,7 @@ pub struct Listener {
 #[derive(Debug)]
 pub struct Incoming {
     stream: TcpStream,
+    from: IpAddr,
 }
 
 impl Listener {
@@ -46,12 +47,17 @@ impl Listener {
     /// A connection that waits, if one does.
     pub fn accept(&self) -> Option<Incoming> {
         // What fails (a peer that is gone again, too many open files) is no reason to stop: it is looked again soon.
-        let (stream, _) = self.sockets.iter().find_map(|socket| socket.accept().ok())?;
-        Some(Incoming { stream })
+        let (stream, from) = self.sockets.iter().find_map(|socket| socket.accept().ok())?;
+        Some(Incoming { stream, from: from.ip() })
     }
 }
 
 impl Incoming {
+    /// Who opened it; IPv4 may be written as IPv6.
+    pub fn from(&self) -> IpAddr {
+        self.from
+    }
+
     /// # Errors
     /// The peer is gone, or the client was shut down.
     pub fn open(self, client: &Client) -> Result<PeerConnection, String> {

@@ -1,9 +1,15 @@
 //! Serving back, sans-IO: how much may be sent, who is unchoked, and what one peer still waits for.
 //!
-//! Simple and fair: so many peers are unchoked at a time ([`SLOTS`] while we fetch), each for a turn at least. Then who had the fewest turns, and
-//! of these who has waited the longest, takes the place of who was unchoked the longest. What peers give us plays no part: most of those who give
-//! are seeds and want nothing.
+//! Simple and fair: so many peers are unchoked at a time ([`SLOTS`] while we fetch), each for a turn at least, and in rounds. Who had no turn in
+//! this round, and of these who has waited the longest, takes the place of who was unchoked the longest; where all who wait had theirs, the next
+//! round begins. What peers give us plays no part: most of those who give are seeds and want nothing.
+//!
+//! Who leaves after its turn and comes again, under whatever id, has still had it: that is remembered by its host. So
+//! it is for each of a host's connections on its own, as several may share one address; how many these may be is not
+//! decided here.
 
+use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::wire::Request;
@@ -22,6 +28,9 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// What was not sent in time may be made up for, for so long.
 const BURST: Duration = Duration::from_millis(250);
+
+/// Peers that are gone whose turn is remembered. Where more come and go within a round, hardly anybody waits.
+const MOST_REMEMBERED: usize = 1_024;
 
 /// Requests of one peer that are kept: what we say in `reqq`.
 const MAX_WAITING: usize = super::extension::DEFAULT_REQQ as usize;
@@ -65,9 +74,12 @@ impl Bucket {
 #[derive(Debug)]
 struct Seat {
     id: u32,
+    /// Where it is known who may come under another id.
+    host: Option<IpAddr>,
     wants: bool,
     unchoked: bool,
-    turns: u32,
+    /// Its turn of this round has begun, and may be over.
+    had_turn: bool,
     /// That it is unchoked, or waits.
     since: Duration,
 }
@@ -91,6 +103,8 @@ pub fn seed_slots(bytes_per_second: u64) -> usize {
 pub struct Choker {
     slots: usize,
     seats: Vec<Seat>,
+    /// The hosts of those that had their turn in this round and are gone, the first to go at the front.
+    gone: VecDeque<IpAddr>,
 }
 
 impl Default for Choker {
@@ -101,33 +115,43 @@ impl Default for Choker {
 
 impl Choker {
     pub fn new(slots: usize) -> Choker {
-        Choker { slots, seats: Vec::new() }
+        Choker { slots, seats: Vec::new(), gone: VecDeque::new() }
     }
 
-    /// A peer that is interested asks whether it is unchoked now; to be asked again now and then.
-    pub fn is_unchoked(&mut self, id: u32, now: Duration) -> bool {
+    /// A peer that is interested asks whether it is unchoked now; to be asked again now and then. The `host` is that of one
+    /// that connected to us, and may do so again under another id.
+    pub fn is_unchoked(&mut self, id: u32, host: Option<IpAddr>, now: Duration) -> bool {
         match self.seat(id) {
             Some(seat) if seat.wants => {}
             Some(seat) => (seat.wants, seat.since) = (true, now),
             None => {
-                let seat = Seat { id, wants: true, unchoked: false, turns: 0, since: now };
-                self.seats.push(seat);
+                let gone = self.gone.iter().position(|gone| Some(*gone) == host);
+                let had_turn = gone.and_then(|index| self.gone.remove(index)).is_some();
+                let (wants, unchoked, since) = (true, false, now);
+                self.seats.push(Seat { id, host, wants, unchoked, had_turn, since });
             }
         }
         self.turn(now);
         self.seat(id).is_some_and(|seat| seat.unchoked)
     }
 
-    /// The peer wants nothing any more. Its turns are remembered: wanting anew gains it nothing.
+    /// The peer wants nothing any more. Its turn is remembered: wanting anew gains it nothing.
     pub fn rest(&mut self, id: u32) {
         if let Some(seat) = self.seat(id) {
             (seat.wants, seat.unchoked) = (false, false);
         }
     }
 
-    /// The peer is gone.
+    /// The peer is gone. Its turn is remembered by its host: coming anew gains it nothing.
     pub fn leave(&mut self, id: u32) {
-        self.seats.retain(|seat| seat.id != id);
+        let Some(index) = self.seats.iter().position(|seat| seat.id == id) else { return };
+        let seat = self.seats.remove(index);
+        if let (Some(host), true) = (seat.host, seat.had_turn) {
+            if self.gone.len() >= MOST_REMEMBERED {
+                self.gone.pop_front();
+            }
+            self.gone.push_back(host);
+        }
     }
 
     /// How many are unchoked.
@@ -153,18 +177,26 @@ impl Choker {
                 }
                 (seat.unchoked, seat.since) = (false, now);
             }
+            if self.seats.get(next).is_some_and(|seat| seat.had_turn) {
+                self.begin_round();
+            }
             let Some(seat) = self.seats.get_mut(next) else { return };
-            (seat.unchoked, seat.since) = (true, now);
-            seat.turns += 1;
+            (seat.unchoked, seat.had_turn, seat.since) = (true, true, now);
         }
+    }
+
+    /// All who wait had their turn. A turn that goes on was the last round's.
+    fn begin_round(&mut self) {
+        self.seats.iter_mut().for_each(|seat| seat.had_turn = false);
+        self.gone.clear();
     }
 
     /// Who is next, of those that wait, or of those that are unchoked.
     fn first(&self, unchoked: bool) -> Option<usize> {
         let seats = self.seats.iter().enumerate();
         let seats = seats.filter(|(_, seat)| seat.wants && seat.unchoked == unchoked);
-        let turns = |seat: &Seat| if unchoked { 0 } else { seat.turns };
-        seats.min_by_key(|(_, seat)| (turns(seat), seat.since)).map(|(index, _)| index)
+        let is_late = |seat: &Seat| !unchoked && seat.had_turn;
+        seats.min_by_key(|(_, seat)| (is_late(seat), seat.since)).map(|(index, _)| index)
     }
 }
 

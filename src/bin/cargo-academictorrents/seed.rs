@@ -19,8 +19,8 @@ use crate::workspace;
 /// Whoever asks for them by the BitTorrent protocol is served: builds that name this machine in ACADEMICTORRENTS_PEERS,
 /// and those who hear of it from the torrents' trackers, or from the DHT. What builds are fetching right now is served, too, piece by piece.
 ///
-/// On a terminal a table shows each dataset with its peers and what was sent; what a tracker says is told
-/// when it is new or has changed.
+/// On a terminal a table shows of each dataset what is there, its peers, what was sent and how fast. Why a tracker
+/// fails, or is never asked, is told when it is new or has changed; with `-v` also what others answer.
 ///
 /// It goes on until the ratio or the time is reached, or until a signal ends it (Ctrl-C, SIGTERM, SIGHUP): then trackers are told, for
 /// less than a second, and the exit status is 130. A second Ctrl-C ends it at once. Where one of these is
@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     /// Fetch what is missing, and serve what is verified meanwhile
     #[arg(long)]
     fetch: bool,
-    /// Let so many peers be connected at a time
+    /// Let so many peers be connected at a time; a quarter of them may be of one host, and eight in any case
     #[arg(long, value_name = "N", default_value_t = 200)]
     connections: usize,
     #[command(flatten)]

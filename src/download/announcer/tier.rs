@@ -95,7 +95,7 @@ impl Errand for Tier {
             }
             Err(failure) => failure,
         };
-        self.torrent.note(&url, failure.why);
+        self.torrent.failed(&url, failure.why);
         let back_off = self.client.timing().back_off;
         let again = match self.rounds.failed(nth, begun.elapsed(), failure.retry_after, back_off) {
             After::Next => self.again(Duration::ZERO),

@@ -10,13 +10,14 @@
 //! few for all trackers; those of a download. The end wakes all of them and waits for the trackers alone, and for the
 //! download, which has trackers of its own, for less than a second in all.
 
+mod guests;
 mod run;
 mod shelf;
 mod visitor;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -34,8 +35,11 @@ use crate::manifest::{Identity, Request, StoreKind};
 use crate::net::{Client, Listener};
 use crate::store::Store;
 
+use guests::Guests;
 use run::Run;
 use shelf::Shelf;
+
+pub use shelf::SeedNote;
 
 /// What is to be seeded, how, and until when.
 #[derive(Debug)]
@@ -66,8 +70,8 @@ pub struct Seeder {
     uplink: Arc<Uplink>,
     shelves: Mutex<Vec<Arc<Shelf>>>,
     connections: usize,
-    /// How many peers are connected, their handshake done or not.
-    visitors: AtomicUsize,
+    /// The peers that are connected, their handshake done or not.
+    guests: Arc<Guests>,
     failed: Mutex<Option<Error>>,
 }
 
@@ -123,9 +127,9 @@ pub struct SeededDataset {
     pub peers: usize,
     /// Bytes of it that were sent.
     pub uploaded_bytes: u64,
-    /// What its trackers and the DHT have said since [`crate::Seeding::datasets`] was called before: who, and what. What one says
-    /// again and again is said once.
-    pub notes: Vec<(String, String)>,
+    /// What its trackers and the DHT have said since [`crate::Seeding::datasets`] was called before. What one says again and
+    /// again is said once.
+    pub notes: Vec<SeedNote>,
 }
 
 /// A seed that runs.
@@ -165,7 +169,7 @@ impl Seeding {
             uplink,
             shelves: Mutex::default(),
             connections: task.connections,
-            visitors: AtomicUsize::new(0),
+            guests: Arc::default(),
             failed: Mutex::default(),
         });
         let missing = stock(&seeder, &task)?;
@@ -215,7 +219,7 @@ impl Seeding {
                 infohash: shelf.metainfo.infohash,
                 there_bytes: total_bytes - shelf.missing_bytes(),
                 total_bytes,
-                peers: shelf.visitors.load(Ordering::Relaxed),
+                peers: shelf.guests.count(),
                 uploaded_bytes: shelf.uploaded_bytes(),
                 notes: shelf.new_notes(),
             }

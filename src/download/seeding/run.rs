@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -79,20 +78,16 @@ impl Run {
         for _ in 0..MOST_ACCEPTED {
             let Some(incoming) = self.listener.accept() else { return };
             // Who comes too many is let go, and may come again.
-            if self.seeder.visitors.load(Ordering::Acquire) >= self.seeder.connections {
+            let Some(guest) = self.seeder.guests.admit(incoming.from(), self.seeder.connections)
+            else {
                 continue;
-            }
-            self.seeder.visitors.fetch_add(1, Ordering::AcqRel);
+            };
             let seeder = Arc::clone(&self.seeder);
             let id = self.next_id;
             self.next_id = self.next_id.wrapping_add(1);
-            let visit = move || {
-                visitor::receive(&seeder, incoming, id);
-                seeder.visitors.fetch_sub(1, Ordering::AcqRel);
-            };
-            if spawn("at-seed-peer", STACK_BYTES, visit).is_err() {
-                self.seeder.visitors.fetch_sub(1, Ordering::AcqRel);
-            }
+            let visit = move || visitor::receive(&seeder, incoming, &guest, id);
+            // Where there is no thread for it, it is let go.
+            let _ = spawn("at-seed-peer", STACK_BYTES, visit);
         }
     }
 
@@ -139,7 +134,11 @@ impl Run {
             self.announced.push(infohash);
             let mut torrent = |_| -> Arc<dyn Announced> { Arc::<Shelf>::clone(shelf) };
             let (tiers, key) = (&shelf.metainfo.trackers, self.seeder.host.key);
-            self.announcers.start(tiers, 0, key, &mut torrent, &Report::default());
+            let never_asked = Report::default();
+            self.announcers.start(tiers, 0, key, &mut torrent, &never_asked);
+            for (tracker, why) in never_asked.into_lines() {
+                shelf.failed(&tracker, why);
+            }
             // BEP 27: of a private torrent nobody hears but its trackers.
             #[cfg(feature = "dht")]
             if !shelf.metainfo.private {

@@ -2,13 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::announcer::Announced;
 use super::super::host::Host;
 use super::super::uploads::{Served, Uplink, Uploads};
+use super::guests::Guests;
+use crate::error::printable;
 use crate::metainfo::Metainfo;
 use crate::pieces::PieceSet;
 use crate::protocol::tracker::Announce;
@@ -18,10 +20,36 @@ use crate::store::{Offered, Store};
 /// Where nobody listens, so many are kept.
 const MOST_NOTES: usize = 64;
 
+/// What a tracker, or the DHT, said of a dataset that a [`crate::Seeding`] serves. Needs the feature `seed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeedNote {
+    /// The tracker's URL, or `DHT`; what would move a terminal's cursor is escaped, also in what it said.
+    pub from: String,
+    /// What it answered, as `knows no peers`; or why it failed or is never asked, as `connection refused`.
+    pub said: String,
+    /// It failed, or is never asked. Who failed is asked again, and may answer then.
+    pub is_failure: bool,
+}
+
 #[derive(Default)]
 struct Notes {
-    new: Vec<(String, String)>,
-    last: Vec<(String, String)>,
+    new: Vec<SeedNote>,
+    last: Vec<SeedNote>,
+}
+
+impl Notes {
+    /// Each is heard when it says something for the first time, or something else than before.
+    fn add(&mut self, note: SeedNote) {
+        match self.last.iter_mut().find(|known| known.from == note.from) {
+            Some(last) if *last == note => return,
+            Some(last) => last.clone_from(&note),
+            None => self.last.push(note.clone()),
+        }
+        if self.new.len() < MOST_NOTES {
+            self.new.push(note);
+        }
+    }
 }
 
 pub struct Shelf {
@@ -34,8 +62,8 @@ pub struct Shelf {
     host: Host,
     started: Instant,
     uploaded_bytes: AtomicU64,
-    /// Peers that are connected.
-    pub visitors: AtomicUsize,
+    /// The peers that are connected for it.
+    pub guests: Arc<Guests>,
     /// What trackers and the DHT said that nobody has heard yet, and what was said already.
     notes: Mutex<Notes>,
 }
@@ -61,7 +89,7 @@ impl Shelf {
             host: host.clone(),
             started: Instant::now(),
             uploaded_bytes: AtomicU64::new(0),
-            visitors: AtomicUsize::new(0),
+            guests: Arc::default(),
             notes: Mutex::default(),
         }
     }
@@ -87,9 +115,12 @@ impl Shelf {
     }
 
     /// What trackers and the DHT said since this was asked last.
-    pub fn new_notes(&self) -> Vec<(String, String)> {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut notes.new)
+    pub fn new_notes(&self) -> Vec<SeedNote> {
+        std::mem::take(&mut self.notes().new)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn uploaded_bytes(&self) -> u64 {
@@ -153,17 +184,13 @@ impl Announced for Shelf {
     }
 
     fn note(&self, source: &str, said: String) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        // Each is heard when it says something for the first time, or something else than before.
-        let known = notes.last.iter_mut().find(|(known, _)| known == source);
-        match known {
-            Some((_, last)) if *last == said => return,
-            Some((_, last)) => last.clone_from(&said),
-            None => notes.last.push((source.to_owned(), said.clone())),
-        }
-        if notes.new.len() < MOST_NOTES {
-            notes.new.push((source.to_owned(), said));
-        }
+        let (from, said) = (printable(source), printable(&said));
+        self.notes().add(SeedNote { from, said, is_failure: false });
+    }
+
+    fn failed(&self, source: &str, why: String) {
+        let (from, said) = (printable(source), printable(&why));
+        self.notes().add(SeedNote { from, said, is_failure: true });
     }
 
     fn named(&self, _: Vec<SocketAddr>) {}

@@ -4,12 +4,12 @@
 //! that we connected to is; from a seed's point of view it has nothing to give.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::serving::Serving;
 use super::super::uploads::Served;
 use super::Seeder;
+use super::guests::Guest;
 use super::shelf::Shelf;
 use crate::net::{Incoming, PeerConnection};
 use crate::pieces::PieceSet;
@@ -33,13 +33,14 @@ const SILENCE: Duration = Duration::from_secs(150);
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Serves a peer until either side ends it. `id` is its own.
-pub fn receive(seeder: &Seeder, incoming: Incoming, id: u32) {
+pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Guest, id: u32) {
     let Ok(mut connection) = incoming.open(&seeder.client) else { return };
     let Some((shelf, handshake)) = shake_hands(seeder, &mut connection) else { return };
-    if shelf.visitors.fetch_add(1, Ordering::AcqRel) < seeder.most_per_dataset() {
-        serve(seeder, &shelf, connection, &handshake, id);
+    if let Some(_guest) = shelf.guests.admit(guest.host(), seeder.most_per_dataset()) {
+        let serving = Serving::new(Arc::clone(&shelf) as Arc<dyn Served>, id);
+        let serving = serving.from(guest.host()).ahead(AHEAD);
+        serve(seeder, &shelf, connection, &handshake, serving);
     }
-    shelf.visitors.fetch_sub(1, Ordering::AcqRel);
 }
 
 /// The dataset that the peer comes for, and its handshake.
@@ -64,7 +65,7 @@ fn serve(
     shelf: &Arc<Shelf>,
     mut connection: PeerConnection,
     handshake: &[u8],
-    id: u32,
+    mut serving: Serving,
 ) {
     let count = shelf.metainfo.geometry.piece_count();
     let offer = Offer {
@@ -76,8 +77,6 @@ fn serve(
     let now = || Served::now(&**shelf);
     let infohash = shelf.metainfo.infohash;
     let mut session = PeerSession::new(now(), infohash, seeder.host.peer_id, count, offer);
-    let served = Arc::clone(shelf) as Arc<dyn Served>;
-    let mut serving = Serving::new(served, id).ahead(AHEAD);
     let mut buffer = vec![0; session.max_message_bytes()];
     buffer[..handshake.len()].copy_from_slice(handshake);
     let mut filled = handshake.len();
@@ -88,7 +87,7 @@ fn serve(
             let (event, length) = match session.next(now(), &buffer[used..filled]) {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
-                Err(_) => return serving.leave(),
+                Err(_) => return,
             };
             used += length;
             match event {
@@ -131,5 +130,4 @@ fn serve(
             Err(_) => break,
         }
     }
-    serving.leave();
 }

@@ -66,9 +66,9 @@ fn who_is_looked_at_more_often_has_no_more_than_its_share() {
 /// Who of these is unchoked, when each of them asks.
 fn unchoked(choker: &mut Choker, ids: &[u32], now: u64) -> Vec<u32> {
     for id in ids {
-        choker.is_unchoked(*id, at(now));
+        choker.is_unchoked(*id, None, at(now));
     }
-    ids.iter().copied().filter(|id| choker.is_unchoked(*id, at(now))).collect()
+    ids.iter().copied().filter(|id| choker.is_unchoked(*id, None, at(now))).collect()
 }
 
 #[test]
@@ -136,6 +136,105 @@ fn all_have_their_turn() {
     assert!(turns.iter().all(|turns| (110..=130).contains(turns)), "{turns:?}");
 }
 
+/// The host that many of the tests' peers are behind.
+fn host(number: u8) -> Option<IpAddr> {
+    Some(IpAddr::from([192, 0, 2, number]))
+}
+
+/// Four are unchoked, each of its own host; of these, the first has been for the longest.
+fn four_hosts() -> Choker {
+    let mut choker = Choker::default();
+    assert!((1..=4).all(|id| choker.is_unchoked(id.into(), host(id), at(0))));
+    choker
+}
+
+#[test]
+fn who_leaves_after_its_turn_and_comes_under_another_id_waits_behind_who_had_none() {
+    let mut choker = four_hosts();
+    choker.leave(1);
+    assert!(choker.is_unchoked(5, host(5), at(1_000)));
+    assert!(!choker.is_unchoked(11, host(1), at(1_000)));
+    assert!(!choker.is_unchoked(6, host(6), at(2_000)));
+    // It comes again and again, which changes nothing.
+    choker.leave(11);
+    assert!(!choker.is_unchoked(12, host(1), at(2_500)));
+    choker.leave(2);
+    assert!(!choker.is_unchoked(12, host(1), at(3_000)));
+    assert!(choker.is_unchoked(6, host(6), at(3_000)));
+    // Who comes now and had none is served before it, too.
+    assert!(!choker.is_unchoked(7, host(7), at(4_000)));
+    choker.leave(3);
+    assert!(!choker.is_unchoked(12, host(1), at(5_000)));
+    assert!(choker.is_unchoked(7, host(7), at(5_000)));
+    // And then it, once nobody waits who had none.
+    choker.leave(4);
+    assert!(choker.is_unchoked(12, host(1), at(6_000)));
+}
+
+/// Each of ten wants all it can get, and nine of them never leave.
+#[test]
+fn who_reconnects_at_each_chance_has_no_more_than_who_stays() {
+    let check = |slots: usize, reconnects: fn(bool, u64) -> bool| {
+        let mut choker = Choker::new(slots);
+        let (mut turns, mut id) = ([0_u32; 10], 100);
+        for second in 0..1_000 {
+            for peer in 1..10_u8 {
+                let unchoked = choker.is_unchoked(peer.into(), host(peer), at(second * 1_000));
+                turns[usize::from(peer)] += u32::from(unchoked);
+            }
+            let unchoked = choker.is_unchoked(id, host(0), at(second * 1_000));
+            turns[0] += u32::from(unchoked);
+            if reconnects(unchoked, second) {
+                choker.leave(id);
+                id += 1;
+            }
+        }
+        let most = turns[1..].iter().max();
+        assert!(Some(&turns[0]) <= most, "{turns:?}");
+        // The others' turns go on all the same.
+        assert!(turns[1..].iter().all(|it| *it as usize >= slots * 80), "{turns:?}");
+        assert!(choker.seats.len() <= 10 && choker.gone.len() <= 1);
+    };
+    for slots in [1, 4, 9] {
+        check(slots, |unchoked, _| !unchoked);
+        check(slots, |unchoked, _| unchoked);
+        check(slots, |_, second| second % 11 == 0);
+        check(slots, |_, _| true);
+    }
+}
+
+#[test]
+fn of_several_behind_one_address_each_has_its_turn() {
+    let mut choker = four_hosts();
+    // The fifth is behind the address of the first, which stays.
+    assert!(!choker.is_unchoked(5, host(1), at(1_000)));
+    assert!(!choker.is_unchoked(6, host(6), at(2_000)));
+    choker.leave(4);
+    assert!(!choker.is_unchoked(6, host(6), at(3_000)));
+    assert!(choker.is_unchoked(5, host(1), at(3_000)));
+    // One of them is gone, and one comes: as far as can be seen it is the same.
+    choker.leave(1);
+    assert!(choker.is_unchoked(6, host(6), at(4_000)));
+    assert!(!choker.is_unchoked(7, host(1), at(4_000)));
+    assert!(!choker.is_unchoked(8, host(8), at(5_000)));
+    choker.leave(2);
+    assert!(
+        !choker.is_unchoked(7, host(1), at(6_000)) && choker.is_unchoked(8, host(8), at(6_000))
+    );
+}
+
+#[test]
+fn so_many_are_remembered_and_no_more() {
+    let mut choker = Choker::default();
+    for id in 0..5_000_u32 {
+        let host = Some(IpAddr::from(id.to_be_bytes()));
+        assert!(choker.is_unchoked(id, host, at(0)));
+        choker.leave(id);
+        choker.leave(id);
+    }
+    assert_eq!((choker.gone.len(), choker.seats.len()), (MOST_REMEMBERED, 0));
+}
+
 proptest! {
     #[test]
     fn never_more_than_four_and_never_a_free_slot_beside_one_who_waits(
@@ -149,7 +248,7 @@ proptest! {
                 0 => choker.leave(id),
                 1 => choker.rest(id),
                 _ => {
-                    choker.is_unchoked(id, at(now));
+                    choker.is_unchoked(id, None, at(now));
                 }
             }
             let count = |which: fn(&&Seat) -> bool| choker.seats.iter().filter(which).count();

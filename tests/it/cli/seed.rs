@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use super::desk::{Desk, Page};
-use crate::swarm::{Dataset, WebSeed, random_bytes};
+use crate::swarm::{Dataset, Tracker, WebSeed, random_bytes};
 
 #[test]
 fn seed_serves_the_store_until_its_time_is_over_and_prints_what_it_sent() {
@@ -51,6 +51,27 @@ fn a_dataset_is_seeded_by_its_key_and_a_tracker_that_fails_is_told_once() {
     assert_eq!(json["uploaded_bytes"], 0);
     assert_eq!(json["datasets"][0]["infohash"], torrent.infohash_hex());
     assert_eq!(json["datasets"][0]["done_bytes"], 300_000);
+}
+
+#[test]
+fn trackers_that_are_never_asked_are_told_once_and_good_answers_where_one_asks_for_them() {
+    let desk = Desk::new();
+    let good = Tracker::start(Vec::new());
+    let dataset = Dataset::single("data.bin", random_bytes(1, 300_000));
+    let web_seed = WebSeed::serving(&dataset);
+    let (good, odd) = (good.url(), "wss://tracker.example/\x1b[2Jannounce");
+    let torrent = dataset.url_list([web_seed.url()]).announce_list(&[&[&good], &[odd]]);
+    desk.write("data.torrent", torrent.torrent());
+    desk.ok(&["get", "data.torrent"]);
+    let never = "data.bin: wss://tracker.example/\\u{1b}[2Jannounce: only http, https and udp";
+    let answer = format!("data.bin: {good}: knows no peers\n");
+    let check = |arguments: &[&str], answers| {
+        let run = desk.run(&[&["seed", "data.torrent", "--for", "3s"], arguments].concat());
+        let told = |text: &str| run.stderr.matches(text).count();
+        assert_eq!((told(never), told(&answer), told("\x1b")), (1, answers, 0), "{}", run.stderr);
+    };
+    check(&[], 0);
+    check(&["-v"], 1);
 }
 
 #[test]

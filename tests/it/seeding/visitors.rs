@@ -163,6 +163,43 @@ fn so_many_are_connected_and_no_more() {
     });
 }
 
+/// Where the seed is reached from another address of this machine than 127.0.0.1: a connection to one's own address
+/// comes from there.
+fn elsewhere(seeding: &academictorrents::Seeding) -> SocketAddr {
+    let port = seeding.local_addr().port();
+    let over_v6 = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port));
+    if seeding.local_addr().is_ipv6() && TcpStream::connect(over_v6).is_ok() {
+        return over_v6;
+    }
+    // Nothing is sent; the system says only which address would be used.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.connect("192.0.2.1:9").expect("this machine has one address alone");
+    SocketAddr::new(socket.local_addr().unwrap().ip(), port)
+}
+
+#[test]
+fn a_host_that_opens_and_holds_all_it_can_leaves_room_for_others() {
+    let dataset = single();
+    let desk = stocked(&dataset);
+    // So that those who say nothing stay.
+    let seed = seed(&[], &desk.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
+    let seeding = seed.start().unwrap();
+    let elsewhere = elsewhere(&seeding);
+    let held: Vec<_> = (0..200).map(|_| connect(address(&seeding))).collect();
+    for stream in &held {
+        stream.set_nonblocking(true).unwrap();
+    }
+    let is_open = |mut stream: &TcpStream| {
+        let read = stream.read(&mut [0; 1]).map_err(|why| why.kind());
+        read == Err(std::io::ErrorKind::WouldBlock)
+    };
+    let open = || held.iter().filter(|stream| is_open(stream)).count();
+    // A quarter of the 200 that a seed takes.
+    eventually("who came too many is closed", || open() <= 50);
+    super::take(&dataset, elsewhere).unwrap();
+    assert_eq!(open(), 50);
+}
+
 #[test]
 fn who_asks_on_and_on_and_reads_no_answer_is_closed_before_it_costs_much_memory() {
     let dataset = single();
