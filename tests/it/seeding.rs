@@ -10,6 +10,7 @@ use crate::get::{Desk, LENGTH, PIECE, flip, folder, single};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, eventually};
 
+mod exchange;
 mod visitors;
 
 /// A seed with nothing of this machine's in its environment.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::super::circle::Seat;
 use super::super::serving::Serving;
 use super::super::uploads::Served;
 use super::Seeder;
@@ -68,16 +69,20 @@ fn serve(
 ) {
     let count = shelf.metainfo.geometry.piece_count();
     let offer = Offer {
-        pex: false,
+        pex: !shelf.metainfo.private,
+        wants_peers: false,
         serves: true,
         metadata_bytes: Some(shelf.metainfo.info_bytes),
         upload_only: shelf.is_complete(),
+        // Who connected knows it.
+        port: None,
     };
     let now = || Served::now(&**shelf);
     let infohash = shelf.metainfo.infohash;
     let mut session = PeerSession::new(now(), infohash, seeder.host.peer_id, count, offer);
     let served = Arc::clone(shelf) as Arc<dyn Served>;
     let mut serving = Serving::new(served, id).ahead(AHEAD);
+    let mut seat = Seat::of_one_that_came(&shelf.circle, id, connection.remote());
     let mut buffer = vec![0; session.max_message_bytes()];
     buffer[..handshake.len()].copy_from_slice(handshake);
     let mut filled = handshake.len();
@@ -109,6 +114,7 @@ fn serve(
         if is_complete {
             session.upload_only(); // after the last piece was told
         }
+        seat.exchange(&mut session, now(), serving.has_all);
         let said = session.output(now()).map_or(Ok(()), |bytes| connection.send(bytes));
         if session.wants_blocks() || !is_complete {
             wanted_at = now();
