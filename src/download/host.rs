@@ -51,7 +51,6 @@ impl Host {
     }
 
     /// The port that others may be told of.
-    #[cfg(feature = "dht")]
     pub fn listens_at(&self) -> Option<u16> {
         (self.port != NO_PORT).then_some(self.port)
     }

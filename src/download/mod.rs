@@ -16,6 +16,7 @@ mod batch;
 mod budget;
 #[cfg(feature = "cli")]
 mod catalogue;
+mod circle;
 mod claim;
 mod coordinator;
 mod dataset;

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::batch::{Batch, Feeder};
+use super::circle::Seat;
 use super::claim::Claim;
 use super::serving::Serving;
 use super::stream::Outcome;
@@ -16,6 +17,7 @@ use crate::geometry::PieceIndex;
 use crate::net::PeerConnection;
 use crate::protocol::extension::Offer;
 use crate::protocol::peer::{Event, PeerSession};
+use crate::protocol::pex;
 use crate::protocol::socks::Target;
 use crate::schedule::{PieceSet, SourceId, Verdict, WorkerId};
 use crate::size;
@@ -48,6 +50,7 @@ struct Worker<'a> {
     returned: Vec<(PieceIndex, bool)>,
     refused_at: Option<Duration>,
     serving: Serving,
+    seat: Seat,
     /// Once the peer was faster than we; and a batch that is free.
     feeder: Option<Feeder>,
     spare: Option<Batch>,
@@ -71,7 +74,9 @@ pub fn work(
     let infohash = swarm.partial.metainfo().infohash;
     let (metainfo, serves) = (swarm.partial.metainfo(), swarm.uploads.is_on());
     let metadata_bytes = serves.then_some(metainfo.info_bytes);
-    let offer = Offer { pex: !metainfo.private, serves, metadata_bytes, upload_only: false };
+    let pex = !metainfo.private;
+    let port = swarm.host.listens_at();
+    let offer = Offer { pex, wants_peers: pex, serves, metadata_bytes, upload_only: false, port };
     let count = swarm.geometry().piece_count();
     let session = PeerSession::new(now, infohash, swarm.host.peer_id, count, offer);
     let mut worker = Worker {
@@ -85,6 +90,7 @@ pub fn work(
         returned: Vec::new(),
         refused_at: None,
         serving: Serving::new(Arc::clone(swarm) as Arc<dyn Served>, source.0),
+        seat: Seat::of_one_we_reached(&swarm.circle, source.0, target),
         feeder: None,
         spare: None,
         useful_at: now,
@@ -142,6 +148,7 @@ impl Worker<'_> {
             }
             self.drop_ended_claims();
             self.ask();
+            self.seat.exchange(&mut self.session, self.swarm.now(), self.serving.has_all);
             if let Err(why) = self.serving.serve(&mut self.session, connection) {
                 return Outcome::Failed(why);
             }
@@ -253,7 +260,9 @@ impl Worker<'_> {
                 self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
             }
             Event::PeersNamed => {
-                self.swarm.tell(super::Event::Exchanged(self.session.take_named()));
+                let mut named = self.session.take_named();
+                named.retain(|it| pex::may_pass(self.seat.ip(), it.ip()));
+                self.swarm.tell(super::Event::Exchanged(named));
             }
             Event::HaveNone => self.news(),
             Event::Block { .. } | Event::AllowedFast(_) | Event::Reqq(_) | Event::Ignored => {}

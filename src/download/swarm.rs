@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::Event;
 use super::announcer::Announced;
 use super::assembly::{Added, Assembly};
+use super::circle::Circle;
 use super::host::Host;
 use super::report::Report;
 use super::uploads::{Served, Uploads};
@@ -51,6 +52,8 @@ pub struct Swarm {
     pub counters: Arc<DatasetCounters>,
     pub report: Report,
     pub uploads: Uploads,
+    /// Peers that others are told of.
+    pub circle: Arc<Circle>,
     /// Who we are to peers and trackers, and where a seed of this process listens.
     pub host: Host,
     schedule: Mutex<Schedule>,
@@ -82,6 +85,7 @@ impl Swarm {
             counters,
             report: Report::default(),
             uploads,
+            circle: Arc::default(),
             host,
             schedule: Mutex::new(schedule),
             changed: Condvar::new(),

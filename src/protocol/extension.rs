@@ -1,7 +1,7 @@
 //! The extension handshake (BEP 10): a dictionary in which each side says what it can do.
 //!
-//! Ours offers what we take: `lt_donthave`, requests for metadata (`ut_metadata`) where we serve and, but for private
-//! torrents, `ut_pex`. Theirs is read with tolerance, as everything in it is optional: what has
+//! Ours offers what we take: `lt_donthave`, requests for metadata (`ut_metadata`) where we serve, but for private
+//! torrents, `ut_pex`, and connections, where we listen. Theirs is read with tolerance, as everything in it is optional: what has
 //! another type than it should is as good as not there. What is not bencode, or beyond the limits,
 //! is an error, and the caller may ignore it: a peer without extensions still has pieces.
 
@@ -53,6 +53,8 @@ pub struct ExtendedHandshake {
     pub metadata_size_bytes: Option<u64>,
     /// It wants nothing: it has all, or all that it wants (BEP 21).
     pub upload_only: Option<bool>,
+    /// The port on which it takes connections.
+    pub listen_port: Option<u16>,
 }
 
 impl ExtendedHandshake {
@@ -83,6 +85,7 @@ impl ExtendedHandshake {
             extensions,
             metadata_size_bytes: positive(b"metadata_size").map(i64::unsigned_abs),
             upload_only: bencode::int(&value, b"upload_only").map(|it| it != 0),
+            listen_port: positive(b"p").and_then(|port| u16::try_from(port).ok()),
         })
     }
 
@@ -107,17 +110,22 @@ impl ExtendedHandshake {
 /// What we offer beyond BEP 3 and 6.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
-    /// To hear of other peers; never for private torrents (BEP 27).
+    /// To tell of other peers, and be told; never for private torrents (BEP 27). Who only tells has to offer it, too:
+    /// libtorrent hangs up on who sends what it does not take.
     pub pex: bool,
+    /// To read what the peer tells; else it is passed over.
+    pub wants_peers: bool,
     /// To serve blocks.
     pub serves: bool,
     /// To serve the `info` dictionary, which has so many bytes.
     pub metadata_bytes: Option<u64>,
     /// We want nothing (BEP 21).
     pub upload_only: bool,
+    /// To take connections, on this port.
+    pub port: Option<u16>,
 }
 
-/// Our own. No port: who connects to a seed knows it, and all others of us take no connections.
+/// Our own.
 pub fn encode_ours(offer: &Offer) -> Vec<u8> {
     let mut ids = format!("11:lt_donthavei{DONT_HAVE_ID}e");
     let mut size = String::new();
@@ -128,9 +136,10 @@ pub fn encode_ours(offer: &Offer) -> Vec<u8> {
     if offer.pex {
         ids += &format!("6:ut_pexi{PEX_ID}e");
     }
+    let port = offer.port.map(|port| format!("1:pi{port}e")).unwrap_or_default();
     let only = if offer.upload_only { "11:upload_onlyi1e" } else { "" };
     let name = CLIENT.len();
-    format!("d1:md{ids}e{size}4:reqqi{DEFAULT_REQQ}e{only}1:v{name}:{CLIENT}e").into_bytes()
+    format!("d1:md{ids}e{size}{port}4:reqqi{DEFAULT_REQQ}e{only}1:v{name}:{CLIENT}e").into_bytes()
 }
 
 /// Our id for a download (BEP 20): who we are, and what `random` gives.

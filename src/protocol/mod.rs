@@ -8,7 +8,7 @@
 //! - [`peer`]: one outgoing connection, both ways: handshake, bitfield, requests, blocks.
 //! - [`metadata`]: one outgoing connection that only asks for the metainfo (BEP 9), and the blocks of several.
 //! - [`upload`]: how fast we serve, and whom.
-//! - `pex`: the peers that a peer names (BEP 11); `compact`: how addresses are written.
+//! - [`pex`]: the peers that a peer names, and that it is told of (BEP 11); `compact`: how addresses are written.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
 //! - `scrape`: HTTP scrapes (BEP 48), for the command line alone.
 //! - [`udp_tracker`]: announces over UDP, their retransmission and the tracker's connection ids (BEP 15, 41).
@@ -32,7 +32,7 @@ pub mod extension;
 pub mod http;
 pub mod metadata;
 pub mod peer;
-mod pex;
+pub mod pex;
 mod requests;
 #[cfg(feature = "cli")]
 pub mod scrape;

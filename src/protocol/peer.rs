@@ -25,7 +25,7 @@ use crate::geometry::PieceIndex;
 use crate::infohash::Infohash;
 
 use super::extension::{ExtendedHandshake, Offer};
-use super::pex::PeerExchange;
+use super::pex::{PeerExchange, Telling};
 use super::requests::Requests;
 use super::upload::Waiting;
 use super::wire::{self, Handshake, Message, Request};
@@ -71,6 +71,7 @@ pub struct PeerSession {
     bitfields: u32,
     theirs: ExtendedHandshake,
     named: PeerExchange,
+    telling: Telling,
     waiting: Waiting,
     requests: Requests,
     last_sent: Duration,
@@ -105,6 +106,7 @@ impl PeerSession {
             bitfields: 0,
             theirs: ExtendedHandshake::default(),
             named: PeerExchange::default(),
+            telling: Telling::default(),
             waiting: Waiting::new(),
             requests: Requests::default(),
             last_sent: now,

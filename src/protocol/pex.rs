@@ -1,4 +1,4 @@
-//! Peer exchange (BEP 11): a peer names others that it is connected to. We only listen.
+//! Peer exchange (BEP 11): a peer names others that it is connected to. What we say is `telling`'s; here is what we hear.
 //!
 //! Whoever sends such a message can have us connect to any address, so that little of it is believed: so many
 //! addresses a message and a connection, and one message a minute. What is sent faster is passed over. Who left is of
@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use super::compact;
 use crate::bencode::{self, Limits};
+
+mod telling;
+
+pub use telling::{Neighbour, REACHABLE, SEED, Telling, may_pass};
 
 #[cfg(test)]
 mod tests;

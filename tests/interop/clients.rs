@@ -45,16 +45,19 @@ struct Start<'a> {
 
 static TRANSMISSION: Tool = Tool::debian("transmission-daemon", "Debian: transmission-daemon");
 static ARIA2: Tool = Tool::debian("aria2c", "Debian: aria2");
-static LIBTORRENT: Tool = Tool::python("libtorrent", "Debian: python3-libtorrent");
+static LIBTORRENT_TOOL: Tool = Tool::python("libtorrent", "Debian: python3-libtorrent");
 static RTORRENT: Tool = Tool::debian("rtorrent", "Debian: rtorrent");
 static RQBIT: Tool = Tool::welcome("rqbit", "cargo install rqbit");
 
 static WEBTORRENT: Tool = Tool::node("webtorrent", "npm ci --ignore-scripts in tests/interop/node");
 
+pub const LIBTORRENT: Client =
+    Client { tool: &LIBTORRENT_TOOL, magnet: Magnet::Dataset, command: libtorrent };
+
 pub static ALL: [Client; 6] = [
     Client { tool: &TRANSMISSION, magnet: Magnet::ByRpc, command: transmission },
     Client { tool: &ARIA2, magnet: Magnet::Dataset, command: aria2 },
-    Client { tool: &LIBTORRENT, magnet: Magnet::Dataset, command: libtorrent },
+    LIBTORRENT,
     Client { tool: &RTORRENT, magnet: Magnet::InfoFirst, command: rtorrent },
     Client { tool: &WEBTORRENT, magnet: Magnet::Dataset, command: webtorrent },
     Client { tool: &RQBIT, magnet: Magnet::Dataset, command: rqbit },
@@ -237,7 +240,7 @@ fn aria2(start: &Start<'_>) -> Command {
 fn libtorrent(start: &Start<'_>) -> Command {
     let script = start.home.join("libtorrent_client.py");
     fs::write(&script, include_str!("libtorrent_client.py")).unwrap();
-    let mut command = LIBTORRENT.command(start.home);
+    let mut command = LIBTORRENT_TOOL.command(start.home);
     command.arg(script).arg(start.source).arg(start.directory).arg(start.port.to_string());
     command
 }

@@ -26,7 +26,9 @@ pub fn trials() -> Vec<Trial> {
         let needs = [client.tool, &OPENTRACKER, &ADDRESS, &FEATURE];
         Trial::new(name, &needs, move || by_magnet(client))
     });
-    by_torrent.chain(by_magnet).collect()
+    let exchange =
+        Trial::new("serve_to::exchange", &[clients::LIBTORRENT.tool, &FEATURE], exchange);
+    by_torrent.chain(by_magnet).chain([exchange]).collect()
 }
 
 struct Seed {
@@ -47,26 +49,30 @@ fn seed() -> Seed {
     let (data, torrent) = (home.path().join("data"), home.path().join("data.torrent"));
     dataset.write_to(&data);
     std::fs::write(&torrent, dataset.torrent()).unwrap();
-    let stop = start(&torrent, &data, &home.path().join("store"));
+    let (_, stop) = start(&torrent, &data, &home.path().join("store"), u64::MAX);
     tracker.wait_for("our announce", |scrape| scrape.complete == 1);
     Seed { stop, tracker, dataset, _home: home }
 }
 
+/// Its port; and what ends it, and gives the bytes that it sent.
+type Started = (u16, Box<dyn FnOnce() -> u64>);
+
 #[cfg(feature = "seed")]
-fn start(torrent: &Path, data: &Path, store: &Path) -> Box<dyn FnOnce() -> u64> {
+fn start(torrent: &Path, data: &Path, store: &Path, rate: u64) -> Started {
     let seeding = academictorrents::Seed::new([torrent.to_str().unwrap()])
         .env_clear()
         .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
         .env("ACADEMICTORRENTS_TIMEOUT", "30s")
         .store(store)
         .from(data)
+        .rate(rate)
         .start()
         .unwrap();
-    Box::new(|| seeding.stop().unwrap())
+    (seeding.local_addr().port(), Box::new(|| seeding.stop().unwrap()))
 }
 
 #[cfg(not(feature = "seed"))]
-fn start(_: &Path, _: &Path, _: &Path) -> Box<dyn FnOnce() -> u64> {
+fn start(_: &Path, _: &Path, _: &Path, _: u64) -> Started {
     unreachable!("the trials need the feature")
 }
 
@@ -92,4 +98,29 @@ fn by_magnet(client: &Client) {
     let _leecher = client.leech_by_magnet(&dataset, &link, taken.path());
     dataset.assert_at(&taken.path().join("a folder"));
     assert!(stop() >= dataset.stream().len() as u64);
+}
+
+/// Two clients that know our seed alone, which is slow, hear of each other from it (PEX) and share what it sends.
+fn exchange() {
+    let dataset = folder();
+    let home = tempfile::tempdir().unwrap();
+    let (data, torrent) = (home.path().join("data"), home.path().join("data.torrent"));
+    dataset.write_to(&data);
+    std::fs::write(&torrent, dataset.torrent()).unwrap();
+    let length = dataset.stream().len() as u64;
+    // One copy takes ten seconds.
+    let (port, stop) = start(&torrent, &data, &home.path().join("store"), length / 10);
+    let link = format!("magnet:?xt=urn:btih:{}&x.pe=127.0.0.1:{port}", dataset.infohash_hex());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let taken = tempfile::tempdir().unwrap();
+                let leecher = clients::LIBTORRENT.leech_by_magnet(&dataset, &link, taken.path());
+                dataset.assert_at(&taken.path().join("a folder"));
+                drop(leecher);
+            });
+        }
+    });
+    let sent = stop();
+    assert!(sent < 2 * length, "{sent} of {length}: two whole copies");
 }

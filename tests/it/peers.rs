@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::support::Project;
 use crate::swarm::peer::Fault;
-use crate::swarm::{Dataset, Peer, Tracker, random_bytes, wire};
+use crate::swarm::tracker::compact_peer;
+use crate::swarm::{Dataset, Peer, Tracker, eventually, random_bytes, wire};
 
 /// So many pieces of two blocks.
 pub fn pieces(count: usize) -> Dataset {
@@ -151,4 +152,56 @@ fn who_is_named_by_a_peer_of_the_users_waits_until_that_does_not_suffice() {
     let named = Peer::seeding(&dataset).naming(&[other.addr()]);
     dataset.assert_at(&project(&dataset, &[&named]).path_of("data"));
     assert_eq!((named.bytes_served(), other.server().connections()), (10 * 32_768, 0));
+}
+
+#[test]
+fn connected_peers_are_told_of_one_another_who_take_that_but_never_of_a_private_torrents() {
+    let slow = |dataset: &Dataset| {
+        let peer = Peer::seeding(dataset).with(Fault::Slow { bytes_per_second: 20_000 });
+        peer.hearing()
+    };
+    let (private, public) = (pieces(30).private(), pieces(30));
+    let secret = [slow(&private), slow(&private)];
+    let open = [slow(&public), slow(&public).pieces(0..20)];
+    let deaf = Peer::seeding(&public).with(Fault::Slow { bytes_per_second: 20_000 });
+    std::thread::scope(|scope| {
+        let secretly = scope.spawn(|| {
+            dataset_at(&project(&private, &[&secret[0], &secret[1]]), &private);
+        });
+        eventually("all of the private torrent are connected", || {
+            secret.iter().all(|peer| !peer.stats().extended_handshakes.is_empty())
+        });
+        let openly = scope.spawn(|| {
+            dataset_at(&project(&public, &[&open[0], &open[1], &deaf]), &public);
+        });
+        eventually("both were told", || open.iter().all(|peer| !peer.stats().told.is_empty()));
+        secret.iter().chain(&open).chain([&deaf]).for_each(Peer::mend);
+        secretly.join().unwrap();
+        openly.join().unwrap();
+    });
+    // Of the others that were connected by then: who has all, and that we reached them.
+    let told = |peer: &Peer, others: [(&Peer, u8); 2]| {
+        let said = &peer.stats().told[0];
+        let addresses = said.bytes_at("added").unwrap().chunks(6);
+        let added: Vec<_> = addresses.zip(said.bytes_at("added.f").unwrap()).collect();
+        let others = others.map(|(peer, flags)| (compact_peer(&peer.addr()), flags));
+        assert!(!added.is_empty());
+        for (address, flags) in added {
+            assert!(others.contains(&(address.to_vec(), *flags)), "{said:?}");
+        }
+    };
+    told(&open[0], [(&open[1], 0x10), (&deaf, 0x12)]);
+    told(&open[1], [(&open[0], 0x12), (&deaf, 0x12)]);
+    for peer in secret.iter().chain([&deaf]) {
+        let stats = peer.stats();
+        assert_eq!(stats.told, []);
+        // On each connection its extension handshake, and nothing else in that envelope.
+        let handshakes = stats.extended_handshakes.len();
+        assert_eq!(stats.received.get(&wire::EXTENDED), Some(&handshakes));
+    }
+    assert!(open.iter().all(|peer| peer.stats().told.len() <= peer.server().connections()));
+}
+
+fn dataset_at(project: &Project, dataset: &Dataset) {
+    dataset.assert_at(&project.path_of("data"));
 }

@@ -11,6 +11,7 @@ use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, eventually};
 
 mod ends;
+mod exchange;
 mod notes;
 mod trackers;
 mod visitors;

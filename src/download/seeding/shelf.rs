@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::announcer::Announced;
+use super::super::circle::Circle;
 use super::super::host::Host;
 use super::super::uploads::{Served, Uplink, Uploads};
 use super::guests::Guests;
@@ -55,6 +56,8 @@ impl Notes {
 pub struct Shelf {
     pub metainfo: Arc<Metainfo>,
     pub offered: Offered,
+    /// Peers that others are told of.
+    pub circle: Arc<Circle>,
     uploads: Uploads,
     store: Store,
     /// Where the store does not have it.
@@ -82,6 +85,7 @@ impl Shelf {
         let is_kept = store.torrent(metainfo.infohash).is_some();
         Shelf {
             offered: Offered::new(store, &metainfo),
+            circle: Arc::default(),
             uploads: Uploads::new(Some(Arc::clone(uplink)), none, slots),
             metainfo,
             store: store.clone(),

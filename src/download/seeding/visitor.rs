@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::circle::Seat;
 use super::super::serving::Serving;
 use super::super::uploads::Served;
 use super::Seeder;
@@ -39,7 +40,8 @@ pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Guest, id: u32) {
     if let Some(_guest) = shelf.guests.admit(guest.host(), seeder.most_per_dataset()) {
         let serving = Serving::new(Arc::clone(&shelf) as Arc<dyn Served>, id);
         let serving = serving.from(guest.host()).ahead(AHEAD);
-        serve(seeder, &shelf, connection, &handshake, serving);
+        let seat = Seat::of_one_that_came(&shelf.circle, id, connection.remote());
+        serve(seeder, &shelf, connection, &handshake, (serving, seat));
     }
 }
 
@@ -65,14 +67,17 @@ fn serve(
     shelf: &Arc<Shelf>,
     mut connection: PeerConnection,
     handshake: &[u8],
-    mut serving: Serving,
+    (mut serving, mut seat): (Serving, Seat),
 ) {
     let count = shelf.metainfo.geometry.piece_count();
     let offer = Offer {
-        pex: false,
+        pex: !shelf.metainfo.private,
+        wants_peers: false,
         serves: true,
         metadata_bytes: Some(shelf.metainfo.info_bytes),
         upload_only: shelf.is_complete(),
+        // Who connected knows it.
+        port: None,
     };
     let now = || Served::now(&**shelf);
     let infohash = shelf.metainfo.infohash;
@@ -108,6 +113,7 @@ fn serve(
         if is_complete {
             session.upload_only(); // after the last piece was told
         }
+        seat.exchange(&mut session, now(), serving.has_all);
         let said = session.output(now()).map_or(Ok(()), |bytes| connection.send(bytes));
         if session.wants_blocks() || !is_complete {
             wanted_at = now();

@@ -52,12 +52,13 @@ fn ours_says_who_we_are_and_what_we_take() {
     assert_eq!(ours.reqq, Some(250));
     assert_eq!(ours.client.as_deref(), Some(CLIENT));
     assert_eq!(ours.extensions, [(b"lt_donthave".to_vec(), DONT_HAVE_ID)]);
-    assert_eq!(ours.upload_only, None);
-    let offer = Offer { pex: true, serves: true, metadata_bytes: Some(70_000), upload_only: false };
+    assert_eq!((ours.upload_only, ours.listen_port), (None, None));
+    let metadata_bytes = Some(70_000);
+    let offer = Offer { pex: true, metadata_bytes, port: Some(51_413), ..Offer::default() };
     let all = ExtendedHandshake::decode(&encode_ours(&offer)).unwrap();
     let ids = [(&b"lt_donthave"[..], 3), (b"ut_metadata", 2), (b"ut_pex", 1)];
     assert_eq!(all.extensions, ids.map(|(name, id)| (name.to_vec(), id)));
-    assert_eq!(all.metadata_size_bytes, Some(70_000));
+    assert_eq!((all.metadata_size_bytes, all.listen_port), (Some(70_000), Some(51_413)));
 }
 
 #[test]
@@ -69,6 +70,18 @@ fn a_peer_that_wants_nothing_says_so() {
     check(b"d11:upload_onlyi0ee", Some(false));
     check(b"d11:upload_only1:1e", None);
     check(b"de", None);
+}
+
+#[test]
+fn a_port_is_one_where_somebody_may_listen() {
+    let check = |payload: &[u8], expected| {
+        assert_eq!(ExtendedHandshake::decode(payload).unwrap().listen_port, expected);
+    };
+    check(b"d1:pi6881ee", Some(6881));
+    check(b"d1:pi0ee", None);
+    check(b"d1:pi65536ee", None);
+    check(b"d1:pi-1ee", None);
+    check(b"d1:p2:\x1a\xe1e", None);
 }
 
 #[test]

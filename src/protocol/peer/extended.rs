@@ -1,11 +1,13 @@
 //! What comes in the envelope of BEP 10: the extension handshake, and messages of the extensions that ours offers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{Event, PeerError, PeerSession};
 use crate::geometry::PieceIndex;
 use crate::protocol::extension::{DONT_HAVE_ID, ExtendedHandshake, METADATA_ID, PEX_ID};
+use crate::protocol::pex::Neighbour;
+use crate::protocol::wire::Message;
 
 impl PeerSession {
     /// Whether the peer says that it wants nothing (BEP 21).
@@ -16,6 +18,25 @@ impl PeerSession {
     /// Takes the peers that this one named.
     pub fn take_named(&mut self) -> Vec<SocketAddr> {
         self.named.take()
+    }
+
+    /// The port on which the peer says that it takes connections.
+    pub fn listen_port(&self) -> Option<u16> {
+        self.theirs.listen_port
+    }
+
+    /// Whether it is time for [`PeerSession::tell_of`]: never where the peer does not take that, or we do not offer it.
+    pub fn may_be_told(&mut self, now: Duration) -> bool {
+        let takes = self.offer.pex && self.theirs.id(b"ut_pex").is_some();
+        takes && self.telling.is_due(now)
+    }
+
+    /// Tells the peer, which is at this address, who else is `connected`, as far as it does not know (BEP 11).
+    pub fn tell_of(&mut self, now: Duration, to: Option<IpAddr>, connected: &[Neighbour]) {
+        let Some(id) = self.theirs.id(b"ut_pex") else { return };
+        if let Some(payload) = self.telling.message(now, to, connected) {
+            Message::Extended { id, payload: &payload }.encode(&mut self.out);
+        }
     }
 
     /// What the peer calls itself, if it said.
@@ -32,7 +53,10 @@ impl PeerSession {
     ) -> Result<Event<'b>, PeerError> {
         match id {
             0 => Ok(self.extended_handshake(payload)),
-            PEX_ID if self.offer.pex && self.named.hear(now, payload) => Ok(Event::PeersNamed),
+            PEX_ID if self.offer.pex && self.offer.wants_peers => {
+                let is_new = self.named.hear(now, payload);
+                Ok(if is_new { Event::PeersNamed } else { Event::Ignored })
+            }
             METADATA_ID => {
                 self.metadata_message(payload);
                 Ok(Event::Ignored)
@@ -49,6 +73,7 @@ impl PeerSession {
         // A later one may say only what changed (BEP 10).
         theirs.reqq = theirs.reqq.or(self.theirs.reqq);
         theirs.upload_only = theirs.upload_only.or(self.theirs.upload_only);
+        theirs.listen_port = theirs.listen_port.or(self.theirs.listen_port);
         theirs.client = theirs.client.or_else(|| self.theirs.client.take());
         theirs.add_extensions(std::mem::take(&mut self.theirs.extensions));
         self.theirs = theirs;

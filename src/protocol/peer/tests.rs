@@ -13,8 +13,14 @@ mod serving;
 const INFOHASH: Infohash = Infohash::from_bytes([7; 20]);
 const OURS: [u8; 20] = *b"-AT0100-ourselvesxyz";
 const THEIRS: [u8; 20] = *b"-TR3000-themselvesxy";
-const OFFER: Offer =
-    Offer { pex: true, serves: true, metadata_bytes: Some(40_000), upload_only: false };
+const OFFER: Offer = Offer {
+    pex: true,
+    wants_peers: true,
+    serves: true,
+    metadata_bytes: Some(40_000),
+    upload_only: false,
+    port: Some(6881),
+};
 const BLOCK: u32 = 16 << 10;
 
 fn at(millis: u64) -> Duration {
@@ -99,21 +105,6 @@ fn our_handshake_comes_first_and_the_extension_handshake_after_theirs() {
         session.output(at(0)),
         Some(frame(20, &[b"\0", extension::encode_ours(&OFFER).as_slice()].concat()))
     );
-}
-
-#[test]
-fn a_peer_without_the_bit_is_sent_no_extension_handshake() {
-    let mut session = session(1);
-    session.output(at(0));
-    let theirs = handshake(0, [7; 20], THEIRS);
-    assert_eq!(
-        said(&mut session, &theirs),
-        Ok(Event::HandshakeDone { peer_id: THEIRS, extensions: false })
-    );
-    session.introduce(&PieceSet::none(1));
-    assert_eq!(session.output(at(0)), None);
-    assert_eq!(said(&mut session, &frame(20, b"\0d4:reqqi9ee")), Ok(Event::Ignored));
-    assert_eq!(session.queue_depth(), 64);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn connect(to: SocketAddr) -> TcpStream {
 }
 
 /// Connects, and hears the seed's handshake.
-fn visit(to: SocketAddr, ours: &Handshake) -> (TcpStream, Handshake) {
+pub fn visit(to: SocketAddr, ours: &Handshake) -> (TcpStream, Handshake) {
     let mut stream = connect(to);
     stream.write_all(&ours.write()).unwrap();
     let theirs = Handshake::read(&mut stream).unwrap().unwrap();
@@ -32,7 +32,7 @@ fn visit(to: SocketAddr, ours: &Handshake) -> (TcpStream, Handshake) {
 }
 
 /// Waits for a message of this kind, and passes others over.
-fn wait_for(stream: &mut TcpStream, id: u8) -> Message {
+pub fn wait_for(stream: &mut TcpStream, id: u8) -> Message {
     loop {
         let message = Message::read(stream).unwrap();
         if message.id == id {

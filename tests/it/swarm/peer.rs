@@ -11,6 +11,7 @@ use super::dataset::Dataset;
 use super::server::Server;
 use super::wire::{self, Block, Handshake};
 
+mod exchange;
 mod leeching;
 mod serving;
 
@@ -95,6 +96,8 @@ struct State {
     leeches: bool,
     /// Peers that it names to each client (BEP 11).
     names: Vec<SocketAddr>,
+    /// Offers to be told of peers (BEP 11).
+    hears: bool,
     /// Offers the fast extension.
     fast: bool,
     /// Pieces served to who is choked.
@@ -125,6 +128,8 @@ pub struct Stats {
     pub wrong_blocks: usize,
     /// The parts of `info` that clients served (BEP 9), by their number.
     pub metadata: BTreeMap<i64, Vec<u8>>,
+    /// What clients told of other peers (BEP 11).
+    pub told: Vec<B>,
     /// Messages received, by id ([`wire::CANCEL`], …).
     pub received: BTreeMap<u8, usize>,
 }
@@ -140,6 +145,7 @@ impl Peer {
             upload_only: false,
             leeches: false,
             names: Vec::new(),
+            hears: false,
             fast: false,
             allowed: Vec::new(),
             faults,
@@ -193,6 +199,12 @@ impl Peer {
     /// Names these to each client (BEP 11), as id 1 where the client did not ask for it.
     pub fn naming(self, peers: &[SocketAddr]) -> Peer {
         self.shared.state.lock().unwrap().names = peers.to_vec();
+        self
+    }
+
+    /// Takes what clients say of other peers (BEP 11).
+    pub fn hearing(self) -> Peer {
+        self.shared.state.lock().unwrap().hears = true;
         self
     }
 

@@ -1,6 +1,22 @@
 //! Messages in the envelope of BEP 10.
 
 use super::*;
+use crate::protocol::pex::{self, Neighbour};
+
+#[test]
+fn a_peer_without_the_bit_is_sent_no_extension_handshake() {
+    let mut session = session(1);
+    session.output(at(0));
+    let theirs = handshake(0, [7; 20], THEIRS);
+    assert_eq!(
+        said(&mut session, &theirs),
+        Ok(Event::HandshakeDone { peer_id: THEIRS, extensions: false })
+    );
+    session.introduce(&PieceSet::none(1));
+    assert_eq!(session.output(at(0)), None);
+    assert_eq!(said(&mut session, &frame(20, b"\0d4:reqqi9ee")), Ok(Event::Ignored));
+    assert_eq!(session.queue_depth(), 64);
+}
 
 #[test]
 fn a_later_extension_handshake_changes_only_what_it_says() {
@@ -59,8 +75,46 @@ fn peers_are_named_where_we_asked_for_that() {
     assert_eq!(said(&mut session, &bytes), Ok(Event::PeersNamed));
     assert_eq!(session.take_named(), ["10.0.0.1:6881".parse().unwrap()]);
     assert_eq!(session.take_named(), []);
-    let mut private = PeerSession::new(at(0), INFOHASH, OURS, 8, Offer { pex: false, ..OFFER });
-    said(&mut private, &handshake(0x10, [7; 20], THEIRS)).unwrap();
-    assert_eq!(said(&mut private, &bytes), Ok(Event::Ignored));
-    assert_eq!(private.take_named(), []);
+    for offer in [Offer { pex: false, ..OFFER }, Offer { wants_peers: false, ..OFFER }] {
+        let mut other = PeerSession::new(at(0), INFOHASH, OURS, 8, offer);
+        said(&mut other, &handshake(0x10, [7; 20], THEIRS)).unwrap();
+        assert_eq!(said(&mut other, &bytes), Ok(Event::Ignored));
+        assert_eq!(other.take_named(), []);
+    }
+}
+
+#[test]
+fn peers_are_told_to_who_takes_that_where_we_offer_it() {
+    let connected =
+        [Neighbour { address: "10.0.0.1:6881".parse().unwrap(), flags: pex::REACHABLE }];
+    let near = Some("10.0.0.2".parse().unwrap());
+    let takes: &[u8] = b"\0d1:md6:ut_pexi7eee";
+    let told = |offer: Offer, hello: &[u8]| {
+        let mut session = PeerSession::new(at(0), INFOHASH, OURS, 8, offer);
+        said(&mut session, &handshake(0x10, [7; 20], THEIRS)).unwrap();
+        session.output(at(0));
+        assert!(!session.may_be_told(at(0)));
+        said(&mut session, &frame(20, hello)).unwrap();
+        assert!(!session.may_be_told(at(0)), "first once others had time to connect, too");
+        if session.may_be_told(at(1_000)) {
+            session.tell_of(at(1_000), near, &connected);
+        }
+        session.output(at(1_000))
+    };
+    let message = b"\x07d5:added6:\x0a\0\0\x01\x1a\xe17:added.f1:\x106:added60:8:added6.f0:7:dropped0:8:dropped60:e";
+    assert_eq!(told(OFFER, takes), Some(frame(20, message)));
+    assert_eq!(told(OFFER, b"\0d1:md6:ut_pexi0eee"), None);
+    assert_eq!(told(OFFER, b"\0d1:pi6881ee"), None);
+    assert_eq!(told(Offer { pex: false, ..OFFER }, takes), None);
+}
+
+#[test]
+fn where_a_peer_listens_holds_until_it_says_otherwise() {
+    let mut session = open(8);
+    assert_eq!(session.listen_port(), None);
+    said(&mut session, &frame(20, b"\0d1:pi6881ee")).unwrap();
+    said(&mut session, &frame(20, b"\0de")).unwrap();
+    assert_eq!(session.listen_port(), Some(6881));
+    said(&mut session, &frame(20, b"\0d1:pi6882ee")).unwrap();
+    assert_eq!(session.listen_port(), Some(6882));
 }

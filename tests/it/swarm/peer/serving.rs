@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::super::bencode::B;
 use super::super::server::Conn;
-use super::super::tracker::compact_peer;
 use super::super::wire::{self, Block, Handshake, Message};
+use super::exchange::OUR_PEX_ID;
 use super::leeching::Leech;
 use super::{Fault, Shared};
 
@@ -105,6 +105,10 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool, fast: bool) -> Resu
                 ("metadata_size", B::Int(size + more.unwrap_or(0))),
             ]),
         };
+        if shared.state.lock().unwrap().hears {
+            let ids = hello.at("m").unwrap().clone();
+            hello = hello.with("m", ids.with("ut_pex", B::Int(OUR_PEX_ID.into())));
+        }
         if shared.state.lock().unwrap().upload_only {
             hello = hello.with("upload_only", B::Int(1));
         }
@@ -274,15 +278,12 @@ impl Client<'_> {
             self.metadata_id = id("ut_metadata");
             self.dont_have_id = id("lt_donthave");
             self.leech_metadata(&said)?;
-            let pex_id = id("ut_pex").unwrap_or(1);
+            let pex_id = id("ut_pex");
             self.shared.stats(|stats| stats.extended_handshakes.push(said));
-            let names = self.shared.state.lock().unwrap().names.clone();
-            if !names.is_empty() {
-                let added: Vec<u8> = names.iter().flat_map(compact_peer).collect();
-                let flags = vec![0; names.len()];
-                let named = B::dict([("added", B::Bytes(added)), ("added.f", B::Bytes(flags))]);
-                self.conn.stream.write_all(&wire::extended(pex_id, &named.write()))?;
-            }
+            return self.name_others(pex_id);
+        }
+        if *id == OUR_PEX_ID {
+            self.shared.stats(|stats| stats.told.push(said));
             return Ok(());
         }
         if let (Some(1), Some(piece)) = (said.int_at("msg_type"), said.int_at("piece")) {

@@ -1,0 +1,104 @@
+//! The peers that are connected for a dataset, of whom the others are told (PEX, BEP 11), whoever opened the connection.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::protocol::peer::PeerSession;
+use crate::protocol::pex::{Neighbour, REACHABLE, SEED};
+use crate::protocol::socks::Target;
+
+/// Those that others can connect to, by the numbers that they have with us.
+#[derive(Debug, Default)]
+pub struct Circle {
+    known: Mutex<Vec<(u32, Neighbour)>>,
+}
+
+/// One peer's place in it, left when this is dropped.
+#[derive(Debug)]
+pub struct Seat {
+    circle: Arc<Circle>,
+    id: u32,
+    /// Where it is; not known of one that a proxy has looked up.
+    ip: Option<IpAddr>,
+    /// Where we have connected to it.
+    reached: Option<u16>,
+    /// What the circle knows of it.
+    known: Option<Neighbour>,
+}
+
+impl Seat {
+    /// Of a peer that we connected to.
+    pub fn of_one_we_reached(circle: &Arc<Circle>, id: u32, target: &Target) -> Seat {
+        let at = match target {
+            Target::Address(address) => Some(*address),
+            Target::Name(..) => None,
+        };
+        Seat::new(circle, id, at, at.map(|it| it.port()))
+    }
+
+    /// Of one that connected to us. From which port, says nothing: it has to say where it listens itself.
+    #[cfg(feature = "seed")]
+    pub fn of_one_that_came(circle: &Arc<Circle>, id: u32, from: Option<SocketAddr>) -> Seat {
+        Seat::new(circle, id, from, None)
+    }
+
+    fn new(circle: &Arc<Circle>, id: u32, at: Option<SocketAddr>, reached: Option<u16>) -> Seat {
+        let ip = at.map(|it| it.ip().to_canonical());
+        Seat { circle: Arc::clone(circle), id, ip, reached, known: None }
+    }
+
+    /// Where the peer is.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.ip
+    }
+
+    /// Has the circle know what the peer said of itself, and tells the peer of the others when it is time.
+    pub fn exchange(&mut self, session: &mut PeerSession, now: Duration, has_all: bool) {
+        if !session.is_open() {
+            return;
+        }
+        if let (Some(ip), Some(port)) = (self.ip, self.reached.or_else(|| session.listen_port())) {
+            let seed = if has_all || session.is_upload_only() { SEED } else { 0 };
+            let reachable = if self.reached.is_some() { REACHABLE } else { 0 };
+            let address = SocketAddr::new(ip, port);
+            self.is_known_as(Neighbour { address, flags: seed | reachable });
+        }
+        if session.may_be_told(now) {
+            session.tell_of(now, self.ip, &self.others());
+        }
+    }
+
+    fn is_known_as(&mut self, neighbour: Neighbour) {
+        if self.known.replace(neighbour) == Some(neighbour) {
+            return;
+        }
+        let mut known = self.circle.known();
+        match known.iter_mut().find(|(id, _)| *id == self.id) {
+            Some((_, before)) => *before = neighbour,
+            None => known.push((self.id, neighbour)),
+        }
+    }
+
+    /// All but the peer itself, which may be connected twice.
+    fn others(&self) -> Vec<Neighbour> {
+        let own = self.known.map(|it| it.address);
+        let known = self.circle.known();
+        let others = known.iter().filter(|(id, it)| *id != self.id && Some(it.address) != own);
+        others.map(|(_, it)| *it).collect()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.known.is_some() {
+            self.circle.known().retain(|(id, _)| *id != self.id);
+        }
+    }
+}
+
+impl Circle {
+    fn known(&self) -> MutexGuard<'_, Vec<(u32, Neighbour)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

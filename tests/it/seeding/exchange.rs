@@ -1,0 +1,117 @@
+//! What a seed tells its visitors of one another (PEX, BEP 11).
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::visitors::{visit, wait_for};
+use super::{address, keep, seed, stocked};
+use crate::get::{Desk, single};
+use crate::swarm::bencode::B;
+use crate::swarm::wire::{self, Handshake};
+use crate::swarm::{Dataset, Tracker, WebSeed, eventually};
+
+/// The id under which the tests' visitors take `ut_pex`.
+const PEX_ID: u8 = 9;
+
+/// A visitor that says where it listens, if it does, and whether it takes word of others.
+fn visitor(to: SocketAddr, dataset: &Dataset, port: Option<u16>, hears: bool) -> TcpStream {
+    let ours = Handshake::new(dataset.infohash(), true).with_fast();
+    let (mut stream, _) = visit(to, &ours);
+    let pex = B::Int(if hears { PEX_ID.into() } else { 0 });
+    let mut hello = B::dict([("m", B::dict([("ut_pex", pex)]))]);
+    if let Some(port) = port {
+        hello = hello.with("p", B::Int(port.into()));
+    }
+    let none = wire::message(wire::HAVE_NONE, &[]);
+    stream.write_all(&[none, wire::extended(0, &hello.write())].concat()).unwrap();
+    stream
+}
+
+/// The ports, all of loopback and without flags, that the next such message names.
+fn told(stream: &mut TcpStream) -> BTreeSet<u16> {
+    loop {
+        let message = wait_for(stream, wire::EXTENDED);
+        if message.payload[0] != PEX_ID {
+            continue;
+        }
+        let (said, _) = B::read(&message.payload[1..]).unwrap();
+        let peers = said.bytes_at("added").unwrap().as_chunks::<6>().0;
+        assert!(said.bytes_at("added.f").unwrap() == vec![0; peers.len()]);
+        let port = |peer: &[u8; 6]| {
+            assert_eq!(peer[..4], [127, 0, 0, 1]);
+            u16::from_be_bytes([peer[4], peer[5]])
+        };
+        return peers.iter().map(port).collect();
+    }
+}
+
+/// Whether the seed's extension handshake, which is the next, offers `ut_pex`.
+fn offers(stream: &mut TcpStream) -> bool {
+    let hello = wait_for(stream, wire::EXTENDED);
+    let (said, _) = B::read(&hello.payload[1..]).unwrap();
+    said.at("m").unwrap().int_at("ut_pex").is_some()
+}
+
+/// How many messages of extensions come until the end, beside the handshake.
+fn said_of_others(stream: &mut TcpStream) -> usize {
+    let mut bytes = Vec::new();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let _ = stream.read_to_end(&mut bytes); // a reset is an end, too
+    let mut rest = &bytes[..];
+    let messages = std::iter::from_fn(|| wire::Message::read(&mut rest).ok());
+    messages.filter(|it| it.id == wire::EXTENDED && it.payload[0] != 0).count()
+}
+
+#[test]
+fn visitors_that_say_where_they_listen_are_told_of_one_another_but_never_of_a_private_torrents() {
+    let (dataset, private) = (single(), single().private());
+    let desk = stocked(&dataset);
+    let web_seed = WebSeed::serving(&private);
+    desk.ask(&keep(&desk, &private)).web_seed(web_seed.url()).run().unwrap();
+    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let to = address(&seeding);
+    let mut secret = [1, 2].map(|port| visitor(to, &private, Some(port), true));
+    let mut deaf = visitor(to, &dataset, Some(1004), false);
+    let mut first = visitor(to, &dataset, Some(1001), true);
+    let mut second = visitor(to, &dataset, Some(1002), true);
+    // libtorrent hangs up on who tells and does not offer to be told.
+    assert!(offers(&mut first) && secret.iter_mut().all(|stream| !offers(stream)));
+    // Each within a second or two; of what comes later first in a minute.
+    let (by_first, by_second) = (told(&mut first), told(&mut second));
+    assert!(!by_first.is_empty() && by_first.is_subset(&[1002, 1004].into()), "{by_first:?}");
+    assert!(!by_second.is_empty() && by_second.is_subset(&[1001, 1004].into()), "{by_second:?}");
+    // These do not say where they listen: they hear of the others, and nobody of them.
+    let late = || told(&mut visitor(to, &dataset, None, true));
+    eventually("all are named", || late() == [1001, 1002, 1004].into());
+    drop(first);
+    eventually("who has left is not named any more", || late() == [1002, 1004].into());
+    seeding.stop().unwrap();
+    assert_eq!(said_of_others(&mut deaf), 0);
+    for stream in &mut secret {
+        assert_eq!(said_of_others(stream), 0);
+    }
+}
+
+#[test]
+fn two_that_fetch_and_know_the_seed_alone_find_each_other() {
+    let dataset = single();
+    let desk = stocked(&dataset);
+    // Some 20 s for both: there is time for the other to bring something.
+    let source = seed(&[], &desk.path("store")).rate(300_000).start().unwrap();
+    let tracker = Tracker::start(vec![address(&source)]);
+    let announced = dataset.clone().announce(&tracker.url());
+    let both = [(); 2].map(|()| {
+        let desk = Desk::new();
+        let torrent = keep(&desk, &announced);
+        let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
+        (seeding, desk)
+    });
+    eventually("one has taken something from the other", || {
+        both.iter().any(|(seeding, _)| seeding.uploaded() > 0)
+    });
+    for (seeding, _desk) in both {
+        let _ = seeding.stop(); // it has not come to its end
+    }
+}
