@@ -173,3 +173,54 @@ fn ctrl_c_ends_what_fetches_on_the_way() {
         assert!(there > 0 && served < most, "{arguments:?}: {there}, {served}");
     }
 }
+
+/// A torrent of a file of zeros, which takes no room on the disk and seconds to hash.
+#[cfg(target_os = "linux")]
+fn zeros(pieces: usize) -> Vec<u8> {
+    use sha1::Digest as _;
+    const BYTES: usize = 16 << 20;
+    let piece = sha1::Sha1::digest(vec![0; BYTES]);
+    let (length, hashes) = (pieces * BYTES, piece.repeat(pieces));
+    let head = format!("d4:infod6:lengthi{length}e4:name8:data.bin12:piece lengthi{BYTES}e");
+    let count = format!("6:pieces{}:", hashes.len());
+    [head.as_bytes(), count.as_bytes(), &hashes, b"ee"].concat()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_ends_import_and_leaves_all_as_it_was() {
+    let desk = Desk::new().env("ACADEMICTORRENTS_PROGRESS", "off");
+    desk.write("data.torrent", zeros(256));
+    let data = desk.write("mine/data.bin", "");
+    let file = std::fs::File::options().write(true).open(&data).unwrap();
+    file.set_len(256 * (16 << 20)).unwrap();
+    let before = std::fs::metadata(&data).unwrap();
+    let child = start(&desk, "", &["import", "--id", "data.torrent", "mine/data.bin"]);
+    let open = |it: std::fs::DirEntry| std::fs::read_link(it.path()).is_ok_and(|it| it == data);
+    let fds = || std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().flatten();
+    eventually("it is being hashed", || fds().any(open));
+    let output = end_with("INT", child);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), SAID);
+    let after = std::fs::metadata(&data).unwrap();
+    assert_eq!(after.modified().unwrap(), before.modified().unwrap());
+    assert_eq!((after.len(), after.permissions()), (before.len(), before.permissions()));
+    let store = crate::support::files_below(&desk.path("store"));
+    let large = |path: &&std::path::PathBuf| {
+        std::fs::metadata(desk.path("store").join(path)).unwrap().len() > 1 << 20
+    };
+    assert_eq!(store.iter().find(large), None);
+}
+
+/// What a copy that was killed has left goes with the next that comes through.
+#[test]
+fn what_a_killed_import_has_left_does_not_stay() {
+    let desk = Desk::new();
+    let dataset = Dataset::single("data.bin", random_bytes(1, SIZE)).piece_length(PIECE);
+    desk.write("data.torrent", dataset.torrent());
+    desk.write("mine/data.bin", &dataset.stream()[..]);
+    let left = format!("store/v1/partial/{}/.tmp-1-0", dataset.infohash_hex());
+    let left = desk.write(&left, "half a copy");
+    desk.ok(&["import", "--id", "data.torrent", "mine/data.bin"]);
+    assert!(!left.exists());
+}
