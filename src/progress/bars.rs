@@ -165,10 +165,10 @@ impl Bars {
     }
 
     fn row(&self, view: &View, name: String, message: String) -> String {
-        let position = view.done_bytes.min(view.total_bytes);
+        let (position, length) = view.extent();
         let bar = self.bar.clone().with_prefix(name).with_message(message).with_position(position);
         // Of these calls the one that draws.
-        bar.set_length(view.total_bytes);
+        bar.set_length(length);
         self.line.take()
     }
 }
@@ -201,9 +201,10 @@ fn cells(view: &View) -> Vec<String> {
             1 => format!("1 {noun} "),
             _ => format!("{count} {noun}s"),
         });
+    let (percent, bytes) = share(view);
     vec![
-        format!("{}%", view.percent().unwrap_or(0)),
-        ratio(view.done_bytes, view.total_bytes),
+        percent,
+        bytes,
         view.rate(),
         match time_left(view) {
             Some(left) => format!("{left} left"),
@@ -213,6 +214,16 @@ fn cells(view: &View) -> Vec<String> {
         peers,
         seeds,
     ]
+}
+
+/// How much of it is there; without what it is a part of where that is not known.
+fn share(view: &View) -> (String, String) {
+    #[cfg(feature = "cli")]
+    if view.open.is_some() {
+        return (String::new(), size::display(view.done_bytes));
+    }
+    let percent = format!("{}%", view.percent().unwrap_or(0));
+    (percent, ratio(view.done_bytes, view.total_bytes))
 }
 
 /// `"4.8/11.1 MiB"`, or `"900.0 KiB/11.1 MiB"`.
@@ -227,7 +238,7 @@ fn ratio(done: u64, total: u64) -> String {
 /// `"0:07"`, `"12:34"`, `"1:02:03"` or `"3 days"`; `None` where that cannot be said.
 fn time_left(view: &View) -> Option<String> {
     #[cfg(feature = "cli")]
-    if view.is_open {
+    if view.open.is_some() {
         return None;
     }
     let left = view.total_bytes.saturating_sub(view.done_bytes);

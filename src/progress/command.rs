@@ -79,6 +79,7 @@ pub(super) fn total(views: &[View]) -> Option<View> {
     if views.len() < 2 || over == views.len() {
         return None;
     }
+    let is_open = views.iter().any(|view| view.total_bytes == 0 && !view.phase.is_over());
     let sum = |of: fn(&View) -> u64| views.iter().map(of).fold(0, u64::saturating_add);
     let sources = |of: fn(&View) -> u32| views.iter().map(of).fold(0, u32::saturating_add);
     Some(View {
@@ -91,7 +92,7 @@ pub(super) fn total(views: &[View]) -> Option<View> {
         web_seeds: sources(|view| view.web_seeds),
         rate_bytes: sum(|view| if view.phase.is_over() { 0 } else { view.rate_bytes }),
         sources: Vec::new(),
-        is_open: views.iter().any(|view| view.total_bytes == 0 && !view.phase.is_over()),
+        open: is_open.then_some((over as u64, views.len() as u64)),
     })
     .filter(|total| total.total_bytes > 0)
 }
@@ -156,17 +157,32 @@ mod tests {
         assert_eq!(lines(&views[..1], 24, 60).len(), 1);
     }
 
+    /// Most of what is known may be there, and most of all not begun.
     #[test]
-    fn the_time_that_all_need_is_not_told_before_all_sizes_are_known() {
-        let mut views = [view("a", Phase::Fetching, 43), view("b", Phase::Metainfo, 0)];
-        views[1].total_bytes = 0;
-        let shown = lines(&views, 24, 200);
-        assert!(shown[0].contains(" left "), "{}", shown[0]);
-        assert!(
-            shown[2].starts_with("total 0/2  [") && !shown[2].contains(" left "),
-            "{}",
-            shown[2]
+    fn before_all_sizes_are_known_it_is_told_how_many_have_ended_and_no_share_of_bytes() {
+        let mut views = vec![
+            view("a", Phase::Done, 100),
+            view("b", Phase::Fetching, 43),
+            view("c", Phase::Metainfo, 0),
+            view("d", Phase::Queued, 0),
+        ];
+        for view in &mut views[2..] {
+            (view.total_bytes, view.rate_bytes) = (0, 0);
+        }
+        let total = |views: &[View], columns| lines(views, 24, columns).pop().unwrap();
+        assert!(lines(&views, 24, 200)[0].contains(" left "));
+        assert_eq!(
+            total(&views, 60),
+            "total 1/4  [==>      ]               143.0 MiB    3.0 MiB/s"
         );
+        assert_eq!(
+            total(&views, 80),
+            "total 1/4  [====>            ]               143.0 MiB    3.0 MiB/s"
+        );
+        let wide = total(&views, 200);
+        assert!(!wide.contains('%') && !wide.contains(" left "), "{wide}");
+        views.truncate(2);
+        assert!(total(&views, 60).contains("71%"), "{}", total(&views, 60));
     }
 
     #[test]

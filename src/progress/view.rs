@@ -19,9 +19,9 @@ pub(super) struct View {
     /// Where they were asked for.
     #[cfg(feature = "cli")]
     pub(super) sources: Vec<super::command::SourceView>,
-    /// More is to be fetched than is known yet.
+    /// More is to be fetched than is known yet: of so many datasets so many have ended, those first.
     #[cfg(feature = "cli")]
-    pub(super) is_open: bool,
+    pub(super) open: Option<(u64, u64)>,
 }
 
 impl View {
@@ -38,7 +38,7 @@ impl View {
             #[cfg(feature = "cli")]
             sources: Vec::new(),
             #[cfg(feature = "cli")]
-            is_open: false,
+            open: None,
         }
     }
 
@@ -46,6 +46,15 @@ impl View {
     pub(super) fn percent(&self) -> Option<u8> {
         let percent = (u128::from(self.done_bytes) * 100).checked_div(self.total_bytes.into())?;
         Some(u8::try_from(percent).unwrap_or(100).min(100))
+    }
+
+    /// How far the bar goes, and how long it is.
+    pub(super) fn extent(&self) -> (u64, u64) {
+        let bytes = (self.done_bytes.min(self.total_bytes), self.total_bytes);
+        #[cfg(feature = "cli")]
+        return self.open.unwrap_or(bytes);
+        #[cfg(not(feature = "cli"))]
+        bytes
     }
 
     /// `"3.1 MiB/s"`.
