@@ -92,7 +92,7 @@ impl Searches {
             }
         };
         let time = || self.torrent().map(|torrent| torrent.now());
-        let result = self.dht.search(infohash, port, &time, &mut named);
+        let result = self.dht.search(infohash, port, *rounds > 0, &time, &mut named);
         let Some(torrent) = self.torrent() else { return Searched::Enough };
         let mut told = 0;
         match result {
