@@ -75,6 +75,10 @@ impl Shelf {
         if let Some(pieces) = self.offered.look(quick) {
             self.uploads.set(pieces);
         }
+        for path in self.offered.new_changes() {
+            let said = "has changed since it was hashed, and is served no more".to_owned();
+            self.note(&path.display().to_string(), said);
+        }
     }
 
     /// Takes what was added to what is offered.
