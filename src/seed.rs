@@ -89,7 +89,7 @@ impl Seed {
     }
 
     /// A directory that holds datasets in the torrent's own layout, or another store. What lies there is hashed at the start,
-    /// and only what is right is served.
+    /// and only what is right is served. A file that changes later is served no more, until another start.
     #[must_use]
     pub fn from(mut self, directory: impl Into<PathBuf>) -> Seed {
         self.from.push(directory.into());

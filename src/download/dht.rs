@@ -78,7 +78,7 @@ impl Searches {
             }
         };
         let time = || self.torrent().map(|torrent| torrent.now());
-        let result = self.dht.search(infohash, port, &time, &mut named);
+        let result = self.dht.search(infohash, port, self.rounds > 0, &time, &mut named);
         self.known = known;
         let Some(torrent) = self.torrent() else { return Searched::Enough };
         let peers = self.known.len();

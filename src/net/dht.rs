@@ -23,7 +23,7 @@ const BOOTSTRAP: [&str; 4] = [
     "router.utorrent.com:6881",
 ];
 
-/// Nodes that a search leaves for the next. Where there are fewer, the first ones are asked too.
+/// Nodes that a search leaves for the next. Where there are fewer, or it found nothing, the first ones are asked too.
 const KEPT: usize = 64;
 const ENOUGH: usize = 8;
 
@@ -92,6 +92,9 @@ impl Dht {
     /// peer listens on `port` of ours, where there is one; they forget it within half an hour. Gives how many were told. It
     /// takes seconds, and a look-up of names has no deadline: nobody may wait for it.
     ///
+    /// `in_vain`: the last search for it found nothing. Then the first nodes are asked again, however many others are
+    /// known: those may be of no use, or all of one network of their own.
+    ///
     /// `time` is a clock's time, and `None` once peers are of no use any more; it is asked often.
     ///
     /// # Errors
@@ -100,11 +103,12 @@ impl Dht {
         &self,
         infohash: Infohash,
         port: Option<u16>,
+        in_vain: bool,
         time: &dyn Fn() -> Option<Duration>,
         named: &mut dyn FnMut(Vec<SocketAddr>),
     ) -> Result<usize, DhtFailure> {
         let _turn = self.turn(time)?;
-        let (mut search, socket) = self.run(infohash, time, named)?;
+        let (mut search, socket) = self.run(infohash, in_vain, time, named)?;
         let told = port.map(|port| search.announce(port)).unwrap_or_default();
         let sent = told.iter().filter(|(node, message)| socket.send_to(message, node).is_ok());
         Ok(sent.count())
@@ -127,11 +131,12 @@ impl Dht {
     fn run(
         &self,
         infohash: Infohash,
+        in_vain: bool,
         time: &dyn Fn() -> Option<Duration>,
         named: &mut dyn FnMut(Vec<SocketAddr>),
     ) -> Result<(Search, UdpSocket), DhtFailure> {
         let mut search = Search::new(self.own_id, infohash, self.wait, fastrand::u64(..));
-        self.begin(&mut search, time)?;
+        self.begin(&mut search, in_vain, time)?;
         let failed = |why: io::Error| DhtFailure::Why(io_reason(&why));
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(failed)?;
         let mut buffer = vec![0; DATAGRAM_BYTES];
@@ -174,11 +179,12 @@ impl Dht {
     fn begin(
         &self,
         search: &mut Search,
+        in_vain: bool,
         time: &dyn Fn() -> Option<Duration>,
     ) -> Result<(), DhtFailure> {
         let known = self.known().clone();
         known.iter().for_each(|contact| search.add(*contact));
-        if known.len() >= ENOUGH {
+        if known.len() >= ENOUGH && !in_vain {
             return Ok(());
         }
         let mut why = None;

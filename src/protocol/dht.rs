@@ -10,10 +10,12 @@
 //!
 //! Anyone may send us anything, and whoever answers can have us send a datagram to any address. So an answer counts only
 //! from the address that was asked, with the transaction id of that question, and everything has a limit: nodes and peers
-//! of an answer, and the questions and peers of a search.
+//! of an answer, and the questions and peers of a search. A host may have as many nodes as it likes, under ids of its
+//! choice: one of them is asked, kept and told like anybody's, and its others after those of all other hosts. So where
+//! there is one host alone, as in a test, all its nodes have their turn.
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::compact;
@@ -137,7 +139,29 @@ impl Search {
         }
         let at = self.nodes.partition_point(|other| other.distance <= node.distance);
         self.nodes.insert(at, node);
-        self.nodes.truncate(MAX_NODES);
+        if self.nodes.len() > MAX_NODES
+            && let Some(&last) = self.hosts_first(|_| true).last()
+        {
+            self.nodes.remove(last);
+        }
+    }
+
+    /// The nodes for which this holds: one of each host, and then their others; the closest first. The one is whoever
+    /// of the host was asked: else it would name ever closer ones, and each would be the next to be asked.
+    fn hosts_first(&self, holds: impl Fn(&Node) -> bool) -> Vec<usize> {
+        let mut of_host: HashMap<IpAddr, usize> = HashMap::new();
+        let nodes = || self.nodes.iter().enumerate().filter(|(_, node)| holds(node));
+        for (index, node) in nodes() {
+            let one = of_host.entry(node.contact.address.ip()).or_insert(index);
+            if self.nodes[*one].state == State::Known && node.state != State::Known {
+                *one = index;
+            }
+        }
+        let is_first =
+            |(index, node): &(usize, &Node)| of_host.get(&node.contact.address.ip()) == Some(index);
+        let (mut order, others): (Vec<_>, Vec<_>) = nodes().partition(is_first);
+        order.extend(others);
+        order.into_iter().map(|(index, _)| index).collect()
     }
 
     /// Whether there is nobody to be asked.
@@ -160,9 +184,10 @@ impl Search {
             }
         }
         if under_way < AT_ONCE && self.questions < MAX_QUESTIONS {
-            let answering = self.nodes.iter_mut().filter(|node| node.state != State::Silent);
-            let next = answering.take(CLOSEST).find(|node| node.state == State::Known);
-            if let Some(node) = next {
+            let answering = self.hosts_first(|node| node.state != State::Silent);
+            let mut closest = answering.into_iter().take(CLOSEST);
+            if let Some(next) = closest.find(|index| self.nodes[*index].state == State::Known) {
+                let node = &mut self.nodes[next];
                 self.questions += 1;
                 node.state = State::Asked { until: now.saturating_add(self.wait) };
                 node.transaction = self.random.u32(..).to_be_bytes();
@@ -226,18 +251,18 @@ impl Search {
         new
     }
 
-    /// Those that answered, the closest first: the next search may begin with them.
+    /// Those that answered, the closest first, but each host's others last: the next search may begin with them.
     pub fn answered(&self) -> Vec<Contact> {
-        let answered = self.nodes.iter().filter(|node| node.state == State::Answered);
-        answered.map(|node| node.contact).collect()
+        let answered = self.hosts_first(|node| node.state == State::Answered);
+        answered.into_iter().map(|index| self.nodes[index].contact).collect()
     }
 
     /// What tells the closest nodes that a peer listens on this port of ours.
     pub fn announce(&mut self, port: u16) -> Vec<(SocketAddr, Vec<u8>)> {
         let infohash = self.infohash.as_bytes();
-        let told =
-            self.nodes.iter().filter(|it| it.state == State::Answered && !it.token.is_empty());
-        let told = told.take(ANNOUNCED_TO).map(|node| {
+        let told = self.hosts_first(|it| it.state == State::Answered && !it.token.is_empty());
+        let told = told.into_iter().take(ANNOUNCED_TO).map(|index| {
+            let node = &self.nodes[index];
             let port = format!("4:porti{port}e5:token{}:", node.token.len());
             let begin: &[u8] = b"12:implied_porti0e9:info_hash20:";
             let arguments = [begin, infohash, port.as_bytes(), &node.token].concat();

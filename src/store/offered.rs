@@ -4,11 +4,15 @@
 //! Nothing is locked and nothing is written. A stamp says that a selection is complete, and a resume record which pieces
 //! of one on its way are verified; both are looked at again and again. When a selection is published its files move: what
 //! cannot be read in `partial` is read in `data`.
+//!
+//! Of a copy, which is the user's, nothing says that it is still what was hashed but its files' sizes and times. They
+//! are looked at after each read: so what was read before a change is right, and what was read after it is not given.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::check::hash_pieces;
@@ -38,14 +42,24 @@ enum Kind {
     Copy(PathBuf),
 }
 
+/// By what a file of a copy is known to be what was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
 /// Where some pieces lie.
 #[derive(Debug)]
 struct Lies {
     kind: Kind,
     mark: Option<Mark>,
-    pieces: PieceSet,
+    /// Of a copy they become fewer.
+    pieces: Mutex<PieceSet>,
     /// Asked in order.
     files: Arc<Vec<LayoutFiles>>,
+    /// Of a copy, how each of the torrent's files was when it was hashed.
+    looks: Vec<Option<Look>>,
 }
 
 /// The verified pieces of one torrent.
@@ -57,6 +71,10 @@ pub struct Offered {
     /// All files of the torrent: which of them a selection has is seen from its stamp.
     whole: Arc<Layout>,
     places: Mutex<Vec<Arc<Lies>>>,
+    /// Files of copies that have changed, of which nobody has heard yet.
+    changed: Mutex<Vec<PathBuf>>,
+    /// They took pieces with them.
+    is_less: AtomicBool,
 }
 
 impl Offered {
@@ -68,6 +86,8 @@ impl Offered {
             metainfo: Arc::clone(metainfo),
             whole: Arc::new(Layout::new(metainfo, &Selection::all(metainfo))),
             places: Mutex::default(),
+            changed: Mutex::default(),
+            is_less: AtomicBool::new(false),
         }
     }
 
@@ -95,7 +115,7 @@ impl Offered {
             }
         }
         let same = old.len() == new.len() && old.iter().zip(&new).all(|(a, b)| Arc::ptr_eq(a, b));
-        if same {
+        if same && !self.is_less.swap(false, Ordering::AcqRel) {
             return None;
         }
         *self.places.lock().unwrap_or_else(PoisonError::into_inner) = new;
@@ -110,9 +130,12 @@ impl Offered {
             let site = Site::In(directory.clone());
             let files = LayoutFiles::for_reading(Arc::clone(&self.whole), site);
             let mut pieces = PieceSet::all(self.whole.geometry().piece_count());
-            for (index, file) in self.whole.files().iter().enumerate() {
+            // Before it is hashed, so that what changes meanwhile does not fit.
+            let paths = (0..self.whole.files().len()).map(|index| files.path(index as u32));
+            let looks: Vec<_> = paths.map(|path| look_at(&path)).collect();
+            for (file, look) in self.whole.files().iter().zip(&looks) {
                 // What is no file (a pipe, say) is never opened.
-                if !files.path(index as u32).is_file() {
+                if look.is_none() {
                     pieces.remove_range(self.whole.geometry().pieces(file.range.clone()));
                 }
             }
@@ -120,7 +143,8 @@ impl Offered {
             let pieces = hash_pieces(&files, &self.metainfo, &pieces, hashed_bytes);
             if !pieces.is_empty() {
                 let (kind, files) = (Kind::Copy(directory), Arc::new(vec![files]));
-                let place = Arc::new(Lies { kind, mark: None, pieces, files });
+                let pieces = Mutex::new(pieces);
+                let place = Arc::new(Lies { kind, mark: None, pieces, files, looks });
                 self.places.lock().unwrap_or_else(PoisonError::into_inner).push(place);
             }
         }
@@ -129,7 +153,7 @@ impl Offered {
     /// All verified pieces, as they were last looked at.
     pub fn pieces(&self) -> PieceSet {
         let mut pieces = PieceSet::none(self.whole.geometry().piece_count());
-        self.places().iter().for_each(|place| pieces.insert_all(&place.pieces));
+        self.places().iter().for_each(|place| pieces.insert_all(&place.pieces()));
         pieces
     }
 
@@ -140,15 +164,53 @@ impl Offered {
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let piece = self.whole.geometry().piece_at(offset);
         let mut result = Err(io::ErrorKind::NotFound.into());
-        for place in self.places().iter().filter(|place| place.pieces.contains(piece)) {
+        for place in self.places().iter().filter(|place| place.pieces().contains(piece)) {
             for files in place.files.iter() {
                 result = files.read(offset, buffer);
+                if self.has_changed(place, offset..offset + buffer.len() as u64) {
+                    result = Err(io::ErrorKind::NotFound.into());
+                }
                 if result.is_ok() {
                     return result;
                 }
             }
         }
         result
+    }
+
+    /// The files of copies that have changed since this was asked last.
+    pub fn new_changes(&self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.changed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether one of the files of a copy that hold this range is not what was hashed. Its pieces are let go then.
+    fn has_changed(&self, place: &Lies, range: Range<u64>) -> bool {
+        let mut has_changed = false;
+        for segment in self.whole.segments(range) {
+            let Place::File { file, .. } = segment.place else { continue };
+            let index = file as usize;
+            let (Some(was), [files]) =
+                (place.looks.get(index).copied().flatten(), &place.files[..])
+            else {
+                continue;
+            };
+            let path = files.path(file);
+            if look_at(&path) == Some(was) {
+                continue;
+            }
+            has_changed = true;
+            let mut pieces = place.pieces();
+            let before = pieces.len();
+            if let Some(file) = self.whole.files().get(index) {
+                pieces.remove_range(self.whole.geometry().pieces(file.range.clone()));
+            }
+            // Reads that were under way beside the first one find the pieces gone.
+            if pieces.len() < before {
+                self.is_less.store(true, Ordering::Release);
+                self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+            }
+        }
+        has_changed
     }
 
     fn places(&self) -> Vec<Arc<Lies>> {
@@ -194,7 +256,7 @@ impl Offered {
             }
             Kind::Copy(_) => (PieceSet::none(count), Arc::default()),
         };
-        Lies { kind, mark, pieces, files }
+        Lies { kind, mark, pieces: Mutex::new(pieces), files, looks: Vec::new() }
     }
 
     /// The pieces that lie wholly in stamped files.
@@ -231,6 +293,18 @@ impl Offered {
             Place::File { file, .. } => files.iter().any(|files| files.path(file).is_file()),
             Place::Scratch { .. } | Place::Zeros => true,
         })
+    }
+}
+
+/// How a file is now; nothing where it is none.
+fn look_at(path: &Path) -> Option<Look> {
+    let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some(Look { length: file.len(), modified: file.modified().ok() })
+}
+
+impl Lies {
+    fn pieces(&self) -> MutexGuard<'_, PieceSet> {
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

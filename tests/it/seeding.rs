@@ -123,6 +123,41 @@ fn a_directory_of_the_users_is_served_as_far_as_it_is_right() {
 }
 
 #[test]
+fn a_file_of_the_users_that_changes_is_served_no_more_which_is_said_once() {
+    let dataset = folder();
+    let desk = Desk::new();
+    dataset.write_to(&desk.data());
+    let torrent = keep(&desk, &dataset);
+    let seeding = seed(&[&torrent], &desk.path("store")).from(desk.data()).start().unwrap();
+    take(&dataset, address(&seeding)).unwrap();
+    let length = dataset.stream().len() as u64;
+    assert_eq!(seeding.uploaded(), length);
+    // Its length stays, and its time would if that counted whole seconds alone.
+    let changed = desk.data().join("tree/d/c");
+    flip(&changed, 5);
+    let later = std::time::SystemTime::now() + Duration::from_secs(2);
+    std::fs::File::options().append(true).open(&changed).unwrap().set_modified(later).unwrap();
+    let error = take(&dataset, address(&seeding)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    // Pieces 7 to 10; the file's length is 3.5 pieces, and its last is the next file's, too.
+    let gone = 4 * PIECE as u64;
+    let notes = std::cell::RefCell::new(Vec::new());
+    let there_bytes = || {
+        let dataset = seeding.datasets().remove(0);
+        notes.borrow_mut().extend(dataset.notes.iter().map(|note| format!("{note:?}")));
+        dataset.there_bytes
+    };
+    eventually("they are not there any more", || there_bytes() == length - gone);
+    assert!(seeding.uploaded() <= 2 * length - gone, "{}", seeding.uploaded());
+    assert!(take(&dataset, address(&seeding)).is_err());
+    there_bytes();
+    let notes = notes.into_inner();
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert!(note.contains("c\", \"") || note.contains("c\", said"), "{note}");
+    assert!(note.contains("changed since it was hashed, and is served no more"), "{note}");
+}
+
+#[test]
 fn what_another_process_is_fetching_is_served_piece_by_piece() {
     let dataset = single();
     let slow = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 200_000 });

@@ -128,7 +128,7 @@ pub struct SeededDataset {
     /// Bytes of it that were sent.
     pub uploaded_bytes: u64,
     /// What its trackers and the DHT have said since [`crate::Seeding::datasets`] was called before. What one says again and
-    /// again is said once.
+    /// again is said once. Also which files of [`crate::Seed::from`]'s directories have changed.
     pub notes: Vec<SeedNote>,
 }
 

@@ -21,15 +21,15 @@ use crate::store::{Offered, Store};
 /// Where nobody listens, so many are kept.
 const MOST_NOTES: usize = 64;
 
-/// What a tracker, or the DHT, said of a dataset that a [`crate::Seeding`] serves. Needs the feature `seed`.
+/// What a tracker, or the DHT, said of a dataset that a [`crate::Seeding`] serves, or what became of one of its files. Needs the feature `seed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SeedNote {
-    /// The tracker's URL, or `DHT`; what would move a terminal's cursor is escaped, also in what it said.
+    /// The tracker's URL, `DHT`, or the file's path; what would move a terminal's cursor is escaped, also in what it said.
     pub from: String,
     /// What it answered, as `knows no peers`; or why it failed or is never asked, as `connection refused`.
     pub said: String,
-    /// It failed, or is never asked. Who failed is asked again, and may answer then.
+    /// It failed, is never asked, or is served no more. Who failed is asked again, and may answer then.
     pub is_failure: bool,
 }
 
@@ -102,6 +102,10 @@ impl Shelf {
     pub fn look(&self, quick: bool) {
         if let Some(pieces) = self.offered.look(quick) {
             self.uploads.set(pieces);
+        }
+        for path in self.offered.new_changes() {
+            let said = "has changed since it was hashed, and is served no more".to_owned();
+            self.failed(&path.display().to_string(), said);
         }
     }
 

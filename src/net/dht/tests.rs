@@ -21,7 +21,7 @@ fn found(dht: &Dht) -> (Vec<SocketAddr>, Result<usize, DhtFailure>) {
     let begun = Instant::now();
     let mut found = Vec::new();
     let time = || Some(begun.elapsed());
-    let result = dht.search(WANTED, None, &time, &mut |peers| found.extend(peers));
+    let result = dht.search(WANTED, None, false, &time, &mut |peers| found.extend(peers));
     (found, result)
 }
 
@@ -48,7 +48,8 @@ fn what_we_announce_another_implementation_finds() {
     let network = Testnet::builder(12).build().unwrap();
     let dht = dht(&network.bootstrap[0]);
     let begun = Instant::now();
-    let told = dht.search(WANTED, Some(45_556), &|| Some(begun.elapsed()), &mut |_| {}).unwrap();
+    let told =
+        dht.search(WANTED, Some(45_556), false, &|| Some(begun.elapsed()), &mut |_| {}).unwrap();
     assert_eq!(told, 8);
     let asks = mainline::Dht::builder()
         .bootstrap(&network.bootstrap)
@@ -80,6 +81,28 @@ fn a_network_that_knows_no_peers_is_no_failure_and_one_without_nodes_is() {
 }
 
 #[test]
+fn after_a_search_that_found_nothing_the_first_nodes_are_asked_again() {
+    let (islands, network) = (Testnet::builder(9).build().unwrap(), Testnet::builder(3).build());
+    let network = network.unwrap();
+    announce(&network, 1, 45_557);
+    let dht = dht(&network.bootstrap[0]);
+    // What an earlier search has left: enough nodes, which know neither the network nor the peer.
+    let contact = |node: &String| Contact { id: None, address: node.parse().unwrap() };
+    *dht.known() = islands.bootstrap.iter().map(contact).collect();
+    assert!(dht.known().len() >= ENOUGH);
+    let search = |in_vain| {
+        let begun = Instant::now();
+        let mut found = Vec::new();
+        let time = || Some(begun.elapsed());
+        let result = dht.search(WANTED, None, in_vain, &time, &mut |it| found.extend(it));
+        assert!(result.is_ok(), "{result:?}");
+        found
+    };
+    assert_eq!(search(false), []);
+    assert_eq!(search(true), [SocketAddr::from(([127, 0, 0, 1], 45_557))]);
+}
+
+#[test]
 fn a_search_ends_when_nobody_needs_it_any_more() {
     let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let dht = dht(&nobody.local_addr().unwrap().to_string());
@@ -89,7 +112,7 @@ fn a_search_ends_when_nobody_needs_it_any_more() {
         looks.set(looks.get() + 1);
         (looks.get() < 5).then_some(Duration::ZERO)
     };
-    let result = dht.search(WANTED, None, &time, &mut |_| {});
+    let result = dht.search(WANTED, None, false, &time, &mut |_| {});
     assert!(matches!(result, Err(DhtFailure::Over)), "{result:?}");
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }
@@ -105,7 +128,7 @@ fn of_many_searches_so_many_run_at_a_time() {
     std::thread::scope(|scope| {
         for _ in 0..3 * SIDE_BY_SIDE {
             scope.spawn(|| {
-                let result = dht.search(WANTED, None, &time, &mut |_| {});
+                let result = dht.search(WANTED, None, false, &time, &mut |_| {});
                 assert!(result.is_err(), "{result:?}");
             });
         }

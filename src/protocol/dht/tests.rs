@@ -269,3 +269,75 @@ proptest! {
         }
     }
 }
+
+/// The host has as many nodes as it likes, all of them closer than anybody's.
+fn of_one_host(port: u16) -> Contact {
+    let mut id = id_near(18, 0);
+    id[18..].copy_from_slice(&port.to_be_bytes());
+    Contact { id: Some(id), address: SocketAddr::from(([10, 9, 9, 9], port)) }
+}
+
+fn honest(count: u8) -> impl Iterator<Item = Contact> {
+    (1..=count).map(|n| Contact { id: Some(id_near(2, n)), address: address(n) })
+}
+
+#[test]
+fn one_host_under_many_ids_is_asked_once_and_told_once_while_there_are_others() {
+    let mut search = search();
+    (1..=100).for_each(|port| search.add(of_one_host(port)));
+    honest(20).for_each(|contact| search.add(contact));
+    let (mut asked_host, mut next) = (0, 101);
+    loop {
+        let batch = questions(&mut search, SECOND);
+        if batch.is_empty() {
+            break;
+        }
+        for (to, question) in batch {
+            let mut named = Vec::new();
+            let id = if to.ip() == of_one_host(1).address.ip() {
+                asked_host += 1;
+                named.extend((next..next + 32).map(of_one_host));
+                next += 32;
+                of_one_host(to.port()).id
+            } else {
+                honest(20).find(|it| it.address == to).unwrap().id
+            };
+            let named: Vec<_> = named.iter().map(|it| node(it.id.unwrap(), it.address)).collect();
+            search.handle(to, &answer(&question, id.unwrap(), &named, &[]));
+        }
+    }
+    assert_eq!((asked_host, search.answered().len()), (1, CLOSEST));
+    let told = search.announce(6881);
+    let hosts: HashSet<_> = told.iter().map(|(to, _)| to.ip()).collect();
+    assert_eq!(hosts.len(), ANNOUNCED_TO);
+}
+
+#[test]
+fn one_host_under_many_ids_pushes_nobody_out() {
+    let mut search = search();
+    honest(100).for_each(|contact| search.add(contact));
+    (1..=1_000).for_each(|port| search.add(of_one_host(port)));
+    assert_eq!(search.nodes.len(), MAX_NODES);
+    for contact in honest(100) {
+        assert!(search.nodes.iter().any(|node| node.contact == contact), "{contact:?}");
+    }
+    // With a host each the farthest goes.
+    let many = |n: u16| Contact {
+        id: Some(id_near(1, (n % 200) as u8)),
+        address: SocketAddr::from(([10, 1, (n >> 8) as u8, n as u8], 1)),
+    };
+    (0..1_000).for_each(|n| search.add(many(n)));
+    assert_eq!(search.nodes.len(), MAX_NODES);
+    assert!(honest(100).all(|it| search.nodes.iter().any(|node| node.contact == it)));
+}
+
+#[test]
+fn where_there_is_one_host_alone_all_its_nodes_are_asked_the_closest_first() {
+    let mut search = search();
+    (1..=20).for_each(|port| search.add(of_one_host(port)));
+    let asked = questions(&mut search, SECOND);
+    let mut expected: Vec<_> = (1..=20).map(of_one_host).collect();
+    expected.sort_by_key(|it| it.id.unwrap().map(|byte| byte ^ 0xAB));
+    let expected = expected.iter().map(|it| it.address).take(AT_ONCE).collect::<Vec<_>>();
+    assert_eq!(asked.iter().map(|it| it.0).collect::<Vec<_>>(), expected);
+}
