@@ -308,7 +308,7 @@ fn take(
         wanted.remove_all(&taken);
     }
     // A copy that was not hashed, or has changed, may have had less.
-    may_fetch(wanted)
+    if copies.is_empty() { Ok(()) } else { may_fetch(wanted) }
 }
 
 /// Fetches what neither the data that is there nor the copies have.

@@ -111,9 +111,9 @@ fn hard_link(from: &Path, to: &Path) -> io::Result<Permissions> {
 /// Takes the second name away again, and gives the file back as it was. Its name here goes first: no process that is killed between
 /// the two may leave a file here that is the user's and writable.
 fn unlink(to: &Path, before: &Permissions) -> io::Result<()> {
-    let file = std::fs::File::open(to)?;
+    let file = std::fs::File::open(to);
     std::fs::remove_file(to)?;
-    file.set_permissions(before.clone())
+    file?.set_permissions(before.clone())
 }
 
 impl Store {

@@ -10,10 +10,11 @@
 //! place there is never a file that is half fetched, of a terabyte with one bad piece nothing is copied, and where
 //! nothing comes nothing moves. One with other hard links is copied instead: what those names hold is not ours to change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use super::Store;
 use super::check::Existing;
@@ -38,10 +39,20 @@ pub(super) struct Home {
 /// Files by their index in [`crate::plan::Layout::files`].
 #[derive(Debug, Default)]
 struct Mending {
-    /// Damaged ones with something right in them, which are at their place still.
-    waiting: BTreeSet<u32>,
+    /// Damaged ones with something right in them, which are at their place still, and how they were when they were hashed.
+    waiting: BTreeMap<u32, Look>,
+    /// Those that are right, and stay there.
+    right: BTreeSet<u32>,
     /// Where those lie that moved.
     moved: Vec<PathBuf>,
+}
+
+/// By what a file is known to be the one that was hashed.
+type Look = (u64, Option<SystemTime>);
+
+fn look_at(path: &Path) -> io::Result<Look> {
+    let file = std::fs::metadata(path)?;
+    Ok((file.len(), file.modified().ok()))
 }
 
 impl Home {
@@ -59,7 +70,13 @@ impl Home {
     }
 
     pub(super) fn waits(&self, index: u32) -> bool {
-        self.lock().waiting.contains(&index)
+        self.lock().waiting.contains_key(&index)
+    }
+
+    /// Whether what the user has under this name is, or becomes, part of the dataset: else it only lies there.
+    pub(super) fn is_used(&self, index: u32) -> bool {
+        let mending = self.lock();
+        mending.right.contains(&index) || mending.waiting.contains_key(&index)
     }
 
     /// Moves a file into the workplace that waits for that, and gives it its length.
@@ -67,8 +84,14 @@ impl Home {
         // Another worker who wants the same file waits until it is there.
         let mut mending = self.lock();
         let file = files.layout().files().get(index as usize);
-        let Some(file) = file.filter(|_| mending.waiting.contains(&index)) else { return Ok(()) };
+        let (Some(file), Some(look)) = (file, mending.waiting.get(&index)) else { return Ok(()) };
         let (from, to) = (self.path(&file.path), files.path(index));
+        if look_at(&from)? != *look {
+            return Err(io::Error::other(format!(
+                "{} was changed after it was hashed; nothing of it was touched",
+                from.display()
+            )));
+        }
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent)?;
         }
@@ -91,7 +114,11 @@ pub(super) fn take_over(files: &LayoutFiles, home: &Home, existing: &Existing) -
     for (index, file) in layout.files().iter().enumerate() {
         let index = index as u32; // a torrent of 64 MiB has fewer than 2^32 files
         let pieces = layout.geometry().pieces(file.range.clone());
-        if file.length() == 0 || existing.is_right(index) {
+        if file.length() == 0 {
+            continue;
+        }
+        if existing.is_right(index) {
+            mending.right.insert(index);
             continue;
         }
         if !pieces.clone().any(|piece| existing.good.contains(piece)) {
@@ -99,8 +126,10 @@ pub(super) fn take_over(files: &LayoutFiles, home: &Home, existing: &Existing) -
         }
         if files.path(index).exists() {
             salvaged.doubt(pieces);
+        } else if let Ok(look) = look_at(&home.path(&file.path)) {
+            mending.waiting.insert(index, look);
         } else {
-            mending.waiting.insert(index);
+            salvaged.doubt(pieces);
         }
     }
     salvaged
@@ -156,7 +185,7 @@ impl Partial {
     /// Moves those too for which no byte came: they have a wrong length alone.
     pub(super) fn bring_all(&self) -> Result<(), Error> {
         let Some(home) = self.files.home() else { return Ok(()) };
-        let waiting = home.lock().waiting.clone();
+        let waiting: Vec<u32> = home.lock().waiting.keys().copied().collect();
         waiting.into_iter().try_for_each(|index| {
             let failed = |why| Error::disk("move", &self.files.path(index), &why);
             home.bring(&self.files, index).map_err(failed)

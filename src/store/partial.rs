@@ -147,7 +147,8 @@ impl Partial {
         for (index, file) in self.layout().files().iter().enumerate() {
             if let Some(bytes) = bytes(&self.files.path(index as u32)) {
                 held += bytes;
-            } else if let Some(home) = self.files.home().map(|home| home.path(&file.path))
+            } else if let Some(home) = self.files.home().filter(|home| home.is_used(index as u32))
+                && let home = home.path(&file.path)
                 && let Some(bytes) = bytes(&home)
             {
                 // What has further names, or is a link, is copied where it is to be mended.

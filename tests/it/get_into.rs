@@ -8,7 +8,7 @@ use crate::get::{Desk, LENGTH, PIECE, flip, folder, inode, single};
 use crate::refusals::sha256;
 use crate::support::files_below;
 use crate::swarm::web_seed::Fault;
-use crate::swarm::{Dataset, WebSeed};
+use crate::swarm::{Dataset, WebSeed, eventually};
 
 /// Asks by a .torrent that names these web seeds.
 fn ask(desk: &Desk, dataset: &Dataset, seeds: &[&WebSeed]) -> Get {
@@ -177,4 +177,22 @@ fn pins_hold_for_files_that_stay_and_for_those_that_are_mended() {
     assert_eq!(error.kind(), ErrorKind::Verification, "{error}");
     assert!(error.to_string().contains("`e`"), "{error}");
     dataset.assert_at(&ask(&digests[1]).unwrap());
+}
+
+/// What its user has written into it since is not ours to cut, or to take for verified.
+#[test]
+fn a_file_that_changes_while_its_mending_is_waited_for_is_left_alone() {
+    let dataset = single();
+    let (desk, path, _) = Desk::complete(&dataset);
+    flip(&path, 5);
+    let seed = WebSeed::serving(&dataset).with(Fault::Stall { after_bytes: 0 });
+    let get = ask(&desk, &dataset, &[&seed]);
+    let get = std::thread::spawn(move || get.run());
+    eventually("the damaged piece is asked for", || !seed.requests().is_empty());
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(LENGTH + 10).unwrap();
+    seed.mend();
+    let error = get.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disk, "{error}");
+    assert!(error.to_string().contains("was changed after it was hashed"), "{error}");
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), LENGTH + 10);
 }
