@@ -14,12 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use super::Store;
 use super::check::Existing;
 use super::files::LayoutFiles;
-use super::fs::{copy, remove_tree, set_read_only, sync_directory, sync_file};
+use super::fs::{Look, copy, remove_tree, set_read_only, sync_directory, sync_file};
 use super::partial::{Partial, Salvaged};
 use super::publish::sync_tree;
 use crate::error::Error;
@@ -45,14 +44,6 @@ struct Mending {
     right: BTreeSet<u32>,
     /// Where those lie that moved.
     moved: Vec<PathBuf>,
-}
-
-/// By what a file is known to be the one that was hashed.
-type Look = (u64, Option<SystemTime>);
-
-fn look_at(path: &Path) -> io::Result<Look> {
-    let file = std::fs::metadata(path)?;
-    Ok((file.len(), file.modified().ok()))
 }
 
 impl Home {
@@ -86,7 +77,7 @@ impl Home {
         let file = files.layout().files().get(index as usize);
         let (Some(file), Some(look)) = (file, mending.waiting.get(&index)) else { return Ok(()) };
         let (from, to) = (self.path(&file.path), files.path(index));
-        if look_at(&from)? != *look {
+        if Look::at(&from) != Some(*look) {
             return Err(io::Error::other(format!(
                 "{} was changed after it was hashed; nothing of it was touched",
                 from.display()
@@ -126,7 +117,7 @@ pub(super) fn take_over(files: &LayoutFiles, home: &Home, existing: &Existing) -
         }
         if files.path(index).exists() {
             salvaged.doubt(pieces);
-        } else if let Ok(look) = look_at(&home.path(&file.path)) {
+        } else if let Some(look) = Look::at(&home.path(&file.path)) {
             mending.waiting.insert(index, look);
         } else {
             salvaged.doubt(pieces);

@@ -4,8 +4,24 @@ use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use crate::error::Error;
+
+/// By what a file is known to be the one that was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Look {
+    /// How a file is now; nothing where it is none.
+    pub(super) fn at(path: &Path) -> Option<Look> {
+        let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        Some(Look { length: file.len(), modified: file.modified().ok() })
+    }
+}
 
 /// Writes a file so that a reader sees the old bytes or all of the new, also after a power cut.
 ///

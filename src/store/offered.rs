@@ -17,6 +17,7 @@ use std::time::SystemTime;
 
 use super::check::hash_pieces;
 use super::files::LayoutFiles;
+use super::fs::Look;
 use super::record::Record;
 use super::{Site, Stamp, Store, ids_in};
 use crate::geometry::PieceIndex;
@@ -40,13 +41,6 @@ enum Kind {
     /// One with a resume record.
     Partial(String),
     Copy(PathBuf),
-}
-
-/// By what a file of a copy is known to be what was hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
-    length: u64,
-    modified: Option<SystemTime>,
 }
 
 /// Where some pieces lie.
@@ -132,7 +126,7 @@ impl Offered {
             let mut pieces = PieceSet::all(self.whole.geometry().piece_count());
             // Before it is hashed, so that what changes meanwhile does not fit.
             let paths = (0..self.whole.files().len()).map(|index| files.path(index as u32));
-            let looks: Vec<_> = paths.map(|path| look_at(&path)).collect();
+            let looks: Vec<_> = paths.map(|path| Look::at(&path)).collect();
             for (file, look) in self.whole.files().iter().zip(&looks) {
                 // What is no file (a pipe, say) is never opened.
                 if look.is_none() {
@@ -195,7 +189,7 @@ impl Offered {
                 continue;
             };
             let path = files.path(file);
-            if look_at(&path) == Some(was) {
+            if Look::at(&path) == Some(was) {
                 continue;
             }
             has_changed = true;
@@ -294,12 +288,6 @@ impl Offered {
             Place::Scratch { .. } | Place::Zeros => true,
         })
     }
-}
-
-/// How a file is now; nothing where it is none.
-fn look_at(path: &Path) -> Option<Look> {
-    let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    Some(Look { length: file.len(), modified: file.modified().ok() })
 }
 
 impl Lies {
