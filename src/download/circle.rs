@@ -34,17 +34,17 @@ impl Seat {
             Target::Address(address) => Some(*address),
             Target::Name(..) => None,
         };
-        Seat::new(circle, id, at, at.map(|it| it.port()))
+        Seat::new(circle, id, at.map(|it| it.ip()), at.map(|it| it.port()))
     }
 
     /// Of one that connected to us. From which port, says nothing: it has to say where it listens itself.
     #[cfg(feature = "seed")]
-    pub fn of_one_that_came(circle: &Arc<Circle>, id: u32, from: Option<SocketAddr>) -> Seat {
-        Seat::new(circle, id, from, None)
+    pub fn of_one_that_came(circle: &Arc<Circle>, id: u32, from: IpAddr) -> Seat {
+        Seat::new(circle, id, Some(from), None)
     }
 
-    fn new(circle: &Arc<Circle>, id: u32, at: Option<SocketAddr>, reached: Option<u16>) -> Seat {
-        let ip = at.map(|it| it.ip().to_canonical());
+    fn new(circle: &Arc<Circle>, id: u32, ip: Option<IpAddr>, reached: Option<u16>) -> Seat {
+        let ip = ip.map(|it| it.to_canonical());
         Seat { circle: Arc::clone(circle), id, ip, reached, known: None }
     }
 

@@ -110,12 +110,6 @@ impl Client {
 }
 
 impl PeerConnection {
-    /// Who opened it, where that was not we.
-    #[cfg(feature = "seed")]
-    pub fn remote(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
-    }
-
     /// Queues bytes to be sent.
     ///
     /// # Errors

@@ -35,12 +35,13 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// Serves a peer until either side ends it. `id` is its own.
 pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Guest, id: u32) {
+    let from = incoming.from();
     let Ok(mut connection) = incoming.open(&seeder.client) else { return };
     let Some((shelf, handshake)) = shake_hands(seeder, &mut connection) else { return };
     if let Some(_guest) = shelf.guests.admit(guest.host(), seeder.most_per_dataset()) {
         let serving = Serving::new(Arc::clone(&shelf) as Arc<dyn Served>, id);
         let serving = serving.from(guest.host()).ahead(AHEAD);
-        let seat = Seat::of_one_that_came(&shelf.circle, id, connection.remote());
+        let seat = Seat::of_one_that_came(&shelf.circle, id, from);
         serve(seeder, &shelf, connection, &handshake, (serving, seat));
     }
 }
