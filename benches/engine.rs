@@ -154,6 +154,23 @@ fn schedule_all(bencher: Bencher<'_, '_>, pieces: u32) {
     schedule(bencher, pieces, [8, 4, 4]);
 }
 
+/// A turn of the coordinator, while these web seeds and peers wait for a connection and there is none.
+fn waiting(bencher: Bencher<'_, '_>, web_seeds: u32, peers: u32) {
+    let store = tempfile::tempdir().unwrap();
+    let mut waiting = bench::waiting(store.path(), &many_pieces(1_000), web_seeds, peers).unwrap();
+    bencher.bench_local(|| black_box(waiting.turn()));
+}
+
+#[divan::bench(args = [100, 1_000])]
+fn waiting_peers(bencher: Bencher<'_, '_>, peers: u32) {
+    waiting(bencher, 0, peers);
+}
+
+#[divan::bench(args = [100, 1_000])]
+fn waiting_web_seeds(bencher: Bencher<'_, '_>, web_seeds: u32) {
+    waiting(bencher, web_seeds, 0);
+}
+
 /// What is on disk, in the page cache, on all cores.
 #[divan::bench(args = [64 * MIB], sample_count = 20)]
 fn recheck(bencher: Bencher<'_, '_>, length: usize) {

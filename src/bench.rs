@@ -1,6 +1,6 @@
 //! Doors into the engine for `benches/` (feature `bench`); no part of the API.
 //!
-//! Floor 4. Each function does one step of a build on its argument and gives a number that depends on all of it, so
+//! Layer 4. Each function does one step of a build on its argument and gives a number that depends on all of it, so
 //! that no compiler leaves the work out.
 
 use std::collections::BTreeMap;
@@ -10,13 +10,13 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::geometry::Geometry;
 use crate::hash::{Sha1, Sha256};
-use crate::metainfo::Metainfo;
-use crate::pieces::PieceSet;
+use crate::picker::{Next, Schedule, SourceId};
 use crate::plan::{Layout, Selection};
-use crate::schedule::{Next, Schedule, SourceId};
-use crate::store::{Existing, Partial, Store};
+use crate::storage::{Directory, LocalCopy, Partial, Store, Target};
+use crate::torrent::geometry::Geometry;
+use crate::torrent::metainfo::Metainfo;
+use crate::torrent::pieces::PieceSet;
 
 pub fn sha1(bytes: &[u8]) -> [u8; 20] {
     Sha1::digest(bytes)
@@ -44,7 +44,7 @@ pub fn plan(torrent: &[u8]) -> Result<u64, Error> {
     Ok(Layout::new(&metainfo, &selection).needed_bytes())
 }
 
-/// Who fetches, in [`schedule`].
+/// Who fetches, in [`crate::picker`].
 #[derive(Clone, Copy, Debug)]
 pub struct Crowd {
     /// Connections of web seeds.
@@ -102,6 +102,20 @@ pub fn schedule(pieces: u32, crowd: Crowd) -> u32 {
     questions
 }
 
+/// Sources of a download that all wait for a connection: what the coordinator does about them in each of its turns.
+pub use crate::engine::bench::WaitingSources;
+
+/// See [`WaitingSources`].
+pub fn waiting(
+    store: &Path,
+    torrent: &[u8],
+    web_seeds: u32,
+    peers: u32,
+) -> Result<WaitingSources, Error> {
+    let (partial, schedule) = opened(store, torrent)?;
+    WaitingSources::new(partial, schedule, web_seeds, peers)
+}
+
 /// All between a torrent and the first question of a source, in a store that has nothing of it; gives the bytes to
 /// fetch.
 pub fn open(store: &Path, torrent: &[u8]) -> Result<u64, Error> {
@@ -126,19 +140,13 @@ fn opened(store: &Path, torrent: &[u8]) -> Result<(Partial, Schedule), Error> {
     let selection = Selection::new(&metainfo, &[])?;
     let layout = Arc::new(Layout::new(&metainfo, &selection));
     let (store, hashed) = (Store::at(store), AtomicU64::new(0));
-    store.create()?;
-    let existing = Existing::look(&store, selection.id(), &metainfo, &layout, &hashed);
-    let (partial, verified) = Partial::open(
-        &store,
-        selection.id(),
-        &metainfo,
-        &layout,
-        existing.as_ref(),
-        false,
-        &hashed,
-    )?;
+    let target = Target::Store(&store);
+    target.create()?;
+    let existing = LocalCopy::in_place(target, selection.id(), &metainfo, &layout, &hashed);
+    let (partial, here) =
+        Partial::open(target, selection.id(), &metainfo, &layout, existing.as_ref(), false)?;
     let mut wanted = layout.needed();
-    wanted.remove_all(&verified);
+    wanted.remove_all(&here.verified);
     let schedule = Schedule::new(layout.geometry(), wanted, 7);
     Ok((partial, schedule))
 }
@@ -151,11 +159,12 @@ pub fn present(store: &Path, torrent: &[u8]) -> Result<bool, Error> {
 
 /// Hashes what lies in the directory in the torrent's own layout; gives the bytes.
 pub fn recheck(directory: &Path, torrent: &[u8]) -> Result<u64, Error> {
-    let metainfo = Metainfo::parse(torrent)?;
+    let metainfo = Arc::new(Metainfo::parse(torrent)?);
     let selection = Selection::new(&metainfo, &[])?;
     let layout = Arc::new(Layout::new(&metainfo, &selection));
     let hashed = AtomicU64::new(0);
-    let store = Store::in_directory(directory);
-    let found = Existing::look(&store, selection.id(), &metainfo, &layout, &hashed);
-    Ok(found.filter(Existing::is_complete).map_or(0, |_| hashed.into_inner()))
+    let directory = Directory::new(directory, false);
+    let target = Target::Directory(&directory);
+    let found = LocalCopy::in_place(target, selection.id(), &metainfo, &layout, &hashed);
+    Ok(found.filter(LocalCopy::is_complete).map_or(0, |_| hashed.into_inner()))
 }

@@ -1,11 +1,13 @@
 //! What a download counts while it runs: written by `download`, drawn by `progress`.
 //!
-//! Floor 0. Plain atomics: no lock is held and no clock is read.
+//! Layer 0. Plain atomics: no lock is held and no clock is read.
 
-#[cfg(feature = "cli")]
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub mod sources;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+pub use sources::Sources;
 
 /// What a dataset is doing right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,20 +71,7 @@ pub struct DatasetCounters {
     /// Web seeds and mirrors with a live connection.
     pub web_seeds: AtomicU32,
     /// Who brings the bytes, in the order of the download's own numbers.
-    #[cfg(feature = "cli")]
-    pub sources: Mutex<Vec<SourceCounters>>,
-}
-
-/// What one source has brought.
-#[cfg(feature = "cli")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceCounters {
-    /// A URL, a directory, or `peer` and its address.
-    pub name: String,
-    /// Bytes that came from it, useful or not.
-    pub received_bytes: u64,
-    /// Whether it is being asked right now.
-    pub works: bool,
+    pub sources: Sources,
 }
 
 impl DatasetCounters {
@@ -96,33 +85,7 @@ impl DatasetCounters {
             uploaded_bytes: AtomicU64::new(0),
             peers: AtomicU32::new(0),
             web_seeds: AtomicU32::new(0),
-            #[cfg(feature = "cli")]
-            sources: Mutex::default(),
-        }
-    }
-
-    /// A source became known; they are numbered from 0.
-    #[cfg(feature = "cli")]
-    pub fn add_source(&self, name: &str) {
-        let source = SourceCounters { name: name.to_owned(), received_bytes: 0, works: false };
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
-    }
-
-    /// So many bytes came from a source.
-    #[cfg(feature = "cli")]
-    pub fn brought(&self, source: u32, bytes: u64) {
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = sources.get_mut(source as usize) {
-            source.received_bytes += bytes;
-        }
-    }
-
-    /// A source is being asked, or not any more.
-    #[cfg(feature = "cli")]
-    pub fn set_works(&self, source: u32, works: bool) {
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = sources.get_mut(source as usize) {
-            source.works = works;
+            sources: Sources::default(),
         }
     }
 
@@ -137,7 +100,7 @@ impl DatasetCounters {
 
 /// A line that a person should read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct UserMessage {
     pub text: String,
     /// The dataset that waits: the line holds until it goes on.
     pub waiting: Option<String>,
@@ -147,9 +110,9 @@ pub struct Message {
 #[derive(Debug, Default)]
 pub struct Counters {
     datasets: Mutex<Vec<Arc<DatasetCounters>>>,
-    messages: Mutex<Vec<Message>>,
-    #[cfg(feature = "cli")]
-    stopped: AtomicBool,
+    messages: Mutex<Vec<UserMessage>>,
+    /// Nobody is to be told anything any more: the user ends it.
+    pub stopped: AtomicBool,
 }
 
 impl Counters {
@@ -165,33 +128,26 @@ impl Counters {
         self.datasets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Nobody is to be told anything any more: the user ends it.
-    #[cfg(feature = "cli")]
-    pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
-    }
-
-    #[cfg(feature = "cli")]
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 
     /// Queues a line for the log: `progress` prints it.
     pub fn say(&self, text: String) {
-        self.queue(Message { text, waiting: None });
+        self.queue(UserMessage { text, waiting: None });
     }
 
     /// Queues a line that holds while this dataset is in [`Phase::Waiting`], into which it is put before.
     pub fn say_while_waiting(&self, name: &str, text: String) {
-        self.queue(Message { text, waiting: Some(name.to_owned()) });
+        self.queue(UserMessage { text, waiting: Some(name.to_owned()) });
     }
 
-    fn queue(&self, message: Message) {
+    fn queue(&self, message: UserMessage) {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
     }
 
     /// Takes the queued lines.
-    pub fn take_messages(&self) -> Vec<Message> {
+    pub fn take_messages(&self) -> Vec<UserMessage> {
         std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

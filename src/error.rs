@@ -1,8 +1,10 @@
 //! The one error type: what failed, on which dataset, why, and what to do next.
 //!
-//! Floor 0. It opens nothing and knows no other room.
+//! Layer 0. It opens nothing and uses no other module but `url`, which keeps secrets out of what it prints.
 
 use std::fmt;
+
+use crate::url::masked;
 
 /// What a failure is about: whose turn it is to mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +47,8 @@ struct Inner {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, what: impl Into<String>) -> Error {
+    #[doc(hidden)]
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Error {
         Error(Box::new(Inner {
             kind,
             dataset: None,
@@ -57,18 +60,24 @@ impl Error {
     }
 
     /// A disk error on `path` while doing `what` ("write", "rename", …).
-    pub(crate) fn disk(what: &str, path: &std::path::Path, why: &std::io::Error) -> Error {
+    #[doc(hidden)]
+    pub fn disk(what: &str, path: &std::path::Path, why: &std::io::Error) -> Error {
         let error = Error::new(ErrorKind::Disk, format!("could not {what} {}", path.display()))
             .why(why.to_string());
         match why.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => error
                 .help("free some space, or set ACADEMICTORRENTS_STORE to a directory on another disk; what was verified is kept, and the next build goes on from there"),
+            std::io::ErrorKind::FileTooLarge => {
+                error.help("raise the file size limit of this process (`ulimit -f`)")
+            }
+            _ if is_out_of_descriptors(why) => error.help(OUT_OF_DESCRIPTORS),
             _ => error,
         }
     }
 
     /// Adds a reason, printed below the first line. An empty one adds nothing.
-    pub(crate) fn why(mut self, why: impl Into<String>) -> Error {
+    #[doc(hidden)]
+    pub fn why(mut self, why: impl Into<String>) -> Error {
         let why = why.into();
         if !why.is_empty() {
             self.0.why.push(why);
@@ -76,8 +85,14 @@ impl Error {
         self
     }
 
+    /// The same, where that reason is not given yet.
+    pub(crate) fn why_once(self, why: String) -> Error {
+        if self.0.why.contains(&why) { self } else { self.why(why) }
+    }
+
     /// Adds a mend, printed last, after `help: `: each is said once.
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Error {
+    #[doc(hidden)]
+    pub fn help(mut self, help: impl Into<String>) -> Error {
         let help = help.into();
         if !self.0.help.contains(&help) {
             self.0.help.push(help);
@@ -85,29 +100,54 @@ impl Error {
         self
     }
 
-    /// The same failure, of something else: with its reasons, and with mends that fit.
-    pub(crate) fn instead(mut self, what: impl Into<String>) -> Error {
+    /// The same failure, of something else.
+    #[doc(hidden)]
+    pub fn instead(mut self, what: impl Into<String>) -> Error {
         self.0.what = what.into();
-        self.0.help.retain(|help| !help.contains("ACADEMICTORRENTS_"));
         self
     }
 
     /// Says for which dataset, where that is not known yet.
-    pub(crate) fn for_dataset(mut self, name: &str) -> Error {
+    #[doc(hidden)]
+    pub fn for_dataset(mut self, name: &str) -> Error {
         self.0.dataset.get_or_insert_with(|| name.to_owned());
         self
     }
 
     /// Joins the failures of several datasets into one; `None` where there is none.
-    pub(crate) fn join(errors: Vec<Error>) -> Option<Error> {
+    #[doc(hidden)]
+    pub fn join(errors: Vec<Error>) -> Option<Error> {
         let mut errors = errors.into_iter();
         let mut first = errors.next()?;
         first.0.others.extend(errors);
         Some(first)
     }
 
+    /// Why, in one line: the first reason, or else what failed.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn reason(&self) -> String {
+        printable(self.0.why.first().unwrap_or(&self.0.what))
+    }
+
+    /// The same failure, for those who are told elsewhere what to do.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_help(mut self) -> Error {
+        self.0.help.clear();
+        self
+    }
+
+    /// What failed, and at most so many of the reasons, a line each; no help, and not for which dataset.
+    pub(crate) fn summary(&self, reasons: usize) -> String {
+        let reasons = self.0.why.iter().flat_map(|why| why.lines()).take(reasons);
+        let lines = std::iter::once(self.what()).chain(reasons);
+        lines.map(|line| escaped(line.trim(), "")).collect::<Vec<_>>().join("\n")
+    }
+
     /// What failed, without the dataset's name.
-    pub(crate) fn what(&self) -> &str {
+    #[doc(hidden)]
+    pub fn what(&self) -> &str {
         &self.0.what
     }
 
@@ -130,14 +170,28 @@ impl Error {
     }
 }
 
+/// What to do where a process may open no more files and sockets.
+pub(crate) const OUT_OF_DESCRIPTORS: &str = "this process has too many files and sockets open: raise its limit (`ulimit -n`), or close what else it has open";
+
+/// Whether the process (EMFILE) or the system (ENFILE) has too many files and sockets open.
+pub(crate) fn is_out_of_descriptors(why: &std::io::Error) -> bool {
+    match why.raw_os_error() {
+        Some(code) if cfg!(windows) => code == 4,
+        Some(code) => cfg!(unix) && matches!(code, 23 | 24),
+        None => false,
+    }
+}
+
 /// The text with nothing in it that moves a cursor, ends a line or turns the direction of writing: what others chose
 /// (a torrent's names, say) is quoted so where a message has lines of its own.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     escaped(text, "")
 }
 
-/// The text of a message, with line breaks as this: whoever quoted a stranger's words in it, they move no cursor.
+/// The text of a message, with line breaks as this: whoever quoted a stranger's words in it, they move no cursor, and
+/// show no secret of a URL.
 fn escaped(text: &str, line_break: &str) -> String {
+    let text = masked(text);
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -189,6 +243,12 @@ mod tests {
         assert!(error(std::io::ErrorKind::StorageFull).contains("help: free some space"));
         assert!(error(std::io::ErrorKind::QuotaExceeded).contains("ACADEMICTORRENTS_STORE"));
         assert!(!error(std::io::ErrorKind::PermissionDenied).contains("help"));
+        assert!(error(std::io::ErrorKind::FileTooLarge).contains("ulimit -f"));
+        let of_code =
+            |code| Error::disk("open", path, &std::io::Error::from_raw_os_error(code)).to_string();
+        let codes: &[i32] = if cfg!(windows) { &[4] } else { &[23, 24] };
+        codes.iter().for_each(|code| assert!(of_code(*code).contains("ulimit -n"), "{code}"));
+        assert!(!of_code(5).contains("ulimit"));
     }
 
     #[test]

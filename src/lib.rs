@@ -48,7 +48,7 @@
 //! ```
 //!
 //! More keys are `web-seeds`, `trackers`, `peers` and `store`; `[package.metadata.academictorrents.defaults]` holds
-//! for all datasets. The README has a table of all keys, with types and defaults. Unknown keys are errors.
+//! for all datasets. `docs/reference/manifest.md` lists all keys with types and defaults. Unknown keys are errors.
 //!
 //! Where neither store, mirrors nor catalogue have the `.torrent`, it comes from peers that have it: those that the environment,
 //! the manifest or a magnet link name, or their trackers, or with the feature `dht` the DHT.
@@ -103,26 +103,11 @@
 //!
 //! # The environment
 //!
-//! | variable (`ACADEMICTORRENTS_…`) | meaning |
-//! | --- | --- |
-//! | `STORE` | absolute path of the store; else `academictorrents` in the user's cache directory |
-//! | `LOAD_PATH` | stores, and directories with datasets in the torrent's own layout, that are searched before anything is fetched |
-//! | `PATH_<NAME>` | a copy of this dataset: it is checked once, and used |
-//! | `MIRRORS`, `PEERS` | more of them, between them commas or spaces |
-//! | `SOURCES` | which kinds of source may be used |
-//! | `DHT_BOOTSTRAP` | nodes of the DHT that are asked first (feature `dht`), or `off` |
-//! | `MAX_SIZE` | takes the built-in limit's place, and caps the manifest's |
-//! | `TIMEOUT` | give up when no source brought a byte for so long; 120 s |
-//! | `UPLOAD` | bytes a second that peers are sent while something is fetched; `1MiB`, `0` for none |
-//! | `FETCH` | who fetches what is missing: `always`, `local` (the default: not dependencies that Cargo brought), `never` |
-//! | `OFFLINE` | open no socket; `CARGO_NET_OFFLINE` too, and on Linux cargo's `--offline` |
-//! | `PROGRESS` | `auto`, `plain` or `off` |
-//! | `CATALOGUE` | base URL; `https://academictorrents.com` |
-//! | `API_KEY` | your account's key at the catalogue, `uid=14;pass=…`: sent to it and to nobody else |
-//! | `CA_FILE` | PEM file of more root certificates; else `CARGO_HTTP_CAINFO`, `SSL_CERT_FILE` |
-//!
-//! Another name that begins so is an error. Where a variable is not set, `academictorrents/config.toml` in the user's configuration
-//! directory may say the same. The usual proxy variables are read, and `CARGO_HTTP_PROXY` before them: an HTTP proxy, or
+//! Variables that begin with `ACADEMICTORRENTS_` say where data is (`STORE`, `LOAD_PATH`, `PATH_<NAME>`, `MIRRORS`), what may be
+//! fetched (`FETCH`, `MAX_SIZE`, `SOURCES`, `OFFLINE`), and how (`TIMEOUT`, `UPLOAD`, `PROGRESS`, `CA_FILE` and others): all of them are in
+//! `docs/reference/environment.md`. An unknown one is an error. `academictorrents/config.toml` in the user's configuration
+//! directory holds where a variable is not set (`docs/reference/configuration-file.md`). `CARGO_NET_OFFLINE`,
+//! `CARGO_HTTP_CAINFO` and the usual proxy variables are read too, the latter after `CARGO_HTTP_PROXY`: an HTTP proxy, or
 //! a SOCKS one (`socks5h://host:port`), which carries peers too. Under `DOCS_RS`, and when
 //! rust-analyzer starts, nothing is fetched, and the
 //! path is the one where the data would be.
@@ -130,13 +115,21 @@
 //! # Features
 //!
 //! `rustls` (default) and `native-tls` choose the TLS library. With `dht` the DHT names peers, too, for torrents that are not private.
-//! `seed` is [`Seed`], which build scripts have no use for and need not compile. `cli` is the command `cargo academictorrents`, with both, and nothing of it is compiled for a build script.
+//! `seed` is [`Seed`], which build scripts have no use for and need not compile. The command `cargo academictorrents` is a crate of its own, `cargo-academictorrents`.
 //!
 #![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]
 // Only what is re-exported here is public.
 #![expect(
     unreachable_pub,
-    reason = "the rooms are private modules, and what one room offers the others is `pub` there"
+    reason = "modules are private, and what one offers the others is `pub` there"
+)]
+#![cfg_attr(
+    feature = "engine",
+    allow(
+        missing_docs,
+        rustdoc::private_intra_doc_links,
+        reason = "`engine` is not part of the API, and its types are those of the modules"
+    )
 )]
 #![allow(
     clippy::needless_doctest_main,
@@ -152,40 +145,44 @@ compile_error!(
     "academictorrents needs one of its features `rustls` (the default) and `native-tls`"
 );
 
-mod bencode;
+mod address;
 mod build_script;
-mod context;
 mod counters;
-mod download;
+#[cfg(not(feature = "engine"))]
+mod engine;
+#[cfg(feature = "engine")]
+#[doc(hidden)]
+pub mod engine;
 mod error;
-mod geometry;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzz;
 mod get;
 mod hash;
-mod infohash;
-mod magnet;
 mod manifest;
-mod metainfo;
-mod nearest;
 mod net;
-mod pieces;
+mod origin;
+mod picker;
 mod plan;
+mod process;
 mod progress;
 mod protocol;
-mod schedule;
 #[cfg(feature = "seed")]
 mod seed;
+mod settings;
 mod size;
-mod store;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod tools;
+mod storage;
+mod suggest;
+mod torrent;
+mod url;
 
 pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};
 pub use get::{Get, Progress, Verify, get};
-pub use infohash::Infohash;
+
 #[cfg(feature = "seed")]
 pub use seed::{Seed, SeedNote, SeededDataset, Seeding, StopHandle};
+pub use torrent::infohash::Infohash;
 
 /// The README's examples are documentation tests too.
 #[cfg(all(doctest, feature = "seed"))]

@@ -1,22 +1,22 @@
 //! Datasets given to others: [`Seed`].
 //!
-//! Floor 4, beside `get`: what a call says, as a [`download::Task`]. Here, and nowhere else in the crate, peers can connect
+//! Layer 4, beside `get`: what a call says, as a [`engine::SeedTask`]. Here, and nowhere else in the crate, peers can connect
 //! to us.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::context::Context;
-use crate::download::{self, Host, Task};
+use crate::engine;
+use crate::engine::{LocalPeer, SeedTask};
 use crate::error::{Error, ErrorKind};
-use crate::infohash::Infohash;
-use crate::manifest::{Identity, Request, StoreKind};
+use crate::manifest::{Identity, Request, StoreKind, absolute};
 use crate::plan;
-use crate::store::Store;
+use crate::settings::Context;
+use crate::storage::Store;
 
-pub use crate::download::{SeedNote, SeededDataset};
+pub use crate::engine::{SeedNote, SeededDataset};
 
 /// Peers that are connected at a time, where the caller does not say more.
 const CONNECTIONS: usize = 200;
@@ -132,7 +132,8 @@ impl Seed {
         self
     }
 
-    /// How many peers may be connected at a time; 200 by default, and at least 1. Of several datasets each has its share, at
+    /// How many peers may be connected at a time; 200 by default, at least 1, and never more than the limit of open files
+    /// (`ulimit -n`) allows. Of several datasets each has its share, at
     /// least a quarter. One host, which is an IPv4 address or an IPv6 /64, may have a quarter of all and of each share, and eight
     /// in any case: where more come from behind one address, give a greater number. Who comes too many is let go, and may come again.
     #[must_use]
@@ -178,7 +179,7 @@ impl Seed {
             return Err(Error::new(ErrorKind::Manifest, "nothing is named that is to be fetched")
                 .help("give the infohashes, or the paths of .torrent files"));
         }
-        let task = Task {
+        let task = SeedTask {
             settings,
             store: Store::at(&store),
             requests: self.ids.iter().map(|id| request(id)).collect::<Result<_, _>>()?,
@@ -190,7 +191,7 @@ impl Seed {
             fetch: self.fetch,
             connections: self.connections,
         };
-        Ok(Seeding { inner: Some(download::Seeding::start(task)?) })
+        Ok(Seeding { inner: Some(engine::SeedHandle::start(task)?) })
     }
 
     /// Begins, waits for the end that [`Seed::ratio`] or [`Seed::for_time`] says, and gives the bytes that were sent.
@@ -206,7 +207,7 @@ impl Seed {
 #[must_use = "the seed ends when this is dropped"]
 pub struct Seeding {
     /// `None` once it was waited for.
-    inner: Option<download::Seeding>,
+    inner: Option<engine::SeedHandle>,
 }
 
 impl std::fmt::Debug for Seeding {
@@ -221,25 +222,25 @@ impl Seeding {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        self.inner.as_ref().map_or(nowhere, download::Seeding::address)
+        self.inner.as_ref().map_or(nowhere, engine::SeedHandle::address)
     }
 
     /// The bytes of datasets that were sent so far.
     #[must_use]
     pub fn uploaded(&self) -> u64 {
-        self.inner.as_ref().map_or(0, download::Seeding::uploaded_bytes)
+        self.inner.as_ref().map_or(0, engine::SeedHandle::uploaded_bytes)
     }
 
     /// Whether it has ended: then [`Seeding::wait`] does not wait.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.inner.as_ref().is_none_or(download::Seeding::has_ended)
+        self.inner.as_ref().is_none_or(engine::SeedHandle::has_ended)
     }
 
     /// How each dataset stands right now: to be asked now and again, for a table.
     #[must_use]
     pub fn datasets(&self) -> Vec<SeededDataset> {
-        self.inner.as_ref().map(download::Seeding::datasets).unwrap_or_default()
+        self.inner.as_ref().map(engine::SeedHandle::datasets).unwrap_or_default()
     }
 
     /// What ends it from elsewhere while [`Seeding::wait`] waits.
@@ -262,7 +263,7 @@ impl Seeding {
     /// # Errors
     /// Of a dataset that could not be fetched.
     pub fn wait(mut self) -> Result<u64, Error> {
-        self.inner.take().map_or(Ok(0), download::Seeding::wait)
+        self.inner.take().map_or(Ok(0), engine::SeedHandle::wait)
     }
 }
 
@@ -292,36 +293,26 @@ impl Drop for Seeding {
 #[derive(Clone, Debug)]
 pub struct StopHandle {
     /// `None` where it has ended.
-    host: Option<Host>,
+    host: Option<LocalPeer>,
 }
 
 impl StopHandle {
     /// Tells it to end, as [`Seeding::stop`] does, and does not wait: [`Seeding::wait`] returns in less than a second.
     /// Of no effect where it has ended, or was told before.
     pub fn stop(&self) {
-        self.host.iter().for_each(Host::stop);
+        self.host.iter().for_each(LocalPeer::stop);
     }
 }
 
-/// A name of 40 digits is an infohash, even where a file of that name is there.
 fn request(id: &str) -> Result<Request, Error> {
-    let identity = match id.parse::<Infohash>() {
-        Ok(infohash) => Identity { infohash: Some(infohash), torrent: None, magnet: None },
-        Err(why) => {
-            let path = absolute(Path::new(id))?;
-            if !path.is_file() {
-                return Err(Error::new(ErrorKind::Manifest, format!("`{id}` cannot be seeded"))
-                    .why("it is neither an infohash nor the path of a file")
-                    .why(why.what().to_owned())
-                    .help("give an infohash of 40 hexadecimal digits, or the path of a .torrent"));
-            }
-            Identity { infohash: None, torrent: Some(path), magnet: None }
-        }
-    };
-    Request::of_call(id, identity, StoreKind::Shared, &Default::default())
-}
-
-/// Paths hold whatever directory the process goes to.
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(path).map_err(|why| Error::disk("find", path, &why))
+    let identity = Identity::parse(id, None).map_err(|why| {
+        let what = format!("`{id}` cannot be seeded");
+        let kinds =
+            "an infohash of 40 hexadecimal digits, a magnet link, or the path of a .torrent";
+        why.error(what, "it is neither an infohash nor a magnet link nor the path of a file", kinds)
+    })?;
+    // Of a magnet link: which torrent it is. All of it is seeded.
+    let name = identity.shown_name(id);
+    let identity = Identity { magnet: None, ..identity };
+    Request::of_call(&name, identity, StoreKind::Shared, &Default::default())
 }

@@ -1,4 +1,4 @@
-//! Sizes and times as people write and read them. Floor 0.
+//! Sizes and times as people write and read them. Layer 0.
 
 use std::time::Duration;
 
@@ -48,19 +48,6 @@ pub fn at_least(bytes: u64) -> String {
         }
     }
     "1MiB".to_owned()
-}
-
-/// Writes a size as a manifest takes it, and no byte is lost: `"2GiB"`, `"1500"`.
-#[cfg(feature = "cli")]
-pub fn exact(bytes: u64) -> String {
-    for (unit, scale) in
-        [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
-    {
-        if bytes >= scale && bytes.is_multiple_of(scale) {
-            return format!("{}{unit}", bytes / scale);
-        }
-    }
-    bytes.to_string()
 }
 
 /// Writes a time for people, to a tenth of a second: `"2.7 s"`, `"30 s"`.
@@ -115,10 +102,6 @@ mod tests {
         assert_eq!(display(999), "999 B");
         assert_eq!(at_least((1 << 30) + 1), "2GiB");
         assert_eq!(at_least(5), "1MiB");
-        #[cfg(feature = "cli")]
-        for bytes in [0, 1500, 2048, 3 << 30, (1 << 30) + 1] {
-            assert_eq!(parse(&exact(bytes)), Some(bytes));
-        }
     }
 
     #[test]

@@ -38,30 +38,30 @@ macro_rules! concat {
     () => {};
 }
 
-type Block = [u8; 64];
+type Sha1Block = [u8; 64];
 
 /// What a reference to a slice is made of.
 #[repr(C)]
 struct Raw {
-    at: *const Block,
+    at: *const Sha1Block,
     len: usize,
 }
 impl Copy for Raw {}
 
 union Blocks<'a> {
     raw: Raw,
-    slice: &'a [Block],
+    slice: &'a [Sha1Block],
 }
 
 trait Slice {
-    fn as_ptr(&self) -> *const Block;
+    fn as_ptr(&self) -> *const Sha1Block;
     fn len(&self) -> usize;
     fn is_empty(&self) -> bool;
 }
 
-impl Slice for [Block] {
-    fn as_ptr(&self) -> *const Block {
-        self as *const [Block] as *const Block
+impl Slice for [Sha1Block] {
+    fn as_ptr(&self) -> *const Sha1Block {
+        self as *const [Sha1Block] as *const Sha1Block
     }
     fn len(&self) -> usize {
         // SAFETY: rustc lays out a reference to a slice as `Raw`.
@@ -92,7 +92,7 @@ impl<const N: usize> Array for [u32; N] {
 
 /// The door for sha1.c, which says that all of these are there.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn compress(state: &mut [u32; 5], at: *const Block, len: usize) {
+unsafe extern "C" fn compress(state: &mut [u32; 5], at: *const Sha1Block, len: usize) {
     // SAFETY: as in `len`; and the emulated processor has sha2.
     unsafe { compress_armv8(state, Blocks { raw: Raw { at, len } }.slice) }
 }

@@ -1,10 +1,10 @@
 //! What a build script says to Cargo, on stdout.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::Datasets;
-use crate::error::{Error, ErrorKind};
+use super::paths::for_cargo;
+use crate::error::Error;
 
 /// The first Rust whose Cargo takes `cargo::`; it refuses it from packages whose `rust-version` is older.
 const NEW_SYNTAX: (u32, u32) = (1, 77);
@@ -39,17 +39,17 @@ impl Directives {
     /// All lines, or an error: a value that Cargo would cut or drop in silence is refused.
     ///
     /// # Errors
-    /// [`ErrorKind::Disk`] for a path that is not UTF-8 or has a line break.
+    /// As [`for_cargo`].
     pub fn for_datasets(&self, datasets: &Datasets) -> Result<String, Error> {
         let mut lines = String::new();
         let mut line = |text: std::fmt::Arguments<'_>| {
             let _ = writeln!(lines, "{text}"); // writing to a String cannot fail
         };
         let Directives { prefix, metadata_prefix } = self;
-        let manifest = value("the manifest's path", &datasets.manifest)?;
+        let manifest = for_cargo("the manifest's path", &datasets.manifest)?;
         line(format_args!("{prefix}rerun-if-changed={manifest}"));
-        if let Some(config) = &datasets.config {
-            let config = value("the configuration file's path", config)?;
+        for config in &datasets.config {
+            let config = for_cargo("the configuration file's path", config)?;
             line(format_args!("{prefix}rerun-if-changed={config}"));
         }
         line(format_args!("{prefix}rerun-if-env-changed=ACADEMICTORRENTS_STORE"));
@@ -61,8 +61,8 @@ impl Directives {
         let names: Vec<_> = datasets.names.iter().map(|name| format!("{name:?}")).collect();
         line(format_args!("{prefix}rustc-check-cfg=cfg(at_dataset, values({}))", names.join(", ")));
         for dataset in &datasets.list {
-            let of = |what: &str| format!("the {what} of dataset `{}`", dataset.name);
-            let stamp = value(&of("stamp"), &dataset.stamp)?;
+            let of = |what: &str| format!("the {what} of dataset `{}`", dataset.name());
+            let stamp = for_cargo(&of("stamp"), &dataset.stamp)?;
             if dataset.is_there {
                 line(format_args!("{prefix}rerun-if-changed={stamp}"));
             } else {
@@ -70,11 +70,14 @@ impl Directives {
                 // bring the dataset, only a path that is missing still makes Cargo run the script again.
                 line(format_args!("{prefix}rerun-if-changed={stamp}{NEVER}"));
             }
-            if let Some(torrent) = &dataset.torrent {
-                line(format_args!("{prefix}rerun-if-changed={}", value(&of("torrent"), torrent)?));
+            if let Some(torrent) = &dataset.request.identity.torrent {
+                line(format_args!(
+                    "{prefix}rerun-if-changed={}",
+                    for_cargo(&of("torrent"), torrent)?
+                ));
             }
             if let Some(why) = &dataset.missing {
-                let name = &dataset.name;
+                let name = dataset.name();
                 line(format_args!(
                     "{prefix}warning=dataset `{name}`: optional and missing, so cfg(at_dataset = {name:?}) is off"
                 ));
@@ -83,33 +86,19 @@ impl Directives {
                 }
                 continue;
             }
-            let path = value(&of("path"), &dataset.path)?;
-            let variable = &dataset.variable;
+            let path = for_cargo(&of("path"), &dataset.path)?;
+            let variable = dataset.request.name.variable();
             line(format_args!("{prefix}rustc-env=AT_{variable}_PATH={path}"));
             line(format_args!("{prefix}rustc-env=AT_{variable}_INFOHASH={}", dataset.infohash));
             // docs.rs has the path alone: what reads the file while it compiles must know.
             if dataset.is_there {
-                line(format_args!("{prefix}rustc-cfg=at_dataset=\"{}\"", dataset.name));
+                line(format_args!("{prefix}rustc-cfg=at_dataset=\"{}\"", dataset.name()));
             }
             let key = format!("{metadata_prefix}at_{}", variable.to_lowercase());
             line(format_args!("{key}_path={path}"));
             line(format_args!("{key}_infohash={}", dataset.infohash));
         }
         Ok(lines)
-    }
-}
-
-/// A path as a directive can carry it.
-fn value<'a>(what: &str, path: &'a Path) -> Result<&'a str, Error> {
-    let refused = |why: &str| {
-        Err(Error::new(ErrorKind::Disk, format!("{what} cannot be told to Cargo"))
-            .why(format!("`{}` {why}", path.as_os_str().as_encoded_bytes().escape_ascii()))
-            .help("move the project or set ACADEMICTORRENTS_STORE; a dataset whose own name is the reason cannot be used from a build script"))
-    };
-    match path.to_str() {
-        None => refused("is not UTF-8"),
-        Some(text) if text.contains(['\n', '\r']) => refused("has a line break"),
-        Some(text) => Ok(text),
     }
 }
 

@@ -1,12 +1,12 @@
-//! One build: the environment and the manifest say what is asked for, `download` provides it, directives tell
+//! One build: the environment and the manifest say what is asked for, the engine provides it, directives tell
 //! Cargo.
 //!
-//! Floor 4. Stdout belongs to [`directives`]; nothing is printed there unless all went well.
+//! Layer 4. Stdout belongs to [`directives`]; nothing is printed there unless all went well.
 
+mod dependency;
 mod directives;
 mod modules;
 mod note;
-mod origin;
 mod paths;
 #[cfg(test)]
 mod tests;
@@ -16,15 +16,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::context::Context;
 use crate::counters::Counters;
-use crate::download::{self, Provided, Session};
+use crate::engine;
+use crate::engine::{Provided, Session};
 use crate::error::{Error, ErrorKind};
-use crate::infohash::Infohash;
 use crate::manifest::{Manifest, Request, StoreKind};
 use crate::plan;
 use crate::progress;
-use crate::store::Store;
+use crate::settings::Context;
+use crate::storage::{Store, Target};
+use crate::torrent::infohash::Infohash;
 
 use directives::Directives;
 use note::Note;
@@ -164,13 +165,17 @@ impl Build {
     /// The next build runs the script again.
     fn needs_paths_alone(&self) -> bool {
         ["DOCS_RS", "RA_RUSTC_WRAPPER"].iter().any(|name| self.context.var(name).is_some())
-            || self.context.cargo_call().compile_time_deps()
+            || self.context.is_of_rust_analyzer(cfg!(target_os = "linux"))
     }
 
-    fn provide(&self, manifest: Manifest) -> Result<Datasets, Error> {
+    fn provide(&self, mut manifest: Manifest) -> Result<Datasets, Error> {
         let settings = self.context.settings()?;
         paths::check(&settings, &manifest.requests)?;
         plan::check_named(&settings)?;
+        let foreign = dependency::is_foreign(&self.context, &manifest.path);
+        if foreign {
+            manifest.requests.iter_mut().for_each(|request| request.origin.set_dependency());
+        }
         let feature_is_on = |feature: &str| {
             let variable = feature.to_uppercase().replace('-', "_");
             self.context.var(&format!("CARGO_FEATURE_{variable}")).is_some()
@@ -180,7 +185,7 @@ impl Build {
         let requests: Vec<&Request> =
             manifest.requests.iter().filter(|request| request.asked_for(feature_is_on)).collect();
         let out_dir = PathBuf::from(self.context.var("OUT_DIR").unwrap_or_default());
-        let config = self.context.config_path().map(Path::to_owned);
+        let config = self.context.config_files().map(Path::to_owned).collect();
         let mut datasets =
             Datasets { manifest: manifest.path.clone(), config, names, list: Vec::new() };
         if requests.is_empty() {
@@ -188,13 +193,20 @@ impl Build {
         }
         let shared = Store::at(&self.context.store_dir()?);
         let own = Store::at(&out_dir.join("academictorrents"));
+        paths::check_install(self.context.cargo_call().is_install(), &requests)?;
+        paths::check_directories(&settings, &requests, &manifest.path, [&shared, &own])?;
         let counters = Arc::new(Counters::default());
-        let mut session = Session::new(&settings, &manifest.path, &shared, &own, &counters);
-        session.foreign = origin::is_foreign(&self.context, &manifest.path);
-        let results: Vec<Outcome> = if self.needs_paths_alone() {
-            let look = |request: &&Request| match download::present(&session, request) {
-                Some(provided) => Outcome::There(provided),
-                None => Outcome::NotLooked(download::would_be(&session, request)),
+        let mut session = Session::new(&settings, &shared, &counters);
+        session.own = Target::Store(&own);
+        session.manifest = Some(&manifest.path);
+        if foreign {
+            session.for_dependency();
+        }
+        session.accepts_path = Some(paths::check_dataset);
+        let results: Vec<DatasetOutcome> = if self.needs_paths_alone() {
+            let look = |request: &&Request| match engine::present(&session, request) {
+                Some(provided) => DatasetOutcome::There(provided),
+                None => DatasetOutcome::NotLooked(engine::would_be(&session, request)),
             };
             requests.iter().map(look).collect()
         } else {
@@ -202,22 +214,18 @@ impl Build {
         };
         for (request, outcome) in requests.into_iter().zip(results) {
             let (provided, is_there, missing) = match outcome {
-                Outcome::There(provided) => (provided, true, None),
-                Outcome::NotLooked(would_be) => (would_be, false, None),
-                Outcome::Missing(would_be, why) => (would_be, false, Some(why)),
+                DatasetOutcome::There(provided) => (provided, true, None),
+                DatasetOutcome::NotLooked(would_be) => (would_be, false, None),
+                DatasetOutcome::Missing(would_be, why) => (would_be, false, Some(why)),
             };
             datasets.list.push(Dataset {
-                name: request.name.as_str().to_owned(),
-                variable: request.name.variable(),
                 infohash: provided.infohash,
                 path: provided.path,
                 stamp: provided.stamp,
                 is_there,
-                torrent: request.identity.torrent.clone(),
-                globs: request.files.clone(),
-                file_numbers: request.file_numbers().to_vec(),
                 store: if request.store == StoreKind::Own { own.clone() } else { shared.clone() },
                 missing,
+                request: request.clone(),
             });
         }
         Ok(datasets)
@@ -230,15 +238,15 @@ impl Build {
         requests: &[&Request],
         out_dir: &Path,
         counters: &Arc<Counters>,
-        mode: crate::context::ProgressMode,
-    ) -> Result<Vec<Outcome>, Error> {
+        mode: crate::settings::ProgressMode,
+    ) -> Result<Vec<DatasetOutcome>, Error> {
         let note_of = |request: &Request| Note::of(request.name.as_str(), out_dir);
         // An optional dataset that was missing a moment ago is not waited for in every build.
         let due = |request: &Request| {
             let missed = request.optional && note_of(request).holds(manifest, SystemTime::now());
             !missed
-                || download::would_be(&session, request).stamp.exists()
-                || download::may_lie_elsewhere(&session, request)
+                || engine::would_be(&session, request).stamp.exists()
+                || engine::may_lie_elsewhere(&session, request)
         };
         let is_due: Vec<bool> = requests.iter().map(|request| due(request)).collect();
         let asked: Vec<_> = requests
@@ -249,7 +257,7 @@ impl Build {
             .collect();
         let would_be: Vec<_> = requests
             .iter()
-            .map(|request| request.optional.then(|| download::would_be(&session, request)))
+            .map(|request| request.optional.then(|| engine::would_be(&session, request)))
             .collect();
         let locks = session.shared.locks_path();
         let store = session.shared.clone();
@@ -257,18 +265,18 @@ impl Build {
             let _ = store.create_locks(); // whoever fetches tells of a failure
             progress::start(Arc::clone(counters), &self.context, mode, &locks)
         };
-        let mut results = download::provide_all(session, &asked, begin).into_iter();
+        let mut results = engine::provide_all(session, &asked, begin).into_iter();
         let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
         for ((request, due), would_be) in requests.iter().zip(is_due).zip(would_be) {
             let missing = if due {
                 match results.next() {
                     Some(Ok(provided)) => {
-                        outcomes.push(Outcome::There(provided));
+                        outcomes.push(DatasetOutcome::There(provided));
                         continue;
                     }
                     Some(Err(error)) if request.optional && may_be_missing(error.kind()) => {
                         note_of(request).write(&error)?;
-                        note::summary(&error.to_string(), usize::MAX - 1)
+                        error.summary(usize::MAX)
                     }
                     Some(Err(error)) => {
                         errors.push(error);
@@ -280,7 +288,7 @@ impl Build {
                 note_of(request).reminder()
             };
             if let Some(would_be) = would_be {
-                outcomes.push(Outcome::Missing(would_be, missing));
+                outcomes.push(DatasetOutcome::Missing(would_be, missing));
             }
         }
         Error::join(errors).map_or(Ok(outcomes), Err)
@@ -292,7 +300,7 @@ fn may_be_missing(why: ErrorKind) -> bool {
     !matches!(why, ErrorKind::Manifest | ErrorKind::Metainfo)
 }
 
-enum Outcome {
+enum DatasetOutcome {
     There(Provided),
     /// Where it would be: it is not there, and was not asked for.
     NotLooked(Provided),
@@ -304,8 +312,8 @@ enum Outcome {
 #[derive(Clone, Debug)]
 pub struct Datasets {
     manifest: PathBuf,
-    /// The user's configuration file, where there is one.
-    config: Option<PathBuf>,
+    /// The files of configuration that there are: the user's, and Cargo's.
+    config: Vec<PathBuf>,
     names: Vec<String>,
     list: Vec<Dataset>,
 }
@@ -315,7 +323,7 @@ impl Datasets {
     /// features that are on, or optional and missing.
     #[must_use]
     pub fn dataset(&self, name: &str) -> Option<&Dataset> {
-        self.iter().find(|dataset| dataset.name == name)
+        self.iter().find(|dataset| dataset.name() == name)
     }
 
     /// All datasets that are there.
@@ -327,18 +335,12 @@ impl Datasets {
 /// A dataset in its place.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    name: String,
-    variable: String,
+    request: Request,
     infohash: Infohash,
     path: PathBuf,
     stamp: PathBuf,
     /// Whether the stamp was seen, so that Cargo may wait for it to go.
     is_there: bool,
-    /// The vendored one.
-    torrent: Option<PathBuf>,
-    /// Of files in the torrent; none for all.
-    globs: Vec<glob::Pattern>,
-    file_numbers: Vec<(u32, u32)>,
     store: Store,
     /// Why it is not there, for an optional one.
     missing: Option<String>,
@@ -348,7 +350,7 @@ impl Dataset {
     /// Its key in the manifest.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.request.name.as_str()
     }
 
     /// The file of a single-file torrent, else the torrent's root directory.

@@ -1,16 +1,16 @@
 use super::*;
+use crate::manifest::{CallOptions, Identity};
 
 fn dataset(name: &str, path: &str, available: bool) -> Dataset {
+    let identity = Identity { torrent: Some("/p/a.torrent".into()), ..Identity::default() };
+    let options = CallOptions::default();
+    let request = Request::of_call(name, identity, StoreKind::Shared, &options).unwrap();
     Dataset {
-        name: name.to_owned(),
-        variable: name.to_uppercase().replace('-', "_"),
+        request,
         infohash: Infohash::from_bytes([0xab; 20]),
         path: path.into(),
         stamp: "/s/stamp".into(),
         is_there: available,
-        torrent: Some("/p/a.torrent".into()),
-        globs: Vec::new(),
-        file_numbers: Vec::new(),
         store: Store::at(Path::new("/s")),
         missing: (!available).then(|| "no source".to_owned()),
     }
@@ -18,8 +18,8 @@ fn dataset(name: &str, path: &str, available: bool) -> Dataset {
 
 fn lines(rust_version: &str, list: Vec<Dataset>) -> Result<String, Error> {
     let names =
-        list.iter().map(|dataset| dataset.name.clone()).chain(["other".to_owned()]).collect();
-    let config = Some("/c/config.toml".into());
+        list.iter().map(|dataset| dataset.name().to_owned()).chain(["other".to_owned()]).collect();
+    let config = vec!["/c/config.toml".into(), "/w/.cargo/config.toml".into()];
     Directives::new(directives::is_old(Some(rust_version))).for_datasets(&Datasets {
         manifest: "/p/Cargo.toml".into(),
         config,
@@ -34,6 +34,7 @@ fn a_dataset_is_told_to_cargo() {
         lines("1.89", vec![dataset("mnist-small", "/s/data/files/a", true)]).unwrap(),
         "cargo::rerun-if-changed=/p/Cargo.toml\n\
          cargo::rerun-if-changed=/c/config.toml\n\
+         cargo::rerun-if-changed=/w/.cargo/config.toml\n\
          cargo::rerun-if-env-changed=ACADEMICTORRENTS_STORE\n\
          cargo::rerun-if-env-changed=ACADEMICTORRENTS_LOAD_PATH\n\
          cargo::rerun-if-env-changed=ACADEMICTORRENTS_PATH_MNIST_SMALL\n\
@@ -98,8 +99,5 @@ fn a_note_of_a_network_failure_keeps_its_reason_and_no_other_failure_is_noted() 
         "a moment ago: no source\nhttp://a/: 404\ntried again ten minutes after that; \
          to try now, touch Cargo.toml"
     );
-    assert_eq!(
-        note::summary(&error(ErrorKind::Disk).to_string(), 9),
-        "no source\nhttp://a/: 404\npeer b: silent"
-    );
+    assert_eq!(error(ErrorKind::Disk).summary(9), "no source\nhttp://a/: 404\npeer b: silent");
 }

@@ -1,6 +1,6 @@
 //! A dataset at run time: [`get`] and [`Get`].
 //!
-//! Floor 4, beside `build_script`: the same download, without Cargo around it. `run.rs` makes of a call what the manifest
+//! Layer 4, beside `build_script`: the same download, without Cargo around it. `run.rs` makes of a call what the manifest
 //! makes of a table, a [`crate::manifest::Request`], and hands it to `download`.
 
 mod run;
@@ -9,9 +9,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::context::{Context, ProgressMode};
 use crate::error::Error;
 use crate::manifest::CallOptions;
+use crate::settings::{Context, ProgressMode};
 
 /// Provides a dataset in the user's store, and gives its path: the file of a single-file torrent, else the torrent's
 /// root directory. What is there already is not fetched again.
@@ -53,9 +53,9 @@ pub struct Get {
     id: String,
     torrent: Option<PathBuf>,
     into: Option<PathBuf>,
+    overwrite: bool,
     store: Option<PathBuf>,
     options: CallOptions,
-    max_size_bytes: Option<u64>,
     timeout: Option<Duration>,
     offline: bool,
     progress: Option<Progress>,
@@ -106,9 +106,9 @@ impl Get {
             id: id.as_ref().to_owned(),
             torrent: None,
             into: None,
+            overwrite: false,
             store: None,
             options: CallOptions::default(),
-            max_size_bytes: None,
             timeout: None,
             offline: false,
             progress: None,
@@ -133,18 +133,25 @@ impl Get {
         self
     }
 
+    /// What the dataset's file or directory is called on disk, in place of the torrent's own name, as the manifest's `rename`.
+    #[must_use]
+    pub fn rename(mut self, name: impl Into<String>) -> Get {
+        self.options.rename = Some(name.into());
+        self
+    }
+
     /// One more web seed (BEP 19), beside those that the torrent names: for a torrent of one file the file's URL, else that
     /// of the directory that holds the torrent's root. It is used before the torrent's own.
     #[must_use]
     pub fn web_seed(mut self, url: impl Into<String>) -> Get {
-        self.options.web_seeds.push(url.into());
+        self.options.web_seeds.push(url.into().into());
         self
     }
 
     /// One more tracker, `http://`, `https://` or `udp://`.
     #[must_use]
     pub fn tracker(mut self, url: impl Into<String>) -> Get {
-        self.options.trackers.push(url.into());
+        self.options.trackers.push(url.into().into());
         self
     }
 
@@ -158,7 +165,7 @@ impl Get {
     /// One more mirror: a base URL or a directory with `<infohash>.torrent` and `<infohash>/<the torrent's own layout>`.
     #[must_use]
     pub fn mirror(mut self, place: impl Into<String>) -> Get {
-        self.options.mirrors.push(place.into());
+        self.options.mirrors.push(place.into().into());
         self
     }
 
@@ -180,12 +187,24 @@ impl Get {
     /// Into this directory, in the torrent's own layout, instead of the store. The files are then the caller's: they can
     /// be changed, and so they are hashed each time.
     ///
-    /// What lies there under the dataset's names is gone on from: right pieces are kept, and damaged ones are fetched
-    /// again and put right. From the first byte that comes for it a file that is not right lies in `.academictorrents`
-    /// below the directory, until it is right; a run that was killed is gone on from there.
+    /// A dataset that is partly there is completed: right pieces are kept, damaged ones are downloaded again, and a run that was
+    /// killed is resumed. From the first downloaded byte until it is complete, a damaged file is in `.academictorrents` below
+    /// the directory.
+    ///
+    /// Before the first byte is downloaded, [`Get::run`] fails if an existing file is not part of the dataset, if the torrent has
+    /// hidden top-level names (`.bashrc`) or a component `.git` or `.cargo` in any spelling, or if a directory, a symbolic link or a special
+    /// file is in the way. See [`Get::overwrite`]. An empty file, or one that only contains zeros, counts as missing.
     #[must_use]
     pub fn into(mut self, directory: impl Into<PathBuf>) -> Get {
         self.into = Some(directory.into());
+        self
+    }
+
+    /// With [`Get::into`]: replaces existing files that are not part of the dataset, and symbolic links at the place of a file,
+    /// and allows hidden paths. `false` by default. Directories and special files are never replaced.
+    #[must_use]
+    pub fn overwrite(mut self, overwrite: bool) -> Get {
+        self.overwrite = overwrite;
         self
     }
 
@@ -193,7 +212,7 @@ impl Get {
     /// `ACADEMICTORRENTS_MAX_SIZE` says one.
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Get {
-        self.max_size_bytes = Some(bytes);
+        self.options.max_size_bytes = Some(bytes);
         self
     }
 

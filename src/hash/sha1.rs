@@ -13,7 +13,7 @@
 )]
 
 const BLOCK_BYTES: usize = 64;
-type Block = [u8; BLOCK_BYTES];
+type Sha1Block = [u8; BLOCK_BYTES];
 
 /// A SHA-1 in the making: what pieces and `info` dictionaries are checked with (BEP 3).
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Sha1 {
     state: [u32; 5],
     /// All bytes so far. Those of the last block, while it is not full, wait in `pending`.
     length_bytes: u64,
-    pending: Block,
+    pending: Sha1Block,
 }
 
 impl Sha1 {
@@ -130,7 +130,7 @@ impl Engine {
         Engine::Portable
     }
 
-    fn compress(self, state: &mut [u32; 5], blocks: &[Block]) {
+    fn compress(self, state: &mut [u32; 5], blocks: &[Sha1Block]) {
         match self {
             Engine::Portable => ::sha1::block_api::compress(state, blocks),
             #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
@@ -151,7 +151,7 @@ impl Engine {
 /// `w0` to `w3` hold the last sixteen words of the message schedule, four each.
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Block]) {
+fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Sha1Block]) {
     /// The next four words of the message: big-endian, and the first of them in the highest lane.
     macro_rules! load {
         ($w:literal, $at:literal) => {
@@ -268,7 +268,7 @@ fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Block]) {
 /// the last sixteen words of the message schedule, four each.
 #[cfg(all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64"))]
 #[target_feature(enable = "sha2")]
-fn compress_armv8(state: &mut [u32; 5], blocks: &[Block]) {
+fn compress_armv8(state: &mut [u32; 5], blocks: &[Sha1Block]) {
     /// Four rounds with the function `f` and the constant `k`; `e` is spent, `next_e` made.
     macro_rules! rounds {
         ($f:literal, $k:literal, $e:literal, $next_e:literal, $w:literal) => {

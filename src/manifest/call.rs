@@ -4,44 +4,48 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::findings::Refusal;
-use super::{DatasetName, Identity, Request, StoreKind, checks};
-use crate::context::SourceSet;
+use super::{DatasetName, Identity, Request, StoreKind, absolute, checks};
 use crate::error::Error;
-
-/// What a limit is called on a command line.
-pub const MAX_SIZE_OPTION: &str = "`--max-size`";
+use crate::origin::Origin;
+use crate::settings::SourceSet;
+use crate::url::Url;
 
 /// The values of a call, as they were given.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
     pub files: Vec<String>,
-    pub web_seeds: Vec<String>,
-    pub trackers: Vec<String>,
+    pub rename: Option<String>,
+    pub web_seeds: Vec<Url>,
+    pub trackers: Vec<Url>,
     pub peers: Vec<String>,
-    pub mirrors: Vec<String>,
+    pub mirrors: Vec<Url>,
+    pub max_size_bytes: Option<u64>,
     /// A file's path in the torrent, and its digest in hexadecimal.
     pub sha256: Vec<(String, String)>,
-    /// They are options of a command line, and errors say `--peer` where they would say `Get::peer`.
-    pub on_command_line: bool,
+    /// Errors name the method, or the option of the command line.
+    pub origin: Origin,
 }
 
 impl CallOptions {
     fn refused(&self, method: &str, why: Refusal) -> Error {
-        let said = match self.on_command_line {
-            true => format!("--{}", method.replace('_', "-")),
-            false => format!("Get::{method}"),
-        };
-        why.error(format!("the value of `{said}` cannot be used"))
+        why.error(format!("the value of {} cannot be used", self.origin.setter(method)))
     }
 
     fn each<T>(
         &self,
         method: &str,
-        texts: &[String],
+        texts: &[impl AsRef<str>],
         check: impl Fn(&str) -> Result<T, Refusal>,
     ) -> Result<Vec<T>, Error> {
-        texts.iter().map(|text| check(text).map_err(|why| self.refused(method, why))).collect()
+        texts
+            .iter()
+            .map(|text| check(text.as_ref()).map_err(|why| self.refused(method, why)))
+            .collect()
     }
+}
+
+fn exposed(urls: &[Url]) -> Vec<&str> {
+    urls.iter().map(Url::exposed).collect()
 }
 
 impl Request {
@@ -56,8 +60,7 @@ impl Request {
         store: StoreKind,
         options: &CallOptions,
     ) -> Result<Request, Error> {
-        let here =
-            std::path::absolute(".").map_err(|why| Error::disk("find", Path::new("."), &why))?;
+        let here = absolute(Path::new("."))?;
         let mut sha256 = BTreeMap::new();
         for (file, digest) in &options.sha256 {
             let refused = |why| options.refused("sha256", why);
@@ -72,23 +75,20 @@ impl Request {
             name: DatasetName(id.to_owned()),
             identity,
             files: options.each("files", &options.files, checks::glob)?,
-            web_seeds: options.each("web_seed", &options.web_seeds, checks::web_seed)?,
-            trackers: options.each("tracker", &options.trackers, checks::tracker)?,
+            rename: options.each("rename", options.rename.as_slice(), checks::rename)?.pop(),
+            web_seeds: options.each("web_seed", &exposed(&options.web_seeds), checks::web_seed)?,
+            trackers: options.each("tracker", &exposed(&options.trackers), checks::tracker)?,
             peers: options.each("peer", &options.peers, checks::peer)?,
             mirrors: options
-                .each("mirror", &options.mirrors, |text| checks::mirror(text, &here))?,
+                .each("mirror", &exposed(&options.mirrors), |text| checks::mirror(text, &here))?,
             sources: SourceSet::ALL,
-            max_size_bytes: Some(u64::MAX),
-            max_size_by: Some(match options.on_command_line {
-                true => MAX_SIZE_OPTION,
-                false => "`Get::max_size`",
-            }),
+            max_size_bytes: options.max_size_bytes.or(Some(u64::MAX)),
             required_features: Vec::new(),
             sha256,
             store,
             optional: false,
             hash_again: false,
-            line: None,
+            origin: options.origin.clone(),
         })
     }
 }

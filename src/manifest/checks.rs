@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 use super::findings::Refusal;
-use super::{DatasetName, Mirror, StoreKind};
-use crate::context::{SourceSet, is_http, is_udp};
-use crate::infohash::Infohash;
-use crate::magnet::Magnet;
-use crate::nearest::nearest;
+use super::{DatasetName, FileGlob, Mirror, StoreKind};
+use crate::settings::SourceSet;
 use crate::size;
+use crate::suggest::nearest;
+use crate::torrent::infohash::Infohash;
+use crate::torrent::magnet::Magnet;
+use crate::torrent::metainfo::{check_given_name, storable_name};
+use crate::url::{Url, is_http, is_udp};
 
 /// The value is of another type than the key has.
 pub(super) fn mistyped(expected: &str, found: &DeValue<'_>) -> Refusal {
@@ -97,23 +99,31 @@ pub(super) fn torrent(text: &str, base_dir: &Path) -> Result<PathBuf, Refusal> {
     Ok(base_dir.join(text))
 }
 
-pub(super) fn glob(text: &str) -> Result<glob::Pattern, Refusal> {
-    if text.is_empty() {
+/// The name under which a dataset is stored.
+pub(super) fn rename(text: &str) -> Result<String, Refusal> {
+    check_given_name(text).map(|()| text.to_owned()).map_err(|why| {
+        let name = storable_name(text.as_bytes());
+        Refusal::new(format!("{} {why}", quoted(text))).help(format!("for example {name:?}"))
+    })
+}
+
+pub(super) fn glob(text: &str) -> Result<FileGlob, Refusal> {
+    if text.is_empty() || text == "!" {
         return Err(Refusal::new("an empty glob covers no file").help("leave out `files` for all"));
     }
-    glob::Pattern::new(text).map_err(|why| {
+    FileGlob::parse(text).map_err(|why| {
         Refusal::new(format!("{} is not a glob: {} (at {})", quoted(text), why.msg, why.pos))
     })
 }
 
-pub(super) fn web_seed(text: &str) -> Result<String, Refusal> {
+pub(super) fn web_seed(text: &str) -> Result<Url, Refusal> {
     url(text, is_http, "http:// or https://")
 }
 
-pub(super) fn tracker(text: &str) -> Result<String, Refusal> {
+pub(super) fn tracker(text: &str) -> Result<Url, Refusal> {
     let text = url(text, |text| is_http(text) || is_udp(text), "http://, https:// or udp://")?;
-    if is_udp(&text) && authority(&text).is_none_or(|host| peer(host).is_err()) {
-        return Err(Refusal::new(format!("{} has no port", quoted(&text)))
+    if is_udp(text.exposed()) && authority(text.exposed()).is_none_or(|host| peer(host).is_err()) {
+        return Err(Refusal::new(format!("{} has no port", quoted(text.exposed())))
             .help("write it as udp://host:port"));
     }
     Ok(text)
@@ -149,14 +159,14 @@ pub(super) fn mirror(text: &str, base_dir: &Path) -> Result<Mirror, Refusal> {
         let path = text.get(file.len()..).unwrap_or_default();
         let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
         return Err(Refusal::new(format!("{} is a file:// URL", quoted(text)))
-            .help(format!("write the directory itself: {:?}", &*path)));
+            .help(format!("write the directory itself: {:?}", Url::from(&*path))));
     }
     if text.is_empty() {
         return Err(Refusal::new("it is empty").help("write a base URL or a directory"));
     }
     if is_http(text) || text.contains("://") {
         let url = url(text, is_http, "http:// or https://")?;
-        return Ok(Mirror::Url(url.trim_end_matches('/').to_owned()));
+        return Ok(Mirror::Url(url.exposed().trim_end_matches('/').into()));
     }
     Ok(Mirror::Directory(base_dir.join(text)))
 }
@@ -218,7 +228,7 @@ pub(super) fn store(text: &str) -> Result<StoreKind, Refusal> {
 }
 
 /// A URL of an allowed kind, with a host.
-fn url(text: &str, allowed: impl Fn(&str) -> bool, schemes: &str) -> Result<String, Refusal> {
+fn url(text: &str, allowed: impl Fn(&str) -> bool, schemes: &str) -> Result<Url, Refusal> {
     if text.is_empty() {
         return Err(Refusal::new("it is empty").help("leave it out"));
     }
@@ -231,11 +241,11 @@ fn url(text: &str, allowed: impl Fn(&str) -> bool, schemes: &str) -> Result<Stri
         return Err(if text.contains("://") {
             refusal
         } else {
-            refusal.help(format!("did you mean \"https://{text}\"?"))
+            refusal.help(format!("did you mean \"{}\"?", Url::from(format!("https://{text}"))))
         });
     }
     match authority(text) {
-        Some(host) if !host.is_empty() && !host.starts_with(':') => Ok(text.to_owned()),
+        Some(host) if !host.is_empty() && !host.starts_with(':') => Ok(text.into()),
         _ => Err(Refusal::new(format!("{} names no host", quoted(text)))),
     }
 }
@@ -246,7 +256,7 @@ fn authority(url: &str) -> Option<&str> {
 }
 
 fn quoted(text: &str) -> String {
-    format!("`{}`", printable(text))
+    format!("`{}`", printable(&Url::from(text).to_string()))
 }
 
 /// Control characters escaped: an error is printed by line, and one line may be all that is seen.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind};
+use crate::origin::Origin;
 
 /// Why a value cannot be used, and the mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,15 @@ impl<'a> Findings<'a> {
     pub(super) fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
         1 + before.iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    /// Of a request that is declared at `offset`.
+    pub(super) fn origin(&self, offset: usize) -> Origin {
+        Origin::Manifest {
+            path: self.path.to_owned(),
+            line: self.line(offset),
+            is_dependency: false,
+        }
     }
 
     /// Adds a finding about what begins at `offset`.

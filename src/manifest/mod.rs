@@ -1,15 +1,19 @@
 //! The manifest: `[package.metadata.academictorrents]` of a Cargo.toml, read into [`Request`]s.
 //!
-//! Floor 1. It reads that one file and nothing else: whether a vendored torrent is there, how large
+//! Layer 1. It reads that one file and nothing else: whether a vendored torrent is there, how large
 //! a dataset is and what a glob covers is found out by others.
 //!
 //! | file | job |
 //! | --- | --- |
-//! | `section.rs` | where the section is in the document, and what else of the document counts |
-//! | `dataset.rs` | one dataset's table, and `defaults`: which keys there are, and which may meet |
+//! | `section.rs` | where the section is in the document |
+//! | `features.rs` | the features that the package has |
+//! | `dataset.rs` | one dataset's table, and `defaults`: which keys may meet |
+//! | `keys.rs` | the table of the keys, and how their values are read |
 //! | `checks.rs` | one value: text to what it means |
 //! | `findings.rs` | what was found wrong, with lines |
+//! | `identity.rs` | which torrent is meant: infohash, magnet link or `.torrent` |
 //! | `call.rs` | a request that a program makes by a call |
+//! | `reference.rs` | a test that writes `docs/reference/manifest.md` |
 //!
 //! Invariants: each request has an infohash (a magnet link's is one) or a torrent; its values are checked for their form; its
 //! paths are absolute; no two requests have the same variable. A dataset's own value takes the
@@ -21,19 +25,27 @@
 mod call;
 mod checks;
 mod dataset;
+mod features;
+mod file_glob;
 mod findings;
+mod identity;
+mod keys;
+#[cfg(test)]
+mod reference;
 mod section;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::context::SourceSet;
 use crate::error::{Error, ErrorKind};
-use crate::infohash::Infohash;
-use crate::magnet::Magnet;
+use crate::origin::Origin;
+use crate::settings::SourceSet;
+use crate::url::Url;
 
-pub use call::{CallOptions, MAX_SIZE_OPTION};
+pub use call::CallOptions;
+pub use file_glob::FileGlob;
+pub use identity::{Identity, absolute};
 
 /// What a Cargo.toml asks for.
 #[derive(Clone, Debug)]
@@ -72,20 +84,20 @@ impl Manifest {
 pub struct Request {
     pub name: DatasetName,
     pub identity: Identity,
-    /// Globs over the torrent's paths: only files that one of them covers; empty for all.
-    pub files: Vec<glob::Pattern>,
+    /// Globs over the torrent's paths: only files that one of them covers and none excludes; empty for all.
+    pub files: Vec<FileGlob>,
+    /// What its file or directory is called on disk, in place of the torrent's own name.
+    pub rename: Option<String>,
     /// `http://` or `https://` URLs, more than the torrent names.
-    pub web_seeds: Vec<String>,
+    pub web_seeds: Vec<Url>,
     /// `http://`, `https://` or `udp://` URLs, more than the torrent names.
-    pub trackers: Vec<String>,
+    pub trackers: Vec<Url>,
     /// `host:port`, an IPv6 address in brackets.
     pub peers: Vec<String>,
     pub mirrors: Vec<Mirror>,
     pub sources: SourceSet,
     /// Refuse where more than this is still to fetch; `None` for the built-in limit.
     pub max_size_bytes: Option<u64>,
-    /// What a call's limit is called there; `None` where a manifest says it.
-    pub max_size_by: Option<&'static str>,
     /// Asked for only where all these features of the crate are on.
     pub required_features: Vec<String>,
     /// SHA-256 pins, by the file's path in the torrent.
@@ -95,8 +107,7 @@ pub struct Request {
     pub optional: bool,
     /// What is there is hashed again, whatever its stamp says.
     pub hash_again: bool,
-    /// Where the dataset is declared in the manifest, from 1; `None` where a program asks by a call.
-    pub line: Option<usize>,
+    pub origin: Origin,
 }
 
 impl Request {
@@ -105,25 +116,15 @@ impl Request {
         self.identity.magnet.as_ref().map_or(&[], |magnet| &magnet.files)
     }
 
-    /// Whether all files of the torrent are asked for, whatever it holds.
+    /// Whether all files of the torrent are asked for, whatever it holds, under its own name.
     pub fn is_whole(&self) -> bool {
-        self.files.is_empty() && self.file_numbers().is_empty()
+        self.files.is_empty() && self.file_numbers().is_empty() && self.rename.is_none()
     }
 
     /// Whether this build asks for the dataset: all its required features are on.
     pub fn asked_for(&self, feature_is_on: impl Fn(&str) -> bool) -> bool {
         self.required_features.iter().all(|feature| feature_is_on(feature))
     }
-}
-
-/// What a dataset is: by infohash, by a vendored torrent, or both, which then must agree; or by a magnet link.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    pub infohash: Option<Infohash>,
-    /// Absolute path of a .torrent; whether it is there is not known yet.
-    pub torrent: Option<PathBuf>,
-    /// The link that the infohash is from. What else it names counts as if the torrent named it.
-    pub magnet: Option<Magnet>,
 }
 
 /// A dataset's key in the manifest: `[a-z][a-z0-9_-]*`. Where a program asks by a call, what it asked for.
@@ -135,7 +136,7 @@ impl DatasetName {
     ///
     /// # Errors
     /// [`ErrorKind::Manifest`] for what is none.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "engine")]
     pub fn parse(text: &str) -> Result<DatasetName, Error> {
         let what = || format!("`{}` is not a dataset's name", checks::printable(text));
         checks::name(text).map_err(|refusal| refusal.error(what()))
@@ -162,7 +163,7 @@ impl fmt::Display for DatasetName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mirror {
     /// A base URL, without a slash at the end.
-    Url(String),
+    Url(Url),
     /// An absolute path.
     Directory(PathBuf),
 }
@@ -187,10 +188,20 @@ pub fn check_peer(text: &str) -> Result<(), Error> {
     checks::peer(text).map(drop).map_err(refused)
 }
 
+/// Checks a tracker's URL.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`], with how it is written.
+pub fn check_tracker(text: &str) -> Result<(), Error> {
+    let refused = |refusal: findings::Refusal| refusal.error("a tracker cannot be used".to_owned());
+    checks::tracker(text).map(drop).map_err(refused)
+}
+
 /// Where a dataset's files lie once they are complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StoreKind {
     /// In the user's store, for all that ask for them.
+    #[default]
     Shared,
     /// In the build's `OUT_DIR`, or in the directory that a call names: a copy of its own.
     Own,

@@ -5,15 +5,16 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Timing;
-use super::http::io_reason;
+use super::error::SourceError;
 use super::peer::resolve;
-use crate::context::Settings;
-use crate::infohash::Infohash;
-use crate::protocol::dht::{Contact, Poll, Search};
+use crate::address::{NamedBy, PrivateHosts, host_and_port};
+use crate::protocol::dht::{Contact, DhtPoll, DhtSearch};
+use crate::settings::Settings;
+use crate::torrent::infohash::Infohash;
 
 /// Nodes that are there to be asked first, where the user names none.
 const BOOTSTRAP: [&str; 4] = [
@@ -43,21 +44,13 @@ const SLICE: Duration = Duration::from_millis(20);
 /// No datagram is longer. Windows calls it a failure of the socket where one does not fit, and anyone may send one.
 const DATAGRAM_BYTES: usize = 64 << 10;
 
-/// Why a search, or an announce, did not reach its end.
-#[derive(Debug)]
-pub enum DhtFailure {
-    /// Nobody needs what it would find.
-    Over,
-    /// No node could be asked, or none answered.
-    Why(String),
-}
-
 /// What all searches of a build share.
 #[derive(Debug)]
 pub struct Dht {
     /// `None`: [`BOOTSTRAP`].
     bootstrap: Option<Vec<String>>,
     wait: Duration,
+    private_hosts: Arc<PrivateHosts>,
     own_id: [u8; 20],
     known: Mutex<Vec<Contact>>,
     running: Mutex<usize>,
@@ -65,9 +58,9 @@ pub struct Dht {
 }
 
 /// One of the searches that run.
-struct Turn<'a>(&'a Dht);
+struct SearchPermit<'a>(&'a Dht);
 
-impl Drop for Turn<'_> {
+impl Drop for SearchPermit<'_> {
     fn drop(&mut self) {
         *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         self.0.ended.notify_one();
@@ -85,7 +78,8 @@ impl Dht {
         own_id.fill_with(|| fastrand::u8(..));
         let wait = Timing::for_timeout(settings.timeout).node;
         let (known, running, ended) = Default::default();
-        Some(Dht { bootstrap, wait, own_id, known, running, ended })
+        let private_hosts = Arc::clone(&settings.private_hosts);
+        Some(Dht { bootstrap, wait, private_hosts, own_id, known, running, ended })
     }
 
     /// Searches once for a torrent's peers, and hands them on as they come. The nodes closest to the infohash are told that a
@@ -95,80 +89,84 @@ impl Dht {
     /// `in_vain`: the last search for it found nothing. Then the first nodes are asked again, however many others are
     /// known: those may be of no use, or all of one network of their own.
     ///
+    /// `nodes` are the torrent's own, and who names them: they are asked before the first ones.
+    ///
     /// `time` is a clock's time, and `None` once peers are of no use any more; it is asked often.
     ///
     /// # Errors
-    /// [`DhtFailure`]; peers may have come before.
+    /// No node could be asked, or none answered; [`SourceError::Ended`]: nobody needs what it would find. Peers may have come before.
     pub fn search(
         &self,
         infohash: Infohash,
+        nodes: &[(NamedBy, String)],
         port: Option<u16>,
         in_vain: bool,
         time: &dyn Fn() -> Option<Duration>,
         named: &mut dyn FnMut(Vec<SocketAddr>),
-    ) -> Result<usize, DhtFailure> {
+    ) -> Result<usize, SourceError> {
         let _turn = self.turn(time)?;
-        let (mut search, socket) = self.run(infohash, in_vain, time, named)?;
+        let (mut search, socket) = self.run(infohash, nodes, in_vain, time, named)?;
         let told = port.map(|port| search.announce(port)).unwrap_or_default();
         let sent = told.iter().filter(|(node, message)| socket.send_to(message, node).is_ok());
         Ok(sent.count())
     }
 
     /// Waits until fewer than [`SIDE_BY_SIDE`] others run: each takes less than a minute.
-    fn turn(&self, time: &dyn Fn() -> Option<Duration>) -> Result<Turn<'_>, DhtFailure> {
+    fn turn(&self, time: &dyn Fn() -> Option<Duration>) -> Result<SearchPermit<'_>, SourceError> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         while *running >= SIDE_BY_SIDE {
-            time().ok_or(DhtFailure::Over)?;
+            time().ok_or(SourceError::Ended)?;
             running = match self.ended.wait_timeout(running, TURN) {
                 Ok((running, _)) => running,
                 Err(poisoned) => poisoned.into_inner().0,
             };
         }
         *running += 1;
-        Ok(Turn(self))
+        Ok(SearchPermit(self))
     }
 
     fn run(
         &self,
         infohash: Infohash,
+        nodes: &[(NamedBy, String)],
         in_vain: bool,
         time: &dyn Fn() -> Option<Duration>,
         named: &mut dyn FnMut(Vec<SocketAddr>),
-    ) -> Result<(Search, UdpSocket), DhtFailure> {
-        let mut search = Search::new(self.own_id, infohash, self.wait, fastrand::u64(..));
-        self.begin(&mut search, in_vain, time)?;
-        let failed = |why: io::Error| DhtFailure::Why(io_reason(&why));
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(failed)?;
+    ) -> Result<(DhtSearch, UdpSocket), SourceError> {
+        let mut search = DhtSearch::new(self.own_id, infohash, self.wait, fastrand::u64(..));
+        self.begin(&mut search, nodes, in_vain, time)?;
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         let mut buffer = vec![0; DATAGRAM_BYTES];
         loop {
-            let now = time().ok_or(DhtFailure::Over)?;
+            let now = time().ok_or(SourceError::Ended)?;
             match search.poll(now) {
-                Poll::Send(node, message) => {
+                DhtPoll::Send(node, message) => {
                     // A node that cannot be reached is one that does not answer.
                     let _ = socket.send_to(&message, node);
                 }
-                Poll::Wait(until) => {
+                DhtPoll::Wait(until) => {
                     let within = SLICE.min(until.saturating_sub(now)).max(Duration::from_millis(1));
-                    socket.set_read_timeout(Some(within)).map_err(failed)?;
+                    socket.set_read_timeout(Some(within))?;
                     match socket.recv_from(&mut buffer) {
                         Ok((length, from)) => {
-                            let peers = search.handle(from, &buffer[..length]);
+                            let mut peers = search.handle(from, &buffer[..length]);
+                            peers.retain(|it| self.private_hosts.may_hear(Some(from.ip()), *it));
                             if !peers.is_empty() {
                                 named(peers);
                             }
                         }
                         Err(why) if is_of_one_node(&why) => {}
-                        Err(why) => return Err(failed(why)),
+                        Err(why) => return Err(why.into()),
                     }
                 }
-                Poll::Done => break,
+                DhtPoll::Done => break,
             }
         }
         let mut answered = search.answered();
         if answered.is_empty() {
             // Those of the last search are gone, too.
             self.known().clear();
-            return Err(DhtFailure::Why("no node answered".to_owned()));
+            return Err(SourceError::NoNodeAnswered);
         }
         answered.truncate(KEPT);
         *self.known() = answered;
@@ -178,39 +176,47 @@ impl Dht {
     /// Says who is asked first.
     fn begin(
         &self,
-        search: &mut Search,
+        search: &mut DhtSearch,
+        nodes: &[(NamedBy, String)],
         in_vain: bool,
         time: &dyn Fn() -> Option<Duration>,
-    ) -> Result<(), DhtFailure> {
+    ) -> Result<(), SourceError> {
         let known = self.known().clone();
         known.iter().for_each(|contact| search.add(*contact));
         if known.len() >= ENOUGH && !in_vain {
             return Ok(());
         }
         let mut why = None;
-        let mut ask = |name: &str| -> Result<(), DhtFailure> {
-            time().ok_or(DhtFailure::Over)?;
+        let by = if self.bootstrap.is_some() { NamedBy::User } else { NamedBy::Dht };
+        let mut ask = |by: NamedBy, name: &str| -> Result<(), SourceError> {
+            time().ok_or(SourceError::Ended)?;
             let failure = match resolve(name) {
                 Ok(addresses) => {
                     let addresses = addresses.into_iter().filter(SocketAddr::is_ipv4);
+                    let mut failure = SourceError::NoIpv4;
+                    let host = host_and_port(name).map_or(name, |(host, _)| host);
                     for address in addresses.take(MAX_ADDRESSES) {
-                        search.add(Contact { id: None, address });
+                        match self.private_hosts.judge(by, host, false, address) {
+                            Ok(()) => search.add(Contact { id: None, address }),
+                            Err(refused) => failure = refused.into(),
+                        }
                     }
-                    "has no IPv4 address".to_owned()
+                    failure
                 }
-                Err(failure) => format!("is not known: {failure}"),
+                Err(failure) => failure,
             };
             if search.is_empty() {
-                why = Some(format!("no node could be asked: {name} {failure}"));
+                why = Some(SourceError::NoNode(name.to_owned(), Box::new(failure)));
             }
             Ok(())
         };
+        nodes.iter().try_for_each(|(by, name)| ask(*by, name))?;
         match &self.bootstrap {
-            Some(names) => names.iter().take(MAX_NAMED).try_for_each(|name| ask(name))?,
-            None => BOOTSTRAP.into_iter().try_for_each(ask)?,
+            Some(names) => names.iter().take(MAX_NAMED).try_for_each(|name| ask(by, name))?,
+            None => BOOTSTRAP.into_iter().try_for_each(|name| ask(by, name))?,
         }
         match why.filter(|_| search.is_empty()) {
-            Some(why) => Err(DhtFailure::Why(why)),
+            Some(why) => Err(why),
             None => Ok(()),
         }
     }

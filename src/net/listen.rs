@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-use super::http::io_reason;
+use super::error::SourceError;
 use super::{Client, PeerConnection};
 
 /// Ports that the system gives for IPv6 may be taken for IPv4: so many are tried.
@@ -29,7 +29,7 @@ impl Listener {
     ///
     /// # Errors
     /// The port is taken, or may not be listened on.
-    pub fn bind(port: u16) -> Result<Listener, String> {
+    pub fn bind(port: u16) -> Result<Listener, SourceError> {
         let mut bound = bind_once(port);
         for _ in 1..TRIES {
             if port != 0 || bound.is_ok() {
@@ -37,7 +37,7 @@ impl Listener {
             }
             bound = bind_once(port);
         }
-        bound.map_err(|why| io_reason(&why))
+        Ok(bound?)
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -60,9 +60,9 @@ impl Incoming {
 
     /// # Errors
     /// The peer is gone, or the client was shut down.
-    pub fn open(self, client: &Client) -> Result<PeerConnection, String> {
+    pub fn open(self, client: &Client) -> Result<PeerConnection, SourceError> {
         // Some systems hand the listener's own mode on.
-        self.stream.set_nonblocking(false).map_err(|why| io_reason(&why))?;
+        self.stream.set_nonblocking(false)?;
         client.open_peer(Arc::new(self.stream))
     }
 }

@@ -4,33 +4,36 @@
 //! So what a peer is sent goes through a bounded queue to a writer thread of its own. Blocks that the peer asked for
 //! are fetched by that thread, too: the reader waits for no disk.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use ureq::config::IpFamily;
+
 use super::Client;
-use super::http::io_reason;
-use crate::protocol::socks::Target;
+use super::error::{Awaited, SourceError};
+use super::names::look_up;
+use super::proxy::{Proxy, handshake};
+use crate::protocol::socks::Destination;
+use crate::protocol::wire::Handshake;
 
 /// Batches of messages, and their bytes, that may wait for the peer to read: far more than a peer that reads leaves.
 /// One more batch is always taken, however long a bitfield it holds.
 const QUEUED_BATCHES: usize = 1024;
 const QUEUED_BYTES: usize = 1 << 20;
 
-const NOT_READ: &str = "it does not read what it is sent";
-
-/// The writer's stack: it reads files, and holds no large buffer there.
-const WRITER_STACK_BYTES: usize = 256 << 10;
+/// The stack of a thread that serves one peer: it reads files, and holds no large buffer there.
+pub const PEER_STACK_BYTES: usize = 256 << 10;
 
 /// What the writer itself makes, when its turn comes, and writes.
-pub type Job = Box<dyn FnOnce(&mut dyn io::Write) -> io::Result<()> + Send>;
+pub type WriteJob = Box<dyn FnOnce(&mut dyn io::Write) -> io::Result<()> + Send>;
 
 enum Outgoing {
     Bytes(Vec<u8>),
-    Job(Job),
+    Job(WriteJob),
 }
 
 /// An open connection.
@@ -44,37 +47,109 @@ pub struct PeerConnection {
 }
 
 impl Client {
-    /// Connects to a peer, through the SOCKS proxy where there is one. `time` is a clock's, and `None` once nobody
-    /// waits any more.
+    /// Connects to a peer, sends our handshake, `hello`, and waits for the peer's: all that within so long. Gives what came, which
+    /// is a handshake or the beginning of something else.
     ///
     /// # Errors
-    /// Why it did not: refused, unreachable, timed out.
-    pub fn connect_peer(
+    /// Why it did not: refused, unreachable, timed out; the peer hung up, or was silent.
+    pub fn greet_peer(
         &self,
-        target: &Target,
+        target: &Destination,
+        hello: &[u8],
+        within: Duration,
         time: &dyn Fn() -> Option<Duration>,
-    ) -> Result<PeerConnection, String> {
-        let failed = |why: io::Error| io_reason(&why);
-        let stream = match (self.socks_for(&target.to_string()), target) {
-            (Some(proxy), _) => self.connect_through(proxy, target, time)?,
-            (None, Target::Address(address)) => {
-                let stream = TcpStream::connect_timeout(address, self.timing().connect);
-                Arc::new(stream.map_err(failed)?)
+    ) -> Result<(PeerConnection, Vec<u8>), SourceError> {
+        let deadline = time().ok_or(SourceError::Ended)? + within;
+        let left = || time().map(|now| deadline.saturating_sub(now)).filter(|left| !left.is_zero());
+        let stream = self.reach_peer(target, within, time)?;
+        if !self.note(&stream) {
+            return Err(SourceError::Ended);
+        }
+        let failed = |why: io::Error| match why.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                SourceError::Silent(Awaited::Handshake, within)
             }
-            (None, Target::Name(..)) => return Err("its name was not looked up".to_owned()),
+            _ => SourceError::NoHandshake(Box::new(why.into())),
         };
-        self.open_peer(stream)
+        let mut timed = Timed { stream: &stream, left: &left };
+        timed.write_all(hello).map_err(failed)?;
+        let mut heard = [0; Handshake::BYTES];
+        let mut filled = 0;
+        while let Ok(None) = Handshake::decode(&heard[..filled]) {
+            match timed.read(&mut heard[filled..]) {
+                Ok(0) => return Err(SourceError::NoHandshake(Box::new(SourceError::Closed))),
+                Ok(count) => filled += count,
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                Err(why) => return Err(failed(why)),
+            }
+        }
+        Ok((self.open_peer(stream)?, heard[..filled].to_vec()))
+    }
+
+    pub(super) fn reach_peer(
+        &self,
+        target: &Destination,
+        within: Duration,
+        time: &dyn Fn() -> Option<Duration>,
+    ) -> Result<Arc<TcpStream>, SourceError> {
+        match (self.socks_for(&target.to_string()), target) {
+            (Some(proxy), _) => self.connect_through(proxy, target, within, time),
+            (None, Destination::Address(address)) => {
+                Ok(Arc::new(TcpStream::connect_timeout(address, within)?))
+            }
+            (None, Destination::Name(..)) => Err(SourceError::NoAddress),
+        }
+    }
+
+    /// Connects to a peer through the proxy. `time` is a clock's, and `None` once nobody waits any more.
+    pub(super) fn connect_through(
+        &self,
+        proxy: &Proxy,
+        target: &Destination,
+        within: Duration,
+        time: &dyn Fn() -> Option<Duration>,
+    ) -> Result<Arc<TcpStream>, SourceError> {
+        let deadline = time().ok_or(SourceError::Ended)? + within;
+        let left = || time().map(|now| deadline.saturating_sub(now)).filter(|left| !left.is_zero());
+        let addresses =
+            look_up(&proxy.place(), IpFamily::Any, within).map_err(|why| proxy.unreachable(why))?;
+        let connected = match left() {
+            Some(within) => self.eyeballs.connect(&addresses, within),
+            None => Err(io::ErrorKind::TimedOut.into()),
+        };
+        let stream = Arc::new(connected.map_err(|why| proxy.unreachable(why.into()))?);
+        if !self.note(&stream) {
+            return Err(SourceError::Ended);
+        }
+        let mut timed = Timed { stream: &stream, left: &left };
+        let mut exchange = |send: &[u8], answer: &mut [u8]| {
+            timed.write_all(send)?;
+            timed.read_exact(answer)
+        };
+        handshake(&mut exchange, proxy, target)??;
+        Ok(stream)
+    }
+
+    /// [`Client::shut_down`] does not end this connection any more.
+    pub fn release(&self, connection: &PeerConnection) {
+        let stream = Arc::downgrade(&connection.stream);
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.open.retain(|open| !open.ptr_eq(&stream));
+    }
+
+    /// [`Client::shut_down`] ends this connection, too; false where it was called already.
+    pub fn adopt(&self, connection: &PeerConnection) -> bool {
+        self.note(&connection.stream)
     }
 
     /// Begins to write to a connection that stands.
-    pub(super) fn open_peer(&self, stream: Arc<TcpStream>) -> Result<PeerConnection, String> {
-        let failed = |why: io::Error| io_reason(&why);
+    pub(super) fn open_peer(&self, stream: Arc<TcpStream>) -> Result<PeerConnection, SourceError> {
         if !self.note(&stream) {
-            return Err("the download has ended".to_owned());
+            return Err(SourceError::Ended);
         }
-        stream.set_nodelay(true).map_err(failed)?;
+        stream.set_nodelay(true)?;
         let writer = Arc::clone(&stream);
-        writer.set_write_timeout(Some(self.timing().silence)).map_err(failed)?;
+        writer.set_write_timeout(Some(self.timing().silence))?;
         let (queue, batches) = sync_channel::<Outgoing>(QUEUED_BATCHES);
         let jobs = Arc::new(AtomicUsize::new(0));
         let bytes = Arc::new(AtomicUsize::new(0));
@@ -102,10 +177,39 @@ impl Client {
         };
         std::thread::Builder::new()
             .name("at-peer-writer".to_owned())
-            .stack_size(WRITER_STACK_BYTES)
-            .spawn(write)
-            .map_err(failed)?;
+            .stack_size(PEER_STACK_BYTES)
+            .spawn(write)?;
         Ok(PeerConnection { stream, queue, jobs, bytes, timeout: None })
+    }
+}
+
+/// A socket that waits no longer than there is time left for all.
+struct Timed<'a> {
+    stream: &'a TcpStream,
+    left: &'a dyn Fn() -> Option<Duration>,
+}
+
+impl Timed<'_> {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        (self.left)().map(Some).ok_or_else(|| io::ErrorKind::TimedOut.into())
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -114,10 +218,10 @@ impl PeerConnection {
     ///
     /// # Errors
     /// The peer does not read, or the connection is closed.
-    pub fn send(&self, bytes: Vec<u8>) -> Result<(), String> {
+    pub fn send(&self, bytes: Vec<u8>) -> Result<(), SourceError> {
         // Whoever asks for what it is refused, and reads no answer, must not have us keep them all.
         if self.bytes.load(Ordering::Relaxed) > QUEUED_BYTES {
-            return Err(NOT_READ.to_owned());
+            return Err(SourceError::DoesNotRead);
         }
         self.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
         self.queue(Outgoing::Bytes(bytes))
@@ -127,7 +231,7 @@ impl PeerConnection {
     ///
     /// # Errors
     /// The peer does not read, or the connection is closed.
-    pub fn send_job(&self, job: Job) -> Result<(), String> {
+    pub fn send_job(&self, job: WriteJob) -> Result<(), SourceError> {
         self.jobs.fetch_add(1, Ordering::Relaxed);
         self.queue(Outgoing::Job(job))
     }
@@ -137,10 +241,10 @@ impl PeerConnection {
         self.jobs.load(Ordering::Relaxed)
     }
 
-    fn queue(&self, outgoing: Outgoing) -> Result<(), String> {
+    fn queue(&self, outgoing: Outgoing) -> Result<(), SourceError> {
         self.queue.try_send(outgoing).map_err(|why| match why {
-            TrySendError::Full(_) => NOT_READ.to_owned(),
-            TrySendError::Disconnected(_) => "the connection was closed".to_owned(),
+            TrySendError::Full(_) => SourceError::DoesNotRead,
+            TrySendError::Disconnected(_) => SourceError::Closed,
         })
     }
 
@@ -148,15 +252,19 @@ impl PeerConnection {
     ///
     /// # Errors
     /// The connection is closed (also cleanly) or broken.
-    pub fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> Result<Option<usize>, String> {
+    pub fn read(
+        &mut self,
+        buffer: &mut [u8],
+        timeout: Duration,
+    ) -> Result<Option<usize>, SourceError> {
         let timeout = timeout.max(Duration::from_millis(1)); // zero would mean for ever
         if self.timeout != Some(timeout) {
-            self.stream.set_read_timeout(Some(timeout)).map_err(|why| io_reason(&why))?;
+            self.stream.set_read_timeout(Some(timeout))?;
             self.timeout = Some(timeout);
         }
         loop {
             return match (&*self.stream).read(buffer) {
-                Ok(0) => Err("the connection was closed".to_owned()),
+                Ok(0) => Err(SourceError::Closed),
                 Ok(read) => Ok(Some(read)),
                 Err(why)
                     if matches!(
@@ -167,7 +275,7 @@ impl PeerConnection {
                     Ok(None)
                 }
                 Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
-                Err(why) => Err(io_reason(&why)),
+                Err(why) => Err(why.into()),
             };
         }
     }
@@ -183,6 +291,6 @@ impl Drop for PeerConnection {
 ///
 /// # Errors
 /// The name is not known.
-pub fn resolve(peer: &str) -> Result<Vec<SocketAddr>, String> {
-    peer.to_socket_addrs().map(Iterator::collect).map_err(|why| io_reason(&why))
+pub fn resolve(peer: &str) -> Result<Vec<SocketAddr>, SourceError> {
+    Ok(peer.to_socket_addrs()?.collect())
 }

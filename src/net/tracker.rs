@@ -1,22 +1,23 @@
 //! Announces to trackers, over HTTP (BEP 3, 7, 12, 23) or UDP (BEP 15).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ureq::config::IpFamily;
+use ureq::http::Uri;
 
 use super::Client;
-use super::http::authority;
+use super::credentials::Credential;
+use super::error::SourceError;
+use super::names::look_up_all;
 use super::udp_tracker::UdpTracker;
-use crate::context::{is_http, is_udp};
-use crate::protocol::http::verdict::status_text;
-#[cfg(feature = "cli")]
-use crate::protocol::scrape::{Counts, parse_scrape, scrape_url};
+use crate::address::NamedBy;
+use crate::protocol::http::page::WebPage;
 use crate::protocol::tracker::{
-    Announce, AnnounceEvent, MAX_REPLY_BYTES, Reply, announce_url, parse_reply,
+    Announce, AnnounceEvent, MAX_REPLY_BYTES, Reply, announce_url, distinct, parse_reply,
 };
 use crate::protocol::udp_tracker::parts;
-#[cfg(feature = "cli")]
-use crate::protocol::{tracker::REFUSES, udp_tracker::NO_ANSWER};
+use crate::url::Url;
 
 #[cfg(test)]
 mod tests;
@@ -24,29 +25,30 @@ mod tests;
 /// Why a tracker brought no peers, and how long it wants to be left alone, where it says so.
 #[derive(Debug)]
 pub struct TrackerFailure {
-    pub why: String,
+    pub why: SourceError,
     pub retry_after: Option<Duration>,
 }
 
-impl From<String> for TrackerFailure {
-    fn from(why: String) -> TrackerFailure {
+impl From<SourceError> for TrackerFailure {
+    fn from(why: SourceError) -> TrackerFailure {
         TrackerFailure { why, retry_after: None }
     }
 }
 
 /// Where a tracker is, whichever torrents it is asked for: its host and port.
-pub fn tracker_place(url: &str) -> String {
-    match parts(url) {
-        Ok((place, _)) if is_udp(url) => format!("udp://{}", place.to_ascii_lowercase()),
-        _ => authority(url).unwrap_or_else(|| url.to_owned()),
+pub fn tracker_place(url: &Url) -> String {
+    match parts(url.exposed()) {
+        Ok((place, _)) if url.is_udp() => format!("udp://{}", place.to_ascii_lowercase()),
+        _ => url.origin().unwrap_or_else(|| url.exposed().to_owned()),
     }
 }
 
 /// A tracker that is announced to, now and again.
 #[derive(Debug)]
 pub struct Tracker {
-    url: String,
-    udp: UdpTracker,
+    pub(super) url: Url,
+    pub(super) by: NamedBy,
+    pub(super) udp: UdpTracker,
     /// Over HTTP it is told over each family of addresses, so that it knows where we can be connected to over each (BEP 7); and
     /// over which it has answered.
     each_family: bool,
@@ -54,34 +56,44 @@ pub struct Tracker {
 }
 
 const FAMILIES: [(IpFamily, &str); 2] =
-    [(IpFamily::Ipv4Only, "over IPv4"), (IpFamily::Ipv6Only, "over IPv6")];
+    [(IpFamily::Ipv4Only, "IPv4"), (IpFamily::Ipv6Only, "IPv6")];
 
 impl Tracker {
     /// # Errors
     /// Why it is never asked: a URL of another kind; a UDP tracker, where a proxy is not to be passed by.
     ///
     /// `each_family`: it is to know that we listen over IPv4 and over IPv6. Over UDP it is asked over both in any case.
-    pub fn new(client: &Client, url: &str, each_family: bool) -> Result<Tracker, &'static str> {
-        if is_udp(url) {
-            let proxied = parts(url).is_ok_and(|(place, _)| client.socks_for(place).is_some());
-            if proxied {
-                return Err("not asked: UDP does not go through the SOCKS proxy");
+    pub fn new(
+        client: &Client,
+        by: NamedBy,
+        url: &Url,
+        each_family: bool,
+    ) -> Result<Tracker, SourceError> {
+        let url = url.encoded();
+        if url.is_udp() {
+            let (place, _) = parts(url.exposed()).map_err(SourceError::UdpAddress)?;
+            if client.socks_for(place).is_some() {
+                return Err(SourceError::UdpBehindProxy);
             }
-        } else if !is_http(url) {
-            return Err("only http, https and udp trackers are supported");
+        } else if !url.is_http() {
+            return Err(SourceError::UnsupportedTracker);
+        } else if !leads_somewhere(&url) {
+            return Err(SourceError::NotWebAddress);
         }
         let udp = UdpTracker::default();
-        Ok(Tracker { url: url.to_owned(), udp, each_family, knows_us: [false; FAMILIES.len()] })
+        let knows_us = [false; FAMILIES.len()];
+        Ok(Tracker { url, by, udp, each_family, knows_us })
     }
 
-    pub fn url(&self) -> &str {
+    pub fn url(&self) -> &Url {
         &self.url
     }
 
     /// Announces once, and hands on what is answered as it comes: a UDP tracker may answer over IPv4 and over IPv6.
     ///
     /// `time` is a clock's time, and `None` once the answer is of no use any more; it is asked often. An announce
-    /// over HTTP has a deadline, and is ended by [`Client::shut_down`] alone.
+    /// over HTTP has a deadline, and is ended by [`Client::shut_down`] alone. Peers that are named by their hosts' names follow
+    /// in a reply of their own, once those are looked up.
     ///
     /// # Errors
     /// No reply, an HTTP error, a failure reason, or a reply that makes no sense.
@@ -92,8 +104,15 @@ impl Tracker {
         time: &dyn Fn() -> Option<Duration>,
         answered: &mut dyn FnMut(Reply),
     ) -> Result<(), TrackerFailure> {
-        if is_udp(&self.url) {
-            return Ok(self.udp.announce(client, &self.url, announce, time, answered)?);
+        let own_url = self.url.clone();
+        let mut answered = |mut reply: Reply| {
+            // Its words may quote the passkey.
+            reply.warning = reply.warning.map(|warning| own_url.redacted(&warning));
+            answered(reply);
+        };
+        if self.url.is_udp() {
+            let tracker = (self.by, &self.url);
+            return Ok(self.udp.announce(client, tracker, announce, time, &mut answered)?);
         }
         let url = announce_url(&self.url, announce);
         let leaves =
@@ -104,80 +123,109 @@ impl Tracker {
             false => [self.each_family && client.reaches_both_families(&self.url); FAMILIES.len()],
         };
         if over.iter().all(|over| !over) {
-            return ask(client, &url, None, answered);
+            return ask(client, self.by, &url, IpFamily::Any, time, &mut answered);
         }
-        let mut failures: Vec<String> = Vec::new();
+        let mut failures = Vec::new();
         let (mut has_answered, mut retry_after) = (false, None);
         for (index, (family, name)) in FAMILIES.into_iter().enumerate().filter(|it| over[it.0]) {
-            match ask(client, &url, Some(family), answered) {
+            match ask(client, self.by, &url, family, time, &mut answered) {
                 Ok(()) => (has_answered, self.knows_us[index]) = (true, true),
                 Err(failure) => {
-                    failures.push(format!("{} ({name})", failure.why));
+                    failures.push((failure.why, Some(name)));
                     retry_after = retry_after.max(failure.retry_after);
                 }
             }
         }
         match has_answered {
             true => Ok(()),
-            false => Err(TrackerFailure { why: failures.join(", "), retry_after }),
+            false => Err(TrackerFailure { why: SourceError::OverFamilies(failures), retry_after }),
         }
-    }
-
-    /// Asks how many have a torrent, without taking part in it (BEP 48, BEP 15). `Ok(None)`: this tracker has no scrape, or
-    /// does not say that it has.
-    ///
-    /// # Errors
-    /// It cannot be reached.
-    #[cfg(feature = "cli")]
-    pub fn scrape(
-        &mut self,
-        client: &Client,
-        infohash: crate::infohash::Infohash,
-        time: &dyn Fn() -> Option<Duration>,
-    ) -> Result<Option<Counts>, String> {
-        if is_udp(&self.url) {
-            let mut counts = Counts::default();
-            let mut add = |reply: Reply| {
-                counts.seeds = counts.seeds.max(reply.complete);
-                counts.leeches = counts.leeches.max(reply.incomplete);
-            };
-            loop {
-                match self.udp.scrape(client, &self.url, infohash, time, &mut add) {
-                    Ok(()) => return Ok(Some(counts)),
-                    // A datagram may be lost: it waits longer each time.
-                    Err(why) if why.contains(NO_ANSWER) && time().is_some() => {}
-                    Err(why) if why.contains(REFUSES) => return Ok(None),
-                    Err(why) => return Err(why),
-                }
-            }
-        }
-        let Some(url) = scrape_url(&self.url, infohash) else { return Ok(None) };
-        let reply = client
-            .fetch(&url, None, MAX_REPLY_BYTES as u64, client.timing().reply)
-            .map_err(|why| why.to_string())?;
-        Ok(parse_scrape(&reply.body, infohash).ok())
     }
 }
 
-/// One announce over HTTP.
+impl Client {
+    /// Leaves out the peers that this tracker may not tell of.
+    pub(super) fn leave_out(&self, tracker: Option<IpAddr>, reply: &mut Reply) {
+        let named = reply.peers.len();
+        reply.peers.retain(|peer| self.may_hear(tracker, *peer));
+        reply.left_out = named - reply.peers.len();
+    }
+}
+
+/// Whether an http(s) URL has a host, and a port that is one where it has any.
+fn leads_somewhere(url: &Url) -> bool {
+    let Ok(uri) = url.without_login().parse::<Uri>() else { return false };
+    let Some(authority) = uri.authority() else { return false };
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    !authority.host().is_empty() && (port.len() < 2 || authority.port_u16().is_some())
+}
+
+/// One announce over HTTP, over a connection of its own: the peers that the tracker may name depend on its address.
 fn ask(
     client: &Client,
-    url: &str,
-    family: Option<IpFamily>,
+    by: NamedBy,
+    url: &Url,
+    family: IpFamily,
+    time: &dyn Fn() -> Option<Duration>,
     answered: &mut dyn FnMut(Reply),
 ) -> Result<(), TrackerFailure> {
+    let (most, within) = (MAX_REPLY_BYTES as u64, client.timing().reply);
+    // Its words, and those of whoever it redirects to, may quote the passkey.
     let reply = client
-        .fetch_over(family, url, None, MAX_REPLY_BYTES as u64, client.timing().reply)
-        .map_err(|why| TrackerFailure::from(why.to_string()))?;
+        .fetch_over(by, Some(family), url, Credential::Nothing, most, within)
+        .map_err(|why| why.redacted(url))?;
     // Trackers send failure reasons with any status; a body that is bencode is the better answer.
     match parse_reply(&reply.body) {
-        Ok(answer) => {
-            answered(answer);
+        Ok(mut answer) => {
+            client.leave_out(reply.from, &mut answer);
+            let names = std::mem::take(&mut answer.names);
+            if names.is_empty() || !answer.peers.is_empty() {
+                answered(answer.clone());
+            }
+            if !names.is_empty() {
+                (answer.peers, answer.left_out, answer.warning) = (Vec::new(), 0, None);
+                client.look_up_peers(names, &mut answer, time);
+                client.leave_out(reply.from, &mut answer);
+                answered(answer);
+            }
             Ok(())
         }
-        Err(_) if reply.status != 200 => {
-            Err(TrackerFailure { why: status_text(reply.status), retry_after: reply.retry_after })
+        Err(why) => {
+            let is_worded = why.is_worded();
+            let why = SourceError::Tracker(why).redacted(url);
+            let why = match reply.status {
+                status if reply.page == Some(WebPage::BotCheck) => SourceError::BotCheck(status),
+                200 => why,
+                status if is_worded => SourceError::StatusSaying(status, Box::new(why)),
+                status => SourceError::Status(status),
+            };
+            Err(TrackerFailure { why, retry_after: reply.retry_after })
         }
-        Err(why) => Err(why.to_string().into()),
+    }
+}
+
+impl Client {
+    /// Looks up the hosts of peers that a tracker named, side by side. Those that are not known remain as names, and all of them
+    /// where that is the proxy's to do.
+    fn look_up_peers(
+        &self,
+        mut names: Vec<String>,
+        reply: &mut Reply,
+        time: &dyn Fn() -> Option<Duration>,
+    ) {
+        names.retain(|name| {
+            let is_ours = !self.names_are_for_the_proxy(name);
+            reply.names.extend((!is_ours).then(|| name.clone()));
+            is_ours
+        });
+        let time = || time().filter(|_| !self.is_shut_down());
+        let found = look_up_all(&names, self.timing().connect, &time);
+        for (name, found) in names.iter().zip(found) {
+            match found {
+                Ok(addresses) => reply.peers.extend(addresses),
+                Err(_) => reply.names.push(name.clone()),
+            }
+        }
+        reply.peers = distinct(&mut std::mem::take(&mut reply.peers).into_iter());
     }
 }

@@ -4,16 +4,16 @@
 //! family alone. The sockets are connected, so that only the tracker is heard, and that its port is closed is told at once.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use super::Client;
-use super::http::io_reason;
-use super::peer::resolve;
+use super::error::SourceError;
+use super::names::look_up_all;
+use crate::address::NamedBy;
 use crate::protocol::tracker::{Announce, AnnounceEvent, Reply};
-use crate::protocol::udp_tracker::{Poll, Session, parts};
+use crate::protocol::udp_tracker::{TrackerPoll, UdpTrackerSession, parts};
+use crate::url::Url;
 
 #[cfg(test)]
 mod tests;
@@ -41,8 +41,10 @@ struct Endpoint {
     addresses: Vec<SocketAddr>,
     /// Those of them that were found dead by the announce under way.
     dead: usize,
+    /// There while somebody is asked, and of the same port the next time: to some trackers a connection id is that of a port.
     socket: Option<UdpSocket>,
-    session: Session,
+    port: u16,
+    session: UdpTrackerSession,
     /// It has answered an announce, and is to be told that we leave.
     knows_us: bool,
 }
@@ -51,7 +53,7 @@ struct Endpoint {
 enum Step {
     Waits,
     Answered(Reply),
-    Failed(String),
+    Failed(SourceError),
 }
 
 impl UdpTracker {
@@ -62,47 +64,45 @@ impl UdpTracker {
     pub fn announce(
         &mut self,
         client: &Client,
-        url: &str,
+        tracker: (NamedBy, &Url),
         announce: &Announce,
         time: &dyn Fn() -> Option<Duration>,
         answered: &mut dyn FnMut(Reply),
-    ) -> Result<(), String> {
+    ) -> Result<(), SourceError> {
         let leaves =
             matches!(announce.event, Some(AnnounceEvent::Stopped | AnnounceEvent::Completed));
-        let begin = |session: &mut Session, url_data: &str| session.announce(announce, url_data);
-        self.ask(client, url, &begin, leaves, time, answered)
-    }
-
-    /// Asks how many have a torrent, likewise.
-    ///
-    /// # Errors
-    /// As above; some trackers answer no scrape.
-    #[cfg(feature = "cli")]
-    pub fn scrape(
-        &mut self,
-        client: &Client,
-        url: &str,
-        infohash: crate::infohash::Infohash,
-        time: &dyn Fn() -> Option<Duration>,
-        answered: &mut dyn FnMut(Reply),
-    ) -> Result<(), String> {
-        let begin = |session: &mut Session, _: &str| session.scrape(infohash);
-        self.ask(client, url, &begin, false, time, answered)
+        let begin =
+            |session: &mut UdpTrackerSession, url_data: &str| session.announce(announce, url_data);
+        self.ask(client, tracker, &begin, leaves, time, answered)
     }
 
     /// `leaves`: only those are told that have heard of us.
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         client: &Client,
-        url: &str,
-        begin: &dyn Fn(&mut Session, &str),
+        (by, url): (NamedBy, &Url),
+        begin: &dyn Fn(&mut UdpTrackerSession, &str),
         leaves: bool,
         time: &dyn Fn() -> Option<Duration>,
         answered: &mut dyn FnMut(Reply),
-    ) -> Result<(), String> {
-        let (place, url_data) = parts(url)?;
+    ) -> Result<(), SourceError> {
+        let (place, url_data) = parts(url.exposed()).map_err(SourceError::UdpAddress)?;
         if self.endpoints.is_empty() {
-            let addresses = resolve_in_time(client, place, time)?;
+            client.judge_peer(by, place, None)?;
+            let while_open = || time().filter(|_| !client.is_shut_down());
+            let within = client.timing().connect;
+            let found = look_up_all(&[place.to_owned()], within, &while_open).pop();
+            let mut addresses = found.unwrap_or(Err(SourceError::NoAddress))?;
+            let mut refused = Ok(());
+            addresses.retain(|address| {
+                let judged = client.judge_peer(by, place, Some(*address));
+                let is_allowed = judged.is_ok();
+                refused = std::mem::replace(&mut refused, Ok(())).and(judged);
+                is_allowed
+            });
+            if addresses.is_empty() {
+                return refused.and(Err(SourceError::NoAddress));
+            }
             self.endpoints = endpoints(&addresses, client.timing().datagram);
         }
         let mut open: Vec<&mut Endpoint> =
@@ -113,29 +113,29 @@ impl UdpTracker {
         }
         let of_two = open.len() > 1;
         let mut has_answered = false;
-        let mut failures: Vec<String> = Vec::new();
+        let mut failures = Vec::new();
         let mut buffer = vec![0; DATAGRAM_BYTES];
         while !open.is_empty() {
             let Some(now) = time().filter(|_| !client.is_shut_down()) else {
-                failures.push("it had not answered when the download ended".to_owned());
+                failures.push((SourceError::NoAnswerYet, None));
                 break;
             };
-            open.retain_mut(|endpoint| match endpoint.step(now, &mut buffer) {
+            open.retain_mut(|endpoint| match endpoint.step(url, now, &mut buffer) {
                 Step::Waits => true,
-                Step::Answered(reply) => {
+                Step::Answered(mut reply) => {
                     has_answered = true;
+                    client.leave_out(endpoint.ip(), &mut reply);
                     answered(reply);
                     false
                 }
                 Step::Failed(why) => {
-                    failures.push(match of_two {
-                        true => format!("{why} ({})", endpoint.name()),
-                        false => why,
-                    });
+                    failures.push((why, of_two.then(|| endpoint.name())));
                     false
                 }
             });
         }
+        // The next announce may be an hour away: meanwhile others need the sockets.
+        self.endpoints.iter_mut().for_each(|endpoint| endpoint.socket = None);
         if has_answered {
             return Ok(());
         }
@@ -143,24 +143,26 @@ impl UdpTracker {
             // Nobody is there: the host may have moved.
             self.endpoints.clear();
         }
-        Err(failures.join(", "))
+        Err(SourceError::OverFamilies(failures))
     }
 }
 
 impl Endpoint {
     /// Sends what is due, and waits a moment for an answer.
-    fn step(&mut self, now: Duration, buffer: &mut [u8]) -> Step {
+    fn step(&mut self, url: &Url, now: Duration, buffer: &mut [u8]) -> Step {
         let heard = match self.session.poll(now) {
-            Poll::Idle => return Step::Failed("nothing was asked".to_owned()),
-            Poll::Silent => {
+            TrackerPoll::Idle => return Step::Failed(SourceError::NotAsked),
+            TrackerPoll::Silent => {
                 let why = self.session.silence();
                 if self.addresses.len() > 1 {
                     self.move_on();
                 }
-                return Step::Failed(why);
+                return Step::Failed(SourceError::Tracker(why));
             }
-            Poll::Send(datagram) => self.send(&datagram).and_then(|()| self.hear(SLICE, buffer)),
-            Poll::Wait(until) => self.hear(SLICE.min(until.saturating_sub(now)), buffer),
+            TrackerPoll::Send(datagram) => {
+                self.send(&datagram).and_then(|()| self.hear(SLICE, buffer))
+            }
+            TrackerPoll::Wait(until) => self.hear(SLICE.min(until.saturating_sub(now)), buffer),
         };
         match heard {
             Ok(length) => match self.session.handle(&buffer[..length], now) {
@@ -169,7 +171,8 @@ impl Endpoint {
                     self.knows_us = true;
                     Step::Answered(reply)
                 }
-                Some(Err(why)) => Step::Failed(why.to_string()),
+                // Its words may quote the passkey.
+                Some(Err(why)) => Step::Failed(SourceError::Tracker(why.redacted(url))),
             },
             Err(why) => match why.kind() {
                 io::ErrorKind::WouldBlock
@@ -181,7 +184,7 @@ impl Endpoint {
                     if self.dead < self.addresses.len() {
                         Step::Waits
                     } else {
-                        Step::Failed(io_reason(&why))
+                        Step::Failed(why.into())
                     }
                 }
             },
@@ -191,7 +194,11 @@ impl Endpoint {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let socket = match self.socket.take() {
             Some(socket) => socket,
-            None => open(self.addresses.first().copied())?,
+            None => {
+                let socket = open(self.addresses.first().copied(), self.port)?;
+                self.port = socket.local_addr()?.port();
+                socket
+            }
         };
         self.socket.insert(socket).send(datagram).map(|_| ())
     }
@@ -211,20 +218,27 @@ impl Endpoint {
         self.addresses.rotate_left(step);
     }
 
+    /// Who is asked.
+    fn ip(&self) -> Option<IpAddr> {
+        self.addresses.first().map(SocketAddr::ip)
+    }
+
     fn name(&self) -> &'static str {
         match self.addresses.first() {
-            Some(SocketAddr::V6(_)) => "over IPv6",
-            _ => "over IPv4",
+            Some(SocketAddr::V6(_)) => "IPv6",
+            _ => "IPv4",
         }
     }
 }
 
-fn open(address: Option<SocketAddr>) -> io::Result<UdpSocket> {
+/// A socket of this port, where that is free.
+fn open(address: Option<SocketAddr>, port: u16) -> io::Result<UdpSocket> {
     let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let socket = match address {
-        SocketAddr::V4(_) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)),
-        SocketAddr::V6(_) => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)),
-    }?;
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, port)).or_else(|_| UdpSocket::bind((any, 0)))?;
     socket.connect(address)?;
     Ok(socket)
 }
@@ -236,53 +250,12 @@ fn endpoints(addresses: &[SocketAddr], first_wait: Duration) -> Vec<Endpoint> {
             addresses: addresses.take(MAX_ADDRESSES).collect(),
             dead: 0,
             socket: None,
-            session: Session::new(ipv6, first_wait, fastrand::u64(..)),
+            port: 0,
+            session: UdpTrackerSession::new(ipv6, first_wait, fastrand::u64(..)),
             knows_us: false,
         }
     };
     let mut endpoints = vec![of_family(true), of_family(false)];
     endpoints.retain(|endpoint| !endpoint.addresses.is_empty());
     endpoints
-}
-
-/// Looks a host up, on a thread of its own: the resolver has no deadline.
-fn resolve_in_time(
-    client: &Client,
-    place: &str,
-    time: &dyn Fn() -> Option<Duration>,
-) -> Result<Vec<SocketAddr>, String> {
-    if let Ok(address) = place.parse::<SocketAddr>() {
-        return Ok(vec![SocketAddr::new(address.ip().to_canonical(), address.port())]);
-    }
-    let over = || "the download has ended".to_owned();
-    let begun = time().ok_or_else(over)?;
-    let found = Arc::new(Mutex::new(Err("the name look-up timed out".to_owned())));
-    let (ended, end) = channel::<()>();
-    let look_up = {
-        let (place, found) = (place.to_owned(), Arc::clone(&found));
-        move || {
-            let addresses = resolve(&place);
-            *found.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
-            drop(ended);
-        }
-    };
-    std::thread::Builder::new()
-        .name("at-resolver".to_owned())
-        .spawn(look_up)
-        .map_err(|why| io_reason(&why))?;
-    while let Some(now) = time() {
-        let over = now.saturating_sub(begun) >= client.timing().connect || client.is_shut_down();
-        if over || end.recv_timeout(SLICE) != Err(RecvTimeoutError::Timeout) {
-            break;
-        }
-    }
-    let mut addresses =
-        std::mem::replace(&mut *found.lock().unwrap_or_else(PoisonError::into_inner), Ok(vec![]))?;
-    for address in &mut addresses {
-        address.set_ip(address.ip().to_canonical());
-    }
-    match addresses.is_empty() {
-        true => Err("the host has no address".to_owned()),
-        false => Ok(addresses),
-    }
 }

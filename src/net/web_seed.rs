@@ -4,17 +4,22 @@ use std::io::{self, Read as _};
 use std::ops::Range;
 use std::time::Duration;
 
-use super::http::{head_of, io_reason, origin};
-use super::lent::{self, Lent};
-use super::{Client, HttpFailure, USER_AGENT};
+use super::credentials::Credential;
+use super::error::{SourceError, Stage};
+use super::http::checked;
+use super::raw_transport::{self, RawTransport};
+use super::{Client, USER_AGENT};
+use crate::address::NamedBy;
 use crate::protocol::http::{Head, encode_get, parse_head};
+use crate::settings::AuthHeader;
+use crate::url::{Url, UrlParts};
 
 /// Read at a time from ureq's own reader, where its transport cannot be borrowed.
 const READER_BYTES: usize = 64 << 10;
 
 /// The head of the reply to a connection's first request, and the connection, where its body can be read.
 #[derive(Debug)]
-pub struct Opened {
+pub struct FirstReply {
     pub head: Head,
     pub connection: Option<Connection>,
 }
@@ -23,10 +28,11 @@ pub struct Opened {
 #[derive(Debug)]
 pub struct Connection {
     body: BodySource,
-    /// Scheme and authority of what it was opened for, as written there.
-    origin: String,
+    server: Server,
     /// Requests that were not sent yet.
     requests: Vec<u8>,
+    /// What requests were sent with besides a login in their URL: all are to one server.
+    kept: Option<AuthHeader>,
     /// Body bytes of the current reply that are still to come.
     left: u64,
     silence: Duration,
@@ -34,16 +40,47 @@ pub struct Connection {
     pub keep_alive: bool,
 }
 
+/// What a connection was opened for. Most URLs that are asked for begin like the first: these are not taken apart again, which
+/// costs a build script more than the request.
+#[derive(Debug)]
+struct Server {
+    origin: Option<String>,
+    /// The first URL up to its path.
+    base: String,
+    host: String,
+    authorization: Option<String>,
+}
+
+impl Server {
+    fn of(url: &Url) -> Server {
+        let (host, target) =
+            url.parts().map_or_else(Default::default, |it| (it.host.to_owned(), it.target));
+        let base = url.exposed().strip_suffix(target).unwrap_or_default();
+        Server {
+            origin: url.origin(),
+            base: base.to_owned(),
+            host,
+            authorization: url.authorization(),
+        }
+    }
+
+    /// Path and query, where the URL begins like the first.
+    fn target_of<'u>(&self, url: &'u Url) -> Option<&'u str> {
+        let target = url.exposed().strip_prefix(&self.base)?;
+        target.starts_with('/').then_some(target)
+    }
+}
+
 enum BodySource {
     /// The transport itself: length-delimited bodies, pipelined requests.
-    Lent(Lent),
+    Raw(RawTransport),
     /// ureq's reader: chunked bodies, and those that the connection's end delimits.
     Reader { reader: ureq::BodyReader<'static>, buffer: Vec<u8>, range: Range<usize> },
 }
 
 impl std::fmt::Debug for BodySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if matches!(self, BodySource::Lent(_)) { "Lent" } else { "Reader" })
+        f.write_str(if matches!(self, BodySource::Raw(_)) { "Raw" } else { "Reader" })
     }
 }
 
@@ -52,15 +89,20 @@ impl Client {
     ///
     /// # Errors
     /// No reply.
-    pub fn open(&self, url: &str, range: &Range<u64>) -> Result<Opened, HttpFailure> {
+    pub fn open(
+        &self,
+        by: NamedBy,
+        url: &Url,
+        credential: Credential<'_>,
+        range: &Range<u64>,
+    ) -> Result<FirstReply, SourceError> {
         let value = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
-        let reply = self.request(url, Ok(&value))?;
-        let head = head_of(&reply)?;
+        let (reply, head, _) = self.request(by, url, credential, Ok(&value))?;
         let delimited = head.content_length.filter(|_| !head.chunked);
         let (body, left, keep_alive) = if let Some(length) = delimited {
-            match lent::borrow(reply) {
-                Some(lent) => (BodySource::Lent(lent), length, head.keep_alive),
-                None => return Ok(Opened { head, connection: None }),
+            match raw_transport::borrow(reply) {
+                Some(raw) => (BodySource::Raw(raw), length, head.keep_alive),
+                None => return Ok(FirstReply { head, connection: None }),
             }
         } else {
             let reader = reply.into_body().into_reader();
@@ -69,66 +111,80 @@ impl Client {
         };
         let connection = Connection {
             body,
-            origin: origin(url).unwrap_or_default().to_owned(),
+            server: Server::of(url),
             requests: Vec::new(),
+            kept: None,
             left,
             silence: self.timing().silence,
             keep_alive,
         };
-        Ok(Opened { head, connection: Some(connection) })
+        Ok(FirstReply { head, connection: Some(connection) })
     }
 }
 
 impl Connection {
-    /// Whether the URL can be asked for over this connection: its scheme and authority are the same, to the letter.
-    pub fn reaches(&self, url: &str) -> bool {
-        url.strip_prefix(&self.origin).is_some_and(|rest| {
-            matches!(self.body, BodySource::Lent(_))
-                && !self.origin.is_empty()
-                && (rest.is_empty() || rest.starts_with(['/', '?', '#']))
-        })
+    /// Whether the URL can be asked for over this connection: it is the same server's.
+    pub fn reaches(&self, url: &Url) -> bool {
+        matches!(self.body, BodySource::Raw(_))
+            && (self.server.target_of(url).is_some()
+                || self.server.origin.is_some() && self.server.origin == url.origin())
     }
 
     /// Adds a request for a URL that it reaches, before or after the current body has come. It goes out with
-    /// [`Connection::send`], or with the next wait for a head.
-    pub fn ask(&mut self, url: &str, range: &Range<u64>) {
-        let target = url.get(self.origin.len()..).unwrap_or_default();
-        let target = target.split('#').next().unwrap_or_default();
-        let host = self.origin.split("://").nth(1).unwrap_or_default();
-        let host = host.rsplit('@').next().unwrap_or_default();
-        encode_get(host, target, Some(range.clone()), USER_AGENT, &mut self.requests);
+    /// [`Connection::send`], or with the next wait for a head. `kept` is what [`Client::kept_header`] gives; else the URL's own
+    /// login is sent.
+    pub fn ask(&mut self, url: &Url, kept: Option<&AuthHeader>, range: &Range<u64>) {
+        if let (None, Some(kept)) = (&self.kept, kept) {
+            self.kept = Some(kept.clone());
+        }
+        let range = Some(range.clone());
+        let mut encode = |host: &str, target: &str, login: Option<&str>| {
+            let target = target.split('#').next().unwrap_or_default();
+            let header = kept.map(AuthHeader::name_and_value);
+            let header = header.or(login.map(|login| ("Authorization", login)));
+            encode_get(host, target, range.clone(), USER_AGENT, header, &mut self.requests);
+        };
+        if let Some(target) = self.server.target_of(url) {
+            encode(&self.server.host, target, self.server.authorization.as_deref());
+        } else if let Some(UrlParts { host, target, .. }) = url.parts() {
+            encode(host, target, url.authorization().as_deref());
+        }
     }
 
     /// Sends the requests that were added.
     ///
     /// # Errors
     /// A connection that takes no more requests, or an I/O error.
-    pub fn send(&mut self) -> Result<(), HttpFailure> {
+    pub fn send(&mut self) -> Result<(), SourceError> {
         if self.requests.is_empty() {
             return Ok(());
         }
-        let BodySource::Lent(lent) = &mut self.body else {
-            return Err(HttpFailure("the connection takes no more requests".to_owned()));
+        let BodySource::Raw(raw) = &mut self.body else {
+            return Err(SourceError::TakesNoRequests);
         };
-        let sent = lent.send(&self.requests, self.silence);
+        let sent = raw.send(&self.requests, self.silence);
         self.requests.clear();
-        sent.map_err(|why| HttpFailure(io_reason(&why)))
+        Ok(sent?)
     }
 
-    /// Waits for the head of the next reply. The current body has been read.
+    /// Waits for the head of the next reply, which has as long as that of a first one, or so long if that is shorter, however it
+    /// comes. The current body has been read.
     ///
     /// # Errors
     /// A damaged head, or one whose body cannot be told from the next reply; an I/O error.
-    pub fn next_head(&mut self) -> Result<Head, HttpFailure> {
+    pub fn next_head(
+        &mut self,
+        patience: Duration,
+        now: &dyn Fn() -> Duration,
+    ) -> Result<Head, SourceError> {
+        let begun = now();
         self.send()?;
-        let BodySource::Lent(lent) = &mut self.body else {
-            return Err(HttpFailure("the connection takes no more requests".to_owned()));
+        let BodySource::Raw(raw) = &mut self.body else {
+            return Err(SourceError::TakesNoRequests);
         };
         loop {
-            if let Some((head, used)) =
-                parse_head(lent.input()).map_err(|why| HttpFailure(why.to_string()))?
-            {
-                lent.consume(used);
+            if let Some((head, used)) = parse_head(raw.input()).map_err(SourceError::Reply)? {
+                raw.consume(used);
                 if (100..200).contains(&head.status) {
                     continue;
                 }
@@ -137,12 +193,17 @@ impl Connection {
                 self.left = match head.content_length.filter(|_| !head.chunked) {
                     Some(length) => length,
                     None if !has_body => 0,
-                    None => return Err(HttpFailure("the reply has no length".to_owned())),
+                    None => return Err(SourceError::NoLength),
                 };
-                return Ok(head);
+                return checked(head, self.kept.as_ref());
             }
-            if !lent.fill(self.silence).map_err(|why| HttpFailure(io_reason(&why)))? {
-                return Err(HttpFailure("the connection was closed".to_owned()));
+            let patience = patience.min(self.silence);
+            let left = patience.saturating_sub(now().saturating_sub(begun));
+            if left.is_zero() {
+                return Err(SourceError::TimedOut(Stage::Reply));
+            }
+            if !raw.fill(left)? {
+                return Err(SourceError::Closed);
             }
         }
     }
@@ -156,28 +217,22 @@ impl Connection {
     ///
     /// # Errors
     /// The connection ended before the body did, or was silent for too long.
-    pub fn read(&mut self, max: u64) -> Result<&[u8], HttpFailure> {
+    pub fn read(&mut self, max: u64) -> Result<&[u8], SourceError> {
         let max = max.min(self.left);
         if max == 0 {
             return Ok(&[]);
         }
         match &mut self.body {
-            BodySource::Lent(lent) => {
-                if lent.input().is_empty()
-                    && !lent.fill(self.silence).map_err(|why| HttpFailure(io_reason(&why)))?
-                {
-                    return Err(HttpFailure(format!(
-                        "the connection was closed {} bytes before the end",
-                        self.left
-                    )));
+            BodySource::Raw(raw) => {
+                if raw.input().is_empty() && !raw.fill(self.silence)? {
+                    return Err(SourceError::CutOff(self.left));
                 }
-                let input = lent.input();
+                let input = raw.input();
                 Ok(&input[..input.len().min(usize::try_from(max).unwrap_or(usize::MAX))])
             }
             BodySource::Reader { reader, buffer, range } => {
                 if range.start == range.end {
-                    *range =
-                        0..read_some(reader, buffer).map_err(|why| HttpFailure(io_reason(&why)))?;
+                    *range = 0..read_some(reader, buffer)?;
                 }
                 let end = range
                     .end
@@ -191,7 +246,7 @@ impl Connection {
     pub fn consume(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes as u64);
         match &mut self.body {
-            BodySource::Lent(lent) => lent.consume(bytes),
+            BodySource::Raw(raw) => raw.consume(bytes),
             BodySource::Reader { range, .. } => range.start = range.end.min(range.start + bytes),
         }
     }
@@ -203,5 +258,53 @@ fn read_some(reader: &mut ureq::BodyReader<'static>, buffer: &mut [u8]) -> io::R
             Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::settings::Context;
+
+    fn read_request(stream: &mut TcpStream) {
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+    }
+
+    #[test]
+    fn a_head_that_comes_bit_by_bit_has_one_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::from(format!("http://{}/data.bin", listener.local_addr().unwrap()));
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            read_request(&mut stream);
+            let first =
+                "HTTP/1.1 206 OK\r\nContent-Range: bytes 0-0/2\r\nContent-Length: 1\r\n\r\nx";
+            stream.write_all(first.as_bytes()).unwrap();
+            read_request(&mut stream);
+            stream.write_all(b"HTTP/1.1 206 OK\r\nX-Slow: ").unwrap();
+            // Until the other end is closed.
+            let _ = stream.read(&mut [0]);
+        });
+        let client = Client::new(&Context::default().settings().unwrap()).unwrap();
+        let opened = client.open(NamedBy::User, &url, Credential::Nothing, &(0..1)).unwrap();
+        let mut connection = opened.connection.unwrap();
+        assert_eq!(connection.read(1).unwrap(), b"x");
+        connection.consume(1);
+        connection.ask(&url, None, &(1..2));
+        // Between one look at the clock and the next a part of the time has passed.
+        let time = Cell::new(Duration::ZERO);
+        let now = || time.replace(time.get() + client.timing().silence * 2 / 3);
+        let failure = connection.next_head(Duration::MAX, &now).unwrap_err();
+        assert_eq!(failure, SourceError::TimedOut(Stage::Reply));
+        drop(connection);
+        server.join().unwrap();
     }
 }

@@ -2,15 +2,16 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::Selection;
-use crate::geometry::{Geometry, PieceIndex};
-use crate::metainfo::Metainfo;
-use crate::pieces::PieceSet;
+use super::{SelectedLink, Selection, SortedPaths};
+use crate::torrent::geometry::{Geometry, PieceIndex};
+use crate::torrent::metainfo::{FileKind, Metainfo, TorrentFile};
+use crate::torrent::pieces::PieceSet;
 
 /// The place of a run of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum SegmentPlace {
     /// In a selected file: its index in [`Layout::files`], and where in it.
     File { file: u32, offset: u64 },
     /// In the scratch file: bytes of files that were not selected but share a piece with one that was.
@@ -28,66 +29,103 @@ pub struct Segment {
     /// Index in [`Metainfo::files`], and where in that file the run begins.
     pub torrent_file: u32,
     pub file_offset: u64,
-    pub place: Place,
+    pub place: SegmentPlace,
 }
 
 /// A selected file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlacedFile {
-    /// Below the directory that holds the torrent's own layout.
-    pub path: PathBuf,
-    /// In the torrent's stream.
-    pub range: Range<u64>,
+#[derive(Clone, Copy, Debug)]
+pub struct PlacedFile<'l> {
+    layout: &'l Layout,
     pub torrent_file: u32,
+    file: TorrentFile,
 }
 
-impl PlacedFile {
+impl PlacedFile<'_> {
+    /// Below the directory that holds the torrent's own layout. It is made anew each time.
+    pub fn path(&self) -> PathBuf {
+        self.layout.metainfo.layout_path(&self.file)
+    }
+
+    /// In the torrent's stream.
+    pub fn range(&self) -> Range<u64> {
+        self.file.range()
+    }
+
     pub fn length(&self) -> u64 {
-        self.range.end - self.range.start
+        self.file.length
     }
 }
 
 /// The map from a torrent's stream to the disk, for one selection.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    geometry: Geometry,
-    files: Vec<PlacedFile>,
+    /// Its files and their paths, which are not copied.
+    metainfo: Metainfo,
+    /// The selected files, by their index there.
+    files: Vec<u32>,
+    /// Directories that are made, although no file need be in them.
+    folders: Vec<u32>,
+    /// The selected symbolic links, which are not among the files.
+    links: Vec<SelectedLink>,
     /// Sorted by their start; gaps are bytes that no needed piece holds.
     extents: Vec<Segment>,
     /// Sorted, apart from one another.
     needed: Vec<Range<PieceIndex>>,
     scratch_bytes: u64,
+    /// Bytes of pad files in needed pieces.
+    pad_bytes: u64,
+    pub entries: u64,
 }
 
 impl Layout {
     pub fn new(metainfo: &Metainfo, selection: &Selection) -> Layout {
         let geometry = metainfo.geometry;
-        let mut files = Vec::with_capacity(selection.files().len());
         let mut needed: Vec<Range<PieceIndex>> = Vec::new();
         for index in selection.files() {
-            let file = &metainfo.files[*index as usize];
-            files.push(PlacedFile {
-                path: metainfo.layout_path(file),
-                range: file.range(),
-                torrent_file: *index,
-            });
-            let pieces = geometry.pieces(file.range());
+            let pieces = geometry.pieces(metainfo.files[*index as usize].range());
             match needed.last_mut() {
                 Some(last) if pieces.start <= last.end => last.end = last.end.max(pieces.end),
                 _ if pieces.is_empty() => {}
                 _ => needed.push(pieces),
             }
         }
-        let mut layout = Layout { geometry, files, extents: Vec::new(), needed, scratch_bytes: 0 };
-        layout.place(metainfo, selection);
+        let mut layout = Layout {
+            metainfo: metainfo.clone(),
+            files: selection
+                .files()
+                .iter()
+                .filter(|index| !metainfo.files[**index as usize].is_link())
+                .copied()
+                .collect(),
+            folders: selection.folders().to_vec(),
+            links: selection.links().to_vec(),
+            extents: Vec::new(),
+            needed,
+            scratch_bytes: 0,
+            pad_bytes: 0,
+            entries: selection.entries(),
+        };
+        layout.place();
         layout
     }
 
-    fn place(&mut self, metainfo: &Metainfo, selection: &Selection) {
-        let mut selected = selection.files().iter().enumerate().peekable();
-        let mut needed =
-            self.needed.iter().map(|pieces| self.geometry.bytes(pieces.clone())).peekable();
-        for (index, file) in metainfo.files.iter().enumerate() {
+    /// That of all files of the torrent, without links: this one, where it is of all of them.
+    pub fn whole(layout: &Arc<Layout>) -> Arc<Layout> {
+        let metainfo = &layout.metainfo;
+        let is_data = |file: &&TorrentFile| file.kind == FileKind::Data;
+        if !layout.has_links()
+            && layout.files.len() == metainfo.files.iter().filter(is_data).count()
+        {
+            return Arc::clone(layout);
+        }
+        Arc::new(Layout::new(metainfo, &Selection::all(metainfo)))
+    }
+
+    fn place(&mut self) {
+        let geometry = self.geometry();
+        let mut selected = self.files.iter().enumerate().peekable();
+        let mut needed = self.needed.iter().map(|pieces| geometry.bytes(pieces.clone())).peekable();
+        for (index, file) in self.metainfo.files.iter().enumerate() {
             let chosen = selected
                 .next_if(|(_, chosen)| **chosen as usize == index)
                 .map(|(placed, _)| placed as u32);
@@ -97,11 +135,16 @@ impl Layout {
                 if part.start < part.end {
                     let file_offset = part.start - file.offset;
                     let place = match chosen {
-                        _ if file.pad => Place::Zeros,
-                        Some(placed) => Place::File { file: placed, offset: file_offset },
+                        _ if file.is_pad() => {
+                            self.pad_bytes += part.end - part.start;
+                            SegmentPlace::Zeros
+                        }
+                        Some(placed) => SegmentPlace::File { file: placed, offset: file_offset },
                         None => {
                             self.scratch_bytes += part.end - part.start;
-                            Place::Scratch { offset: self.scratch_bytes - (part.end - part.start) }
+                            SegmentPlace::Scratch {
+                                offset: self.scratch_bytes - (part.end - part.start),
+                            }
                         }
                     };
                     self.extents.push(Segment {
@@ -120,28 +163,107 @@ impl Layout {
     }
 
     pub fn geometry(&self) -> Geometry {
-        self.geometry
+        self.metainfo.geometry
     }
 
     /// The selected files, in the torrent's order.
-    pub fn files(&self) -> &[PlacedFile] {
-        &self.files
+    pub fn files(&self) -> impl DoubleEndedIterator<Item = PlacedFile<'_>> + ExactSizeIterator {
+        let file = |index: &u32| self.placed(*index);
+        self.files.iter().map(file)
+    }
+
+    /// A selected file.
+    pub fn file(&self, index: u32) -> Option<PlacedFile<'_>> {
+        self.files.get(index as usize).map(|index| self.placed(*index))
+    }
+
+    pub fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    fn placed(&self, index: u32) -> PlacedFile<'_> {
+        // A selection is of these files.
+        PlacedFile { layout: self, torrent_file: index, file: self.metainfo.files[index as usize] }
+    }
+
+    /// Directories that are made, although no file need be in them: their places below the directory that holds the layout.
+    pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        let files =
+            self.folders.iter().filter_map(|index| self.metainfo.files.get(*index as usize));
+        files.map(|file| self.metainfo.layout_path(file))
+    }
+
+    /// The selected symbolic links: their places below the directory that holds the torrent's own layout, and where they lead.
+    pub fn links(&self) -> impl Iterator<Item = (PathBuf, &SelectedLink)> {
+        let path = |link: &SelectedLink| {
+            self.metainfo.layout_path(&self.metainfo.files[link.torrent_file as usize])
+        };
+        self.links.iter().map(move |link| (path(link), link))
+    }
+
+    /// The paths of the selected symbolic links, and of those of the selected files, by their index in [`Layout::files`].
+    pub fn sorted_paths(&self, is_one: &dyn Fn(u32) -> bool) -> SortedPaths<'_> {
+        let files = (0..).zip(&self.files).filter(|(index, _)| is_one(*index));
+        let links = self.links.iter().map(|link| link.torrent_file);
+        SortedPaths::new(&self.metainfo, files.map(|(_, file)| *file).chain(links).collect())
+    }
+
+    pub fn has_links(&self) -> bool {
+        !self.links.is_empty()
+    }
+
+    /// See [`Metainfo::root_path`].
+    pub fn root_path(&self) -> PathBuf {
+        self.metainfo.root_path()
+    }
+
+    /// Those that are made where these pieces are missing: all but the files that have all of theirs.
+    pub fn entries_of(&self, wanted: &PieceSet) -> u64 {
+        let is_whole = |file: &PlacedFile<'_>| {
+            let pieces = self.geometry().pieces(file.range());
+            file.length() > 0 && wanted.next_from(pieces.start).is_none_or(|it| it >= pieces.end)
+        };
+        self.entries - self.files().filter(is_whole).count() as u64
     }
 
     /// The pieces that hold any selected byte.
     pub fn needed(&self) -> PieceSet {
-        let mut pieces = PieceSet::none(self.geometry.piece_count());
+        let mut pieces = PieceSet::none(self.geometry().piece_count());
         self.needed.iter().cloned().for_each(|range| pieces.insert_range(range));
         pieces
     }
 
-    /// Bytes of all needed pieces.
+    /// Bytes of all needed pieces, without pad files.
     pub fn needed_bytes(&self) -> u64 {
-        self.needed
-            .iter()
-            .map(|pieces| self.geometry.bytes(pieces.clone()))
-            .map(|bytes| bytes.end - bytes.start)
-            .sum()
+        let bytes = self.needed.iter().map(|pieces| self.geometry().bytes(pieces.clone()));
+        bytes.map(|bytes| bytes.end - bytes.start).sum::<u64>() - self.pad_bytes
+    }
+
+    /// Bytes of these needed pieces, without pad files.
+    pub fn bytes_of(&self, pieces: &PieceSet) -> u64 {
+        pieces.iter().map(|piece| self.bytes_of_piece(piece)).sum()
+    }
+
+    /// Bytes of a needed piece, without pad files.
+    pub fn bytes_of_piece(&self, piece: PieceIndex) -> u64 {
+        let padding = self.padding(self.geometry().range(piece));
+        u64::from(self.geometry().len(piece)) - padding.map(|it| it.end - it.start).sum::<u64>()
+    }
+
+    /// Where pad files are in this range of the torrent's stream.
+    pub fn padding(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let segments = (self.pad_bytes > 0).then(|| self.segments(range)).into_iter().flatten();
+        segments.filter(|it| it.place == SegmentPlace::Zeros).map(|it| it.range)
+    }
+
+    /// Of so many bytes of needed pieces, about how many are in files that are no pad files.
+    pub fn without_padding(&self, bytes: u64) -> u64 {
+        let needed = self.needed_bytes();
+        if self.pad_bytes == 0 {
+            return bytes;
+        }
+        let share = u128::from(bytes) * u128::from(needed) / u128::from(needed + self.pad_bytes);
+        u64::try_from(share).unwrap_or(needed)
     }
 
     /// Length of the scratch file.
@@ -156,7 +278,8 @@ impl Layout {
         self.extents[first..]
             .iter()
             .take_while({
-                let end = range.end;
+                // What is empty has none, wherever it begins.
+                let end = if range.is_empty() { 0 } else { range.end };
                 move |extent| extent.range.start < end
             })
             .map(move |extent| {
@@ -167,11 +290,13 @@ impl Layout {
                     torrent_file: extent.torrent_file,
                     file_offset: extent.file_offset + skipped,
                     place: match extent.place {
-                        Place::File { file, offset } => {
-                            Place::File { file, offset: offset + skipped }
+                        SegmentPlace::File { file, offset } => {
+                            SegmentPlace::File { file, offset: offset + skipped }
                         }
-                        Place::Scratch { offset } => Place::Scratch { offset: offset + skipped },
-                        Place::Zeros => Place::Zeros,
+                        SegmentPlace::Scratch { offset } => {
+                            SegmentPlace::Scratch { offset: offset + skipped }
+                        }
+                        SegmentPlace::Zeros => SegmentPlace::Zeros,
                     },
                 }
             })
@@ -181,7 +306,7 @@ impl Layout {
     pub fn is_kept(&self, piece: PieceIndex) -> bool {
         self.scratch_bytes == 0
             || self
-                .segments(self.geometry.range(piece))
-                .all(|segment| !matches!(segment.place, Place::Scratch { .. }))
+                .segments(self.geometry().range(piece))
+                .all(|segment| !matches!(segment.place, SegmentPlace::Scratch { .. }))
     }
 }

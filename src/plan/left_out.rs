@@ -1,17 +1,17 @@
 //! What `sources` leaves out of that which was named, for the error of a download that it made fail.
 
-use crate::context::{Settings, SourceSet};
 use crate::error::Error;
-use crate::magnet::Magnet;
 use crate::manifest::Request;
-use crate::metainfo::Metainfo;
+use crate::settings::{Settings, SourceSet};
+use crate::torrent::magnet::Magnet;
+use crate::torrent::metainfo::Metainfo;
 
 /// The sources that may not be used, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// Manifest and environment each allow something, and nothing that the other does.
     nothing_in_common: bool,
-    kinds: Vec<Kind>,
+    kinds: Vec<DisabledKind>,
     /// By a manifest, which may name more.
     declared: bool,
     /// What holds the user's `sources`.
@@ -19,7 +19,7 @@ pub struct LeftOut {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Kind {
+struct DisabledKind {
     /// As `sources` writes it.
     name: &'static str,
     /// `"2 web seeds"`.
@@ -46,7 +46,12 @@ impl LeftOut {
                 .collect();
             let (by_manifest, by_environment) = (!allows(manifest), !allows(environment));
             if (by_manifest || by_environment) && !which.is_empty() {
-                kinds.push(Kind { name, which: which.join(" and "), by_manifest, by_environment });
+                kinds.push(DisabledKind {
+                    name,
+                    which: which.join(" and "),
+                    by_manifest,
+                    by_environment,
+                });
             }
         };
         let mirrors = settings.mirrors.len() + request.mirrors.len();
@@ -73,7 +78,7 @@ impl LeftOut {
         LeftOut {
             nothing_in_common,
             kinds,
-            declared: request.line.is_some(),
+            declared: request.origin.is_declared(),
             environment: settings.configured.place_of("SOURCES"),
         }
     }
@@ -118,7 +123,7 @@ impl LeftOut {
     }
 }
 
-impl Kind {
+impl DisabledKind {
     fn by<'e>(&self, environment: &'e str) -> impl Iterator<Item = &'e str> {
         let (manifest, user) = (self.by_manifest, self.by_environment);
         [(manifest, MANIFEST), (user, environment)]

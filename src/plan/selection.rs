@@ -1,25 +1,26 @@
 //! Which files of a torrent are wanted: the manifest's `files`, resolved.
 
-use glob::{MatchOptions, Pattern};
+use std::collections::HashSet;
 
+use super::links::{self, SelectedLink};
 use crate::error::{Error, ErrorKind, printable};
 use crate::hash::Sha1;
-use crate::manifest::Request;
-use crate::metainfo::{Metainfo, check_portable};
+use crate::manifest::FileGlob;
+use crate::torrent::metainfo::{
+    Components, FileKind, Metainfo, OddPath, Platform, TorrentFile, check_storable,
+    check_storable_name, storable_name,
+};
 
-/// The files to fetch, by index, in the torrent's order, without pad files.
+/// The files to fetch, by index, in the torrent's order, without pad files. Symbolic links are among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     files: Vec<u32>,
+    folders: Vec<u32>,
     id: String,
+    links: Vec<SelectedLink>,
+    /// The directories that hold the files.
+    directories: u64,
 }
-
-/// `*` stops at `/`, as in a shell and in `.gitignore`; `**` does not.
-const GLOB: MatchOptions = MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: true,
-    require_literal_leading_dot: false,
-};
 
 impl Selection {
     /// Resolves the globs; none of them means all files.
@@ -27,7 +28,7 @@ impl Selection {
     /// # Errors
     /// As [`Selection::of`].
     #[cfg(any(test, feature = "bench"))]
-    pub fn new(metainfo: &Metainfo, globs: &[Pattern]) -> Result<Selection, Error> {
+    pub fn new(metainfo: &Metainfo, globs: &[FileGlob]) -> Result<Selection, Error> {
         Selection::of(metainfo, globs, &[])
     }
 
@@ -36,14 +37,14 @@ impl Selection {
     ///
     /// # Errors
     /// [`ErrorKind::Manifest`] for a glob that covers no file, for the number of none, and for both at once;
-    /// [`ErrorKind::Metainfo`] where the selected files cannot lie side by side on every platform.
+    /// [`ErrorKind::Metainfo`] where the selected files cannot lie side by side on this platform.
     pub fn of(
         metainfo: &Metainfo,
-        globs: &[Pattern],
+        globs: &[FileGlob],
         numbers: &[(u32, u32)],
     ) -> Result<Selection, Error> {
         check_numbers(metainfo, globs, numbers)?;
-        let data_files = || metainfo.files.iter().enumerate().filter(|(_, file)| !file.pad);
+        let data_files = || metainfo.files.iter().enumerate().filter(|(_, file)| file.is_listed());
         let mut used = vec![false; globs.len()];
         let files: Vec<u32> = data_files()
             .filter(|(index, file)| {
@@ -53,13 +54,11 @@ impl Selection {
                     };
                     return numbers.is_empty() || numbers.iter().any(is_in);
                 }
-                let (path, mut wanted) = (metainfo.display_path(file), false);
+                let path = metainfo.display_path(file);
                 for (glob, used) in globs.iter().zip(&mut used) {
-                    if glob.matches_with(&path, GLOB) {
-                        (wanted, *used) = (true, true);
-                    }
+                    *used |= glob.covers(&path);
                 }
-                wanted
+                is_meant(globs, &path)
             })
             .map(|(index, _)| index as u32) // a torrent of 64 MiB has fewer than 2^32 files
             .collect();
@@ -77,35 +76,58 @@ impl Selection {
             let what = "the magnet link's `so=` names pad files alone, which hold nothing";
             return Err(Error::new(ErrorKind::Manifest, what));
         }
-        let path = |index: &u32| metainfo.files[*index as usize].path.as_slice();
-        check_portable(&mut files.iter().map(path))
-            .and_then(|()| check_portable(&mut [[metainfo.name.clone()].as_slice()].into_iter()))
-            .map_err(|why| {
-                Error::new(
-                    ErrorKind::Metainfo,
-                    "the torrent's files cannot be stored on every platform",
-                )
-                .why(why)
-                .help("leave the file out: `files` takes globs of the files that you need")
-            })?;
-        let id = if files.len() == data_files().count() {
+        if files.iter().all(|index| metainfo.files[*index as usize].is_link()) {
+            let what = "nothing to download: no regular file of the torrent is selected";
+            return Err(Error::new(ErrorKind::Metainfo, what)
+                .why("symbolic links hold no data: select the files that they lead to as well"));
+        }
+        let folders = folders(metainfo, globs, numbers);
+        let directories = check(metainfo, &files, &folders, Platform::HERE)
+            .map_err(|why| cannot_be_stored(metainfo, &files, why))?;
+        check_alone(metainfo, &files, numbers)?;
+        let links = links::resolve(metainfo, &files)?;
+        let is_whole = files.len() == data_files().count() && !metainfo.is_renamed();
+        let id = if is_whole {
             metainfo.infohash.to_string()
         } else {
             format!("{}-{}", metainfo.infohash, digest(metainfo, &files))
         };
-        Ok(Selection { files, id })
+        let directories = directories + u64::from(metainfo.multi);
+        Ok(Selection { files, folders, id, links, directories })
     }
 
-    /// All files, whatever they are called: for reading, where names need not suit every platform.
+    /// All files but links, whatever they are called: for reading, where names need not suit every platform.
     pub fn all(metainfo: &Metainfo) -> Selection {
-        let data_files = metainfo.files.iter().enumerate().filter(|(_, file)| !file.pad);
-        let files = data_files.map(|(index, _)| index as u32).collect();
-        Selection { files, id: metainfo.infohash.to_string() }
+        let data_files = (0..).zip(metainfo.files.iter());
+        let data_files = data_files.filter(|(_, file)| file.is_listed() && !file.is_link());
+        let files = data_files.map(|(index, _)| index).collect();
+        Selection {
+            files,
+            id: metainfo.infohash.to_string(),
+            folders: Vec::new(),
+            links: Vec::new(),
+            directories: 0,
+        }
     }
 
     /// Indices into [`Metainfo::files`].
     pub fn files(&self) -> &[u32] {
         &self.files
+    }
+
+    /// Those that stand for directories, which are made.
+    pub fn folders(&self) -> &[u32] {
+        &self.folders
+    }
+
+    /// Those of the files that are symbolic links.
+    pub fn links(&self) -> &[SelectedLink] {
+        &self.links
+    }
+
+    /// Files and directories that are made for it: of each a file system keeps something, whatever its length.
+    pub fn entries(&self) -> u64 {
+        self.files.len() as u64 + self.directories
     }
 
     /// The store's name for this torrent and selection: the infohash, with a digest of the file list
@@ -115,18 +137,99 @@ impl Selection {
     }
 }
 
-/// The files that a request means.
-///
-/// # Errors
-/// As [`Selection::of`].
-pub fn selection(metainfo: &Metainfo, request: &Request) -> Result<Selection, Error> {
-    Selection::of(metainfo, &request.files, request.file_numbers())
+/// Whether globs mean a path: one of those that include does, where there are any, and none excludes it.
+fn is_meant(globs: &[FileGlob], path: &str) -> bool {
+    let (mut includes, mut covered) = (false, false);
+    for glob in globs {
+        match (glob.excludes(), glob.covers(path)) {
+            (true, true) => return false,
+            (true, false) => {}
+            (false, covers) => (includes, covered) = (true, covered || covers),
+        }
+    }
+    covered || !includes
+}
+
+/// The directories that are made, although no file need be in them: those that the torrent has entries for.
+fn folders(metainfo: &Metainfo, globs: &[FileGlob], numbers: &[(u32, u32)]) -> Vec<u32> {
+    let folders = (0..).zip(metainfo.files.iter());
+    let folders =
+        folders.filter(|(_, file)| file.kind == FileKind::Directory && numbers.is_empty());
+    let is_meant = |file: &TorrentFile| is_meant(globs, &metainfo.display_path(file));
+    folders.filter(|(_, file)| is_meant(file)).map(|(index, _)| index).collect()
+}
+
+/// Checks that a platform can store the selected files and directories, and counts the directories below the torrent's own.
+fn check(
+    metainfo: &Metainfo,
+    files: &[u32],
+    folders: &[u32],
+    on: Platform,
+) -> Result<u64, OddPath> {
+    let path = |index: &u32| metainfo.components(&metainfo.files[*index as usize]);
+    // As if there was a file in it.
+    let child = Components::encode(&[b""]);
+    let made: HashSet<_> = folders.iter().map(|it| [path(it).encoded(), &child].concat()).collect();
+    let paths = files.iter().map(path).chain(made.iter().map(|it| Components::of(it)));
+    let below = check_storable(paths.collect(), on)?;
+    check_storable_name(metainfo.stored_name(), on).map(|()| below)
+}
+
+fn cannot_be_stored(metainfo: &Metainfo, files: &[u32], why: OddPath) -> Error {
+    let error = Error::new(ErrorKind::Metainfo, "the torrent's files cannot be stored here");
+    if check_storable_name(metainfo.stored_name(), Platform::HERE).is_err() {
+        let name = storable_name(&metainfo.name);
+        return error
+            .why(why.to_string().replacen("its path", "its own name", 1))
+            .help(format!("store it under another name: rename = {name:?}"));
+    }
+    let path = |index: &&u32| &metainfo.files[**index as usize];
+    let odd = files.iter().find(|index| why.is_of(metainfo.components(path(index))));
+    let glob = odd.map(|index| FileGlob::excluding(&metainfo.display_path(path(&index))));
+    let glob = glob
+        .filter(|glob| glob.chars().all(|c| !c.is_control() && c != char::REPLACEMENT_CHARACTER));
+    error.why(why.to_string()).help(match glob {
+        Some(glob) => format!("leave the file out: add {glob:?} to `files`"),
+        None => "leave the file out: `files` takes globs of the files that you need".to_owned(),
+    })
+}
+
+/// What each platform cannot store of these files.
+#[cfg(feature = "engine")]
+pub fn unsupported(metainfo: &Metainfo, selection: &Selection) -> Vec<(Platform, OddPath)> {
+    let all = [Platform::Windows, Platform::MacOs, Platform::Linux].into_iter();
+    let odd = |on| Some((on, check(metainfo, &selection.files, &selection.folders, on).err()?));
+    all.filter_map(odd).collect()
+}
+
+/// Numbers can tell apart two files with one path, and the id, which is a digest of paths, cannot.
+fn check_alone(metainfo: &Metainfo, files: &[u32], numbers: &[(u32, u32)]) -> Result<(), Error> {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let path = |index: u32| {
+        let file = metainfo.files.get(index as usize);
+        file.map(|file| metainfo.components(file).collect::<Vec<_>>())
+    };
+    let selected: HashSet<_> = files.iter().map(|index| path(*index)).collect();
+    let mut others = (0..metainfo.files.len() as u32).filter(|index| {
+        let file = metainfo.files.get(*index as usize);
+        file.is_some_and(TorrentFile::is_listed) && files.binary_search(index).is_err()
+    });
+    match others.find(|index| selected.contains(&path(*index))) {
+        None => Ok(()),
+        Some(index) => Err(Error::new(
+            ErrorKind::Metainfo,
+            "the magnet link's `so=` selects one of several files with the same path",
+        )
+        .why(format!("file {index} of the torrent has the path of a selected file"))),
+    }
 }
 
 /// A magnet link's numbers count all files, pad files too.
 fn check_numbers(
     metainfo: &Metainfo,
-    globs: &[Pattern],
+    globs: &[FileGlob],
     numbers: &[(u32, u32)],
 ) -> Result<(), Error> {
     let odd = |what: String| Err(Error::new(ErrorKind::Manifest, what));
@@ -155,6 +258,11 @@ fn digest(metainfo: &Metainfo, files: &[u32]) -> String {
     for index in files {
         sha1.update(metainfo.display_path(&metainfo.files[*index as usize]).as_bytes());
         sha1.update(b"\0");
+    }
+    if metainfo.is_renamed() {
+        // No path is empty.
+        sha1.update(b"\0");
+        sha1.update(metainfo.stored_name());
     }
     sha1.finish()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,11 +1,14 @@
 //! Whence a dataset may come, in which order.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::context::{Settings, SourceSet};
+use crate::address::{self, NamedBy};
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{Mirror, Request, check_peer};
-use crate::metainfo::Metainfo;
+use crate::manifest::{Mirror, Request, check_peer, check_tracker};
+use crate::settings::{Settings, SourceSet};
+use crate::torrent::metainfo::Metainfo;
+use crate::url::Url;
 
 /// Who named a source. Those of a later rank join only for what the earlier lack or fail to bring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,11 +25,11 @@ pub enum SourceKind {
     /// A directory that holds the torrent's own layout.
     Directory(PathBuf),
     /// An HTTP server (BEP 19).
-    WebSeed(String),
+    WebSeed(Url),
     /// A peer's `host:port`.
     Peer(String),
     /// Tiers of trackers (BEP 12).
-    Trackers(Vec<Vec<String>>),
+    Trackers(Vec<Vec<Url>>),
     /// The DHT (BEP 5).
     #[cfg(feature = "dht")]
     Dht,
@@ -36,27 +39,46 @@ pub enum SourceKind {
 pub struct SourceSpec {
     pub rank: Rank,
     pub kind: SourceKind,
+    pub by: NamedBy,
 }
+
+/// The trackers of Academic Torrents, and the catalog with which they go.
+const SITE_TRACKERS: [&str; 2] =
+    ["https://academictorrents.com/announce.php", "https://ipv6.academictorrents.com/announce.php"];
+const SITE: &str = "https://academictorrents.com";
+
+/// In the setting `default-trackers`: without those.
+const NO_DEFAULTS: &str = "off";
+
+/// Mirrors, and who names each.
+pub type Mirrors = Vec<(NamedBy, Mirror)>;
+
+/// Tiers of trackers, and who names them.
+pub type NamedTiers = Vec<(NamedBy, Vec<Vec<Url>>)>;
+
+/// Trackers and web seeds of one host that are asked, besides those that the user names: a torrent must not have many builds
+/// flood somebody's server.
+pub const MAX_PER_HOST: usize = 8;
 
 /// The mirrors that may serve this request: the environment's, then the manifest's.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Manifest`] for a mirror of the environment that is neither URL nor absolute directory.
-pub fn metainfo_mirrors(request: &Request, settings: &Settings) -> Result<Vec<Mirror>, Error> {
+pub fn metainfo_mirrors(request: &Request, settings: &Settings) -> Result<Mirrors, Error> {
     if !request.sources.and(settings.sources).mirrors {
         return Ok(Vec::new());
     }
-    let mut mirrors = Vec::new();
-    for text in &settings.mirrors {
-        let mirror = mirror_of_user(text, settings)?;
-        if !mirrors.contains(&mirror) {
-            mirrors.push(mirror);
+    let mut mirrors: Mirrors = Vec::new();
+    let mut add = |by, mirror: Mirror| {
+        if mirrors.iter().all(|(_, known)| *known != mirror) {
+            mirrors.push((by, mirror));
         }
+    };
+    for text in &settings.mirrors {
+        add(NamedBy::User, mirror_of_user(text, settings)?);
     }
     for mirror in &request.mirrors {
-        if !mirrors.contains(mirror) {
-            mirrors.push(mirror.clone());
-        }
+        add(request.origin.named_by(), mirror.clone());
     }
     Ok(mirrors)
 }
@@ -74,13 +96,18 @@ pub fn check_named(settings: &Settings) -> Result<(), Error> {
             check_peer(text).map_err(|error| error.instead(cannot_be_used(name, settings)))
         })?;
     }
+    let trackers = settings.default_trackers.iter().flatten();
+    for url in trackers.filter(|url| **url != NO_DEFAULTS) {
+        check_tracker(url.exposed())
+            .map_err(|error| error.instead(cannot_be_used("DEFAULT_TRACKERS", settings)))?;
+    }
     Ok(())
 }
 
 /// A mirror that the user names: there is no directory that a relative path could begin at.
-fn mirror_of_user(text: &str, settings: &Settings) -> Result<Mirror, Error> {
+fn mirror_of_user(text: &Url, settings: &Settings) -> Result<Mirror, Error> {
     let what = || cannot_be_used("MIRRORS", settings);
-    match Mirror::parse(text, Path::new("")) {
+    match Mirror::parse(text.exposed(), Path::new("")) {
         Ok(Mirror::Directory(path)) if !path.is_absolute() => {
             Err(Error::new(ErrorKind::Manifest, what())
                 .why(format!("`{text}` is a relative path, and Cargo runs build scripts in each package's own directory"))
@@ -101,67 +128,167 @@ fn cannot_be_used(name: &str, settings: &Settings) -> String {
 pub fn sources(
     request: &Request,
     settings: &Settings,
-    mirrors: &[Mirror],
+    mirrors: &[(NamedBy, Mirror)],
     metainfo: &Metainfo,
 ) -> Vec<SourceSpec> {
     let allowed: SourceSet = request.sources.and(settings.sources);
     let mut all: Vec<SourceSpec> = Vec::new();
-    let mut add = |rank, kind| {
-        let usable = !settings.offline || matches!(kind, SourceKind::Directory(_));
-        if usable && !all.iter().any(|source| source.kind == kind) {
-            all.push(SourceSpec { rank, kind });
+    let mut add = |rank, by, kind| {
+        if settings.offline && !matches!(kind, SourceKind::Directory(_)) {
+            return;
+        }
+        match all.iter_mut().find(|source| source.kind == kind) {
+            // Somebody more trusted may name it, too.
+            Some(known) => known.by = known.by.min(by),
+            None => all.push(SourceSpec { rank, kind, by }),
         }
     };
-    for mirror in mirrors {
+    for (by, mirror) in mirrors {
         let infohash = metainfo.infohash.to_string();
         add(
             Rank::Named,
+            *by,
             match mirror {
                 Mirror::Directory(directory) => SourceKind::Directory(directory.join(infohash)),
                 // A folder's seed is the parent of `name`; a single file's too, where the URL ends in `/`.
-                Mirror::Url(url) => SourceKind::WebSeed(format!("{url}/{infohash}/")),
+                Mirror::Url(url) => SourceKind::WebSeed(url.with(&format!("/{infohash}/"))),
             },
         );
     }
     let magnet = request.identity.magnet.as_ref();
+    let (by_request, by_magnet) = (request.origin.named_by(), request.origin.named_by().torrent());
     if allowed.web_seeds {
-        request.web_seeds.iter().for_each(|url| add(Rank::Named, SourceKind::WebSeed(url.clone())));
         let magnets = magnet.map_or(&[][..], |magnet| &magnet.web_seeds);
-        for url in magnets.iter().chain(&metainfo.web_seeds) {
-            add(Rank::Torrent, SourceKind::WebSeed(url.clone()));
+        for (rank, by, urls) in [
+            (Rank::Named, by_request, &request.web_seeds[..]),
+            (Rank::Torrent, by_magnet, magnets),
+            (Rank::Torrent, metainfo.origin.named_by(), &metainfo.web_seeds),
+        ] {
+            urls.iter().for_each(|url| add(rank, by, SourceKind::WebSeed(url.clone())));
         }
     }
     if allowed.peers {
-        for peer in settings.peers.iter().chain(&request.peers) {
-            add(Rank::Named, SourceKind::Peer(peer.clone()));
+        for (by, peers) in [(NamedBy::User, &settings.peers), (by_request, &request.peers)] {
+            peers.iter().for_each(|it| add(Rank::Named, by, SourceKind::Peer(it.clone())));
         }
         let named = tiers_of(&request.trackers, &[]);
         if !named.is_empty() {
-            add(Rank::Named, SourceKind::Trackers(named.clone()));
+            add(Rank::Named, by_request, SourceKind::Trackers(named.clone()));
         }
-        // A torrent that came from peers names those trackers that the request does.
+        let trackers = magnet.map_or(&[][..], |magnet| &magnet.trackers);
+        // A torrent that came from peers names those trackers that the request does. They are the more trusted one's.
+        let is_magnets =
+            |url: &Url| by_magnet < metainfo.origin.named_by() && trackers.contains(url);
         let mut own = Vec::new();
         for tier in &metainfo.trackers {
-            let tier: Vec<_> = tier.iter().filter(|url| !names(&named, url)).cloned().collect();
+            let of_others = |url: &&Url| !names(&named, url) && !is_magnets(url);
+            let tier: Vec<_> = tier.iter().filter(of_others).cloned().collect();
             if !tier.is_empty() {
                 own.push(tier);
             }
         }
-        if let Some(magnet) = magnet {
-            own.extend(tiers_of(&magnet.trackers, &[&named, &own]));
-        }
-        if !own.is_empty() {
-            add(Rank::Torrent, SourceKind::Trackers(own));
+        let of_magnet = tiers_of(trackers, &[&named, &own]);
+        for (by, tiers) in [(metainfo.origin.named_by(), own), (by_magnet, of_magnet)] {
+            if !tiers.is_empty() {
+                add(Rank::Torrent, by, SourceKind::Trackers(tiers));
+            }
         }
         for peer in magnet.map_or(&[][..], |magnet| &magnet.peers) {
-            add(Rank::Torrent, SourceKind::Peer(peer.clone()));
+            add(Rank::Torrent, by_magnet, SourceKind::Peer(peer.clone()));
         }
     }
     #[cfg(feature = "dht")]
     if allows_dht(request, settings) && !metainfo.private {
-        add(Rank::Torrent, SourceKind::Dht);
+        add(Rank::Torrent, NamedBy::Dht, SourceKind::Dht);
     }
+    limit_per_host(&mut all);
     all
+}
+
+/// The web seeds and trackers that a newer `.torrent` names beyond those that are known, and were not refused for who named them.
+pub fn further_sources(
+    request: &Request,
+    settings: &Settings,
+    newer: &Metainfo,
+    known: &[SourceSpec],
+    was_refused: &dyn Fn(&Url) -> bool,
+) -> Vec<SourceSpec> {
+    let mut further = sources(request, settings, &[], newer);
+    further.retain_mut(|SourceSpec { kind, by, .. }| {
+        let is_known = |url: &Url| {
+            known.iter().filter(|source| source.by <= *by || !was_refused(url)).any(|source| {
+                match &source.kind {
+                    SourceKind::WebSeed(known) => known == url,
+                    SourceKind::Trackers(tiers) => names(tiers, url),
+                    _ => false,
+                }
+            })
+        };
+        match kind {
+            SourceKind::WebSeed(url) => !is_known(url),
+            // Whoever uploaded the newer one chose its trackers: a private torrent is announced to its own alone (BEP 27).
+            SourceKind::Trackers(_) if newer.private => false,
+            SourceKind::Trackers(tiers) => {
+                let is_new = |url: &Url| !is_known(url);
+                tiers.iter_mut().for_each(|tier| tier.retain(is_new));
+                tiers.retain(|tier| !tier.is_empty());
+                !tiers.is_empty()
+            }
+            _ => false,
+        }
+    });
+    further
+}
+
+/// Leaves out what is more than [`MAX_PER_HOST`] of a host.
+fn limit_per_host(sources: &mut Vec<SourceSpec>) {
+    let mut asked = PerHost::default();
+    sources.retain_mut(|source| match &mut source.kind {
+        SourceKind::Trackers(tiers) => {
+            asked.limit(source.by, tiers);
+            !tiers.is_empty()
+        }
+        SourceKind::WebSeed(url) => asked.may(source.by, url),
+        _ => true,
+    });
+}
+
+/// How many URLs of each host are asked.
+#[derive(Default)]
+struct PerHost(HashMap<String, usize>);
+
+impl PerHost {
+    fn may(&mut self, by: NamedBy, url: &Url) -> bool {
+        let count = self.0.entry(address::host_of_url(url.exposed())).or_default();
+        *count += 1;
+        by == NamedBy::User || *count <= MAX_PER_HOST
+    }
+
+    fn limit(&mut self, by: NamedBy, tiers: &mut Vec<Vec<Url>>) {
+        tiers.iter_mut().for_each(|tier| tier.retain(|url| self.may(by, url)));
+        tiers.retain(|tier| !tier.is_empty());
+    }
+}
+
+/// The hosts and ports that the user names as sources.
+pub fn user_places<'a>(
+    request: &'a Request,
+    settings: &'a Settings,
+) -> impl Iterator<Item = (&'a str, u16)> {
+    let of_user = |by: NamedBy| by == NamedBy::User;
+    let own = Some(request).filter(|request| of_user(request.origin.named_by()));
+    let catalogue = Some(&settings.catalogue).filter(|_| of_user(settings.catalogue_by()));
+    let mirrors = own.into_iter().flat_map(|request| &request.mirrors);
+    let urls = mirrors.filter_map(|mirror| match mirror {
+        Mirror::Url(url) => Some(url),
+        Mirror::Directory(_) => None,
+    });
+    let named = own.into_iter().flat_map(|it| it.web_seeds.iter().chain(&it.trackers));
+    let urls = urls.chain(named).chain(&settings.mirrors).chain(catalogue);
+    let peers = own.into_iter().flat_map(|request| &request.peers).chain(&settings.peers);
+    urls.filter(|url| url.is_http() || url.is_udp())
+        .map(|url| address::place_of_url(url.exposed()))
+        .chain(peers.filter_map(|peer| address::host_and_port(peer)))
 }
 
 /// Whether the DHT may be asked for peers. Never for those of a private torrent (BEP 27), once that is known.
@@ -180,12 +307,12 @@ pub fn without_dht(request: &Request, settings: &Settings) -> Option<String> {
     })
 }
 
-fn names(tiers: &[Vec<String>], url: &String) -> bool {
+fn names(tiers: &[Vec<Url>], url: &Url) -> bool {
     tiers.iter().any(|tier| tier.contains(url))
 }
 
 /// Each tracker as a tier of its own, so that all of them are asked; without those of other tiers.
-fn tiers_of(trackers: &[String], others: &[&[Vec<String>]]) -> Vec<Vec<String>> {
+fn tiers_of(trackers: &[Url], others: &[&[Vec<Url>]]) -> Vec<Vec<Url>> {
     let mut tiers = Vec::new();
     for url in trackers {
         if !others.iter().any(|tiers| names(tiers, url)) {
@@ -195,14 +322,56 @@ fn tiers_of(trackers: &[String], others: &[&[Vec<String>]]) -> Vec<Vec<String>> 
     tiers
 }
 
+/// The trackers of a bare infohash, for which neither manifest nor magnet link names any: those of the site, where its catalog is
+/// asked, and the user's.
+pub fn default_tiers(request: &Request, settings: &Settings) -> NamedTiers {
+    let allowed = request.sources.and(settings.sources);
+    if !allowed.peers || !metainfo_tiers(request).is_empty() {
+        return Vec::new();
+    }
+    let chosen = settings.default_trackers.as_deref();
+    let is_off = chosen.is_some_and(|all| all.is_empty() || all.contains(&NO_DEFAULTS.into()));
+    let built_in = SITE_TRACKERS.map(Url::from);
+    let built_in: &[Url] = match is_off || settings.catalogue != SITE || !allowed.catalogue {
+        true => &[],
+        false => &built_in,
+    };
+    let mut chosen = chosen.unwrap_or_default().to_vec();
+    chosen.retain(|url| *url != NO_DEFAULTS);
+    let chosen = tiers_of(&chosen, &[]);
+    let built_in = tiers_of(built_in, &[&chosen]);
+    let tiers = [(NamedBy::User, chosen), (NamedBy::Catalog, built_in)];
+    tiers.into_iter().filter(|(_, tiers)| !tiers.is_empty()).collect()
+}
+
+/// The same as sources of a download, where the torrent came from peers and so names nobody.
+pub fn default_sources(
+    request: &Request,
+    settings: &Settings,
+    metainfo: &Metainfo,
+) -> Vec<SourceSpec> {
+    let names_none = metainfo.trackers.is_empty() && metainfo.web_seeds.is_empty();
+    let is_bare = request.identity.torrent.is_none() && names_none && !metainfo.private;
+    if !is_bare || settings.offline {
+        return Vec::new();
+    }
+    let tiers = default_tiers(request, settings).into_iter();
+    let source =
+        |(by, tiers)| SourceSpec { rank: Rank::Torrent, kind: SourceKind::Trackers(tiers), by };
+    tiers.map(source).collect()
+}
+
 /// The peers that may have the torrent itself: the user's, the manifest's and the magnet link's.
-pub fn metainfo_peers(request: &Request, settings: &Settings) -> Vec<String> {
+pub fn metainfo_peers(request: &Request, settings: &Settings) -> Vec<(NamedBy, String)> {
     let magnets = request.identity.magnet.as_ref().map_or(&[][..], |magnet| &magnet.peers);
-    let mut peers = Vec::new();
-    for named in [&settings.peers[..], &request.peers, magnets] {
+    let by = request.origin.named_by();
+    let mut peers: Vec<(NamedBy, String)> = Vec::new();
+    for (by, named) in
+        [(NamedBy::User, &settings.peers[..]), (by, &request.peers), (by.torrent(), magnets)]
+    {
         for peer in named {
-            if !peers.contains(peer) {
-                peers.push(peer.clone());
+            if peers.iter().all(|(_, known)| known != peer) {
+                peers.push((by, peer.clone()));
             }
         }
     }
@@ -210,10 +379,19 @@ pub fn metainfo_peers(request: &Request, settings: &Settings) -> Vec<String> {
 }
 
 /// The trackers that may know such peers: the manifest's and the magnet link's.
-pub fn metainfo_tiers(request: &Request) -> Vec<Vec<String>> {
-    let mut tiers = tiers_of(&request.trackers, &[]);
-    if let Some(magnet) = &request.identity.magnet {
-        tiers.extend(tiers_of(&magnet.trackers, &[&tiers]));
-    }
+pub fn metainfo_tiers(request: &Request) -> NamedTiers {
+    let named = tiers_of(&request.trackers, &[]);
+    let magnet = request.identity.magnet.as_ref();
+    let of_magnet = magnet.map(|magnet| tiers_of(&magnet.trackers, &[&named]));
+    let mut asked = PerHost::default();
+    let by = request.origin.named_by();
+    let tiers = [(by, named), (by.torrent(), of_magnet.unwrap_or_default())];
     tiers
+        .into_iter()
+        .map(|(by, mut tiers)| {
+            asked.limit(by, &mut tiers);
+            (by, tiers)
+        })
+        .filter(|(_, tiers)| !tiers.is_empty())
+        .collect()
 }

@@ -1,7 +1,13 @@
 use super::*;
-use crate::metainfo::Metainfo;
-use crate::pieces::PieceSet;
-use glob::Pattern;
+use crate::error::{Error, ErrorKind};
+use crate::manifest::FileGlob;
+use crate::origin::Origin;
+use crate::torrent::metainfo::Metainfo;
+use crate::torrent::pieces::PieceSet;
+
+fn declared(is_dependency: bool) -> Origin {
+    Origin::Manifest { path: "Cargo.toml".into(), line: 1, is_dependency }
+}
 
 /// A torrent of pieces of 10 bytes whose files have these names and lengths; `.pad` marks a pad file.
 fn torrent(files: &[(&str, u64)]) -> Metainfo {
@@ -20,8 +26,8 @@ fn torrent(files: &[(&str, u64)]) -> Metainfo {
     Metainfo::parse(text.as_bytes()).unwrap()
 }
 
-fn select(metainfo: &Metainfo, globs: &[&str]) -> Result<Selection, Error> {
-    let globs: Vec<_> = globs.iter().map(|glob| Pattern::new(glob).unwrap()).collect();
+pub(super) fn select(metainfo: &Metainfo, globs: &[&str]) -> Result<Selection, Error> {
+    let globs: Vec<_> = globs.iter().map(|glob| FileGlob::parse(glob).unwrap()).collect();
     Selection::new(metainfo, &globs)
 }
 
@@ -57,6 +63,17 @@ fn the_id_depends_on_the_files_and_not_on_the_globs() {
 }
 
 #[test]
+fn numbers_cannot_select_one_of_two_files_with_the_same_path() {
+    // Both would have the same id in the store: one would be taken for the other.
+    let metainfo = torrent(&[("a", 10), ("b", 10), ("a", 10), ("d/a", 10)]);
+    for one in [0, 2] {
+        let error = Selection::of(&metainfo, &[], &[(one, one)]).unwrap_err().to_string();
+        assert!(error.contains("same path"), "{error}");
+    }
+    assert_eq!(Selection::of(&metainfo, &[], &[(1, 1), (3, 3)]).unwrap().files(), [1, 3]);
+}
+
+#[test]
 fn a_magnet_links_numbers_select_like_globs() {
     let metainfo = torrent(&[("a", 3), ("b", 3), ("c", 3), ("d", 1)]);
     let of = |numbers: &[(u32, u32)]| Selection::of(&metainfo, &[], numbers);
@@ -65,17 +82,79 @@ fn a_magnet_links_numbers_select_like_globs() {
     assert_eq!(of(&[(0, 3)]).unwrap().id(), metainfo.infohash.to_string());
     let error = of(&[(1, 1), (2, 4)]).unwrap_err().to_string();
     assert!(error.contains("names file 4") && error.contains("4 files, numbers 0 to 3"), "{error}");
-    let globs = [Pattern::new("a").unwrap()];
+    let globs = [FileGlob::parse("a").unwrap()];
     let error = Selection::of(&metainfo, &globs, &[(0, 0)]).unwrap_err().to_string();
     assert!(error.contains("both select files"), "{error}");
 }
 
 #[test]
 fn unselected_files_may_have_names_that_cannot_be_stored_everywhere() {
-    let metainfo = torrent(&[("a", 3), ("A", 3)]);
-    let error = select(&metainfo, &[]).unwrap_err().to_string();
-    assert!(error.contains("case alone") && error.contains("`files`"), "{error}");
-    assert!(select(&metainfo, &["a"]).is_ok());
+    let long = "数".repeat(86);
+    for name in ["a\\b", "a\tb", &long, &format!("d/{long}/c"), &format!("{long}.txt")] {
+        let metainfo = torrent(&[("a", 3), (name, 3)]);
+        let error = select(&metainfo, &[]).unwrap_err().to_string();
+        assert!(error.contains("`files`"), "{error}");
+        assert!(error.lines().all(|line| line.chars().count() < 160), "{error}");
+        assert!(select(&metainfo, &["a"]).is_ok());
+        // What is said helps.
+        if let Some((_, glob)) = error.split_once("add \"") {
+            let glob = glob.split('"').next().unwrap().replace("\\\\", "\\");
+            assert_eq!(select(&metainfo, &[&glob]).unwrap().files(), [0], "{glob}");
+        } else {
+            assert!(name.contains('\t'), "{error}");
+        }
+    }
+    if cfg!(target_os = "linux") {
+        let names = ["Orbits: High Res", "why?", "\"q\"", "a|b", "dots...", "aux.txt"];
+        assert_eq!(select(&torrent(&names.map(|name| (name, 3))), &[]).unwrap().files().len(), 6);
+    }
+}
+
+#[test]
+fn a_glob_after_an_exclamation_mark_excludes() {
+    let metainfo = torrent(&[("a.txt", 3), ("d/b.txt", 3), ("d/c.bin", 3), ("!x", 3)]);
+    let check = |globs: &[&str], files: &[u32]| {
+        assert_eq!(select(&metainfo, globs).unwrap().files(), files, "{globs:?}")
+    };
+    check(&["!a.txt"], &[1, 2, 3]);
+    check(&["!**/*.txt"], &[2, 3]);
+    check(&["d/*", "!d/c*"], &[1]);
+    check(&["!d/c*", "d/*"], &[1]);
+    check(&["!d/*", "!a*"], &[3]);
+    check(&["?x"], &[3]);
+    check(&["!?x"], &[0, 1, 2]);
+    check(&[&FileGlob::escape("!x")], &[3]);
+    let error = |globs: &[&str]| select(&metainfo, globs).unwrap_err().to_string();
+    assert!(error(&["!none"]).contains("the glob `!none` covers no file"), "{}", error(&["!none"]));
+    assert!(error(&["a.txt", "!**"]).contains("nothing to download"));
+    // The same files have the same id.
+    let id = |globs: &[&str]| select(&metainfo, globs).unwrap().id().to_owned();
+    assert_eq!(id(&["!d/**"]), id(&["a.txt", "?x"]));
+}
+
+#[test]
+fn another_name_is_part_of_the_id() {
+    let renamed = |name: &str, globs: &[&str]| {
+        let metainfo = torrent(&[("a", 3), ("b", 3)]).renamed(Some(name));
+        let selection = select(&metainfo, globs).unwrap();
+        let layout = Layout::new(&metainfo, &selection);
+        let path = layout.files().next().unwrap().path();
+        (selection.id().to_owned(), path.display().to_string())
+    };
+    let (whole, path) = renamed("root", &[]);
+    assert_eq!((whole.len(), path.as_str()), (40, "root/a"));
+    let (other, path) = renamed("data", &[]);
+    assert_eq!((other.len(), path.as_str()), (57, "data/a"));
+    assert!(other.starts_with(&whole));
+    let ids = [
+        renamed("data", &["a"]).0,
+        renamed("date", &["a"]).0,
+        renamed("root", &["a"]).0,
+        renamed("a", &[]).0,
+        other,
+    ];
+    let distinct: std::collections::HashSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len());
 }
 
 fn layout(files: &[(&str, u64)], globs: &[&str]) -> Layout {
@@ -89,9 +168,9 @@ fn shown(layout: &Layout, range: std::ops::Range<u64>) -> Vec<String> {
         .segments(range)
         .map(|segment| {
             let place = match segment.place {
-                Place::File { file, offset } => format!("file {file}+{offset}"),
-                Place::Scratch { offset } => format!("scratch+{offset}"),
-                Place::Zeros => "zeros".into(),
+                SegmentPlace::File { file, offset } => format!("file {file}+{offset}"),
+                SegmentPlace::Scratch { offset } => format!("scratch+{offset}"),
+                SegmentPlace::Zeros => "zeros".into(),
             };
             format!(
                 "{}-{} of {}+{}: {place}",
@@ -105,7 +184,13 @@ fn shown(layout: &Layout, range: std::ops::Range<u64>) -> Vec<String> {
 fn a_whole_torrent_lies_in_its_files() {
     let layout = layout(&[("a", 4), ("empty", 0), (".pad/6", 6), ("b", 15)], &[]);
     assert_eq!(layout.needed(), PieceSet::all(3));
-    assert_eq!(layout.needed_bytes(), 25);
+    // Without the pad file.
+    assert_eq!(layout.needed_bytes(), 19);
+    assert_eq!(layout.bytes_of(&PieceSet::all(3)), 19);
+    let pieces: Vec<_> = (0..3).map(|piece| layout.bytes_of_piece(piece)).collect();
+    assert_eq!(pieces.iter().sum::<u64>(), 19, "{pieces:?}");
+    assert_eq!(layout.padding(2..12).next(), Some(4..10));
+    assert_eq!((layout.without_padding(25), layout.without_padding(0)), (19, 0));
     assert_eq!(
         shown(&layout, 0..25),
         ["0-4 of 0+0: file 0+0", "4-10 of 2+0: zeros", "10-25 of 3+0: file 2+0"]
@@ -114,6 +199,10 @@ fn a_whole_torrent_lies_in_its_files() {
         shown(&layout, 2..12),
         ["2-4 of 0+2: file 0+2", "4-10 of 2+0: zeros", "10-12 of 3+0: file 2+0"]
     );
+    // Nothing has no place: neither at the edge of a file nor within it.
+    for at in 0..=25 {
+        assert_eq!(shown(&layout, at..at), [""; 0], "{at}");
+    }
     assert!(layout.is_kept(0));
 }
 
@@ -139,9 +228,9 @@ fn what_shares_a_piece_with_a_selected_file_goes_to_the_scratch_file() {
 #[test]
 fn the_limit_that_counts_is_the_users_over_the_manifests_over_the_default() {
     const GIB: u64 = 1 << 30;
-    let check = |bytes, manifest, user, parts: &[&str]| {
-        let result =
-            Limit { manifest, user, call: None, foreign: false }.check("big", bytes, "the user");
+    let check = |bytes, requested, user, parts: &[&str]| {
+        let result = Limit { requested, user, origin: &declared(false), foreign: false }
+            .check("big", bytes, 0, "the user");
         assert_eq!(result.is_ok(), parts.is_empty());
         for part in parts {
             let error = result.clone().unwrap_err().to_string();
@@ -160,17 +249,18 @@ fn the_limit_that_counts_is_the_users_over_the_manifests_over_the_default() {
     check(3 * GIB, Some(4 * GIB), Some(2 * GIB), &["ACADEMICTORRENTS_MAX_SIZE=3GiB"]);
     check(3 * GIB, None, Some(4 * GIB), &[]);
     check(2 * GIB, None, Some(GIB), &["set by the user", "ACADEMICTORRENTS_MAX_SIZE=2GiB"]);
-    let capped = Limit { manifest: None, user: Some(GIB), call: None, foreign: false };
-    let error = capped.check("big", 2 * GIB, "the user").unwrap_err().to_string();
+    let origin = &declared(false);
+    let capped = Limit { requested: None, user: Some(GIB), origin, foreign: false };
+    let error = capped.check("big", 2 * GIB, 0, "the user").unwrap_err().to_string();
     assert!(!error.contains("add this line"), "it would not help: {error}");
 }
 
 #[test]
 fn the_manifest_of_a_dependency_lowers_the_limit_and_does_not_raise_it() {
     const GIB: u64 = 1 << 30;
-    let check = |bytes, manifest, user, part: &str| {
-        let result =
-            Limit { manifest, user, call: None, foreign: true }.check("big", bytes, "the user");
+    let check = |bytes, requested, user, part: &str| {
+        let result = Limit { requested, user, origin: &declared(true), foreign: true }
+            .check("big", bytes, 0, "the user");
         assert_eq!(result.is_ok(), part.is_empty());
         let error = result.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(error.contains(part) && !error.contains("add this line"), "{error}");
@@ -181,4 +271,241 @@ fn the_manifest_of_a_dependency_lowers_the_limit_and_does_not_raise_it() {
     check(2 * GIB, None, None, "ACADEMICTORRENTS_MAX_SIZE=2GiB");
     check(2 * GIB, Some(9 * GIB), Some(3 * GIB), "");
     check(2 * GIB, Some(GIB), Some(3 * GIB), "ask the package's authors");
+}
+
+#[test]
+fn of_one_host_eight_trackers_and_web_seeds_are_left_and_all_that_the_user_names() {
+    let settings = crate::settings::Context::default().settings().unwrap();
+    let mut metainfo = torrent(&[("a", 3)]);
+    let spellings =
+        ["http://1.2.3.4/", "http://1.2.3.4:81/", "https://x@16909060/", "http://0x1.2.3.4./"];
+    metainfo.web_seeds =
+        (0..40).map(|n| format!("{}{n}", spellings[n % spellings.len()]).into()).collect();
+    metainfo.trackers = (0..40)
+        .map(|n| {
+            vec![
+                format!("udp://Victim.example:{}/announce", n + 1).into(),
+                format!("http://other.example/{n}").into(),
+            ]
+        })
+        .collect();
+    let mut request = crate::manifest::Request::of_call(
+        "x",
+        crate::manifest::Identity::default(),
+        crate::manifest::StoreKind::Shared,
+        &crate::manifest::CallOptions::default(),
+    )
+    .unwrap();
+    request.web_seeds = (0..20).map(|n| format!("http://lab.example/{n}").into()).collect();
+    let check = |request: &crate::manifest::Request, named: usize| {
+        let mut per_host = std::collections::HashMap::new();
+        for source in sources(request, &settings, &[], &metainfo) {
+            match source.kind {
+                SourceKind::WebSeed(url) => {
+                    *per_host.entry(crate::address::host_of_url(url.exposed())).or_insert(0) += 1;
+                }
+                SourceKind::Trackers(tiers) => {
+                    assert!(tiers.iter().all(|tier| !tier.is_empty()));
+                    for url in tiers.iter().flatten() {
+                        *per_host.entry(crate::address::host_of_url(url.exposed())).or_insert(0) +=
+                            1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(per_host["1.2.3.4"], 8);
+        assert_eq!(per_host["victim.example"], 8);
+        assert_eq!(per_host["other.example"], 8);
+        assert_eq!(per_host["lab.example"], named);
+    };
+    check(&request, 20);
+    request.origin = declared(true);
+    check(&request, 8);
+}
+
+#[test]
+fn a_bare_infohash_has_the_trackers_of_the_catalogs_site_and_of_the_user() {
+    let site = [
+        "https://academictorrents.com/announce.php",
+        "https://ipv6.academictorrents.com/announce.php",
+    ];
+    let check =
+        |variables: &[(&str, &str)], request: &crate::manifest::Request, expected: &[&str]| {
+            let mut context = crate::settings::Context::default();
+            variables.iter().for_each(|(name, value)| context.set(name, value));
+            let tiers = default_tiers(request, &context.settings().unwrap());
+            let urls: Vec<_> = tiers.iter().flat_map(|(_, tiers)| tiers.concat()).collect();
+            assert_eq!(urls, expected, "{variables:?}");
+        };
+    const SETTING: &str = "ACADEMICTORRENTS_DEFAULT_TRACKERS";
+    let mut request = crate::manifest::Request::of_call(
+        "x",
+        crate::manifest::Identity::default(),
+        crate::manifest::StoreKind::Shared,
+        &crate::manifest::CallOptions::default(),
+    )
+    .unwrap();
+    check(&[], &request, &site);
+    let same = ("ACADEMICTORRENTS_CATALOGUE", "https://academictorrents.com/");
+    let other = ("ACADEMICTORRENTS_CATALOGUE", "https://catalog.example.org");
+    check(&[same], &request, &site);
+    check(&[other], &request, &[]);
+    check(&[(SETTING, "off")], &request, &[]);
+    check(&[(SETTING, "udp://t:1")], &request, &["udp://t:1", site[0], site[1]]);
+    check(&[(SETTING, "off udp://t:1")], &request, &["udp://t:1"]);
+    check(&[(SETTING, "udp://t:1"), other], &request, &["udp://t:1"]);
+    check(&[(SETTING, site[1])], &request, &[site[1], site[0]]);
+    check(&[("ACADEMICTORRENTS_SOURCES", "catalogue")], &request, &[]);
+    // Who does not want the catalog asked does not want its trackers asked.
+    check(&[("ACADEMICTORRENTS_SOURCES", "peers")], &request, &[]);
+    request.trackers.push("udp://named:1".into());
+    check(&[], &request, &[]);
+}
+
+#[test]
+fn files_and_directories_count_towards_the_limit() {
+    let check = |requested, bytes, entries, said: &[&str]| {
+        let origin = match requested {
+            Some(u64::MAX) => Origin::CommandLine,
+            _ => declared(false),
+        };
+        let limit = Limit { requested, user: None, origin: &origin, foreign: false };
+        match limit.check("small", bytes, entries, "the user") {
+            Ok(()) => assert_eq!(said, [""; 0]),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::TooLarge);
+                let text = error.to_string();
+                assert!(said.iter().all(|part| text.contains(part)), "{text}");
+            }
+        }
+    };
+    check(None, 0, 262_144, &[]);
+    check(None, 1, 262_144, &["counts 4.0 KiB: 1.0 GiB of that, for 262144 of them"]);
+    check(None, 0, 1_500_000, &["5.7 GiB are to be fetched", "max-size = \"6GiB\""]);
+    check(Some(6 << 30), 1 << 20, 1_500_000, &[]);
+    // A call that gives no limit.
+    check(Some(u64::MAX), u64::MAX, 1_000_000, &[]);
+    let said = ["1000001 files and directories", "set `--max-size` to at least 4096004097 bytes"];
+    check(Some(u64::MAX), 1, 1_000_001, &said);
+    check(Some(u64::MAX - 1), u64::MAX - 1, 0, &[]);
+    check(Some(u64::MAX - 1), 1, 1_000_001, &[]);
+}
+
+#[test]
+fn directories_of_the_selected_files_count() {
+    let metainfo = torrent(&[("a/b/c", 3), ("a/b/d", 15), ("e", 0), ("f/g", 2)]);
+    let layout = |globs: &[&str]| Layout::new(&metainfo, &select(&metainfo, globs).unwrap());
+    let all = layout(&[]);
+    assert_eq!(all.entries_of(&PieceSet::all(2)), 8);
+    // Piece 1 has the end of `a/b/d`, and `f/g`.
+    let mut second = PieceSet::none(2);
+    second.insert(1);
+    assert_eq!(all.entries_of(&second), 7);
+    assert_eq!(all.entries_of(&PieceSet::none(2)), 5);
+    assert_eq!(layout(&["e"]).entries_of(&PieceSet::none(2)), 2);
+    assert_eq!(layout(&["a/b/c"]).entries_of(&PieceSet::all(2)), 4);
+}
+
+/// A torrent of data files with 3 bytes each, and of links; `None` for a link without a target.
+pub(super) fn linked(files: &[&str], links: &[(&str, Option<&[&str]>)]) -> Metainfo {
+    let list = |path: &[&str]| -> String {
+        path.iter().map(|component| format!("{}:{component}", component.len())).collect()
+    };
+    let split = |path: &str| list(&path.split('/').collect::<Vec<_>>());
+    let mut entries: String =
+        files.iter().map(|path| format!("d6:lengthi3e4:pathl{}ee", split(path))).collect();
+    for (path, target) in links {
+        let target = target.map(|it| format!("12:symlink pathl{}e", list(it))).unwrap_or_default();
+        // A length does not count.
+        entries += &format!("d4:attr2:xl6:lengthi7e4:pathl{}e{target}e", split(path));
+    }
+    let pieces = "x".repeat((files.len() * 3).div_ceil(10) * 20);
+    let text = format!(
+        "d4:infod5:filesl{entries}e4:name4:root12:piece lengthi10e6:pieces{}:{pieces}ee",
+        pieces.len()
+    );
+    Metainfo::parse(text.as_bytes()).unwrap()
+}
+
+#[test]
+#[cfg(unix)]
+fn links_lead_relatively_to_what_they_resolve_to() {
+    let check = |links: &[(&str, Option<&[&str]>)], expected: &[(&str, &str)]| {
+        let metainfo = linked(&["a", "d/b", "d/e/c"], links);
+        let layout = Layout::new(&metainfo, &select(&metainfo, &[]).unwrap());
+        let found: Vec<_> = layout
+            .links()
+            .map(|(path, link)| (path.display().to_string(), link.text.display().to_string()))
+            .collect();
+        let found: Vec<_> = found.iter().map(|(path, text)| (&path[5..], &**text)).collect();
+        assert_eq!(found, expected);
+        assert_eq!((layout.file_count(), layout.needed_bytes()), (3, 9));
+        assert_eq!(select(&metainfo, &[]).unwrap().id(), metainfo.infohash.to_string());
+    };
+    check(&[("l", Some(&["a"]))], &[("l", "a")]);
+    check(&[("d/e/l", Some(&["a"]))], &[("d/e/l", "../../a")]);
+    check(&[("d/e/l", Some(&["d", "b"]))], &[("d/e/l", "../b")]);
+    check(&[("x/y/l", Some(&["d"]))], &[("x/y/l", "../../d")]);
+    check(&[("l", Some(&["d", "e"]))], &[("l", "d/e")]);
+    // Through other links, of files and of directories.
+    check(&[("k", Some(&["l"])), ("l", Some(&["a"]))], &[("k", "a"), ("l", "a")]);
+    check(&[("k", Some(&["l", "e", "c"])), ("l", Some(&["d"]))], &[("k", "d/e/c"), ("l", "d")]);
+    check(
+        &[("x/k", Some(&["x", "l", "c"])), ("x/l", Some(&["m", "e"])), ("m", Some(&["d"]))],
+        &[("x/k", "../d/e/c"), ("x/l", "../d/e"), ("m", "d")],
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn links_that_lead_to_nothing_that_is_selected_are_refused() {
+    let check = |links: &[(&str, Option<&[&str]>)], globs: &[&str], said: &str| {
+        let metainfo = linked(&["a", "d/b", "d/e/c"], links);
+        let error = select(&metainfo, globs).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("symbolic link `") && text.contains("`files` takes globs"), "{text}");
+        assert!(text.contains(said), "{said}: {text}");
+        // Without the links it can be had.
+        assert!(select(&metainfo, &["a", "d/**"]).is_ok());
+    };
+    let out = "leads out of the torrent";
+    for target in [
+        &["..", "a"][..],
+        &["d", "..", "..", "x"],
+        &["d", "..", "a"],
+        &["", "etc"],
+        &["/etc/passwd"],
+        &["."],
+        &["a", ""],
+    ] {
+        check(&[("l", Some(target))], &[], out);
+    }
+    check(&[("l", Some(&[]))], &[], "contains it");
+    check(&[("x/y/l", Some(&["x"]))], &[], "contains it");
+    check(&[("l", None)], &[], "does not say where it leads");
+    check(&[("k", Some(&["l"])), ("l", None)], &[], "has no target");
+    check(&[("l", Some(&["b"]))], &[], "is not in the torrent");
+    check(&[("l", Some(&["a", "b"]))], &[], "is not in the torrent");
+    check(&[("l", Some(&["root", "a"]))], &[], "is not in the torrent");
+    check(&[("l", Some(&["d", "b"]))], &["l", "a"], "`d/b` is not selected");
+    check(&[("l", Some(&["d"]))], &["l", "a"], "`d` is not selected");
+    check(&[("k", Some(&["l", "b"])), ("l", Some(&["d"]))], &["k", "d/**"], "is not selected");
+    // Cycles.
+    check(&[("l", Some(&["l"]))], &[], "leads back to itself");
+    check(&[("k", Some(&["l"])), ("l", Some(&["k"]))], &[], "leads back to itself");
+    check(&[("l", Some(&["l", "x"]))], &[], "leads back to itself");
+}
+
+#[test]
+fn what_only_looks_like_a_link_is_none() {
+    let text = "d4:infod5:filesld6:lengthi3e4:pathl1:ae12:symlink pathl1:xeed4:attr2:lp6:lengthi5e4:pathl1:pee\
+        e4:name4:root12:piece lengthi10e6:pieces20:xxxxxxxxxxxxxxxxxxxxee";
+    let metainfo = Metainfo::parse(text.as_bytes()).unwrap();
+    let layout = Layout::new(&metainfo, &select(&metainfo, &[]).unwrap());
+    assert!(!layout.has_links());
+    assert_eq!((layout.file_count(), layout.needed_bytes()), (1, 3));
+    let single = "d4:infod4:attr1:l6:lengthi3e4:name1:a12:piece lengthi10e6:pieces20:xxxxxxxxxxxxxxxxxxxx12:symlink pathl1:xeee";
+    let error = Metainfo::parse(single.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("symbolic link"), "{error}");
 }

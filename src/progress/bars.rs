@@ -38,9 +38,10 @@ pub(super) struct Bars {
     bar: ProgressBar,
     line: Line,
     bar_width: usize,
-    /// Who called us wants a line for all datasets together.
-    #[cfg(feature = "cli")]
-    pub(super) with_total: bool,
+    /// A line for all datasets together, for those that have one.
+    pub(super) total: fn(&[View]) -> Option<View>,
+    /// Adds the sources of the datasets that are shown, where there is room.
+    pub(super) with_sources: fn(Vec<String>, &[&View], usize) -> Vec<String>,
 }
 
 impl Bars {
@@ -51,19 +52,9 @@ impl Bars {
             bar: ProgressBar::with_draw_target(None, target),
             line,
             bar_width: 0,
-            #[cfg(feature = "cli")]
-            with_total: false,
+            total: |_| None,
+            with_sources: |lines, _, _| lines,
         }
-    }
-
-    #[cfg(feature = "cli")]
-    fn total(&self, views: &[View]) -> Option<View> {
-        if self.with_total { super::command::total(views) } else { None }
-    }
-
-    #[cfg(not(feature = "cli"))]
-    fn total(&self, _: &[View]) -> Option<View> {
-        None
     }
 
     /// The lines for datasets and messages, none where there is no dataset left.
@@ -71,14 +62,14 @@ impl Bars {
         let live = views.iter().filter(|view| !view.phase.is_over());
         let (queued, mut live): (Vec<_>, Vec<_>) =
             live.partition(|view| view.phase == Phase::Queued);
-        // Two rows are cargo's: its bar, and the line that it prints next.
+        // The other two are Cargo's bar and the empty line below it: see `frame`.
         let rows = usize::from(size.rows.saturating_sub(2));
         if (live.is_empty() && queued.is_empty()) || rows == 0 {
             return Vec::new();
         }
         let said = messages.len().min(MESSAGES).min(rows / 3);
         let rows = rows - said;
-        let total = self.total(views).filter(|_| rows > 2);
+        let total = (self.total)(views).filter(|_| rows > 2);
         let for_datasets = rows - usize::from(total.is_some());
         // Those that wait for their turn are shown where there is room for all.
         let all = live.len() + queued.len();
@@ -99,11 +90,8 @@ impl Bars {
         if more > 0 {
             lines.insert(datasets, format!("and {more} more"));
         }
-        #[cfg(feature = "cli")]
-        {
-            live.truncate(datasets);
-            lines = super::command::with_sources(lines, &live, rows);
-        }
+        live.truncate(datasets);
+        lines = (self.with_sources)(lines, &live, rows);
         let newest = messages.iter().skip(messages.len() - said);
         lines.extend(newest.map(|message| view::printable(message)));
         lines
@@ -218,7 +206,6 @@ fn cells(view: &View) -> Vec<String> {
 
 /// How much of it is there; without what it is a part of where that is not known.
 fn share(view: &View) -> (String, String) {
-    #[cfg(feature = "cli")]
     if view.open.is_some() {
         return (String::new(), size::display(view.done_bytes));
     }
@@ -237,7 +224,6 @@ fn ratio(done: u64, total: u64) -> String {
 
 /// `"0:07"`, `"12:34"`, `"1:02:03"` or `"3 days"`; `None` where that cannot be said.
 fn time_left(view: &View) -> Option<String> {
-    #[cfg(feature = "cli")]
     if view.open.is_some() {
         return None;
     }

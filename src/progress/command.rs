@@ -1,11 +1,18 @@
 //! What a command that the user called shows beyond the bars of a build: a line for all datasets together and, where they were asked
 //! for, the sources of each.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::frame::Begin;
 use super::rate::Rate;
+use super::terminal::Watched;
 use super::view::{View, printable};
-use crate::counters::{DatasetCounters, Phase, SourceCounters};
+use super::{Drawing, ProgressDisplay, place, run};
+use crate::counters::sources::SourceCounters;
+use crate::counters::{Counters, DatasetCounters, Phase};
+use crate::settings::{Context, ProgressMode};
 use crate::size;
 
 /// At most so many sources stand below a dataset, however tall the terminal is.
@@ -18,63 +25,70 @@ pub struct Command {
     pub sources: bool,
 }
 
-/// One source at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SourceView {
-    pub(super) name: String,
-    pub(super) received_bytes: u64,
-    /// Bytes a second.
-    pub(super) rate_bytes: u64,
+/// As [`super::start`], for a command that the user called: its own stderr tells where the user looks, and the line of the cursor is
+/// its own.
+pub fn start_for(
+    command: Command,
+    counters: Arc<Counters>,
+    context: &Context,
+    mode: ProgressMode,
+    lock_dir: &Path,
+) -> ProgressDisplay {
+    let Some(terminal) = place(context, mode, lock_dir, Watched::Own) else {
+        return ProgressDisplay { running: None };
+    };
+    let mut drawing = Drawing::new(counters, terminal, Begin::Here);
+    (drawing.bars.total, drawing.bars.with_sources) = (total, with_sources);
+    drawing.log.with_sources = command.sources;
+    if command.sources {
+        let mut rates = SourceRates::default();
+        drawing.sources = Some(Box::new(move |now, dataset, counters, is_over| {
+            rates.push(now, dataset, counters, is_over)
+        }));
+    }
+    run(drawing)
 }
 
 /// Smooths the rates of all sources.
 #[derive(Debug, Default)]
-pub(super) struct SourceRates(Vec<Vec<Rate>>);
+struct SourceRates(Vec<Vec<Rate>>);
 
 impl SourceRates {
     /// The sources of a dataset that work, or have brought something: the fastest first.
-    pub(super) fn push(
+    fn push(
         &mut self,
         now: Duration,
         dataset: usize,
         counters: &DatasetCounters,
-    ) -> Vec<SourceView> {
+        is_over: bool,
+    ) -> Vec<(String, String)> {
         if self.0.len() <= dataset {
             self.0.resize_with(dataset + 1, Vec::new);
         }
-        let sources = counters.sources.lock();
-        let sources = sources.unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let sources = counters.sources.all().clone();
         let Some(rates) = self.0.get_mut(dataset) else { return Vec::new() };
         rates.resize_with(sources.len(), Rate::default);
         let seen = sources.into_iter().zip(rates).filter_map(|(source, rate)| {
             let SourceCounters { name, received_bytes, works } = source;
             let rate_bytes = rate.push(now, received_bytes);
-            let shown = works || received_bytes > 0;
-            shown.then(|| SourceView { name: printable(&name), received_bytes, rate_bytes })
+            (works || received_bytes > 0).then_some((rate_bytes, received_bytes, name))
         });
         let mut seen: Vec<_> = seen.collect();
-        seen.sort_by_key(|it| std::cmp::Reverse((it.rate_bytes, it.received_bytes)));
-        seen
-    }
-}
-
-impl SourceView {
-    /// What stands in a log: `"3.0 MiB from http://…, 1.2 MiB/s"`; at the end without a rate.
-    pub(super) fn said(&self, is_over: bool) -> String {
-        let (bytes, rate) = (size::display(self.received_bytes), size::display(self.rate_bytes));
-        let rate = if is_over { String::new() } else { format!(", {rate}/s") };
-        format!("{bytes} from {}{rate}", self.name)
-    }
-
-    /// What stands below the bar. The name comes last: it may be cut.
-    fn line(&self) -> String {
-        let rate = size::display(self.rate_bytes) + "/s";
-        format!("  {rate:>13}  {:>10}  {}", size::display(self.received_bytes), self.name)
+        seen.sort_by_key(|(rate, received, _)| std::cmp::Reverse((*rate, *received)));
+        let words = |(rate, received, name): (u64, u64, String)| {
+            let (name, bytes) = (printable(&name), size::display(received));
+            let rate = size::display(rate) + "/s";
+            // The name comes last below a bar: it may be cut.
+            let line = format!("  {rate:>13}  {bytes:>10}  {name}");
+            let rate = if is_over { String::new() } else { format!(", {rate}") };
+            (line, format!("{bytes} from {name}{rate}"))
+        };
+        seen.into_iter().map(words).collect()
     }
 }
 
 /// All datasets as one, where there are several; how many of them have ended is its name.
-pub(super) fn total(views: &[View]) -> Option<View> {
+fn total(views: &[View]) -> Option<View> {
     let over = views.iter().filter(|view| view.phase.is_over()).count();
     if views.len() < 2 || over == views.len() {
         return None;
@@ -99,7 +113,7 @@ pub(super) fn total(views: &[View]) -> Option<View> {
 
 /// The lines with those of the sources below each dataset's, as many as there is room for. The first of `lines` are those of
 /// `shown`.
-pub(super) fn with_sources(lines: Vec<String>, shown: &[&View], rows: usize) -> Vec<String> {
+fn with_sources(lines: Vec<String>, shown: &[&View], rows: usize) -> Vec<String> {
     let fetching = shown.iter().filter(|view| !view.sources.is_empty()).count();
     let room = rows.saturating_sub(lines.len()).checked_div(fetching).unwrap_or(0).min(SOURCES);
     let mut all = Vec::new();
@@ -108,7 +122,7 @@ pub(super) fn with_sources(lines: Vec<String>, shown: &[&View], rows: usize) -> 
         let sources = shown.get(index).map_or(&[][..], |view| &view.sources);
         // In a single line the fastest one says more than a number, which the bar has.
         let named = if sources.len() > room && room > 1 { room - 1 } else { room };
-        all.extend(sources.iter().take(named).map(SourceView::line));
+        all.extend(sources.iter().take(named).map(|(line, _)| line.clone()));
         if named < sources.len() && room > 1 {
             all.push(format!("  and {} more sources", sources.len() - named));
         }
@@ -133,7 +147,7 @@ mod tests {
 
     fn lines(views: &[View], rows: u16, columns: u16) -> Vec<String> {
         let mut bars = Bars::new();
-        bars.with_total = true;
+        (bars.total, bars.with_sources) = (total, with_sources);
         bars.lines(views, &[], Size { rows, columns })
     }
 
@@ -203,15 +217,15 @@ mod tests {
     fn sources_stand_below_their_dataset_the_fastest_first_as_far_as_there_is_room() {
         let counters = DatasetCounters::new("mnist");
         for name in ["http://a/\x1b[2J", "peer 10.0.0.1:6881", "http://silent/"] {
-            counters.add_source(name);
+            counters.sources.add(name);
         }
         let mut rates = SourceRates::default();
-        rates.push(Duration::ZERO, 0, &counters);
-        counters.brought(0, MIB);
-        counters.brought(1, 2 * MIB);
-        counters.set_works(1, true);
+        rates.push(Duration::ZERO, 0, &counters, false);
+        counters.sources.brought(0, MIB);
+        counters.sources.brought(1, 2 * MIB);
+        counters.sources.set_works(1, true);
         let mut mnist = view("mnist", Phase::Fetching, 43);
-        mnist.sources = rates.push(Duration::from_secs(2), 0, &counters);
+        mnist.sources = rates.push(Duration::from_secs(2), 0, &counters, false);
         let views = [mnist];
         assert_eq!(
             lines(&views, 24, 60)[1..],

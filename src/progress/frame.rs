@@ -6,6 +6,9 @@
 //! brings the cursor back, in a single write, which the terminal takes whole. No line is wider than
 //! the terminal less one column: one that wraps, or waits to, would break the way back.
 //!
+//! Ctrl-C ends a build script before it can erase its frame. The line between Cargo's and the frame stays empty for this case:
+//! the shell's prompt appears there, and not across a bar.
+//!
 //! `indicatif` expects to own its lines. [`Line`] is the terminal that it sees: it keeps the text
 //! and ignores the cursor moves.
 
@@ -37,15 +40,18 @@ impl Begin {
 
     /// The frame that shows `lines`, clipped to the terminal's width.
     pub(super) fn frame(self, lines: &[String], columns: u16) -> String {
+        let (first, above) = match self {
+            Begin::Below => ("\r\n\x1b[K\r\n\x1b[K", 2),
+            Begin::Here => ("\r\x1b[K", 0),
+        };
         let mut frame = String::new();
-        let above = usize::from(self == Begin::Here);
         for (index, line) in lines.iter().enumerate() {
-            frame.push_str(if index < above { "\r\x1b[K" } else { "\r\n\x1b[K" });
+            frame.push_str(if index == 0 { first } else { "\r\n\x1b[K" });
             frame.push_str(clip(line, usize::from(columns).saturating_sub(1)));
         }
         frame.push_str("\x1b[J");
-        // None is one to a terminal.
-        match lines.len().max(1) - above {
+        // A terminal moves up by 1 where 0 is written.
+        match (above + lines.len()).saturating_sub(1) {
             0 => frame.push('\r'),
             up => {
                 let _ = write!(frame, "\x1b[{up}A\r");

@@ -1,6 +1,6 @@
 //! Draws [`Counters`] for a person: bars on the terminal, plain lines on stderr.
 //!
-//! Floor 3; the one room that touches the terminal and stderr. It reads counters and changes none:
+//! Layer 3; the one module that touches the terminal and stderr. It reads counters and changes none:
 //! a download that nobody draws is the same download.
 //!
 //! - **Plain lines** go to stderr (`plain.rs`): one where a dataset's phase changes, few while it
@@ -11,18 +11,14 @@
 //!   there is no way, without foreign calls, to learn whether we are in the foreground, so there
 //!   are plain lines only.
 //!
-//! Ctrl-C ends us at once and Ctrl-Z stops us: a shell that waits for that erases the bars (`guard.rs`).
-//!
 //! One thread looks at the counters ten times a second. Nothing here can fail: what cannot be
 //! written is not written. The end waits for the thread, but not for a terminal or a pipe that
 //! takes no more.
 
 mod bars;
-#[cfg(feature = "cli")]
-mod command;
+#[cfg(feature = "engine")]
+pub mod command;
 mod frame;
-#[cfg(target_os = "linux")]
-mod guard;
 mod plain;
 mod rate;
 mod terminal;
@@ -38,8 +34,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::context::{Context, ProgressMode};
-use crate::counters::{Counters, Message, Phase};
+use crate::counters::{Counters, DatasetCounters, Phase, UserMessage};
+use crate::settings::{Context, ProgressMode};
 
 use bars::Bars;
 use frame::Begin;
@@ -47,9 +43,6 @@ use plain::PlainLog;
 use rate::Rate;
 use terminal::{Terminal, Watched};
 use view::View;
-
-#[cfg(feature = "cli")]
-pub use command::Command;
 
 /// How often the counters are looked at, and at most drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -65,7 +58,7 @@ const MESSAGE_STAYS: Duration = Duration::from_secs(30);
 /// The drawing of one run. When it is dropped, the bars are erased and what is left to say is printed.
 #[derive(Debug)]
 #[must_use = "drawing ends when this is dropped"]
-pub struct Progress {
+pub struct ProgressDisplay {
     running: Option<(Sender<()>, Receiver<()>)>,
 }
 
@@ -75,31 +68,12 @@ pub fn start(
     context: &Context,
     mode: ProgressMode,
     lock_dir: &Path,
-) -> Progress {
+) -> ProgressDisplay {
     let watched = Watched::Parent(None);
     let Some(terminal) = place(context, mode, lock_dir, watched) else {
-        return Progress { running: None };
+        return ProgressDisplay { running: None };
     };
     run(Drawing::new(counters, terminal, Begin::Below))
-}
-
-/// The same, for a command that the user called: its own stderr tells where the user looks, and the line of the cursor is its own.
-#[cfg(feature = "cli")]
-pub fn start_for(
-    command: Command,
-    counters: Arc<Counters>,
-    context: &Context,
-    mode: ProgressMode,
-    lock_dir: &Path,
-) -> Progress {
-    let Some(terminal) = place(context, mode, lock_dir, Watched::Own) else {
-        return Progress { running: None };
-    };
-    let mut drawing = Drawing::new(counters, terminal, Begin::Here);
-    drawing.bars.with_total = true;
-    drawing.log.with_sources = command.sources;
-    drawing.sources = command.sources.then(command::SourceRates::default);
-    run(drawing)
 }
 
 /// Where it is drawn: `None` for nowhere, `Some(None)` for plain lines alone.
@@ -113,7 +87,7 @@ fn place(
     (mode != ProgressMode::Off).then(|| has_bars.then(|| Terminal::new(lock_dir, watched)))
 }
 
-fn run(mut drawing: Drawing) -> Progress {
+fn run(mut drawing: Drawing) -> ProgressDisplay {
     let (stop, stopped) = mpsc::channel::<()>();
     let (ending, ended) = mpsc::channel::<()>();
     let drawn =
@@ -125,10 +99,10 @@ fn run(mut drawing: Drawing) -> Progress {
             drawing.end();
         });
     // Without a thread there is nothing to see, and nothing less to fetch.
-    Progress { running: drawn.is_ok().then_some((stop, ended)) }
+    ProgressDisplay { running: drawn.is_ok().then_some((stop, ended)) }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
         if let Some((stop, ended)) = self.running.take() {
             drop(stop);
@@ -138,7 +112,7 @@ impl Drop for Progress {
 }
 
 /// Whether a message that was said so long ago belongs below the bars.
-fn still_holds(message: &Message, age: Duration, views: &[View]) -> bool {
+fn still_holds(message: &UserMessage, age: Duration, views: &[View]) -> bool {
     match &message.waiting {
         Some(name) => {
             let name = view::printable(name);
@@ -160,6 +134,9 @@ fn lets_others_draw(since: &mut Option<Duration>, now: Duration, views: &[View])
     }
 }
 
+/// Of a dataset with this number, that has ended or not: see [`View::sources`].
+type SourcesOf = dyn FnMut(Duration, usize, &DatasetCounters, bool) -> Vec<(String, String)> + Send;
+
 /// What the thread knows.
 struct Drawing {
     counters: Arc<Counters>,
@@ -170,13 +147,13 @@ struct Drawing {
     terminal: Option<Terminal>,
     /// At run time (`get`), stderr may be the very terminal that has the bars.
     stderr_is_terminal: bool,
-    messages: Vec<(Duration, Message)>,
+    messages: Vec<(Duration, UserMessage)>,
     picture: String,
     drawn_at: Duration,
     idle_since: Option<Duration>,
     begin_at: Begin,
-    #[cfg(feature = "cli")]
-    sources: Option<command::SourceRates>,
+    /// What is shown of a dataset's sources, where they were asked for.
+    sources: Option<Box<SourcesOf>>,
 }
 
 impl Drawing {
@@ -194,24 +171,12 @@ impl Drawing {
             drawn_at: Duration::ZERO,
             idle_since: None,
             begin_at,
-            #[cfg(feature = "cli")]
             sources: None,
         }
     }
 
-    /// The user ends it: nothing is drawn or said any more.
-    #[cfg(feature = "cli")]
-    fn is_stopped(&self) -> bool {
-        self.counters.is_stopped()
-    }
-
-    #[cfg(not(feature = "cli"))]
-    fn is_stopped(&self) -> bool {
-        false
-    }
-
     fn tick(&mut self) {
-        if self.is_stopped() {
+        if self.counters.is_stopped() {
             return self.erase();
         }
         let now = self.begin.elapsed();
@@ -225,7 +190,7 @@ impl Drawing {
 
     fn end(&mut self) {
         self.erase();
-        if self.is_stopped() {
+        if self.counters.is_stopped() {
             return;
         }
         let now = self.begin.elapsed();
@@ -248,9 +213,8 @@ impl Drawing {
         for (dataset, rate) in datasets.iter().zip(&mut self.rates) {
             let mut view = View::of(dataset);
             view.rate_bytes = rate.push(now, view.received_bytes);
-            #[cfg(feature = "cli")]
-            if let Some(rates) = &mut self.sources {
-                view.sources = rates.push(now, views.len(), dataset);
+            if let Some(sources) = &mut self.sources {
+                view.sources = sources(now, views.len(), dataset, view.phase.is_over());
             }
             views.push(view);
         }
@@ -258,7 +222,7 @@ impl Drawing {
     }
 
     /// Prints to stderr; while the bars are on that same terminal, the messages alone, above them.
-    fn print(&mut self, now: Duration, views: &[View], said: Vec<Message>, beside_bars: bool) {
+    fn print(&mut self, now: Duration, views: &[View], said: Vec<UserMessage>, beside_bars: bool) {
         let mut lines = self.log.lines(now, views);
         if beside_bars {
             lines.clear();

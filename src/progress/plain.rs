@@ -16,14 +16,13 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(300);
 /// What was said already, by dataset.
 #[derive(Debug, Default)]
 pub(super) struct PlainLog {
-    said: Vec<Said>,
+    said: Vec<PrintedState>,
     /// A line that tells how far it is, or that it is done, has one for each source behind it.
-    #[cfg(feature = "cli")]
     pub(super) with_sources: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Said {
+struct PrintedState {
     phase: Phase,
     at: Duration,
     percent: u8,
@@ -34,27 +33,24 @@ struct Said {
 impl PlainLog {
     /// The lines that are due; `views` in the order of before, new ones at the end.
     pub(super) fn lines(&mut self, now: Duration, views: &[View]) -> Vec<String> {
-        let new = Said { phase: Phase::Queued, at: now, percent: 0, begun: now };
+        let new = PrintedState { phase: Phase::Queued, at: now, percent: 0, begun: now };
         self.said.resize(views.len().max(self.said.len()), new);
         let mut lines = Vec::new();
         for (view, said) in views.iter().zip(&mut self.said) {
-            #[cfg(feature = "cli")]
             let before = said.phase;
             let Some(line) = said.line(now, view) else { continue };
             lines.push(prefixed(&line));
-            #[cfg(feature = "cli")]
             if self.with_sources && (view.phase == before || view.phase.is_over()) {
                 let sources = view.sources.iter();
-                lines.extend(sources.map(|it| {
-                    prefixed(&format!("{}:   {}", view.name, it.said(view.phase.is_over())))
-                }));
+                lines
+                    .extend(sources.map(|(_, said)| prefixed(&format!("{}:   {said}", view.name))));
             }
         }
         lines
     }
 }
 
-impl Said {
+impl PrintedState {
     fn line(&mut self, now: Duration, view: &View) -> Option<String> {
         let percent = view.percent().unwrap_or(0);
         let since = now.saturating_sub(self.at);

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bars::Size;
-use crate::context::Context;
+use crate::settings::Context;
 
 /// How long until we look again whether we may draw.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) fn environment_allows(context: &Context) -> bool {
 
 /// What `/proc/self/stat` says of our place on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Job {
+pub(super) struct TerminalJob {
     pub(super) parent: u32,
     pub(super) group: i64,
     /// The controlling terminal's device number; 0 where there is none.
@@ -43,9 +43,9 @@ pub(super) struct Job {
     pub(super) foreground_group: i64,
 }
 
-impl Job {
+impl TerminalJob {
     /// Reads the text of `/proc/self/stat` (proc_pid_stat(5)).
-    pub(super) fn parse(stat: &str) -> Option<Job> {
+    pub(super) fn parse(stat: &str) -> Option<TerminalJob> {
         // The second field is the program's name, in parentheses, and may hold any of `) `.
         let (_, fields) = stat.rsplit_once(')')?;
         let mut fields = fields.split_ascii_whitespace().skip(1);
@@ -55,7 +55,7 @@ impl Job {
         // Printed as a signed number, and made of bits.
         let terminal: i32 = fields.next()?.parse().ok()?;
         let foreground_group = fields.next()?.parse().ok()?;
-        Some(Job { parent, group, terminal: terminal.cast_unsigned(), foreground_group })
+        Some(TerminalJob { parent, group, terminal: terminal.cast_unsigned(), foreground_group })
     }
 
     /// Whether we may write to the terminal without being stopped.
@@ -78,7 +78,7 @@ pub(super) enum Watched {
     /// That of who started us, cargo: a build script's own is hidden.
     Parent(Option<u32>),
     /// Our own: the user called us.
-    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "nobody calls a build script"))]
+    #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "nobody calls a build script"))]
     Own,
 }
 
@@ -136,7 +136,7 @@ impl Terminal {
         self.tty = None;
     }
 
-    fn allowed(&mut self) -> Option<Job> {
+    fn allowed(&mut self) -> Option<TerminalJob> {
         let job = tty::job().filter(|job| job.in_foreground())?;
         let process = match &mut self.watched {
             Watched::Own => std::process::id(),
@@ -157,8 +157,7 @@ mod tty {
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
     use std::path::Path;
 
-    use super::{Job, Size};
-    use crate::progress::guard::Guard;
+    use super::{Size, TerminalJob};
 
     /// `/dev/tty`, and the lock that says that we draw.
     #[derive(Debug)]
@@ -167,8 +166,6 @@ mod tty {
         term: console::Term,
         /// `None` where the file system gives no lock: better two that draw than none.
         _lock: Option<File>,
-        /// Erases the bars where we cannot.
-        _guard: Option<Guard>,
     }
 
     impl Tty {
@@ -176,14 +173,15 @@ mod tty {
             let file = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
             let term =
                 console::Term::read_write_pair(file.try_clone().ok()?, file.try_clone().ok()?);
-            let lock = OpenOptions::new().create(true).truncate(false).write(true).open(lock_path);
-            let lock = match lock.ok().map(|lock| (lock.try_lock(), lock)) {
+            let lock = match crate::storage::open_or_create(lock_path)
+                .ok()
+                .map(|lock| (lock.try_lock(), lock))
+            {
                 Some((Ok(()), lock)) => Some(lock),
                 Some((Err(TryLockError::WouldBlock), _)) => return None,
                 Some((Err(TryLockError::Error(_)), _)) | None => None,
             };
-            let guard = file.try_clone().ok().and_then(Guard::start);
-            Some(Tty { file, term, _lock: lock, _guard: guard })
+            Some(Tty { file, term, _lock: lock })
         }
 
         pub(super) fn size(&self) -> Option<Size> {
@@ -195,8 +193,8 @@ mod tty {
         }
     }
 
-    pub(super) fn job() -> Option<Job> {
-        Job::parse(&std::fs::read_to_string("/proc/self/stat").ok()?)
+    pub(super) fn job() -> Option<TerminalJob> {
+        TerminalJob::parse(&std::fs::read_to_string("/proc/self/stat").ok()?)
     }
 
     /// The device number of that process's stderr, where it is a character device.
@@ -211,7 +209,7 @@ mod tty {
     use std::io;
     use std::path::Path;
 
-    use super::{Job, Size};
+    use super::{Size, TerminalJob};
 
     #[derive(Debug)]
     pub(super) enum Tty {}
@@ -230,7 +228,7 @@ mod tty {
         }
     }
 
-    pub(super) fn job() -> Option<Job> {
+    pub(super) fn job() -> Option<TerminalJob> {
         None
     }
 

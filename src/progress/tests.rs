@@ -4,11 +4,11 @@ use super::bars::{Bars, Size};
 use super::frame::{Begin, clip};
 use super::plain::PlainLog;
 use super::rate::Rate;
-use super::terminal::{Job, environment_allows};
+use super::terminal::{TerminalJob, environment_allows};
 use super::view::{View, printable};
 use super::{lets_others_draw, still_holds};
-use crate::context::Context;
 use crate::counters::{Counters, Phase};
+use crate::settings::Context;
 
 const MIB: u64 = 1 << 20;
 
@@ -45,7 +45,7 @@ fn the_environment_forbids_bars() {
 #[test]
 fn only_the_foreground_group_of_the_terminal_draws() {
     let check = |stat: &str, foreground| {
-        assert_eq!(Job::parse(stat).map(Job::in_foreground), foreground, "{stat}");
+        assert_eq!(TerminalJob::parse(stat).map(TerminalJob::in_foreground), foreground, "{stat}");
     };
     check("7 (build-script-bu) R 6 5 1 34816 5 4194304 0", Some(true));
     check("7 (build-script-bu) R 6 5 1 34816 9 4194304 0", Some(false));
@@ -58,7 +58,7 @@ fn only_the_foreground_group_of_the_terminal_draws() {
 #[test]
 fn another_terminal_or_a_file_is_not_ours() {
     let check = |terminal: &str, rdev, ours| {
-        let job = Job::parse(&format!("7 (x) R 6 5 1 {terminal} 5 0")).unwrap();
+        let job = TerminalJob::parse(&format!("7 (x) R 6 5 1 {terminal} 5 0")).unwrap();
         assert_eq!(job.is_terminal(rdev), ours, "{terminal} {rdev}");
     };
     check("34816", 34816, true);
@@ -74,7 +74,7 @@ fn another_terminal_or_a_file_is_not_ours() {
 #[test]
 fn a_frame_comes_back_to_where_it_began() {
     let lines = ["mnist 43%".to_owned(), "x".repeat(50)];
-    let below = "\r\n\x1b[Kmnist 43%\r\n\x1b[Kxxxxxxxxxx\x1b[J\x1b[2A\r";
+    let below = "\r\n\x1b[K\r\n\x1b[Kmnist 43%\r\n\x1b[Kxxxxxxxxxx\x1b[J\x1b[3A\r";
     assert_eq!(Begin::Below.frame(&lines, 11), below);
     let here = "\r\x1b[Kmnist 43%\r\n\x1b[Kxxxxxxxxxx\x1b[J\x1b[1A\r";
     assert_eq!(Begin::Here.frame(&lines, 11), here);

@@ -16,11 +16,9 @@ pub(super) struct View {
     pub(super) web_seeds: u32,
     /// Bytes a second.
     pub(super) rate_bytes: u64,
-    /// Where they were asked for.
-    #[cfg(feature = "cli")]
-    pub(super) sources: Vec<super::command::SourceView>,
+    /// Of each source, where they were asked for: the line below the bar, and the words in a log.
+    pub(super) sources: Vec<(String, String)>,
     /// More is to be fetched than is known yet: of so many datasets so many have ended, those first.
-    #[cfg(feature = "cli")]
     pub(super) open: Option<(u64, u64)>,
 }
 
@@ -35,9 +33,7 @@ impl View {
             peers: dataset.peers.load(Relaxed),
             web_seeds: dataset.web_seeds.load(Relaxed),
             rate_bytes: 0,
-            #[cfg(feature = "cli")]
             sources: Vec::new(),
-            #[cfg(feature = "cli")]
             open: None,
         }
     }
@@ -51,10 +47,7 @@ impl View {
     /// How far the bar goes, and how long it is.
     pub(super) fn extent(&self) -> (u64, u64) {
         let bytes = (self.done_bytes.min(self.total_bytes), self.total_bytes);
-        #[cfg(feature = "cli")]
-        return self.open.unwrap_or(bytes);
-        #[cfg(not(feature = "cli"))]
-        bytes
+        self.open.unwrap_or(bytes)
     }
 
     /// `"3.1 MiB/s"`.

@@ -19,8 +19,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::compact;
-use crate::bencode::{Limits, Node as Value, scan};
-use crate::infohash::Infohash;
+use crate::address::may_tell;
+use crate::torrent::bencode::{Limits, Node as Value, scan};
+use crate::torrent::infohash::Infohash;
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +52,7 @@ const MAX_NODES_OF_AN_ANSWER: usize = 32;
 const MAX_PEERS_OF_AN_ANSWER: usize = 200;
 const MAX_TOKEN_BYTES: usize = 128;
 
-const LIMITS: Limits = Limits { max_bytes: 8 << 10, max_depth: 8, max_values: 1_000 };
+const LIMITS: Limits = Limits { max_bytes: 8 << 10, max_values: 10_000 };
 
 /// A node's `id` and its address in one string.
 const NODE_BYTES: usize = 26;
@@ -65,7 +66,7 @@ pub struct Contact {
 
 /// What is to be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Poll {
+pub enum DhtPoll {
     /// A datagram is to be sent.
     Send(SocketAddr, Vec<u8>),
     /// An answer may come until then.
@@ -75,7 +76,7 @@ pub enum Poll {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum NodeState {
     Known,
     Asked { until: Duration },
     Silent,
@@ -83,10 +84,10 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Node {
+struct DhtNode {
     contact: Contact,
     distance: Id,
-    state: State,
+    state: NodeState,
     transaction: [u8; 4],
     /// What it wants to see when it is announced to.
     token: Vec<u8>,
@@ -94,21 +95,21 @@ struct Node {
 
 /// One search.
 #[derive(Debug)]
-pub struct Search {
+pub struct DhtSearch {
     own_id: Id,
     infohash: Infohash,
     wait: Duration,
     random: fastrand::Rng,
     /// The closest first; those without an id before all.
-    nodes: Vec<Node>,
+    nodes: Vec<DhtNode>,
     questions: usize,
     peers: HashSet<SocketAddr>,
 }
 
-impl Search {
+impl DhtSearch {
     /// `wait` stands for [`WAIT`], of which tests want less.
-    pub fn new(own_id: Id, infohash: Infohash, wait: Duration, seed: u64) -> Search {
-        Search {
+    pub fn new(own_id: Id, infohash: Infohash, wait: Duration, seed: u64) -> DhtSearch {
+        DhtSearch {
             own_id,
             infohash,
             wait,
@@ -121,18 +122,18 @@ impl Search {
 
     /// A node to be asked, if it is close enough.
     pub fn add(&mut self, contact: Contact) {
-        let known = |node: &Node| node.contact.address == contact.address;
+        let known = |node: &DhtNode| node.contact.address == contact.address;
         if !contact.address.is_ipv4()
             || !compact::can_be_a_peer(contact.address)
             || self.nodes.iter().any(known)
         {
             return;
         }
-        let (state, token) = (State::Known, Vec::new());
-        self.insert(Node { contact, distance: [0; 20], state, transaction: [0; 4], token });
+        let (state, token) = (NodeState::Known, Vec::new());
+        self.insert(DhtNode { contact, distance: [0; 20], state, transaction: [0; 4], token });
     }
 
-    fn insert(&mut self, mut node: Node) {
+    fn insert(&mut self, mut node: DhtNode) {
         if let Some(id) = node.contact.id {
             let target = self.infohash.as_bytes();
             node.distance = std::array::from_fn(|index| id[index] ^ target[index]);
@@ -148,17 +149,18 @@ impl Search {
 
     /// The nodes for which this holds: one of each host, and then their others; the closest first. The one is whoever
     /// of the host was asked: else it would name ever closer ones, and each would be the next to be asked.
-    fn hosts_first(&self, holds: impl Fn(&Node) -> bool) -> Vec<usize> {
+    fn hosts_first(&self, holds: impl Fn(&DhtNode) -> bool) -> Vec<usize> {
         let mut of_host: HashMap<IpAddr, usize> = HashMap::new();
         let nodes = || self.nodes.iter().enumerate().filter(|(_, node)| holds(node));
         for (index, node) in nodes() {
             let one = of_host.entry(node.contact.address.ip()).or_insert(index);
-            if self.nodes[*one].state == State::Known && node.state != State::Known {
+            if self.nodes[*one].state == NodeState::Known && node.state != NodeState::Known {
                 *one = index;
             }
         }
-        let is_first =
-            |(index, node): &(usize, &Node)| of_host.get(&node.contact.address.ip()) == Some(index);
+        let is_first = |(index, node): &(usize, &DhtNode)| {
+            of_host.get(&node.contact.address.ip()) == Some(index)
+        };
         let (mut order, others): (Vec<_>, Vec<_>) = nodes().partition(is_first);
         order.extend(others);
         order.into_iter().map(|(index, _)| index).collect()
@@ -170,13 +172,13 @@ impl Search {
     }
 
     /// What is to be done at this time.
-    pub fn poll(&mut self, now: Duration) -> Poll {
+    pub fn poll(&mut self, now: Duration) -> DhtPoll {
         let mut under_way = 0;
         let mut first_until = Duration::MAX;
         for node in &mut self.nodes {
-            if let State::Asked { until } = node.state {
+            if let NodeState::Asked { until } = node.state {
                 if now >= until {
-                    node.state = State::Silent;
+                    node.state = NodeState::Silent;
                 } else {
                     under_way += 1;
                     first_until = first_until.min(until);
@@ -184,19 +186,19 @@ impl Search {
             }
         }
         if under_way < AT_ONCE && self.questions < MAX_QUESTIONS {
-            let answering = self.hosts_first(|node| node.state != State::Silent);
+            let answering = self.hosts_first(|node| node.state != NodeState::Silent);
             let mut closest = answering.into_iter().take(CLOSEST);
-            if let Some(next) = closest.find(|index| self.nodes[*index].state == State::Known) {
+            if let Some(next) = closest.find(|index| self.nodes[*index].state == NodeState::Known) {
                 let node = &mut self.nodes[next];
                 self.questions += 1;
-                node.state = State::Asked { until: now.saturating_add(self.wait) };
+                node.state = NodeState::Asked { until: now.saturating_add(self.wait) };
                 node.transaction = self.random.u32(..).to_be_bytes();
                 let arguments = [&b"9:info_hash20:"[..], self.infohash.as_bytes()].concat();
                 let query = query(&self.own_id, b"9:get_peers", &arguments, node.transaction);
-                return Poll::Send(node.contact.address, query);
+                return DhtPoll::Send(node.contact.address, query);
             }
         }
-        if under_way > 0 { Poll::Wait(first_until) } else { Poll::Done }
+        if under_way > 0 { DhtPoll::Wait(first_until) } else { DhtPoll::Done }
     }
 
     /// Takes a datagram; gives the peers in it that nobody named before.
@@ -207,7 +209,7 @@ impl Search {
         let text = |key: &[u8]| message.get(key).and_then(Value::bytes);
         let asked = self.nodes.iter().position(|node| {
             node.contact.address == from
-                && matches!(node.state, State::Asked { .. } | State::Silent)
+                && matches!(node.state, NodeState::Asked { .. } | NodeState::Silent)
                 && text(b"t") == Some(&node.transaction)
         });
         let Some(index) = asked else { return new };
@@ -215,11 +217,11 @@ impl Search {
         let id = answer.and_then(|it| it.get(b"id")).and_then(Value::bytes);
         let (Some(answer), Some(id)) = (answer, id.and_then(|id| Id::try_from(id).ok())) else {
             // A refusal, or nonsense: it is of no use to ask this one again.
-            self.nodes[index].state = State::Silent;
+            self.nodes[index].state = NodeState::Silent;
             return new;
         };
         let mut node = self.nodes.remove(index);
-        node.state = State::Answered;
+        node.state = NodeState::Answered;
         node.contact.id = Some(id);
         let token = answer.get(b"token").and_then(Value::bytes);
         node.token =
@@ -229,7 +231,9 @@ impl Search {
         for node in nodes.as_chunks::<NODE_BYTES>().0.iter().take(MAX_NODES_OF_AN_ANSWER) {
             if let Some((id, address)) = node.split_first_chunk() {
                 let id = Some(*id);
-                compact::v4(address).for_each(|address| self.add(Contact { id, address }));
+                // The user's own nodes may be on a private network: see there.
+                let told = compact::v4(address).filter(|it| may_tell(Some(from.ip()), it.ip()));
+                told.for_each(|address| self.add(Contact { id, address }));
             }
         }
         for value in answer.get(b"values").and_then(Value::list).into_iter().flatten() {
@@ -253,14 +257,14 @@ impl Search {
 
     /// Those that answered, the closest first, but each host's others last: the next search may begin with them.
     pub fn answered(&self) -> Vec<Contact> {
-        let answered = self.hosts_first(|node| node.state == State::Answered);
+        let answered = self.hosts_first(|node| node.state == NodeState::Answered);
         answered.into_iter().map(|index| self.nodes[index].contact).collect()
     }
 
     /// What tells the closest nodes that a peer listens on this port of ours.
     pub fn announce(&mut self, port: u16) -> Vec<(SocketAddr, Vec<u8>)> {
         let infohash = self.infohash.as_bytes();
-        let told = self.hosts_first(|it| it.state == State::Answered && !it.token.is_empty());
+        let told = self.hosts_first(|it| it.state == NodeState::Answered && !it.token.is_empty());
         let told = told.into_iter().take(ANNOUNCED_TO).map(|index| {
             let node = &self.nodes[index];
             let port = format!("4:porti{port}e5:token{}:", node.token.len());

@@ -1,11 +1,11 @@
 //! The extension handshake (BEP 10): a dictionary in which each side says what it can do.
 //!
-//! Ours offers what we take: `lt_donthave`, requests for metadata (`ut_metadata`) where we serve, but for private
+//! Ours offers what we take: `lt_donthave`, `ut_metadata` where we serve or want the metadata, but for private
 //! torrents, `ut_pex`, and connections, where we listen. Theirs is read with tolerance, as everything in it is optional: what has
 //! another type than it should is as good as not there. What is not bencode, or beyond the limits,
 //! is an error, and the caller may ignore it: a peer without extensions still has pieces.
 
-use crate::bencode::{self, Limits, ScanError};
+use crate::torrent::bencode::{self, Limits, ScanError};
 
 use super::printable;
 
@@ -35,7 +35,7 @@ pub const PEX_ID: u8 = 1;
 pub const METADATA_ID: u8 = 2;
 pub const DONT_HAVE_ID: u8 = 3;
 
-const LIMITS: Limits = Limits { max_bytes: 64 << 10, max_depth: 8, max_values: 1_000 };
+const LIMITS: Limits = Limits { max_bytes: 64 << 10, max_values: 10_000 };
 const MAX_CLIENT_CHARS: usize = 64;
 const MAX_EXTENSIONS: usize = 64;
 const MAX_EXTENSION_NAME_BYTES: usize = 64;
@@ -119,6 +119,8 @@ pub struct Offer {
     pub serves: bool,
     /// To serve the `info` dictionary, which has so many bytes.
     pub metadata_bytes: Option<u64>,
+    /// To be sent the `info` dictionary.
+    pub wants_metadata: bool,
     /// We want nothing (BEP 21).
     pub upload_only: bool,
     /// To take connections, on this port.
@@ -128,11 +130,11 @@ pub struct Offer {
 /// Our own.
 pub fn encode_ours(offer: &Offer) -> Vec<u8> {
     let mut ids = format!("11:lt_donthavei{DONT_HAVE_ID}e");
-    let mut size = String::new();
-    if let Some(bytes) = offer.metadata_bytes {
+    let size = offer.metadata_bytes.map(|bytes| format!("13:metadata_sizei{bytes}e"));
+    if offer.wants_metadata || size.is_some() {
         ids += &format!("11:ut_metadatai{METADATA_ID}e");
-        size = format!("13:metadata_sizei{bytes}e");
     }
+    let size = size.unwrap_or_default();
     if offer.pex {
         ids += &format!("6:ut_pexi{PEX_ID}e");
     }

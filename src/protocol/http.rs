@@ -15,6 +15,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::printable;
 
+pub mod page;
+pub mod proxy;
 pub mod verdict;
 
 #[cfg(test)]
@@ -25,7 +27,7 @@ pub const MAX_HEAD_BYTES: usize = 64 << 10;
 
 const MAX_HEADERS: usize = 128;
 const MAX_LOCATION_BYTES: usize = 8 << 10;
-/// What a date in `Retry-After` is taken for: this room has no clock to compare it with.
+/// What a date in `Retry-After` is taken for: this module has no clock to compare it with.
 const RETRY_AT_DATE: Duration = Duration::from_secs(60);
 const MAX_RETRY_AFTER_SECONDS: u64 = 24 * 60 * 60;
 
@@ -52,6 +54,11 @@ pub struct Head {
     pub location: Option<String>,
     /// The body is the file's bytes as they are.
     pub content_encoding_identity: bool,
+    /// A proxy takes a name and a password (RFC 7617), or does not say what it takes.
+    pub takes_basic_login: bool,
+    /// The body is said to be a web page; and what was asked for was kept back by a bot check, as Cloudflare says.
+    pub is_html: bool,
+    pub is_bot_check: bool,
 }
 
 /// The part of a file that a 206 brings.
@@ -74,6 +81,17 @@ pub enum HttpError {
     TooLong,
     /// A header that cannot be, or that contradicts another: its name and what it says.
     Header(&'static str, String),
+}
+
+impl HttpError {
+    /// The same, without the secrets that the server was told, which `redact` leaves out of its words.
+    #[must_use]
+    pub fn redacted(self, redact: impl FnOnce(&str) -> String) -> HttpError {
+        match self {
+            HttpError::Header(name, value) => HttpError::Header(name, redact(&value)),
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for HttpError {
@@ -151,8 +169,12 @@ impl Head {
             retry_after: None,
             location: None,
             content_encoding_identity: true,
+            takes_basic_login: true,
+            is_html: false,
+            is_bot_check: false,
         };
         let mut close = false;
+        let mut logins: Option<bool> = None;
         for (name, value) in headers {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             if is("content-length") {
@@ -168,6 +190,21 @@ impl Head {
             } else if is("content-encoding") {
                 let identity = |token: &[u8]| token.eq_ignore_ascii_case(b"identity");
                 head.content_encoding_identity &= tokens(value).all(identity);
+            } else if is("content-type") {
+                let kind = value.split(|byte| *byte == b';').next().unwrap_or_default();
+                let kind = kind.trim_ascii();
+                head.is_html = kind.eq_ignore_ascii_case(b"text/html")
+                    || kind.eq_ignore_ascii_case(b"application/xhtml+xml");
+            } else if is("cf-mitigated") {
+                head.is_bot_check = !value.trim_ascii().is_empty();
+            } else if is("proxy-authenticate") {
+                let basic = |token: &[u8]| {
+                    let scheme = token.split(|byte| *byte == b' ').next().unwrap_or_default();
+                    scheme.eq_ignore_ascii_case(b"basic")
+                };
+                if tokens(value).next().is_some() {
+                    logins = Some(logins.unwrap_or(false) || tokens(value).any(basic));
+                }
             } else if is("retry-after") {
                 head.retry_after = retry_after(value);
             } else if is("location") && value.len() <= MAX_LOCATION_BYTES {
@@ -181,6 +218,7 @@ impl Head {
             close = true;
         }
         head.keep_alive &= !close;
+        head.takes_basic_login = logins.unwrap_or(true);
         Ok(head)
     }
 
@@ -249,6 +287,7 @@ pub fn encode_get(
     path_and_query: &str,
     range: Option<Range<u64>>,
     user_agent: &str,
+    auth: Option<(&str, &str)>,
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(if path_and_query.starts_with('/') { b"GET " } else { b"GET /" });
@@ -258,6 +297,12 @@ pub fn encode_get(
     out.extend_from_slice(b"\r\nUser-Agent: ");
     encode(user_agent, CONTROLS, out);
     out.extend_from_slice(b"\r\nAccept: */*\r\nAccept-Encoding: identity\r\n");
+    if let Some((name, value)) = auth {
+        encode(name, NO_WORD, out);
+        out.extend_from_slice(b": ");
+        encode(value, CONTROLS, out);
+        out.extend_from_slice(b"\r\n");
+    }
     // An empty range cannot be written, and is not asked for.
     if let Some(range) = range.filter(|range| range.start < range.end) {
         let line = format!("Range: bytes={}-{}\r\n", range.start, range.end - 1);

@@ -1,12 +1,12 @@
 //! What is said on the wire, without the wire: bytes and time in, bytes and events out.
 //!
-//! Floor 1. Codecs and state machines that open no socket and read no clock; `net` owns both, and
+//! Layer 1. Codecs and state machines that open no socket and read no clock; `net` owns both, and
 //! calls in here with what it read and with the time since some moment of its own.
 //!
 //! - [`wire`]: handshake and messages of the peer protocol (BEP 3, 6), the envelope of its extensions.
 //! - [`extension`]: the extension handshake (BEP 10).
-//! - [`peer`]: one outgoing connection, both ways: handshake, bitfield, requests, blocks.
-//! - [`metadata`]: one outgoing connection that only asks for the metainfo (BEP 9), and the blocks of several.
+//! - [`peer`]: one connection, both ways: handshake, bitfield, requests, blocks; before the metainfo is known, too.
+//! - [`ut_metadata`]: the metainfo from peers (BEP 9), and what several of them send of it.
 //! - [`upload`]: how fast we serve, and whom.
 //! - [`pex`]: the peers that a peer names, and that it is told of (BEP 11); `compact`: how addresses are written.
 //! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
@@ -20,7 +20,7 @@
 //! Invariants: every length that a peer, tracker or server states is bounded before it is used; what
 //! they say in words is made printable and short before anybody sees it; payloads are handed on as
 //! slices of the caller's buffer, never copied and never walked byte by byte, because a build script
-//! runs at opt-level 0. Failures are this room's own small types; who talks to whom, and so what a
+//! runs at opt-level 0. Failures are this module's own small types; who talks to whom, and so what a
 //! person should be told, is known in `net`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
@@ -30,16 +30,16 @@ mod compact;
 pub mod dht;
 pub mod extension;
 pub mod http;
-pub mod metadata;
 pub mod peer;
 pub mod pex;
 mod requests;
-#[cfg(feature = "cli")]
+#[cfg(feature = "engine")]
 pub mod scrape;
 pub mod socks;
 pub mod tracker;
 pub mod udp_tracker;
 pub mod upload;
+pub mod ut_metadata;
 pub mod web_url;
 pub mod wire;
 

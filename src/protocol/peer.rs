@@ -7,6 +7,8 @@
 //! choked ◀── choke (requests dropped) ── unchoke ──▶ unchoked  (requests out, blocks in)
 //! ```
 //!
+//! A session may begin before `info` is known: `early` keeps what the peer says of its pieces until then.
+//!
 //! With the fast extension (BEP 6) a choke drops nothing: each request is served or rejected. And some
 //! pieces may be asked for while choked.
 //!
@@ -16,27 +18,31 @@
 //!
 //! Invariants: a block is reported only where it was asked for, to the byte; a bitfield has the
 //! torrent's length and no spare bits; a piece index is in range. Every error is the peer's fault and
-//! ends the session. Who waits how long is the caller's to say: see [`PeerSession::silent_for`] and
+//! ends the session. Who waits how long is the caller's to say: see `silent_for` and
 //! [`PeerSession::oldest_request_age`].
 
 use std::time::Duration;
 
-use crate::geometry::PieceIndex;
-use crate::infohash::Infohash;
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::infohash::Infohash;
 
 use super::extension::{ExtendedHandshake, Offer};
-use super::pex::{PeerExchange, Telling};
+use super::pex::{PeerExchange, PexSender};
 use super::requests::Requests;
-use super::upload::Waiting;
-use super::wire::{self, Handshake, Message, Request};
+use super::upload::RequestQueue;
+use super::wire::{self, BlockRequest, Handshake, Message};
 
+mod early;
 mod event;
 mod extended;
 mod fast;
+mod limit;
 mod serving;
 
-pub use event::{Event, PeerError};
-pub use serving::METADATA_PART_BYTES;
+use early::EarlyPieces;
+use limit::MessageLimit;
+
+pub use event::{PeerError, PeerEvent};
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +64,8 @@ pub struct PeerSession {
     ours: Handshake,
     offer: Offer,
     piece_count: u32,
+    /// While `info` is not known.
+    early: Option<EarlyPieces>,
     out: Vec<u8>,
     open: bool,
     extensions: bool,
@@ -71,9 +79,12 @@ pub struct PeerSession {
     bitfields: u32,
     theirs: ExtendedHandshake,
     named: PeerExchange,
-    telling: Telling,
-    waiting: Waiting,
+    sender: PexSender,
+    waiting: RequestQueue,
     requests: Requests,
+    limit: MessageLimit,
+    /// When it last asked for something that we may serve.
+    asked_at: Option<Duration>,
     last_sent: Duration,
     last_heard: Duration,
     /// Bytes of the caller's buffer that we saw and could not use yet.
@@ -96,6 +107,7 @@ impl PeerSession {
             ours,
             offer,
             piece_count,
+            early: None,
             out,
             open: false,
             extensions: false,
@@ -106,9 +118,11 @@ impl PeerSession {
             bitfields: 0,
             theirs: ExtendedHandshake::default(),
             named: PeerExchange::default(),
-            telling: Telling::default(),
-            waiting: Waiting::new(),
+            sender: PexSender::default(),
+            waiting: RequestQueue::new(),
             requests: Requests::default(),
+            limit: MessageLimit::new(now, piece_count),
+            asked_at: None,
             last_sent: now,
             last_heard: now,
             unread: 0,
@@ -134,7 +148,7 @@ impl PeerSession {
         &mut self,
         now: Duration,
         bytes: &'b [u8],
-    ) -> Result<Option<(Event<'b>, usize)>, PeerError> {
+    ) -> Result<Option<(PeerEvent<'b>, usize)>, PeerError> {
         if bytes.len() > self.unread {
             self.last_heard = now;
         }
@@ -167,7 +181,7 @@ impl PeerSession {
 
     /// Asks for a block; the caller knows which are asked for already. False, and nothing is sent, where the peer
     /// chokes us and has not allowed the piece, or the block's length is 0 or over [`MAX_BLOCK_BYTES`].
-    pub fn request(&mut self, now: Duration, request: Request) -> bool {
+    pub fn request(&mut self, now: Duration, request: BlockRequest) -> bool {
         let fits = (1..=MAX_BLOCK_BYTES).contains(&request.length);
         if !self.may_ask(request.piece) || !fits {
             return false;
@@ -179,7 +193,7 @@ impl PeerSession {
 
     /// Takes a request back. False, and nothing is sent, where it is not outstanding. Its block may
     /// still come, and is then ignored.
-    pub fn cancel(&mut self, request: Request) -> bool {
+    pub fn cancel(&mut self, request: BlockRequest) -> bool {
         let was_there = self.requests.cancel(request);
         if was_there {
             Message::Cancel(request).encode(&mut self.out);
@@ -205,12 +219,12 @@ impl PeerSession {
     }
 
     /// The blocks that are asked for and not here, the oldest request first.
-    pub fn outstanding_requests(&self) -> impl Iterator<Item = Request> {
+    pub fn outstanding_requests(&self) -> impl Iterator<Item = BlockRequest> {
         self.requests.outstanding()
     }
 
     /// Takes the requests that a choke threw away.
-    pub fn take_dropped(&mut self) -> Vec<Request> {
+    pub fn take_dropped(&mut self) -> Vec<BlockRequest> {
         self.requests.take_dropped()
     }
 
@@ -227,6 +241,7 @@ impl PeerSession {
     }
 
     /// For how long nothing came.
+    #[cfg(any(feature = "seed", test))]
     pub fn silent_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.last_heard)
     }
@@ -252,7 +267,7 @@ impl PeerSession {
         self.requests.unasked()
     }
 
-    fn handshake<'b>(&mut self, bytes: &[u8]) -> Result<Option<(Event<'b>, usize)>, PeerError> {
+    fn handshake<'b>(&mut self, bytes: &[u8]) -> Result<Option<(PeerEvent<'b>, usize)>, PeerError> {
         let Some(theirs) = Handshake::decode(bytes)? else {
             return Ok(None);
         };
@@ -265,7 +280,8 @@ impl PeerSession {
         self.open = true;
         self.extensions = theirs.extension_bit() && self.ours.extension_bit();
         self.fast = theirs.fast_bit() && self.ours.fast_bit();
-        let done = Event::HandshakeDone { peer_id: theirs.peer_id, extensions: self.extensions };
+        let done =
+            PeerEvent::HandshakeDone { peer_id: theirs.peer_id, extensions: self.extensions };
         Ok(Some((done, Handshake::BYTES)))
     }
 
@@ -273,7 +289,7 @@ impl PeerSession {
         &mut self,
         now: Duration,
         bytes: &'b [u8],
-    ) -> Result<Option<(Event<'b>, usize)>, PeerError> {
+    ) -> Result<Option<(PeerEvent<'b>, usize)>, PeerError> {
         let Some((message, used)) = wire::decode(bytes, self.max_message_bytes() - 4)? else {
             return Ok(None);
         };
@@ -283,17 +299,17 @@ impl PeerSession {
                 if !self.fast {
                     self.requests.drop_all();
                 }
-                Event::Choked
+                PeerEvent::Choked
             }
             Message::Unchoke => {
                 self.choked = false;
                 self.requests.restart_rate();
-                Event::Unchoked
+                PeerEvent::Unchoked
             }
             Message::Have(piece) if piece >= self.piece_count => {
                 return Err(PeerError::NoSuchPiece(piece));
             }
-            Message::Have(piece) => Event::Have(piece),
+            Message::Have(piece) => PeerEvent::Have(piece),
             Message::Bitfield(bits) => self.bitfield(bits)?,
             Message::Piece { piece, begin, block } => self.block(now, piece, begin, block)?,
             Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast(_)
@@ -308,28 +324,32 @@ impl PeerSession {
             | Message::NotInterested
             | Message::Request(_)
             | Message::Cancel(_) => {
-                self.leecher_message(message);
-                Event::Ignored
+                if self.leecher_message(message) {
+                    self.asked_at = Some(now);
+                    return Ok(Some((PeerEvent::Ignored, used)));
+                }
+                PeerEvent::Ignored
             }
-            _ => Event::Ignored,
+            _ => PeerEvent::Ignored,
+        };
+        if !matches!(event, PeerEvent::Block { .. }) && !self.limit.take(now) {
+            return Err(PeerError::TooManyMessages);
+        }
+        let event = match &mut self.early {
+            Some(early) => early.keep(event),
+            None => event,
         };
         Ok(Some((event, used)))
     }
 
     /// BEP 3 has the bitfield first, and once. Some clients send their extension handshake, port or choke state before
     /// it, and aria2 sends one in place of many `have`: that does no harm, and the last one holds.
-    fn bitfield<'b>(&mut self, bits: &'b [u8]) -> Result<Event<'b>, PeerError> {
+    fn bitfield<'b>(&mut self, bits: &'b [u8]) -> Result<PeerEvent<'b>, PeerError> {
         self.pieces_told_at_once()?;
-        let expected_bytes = bitfield_bytes(self.piece_count);
-        if bits.len() != expected_bytes {
-            return Err(PeerError::BitfieldLength { bytes: bits.len(), expected_bytes });
+        if self.early.is_none() {
+            check_bitfield(bits, self.piece_count)?;
         }
-        let used_bits = self.piece_count % 8;
-        let spare = if used_bits == 0 { 0 } else { 0xff_u8 >> used_bits };
-        if bits.last().is_some_and(|last| last & spare != 0) {
-            return Err(PeerError::SpareBits);
-        }
-        Ok(Event::Bitfield(bits))
+        Ok(PeerEvent::Bitfield(bits))
     }
 
     fn pieces_told_at_once(&mut self) -> Result<(), PeerError> {
@@ -343,15 +363,28 @@ impl PeerSession {
         piece: PieceIndex,
         begin: u32,
         data: &'b [u8],
-    ) -> Result<Event<'b>, PeerError> {
+    ) -> Result<PeerEvent<'b>, PeerError> {
         let length = data.len() as u32; // bounded by the longest message
-        if self.requests.arrived(now, Request { piece, begin, length }) {
-            return Ok(Event::Block { piece, begin, data });
+        if self.requests.arrived(now, BlockRequest { piece, begin, length }) {
+            return Ok(PeerEvent::Block { piece, begin, data });
         }
         if self.requests.uncalled_for() > MAX_UNCALLED_FOR {
             return Err(PeerError::Flood);
         }
-        Ok(Event::Ignored)
+        Ok(PeerEvent::Ignored)
+    }
+}
+
+fn check_bitfield(bits: &[u8], piece_count: u32) -> Result<(), PeerError> {
+    let expected_bytes = bitfield_bytes(piece_count);
+    if bits.len() != expected_bytes {
+        return Err(PeerError::BitfieldLength { bytes: bits.len(), expected_bytes });
+    }
+    let used_bits = piece_count % 8;
+    let spare = if used_bits == 0 { 0 } else { 0xff_u8 >> used_bits };
+    match bits.last() {
+        Some(last) if last & spare != 0 => Err(PeerError::SpareBits),
+        _ => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Peer exchange (BEP 11): a peer names others that it is connected to. What we say is `telling`'s; here is what we hear.
+//! Peer exchange (BEP 11): a peer names others that it is connected to. What we say is `sender`'s; here is what we hear.
 //!
 //! Whoever sends such a message can have us connect to any address, so that little of it is believed: so many
 //! addresses a message and a connection, and one message a minute. What is sent faster is passed over. Who left is of
@@ -9,11 +9,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::compact;
-use crate::bencode::{self, Limits};
+use crate::torrent::bencode::{self, Limits};
 
-mod telling;
+mod sender;
 
-pub use telling::{Neighbour, REACHABLE, SEED, Telling, may_pass};
+pub use sender::{Neighbour, PexSender, REACHABLE, SEED};
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ pub const MAX_OF_A_PEER: usize = 250;
 /// BEP 11 has a minute; clocks and lines differ.
 const INTERVAL: Duration = Duration::from_secs(50);
 
-const LIMITS: Limits = Limits { max_bytes: 64 << 10, max_depth: 4, max_values: 100 };
+const LIMITS: Limits = Limits { max_bytes: 64 << 10, max_values: 10_000 };
 
 /// What one peer has named.
 #[derive(Debug, Default)]

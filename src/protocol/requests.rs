@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::geometry::BLOCK_BYTES;
+use crate::torrent::geometry::BLOCK_BYTES;
 
 use super::extension::DEFAULT_REQQ;
-use super::wire::Request;
+use super::wire::BlockRequest;
 
 const QUEUE_SECONDS: u64 = 3;
 const MIN_DEPTH: u64 = 64;
@@ -19,30 +19,30 @@ const MAX_DEPTH: u64 = 500;
 /// Requests under way to one peer, in the order in which they were sent.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    sent: VecDeque<(Request, Duration)>,
-    dropped: Vec<Request>,
+    sent: VecDeque<(BlockRequest, Duration)>,
+    dropped: Vec<BlockRequest>,
     /// Requests that were cancelled or dropped: their blocks may still come.
     withdrawn: u64,
     unasked: u64,
     /// Blocks that came.
     arrived: u64,
-    rate: Rate,
+    rate: PeerRate,
 }
 
 impl Requests {
-    pub(super) fn add(&mut self, now: Duration, request: Request) {
+    pub(super) fn add(&mut self, now: Duration, request: BlockRequest) {
         self.sent.push_back((request, now));
     }
 
     /// False where it was not asked for.
-    pub(super) fn cancel(&mut self, request: Request) -> bool {
+    pub(super) fn cancel(&mut self, request: BlockRequest) -> bool {
         let position = self.position(request);
         self.withdrawn += u64::from(position.is_some());
         position.and_then(|at| self.sent.remove(at)).is_some()
     }
 
     /// The peer will not serve it. False where it was not asked for.
-    pub(super) fn reject(&mut self, request: Request) -> bool {
+    pub(super) fn reject(&mut self, request: BlockRequest) -> bool {
         self.position(request).and_then(|at| self.sent.remove(at)).is_some()
     }
 
@@ -52,12 +52,12 @@ impl Requests {
         self.dropped.extend(self.sent.drain(..).map(|(request, _)| request));
     }
 
-    pub(super) fn take_dropped(&mut self) -> Vec<Request> {
+    pub(super) fn take_dropped(&mut self) -> Vec<BlockRequest> {
         std::mem::take(&mut self.dropped)
     }
 
     /// A block came: whether it was asked for.
-    pub(super) fn arrived(&mut self, now: Duration, block: Request) -> bool {
+    pub(super) fn arrived(&mut self, now: Duration, block: BlockRequest) -> bool {
         // Unasked ones count for the rate too: they took their share of the line.
         self.rate.received(now, block.length.into());
         self.arrived += 1;
@@ -84,7 +84,7 @@ impl Requests {
         self.sent.front().map(|&(_, at)| at)
     }
 
-    pub(super) fn outstanding(&self) -> impl Iterator<Item = Request> {
+    pub(super) fn outstanding(&self) -> impl Iterator<Item = BlockRequest> {
         self.sent.iter().map(|&(request, _)| request)
     }
 
@@ -107,14 +107,14 @@ impl Requests {
     }
 
     /// Peers serve in order, so that what arrives is nearly always at the front.
-    fn position(&self, request: Request) -> Option<usize> {
+    fn position(&self, request: BlockRequest) -> Option<usize> {
         self.sent.iter().position(|(sent, _)| *sent == request)
     }
 }
 
 /// Bytes a second, over windows of at least half a second; each new window counts for a half.
 #[derive(Debug, Default)]
-struct Rate {
+struct PeerRate {
     since: Option<Duration>,
     window_bytes: u64,
     bytes_per_second: u64,
@@ -122,7 +122,7 @@ struct Rate {
 
 const WINDOW: Duration = Duration::from_millis(500);
 
-impl Rate {
+impl PeerRate {
     fn received(&mut self, now: Duration, bytes: u64) {
         let Some(since) = self.since else {
             // When this block was on its way is not known: it opens the window, uncounted.

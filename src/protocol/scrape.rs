@@ -1,21 +1,26 @@
-//! Scrapes of HTTP trackers (BEP 48): how many have a torrent, without taking part in it (feature `cli`).
+//! Scrapes of trackers (BEP 15, 48): how many have a torrent, without taking part in it (feature `engine`).
 
 use percent_encoding::percent_encode;
 
 use super::UNRESERVED;
-use super::tracker::{MAX_REPLY_BYTES, MAX_TEXT_CHARS};
-use crate::bencode::{self, Limits, Node};
-use crate::infohash::Infohash;
+use super::tracker::{MAX_REPLY_BYTES, Reply, interval_or_default};
+use super::udp_tracker::UdpTrackerSession;
+use crate::torrent::bencode::{self, Limits, Node};
+use crate::torrent::infohash::Infohash;
+use crate::url::Url;
 
 #[cfg(test)]
 mod tests;
 
 /// A tracker that passes over the infohash tells of all its torrents: there is a limit to that.
-const LIMITS: Limits = Limits { max_bytes: MAX_REPLY_BYTES, max_depth: 8, max_values: 200_000 };
+const LIMITS: Limits = Limits { max_bytes: MAX_REPLY_BYTES, max_values: 200_000 };
+
+/// The action of a scrape over UDP.
+const SCRAPE: u32 = 2;
 
 /// How many have a torrent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ScrapeCounts {
     /// Peers that have everything.
     pub seeds: Option<u64>,
     /// Peers that do not.
@@ -23,28 +28,48 @@ pub struct Counts {
 }
 
 /// The URL that scrapes, by that which announces; `None` where a tracker's URL says that it has none.
-pub fn scrape_url(announce: &str, infohash: Infohash) -> Option<String> {
-    let announce = announce.trim().split('#').next().unwrap_or_default();
+pub fn scrape_url(announce: &Url, infohash: Infohash) -> Option<Url> {
+    let announce = announce.exposed().trim().split('#').next().unwrap_or_default();
     let (path, query) = announce.split_once('?').unwrap_or((announce, ""));
     let (before, last) = path.rsplit_once('/')?;
     let rest = last.strip_prefix("announce")?;
     let joint = if query.is_empty() || query.ends_with('&') { "" } else { "&" };
     let infohash = percent_encode(infohash.as_bytes(), UNRESERVED);
-    Some(format!("{before}/scrape{rest}?{query}{joint}info_hash={infohash}"))
+    Some(format!("{before}/scrape{rest}?{query}{joint}info_hash={infohash}").into())
 }
 
-/// What a scrape's reply says of this torrent.
-///
-/// # Errors
-/// Why it says nothing: it is no scrape, names a reason, or does not have the torrent.
-pub fn parse_scrape(reply: &[u8], infohash: Infohash) -> Result<Counts, String> {
-    let scan = bencode::scan(reply, &LIMITS).map_err(|why| why.to_string())?;
+/// What a scrape's reply says of this torrent; `None` where it is no scrape, refuses, or does not have the torrent.
+pub fn parse_scrape(reply: &[u8], infohash: Infohash) -> Option<ScrapeCounts> {
+    let scan = bencode::scan(reply, &LIMITS).ok()?;
     let root = scan.root();
-    if let Some(reason) = root.get(b"failure reason").and_then(Node::bytes) {
-        return Err(format!("it refuses: {}", super::printable(reason, MAX_TEXT_CHARS)));
+    if root.get(b"failure reason").and_then(Node::bytes).is_some() {
+        return None;
     }
-    let files = root.get(b"files").ok_or("it is no scrape")?;
-    let torrent = files.get(infohash.as_bytes()).ok_or("it does not know the torrent")?;
+    let torrent = root.get(b"files")?.get(infohash.as_bytes())?;
     let count = |key| torrent.get(key).and_then(Node::int).and_then(|it| u64::try_from(it).ok());
-    Ok(Counts { seeds: count(b"complete"), leeches: count(b"incomplete") })
+    Some(ScrapeCounts { seeds: count(b"complete"), leeches: count(b"incomplete") })
+}
+
+impl UdpTrackerSession {
+    /// Begins a scrape, in the place of what may be under way: its [`Reply`] has counts and no peers.
+    pub fn scrape(&mut self, infohash: Infohash) {
+        self.ask(SCRAPE, infohash.as_bytes().to_vec(), scraped);
+    }
+}
+
+/// What follows the transaction id of a scrape's answer, of one torrent: seeders, completed, leechers.
+fn scraped(bytes: &[u8], _ipv6: bool) -> Option<Reply> {
+    let words = bytes.first_chunk::<12>()?;
+    let [seeders, leechers] =
+        [0, 8].map(|at| u32::from_be_bytes([0, 1, 2, 3].map(|byte| words[at + byte])));
+    Some(Reply {
+        left_out: 0,
+        interval: interval_or_default(0),
+        min_interval: None,
+        names: Vec::new(),
+        peers: Vec::new(),
+        complete: Some(seeders.into()),
+        incomplete: Some(leechers.into()),
+        warning: None,
+    })
 }

@@ -16,29 +16,29 @@ const CONNECT: u8 = 1;
 pub const MAX_ANSWER_BYTES: usize = 255 + 2;
 
 /// Where a connection leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Destination {
     Address(SocketAddr),
     /// A host whose name the proxy looks up, and a port.
     Name(String, u16),
 }
 
-impl Target {
+impl Destination {
     /// Of `host:port`.
-    pub fn parse(text: &str) -> Option<Target> {
+    pub fn parse(text: &str) -> Option<Destination> {
         if let Ok(address) = text.parse() {
-            return Some(Target::Address(address));
+            return Some(Destination::Address(address));
         }
         let (host, port) = text.rsplit_once(':')?;
-        Some(Target::Name(host.to_owned(), port.parse().ok()?))
+        Some(Destination::Name(host.to_owned(), port.parse().ok()?))
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Target::Address(address) => address.fmt(f),
-            Target::Name(host, port) => write!(f, "{host}:{port}"),
+            Destination::Address(address) => address.fmt(f),
+            Destination::Name(host, port) => write!(f, "{host}:{port}"),
         }
     }
 }
@@ -47,10 +47,7 @@ impl fmt::Display for Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocksFailure {
     NotSocks,
-    WantsLogin,
-    LoginRefused,
-    /// None of the ways to log in that we know.
-    NoMethod,
+    Login(LoginFailure),
     LoginTooLong,
     NameTooLong,
     /// It hung up when it knew where to.
@@ -59,13 +56,30 @@ pub enum SocksFailure {
     Reply(u8),
 }
 
+/// Why a proxy, of whichever kind, does not let us in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginFailure {
+    Wanted,
+    Refused,
+    /// None of the ways to log in that we know.
+    NoMethod,
+}
+
+impl fmt::Display for LoginFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LoginFailure::Wanted => "wants a user name and a password",
+            LoginFailure::Refused => "refuses the user name or the password",
+            LoginFailure::NoMethod => "wants another way to log in than user name and password",
+        })
+    }
+}
+
 impl fmt::Display for SocksFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SocksFailure::NotSocks => "does not speak SOCKS 5",
-            SocksFailure::WantsLogin => "wants a user name and a password",
-            SocksFailure::LoginRefused => "refuses the user name or the password",
-            SocksFailure::NoMethod => "wants another way to log in than user name and password",
+            SocksFailure::Login(why) => return why.fmt(f),
             SocksFailure::LoginTooLong => {
                 "can take no user name or password of more than 255 bytes"
             }
@@ -90,7 +104,7 @@ impl fmt::Display for SocksFailure {
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum AwaitedReply {
     Method,
     Login,
     Reply,
@@ -103,22 +117,22 @@ enum Answer {
 }
 
 /// One connection's way through the proxy.
-pub struct Session {
-    awaited: Answer,
+pub struct SocksSession {
+    awaited: AwaitedReply,
     /// To be sent if the proxy asks for it; empty where there is none.
     login: Vec<u8>,
     request: Vec<u8>,
 }
 
-impl Session {
+impl SocksSession {
     /// Gives what is to be sent first, too.
     ///
     /// # Errors
     /// What does not fit into the protocol's single bytes for lengths.
     pub fn new(
-        target: &Target,
+        target: &Destination,
         login: Option<(&str, &str)>,
-    ) -> Result<(Session, Vec<u8>), SocksFailure> {
+    ) -> Result<(SocksSession, Vec<u8>), SocksFailure> {
         let mut message = Vec::new();
         if let Some((name, password)) = login {
             message.push(1); // the version of RFC 1929
@@ -128,7 +142,7 @@ impl Session {
         }
         let mut request = vec![VERSION, CONNECT, 0];
         let port = match target {
-            Target::Address(address) => {
+            Destination::Address(address) => {
                 match address.ip().to_canonical() {
                     IpAddr::V4(ip) => {
                         request.push(1);
@@ -141,7 +155,7 @@ impl Session {
                 }
                 address.port()
             }
-            Target::Name(host, port) => {
+            Destination::Name(host, port) => {
                 request.push(3);
                 push_counted(&mut request, host).ok_or(SocksFailure::NameTooLong)?;
                 *port
@@ -153,16 +167,16 @@ impl Session {
             Some(_) => vec![VERSION, 2, 0, 2],
             None => vec![VERSION, 1, 0],
         };
-        Ok((Session { awaited: Answer::Method, login: message, request }, greeting))
+        Ok((SocksSession { awaited: AwaitedReply::Method, login: message, request }, greeting))
     }
 
-    /// How many bytes are to be read before [`Session::handle`] is called with them; 0: the connection is open.
+    /// How many bytes are to be read before [`SocksSession::handle`] is called with them; 0: the connection is open.
     pub fn wants(&self) -> usize {
         match self.awaited {
-            Answer::Method | Answer::Login | Answer::Reply => 2,
-            Answer::Bound => 3,
-            Answer::Rest(bytes) => bytes,
-            Answer::None => 0,
+            AwaitedReply::Method | AwaitedReply::Login | AwaitedReply::Reply => 2,
+            AwaitedReply::Bound => 3,
+            AwaitedReply::Rest(bytes) => bytes,
+            AwaitedReply::None => 0,
         }
     }
 
@@ -178,30 +192,34 @@ impl Session {
     pub fn handle(&mut self, answer: &[u8]) -> Result<Vec<u8>, SocksFailure> {
         let mut send = Vec::new();
         self.awaited = match (self.awaited, answer) {
-            (Answer::Method, [VERSION, 0]) => {
+            (AwaitedReply::Method, [VERSION, 0]) => {
                 send = std::mem::take(&mut self.request);
-                Answer::Reply
+                AwaitedReply::Reply
             }
-            (Answer::Method, [VERSION, 2]) if !self.login.is_empty() => {
+            (AwaitedReply::Method, [VERSION, 2]) if !self.login.is_empty() => {
                 send = std::mem::take(&mut self.login);
-                Answer::Login
+                AwaitedReply::Login
             }
-            (Answer::Method, [VERSION, 2 | 0xff]) if self.login.is_empty() => {
-                return Err(SocksFailure::WantsLogin);
+            (AwaitedReply::Method, [VERSION, 2 | 0xff]) if self.login.is_empty() => {
+                return Err(SocksFailure::Login(LoginFailure::Wanted));
             }
-            (Answer::Method, [VERSION, _]) => return Err(SocksFailure::NoMethod),
+            (AwaitedReply::Method, [VERSION, _]) => {
+                return Err(SocksFailure::Login(LoginFailure::NoMethod));
+            }
             // Some proxies write 5 for the version here.
-            (Answer::Login, [_, 0]) => {
+            (AwaitedReply::Login, [_, 0]) => {
                 send = std::mem::take(&mut self.request);
-                Answer::Reply
+                AwaitedReply::Reply
             }
-            (Answer::Login, [_, _]) => return Err(SocksFailure::LoginRefused),
-            (Answer::Reply, [VERSION, 0]) => Answer::Bound,
-            (Answer::Reply, [VERSION, code]) => return Err(SocksFailure::Reply(*code)),
-            (Answer::Bound, [_, 1, _]) => Answer::Rest(4 - 1 + 2),
-            (Answer::Bound, [_, 3, length]) => Answer::Rest(usize::from(*length) + 2),
-            (Answer::Bound, [_, 4, _]) => Answer::Rest(16 - 1 + 2),
-            (Answer::Rest(bytes), rest) if rest.len() == bytes => Answer::None,
+            (AwaitedReply::Login, [_, _]) => {
+                return Err(SocksFailure::Login(LoginFailure::Refused));
+            }
+            (AwaitedReply::Reply, [VERSION, 0]) => AwaitedReply::Bound,
+            (AwaitedReply::Reply, [VERSION, code]) => return Err(SocksFailure::Reply(*code)),
+            (AwaitedReply::Bound, [_, 1, _]) => AwaitedReply::Rest(4 - 1 + 2),
+            (AwaitedReply::Bound, [_, 3, length]) => AwaitedReply::Rest(usize::from(*length) + 2),
+            (AwaitedReply::Bound, [_, 4, _]) => AwaitedReply::Rest(16 - 1 + 2),
+            (AwaitedReply::Rest(bytes), rest) if rest.len() == bytes => AwaitedReply::None,
             _ => return Err(SocksFailure::NotSocks),
         };
         Ok(send)

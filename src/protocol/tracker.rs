@@ -2,7 +2,7 @@
 //! (BEP 3, 7, 23), and the order in which a torrent's trackers are asked (BEP 12). Over UDP: [`super::udp_tracker`].
 //!
 //! Replies are read with tolerance: an address that cannot be a peer's is left out, as is a second
-//! one; a missing interval is half an hour. Peers, intervals and texts are bounded.
+//! one; an interval that is missing, zero or negative is half an hour. Peers, intervals and texts are bounded.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,11 +12,14 @@ use std::time::Duration;
 use percent_encoding::percent_encode;
 use serde_bencode::value::Value;
 
-use crate::bencode::{self, Limits, ScanError};
-use crate::infohash::Infohash;
+use crate::address;
+use crate::torrent::bencode::{self, Limits, ScanError};
+use crate::torrent::infohash::Infohash;
+use crate::url::Url;
 
 use super::{UNRESERVED, compact, printable};
 
+pub mod announce_queue;
 mod rounds;
 #[cfg(test)]
 mod tests;
@@ -28,15 +31,16 @@ pub const MAX_REPLY_BYTES: usize = 1 << 20;
 /// The most peers that one reply is believed.
 pub const MAX_PEERS: usize = 2_000;
 
-/// Enough for [`MAX_PEERS`] dictionaries of an address, a port and an id each.
-const LIMITS: Limits = Limits { max_bytes: MAX_REPLY_BYTES, max_depth: 8, max_values: 30_000 };
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
-const MIN_INTERVAL_SECONDS: u64 = 1;
-const MAX_INTERVAL_SECONDS: u64 = 24 * 60 * 60;
-pub(super) const MAX_TEXT_CHARS: usize = 200;
+/// Peers of one reply whose host names are looked up: each look-up is a thread.
+pub const MAX_NAMES: usize = 16;
+/// Tiers that are asked side by side.
+const MAX_TIERS: usize = 32;
 
-/// Begins a refusal in a tracker's own words.
-pub const REFUSES: &str = "the tracker ";
+/// Enough for [`MAX_PEERS`] dictionaries of an address, a port and an id each.
+const LIMITS: Limits = Limits { max_bytes: MAX_REPLY_BYTES, max_values: 30_000 };
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
+const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const MAX_TEXT_CHARS: usize = 200;
 
 /// What a tracker is told.
 #[derive(Clone, Debug)]
@@ -73,9 +77,9 @@ pub enum AnnounceEvent {
 }
 
 /// The URL that announces; `base` is what the torrent names, with or without a query of its own.
-pub fn announce_url(base: &str, announce: &Announce) -> String {
+pub fn announce_url(base: &Url, announce: &Announce) -> Url {
     // What follows a `#` would never be sent, and the announce would follow it.
-    let base = base.trim().split('#').next().unwrap_or_default();
+    let base = base.exposed().trim().split('#').next().unwrap_or_default();
     let joint = match base.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
@@ -91,22 +95,26 @@ pub fn announce_url(base: &str, announce: &Announce) -> String {
         Some(AnnounceEvent::Stopped) => "&event=stopped",
         Some(AnnounceEvent::Completed) => "&event=completed",
     };
-    format!(
+    Url::from(format!(
         "{base}{joint}info_hash={infohash}&peer_id={peer_id}&port={port}\
          &uploaded={uploaded_bytes}&downloaded={downloaded_bytes}&left={left_bytes}\
          &compact=1&numwant={numwant}&key={key:08x}{event}"
-    )
+    ))
 }
 
 /// What a tracker answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// When it wants to hear from us again: 1 second to 1 day; half an hour if it does not say.
+    /// When it wants to hear from us again, at most after a day; half an hour if it does not say.
     pub interval: Duration,
     /// Before which it does not want to.
     pub min_interval: Option<Duration>,
     /// Peers, each once, in the tracker's order; at most [`MAX_PEERS`].
     pub peers: Vec<SocketAddr>,
+    /// Peers by the name of their host, `host:port`, that are not looked up (yet); at most [`MAX_NAMES`].
+    pub names: Vec<String>,
+    /// How many more there were, on networks of which this tracker may not tell.
+    pub left_out: usize,
     /// How many peers have everything.
     pub complete: Option<u64>,
     /// How many do not.
@@ -120,22 +128,66 @@ pub struct Reply {
 pub enum TrackerError {
     /// It says no, and why.
     Failure(String),
+    /// The reply has no bytes.
+    Empty,
+    /// The reply is a web page, with this title.
+    Page(String),
+    /// The reply is text.
+    Text(String),
     /// The reply is not bencode.
     Bencode(ScanError),
     /// The reply is bencode, but no dictionary.
     NoDictionary,
+    /// So many datagrams in a row were not answered; why the last that came was no answer.
+    NoAnswer { tries: u32, stray: Option<&'static str> },
+}
+
+impl TrackerError {
+    /// The same, without the secrets that this URL told the tracker.
+    #[must_use]
+    pub fn redacted(self, url: &Url) -> TrackerError {
+        match self {
+            TrackerError::Failure(text) => TrackerError::Failure(url.redacted(&text)),
+            TrackerError::Text(text) => TrackerError::Text(url.redacted(&text)),
+            TrackerError::Page(title) => TrackerError::Page(url.redacted(&title)),
+            other => other,
+        }
+    }
+
+    /// Whether the tracker says something in words, which an HTTP status says less well.
+    pub fn is_worded(&self) -> bool {
+        match self {
+            TrackerError::Failure(text) | TrackerError::Text(text) => !text.is_empty(),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for TrackerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TrackerError::Failure(text) if text.is_empty() => {
-                write!(f, "{REFUSES}refuses, and gives no reason")
+                f.write_str("the tracker refuses, and gives no reason")
             }
-            TrackerError::Failure(text) => write!(f, "{REFUSES}says: {text}"),
+            TrackerError::Failure(text) => write!(f, "the tracker says: {text}"),
+            TrackerError::Empty => f.write_str("the reply is not a tracker's: it is empty"),
+            TrackerError::Page(title) => {
+                f.write_str("the reply is not a tracker's: it is a web page")?;
+                if title.is_empty() { Ok(()) } else { write!(f, " (`{title}`)") }
+            }
+            TrackerError::Text(text) => {
+                write!(f, "the reply is not a tracker's: it is text (`{text}`)")
+            }
             TrackerError::Bencode(error) => write!(f, "the reply is not a tracker's: {error}"),
             TrackerError::NoDictionary => {
-                f.write_str("the reply is not a tracker's: it is no dictionary")
+                f.write_str("the reply is not a tracker's: not a bencoded dictionary")
+            }
+            TrackerError::NoAnswer { tries, stray } => {
+                let tries_word = if *tries == 1 { "try" } else { "tries" };
+                write!(f, "no answer after {tries} {tries_word}")?;
+                stray.map_or(Ok(()), |why| {
+                    write!(f, "; what came is no answer to what was asked: {why}")
+                })
             }
         }
     }
@@ -148,46 +200,124 @@ impl std::error::Error for TrackerError {}
 /// # Errors
 /// The tracker's own refusal, or what is wrong with its reply.
 pub fn parse_reply(body: &[u8]) -> Result<Reply, TrackerError> {
-    let value = bencode::decode(body, &LIMITS).map_err(TrackerError::Bencode)?;
+    let value = bencode::decode(body, &LIMITS).map_err(|why| not_bencode(body, why))?;
     if !matches!(value, Value::Dict(_)) {
         return Err(TrackerError::NoDictionary);
     }
     let text = |key| bencode::bytes(&value, key).map(|text| printable(text, MAX_TEXT_CHARS));
-    if let Some(reason) = text(b"failure reason") {
-        return Err(TrackerError::Failure(reason));
+    if let Some(reason) = bencode::get(&value, b"failure reason") {
+        let words = bencode::as_bytes(reason).unwrap_or_default();
+        return Err(TrackerError::Failure(printable(words, MAX_TEXT_CHARS)));
     }
-    let seconds =
-        |key| bencode::int(&value, key).map(|seconds| interval(seconds.try_into().unwrap_or(0)));
+    let seconds = |key| bencode::int(&value, key).and_then(interval);
     let count = |key| bencode::int(&value, key).and_then(|count| u64::try_from(count).ok());
+    let (peers, names) = peers(&value);
     Ok(Reply {
+        left_out: 0,
         interval: seconds(b"interval").unwrap_or(DEFAULT_INTERVAL),
         min_interval: seconds(b"min interval"),
-        peers: peers(&value),
+        peers,
+        names,
         complete: count(b"complete"),
         incomplete: count(b"incomplete"),
         warning: text(b"warning message").filter(|text| !text.is_empty()),
     })
 }
 
-/// What a tracker says of when it wants to hear from us again, within bounds.
-pub(super) fn interval(seconds: u64) -> Duration {
-    Duration::from_secs(seconds.clamp(MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS))
+/// What a body is that is not bencode.
+fn not_bencode(body: &[u8], why: ScanError) -> TrackerError {
+    let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body).trim_ascii();
+    if text.is_empty() {
+        return TrackerError::Empty;
+    }
+    if text.starts_with(b"<") {
+        return TrackerError::Page(printable(title_of(text), MAX_TEXT_CHARS));
+    }
+    // A dictionary that is damaged is none, though all of it may be printable.
+    let is_dictionary = matches!(text, [b'd', b'0'..=b'9' | b'e', ..]);
+    let beginning = text.get(..MAX_TEXT_CHARS * 4).unwrap_or(text);
+    let is_text =
+        beginning.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
+    match is_text && !is_dictionary && std::str::from_utf8(text).is_ok() {
+        true => TrackerError::Text(printable(text, MAX_TEXT_CHARS)),
+        false => TrackerError::Bencode(why),
+    }
 }
 
-fn peers(reply: &Value) -> Vec<SocketAddr> {
-    let bytes = |key| bencode::bytes(reply, key).unwrap_or_default();
-    let (v4, v6) = (compact::v4(bytes(b"peers")), compact::v6(bytes(b"peers6")));
-    let dictionaries = bencode::list(reply, b"peers").unwrap_or_default();
-    let dictionaries = dictionaries.iter().filter_map(|peer| {
-        let ip = std::str::from_utf8(bencode::bytes(peer, b"ip")?).ok()?;
-        let port = u16::try_from(bencode::int(peer, b"port")?).ok()?;
-        Some(SocketAddr::new(ip.trim().parse().ok()?, port))
-    });
-    distinct(&mut v4.chain(dictionaries).chain(v6))
+/// The title of a web page; empty where it has none.
+fn title_of(page: &[u8]) -> &[u8] {
+    let lower = page.to_ascii_lowercase();
+    let find = |what: &[u8], from: usize| {
+        let rest = lower.get(from..)?;
+        Some(from + rest.windows(what.len()).position(|it| it == what)?)
+    };
+    let title = || {
+        let begin = find(b">", find(b"<title", 0)?)? + 1;
+        page.get(begin..find(b"</title", begin)?)
+    };
+    title().unwrap_or_default().trim_ascii()
+}
+
+/// What a tracker says of when it wants to hear from us again, within bounds; `None` where that is no time.
+pub(super) fn interval(seconds: i64) -> Option<Duration> {
+    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+    Some(Duration::from_secs(seconds).min(MAX_INTERVAL))
+}
+
+/// The same of a tracker that has but one number for it.
+pub(super) fn interval_or_default(seconds: i64) -> Duration {
+    interval(seconds).unwrap_or(DEFAULT_INTERVAL)
+}
+
+/// Peers by address and by name. `peers` and `peers6` are each compact, or a list of dictionaries and compact strings.
+fn peers(reply: &Value) -> (Vec<SocketAddr>, Vec<String>) {
+    let (mut addresses, mut names): (Vec<SocketAddr>, Vec<String>) = (Vec::new(), Vec::new());
+    for (key, is_v6) in [(&b"peers"[..], false), (b"peers6", true)] {
+        match bencode::get(reply, key) {
+            Some(Value::Bytes(bytes)) if is_v6 => addresses.extend(compact::v6(bytes)),
+            Some(Value::Bytes(bytes)) => addresses.extend(compact::v4(bytes)),
+            Some(Value::List(list)) => {
+                for peer in list {
+                    match listed(peer) {
+                        Some(ListedPeer::At(address)) => addresses.push(address),
+                        Some(ListedPeer::Named(name)) if !names.contains(&name) => names.push(name),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    names.truncate(MAX_NAMES);
+    (distinct(&mut addresses.into_iter()), names)
+}
+
+enum ListedPeer {
+    At(SocketAddr),
+    Named(String),
+}
+
+/// A peer in a list.
+fn listed(peer: &Value) -> Option<ListedPeer> {
+    if let Some(bytes) = bencode::as_bytes(peer) {
+        return match bytes.len() {
+            6 => compact::v4(bytes).next().map(ListedPeer::At),
+            18 => compact::v6(bytes).next().map(ListedPeer::At),
+            _ => None,
+        };
+    }
+    let host = std::str::from_utf8(bencode::bytes(peer, b"ip")?).ok()?.trim();
+    let port = u16::try_from(bencode::int(peer, b"port")?).ok().filter(|port| *port != 0)?;
+    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
+    if let Ok(ip) = bare.parse() {
+        return Some(ListedPeer::At(SocketAddr::new(ip, port)));
+    }
+    let is_name = address::is_name(host.strip_suffix('.').unwrap_or(host));
+    is_name.then(|| ListedPeer::Named(format!("{host}:{port}")))
 }
 
 /// Those that can be peers, each once, at most [`MAX_PEERS`].
-pub(super) fn distinct(peers: &mut dyn Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+pub fn distinct(peers: &mut dyn Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = HashSet::new();
     peers
         .map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()))
@@ -199,34 +329,38 @@ pub(super) fn distinct(peers: &mut dyn Iterator<Item = SocketAddr>) -> Vec<Socke
 /// A torrent's trackers in the order in which they are asked (BEP 12): tier by tier, and within a
 /// tier shuffled once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tiers(Vec<Vec<String>>);
+pub struct Tiers(Vec<Vec<Url>>);
 
 impl Tiers {
     /// From a torrent's `announce-list`, or from `announce` where that names nobody.
     ///
     /// Real torrents hold empty URLs and the same one several times: both are left out, the first
-    /// of its like stays. The same `seed` shuffles alike.
-    pub fn new(announce: Option<&str>, announce_list: &[Vec<String>], seed: u64) -> Tiers {
+    /// of its like stays. The same `seed` shuffles alike. Of more than [`MAX_TIERS`] tiers, the trackers of each further one
+    /// are asked where those of an earlier one do not answer.
+    pub fn new(announce: Option<&Url>, announce_list: &[Vec<Url>], seed: u64) -> Tiers {
         let mut seen = HashSet::new();
-        let mut tier = |urls: &mut dyn Iterator<Item = &str>| -> Vec<String> {
-            urls.map(str::trim)
+        let mut tier = |urls: &mut dyn Iterator<Item = &Url>| -> Vec<Url> {
+            urls.map(|url| url.exposed().trim())
                 .filter(|url| !url.is_empty() && seen.insert((*url).to_owned()))
-                .map(str::to_owned)
+                .map(Url::from)
                 .collect()
         };
-        let mut tiers: Vec<_> =
-            announce_list.iter().map(|urls| tier(&mut urls.iter().map(String::as_str))).collect();
+        let mut tiers: Vec<_> = announce_list.iter().map(|urls| tier(&mut urls.iter())).collect();
         if tiers.iter().all(Vec::is_empty) {
             tiers = vec![tier(&mut announce.into_iter())];
         }
         tiers.retain(|tier| !tier.is_empty());
         let mut random = fastrand::Rng::with_seed(seed);
         tiers.iter_mut().for_each(|tier| random.shuffle(tier));
+        let further = tiers.split_off(tiers.len().min(MAX_TIERS));
+        for (index, tier) in further.into_iter().enumerate() {
+            tiers[index % MAX_TIERS].extend(tier);
+        }
         Tiers(tiers)
     }
 
     /// The tiers, the one to be asked first at the front.
-    pub fn tiers(&self) -> &[Vec<String>] {
+    pub fn tiers(&self) -> &[Vec<Url>] {
         &self.0
     }
 }

@@ -11,14 +11,14 @@
 //! ```
 //!
 //! A request that is not answered within 15·2ⁿ seconds is sent again; n grows with each, to 8, and is 0 again once the
-//! tracker says anything. [`Session::poll`] tells when the time is over, and it is the caller who gives up. A datagram that is
+//! tracker says anything. [`UdpTrackerSession::poll`] tells when the time is over, and it is the caller who gives up. A datagram that is
 //! too short or belongs to nothing that was asked is passed over, and remembered for the message alone.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::tracker::{
-    Announce, AnnounceEvent, MAX_TEXT_CHARS, Reply, TrackerError, distinct, interval,
+    Announce, AnnounceEvent, MAX_TEXT_CHARS, Reply, TrackerError, distinct, interval_or_default,
 };
 use super::{compact, printable};
 
@@ -27,9 +27,6 @@ mod tests;
 
 /// BEP 15: how long a request is waited for first. Tests want less.
 pub const FIRST_WAIT: Duration = Duration::from_secs(15);
-
-/// Begins what is said of a tracker that did not answer.
-pub const NO_ANSWER: &str = "no answer";
 
 /// The longest path with query that is sent: with it the datagram is still one that no network takes apart.
 pub const MAX_URL_DATA_BYTES: usize = 1_000;
@@ -42,8 +39,6 @@ const MAX_DOUBLINGS: u32 = 8;
 const MAGIC: u64 = 0x0417_2710_1980;
 const CONNECT: u32 = 0;
 const ANNOUNCE: u32 = 1;
-#[cfg(feature = "cli")]
-const SCRAPE: u32 = 2;
 const ERROR: u32 = 3;
 
 /// What BEP 41 calls path and query.
@@ -57,13 +52,19 @@ const ID_BYTES: usize = 8;
 /// # Errors
 /// What is wrong with it: no port, or a path beyond [`MAX_URL_DATA_BYTES`].
 pub fn parts(url: &str) -> Result<(&str, &str), &'static str> {
-    const ODD: &str = "it is no UDP tracker's address, which is udp://host:port";
+    const ODD: &str = "it is not a UDP tracker's address, which is udp://host:port";
+    const NO_PORT: &str = "it has no port: a UDP tracker's address is udp://host:port";
     let url = url.trim().split('#').next().unwrap_or_default();
     let (scheme, rest) = url.split_once("://").ok_or(ODD)?;
     let (place, url_data) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let (host, port) = place.rsplit_once(':').ok_or(ODD)?;
-    let is_one = scheme.eq_ignore_ascii_case("udp")
-        && !host.is_empty()
+    if !scheme.eq_ignore_ascii_case("udp") || place.is_empty() {
+        return Err(ODD);
+    }
+    // The last colon of an IPv6 address in brackets is none of a port's.
+    let port = place.rsplit_once(':').filter(|(_, port)| !port.is_empty() && !port.ends_with(']'));
+    let (host, port) = port.ok_or(NO_PORT)?;
+    let is_one = !host.is_empty()
+        && !host.contains(char::is_whitespace)
         && !host.contains('@')
         && !port.starts_with('+')
         && port.parse::<u16>().is_ok_and(|port| port != 0);
@@ -76,7 +77,7 @@ pub fn parts(url: &str) -> Result<(&str, &str), &'static str> {
 
 /// What is to be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Poll {
+pub enum TrackerPoll {
     /// Nothing is asked.
     Idle,
     /// A datagram is to be sent.
@@ -89,16 +90,18 @@ pub enum Poll {
 
 /// What one tracker at one address is asked, and what is known of it.
 #[derive(Debug)]
-pub struct Session {
+pub struct UdpTrackerSession {
     ipv6: bool,
     first_wait: Duration,
     random: fastrand::Rng,
     /// What is wanted: to announce, or to scrape.
     action: u32,
+    /// Reads what follows the transaction id of its answer, of a tracker over IPv6 or not; `None` where that is too short.
+    decode: fn(&[u8], bool) -> Option<Reply>,
     /// The announce from its action on, without its transaction id (or the scrape); empty when nothing is asked.
     announce: Vec<u8>,
-    connection: Option<Connection>,
-    request: Option<Request>,
+    connection: Option<TrackerConnection>,
+    request: Option<PendingRequest>,
     /// Requests in a row that were not answered.
     unanswered: u32,
     /// What came and was no answer.
@@ -106,7 +109,7 @@ pub struct Session {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Connection {
+struct TrackerConnection {
     id: [u8; ID_BYTES],
     until: Duration,
     /// It was asked for by the announce under way.
@@ -114,22 +117,23 @@ struct Connection {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Request {
+struct PendingRequest {
     action: u32,
     transaction: u32,
     /// Until when it is waited for; `None`: it is to be sent again.
     until: Option<Duration>,
 }
 
-impl Session {
+impl UdpTrackerSession {
     /// `ipv6`: the family of the tracker's address, which decides how peers are written. `first_wait`: what
     /// stands for BEP 15's 15 s, [`FIRST_WAIT`].
-    pub fn new(ipv6: bool, first_wait: Duration, seed: u64) -> Session {
-        Session {
+    pub fn new(ipv6: bool, first_wait: Duration, seed: u64) -> UdpTrackerSession {
+        UdpTrackerSession {
             ipv6,
             first_wait,
             random: fastrand::Rng::with_seed(seed),
             action: ANNOUNCE,
+            decode: reply,
             announce: Vec::new(),
             connection: None,
             request: None,
@@ -140,17 +144,16 @@ impl Session {
 
     /// Begins an announce, in the place of one that may be under way; `url_data` is what [`parts`] gave.
     pub fn announce(&mut self, announce: &Announce, url_data: &str) {
-        self.ask(ANNOUNCE, body(announce, url_data));
+        self.ask(ANNOUNCE, body(announce, url_data), reply);
     }
 
-    /// Begins a scrape, likewise: its [`Reply`] has counts and no peers.
-    #[cfg(feature = "cli")]
-    pub fn scrape(&mut self, infohash: crate::infohash::Infohash) {
-        self.ask(SCRAPE, infohash.as_bytes().to_vec());
-    }
-
-    fn ask(&mut self, action: u32, body: Vec<u8>) {
-        (self.action, self.announce) = (action, body);
+    pub(super) fn ask(
+        &mut self,
+        action: u32,
+        body: Vec<u8>,
+        decode: fn(&[u8], bool) -> Option<Reply>,
+    ) {
+        (self.action, self.announce, self.decode) = (action, body, decode);
         // A connection that is being asked for is of use to this one too.
         self.request = self.request.filter(|request| request.action == CONNECT);
         if let Some(connection) = &mut self.connection {
@@ -165,15 +168,15 @@ impl Session {
     }
 
     /// What is to be done at this time.
-    pub fn poll(&mut self, now: Duration) -> Poll {
+    pub fn poll(&mut self, now: Duration) -> TrackerPoll {
         if self.announce.is_empty() {
-            return Poll::Idle;
+            return TrackerPoll::Idle;
         }
         if let Some(request) = &mut self.request
             && let Some(until) = request.until
         {
             if now < until {
-                return Poll::Wait(until);
+                return TrackerPoll::Wait(until);
             }
             request.until = None;
             self.unanswered = self.unanswered.saturating_add(1);
@@ -181,7 +184,7 @@ impl Session {
                 // Some trackers do not answer at all to an id that they have forgotten.
                 self.connection = self.connection.filter(|connection| connection.fresh);
             }
-            return Poll::Silent;
+            return TrackerPoll::Silent;
         }
         self.connection = self.connection.filter(|connection| now < connection.until);
         let action = if self.connection.is_some() { self.action } else { CONNECT };
@@ -190,12 +193,15 @@ impl Session {
             _ => self.random.u32(..),
         };
         let wait = self.first_wait.saturating_mul(1 << self.unanswered.min(MAX_DOUBLINGS));
-        self.request = Some(Request { action, transaction, until: Some(now.saturating_add(wait)) });
+        self.request =
+            Some(PendingRequest { action, transaction, until: Some(now.saturating_add(wait)) });
         let (id, rest) = match self.connection {
             Some(connection) => (connection.id, &self.announce[..]),
             None => (MAGIC.to_be_bytes(), &[][..]),
         };
-        Poll::Send([&id[..], &action.to_be_bytes(), &transaction.to_be_bytes(), rest].concat())
+        TrackerPoll::Send(
+            [&id[..], &action.to_be_bytes(), &transaction.to_be_bytes(), rest].concat(),
+        )
     }
 
     /// Takes a datagram from the tracker; gives how the announce ended, where it did.
@@ -220,7 +226,7 @@ impl Session {
                     return None;
                 };
                 let until = now.saturating_add(CONNECTION_LIFE);
-                self.connection = Some(Connection { id: *id, until, fresh: true });
+                self.connection = Some(TrackerConnection { id: *id, until, fresh: true });
                 self.answered();
                 None
             }
@@ -230,18 +236,8 @@ impl Session {
                 self.announce.clear();
                 Some(Err(TrackerError::Failure(String::new())))
             }
-            (ANNOUNCE, ANNOUNCE) => {
-                let Some(reply) = reply(rest, self.ipv6) else {
-                    self.stray = Some("it is too short");
-                    return None;
-                };
-                self.answered();
-                self.announce.clear();
-                Some(Ok(reply))
-            }
-            #[cfg(feature = "cli")]
-            (SCRAPE, SCRAPE) => {
-                let Some(reply) = scraped(rest) else {
+            (action, asked) if action == asked => {
+                let Some(reply) = (self.decode)(rest, self.ipv6) else {
                     self.stray = Some("it is too short");
                     return None;
                 };
@@ -267,15 +263,8 @@ impl Session {
     }
 
     /// What to say of a tracker that did not answer.
-    pub fn silence(&self) -> String {
-        let tries = match self.unanswered {
-            1 => "1 try".to_owned(),
-            tries => format!("{tries} tries"),
-        };
-        let stray = self.stray.map_or_else(String::new, |why| {
-            format!("; what came is no answer to what was asked: {why}")
-        });
-        format!("{NO_ANSWER} after {tries}{stray}")
+    pub fn silence(&self) -> TrackerError {
+        TrackerError::NoAnswer { tries: self.unanswered, stray: self.stray }
     }
 
     fn answered(&mut self) {
@@ -316,22 +305,6 @@ fn body(announce: &Announce, url_data: &str) -> Vec<u8> {
     body
 }
 
-/// What follows the transaction id of a scrape's answer, of one torrent: seeders, completed, leechers.
-#[cfg(feature = "cli")]
-fn scraped(bytes: &[u8]) -> Option<Reply> {
-    let words = bytes.first_chunk::<12>()?;
-    let [seeders, leechers] =
-        [0, 8].map(|at| u32::from_be_bytes([0, 1, 2, 3].map(|byte| words[at + byte])));
-    Some(Reply {
-        interval: interval(0),
-        min_interval: None,
-        peers: Vec::new(),
-        complete: Some(seeders.into()),
-        incomplete: Some(leechers.into()),
-        warning: None,
-    })
-}
-
 /// What follows the transaction id of an announce's answer.
 fn reply(bytes: &[u8], ipv6: bool) -> Option<Reply> {
     let (words, peers) = bytes.split_first_chunk::<12>()?;
@@ -340,9 +313,12 @@ fn reply(bytes: &[u8], ipv6: bool) -> Option<Reply> {
     let peers: Vec<SocketAddr> =
         if ipv6 { distinct(&mut compact::v6(peers)) } else { distinct(&mut compact::v4(peers)) };
     Some(Reply {
-        interval: interval(seconds.into()),
+        left_out: 0,
+        // BEP 15's integers are signed.
+        interval: interval_or_default((seconds as i32).into()),
         min_interval: None,
         peers,
+        names: Vec::new(),
         complete: Some(seeders.into()),
         incomplete: Some(leechers.into()),
         warning: None,

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::wire::Request;
+use super::wire::BlockRequest;
 
 #[cfg(test)]
 mod tests;
@@ -202,29 +202,29 @@ impl Choker {
 
 /// What a peer asked us for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum UploadRequest {
     /// A block, which may be of a piece that we do not have, or beyond its end.
-    Block(Request),
+    Block(BlockRequest),
     /// A part of the `info` dictionary (BEP 9), which may be beyond its end.
     Metadata(u32),
 }
 
 /// One peer's requests to us.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct RequestQueue {
     pub(super) interested: bool,
     /// We choke it; so it begins.
     pub(super) choking: bool,
-    queue: Vec<Wanted>,
+    queue: Vec<UploadRequest>,
 }
 
-impl Waiting {
-    pub(super) fn new() -> Waiting {
-        Waiting { interested: false, choking: true, queue: Vec::new() }
+impl RequestQueue {
+    pub(super) fn new() -> RequestQueue {
+        RequestQueue { interested: false, choking: true, queue: Vec::new() }
     }
 
     /// False where too much waits already.
-    pub(super) fn add(&mut self, wanted: Wanted) -> bool {
+    pub(super) fn add(&mut self, wanted: UploadRequest) -> bool {
         let fits = self.queue.len() < MAX_WAITING;
         if fits {
             self.queue.push(wanted);
@@ -232,18 +232,18 @@ impl Waiting {
         fits
     }
 
-    pub(super) fn first(&self) -> Option<Wanted> {
+    pub(super) fn first(&self) -> Option<UploadRequest> {
         self.queue.first().copied()
     }
 
-    pub(super) fn remove(&mut self, wanted: Wanted) -> bool {
+    pub(super) fn remove(&mut self, wanted: UploadRequest) -> bool {
         let found = self.queue.iter().position(|waiting| *waiting == wanted);
         found.map(|index| self.queue.remove(index)).is_some()
     }
 
     /// Takes all requests for blocks.
-    pub(super) fn take_blocks(&mut self) -> Vec<Wanted> {
-        let is_block = |wanted: &Wanted| matches!(wanted, Wanted::Block(_));
+    pub(super) fn take_blocks(&mut self) -> Vec<UploadRequest> {
+        let is_block = |wanted: &UploadRequest| matches!(wanted, UploadRequest::Block(_));
         let (blocks, rest) = std::mem::take(&mut self.queue).into_iter().partition(is_block);
         self.queue = rest;
         blocks

@@ -11,15 +11,18 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, percent_decode_str, percent_encode, utf8_percent_encode,
+};
 
 use super::UNRESERVED;
+use crate::url::Url;
 
 #[cfg(test)]
 mod tests;
 
 /// What may not stand in a URL as it is. `%` may: the URL is encoded already.
-const NO_URL: &AsciiSet = &CONTROLS
+pub const NO_URL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'<')
@@ -31,41 +34,82 @@ const NO_URL: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// The URLs of a torrent's files on one seed.
+/// The URLs of a torrent's files on one seed. What people name is not always what BEP 19 means: so there may be further forms, which
+/// are tried in turn.
 #[derive(Clone, Debug)]
 pub struct FileUrls {
+    forms: Vec<UrlForm>,
+}
+
+#[derive(Clone, Debug)]
+struct UrlForm {
     /// The URL as far as it is the same for all files.
-    base: String,
-    multi: bool,
+    base: Url,
+    /// The file's path follows.
+    is_folder: bool,
 }
 
 impl FileUrls {
     /// `name` is the torrent's; `multi`, whether it is a folder.
-    pub fn new(seed: &str, multi: bool, name: &[u8]) -> FileUrls {
-        let seed = seed.trim().split('#').next().unwrap_or_default();
-        let mut base: String = utf8_percent_encode(seed, NO_URL).collect();
-        let directory = base.ends_with('/');
+    pub fn new(seed: &Url, multi: bool, name: &[u8]) -> FileUrls {
+        let seed = seed.exposed().trim().split('#').next().unwrap_or_default();
+        let url: String = utf8_percent_encode(seed, NO_URL).collect();
+        let directory = url.ends_with('/');
+        let bare = url.trim_end_matches('/');
+        let has_query = url.contains('?');
+        let path = bare.split_once("://").map_or(bare, |(_, rest)| rest);
+        let last = path.rsplit_once('/').map_or("", |(_, last)| last);
+        let ends_in_name = !has_query && percent_decode_str(last).eq(name.iter().copied());
         // `…?file=` ends in the middle of a value: a slash would make the path absolute.
-        let in_query = base.contains('?') && base.ends_with('=');
-        if multi && !directory && !in_query {
-            base.push('/');
-        }
+        let in_query = has_query && url.ends_with('=');
+        let slash = if directory || in_query { "" } else { "/" };
+        let below = [&url, slash, &component(name)].concat();
+        let form = |base: &str, is_folder| UrlForm { base: base.into(), is_folder };
+        let mut forms = Vec::new();
         if multi || directory {
-            base.push_str(&component(name));
+            forms.push(form(&below, multi));
+            // The folder or file itself was named, and not where it is.
+            if ends_in_name {
+                forms.push(form(bare, multi));
+            }
+        } else {
+            forms.push(form(&url, false));
+            // Where it is was named, without a slash behind it.
+            if !ends_in_name && !has_query {
+                forms.push(form(&below, false));
+            }
         }
-        FileUrls { base, multi }
+        FileUrls { forms }
     }
 
-    /// `path` is the file's below the torrent's name, which a torrent of a single file does not have.
+    /// The same for a folder of one file, of which the file's own URL may have been named.
+    #[must_use]
+    pub fn of_one_file(mut self, seed: &Url) -> FileUrls {
+        let file = seed.exposed().trim().split('#').next().unwrap_or_default();
+        if self.forms.iter().any(|form| form.is_folder) && !file.ends_with('/') {
+            let base: String = utf8_percent_encode(file, NO_URL).collect();
+            self.forms.push(UrlForm { base: base.into(), is_folder: false });
+        }
+        self
+    }
+
+    /// How many forms there are.
+    pub fn forms(&self) -> usize {
+        self.forms.len()
+    }
+
+    /// The file's URL, in one of the forms; the first one is BEP 19's. `path` is the file's below the torrent's name, which a torrent of
+    /// a single file does not have.
     ///
     /// Components are taken as they are: that none is empty or `..` is checked where the torrent is read.
-    pub fn of(&self, path: &[Vec<u8>]) -> String {
-        let mut url = self.base.clone();
-        for part in path.iter().filter(|_| self.multi) {
+    pub fn in_form<'p>(&self, form: usize, path: impl Iterator<Item = &'p [u8]>) -> Url {
+        let Some(form) = self.forms.get(form).or(self.forms.first()) else { return Url::default() };
+        let mut url = form.base.exposed().to_owned();
+        for part in path.filter(|_| form.is_folder) {
             url.push('/');
             url.push_str(&component(part));
         }
-        url
+        url.into()
     }
 }
 

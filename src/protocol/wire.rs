@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use crate::geometry::PieceIndex;
-use crate::infohash::Infohash;
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::infohash::Infohash;
 
 #[cfg(test)]
 mod tests;
@@ -83,7 +83,7 @@ impl Handshake {
 
 /// A block, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Request {
+pub struct BlockRequest {
     /// The piece in which it lies.
     pub piece: PieceIndex,
     /// Its first byte, counted from the piece's.
@@ -110,7 +110,7 @@ pub enum Message<'a> {
     /// The pieces that the sender has, the first in the highest bit.
     Bitfield(&'a [u8]),
     /// Asks for a block.
-    Request(Request),
+    Request(BlockRequest),
     /// Brings a block.
     Piece {
         /// The piece in which it lies.
@@ -121,7 +121,7 @@ pub enum Message<'a> {
         block: &'a [u8],
     },
     /// Takes a request back.
-    Cancel(Request),
+    Cancel(BlockRequest),
     /// The sender's DHT port (BEP 5).
     Port(u16),
     /// A piece that would suit the sender (BEP 6).
@@ -131,7 +131,7 @@ pub enum Message<'a> {
     /// The sender has none yet (BEP 6).
     HaveNone,
     /// The sender will not serve this request (BEP 6).
-    Reject(Request),
+    Reject(BlockRequest),
     /// Blocks of this piece may be asked for while the sender chokes us (BEP 6).
     AllowedFast(PieceIndex),
     /// A message of an extension (BEP 10); id 0 is the extension handshake.
@@ -217,7 +217,7 @@ pub fn decode(
 }
 
 /// The first bytes of a message that brings a block; the block's own follow.
-pub fn block_head(block: Request) -> [u8; BLOCK_HEAD_BYTES] {
+pub fn block_head(block: BlockRequest) -> [u8; BLOCK_HEAD_BYTES] {
     let mut head = [0; BLOCK_HEAD_BYTES];
     let length = block.length.saturating_add(BLOCK_HEAD_BYTES as u32 - 4);
     head[..4].copy_from_slice(&length.to_be_bytes());
@@ -294,8 +294,8 @@ fn put(out: &mut Vec<u8>, id: u8, parts: &[&[u8]]) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-fn put_request(out: &mut Vec<u8>, id: u8, request: Request) {
-    let Request { piece, begin, length } = request;
+fn put_request(out: &mut Vec<u8>, id: u8, request: BlockRequest) {
+    let BlockRequest { piece, begin, length } = request;
     put(out, id, &[&piece.to_be_bytes(), &begin.to_be_bytes(), &length.to_be_bytes()]);
 }
 
@@ -309,7 +309,7 @@ fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
     take(bytes).map(u32::from_be_bytes)
 }
 
-fn take_request(bytes: &mut &[u8]) -> Option<Request> {
+fn take_request(bytes: &mut &[u8]) -> Option<BlockRequest> {
     let (piece, begin, length) = (take_u32(bytes)?, take_u32(bytes)?, take_u32(bytes)?);
-    Some(Request { piece, begin, length })
+    Some(BlockRequest { piece, begin, length })
 }

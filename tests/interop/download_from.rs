@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
             trial("folder", a_folder_from),
             trial("single_file", a_single_file_from),
             trial("mends", mended_from),
+            trial("compressed", compressed_from),
         ]
     });
     let clients = clients::ALL.iter().flat_map(|client| {
@@ -60,13 +61,26 @@ pub fn folder() -> Dataset {
     Dataset::multi("a folder", files).piece_length(64 << 10)
 }
 
-fn project(dataset: &Dataset, lines: &str) -> Project {
+pub fn project(dataset: &Dataset, lines: &str) -> Project {
     // Transmission alone keeps a peer waiting for ten seconds, and the machine may be busy.
     Project::of(dataset, lines).env("ACADEMICTORRENTS_TIMEOUT", "30s")
 }
 
 fn a_folder_from(server: &WebServer) {
     let (dataset, served) = (folder(), tempfile::tempdir().unwrap());
+    dataset.write_to(served.path());
+    let server = server.serve(served.path());
+    let lines = format!("web-seeds = [\"{}\"]", url(server.address(), ""));
+    dataset.assert_at(&project(&dataset, &lines).path_of("data"));
+}
+
+/// Files that are compressed themselves, which Apache announces as `Content-Encoding: x-gzip`.
+fn compressed_from(server: &WebServer) {
+    let served = tempfile::tempdir().unwrap();
+    let gzip = |length: usize| [&[0x1f, 0x8b, 8, 0][..], &random_bytes(5, length)].concat();
+    let files =
+        [("train.tar.gz", gzip((5 << 20) + 3)), ("labels.gz", gzip(70_000)), ("x.tgz", gzip(9))];
+    let dataset = Dataset::multi("set", files).piece_length(64 << 10);
     dataset.write_to(served.path());
     let server = server.serve(served.path());
     let lines = format!("web-seeds = [\"{}\"]", url(server.address(), ""));

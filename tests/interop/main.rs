@@ -8,6 +8,8 @@
 //! | `download_from` | the trials: we fetch from each counterpart |
 //! | `magnet_from` | and by magnet link, with nothing but the infohash known |
 //! | `serve_to` | and each client fetches from our `seed` |
+//! | `proxies` | we fetch through squid |
+//! | `black_hole` | we fetch from hosts whose IPv6 address swallows everything |
 //!
 //! A further direction is a file of trials beside `download_from` and a line in [`main`]: how a counterpart is started
 //! does not depend on it.
@@ -17,19 +19,35 @@
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
 
+mod black_hole;
 mod clients;
 mod download_from;
 mod harness;
 mod magnet_from;
 mod program;
+mod proxies;
 mod serve_to;
 #[allow(dead_code, reason = "the other tests use the rest")]
-#[path = "../it/support.rs"]
+#[path = "../it/support/mod.rs"]
 mod support;
+#[allow(unused_imports, reason = "the other tests use the rest")]
+#[path = "../it/swarm/mod.rs"]
 mod swarm;
 mod trackers;
 mod web_servers;
 
 fn main() -> std::process::ExitCode {
-    harness::run(&[download_from::trials(), magnet_from::trials(), serve_to::trials()].concat())
+    if black_hole::inside() {
+        return std::process::ExitCode::SUCCESS;
+    }
+    harness::run(
+        &[
+            download_from::trials(),
+            magnet_from::trials(),
+            serve_to::trials(),
+            proxies::trials(),
+            black_hole::trials(),
+        ]
+        .concat(),
+    )
 }

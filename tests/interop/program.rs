@@ -48,6 +48,17 @@ impl Tool {
         tool
     }
 
+    /// `unshare`, where it may make namespaces of networks and mounts.
+    pub const fn namespaces(name: &'static str, origin: &'static str) -> Tool {
+        let mut tool = Tool::debian(name, origin);
+        tool.look = |name| {
+            let program = on_path(name)?;
+            let output = Command::new(&program).args(["-rnm", "true"]).output().ok()?;
+            output.status.success().then_some(program)
+        };
+        tool
+    }
+
     /// A Python that has this module.
     pub const fn python(name: &'static str, origin: &'static str) -> Tool {
         let mut tool = Tool::debian(name, origin);

@@ -13,7 +13,7 @@ use crate::trackers::{OPENTRACKER, Tracker};
 static ADDRESS: Tool = Tool::address("address beside loopback", "a network interface that is up");
 
 static FEATURE: Tool =
-    Tool::feature("feature `seed`", "cargo test --features cli", cfg!(feature = "seed"));
+    Tool::feature("feature `seed`", "cargo test --features seed", cfg!(feature = "seed"));
 
 pub fn trials() -> Vec<Trial> {
     let by_torrent = clients::ALL.iter().map(|client| {

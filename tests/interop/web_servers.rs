@@ -15,11 +15,13 @@ pub struct WebServer {
 
 static NGINX: Tool = Tool::debian("nginx", "Debian: nginx");
 static LIGHTTPD: Tool = Tool::debian("lighttpd", "Debian: lighttpd");
+static APACHE: Tool = Tool::debian("apache2", "Debian: apache2-bin");
 static HTTP_SERVER: Tool = Tool::python("http.server", "Debian: python3");
 
-pub static ALL: [WebServer; 3] = [
+pub static ALL: [WebServer; 4] = [
     WebServer { tool: &NGINX, command: nginx },
     WebServer { tool: &LIGHTTPD, command: lighttpd },
+    WebServer { tool: &APACHE, command: apache },
     WebServer { tool: &HTTP_SERVER, command: http_server },
 ];
 
@@ -62,6 +64,36 @@ fn lighttpd(home: &Path, port: u16, directory: &Path) -> Command {
     fs::write(home.join("lighttpd.conf"), configuration).unwrap();
     let mut command = LIGHTTPD.command(home);
     command.args(["-D", "-f", "lighttpd.conf"]);
+    command
+}
+
+/// With what Debian's `mime` module has commented out, and many a site does not: a file that is compressed is announced so.
+fn apache(home: &Path, port: u16, directory: &Path) -> Command {
+    let modules = Path::new("/usr/lib/apache2/modules");
+    let load = |name: &str| {
+        format!("LoadModule {name}_module {}\n", modules.join(format!("mod_{name}.so")).display())
+    };
+    let loaded: String =
+        ["mpm_event", "authz_core", "mime"].iter().map(|name| load(name)).collect();
+    // Started by root it becomes that user, who is to reach what is here; else it stays who it is.
+    let user = "User www-data\nGroup www-data\n";
+    let configuration = format!(
+        "{loaded}{user}ServerName localhost\nListen 127.0.0.1:{port}\nServerRoot \"{home}\"\nPidFile pid\n\
+         DefaultRuntimeDir run\nErrorLog /dev/stderr\nDocumentRoot \"{directory}\"\nTypesConfig /dev/null\n\
+         AddEncoding x-gzip .gz .tgz\n<Directory \"{directory}\">\nRequire all granted\n</Directory>\n",
+        home = home.display(),
+        directory = directory.display()
+    );
+    #[cfg(unix)]
+    for path in [home, directory] {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::create_dir_all(home.join("run")).unwrap();
+    fs::write(home.join("apache.conf"), configuration).unwrap();
+    let mut command = APACHE.command(home);
+    // One process, which ends when it is killed.
+    command.args(["-X", "-f"]).arg(home.join("apache.conf"));
     command
 }
 

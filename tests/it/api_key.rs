@@ -106,7 +106,7 @@ fn no_error_shows_it() {
         (Status(500), "build again later"),
         (Garbage, "not a .torrent"),
         (RedirectTo("http://127.0.0.1:9".into()), "connection refused"),
-        (RedirectTo("ftp://127.0.0.1:9".into()), "which is no web address"),
+        (RedirectTo("ftp://127.0.0.1:9".into()), "which is not a web address"),
         (RedirectLoop, "redirects"),
         (Stall, "timed out"),
     ];

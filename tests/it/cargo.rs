@@ -152,7 +152,7 @@ fn more_than_the_limit_is_refused_before_the_first_byte() {
     assert!(errors.join("\n").contains("change `max-size` to "), "{errors:#?}");
     assert_eq!(seed.bytes_served(), 0);
     // The mend that the error names.
-    fixture.declare(&seeded(&seed, "max-size = \"200kB\""));
+    fixture.declare(&seeded(&seed, "max-size = \"205kB\""));
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
 

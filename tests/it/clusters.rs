@@ -2,7 +2,7 @@
 
 use academictorrents::Seed;
 
-use crate::get::{Desk, LENGTH, folder, single};
+use crate::get::{GetFixture, LENGTH, folder, single};
 use crate::seeding::{address, keep, seed, stocked};
 use crate::support::Project;
 use crate::swarm::http::HttpServer;
@@ -38,10 +38,11 @@ fn twenty_cold_stores_and_a_head_that_starts_empty_fetch_from_the_web_seed_once(
     // Slow enough that all nodes have come before the head has half of it.
     let web_seed = WebSeed::serving(&plain).with(Fault::Slow { bytes_per_second: 500_000 });
     let dataset = plain.url_list([web_seed.url()]);
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset);
-    let head =
-        seed(&[&torrent], &desk.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "60s").fetch(true);
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset);
+    let head = seed(&[&torrent], &fixture.path("store"))
+        .env("ACADEMICTORRENTS_TIMEOUT", "60s")
+        .fetch(true);
     let sent = build_all(&dataset, &head, || {});
     // The promise is twice at most. What holds is once: a node waits for a named peer as long as that has news.
     assert_eq!(web_seed.bytes_served(), LENGTH);
@@ -53,9 +54,9 @@ fn a_named_peer_that_has_no_news_any_more_is_not_waited_for() {
     let dataset = single();
     // The head's own source stalls for good.
     let stalled = WebSeed::serving(&dataset).with(Fault::Stall { after_bytes: 20_000 });
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset.clone().url_list([stalled.url()]));
-    let head = seed(&[&torrent], &desk.path("store"))
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset.clone().url_list([stalled.url()]));
+    let head = seed(&[&torrent], &fixture.path("store"))
         .env("ACADEMICTORRENTS_TIMEOUT", "60s")
         .fetch(true)
         .start()
@@ -71,9 +72,9 @@ fn a_named_peer_that_has_no_news_any_more_is_not_waited_for() {
 fn a_peer_that_a_tracker_named_is_not_waited_for_though_it_has_news() {
     let dataset = single();
     let slow = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 20_000 });
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset.clone().url_list([slow.url()]));
-    let head = seed(&[&torrent], &desk.path("store"))
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset.clone().url_list([slow.url()]));
+    let head = seed(&[&torrent], &fixture.path("store"))
         .env("ACADEMICTORRENTS_TIMEOUT", "60s")
         .fetch(true)
         .start()
@@ -108,11 +109,11 @@ fn serving_files(root: std::path::PathBuf) -> HttpServer {
 #[test]
 fn a_mirror_may_be_a_store_behind_a_web_server_or_in_a_directory() {
     for dataset in [single(), folder()] {
-        let desk = stocked(&dataset);
-        let server = serving_files(desk.path("store"));
+        let fixture = stocked(&dataset);
+        let server = serving_files(fixture.path("store"));
         let web_seed = WebSeed::serving(&dataset);
         let infohash = dataset.infohash_hex();
-        let directory = desk.path("store").display().to_string();
+        let directory = fixture.path("store").display().to_string();
         for mirror in [server.url(), directory] {
             // With a vendored torrent, and without.
             let named = dataset.clone().url_list([web_seed.url()]);

@@ -30,9 +30,15 @@ fn nothing_of_the_command_line_is_compiled_for_a_build_script() {
         "serde_json",
         "quick-xml",
     ];
-    let cli = tree(&["--features", "cli"]);
+    let cli = tree(&["--package", "cargo-academictorrents"]);
     for features in [&["rustls"], &["native-tls"]] {
-        let names = tree(&["--no-default-features", "--features", features[0]]);
+        let names = tree(&[
+            "--package",
+            "academictorrents",
+            "--no-default-features",
+            "--features",
+            features[0],
+        ]);
         assert!(names.len() > 20 && names.contains(&"ureq".to_owned()), "{names:?}");
         for name in of_the_command_line {
             assert!(cli.contains(&name.to_owned()), "{name} is none of its crates any more");

@@ -8,6 +8,7 @@ use mainline::{Id, Testnet};
 use crate::faults::dataset;
 use crate::seeding::{address, keep, seed, stocked, take};
 use crate::support::Project;
+use crate::swarm::bencode::B;
 use crate::swarm::dht::DhtNode;
 use crate::swarm::peer::Fault;
 use crate::swarm::{Dataset, Peer, WebSeed, eventually};
@@ -182,9 +183,10 @@ fn what_is_no_node_is_refused() {
 #[test]
 fn a_seed_tells_the_dht_where_it_listens_and_a_bare_infohash_finds_it() {
     let dataset = dataset();
-    let desk = stocked(&dataset);
+    let fixture = stocked(&dataset);
     let network = Testnet::builder(12).build().unwrap();
-    let seeding = seed(&[], &desk.path("store")).env(NODES, &network.bootstrap[0]).start().unwrap();
+    let seeding =
+        seed(&[], &fixture.path("store")).env(NODES, &network.bootstrap[0]).start().unwrap();
     let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()));
     let project = project.env(NODES, &network.bootstrap[0]).env("ACADEMICTORRENTS_TIMEOUT", "20s");
     dataset.assert_at(&project.path_of("data"));
@@ -194,12 +196,12 @@ fn a_seed_tells_the_dht_where_it_listens_and_a_bare_infohash_finds_it() {
 #[test]
 fn a_seed_tells_the_dht_nothing_of_a_private_torrent() {
     let (public, private) = (dataset(), dataset().private());
-    let desk = stocked(&public);
+    let fixture = stocked(&public);
     let web_seed = WebSeed::serving(&private);
-    desk.ask(&keep(&desk, &private)).web_seed(web_seed.url()).run().unwrap();
+    fixture.ask(&keep(&fixture, &private)).web_seed(web_seed.url()).run().unwrap();
     let node = DhtNode::start(vec![vec![]]);
     let seeding =
-        seed(&[], &desk.path("store")).env(NODES, node.addr().to_string()).start().unwrap();
+        seed(&[], &fixture.path("store")).env(NODES, node.addr().to_string()).start().unwrap();
     // Both are served, and both were announced in the same moment, if at all.
     take(&private, address(&seeding)).unwrap();
     eventually("a node is told of the seed", || !node.announced().is_empty());
@@ -207,4 +209,44 @@ fn a_seed_tells_the_dht_nothing_of_a_private_torrent() {
     drop(seeding);
     assert_eq!(node.announced(), [(public.infohash(), port)]);
     assert!(!node.asked().contains(&private.infohash()));
+}
+
+/// With the default `TIMEOUT`, of two minutes.
+#[test]
+fn a_dht_that_knows_nobody_or_is_silent_does_not_hold_up_a_download_that_cannot_succeed() {
+    use crate::swarm::web_seed::Fault;
+    let seed = WebSeed::serving(&dataset()).with(Fault::NotFound);
+    let dataset = dataset().url_list([seed.url()]);
+    for answers in [vec![vec![]], vec![]] {
+        let node = DhtNode::start(answers);
+        let project = project(&dataset, node.addr()).env("ACADEMICTORRENTS_TIMEOUT", "");
+        let begun = std::time::Instant::now();
+        let error = project.error();
+        assert!(error.contains("HTTP status 404"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}: {error}", begun.elapsed());
+        assert!(node.asked().contains(&dataset.infohash()));
+    }
+}
+
+#[test]
+fn the_nodes_that_a_torrent_names_are_asked() {
+    let node = |address: &str, port: i64| B::list([B::bytes(address), B::Int(port)]);
+    let peer = Peer::seeding(&all_down());
+    let own = DhtNode::start(vec![vec![peer.addr()]]);
+    let port = i64::from(own.addr().port());
+    let odd = [node("", 1), node("127.0.0.1", 0), node("a b", 1), B::Int(1), B::list([])];
+    let nodes = odd.into_iter().chain([node("127.0.0.1", port), node("127.0.0.1", 99_999)]);
+    let dataset = all_down().outer("nodes", B::list(nodes));
+    // The user's own are asked, too, and know nobody.
+    let users = DhtNode::start(vec![vec![]]);
+    dataset.assert_at(&project(&dataset, users.addr()).path_of("data"));
+    assert!(own.asked().contains(&dataset.infohash()));
+    // Nobody of a private torrent, and where the user wants no DHT.
+    for (dataset, nodes) in
+        [(dataset.clone().private(), users.addr().to_string()), (dataset, "off".to_owned())]
+    {
+        let before = own.asked().len();
+        project(&dataset, nodes).error();
+        assert_eq!(own.asked().len(), before);
+    }
 }

@@ -244,6 +244,14 @@ fn tracker_faults() -> Vec<(tracker::Fault, Alone)> {
     use tracker::Fault::*;
     vec![
         (Failure("go away".into()), Fails("go away")),
+        (
+            Says(400, "d14:failure reason7:go awaye"),
+            Fails("HTTP status 400: the tracker says: go away"),
+        ),
+        (Says(503, "d14:failure reason7:go awaye"), Fails("the tracker says: go away")),
+        (Says(200, "no such torrent"), Fails("it is text (`no such torrent`)")),
+        (Says(200, "<title>Parked</title>"), Fails("it is a web page (`Parked`)")),
+        (Interval(0), Comes),
         (Status { status: 403, retry_after_secs: None }, Fails("HTTP status 403")),
         (Status { status: 429, retry_after_secs: Some(60) }, Fails("HTTP status 429")),
         (Stall, Fails("timed out")),

@@ -13,6 +13,15 @@ use std::sync::OnceLock;
 const MAIN: &str =
     r#"fn main() { println!("{}\n{}", env!("AT_DATA_PATH"), env!("AT_DATA_INFOHASH")) }"#;
 
+/// The library's directory, also for the tests of the command, whose package is below it.
+pub fn library() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    match env!("CARGO_PKG_NAME") {
+        "academictorrents" => package,
+        _ => package.parent().unwrap(),
+    }
+}
+
 /// A crate that Cargo builds.
 #[derive(Clone)]
 pub struct Fixture {
@@ -40,7 +49,7 @@ impl Fixture {
         forget_builds(name);
         let fixture = Fixture { name, dir, package: String::new(), env: Vec::new() };
         // What is locked needs no network to be found again.
-        let locked = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
+        let locked = library().join("Cargo.lock");
         fs::copy(locked, fixture.path("Cargo.lock")).unwrap();
         fs::write(fixture.path("build.rs"), "fn main() { academictorrents::build() }\n").unwrap();
         fixture.declare(datasets);
@@ -74,7 +83,7 @@ impl Fixture {
              [build-dependencies]\nacademictorrents = {{ version = \"*\", path = {:?} }}\n\
              [features]\nextra = []\n\
              [package.metadata.academictorrents]\n{datasets}\n",
-            env!("CARGO_MANIFEST_DIR"),
+            library(),
         );
         fs::write(self.path("Cargo.toml"), text).unwrap();
     }

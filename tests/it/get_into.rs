@@ -4,29 +4,30 @@ use std::path::{Path, PathBuf};
 
 use academictorrents::{Error, ErrorKind, Get};
 
-use crate::get::{Desk, LENGTH, PIECE, flip, folder, inode, single};
+use crate::get::{GetFixture, LENGTH, folder, single};
 use crate::refusals::sha256;
+use crate::support::files::{PIECE, flip, inode};
 use crate::support::files_below;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, WebSeed, eventually};
 
 /// Asks by a .torrent that names these web seeds.
-fn ask(desk: &Desk, dataset: &Dataset, seeds: &[&WebSeed]) -> Get {
-    let torrent = desk.path("data.torrent");
+fn ask(fixture: &GetFixture, dataset: &Dataset, seeds: &[&WebSeed]) -> Get {
+    let torrent = fixture.path("data.torrent");
     let urls = seeds.iter().map(|seed| seed.url());
     std::fs::write(&torrent, dataset.clone().url_list(urls).torrent()).unwrap();
-    desk.ask(torrent.to_str().unwrap()).into(desk.data())
+    fixture.ask(torrent.to_str().unwrap()).into(fixture.data())
 }
 
 /// A refused call leaves the file as it was, and nothing beside it.
-fn stays(damage: fn(&Path), kind: ErrorKind, how: impl Fn(&Desk, &Dataset, &WebSeed) -> Get) {
+fn stays(damage: fn(&Path), kind: ErrorKind, how: impl Fn(&GetFixture, &Dataset, &WebSeed) -> Get) {
     let dataset = single();
-    let (desk, path, seed) = Desk::complete(&dataset);
+    let (fixture, path, seed) = GetFixture::complete(&dataset);
     damage(&path);
     let (before, bytes) = (inode(&path), std::fs::read(&path).unwrap());
-    let error = how(&desk, &dataset, &seed).run().unwrap_err();
+    let error = how(&fixture, &dataset, &seed).run().unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
-    assert_eq!(files_below(&desk.data()), [PathBuf::from("data.bin")], "{error}");
+    assert_eq!(files_below(&fixture.data()), [PathBuf::from("data.bin")], "{error}");
     assert_eq!(inode(&path), before);
     assert!(std::fs::read(&path).unwrap() == bytes, "the file was changed");
     assert!(!error.to_string().contains(".academictorrents"), "{error}");
@@ -46,37 +47,37 @@ fn longer_and_wrong(path: &Path) {
 #[test]
 fn what_is_too_large_is_refused_before_a_damaged_file_moves() {
     for damage in [one_piece, longer_and_wrong] {
-        stays(damage, ErrorKind::TooLarge, |desk, dataset, seed| {
-            ask(desk, dataset, &[seed]).max_size(PIECE as u64 - 1)
+        stays(damage, ErrorKind::TooLarge, |fixture, dataset, seed| {
+            ask(fixture, dataset, &[seed]).max_size(PIECE as u64 - 1)
         });
     }
 }
 
 #[test]
 fn offline_a_damaged_file_does_not_move() {
-    stays(longer_and_wrong, ErrorKind::Offline, |desk, dataset, seed| {
-        ask(desk, dataset, &[seed]).offline(true)
+    stays(longer_and_wrong, ErrorKind::Offline, |fixture, dataset, seed| {
+        ask(fixture, dataset, &[seed]).offline(true)
     });
 }
 
 #[test]
 fn what_may_not_be_fetched_moves_no_damaged_file() {
-    stays(one_piece, ErrorKind::Offline, |desk, dataset, seed| {
-        ask(desk, dataset, &[seed]).env("ACADEMICTORRENTS_FETCH", "never")
+    stays(one_piece, ErrorKind::Offline, |fixture, dataset, seed| {
+        ask(fixture, dataset, &[seed]).env("ACADEMICTORRENTS_FETCH", "never")
     });
 }
 
 #[test]
 fn without_sources_a_damaged_file_does_not_move() {
-    stays(longer_and_wrong, ErrorKind::Network, |desk, dataset, _| ask(desk, dataset, &[]));
+    stays(longer_and_wrong, ErrorKind::Network, |fixture, dataset, _| ask(fixture, dataset, &[]));
 }
 
 #[test]
 fn from_sources_that_bring_nothing_a_damaged_file_does_not_move() {
     // The damaged piece is the first one, and the seed has another.
-    stays(one_piece, ErrorKind::Network, |desk, dataset, _| {
+    stays(one_piece, ErrorKind::Network, |fixture, dataset, _| {
         let seed = WebSeed::serving(dataset).with(Fault::OnlyPieces(7..8));
-        ask(desk, dataset, &[&seed])
+        ask(fixture, dataset, &[&seed])
     });
 }
 
@@ -84,8 +85,8 @@ fn from_sources_that_bring_nothing_a_damaged_file_does_not_move() {
 #[test]
 fn what_a_copy_has_moves_no_damaged_file_where_the_rest_is_refused() {
     let dataset = single();
-    let (desk, path, seed) = Desk::complete(&dataset);
-    let copy = desk.path("copies/data.bin");
+    let (fixture, path, seed) = GetFixture::complete(&dataset);
+    let copy = fixture.path("copies/data.bin");
     std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
     std::fs::copy(&path, &copy).unwrap();
     flip(&copy, 5);
@@ -93,72 +94,64 @@ fn what_a_copy_has_moves_no_damaged_file_where_the_rest_is_refused() {
         flip(&path, offset);
     }
     let before = inode(&path);
-    let load_path = desk.path("copies");
-    let ask = || ask(&desk, &dataset, &[&seed]).env("ACADEMICTORRENTS_LOAD_PATH", &load_path);
+    let load_path = fixture.path("copies");
+    let ask = || ask(&fixture, &dataset, &[&seed]).env("ACADEMICTORRENTS_LOAD_PATH", &load_path);
     let error = ask().max_size(PIECE as u64 - 1).run().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-    assert_eq!((inode(&path), desk.workplace().exists()), (before, false));
-    dataset.assert_at(&ask().max_size(PIECE as u64).run().unwrap());
+    assert_eq!((inode(&path), fixture.workplace().exists()), (before, false));
+    dataset.assert_at(&ask().max_size(PIECE as u64 + 4096).run().unwrap());
     assert_eq!(seed.bytes_served(), PIECE as u64);
 }
 
 #[test]
 fn a_file_that_is_too_long_alone_is_cut_without_the_network() {
     let dataset = single();
-    let (desk, path, seed) = Desk::complete(&dataset);
+    let (fixture, path, seed) = GetFixture::complete(&dataset);
     std::fs::File::options().write(true).open(&path).unwrap().set_len(LENGTH + 10).unwrap();
-    ask(&desk, &dataset, &[&seed]).offline(true).run().unwrap();
+    ask(&fixture, &dataset, &[&seed]).offline(true).run().unwrap();
     dataset.assert_at(&path);
-    assert!(!desk.workplace().exists());
+    assert!(!fixture.workplace().exists());
 }
 
 #[test]
 fn where_the_network_goes_the_error_says_where_the_file_is() {
     let dataset = single();
-    let (desk, path, _) = Desk::complete(&dataset);
+    let (fixture, path, _) = GetFixture::complete(&dataset);
     for piece in [0, 60] {
         flip(&path, (piece * PIECE) as u64);
     }
     let half = WebSeed::serving(&dataset).with(Fault::OnlyPieces(0..50));
-    let error: Error = ask(&desk, &dataset, &[&half]).run().unwrap_err();
+    let error: Error = ask(&fixture, &dataset, &[&half]).run().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     let text = error.to_string();
-    let place = files_below(&desk.data());
+    let place = files_below(&fixture.data());
     let place = place.iter().find(|file| file.ends_with("files/data.bin")).unwrap();
-    let directory = desk.data().join(place.parent().unwrap());
+    let directory = fixture.data().join(place.parent().unwrap());
     let said = format!(
-        "{} is being mended, and until that is done in {}",
+        "{} is incomplete, and until the download succeeds in {}",
         path.display(),
         directory.display()
     );
     assert!(text.contains(&said), "{text}");
     assert!(!path.exists());
     let whole = WebSeed::serving(&dataset);
-    dataset.assert_at(&ask(&desk, &dataset, &[&whole]).run().unwrap());
+    dataset.assert_at(&ask(&fixture, &dataset, &[&whole]).run().unwrap());
     assert_eq!(whole.bytes_served(), PIECE as u64);
 }
 
 /// Reading what was not written once made a file of zeros, which then took the right one's place.
 /// Among the recorded pieces are those of files that are right, which are nowhere but at their place.
 #[test]
-fn after_another_boot_right_files_stay_right() {
+fn right_files_stay_right_when_a_repair_is_resumed() {
     let dataset = folder();
-    let (desk, path, _) = Desk::complete(&dataset);
+    let (fixture, path, _) = GetFixture::complete(&dataset);
     for offset in [0, 2 * PIECE as u64] {
         flip(&path.join("a"), offset);
     }
     let half = WebSeed::serving(&dataset).with(Fault::OnlyPieces(0..1));
-    ask(&desk, &dataset, &[&half]).run().unwrap_err();
-    let record = files_below(&desk.data()).into_iter().find(|file| file.ends_with("record"));
-    let record = desk.data().join(record.unwrap());
-    let bytes = std::fs::read(&record).unwrap();
-    let header = bytes.iter().position(|byte| *byte == b'\n').unwrap();
-    let (header, pieces) = bytes.split_at(header);
-    let mut words = std::str::from_utf8(header).unwrap().split(' ').collect::<Vec<_>>();
-    words[3] = "another-boot";
-    std::fs::write(&record, [words.join(" ").as_bytes(), pieces].concat()).unwrap();
+    ask(&fixture, &dataset, &[&half]).run().unwrap_err();
     let whole = WebSeed::serving(&dataset);
-    dataset.assert_at(&ask(&desk, &dataset, &[&whole]).run().unwrap());
+    dataset.assert_at(&ask(&fixture, &dataset, &[&whole]).run().unwrap());
     // And the piece that the file which moved shares with its neighbour.
     assert_eq!(whole.bytes_served(), 2 * PIECE as u64);
 }
@@ -167,11 +160,11 @@ fn after_another_boot_right_files_stay_right() {
 #[test]
 fn pins_hold_for_files_that_stay_and_for_those_that_are_mended() {
     let dataset = folder();
-    let (desk, path, seed) = Desk::complete(&dataset);
+    let (fixture, path, seed) = GetFixture::complete(&dataset);
     let digests = ["a", "e"].map(|file| sha256(&std::fs::read(path.join(file)).unwrap()));
     flip(&path.join("a"), 0);
     let ask = |e: &str| {
-        ask(&desk, &dataset, &[&seed]).sha256("a", digests[0].as_str()).sha256("e", e).run()
+        ask(&fixture, &dataset, &[&seed]).sha256("a", digests[0].as_str()).sha256("e", e).run()
     };
     let error = ask(&"0".repeat(64)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Verification, "{error}");
@@ -183,10 +176,10 @@ fn pins_hold_for_files_that_stay_and_for_those_that_are_mended() {
 #[test]
 fn a_file_that_changes_while_its_mending_is_waited_for_is_left_alone() {
     let dataset = single();
-    let (desk, path, _) = Desk::complete(&dataset);
+    let (fixture, path, _) = GetFixture::complete(&dataset);
     flip(&path, 5);
     let seed = WebSeed::serving(&dataset).with(Fault::Stall { after_bytes: 0 });
-    let get = ask(&desk, &dataset, &[&seed]);
+    let get = ask(&fixture, &dataset, &[&seed]);
     let get = std::thread::spawn(move || get.run());
     eventually("the damaged piece is asked for", || !seed.requests().is_empty());
     std::fs::File::options().write(true).open(&path).unwrap().set_len(LENGTH + 10).unwrap();

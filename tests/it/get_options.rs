@@ -1,21 +1,21 @@
 //! What [`academictorrents::Get`]'s methods say, each by what it changes.
 
-use std::path::Path;
 use std::time::Duration;
 
 use academictorrents::{Error, ErrorKind, Get, Progress, Verify};
 
-use crate::get::{Desk, LENGTH, PIECE, flip, folder, inode, single};
+use crate::get::{GetFixture, LENGTH, folder, single};
 use crate::refusals::sha256;
+use crate::support::files::{PIECE, damage_unseen, inode};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed};
 
-/// A desk with a .torrent that names no source.
-pub fn desk(dataset: &Dataset) -> (Desk, String) {
-    let desk = Desk::new();
-    let torrent = desk.path("data.torrent");
+/// A fixture with a .torrent that names no source.
+pub fn fixture(dataset: &Dataset) -> (GetFixture, String) {
+    let fixture = GetFixture::new();
+    let torrent = fixture.path("data.torrent");
     std::fs::write(&torrent, dataset.torrent()).unwrap();
-    (desk, torrent.to_str().unwrap().to_owned())
+    (fixture, torrent.to_str().unwrap().to_owned())
 }
 
 pub fn refused(error: Error, kind: ErrorKind, parts: &[&str]) {
@@ -23,18 +23,6 @@ pub fn refused(error: Error, kind: ErrorKind, parts: &[&str]) {
     let text = error.to_string();
     assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} are not in: {text}");
     assert!(!text.contains("Cargo.toml"), "a call has no manifest: {text}");
-}
-
-/// Flips a bit, and lets no `stat` tell.
-pub fn damage_unseen(path: &Path, offset: u64) {
-    let before = std::fs::metadata(path).unwrap();
-    let mut permissions = before.permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
-    std::fs::set_permissions(path, permissions).unwrap();
-    flip(path, offset);
-    let file = std::fs::File::options().write(true).open(path).unwrap();
-    file.set_modified(before.modified().unwrap()).unwrap();
-    std::fs::set_permissions(path, before.permissions()).unwrap();
 }
 
 #[test]
@@ -47,16 +35,16 @@ fn each_kind_of_source_can_be_named() {
     dataset.write_to(&mirror.path().join(dataset.infohash_hex()));
     let mirror = mirror.path().to_str().unwrap();
     let check = |named: &dyn Fn(Get) -> Get| {
-        let (desk, torrent) = desk(&dataset);
-        dataset.assert_at(&named(desk.ask(&torrent)).run().unwrap());
+        let (fixture, torrent) = fixture(&dataset);
+        dataset.assert_at(&named(fixture.ask(&torrent)).run().unwrap());
     };
     check(&|get| get.web_seed(seed.url()));
     check(&|get| get.peer(peer.addr().to_string()));
     check(&|get| get.tracker(tracker.url()));
     check(&|get| get.mirror(mirror));
     // Without any there is nobody.
-    let (desk, torrent) = desk(&dataset);
-    let error = desk.ask(&torrent).run().unwrap_err();
+    let (fixture, torrent) = fixture(&dataset);
+    let error = fixture.ask(&torrent).run().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
 }
 
@@ -64,9 +52,9 @@ fn each_kind_of_source_can_be_named() {
 fn values_that_cannot_be_used_name_their_method() {
     let dataset = single();
     let check = |with: &dyn Fn(Get) -> Get, parts: &[&str]| {
-        let (desk, torrent) = desk(&dataset);
-        refused(with(desk.ask(&torrent)).run().unwrap_err(), ErrorKind::Manifest, parts);
-        assert!(!desk.path("store").exists());
+        let (fixture, torrent) = fixture(&dataset);
+        refused(with(fixture.ask(&torrent)).run().unwrap_err(), ErrorKind::Manifest, parts);
+        assert!(!fixture.path("store").exists());
     };
     check(&|get| get.web_seed("ftp://host/x"), &["`Get::web_seed`", "http:// or https://"]);
     check(&|get| get.tracker("udp://host"), &["`Get::tracker`", "udp://host:port"]);
@@ -84,14 +72,14 @@ fn values_that_cannot_be_used_name_their_method() {
 fn files_selects_and_a_glob_that_covers_nothing_is_named() {
     let dataset = folder();
     let seed = WebSeed::serving(&dataset);
-    let (desk, torrent) = desk(&dataset);
-    let ask = || desk.ask(&torrent).web_seed(seed.folder_url());
+    let (fixture, torrent) = fixture(&dataset);
+    let ask = || fixture.ask(&torrent).web_seed(seed.folder_url());
     let root = ask().files(["d/*"]).run().unwrap();
     assert!(root.join("d/b").is_file() && !root.join("a").exists());
     let error = ask().files(["d/*", "nothing/**"]).run().unwrap_err();
     refused(error, ErrorKind::Manifest, &["`nothing/**` covers no file", "4 files"]);
     // Two calls select what either covers.
-    let root = ask().files(["a"]).files(["e"]).into(desk.data()).run().unwrap();
+    let root = ask().files(["a"]).files(["e"]).into(fixture.data()).run().unwrap();
     assert!(root.join("a").is_file() && root.join("e").is_file() && !root.join("d").exists());
 }
 
@@ -99,8 +87,8 @@ fn files_selects_and_a_glob_that_covers_nothing_is_named() {
 fn the_torrent_of_an_infohash_is_checked_against_it() {
     let dataset = single();
     let seed = WebSeed::serving(&dataset);
-    let (desk, torrent) = desk(&dataset);
-    let ask = |id: &str| desk.ask(id).torrent(&torrent).web_seed(seed.url()).run();
+    let (fixture, torrent) = fixture(&dataset);
+    let ask = |id: &str| fixture.ask(id).torrent(&torrent).web_seed(seed.url()).run();
     dataset.assert_at(&ask(&dataset.infohash_hex()).unwrap());
     let other = folder().infohash_hex();
     refused(ask(&other).unwrap_err(), ErrorKind::Metainfo, &[&other, "data.torrent"]);
@@ -111,11 +99,11 @@ fn the_torrent_of_an_infohash_is_checked_against_it() {
 fn the_store_of_the_call_takes_the_environments_place() {
     let dataset = single();
     let seed = WebSeed::serving(&dataset);
-    let (desk, torrent) = desk(&dataset);
-    let ask = || desk.ask(&torrent).store(desk.path("mine"));
+    let (fixture, torrent) = fixture(&dataset);
+    let ask = || fixture.ask(&torrent).store(fixture.path("mine"));
     let path = ask().web_seed(seed.url()).run().unwrap();
-    assert!(path.starts_with(desk.path("mine/v1/data")), "{path:?}");
-    assert!(!desk.path("store").exists());
+    assert!(path.starts_with(fixture.path("mine/v1/data")), "{path:?}");
+    assert!(!fixture.path("store").exists());
     // Now it is there.
     assert_eq!(ask().offline(true).run().unwrap(), path);
 }
@@ -124,12 +112,12 @@ fn the_store_of_the_call_takes_the_environments_place() {
 fn limits_only_become_stricter() {
     let dataset = single();
     let seed = WebSeed::serving(&dataset);
-    let (desk, torrent) = desk(&dataset);
-    let ask = || desk.ask(&torrent).web_seed(seed.url());
+    let (fixture, torrent) = fixture(&dataset);
+    let ask = || fixture.ask(&torrent).web_seed(seed.url());
     let error = ask().max_size(LENGTH - 1).run().unwrap_err();
-    let enough = format!("give `Get::max_size` at least {LENGTH}");
+    let enough = format!("give `Get::max_size` at least {}", LENGTH + 4096);
     refused(error, ErrorKind::TooLarge, &["set by `Get::max_size`", &enough]);
-    let by_environment = || ask().env("ACADEMICTORRENTS_MAX_SIZE", "1MiB").max_size(LENGTH);
+    let by_environment = || ask().env("ACADEMICTORRENTS_MAX_SIZE", "1MiB").max_size(2 * LENGTH);
     let error = by_environment().run().unwrap_err();
     refused(error, ErrorKind::TooLarge, &["set by ACADEMICTORRENTS_MAX_SIZE"]);
     refused(
@@ -140,15 +128,15 @@ fn limits_only_become_stricter() {
     let error = ask().env("ACADEMICTORRENTS_OFFLINE", "1").offline(false).run().unwrap_err();
     refused(error, ErrorKind::Offline, &["ACADEMICTORRENTS_OFFLINE"]);
     assert_eq!(seed.bytes_served(), 0);
-    dataset.assert_at(&ask().max_size(LENGTH).run().unwrap());
+    dataset.assert_at(&ask().max_size(LENGTH + 4096).run().unwrap());
 }
 
 #[test]
 fn the_timeout_of_the_call_holds() {
     let dataset = single();
     let seed = WebSeed::serving(&dataset).with(Fault::Stall { after_bytes: 0 });
-    let (desk, torrent) = desk(&dataset);
-    let ask = desk.ask(&torrent).env("ACADEMICTORRENTS_TIMEOUT", "1h").web_seed(seed.url());
+    let (fixture, torrent) = fixture(&dataset);
+    let ask = fixture.ask(&torrent).env("ACADEMICTORRENTS_TIMEOUT", "1h").web_seed(seed.url());
     let error = ask.timeout(Duration::from_millis(300)).run().unwrap_err();
     refused(error, ErrorKind::Network, &[]);
 }
@@ -157,9 +145,10 @@ fn the_timeout_of_the_call_holds() {
 fn a_pin_of_the_call_is_checked() {
     let dataset = single();
     let seed = WebSeed::serving(&dataset);
-    let (desk, torrent) = desk(&dataset);
-    let ask =
-        |digest: String| desk.ask(&torrent).web_seed(seed.url()).sha256("data.bin", digest).run();
+    let (fixture, torrent) = fixture(&dataset);
+    let ask = |digest: String| {
+        fixture.ask(&torrent).web_seed(seed.url()).sha256("data.bin", digest).run()
+    };
     refused(ask("0".repeat(64)).unwrap_err(), ErrorKind::Verification, &["`data.bin`"]);
     dataset.assert_at(&ask(sha256(&dataset.stream())).unwrap());
 }
@@ -168,8 +157,8 @@ fn a_pin_of_the_call_is_checked() {
 fn what_no_stat_shows_is_found_and_mended_where_verify_is_always() {
     let dataset = folder();
     let seed = WebSeed::serving(&dataset);
-    let (desk, torrent) = desk(&dataset);
-    let ask = || desk.ask(&torrent).progress(Progress::Off);
+    let (fixture, torrent) = fixture(&dataset);
+    let ask = || fixture.ask(&torrent).progress(Progress::Off);
     let root = ask().web_seed(seed.folder_url()).run().unwrap();
     let file = root.join("d/b");
     let fetched = seed.bytes_served();
@@ -197,10 +186,10 @@ fn what_no_stat_shows_is_found_and_mended_where_verify_is_always() {
 #[test]
 fn copies_on_load_path_are_hashed_again_where_verify_is_always() {
     let dataset = single();
-    let (desk, torrent) = desk(&dataset);
-    dataset.write_to(&desk.path("copies"));
-    let copy = desk.path("copies/data.bin");
-    let ask = || desk.ask(&torrent).env("ACADEMICTORRENTS_LOAD_PATH", desk.path("copies"));
+    let (fixture, torrent) = fixture(&dataset);
+    dataset.write_to(&fixture.path("copies"));
+    let copy = fixture.path("copies/data.bin");
+    let ask = || fixture.ask(&torrent).env("ACADEMICTORRENTS_LOAD_PATH", fixture.path("copies"));
     assert_eq!(ask().run().unwrap(), copy);
     assert_eq!(ask().verify(Verify::Always).run().unwrap(), copy);
     damage_unseen(&copy, 7);
@@ -208,7 +197,7 @@ fn copies_on_load_path_are_hashed_again_where_verify_is_always() {
     // The copy is not ours to mend: what is right is taken from it.
     let seed = WebSeed::serving(&dataset);
     let own = ask().web_seed(seed.url()).verify(Verify::Always).run().unwrap();
-    assert!(own.starts_with(desk.path("store")), "{own:?}");
+    assert!(own.starts_with(fixture.path("store")), "{own:?}");
     dataset.assert_at(&own);
     assert_eq!(seed.bytes_served(), PIECE as u64);
 }
@@ -217,15 +206,15 @@ fn copies_on_load_path_are_hashed_again_where_verify_is_always() {
 fn the_longest_timeout_is_no_mistake() {
     let dataset = single();
     let seed = WebSeed::serving(&dataset);
-    let (desk, torrent) = desk(&dataset);
-    let ask = desk.ask(&torrent).web_seed(seed.url()).timeout(Duration::MAX);
+    let (fixture, torrent) = fixture(&dataset);
+    let ask = fixture.ask(&torrent).web_seed(seed.url()).timeout(Duration::MAX);
     dataset.assert_at(&ask.run().unwrap());
     let catalogue = Catalogue::serving(&[&dataset.clone().url_list([seed.url()])]);
-    let ask = Desk::new();
+    let ask = GetFixture::new();
     let ask = ask
         .ask(&dataset.infohash_hex())
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
         .timeout(Duration::MAX)
-        .store(desk.path("other"));
+        .store(fixture.path("other"));
     dataset.assert_at(&ask.run().unwrap());
 }

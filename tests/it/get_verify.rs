@@ -2,24 +2,26 @@
 
 use academictorrents::{ErrorKind, Verify};
 
-use crate::get::{Desk, PIECE, inode, single};
-use crate::get_options::{damage_unseen, desk, refused};
+use crate::get::{GetFixture, single};
+use crate::get_options::{fixture, refused};
+use crate::support::files::damage_unseen;
+use crate::support::files::{PIECE, inode};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
 /// Files of one piece each, of which two selections share the inodes.
-fn two_selections() -> (Dataset, Desk, String, WebSeed, std::path::PathBuf) {
+fn two_selections() -> (Dataset, GetFixture, String, WebSeed, std::path::PathBuf) {
     let file = |seed| random_bytes(seed, PIECE);
     let dataset = Dataset::multi("tree", [("a", file(1)), ("b", file(2)), ("c", file(3))]);
     let seed = WebSeed::serving(&dataset);
-    let (desk, torrent) = desk(&dataset);
-    let part = desk.ask(&torrent).web_seed(seed.folder_url()).files(["a", "b"]).run().unwrap();
-    (dataset, desk, torrent, seed, part)
+    let (fixture, torrent) = fixture(&dataset);
+    let part = fixture.ask(&torrent).web_seed(seed.folder_url()).files(["a", "b"]).run().unwrap();
+    (dataset, fixture, torrent, seed, part)
 }
 
 #[test]
 fn a_damaged_file_is_not_taken_over_from_another_selection_where_verify_is_always() {
-    let (dataset, desk, torrent, seed, part) = two_selections();
-    let ask = || desk.ask(&torrent).web_seed(seed.folder_url());
+    let (dataset, fixture, torrent, seed, part) = two_selections();
+    let ask = || fixture.ask(&torrent).web_seed(seed.folder_url());
     let whole = ask().run().unwrap();
     assert_eq!(inode(&whole.join("a")), inode(&part.join("a")));
     damage_unseen(&whole.join("a"), 5);
@@ -29,16 +31,16 @@ fn a_damaged_file_is_not_taken_over_from_another_selection_where_verify_is_alway
 
 #[test]
 fn what_another_selection_has_is_hashed_where_verify_is_always() {
-    let (dataset, desk, torrent, seed, part) = two_selections();
+    let (dataset, fixture, torrent, seed, part) = two_selections();
     damage_unseen(&part.join("a"), 5);
-    let ask = desk.ask(&torrent).web_seed(seed.folder_url()).verify(Verify::Always);
+    let ask = fixture.ask(&torrent).web_seed(seed.folder_url()).verify(Verify::Always);
     dataset.assert_at(&ask.run().unwrap());
 }
 
 #[test]
 fn what_was_found_damaged_is_not_taken_over_from_another_selection_later() {
-    let (dataset, desk, torrent, seed, _) = two_selections();
-    let ask = || desk.ask(&torrent).web_seed(seed.folder_url());
+    let (dataset, fixture, torrent, seed, _) = two_selections();
+    let ask = || fixture.ask(&torrent).web_seed(seed.folder_url());
     let whole = ask().run().unwrap();
     damage_unseen(&whole.join("a"), 5);
     let error = ask().verify(Verify::Always).offline(true).run().unwrap_err();
@@ -51,10 +53,10 @@ fn what_was_found_damaged_is_not_taken_over_from_another_selection_later() {
 #[test]
 fn a_copy_that_was_found_damaged_is_not_trusted_afterwards() {
     let dataset = single();
-    let (desk, torrent) = desk(&dataset);
-    dataset.write_to(&desk.path("copies"));
-    let copy = desk.path("copies/data.bin");
-    let ask = || desk.ask(&torrent).env("ACADEMICTORRENTS_LOAD_PATH", desk.path("copies"));
+    let (fixture, torrent) = fixture(&dataset);
+    dataset.write_to(&fixture.path("copies"));
+    let copy = fixture.path("copies/data.bin");
+    let ask = || fixture.ask(&torrent).env("ACADEMICTORRENTS_LOAD_PATH", fixture.path("copies"));
     ask().run().unwrap();
     damage_unseen(&copy, 7);
     let error = ask().verify(Verify::Always).offline(true).run().unwrap_err();
@@ -67,10 +69,10 @@ fn a_copy_that_was_found_damaged_is_not_trusted_afterwards() {
 fn damage_is_mended_offline_from_a_copy_on_load_path() {
     let dataset = single();
     let seed = WebSeed::serving(&dataset);
-    let (desk, torrent) = desk(&dataset);
-    let path = desk.ask(&torrent).web_seed(seed.url()).run().unwrap();
+    let (fixture, torrent) = fixture(&dataset);
+    let path = fixture.ask(&torrent).web_seed(seed.url()).run().unwrap();
     damage_unseen(&path, 7);
-    dataset.write_to(&desk.path("copies"));
-    let ask = desk.ask(&torrent).env("ACADEMICTORRENTS_LOAD_PATH", desk.path("copies"));
+    dataset.write_to(&fixture.path("copies"));
+    let ask = fixture.ask(&torrent).env("ACADEMICTORRENTS_LOAD_PATH", fixture.path("copies"));
     dataset.assert_at(&ask.verify(Verify::Always).offline(true).run().unwrap());
 }

@@ -6,7 +6,7 @@ use crate::fixture::Fixture;
 use crate::support::{Project, files_below, side_by_side};
 use crate::swarm::bencode::B;
 use crate::swarm::peer::Fault;
-use crate::swarm::{Catalogue, Dataset, Peer, Tracker, UdpTracker};
+use crate::swarm::{Catalogue, Dataset, Peer, Tracker, UdpTracker, WebSeed};
 use crate::swarm::{catalogue, random_bytes, tracker, udp_tracker};
 
 mod calls;
@@ -40,6 +40,8 @@ fn a_magnet_link_and_one_peer_are_enough() {
     let peer = Peer::seeding(&dataset);
     let project = by_magnet(&dataset, &format!("&x.pe={}", peer.addr()));
     dataset.assert_at(&project.path_of("data"));
+    // The connection that brought the torrent brings the data, too.
+    assert_eq!(peer.server().connections(), 1);
     // Kept like any other: from now on nobody is asked.
     let kept = project.store().join(format!("v1/torrents/{}.torrent", dataset.infohash_hex()));
     assert_eq!(std::fs::read(kept).unwrap(), B::dict([("info", dataset.info())]).write());
@@ -386,4 +388,38 @@ fn a_crate_is_built_from_a_magnet_link() {
         .collect();
     assert!(said.contains("academictorrents: data: asking peers for the torrent"), "{said}");
     fixture.cargo(&["build"]).ok().assert_fresh();
+}
+
+#[test]
+fn the_torrent_at_a_links_exact_source_is_used_if_it_is_the_declared_one() {
+    let dataset = data();
+    let seed = WebSeed::serving(&dataset);
+    let other = Dataset::single("data.bin", random_bytes(4, 1_000));
+    let infohash = dataset.infohash_hex();
+    let place =
+        Catalogue::serving(&[]).torrent(&infohash, [dataset.torrent(), b"\n".to_vec()].concat());
+    let lies = Catalogue::serving(&[]).torrent(&infohash, other.torrent());
+    let xs = |at: &Catalogue| format!("&xs={}/download/{infohash}.torrent", at.url());
+    let ws = |at: &str| format!("&ws={at}");
+    // One that has another torrent, one that is not there; several web seeds, of which one has it.
+    let dead = "http://127.0.0.1:9/";
+    let rest =
+        [xs(&lies), format!("&xs={dead}x.torrent"), xs(&place), ws(dead), ws(&seed.url())].concat();
+    for scheme in ["magnet:?", "magnet:/?", "MAGNET://?"] {
+        let link = magnet(&dataset, &rest).replacen("magnet:?", scheme, 1);
+        let project = Project::new(&format!("data.magnet = \"{link}\""));
+        dataset.assert_at(&project.path_of("data"));
+    }
+    let link = magnet(&dataset, &[xs(&lies), ws(&seed.url())].concat());
+    let error = Project::new(&format!("data.magnet = \"{link}\"")).error();
+    assert!(error.contains(&lies.url()) && error.contains(&other.infohash_hex()), "{error}");
+    // Web servers are not asked where `sources` leaves web seeds out, nor is anybody offline.
+    let asked = place.requests().len();
+    let link = magnet(&dataset, &xs(&place));
+    for (name, value) in
+        [("ACADEMICTORRENTS_OFFLINE", "1"), ("ACADEMICTORRENTS_SOURCES", "mirrors,peers")]
+    {
+        Project::new(&format!("data.magnet = \"{link}\"")).env(name, value).error();
+        assert_eq!(place.requests().len(), asked, "{name}");
+    }
 }

@@ -115,7 +115,9 @@ fn we_say_who_we_are_in_one_way() {
     let announced = tracker.announces();
     assert!(announced.iter().all(|it| it.peer_id == stats.handshakes[0].peer_id));
     let requests = tracker.http().requests();
-    assert!(requests.iter().all(|it| it.header("user-agent") == Some(&client)));
+    let with_contact = format!("{client} (+https://");
+    let agents = requests.iter().map(|it| it.header("user-agent"));
+    assert!(agents.flatten().all(|agent| agent.starts_with(&with_contact)), "{requests:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Proxies: all goes through a SOCKS proxy, and nothing around it; no password is ever shown.
+//! Proxies: all goes through a SOCKS proxy, and nothing around it; an HTTP proxy makes the requests; no password is ever shown.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::fixture::Fixture;
 use crate::support::{Project, side_by_side};
 use crate::swarm::socks::Fault;
 use crate::swarm::{
-    Catalogue, Dataset, Peer, SocksProxy, TlsFront, Tracker, UdpTracker, WebSeed, peer,
+    Catalogue, Dataset, HttpProxy, Peer, SocksProxy, TlsFront, Tracker, UdpTracker, WebSeed, peer,
     random_bytes, web_seed,
 };
 
@@ -60,6 +60,8 @@ fn cargo_builds_a_dataset_whose_every_byte_came_through_a_socks_proxy() {
     );
     let fixture = Fixture::new("fixture-socks", &declared)
         .env("ACADEMICTORRENTS_CATALOGUE", "http://catalogue.invalid")
+        // Nobody knows where a tracker behind the proxy is, so the peer on this machine that it names is not contacted by itself.
+        .env("ACADEMICTORRENTS_PRIVATE_HOSTS", peer.addr())
         .env("ALL_PROXY", url);
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
     let opened = servers.map(|addr| proxy.opened_to(addr));
@@ -121,7 +123,9 @@ fn https_goes_through_it_with_the_name_and_certificates_are_checked_all_the_same
     let front = TlsFront::before(seed.http().server().addr());
     let host = front.url().trim_start_matches("https://").to_owned();
     let proxy = SocksProxy::start();
-    let project = || of_seed(&proxy, &at_host(&seed.url(), &host).replace("http:", "https:"));
+    let url = at_host(&seed.url(), &host).replace("http:", "https:");
+    // The catalog would be asked for other sources.
+    let project = || of_seed(&proxy, &url).env("ACADEMICTORRENTS_SOURCES", "web-seeds");
     let error = project().error();
     assert!(error.contains("its certificate is from an authority"), "{error}");
     assert_eq!(seed.bytes_served(), 0);
@@ -173,7 +177,7 @@ fn a_proxy_for_all_is_for_peers_where_http_has_another() {
     dataset().assert_at(&project.path_of("data"));
     assert_eq!((proxy.connections(), peer.server().connections()), (1, 1));
     let error = of_seed(&proxy, &seed.url()).env("HTTPS_PROXY", nobody).error();
-    assert!(error.contains("(through the proxy 127.0.0.1:9)"), "{error}");
+    assert!(error.contains("the proxy 127.0.0.1:9 cannot be reached: connection"), "{error}");
     assert_eq!((proxy.connections(), seed.http().server().connections()), (1, 0));
 }
 
@@ -181,7 +185,10 @@ fn a_proxy_for_all_is_for_peers_where_http_has_another() {
 fn a_udp_tracker_is_not_asked_around_the_proxy() {
     let peer = Peer::seeding(&dataset());
     let tracker = UdpTracker::start(vec![peer.addr()]);
-    let project = || Project::of(&dataset().announce(&tracker.url()), "");
+    let project = || {
+        Project::of(&dataset().announce(&tracker.url()), "")
+            .env("ACADEMICTORRENTS_SOURCES", "peers")
+    };
     let proxy = SocksProxy::start();
     let error = behind(&proxy, project()).error();
     let said = format!("{}: not asked: UDP does not go through the SOCKS proxy", tracker.url());
@@ -265,7 +272,7 @@ fn a_faulty_proxy() {
 fn a_login_that_is_wanted_or_wrong_is_said_with_what_to_write() {
     let seed = WebSeed::serving(&dataset());
     let proxy = SocksProxy::start().login("me", "right");
-    let help = "help: write the proxy as socks5h://name:password@host:port";
+    let help = "help: write `name:password@` before the host in the proxy's URL";
     let missing = of_seed(&proxy, &seed.url()).error();
     assert!(missing.contains("wants a user name and a password"), "{missing}");
     assert!(missing.contains(help), "{missing}");
@@ -287,18 +294,26 @@ fn no_password_is_shown_of_any_proxy() {
     };
     side_by_side(
         &[
-            ("ALL_PROXY", "http://me:sesame@127.0.0.1:9", "(through the proxy 127.0.0.1:9)"),
-            ("https_proxy", "me:sesame@127.0.0.1:9", "(through the proxy 127.0.0.1:9)"),
+            (
+                "ALL_PROXY",
+                "http://me:sesame@127.0.0.1:9",
+                "the proxy 127.0.0.1:9 cannot be reached: connection refused",
+            ),
+            (
+                "https_proxy",
+                "me:sesame@127.0.0.1:9",
+                "the proxy 127.0.0.1:9 cannot be reached: connection refused",
+            ),
             (
                 "ALL_PROXY",
                 "socks5://me:sesame@127.0.0.1:9",
                 "cannot be reached: connection refused",
             ),
             ("all_proxy", "socks5h://me:sesame@127.0.0.1:9", "the SOCKS proxy 127.0.0.1:9 cannot"),
-            ("CARGO_HTTP_PROXY", "socks4://me:sesame@h:9", "cannot be used: socks4://h:9"),
+            ("CARGO_HTTP_PROXY", "socks4://me:sesame@h:9", "cannot be used: socks4://…@h:9"),
             ("HTTPS_PROXY", "ftp://me:sesame@h:9", "HTTPS_PROXY names it"),
-            ("HTTPS_PROXY", "http://me:se/sesame@h:9", "cannot be used: http://h:9"),
-            ("ALL_PROXY", "socks5h://me:sesame@h:99999", "cannot be used: socks5h://h:99999"),
+            ("HTTPS_PROXY", "http://me:se/sesame@h:9", "cannot be used: http://…@h:9"),
+            ("ALL_PROXY", "socks5h://me:sesame@h:99999", "cannot be used: socks5h://…@h:99999"),
         ],
         |(variable, url, said)| check(variable, url, said),
     );
@@ -323,4 +338,195 @@ fn a_silent_proxy_holds_up_neither_other_sources_nor_the_end() {
     dataset().assert_at(&project.path_of("data"));
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     assert_eq!((proxy.connections(), peer.server().connections()), (1, 0));
+}
+
+/// A crate with a dataset of many small files from this web seed, behind an HTTP proxy.
+fn many_files() -> Dataset {
+    let files: Vec<_> = (0..40).map(|n| (format!("{n}"), random_bytes(n, 7_500))).collect();
+    Dataset::multi("many", files.iter().map(|(n, bytes)| (&n[..], bytes.clone())))
+}
+
+fn is_basic(value: Option<&str>) -> bool {
+    value.is_some_and(|value| value.starts_with("Basic "))
+}
+
+/// Catalog, tracker and web seed; each request names its URL in full, the pipelined ones too, and no connection is asked for.
+#[test]
+fn http_goes_to_an_http_proxy_as_requests_for_whole_urls() {
+    let dataset = many_files().announce("http://tracker.invalid/announce");
+    let (catalogue, seed) = (Catalogue::serving(&[&dataset]), WebSeed::serving(&dataset));
+    let tracker = Tracker::start(vec![]);
+    let proxy = HttpProxy::start()
+        .login("Basic bWU6cEBzcy93JQ==")
+        .host("catalogue.invalid", catalogue.http().server().addr())
+        .host("seed.invalid:81", seed.http().server().addr())
+        .host("seed.invalid", seed.http().server().addr())
+        .host("tracker.invalid", tracker.http().server().addr());
+    let seed_url = at_host(&seed.url(), "u:s3cr3t@seed.invalid:81");
+    let project = Project::new(&format!(
+        "data.infohash = \"{}\"\ndata.web-seeds = [\"{seed_url}\"]\n\
+        data.trackers = [\"http://tracker.invalid/announce\"]",
+        dataset.infohash_hex()
+    ))
+    .env("ACADEMICTORRENTS_CATALOGUE", "http://catalogue.invalid")
+    .env("HTTPS_PROXY", format!("http://me:p%40ss%2Fw%25@{}", proxy.addr()));
+    dataset.assert_at(&project.path_of("data"));
+    let requests = proxy.requests();
+    let (seeds, others): (Vec<_>, Vec<_>) =
+        requests.iter().partition(|it| it.target.starts_with("http://seed.invalid:81/seed/many/"));
+    assert!(seeds.len() >= 40, "{requests:?}");
+    // All of them on few connections.
+    assert!(proxy.connections() < 20, "{}", proxy.connections());
+    assert!(others.iter().any(|it| it.target.starts_with("http://catalogue.invalid/download/")));
+    assert!(others.iter().any(|it| it.target.starts_with("http://tracker.invalid/announce?")));
+    for request in &requests {
+        assert_eq!(request.method, "GET");
+        assert!(is_basic(request.header("proxy-authorization")), "{request:?}");
+        assert_eq!(request.headers.iter().filter(|it| it.0 == "Proxy-Authorization").count(), 1);
+    }
+    // The host's own login is for the host, and the proxy's for the proxy.
+    assert!(seeds.iter().all(|it| is_basic(it.header("authorization"))));
+    assert!(others.iter().all(|it| it.header("authorization").is_none()));
+    let behind = [seed.http(), catalogue.http(), tracker.http()].map(|it| it.requests()).concat();
+    assert!(
+        behind
+            .iter()
+            .all(|it| it.header("proxy-authorization").is_none() && it.target.starts_with('/'))
+    );
+}
+
+#[test]
+fn https_goes_through_an_http_proxy_in_a_tunnel_that_alone_is_told_its_login() {
+    let seed = WebSeed::serving(&dataset());
+    let front = TlsFront::before(seed.http().server().addr());
+    let port: u16 = front.url().rsplit(':').next().unwrap().parse().unwrap();
+    let project = |proxy: &HttpProxy| {
+        let url = at_host(&seed.url(), &format!("localhost:{port}")).replace("http:", "https:");
+        let project = Project::of(&dataset(), &format!("web-seeds = [\"{url}\"]"));
+        front.write_ca(&project.path("ca.pem"));
+        let ca = project.path("ca.pem").display().to_string();
+        project
+            .env("ACADEMICTORRENTS_CA_FILE", ca)
+            .env("HTTPS_PROXY", format!("http://me:sesame@{}", proxy.addr()))
+    };
+    let proxy = HttpProxy::start().login("Basic bWU6c2VzYW1l").tls(port);
+    dataset().assert_at(&project(&proxy).path_of("data"));
+    assert!(proxy.requests().iter().all(|it| it.method == "CONNECT"), "{:?}", proxy.requests());
+    assert_eq!(proxy.requests()[0].target, format!("localhost:{port}"));
+    let requests = seed.requests();
+    assert!(!requests.is_empty());
+    assert!(requests.iter().all(|it| it.header("proxy-authorization").is_none()));
+    // It opens none to this port.
+    let strict = HttpProxy::start();
+    let error = project(&strict).error();
+    let said = format!("the proxy {} opens no connection: HTTP status 403", strict.addr());
+    assert!(error.contains(&said) && error.contains("help: check the proxy"), "{error}");
+    assert!(!error.contains("sesame"), "{error}");
+}
+
+#[test]
+fn a_redirect_from_http_to_https_leaves_the_proxys_login_with_the_proxy() {
+    let seed = WebSeed::serving(&dataset());
+    let front = TlsFront::before(seed.http().server().addr());
+    let port: u16 = front.url().rsplit(':').next().unwrap().parse().unwrap();
+    let first = WebSeed::serving(&dataset()).with(web_seed::Fault::RedirectTo(front.url()));
+    let proxy = HttpProxy::start().login("Basic bWU6c2VzYW1l").tls(port);
+    let project = Project::of(&dataset(), &format!("web-seeds = [\"{}\"]", first.url()));
+    front.write_ca(&project.path("ca.pem"));
+    let ca = project.path("ca.pem").display().to_string();
+    let project = project
+        .env("ACADEMICTORRENTS_CA_FILE", ca)
+        .env("ACADEMICTORRENTS_PRIVATE_HOSTS", "localhost")
+        .env("HTTPS_PROXY", format!("http://me:sesame@{}", proxy.addr()));
+    dataset().assert_at(&project.path_of("data"));
+    let all = [seed.requests(), first.requests()].concat();
+    assert!(all.iter().all(|it| it.header("proxy-authorization").is_none()), "{all:?}");
+}
+
+/// Of http and https, the same words as SOCKS has.
+#[test]
+fn an_http_proxy_that_wants_a_login_is_named_with_what_to_write() {
+    let (seed, right) = (WebSeed::serving(&dataset()), "Basic bWU6cmlnaHQ=");
+    let write = "help: write `name:password@` before the host in the proxy's URL";
+    let check_at = "help: check the proxy (CARGO_HTTP_PROXY";
+    let ntlm = "Proxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n";
+    let cases = [
+        ("", "", "wants a user name and a password", write),
+        ("me:wrong@", "", "refuses the user name or the password", write),
+        ("me:wrong@", ntlm, "wants another way to log in than user name and password", check_at),
+        ("", ntlm, "wants another way to log in than user name and password", check_at),
+    ];
+    side_by_side(&cases, |(login, challenge, said, help)| {
+        for scheme in ["http", "https"] {
+            let mut proxy = HttpProxy::start().login(right);
+            if !challenge.is_empty() {
+                proxy = proxy.challenge(challenge);
+            }
+            let url = seed.url().replace("http:", &format!("{scheme}:"));
+            let project = Project::of(&dataset(), &format!("web-seeds = [\"{url}\"]"))
+                .env("HTTPS_PROXY", format!("http://{login}{}", proxy.addr()));
+            let error = project.error();
+            let said = format!("the proxy {} {said}", proxy.addr());
+            assert!(error.contains(&said) && error.contains(help), "{scheme}: {error}");
+            assert!(!error.contains("wrong"), "{error}");
+        }
+        // The catalog, too.
+        let proxy = HttpProxy::start().login(right);
+        let project = Project::new(&format!("data = \"{}\"", "1".repeat(40)))
+            .env("HTTPS_PROXY", format!("http://{login}{}", proxy.addr()));
+        assert!(project.error().contains(&format!("the proxy {} ", proxy.addr())));
+    });
+    assert_eq!(seed.http().server().connections(), 0);
+}
+
+#[test]
+fn what_an_http_proxy_says_that_is_none() {
+    let seed = WebSeed::serving(&dataset());
+    let cases = [
+        ("SSH-2.0-x\r\n", "https", "gave no answer that can be used: the reply is not HTTP"),
+        ("", "https", "closed the connection"),
+        ("HTTP/1.1 200 OK\r\n\r\nnonsense", "https", "through the proxy"),
+        ("HTTP/1.1 502 Bad\r\n\r\n", "https", "opens no connection: HTTP status 502"),
+        ("SSH-2.0-x\r\n", "http", "(through the proxy"),
+        ("", "http", "(through the proxy"),
+    ];
+    side_by_side(&cases, |(reply, scheme, said)| {
+        let proxy = HttpProxy::start().says(reply);
+        let url = seed.url().replace("http:", &format!("{scheme}:"));
+        let project = Project::of(&dataset(), &format!("web-seeds = [\"{url}\"]"))
+            .env("HTTPS_PROXY", proxy.url());
+        let error = project.error();
+        assert!(error.contains(said), "{reply}: {error}");
+    });
+}
+
+/// Also where it says so in the middle of a connection, to a request that was sent ahead.
+#[test]
+fn a_login_that_an_http_proxy_forgets_is_asked_for_again() {
+    let dataset = many_files();
+    let seed = WebSeed::serving(&dataset);
+    let proxy = HttpProxy::start().forgets_after(10);
+    let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", seed.url()))
+        .env("HTTPS_PROXY", proxy.url());
+    let error = project.error();
+    assert!(error.contains("HTTP status 407 (a proxy asks for a login)"), "{error}");
+}
+
+#[test]
+fn hosts_in_no_proxy_are_reached_without_an_http_proxy() {
+    let seed = WebSeed::serving(&dataset());
+    let port = seed.http().server().addr().port();
+    let proxy = HttpProxy::start();
+    for excepted in ["127.0.0.0/8", "x 127.0.0.1", &format!("127.0.0.1:{port}"), "*", "127.*"] {
+        let project = Project::of(&dataset(), &format!("web-seeds = [\"{}\"]", seed.url()))
+            .env("HTTPS_PROXY", proxy.url())
+            .env("NO_PROXY", excepted);
+        dataset().assert_at(&project.path_of("data"));
+        assert_eq!(proxy.connections(), 0, "{excepted}");
+    }
+    let project = Project::of(&dataset(), &format!("web-seeds = [\"{}\"]", seed.url()))
+        .env("HTTPS_PROXY", proxy.url())
+        .env("NO_PROXY", "127.0.0.1:1, 10.0.0.0/8, a.example");
+    dataset().assert_at(&project.path_of("data"));
+    assert!(proxy.connections() > 0);
 }

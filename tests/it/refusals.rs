@@ -32,12 +32,13 @@ fn a_store_that_cannot_be_written_is_named() {
     // A lock that cannot be opened.
     std::fs::remove_file(project.store().join("v1/partial")).unwrap();
     let infohash = crate::swarm::dataset::hex(&dataset.infohash());
-    std::fs::create_dir_all(project.store().join(format!("v1/locks/{infohash}.lock"))).unwrap();
+    let lock = project.store().join(format!("v1/locks/{infohash}.lock"));
+    std::fs::create_dir_all(lock.join("full")).unwrap();
     let error = project.error();
-    assert!(
-        error.contains("could not lock") && error.contains("ACADEMICTORRENTS_STORE"),
-        "{error}"
-    );
+    assert!(error.contains("could not lock") && error.contains("remove it"), "{error}");
+    // An empty directory is of no use to anybody.
+    std::fs::remove_dir(lock.join("full")).unwrap();
+    dataset.assert_at(&project.path_of("data"));
 }
 
 #[test]
@@ -78,9 +79,10 @@ fn a_failure_through_a_proxy_names_it() {
         project.error()
     };
     let refused = error("NO_PROXY", "");
-    assert!(refused.contains("connection refused (through the proxy 127.0.0.1:1)"), "{refused}");
+    let said = "the proxy 127.0.0.1:1 cannot be reached: connection refused";
+    assert!(refused.contains(said), "{refused}");
     let direct = error("NO_PROXY", "127.0.0.1");
-    assert!(!direct.contains("through the proxy"), "{direct}");
+    assert!(!direct.contains("the proxy"), "{direct}");
     let certificates = error("SSL_CERT_FILE", "/nowhere/ca.pem");
     assert!(certificates.contains("SSL_CERT_FILE names it"), "{certificates}");
     assert!(certificates.contains("help: correct SSL_CERT_FILE"), "{certificates}");

@@ -191,20 +191,12 @@ fn a_copied_store_is_hashed_and_not_fetched() {
 }
 
 #[test]
-fn after_another_boot_damage_to_an_unfinished_dataset_is_found() {
+fn damage_to_an_unfinished_dataset_is_found_and_only_that_is_fetched_again() {
     let dataset = dataset();
     let half = WebSeed::serving(&dataset).with(Fault::OnlyPieces(0..50));
     let project = Project::of(&dataset, &web_seeds(&half));
     project.error();
-    let partial = partial_of(&project, &dataset);
-    let record = std::fs::read(partial.join("record")).unwrap();
-    let header = record.iter().position(|byte| *byte == b'\n').unwrap();
-    let said = String::from_utf8(record[..header].to_vec()).unwrap();
-    let (rest, id) = said.rsplit_once(' ').unwrap();
-    let (rest, _boot) = rest.rsplit_once(' ').unwrap();
-    let other_boot = [format!("{rest} another-boot {id}").as_bytes(), &record[header..]].concat();
-    std::fs::write(partial.join("record"), other_boot).unwrap();
-    damage(&partial.join("files/data.bin"), 20 * PIECE as usize);
+    damage(&partial_of(&project, &dataset).join("files/data.bin"), 20 * PIECE as usize);
     let whole = WebSeed::serving(&dataset);
     project.declare_data(&web_seeds(&whole));
     dataset.assert_at(&project.path_of("data"));

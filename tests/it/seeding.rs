@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use academictorrents::{Error, ErrorKind, Seed, Seeding};
 
-use crate::get::{Desk, LENGTH, PIECE, flip, folder, single};
+use crate::get::{GetFixture, LENGTH, folder, single};
+use crate::support::files::{PIECE, flip};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, eventually};
 
@@ -32,26 +33,26 @@ pub fn address(seeding: &Seeding) -> SocketAddr {
 }
 
 /// A store that has the dataset, which its torrent announces to nobody.
-pub fn stocked(dataset: &Dataset) -> Desk {
-    let desk = Desk::new();
+pub fn stocked(dataset: &Dataset) -> GetFixture {
+    let fixture = GetFixture::new();
     let web_seed = WebSeed::serving(dataset);
-    let torrent = keep(&desk, dataset);
-    desk.ask(&torrent).web_seed(web_seed.url()).run().unwrap();
-    desk
+    let torrent = keep(&fixture, dataset);
+    fixture.ask(&torrent).web_seed(web_seed.url()).run().unwrap();
+    fixture
 }
 
 /// Writes the .torrent, and gives its path.
-pub fn keep(desk: &Desk, dataset: &Dataset) -> String {
-    let torrent = desk.path("data.torrent");
+pub fn keep(fixture: &GetFixture, dataset: &Dataset) -> String {
+    let torrent = fixture.path("data.torrent");
     std::fs::write(&torrent, dataset.torrent()).unwrap();
     torrent.to_str().unwrap().to_owned()
 }
 
 /// A store that has nothing gets the dataset from this peer alone.
 pub fn take(dataset: &Dataset, peer: SocketAddr) -> Result<(), Error> {
-    let desk = Desk::new();
-    let torrent = keep(&desk, dataset);
-    let path = desk.ask(&torrent).peer(peer.to_string()).run()?;
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, dataset);
+    let path = fixture.ask(&torrent).peer(peer.to_string()).run()?;
     dataset.assert_at(&path);
     Ok(())
 }
@@ -59,8 +60,8 @@ pub fn take(dataset: &Dataset, peer: SocketAddr) -> Result<(), Error> {
 #[test]
 fn what_the_store_has_is_served_over_ipv4_and_ipv6() {
     for dataset in [single(), folder(), single().private()] {
-        let desk = stocked(&dataset);
-        let seeding = seed(&[&dataset.infohash_hex()], &desk.path("store")).start().unwrap();
+        let fixture = stocked(&dataset);
+        let seeding = seed(&[&dataset.infohash_hex()], &fixture.path("store")).start().unwrap();
         take(&dataset, address(&seeding)).unwrap();
         let length = dataset.stream().len() as u64;
         let mut expected = length;
@@ -77,12 +78,12 @@ fn what_the_store_has_is_served_over_ipv4_and_ipv6() {
 #[test]
 fn without_ids_all_of_the_store_is_served_also_what_comes_later() {
     let (first, second) = (single(), folder());
-    let desk = stocked(&first);
-    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let fixture = stocked(&first);
+    let seeding = seed(&[], &fixture.path("store")).start().unwrap();
     take(&first, address(&seeding)).unwrap();
     let web_seed = WebSeed::serving(&second);
-    let torrent = keep(&desk, &second);
-    desk.ask(&torrent).web_seed(web_seed.url()).run().unwrap();
+    let torrent = keep(&fixture, &second);
+    fixture.ask(&torrent).web_seed(web_seed.url()).run().unwrap();
     // It is looked for once a second.
     eventually("the second is served", || take(&second, address(&seeding)).is_ok());
 }
@@ -90,12 +91,12 @@ fn without_ids_all_of_the_store_is_served_also_what_comes_later() {
 #[test]
 fn of_a_selection_the_pieces_in_its_files_are_served() {
     let dataset = folder();
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset);
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset);
     let web_seed = WebSeed::serving(&dataset);
-    desk.ask(&torrent).web_seed(web_seed.url()).files(["a", "d/b"]).run().unwrap();
-    let seeding = seed(&[&torrent], &desk.path("store")).start().unwrap();
-    let other = Desk::new();
+    fixture.ask(&torrent).web_seed(web_seed.url()).files(["a", "d/b"]).run().unwrap();
+    let seeding = seed(&[&torrent], &fixture.path("store")).start().unwrap();
+    let other = GetFixture::new();
     let torrent = keep(&other, &dataset);
     let peer = address(&seeding).to_string();
     let path = other.ask(&torrent).peer(&peer).files(["a"]).run().unwrap();
@@ -108,32 +109,32 @@ fn of_a_selection_the_pieces_in_its_files_are_served() {
 #[test]
 fn a_directory_of_the_users_is_served_as_far_as_it_is_right() {
     let dataset = single();
-    let desk = Desk::new();
-    dataset.write_to(&desk.data());
-    let torrent = keep(&desk, &dataset);
-    let from = || seed(&[&torrent], &desk.path("store")).from(desk.data()).start().unwrap();
+    let fixture = GetFixture::new();
+    dataset.write_to(&fixture.data());
+    let torrent = keep(&fixture, &dataset);
+    let from = || seed(&[&torrent], &fixture.path("store")).from(fixture.data()).start().unwrap();
     take(&dataset, address(&from())).unwrap();
-    flip(&desk.data().join("data.bin"), 5 * PIECE as u64 + 1);
+    flip(&fixture.data().join("data.bin"), 5 * PIECE as u64 + 1);
     let seeding = from();
     let error = take(&dataset, address(&seeding)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     assert_eq!(seeding.stop().unwrap(), LENGTH - PIECE as u64);
     // Nothing was written, not even a store.
-    assert!(!desk.path("store").exists());
+    assert!(!fixture.path("store").exists());
 }
 
 #[test]
 fn a_file_of_the_users_that_changes_is_served_no_more_which_is_said_once() {
     let dataset = folder();
-    let desk = Desk::new();
-    dataset.write_to(&desk.data());
-    let torrent = keep(&desk, &dataset);
-    let seeding = seed(&[&torrent], &desk.path("store")).from(desk.data()).start().unwrap();
+    let fixture = GetFixture::new();
+    dataset.write_to(&fixture.data());
+    let torrent = keep(&fixture, &dataset);
+    let seeding = seed(&[&torrent], &fixture.path("store")).from(fixture.data()).start().unwrap();
     take(&dataset, address(&seeding)).unwrap();
     let length = dataset.stream().len() as u64;
     assert_eq!(seeding.uploaded(), length);
     // Its length stays, and its time would if that counted whole seconds alone.
-    let changed = desk.data().join("tree/d/c");
+    let changed = fixture.data().join("tree/d/c");
     flip(&changed, 5);
     let later = std::time::SystemTime::now() + Duration::from_secs(2);
     std::fs::File::options().append(true).open(&changed).unwrap().set_modified(later).unwrap();
@@ -161,14 +162,14 @@ fn a_file_of_the_users_that_changes_is_served_no_more_which_is_said_once() {
 fn what_another_process_is_fetching_is_served_piece_by_piece() {
     let dataset = single();
     let slow = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 200_000 });
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset);
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset);
     std::thread::scope(|scope| {
-        let fetching = scope.spawn(|| desk.ask(&torrent).web_seed(slow.url()).run());
+        let fetching = scope.spawn(|| fixture.ask(&torrent).web_seed(slow.url()).run());
         // The dataset's record is there before its first piece.
-        let begun = || desk.path(&format!("store/v1/partial/{}/record", dataset.infohash_hex()));
+        let begun = || fixture.path(&format!("store/v1/partial/{}/record", dataset.infohash_hex()));
         eventually("the fetch began", || std::fs::metadata(begun()).is_ok_and(|it| it.len() > 150));
-        let seeding = seed(&[&torrent], &desk.path("store")).start().unwrap();
+        let seeding = seed(&[&torrent], &fixture.path("store")).start().unwrap();
         let (address, wanted) = (address(&seeding), &dataset);
         let taking = scope.spawn(move || take(wanted, address));
         eventually("a part was served", || seeding.uploaded() >= 3 * PIECE as u64);
@@ -186,9 +187,9 @@ fn what_another_process_is_fetching_is_served_piece_by_piece() {
 fn an_empty_store_fetches_and_serves_at_once() {
     let dataset = single();
     let slow = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 200_000 });
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset.clone().url_list([slow.url()]));
-    let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset.clone().url_list([slow.url()]));
+    let seeding = seed(&[&torrent], &fixture.path("store")).fetch(true).start().unwrap();
     std::thread::scope(|scope| {
         let taking = scope.spawn(|| take(&dataset, address(&seeding)));
         eventually("a part was served", || seeding.uploaded() >= 3 * PIECE as u64);
@@ -202,9 +203,9 @@ fn an_empty_store_fetches_and_serves_at_once() {
 #[test]
 fn what_cannot_be_fetched_ends_it_with_the_downloads_error() {
     let dataset = single().url_list(["http://127.0.0.1:9/data.bin"]);
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset);
-    let error = seed(&[&torrent], &desk.path("store")).fetch(true).run().unwrap_err();
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset);
+    let error = seed(&[&torrent], &fixture.path("store")).fetch(true).run().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network);
     assert!(error.to_string().contains("127.0.0.1:9"), "{error}");
 }
@@ -213,9 +214,9 @@ fn what_cannot_be_fetched_ends_it_with_the_downloads_error() {
 fn trackers_are_told_the_real_port_and_goodbye() {
     let (http, udp) = (Tracker::start(Vec::new()), UdpTracker::start(Vec::new()));
     let dataset = single().announce_list(&[&[&http.url()], &[&udp.url()]]);
-    let desk = stocked(&dataset);
+    let fixture = stocked(&dataset);
     let before = (http.announces().len(), udp.announces().len());
-    let seeding = seed(&[&dataset.infohash_hex()], &desk.path("store")).start().unwrap();
+    let seeding = seed(&[&dataset.infohash_hex()], &fixture.path("store")).start().unwrap();
     let told = || http.announces().len() > before.0 && udp.announces().len() > before.1;
     eventually("both were told", told);
     take(&single(), address(&seeding)).unwrap();
@@ -238,9 +239,9 @@ fn a_seed_that_has_fetched_leaves_no_tracker_before_its_own_end() {
     let tracker = Tracker::start(Vec::new());
     let web_seed = WebSeed::serving(&single());
     let dataset = single().announce(&tracker.url()).url_list([web_seed.url()]);
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset);
-    let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset);
+    let seeding = seed(&[&torrent], &fixture.path("store")).fetch(true).start().unwrap();
     let events = || -> Vec<_> { tracker.announces().into_iter().map(|it| it.event).collect() };
     let said = |event: &str| events().iter().flatten().filter(|it| *it == event).count();
     // The download's, and the seed's.
@@ -256,9 +257,9 @@ fn a_seed_that_is_ended_while_it_fetches_says_goodbye_first() {
     let tracker = Tracker::start(Vec::new());
     let slow = WebSeed::serving(&single()).with(Fault::Slow { bytes_per_second: 20_000 });
     let dataset = single().announce(&tracker.url()).url_list([slow.url()]);
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset);
-    let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset);
+    let seeding = seed(&[&torrent], &fixture.path("store")).fetch(true).start().unwrap();
     eventually("it has begun", || slow.bytes_served() > 0 && !tracker.announces().is_empty());
     // The tracker's answer is on its way.
     std::thread::sleep(Duration::from_millis(200));
@@ -270,8 +271,8 @@ fn a_seed_that_is_ended_while_it_fetches_says_goodbye_first() {
 #[test]
 fn it_ends_at_its_ratio_and_after_its_time() {
     let dataset = single();
-    let desk = stocked(&dataset);
-    let new = || seed(&[], &desk.path("store"));
+    let fixture = stocked(&dataset);
+    let new = || seed(&[], &fixture.path("store"));
     let seeding = new().ratio(1.5).start().unwrap();
     let address = address(&seeding);
     take(&dataset, address).unwrap();
@@ -289,8 +290,8 @@ fn it_ends_at_its_ratio_and_after_its_time() {
 
 #[test]
 fn a_stop_handle_ends_it_while_another_waits() {
-    let desk = stocked(&single());
-    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let fixture = stocked(&single());
+    let seeding = seed(&[], &fixture.path("store")).start().unwrap();
     take(&single(), address(&seeding)).unwrap();
     let handle = seeding.stop_handle();
     let waiting = std::thread::spawn(|| seeding.wait());
@@ -305,9 +306,9 @@ fn a_stop_handle_ends_it_while_another_waits() {
 #[test]
 fn no_more_is_sent_than_the_rate_allows() {
     let dataset = single();
-    let desk = stocked(&dataset);
+    let fixture = stocked(&dataset);
     let rate = 2 << 20;
-    let seeding = seed(&[], &desk.path("store")).rate(rate).start().unwrap();
+    let seeding = seed(&[], &fixture.path("store")).rate(rate).start().unwrap();
     let begun = Instant::now();
     take(&dataset, address(&seeding)).unwrap();
     // 3.1 MiB: what was saved up before the first block is a quarter of a second's worth.
@@ -319,9 +320,9 @@ fn no_more_is_sent_than_the_rate_allows() {
 #[test]
 fn what_cannot_be_seeded_is_an_error_that_says_what_to_do() {
     let dataset = single();
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset);
-    let store = desk.path("store");
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset);
+    let store = fixture.path("store");
     let check = |seed: Seed, kind, parts: &[&str]| {
         let error = seed.start().unwrap_err();
         let text = error.to_string();

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::support::{Project, files_below};
-use crate::swarm::tracker::Form;
+use crate::swarm::bencode::B;
+use crate::swarm::tracker::{self, Form};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed, random_bytes};
 
@@ -189,9 +190,11 @@ fn several_web_seeds_share_the_work() {
 #[test]
 fn trackers_in_each_form() {
     let peer = Peer::seeding(&data(100_000));
-    let dictionaries = Tracker::start(vec![peer.addr()]).form(Form::Dictionaries);
-    let dataset = data(100_000).announce(&dictionaries.url());
-    dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
+    for form in [Form::Dictionaries, Form::HostNames, Form::CompactList] {
+        let tracker = Tracker::start(vec![peer.addr()]).form(form);
+        let dataset = data(100_000).announce(&tracker.url());
+        dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
+    }
 
     let tracker = Tracker::start(vec![peer.addr()]);
     let dead = format!("{DEAD}/announce");
@@ -201,8 +204,44 @@ fn trackers_in_each_form() {
         let dataset = data(100_000).announce(dead).announce_list(tiers);
         dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
     }
+    let one = data(100_000).announce(dead).outer("announce-list", B::bytes(good));
+    let several = B::bytes(format!("{dead}\n{good}"));
+    let several = data(100_000).outer("announce-list", several);
+    let flat = data(100_000).outer("announce-list", B::list([B::bytes(dead), B::bytes(good)]));
+    for dataset in [one, several, flat] {
+        dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
+    }
     let lines = format!("trackers = [\"{dead}\", \"{good}\"]");
-    dataset.assert_at(&Project::of(&data(100_000), &lines).path_of("data"));
+    data(100_000).assert_at(&Project::of(&data(100_000), &lines).path_of("data"));
+}
+
+#[test]
+fn dead_trackers_make_room_for_those_of_the_tiers_behind() {
+    let peer = Peer::seeding(&data(100_000));
+    let tracker = Tracker::start(vec![peer.addr()]);
+    // Nobody answers, of each kind, and each on a host of its own: of one host few are asked.
+    let kinds =
+        ["http://127.0.0.N:9/announce", "udp://127.0.0.N:9", "udp://tN.invalid", "wss://tN"];
+    let dead = |n: usize| kinds[n % kinds.len()].replace('N', &(n % 200 + 2).to_string());
+    let dead: Vec<String> = (0..150).map(dead).collect();
+    let tiers: Vec<[&str; 1]> = dead.iter().map(|url| [&url[..]]).collect();
+    let mut tiers: Vec<&[&str]> = tiers.iter().map(|tier| &tier[..]).collect();
+    let url = tracker.url();
+    let last: &[&str] = &[&url];
+    tiers.push(last);
+    let dataset = data(100_000).announce_list(&tiers);
+    dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
+}
+
+#[test]
+fn a_tracker_that_wants_to_be_asked_without_pause_is_asked_once_a_minute() {
+    for interval in [0, -1, 1] {
+        let tracker = Tracker::start(Vec::new()).with(tracker::Fault::Interval(interval));
+        let dataset = data(100_000).announce(&tracker.url());
+        Project::of(&dataset, "").error();
+        let events: Vec<_> = tracker.announces().into_iter().map(|it| it.event).collect();
+        assert_eq!(events, ["started", "stopped"].map(|event| Some(event.to_owned())));
+    }
 }
 
 /// An IPv6 address of loopback that leads to this one, twice; `None` where the machine has none.

@@ -19,6 +19,7 @@ fn hostile(name: &[u8], paths: &[&[&[u8]]]) -> Vec<u8> {
 #[test]
 fn unsafe_paths_are_refused_and_nothing_is_written() {
     let long = [b'a'; 300];
+    let long_path = vec![&[b'd'; 200][..]; 12];
     let deep = vec![&b"directory"[..]; 300];
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("leaves its directory", hostile(b"root", &[&[b"..", b"escaped"]])),
@@ -28,20 +29,17 @@ fn unsafe_paths_are_refused_and_nothing_is_written() {
         ("has a `/`", hostile(b"root", &[&[b"/tmp/escaped"]])),
         ("has a `/`", hostile(b"root", &[&[b"../escaped"]])),
         ("has a `/`", hostile(b"/tmp", &[&[b"escaped"]])),
-        ("empty component", hostile(b"root", &[&[b"", b"escaped"]])),
+        ("leaves its directory", hostile(b"root", &[&[b"", b"..", b"escaped"]])),
+        ("is empty", hostile(b"root", &[&[b"", b""]])),
         ("empty component", hostile(b"", &[&[b"escaped"]])),
         ("is empty", hostile(b"root", &[&[]])),
         ("NUL", hostile(b"root", &[&[b"a\0b"]])),
-        ("Windows", hostile(b"root", &[&[b"..\\escaped"]])),
-        ("Windows", hostile(b"root", &[&[b"C:"]])),
-        ("Windows", hostile(b"root", &[&[b"what?"]])),
-        ("reserves", hostile(b"root", &[&[b"aux.txt"]])),
-        ("reserves", hostile(b"root", &[&[b"d", b"COM1"]])),
-        ("Windows", hostile(b"nul.", &[&[b"a"]])),
+        ("not safe", hostile(b"root", &[&[b"..\\escaped"]])),
+        ("not safe", hostile(b"root", &[&[b"a\x1b[2J"]])),
+        ("not safe", hostile(b"a\\b", &[&[b"a"]])),
         ("300 bytes", hostile(b"root", &[&[&long]])),
-        ("longer than", hostile(b"root", &[&deep])),
-        ("in case alone", hostile(b"root", &[&[b"Data"], &[b"data"]])),
-        ("in case alone", hostile(b"root", &[&[b"D", b"a"], &[b"d", b"b"]])),
+        ("longer than", hostile(b"root", &[&long_path])),
+        ("more than 64", hostile(b"root", &[&deep])),
         ("there twice", hostile(b"root", &[&[b"a"], &[b"a"]])),
         ("there twice", hostile(b"root", &[&[b"a"], &[b"a", b"b"]])),
     ];
@@ -80,12 +78,136 @@ fn what_a_torrent_says_moves_no_cursor_where_an_error_quotes_it() {
 
 #[test]
 fn a_name_that_other_platforms_cannot_store_may_be_left_out() {
-    let files = [("aux", vec![1; 100]), ("good.bin", random_bytes(2, 70_000))];
-    let dataset = Dataset::multi("root", files);
+    let long = format!("{}.txt", "数".repeat(84));
+    for name in ["a\tb", &long, &format!("{long}/c"), "a\\b"] {
+        let files = [(name, vec![1; 100]), ("good.bin", random_bytes(2, 70_000))];
+        let dataset = Dataset::multi("root", files);
+        let seed = WebSeed::serving(&dataset);
+        let first: String = name.chars().take(1).collect();
+        for files in ["*.bin".to_owned(), format!("!{first}*"), format!("!{first}*/*")] {
+            let lines = format!("files = [{files:?}]\nweb-seeds = [\"{}\"]", seed.url());
+            let project = Project::of(&dataset, &lines);
+            if files.starts_with('!') && files.contains('/') != name.contains('/') {
+                assert!(project.error().contains("covers no file"));
+                continue;
+            }
+            assert_eq!(files_below(&project.path_of("data")), [Path::new("good.bin")]);
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn names_that_only_others_cannot_store_are_stored() {
+    let names = ["High: Res/a?.bin", "\"q\"|x", "dots...", "d./a.", "aux.txt", "<a>*", "end "];
+    let files: Vec<_> = names.iter().map(|name| (*name, random_bytes(1, 1_000))).collect();
+    let dataset = Dataset::multi("Orbits: High Res?", files);
+    check_each_source(&dataset);
+    check_each_source(&Dataset::single("a:b?.bin", random_bytes(2, 50_000)));
+}
+
+#[test]
+fn a_torrent_whose_own_name_cannot_be_stored_is_stored_under_another() {
+    let long = "x".repeat(300);
+    let files = [("a.bin", random_bytes(1, 50_000)), ("d/b.bin", random_bytes(2, 40_000))];
+    for name in [long.as_str(), "two\nlines", "a\\b"] {
+        for dataset in
+            [Dataset::multi(name, files.clone()), Dataset::single(name, random_bytes(3, 60_000))]
+        {
+            let seed = WebSeed::serving(&dataset);
+            let lines = |more: &str| format!("web-seeds = [\"{}\"]\n{more}", seed.url());
+            let error = Project::of(&dataset, &lines("")).error();
+            assert!(
+                error.contains("its own name")
+                    && error.contains("help: store it under another name: rename = \""),
+                "{error}"
+            );
+            assert!(error.lines().all(|line| line.chars().count() < 200), "{error}");
+            // The proposal works.
+            let line = error.split_once("another name: ").unwrap().1.lines().next().unwrap();
+            let path = Project::of(&dataset, &lines(line)).path_of("data");
+            assert_eq!(line, format!("rename = {:?}", path.file_name().unwrap()), "{error}");
+            let project = Project::of(&dataset, &lines("rename = \"orbits\""));
+            let path = project.path_of("data");
+            assert!(path.ends_with("orbits"), "{path:?}");
+            dataset.assert_at(&path);
+        }
+    }
+}
+
+#[test]
+fn a_renamed_dataset_is_another_one_and_comes_from_each_source() {
+    let files = [("a.bin", random_bytes(1, 50_000)), ("d/b.bin", random_bytes(2, 40_000))];
+    let dataset = Dataset::multi("own name", files);
     let seed = WebSeed::serving(&dataset);
-    let lines = format!("files = [\"*.bin\"]\nweb-seeds = [\"{}\"]", seed.url());
-    let project = Project::of(&dataset, &lines);
-    assert_eq!(files_below(&project.path_of("data")), [Path::new("good.bin")]);
+    let peer = Peer::seeding(&dataset);
+    let lines = [
+        format!("web-seeds = [\"{}\"]", seed.url()),
+        format!("peers = [\"{}\"]", peer.addr()),
+        "mirrors = [\"mirror\"]".to_owned(),
+    ];
+    for lines in lines {
+        let project = Project::of(&dataset, &format!("{lines}\nrename = \"other\""));
+        dataset.write_mirror(&project.path("mirror"));
+        let path = project.path_of("data");
+        dataset.assert_at(&path);
+        assert!(path.ends_with("other"), "{path:?}");
+        // From now on nobody is asked.
+        project.declare_data("rename = \"other\"");
+        assert_eq!(project.path_of("data"), path);
+        // Its own name, and a selection, are others.
+        project.declare_data(&lines);
+        let own = project.path_of("data");
+        assert!(own.ends_with("own name") && own.parent() != path.parent(), "{own:?}");
+        project.declare_data(&format!("{lines}\nrename = \"other\"\nfiles = [\"!d/*\"]"));
+        let some = project.path_of("data");
+        assert!(some.ends_with("other") && some != path, "{some:?}");
+        assert_eq!(files_below(&some), [Path::new("a.bin")]);
+    }
+    let single = Dataset::single("a.bin", random_bytes(3, 60_000));
+    let seed = WebSeed::serving(&single);
+    let lines =
+        format!("web-seeds = [\"{}\"]\nrename = \"b.bin\"\nfiles = [\"a.bin\"]", seed.url());
+    let project = Project::of(&single, &lines);
+    let path = project.path_of("data");
+    assert!(path.ends_with("b.bin"), "{path:?}");
+    single.assert_at(&path);
+    for odd in ["", "..", "a/b", "a:b", "aux", "a."] {
+        let error = Project::of(&single, &format!("rename = {odd:?}")).error();
+        assert!(error.contains("`rename` in dataset `data` cannot be used"), "{error}");
+    }
+}
+
+#[test]
+fn placeholders_of_directories_are_made_and_empty_components_are_none() {
+    let part = |parts: &[&str]| parts.iter().map(|it| it.as_bytes().to_vec()).collect::<Vec<_>>();
+    let given = vec![
+        (part(&["", "a.bin"]), random_bytes(1, 50_000)),
+        (part(&["d"]), Vec::new()),
+        (part(&["d", "", "b.bin"]), random_bytes(2, 40_000)),
+        (part(&["empty", "inner", ""]), Vec::new()),
+        (part(&["none"]), Vec::new()),
+    ];
+    let torrent = Dataset::multi_raw(b"set", given);
+    let files = [
+        ("a.bin", random_bytes(1, 50_000)),
+        ("d/b.bin", random_bytes(2, 40_000)),
+        ("none", Vec::new()),
+    ];
+    let seed = WebSeed::serving(&Dataset::multi("set", files));
+    let lines = |more: &str| format!("web-seeds = [\"{}\"]\n{more}", seed.url());
+    let project = Project::of(&torrent, &lines(""));
+    let path = project.path_of("data");
+    assert_eq!(files_below(&path), ["a.bin", "d/b.bin", "none"].map(Path::new));
+    assert!(path.join("empty/inner").is_dir());
+    // By peers, too, whose blocks are of the same stream.
+    let peer = Peer::seeding(&torrent);
+    let project = Project::of(&torrent, &format!("peers = [\"{}\"]", peer.addr()));
+    assert!(project.path_of("data").join("empty/inner").is_dir());
+    // They are no files: globs need not name them, and may leave them out.
+    let project = Project::of(&torrent, &lines("files = [\"a.bin\", \"d/*\", \"none\"]"));
+    let path = project.path_of("data");
+    assert!(files_below(&path).len() == 3 && !path.join("empty").exists());
 }
 
 /// Names that URLs, shells and manifests read in their own way, files that share pieces, empty ones.
@@ -140,12 +262,71 @@ fn odd_names_empty_files_and_files_that_share_a_piece() {
 fn pad_files_are_neither_fetched_nor_stored() {
     let files = [("a", 10_000), ("b/c", 70_000), ("empty", 0), ("d", 1)];
     let files = files.map(|(path, length)| (path, random_bytes(3, length)));
-    let dataset = Dataset::multi("padded", files).padded();
-    check_each_source(&dataset);
-    let seed = WebSeed::serving(&dataset);
-    let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", seed.url()));
-    assert_eq!(files_below(&project.path_of("data")).len(), 4);
-    assert_eq!(seed.bytes_served(), 80_001);
+    let bit_comet =
+        "_____padding_file_{}_if you see this file, please update to BitComet 0.85 or above____";
+    let forms = [
+        (Some(".pad/{}"), true),
+        (Some("any/name/../is\0/fine"), true),
+        (None, true),
+        (Some(bit_comet), false),
+        (Some("d/_____padding_file_{}"), false),
+        (Some(".____padding_file/{}"), false),
+        (Some("d/.____padding_file/e/{}"), false),
+    ];
+    for (path, marked) in forms {
+        let dataset = Dataset::multi("padded", files.clone()).padded_as(path, marked);
+        check_each_source(&dataset);
+        // Not counted: each file and directory is 4 KiB, and the pads are 50,000 bytes and more.
+        let limit = 80_001 + 6 * 4096;
+        let seed = WebSeed::serving(&dataset);
+        let lines = format!("web-seeds = [\"{}\"]\nmax-size = \"{limit} B\"", seed.url());
+        let project = Project::of(&dataset, &lines);
+        assert_eq!(files_below(&project.path_of("data")).len(), 4);
+        assert_eq!(seed.bytes_served(), 80_001);
+        // Of peers only the blocks that hold other bytes too: 10,000 are one, 70,000 five.
+        let peer = Peer::seeding(&dataset);
+        let project = Project::of(&dataset, &format!("peers = [\"{}\"]", peer.addr()));
+        dataset.assert_at(&project.path_of("data"));
+        assert_eq!(peer.bytes_served(), (1 + 5) * 16_384 + 1, "{path:?}");
+    }
+    // They are named so, and hold something: they are files.
+    for path in [
+        "_____padding_file",
+        "____padding_file_1",
+        ".____padding_file",
+        ".pad/3",
+        "d_____padding_file_1",
+    ] {
+        let dataset = Dataset::multi("named", [("a", vec![1; 10]), (path, vec![0; 3])]);
+        let project = Project::of(
+            &dataset,
+            &format!("web-seeds = [\"{}\"]", WebSeed::serving(&dataset).url()),
+        );
+        dataset.write_mirror(&project.path("mirror"));
+        project.declare_data("mirrors = [\"mirror\"]");
+        assert_eq!(files_below(&project.path_of("data")).len(), 2, "{path}");
+    }
+}
+
+#[test]
+fn a_pad_file_may_be_at_the_front_of_a_piece() {
+    // The rest of a piece, the next one, and a block and more of the third.
+    let stream = [random_bytes(1, 25_536), vec![0; 60_000], random_bytes(2, 70_000)].concat();
+    let files = [
+        ("a", stream[..25_536].to_vec()),
+        ("_____padding_file_0", vec![0; 60_000]),
+        ("b", stream[85_536..].to_vec()),
+    ];
+    let dataset = Dataset::multi("front", files);
+    let wanted = Dataset::multi(
+        "front",
+        [("a", stream[..25_536].to_vec()), ("b", stream[85_536..].to_vec())],
+    );
+    let peer = Peer::seeding(&dataset);
+    let project = Project::of(&dataset, &format!("peers = [\"{}\"]\nfiles = [\"b\"]", peer.addr()));
+    assert_eq!(files_below(&project.path_of("data")), [Path::new("b")]);
+    let project = Project::of(&dataset, &format!("peers = [\"{}\"]", peer.addr()));
+    wanted.assert_at(&project.path_of("data"));
 }
 
 #[test]
@@ -328,4 +509,71 @@ fn an_info_dictionary_with_unknown_keys_keeps_its_infohash() {
     project.declare_data(&format!("infohash = \"{infohash}\"\nmirrors = [\"mirror\"]"));
     dataset.write_to(&project.path("mirror").join(infohash));
     dataset.assert_at(&project.path_of("data"));
+}
+
+#[test]
+fn a_git_lfs_pointer_is_named_in_place_of_a_torrent_or_of_a_file() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
+    let project = Project::of_torrent(pointer.as_bytes(), "");
+    let error = project.error();
+    assert!(error.contains("Git LFS pointer") && error.contains("git lfs pull"), "{error}");
+    let dataset = Dataset::single("data.bin", random_bytes(77, 100_000));
+    let project = Project::of(&dataset, "mirrors = [\"mirror\"]");
+    let mirror = project.path("mirror");
+    dataset.write_mirror(&mirror);
+    std::fs::write(mirror.join(dataset.infohash_hex()).join("data.bin"), pointer).unwrap();
+    let error = project.error();
+    assert!(error.contains("Git LFS pointer") && error.contains("git lfs pull"), "{error}");
+    let project = Project::new(&format!(
+        "data = {{ infohash = \"{}\", mirrors = [\"mirror\"] }}",
+        dataset.infohash_hex()
+    ));
+    std::fs::create_dir(project.path("mirror")).unwrap();
+    std::fs::write(
+        project.path("mirror").join(format!("{}.torrent", dataset.infohash_hex())),
+        pointer,
+    )
+    .unwrap();
+    let error = project.error();
+    assert!(error.contains("Git LFS pointer"), "{error}");
+}
+
+#[test]
+fn names_that_are_there_in_utf_8_too_are_used_in_utf_8() {
+    let files = [("目录/数据.bin", random_bytes(1, 50_000)), ("b.bin", random_bytes(2, 40_000))];
+    let dataset = Dataset::multi("数据集", files);
+    // The same names in GB 2312, as Windows of that country wrote them.
+    let old = |part: &[u8]| match part {
+        b"b.bin" => B::bytes(part),
+        _ => B::bytes([0xCA, 0xFD, 0xBE, part.len() as u8 | 0x80]),
+    };
+    let entries = dataset.layout().iter().map(|file| {
+        B::dict([("length", B::Int(i64::try_from(file.length).unwrap()))])
+            .with("path", B::list(file.path.iter().map(|part| old(part))))
+            .with("path.utf-8", B::list(file.path.iter().map(B::bytes)))
+    });
+    let info = dataset.info().with("files", B::list(entries));
+    let info = info.with("name", old(b"")).with("name.utf-8", B::bytes(dataset.name()));
+    let torrent = dataset.torrent_with_info(info);
+    let seed = WebSeed::serving(&dataset);
+    let lines = |more: &str| format!("web-seeds = [\"{}\"]\n{more}", seed.url());
+    let project = Project::of_torrent(&torrent, &lines(""));
+    let path = project.path_of("data");
+    assert!(path.ends_with("数据集"), "{path:?}");
+    dataset.assert_at(&path);
+    let project = Project::of_torrent(&torrent, &lines("files = [\"目录/数*\"]"));
+    assert_eq!(files_below(&project.path_of("data")), [Path::new("目录/数据.bin")]);
+}
+
+#[test]
+fn an_own_name_that_is_not_utf_8_is_an_error_of_a_build_before_the_download() {
+    let dataset = Dataset::multi("data", [("a.bin", random_bytes(1, 50_000))]);
+    let seed = WebSeed::serving(&dataset);
+    for name in [&b"caf\xE9"[..], b"caf\xE9.utf-8"] {
+        let torrent = dataset.torrent_with_info(dataset.info().with("name", B::bytes(name)));
+        let lines = format!("web-seeds = [\"{}\"]", seed.url());
+        let error = Project::of_torrent(&torrent, &lines).error();
+        assert!(error.contains("cannot be passed to Cargo"), "{error}");
+    }
+    assert!(seed.requests().is_empty());
 }

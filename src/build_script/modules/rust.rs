@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::text::{block, code_span, literal, number};
 use super::{Files, Module, identifiers};
-use crate::context::PREFIX;
+use crate::settings::PREFIX;
 
 /// Up to so many files have a constant each.
 const MAX_CONSTANTS: usize = 100;
@@ -121,7 +121,7 @@ fn write_constants(out: &mut String, files: &[(String, u64)]) {
     out.push_str("    }\n");
 }
 
-/// The form of the stamp is told in `store/stamp.rs`.
+/// `storage/stamp.rs` documents the stamp's format.
 fn write_function(out: &mut String, module: &Module) {
     let below = if module.is_directory { "path.components().skip(1).collect()" } else { "path" };
     let _ = write!(
@@ -167,6 +167,6 @@ fn write_function(out: &mut String, module: &Module) {
     }}
 "#,
         stamp = literal(&module.stamp),
-        header = crate::store::Stamp::HEADER,
+        header = crate::storage::Stamp::HEADER,
     );
 }

@@ -93,7 +93,7 @@ fn what_a_module_has_depends_on_how_many_files_there_are() {
 fn files_are_listed_up_to_a_limit_and_where_their_names_are_text() {
     let paths =
         |count: u64| (0..count).map(|n| (PathBuf::from(format!("root/d/{n}")), n)).collect();
-    let of = |files: Vec<_>| Files::of(&files, true);
+    let of = |files: Vec<_>| Files::of(&FirstFiles::of(files.into_iter()), true);
     assert!(matches!(of(paths(0)), Files::Unknown));
     assert!(matches!(&of(paths(2)), Files::Listed(files) if files[1] == ("d/1".to_owned(), 1)));
     assert!(matches!(of(paths(10_000)), Files::Listed(files) if files.len() == 10_000));
@@ -104,7 +104,8 @@ fn files_are_listed_up_to_a_limit_and_where_their_names_are_text() {
         let odd = PathBuf::from(std::ffi::OsStr::from_bytes(b"root/\xff"));
         assert!(matches!(of(vec![(odd, 7)]), Files::Stamped { count: 1, bytes: 7 }));
     }
-    let single = Files::of(&[(PathBuf::from("a.gz"), 7)], false);
+    let single = FirstFiles::of([(PathBuf::from("a.gz"), 7)].into_iter());
+    let single = Files::of(&single, false);
     assert!(matches!(single, Files::Listed(files) if files == [("a.gz".to_owned(), 7)]));
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use mainline::{Id, Testnet};
 
 use super::*;
-use crate::context::Context;
+use crate::settings::Context;
 
 const WANTED: Infohash = Infohash::from_bytes([0xAB; 20]);
 
@@ -17,11 +17,11 @@ fn dht(nodes: &str) -> Dht {
 }
 
 /// What a search finds, and how it ends.
-fn found(dht: &Dht) -> (Vec<SocketAddr>, Result<usize, DhtFailure>) {
+fn found(dht: &Dht) -> (Vec<SocketAddr>, Result<usize, SourceError>) {
     let begun = Instant::now();
     let mut found = Vec::new();
     let time = || Some(begun.elapsed());
-    let result = dht.search(WANTED, None, false, &time, &mut |peers| found.extend(peers));
+    let result = dht.search(WANTED, &[], None, false, &time, &mut |peers| found.extend(peers));
     (found, result)
 }
 
@@ -48,8 +48,9 @@ fn what_we_announce_another_implementation_finds() {
     let network = Testnet::builder(12).build().unwrap();
     let dht = dht(&network.bootstrap[0]);
     let begun = Instant::now();
-    let told =
-        dht.search(WANTED, Some(45_556), false, &|| Some(begun.elapsed()), &mut |_| {}).unwrap();
+    let told = dht
+        .search(WANTED, &[], Some(45_556), false, &|| Some(begun.elapsed()), &mut |_| {})
+        .unwrap();
     assert_eq!(told, 8);
     let asks = mainline::Dht::builder()
         .bootstrap(&network.bootstrap)
@@ -71,12 +72,9 @@ fn a_network_that_knows_no_peers_is_no_failure_and_one_without_nodes_is() {
     let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let silent = dht(&nobody.local_addr().unwrap().to_string());
     let (_, result) = found(&silent);
-    assert!(
-        matches!(&result, Err(DhtFailure::Why(why)) if why == "no node answered"),
-        "{result:?}"
-    );
+    assert_eq!(result, Err(SourceError::NoNodeAnswered));
     let (_, result) = found(&dht("[::1]:1"));
-    let Err(DhtFailure::Why(why)) = result else { panic!("{result:?}") };
+    let why = result.unwrap_err().to_string();
     assert_eq!(why, "no node could be asked: [::1]:1 has no IPv4 address");
 }
 
@@ -94,7 +92,7 @@ fn after_a_search_that_found_nothing_the_first_nodes_are_asked_again() {
         let begun = Instant::now();
         let mut found = Vec::new();
         let time = || Some(begun.elapsed());
-        let result = dht.search(WANTED, None, in_vain, &time, &mut |it| found.extend(it));
+        let result = dht.search(WANTED, &[], None, in_vain, &time, &mut |it| found.extend(it));
         assert!(result.is_ok(), "{result:?}");
         found
     };
@@ -112,8 +110,8 @@ fn a_search_ends_when_nobody_needs_it_any_more() {
         looks.set(looks.get() + 1);
         (looks.get() < 5).then_some(Duration::ZERO)
     };
-    let result = dht.search(WANTED, None, false, &time, &mut |_| {});
-    assert!(matches!(result, Err(DhtFailure::Over)), "{result:?}");
+    let result = dht.search(WANTED, &[], None, false, &time, &mut |_| {});
+    assert_eq!(result, Err(SourceError::Ended));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
@@ -128,7 +126,7 @@ fn of_many_searches_so_many_run_at_a_time() {
     std::thread::scope(|scope| {
         for _ in 0..3 * SIDE_BY_SIDE {
             scope.spawn(|| {
-                let result = dht.search(WANTED, None, false, &time, &mut |_| {});
+                let result = dht.search(WANTED, &[], None, false, &time, &mut |_| {});
                 assert!(result.is_err(), "{result:?}");
             });
         }

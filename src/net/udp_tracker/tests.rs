@@ -3,7 +3,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::*;
-use crate::infohash::Infohash;
+use crate::torrent::infohash::Infohash;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -52,7 +52,7 @@ fn closed(ip: IpAddr) -> SocketAddr {
 }
 
 fn client() -> Client {
-    Client::new(&crate::context::Context::default().settings().unwrap()).unwrap()
+    Client::new(&crate::settings::Context::default().settings().unwrap()).unwrap()
 }
 
 fn at(addresses: &[SocketAddr], first_wait: Duration) -> UdpTracker {
@@ -64,7 +64,7 @@ fn announce(
     tracker: &mut UdpTracker,
     event: AnnounceEvent,
     enough: usize,
-) -> Result<Vec<SocketAddr>, String> {
+) -> Result<Vec<SocketAddr>, SourceError> {
     let message = Announce {
         infohash: Infohash::from_bytes([7; 20]),
         peer_id: [8; 20],
@@ -80,7 +80,11 @@ fn announce(
     let peers = std::cell::RefCell::new(Vec::new());
     let time = || (peers.borrow().len() < enough).then(|| begun.elapsed());
     let mut answered = |reply: Reply| peers.borrow_mut().extend(reply.peers);
-    tracker.announce(&client(), "udp://127.0.0.1:1", &message, &time, &mut answered)?;
+    let url = Url::from("udp://127.0.0.1:1");
+    let named = (NamedBy::User, &url);
+    let result = tracker.announce(&client(), named, &message, &time, &mut answered);
+    assert!(tracker.endpoints.iter().all(|endpoint| endpoint.socket.is_none()));
+    result?;
     assert!(begun.elapsed() < LONG / 10);
     Ok(peers.into_inner())
 }
@@ -127,7 +131,8 @@ fn a_silent_address_gives_way_to_the_next_with_the_next_try() {
     let (good, answering) = tracker(V4, 2);
     let silent = socket(V4);
     let mut tracker = at(&[silent.local_addr().unwrap(), good], SHORT);
-    assert_eq!(announce(&mut tracker, Started, 9).unwrap_err(), "no answer after 1 try");
+    let why = announce(&mut tracker, Started, 9).unwrap_err();
+    assert_eq!(why.to_string(), "no answer after 1 try");
     assert_eq!(announce(&mut tracker, Started, 9).unwrap(), [good]);
     assert_eq!(answering.join().unwrap(), [2]);
 }
@@ -135,7 +140,7 @@ fn a_silent_address_gives_way_to_the_next_with_the_next_try() {
 #[test]
 fn where_nobody_listens_at_all_both_families_say_so_and_the_host_is_looked_up_again() {
     let mut tracker = at(&[closed(V4), closed(V4), closed(V6)], LONG);
-    let why = announce(&mut tracker, Started, 9).unwrap_err();
+    let why = announce(&mut tracker, Started, 9).unwrap_err().to_string();
     assert!(why.contains("connection refused (over IPv4)"), "{why}");
     assert!(why.contains("connection refused (over IPv6)"), "{why}");
     assert!(tracker.endpoints.is_empty());
@@ -143,12 +148,15 @@ fn where_nobody_listens_at_all_both_families_say_so_and_the_host_is_looked_up_ag
 
 #[test]
 fn a_host_is_looked_up_within_its_time() {
-    let look_up = |place: &str| resolve_in_time(&client(), place, &|| Some(Duration::ZERO));
+    let look_up_at = |place: &str, now: Option<Duration>| {
+        look_up_all(&[place.to_owned()], LONG, &|| now).remove(0)
+    };
+    let look_up = |place: &str| look_up_at(place, Some(Duration::ZERO));
     assert_eq!(look_up("127.0.0.1:5").unwrap(), ["127.0.0.1:5".parse().unwrap()]);
     assert_eq!(look_up("[::ffff:127.0.0.1]:5").unwrap(), ["127.0.0.1:5".parse().unwrap()]);
     assert!(look_up("localhost:5").unwrap().contains(&"127.0.0.1:5".parse().unwrap()));
     // The resolver refuses this one without a question to anybody.
     assert!(look_up(&format!("{}:5", "x".repeat(300))).is_err());
     // Over before it began.
-    assert!(resolve_in_time(&client(), "localhost:5", &|| None).is_err());
+    assert!(look_up_at("localhost:5", None).is_err());
 }

@@ -1,13 +1,14 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::torrent::bencode::variants;
 
 const WANTED: Infohash = Infohash::from_bytes([0xAB; 20]);
 const OURS: Id = *b"we-ask-and-are-quiet";
 const SECOND: Duration = Duration::from_secs(1);
 
-fn search() -> Search {
-    Search::new(OURS, WANTED, WAIT, 7)
+fn search() -> DhtSearch {
+    DhtSearch::new(OURS, WANTED, WAIT, 7)
 }
 
 fn address(last: u8) -> SocketAddr {
@@ -47,16 +48,16 @@ fn transaction(question: &[u8]) -> &[u8] {
 }
 
 /// All that may be sent now.
-fn questions(search: &mut Search, now: Duration) -> Vec<(SocketAddr, Vec<u8>)> {
+fn questions(search: &mut DhtSearch, now: Duration) -> Vec<(SocketAddr, Vec<u8>)> {
     let sent = std::iter::from_fn(|| match search.poll(now) {
-        Poll::Send(to, question) => Some((to, question)),
-        Poll::Wait(_) | Poll::Done => None,
+        DhtPoll::Send(to, question) => Some((to, question)),
+        DhtPoll::Wait(_) | DhtPoll::Done => None,
     });
     sent.collect()
 }
 
 /// A search that has asked one node.
-fn asking() -> (Search, Vec<u8>) {
+fn asking() -> (DhtSearch, Vec<u8>) {
     let mut search = search();
     search.add(Contact { id: None, address: address(1) });
     let (to, question) = questions(&mut search, Duration::ZERO).remove(0);
@@ -87,11 +88,11 @@ fn nodes_that_an_answer_names_are_asked_the_closest_first_until_none_is_closer()
     let peer = compact(address(99));
     let found = answer(&asked[0].1, id_near(5, 0), &named, std::slice::from_ref(&peer));
     assert_eq!(search.handle(address(3), &found), [address(99)]);
-    assert_eq!(search.poll(SECOND), Poll::Wait(WAIT + SECOND));
+    assert_eq!(search.poll(SECOND), DhtPoll::Wait(WAIT + SECOND));
     // The same peer again is none that is new.
     let again = answer(&asked[1].1, id_near(1, 0), &[], &[peer]);
     assert_eq!(search.handle(address(2), &again), []);
-    assert_eq!(search.poll(SECOND), Poll::Done);
+    assert_eq!(search.poll(SECOND), DhtPoll::Done);
     let answered: Vec<_> = search.answered().into_iter().map(|it| it.address).collect();
     assert_eq!(answered, [address(3), address(2), address(1)]);
 }
@@ -116,7 +117,7 @@ fn far_nodes_are_not_asked_once_enough_closer_ones_have_answered() {
             search.handle(to, &answer(&question, id_near(9, 0), &[], &[]));
         }
     }
-    assert_eq!((asked, search.poll(SECOND)), (CLOSEST, Poll::Done));
+    assert_eq!((asked, search.poll(SECOND)), (CLOSEST, DhtPoll::Done));
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn an_answer_counts_only_from_whom_was_asked_what_was_asked() {
     let at = other.windows(5).position(|part| part == b"1:t4:").unwrap() + 5;
     other[at] ^= 1;
     assert_eq!(search.handle(address(1), &answer(&other, [1; 20], &[], &values)), []);
-    assert_eq!(search.poll(SECOND), Poll::Wait(WAIT));
+    assert_eq!(search.poll(SECOND), DhtPoll::Wait(WAIT));
     assert_eq!(search.handle(address(1), &right), [address(99)]);
     // And once.
     let more = answer(&question, [1; 20], &[], &[compact(address(98))]);
@@ -139,8 +140,8 @@ fn an_answer_counts_only_from_whom_was_asked_what_was_asked() {
 #[test]
 fn a_silent_node_ends_the_search_and_an_answer_that_is_late_still_counts() {
     let (mut search, question) = asking();
-    assert_eq!(search.poll(SECOND), Poll::Wait(WAIT));
-    assert_eq!(search.poll(WAIT), Poll::Done);
+    assert_eq!(search.poll(SECOND), DhtPoll::Wait(WAIT));
+    assert_eq!(search.poll(WAIT), DhtPoll::Done);
     assert_eq!(search.answered(), []);
     let late = answer(&question, [1; 20], &[], &[compact(address(99))]);
     assert_eq!(search.handle(address(1), &late), [address(99)]);
@@ -156,7 +157,7 @@ fn a_refusal_or_nonsense_is_not_waited_for() {
         let message = [b"d", rest.as_bytes(), b"1:t", &t, b"1:y1:", kind.as_bytes(), b"e"].concat();
         assert!(scan(&message, &LIMITS).is_ok(), "{rest}");
         assert_eq!(search.handle(address(1), &message), []);
-        assert_eq!(search.poll(SECOND), Poll::Done, "{rest}");
+        assert_eq!(search.poll(SECOND), DhtPoll::Done, "{rest}");
         assert_eq!(search.answered(), [], "{rest}");
     }
 }
@@ -171,7 +172,7 @@ fn what_cannot_be_a_node_or_a_peer_is_left_out() {
     let values = [&odd[..], &[b"short".to_vec(), v6]].concat();
     let found = search.handle(address(1), &answer(&question, [1; 20], &nodes, &values));
     assert_eq!(found, [SocketAddr::from(([0xFC; 16], 80))]);
-    assert_eq!(search.poll(SECOND), Poll::Done);
+    assert_eq!(search.poll(SECOND), DhtPoll::Done);
 }
 
 #[test]
@@ -205,7 +206,7 @@ fn hostile_nodes_that_always_name_more_have_us_ask_so_many_and_no_more() {
         assert!(search.nodes.len() <= MAX_NODES);
     }
     assert_eq!((asked, found), (MAX_QUESTIONS, MAX_PEERS));
-    assert_eq!(search.poll(Duration::ZERO), Poll::Done);
+    assert_eq!(search.poll(Duration::ZERO), DhtPoll::Done);
 }
 
 #[test]
@@ -247,7 +248,24 @@ fn deeply_nested_datagrams_are_passed_over() {
             assert_eq!(search.handle(address(1), message.as_bytes()), []);
         }
     }
-    assert_eq!(search.poll(SECOND), Poll::Wait(WAIT));
+    assert_eq!(search.poll(SECOND), DhtPoll::Wait(WAIT));
+}
+
+#[test]
+fn answers_are_read_as_other_programs_write_them() {
+    let question = asking().1;
+    let message = answer(&question, [1; 20], &[], &[compact(address(7))]);
+    for bytes in variants::of(&message) {
+        let (mut search, _) = asking();
+        assert_eq!(search.handle(address(1), &bytes), [address(7)], "{}", bytes.escape_ascii());
+    }
+    for value in variants::ODD_VALUES {
+        let inner = format!("d1:rd1:p{value}2:ip{value}5:token3:tok5:token{value}");
+        let message = [inner.as_bytes(), &message[b"d1:rd".len()..]].concat();
+        let (mut search, _) = asking();
+        assert_eq!(search.handle(address(1), &message), [address(7)], "{value}");
+        assert_eq!(search.announce(1).len(), 1, "{value}");
+    }
 }
 
 proptest! {
@@ -340,4 +358,21 @@ fn where_there_is_one_host_alone_all_its_nodes_are_asked_the_closest_first() {
     expected.sort_by_key(|it| it.id.unwrap().map(|byte| byte ^ 0xAB));
     let expected = expected.iter().map(|it| it.address).take(AT_ONCE).collect::<Vec<_>>();
     assert_eq!(asked.iter().map(|it| it.0).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_node_elsewhere_cannot_name_nodes_of_our_network() {
+    let mut search = search();
+    let public = SocketAddr::from(([203, 0, 113, 1], 6881));
+    search.add(Contact { id: None, address: public });
+    let question = questions(&mut search, Duration::ZERO).remove(0).1;
+    let private = ["127.0.0.1:1", "10.0.0.1:1", "192.168.1.1:1", "169.254.169.254:80"];
+    let mut nodes: Vec<_> =
+        private.iter().zip(2..).map(|(at, n)| node(id_near(n, 1), at.parse().unwrap())).collect();
+    let other = SocketAddr::from(([203, 0, 113, 2], 6881));
+    nodes.push(node(id_near(1, 1), other));
+    search.handle(public, &answer(&question, id_near(1, 9), &nodes, &[]));
+    let asked: Vec<_> =
+        questions(&mut search, Duration::ZERO).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(asked, [other]);
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::torrent::bencode::variants;
 
 fn check(payload: &[u8], expected: &ExtendedHandshake) {
     assert_eq!(&ExtendedHandshake::decode(payload).unwrap(), expected);
@@ -91,6 +92,27 @@ fn our_peer_id_is_bep_20s() {
     assert_eq!(id.as_slice(), format!("-AD{version}0-xxxxxxxxxxxx").as_bytes());
     let digits = ["0", "9", "10", "35", "36", "100"].map(digit);
     assert_eq!(&digits, b"09AZZZ");
+}
+
+#[test]
+fn handshakes_are_read_as_other_programs_write_them() {
+    let handshake = b"d1:md11:ut_metadatai2ee13:metadata_sizei31235e4:reqqi512e1:v1:xe";
+    let expected = ExtendedHandshake::decode(handshake).unwrap();
+    for payload in variants::of(handshake) {
+        check(&payload, &expected);
+    }
+    for value in variants::ODD_VALUES {
+        let payload = format!(
+            "d1:md11:ut_metadatai02e6:ut_foo{value}11:ut_metadatai9ee12:complete_ago{value}\
+             13:metadata_sizei031235e4:reqqi512e1:v1:x6:yourip{value}e"
+        );
+        let found = ExtendedHandshake::decode(payload.as_bytes()).unwrap();
+        assert_eq!(found.id(b"ut_metadata"), Some(2), "{payload}");
+        assert_eq!(
+            ExtendedHandshake { extensions: expected.extensions.clone(), ..found },
+            expected
+        );
+    }
 }
 
 proptest! {

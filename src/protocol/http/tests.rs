@@ -32,6 +32,9 @@ fn a_ranged_reply_is_read() {
         retry_after: None,
         location: None,
         content_encoding_identity: true,
+        takes_basic_login: true,
+        is_html: false,
+        is_bot_check: false,
     };
     assert_eq!(head, expected);
 }
@@ -173,7 +176,7 @@ fn heads_from_parts_and_from_bytes_are_the_same() {
 fn a_get_asks_for_the_range_as_it_is_and_nothing_can_be_smuggled_in() {
     let check = |host: &str, path: &str, range: Option<Range<u64>>, expected: &str| {
         let mut out = Vec::new();
-        encode_get(host, path, range, "at/1 (x)", &mut out);
+        encode_get(host, path, range, "at/1 (x)", None, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expected.replace('\n', "\r\n"));
     };
     let tail = "User-Agent: at/1 (x)\nAccept: */*\nAccept-Encoding: identity\n";
@@ -191,6 +194,10 @@ fn a_get_asks_for_the_range_as_it_is_and_nothing_can_be_smuggled_in() {
         None,
         &format!("GET /a%20b%0D%0AX:%20y HTTP/1.1\nHost: h%0D%0AX:%20y\n{tail}\n"),
     );
+    let mut out = Vec::new();
+    encode_get("h", "/", None, "at", Some(("Authorization", "Basic dTpw\r\nX: y")), &mut out);
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.contains("\r\nAuthorization: Basic dTpw%0D%0AX: y\r\n"), "{out}");
 }
 
 /// What a reply means to one who asked for bytes 100–199 of a file of 1,000.
@@ -207,6 +214,12 @@ fn bodies_are_used_where_they_hold_what_was_asked_for() {
     check("206 P\nContent-Range: bytes 100-149/1000", 0, 50);
     check("206 P\nContent-Range: bytes 64-255/1000", 36, 100);
     check("200 OK\nContent-Length: 1000", 100, 100);
+    // A file that is compressed itself.
+    for encoding in ["gzip", "x-gzip", "X-GZIP", "br", "zstd", "compress", "identity, gzip"] {
+        let encoding = format!("Content-Encoding: {encoding}");
+        check(&format!("200 OK\nContent-Length: 1000\n{encoding}"), 100, 100);
+        check(&format!("206 P\nContent-Range: bytes 100-199/1000\n{encoding}"), 0, 100);
+    }
     check("200 OK\nTransfer-Encoding: chunked", 100, 100);
     check("200 OK", 100, 100);
     let whole = judge(&head("HTTP/1.1 200 OK\nContent-Length: 1000"), &(0..1000), 1000);
@@ -226,7 +239,10 @@ fn a_file_that_is_not_the_torrents_is_stale() {
     check("206 P\nContent-Range: bytes 101-199/1000", "sends 101-199");
     check("206 P\nContent-Range: bytes 0-99/1000", "sends 0-99");
     check("206 P\nContent-Range: bytes 100-1000/*", "sends 100-1000");
-    check("206 P\nContent-Range: bytes 100-199/1000\nContent-Encoding: br", "compresses");
+    check("206 P\nContent-Range: bytes 100-199/2000\nContent-Encoding: br", "compresses");
+    check("206 P\nContent-Range: bytes 100-199/*\nContent-Encoding: gzip", "compresses");
+    check("200 OK\nContent-Length: 999\nContent-Encoding: gzip", "compresses");
+    check("200 OK\nTransfer-Encoding: chunked\nContent-Encoding: x-gzip", "compresses");
     check("206 P\nContent-Type: multipart/byteranges; boundary=x", "does not say which");
     check("416 No", "refuses bytes 100-199");
     check("416 No\nContent-Range: bytes */7", "7 bytes");

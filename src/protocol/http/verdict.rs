@@ -27,6 +27,8 @@ pub enum Verdict {
     Pause(Option<Duration>),
     /// It may work later (408, 5xx).
     Retry(u16),
+    /// A bot check lets browsers through alone.
+    BotCheck(u16),
     /// Any other status.
     Refused(u16),
 }
@@ -37,6 +39,7 @@ pub enum Verdict {
 pub fn judge(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
     let status = head.status;
     match status {
+        _ if head.is_bot_check => Verdict::BotCheck(status),
         200 => whole(head, asked, file_len),
         206 => part(head, asked, file_len),
         301 | 302 | 303 | 307 | 308 => {
@@ -58,21 +61,23 @@ pub fn judge(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
     }
 }
 
+/// A stored file may be compressed itself, and its server say so (`AddEncoding x-gzip`): where the length is the torrent's the bytes
+/// are taken as they are, and their hash decides.
 fn whole(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
-    if !head.content_encoding_identity {
-        return compressed();
-    }
     match head.content_length {
-        Some(length) if length != file_len => wrong_length(length, file_len),
-        _ => Verdict::Body { skip: asked.start, len: asked.end.saturating_sub(asked.start) },
+        Some(length) if length == file_len => {}
+        _ if !head.content_encoding_identity => return compressed(),
+        Some(length) => return wrong_length(length, file_len),
+        None => {}
     }
+    Verdict::Body { skip: asked.start, len: asked.end.saturating_sub(asked.start) }
 }
 
 fn part(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
     let Some(range) = head.content_range else {
         return Verdict::Stale("it sends a part of the file and does not say which".to_owned());
     };
-    if !head.content_encoding_identity {
+    if !head.content_encoding_identity && range.total != Some(file_len) {
         return compressed();
     }
     if let Some(total) = range.total
@@ -106,20 +111,4 @@ fn wrong_length(length: u64, file_len: u64) -> Verdict {
 
 fn compressed() -> Verdict {
     Verdict::Stale("it compresses what was asked for as it is".to_owned())
-}
-
-/// A status for people: with the words of those that are met most.
-pub fn status_text(status: u16) -> String {
-    let words = match status {
-        401 => " (it asks for a password)",
-        403 => " (forbidden)",
-        404 => " (not found)",
-        410 => " (gone)",
-        429 => " (too many requests)",
-        451 => " (withheld for legal reasons)",
-        500 => " (the server failed)",
-        502..=504 => " (the server is down, or too busy)",
-        _ => "",
-    };
-    format!("HTTP status {status}{words}")
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use crate::geometry::PieceIndex;
-use crate::infohash::Infohash;
-use crate::protocol::wire::{Request, WireError};
+use crate::protocol::ut_metadata::MetadataMessage;
+use crate::protocol::wire::{BlockRequest, WireError};
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::infohash::Infohash;
 
 /// What a peer's bytes mean for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'b> {
+pub enum PeerEvent<'b> {
     /// It speaks BitTorrent, and about this torrent: [`super::PeerSession::introduce`] is due.
     HandshakeDone {
         /// Who it says it is.
@@ -41,13 +42,15 @@ pub enum Event<'b> {
         data: &'b [u8],
     },
     /// It will not serve this request, which is no longer outstanding.
-    Rejected(Request),
+    Rejected(BlockRequest),
     /// Blocks of this piece may be asked for while it chokes us.
     AllowedFast(PieceIndex),
     /// It named other peers: [`super::PeerSession::take_named`] has them.
     PeersNamed,
-    /// It said how many requests it keeps; [`super::PeerSession::queue_depth`] knows already.
-    Reqq(u32),
+    /// Its extension handshake came, or a further one: the session knows already.
+    Extensions,
+    /// Data of `info`, which nobody may have requested, or the refusal of it.
+    Metadata(MetadataMessage<'b>),
     /// Nothing to be done now: a keep-alive, a block that nobody asked for, a request, which waits.
     Ignored,
 }
@@ -76,6 +79,8 @@ pub enum PeerError {
     NoSuchPiece(PieceIndex),
     /// It keeps sending blocks that nobody asked for.
     Flood,
+    /// It keeps sending more messages than anybody needs.
+    TooManyMessages,
 }
 
 impl fmt::Display for PeerError {
@@ -92,6 +97,7 @@ impl fmt::Display for PeerError {
             PeerError::NoSuchPiece(piece) => {
                 write!(f, "it announced piece {piece}, which the torrent does not have")
             }
+            PeerError::TooManyMessages => f.write_str("it sends too many messages a second"),
             PeerError::Flood => f.write_str("it keeps sending blocks that were not asked for"),
         }
     }

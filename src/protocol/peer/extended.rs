@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Event, PeerError, PeerSession};
-use crate::geometry::PieceIndex;
+use super::{PeerError, PeerEvent, PeerSession};
 use crate::protocol::extension::{DONT_HAVE_ID, ExtendedHandshake, METADATA_ID, PEX_ID};
 use crate::protocol::pex::Neighbour;
+use crate::protocol::ut_metadata::{MetadataError, MetadataMessage};
 use crate::protocol::wire::Message;
+use crate::torrent::geometry::PieceIndex;
 
 impl PeerSession {
     /// Whether the peer says that it wants nothing (BEP 21).
@@ -28,14 +29,37 @@ impl PeerSession {
     /// Whether it is time for [`PeerSession::tell_of`]: never where the peer does not take that, or we do not offer it.
     pub fn may_be_told(&mut self, now: Duration) -> bool {
         let takes = self.offer.pex && self.theirs.id(b"ut_pex").is_some();
-        takes && self.telling.is_due(now)
+        takes && self.sender.is_due(now)
     }
 
     /// Tells the peer, which is at this address, who else is `connected`, as far as it does not know (BEP 11).
     pub fn tell_of(&mut self, now: Duration, to: Option<IpAddr>, connected: &[Neighbour]) {
         let Some(id) = self.theirs.id(b"ut_pex") else { return };
-        if let Some(payload) = self.telling.message(now, to, connected) {
+        if let Some(payload) = self.sender.message(now, to, connected) {
             Message::Extended { id, payload: &payload }.encode(&mut self.out);
+        }
+    }
+
+    /// The id under which the peer takes `ut_metadata`.
+    pub fn metadata_id(&self) -> Option<u8> {
+        self.theirs.id(b"ut_metadata")
+    }
+
+    /// The length of the `info` dictionary that the peer offers, which must not be over `max_bytes`.
+    ///
+    /// # Errors
+    /// It offers none, or a longer one.
+    pub fn offered_metadata(&self, max_bytes: usize) -> Result<usize, MetadataError> {
+        self.metadata_id().ok_or(MetadataError::NotOffered)?;
+        let bytes = self.theirs.metadata_size_bytes.ok_or(MetadataError::NotThere)?;
+        let fits = usize::try_from(bytes).ok().filter(|bytes| *bytes <= max_bytes);
+        fits.ok_or(MetadataError::TooLong { bytes, max_bytes })
+    }
+
+    /// Sends a message of `ut_metadata`, where the peer takes that.
+    pub fn send_metadata(&mut self, message: MetadataMessage<'_>) {
+        if let Some(id) = self.metadata_id() {
+            Message::Extended { id, payload: &message.encode() }.encode(&mut self.out);
         }
     }
 
@@ -49,27 +73,32 @@ impl PeerSession {
         &mut self,
         now: Duration,
         id: u8,
-        payload: &[u8],
-    ) -> Result<Event<'b>, PeerError> {
+        payload: &'b [u8],
+    ) -> Result<PeerEvent<'b>, PeerError> {
         match id {
-            0 => Ok(self.extended_handshake(payload)),
+            0 => {
+                self.extended_handshake(payload);
+                Ok(PeerEvent::Extensions)
+            }
             PEX_ID if self.offer.pex && self.offer.wants_peers => {
                 let is_new = self.named.hear(now, payload);
-                Ok(if is_new { Event::PeersNamed } else { Event::Ignored })
+                Ok(if is_new { PeerEvent::PeersNamed } else { PeerEvent::Ignored })
             }
-            METADATA_ID => {
-                self.metadata_message(payload);
-                Ok(Event::Ignored)
-            }
+            METADATA_ID => Ok(match MetadataMessage::decode(payload) {
+                Some(MetadataMessage::Request(piece)) => {
+                    self.metadata_requested(piece);
+                    PeerEvent::Ignored
+                }
+                Some(message) => PeerEvent::Metadata(message),
+                None => PeerEvent::Ignored,
+            }),
             DONT_HAVE_ID => self.dont_have(payload),
-            _ => Ok(Event::Ignored),
+            _ => Ok(PeerEvent::Ignored),
         }
     }
 
-    fn extended_handshake<'b>(&mut self, payload: &[u8]) -> Event<'b> {
-        let Ok(mut theirs) = ExtendedHandshake::decode(payload) else {
-            return Event::Ignored;
-        };
+    fn extended_handshake(&mut self, payload: &[u8]) {
+        let Ok(mut theirs) = ExtendedHandshake::decode(payload) else { return };
         // A later one may say only what changed (BEP 10).
         theirs.reqq = theirs.reqq.or(self.theirs.reqq);
         theirs.upload_only = theirs.upload_only.or(self.theirs.upload_only);
@@ -77,16 +106,15 @@ impl PeerSession {
         theirs.client = theirs.client.or_else(|| self.theirs.client.take());
         theirs.add_extensions(std::mem::take(&mut self.theirs.extensions));
         self.theirs = theirs;
-        self.theirs.reqq.map_or(Event::Ignored, Event::Reqq)
     }
 
     /// BEP 54.
-    fn dont_have<'b>(&self, payload: &[u8]) -> Result<Event<'b>, PeerError> {
+    fn dont_have<'b>(&self, payload: &[u8]) -> Result<PeerEvent<'b>, PeerError> {
         let Ok(piece) = payload.try_into().map(PieceIndex::from_be_bytes) else {
-            return Ok(Event::Ignored);
+            return Ok(PeerEvent::Ignored);
         };
         if piece < self.piece_count {
-            Ok(Event::DontHave(piece))
+            Ok(PeerEvent::DontHave(piece))
         } else {
             Err(PeerError::NoSuchPiece(piece))
         }

@@ -1,9 +1,9 @@
 //! The fast extension (BEP 6): what a peer has in one word, requests that are refused one by one, and pieces that
 //! may be asked for while it chokes us. What it suggests is passed over: we ask for the rarest pieces.
 
-use super::{Event, PeerError, PeerSession};
-use crate::geometry::PieceIndex;
+use super::{PeerError, PeerEvent, PeerSession};
 use crate::protocol::wire::Message;
+use crate::torrent::geometry::PieceIndex;
 
 /// Allowed pieces that are remembered: BEP 6 has ten.
 const MAX_ALLOWED: usize = 64;
@@ -27,18 +27,20 @@ impl PeerSession {
     pub(super) fn fast_message<'b>(
         &mut self,
         message: Message<'_>,
-    ) -> Result<Event<'b>, PeerError> {
+    ) -> Result<PeerEvent<'b>, PeerError> {
         Ok(match message {
             Message::HaveAll => {
                 self.pieces_told_at_once()?;
-                Event::HaveAll
+                PeerEvent::HaveAll
             }
             Message::HaveNone => {
                 self.pieces_told_at_once()?;
-                Event::HaveNone
+                PeerEvent::HaveNone
             }
             // One that crossed our cancel is no news.
-            Message::Reject(request) if self.requests.reject(request) => Event::Rejected(request),
+            Message::Reject(request) if self.requests.reject(request) => {
+                PeerEvent::Rejected(request)
+            }
             Message::AllowedFast(piece) if piece >= self.piece_count => {
                 return Err(PeerError::NoSuchPiece(piece));
             }
@@ -46,9 +48,9 @@ impl PeerSession {
                 if self.allowed.len() < MAX_ALLOWED && !self.allowed.contains(&piece) =>
             {
                 self.allowed.push(piece);
-                Event::AllowedFast(piece)
+                PeerEvent::AllowedFast(piece)
             }
-            _ => Event::Ignored,
+            _ => PeerEvent::Ignored,
         })
     }
 }

@@ -4,21 +4,16 @@
 //! goes, looks whether a block can be served, and sends it.
 
 use super::{MAX_BLOCK_BYTES, PeerSession};
-use crate::bencode::{self, Limits};
-use crate::geometry::PieceIndex;
-use crate::pieces::PieceSet;
 use crate::protocol::extension;
-use crate::protocol::upload::Wanted;
-use crate::protocol::wire::{Message, Request};
-
-/// The parts in which `info` is asked for (BEP 9).
-pub const METADATA_PART_BYTES: u64 = 16 << 10;
-
-const METADATA_LIMITS: Limits = Limits { max_bytes: 1 << 10, max_depth: 4, max_values: 20 };
+use crate::protocol::upload::UploadRequest;
+use crate::protocol::ut_metadata::{METADATA_PIECE_BYTES, MetadataMessage};
+use crate::protocol::wire::{BlockRequest, Message};
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::pieces::PieceSet;
 
 impl PeerSession {
     /// What follows the peer's handshake: what we have, and what we can do beyond BEP 3. To be called once, when
-    /// [`super::Event::HandshakeDone`] came.
+    /// [`super::PeerEvent::HandshakeDone`] came.
     pub fn introduce(&mut self, pieces: &PieceSet) {
         if pieces.is_empty() {
             if self.fast {
@@ -73,91 +68,76 @@ impl PeerSession {
     }
 
     /// What the peer has waited for the longest.
-    pub fn first_wanted(&self) -> Option<Wanted> {
+    pub fn first_wanted(&self) -> Option<UploadRequest> {
         self.waiting.first()
     }
 
     /// It is being sent.
-    pub fn served(&mut self, wanted: Wanted) {
+    pub fn served(&mut self, wanted: UploadRequest) {
         self.waiting.remove(wanted);
     }
 
     /// It cannot be had.
-    pub fn refuse(&mut self, wanted: Wanted) {
+    pub fn refuse(&mut self, wanted: UploadRequest) {
         self.waiting.remove(wanted);
         self.say_no(wanted);
     }
 
-    fn say_no(&mut self, wanted: Wanted) {
+    fn say_no(&mut self, wanted: UploadRequest) {
         match wanted {
-            Wanted::Block(request) if self.fast => Message::Reject(request).encode(&mut self.out),
-            Wanted::Block(_) => {}
-            Wanted::Metadata(part) => {
-                let payload = format!("d8:msg_typei2e5:piecei{part}ee");
-                self.send_metadata(payload.as_bytes());
+            UploadRequest::Block(request) if self.fast => {
+                Message::Reject(request).encode(&mut self.out)
             }
+            UploadRequest::Block(_) => {}
+            UploadRequest::Metadata(piece) => self.send_metadata(MetadataMessage::Reject(piece)),
         }
     }
 
-    /// The message that brings a part of `info`, but for its bytes, which follow; `None` where the peer takes none.
-    pub fn metadata_head(&self, part: u32, length: u32) -> Option<Vec<u8>> {
-        let id = self.theirs.id(b"ut_metadata")?;
-        let total = self.offer.metadata_bytes?;
-        let payload = format!("d8:msg_typei1e5:piecei{part}e10:total_sizei{total}ee");
-        let mut message = Vec::new();
-        let framed = 2 + payload.len() as u32 + length; // a part is far below 4 GiB
-        message.extend_from_slice(&framed.to_be_bytes());
-        message.extend_from_slice(&[20, id]);
-        message.extend_from_slice(payload.as_bytes());
-        Some(message)
-    }
-
-    fn send_metadata(&mut self, payload: &[u8]) {
-        if let Some(id) = self.theirs.id(b"ut_metadata") {
-            Message::Extended { id, payload }.encode(&mut self.out);
-        }
-    }
-
-    /// Interest, requests and cancels.
-    pub(super) fn leecher_message(&mut self, message: Message<'_>) {
+    /// Interest, requests and cancels. True for a request that waits to be served.
+    pub(super) fn leecher_message(&mut self, message: Message<'_>) -> bool {
         match message {
             Message::Interested => self.waiting.interested = true,
             Message::NotInterested => self.waiting.interested = false,
             Message::Request(request) => {
-                let wanted = Wanted::Block(request);
-                if !self.may_be_asked(request) || !self.waiting.add(wanted) {
-                    self.say_no(wanted);
+                let wanted = UploadRequest::Block(request);
+                if self.may_be_asked(request) && self.waiting.add(wanted) {
+                    return true;
                 }
+                self.say_no(wanted);
             }
-            Message::Cancel(request) if self.waiting.remove(Wanted::Block(request)) => {
-                self.say_no(Wanted::Block(request));
+            Message::Cancel(request) if self.waiting.remove(UploadRequest::Block(request)) => {
+                self.say_no(UploadRequest::Block(request));
             }
             _ => {}
         }
+        false
     }
 
-    fn may_be_asked(&self, request: Request) -> bool {
+    /// When the peer last asked for a block that we may serve.
+    #[cfg(feature = "seed")]
+    pub fn asked_at(&self) -> Option<std::time::Duration> {
+        self.asked_at
+    }
+
+    /// Whether we choke the peer.
+    #[cfg(feature = "seed")]
+    pub fn is_choking(&self) -> bool {
+        self.waiting.choking
+    }
+
+    fn may_be_asked(&self, request: BlockRequest) -> bool {
         self.offer.serves
             && !self.waiting.choking
             && request.piece < self.piece_count
             && (1..=MAX_BLOCK_BYTES).contains(&request.length)
     }
 
-    /// A message of `ut_metadata`: requests alone are of interest.
-    pub(super) fn metadata_message(&mut self, payload: &[u8]) {
-        let Ok(message) = bencode::decode(payload, &METADATA_LIMITS) else { return };
-        let (Some(0), Some(part)) =
-            (bencode::int(&message, b"msg_type"), bencode::int(&message, b"piece"))
-        else {
-            return;
-        };
-        let Ok(part) = u32::try_from(part) else { return };
-        let is_there = self
-            .offer
-            .metadata_bytes
-            .is_some_and(|bytes| u64::from(part) * METADATA_PART_BYTES < bytes);
-        if !is_there || !self.waiting.add(Wanted::Metadata(part)) {
-            self.say_no(Wanted::Metadata(part));
+    /// The peer requests a piece of `info`.
+    pub(super) fn metadata_requested(&mut self, piece: u32) {
+        let begin = u64::from(piece) * METADATA_PIECE_BYTES as u64;
+        let is_there = self.offer.metadata_bytes.is_some_and(|bytes| begin < bytes);
+        if !is_there || !self.waiting.add(UploadRequest::Metadata(piece)) {
+            self.say_no(UploadRequest::Metadata(piece));
         }
     }
 }

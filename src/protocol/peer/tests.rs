@@ -2,12 +2,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::pieces::PieceSet;
 use crate::protocol::extension;
 use crate::protocol::wire::WireError;
+use crate::torrent::pieces::PieceSet;
 
+mod early;
 mod extended;
 mod fast;
+mod limit;
 mod serving;
 
 const INFOHASH: Infohash = Infohash::from_bytes([7; 20]);
@@ -18,6 +20,7 @@ const OFFER: Offer = Offer {
     wants_peers: true,
     serves: true,
     metadata_bytes: Some(40_000),
+    wants_metadata: false,
     upload_only: false,
     port: Some(6881),
 };
@@ -37,7 +40,7 @@ fn open(piece_count: u32) -> PeerSession {
     session.output(at(0));
     let theirs = handshake(0x10, [7; 20], THEIRS);
     let (event, _) = session.next(at(0), &theirs).unwrap().unwrap();
-    assert_eq!(event, Event::HandshakeDone { peer_id: THEIRS, extensions: true });
+    assert_eq!(event, PeerEvent::HandshakeDone { peer_id: THEIRS, extensions: true });
     session.introduce(&PieceSet::none(piece_count));
     session.output(at(0));
     session
@@ -45,7 +48,7 @@ fn open(piece_count: u32) -> PeerSession {
 
 fn unchoked(piece_count: u32) -> PeerSession {
     let mut session = open(piece_count);
-    assert_eq!(said(&mut session, &frame(1, &[])), Ok(Event::Unchoked));
+    assert_eq!(said(&mut session, &frame(1, &[])), Ok(PeerEvent::Unchoked));
     session
 }
 
@@ -66,12 +69,12 @@ fn frame(id: u8, payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u32 + 1).to_be_bytes(), [id].as_slice(), payload].concat()
 }
 
-fn block_frame(request: Request) -> Vec<u8> {
+fn block_frame(request: BlockRequest) -> Vec<u8> {
     let head = [request.piece.to_be_bytes(), request.begin.to_be_bytes()].concat();
     frame(7, &[head, vec![b'x'; request.length as usize]].concat())
 }
 
-fn said<'b>(session: &mut PeerSession, bytes: &'b [u8]) -> Result<Event<'b>, PeerError> {
+fn said<'b>(session: &mut PeerSession, bytes: &'b [u8]) -> Result<PeerEvent<'b>, PeerError> {
     said_at(session, 0, bytes)
 }
 
@@ -79,14 +82,14 @@ fn said_at<'b>(
     session: &mut PeerSession,
     millis: u64,
     bytes: &'b [u8],
-) -> Result<Event<'b>, PeerError> {
+) -> Result<PeerEvent<'b>, PeerError> {
     let (event, used) = session.next(at(millis), bytes)?.expect("a whole message");
     assert_eq!(used, bytes.len());
     Ok(event)
 }
 
-fn block(n: u32) -> Request {
-    Request { piece: n, begin: 0, length: BLOCK }
+fn block(n: u32) -> BlockRequest {
+    BlockRequest { piece: n, begin: 0, length: BLOCK }
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn our_handshake_comes_first_and_the_extension_handshake_after_theirs() {
     assert_eq!(session.next(at(0), &theirs[..67]), Ok(None));
     assert_eq!(
         said(&mut session, &theirs),
-        Ok(Event::HandshakeDone { peer_id: THEIRS, extensions: true })
+        Ok(PeerEvent::HandshakeDone { peer_id: THEIRS, extensions: true })
     );
     session.introduce(&PieceSet::none(1));
     assert_eq!(
@@ -123,14 +126,14 @@ fn bitfields_are_checked_against_the_piece_count() {
     let check = |piece_count, bits: &[u8], expected| {
         assert_eq!(said(&mut open(piece_count), &frame(5, bits)), expected);
     };
-    check(8, b"\xff", Ok(Event::Bitfield(b"\xff")));
-    check(9, b"\xff\x80", Ok(Event::Bitfield(b"\xff\x80")));
+    check(8, b"\xff", Ok(PeerEvent::Bitfield(b"\xff")));
+    check(9, b"\xff\x80", Ok(PeerEvent::Bitfield(b"\xff\x80")));
     check(9, b"\xff\x40", Err(PeerError::SpareBits));
     check(9, b"\xff", Err(PeerError::BitfieldLength { bytes: 1, expected_bytes: 2 }));
     check(9, b"\xff\0\0", Err(PeerError::BitfieldLength { bytes: 3, expected_bytes: 2 }));
     // A million pieces: 125,000 bytes, and more than the longest block.
     let bits = vec![0xff; 250_000];
-    check(2_000_000, &bits, Ok(Event::Bitfield(&bits)));
+    check(2_000_000, &bits, Ok(PeerEvent::Bitfield(&bits)));
 }
 
 #[test]
@@ -141,15 +144,15 @@ fn a_bitfield_may_come_late_and_again_but_not_without_end() {
         assert_eq!(said(&mut session, &frame(5, b"\x01")), expected);
     };
     // aria2 sends one in place of many `have`.
-    check(&frame(5, b"\0"), Ok(Event::Bitfield(b"\x01")));
-    check(&frame(4, b"\0\0\0\x01"), Ok(Event::Bitfield(b"\x01")));
+    check(&frame(5, b"\0"), Ok(PeerEvent::Bitfield(b"\x01")));
+    check(&frame(4, b"\0\0\0\x01"), Ok(PeerEvent::Bitfield(b"\x01")));
     // Transmission sends its extension handshake first.
-    check(&frame(20, b"\0de"), Ok(Event::Bitfield(b"\x01")));
-    check(&frame(9, b"\x1a\xe1"), Ok(Event::Bitfield(b"\x01")));
-    check(&[0; 4], Ok(Event::Bitfield(b"\x01")));
+    check(&frame(20, b"\0de"), Ok(PeerEvent::Bitfield(b"\x01")));
+    check(&frame(9, b"\x1a\xe1"), Ok(PeerEvent::Bitfield(b"\x01")));
+    check(&[0; 4], Ok(PeerEvent::Bitfield(b"\x01")));
     let mut session = open(8);
     for _ in 0..100 {
-        assert_eq!(said(&mut session, &frame(5, b"\x01")), Ok(Event::Bitfield(b"\x01")));
+        assert_eq!(said(&mut session, &frame(5, b"\x01")), Ok(PeerEvent::Bitfield(b"\x01")));
     }
     assert_eq!(said(&mut session, &frame(5, b"\x01")), Err(PeerError::TooManyBitfields));
 }
@@ -157,7 +160,7 @@ fn a_bitfield_may_come_late_and_again_but_not_without_end() {
 #[test]
 fn a_have_beyond_the_last_piece_ends_the_session() {
     let mut session = open(8);
-    assert_eq!(said(&mut session, &frame(4, b"\0\0\0\x07")), Ok(Event::Have(7)));
+    assert_eq!(said(&mut session, &frame(4, b"\0\0\0\x07")), Ok(PeerEvent::Have(7)));
     assert_eq!(said(&mut session, &frame(4, b"\0\0\0\x08")), Err(PeerError::NoSuchPiece(8)));
 }
 
@@ -165,7 +168,7 @@ fn a_have_beyond_the_last_piece_ends_the_session() {
 fn what_a_leecher_asks_us_is_ignored() {
     let mut session = open(8);
     let check = |session: &mut PeerSession, bytes: &[u8]| {
-        assert_eq!(said(session, bytes), Ok(Event::Ignored));
+        assert_eq!(said(session, bytes), Ok(PeerEvent::Ignored));
         assert_eq!(session.output(at(0)), None);
     };
     check(&mut session, &frame(2, &[]));
@@ -174,7 +177,7 @@ fn what_a_leecher_asks_us_is_ignored() {
     check(&mut session, &frame(8, &[0; 12]));
     check(&mut session, &frame(0x11, &[0; 4]));
     check(&mut session, &frame(20, b"\x07whatever"));
-    check(&mut session, &frame(20, b"\0not bencode"));
+    assert_eq!(said(&mut session, &frame(20, b"\0not bencode")), Ok(PeerEvent::Extensions));
 }
 
 #[test]
@@ -190,20 +193,20 @@ fn a_message_over_the_longest_bitfield_and_block_is_refused_from_its_prefix() {
 #[test]
 fn only_blocks_that_were_asked_for_count_to_the_byte() {
     let mut session = unchoked(8);
-    let asked = Request { piece: 3, begin: BLOCK, length: BLOCK };
+    let asked = BlockRequest { piece: 3, begin: BLOCK, length: BLOCK };
     assert!(session.request(at(0), asked));
     let wire = [3_u32.to_be_bytes(), BLOCK.to_be_bytes(), BLOCK.to_be_bytes()].concat();
     assert_eq!(session.output(at(0)), Some(frame(6, &wire)));
     let ignored = |session: &mut PeerSession, other| {
-        assert_eq!(said(session, &block_frame(other)), Ok(Event::Ignored));
+        assert_eq!(said(session, &block_frame(other)), Ok(PeerEvent::Ignored));
     };
-    ignored(&mut session, Request { piece: 2, ..asked });
-    ignored(&mut session, Request { begin: 0, ..asked });
-    ignored(&mut session, Request { length: BLOCK - 1, ..asked });
+    ignored(&mut session, BlockRequest { piece: 2, ..asked });
+    ignored(&mut session, BlockRequest { begin: 0, ..asked });
+    ignored(&mut session, BlockRequest { length: BLOCK - 1, ..asked });
     assert_eq!((session.outstanding(), session.ignored_blocks()), (1, 3));
     let bytes = block_frame(asked);
     let data = &bytes[13..];
-    assert_eq!(said(&mut session, &bytes), Ok(Event::Block { piece: 3, begin: BLOCK, data }));
+    assert_eq!(said(&mut session, &bytes), Ok(PeerEvent::Block { piece: 3, begin: BLOCK, data }));
     ignored(&mut session, asked);
     assert_eq!(session.outstanding(), 0);
 }
@@ -211,22 +214,24 @@ fn only_blocks_that_were_asked_for_count_to_the_byte() {
 #[test]
 fn nothing_is_asked_of_a_peer_that_chokes_nor_beyond_the_longest_block() {
     assert!(!open(8).request(at(0), block(0)));
-    assert!(!unchoked(8).request(at(0), Request { length: 0, ..block(0) }));
-    assert!(!unchoked(8).request(at(0), Request { length: MAX_BLOCK_BYTES + 1, ..block(0) }));
-    assert!(unchoked(8).request(at(0), Request { length: MAX_BLOCK_BYTES, ..block(0) }));
+    assert!(!unchoked(8).request(at(0), BlockRequest { length: 0, ..block(0) }));
+    assert!(!unchoked(8).request(at(0), BlockRequest { length: MAX_BLOCK_BYTES + 1, ..block(0) }));
+    assert!(unchoked(8).request(at(0), BlockRequest { length: MAX_BLOCK_BYTES, ..block(0) }));
 }
 
 #[test]
 fn a_choke_drops_what_is_outstanding_and_says_what() {
     let mut session = unchoked(8);
     (0..3).for_each(|n| assert!(session.request(at(0), block(n))));
-    assert_eq!(said(&mut session, &frame(0, &[])), Ok(Event::Choked));
+    assert_eq!(said(&mut session, &frame(0, &[])), Ok(PeerEvent::Choked));
     assert_eq!(session.outstanding(), 0);
     assert_eq!(session.take_dropped(), [block(0), block(1), block(2)]);
     assert_eq!(session.take_dropped(), []);
     assert!(session.is_choked());
     // What was on its way when the peer choked is not held against it.
-    (0..3).for_each(|n| assert_eq!(said(&mut session, &block_frame(block(n))), Ok(Event::Ignored)));
+    (0..3).for_each(|n| {
+        assert_eq!(said(&mut session, &block_frame(block(n))), Ok(PeerEvent::Ignored))
+    });
 }
 
 #[test]
@@ -238,7 +243,7 @@ fn a_cancelled_block_that_comes_all_the_same_is_ignored() {
     assert!(!session.cancel(block(1)));
     let wire = [1_u32.to_be_bytes(), 0_u32.to_be_bytes(), BLOCK.to_be_bytes()].concat();
     assert_eq!(session.output(at(0)), Some(frame(8, &wire)));
-    assert_eq!(said(&mut session, &block_frame(block(1))), Ok(Event::Ignored));
+    assert_eq!(said(&mut session, &block_frame(block(1))), Ok(PeerEvent::Ignored));
 }
 
 #[test]
@@ -246,8 +251,8 @@ fn a_peer_that_floods_us_with_blocks_is_shown_the_door() {
     let mut session = unchoked(8);
     session.request(at(0), block(0));
     session.cancel(block(0));
-    let bytes = block_frame(Request { length: 1, ..block(1) });
-    (0..65).for_each(|_| assert_eq!(said(&mut session, &bytes), Ok(Event::Ignored)));
+    let bytes = block_frame(BlockRequest { length: 1, ..block(1) });
+    (0..65).for_each(|_| assert_eq!(said(&mut session, &bytes), Ok(PeerEvent::Ignored)));
     assert_eq!(said(&mut session, &bytes), Err(PeerError::Flood));
 }
 
@@ -307,7 +312,7 @@ fn check_depth(reqq: Option<u32>, interval_ms: u64, expected: usize) {
     let mut session = unchoked(100_000);
     if let Some(reqq) = reqq {
         let payload = format!("\0d4:reqqi{reqq}ee");
-        assert_eq!(said(&mut session, &frame(20, payload.as_bytes())), Ok(Event::Reqq(reqq)));
+        assert_eq!(said(&mut session, &frame(20, payload.as_bytes())), Ok(PeerEvent::Extensions));
     }
     for n in 0..5_000 / interval_ms {
         session.request(at(n * interval_ms), block(n as u32));

@@ -2,6 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::torrent::bencode::variants;
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -82,6 +83,14 @@ fn what_is_no_such_message_names_nobody() {
     for bytes in [&b""[..], b"de", b"le", b"hello", b"d5:addedi1ee", b"d5:addedle6:added6dee"] {
         assert_eq!(heard(&mut exchange, 1_000, bytes), [""; 0]);
         exchange = PeerExchange::default();
+    }
+}
+
+#[test]
+fn messages_are_read_as_other_programs_write_them() {
+    for bytes in variants::of(&message(&peers(1, 2), &[])) {
+        let found = heard(&mut PeerExchange::default(), 0, &bytes);
+        assert_eq!(found, ["10.1.0.1:6881", "10.1.1.1:6881"], "{}", bytes.escape_ascii());
     }
 }
 

@@ -10,8 +10,8 @@ struct Done {
     left: usize,
 }
 
-fn talk(target: &Target, login: Option<(&str, &str)>, mut answers: &[u8]) -> Done {
-    let (mut session, greeting) = match Session::new(target, login) {
+fn talk(target: &Destination, login: Option<(&str, &str)>, mut answers: &[u8]) -> Done {
+    let (mut session, greeting) = match SocksSession::new(target, login) {
         Ok(new) => new,
         Err(why) => return Done { sent: vec![], result: Err(why), open: false, left: 0 },
     };
@@ -30,8 +30,8 @@ fn talk(target: &Target, login: Option<(&str, &str)>, mut answers: &[u8]) -> Don
     Done { sent, result, open: session.wants() == 0, left: answers.len() }
 }
 
-fn v4() -> Target {
-    Target::Address("1.2.3.4:258".parse().unwrap())
+fn v4() -> Destination {
+    Destination::Address("1.2.3.4:258".parse().unwrap())
 }
 
 const OPEN: &[u8] = &[5, 0, 0, 1, 9, 9, 9, 9, 8, 8];
@@ -39,7 +39,8 @@ const OPEN: &[u8] = &[5, 0, 0, 1, 9, 9, 9, 9, 8, 8];
 #[test]
 fn an_address_a_mapped_one_and_a_name_are_asked_for_as_what_they_are() {
     let check = |target: &str, request: &[u8]| {
-        let done = talk(&Target::parse(target).unwrap(), None, &[&[5, 0], OPEN, b"data"].concat());
+        let done =
+            talk(&Destination::parse(target).unwrap(), None, &[&[5, 0], OPEN, b"data"].concat());
         assert_eq!((done.result, done.open, done.left), (Ok(()), true, 4), "{target}");
         assert_eq!(done.sent, [&[5, 1, 0][..], request], "{target}");
     };
@@ -52,10 +53,10 @@ fn an_address_a_mapped_one_and_a_name_are_asked_for_as_what_they_are() {
 #[test]
 fn a_target_is_a_host_and_a_port() {
     for text in ["1.2.3.4:5", "[::1]:5", "host:5"] {
-        assert_eq!(Target::parse(text).unwrap().to_string(), text);
+        assert_eq!(Destination::parse(text).unwrap().to_string(), text);
     }
     for text in ["host", "host:", "host:65536", ""] {
-        assert_eq!(Target::parse(text), None, "{text}");
+        assert_eq!(Destination::parse(text), None, "{text}");
     }
 }
 
@@ -66,7 +67,7 @@ fn a_login_is_sent_where_the_proxy_asks_for_it() {
     assert_eq!((done.result, done.open), (Ok(()), true));
     assert_eq!(done.sent[..2], [&[5, 2, 0, 2][..], b"\x01\x02me\x03p:w"]);
     assert_eq!(done.sent.len(), 3);
-    let (mut session, _) = Session::new(&v4(), login).unwrap();
+    let (mut session, _) = SocksSession::new(&v4(), login).unwrap();
     for (answer, asked) in [([5, 2], false), ([1, 0], true), ([5, 0], true)] {
         session.handle(&answer).unwrap();
         assert_eq!(session.has_asked(), asked, "{answer:?}");
@@ -83,11 +84,16 @@ fn each_refusal_is_told_from_the_others() {
         assert!(!done.open && why.to_string().contains(said), "{why}");
     };
     let login = Some(("me", ""));
-    check(None, &[5, 0xff], SocksFailure::WantsLogin, "wants a user name");
-    check(None, &[5, 2], SocksFailure::WantsLogin, "wants a user name");
-    check(login, &[5, 0xff], SocksFailure::NoMethod, "another way");
-    check(login, &[5, 1], SocksFailure::NoMethod, "another way");
-    check(login, &[5, 2, 1, 1], SocksFailure::LoginRefused, "refuses the user name");
+    check(None, &[5, 0xff], SocksFailure::Login(LoginFailure::Wanted), "wants a user name");
+    check(None, &[5, 2], SocksFailure::Login(LoginFailure::Wanted), "wants a user name");
+    check(login, &[5, 0xff], SocksFailure::Login(LoginFailure::NoMethod), "another way");
+    check(login, &[5, 1], SocksFailure::Login(LoginFailure::NoMethod), "another way");
+    check(
+        login,
+        &[5, 2, 1, 1],
+        SocksFailure::Login(LoginFailure::Refused),
+        "refuses the user name",
+    );
     check(None, &[4, 0], SocksFailure::NotSocks, "does not speak");
     check(None, b"HTTP/1.1 400", SocksFailure::NotSocks, "does not speak");
     check(None, &[5, 0, 4, 0], SocksFailure::NotSocks, "does not speak");
@@ -112,14 +118,14 @@ fn each_refusal_is_told_from_the_others() {
 fn what_does_not_fit_is_said_before_anything_is_sent() {
     let long = "x".repeat(256);
     let fits = "x".repeat(255);
-    let check = |target: &Target, login, why: SocksFailure| {
+    let check = |target: &Destination, login, why: SocksFailure| {
         let done = talk(target, login, &[]);
         assert_eq!((done.result, done.sent.len()), (Err(why), 0));
     };
     check(&v4(), Some((&long, "")), SocksFailure::LoginTooLong);
     check(&v4(), Some(("", &long)), SocksFailure::LoginTooLong);
-    check(&Target::Name(long.clone(), 1), None, SocksFailure::NameTooLong);
-    assert_eq!(talk(&Target::Name(fits.clone(), 1), Some((&fits, &fits)), &[]).result, Ok(()));
+    check(&Destination::Name(long.clone(), 1), None, SocksFailure::NameTooLong);
+    assert_eq!(talk(&Destination::Name(fits.clone(), 1), Some((&fits, &fits)), &[]).result, Ok(()));
 }
 
 fn answers() -> impl Strategy<Value = Vec<u8>> {
@@ -165,7 +171,7 @@ proptest! {
 
     #[test]
     fn a_name_goes_out_as_it_is_written(host in "[a-z0-9.-]{1,255}", port: u16) {
-        let done = talk(&Target::Name(host.clone(), port), None, &[5, 0]);
+        let done = talk(&Destination::Name(host.clone(), port), None, &[5, 0]);
         let length = u8::try_from(host.len()).unwrap();
         let expected =
             [&[5, 1, 0, 3, length][..], host.as_bytes(), &port.to_be_bytes()].concat();

@@ -12,7 +12,7 @@ mod tests;
 const ROUNDS: u32 = 3;
 
 /// A tier that does not answer is asked at least so often.
-const MAX_PAUSE: Duration = Duration::from_secs(30 * 60);
+const MAX_TIER_PAUSE: Duration = Duration::from_secs(30 * 60);
 
 /// Where a tier stands in its round.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Rounds {
         }
         self.failed_rounds = self.failed_rounds.saturating_add(1);
         let pause =
-            back_off.saturating_mul(2_u32.saturating_pow(self.failed_rounds)).min(MAX_PAUSE);
+            back_off.saturating_mul(2_u32.saturating_pow(self.failed_rounds)).min(MAX_TIER_PAUSE);
         // Who waited for an answer for longer than that has paused enough.
         let pause = self.retry_after.max(pause.saturating_sub(self.waited));
         self.left = (0..self.trackers).collect();

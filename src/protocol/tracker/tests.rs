@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::torrent::bencode::variants;
 
 fn announce() -> Announce {
     let mut infohash = [0; 20];
@@ -27,7 +28,8 @@ const QUERY: &str = "info_hash=aZ9-_.~%20%25%00%00%00%00%00%00%00%00%00%00%FF\
 #[test]
 fn the_announce_joins_a_query_that_is_there() {
     let check = |base: &str, before: &str| {
-        assert_eq!(announce_url(base, &announce()), format!("{before}{QUERY}"));
+        let url = announce_url(&base.into(), &announce());
+        assert_eq!(url.exposed(), format!("{before}{QUERY}"));
     };
     check("http://t/announce", "http://t/announce?");
     check("http://t/announce?", "http://t/announce?");
@@ -38,11 +40,13 @@ fn the_announce_joins_a_query_that_is_there() {
 
 #[test]
 fn an_announce_in_between_names_no_event() {
-    let url = announce_url("http://t/", &Announce { event: None, ..announce() });
-    assert!(!url.contains("event"), "{url}");
-    let url =
-        announce_url("http://t/", &Announce { event: Some(AnnounceEvent::Stopped), ..announce() });
-    assert!(url.ends_with("&event=stopped"), "{url}");
+    let url = announce_url(&"http://t/".into(), &Announce { event: None, ..announce() });
+    assert!(!url.exposed().contains("event"), "{url}");
+    let url = announce_url(
+        &"http://t/".into(),
+        &Announce { event: Some(AnnounceEvent::Stopped), ..announce() },
+    );
+    assert!(url.exposed().ends_with("&event=stopped"), "{url}");
 }
 
 fn peers_of(body: &[u8]) -> Vec<String> {
@@ -55,9 +59,11 @@ fn a_whole_reply_is_read() {
                  5:peers6:\x7f\0\0\x01\x1a\xe115:warning message4:hey\ne";
     let reply = parse_reply(body).unwrap();
     let expected = Reply {
+        left_out: 0,
         interval: Duration::from_secs(900),
         min_interval: Some(Duration::from_secs(60)),
         peers: vec!["127.0.0.1:6881".parse().unwrap()],
+        names: Vec::new(),
         complete: Some(5),
         incomplete: Some(7),
         warning: Some("hey".to_owned()),
@@ -66,7 +72,7 @@ fn a_whole_reply_is_read() {
 }
 
 #[test]
-fn peers_come_in_three_forms() {
+fn peers_come_in_many_forms() {
     let check = |body: &[u8], expected: &[&str]| assert_eq!(peers_of(body), expected);
     check(b"de", &[]);
     check(b"d5:peers0:e", &[]);
@@ -84,6 +90,39 @@ fn peers_come_in_three_forms() {
         b"d5:peers6:\x01\x02\x03\x04\0\x506:peers618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\x50e",
         &["1.2.3.4:80", "[2001:db8::1]:80"],
     );
+    const V6: &[u8] = b"18:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\x50";
+    let list = |key: &[u8], items: &[&[u8]]| [b"d", key, b"l", &items.concat(), b"ee"].concat();
+    // Compact strings in a list, of either family, beside dictionaries and what is neither.
+    let v4: &[&[u8]] = &[b"6:\x01\x02\x03\x04\0\x50", b"6:\x05\x06\x07\x08\x01\0"];
+    let both = [v4, &[V6]].concat();
+    check(&list(b"5:peers", v4), &["1.2.3.4:80", "5.6.7.8:256"]);
+    check(&list(b"5:peers", &both), &["1.2.3.4:80", "5.6.7.8:256", "[2001:db8::1]:80"]);
+    check(&list(b"6:peers6", &[V6, v4[0]]), &["[2001:db8::1]:80", "1.2.3.4:80"]);
+    check(&list(b"6:peers6", &[b"d2:ip13:[2001:db8::1]4:porti80ee"]), &["[2001:db8::1]:80"]);
+    check(
+        &list(b"5:peers", &[b"3:abc", b"i1e", b"d2:ip7:1.2.3.44:porti80ee", b"le"]),
+        &["1.2.3.4:80"],
+    );
+}
+
+#[test]
+fn peers_by_the_name_of_their_host_are_few_and_distinct() {
+    let names = |list: &str| parse_reply(format!("d5:peersl{list}ee").as_bytes()).unwrap().names;
+    let peer = |ip: &str, port: i64| format!("d2:ip{}:{ip}4:porti{port}ee", ip.len());
+    let check = |ip: &str, expected: &[&str]| assert_eq!(names(&peer(ip, 6881)), expected, "{ip}");
+    check("seed.example.org", &["seed.example.org:6881"]);
+    check("localhost", &["localhost:6881"]);
+    check(" seed.example.org. ", &["seed.example.org.:6881"]);
+    check("münchen.example", &["münchen.example:6881"]);
+    for odd in ["", ".", "a b", "a/b", "user@host", "host:1", "[::1", "::g", "\u{1b}[2J"] {
+        check(odd, &[]);
+    }
+    for port in [0, -1, 65_536] {
+        assert_eq!(names(&peer("seed.example.org", port)), [""; 0]);
+    }
+    assert_eq!(names(&[peer("a", 1), peer("a", 1), peer("a", 2)].concat()), ["a:1", "a:2"]);
+    let many: String = (0..100).map(|n| peer(&format!("h{n}"), 1)).collect();
+    assert_eq!(names(&many).len(), MAX_NAMES);
 }
 
 #[test]
@@ -121,9 +160,16 @@ fn intervals_are_bounded() {
     };
     check("", 1800);
     check("8:interval3:abc", 1800);
-    check("8:intervali0e", 1);
-    check("8:intervali-7e", 1);
+    // No time: as if it was not said.
+    check("8:intervali0e", 1800);
+    check("8:intervali-7e", 1800);
+    check("8:intervali1e", 1);
     check("8:intervali9223372036854775807e", 86_400);
+    let least = |interval: &str| {
+        parse_reply(format!("d12:min interval{interval}e").as_bytes()).unwrap().min_interval
+    };
+    assert_eq!([least("i0e"), least("i-1e"), least("1:x")], [None; 3]);
+    assert_eq!(least("i90e"), Some(Duration::from_secs(90)));
 }
 
 #[test]
@@ -135,15 +181,30 @@ fn refusals_and_strangers_are_told_apart() {
     check(b"d14:failure reason12:unregistered5:peers0:e", "says: unregistered");
     check(b"d14:failure reason0:e", "gives no reason");
     check(b"d14:failure reason6:\x1b[31mxe", "says: [31mx");
-    check(b"<html>", "not a tracker's: no value begins with this byte, at byte 0");
-    check(b"", "not a tracker's");
-    check(b"le", "no dictionary");
+    check(b"d14:failure reasoni3ee", "gives no reason");
+    check(b"<html>", "not a tracker's: it is a web page");
+    check(
+        b" \r\n<!DOCTYPE html><HTML><Title lang=en>\n502 Bad\x1b Gateway </TITLE>",
+        "page (`502 Bad  Gateway`)",
+    );
+    check(b"<html><title>cut", "it is a web page");
+    check("\u{feff}<?xml version='1.0'?>".as_bytes(), "it is a web page");
+    check(b"", "not a tracker's: it is empty");
+    check(b" \n", "it is empty");
+    check(b"Unregistered torrent\n", "it is text (`Unregistered torrent`)");
+    check(b"internal error", "it is text (`internal error`)");
+    check(b"{\"error\":\"no\"}", "it is text (`{\"error\":\"no\"}`)");
+    check("überlastet".as_bytes(), "it is text (`überlastet`)");
+    check(&[b'x'; 5000], &"x".repeat(MAX_TEXT_CHARS));
+    check(b"d8:interval", "not a tracker's: ");
+    check(b"\x1f\x8b\x08\0", "not a tracker's: no value begins with this byte, at byte 0");
+    check(b"le", "not a bencoded dictionary");
 }
 
 fn tiers(announce: Option<&str>, list: &[&[&str]], seed: u64) -> Tiers {
-    let list: Vec<Vec<String>> =
-        list.iter().map(|tier| tier.iter().map(|&url| url.to_owned()).collect()).collect();
-    Tiers::new(announce, &list, seed)
+    let list: Vec<Vec<Url>> =
+        list.iter().map(|tier| tier.iter().map(|&url| url.into()).collect()).collect();
+    Tiers::new(announce.map(Url::from).as_ref(), &list, seed)
 }
 
 #[test]
@@ -160,13 +221,47 @@ fn empty_and_repeated_trackers_are_left_out() {
 }
 
 #[test]
+fn trackers_of_further_tiers_are_asked_where_those_of_earlier_ones_do_not_answer() {
+    let many: Vec<Vec<Url>> = (0..70).map(|n| vec![format!("http://t{n}/").into()]).collect();
+    let tiers = Tiers::new(None, &many, 1);
+    assert_eq!(tiers.tiers().len(), MAX_TIERS);
+    assert_eq!(tiers.tiers()[0], ["http://t0/", "http://t32/", "http://t64/"]);
+    assert_eq!(tiers.tiers()[31], ["http://t31/", "http://t63/"]);
+    assert_eq!(Tiers::new(None, &many[..32], 1).tiers(), &many[..32]);
+}
+
+#[test]
 fn a_tier_is_shuffled_by_the_seed_and_tiers_keep_their_order() {
     let list: &[&[&str]] = &[&["a", "b", "c", "d"], &["e"]];
-    let orders: HashSet<Vec<String>> =
+    let orders: HashSet<Vec<Url>> =
         (0..50).map(|seed| tiers(None, list, seed).tiers().concat()).collect();
     assert!(orders.len() > 5);
     assert!(orders.iter().all(|order| order.len() == 5 && order[4] == "e"));
     assert_eq!(tiers(None, list, 7), tiers(None, list, 7));
+}
+
+#[test]
+fn replies_are_read_as_other_programs_write_them() {
+    let reply = b"d8:completei5e8:intervali900e5:peers6:\x01\x02\x03\x04\0\x50e";
+    for body in variants::of(reply) {
+        let found = parse_reply(&body).map_err(|why| format!("{}: {why}", body.escape_ascii()));
+        assert_eq!(found, parse_reply(reply).map_err(|why| why.to_string()));
+    }
+    for body in variants::of(b"d14:failure reason2:no5:peers0:e") {
+        assert_eq!(parse_reply(&body), Err(TrackerError::Failure("no".to_owned())));
+    }
+    for value in variants::ODD_VALUES {
+        let peer = |ip: &str| format!("d2:id{value}2:ip7:{ip}4:porti0080ee");
+        let body = format!(
+            "d8:complete{value}10:downloaded{value}12:min interval{value}5:peersl{}{value}{}ee",
+            peer("1.2.3.4"),
+            peer("5.6.7.8"),
+        );
+        assert_eq!(peers_of(body.as_bytes()), ["1.2.3.4:80", "5.6.7.8:80"], "{body}");
+    }
+    assert_eq!(parse_reply(b"d8:intervali0900ee").unwrap().interval, Duration::from_secs(900));
+    let unsaid = parse_reply(b"d8:intervali99999999999999999999ee").unwrap();
+    assert_eq!(unsaid.interval, DEFAULT_INTERVAL);
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::infohash::Infohash;
+use crate::torrent::infohash::Infohash;
 
 fn announce(event: Option<AnnounceEvent>) -> Announce {
     Announce {
@@ -24,16 +24,16 @@ fn at(millis: u64) -> Duration {
 }
 
 /// A session of 15 ms where BEP 15 has 15 s, that has begun an announce.
-fn begun(ipv6: bool) -> Session {
-    let mut session = Session::new(ipv6, at(15), 7);
+fn begun(ipv6: bool) -> UdpTrackerSession {
+    let mut session = UdpTrackerSession::new(ipv6, at(15), 7);
     session.announce(&announce(STARTED), "/announce");
     session
 }
 
 #[track_caller]
-fn sent(session: &mut Session, now: Duration) -> Vec<u8> {
+fn sent(session: &mut UdpTrackerSession, now: Duration) -> Vec<u8> {
     match session.poll(now) {
-        Poll::Send(datagram) => datagram,
+        TrackerPoll::Send(datagram) => datagram,
         other => panic!("{other:?}"),
     }
 }
@@ -44,7 +44,7 @@ fn answer(request: &[u8], action: u8, rest: &[u8]) -> Vec<u8> {
 }
 
 /// The same session once it has a connection id.
-fn connected(ipv6: bool, now: Duration) -> Session {
+fn connected(ipv6: bool, now: Duration) -> UdpTrackerSession {
     let mut session = begun(ipv6);
     let request = sent(&mut session, now);
     assert_eq!(session.handle(&answer(&request, 0, b"conn-id1"), now), None);
@@ -83,6 +83,16 @@ fn the_address_has_a_port_and_its_path_and_query_go_along() {
     ] {
         refused(url, "udp://host:port");
     }
+    for url in [
+        "udp://host",
+        "udp://host/announce",
+        "udp://host:/announce",
+        "udp://[2001:db8::1]/",
+        "udp://[::1]",
+    ] {
+        refused(url, "it has no port");
+    }
+    refused("udp://a b:80/", "is not a UDP tracker's address");
     refused(&format!("udp://host:80/{}", "x".repeat(1_000)), "too long");
 }
 
@@ -137,9 +147,17 @@ fn peers_are_six_bytes_or_eighteen_by_the_family_of_the_socket() {
         assert_eq!(peers, expected);
         assert_eq!(reply.interval, Duration::from_secs(900));
         assert_eq!((reply.incomplete, reply.complete), (Some(7), Some(5)));
-        assert_eq!(session.poll(at(3)), Poll::Idle);
+        assert_eq!(session.poll(at(3)), TrackerPoll::Idle);
     };
     check(false, b"", &[]);
+    // What is no time counts as not said.
+    for seconds in [0, u32::MAX, 1 << 31] {
+        let mut session = connected(false, at(0));
+        let request = sent(&mut session, at(1));
+        let bytes = [&seconds.to_be_bytes()[..], &COUNTS[4..]].concat();
+        let reply = session.handle(&answer(&request, 1, &bytes), at(2)).unwrap().unwrap();
+        assert_eq!(reply.interval, Duration::from_secs(1800), "{seconds}");
+    }
     check(false, b"\x01\x02\x03\x04\0\x50\x05\x06\x07\x08\x01\0", &["1.2.3.4:80", "5.6.7.8:256"]);
     // What is cut off, twice there, or nobody's.
     check(
@@ -168,26 +186,26 @@ fn a_request_is_sent_again_after_15_30_60_and_so_on_at_most_3840() {
     let mut now = 0;
     for n in 0..12 {
         let until = now + 15 * (1 << n.min(8));
-        assert_eq!(session.poll(at(until - 1)), Poll::Wait(at(until)));
-        assert_eq!(session.poll(at(until)), Poll::Silent);
+        assert_eq!(session.poll(at(until - 1)), TrackerPoll::Wait(at(until)));
+        assert_eq!(session.poll(at(until)), TrackerPoll::Silent);
         now = until;
         assert_eq!(sent(&mut session, at(now)), first);
     }
-    assert_eq!(session.silence(), "no answer after 12 tries");
+    assert_eq!(session.silence().to_string(), "no answer after 12 tries");
 }
 
 #[test]
 fn a_sign_of_life_begins_the_waits_anew() {
     let mut session = begun(false);
     sent(&mut session, at(0));
-    assert_eq!(session.poll(at(15)), Poll::Silent);
-    assert_eq!(session.silence(), "no answer after 1 try");
+    assert_eq!(session.poll(at(15)), TrackerPoll::Silent);
+    assert_eq!(session.silence().to_string(), "no answer after 1 try");
     let request = sent(&mut session, at(15));
-    assert_eq!(session.poll(at(16)), Poll::Wait(at(45)));
+    assert_eq!(session.poll(at(16)), TrackerPoll::Wait(at(45)));
     session.handle(&answer(&request, 0, b"conn-id1"), at(20));
     let announced = sent(&mut session, at(20));
-    assert_eq!(session.poll(at(21)), Poll::Wait(at(35)));
-    assert_eq!(session.poll(at(35)), Poll::Silent);
+    assert_eq!(session.poll(at(21)), TrackerPoll::Wait(at(35)));
+    assert_eq!(session.poll(at(35)), TrackerPoll::Silent);
     // The id is of this announce, so it is the answer that was lost: the same again.
     assert_eq!(sent(&mut session, at(36)), announced);
 }
@@ -196,13 +214,13 @@ fn a_sign_of_life_begins_the_waits_anew() {
 fn a_late_answer_to_what_is_sent_again_counts() {
     let mut session = begun(false);
     let request = sent(&mut session, at(0));
-    assert_eq!(session.poll(at(15)), Poll::Silent);
+    assert_eq!(session.poll(at(15)), TrackerPoll::Silent);
     assert_eq!(session.handle(&answer(&request, 0, b"conn-id1"), at(16)), None);
     assert_eq!(&sent(&mut session, at(16))[..8], b"conn-id1");
 }
 
 /// A session that came to its connection id at 0 and has announced once.
-fn announced() -> Session {
+fn announced() -> UdpTrackerSession {
     let mut session = connected(false, at(0));
     let request = sent(&mut session, at(0));
     assert!(session.handle(&answer(&request, 1, &COUNTS), at(0)).is_some());
@@ -222,12 +240,12 @@ fn a_connection_id_is_used_for_a_minute() {
 
 #[test]
 fn an_id_that_grows_too_old_between_two_tries_is_asked_for_anew() {
-    let mut session = Session::new(false, Duration::from_secs(50), 7);
+    let mut session = UdpTrackerSession::new(false, Duration::from_secs(50), 7);
     session.announce(&announce(STARTED), "");
     let request = sent(&mut session, at(0));
     session.handle(&answer(&request, 0, b"conn-id1"), at(0));
     assert_eq!(&sent(&mut session, at(11_000))[..8], b"conn-id1");
-    assert_eq!(session.poll(at(61_000)), Poll::Silent);
+    assert_eq!(session.poll(at(61_000)), TrackerPoll::Silent);
     assert_eq!(sent(&mut session, at(61_000))[..8], MAGIC.to_be_bytes());
 }
 
@@ -245,12 +263,12 @@ fn an_old_id_that_is_refused_or_not_answered_is_asked_for_anew_once() {
     // Now it is no matter of ids.
     let refused = session.handle(&answer(&request, 3, b"go\x1b away"), at(4)).unwrap();
     assert_eq!(refused, Err(TrackerError::Failure("go  away".to_owned())));
-    assert_eq!(session.poll(at(5)), Poll::Idle);
+    assert_eq!(session.poll(at(5)), TrackerPoll::Idle);
 
     let mut session = announced();
     session.announce(&announce(None), "");
     sent(&mut session, at(1));
-    assert_eq!(session.poll(at(16)), Poll::Silent);
+    assert_eq!(session.poll(at(16)), TrackerPoll::Silent);
     assert_eq!(sent(&mut session, at(16))[..8], MAGIC.to_be_bytes());
 }
 
@@ -260,7 +278,7 @@ fn a_refusal_of_the_connection_ends_the_announce() {
     let request = sent(&mut session, at(0));
     let refused = session.handle(&answer(&request, 3, b""), at(1)).unwrap();
     assert_eq!(refused.unwrap_err().to_string(), "the tracker refuses, and gives no reason");
-    assert_eq!(session.poll(at(2)), Poll::Idle);
+    assert_eq!(session.poll(at(2)), TrackerPoll::Idle);
 }
 
 #[test]
@@ -269,7 +287,7 @@ fn an_announces_answer_without_a_body_is_opentrackers_refusal() {
     let request = sent(&mut session, at(1));
     let refused = session.handle(&answer(&request, 1, b""), at(2)).unwrap();
     assert_eq!(refused.unwrap_err().to_string(), "the tracker refuses, and gives no reason");
-    assert_eq!(session.poll(at(3)), Poll::Idle);
+    assert_eq!(session.poll(at(3)), TrackerPoll::Idle);
 }
 
 #[test]
@@ -278,9 +296,9 @@ fn what_is_no_answer_is_passed_over_and_said_in_the_end() {
         let mut session = begun(false);
         let request = sent(&mut session, at(0));
         assert_eq!(session.handle(&datagram(&request), at(1)), None);
-        assert_eq!(session.poll(at(2)), Poll::Wait(at(15)));
-        assert_eq!(session.poll(at(15)), Poll::Silent);
-        assert!(session.silence().contains(said), "{}", session.silence());
+        assert_eq!(session.poll(at(2)), TrackerPoll::Wait(at(15)));
+        assert_eq!(session.poll(at(15)), TrackerPoll::Silent);
+        assert!(session.silence().to_string().contains(said), "{}", session.silence());
         // What comes then is an answer all the same.
         sent(&mut session, at(15));
         assert_eq!(session.handle(&answer(&request, 0, b"conn-id1"), at(16)), None);
@@ -323,7 +341,7 @@ proptest! {
         let mut session = begun(ipv6);
         let mut request = vec![0; 16];
         for (now, (action, fits, bytes)) in datagrams.into_iter().enumerate() {
-            if let Poll::Send(datagram) = session.poll(at(10 * now as u64)) {
+            if let TrackerPoll::Send(datagram) = session.poll(at(10 * now as u64)) {
                 request = datagram;
             }
             let datagram = if fits { answer(&request, action, &bytes) } else { bytes };
@@ -340,10 +358,10 @@ proptest! {
     }
 }
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "engine")]
 #[test]
 fn a_scrape_has_counts_and_makes_nobody_a_peer() {
-    let mut session = Session::new(false, at(15), 7);
+    let mut session = UdpTrackerSession::new(false, at(15), 7);
     session.scrape(announce(None).infohash);
     let request = sent(&mut session, at(0));
     assert_eq!(session.handle(&answer(&request, 0, b"conn-id1"), at(1)), None);
@@ -356,5 +374,5 @@ fn a_scrape_has_counts_and_makes_nobody_a_peer() {
     assert_eq!(session.handle(&answer(&request, 1, &counts), at(2)), None);
     let reply = session.handle(&answer(&request, 2, &counts), at(2)).unwrap().unwrap();
     assert_eq!((reply.complete, reply.incomplete, reply.peers.len()), (Some(5), Some(7), 0));
-    assert_eq!(session.poll(at(3)), Poll::Idle);
+    assert_eq!(session.poll(at(3)), TrackerPoll::Idle);
 }

@@ -1,7 +1,10 @@
 use super::*;
 
 fn file_url(seed: &str, multi: bool, name: &[u8], path: &[Vec<u8>]) -> String {
-    FileUrls::new(seed, multi, name).of(path)
+    FileUrls::new(&seed.into(), multi, name)
+        .in_form(0, path.iter().map(Vec::as_slice))
+        .exposed()
+        .to_owned()
 }
 
 #[test]
@@ -50,4 +53,40 @@ fn components_are_encoded_from_their_bytes_all_but_unreserved() {
     check(b"caf\xe9", "caf%E9");
     check("café".as_bytes(), "caf%C3%A9");
     check(b"\\\0\n", "%5C%00%0A");
+}
+
+#[test]
+fn what_people_name_in_place_of_what_bep_19_means_is_tried_too() {
+    let check = |seed: &str, multi: bool, one: bool, expected: &[&str]| {
+        let seed = Url::from(seed);
+        let mut urls = FileUrls::new(&seed, multi, b"a set");
+        if one {
+            urls = urls.of_one_file(&seed);
+        }
+        let path = || [b"f.bin".as_slice()].into_iter();
+        let forms: Vec<_> = (0..urls.forms()).map(|it| urls.in_form(it, path())).collect();
+        assert_eq!(forms.iter().map(Url::exposed).collect::<Vec<_>>(), expected, "{seed}");
+    };
+    let folder = "http://h/d/a%20set/f.bin";
+    let twice = "http://h/d/a%20set/a%20set/f.bin";
+    check("http://h/d/", true, false, &[folder]);
+    check("http://h/d/", true, true, &[folder]);
+    for named in
+        ["http://h/d/a%20set/", "http://h/d/a set/", "http://h/d/a%20set", "http://h/d/a set"]
+    {
+        check(named, true, false, &[twice, folder]);
+    }
+    // A folder of one file: the file's own URL.
+    let below = "http://h/d/f.bin/a%20set/f.bin";
+    check("http://h/d/f.bin", true, true, &[below, "http://h/d/f.bin"]);
+    check("http://h/x?id=1", true, true, &["http://h/x?id=1/a%20set/f.bin", "http://h/x?id=1"]);
+    check("http://h/d/a set", true, true, &[twice, folder, "http://h/d/a%20set"]);
+    // A single file: where it is, or itself.
+    check("http://h/d/a set", false, false, &["http://h/d/a%20set"]);
+    check("http://h/d/a set", false, true, &["http://h/d/a%20set"]);
+    check("http://h/d", false, false, &["http://h/d", "http://h/d/a%20set"]);
+    check("http://h", false, false, &["http://h", "http://h/a%20set"]);
+    check("http://h/d/", false, false, &["http://h/d/a%20set"]);
+    check("http://h/a set/", false, false, &["http://h/a%20set/a%20set", "http://h/a%20set"]);
+    check("http://h/x?id=1", false, false, &["http://h/x?id=1"]);
 }

@@ -17,7 +17,7 @@ fn check(bytes: &[u8], message: Message<'_>) {
 
 #[test]
 fn each_message_as_bep_3_writes_it() {
-    let request = Request { piece: 1, begin: 0x4000, length: 0x4000 };
+    let request = BlockRequest { piece: 1, begin: 0x4000, length: 0x4000 };
     check(b"\0\0\0\0", Message::KeepAlive);
     check(b"\0\0\0\x01\0", Message::Choke);
     check(b"\0\0\0\x01\x01", Message::Unchoke);
@@ -38,7 +38,7 @@ fn each_message_as_bep_3_writes_it() {
 
 #[test]
 fn each_message_as_bep_6_writes_it() {
-    let request = Request { piece: 1, begin: 0x4000, length: 0x4000 };
+    let request = BlockRequest { piece: 1, begin: 0x4000, length: 0x4000 };
     check(b"\0\0\0\x05\x0d\0\0\x01\x02", Message::Suggest(0x102));
     check(b"\0\0\0\x01\x0e", Message::HaveAll);
     check(b"\0\0\0\x01\x0f", Message::HaveNone);
@@ -125,7 +125,7 @@ proptest! {
         kind in 0_u8..18, a: u32, b: u32, c: u32, id: u8,
         payload in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let request = Request { piece: a, begin: b, length: c };
+        let request = BlockRequest { piece: a, begin: b, length: c };
         let message = match kind {
             0 => Message::KeepAlive,
             1 => Message::Choke,

@@ -107,7 +107,7 @@ fn the_manual_quotes_what_is_printed() {
     let pages =
         ["machine", "sources", "torrent"].map(|page| read(&format!("tests/it/errors/{page}.txt")));
     // No file system without locks is at hand.
-    let printed = pages.concat() + &read("src/store/lock.rs");
+    let printed = pages.concat() + &read("src/storage/lock.rs");
     let readme = read("README.md");
     let (_, section) = readme.split_once("\n## Troubleshooting\n").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();

@@ -4,8 +4,8 @@ use std::fs;
 
 use super::Page;
 use crate::cargo::{from_web_seed, seeded};
+use crate::fetch_policy::holding;
 use crate::fixture::Fixture;
-use crate::situations::holding;
 use crate::swarm::{
     Catalogue, Dataset, Peer, SocksProxy, TlsFront, Tracker, WebSeed, random_bytes,
 };

@@ -4,15 +4,15 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::seed;
-use crate::get::{Desk, single};
+use crate::get::{GetFixture, single};
 use crate::swarm::catalogue::{Catalogue, Fault};
 use crate::swarm::{Peer, eventually, peer};
 
 /// Starts a seed that has to fetch a torrent, and stops it once it asks. Then nobody is asked any more.
 #[track_caller]
 fn check(catalogue: &str, peer: Option<SocketAddr>, asks: &dyn Fn() -> usize) {
-    let desk = Desk::new();
-    let mut seed = seed(&[&single().infohash_hex()], &desk.path("store")).fetch(true);
+    let fixture = GetFixture::new();
+    let mut seed = seed(&[&single().infohash_hex()], &fixture.path("store")).fetch(true);
     seed = seed
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue)
         // So that it is not the time which ends it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::visitors::{visit, wait_for};
 use super::{address, keep, seed, stocked};
-use crate::get::{Desk, single};
+use crate::get::{GetFixture, single};
 use crate::swarm::bencode::B;
 use crate::swarm::wire::{self, Handshake};
 use crate::swarm::{Dataset, Tracker, WebSeed, eventually};
@@ -67,10 +67,10 @@ fn said_of_others(stream: &mut TcpStream) -> usize {
 #[test]
 fn visitors_that_say_where_they_listen_are_told_of_one_another_but_never_of_a_private_torrents() {
     let (dataset, private) = (single(), single().private());
-    let desk = stocked(&dataset);
+    let fixture = stocked(&dataset);
     let web_seed = WebSeed::serving(&private);
-    desk.ask(&keep(&desk, &private)).web_seed(web_seed.url()).run().unwrap();
-    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    fixture.ask(&keep(&fixture, &private)).web_seed(web_seed.url()).run().unwrap();
+    let seeding = seed(&[], &fixture.path("store")).start().unwrap();
     let to = address(&seeding);
     let mut secret = [1, 2].map(|port| visitor(to, &private, Some(port), true));
     let mut deaf = visitor(to, &dataset, Some(1004), false);
@@ -97,16 +97,16 @@ fn visitors_that_say_where_they_listen_are_told_of_one_another_but_never_of_a_pr
 #[test]
 fn two_that_fetch_and_know_the_seed_alone_find_each_other() {
     let dataset = single();
-    let desk = stocked(&dataset);
+    let fixture = stocked(&dataset);
     // Some 20 s for both: there is time for the other to bring something.
-    let source = seed(&[], &desk.path("store")).rate(300_000).start().unwrap();
+    let source = seed(&[], &fixture.path("store")).rate(300_000).start().unwrap();
     let tracker = Tracker::start(vec![address(&source)]);
     let announced = dataset.clone().announce(&tracker.url());
     let both = [(); 2].map(|()| {
-        let desk = Desk::new();
-        let torrent = keep(&desk, &announced);
-        let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
-        (seeding, desk)
+        let fixture = GetFixture::new();
+        let torrent = keep(&fixture, &announced);
+        let seeding = seed(&[&torrent], &fixture.path("store")).fetch(true).start().unwrap();
+        (seeding, fixture)
     });
     eventually("one has taken something from the other", || {
         both.iter().any(|(seeding, _)| seeding.uploaded() > 0)

@@ -18,8 +18,8 @@ fn trackers_that_answer_fail_and_cannot_be_spoken_to_are_told_apart_and_move_no_
         &["http://127.0.0.1:9/\u{202e}announce"],
     ];
     let dataset = single().announce_list(&tiers);
-    let desk = stocked(&dataset);
-    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let fixture = stocked(&dataset);
+    let seeding = seed(&[], &fixture.path("store")).start().unwrap();
     let heard = RefCell::new(Vec::<SeedNote>::new());
     eventually("all four were told of", || {
         let datasets = seeding.datasets();
@@ -36,7 +36,7 @@ fn trackers_that_answer_fail_and_cannot_be_spoken_to_are_told_apart_and_move_no_
         (good.as_str(), "knows no peers", false),
         ("wss://tracker.example/announce", not_spoken, true),
         ("carrier-pigeon:\\u{1b}[2J\\nhere", not_spoken, true),
-        ("http://127.0.0.1:9/\\u{202e}announce", "connection refused", true),
+        ("http://127.0.0.1:9/%E2%80%AEannounce", "connection refused", true),
     ];
     expected.sort_unstable();
     assert_eq!(heard, expected);

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, ToSocketAddrs as _};
 
 use super::{seed, stocked};
 #[cfg(target_os = "linux")]
-use crate::get::Desk;
+use crate::get::GetFixture;
 use crate::get::single;
 #[cfg(target_os = "linux")]
 use crate::swarm::{Dataset, random_bytes};
@@ -25,18 +25,18 @@ fn a_store_of_many_datasets_with_many_trackers_has_few_threads() {
     let urls: Vec<_> = trackers.iter().map(Tracker::url).collect();
     let tiers: Vec<_> = urls.iter().map(|url| vec![url.as_str()]).collect();
     let tiers: Vec<_> = tiers.iter().map(Vec::as_slice).collect();
-    let desk = Desk::new();
+    let fixture = GetFixture::new();
     let mut torrents = Vec::new();
     for n in 0..60_u8 {
         let bytes = random_bytes(n.into(), 1_000);
         let dataset = Dataset::single(&format!("data{n}"), bytes).announce_list(&tiers);
-        dataset.write_to(&desk.data());
-        let torrent = desk.path(&format!("{n}.torrent"));
+        dataset.write_to(&fixture.data());
+        let torrent = fixture.path(&format!("{n}.torrent"));
         std::fs::write(&torrent, dataset.torrent()).unwrap();
         torrents.push(torrent.to_str().unwrap().to_owned());
     }
     let torrents: Vec<_> = torrents.iter().map(String::as_str).collect();
-    let seeding = seed(&torrents, &desk.path("store")).from(desk.data()).start().unwrap();
+    let seeding = seed(&torrents, &fixture.path("store")).from(fixture.data()).start().unwrap();
     let most = std::cell::Cell::new(0);
     let told = || trackers.iter().map(|it| it.announces().len()).sum::<usize>();
     eventually("all were told", || {
@@ -59,9 +59,9 @@ fn a_tracker_at_localhost_hears_over_each_family_where_the_seed_listens() {
     let over_v6 = Tracker::on(listener.expect("this machine has no IPv6 on loopback"), Vec::new());
     let places: Vec<_> = ("localhost", port).to_socket_addrs().unwrap().collect();
     let dataset = single().announce(&format!("http://localhost:{port}/announce"));
-    let desk = stocked(&dataset);
+    let fixture = stocked(&dataset);
     let before = [&over_v4, &over_v6].map(|tracker| tracker.announces().len());
-    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let seeding = seed(&[], &fixture.path("store")).start().unwrap();
     let own_port = Some(seeding.local_addr().port().into());
     let told = || -> Vec<_> {
         let each = [&over_v4, &over_v6].into_iter().zip(before);

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::{address, keep, seed, stocked};
-use crate::get::{Desk, PIECE, single};
+use crate::get::{GetFixture, single};
+use crate::support::files::PIECE;
 use crate::swarm::bencode::B;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::wire::{self, Block, Handshake, Message};
@@ -49,8 +50,8 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 #[test]
 fn who_comes_for_another_torrent_or_speaks_otherwise_or_not_at_all_is_closed() {
     let dataset = single();
-    let desk = stocked(&dataset);
-    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let fixture = stocked(&dataset);
+    let seeding = seed(&[], &fixture.path("store")).start().unwrap();
     let to = address(&seeding);
     let begun = Instant::now();
     let mut silent = connect(to);
@@ -74,8 +75,8 @@ fn who_comes_for_another_torrent_or_speaks_otherwise_or_not_at_all_is_closed() {
 #[test]
 fn who_has_only_a_magnet_link_is_given_info_and_told_that_we_want_nothing() {
     let dataset = single();
-    let desk = stocked(&dataset);
-    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let fixture = stocked(&dataset);
+    let seeding = seed(&[], &fixture.path("store")).start().unwrap();
     let ours = Handshake::new(dataset.infohash(), true);
     let (mut stream, theirs) = visit(address(&seeding), &ours);
     assert!(theirs.extensions() && theirs.fast() && theirs.infohash == dataset.infohash());
@@ -98,8 +99,8 @@ fn who_has_only_a_magnet_link_is_given_info_and_told_that_we_want_nothing() {
 #[test]
 fn a_seed_has_nothing_to_do_with_other_seeds() {
     let dataset = single();
-    let desk = stocked(&dataset);
-    let seeding = seed(&[], &desk.path("store")).start().unwrap();
+    let fixture = stocked(&dataset);
+    let seeding = seed(&[], &fixture.path("store")).start().unwrap();
     let ours = Handshake::new(dataset.infohash(), false).with_fast();
     let (mut stream, _) = visit(address(&seeding), &ours);
     stream.write_all(&wire::message(wire::HAVE_ALL, &[])).unwrap();
@@ -112,9 +113,9 @@ fn pieces_that_come_are_told_and_what_is_not_there_is_rejected() {
     let dataset = single();
     // Busy: it is asked again.
     let web_seed = WebSeed::serving(&dataset).with(Fault::Status(503));
-    let desk = Desk::new();
-    let torrent = keep(&desk, &dataset.clone().url_list([web_seed.url()]));
-    let seeding = seed(&[&torrent], &desk.path("store")).fetch(true).start().unwrap();
+    let fixture = GetFixture::new();
+    let torrent = keep(&fixture, &dataset.clone().url_list([web_seed.url()]));
+    let seeding = seed(&[&torrent], &fixture.path("store")).fetch(true).start().unwrap();
     let ours = Handshake::new(dataset.infohash(), true).with_fast();
     let (mut stream, _) = visit(address(&seeding), &ours);
     wait_for(&mut stream, wire::HAVE_NONE);
@@ -149,8 +150,8 @@ fn pieces_that_come_are_told_and_what_is_not_there_is_rejected() {
 #[test]
 fn so_many_are_connected_and_no_more() {
     let dataset = single();
-    let desk = stocked(&dataset);
-    let seeding = seed(&[], &desk.path("store")).connections(2).start().unwrap();
+    let fixture = stocked(&dataset);
+    let seeding = seed(&[], &fixture.path("store")).connections(2).start().unwrap();
     let ours = Handshake::new(dataset.infohash(), false).with_fast();
     let mut first: Vec<_> = (0..2).map(|_| visit(address(&seeding), &ours).0).collect();
     first.iter_mut().for_each(|stream| drop(wait_for(stream, wire::HAVE_ALL)));
@@ -180,9 +181,9 @@ fn elsewhere(seeding: &academictorrents::Seeding) -> SocketAddr {
 #[test]
 fn a_host_that_opens_and_holds_all_it_can_leaves_room_for_others() {
     let dataset = single();
-    let desk = stocked(&dataset);
+    let fixture = stocked(&dataset);
     // So that those who say nothing stay.
-    let seed = seed(&[], &desk.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
+    let seed = seed(&[], &fixture.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
     let seeding = seed.start().unwrap();
     let elsewhere = elsewhere(&seeding);
     let held: Vec<_> = (0..200).map(|_| connect(address(&seeding))).collect();
@@ -203,9 +204,9 @@ fn a_host_that_opens_and_holds_all_it_can_leaves_room_for_others() {
 #[test]
 fn who_asks_on_and_on_and_reads_no_answer_is_closed_before_it_costs_much_memory() {
     let dataset = single();
-    let desk = stocked(&dataset);
+    let fixture = stocked(&dataset);
     // So that it is not the time which closes it.
-    let seed = seed(&[], &desk.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
+    let seed = seed(&[], &fixture.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
     let seeding = seed.start().unwrap();
     let ours = Handshake::new(dataset.infohash(), false).with_fast();
     let (mut stream, _) = visit(address(&seeding), &ours);
@@ -225,9 +226,9 @@ fn it_ends_within_a_second_whoever_is_connected() {
     // A tracker that takes the announce and never answers.
     let tracker = Tracker::start(Vec::new());
     let dataset = single().announce(&tracker.url());
-    let desk = stocked(&dataset);
+    let fixture = stocked(&dataset);
     let known = tracker.announces().len();
-    let seeding = seed(&[], &desk.path("store")).rate(1 << 10).start().unwrap();
+    let seeding = seed(&[], &fixture.path("store")).rate(1 << 10).start().unwrap();
     eventually("the tracker knows it", || tracker.announces().len() > known);
     tracker.fault(crate::swarm::tracker::Fault::Stall);
     let ours = Handshake::new(dataset.infohash(), true).with_fast();

@@ -13,12 +13,21 @@ pub struct Dataset {
     name: Vec<u8>,
     multi: bool,
     given: Vec<(Vec<Vec<u8>>, Vec<u8>)>,
+    /// Symbolic links (BEP 47): path, target below the torrent's root, and a `length`, which does not count.
+    links: Vec<(String, String, Option<i64>)>,
     piece_length: usize,
-    padded: bool,
+    padding: Option<Padding>,
     private: bool,
     /// Of the .torrent, outside of `info`.
     outer: B,
     made: OnceLock<Made>,
+}
+
+/// Pad files: their path, and whether they are marked (BEP 47) as such.
+#[derive(Clone, Debug)]
+struct Padding {
+    path: Option<String>,
+    marked: bool,
 }
 
 /// A file in the torrent's stream. A single file's path is empty: its name is the torrent's.
@@ -92,8 +101,9 @@ impl Dataset {
             name: name.to_vec(),
             multi,
             given,
+            links: Vec::new(),
             piece_length: 32 << 10,
-            padded: false,
+            padding: None,
             private: false,
             outer: B::Dict(Vec::new()),
             made: OnceLock::new(),
@@ -108,8 +118,20 @@ impl Dataset {
     }
 
     /// Pad files (BEP 47) behind all files but the last, so that each begins with a piece.
-    pub fn padded(mut self) -> Dataset {
-        self.padded = true;
+    pub fn padded(self) -> Dataset {
+        self.padded_as(Some(".pad/{}"), true)
+    }
+
+    /// The same with this path, in which `{}` is the length, or without one; `marked`, with `attr`.
+    pub fn padded_as(mut self, path: Option<&str>, marked: bool) -> Dataset {
+        self.padding = Some(Padding { path: path.map(str::to_owned), marked });
+        self.made = OnceLock::new();
+        self
+    }
+
+    /// A symbolic link (BEP 47), after all files.
+    pub fn link(mut self, path: &str, target: &str, length: Option<i64>) -> Dataset {
+        self.links.push((path.to_owned(), target.to_owned(), length));
         self.made = OnceLock::new();
         self
     }
@@ -272,8 +294,13 @@ impl Dataset {
             files.push(File { path: path.clone(), start, length, pad: false });
             stream.extend(bytes);
             let fill = stream.len().next_multiple_of(self.piece_length) - stream.len();
-            if self.padded && fill > 0 && at + 1 < self.given.len() {
-                let path = vec![b".pad".to_vec(), fill.to_string().into_bytes()];
+            if let Some(padding) = &self.padding
+                && fill > 0
+                && at + 1 < self.given.len()
+            {
+                let path = padding.path.as_deref().unwrap_or_default();
+                let path = path.replace("{}", &fill.to_string());
+                let path = path.split('/').map(|part| part.as_bytes().to_vec()).collect();
                 let start = stream.len() as u64;
                 files.push(File { path, start, length: fill as u64, pad: true });
                 stream.resize(stream.len() + fill, 0);
@@ -297,9 +324,27 @@ impl Dataset {
         let entries = files.iter().map(|file| {
             let path = B::list(file.path.iter().map(B::bytes));
             let entry = B::dict([("length", length(file)), ("path", path)]);
-            if file.pad { entry.with("attr", B::bytes("p")) } else { entry }
+            match &self.padding {
+                Some(padding) if file.pad => {
+                    let entry = match padding.path {
+                        Some(_) => entry,
+                        None => entry.without("path"),
+                    };
+                    if padding.marked { entry.with("attr", B::bytes("p")) } else { entry }
+                }
+                _ => entry,
+            }
         });
-        info.with("files", B::list(entries))
+        let links = self.links.iter().map(|(path, target, length)| {
+            let list = |path: &str| B::list(path.split('/').map(B::bytes));
+            let link = B::dict([
+                ("attr", B::bytes("l")),
+                ("path", list(path)),
+                ("symlink path", list(target)),
+            ]);
+            length.iter().fold(link, |link, length| link.with("length", B::Int(*length)))
+        });
+        info.with("files", B::list(entries.chain(links)))
     }
 }
 

@@ -191,6 +191,11 @@ impl Responder<'_> {
         self.conn.stream.local_addr().unwrap()
     }
 
+    /// Who asks.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.conn.stream.peer_addr().unwrap()
+    }
+
     /// True once the connection is to be closed, or the client has gone.
     pub fn ended(&self) -> bool {
         self.ended
@@ -252,7 +257,7 @@ fn serve(conn: &mut Conn, log: &Log, handler: &impl Fn(&Request, &mut Responder<
 }
 
 /// The next request, from what is buffered or comes. `None` when there is none, or it is not HTTP.
-fn next_request(conn: &mut Conn, buffer: &mut Vec<u8>) -> Option<Request> {
+pub fn next_request(conn: &mut Conn, buffer: &mut Vec<u8>) -> Option<Request> {
     let mut received = [0; 4096];
     let length = loop {
         if let Some(at) = buffer.windows(4).position(|end| end == b"\r\n\r\n") {

@@ -9,6 +9,7 @@
 //! | `dht` | a node that is the whole DHT (BEP 5) |
 //! | `catalogue` | `/download/<infohash>.torrent`, `/database.xml` and records, as Academic Torrents has them |
 //! | `socks` | a SOCKS 5 proxy in between (RFC 1928, 1929) |
+//! | `silent` | addresses where nobody answers |
 //! | `tls` | TLS in front of any of them |
 //! | `http`, `server`, `wire`, `bencode`, `coverage` | what these are made of |
 //!
@@ -32,8 +33,10 @@ pub mod coverage;
 pub mod dataset;
 pub mod dht;
 pub mod http;
+pub mod http_proxy;
 pub mod peer;
 pub mod server;
+pub mod silent;
 pub mod socks;
 pub mod tls;
 pub mod tracker;
@@ -45,7 +48,9 @@ mod selftest;
 
 pub use catalogue::Catalogue;
 pub use dataset::{Dataset, random_bytes};
+pub use http_proxy::HttpProxy;
 pub use peer::Peer;
+pub use silent::Silent;
 pub use socks::SocksProxy;
 pub use tls::TlsFront;
 pub use tracker::Tracker;

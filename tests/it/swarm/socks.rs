@@ -245,7 +245,7 @@ fn read_many(conn: &mut Conn, length: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn relay(conn: &mut Conn, mut upstream: TcpStream) {
+pub fn relay(conn: &mut Conn, mut upstream: TcpStream) {
     let (mut back, mut client) = (upstream.try_clone().unwrap(), conn.stream.try_clone().unwrap());
     let answers = std::thread::spawn(move || {
         let _ = std::io::copy(&mut back, &mut client); // either side may have gone

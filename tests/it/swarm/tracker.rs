@@ -17,6 +17,10 @@ pub enum Fault {
     Stall,
     /// Not bencode.
     Garbage,
+    /// This status and body.
+    Says(u16, &'static str),
+    /// `interval`, with the peers.
+    Interval(i64),
     /// Besides the peers: port 0, a port where nobody listens, and the tracker itself.
     LyingPeers,
     /// `peers` whose length is not a multiple of six.
@@ -38,6 +42,10 @@ pub enum Form {
     Compact,
     /// A list of dictionaries, whatever the client asks for (BEP 3).
     Dictionaries,
+    /// The same, with the name of the host: all peers are on `localhost`.
+    HostNames,
+    /// A list of compact strings of either family.
+    CompactList,
 }
 
 /// What one announce said.
@@ -145,6 +153,8 @@ fn answer(state: &Mutex<State>, request: &Request, responder: &mut Responder<'_>
             Fault::HugeBody => {
                 return responder.endless(b"d8:intervali1800e5:peers10000000000:", 1);
             }
+            Fault::Says(status, body) => return responder.respond(*status, &[], body.as_bytes()),
+            Fault::Interval(seconds) => reply = reply.with("interval", B::Int(*seconds)),
             Fault::LyingPeers => {
                 let lies = [0, 1, responder.local_addr().port()];
                 peers.extend(lies.map(|port| SocketAddr::from(([127, 0, 0, 1], port))));
@@ -165,6 +175,13 @@ fn answer(state: &Mutex<State>, request: &Request, responder: &mut Responder<'_>
     let mut reply = match form {
         Form::Compact => compact(reply, &peers),
         Form::Dictionaries => reply.with("peers", B::list(peers.iter().map(dictionary))),
+        Form::HostNames => {
+            let named = |peer| dictionary(peer).with("ip", B::bytes("localhost"));
+            reply.with("peers", B::list(peers.iter().map(named)))
+        }
+        Form::CompactList => {
+            reply.with("peers", B::list(peers.iter().map(|peer| B::Bytes(compact_peer(peer)))))
+        }
     };
     if faults.contains(&Fault::RaggedPeers) {
         let ragged = [reply.bytes_at("peers").unwrap_or_default(), &[127, 0, 0]].concat();

@@ -21,6 +21,8 @@ pub enum Fault {
     HalfClose { after_bytes: u64 },
     /// After so many body bytes on a connection it is closed.
     CloseAfter { after_bytes: u64 },
+    /// Each body is promised whole, and the connection is closed after half of it.
+    CloseAtHalf,
     /// No answer before so long.
     Delay(Duration),
     /// No more body bytes a second than so many, on each connection.
@@ -80,6 +82,11 @@ struct Body<'a> {
 }
 
 impl WebSeed {
+    /// Answers a request that another server got.
+    pub fn answer(&self, request: &Request, responder: &mut Responder<'_>) {
+        self.site.answer(request, responder);
+    }
+
     pub fn serving(dataset: &Dataset) -> WebSeed {
         let site = Arc::new(Site { dataset: dataset.clone(), state: Mutex::default() });
         let http = HttpServer::start({
@@ -244,6 +251,10 @@ impl Site {
             let held = self.held(&faults);
             if !held.is_empty() {
                 most = most.min(held.end.saturating_sub(body.file.start + at));
+            }
+            if faults.contains(&Fault::CloseAtHalf) {
+                let half = body.range.start + (body.range.end - body.range.start).div_ceil(2);
+                most = most.min(half.saturating_sub(at));
             }
             if most == 0 {
                 return responder.close();

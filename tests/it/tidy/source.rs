@@ -19,8 +19,11 @@ impl Source {
         self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
     }
 
-    /// The room: the file or directory below `src`; `lib` is the root itself.
-    pub fn room(&self) -> &str {
+    /// The module: the file or directory below `src`; `lib` is the root itself, `bin` all of the command line.
+    pub fn module(&self) -> &str {
+        if self.path.starts_with("cargo-academictorrents/") {
+            return "bin";
+        }
         let below = self.path.strip_prefix("src/").unwrap_or(&self.path);
         below.split('/').next().unwrap_or_default().trim_end_matches(".rs")
     }
@@ -133,15 +136,17 @@ fn is_character(text: &str) -> bool {
     }
 }
 
-/// Blanks for each `#[cfg(test)] mod … { … }`.
+/// Blanks for each `#[cfg(test)] mod … { … }`, on whichever platform.
 fn without_tests(code: &str) -> String {
     let mut out = String::new();
     let mut rest = code;
-    while let Some(at) = rest.find("#[cfg(test)]") {
+    let next_of =
+        |rest: &str| ["#[cfg(test)]", "#[cfg(all(test"].iter().filter_map(|it| rest.find(it)).min();
+    while let Some(at) = next_of(rest) {
         let item = &rest[at..];
         let open = item.find('{').unwrap_or(item.len());
         if !has_word(&item[..open], "mod") || item[..open].contains(';') {
-            let next = at + "#[cfg(test)]".len();
+            let next = at + "#[cfg(".len();
             out.push_str(&rest[..next]);
             rest = &rest[next..];
             continue;
@@ -209,6 +214,7 @@ fn comments_literals_and_unit_tests_are_no_code() {
     check("a(r#\"b \" c\"#, br\"d\\\", e)", "a(r , br , e)");
     check(r"a('b', '\'', 'c: d, '\\', e)", "a(' , ' , 'c: d, ' , e)");
     check("a\n#[cfg(test)]\nmod tests {\n b { c }\n}\nd", "a d");
+    check("a\n#[cfg(all(test, unix))]\nmod tests {\n b\n}\nd", "a d");
     check("#[cfg(test)]\nmod tests;\nfn a() {}", "#[cfg(test)] mod tests; fn a() {}");
 }
 

@@ -10,11 +10,11 @@ fn a_peer_without_the_bit_is_sent_no_extension_handshake() {
     let theirs = handshake(0, [7; 20], THEIRS);
     assert_eq!(
         said(&mut session, &theirs),
-        Ok(Event::HandshakeDone { peer_id: THEIRS, extensions: false })
+        Ok(PeerEvent::HandshakeDone { peer_id: THEIRS, extensions: false })
     );
     session.introduce(&PieceSet::none(1));
     assert_eq!(session.output(at(0)), None);
-    assert_eq!(said(&mut session, &frame(20, b"\0d4:reqqi9ee")), Ok(Event::Ignored));
+    assert_eq!(said(&mut session, &frame(20, b"\0d4:reqqi9ee")), Ok(PeerEvent::Ignored));
     assert_eq!(session.queue_depth(), 64);
 }
 
@@ -22,7 +22,8 @@ fn a_peer_without_the_bit_is_sent_no_extension_handshake() {
 fn a_later_extension_handshake_changes_only_what_it_says() {
     let mut session = open(8);
     said(&mut session, &frame(20, b"\0d4:reqqi99e1:v4:abcde")).unwrap();
-    assert_eq!(said(&mut session, &frame(20, b"\0de")), Ok(Event::Reqq(99)));
+    assert_eq!(said(&mut session, &frame(20, b"\0de")), Ok(PeerEvent::Extensions));
+    assert_eq!(session.theirs.reqq, Some(99));
     assert_eq!(session.client(), Some("abcd"));
 }
 
@@ -56,15 +57,15 @@ fn a_piece_that_a_peer_has_no_more() {
         let bytes = frame(20, &[&[extension::DONT_HAVE_ID], payload].concat());
         assert_eq!(said(&mut open(8), &bytes), expected);
     };
-    check(b"\0\0\0\x07", Ok(Event::DontHave(7)));
+    check(b"\0\0\0\x07", Ok(PeerEvent::DontHave(7)));
     check(b"\0\0\0\x08", Err(PeerError::NoSuchPiece(8)));
-    check(b"\0\0\x07", Ok(Event::Ignored));
-    check(b"\0\0\0\x07\0", Ok(Event::Ignored));
+    check(b"\0\0\x07", Ok(PeerEvent::Ignored));
+    check(b"\0\0\0\x07\0", Ok(PeerEvent::Ignored));
     // Not offered by who has no extensions.
     let mut session = session(8);
     said(&mut session, &handshake(0, [7; 20], THEIRS)).unwrap();
     let bytes = frame(20, &[extension::DONT_HAVE_ID, 0, 0, 0, 7]);
-    assert_eq!(said(&mut session, &bytes), Ok(Event::Ignored));
+    assert_eq!(said(&mut session, &bytes), Ok(PeerEvent::Ignored));
 }
 
 #[test]
@@ -72,13 +73,13 @@ fn peers_are_named_where_we_asked_for_that() {
     let message = [b"\x01d5:added6:", &[10, 0, 0, 1, 0x1a, 0xe1][..], b"e"].concat();
     let bytes = frame(20, &message);
     let mut session = open(8);
-    assert_eq!(said(&mut session, &bytes), Ok(Event::PeersNamed));
+    assert_eq!(said(&mut session, &bytes), Ok(PeerEvent::PeersNamed));
     assert_eq!(session.take_named(), ["10.0.0.1:6881".parse().unwrap()]);
     assert_eq!(session.take_named(), []);
     for offer in [Offer { pex: false, ..OFFER }, Offer { wants_peers: false, ..OFFER }] {
         let mut other = PeerSession::new(at(0), INFOHASH, OURS, 8, offer);
         said(&mut other, &handshake(0x10, [7; 20], THEIRS)).unwrap();
-        assert_eq!(said(&mut other, &bytes), Ok(Event::Ignored));
+        assert_eq!(said(&mut other, &bytes), Ok(PeerEvent::Ignored));
         assert_eq!(other.take_named(), []);
     }
 }

@@ -25,7 +25,7 @@ fn pauses_are_doubled_up_to_half_an_hour_and_begin_anew_after_an_answer() {
     // It has never answered.
     assert_eq!(failed(&mut rounds), After::PauseOrLost(SECOND * 8));
     let last = (0..100).map(|_| failed(&mut rounds)).last();
-    assert_eq!(last, Some(After::PauseOrLost(MAX_PAUSE)));
+    assert_eq!(last, Some(After::PauseOrLost(MAX_TIER_PAUSE)));
     rounds.answered();
     let pauses: Vec<_> = (0..4).map(|_| failed(&mut rounds)).collect();
     assert_eq!(pauses, [2, 4, 8, 16].map(|seconds| After::Pause(SECOND * seconds)));

@@ -1,0 +1,212 @@
+//! How a dataset is cited: as the catalogue's record says; else what is known of it makes a citation.
+
+use super::bibtex::{Bibtex, escape, is_key, url};
+use super::database::{CatalogueEntry, Entries, MAX_DATABASE_BYTES, text};
+use super::record::{CatalogueRecord, MAX_RECORD_BYTES};
+use academictorrents::Infohash;
+use academictorrents::engine::counters::Counters;
+use academictorrents::engine::torrent::Metainfo;
+use academictorrents::engine::{self, DocumentRequest, Located};
+use academictorrents::{Error, ErrorKind};
+
+use crate::app::App;
+use crate::dataset_spec::DatasetSpec;
+
+/// A citation in BibTeX.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Citation {
+    pub infohash: Infohash,
+    /// `article`, `misc`, …
+    pub kind: String,
+    /// What it is cited by.
+    pub key: String,
+    /// Names and values, as they stand in braces.
+    pub fields: Vec<(String, String)>,
+    /// All of it, as it goes into a `.bib`.
+    pub bibtex: String,
+    pub made_from: MadeFrom,
+    /// What its reader should know.
+    pub notes: Vec<String>,
+}
+
+/// Whose words a citation is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeFrom {
+    /// The BibTeX of the catalogue's record.
+    Bibtex,
+    /// What else the record says.
+    Record,
+    /// The entry in the kept copy of the catalogue's database.
+    Database,
+    /// The `.torrent`, which knows no authors.
+    Torrent,
+}
+
+impl App {
+    /// How this dataset is cited. Where the catalogue's record cannot be had, what is on this machine makes a citation, and
+    /// notes say so.
+    ///
+    /// # Errors
+    /// Of asking for the record, where nothing else is here; [`ErrorKind::Metainfo`] for a `.torrent` that cannot be read.
+    pub fn cite(&self, dataset: &DatasetSpec, refresh: bool) -> Result<Citation, Error> {
+        let Some(infohash) = dataset.infohash()? else {
+            return Err(Error::new(
+                ErrorKind::Manifest,
+                "neither `infohash` nor `torrent` is given",
+            ));
+        };
+        let page = format!("{}/details/{infohash}", self.settings.catalogue);
+        // A key that was chosen is what the paper is best cited by; an id is no name.
+        let name = dataset.manifest().is_some().then(|| dataset.name());
+        let failure = match self.record(infohash, refresh) {
+            Ok((record, mut notes)) => {
+                if let Some(bibtex) = record.bibtex {
+                    return Ok(of_bibtex(infohash, bibtex, name, notes));
+                }
+                if let Some(why) = &record.odd_bibtex {
+                    notes.push(format!(
+                        "the BibTeX of the catalogue's record cannot be used: {why}"
+                    ));
+                }
+                if let Some(title) = &record.title {
+                    let known = CitationDetails { title, record: Some(&record), page: &page };
+                    return Ok(known.cite(infohash, name, MadeFrom::Record, notes));
+                }
+                Error::new(ErrorKind::Network, "the catalogue's record has no title")
+            }
+            Err(failure) => failure,
+        };
+        if let Some(entry) = self.kept_entry(infohash) {
+            let notes =
+                vec![note(&failure, "the catalogue's database, which does not name the authors")];
+            let known = CitationDetails { title: &entry.title, record: None, page: &page };
+            return Ok(known.cite(infohash, name, MadeFrom::Database, notes));
+        }
+        let counters = Counters::default();
+        if let Some(Located { metainfo, bytes, .. }) =
+            engine::at_hand(&self.session(&counters), &dataset.request)?
+        {
+            let mut notes = vec![note(&failure, "the .torrent, which does not know the authors")];
+            if let Some(comment) =
+                Metainfo::comment_of(&bytes).filter(|text| !text.trim().is_empty())
+            {
+                notes.push(format!(
+                    "the .torrent's comment: {}",
+                    academictorrents::engine::error::printable(comment.trim())
+                ));
+            }
+            let title = String::from_utf8_lossy(&metainfo.name);
+            let known = CitationDetails { title: &title, record: None, page: &page };
+            return Ok(known.cite(infohash, name, MadeFrom::Torrent, notes));
+        }
+        Err(failure)
+    }
+
+    fn record(
+        &self,
+        infohash: Infohash,
+        refresh: bool,
+    ) -> Result<(CatalogueRecord, Vec<String>), Error> {
+        let wanted = DocumentRequest {
+            path: &format!("/apiv2/entry/{infohash}"),
+            name: &format!("{infohash}.json"),
+            what: &format!("the catalogue's record of {infohash}"),
+            max_bytes: MAX_RECORD_BYTES,
+            if_missing: "check the infohash: the catalogue does not have it",
+            refresh,
+            flaw: |document| CatalogueRecord::parse(document).err().map(|error| error.reason()),
+        };
+        let document = engine::document(&self.settings, &self.store, &wanted)?;
+        Ok((CatalogueRecord::parse(&document.body)?, document.notes))
+    }
+
+    /// What the database says that a search fetched some time ago.
+    fn kept_entry(&self, infohash: Infohash) -> Option<CatalogueEntry> {
+        let catalogue = &self.settings.catalogue;
+        let kept = self.store.kept_document(catalogue, "database.xml", MAX_DATABASE_BYTES)?;
+        let text = text(&kept.body);
+        Entries::new(&text).find(|entry| entry.infohash == infohash && !entry.title.is_empty())
+    }
+}
+
+/// Where the citation comes from, since the record could not be had.
+fn note(failure: &Error, made_from: &str) -> String {
+    let text = failure.to_string();
+    let mut lines = text.lines();
+    let what = lines.next().unwrap_or_default();
+    // Of an answer that is of no use, the reason names the record's address.
+    let why = match failure.kind() {
+        ErrorKind::Network => lines.next().unwrap_or(what),
+        _ => what,
+    };
+    format!("the citation is made from {made_from}\n  {}", why.trim())
+}
+
+fn of_bibtex(
+    infohash: Infohash,
+    mut bibtex: Bibtex,
+    name: Option<&str>,
+    notes: Vec<String>,
+) -> Citation {
+    if bibtex.key.is_empty() {
+        let title = bibtex.field("title").unwrap_or_default().to_owned();
+        bibtex.key = key(name, &title, infohash);
+    }
+    cited(infohash, bibtex, MadeFrom::Bibtex, notes)
+}
+
+fn cited(infohash: Infohash, bibtex: Bibtex, made_from: MadeFrom, notes: Vec<String>) -> Citation {
+    let text = bibtex.to_string();
+    let Bibtex { kind, key, fields } = bibtex;
+    Citation { infohash, kind, key, fields, bibtex: text, made_from, notes }
+}
+
+/// What a citation is made of.
+struct CitationDetails<'a> {
+    title: &'a str,
+    record: Option<&'a CatalogueRecord>,
+    /// The dataset's page at the catalogue.
+    page: &'a str,
+}
+
+impl CitationDetails<'_> {
+    fn cite(
+        &self,
+        infohash: Infohash,
+        name: Option<&str>,
+        made_from: MadeFrom,
+        notes: Vec<String>,
+    ) -> Citation {
+        let said = |field: fn(&CatalogueRecord) -> &Option<String>| {
+            self.record.and_then(|record| field(record).as_deref())
+        };
+        let link =
+            said(|record| &record.url).filter(|url| academictorrents::engine::url::is_http(url));
+        let fields = [
+            ("title", Some(escape(self.title))),
+            ("author", said(|record| &record.authors).map(escape)),
+            ("year", said(|record| &record.year).map(escape)),
+            ("howpublished", Some("Academic Torrents".to_owned())),
+            ("url", Some(url(link.unwrap_or(self.page)))),
+            ("license", said(|record| &record.license).map(escape)),
+            ("note", Some(format!("Infohash {infohash}"))),
+        ];
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let fields = fields.filter(|(_, value)| !value.is_empty()).collect();
+        // Each style knows @misc; @dataset is biblatex's alone.
+        let key = key(name, self.title, infohash);
+        cited(infohash, Bibtex { kind: "misc".to_owned(), key, fields }, made_from, notes)
+    }
+}
+
+/// The dataset's key in the manifest; else the title's first word that says something, with the infohash's first digits.
+fn key(name: Option<&str>, title: &str, infohash: Infohash) -> String {
+    if let Some(name) = name.filter(|name| is_key(name)) {
+        return name.to_owned();
+    }
+    let words = title.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut words = words.filter(|word| word.len() > 2 && !word.eq_ignore_ascii_case("the"));
+    let word: String = words.next().unwrap_or("dataset").to_ascii_lowercase();
+    let digits = infohash.to_string();
+    format!("{}-{}", word.get(..30).unwrap_or(&word), digits.get(..8).unwrap_or(&digits))
+}

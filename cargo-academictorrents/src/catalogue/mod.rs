@@ -1,0 +1,45 @@
+//! The catalogue: who has which dataset is found in its database, how one is cited in its records.
+//!
+//! Both are kept in the store for a day (`engine/command/catalogue.rs`). What is known of their formats, and what is assumed, stands in
+//! `database.rs` and `record.rs`.
+
+mod bibtex;
+mod citation;
+mod database;
+#[cfg(test)]
+mod fuzz;
+mod query;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use academictorrents::Error;
+use academictorrents::engine::{self, Document, DocumentRequest};
+
+use crate::app::App;
+
+use database::{Entries, MAX_DATABASE_BYTES};
+
+pub use citation::MadeFrom;
+pub use database::{CatalogueEntry, text};
+pub use query::{Query, SearchResults};
+
+impl App {
+    /// The catalogue's database: the copy in the store where that is younger than a day, or where nothing else can be had.
+    /// `refresh` asks the catalogue however young it is.
+    ///
+    /// # Errors
+    /// [`academictorrents::ErrorKind::Offline`] and [`academictorrents::ErrorKind::Network`].
+    pub fn database(&self, refresh: bool) -> Result<Document, Error> {
+        let wanted = DocumentRequest {
+            path: "/database.xml",
+            name: "database.xml",
+            what: "the catalogue's database",
+            max_bytes: MAX_DATABASE_BYTES,
+            if_missing: "check the catalogue's address: ACADEMICTORRENTS_CATALOGUE, or `catalogue` in the configuration file",
+            refresh,
+            flaw: Entries::flaw,
+        };
+        engine::document(&self.settings, &self.store, &wanted)
+    }
+}

@@ -1,0 +1,130 @@
+//! The catalogue's record of an entry, `/apiv2/entry/<infohash>`.
+//!
+//! Known (docs/api.md of Academic Torrents' documentation): `GET /apiv2/entry/INFOHASH` gives "data about an INFOHASH", and whoever
+//! uploads gives `name`, `authors`, `descr` (BibTeX in the example), `category`, `tags` and `urllist`. Known from programs that read it,
+//! and not documented: the answer is an object with the string `bibtex`, which is often empty, and it is not strict JSON (there are raw
+//! line breaks in strings); older listings (`/apiv2/entries`) have `name`, `url`, `size`.
+//!
+//! So the reader takes what it finds: raw control characters and odd escapes in strings, an object in an array or under `entry`
+//! or `data`, names as of the upload or as people would expect. All else is passed over.
+
+use academictorrents::{Error, ErrorKind};
+use serde_json::Value;
+
+use super::bibtex::Bibtex;
+
+/// The longest record that is read.
+pub const MAX_RECORD_BYTES: u64 = 1 << 20;
+
+/// What a record says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatalogueRecord {
+    pub title: Option<String>,
+    /// As it is written: names joined by " and ", as a rule.
+    pub authors: Option<String>,
+    pub year: Option<String>,
+    pub url: Option<String>,
+    pub license: Option<String>,
+    pub bibtex: Option<Bibtex>,
+    /// Why its BibTeX cannot be used, where it has any.
+    pub odd_bibtex: Option<&'static str>,
+}
+
+impl CatalogueRecord {
+    /// # Errors
+    /// [`ErrorKind::Network`], with the reason why not a record.
+    pub fn parse(document: &[u8]) -> Result<CatalogueRecord, Error> {
+        let odd = |why: String| {
+            Error::new(ErrorKind::Network, "the catalogue's record cannot be read").why(why)
+        };
+        let text = String::from_utf8_lossy(document);
+        let json: Value = serde_json::from_str(&strict(&text))
+            .map_err(|_| odd(format!("not JSON{}", shown(&text))))?;
+        let mut object = &json;
+        // However it is wrapped, it is not wrapped often.
+        for _ in 0..3 {
+            object = match object {
+                Value::Array(list) => {
+                    list.first().ok_or_else(|| odd("it is an empty list".into()))?
+                }
+                Value::Object(map) => match map.get("entry").or_else(|| map.get("data")) {
+                    Some(inner @ (Value::Object(_) | Value::Array(_))) => inner,
+                    _ => break,
+                },
+                _ => break,
+            };
+        }
+        let Value::Object(map) = object else { return Err(odd("not a record".into())) };
+        let text = |names: &[&str]| names.iter().find_map(|name| words(map.get(*name)?));
+        let mut record = CatalogueRecord {
+            title: text(&["name", "title"]),
+            authors: text(&["authors", "author"]),
+            year: text(&["year"]).filter(|year| year.len() == 4 && year.parse::<u16>().is_ok()),
+            url: text(&["url", "link"]),
+            license: text(&["license", "licence"]),
+            ..CatalogueRecord::default()
+        };
+        let description = text(&["descr"]).filter(|text| text.starts_with('@'));
+        match text(&["bibtex"]).or(description).map(|text| Bibtex::parse(&text)) {
+            Some(Ok(bibtex)) => record.bibtex = Some(bibtex),
+            Some(Err(why)) => record.odd_bibtex = Some(why),
+            None => {}
+        }
+        match (&record.title, &record.bibtex) {
+            (None, None) => Err(odd("it has neither a title nor BibTeX".into())),
+            _ => Ok(record),
+        }
+    }
+}
+
+/// A value as text, where it says something.
+fn words(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::Array(list) => {
+            let names: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+            names.join(" and ")
+        }
+        _ => String::new(),
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+/// JSON as the grammar has it: in strings, control characters and backslashes that mean nothing are escaped.
+fn strict(text: &str) -> String {
+    let mut strict = String::with_capacity(text.len());
+    let mut in_string = false;
+    let mut characters = text.trim_start_matches('\u{feff}').chars().peekable();
+    while let Some(c) = characters.next() {
+        match (in_string, c) {
+            (true, '\\') => match characters.peek() {
+                Some('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' | 'u') => {
+                    strict.push(c);
+                    strict.extend(characters.next());
+                }
+                _ => strict.push_str("\\\\"),
+            },
+            (true, c) if u32::from(c) < 0x20 => {
+                strict.push_str(&format!("\\u{:04x}", u32::from(c)))
+            }
+            (_, '"') => {
+                in_string = !in_string;
+                strict.push(c);
+            }
+            (_, c) => strict.push(c),
+        }
+    }
+    strict
+}
+
+/// How a text begins that is something else.
+fn shown(text: &str) -> String {
+    let begin: String = text.trim_start().chars().take(20).collect();
+    match begin.is_empty() {
+        true => String::new(),
+        false => {
+            format!(": it begins with `{}`", academictorrents::engine::error::printable(&begin))
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Files of a project that shall change, all or none, and how they are shown: as lines that come and go.
+
+use std::path::{Path, PathBuf};
+
+use academictorrents::Error;
+use academictorrents::engine::error::printable;
+use academictorrents::engine::storage::{self, ProjectFile};
+use serde_json::{Value, json};
+
+use crate::output::{Output, stdout};
+
+/// So many lines of one file are shown.
+const MOST_LINES: usize = 40;
+
+/// What would be written, and what its reader should know.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) files: Vec<ChangedFile>,
+    pub(crate) warnings: Vec<String>,
+    /// What was done otherwise than one may think.
+    pub(crate) notes: Vec<String>,
+    written: Vec<ProjectFile>,
+}
+
+/// A file that is new or changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChangedFile {
+    pub(crate) path: PathBuf,
+    /// Its text; `None` where it is not there yet.
+    pub(crate) before: Option<String>,
+    /// Its text; `None` for one that is no text, a `.torrent`.
+    pub(crate) after: Option<String>,
+}
+
+impl Changes {
+    /// Writes all, in the order in which they were added, or nothing.
+    ///
+    /// # Errors
+    /// [`academictorrents::ErrorKind::Disk`].
+    pub(crate) fn write(&self) -> Result<(), Error> {
+        storage::write_all(&self.written)
+    }
+
+    /// A text; `before` is what is there now.
+    pub(crate) fn text(&mut self, path: PathBuf, before: Option<String>, after: String) {
+        self.files.push(ChangedFile {
+            path: path.clone(),
+            before: before.clone(),
+            after: Some(after.clone()),
+        });
+        let before = before.map(String::into_bytes);
+        self.written.push(ProjectFile { path, bytes: after.into_bytes(), before });
+    }
+
+    /// A new file that is no text.
+    pub(crate) fn bytes(&mut self, path: PathBuf, bytes: Vec<u8>) {
+        self.files.push(ChangedFile { path: path.clone(), before: None, after: None });
+        self.written.push(ProjectFile { path, bytes, before: None });
+    }
+
+    /// A file that is no text, in the place of what is there now.
+    pub(crate) fn replaced_bytes(&mut self, path: PathBuf, before: Vec<u8>, bytes: Vec<u8>) {
+        let shown = Some(String::new());
+        self.files.push(ChangedFile { path: path.clone(), before: shown, after: None });
+        self.written.push(ProjectFile { path, bytes, before: Some(before) });
+    }
+
+    /// Shows each file and its lines.
+    pub(crate) fn show(&self, manifest: &Path, output: &Output) {
+        for file in &self.files {
+            let new = if file.before.is_none() { " (new)" } else { "" };
+            output.result(format_args!("{}{new}", stdout(relative(&file.path, manifest)).bold()));
+            let lines = lines(file);
+            for (sign, line) in lines.iter().take(MOST_LINES) {
+                let line = format!("{sign} {}", printable(line));
+                let line = line.trim_end();
+                match sign {
+                    '+' => output.result(stdout(line).green()),
+                    _ => output.result(stdout(line).red()),
+                }
+            }
+            if lines.len() > MOST_LINES {
+                output.result(format_args!("  … {} more lines", lines.len() - MOST_LINES));
+            }
+        }
+    }
+
+    /// The same for `--json`.
+    pub(crate) fn document(&self) -> Value {
+        let file = |file: &ChangedFile| {
+            let of = |sign: char| -> Vec<String> {
+                let lines = lines(file).into_iter().filter(|(it, _)| *it == sign);
+                lines.map(|(_, line)| line).collect()
+            };
+            json!({
+                "path": file.path.display().to_string(),
+                "is_new": file.before.is_none(),
+                "lines_removed": of('-'),
+                "lines_added": of('+'),
+            })
+        };
+        self.files.iter().map(file).collect()
+    }
+
+    /// Says what its reader should know.
+    pub(crate) fn tell(&self, output: &Output) {
+        self.notes.iter().for_each(|note| output.say(note));
+        for warning in &self.warnings {
+            output.warn(warning.replace('\n', "\n  "));
+        }
+    }
+}
+
+/// As its reader would write it.
+fn relative(path: &Path, manifest: &Path) -> String {
+    let directory = manifest.parent().unwrap_or(manifest);
+    path.strip_prefix(directory).unwrap_or(path).display().to_string()
+}
+
+/// The lines that go (`-`) and come (`+`).
+fn lines(file: &ChangedFile) -> Vec<(char, String)> {
+    let Some(after) = &file.after else { return Vec::new() };
+    let before: Vec<&str> = file.before.iter().flat_map(|text| text.lines()).collect();
+    let after: Vec<&str> = after.lines().collect();
+    let (mut lines, mut next) = (Vec::new(), 0);
+    // What was there is there still, in order, but for single lines that became others.
+    for line in &before {
+        match after[next..].iter().position(|it| it == line) {
+            Some(new) => {
+                lines.extend(after[next..next + new].iter().map(|it| ('+', (*it).to_owned())));
+                next += new + 1;
+            }
+            None => lines.push(('-', (*line).to_owned())),
+        }
+    }
+    lines.extend(after[next..].iter().map(|it| ('+', (*it).to_owned())));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_come_and_go_are_shown_in_order() {
+        let check = |before: &str, after: &str, expected: &str| {
+            let file = ChangedFile {
+                path: "Cargo.toml".into(),
+                before: Some(before.to_owned()),
+                after: Some(after.to_owned()),
+            };
+            let shown: Vec<_> =
+                lines(&file).iter().map(|(sign, it)| format!("{sign}{it}")).collect();
+            assert_eq!(shown.join(" "), expected);
+        };
+        check("a\nb\n", "a\nx\nb\ny\n", "+x +y");
+        check("a\nb = {}\nc\n", "a\nb = { x }\nc\n", "-b = {} +b = { x }");
+        check("a", "a\nb\n", "+b");
+        check("a\n\nb\n", "a\n\nx\n\nb\n", "+x +");
+        check("a\r\n", "a\r\nb\r\n", "+b");
+    }
+}

@@ -1,0 +1,282 @@
+//! `cargo academictorrents add`.
+
+mod build_script;
+mod names;
+mod plan;
+
+use std::path::Path;
+
+use academictorrents::engine::Resolved;
+use academictorrents::engine::error::printable;
+use academictorrents::engine::size::display as size;
+use academictorrents::engine::storage::{self, Site};
+use academictorrents::engine::url::Url;
+use academictorrents::{Error, ErrorKind, Infohash};
+use serde_json::json;
+
+use crate::app::App;
+use crate::changes::Changes;
+use crate::dataset_spec::{self, DatasetSpec};
+use crate::edit::PinList;
+use crate::output::{Failure, Output, stdout};
+use crate::torrent::{self, selected};
+use crate::words::{count, parse_size};
+use crate::{Common, crates, interrupt};
+
+/// So many files are shown without `--verbose`.
+const MOST_FILES: usize = 5;
+
+/// Declare a dataset in a Cargo.toml, with all that a build needs to bring it
+///
+/// The torrent is looked up, and shown. Then the Cargo.toml has one entry more, in the style that it is written in, the
+/// build-dependency where it has none, and a build.rs where there is none. All else stays as it is; where anything fails,
+/// nothing is changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents add 323a0048d87ca79b68f12a6350a57776b6a3b7fb
+  cargo academictorrents add 323a0048d87ca79b68f12a6350a57776b6a3b7fb mnist --dry-run
+  cargo academictorrents add images.torrent images --vendor --files 'train/**'")]
+pub(crate) struct AddArguments {
+    /// An infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path of a .torrent
+    id: String,
+    /// The dataset's key: a-z, 0-9, `_`, `-`; it is made from the torrent's name where it is not given
+    name: Option<String>,
+    /// Only the files that this glob covers, or after `!` all others; may be given again
+    #[arg(long, value_name = "GLOB")]
+    files: Vec<String>,
+    /// What the dataset's file or directory is called on disk, in place of the torrent's own name
+    #[arg(long, value_name = "NAME")]
+    rename: Option<String>,
+    /// Builds ask for it only where these features of the crate are on
+    #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
+    features: Vec<String>,
+    /// A build that cannot have it warns, and goes on
+    #[arg(long)]
+    optional: bool,
+    /// Keep the .torrent in the crate, so that a build looks nothing up
+    #[arg(long)]
+    vendor: bool,
+    /// Keep the personal passkey in the vendored .torrent instead of removing it
+    #[arg(long, requires = "vendor")]
+    keep_passkey: bool,
+    /// Write the SHA-256 of each file: what is not here is fetched for that
+    #[arg(long)]
+    pin: bool,
+    /// Let a build fetch so much: `20GiB`. Above 1 GiB it is written where it is not given, too
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_size: Option<u64>,
+    /// Show the lines, and write nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    #[command(flatten)]
+    package: crates::PackageFlags,
+}
+
+pub(crate) fn run(
+    arguments: &AddArguments,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let dataset = dataset_spec::asked(&arguments.id)?.selecting(&arguments.files)?;
+    let dataset = dataset.called(arguments.rename.as_ref())?;
+    let package = arguments.package.package()?;
+    let app = common.app()?;
+    let torrent = look_up(&app, &dataset, arguments, output)?;
+    let mut addition = plan::add(&package, &dataset, torrent.as_ref(), arguments, &[])?;
+    if let Some(torrent) = torrent.as_ref().filter(|_| arguments.pin && !addition.already) {
+        if arguments.dry_run && app.present(&dataset).is_none() {
+            output.warn("--pin: the data is not here, and a dry run does not fetch it: the lines have no pins");
+        } else {
+            interrupt::end_on_signal(app.stop.clone());
+            let pins = pins(&app, &dataset, torrent)?;
+            addition = plan::add(&package, &dataset, Some(torrent), arguments, &pins)?;
+        }
+    }
+    if !arguments.dry_run {
+        addition.changes.write()?;
+    }
+    if output.json {
+        output.document(&document(&addition, torrent.as_ref(), &package.manifest, arguments));
+    } else {
+        if let Some(torrent) = &torrent {
+            describe(torrent, output);
+        }
+        if addition.already {
+            let manifest = package.manifest.display();
+            output.result(format_args!("already there: `{}` in {manifest}", addition.name));
+        }
+        addition.changes.show(&package.manifest, output);
+    }
+    if let Some(torrent) = &torrent {
+        for warning in torrent::unsupported(&torrent.metainfo, &torrent.selection) {
+            output.warn(warning);
+        }
+    }
+    if dataset.request.identity.torrent.is_some() && !arguments.vendor && !addition.already {
+        output.say("help: a build on another machine looks the torrent up in the catalogue; where that does not have it, add --vendor");
+    }
+    tell(&addition, torrent.as_ref(), arguments, output);
+    Ok(())
+}
+
+/// What would be written.
+struct Addition {
+    name: String,
+    infohash: Infohash,
+    /// It was declared already, and its entry stays as it is.
+    already: bool,
+    /// The limit that the entry has to raise, so that a build fetches it.
+    max_size_bytes: Option<u64>,
+    changes: Changes,
+}
+
+impl Addition {
+    /// The `<NAME>` of its variables.
+    fn variable(&self) -> String {
+        self.name.to_ascii_uppercase().replace('-', "_")
+    }
+}
+
+/// The SHA-256 of each file that is asked for, by its path, in hexadecimal: what is not here is fetched first.
+fn pins(app: &App, dataset: &DatasetSpec, torrent: &Resolved) -> Result<PinList, Error> {
+    let site = Site::At(app.provide(dataset)?);
+    let digests = storage::digests(&site, &torrent.metainfo, torrent.selection.files())?;
+    let hex = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(digests.into_iter().map(|(file, digest)| (file, hex(digest))).collect())
+}
+
+/// The torrent; `None` where it cannot be had and can be done without.
+fn look_up(
+    app: &App,
+    dataset: &DatasetSpec,
+    arguments: &AddArguments,
+    output: &Output,
+) -> Result<Option<Resolved>, Failure> {
+    if let (false, Some(infohash)) =
+        (dataset.request.identity.torrent.is_some(), dataset.infohash()?)
+    {
+        // It may take a while where only peers have it.
+        output.say(format_args!("looking for the torrent {infohash}"));
+    }
+    let error = match app.look_up(dataset) {
+        Ok(torrent) => return Ok(Some(torrent)),
+        Err(error) if matches!(error.kind(), ErrorKind::Network | ErrorKind::Offline) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let needs = [(arguments.vendor, "--vendor"), (arguments.pin, "--pin")];
+    match (&arguments.name, needs.iter().find(|(is_on, _)| *is_on)) {
+        (Some(_), None) => {
+            output.warn(format_args!(
+                "neither name nor size nor files are known: {}",
+                error.without_help()
+            ));
+            Ok(None)
+        }
+        (None, None) => {
+            output.say("with a NAME behind the infohash, it is added without being looked up");
+            Err(error.into())
+        }
+        (_, Some((_, option))) => {
+            output.say(format_args!("{option} needs the torrent"));
+            Err(error.into())
+        }
+    }
+}
+
+/// Name, size, files, sources.
+fn describe(torrent: &Resolved, output: &Output) {
+    let (metainfo, files) = (&torrent.metainfo, torrent.selection.files().len());
+    output.result(stdout(metainfo.shown_name()).bold());
+    output.result(format_args!("  infohash  {}", metainfo.infohash));
+    output.result(format_args!("  size      {}", size_of(torrent)));
+    let most = if output.verbose { files } else { MOST_FILES };
+    for (at, file) in selected(torrent).take(most).enumerate() {
+        let label = if at == 0 { "files" } else { "" };
+        let (size, path) = (size(file.length), printable(&metainfo.display_path(file)));
+        output.result(format_args!("  {label:8}  {size:>10}  {path}"));
+    }
+    if files > most {
+        output.result(format_args!("            … and {} more", files - most));
+    }
+    let (seeds, trackers) = (metainfo.web_seeds.len(), metainfo.trackers.iter().flatten().count());
+    let named = [count(seeds, "web seed"), count(trackers, "tracker")].join(", ");
+    output.result(format_args!("  sources   {named}"));
+}
+
+fn size_of(torrent: &Resolved) -> String {
+    let (files, all) = (torrent.selection.files().len(), torrent::files(&torrent.metainfo).count());
+    let bytes: u64 = selected(torrent).map(|file| file.length).sum();
+    let (size, whole) = (size(bytes), size(torrent::size_bytes(&torrent.metainfo)));
+    if files == all {
+        format!("{size}, {}", count(all, "file"))
+    } else {
+        format!("{size}, {}; of {whole}, {}", count(files, "file"), count(all, "file"))
+    }
+}
+
+/// What its reader should know, and do next.
+fn tell(
+    addition: &Addition,
+    torrent: Option<&Resolved>,
+    arguments: &AddArguments,
+    output: &Output,
+) {
+    if let (Some(limit), Some(torrent)) = (addition.max_size_bytes, torrent) {
+        output.say(format_args!(
+            "a build fetches no more than 1 GiB unasked: `max-size` allows {} for these {}",
+            size(limit),
+            size(torrent.layout().needed_bytes())
+        ));
+    }
+    addition.changes.tell(output);
+    if arguments.dry_run {
+        output.say("a dry run: nothing was written");
+        return;
+    }
+    let variable = addition.variable();
+    let only = match arguments.optional && !addition.already {
+        true => format!(", where #[cfg(at_dataset = {:?})] holds", addition.name),
+        false => String::new(),
+    };
+    output.say(format_args!("in the program: env!(\"AT_{variable}_PATH\"){only}"));
+}
+
+fn document(
+    addition: &Addition,
+    torrent: Option<&Resolved>,
+    manifest: &Path,
+    arguments: &AddArguments,
+) -> serde_json::Value {
+    let of_names =
+        torrent.map(|torrent| torrent::unsupported(&torrent.metainfo, &torrent.selection));
+    let of_names = of_names.into_iter().flatten();
+    let warnings: Vec<_> = addition.changes.warnings.iter().cloned().chain(of_names).collect();
+    let torrent = torrent.map(|torrent| {
+        let metainfo = &torrent.metainfo;
+        json!({
+            "name": metainfo.shown_name(),
+            "size_bytes": torrent::size_bytes(metainfo),
+            "file_count": torrent::files(metainfo).count(),
+            "selected_size_bytes": selected(torrent).map(|file| file.length).sum::<u64>(),
+            "selected_file_count": torrent.selection.files().len(),
+            "web_seeds": shown(&metainfo.web_seeds),
+            "trackers": shown(metainfo.trackers.iter().flatten()),
+        })
+    });
+    json!({
+        "name": addition.name,
+        "infohash": addition.infohash.to_string(),
+        "manifest": manifest.display().to_string(),
+        "already_there": addition.already,
+        "dry_run": arguments.dry_run,
+        "path_variable": format!("AT_{}_PATH", addition.variable()),
+        "torrent": torrent,
+        "files": addition.changes.document(),
+        "warnings": warnings,
+        "notes": addition.changes.notes,
+    })
+}
+
+fn shown<'u>(urls: impl IntoIterator<Item = &'u Url>) -> Vec<String> {
+    urls.into_iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,253 @@
+//! A dataset more in a manifest, and what it takes to be built: all of it planned first, then written at once.
+
+use std::path::Path;
+
+use academictorrents::engine::Resolved;
+use academictorrents::engine::error::printable;
+use academictorrents::engine::manifest::{DatasetName, Manifest, Request};
+use academictorrents::engine::torrent::Magnet;
+use academictorrents::engine::{self, plan, size};
+use academictorrents::{Error, ErrorKind, Infohash};
+
+use super::{AddArguments, Addition, build_script, names};
+use crate::changes::Changes;
+use crate::crates::Package;
+use crate::dataset_spec::DatasetSpec;
+use crate::edit::{self, ManifestEntry, SECTION, list, text};
+use crate::torrent::counted_bytes;
+use crate::vendored;
+
+const CRATE: &str = "academictorrents";
+
+/// Plans to declare a dataset. `torrent` is `None` where it could not be looked up.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`] for a name that is taken or is none, and for what the manifest cannot hold.
+pub(super) fn add(
+    package: &Package,
+    dataset: &DatasetSpec,
+    torrent: Option<&Resolved>,
+    arguments: &AddArguments,
+    pins: &[(String, String)],
+) -> Result<Addition, Error> {
+    let path = &package.manifest;
+    let bytes = std::fs::read(path).map_err(|why| Error::disk("read", path, &why))?;
+    let old = String::from_utf8(bytes).map_err(|_| refused(path).why("it is not UTF-8"))?;
+    let manifest = Manifest::parse(&old, path)?;
+    let infohash = match torrent {
+        Some(torrent) => torrent.metainfo.infohash,
+        None => {
+            dataset.infohash()?.ok_or_else(|| refused(path).why("the infohash is not known"))?
+        }
+    };
+    let same = |request: &&Request| engine::infohash(request).ok().flatten() == Some(infohash);
+    let known = match &arguments.name {
+        None => manifest.requests.iter().find(same),
+        Some(name) => manifest.requests.iter().filter(same).find(|it| it.name.as_str() == name),
+    };
+    let name = match (known, &arguments.name) {
+        (Some(known), _) => known.name.as_str().to_owned(),
+        (None, Some(name)) => name.clone(),
+        (None, None) => names::suggested(torrent)?,
+    };
+    let mut addition = Addition {
+        already: known.is_some(),
+        name,
+        infohash,
+        max_size_bytes: None,
+        changes: Changes::default(),
+    };
+    let mut new = old.clone();
+    let library = match &package.build_dependency {
+        Some(library) => library.clone(),
+        None => {
+            let (table, value) = (["build-dependencies"], requirement(package));
+            new = edit::set(&new, &table, CRATE, &value).map_err(|why| {
+                refused(path)
+                    .why(why.what())
+                    .help(format!("add `{CRATE} = {value}` to [build-dependencies]"))
+            })?;
+            CRATE.to_owned()
+        }
+    };
+    if known.is_none() {
+        check_free(&addition.name, &manifest, path)?;
+        let entry = entry(&mut addition, package, dataset, torrent, (arguments, pins), &old)?;
+        new = edit::add(&new, &SECTION, &addition.name, &entry)
+            .map_err(|why| by_hand(path, why.what(), &addition.name, &entry))?;
+    }
+    check_read(&new, path, &addition.name, infohash)?;
+    build_script::provide(&mut addition.changes, package, &new, &library)?;
+    if new != old {
+        addition.changes.text(path.clone(), Some(old), new);
+    }
+    Ok(addition)
+}
+
+fn refused(path: &Path) -> Error {
+    Error::new(ErrorKind::Manifest, format!("{} cannot be changed", path.display()))
+}
+
+fn by_hand(path: &Path, why: &str, name: &str, entry: &ManifestEntry) -> Error {
+    refused(path).why(why).help(format!(
+        "add to [{}] by hand:\n{name} = {}",
+        SECTION.join("."),
+        entry.inline()
+    ))
+}
+
+/// The dataset's keys; a `.torrent` is added to what is written.
+fn entry(
+    addition: &mut Addition,
+    package: &Package,
+    dataset: &DatasetSpec,
+    torrent: Option<&Resolved>,
+    (arguments, pins): (&AddArguments, &[(String, String)]),
+    manifest: &str,
+) -> Result<ManifestEntry, Error> {
+    let mut keys = Vec::new();
+    let magnet = dataset.request.identity.magnet.as_ref();
+    let mut files = arguments.files.clone();
+    match (torrent, magnet) {
+        (Some(torrent), _) if arguments.vendor => {
+            keys.push(("infohash", text(&addition.infohash.to_string())));
+            keys.push((
+                "torrent",
+                text(&vendored::place(
+                    &mut addition.changes,
+                    package,
+                    &addition.name,
+                    torrent,
+                    arguments.keep_passkey,
+                )?),
+            ));
+            if magnet.is_some_and(|magnet| !magnet.files.is_empty()) {
+                files = vendored::selected(torrent);
+            }
+            keys.extend(vendored::of_magnet(
+                &mut addition.changes,
+                dataset,
+                torrent,
+                arguments.keep_passkey,
+            )?);
+        }
+        // What it names beside the infohash is of use to a build, too.
+        (_, Some(magnet)) if names_more(magnet) => {
+            keys.push(("magnet", text(magnet.link.exposed())))
+        }
+        _ => keys.push(("infohash", text(&addition.infohash.to_string()))),
+    }
+    if !files.is_empty() {
+        keys.push(("files", list(&files)));
+    }
+    if let Some(name) = &arguments.rename {
+        keys.push(("rename", text(name)));
+    }
+    let needed = torrent.map(counted_bytes).filter(|it| *it > plan::DEFAULT_MAX_SIZE_BYTES);
+    match (arguments.max_size, needed) {
+        (Some(limit), needed) => {
+            keys.push(("max-size", text(&exact(limit))));
+            if let Some(needed) = torrent.map(counted_bytes).filter(|it| *it > limit) {
+                addition.changes.warnings.push(format!(
+                    "builds will refuse to fetch it: it has {}, and --max-size allows {}",
+                    size::display(needed),
+                    size::display(limit)
+                ));
+            }
+            addition.max_size_bytes = needed.map(|_| limit);
+        }
+        (None, Some(needed)) if !has_default_limit(manifest) => {
+            let limit = size::at_least(needed);
+            addition.max_size_bytes = size::parse(&limit);
+            keys.push(("max-size", text(&limit)));
+        }
+        _ => {}
+    }
+    if !arguments.features.is_empty() {
+        keys.push(("required-features", list(&arguments.features)));
+    }
+    if arguments.optional {
+        keys.push(("optional", "true".to_owned()));
+    }
+    Ok(ManifestEntry { keys, pins: pins.to_vec() })
+}
+
+/// Writes a size as a manifest takes it, and no byte is lost: `"2GiB"`, `"1500"`.
+fn exact(bytes: u64) -> String {
+    for (unit, scale) in
+        [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
+    {
+        if bytes >= scale && bytes.is_multiple_of(scale) {
+            return format!("{}{unit}", bytes / scale);
+        }
+    }
+    bytes.to_string()
+}
+
+#[test]
+fn an_exact_size_is_read_as_it_was() {
+    for bytes in [1, 1500, 2048, 3 << 30, (1 << 30) + 1] {
+        assert_eq!(size::parse(&exact(bytes)), Some(bytes));
+    }
+}
+
+fn names_more(magnet: &Magnet) -> bool {
+    let Magnet { trackers, web_seeds, torrents, peers, files, .. } = magnet;
+    let urls = trackers.iter().chain(web_seeds).chain(torrents);
+    urls.count() > 0 || !peers.is_empty() || !files.is_empty()
+}
+
+fn has_default_limit(manifest: &str) -> bool {
+    edit::read(manifest, &[SECTION[0], SECTION[1], SECTION[2], "defaults"], "max-size").is_some()
+}
+
+/// What `[build-dependencies]` says: the workspace's word where it has one.
+fn requirement(package: &Package) -> String {
+    let workspace = std::fs::read_to_string(&package.workspace).unwrap_or_default();
+    let inherited = edit::read(&workspace, &["workspace", "dependencies"], CRATE);
+    if inherited.is_some_and(|item| item.get("package").is_none()) {
+        return "{ workspace = true }".to_owned();
+    }
+    format!("\"{}.{}\"", env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"))
+}
+
+fn check_free(name: &str, manifest: &Manifest, path: &Path) -> Result<(), Error> {
+    let taken = |why: String| {
+        let shown = printable(name);
+        Error::new(ErrorKind::Manifest, format!("the name `{shown}` cannot be used"))
+            .why(why)
+            .help("give another NAME behind the infohash")
+    };
+    if name == "defaults" {
+        return Err(taken("it is the table of keys that hold for all datasets".to_owned()));
+    }
+    let variable = DatasetName::parse(name)?.variable();
+    let other = manifest.requests.iter().find(|request| request.name.variable() == variable);
+    let Some(other) = other else { return Ok(()) };
+    let line = other.origin.manifest().map_or(0, |(_, line)| line);
+    let place = format!("{}:{line}", path.display());
+    Err(taken(if other.name.as_str() == name {
+        format!("{place} declares another dataset by it")
+    } else {
+        format!("`{}` at {place} has the variable AT_{variable}_PATH, too", other.name)
+    }))
+}
+
+/// The manifest as it would be, through the eyes of a build.
+fn check_read(new: &str, path: &Path, name: &str, infohash: Infohash) -> Result<(), Error> {
+    let manifest = Manifest::parse(new, path).map_err(|error| {
+        let mut refusal =
+            Error::new(ErrorKind::Manifest, "a build would refuse what is to be written");
+        for line in error.to_string().lines() {
+            refusal = refusal.why(line.trim());
+        }
+        refusal.why("nothing was changed")
+    })?;
+    let found = manifest.requests.iter().find(|request| request.name.as_str() == name);
+    let declared = found.map(|request| (request.identity.infohash, &request.identity.torrent));
+    match declared {
+        Some((Some(found), _)) if found == infohash => Ok(()),
+        Some((None, Some(_))) => Ok(()),
+        _ => Err(refused(path).why("a build would not find the dataset in it")),
+    }
+}

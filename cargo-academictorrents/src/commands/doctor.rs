@@ -1,0 +1,106 @@
+//! `cargo academictorrents doctor`.
+
+mod findings;
+mod local;
+mod network;
+
+use serde_json::{Value, json};
+
+use crate::Common;
+use crate::output::{Failure, Output};
+use crate::workspace::{self, Declared};
+use findings::{DoctorReport, Status};
+
+/// Look whether all that a download needs is in order: settings, store, disk, network
+///
+/// Nothing is hashed or fetched, and what is tried in the store is gone afterwards. The network is asked within five seconds: the
+/// catalogue, and the trackers and web seeds of the datasets that are declared here.
+///
+/// Exit status: 0 where all is in order or was worth a warning, 1 where something fails.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents doctor
+  cargo academictorrents doctor --offline
+  cargo academictorrents doctor --json")]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    workspace: workspace::WorkspaceFlags,
+}
+
+pub(crate) fn run(
+    arguments: &DoctorArguments,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut findings = DoctorReport::default();
+    let setup = local::of_setup(common.store.as_deref(), &mut findings);
+    if let Some(directory) = &setup.store {
+        local::of_store(directory, &mut findings);
+    }
+    let declared = declared(arguments, common, &mut findings);
+    let offline = setup.offline.as_deref().filter(|_| !common.offline);
+    match common.app() {
+        _ if common.offline => {
+            findings.add("network", Status::Ok, "not asked: --offline");
+        }
+        _ if offline.is_some() => {
+            findings
+                .add("network", Status::Warn, "not asked, and not used by builds")
+                .why(offline.unwrap_or_default())
+                .help("take that away, where it is not meant");
+        }
+        Ok(app) if setup.has_client => network::of_network(&app, &declared, &mut findings)?,
+        _ => {
+            findings.add("network", Status::Warn, "not asked: the settings cannot be used");
+        }
+    }
+    let found = findings.0;
+    if output.json {
+        let checks: Vec<Value> = found.iter().map(findings::in_json).collect();
+        output.document(&json!({ "checks": checks }));
+    } else {
+        found.iter().for_each(|finding| findings::show(finding, output));
+    }
+    let failed = found.iter().filter(|it| it.status == Status::Fail).count();
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::Told),
+    }
+}
+
+fn declared(
+    arguments: &DoctorArguments,
+    common: &Common,
+    findings: &mut DoctorReport,
+) -> Vec<Declared> {
+    // Cargo asks the network only where it must, and then for as long as it likes: here that would hide what is wrong.
+    let here = arguments.workspace.declared(&Common { offline: true, ..common.clone() });
+    let found = match here {
+        Err(Failure::Said(_)) if !common.offline => arguments.workspace.declared(common),
+        here => here,
+    };
+    match found {
+        Ok(declared) => {
+            let what = match declared.len() {
+                0 => "no dataset is declared here".to_owned(),
+                1 => "1 dataset is declared here".to_owned(),
+                count => format!("{count} datasets are declared here"),
+            };
+            findings.add("manifest", Status::Ok, what);
+            declared
+        }
+        Err(Failure::Said(_)) if arguments.workspace.is_outside() => {
+            findings.add("manifest", Status::Ok, "there is no crate here");
+            Vec::new()
+        }
+        Err(Failure::Said(why)) => {
+            findings.error("manifest", &why);
+            Vec::new()
+        }
+        Err(Failure::Error(error)) => {
+            findings.error("manifest", &error.to_string());
+            Vec::new()
+        }
+        Err(Failure::Told | Failure::Stopped) => Vec::new(),
+    }
+}

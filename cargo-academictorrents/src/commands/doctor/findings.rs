@@ -1,0 +1,144 @@
+//! What was found, line by line.
+
+use serde_json::{Value, json};
+
+use crate::output::{Output, stdout};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl Status {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Warn => "warn",
+            Status::Fail => "fail",
+        }
+    }
+}
+
+/// A line: what was tried, how it went, and what to do.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) area: &'static str,
+    pub(super) status: Status,
+    pub(super) what: String,
+    pub(super) why: Vec<String>,
+    pub(super) help: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct DoctorReport(pub(super) Vec<Finding>);
+
+impl DoctorReport {
+    pub(super) fn add(
+        &mut self,
+        area: &'static str,
+        status: Status,
+        what: impl Into<String>,
+    ) -> &mut Finding {
+        let (why, help) = (Vec::new(), Vec::new());
+        self.0.push(Finding { area, status, what: what.into(), why, help });
+        let last = self.0.len() - 1;
+        &mut self.0[last]
+    }
+
+    /// An error of the library's has its reasons and mends in its text.
+    pub(super) fn error(&mut self, area: &'static str, text: &str) {
+        let mut lines = text.lines();
+        let finding = self.add(area, Status::Fail, lines.next().unwrap_or_default());
+        for line in lines.map(str::trim) {
+            match line.strip_prefix("help: ") {
+                Some(help) => finding.help.push(help.to_owned()),
+                None if finding.help.is_empty() => finding.why.push(line.to_owned()),
+                None => finding.help.push(line.to_owned()),
+            }
+        }
+    }
+}
+
+impl Finding {
+    pub(super) fn why(&mut self, why: impl Into<String>) -> &mut Finding {
+        self.why.push(why.into());
+        self
+    }
+
+    pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Finding {
+        self.help.push(help.into());
+        self
+    }
+}
+
+const AREA_WIDTH: usize = 12;
+/// Word, area and the gaps behind them.
+const INDENT: usize = 4 + 2 + AREA_WIDTH + 2;
+/// Longer lines are hard to read.
+const WIDEST: usize = 100;
+
+pub(super) fn show(finding: &Finding, output: &Output) {
+    let terminal = console::Term::stdout();
+    // In a pipe each text is one line.
+    let width =
+        terminal.is_term().then(|| usize::from(terminal.size().1).min(WIDEST).saturating_sub(1));
+    let width = width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(INDENT));
+    let word = stdout(format!("{:4}", finding.status.word()));
+    let word = match finding.status {
+        Status::Ok => word.green(),
+        Status::Warn => word.yellow(),
+        Status::Fail => word.red().bold(),
+    };
+    let help = finding.help.iter().map(|help| format!("help: {help}"));
+    let texts = [finding.what.clone()].into_iter().chain(finding.why.clone()).chain(help);
+    let mut lines = texts.flat_map(|text| wrapped(&text, width));
+    let first = lines.next().unwrap_or_default();
+    output.result(format_args!("{word}  {:AREA_WIDTH$}  {first}", finding.area));
+    for line in lines {
+        output.result(format_args!("{:INDENT$}{line}", ""));
+    }
+}
+
+/// The text in lines of this width, where its words allow that.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last().map_or(0, |line| console::measure_text_width(line));
+        let fits = last + 1 + console::measure_text_width(word) <= width;
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if fits => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+pub(super) fn in_json(finding: &Finding) -> Value {
+    json!({
+        "area": finding.area,
+        "status": finding.status.word(),
+        "what": finding.what,
+        "why": finding.why,
+        "help": finding.help,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrapped("a bc def", usize::MAX), ["a bc def"]);
+        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrapped("a bc def", 3), ["a", "bc", "def"]);
+        assert_eq!(wrapped("http://a/b c", 4), ["http://a/b", "c"]);
+        assert_eq!(wrapped("", 4), [""]);
+    }
+}

@@ -1,0 +1,342 @@
+//! This machine: settings, certificates, the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use academictorrents::engine::error::printable;
+use academictorrents::engine::manifest::absolute;
+use academictorrents::engine::settings::{Context, Settings};
+use academictorrents::engine::size::display as size;
+use academictorrents::engine::storage::{Access, EntryState, Store, StoreScan};
+use academictorrents::engine::{self, net, plan};
+
+use super::findings::{DoctorReport, Status};
+use crate::stock;
+
+/// What of this machine's settings the other checks go by.
+pub(super) struct Setup {
+    /// The store's directory, where it is known.
+    pub(super) store: Option<PathBuf>,
+    /// Whether proxies and certificates can be used.
+    pub(super) has_client: bool,
+    /// What says that no socket may be opened.
+    pub(super) offline: Option<String>,
+}
+
+/// The environment and the user's configuration file; `store` takes the place of theirs.
+pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Setup {
+    let mut context = Context::of_command();
+    match (context.read_config(), context.config_path(), context.config_place()) {
+        (Ok(()), Some(path), _) => {
+            findings.add("settings", Status::Ok, format!("{} is read", path.display()));
+        }
+        (Ok(()), None, Some(place)) => {
+            let what = format!("there is no configuration file ({})", place.display());
+            findings.add("settings", Status::Ok, what);
+        }
+        (Ok(()), None, None) => {
+            let what = "there is no configuration file: the home directory is not known";
+            findings.add("settings", Status::Ok, what);
+        }
+        (Err(error), ..) => findings.error("settings", &error.to_string()),
+    }
+    let directory = match store {
+        Some(directory) => absolute(directory),
+        None => context.store_dir(),
+    };
+    let settings = context.settings();
+    let unknown = context.unknown_names();
+    let usable = settings.as_ref().map_err(Clone::clone);
+    // A name that is none is told for itself.
+    let flaw = usable.clone().and_then(plan::check_named).err().filter(|_| unknown.is_empty());
+    match (&flaw, context.set_names()) {
+        (Some(error), _) => findings.error("environment", &error.to_string()),
+        (None, none) if none.is_empty() => {
+            findings.add("environment", Status::Ok, "no variable is set that is read");
+        }
+        (None, variables) => {
+            findings.add("environment", Status::Ok, names(&variables));
+        }
+    }
+    for (name, near) in &unknown {
+        let what = format!("there is no variable {}", printable(name));
+        let finding = findings.add("environment", Status::Fail, what);
+        finding.why("builds refuse it: a slip would be a setting that does nothing");
+        match near {
+            Some(near) => finding.help(format!("did you mean {near}?")),
+            None => finding.help("unset it"),
+        };
+    }
+    if !engine::clock_is_plausible() {
+        findings
+            .add("clock", Status::Fail, "the clock is before 2026")
+            .why("certificates are refused where the time is wrong")
+            .help("set the clock");
+    }
+    let client = usable.clone().and_then(|settings| net::Client::new(settings).map(drop));
+    let found = usable.ok();
+    match (&client, found.and_then(|it| it.ca_file.as_ref())) {
+        (Err(error), _) => {
+            // What is wrong with a value was told already.
+            if flaw.is_none() && unknown.is_empty() {
+                findings.error("certificates", &error.to_string());
+            }
+        }
+        (Ok(()), Some(file)) => {
+            let (path, by) = (file.path.display(), &file.variable);
+            let what = format!("the built-in ones, and those of {path} ({by})");
+            findings.add("certificates", Status::Ok, what);
+        }
+        (Ok(()), None) => {
+            findings.add("certificates", Status::Ok, "the built-in ones");
+        }
+    }
+    if let Some(settings) = found {
+        of_credentials(settings, &context, findings);
+    }
+    let proxies = found.and_then(|it| net::shown_proxies(it).ok()).unwrap_or_default();
+    let proxies = match proxies {
+        (None, None) => "none".to_owned(),
+        (Some(http), Some(peers)) if http == peers => {
+            format!("{http}, for peers too; UDP does not go through it")
+        }
+        (Some(http), Some(peers)) => format!("{http}; for peers {peers}"),
+        (Some(http), None) => format!("{http}; peers and UDP trackers are reached without it"),
+        (None, Some(peers)) => format!("{peers} for peers; none for HTTP"),
+    };
+    findings.add("proxy", Status::Ok, proxies);
+    if let Some(hosts) = context.value_shown("PRIVATE_HOSTS") {
+        let what = format!("{} may be contacted, whoever names them", printable(&hosts));
+        findings.add("private hosts", Status::Ok, what);
+    }
+    let offline = found.filter(|it| it.offline).map(|it| it.offline_reason());
+    let store = match directory {
+        Ok(directory) => Some(directory),
+        Err(error) => {
+            findings.error("store", &error.to_string());
+            None
+        }
+    };
+    Setup { store, has_client: client.is_ok(), offline }
+}
+
+/// For which hosts credentials are kept, and whether their files are as they should be. No secret is shown.
+fn of_credentials(settings: &Settings, context: &Context, findings: &mut DoctorReport) {
+    let mut kept: Vec<String> = settings.credentials.hosts().map(|it| printable(&it)).collect();
+    let mut files: Vec<&Path> = Vec::new();
+    if !kept.is_empty() {
+        files.extend(context.config_path());
+    }
+    if let Some(file) = &settings.netrc {
+        let shown = file.path.display();
+        match net::read_netrc(file) {
+            Ok(None) => {}
+            Ok(Some(netrc)) => {
+                files.push(&file.path);
+                kept.push(match netrc.hosts() {
+                    1 => format!("1 host in {shown}"),
+                    hosts => format!("{hosts} hosts in {shown}"),
+                });
+                if let Some(line) = netrc.flaw() {
+                    let what = format!("{shown}:{line} is not as netrc files are written");
+                    findings
+                        .add("credentials", Status::Warn, what)
+                        .why("what follows it may be misread")
+                        .help("a password with a blank or a quote is written in quotes: \"…\"");
+                }
+            }
+            Err(why) => {
+                let by = file.by.as_deref().map(|by| format!(" ({by})")).unwrap_or_default();
+                findings
+                    .add("credentials", Status::Warn, format!("{shown} cannot be read{by}"))
+                    .why(why.to_string())
+                    .why("builds go on without it");
+            }
+        }
+    }
+    for file in files.into_iter().filter(|file| is_readable_by_others(file)) {
+        let shown = file.display();
+        findings
+            .add(
+                "credentials",
+                Status::Warn,
+                format!("other users of this machine can read {shown}"),
+            )
+            .help(format!("chmod 600 {shown}"));
+    }
+    if !kept.is_empty() {
+        findings.add("credentials", Status::Ok, kept.join(", "));
+    }
+}
+
+#[cfg(unix)]
+fn is_readable_by_others(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.metadata().is_ok_and(|it| it.permissions().mode() & 0o044 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_readable_by_others(_: &Path) -> bool {
+    false
+}
+
+/// Below this a warning is due: datasets are larger.
+const LITTLE_BYTES: u64 = 1 << 30;
+
+/// Tries what a store needs where it lies, and looks at its datasets without hashing them.
+pub(super) fn of_store(directory: &Path, findings: &mut DoctorReport) {
+    let store = Store::at(directory);
+    let trial = store.try_out();
+    let scan = stock::scan(&store);
+    let shown = directory.display();
+    let trials = [
+        ("writes", &trial.writes),
+        ("locks", &trial.locks),
+        ("hard links", &trial.hard_links),
+        ("times", &trial.times),
+    ];
+    let works: Vec<_> =
+        trials.iter().filter(|(_, done)| done.is_ok()).map(|(what, _)| *what).collect();
+    let works = works.join(", ");
+    let mut facts = vec![match store.root().is_dir() {
+        true => format!("{shown}: {works} work"),
+        false => format!("{shown}: not there yet; beside it {works} work"),
+    }];
+    facts.extend(trial.file_system);
+    facts.extend(trial.free_bytes.map(|free| format!("{} free", size(free))));
+    let move_it = "set ACADEMICTORRENTS_STORE to a directory on a local disk that you can write to";
+    match (&trial.writes, trial.free_bytes) {
+        (Err(why), _) => {
+            let what = format!("nothing can be written in {}", trial.place.display());
+            let finding = findings.add("store", Status::Fail, what);
+            finding.why(why.to_string()).help(move_it);
+            if scan.entries.iter().any(|it| matches!(it.state, EntryState::Complete { .. })) {
+                finding.why("what is complete there can still be used");
+            }
+        }
+        (Ok(()), Some(free)) if free < LITTLE_BYTES => {
+            findings
+                .add("store", Status::Warn, facts.join(", "))
+                .help("free some space: cargo academictorrents gc --dry-run tells what is used by no project")
+                .help("or set ACADEMICTORRENTS_STORE to a directory on another disk");
+        }
+        _ => {
+            findings.add("store", Status::Ok, facts.join(", "));
+        }
+    }
+    let mut fails = |done: &io::Result<()>, status, what: &str, effect: &str, help: &str| {
+        if let (Ok(()), Err(why)) = (&trial.writes, done) {
+            findings.add("store", status, what).why(why.to_string()).why(effect).help(help);
+        }
+    };
+    let what = "locks do not work there";
+    fails(&trial.locks, Status::Fail, what, "nothing can be fetched", move_it);
+    let (what, effect) =
+        ("hard links do not work there", "each selection of a torrent's files takes its own space");
+    fails(&trial.hard_links, Status::Warn, what, effect, move_it);
+    let what = "the times of files are not kept there";
+    fails(&trial.times, Status::Fail, what, "each build hashes all again", move_it);
+    of_access(&store.access(), directory, findings);
+    of_contents(scan, findings);
+}
+
+/// Who else can write to the store: stamps are believed.
+fn of_access(access: &Access, directory: &Path, findings: &mut DoctorReport) {
+    let effect = "data there is trusted without being hashed: whoever can write to the store decides what builds use";
+    if let Some(first) = access.open.first() {
+        let paths: Vec<_> = access.open.iter().map(|path| path.display().to_string()).collect();
+        let more = match access.open.len() {
+            1 => String::new(),
+            count => format!(", and to {} more of the store's directories", count - 1),
+        };
+        findings
+            .add("store", Status::Warn, format!("any user can write to {}{more}", first.display()))
+            .why(effect)
+            .help(format!("run: chmod o-w {}", paths.join(" ")))
+            .help("then, if other users may have written to it: cargo academictorrents verify --stored --repair");
+    }
+    // The members of a group own what they created.
+    let is_of_group = access.is_shared && access.open.is_empty();
+    if let Some((owner, path)) = access.owners.first().filter(|_| !is_of_group) {
+        findings
+            .add("store", Status::Warn, format!("{} belongs to another user ({owner})", path.display()))
+            .why(effect)
+            .help("set ACADEMICTORRENTS_STORE to a directory of your own")
+            .help("if you trust that user, name this one in ACADEMICTORRENTS_LOAD_PATH: it is only read then");
+    }
+    if !access.groups.is_empty() {
+        let groups = access.groups.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        findings
+            .add("store", Status::Ok, format!("all members of the group {groups} can write to it"))
+            .why("each of them is trusted with the data that builds use")
+            .help(format!("if that is not intended: chmod -R g-w {}", directory.display()));
+    }
+}
+
+fn of_contents(scan: StoreScan, findings: &mut DoctorReport) {
+    let (mut count, mut bytes, mut partial_bytes) = (0, 0, 0);
+    let (mut changed, mut unstamped, mut partial) = (Vec::new(), scan.obstructed, Vec::new());
+    for entry in scan.entries {
+        match entry.state {
+            EntryState::Complete { bytes: its, .. } => (count, bytes) = (count + 1, bytes + its),
+            EntryState::Unstamped { is_changed: true } => changed.push(entry.id),
+            EntryState::Unstamped { is_changed: false } => unstamped.push(entry.id),
+            EntryState::Partial => {
+                partial.push(entry.id);
+                partial_bytes += entry.bytes;
+            }
+            EntryState::Torrent => {}
+        }
+    }
+    let what = match count {
+        0 => "no dataset is complete".to_owned(),
+        1 => format!("1 dataset is complete, {}", size(bytes)),
+        _ => format!("{count} datasets are complete, {}", size(bytes)),
+    };
+    findings.add("datasets", Status::Ok, what);
+    let verify = "cargo academictorrents verify --stored --repair";
+    if !changed.is_empty() {
+        findings
+            .add("datasets", Status::Warn, format!("not as when verified: {}", some(&changed)))
+            .why("a file has another length or time: the next build hashes it again")
+            .help(verify);
+    }
+    if !unstamped.is_empty() {
+        findings
+            .add("datasets", Status::Warn, format!("not known to be right: {}", some(&unstamped)))
+            .why("a build was ended while publishing, or damage was found: the next build hashes it again")
+            .help(verify);
+    }
+    if !partial.is_empty() {
+        let what = format!("fetched in part ({}): {}", size(partial_bytes), some(&partial));
+        findings
+            .add("datasets", Status::Ok, what)
+            .help("to go on: cargo academictorrents fetch; to let go: cargo academictorrents gc");
+    }
+    if !scan.leftovers.is_empty() {
+        let count = scan.leftovers.len();
+        let what = format!("left over from processes that were killed: {count}");
+        findings.add("datasets", Status::Warn, what).help("cargo academictorrents gc");
+    }
+}
+
+/// The first ids.
+fn some(ids: &[String]) -> String {
+    const MOST: usize = 3;
+    match ids.get(..MOST) {
+        Some(first) if ids.len() > MOST => {
+            format!("{} and {} more", first.join(", "), ids.len() - MOST)
+        }
+        _ => ids.join(", "),
+    }
+}
+
+/// Names of variables: those of ours have their beginning once.
+fn names(variables: &[String]) -> String {
+    let mut ours = false;
+    let short = |name: &String| match name.strip_prefix("ACADEMICTORRENTS") {
+        Some(rest) if std::mem::replace(&mut ours, true) => rest.to_owned(),
+        _ => name.clone(),
+    };
+    variables.iter().map(short).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,208 @@
+//! Who can be reached.
+
+use academictorrents::Error;
+use academictorrents::engine::address::NamedBy;
+use academictorrents::engine::counters::Counters;
+use academictorrents::engine::error::printable;
+use academictorrents::engine::net::{Listener, SourceError};
+use academictorrents::engine::{self, ProbeAnswer, Question, UserPlaces};
+
+use super::findings::{DoctorReport, Status};
+use crate::app::App;
+use crate::commands::info;
+use crate::dataset_spec::DatasetSpec;
+use crate::witness::{Answered, Witness, Witnesses};
+use crate::workspace::Declared;
+
+/// A source of one or more datasets.
+struct ProbedSource<'a> {
+    witness: Witness,
+    /// Else it is a web seed.
+    is_tracker: bool,
+    /// The dataset for which it is asked.
+    dataset: &'a str,
+}
+
+/// Asks the catalogue, and all sources of these datasets whose torrents are on this machine, at the same time: it takes five seconds
+/// at most. A source of several datasets that are complete is asked once.
+///
+/// # Errors
+/// [`academictorrents::ErrorKind::Manifest`] for a proxy or a file of certificates that cannot be used.
+pub(super) fn of_network(
+    app: &App,
+    declared: &[Declared],
+    findings: &mut DoctorReport,
+) -> Result<(), Error> {
+    let (mut unknown, mut missing) = (Vec::new(), Vec::new());
+    let mut sources: Vec<ProbedSource<'_>> = Vec::new();
+    let mut peers: Vec<_> =
+        app.settings.peers.iter().map(|it| (NamedBy::User, it.clone())).collect();
+    // What is missing comes first: it is asked for by everybody.
+    let mut ordered: Vec<(&DatasetSpec, bool)> =
+        declared.iter().map(|it| (&it.dataset, app.present(&it.dataset).is_some())).collect();
+    ordered.sort_by_key(|(_, present)| *present);
+    for (dataset, present) in ordered {
+        let by = dataset.request.origin.named_by();
+        peers.extend(dataset.request.peers.iter().map(|it| (by, it.clone())));
+        let name = dataset.name();
+        let Some((trackers, web_seeds)) = at_hand(app, dataset) else {
+            unknown.push(name);
+            continue;
+        };
+        if !present {
+            missing.push(name);
+        }
+        let trackers = trackers.into_iter().map(|witness| (true, witness));
+        for (is_tracker, witness) in trackers.chain(web_seeds.into_iter().map(|it| (false, it))) {
+            if !present || !sources.iter().any(|known| known.witness.url == witness.url) {
+                sources.push(ProbedSource { witness, is_tracker, dataset: name });
+            }
+        }
+    }
+    peers.sort();
+    peers.dedup();
+    let witness = |url: &dyn std::fmt::Display, question, is_left_out| Witness {
+        url: printable(&url.to_string()),
+        tier: 0,
+        question: Some(question),
+        user_places: UserPlaces::default(),
+        is_left_out,
+    };
+    let (url, allowed) = (&app.settings.catalogue, app.settings.sources);
+    let question = Question::Site(app.settings.catalogue_by(), url.clone());
+    let site = witness(url, question, !allowed.catalogue);
+    let of_peer = |(by, peer): (NamedBy, String)| {
+        witness(&peer.clone(), Question::Peer(by, peer), !allowed.peers)
+    };
+    let peers: Vec<Witness> = peers.into_iter().map(of_peer).collect();
+    let asked = [&site].into_iter().chain(&peers).chain(sources.iter().map(|it| &it.witness));
+    let offline = || Some(Err(SourceError::Other("nobody is asked offline".to_owned())));
+    let mut answers = app.ask(asked)?.unwrap_or_default().into_iter();
+    let mut next = || answers.next().unwrap_or_else(offline);
+    of_catalogue(&site.url, &next(), findings);
+    let of_peers: Vec<Answered> = peers.iter().map(|_| next()).collect();
+    let sources: Vec<(ProbedSource<'_>, Answered)> =
+        sources.into_iter().map(|it| (it, next())).collect();
+    for (source, answer) in &sources {
+        let area = if source.is_tracker { "tracker" } else { "web seed" };
+        told(area, &source.witness.url, answer, source.dataset, findings);
+    }
+    for (peer, answer) in peers.iter().zip(&of_peers) {
+        told("peer", &peer.url, answer, "", findings);
+    }
+    for name in unknown {
+        let what = format!("`{name}`: its torrent is not here yet, so that nobody was asked");
+        findings
+            .add("sources", Status::Ok, what)
+            .help(format!("to ask: cargo academictorrents info {name}"));
+    }
+    for name in missing {
+        let of_it = sources.iter().filter(|(source, _)| source.dataset == name);
+        match of_it.filter(|(_, answer)| has_data(answer)).count() {
+            0 => findings
+                .add(
+                    "sources",
+                    Status::Fail,
+                    format!("`{name}` is not complete here, and nobody who was asked has it"),
+                )
+                .help("add `web-seeds`, `mirrors` or `peers` to its table, or try again later"),
+            1 => findings.add("sources", Status::Ok, format!("`{name}` can be had from 1 source")),
+            having => findings.add(
+                "sources",
+                Status::Ok,
+                format!("`{name}` can be had from {having} sources"),
+            ),
+        };
+    }
+    of_udp(&sources, findings);
+    match Listener::bind(0) {
+        Ok(_) => findings.add(
+            "listening",
+            Status::Ok,
+            "a port can be listened on (seed alone does that); whether others reach it is not known",
+        ),
+        Err(why) => findings
+            .add("listening", Status::Warn, format!("no port can be listened on: {why}"))
+            .why("seed cannot serve; builds do without"),
+    };
+    Ok(())
+}
+
+/// Of a torrent that is on this machine: nobody is asked.
+fn at_hand(app: &App, dataset: &DatasetSpec) -> Option<Witnesses> {
+    let (counters, request) = (Counters::default(), &dataset.request);
+    let located = engine::at_hand(&app.session(&counters), request).ok().flatten()?;
+    app.witnesses(dataset, &located.select(request).ok()?.metainfo).ok()
+}
+
+/// Whether data may come from there: a web seed that has it, or peers that a tracker knows.
+fn has_data(answer: &Answered) -> bool {
+    match answer {
+        Some(Ok(ProbeAnswer::Counts(counts))) => match counts.seeds {
+            Some(seeds) => seeds > 0,
+            None => counts.leeches.is_some_and(|peers| peers > 0),
+        },
+        Some(Ok(ProbeAnswer::Alive)) => true,
+        Some(Err(_)) | None => false,
+    }
+}
+
+fn of_catalogue(url: &str, answer: &Answered, findings: &mut DoctorReport) {
+    match answer {
+        Some(Err(why @ SourceError::Status(_))) => {
+            findings
+                .add("catalogue", Status::Warn, format!("{url}: {why}"))
+                .help("try again later; what is at hand, and mirrors, do without it");
+        }
+        Some(Err(why)) => {
+            let why = printable(&why.to_string());
+            let finding = findings.add("catalogue", Status::Fail, format!("{url}: {why}"));
+            finding.why("torrents that are not at hand are looked up there");
+            finding.help("behind a firewall, name its proxy in HTTPS_PROXY, and its certificates in ACADEMICTORRENTS_CA_FILE");
+            finding.help("or vendor the .torrent files: cargo academictorrents vendor");
+        }
+        None => {
+            findings.add("catalogue", Status::Ok, "not asked: `sources` leaves it out");
+        }
+        Some(Ok(_)) => {
+            findings.add("catalogue", Status::Ok, format!("{url} answers"));
+        }
+    }
+}
+
+/// A source is one of many: that it does not answer is worth a warning.
+fn told(area: &'static str, url: &str, answer: &Answered, of: &str, findings: &mut DoctorReport) {
+    let of = if of.is_empty() { String::new() } else { format!(" (`{of}`)") };
+    let (status, what) = match answer {
+        Some(Err(why)) => (Status::Warn, printable(&why.to_string())),
+        None => (Status::Ok, "not asked: `sources` leaves it out".to_owned()),
+        Some(Ok(ProbeAnswer::Alive)) if area == "peer" => {
+            (Status::Ok, "takes connections".to_owned())
+        }
+        Some(Ok(_)) => (Status::Ok, info::told(answer).0),
+    };
+    findings.add(area, status, format!("{url}{of}: {what}"));
+}
+
+/// Many firewalls let no UDP out.
+fn of_udp(sources: &[(ProbedSource<'_>, Answered)], findings: &mut DoctorReport) {
+    let is_udp = |url: &str| url.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("udp://"));
+    let is_meant = |(it, _): &&(ProbedSource<'_>, _)| it.is_tracker && is_udp(&it.witness.url);
+    let udp: Vec<&Answered> = sources.iter().filter(is_meant).map(|(_, it)| it).collect();
+    let answered = udp.iter().filter(|it| matches!(it, Some(Ok(ProbeAnswer::Counts(_))))).count();
+    if udp.is_empty() {
+        findings.add("UDP", Status::Ok, "not tried: no UDP tracker is declared here");
+    } else if answered > 0 {
+        findings.add(
+            "UDP",
+            Status::Ok,
+            format!("goes out: {answered} of {} trackers answered", udp.len()),
+        );
+    } else if udp.iter().all(|it| it.is_none()) {
+        findings.add("UDP", Status::Ok, "not tried: `sources` leaves trackers out");
+    } else {
+        findings
+            .add("UDP", Status::Warn, format!("none of {} UDP trackers answered", udp.len()))
+            .why("they may be dead, or a firewall lets no UDP out; HTTP trackers and web seeds do without");
+    }
+}

@@ -1,0 +1,318 @@
+//! `cargo academictorrents gc`.
+
+use std::time::Duration;
+
+use academictorrents::Error;
+use academictorrents::engine::size::{display as size, parse, parse_duration};
+use academictorrents::engine::storage::{DiskUsage, EntryState, Leftover, LockHolder, StoreEntry};
+use serde_json::{Value, json};
+
+use crate::Common;
+use crate::app::App;
+use crate::commands::list::{kind, stocked_json, used};
+use crate::output::{Failure, Output, document, tell_error};
+use crate::stock::{self, Stocked, Usage, Use};
+use crate::table::{id, lines, width};
+
+/// Remove from the store what no project uses any more
+///
+/// Each build, and `fetch`, notes in the store which Cargo.toml uses which datasets. What such projects used goes when all of
+/// their Cargo.toml are gone, or declare it no more: fetched in part or whole. A dataset of which no project is known stays:
+/// `get`, `import` of what no crate declares, and programs note none.
+///
+/// What was removed by mistake is fetched again by the next build. A project on a disk that is not mounted now, or on another
+/// machine that shares the store, looks as if it were gone: --dry-run shows what would go.
+///
+/// What a process fetches or checks stays, and is told. The last use is known to a day.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents gc --dry-run
+  cargo academictorrents gc --older-than 30d
+  cargo academictorrents gc --all --max-size 50GiB")]
+pub(crate) struct GcArguments {
+    /// Also what no project is known to have used
+    #[arg(long)]
+    unknown: bool,
+    /// Also what projects use: their next builds fetch it again
+    #[arg(long)]
+    all: bool,
+    /// Only what was not used for this time: `30d`, `12h`, `90s`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    older_than: Option<Duration>,
+    /// Only until the store holds no more than this: `50GiB`, `500MB`; what was not used for longest goes first
+    #[arg(long, value_name = "SIZE", value_parser = max_size)]
+    max_size: Option<u64>,
+    /// Remove nothing, and say what would go
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+pub(crate) fn run(
+    arguments: &GcArguments,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let app = common.app()?;
+    let gc = Gc::of(&app, arguments);
+    if output.json {
+        output.document(&json_of(&gc, arguments, &app.directory.display().to_string()));
+    } else {
+        show(&gc, arguments, output);
+    }
+    let outcomes = gc.datasets.iter().map(|(_, outcome)| outcome);
+    let mut failed = false;
+    for outcome in outcomes.chain(gc.leftovers.iter().map(|(_, outcome)| outcome)) {
+        if let Removal::Failed(error) = outcome {
+            failed = true;
+            tell_error(error);
+        }
+    }
+    if let Some(max) = arguments.max_size.filter(|max| gc.held_bytes > *max) {
+        output.warn(format_args!(
+            "the store holds {} still, more than {}",
+            size(gc.held_bytes),
+            size(max)
+        ));
+    }
+    if failed { Err(Failure::Told) } else { Ok(()) }
+}
+
+/// What became of something that was to go.
+enum Removal {
+    /// Removed, or would be, with so many bytes freed on the disk: none where other names hold the same bytes.
+    Removed(u64),
+    /// A process fetches or checks it.
+    Locked(LockHolder),
+    /// It, or a part of it, is still there.
+    Failed(Error),
+}
+
+#[derive(Default)]
+struct Gc {
+    /// What was not used for longest first, as it was before.
+    datasets: Vec<(Stocked, Removal)>,
+    /// Left by processes that were killed, and stamps of copies that are gone.
+    leftovers: Vec<(Leftover, Removal)>,
+    /// In all.
+    freed_bytes: u64,
+    /// What the store's datasets hold now, or would, on the disk.
+    held_bytes: u64,
+    /// Datasets that stay, since a project uses them.
+    used: usize,
+    /// … since no project is known to have used them.
+    unknown: usize,
+    /// … since they were used not long ago.
+    recent: usize,
+    /// … since the store is small enough.
+    enough: usize,
+}
+
+impl Gc {
+    fn of(app: &App, arguments: &GcArguments) -> Gc {
+        let mut gc = Gc::default();
+        let mut scan = stock::scan(&app.store);
+        let leftovers = std::mem::take(&mut scan.leftovers);
+        let has_swept = !leftovers.is_empty() && !arguments.dry_run;
+        leftovers.into_iter().for_each(|it| gc.sweep(app, it, arguments.dry_run));
+        if has_swept {
+            // It moved the times of the directories.
+            scan = stock::scan(&app.store);
+        }
+        let usage = Usage::of(app, scan.roots);
+        let mut disk_usage = DiskUsage::of(scan.entries.iter().map(|entry| &entry.inodes));
+        let mut candidates = Vec::new();
+        for entry in scan.entries {
+            let stocked = usage.stocked(app, entry);
+            // One of the future is a wrong clock's, and counts as new.
+            let is_old = |least| stocked.age.is_some_and(|age| age >= least);
+            match stocked.used {
+                Use::Used if !arguments.all => gc.used += 1,
+                Use::Unknown if !arguments.all && !arguments.unknown => gc.unknown += 1,
+                _ if !arguments.older_than.is_none_or(is_old) => gc.recent += 1,
+                // What a declared dataset is fetched with again costs next to nothing.
+                _ if stocked.entry.state == EntryState::Torrent
+                    && !arguments.all
+                    && usage.declares(stocked.entry.infohash) =>
+                {
+                    gc.used += 1;
+                }
+                _ => candidates.push(stocked),
+            }
+        }
+        candidates.sort_by(|a, b| (a.last_use, &a.entry.id).cmp(&(b.last_use, &b.entry.id)));
+        for dataset in candidates {
+            if arguments.max_size.is_some_and(|max| disk_usage.held_bytes <= max) {
+                gc.enough += 1;
+                continue;
+            }
+            let outcome = match collect(app, &dataset.entry, &usage, arguments) {
+                Ok(Ok(torrent_bytes)) => {
+                    let freed_bytes = disk_usage.free(&dataset.entry.inodes) + torrent_bytes;
+                    gc.freed_bytes += freed_bytes;
+                    Removal::Removed(freed_bytes)
+                }
+                Ok(Err(waiting)) => Removal::Locked(waiting),
+                Err(error) => Removal::Failed(error),
+            };
+            gc.datasets.push((dataset, outcome));
+        }
+        gc.held_bytes = disk_usage.held_bytes;
+        if !arguments.dry_run {
+            forget(app, &usage);
+        }
+        gc
+    }
+
+    fn sweep(&mut self, app: &App, leftover: Leftover, is_dry: bool) {
+        let removed = if is_dry { Ok(true) } else { app.store.remove_leftover(&leftover) };
+        let outcome = match removed {
+            Ok(true) => {
+                self.freed_bytes += leftover.bytes;
+                Removal::Removed(leftover.bytes)
+            }
+            Ok(false) => Removal::Locked(LockHolder::default()),
+            Err(error) => Removal::Failed(error),
+        };
+        self.leftovers.push((leftover, outcome));
+    }
+}
+
+/// Gives the bytes of the `.torrent` that went with it, or who holds the lock.
+fn collect(
+    app: &App,
+    entry: &StoreEntry,
+    usage: &Usage,
+    arguments: &GcArguments,
+) -> Result<Result<u64, LockHolder>, Error> {
+    if arguments.dry_run {
+        return Ok(app.store.locked(entry.infohash).map_or(Ok(0), Err));
+    }
+    if let Err(waiting) = app.store.remove(entry)? {
+        return Ok(Err(waiting));
+    }
+    if usage.declares(entry.infohash) && !arguments.all {
+        return Ok(Ok(0));
+    }
+    app.store.remove_torrent_alone(entry.infohash).map(Ok)
+}
+
+/// Projects that are gone, and nothing of what they used is here.
+fn forget(app: &App, usage: &Usage) {
+    let mut gone = usage.gone().peekable();
+    if gone.peek().is_none() {
+        return;
+    }
+    let left = stock::scan(&app.store).entries;
+    let is_left = |id: &String| left.iter().any(|entry| entry.id == *id);
+    for root in gone.filter(|root| !root.ids.iter().any(is_left)) {
+        let _ = app.store.remove_root(root); // one that stays says nothing of what is here
+    }
+}
+
+fn show(gc: &Gc, arguments: &GcArguments, output: &Output) {
+    let width = width();
+    let removed = if arguments.dry_run { "would remove" } else { "removed" };
+    let mut rows = Vec::new();
+    for (dataset, outcome) in &gc.datasets {
+        let name = dataset.torrent_name.clone().unwrap_or_else(|| "unknown".to_owned());
+        match outcome {
+            Removal::Removed(freed_bytes) => rows.push(vec![
+                removed.to_owned(),
+                size(*freed_bytes),
+                kind(dataset).to_owned(),
+                name,
+                id(&dataset.entry.id, width),
+                used(dataset),
+            ]),
+            Removal::Locked(LockHolder { process, host }) => {
+                let mut by =
+                    process.map_or_else(String::new, |process| format!(" by process {process}"));
+                by += &host.as_ref().map_or_else(String::new, |host| format!(" on {host}"));
+                output.warn(format_args!("{name} ({}) stays: it is in use{by}", dataset.entry.id));
+            }
+            Removal::Failed(_) => {}
+        }
+    }
+    for (leftover, outcome) in &gc.leftovers {
+        if let Removal::Removed(freed_bytes) = outcome {
+            let path = leftover.path.display().to_string();
+            rows.push(vec![removed.to_owned(), size(*freed_bytes), "leftover".to_owned(), path]);
+        }
+    }
+    lines(&rows, width)
+        .iter()
+        .for_each(|line| output.result(line.strip_prefix("  ").unwrap_or(line)));
+    let (freed, holds) = match arguments.dry_run {
+        true => ("would free", "would hold"),
+        false => ("freed", "holds"),
+    };
+    let (freed_bytes, held) = (size(gc.freed_bytes), size(gc.held_bytes));
+    output.result(format_args!("{freed} {freed_bytes}; the store {holds} {held}"));
+    for (count, why) in [
+        (gc.used, "that projects use; `list` shows them, --all removes them too"),
+        (gc.unknown, "of which no project is known; --unknown removes them too"),
+        (gc.recent, "used since the time that was given"),
+        (gc.enough, "since the store is small enough"),
+    ] {
+        if count > 0 {
+            output.say(format_args!("kept {count} {why}"));
+        }
+    }
+}
+
+fn json_of(gc: &Gc, arguments: &GcArguments, store: &str) -> Value {
+    let dataset = |(dataset, outcome): &(Stocked, Removal)| {
+        let mut value = stocked_json(dataset);
+        let more = outcome_json(outcome, arguments.dry_run);
+        if let (Value::Object(fields), Value::Object(more)) = (&mut value, more) {
+            fields.extend(more);
+        }
+        value
+    };
+    let leftovers = gc.leftovers.iter().map(|(leftover, outcome)| {
+        let mut value = outcome_json(outcome, arguments.dry_run);
+        if let Value::Object(fields) = &mut value {
+            fields.insert("path".to_owned(), leftover.path.display().to_string().into());
+        }
+        value
+    });
+    json!({
+        "store": store,
+        "dry_run": arguments.dry_run,
+        "datasets": gc.datasets.iter().map(dataset).collect::<Vec<_>>(),
+        "leftovers": leftovers.collect::<Vec<_>>(),
+        "freed_bytes": gc.freed_bytes,
+        "held_bytes": gc.held_bytes,
+        "kept": {
+            "used": gc.used,
+            "unknown": gc.unknown,
+            "recent": gc.recent,
+            "small_enough": gc.enough,
+        },
+    })
+}
+
+fn outcome_json(outcome: &Removal, is_dry: bool) -> Value {
+    let removed = if is_dry { "would-remove" } else { "removed" };
+    let nobody = LockHolder::default();
+    let (word, freed_bytes, by, error) = match outcome {
+        Removal::Removed(freed_bytes) => (removed, *freed_bytes, &nobody, Value::Null),
+        Removal::Locked(waiting) => ("in-use", 0, waiting, Value::Null),
+        Removal::Failed(error) => ("failed", 0, &nobody, document(error)),
+    };
+    json!({
+        "outcome": word,
+        "freed_bytes": freed_bytes,
+        "process": by.process,
+        "host": by.host,
+        "error": error,
+    })
+}
+
+fn max_size(text: &str) -> Result<u64, &'static str> {
+    parse(text).ok_or("write a size, such as `50GiB`, `500MB`, `0`")
+}
+
+fn time(text: &str) -> Result<Duration, &'static str> {
+    parse_duration(text).ok_or("write a time, such as `30d`, `12h`, `90s`")
+}

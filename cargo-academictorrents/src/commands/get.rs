@@ -1,0 +1,121 @@
+//! `cargo academictorrents get`.
+
+use std::path::PathBuf;
+
+use academictorrents::Error;
+use academictorrents::engine::counters::Counters;
+use academictorrents::engine::manifest::{CallOptions, Identity, StoreKind};
+use academictorrents::engine::size::display as size;
+use academictorrents::engine::url::Url;
+use academictorrents::engine::{self, Located};
+use serde_json::json;
+
+use crate::Common;
+use crate::app::App;
+use crate::dataset_spec::{DatasetSpec, asked_with, call_options, of};
+use crate::interrupt;
+use crate::output::{Failure, Output};
+use crate::words::parse_size;
+
+/// Fetch one dataset, and print its path
+///
+/// Into the store that builds share, or into a directory in the torrent's own layout. What is there already is
+/// hashed, and only what is missing or damaged is fetched; a run that was ended is gone on from.
+///
+/// The environment variables of builds (ACADEMICTORRENTS_MIRRORS, _PEERS, _OFFLINE, …) hold here too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents get 323a0048d87ca79b68f12a6350a57776b6a3b7fb --into data
+  cargo academictorrents get mnist.torrent --into data --files 'train/*.gz'
+  cargo academictorrents get https://data.example.org/mnist.torrent --web-seed https://data.example.org/")]
+pub(crate) struct GetArguments {
+    /// An infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path or web address of a .torrent
+    id: String,
+    /// The directory that shall hold the dataset in the torrent's own layout
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+    /// Replace existing files in DIR that are not part of the dataset, and allow hidden paths
+    #[arg(long, requires = "into")]
+    force: bool,
+    /// Only files that the glob covers, by their path below the torrent's own directory, or after `!` all others; may be given again
+    #[arg(long, value_name = "GLOB")]
+    files: Vec<String>,
+    /// What the dataset's file or directory is called on disk, in place of the torrent's own name
+    #[arg(long, value_name = "NAME")]
+    rename: Option<String>,
+    /// One more web seed: a single file's URL, else that of the directory that holds the torrent's; may be given again
+    #[arg(long, value_name = "URL")]
+    web_seed: Vec<String>,
+    /// One more peer; may be given again
+    #[arg(long, value_name = "HOST:PORT")]
+    peer: Vec<String>,
+    /// One more tracker, http, https or udp; may be given again
+    #[arg(long, value_name = "URL")]
+    tracker: Vec<String>,
+    /// A URL or a directory with `<infohash>.torrent` and `<infohash>/…`; may be given again
+    #[arg(long, value_name = "URL|DIR")]
+    mirror: Vec<String>,
+    /// Refuse, before the first byte of data, to fetch more: `500MB`, `20GiB`; no limit where it is not given
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_size: Option<u64>,
+}
+
+pub(crate) fn run(
+    arguments: &GetArguments,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let into = arguments.into.as_deref().map(|into| (into, arguments.force));
+    let app = common.app_into(into)?;
+    interrupt::end_on_signal(app.stop.clone());
+    let urls = |texts: &[String]| texts.iter().map(Url::from).collect();
+    let options = CallOptions {
+        files: arguments.files.clone(),
+        rename: arguments.rename.clone(),
+        web_seeds: urls(&arguments.web_seed),
+        trackers: urls(&arguments.tracker),
+        peers: arguments.peer.clone(),
+        mirrors: urls(&arguments.mirror),
+        max_size_bytes: arguments.max_size,
+        ..call_options()
+    };
+    let dataset = asked(&app, &arguments.id, &options)?;
+    let (outcomes, received_bytes) = app.fetch(&[&dataset], output.verbose);
+    for outcome in outcomes {
+        if outcome.result.is_err() && app.stop.is_stopped() {
+            return Err(Failure::Stopped);
+        }
+        let path = outcome.result?.display().to_string();
+        output.say(match received_bytes {
+            0 => "all of it was there already".to_owned(),
+            bytes => format!("fetched {}", size(bytes)),
+        });
+        if output.json {
+            output.document(&json!({
+                "infohash": dataset.infohash()?.map(|infohash| infohash.to_string()),
+                "path": path,
+                "received_bytes": received_bytes,
+            }));
+        } else {
+            output.result(path);
+        }
+    }
+    Ok(())
+}
+
+/// What was asked for: infohash, magnet link, path or web address of a `.torrent`, which is fetched.
+fn asked(app: &App, id: &str, options: &CallOptions) -> Result<DatasetSpec, Error> {
+    let kind = if app.into.is_some() { StoreKind::Own } else { StoreKind::Shared };
+    let url = Url::from(id);
+    if !url.is_http() {
+        return asked_with(id, options, kind);
+    }
+    // Before anything is asked for.
+    of(&url.to_string(), Identity::default(), options, kind)?;
+    let counters = Counters::default();
+    let Located { metainfo, bytes, .. } = engine::at_url(&app.session(&counters), &url)?;
+    let target = app.target(app.into.as_ref());
+    target.create()?;
+    target.workplace().keep_torrent(&metainfo, &bytes)?;
+    of(&metainfo.shown_name(), metainfo.infohash.into(), options, kind)
+}

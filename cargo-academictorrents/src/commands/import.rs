@@ -1,0 +1,261 @@
+//! `cargo academictorrents import`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use academictorrents::engine::counters::{Counters, Phase};
+use academictorrents::engine::error::printable;
+use academictorrents::engine::manifest::absolute;
+use academictorrents::engine::size::display as size;
+use academictorrents::engine::{self, Import, Imported, Session};
+use academictorrents::{Error, ErrorKind};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::dataset_spec::{self, DatasetSpec};
+use crate::output::{Failure, Output, document, tell_error};
+use crate::words::count;
+use crate::workspace;
+use crate::{Common, interrupt};
+
+/// Take bytes that are on this machine already into the store, instead of fetching them
+///
+/// PATH is the torrent's file or directory, whatever it is called, or the directory that holds it. It is hashed piece by piece:
+/// what is right is copied into the store (without taking space twice, where the file system can), and hashed there again.
+/// Nothing is written at PATH, and only --hard-link changes anything there.
+///
+/// Without --id it is found out which of the datasets that the crates here declare PATH is, by names or sizes and then by hashes.
+///
+/// Where something is missing or wrong, the rest is taken over, `fetch` goes on from there, and the exit status is 1.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents import ~/Downloads/mnist
+  cargo academictorrents import --id 323a0048d87ca79b68f12a6350a57776b6a3b7fb /data/mnist.tar.gz
+  cargo academictorrents import --id mnist.torrent --hard-link /data/mnist")]
+pub(crate) struct ImportArguments {
+    /// What to import; of several paths with one --id, each brings what it has
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Which dataset it is: its key in the manifest, an infohash, a magnet link, or the path of a .torrent
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Link the files instead of copying them, where PATH is complete and on the store's file system: they become read-only at
+    /// PATH too, since what is written there would change the dataset of all projects
+    #[arg(long = "hard-link")]
+    link: bool,
+    #[command(flatten)]
+    workspace: workspace::WorkspaceFlags,
+}
+
+pub(crate) fn run(
+    arguments: &ImportArguments,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let datasets = match &arguments.id {
+        Some(id) => vec![arguments.workspace.dataset(id, common)?],
+        None => {
+            let declared = arguments.workspace.declared(common)?;
+            declared.into_iter().map(|declared| declared.dataset).collect()
+        }
+    };
+    if datasets.is_empty() {
+        return Err(Failure::Said(
+            "no crate here declares a dataset\n  help: say by --id which it is".to_owned(),
+        ));
+    }
+    let app = common.app()?;
+    interrupt::end_on_signal(app.stop.clone());
+    let mut failed = false;
+    let mut documents = Vec::new();
+    for path in &arguments.paths {
+        let shown = path.display().to_string();
+        let (took, unfit) = match import(&app, &datasets, path, arguments) {
+            Ok(brought) => brought,
+            Err(error) => {
+                failed = true;
+                tell_error(&error);
+                documents.push(json!({ "path": shown, "datasets": [], "error": document(&error) }));
+                continue;
+            }
+        };
+        let mut of_datasets = Vec::new();
+        for (name, result) in &took {
+            match result {
+                Ok(imported) => {
+                    failed |= imported.missing_bytes > 0;
+                    of_datasets.push(json_of(name, imported));
+                    if !output.json {
+                        tell(name, imported, arguments, output);
+                    }
+                }
+                Err(error) => {
+                    failed = true;
+                    tell_error(error);
+                    of_datasets.push(json!({ "name": name, "error": document(error) }));
+                }
+            }
+        }
+        let mut error = Value::Null;
+        if took.is_empty() {
+            failed = true;
+            let text = nothing(&shown, &unfit, &datasets, arguments.id.is_some());
+            output.error(&text);
+            error = json!({ "kind": "verification", "dataset": null, "message": text });
+        }
+        documents.push(json!({ "path": shown, "datasets": of_datasets, "error": error }));
+    }
+    if output.json {
+        output.document(&json!({ "paths": documents }));
+    }
+    if failed { Err(Failure::Told) } else { Ok(()) }
+}
+
+/// For which datasets, by name, a path had something, and what is in the store now, or why it is not.
+type Took<'a> = Vec<(&'a str, Result<Imported, Error>)>;
+/// Why it did not fit others, or could not be tried.
+type Unfit<'a> = Vec<(&'a str, String)>;
+
+/// Takes over what a path holds of these datasets. One that the user named may be called, and be as large, as it likes. Else all are
+/// tried whose names or sizes fit: first those whose torrents are here, then, where none fits, the others.
+///
+/// # Errors
+/// [`ErrorKind::Disk`] where nothing is at the path.
+fn import<'a>(
+    app: &App,
+    datasets: &'a [DatasetSpec],
+    path: &Path,
+    arguments: &ImportArguments,
+) -> Result<(Took<'a>, Unfit<'a>), Error> {
+    let named = arguments.id.is_some();
+    let path = absolute(path)?;
+    std::fs::metadata(&path).map_err(|why| Error::disk("look at", &path, &why))?;
+    let counters = Arc::new(Counters::default());
+    let _ = app.store.create_locks(); // whoever writes there tells of a failure
+    let _bars = app.draw(&counters, false);
+    let (mut took, mut unfit) = (Took::new(), Unfit::new());
+    for ask in [false, true] {
+        if !took.is_empty() {
+            break;
+        }
+        unfit.clear();
+        for dataset in datasets {
+            let mut session = app.session(&counters);
+            session.manifest = dataset.manifest();
+            match one(&session, dataset, &path, (arguments.link, named, ask), &counters) {
+                Ok(Import::Done(mut done)) => {
+                    done.torrent_name = printable(&done.torrent_name);
+                    took.push((dataset.name(), Ok(done)));
+                }
+                Ok(Import::Unfit(why)) => unfit.push((dataset.name(), why)),
+                // Of one that was not named nobody knows whether it is the one that is meant.
+                Err(error) if !named && !is_of_the_store(&error) => {
+                    unfit.push((dataset.name(), error.to_string()));
+                }
+                Err(error) => took.push((dataset.name(), Err(error))),
+            }
+        }
+    }
+    Ok((took, unfit))
+}
+
+fn is_of_the_store(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Disk | ErrorKind::Locked | ErrorKind::Verification)
+}
+
+fn one(
+    session: &Session<'_>,
+    dataset: &DatasetSpec,
+    path: &Path,
+    how: (bool, bool, bool),
+    counters: &Counters,
+) -> Result<Import, Error> {
+    let (_, named, _) = how;
+    let of_one = counters.add(dataset.name());
+    let result = engine::import(session, &dataset.request, path, how, &of_one);
+    of_one.set_phase(match &result {
+        Ok(Import::Done(done)) if done.missing_bytes == 0 => Phase::Done,
+        Ok(Import::Unfit(_)) => Phase::PassedOver,
+        Err(error) if !named && !is_of_the_store(error) => Phase::PassedOver,
+        Ok(Import::Done(_)) | Err(_) => Phase::Failed,
+    });
+    result.map_err(|error| error.for_dataset(dataset.name()))
+}
+
+fn tell(name: &str, imported: &Imported, arguments: &ImportArguments, output: &Output) {
+    if let Some(path) = imported.path() {
+        output.result(path.display());
+        let how = match (imported.was_there, imported.adopted.linked, imported.adopted.copied) {
+            (true, ..) => "was in the store already".to_owned(),
+            (false, 0, copied) => format!("is in the store now, {} by copy", count(copied, "file")),
+            (false, linked, 0) => {
+                format!(
+                    "is in the store now, {} by link, read-only from now on",
+                    count(linked, "file")
+                )
+            }
+            (false, linked, copied) => format!(
+                "is in the store now, {} by link, read-only from now on, and {} by copy",
+                count(linked, "file"),
+                count(copied, "file")
+            ),
+        };
+        output.say(format_args!("{name} {how}"));
+        if arguments.link && imported.adopted.copied > 0 {
+            output.warn("what could not be linked was copied: links lead nowhere but to the same file system");
+        }
+        return;
+    }
+    let there = imported.needed_bytes - imported.missing_bytes;
+    let mut text = format!(
+        "{name} is not complete: {} of {} are in the store now",
+        size(there),
+        size(imported.needed_bytes)
+    );
+    if let Some(fault) = &imported.fault {
+        text += &format!("\n  {fault}");
+    }
+    text += &format!(
+        "\n  help: cargo academictorrents {}, for the other {}",
+        match &arguments.id {
+            Some(id) if dataset_spec::asked(id).is_ok() => format!("get {id}"),
+            _ => "fetch".to_owned(),
+        },
+        size(imported.missing_bytes)
+    );
+    output.error(&text);
+}
+
+fn nothing(path: &str, unfit: &Unfit<'_>, datasets: &[DatasetSpec], named: bool) -> String {
+    let mut text = match datasets {
+        [only] if named => format!("{path} is not the dataset `{}`", only.name()),
+        _ => format!("{path} is none of the datasets that are declared here"),
+    };
+    for (name, why) in unfit {
+        text += &format!("\n  {name}: {}", why.replace('\n', "\n  "));
+    }
+    text += match named {
+        true => {
+            "\n  help: give the torrent's file or root directory, or the directory that holds it"
+        }
+        false => "\n  help: say by --id which it is",
+    };
+    text
+}
+
+fn json_of(name: &str, imported: &Imported) -> Value {
+    json!({
+        "name": name,
+        "infohash": imported.provided.infohash.to_string(),
+        "torrent_name": imported.torrent_name,
+        "complete": imported.missing_bytes == 0,
+        "path": imported.path().map(|path| path.display().to_string()),
+        "needed_bytes": imported.needed_bytes,
+        "missing_bytes": imported.missing_bytes,
+        "was_there": imported.was_there,
+        "linked_files": imported.adopted.linked,
+        "copied_files": imported.adopted.copied,
+        "fault": imported.fault,
+        "error": null,
+    })
+}

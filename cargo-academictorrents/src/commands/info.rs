@@ -1,0 +1,348 @@
+//! `cargo academictorrents info`.
+
+mod listing;
+
+use std::sync::Arc;
+
+use academictorrents::Error;
+use academictorrents::engine::counters::{Counters, Phase};
+use academictorrents::engine::error::printable;
+use academictorrents::engine::plan::Selection;
+use academictorrents::engine::size::display as size;
+use academictorrents::engine::torrent::{About, Metainfo};
+use academictorrents::engine::url::Passkey;
+use academictorrents::engine::{self, ProbeAnswer};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::dataset_spec::DatasetSpec;
+use crate::output::{Failure, Output, stdout};
+use crate::witness::{Answered, Witness};
+use crate::{Common, torrent, words, workspace};
+use listing::Listed;
+
+/// Show what a dataset holds, and who has it right now
+///
+/// Trackers are asked for the number of seeds and leeches, web seeds for the first byte of a file: all at the same time, and none
+/// for longer than five seconds. No data is fetched. A torrent that is not at hand is looked up as `get` does.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents info mnist
+  cargo academictorrents info 323a0048d87ca79b68f12a6350a57776b6a3b7fb -v
+  cargo academictorrents info mnist.torrent --offline --json")]
+pub(crate) struct InfoArguments {
+    /// The dataset's key in the manifest, or an infohash, magnet link or path of a .torrent
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    workspace: workspace::WorkspaceFlags,
+}
+
+/// So many lines of the tree are shown without `-v`.
+const MOST_LINES: u64 = 20;
+
+/// So many of the comment's.
+const MOST_COMMENT_LINES: usize = 6;
+
+pub(crate) fn run(
+    arguments: &InfoArguments,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let dataset = arguments.workspace.dataset(&arguments.name, common)?;
+    let app = common.app()?;
+    let info = Info::of(&app, &dataset).map_err(|error| dataset.named(error))?;
+    let answers = app.ask(info.trackers.iter().chain(&info.web_seeds))?;
+    if output.json {
+        let files = listing::files(&info.metainfo).map(|file| match &file.link {
+            None => json!({ "path": file.name, "size_bytes": file.bytes }),
+            Some(link) => json!({ "path": file.name, "size_bytes": 0, "link_target": link }),
+        });
+        output.document_with(&in_json(&info, answers.as_deref()), "files", files);
+        return Ok(());
+    }
+    for warning in &info.unsupported {
+        output.warn(warning);
+    }
+    facts(&info, output);
+    tree(&info, output);
+    let answers = answers.as_ref();
+    let (of_trackers, of_web_seeds) =
+        answers.map(|answers| answers.split_at(info.trackers.len().min(answers.len()))).unzip();
+    sources_of("Trackers", &info.trackers, of_trackers, output);
+    sources_of("Web seeds", &info.web_seeds, of_web_seeds, output);
+    if app.settings.offline {
+        output.say(format_args!("nobody was asked: {}", app.settings.offline_reason()));
+    }
+    Ok(())
+}
+
+/// What a torrent holds.
+struct Info {
+    metainfo: Arc<Metainfo>,
+    /// Printable; several lines may be in the comment alone.
+    about: About,
+    trackers: Vec<Witness>,
+    web_seeds: Vec<Witness>,
+    /// What a build of its crate takes: files, and their bytes.
+    selected: Option<(usize, u64)>,
+    /// Which platforms cannot build it, and why.
+    unsupported: Vec<String>,
+}
+
+impl Info {
+    /// Its metainfo comes from wherever a download has it: vendored, the store, mirrors, the catalogue, peers; it is not kept.
+    ///
+    /// # Errors
+    /// As [`academictorrents::get()`], before any data is fetched; of `files`, where they do not fit.
+    fn of(app: &App, dataset: &DatasetSpec) -> Result<Info, Error> {
+        let counters = Arc::new(Counters::default());
+        let request = &dataset.request;
+        let row = counters.add(dataset.name());
+        row.set_phase(Phase::Metainfo);
+        let drawing = app.draw(&counters, false);
+        let found = engine::locate(&app.session(&counters), request, None);
+        row.set_phase(Phase::Done);
+        drop(drawing);
+        let located = found?;
+        let mut about = Metainfo::about(&located.bytes);
+        let comment = about.comment.iter().flat_map(|text| text.lines());
+        let comment: Vec<_> = comment.map(|line| printable(line.trim_end())).collect();
+        about.comment = about.comment.as_ref().map(|_| comment.join("\n"));
+        for text in [&mut about.created_by, &mut about.licence, &mut about.source] {
+            *text = text.as_deref().map(printable);
+        }
+        let (selected, metainfo, unsupported) = match request.is_whole() {
+            true => {
+                let selection = Selection::all(&located.metainfo);
+                let unsupported = torrent::unsupported(&located.metainfo, &selection);
+                (None, Arc::new(located.metainfo), unsupported)
+            }
+            false => {
+                let resolved = located.select(request)?;
+                let selected = (resolved.selection.files().len(), resolved.size_bytes());
+                let unsupported = torrent::unsupported(&resolved.metainfo, &resolved.selection);
+                (Some(selected), resolved.metainfo, unsupported)
+            }
+        };
+        let (trackers, web_seeds) = app.witnesses(dataset, &metainfo)?;
+        Ok(Info { metainfo, about, trackers, web_seeds, selected, unsupported })
+    }
+}
+
+/// What may stand in a query is left as it is (RFC 3986), so that a person can read the URLs in it.
+const IN_QUERY: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'/');
+
+/// A magnet link with all trackers and web seeds that show no secret.
+fn magnet(metainfo: &Metainfo) -> String {
+    let encoded = |bytes: &[u8]| percent_encode(bytes, IN_QUERY).to_string();
+    let mut link = format!(
+        "magnet:?xt=urn:btih:{}&dn={}&xl={}",
+        metainfo.infohash,
+        encoded(&metainfo.name),
+        metainfo.geometry.total_bytes()
+    );
+    let trackers = metainfo.trackers.iter().flatten().map(|url| ("tr", url));
+    let web_seeds = metainfo.web_seeds.iter().map(|url| ("ws", url));
+    for (key, url) in trackers.chain(web_seeds) {
+        let url = match url.passkey() {
+            Passkey::InQuery(url) => url,
+            _ => url.clone(),
+        };
+        // What is left of a secret would go wherever the link goes.
+        if !url.has_secrets() {
+            link += &format!("&{key}={}", encoded(url.exposed().as_bytes()));
+        }
+    }
+    link
+}
+
+fn facts(info: &Info, output: &Output) {
+    let fact = |name: &str, text: &str| {
+        let mut name = name;
+        for line in text.lines() {
+            output.result(format_args!("{name:<12}  {line}"));
+            name = "";
+        }
+    };
+    let metainfo = &info.metainfo;
+    let bytes = torrent::size_bytes(metainfo);
+    output.result(stdout(metainfo.shown_name()).bold());
+    fact("infohash", &metainfo.infohash.to_string());
+    fact("size", &format!("{} ({bytes} bytes)", size(bytes)));
+    fact("files", &torrent::files(metainfo).count().to_string());
+    if let Some((files, bytes)) = info.selected {
+        fact("selected", &format!("{files} of them, {}", size(bytes)));
+    }
+    let (pieces, piece) = (metainfo.geometry.piece_count(), metainfo.geometry.piece_bytes());
+    fact("pieces", &format!("{pieces} of {}", size(piece.into())));
+    if metainfo.private {
+        fact("private", "yes: its peers come from its own trackers alone");
+    }
+    let created = match (info.about.created, &info.about.created_by) {
+        (Some(date), Some(by)) => Some(format!("{} by {by}", day(date))),
+        (Some(date), None) => Some(day(date)),
+        (None, Some(by)) => Some(format!("by {by}")),
+        (None, None) => None,
+    };
+    fact("created", created.as_deref().unwrap_or_default());
+    fact("licence", info.about.licence.as_deref().unwrap_or_default());
+    fact("source", info.about.source.as_deref().unwrap_or_default());
+    let comment = info.about.comment.as_deref().unwrap_or_default();
+    let lines: Vec<&str> = comment.lines().collect();
+    if output.verbose || lines.len() <= MOST_COMMENT_LINES {
+        fact("comment", comment);
+    } else {
+        let shown = lines[..MOST_COMMENT_LINES - 1].join("\n");
+        fact("comment", &format!("{shown}\n… (-v shows all)"));
+    }
+    fact("magnet", &magnet(metainfo));
+}
+
+/// The day of a time in seconds since 1970, in UTC: `2014-09-22`. By the calendar's own arithmetic, in which years begin in March.
+fn day(seconds: i64) -> String {
+    let days = seconds.div_euclid(86_400).clamp(-1_000_000_000, 1_000_000_000) + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{of_month:02}")
+}
+
+fn tree(info: &Info, output: &Output) {
+    let most = if output.verbose { u64::MAX } else { MOST_LINES };
+    output.result(format_args!("\n{}", stdout("Files").bold()));
+    let mut shown = 0;
+    let lines = listing::tree(&info.metainfo, &mut |listed| {
+        let Listed { name, bytes, depth, is_folder, link } = listed;
+        let indent = "  ".repeat(depth);
+        let end = match link {
+            Some(target) => format!(" -> {target}"),
+            None => if is_folder { "/" } else { "" }.to_owned(),
+        };
+        output.result(format_args!("{:>12}  {indent}{name}{end}", size(bytes)));
+        shown += 1;
+        shown < most
+    });
+    if shown < lines {
+        let more = lines - shown;
+        output.result(format_args!("{:>12}  and {more} more: -v shows all", "…"));
+    }
+}
+
+/// First what is short, so that it lines up: a URL may be of any length.
+fn sources_of(title: &str, sources: &[Witness], answers: Option<&[Answered]>, output: &Output) {
+    output.result(format_args!("\n{}", stdout(title).bold()));
+    if sources.is_empty() {
+        output.result("  none");
+    }
+    let told: Vec<(String, String)> = match answers {
+        Some(answers) => answers.iter().map(told).collect(),
+        None => sources.iter().map(|_| (String::new(), String::new())).collect(),
+    };
+    let width = told.iter().map(|(short, _)| short.len()).max().unwrap_or_default();
+    let tiers = sources.iter().any(|source| source.tier > 1);
+    for (source, (short, why)) in sources.iter().zip(&told) {
+        let tier = match (tiers, source.tier) {
+            (false, _) => String::new(),
+            (true, 0) => "named   ".to_owned(),
+            (true, tier) => format!("tier {tier}  "),
+        };
+        let padded = format!("{short:<width$}");
+        let padded = match answers.is_some() {
+            true if why.is_empty() => format!("{}  ", stdout(padded).green()),
+            true => format!("{}  ", stdout(padded).yellow()),
+            false => String::new(),
+        };
+        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+        output.result(format_args!("  {tier}{padded}{}{why}", source.url));
+    }
+}
+
+/// In few words, and why not.
+pub(crate) fn told(answer: &Answered) -> (String, String) {
+    match answer {
+        Some(Ok(ProbeAnswer::Counts(counts))) => {
+            let seeds = counts.seeds.map(|count| words::count(count, "seed"));
+            let leeches = counts.leeches.map(|count| match count {
+                1 => "1 leech".to_owned(),
+                count => format!("{count} leeches"),
+            });
+            let counts: Vec<_> = [seeds, leeches].into_iter().flatten().collect();
+            let counts = if counts.is_empty() { "answers".to_owned() } else { counts.join(", ") };
+            (counts, String::new())
+        }
+        Some(Ok(ProbeAnswer::Alive)) => ("has it".to_owned(), String::new()),
+        Some(Err(why)) => ("no".to_owned(), printable(&why.to_string())),
+        None => ("not asked".to_owned(), "left out by `sources`".to_owned()),
+    }
+}
+
+fn in_json(info: &Info, answers: Option<&[Answered]>) -> Value {
+    let answer = |at: usize| answers.and_then(|answers| answers.get(at));
+    let trackers = info.trackers.iter().enumerate().map(|(at, source)| {
+        let counts = match answer(at) {
+            Some(Some(Ok(ProbeAnswer::Counts(counts)))) => Some(counts),
+            _ => None,
+        };
+        json!({
+            "url": source.url,
+            "tier": (source.tier > 0).then_some(source.tier),
+            "answers": answer(at).map(|it| matches!(it, Some(Ok(ProbeAnswer::Counts(_))))),
+            "seeds": counts.and_then(|counts| counts.seeds),
+            "leeches": counts.and_then(|counts| counts.leeches),
+            "why": answer(at).map(|it| told(it).1).filter(|why| !why.is_empty()),
+        })
+    });
+    let web_seeds = info.web_seeds.iter().enumerate().map(|(at, source)| {
+        let answer = answer(info.trackers.len() + at);
+        json!({
+            "url": source.url,
+            "answers": answer.map(|it| matches!(it, Some(Ok(ProbeAnswer::Alive)))),
+            "why": answer.map(|it| told(it).1).filter(|why| !why.is_empty()),
+        })
+    });
+    let metainfo = &info.metainfo;
+    json!({
+        "infohash": metainfo.infohash.to_string(),
+        "torrent_name": metainfo.shown_name(),
+        "size_bytes": torrent::size_bytes(metainfo),
+        "file_count": torrent::files(metainfo).count(),
+        "files": [],
+        "selected": info.selected.map(|(files, bytes)| json!({ "file_count": files, "size_bytes": bytes })),
+        "piece_count": metainfo.geometry.piece_count(),
+        "piece_bytes": metainfo.geometry.piece_bytes(),
+        "private": metainfo.private,
+        "created_unix_seconds": info.about.created,
+        "created_by": info.about.created_by,
+        "licence": info.about.licence,
+        "source": info.about.source,
+        "comment": info.about.comment,
+        "magnet": magnet(metainfo),
+        "warnings": info.unsupported,
+        "trackers": trackers.collect::<Vec<_>>(),
+        "web_seeds": web_seeds.collect::<Vec<_>>(),
+        "asked": answers.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::day;
+
+    #[test]
+    fn a_time_is_shown_as_its_day() {
+        assert_eq!(day(1_411_423_377), "2014-09-22");
+        assert_eq!(day(0), "1970-01-01");
+        assert_eq!(day(-1), "1969-12-31");
+        assert_eq!(day(951_782_400), "2000-02-29");
+        assert_eq!(day(4_107_542_400), "2100-03-01");
+        // Anyone may write a number there.
+        assert!(day(i64::MIN).contains('-') && day(i64::MAX).contains('-'));
+    }
+}

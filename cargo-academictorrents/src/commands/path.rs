@@ -1,0 +1,41 @@
+//! `cargo academictorrents path`.
+
+use serde_json::json;
+
+use crate::Common;
+use crate::output::{Failure, Output};
+use crate::workspace;
+
+/// Print where a dataset lies, and nothing else: for scripts
+///
+/// Nothing is fetched, and no socket is opened: a dataset that is not there is an error.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ls \"$(cargo academictorrents path mnist)\"")]
+pub(crate) struct PathArguments {
+    /// The dataset's key in the manifest, or an infohash, magnet link or path of a .torrent
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    workspace: workspace::WorkspaceFlags,
+}
+
+pub(crate) fn run(
+    arguments: &PathArguments,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let dataset = arguments.workspace.dataset(&arguments.name, common)?;
+    let Some(path) = common.app()?.present(&dataset) else {
+        return Err(Failure::Said(format!(
+            "`{}` is not there\n  help: cargo academictorrents fetch",
+            arguments.name
+        )));
+    };
+    if output.json {
+        output.document(&json!({ "path": path.display().to_string() }));
+    } else {
+        output.result(path.display());
+    }
+    Ok(())
+}

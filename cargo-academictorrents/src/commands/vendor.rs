@@ -1,0 +1,312 @@
+//! `cargo academictorrents vendor`.
+
+mod mirror;
+
+use std::path::{Path, PathBuf};
+
+use academictorrents::engine::Resolved;
+use academictorrents::engine::manifest::Manifest;
+use academictorrents::{Error, ErrorKind};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::changes::Changes;
+use crate::crates::Package;
+use crate::dataset_spec::{self, DatasetSpec};
+use crate::edit::{self, SECTION, list, text};
+use crate::output::{self, Failure, Output, tell_error};
+use crate::torrent::shareable;
+use crate::vendored::{of_magnet, place, selected, warn_of_passkeys};
+use crate::{Common, crates, interrupt, workspace};
+
+/// Keep the .torrent of each declared dataset in its crate, so that no build has to look one up
+///
+/// It lies in `datasets/` beside the Cargo.toml, where the dataset's entry has the key `torrent` from then on. What is there
+/// already stays as it is, unless --refresh is given.
+///
+/// With --data a directory gets the data, too: of all crates here and of what they depend on. It is a mirror, as
+/// ACADEMICTORRENTS_MIRRORS and the key `mirrors` take it, also behind a web server. A build that has it needs no network.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents vendor
+  cargo academictorrents vendor mnist -p my-model
+  cargo academictorrents vendor --data /mnt/usb/datasets")]
+pub(crate) struct VendorArguments {
+    /// The datasets' keys in the manifests; all where none is given
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Make this directory a mirror of the data, by hard links to the store where the disk is the same
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Keep personal passkeys in .torrent files instead of removing them
+    #[arg(long)]
+    keep_passkey: bool,
+    /// Replace .torrent files that are there by the catalog's, which may name newer web seeds and trackers
+    #[arg(long)]
+    refresh: bool,
+    #[command(flatten)]
+    package: crates::PackageFlags,
+}
+
+/// How `.torrent` files are kept.
+#[derive(Clone, Copy)]
+struct How {
+    keep_passkey: bool,
+    /// Those that are there are replaced.
+    refresh: bool,
+}
+
+/// What came of a dataset.
+struct Done {
+    package: String,
+    dataset: DatasetSpec,
+    result: Result<bool, Error>,
+}
+
+pub(crate) fn run(
+    arguments: &VendorArguments,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let VendorArguments { names, data, keep_passkey, refresh, package: options } = arguments;
+    let how = How { keep_passkey: *keep_passkey, refresh: *refresh };
+    let is_meant =
+        |dataset: &DatasetSpec| names.is_empty() || names.iter().any(|it| it == dataset.name());
+    let data =
+        data.as_deref().map(std::path::absolute).transpose().map_err(|why| {
+            Failure::Said(format!("the directory of --data is not known\n  {why}"))
+        })?;
+    // All manifests are read before anything is changed.
+    let mut declared = Vec::new();
+    for (name, package) in options.packages()? {
+        let mut datasets = dataset_spec::declared(&package.manifest)?;
+        datasets.retain(is_meant);
+        declared.push((name, package, datasets));
+    }
+    let of_all = match &data {
+        Some(_) => {
+            let workspace = workspace::WorkspaceFlags::of(options);
+            let mut all = workspace.declared(common)?;
+            all.retain(|it| is_meant(&it.dataset));
+            all
+        }
+        None => Vec::new(),
+    };
+    let known = declared.iter().flat_map(|(_, _, datasets)| datasets);
+    let known: Vec<&DatasetSpec> = known.chain(of_all.iter().map(|it| &it.dataset)).collect();
+    if let Some(name) = names.iter().find(|name| known.iter().all(|it| it.name() != name.as_str()))
+    {
+        let mut names: Vec<_> = known.iter().map(|it| it.name()).collect();
+        names.dedup();
+        return Err(workspace::unknown(name, &names));
+    }
+    if known.is_empty() {
+        output.say("no dataset is declared here");
+    }
+    let app = common.app()?;
+    if data.is_some() {
+        interrupt::end_on_signal(app.stop.clone());
+    }
+    let (mut vendored, mut files) = (Vec::new(), Vec::new());
+    for (name, package, datasets) in declared {
+        let (changes, done) = vendor(&app, (&name, &package), datasets, how, output)?;
+        changes.tell(output);
+        if output.json {
+            files.extend(changes.document().as_array().cloned().unwrap_or_default());
+        } else {
+            show(&changes, &done, &package.manifest, output);
+        }
+        vendored.extend(done);
+    }
+    let mut mirrored = Vec::new();
+    if let Some(directory) = &data {
+        for declared in of_all {
+            let mirrored_as = mirror::mirror(&app, &declared.dataset, directory, *keep_passkey);
+            let result = mirrored_as.map(|(is_new, note)| {
+                if let Some(note) = note {
+                    output.say(note);
+                }
+                is_new
+            });
+            if result.is_err() && app.stop.is_stopped() {
+                return Err(Failure::Stopped);
+            }
+            mirrored.push(Done { package: declared.package, dataset: declared.dataset, result });
+        }
+    }
+    if output.json {
+        output.document(&json!({
+            "torrents": vendored.iter().map(document).collect::<Value>(),
+            "files": files,
+            "mirror": data.as_ref().map(|path| json!({
+                "path": path.display().to_string(),
+                "datasets": mirrored.iter().map(document).collect::<Value>(),
+            })),
+        }));
+    } else if let Some(directory) = &data {
+        show_mirror(directory, &mirrored, output);
+    }
+    let errors = vendored.iter().chain(&mirrored).filter_map(|done| done.result.as_ref().err());
+    let errors: Vec<_> = errors.collect();
+    errors.iter().for_each(|error| tell_error(error));
+    if errors.is_empty() { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// One crate: what can be looked up is kept, whatever becomes of the rest.
+fn vendor(
+    app: &App,
+    (name, package): (&str, &Package),
+    datasets: Vec<DatasetSpec>,
+    how: How,
+    output: &Output,
+) -> Result<(Changes, Vec<Done>), Failure> {
+    let found: Vec<Result<Resolved, Error>> = datasets
+        .iter()
+        .map(|dataset| {
+            if dataset.request.identity.torrent.is_none() {
+                // It may take a while where only peers have it.
+                output.say(format_args!("looking for the torrent of `{}`", dataset.name()));
+            }
+            let found = app.look_up(dataset)?;
+            match dataset.request.identity.torrent {
+                Some(_) if how.refresh => app.newest(dataset, &found),
+                _ => Ok(found),
+            }
+        })
+        .collect();
+    let torrents: Vec<(&DatasetSpec, &Resolved)> = datasets
+        .iter()
+        .zip(&found)
+        .filter_map(|(dataset, found)| Some((dataset, found.as_ref().ok()?)))
+        .collect();
+    let changes = plan(package, &torrents, how)?;
+    changes.write()?;
+    let done = datasets.into_iter().zip(found).map(|(dataset, found)| Done {
+        package: name.to_owned(),
+        result: found.map(|_| dataset.request.identity.torrent.is_none()),
+        dataset,
+    });
+    Ok((changes, done.collect()))
+}
+
+/// Plans to keep the `.torrent` of each of these datasets of a crate in it. Those that have one stay as they are, or are replaced.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`] for what the manifest cannot hold; [`ErrorKind::Disk`]; [`ErrorKind::Metainfo`] for a passkey that
+/// cannot be removed.
+fn plan(
+    package: &Package,
+    datasets: &[(&DatasetSpec, &Resolved)],
+    How { keep_passkey, refresh }: How,
+) -> Result<Changes, Error> {
+    let path = &package.manifest;
+    let mut changes = Changes::default();
+    let old = std::fs::read_to_string(path).map_err(|why| Error::disk("read", path, &why))?;
+    let mut new = old.clone();
+    for (dataset, torrent) in datasets {
+        let name = dataset.name();
+        if let Some(path) = &dataset.request.identity.torrent {
+            if refresh {
+                let before = std::fs::read(path).map_err(|why| Error::disk("read", path, &why))?;
+                let (bytes, note) =
+                    shareable(torrent, keep_passkey).map_err(|error| error.for_dataset(name))?;
+                if bytes != before {
+                    changes.replaced_bytes(path.clone(), before, bytes);
+                    changes.notes.extend(note);
+                }
+            } else if !keep_passkey {
+                warn_of_passkeys(&mut changes, path, &torrent.bytes);
+            }
+            continue;
+        }
+        let place = place(&mut changes, package, name, torrent, keep_passkey)
+            .map_err(|error| error.for_dataset(name))?;
+        let keys = of_magnet(&mut changes, dataset, torrent, keep_passkey)
+            .map_err(|error| error.for_dataset(name))?;
+        new = declare(&new, (dataset, keys), torrent, &text(&place)).map_err(|why| {
+            Error::new(ErrorKind::Manifest, format!("{} cannot be changed", path.display()))
+                .why(why.what())
+                .why("nothing was changed")
+                .help(format!("add `torrent = {place:?}` to the dataset's table by hand"))
+                .for_dataset(name)
+        })?;
+    }
+    Manifest::parse(&new, path)?;
+    if new != old {
+        changes.text(path.clone(), Some(old), new);
+    }
+    Ok(changes)
+}
+
+/// The manifest with the key `torrent`, and the keys of its magnet link.
+fn declare(
+    manifest: &str,
+    (dataset, mut keys): (&DatasetSpec, Vec<(&str, String)>),
+    torrent: &Resolved,
+    place: &str,
+) -> Result<String, Error> {
+    let name = dataset.name();
+    let path = [SECTION[0], SECTION[1], SECTION[2], name];
+    let infohash = text(&torrent.metainfo.infohash.to_string());
+    let item = edit::read(manifest, &SECTION, name)
+        .ok_or_else(|| Error::new(ErrorKind::Manifest, "it is not there"))?;
+    if let Some(short) = item.as_str() {
+        let table = format!("{{ infohash = {}, torrent = {place} }}", text(short));
+        return edit::replace(manifest, &SECTION, name, &table);
+    }
+    let Some(magnet) = &dataset.request.identity.magnet else {
+        return edit::set(manifest, &path, "torrent", place);
+    };
+    // A link and a torrent cannot both say which dataset it is.
+    let mut new = edit::rename(manifest, &path, ("magnet", "infohash"), &infohash)?;
+    new = edit::set(&new, &path, "torrent", place)?;
+    if !magnet.files.is_empty() {
+        keys.push(("files", list(&selected(torrent))));
+    }
+    for (key, value) in keys {
+        if edit::read(&new, &path, key).is_none() {
+            new = edit::set(&new, &path, key, &value)?;
+        }
+    }
+    Ok(new)
+}
+
+fn show(changes: &Changes, done: &[Done], manifest: &Path, output: &Output) {
+    changes.show(manifest, output);
+    let is_changed = |path: &Path| changes.files.iter().any(|file| file.path == path);
+    for done in done.iter().filter(|done| matches!(done.result, Ok(false))) {
+        if done.dataset.request.identity.torrent.as_deref().is_some_and(is_changed) {
+            continue;
+        }
+        output.say(format_args!("already there: the .torrent of `{}`", done.dataset.name()));
+    }
+}
+
+fn show_mirror(directory: &Path, mirrored: &[Done], output: &Output) {
+    for done in mirrored {
+        if let (Ok(is_new), Ok(Some(infohash))) = (&done.result, done.dataset.infohash()) {
+            let path = directory.join(infohash.to_string());
+            let was = if *is_new { "" } else { " (already there)" };
+            output.result(format_args!("{}  {}{was}", path.display(), done.dataset.name()));
+        }
+    }
+    // A list in a variable ends at spaces and commas.
+    let path = directory.display().to_string();
+    if path.contains([' ', ',']) {
+        output.say(format_args!(
+            "a build takes it from there by `mirrors = [{path:?}]` in your configuration file"
+        ));
+    } else {
+        output.say(format_args!("a build takes it from there by ACADEMICTORRENTS_MIRRORS={path}"));
+    }
+}
+
+fn document(done: &Done) -> Value {
+    json!({
+        "package": done.package,
+        "name": done.dataset.name(),
+        "infohash": done.dataset.infohash_text(),
+        "is_new": done.result.as_ref().is_ok_and(|is_new| *is_new),
+        "error": done.result.as_ref().err().map(output::document),
+    })
+}

@@ -1,0 +1,505 @@
+//! `cargo academictorrents verify`.
+
+mod stored;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use academictorrents::engine::counters::{Counters, Phase};
+use academictorrents::engine::error::printable;
+use academictorrents::engine::manifest::{Request, StoreKind, absolute};
+use academictorrents::engine::size::display as size;
+use academictorrents::engine::storage::{Directory, FaultyFile, FileFault};
+use academictorrents::engine::{self, VerifiedDataset, Whose};
+use academictorrents::{Error, Infohash};
+use serde_json::{Value, json};
+
+use crate::Common;
+use crate::app::App;
+use crate::dataset_spec::DatasetSpec;
+use crate::interrupt;
+use crate::output::{Failure, Output, document, stdout, tell_error};
+use crate::provide::rounds;
+use crate::table;
+use crate::workspace;
+
+/// Hash datasets again, and say what of them is damaged
+///
+/// All pieces are compared with the torrent's SHA-1s, and files with their pinned SHA-256. What is damaged is named by file
+/// and bytes. The files are left as they are, but a damaged dataset no longer counts as complete: the next build that wants it
+/// fetches what is damaged, as --repair does at once.
+///
+/// Exit status: 0 where all is right (or was repaired), 1 where something is damaged or not there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo academictorrents verify
+  cargo academictorrents verify mnist --repair
+  cargo academictorrents verify --stored --json
+  cargo academictorrents verify 323a0048d87ca79b68f12a6350a57776b6a3b7fb --into data")]
+pub(crate) struct VerifyArguments {
+    /// Keys in the manifest, infohashes, magnet links or paths of .torrent files; without any, all that is declared here
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Everything in the store, whoever declares it
+    #[arg(long, conflicts_with_all = ["names", "into"])]
+    stored: bool,
+    /// The directory that `get --into` filled, in place of the store
+    #[arg(long, value_name = "DIR", requires = "names")]
+    into: Option<PathBuf>,
+    /// Fetch what is damaged of a dataset, or missing: no more than that, but where `files` selects some, the pieces
+    /// that these share with others, too
+    #[arg(long)]
+    repair: bool,
+    #[command(flatten)]
+    workspace: workspace::WorkspaceFlags,
+}
+
+/// A dataset that is to be verified, and what came of it.
+struct VerifyRow {
+    packages: Vec<String>,
+    name: String,
+    infohash: Option<Infohash>,
+    asked: Option<DatasetSpec>,
+    /// `None`: nothing of it is there.
+    found: Result<Option<VerifiedDataset>, Error>,
+    repaired: Option<Repaired>,
+}
+
+pub(crate) fn run(
+    arguments: &VerifyArguments,
+    common: &Common,
+    output: &Output,
+) -> Result<(), Failure> {
+    let app = common.app()?;
+    // What is hashed alone is begun anew by the next call, and leaves nothing to be told.
+    if arguments.repair {
+        interrupt::end_on_signal(app.stop.clone());
+    }
+    let mut rows = rows(arguments, common, &app)?;
+    let into = arguments.into.as_deref();
+    let asked: Vec<&DatasetSpec> = rows.iter().filter_map(|row| row.asked.as_ref()).collect();
+    let mut found = verify(&app, &asked, into).into_iter();
+    for row in rows.iter_mut().filter(|row| row.asked.is_some()) {
+        if let Some(found) = found.next() {
+            row.found = found;
+        }
+    }
+    if arguments.repair {
+        let wanted: Vec<usize> =
+            (0..rows.len()).filter(|at| rows[*at].is_for_repair(into.is_some())).collect();
+        let asked: Vec<&DatasetSpec> =
+            wanted.iter().filter_map(|at| rows[*at].asked.as_ref()).collect();
+        let repaired = repair(&app, &asked, into);
+        for (at, repaired) in wanted.into_iter().zip(repaired) {
+            rows[at].repaired = Some(repaired);
+        }
+    }
+    if output.json {
+        let documents: Vec<_> = rows.iter().map(VerifyRow::document).collect();
+        output.document(&json!({ "datasets": documents }));
+    } else {
+        table(&rows, output);
+    }
+    for row in &rows {
+        row.tell(output, arguments.repair);
+    }
+    if rows.iter().all(VerifyRow::is_fine) {
+        return Ok(());
+    }
+    if !arguments.repair && rows.iter().any(|row| row.is_for_repair(true)) {
+        output.say("help: to fetch what is damaged, add --repair");
+    }
+    if rows.iter().any(|row| row.state() == VerifyOutcome::Missing) {
+        let verb = match (&arguments.into, arguments.names.is_empty()) {
+            (Some(directory), _) => format!("get … --into {}", directory.display()),
+            (None, true) => "fetch".to_owned(),
+            (None, false) => "fetch, or get".to_owned(),
+        };
+        output.say(format_args!("help: to fetch what is not here: cargo academictorrents {verb}"));
+    }
+    Err(Failure::Told)
+}
+
+fn rows(
+    arguments: &VerifyArguments,
+    common: &Common,
+    app: &App,
+) -> Result<Vec<VerifyRow>, Failure> {
+    if arguments.stored {
+        let ids = crate::stock::scan(&app.store).data_ids().into_iter();
+        let row = |id: String| VerifyRow::new(Vec::new(), &id, stored::asked(&app.store, &id));
+        return Ok(ids.map(row).collect());
+    }
+    let mut rows: Vec<VerifyRow> = Vec::new();
+    if !arguments.names.is_empty() {
+        for name in &arguments.names {
+            let asked = arguments.workspace.dataset(name, common)?;
+            rows.push(VerifyRow::new(Vec::new(), name, Ok(asked)));
+        }
+        return Ok(rows);
+    }
+    let declared = arguments.workspace.declared(common)?;
+    for declared in declared.into_iter().filter(|it| it.features_off.is_empty()) {
+        let is_same = |row: &&mut VerifyRow| {
+            row.asked.as_ref().is_some_and(|asked| is_same(asked, &declared.dataset))
+        };
+        match rows.iter_mut().find(is_same) {
+            Some(row) => row.packages.push(declared.package),
+            None => {
+                let name = declared.dataset.name().to_owned();
+                rows.push(VerifyRow::new(vec![declared.package], &name, Ok(declared.dataset)));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Whether it is the same dataset, by the same name, with the same files and pins: what is done for one is done for both.
+fn is_same(one: &DatasetSpec, other: &DatasetSpec) -> bool {
+    let (mine, theirs) = (&one.request, &other.request);
+    let infohash = one.infohash().ok().flatten();
+    infohash.is_some()
+        && infohash == other.infohash().ok().flatten()
+        && mine.name == theirs.name
+        && mine.files == theirs.files
+        && mine.file_numbers() == theirs.file_numbers()
+        && mine.rename == theirs.rename
+        && mine.sha256 == theirs.sha256
+}
+
+/// What a repair brought: the dataset's path, or why it could not be repaired, and how many bytes came from any source.
+struct Repaired {
+    result: Result<PathBuf, Error>,
+    fetched_bytes: u64,
+}
+
+/// Hashes datasets where they lie, in the user's store or in `into`, one after the other and each by all cores. The stamp of a
+/// damaged one is removed, so that no build uses it; nothing else is changed.
+///
+/// # Errors
+/// For each of them: of its metainfo, of `files` and pins, of the disk.
+fn verify(
+    app: &App,
+    datasets: &[&DatasetSpec],
+    into: Option<&Path>,
+) -> Vec<Result<Option<VerifiedDataset>, Error>> {
+    let counters = Arc::new(Counters::default());
+    let own = match own(into) {
+        Ok(own) => own,
+        Err(error) => return datasets.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let session = app.session_in(own.as_ref(), &counters);
+    let rows: Vec<_> = datasets.iter().map(|it| counters.add(it.name())).collect();
+    let _drawing = app.draw(&counters, false);
+    let check = |(dataset, row): (&&DatasetSpec, _)| {
+        let found = engine::verify(&session, &request(dataset, into, false), row);
+        row.set_phase(if found.is_ok() { Phase::Done } else { Phase::Failed });
+        found.map_err(|error| error.for_dataset(dataset.name()))
+    };
+    datasets.iter().zip(&rows).map(check).collect()
+}
+
+/// Repairs datasets where they lie: all is hashed again, and what is missing or damaged is fetched. A damaged file of the store is
+/// replaced by a new one, never written, since its bytes may have other names.
+fn repair(app: &App, datasets: &[&DatasetSpec], into: Option<&Path>) -> Vec<Repaired> {
+    let mut repaired: Vec<Option<Repaired>> = datasets.iter().map(|_| None).collect();
+    for round in rounds(datasets) {
+        let requests: Vec<_> = round.iter().map(|at| request(datasets[*at], into, true)).collect();
+        for (at, result) in round.iter().zip(repair_side_by_side(app, &requests, into)) {
+            repaired[*at] = Some(result);
+        }
+    }
+    repaired.into_iter().flatten().collect()
+}
+
+fn repair_side_by_side(app: &App, requests: &[Request], into: Option<&Path>) -> Vec<Repaired> {
+    let counters = Arc::new(Counters::default());
+    let failed = |error: &Error| Repaired { result: Err(error.clone()), fetched_bytes: 0 };
+    let own = match own(into) {
+        Ok(own) => own,
+        Err(error) => return requests.iter().map(|_| failed(&error)).collect(),
+    };
+    let session = app.session_in(own.as_ref(), &counters);
+    let requests: Vec<&Request> = requests.iter().collect();
+    let results = engine::provide_all(session, &requests, || app.draw(&counters, false));
+    // None was passed over as present: rows are in the order of the requests.
+    let rows = counters.datasets();
+    let fetched =
+        |at: usize| rows.get(at).map_or(0, |row| row.received_bytes.load(Ordering::Relaxed));
+    let repaired = |(at, result): (usize, Result<engine::Provided, Error>)| Repaired {
+        result: result.map(|provided| provided.path),
+        fetched_bytes: fetched(at),
+    };
+    results.into_iter().enumerate().map(repaired).collect()
+}
+
+fn own(into: Option<&Path>) -> Result<Option<Directory>, Error> {
+    into.map(|into| Ok(Directory::new(&absolute(into)?, false))).transpose()
+}
+
+fn request(dataset: &DatasetSpec, into: Option<&Path>, hash_again: bool) -> Request {
+    let mut request = dataset.request.clone();
+    request.hash_again = hash_again;
+    if into.is_some() {
+        request.store = StoreKind::Own;
+    }
+    request
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum VerifyOutcome {
+    Right,
+    Repaired,
+    Damaged,
+    Missing,
+    /// It could not be told.
+    Failed,
+}
+
+impl VerifyOutcome {
+    fn word(self) -> &'static str {
+        match self {
+            VerifyOutcome::Right => "ok",
+            VerifyOutcome::Repaired => "repaired",
+            VerifyOutcome::Damaged => "damaged",
+            VerifyOutcome::Missing => "missing",
+            VerifyOutcome::Failed => "failed",
+        }
+    }
+}
+
+impl VerifyRow {
+    fn new(packages: Vec<String>, name: &str, asked: Result<DatasetSpec, Error>) -> VerifyRow {
+        let (asked, found) = match asked {
+            Ok(asked) => (Some(asked), Ok(None)),
+            Err(error) => (None, Err(error)),
+        };
+        let infohash = asked.as_ref().and_then(|asked| asked.infohash().ok().flatten());
+        let name = match &asked {
+            // An id, or a path: a torrent's own name is not what was asked for.
+            Some(asked) if name.len() >= 40 && !name.contains(['/', '\\']) => asked.name(),
+            _ => name,
+        };
+        VerifyRow { packages, name: printable(name), infohash, asked, found, repaired: None }
+    }
+
+    /// What was found, and where; `None` too where it could not be told.
+    fn there(&self) -> Option<(&VerifiedDataset, &PathBuf)> {
+        let found = self.found.as_ref().ok()?.as_ref()?;
+        Some((found, found.path.as_ref()?))
+    }
+
+    fn state(&self) -> VerifyOutcome {
+        let is_right = self.there().is_none_or(|(found, _)| found.report.is_none());
+        match (&self.repaired, &self.found) {
+            (Some(repaired), Ok(_)) => match (&repaired.result, is_right) {
+                (Ok(_), false) => VerifyOutcome::Repaired,
+                (Ok(_), true) => VerifyOutcome::Right,
+                (Err(_), true) => VerifyOutcome::Failed,
+                (Err(_), false) => VerifyOutcome::Damaged,
+            },
+            (_, Err(_)) => VerifyOutcome::Failed,
+            _ if self.there().is_none() => VerifyOutcome::Missing,
+            _ if is_right => VerifyOutcome::Right,
+            _ => VerifyOutcome::Damaged,
+        }
+    }
+
+    fn is_fine(&self) -> bool {
+        let is_optional = self.asked.as_ref().is_some_and(|it| it.request.optional);
+        match self.state() {
+            VerifyOutcome::Right | VerifyOutcome::Repaired => true,
+            VerifyOutcome::Missing => is_optional,
+            VerifyOutcome::Damaged | VerifyOutcome::Failed => false,
+        }
+    }
+
+    /// Whether fetching helps. What is right, and has no stamp, gets one: builds would hash it otherwise.
+    fn is_for_repair(&self, in_directory: bool) -> bool {
+        let Some((found, _)) = self.there() else { return false };
+        let faults = &found.report.faults;
+        let is_broken = faults.iter().any(|fault| fault.fault != FileFault::Pin);
+        found.whose != Whose::Named
+            && (is_broken || (!in_directory && faults.is_empty() && !found.is_stamped))
+    }
+
+    /// What a table has no room for.
+    fn tell(&self, output: &Output, repair: bool) {
+        if let Err(error) = &self.found {
+            tell_error(error);
+        }
+        if let Some(Repaired { result: Err(error), .. }) = &self.repaired {
+            tell_error(error);
+        }
+        let Ok(Some(found)) = &self.found else { return };
+        if let Some(why) = &found.still_stamped {
+            output.warn(format_args!("`{}`: builds will go on using it: {why}", self.name));
+        }
+        if self.state() != VerifyOutcome::Damaged {
+            return;
+        }
+        let place =
+            found.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+        match found.whose {
+            Whose::Named => output.say(format_args!(
+                "`{}`: {place} is a copy that a variable of the environment names\n  help: mend it, or unset the variable",
+                self.name
+            )),
+            Whose::LoadPath if found.is_stamped => output.warn(format_args!(
+                "`{}`: {place} is another store's, whose stamp still says that it is complete\n  help: --repair puts a copy into yours, which is used before it",
+                self.name
+            )),
+            _ => {}
+        }
+        if found.report.faults.iter().all(|fault| fault.fault == FileFault::Pin) {
+            output.say(format_args!(
+                "`{}`: the torrent's own SHA-1s hold, so that fetching it again changes nothing\n  help: correct the pin in `sha256`, or ask where it came from",
+                self.name
+            ));
+        } else if !repair && !found.unstamped.is_empty() {
+            let others = found.unstamped.len() - 1;
+            let others = match others {
+                0 => String::new(),
+                1 => ", nor does 1 other selection that shares its files".to_owned(),
+                _ => format!(", nor do {others} other selections that share its files"),
+            };
+            output.say(format_args!("`{}` no longer counts as complete{others}", self.name));
+        }
+    }
+
+    fn document(&self) -> Value {
+        let found = self.found.as_ref().ok().and_then(Option::as_ref);
+        let faults = found.map_or(&[][..], |found| &found.report.faults);
+        let extra = found.map_or(&[][..], |found| &found.report.extra);
+        let path = |path: &PathBuf| path.display().to_string();
+        let repaired = self.repaired.as_ref().map(|repaired| {
+            json!({
+                "fetched_bytes": repaired.fetched_bytes,
+                "path": repaired.result.as_ref().ok().map(path),
+                "error": repaired.result.as_ref().err().map(document),
+            })
+        });
+        json!({
+            "packages": self.packages,
+            "name": self.name,
+            "infohash": self.infohash.map(|it| it.to_string()),
+            "state": self.state().word(),
+            "path": self.there().map(|(_, at)| path(at)),
+            "file_count": found.map_or(0, |found| found.files),
+            "size_bytes": found.map_or(0, |found| found.size_bytes),
+            "faults": faults.iter().map(fault_document).collect::<Vec<_>>(),
+            "extra": extra.iter().map(path).collect::<Vec<_>>(),
+            "unstamped": found.map_or(&[][..], |found| &found.unstamped),
+            "repaired": repaired,
+            "error": self.found.as_ref().err().map(document),
+        })
+    }
+}
+
+fn table(rows: &[VerifyRow], output: &Output) {
+    let name_width = rows.iter().map(|row| console::measure_text_width(&row.name)).max();
+    let name_width = name_width.unwrap_or_default();
+    for row in rows {
+        let state = row.state();
+        let pad = " ".repeat(name_width - console::measure_text_width(&row.name));
+        let word = stdout(format!("{:8}", state.word()));
+        let word = match state {
+            VerifyOutcome::Right | VerifyOutcome::Repaired => word.green(),
+            VerifyOutcome::Missing => word.yellow(),
+            VerifyOutcome::Damaged | VerifyOutcome::Failed => word.red(),
+        };
+        let Some((found, path)) = row.there() else {
+            output.result(format_args!("{}{pad}  {}", row.name, word.to_string().trim_end()));
+            continue;
+        };
+        let bytes = size(found.size_bytes);
+        let begin = format!("{}{pad}  {word}  {bytes:>10}", row.name);
+        let line = format!("{begin}  {}", path.display());
+        // A path that does not fit stands by itself, so that it can be copied whole.
+        if table::width().is_some_and(|width| console::measure_text_width(&line) > width) {
+            output.result(begin);
+            output.result(format_args!("  {}", path.display()));
+        } else {
+            output.result(line);
+        }
+        faults(found, output);
+        if let Some(Repaired { result: Ok(now), fetched_bytes }) = &row.repaired
+            && state == VerifyOutcome::Repaired
+        {
+            output.result(format_args!("  {} fetched", size(*fetched_bytes)));
+            if now != path {
+                output.result(format_args!("  now at {}", now.display()));
+            }
+        }
+    }
+}
+
+/// Lines on what is wrong; without `-v` no more than a screen has.
+fn faults(found: &VerifiedDataset, output: &Output) {
+    const MOST: usize = 20;
+    let mut lines = Vec::new();
+    for fault in &found.report.faults {
+        let file = printable(&fault.file);
+        lines.extend(told(fault).into_iter().map(|what| format!("  {file}: {what}")));
+    }
+    let extra = found.report.extra.iter().map(|path| printable(&path.display().to_string()));
+    lines.extend(extra.map(|path| format!("  {path}: not one of the dataset's files")));
+    let shown = if output.verbose || lines.len() <= MOST { lines.len() } else { MOST - 1 };
+    for line in &lines[..shown] {
+        output.result(line);
+    }
+    if shown < lines.len() {
+        output.result(format_args!("  and {} more: -v shows all", lines.len() - shown));
+    }
+}
+
+fn told(fault: &FaultyFile) -> Vec<String> {
+    let bytes = |part: &Range<u64>| {
+        format!("bytes {} to {} ({})", part.start, part.end - 1, size(part.end - part.start))
+    };
+    match &fault.fault {
+        FileFault::Missing => vec!["missing".to_owned()],
+        FileFault::NotAFile => vec!["not a file".to_owned()],
+        FileFault::Link(target) => {
+            let target = printable(&target.display().to_string());
+            vec![format!("not a symbolic link to {target}")]
+        }
+        FileFault::Unreadable(why) => vec![format!("cannot be read: {why}")],
+        FileFault::Length(found) => {
+            let kind = if *found < fault.length_bytes { "cut short" } else { "too long" };
+            vec![format!("{kind}: {found} bytes of {}", fault.length_bytes)]
+        }
+        FileFault::Damaged(parts) => {
+            parts.iter().map(|part| format!("damaged: {}", bytes(part))).collect()
+        }
+        FileFault::Unchecked(parts) => {
+            let why = "cannot be checked without the file beside it";
+            parts.iter().map(|part| format!("{} {why}", bytes(part))).collect()
+        }
+        FileFault::Pin => vec!["not the pinned SHA-256".to_owned()],
+    }
+}
+
+fn fault_document(fault: &FaultyFile) -> Value {
+    let (kind, ranges, found, why) = match &fault.fault {
+        FileFault::Missing => ("missing", &[][..], None, None),
+        FileFault::NotAFile => ("not-a-file", &[][..], None, None),
+        FileFault::Link(_) => ("link", &[][..], None, None),
+        FileFault::Unreadable(why) => ("unreadable", &[][..], None, Some(why)),
+        FileFault::Length(found) => ("length", &[][..], Some(*found), None),
+        FileFault::Damaged(parts) => ("damaged", &parts[..], None, None),
+        FileFault::Unchecked(parts) => ("unchecked", &parts[..], None, None),
+        FileFault::Pin => ("sha256", &[][..], None, None),
+    };
+    let range = |part: &Range<u64>| json!({ "start_bytes": part.start, "end_bytes": part.end });
+    json!({
+        "file": printable(&fault.file),
+        "kind": kind,
+        "length_bytes": fault.length_bytes,
+        "found_bytes": found,
+        "ranges": ranges.iter().map(range).collect::<Vec<_>>(),
+        "why": why,
+    })
+}

@@ -1,0 +1,133 @@
+//! Crates whose manifests are changed: members of the workspace here, never what Cargo brought.
+
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+use crate::output::Failure;
+
+/// Which crate is meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PackageFlags {
+    /// The package of the workspace, in place of the one here
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) package: Option<String>,
+    /// The Cargo.toml of the package or workspace, in place of the one here or above
+    #[arg(long, value_name = "PATH")]
+    pub(crate) manifest_path: Option<PathBuf>,
+}
+
+/// The crate that shall use a dataset, as Cargo sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Package {
+    /// Its Cargo.toml, absolute.
+    pub(crate) manifest: PathBuf,
+    /// What its build script calls this library, where it is among the build-dependencies already.
+    pub(crate) build_dependency: Option<String>,
+    /// It is that for some targets or features alone.
+    pub(crate) is_conditional: bool,
+    /// The workspace's Cargo.toml.
+    pub(crate) workspace: PathBuf,
+}
+
+impl PackageFlags {
+    /// The one crate that is meant.
+    pub(crate) fn package(&self) -> Result<Package, Failure> {
+        let metadata = self.metadata()?;
+        let found = self.found(&metadata)?;
+        match (found.as_slice(), self.package.is_none().then(|| self.here()).flatten()) {
+            ([only], _) => Ok(package(only, &metadata)),
+            (_, Some(here)) if found.iter().any(|it| is_at(it, &here)) => {
+                let here = found.iter().find(|it| is_at(it, &here));
+                here.map(|it| package(it, &metadata)).ok_or(Failure::Told)
+            }
+            _ => Err(Failure::Said(format!(
+                "there are several packages here\n  {}\n  help: say which by --package",
+                found.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+
+    /// All crates that are meant, where none is named: all of the workspace.
+    pub(crate) fn packages(&self) -> Result<Vec<(String, Package)>, Failure> {
+        let metadata = self.metadata()?;
+        let found = self.found(&metadata)?;
+        Ok(found.iter().map(|it| (it.name.to_string(), package(it, &metadata))).collect())
+    }
+
+    fn found<'a>(
+        &self,
+        metadata: &'a Metadata,
+    ) -> Result<Vec<&'a cargo_metadata::Package>, Failure> {
+        let members = metadata.packages.iter();
+        let is_meant = |it: &&cargo_metadata::Package| {
+            self.package.as_ref().is_none_or(|name| *it.name == **name)
+        };
+        let mut found: Vec<_> = members.filter(is_meant).collect();
+        found.sort_by_key(|package| &package.name);
+        match (&self.package, found.is_empty()) {
+            (_, false) => Ok(found),
+            (Some(name), true) => Err(Failure::Said(format!(
+                "there is no package `{name}` in the workspace of {}\n  it has {}",
+                metadata.workspace_root.join("Cargo.toml"),
+                metadata.packages.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ")
+            ))),
+            (None, true) => Err(Failure::Said(format!(
+                "the workspace of {} has no package",
+                metadata.workspace_root.join("Cargo.toml")
+            ))),
+        }
+    }
+
+    /// The Cargo.toml here or above.
+    fn here(&self) -> Option<PathBuf> {
+        if let Some(path) = &self.manifest_path {
+            return std::path::absolute(path).ok();
+        }
+        let start = std::path::absolute("Cargo.toml").ok()?;
+        let above = start.parent()?.ancestors().map(|it| it.join("Cargo.toml"));
+        above.into_iter().find(|it| it.is_file())
+    }
+
+    /// Without the dependencies: none of them need be here, and no index is read.
+    fn metadata(&self) -> Result<Metadata, Failure> {
+        let mut command = MetadataCommand::new();
+        command.no_deps();
+        if let Some(path) = &self.manifest_path {
+            command.manifest_path(path);
+        }
+        read(&command)
+    }
+}
+
+/// What `cargo metadata` says, or why it does not.
+pub(crate) fn read(command: &MetadataCommand) -> Result<Metadata, Failure> {
+    command.exec().map_err(|why| {
+        let why = match why {
+            cargo_metadata::Error::CargoMetadata { stderr } => stderr,
+            why => why.to_string(),
+        };
+        let why = why.trim().replace('\n', "\n  ");
+        Failure::Said(format!(
+            "cargo does not say which packages are here\n  {why}\n  help: go to the directory of a crate (`cargo init` makes one), or name one by --manifest-path"
+        ))
+    })
+}
+
+fn is_at(package: &cargo_metadata::Package, manifest: &Path) -> bool {
+    let there = package.manifest_path.as_std_path();
+    there == manifest || there.canonicalize().ok() == manifest.canonicalize().ok()
+}
+
+fn package(package: &cargo_metadata::Package, metadata: &Metadata) -> Package {
+    let ours = package.dependencies.iter().find(|dependency| {
+        dependency.kind == DependencyKind::Build && dependency.name == "academictorrents"
+    });
+    let library = ours.map(|it| it.rename.clone().unwrap_or_else(|| it.name.clone()));
+    Package {
+        manifest: package.manifest_path.clone().into(),
+        build_dependency: library.map(|name| name.replace('-', "_")),
+        is_conditional: ours.is_some_and(|it| it.optional || it.target.is_some()),
+        workspace: metadata.workspace_root.join("Cargo.toml").into(),
+    }
+}

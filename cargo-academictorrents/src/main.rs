@@ -1,0 +1,176 @@
+//! `cargo academictorrents`: the command line, on the public API of the library and what it keeps for this program in `engine`.
+//!
+//! Each verb has a file: its arguments, its words, its JSON. What was asked for goes to stdout, all else to stderr. Exit status: 0; 1 where
+//! something could not be provided, served or found, or is not as it should be; 2 for arguments that cannot be used; 130 after Ctrl-C.
+
+#![expect(
+    unreachable_pub,
+    reason = "the modules of a program are private, and what one offers the others is `pub` there"
+)]
+
+mod app;
+mod catalogue;
+mod changes;
+mod commands;
+mod crates;
+mod dataset_spec;
+mod edit;
+mod interrupt;
+mod live;
+mod output;
+mod provide;
+mod stock;
+mod table;
+mod torrent;
+mod vendored;
+mod witness;
+mod words;
+mod workspace;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use academictorrents::Error;
+use academictorrents::engine::settings::{Context, ProgressMode};
+use academictorrents::engine::url;
+use clap::{Args as _, Parser, Subcommand};
+
+use app::App;
+use commands::{
+    add, cite, completions, config, doctor, fetch, gc, get, import, info, list, man, path, search,
+    seed, vendor, verify,
+};
+use output::{Failure, Output};
+
+/// Cargo runs `cargo-academictorrents academictorrents …` for `cargo academictorrents …`.
+#[derive(Debug, Parser)]
+#[command(name = "cargo", bin_name = "cargo", disable_help_subcommand = true)]
+enum Cargo {
+    Academictorrents(Arguments),
+}
+
+/// Datasets from Academic Torrents: verified, from peers and web seeds
+#[derive(Debug, clap::Args)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What all verbs understand.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Common options")]
+struct Common {
+    /// Where the store is, in place of ACADEMICTORRENTS_STORE
+    #[arg(long, global = true, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Open no socket. It stands after `academictorrents`: cargo keeps the one before it to itself
+    #[arg(long, global = true)]
+    offline: bool,
+    #[command(flatten)]
+    output: output::OutputFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Add(add::AddArguments),
+    Cite(cite::CiteArguments),
+    Completions(completions::CompletionsArguments),
+    Config(config::ConfigArguments),
+    Doctor(doctor::DoctorArguments),
+    Fetch(fetch::FetchArguments),
+    Gc(gc::GcArguments),
+    Get(get::GetArguments),
+    Import(import::ImportArguments),
+    Info(info::InfoArguments),
+    List(list::ListArguments),
+    Man(man::ManArguments),
+    Path(path::PathArguments),
+    Search(search::SearchArguments),
+    Seed(seed::SeedArguments),
+    Vendor(vendor::VendorArguments),
+    Verify(verify::VerifyArguments),
+}
+
+impl Common {
+    fn app(&self) -> Result<App, Error> {
+        self.app_into(None)
+    }
+
+    /// As [`App::open`], of this process; `--quiet` shows no progress.
+    fn app_into(&self, into: Option<(&Path, bool)>) -> Result<App, Error> {
+        let context = Context::of_command();
+        let mut app = App::open(context, self.store.as_deref(), self.offline, into)?;
+        if self.output.quiet {
+            app.settings.progress = ProgressMode::Off;
+        }
+        Ok(app)
+    }
+}
+
+/// The program's own name.
+const PROGRAM: &str = "cargo-academictorrents";
+
+/// What the command line said. Called by its own name the program is told only what follows that.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    if words.get(1).is_none_or(|word| word != "academictorrents") {
+        words.insert(words.len().min(1), "academictorrents".into());
+    }
+    words
+}
+
+/// The program as one command, for completions and manual pages.
+fn program() -> clap::Command {
+    Arguments::augment_args(clap::Command::new(PROGRAM)).disable_help_subcommand(true)
+}
+
+/// The help or the version that was asked for, or what is wrong with the arguments: it quotes them, and they may be URLs.
+#[expect(clippy::print_stderr, reason = "as clap would print it")]
+fn refused(error: &clap::Error) -> ExitCode {
+    let said = error.to_string();
+    let masked = url::masked(&said);
+    if masked == said {
+        error.exit();
+    }
+    eprint!("{masked}");
+    ExitCode::from(2)
+}
+
+fn main() -> ExitCode {
+    let Cargo::Academictorrents(Arguments { common, verb }) = match Cargo::try_parse_from(words()) {
+        Ok(cargo) => cargo,
+        Err(error) => return refused(&error),
+    };
+    let output = Output::new(&common.output);
+    let ended = match verb {
+        Verb::Add(arguments) => add::run(&arguments, &common, &output),
+        Verb::Cite(arguments) => cite::run(&arguments, &common, &output),
+        Verb::Completions(arguments) => completions::run(&arguments, &output),
+        Verb::Config(arguments) => config::run(&arguments, &common, &output),
+        Verb::Doctor(arguments) => doctor::run(&arguments, &common, &output),
+        Verb::Fetch(arguments) => fetch::run(&arguments, &common, &output),
+        Verb::Gc(arguments) => gc::run(&arguments, &common, &output),
+        Verb::Get(arguments) => get::run(&arguments, &common, &output),
+        Verb::Import(arguments) => import::run(&arguments, &common, &output),
+        Verb::Info(arguments) => info::run(&arguments, &common, &output),
+        Verb::List(arguments) => list::run(&arguments, &common, &output),
+        Verb::Man(arguments) => man::run(&arguments, &output),
+        Verb::Path(arguments) => path::run(&arguments, &common, &output),
+        Verb::Search(arguments) => search::run(&arguments, &common, &output),
+        Verb::Seed(arguments) => seed::run(arguments, &common, &output),
+        Verb::Vendor(arguments) => vendor::run(&arguments, &common, &output),
+        Verb::Verify(arguments) => verify::run(&arguments, &common, &output),
+    };
+    match ended.and_then(|()| output.lost().map_or(Ok(()), Err)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let failure = if interrupt::heard() { Failure::Stopped } else { failure };
+            failure.tell(&output);
+            ExitCode::from(failure.status())
+        }
+    }
+}

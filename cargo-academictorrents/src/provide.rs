@@ -1,0 +1,114 @@
+//! Fetching, for the verbs that do.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use academictorrents::Error;
+use academictorrents::engine;
+use academictorrents::engine::counters::Counters;
+use academictorrents::engine::manifest::Request;
+
+use crate::app::App;
+use crate::dataset_spec::DatasetSpec;
+
+/// What became of a dataset.
+#[derive(Clone, Debug)]
+pub struct ProvideOutcome {
+    pub result: Result<PathBuf, Error>,
+    /// Nothing had to be done: it was complete, or another that was asked for is the same.
+    pub was_there: bool,
+}
+
+impl App {
+    /// Provides a dataset, with bars on the terminal or plain lines: its path. What is there already costs a look.
+    pub fn provide(&self, dataset: &DatasetSpec) -> Result<PathBuf, Error> {
+        let (outcomes, _) = self.fetch(&[dataset], false);
+        outcomes.into_iter().next().map_or_else(|| Ok(PathBuf::new()), |outcome| outcome.result)
+    }
+
+    /// Provides datasets, side by side, and shows each source where `sources` says so: what became of each, in order, and the bytes
+    /// that came from any source. What the first of a torrent has brought is there for the next.
+    pub fn fetch(&self, datasets: &[&DatasetSpec], sources: bool) -> (Vec<ProvideOutcome>, u64) {
+        let mut received_bytes = 0;
+        let mut outcomes: Vec<Option<ProvideOutcome>> = vec![None; datasets.len()];
+        for mut round in rounds(datasets) {
+            round.retain(|index| {
+                let known = failed_before(datasets, &outcomes, *index);
+                let is_new = known.is_none();
+                outcomes[*index] = known;
+                is_new
+            });
+            let asked: Vec<&DatasetSpec> = round.iter().map(|index| datasets[*index]).collect();
+            let (results, bytes) = self.round(&asked, sources);
+            received_bytes += bytes;
+            for (index, mut outcome) in round.into_iter().zip(results) {
+                let declared = |error| datasets[index].request.origin.declared(error);
+                outcome.result = outcome.result.map_err(declared);
+                outcomes[index] = Some(outcome);
+            }
+        }
+        (outcomes.into_iter().flatten().collect(), received_bytes)
+    }
+
+    /// Datasets of different torrents.
+    fn round(&self, datasets: &[&DatasetSpec], sources: bool) -> (Vec<ProvideOutcome>, u64) {
+        let requests: Vec<&Request> = datasets.iter().map(|dataset| &dataset.request).collect();
+        let counters = Arc::new(Counters::default());
+        let session = self.session(&counters);
+        let there: Vec<bool> =
+            requests.iter().map(|request| engine::present(&session, request).is_some()).collect();
+        let results = engine::provide_all(session, &requests, || {
+            let _ = self.store.create_locks(); // whoever fetches tells of a failure
+            self.draw(&counters, sources)
+        });
+        for (dataset, result) in datasets.iter().zip(&results) {
+            engine::note_use(&self.store, dataset.manifest(), &mut result.iter());
+        }
+        let outcomes = results.into_iter().zip(there).map(|(result, was_there)| ProvideOutcome {
+            result: result.map(|provided| provided.path),
+            was_there,
+        });
+        let rows = counters.datasets();
+        let received = rows.iter().map(|row| row.received_bytes.load(Ordering::Relaxed));
+        (outcomes.collect(), received.sum())
+    }
+}
+
+/// Indices of datasets that can be provided side by side: selections of one torrent would wait for each other's lock.
+pub fn rounds(datasets: &[&DatasetSpec]) -> Vec<Vec<usize>> {
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
+    let mut asked_before = HashMap::new();
+    for (index, dataset) in datasets.iter().enumerate() {
+        let round = dataset.infohash().ok().flatten().map_or(0, |infohash| {
+            let next = asked_before.entry(infohash).or_insert(0);
+            *next += 1;
+            *next - 1
+        });
+        if rounds.len() <= round {
+            rounds.resize_with(round + 1, Vec::new);
+        }
+        rounds[round].push(index);
+    }
+    rounds
+}
+
+/// The failure of one that was asked for in the very same words: it would be the same again.
+fn failed_before(
+    datasets: &[&DatasetSpec],
+    outcomes: &[Option<ProvideOutcome>],
+    index: usize,
+) -> Option<ProvideOutcome> {
+    let plain = |index: usize| {
+        let mut request = datasets[index].request.clone();
+        let by = std::mem::take(&mut request.origin).named_by();
+        (request.optional, request.required_features) = (false, Vec::new());
+        request.name = datasets[0].request.name.clone();
+        (by, request)
+    };
+    let before = outcomes.iter().enumerate().filter_map(|(at, it)| Some((at, it.as_ref()?)));
+    let mut failed = before.filter(|(_, outcome)| outcome.result.is_err());
+    let wanted = plain(index);
+    failed.find(|(at, _)| plain(*at) == wanted).map(|(_, outcome)| outcome.clone())
+}

@@ -1,0 +1,121 @@
+//! What a torrent says, looked up for a verb that shows it or writes it down.
+
+use academictorrents::engine::counters::Counters;
+use academictorrents::engine::plan::{self, Selection};
+use academictorrents::engine::torrent::{Metainfo, Shareable, TorrentFile};
+use academictorrents::engine::url::Url;
+use academictorrents::engine::{self, Resolved};
+use academictorrents::{Error, ErrorKind};
+
+use crate::app::App;
+use crate::dataset_spec::DatasetSpec;
+
+impl App {
+    /// Looks a torrent up as a download would: vendored, in the store, at mirrors, the catalogue, peers. It is kept in the store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Metainfo`], [`ErrorKind::Network`] or [`ErrorKind::Offline`], with what each place said; [`ErrorKind::Manifest`]
+    /// for a glob that covers no file.
+    pub fn look_up(&self, dataset: &DatasetSpec) -> Result<Resolved, Error> {
+        let counters = Counters::default();
+        let mut resolved = engine::resolve(&self.session(&counters), &dataset.request, None)
+            .map_err(|error| dataset.named(error))?;
+        // No download follows on these connections, and many clients take one connection of a host.
+        resolved.peers = Default::default();
+        // Who cannot write there still knows the torrent.
+        let kept = self.store.create();
+        let _ = kept.and_then(|()| self.store.keep_torrent(&resolved.metainfo, &resolved.bytes));
+        Ok(resolved)
+    }
+}
+
+impl App {
+    /// The `.torrent` of a dataset that the catalog has now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Network`] or [`ErrorKind::Offline`]; [`ErrorKind::Manifest`] for a glob that covers no file.
+    pub fn newest(&self, dataset: &DatasetSpec, known: &Resolved) -> Result<Resolved, Error> {
+        let counters = Counters::default();
+        engine::newest(&self.session(&counters), known.metainfo.infohash)
+            .and_then(|located| located.select(&dataset.request))
+            .map_err(|error| dataset.named(error))
+    }
+}
+
+/// The torrent's files, without padding.
+pub fn files(metainfo: &Metainfo) -> impl Iterator<Item = &TorrentFile> {
+    metainfo.files.iter().filter(|file| file.is_listed())
+}
+
+/// Of all its files.
+pub fn size_bytes(metainfo: &Metainfo) -> u64 {
+    files(metainfo).map(|file| file.length).sum()
+}
+
+/// The files that are asked for, in the torrent's order.
+pub fn selected(torrent: &Resolved) -> impl Iterator<Item = &TorrentFile> {
+    let files = torrent.selection.files().iter();
+    files.filter_map(|it| torrent.metainfo.files.get(*it as usize))
+}
+
+/// Which other platforms cannot build it, and why: a line each.
+pub fn unsupported(metainfo: &Metainfo, selection: &Selection) -> Vec<String> {
+    let unsupported = plan::unsupported(metainfo, selection);
+    let same = |a: &(_, String), b: &(_, String)| a.1 == b.1;
+    let said: Vec<_> =
+        unsupported.iter().map(|(on, why)| (on.to_string(), why.to_string())).collect();
+    let groups = said.chunk_by(same).filter_map(|group| {
+        let platforms: Vec<_> = group.iter().map(|(on, _)| on.as_str()).collect();
+        Some(format!("a build on {} fails: {}", platforms.join(", "), group.first()?.1))
+    });
+    groups.collect()
+}
+
+/// What a build of its crate counts towards `max-size`: bytes, and files and directories.
+pub fn counted_bytes(torrent: &Resolved) -> u64 {
+    plan::counted_bytes(torrent.layout().needed_bytes(), torrent.layout().entries)
+}
+
+/// The `.torrent` as others may have it, and what to say of it: without the passkeys that a site wrote into its URLs for
+/// whoever downloaded it. `keep`: as it is.
+///
+/// # Errors
+/// [`ErrorKind::Metainfo`] where a passkey cannot be removed, or the torrent would be of no use without.
+pub fn shareable(torrent: &Resolved, keep: bool) -> Result<(Vec<u8>, Option<String>), Error> {
+    let Shareable { bytes, removed, fixed } = Metainfo::without_passkeys(&torrent.bytes)?;
+    if keep || (removed.is_empty() && fixed.is_empty()) {
+        return Ok((torrent.bytes.clone(), None));
+    }
+    let metainfo = &torrent.metainfo;
+    let what = format!("the .torrent of {} contains a personal passkey", metainfo.infohash);
+    let note = without(metainfo, &removed, &fixed, what).map_err(|error| {
+        error.help("download the .torrent without logging in, and declare it by `torrent`").help(
+            "or pass --keep-passkey: anyone who has the file can then use the tracker in your name",
+        )
+    })?;
+    Ok((bytes, Some(note)))
+}
+
+/// What to say where passkeys are removed from these URLs, and others hold one that cannot be removed; `what` contains them.
+///
+/// # Errors
+/// [`ErrorKind::Metainfo`]: why it cannot be done, and the URLs.
+pub fn without(
+    metainfo: &Metainfo,
+    removed: &[Url],
+    fixed: &[Url],
+    what: String,
+) -> Result<String, Error> {
+    let error = |why: &str, urls: &[Url]| {
+        let error = Error::new(ErrorKind::Metainfo, what).why(why);
+        Err(urls.iter().fold(error, |error, url| error.why(url.to_string())))
+    };
+    if !fixed.is_empty() {
+        return error("it is part of the path or login of a URL and cannot be removed:", fixed);
+    }
+    if metainfo.private {
+        return error("the torrent is private and does not work without it:", removed);
+    }
+    let urls: Vec<_> = removed.iter().map(ToString::to_string).collect();
+    Ok(format!("removed a personal passkey from {}", urls.join(", ")))
+}

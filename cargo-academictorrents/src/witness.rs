@@ -1,0 +1,110 @@
+//! Who may answer for a dataset right now: for `info` and `doctor`.
+
+use std::sync::Arc;
+
+use academictorrents::Error;
+use academictorrents::engine::address::NamedBy;
+use academictorrents::engine::error::printable;
+use academictorrents::engine::net::SourceError;
+use academictorrents::engine::plan::{self, Rank, SourceKind};
+use academictorrents::engine::settings::SourceSet;
+use academictorrents::engine::torrent::Metainfo;
+use academictorrents::engine::{self, ProbeAnswer, Question, UserPlaces};
+
+use crate::app::App;
+use crate::dataset_spec::DatasetSpec;
+
+/// A tracker, web seed, peer or site.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    /// Its URL, printable.
+    pub url: String,
+    /// Which tier a tracker is in, from 1; 0 for what the manifest or the user names.
+    pub tier: usize,
+    pub question: Option<Question>,
+    /// What the user named for the dataset whose source it is.
+    pub user_places: UserPlaces,
+    /// The user or the manifest does not allow it.
+    pub is_left_out: bool,
+}
+
+/// What a witness said, or why it did not; `None`: `sources` leaves it out.
+pub type Answered = Option<Result<ProbeAnswer, SourceError>>;
+
+/// Trackers, by tier; and web seeds, with mirrors that are asked like these.
+pub type Witnesses = (Vec<Witness>, Vec<Witness>);
+
+impl App {
+    /// All that a download would ask, whatever the user allows: what is left out is told.
+    pub fn witnesses(
+        &self,
+        dataset: &DatasetSpec,
+        metainfo: &Metainfo,
+    ) -> Result<Witnesses, Error> {
+        let (mut request, mut settings) = (dataset.request.clone(), self.settings.clone());
+        let allowed = request.sources.and(settings.sources);
+        (request.sources, settings.sources) = (SourceSet::ALL, SourceSet::ALL);
+        settings.offline = false;
+        let mirrors = plan::metainfo_mirrors(&request, &settings)?;
+        let places = plan::user_places(&request, &settings);
+        let user_places: UserPlaces = places.map(|(host, port)| (host.to_owned(), port)).collect();
+        let is_own = request.origin.named_by() == NamedBy::User;
+        let infohash = metainfo.infohash;
+        let witness = |url: &dyn std::fmt::Display, tier, question, is_allowed: bool| Witness {
+            url: printable(&url.to_string()),
+            tier,
+            question,
+            user_places: Arc::clone(&user_places),
+            is_left_out: !is_allowed,
+        };
+        let (mut trackers, mut web_seeds) = (Vec::new(), Vec::new());
+        for source in plan::sources(&request, &settings, &mirrors, metainfo) {
+            let by = source.by;
+            match source.kind {
+                SourceKind::Trackers(tiers) => {
+                    let is_named = source.rank == Rank::Named;
+                    for (tier, urls) in (1..).zip(tiers) {
+                        let tier = if is_named { 0 } else { tier };
+                        trackers.extend(urls.into_iter().map(|url| {
+                            let bytes = metainfo.geometry.total_bytes();
+                            let shown = url.clone();
+                            let question = Question::Tracker { by, url, infohash, bytes };
+                            witness(&shown, tier, Some(question), allowed.peers)
+                        }));
+                    }
+                }
+                SourceKind::WebSeed(url) => {
+                    let is_mirror = url.exposed().ends_with(&format!("/{infohash}/"));
+                    let is_allowed = if is_mirror { allowed.mirrors } else { allowed.web_seeds };
+                    let question = engine::of_web_seed(by, &url, metainfo, is_own);
+                    web_seeds.push(witness(&url, 0, question, is_allowed));
+                }
+                SourceKind::Directory(_) | SourceKind::Peer(_) | SourceKind::Dht => {}
+            }
+        }
+        Ok((trackers, web_seeds))
+    }
+
+    /// Asks these right now, all side by side: each has five seconds. `None` offline, where nobody is asked.
+    ///
+    /// # Errors
+    /// [`academictorrents::ErrorKind::Manifest`] for a proxy or a file of certificates that cannot be used.
+    pub fn ask<'w>(
+        &self,
+        witnesses: impl Iterator<Item = &'w Witness> + Clone,
+    ) -> Result<Option<Vec<Answered>>, Error> {
+        if self.settings.offline {
+            return Ok(None);
+        }
+        let asked = witnesses.clone().filter(|it| !it.is_left_out);
+        let questions: Vec<_> = asked
+            .filter_map(|it| Some((it.question.clone()?, Arc::clone(&it.user_places))))
+            .collect();
+        let mut answers = engine::ask(&self.settings, &questions)?.into_iter();
+        let mut answered = |it: &Witness| {
+            let nothing = || Err(SourceError::Other("it has nothing to be asked for".into()));
+            it.question.as_ref().and_then(|_| answers.next()).unwrap_or_else(nothing)
+        };
+        Ok(Some(witnesses.map(|it| (!it.is_left_out).then(|| answered(it))).collect()))
+    }
+}

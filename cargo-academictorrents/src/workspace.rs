@@ -1,0 +1,177 @@
+//! What the crates here declare, as `cargo metadata` sees them: the workspace, and what it depends on.
+
+use std::path::PathBuf;
+
+use cargo_metadata::{CargoOpt, Metadata, MetadataCommand, Package};
+
+use crate::Common;
+use crate::dataset_spec::{self, DatasetSpec};
+use crate::output::Failure;
+
+/// Which crates are meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorkspaceFlags {
+    /// Only this package; may be given again
+    #[arg(long, short, value_name = "NAME")]
+    package: Vec<String>,
+    /// The Cargo.toml of the package or workspace, in place of the one here or above
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<PathBuf>,
+    /// Features that are on, for datasets with `required-features`
+    #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
+    features: Vec<String>,
+    /// All features are on
+    #[arg(long)]
+    all_features: bool,
+    /// The feature `default` is off
+    #[arg(long)]
+    no_default_features: bool,
+}
+
+/// A dataset, and the crate that declares it.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) package: String,
+    pub(crate) version: String,
+    /// Whether the crate is one of the workspace's, and not a dependency that Cargo brought.
+    pub(crate) is_member: bool,
+    /// Features that are off, so that no build asks for it.
+    pub(crate) features_off: Vec<String>,
+    pub(crate) dataset: DatasetSpec,
+}
+
+impl WorkspaceFlags {
+    /// The same packages, with the features that are on by default.
+    pub(crate) fn of(options: &crate::crates::PackageFlags) -> WorkspaceFlags {
+        WorkspaceFlags {
+            package: options.package.iter().cloned().collect(),
+            manifest_path: options.manifest_path.clone(),
+            features: Vec::new(),
+            all_features: false,
+            no_default_features: false,
+        }
+    }
+
+    /// All that is declared: the packages' in order of name, those of the workspace first.
+    pub(crate) fn declared(&self, common: &Common) -> Result<Vec<Declared>, Failure> {
+        let metadata = self.metadata(common)?;
+        let mut found = Vec::new();
+        for package in self.packages(&metadata)? {
+            if package.metadata.get("academictorrents").is_none() {
+                continue;
+            }
+            let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
+            let on: Vec<&str> = nodes
+                .filter(|node| node.id == package.id)
+                .flat_map(|node| node.features.iter().map(|feature| feature.as_str()))
+                .collect();
+            for mut dataset in dataset_spec::declared(package.manifest_path.as_std_path())? {
+                let off = dataset
+                    .request
+                    .required_features
+                    .iter()
+                    .filter(|it| !on.contains(&it.as_str()))
+                    .cloned()
+                    .collect();
+                // One that Cargo downloaded names no hosts on private networks.
+                if package.source.is_some() {
+                    dataset.request.origin.set_dependency();
+                }
+                found.push(Declared {
+                    package: package.name.to_string(),
+                    version: package.version.to_string(),
+                    is_member: metadata.workspace_members.contains(&package.id),
+                    features_off: off,
+                    dataset,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether there is no crate here, and none was named.
+    pub(crate) fn is_outside(&self) -> bool {
+        let is_named = self.manifest_path.is_some() || !self.package.is_empty();
+        let here = std::path::absolute("Cargo.toml").unwrap_or_default();
+        let mut above = here.ancestors().skip(1);
+        !is_named && !above.any(|directory| directory.join("Cargo.toml").exists())
+    }
+
+    /// The packages that are meant: all, or those that are named.
+    fn packages<'a>(&self, metadata: &'a Metadata) -> Result<Vec<&'a Package>, Failure> {
+        let mut packages: Vec<&Package> = metadata.packages.iter().collect();
+        let is_member = |package: &Package| metadata.workspace_members.contains(&package.id);
+        packages.sort_by_key(|package| (!is_member(package), &package.name, &package.version));
+        if let Some(unknown) =
+            self.package.iter().find(|name| packages.iter().all(|it| *it.name != ***name))
+        {
+            return Err(Failure::Said(format!(
+                "there is no package `{unknown}` here\n  neither in the workspace of {} nor among its dependencies",
+                metadata.workspace_root.join("Cargo.toml")
+            )));
+        }
+        if !self.package.is_empty() {
+            packages.retain(|package| self.package.iter().any(|name| *package.name == **name));
+        }
+        Ok(packages)
+    }
+
+    fn metadata(&self, common: &Common) -> Result<Metadata, Failure> {
+        let mut command = MetadataCommand::new();
+        if let Some(path) = &self.manifest_path {
+            command.manifest_path(path);
+        }
+        if self.all_features {
+            command.features(CargoOpt::AllFeatures);
+        }
+        if self.no_default_features {
+            command.features(CargoOpt::NoDefaultFeatures);
+        }
+        if !self.features.is_empty() {
+            command.features(CargoOpt::SomeFeatures(self.features.clone()));
+        }
+        if common.offline {
+            command.other_options(["--offline".to_owned()]);
+        }
+        crate::crates::read(&command)
+    }
+
+    /// The dataset with this key in a manifest here; where there is none, what the words mean by themselves: an infohash, a magnet
+    /// link or the path of a `.torrent`.
+    pub(crate) fn dataset(&self, name: &str, common: &Common) -> Result<DatasetSpec, Failure> {
+        let itself = dataset_spec::asked(name);
+        if let Ok(dataset) = itself {
+            return Ok(dataset);
+        }
+        // Outside of a workspace, and beside a manifest that cannot be read, it is still none.
+        let declared = self
+            .declared(common)
+            .map_err(|failure| dataset_spec::refused(name).map_or(failure, Failure::from))?;
+        let mut found = declared.iter().filter(|it| it.dataset.name() == name);
+        match (found.next(), found.next()) {
+            (Some(only), None) => Ok(only.dataset.clone()),
+            (Some(first), Some(second)) => Err(Failure::Said(format!(
+                "`{name}` is declared by several packages: {}, {}\n  help: say which by --package",
+                first.package, second.package
+            ))),
+            (None, _) => {
+                let names: Vec<&str> = declared.iter().map(|it| it.dataset.name()).collect();
+                Err(unknown(name, &names))
+            }
+        }
+    }
+}
+
+/// No dataset of this name is declared, but those that are known.
+pub(crate) fn unknown(name: &str, known: &[&str]) -> Failure {
+    if let Some(why) = dataset_spec::refused(name) {
+        return why.into();
+    }
+    let there_are = match known {
+        [] => "none is".to_owned(),
+        _ => format!("there are: {}", known.join(", ")),
+    };
+    Failure::Said(format!(
+        "no dataset `{name}` is declared here\n  {there_are}\n  help: cargo academictorrents list"
+    ))
+}

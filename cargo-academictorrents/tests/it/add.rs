@@ -1,0 +1,384 @@
+//! `cargo academictorrents add`.
+
+use std::fs;
+
+use crate::cli_fixture::{CliFixture, Page};
+use crate::swarm::{Catalogue, Dataset, random_bytes};
+
+fn dataset() -> Dataset {
+    Dataset::multi(
+        "Small Images",
+        [
+            ("train/a.bin", random_bytes(1, 200_000)),
+            ("train/b.bin", random_bytes(2, 100_000)),
+            ("notes.txt", random_bytes(3, 50)),
+        ],
+    )
+}
+
+/// An empty crate, as `cargo init` makes it.
+fn empty_crate(cli: &CliFixture) {
+    cli.write(
+        "Cargo.toml",
+        "[package]\nname = \"model\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n",
+    );
+    cli.write("src/main.rs", "fn main() {}\n");
+}
+
+fn read(cli: &CliFixture, below: &str) -> String {
+    fs::read_to_string(cli.path(below)).unwrap()
+}
+
+#[test]
+fn add_declares_a_dataset_with_all_that_a_build_needs() {
+    let dataset =
+        dataset().url_list(["http://127.0.0.1:9/"]).announce("http://127.0.0.1:9/announce");
+    let catalogue = Catalogue::serving(&[&dataset]);
+    let cli = CliFixture::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+    empty_crate(&cli);
+    let infohash = dataset.infohash_hex();
+    let mut page = Page::new("add");
+    let before = read(&cli, "Cargo.toml");
+    page.show(&cli, &["add", &infohash, "--dry-run"]);
+    assert_eq!(read(&cli, "Cargo.toml"), before);
+    assert!(!cli.path("build.rs").exists());
+    page.show(&cli, &["add", &infohash]);
+    page.show(&cli, &["add", &infohash]);
+    page.show(&cli, &["add", &infohash, "notes", "--files", "*.txt", "--optional", "--json"]);
+    page.show(&cli, &["add", &infohash, "train", "--files", "train/**", "--vendor"]);
+    page.compare();
+    let manifest = read(&cli, "Cargo.toml");
+    assert!(manifest.starts_with(&before));
+    assert_eq!(fs::read(cli.path("datasets/train.torrent")).unwrap(), dataset.torrent());
+    assert_eq!(read(&cli, "build.rs"), "fn main() {\n    academictorrents::build()\n}\n");
+    // Nothing else is left there.
+    let mut there: Vec<_> =
+        fs::read_dir(cli.path("")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    there.sort();
+    assert_eq!(there, ["Cargo.toml", "build.rs", "datasets", "src", "store"]);
+}
+
+#[test]
+fn add_refuses_what_no_build_would_take_and_changes_nothing() {
+    let dataset = dataset();
+    let catalogue = Catalogue::serving(&[&dataset]);
+    let cli = CliFixture::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+    let infohash = dataset.infohash_hex();
+    cli.declare("images = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"\na-b = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"");
+    let before = read(&cli, "Cargo.toml");
+    let mut page = Page::new("add-refused");
+    for arguments in [
+        &["add", &infohash, "images"][..],
+        &["add", &infohash, "a_b"],
+        &["add", &infohash, "defaults"],
+        &["add", &infohash, "Images"],
+        &["add", &infohash, "infohash"],
+        &["add", &infohash, "small", "--files", "*.png"],
+        &["add", &infohash, "small", "-F", "fast"],
+        &["add", &infohash, "-p", "nobody"],
+        &["add", "mnist"],
+        &["add", &infohash, "--max-size", "much"],
+        &["add", "0000000000000000000000000000000000000000"],
+        &[
+            "add",
+            "0000000000000000000000000000000000000000",
+            "zeros",
+            "--vendor",
+            "--offline",
+            "--json",
+        ],
+    ] {
+        let run = page.show(&cli, arguments);
+        assert_ne!(run.status, Some(0), "{arguments:?}");
+        assert_eq!(read(&cli, "Cargo.toml"), before, "{arguments:?}");
+        assert!(!cli.path("build.rs").exists() && !cli.path("datasets").exists());
+    }
+    page.compare();
+    let nowhere = CliFixture::new();
+    let run = nowhere.run(&["add", &infohash]);
+    assert!(run.status == Some(1) && run.stderr.contains("cargo init"), "{}", run.stderr);
+}
+
+#[test]
+fn a_torrent_that_cannot_be_looked_up_is_added_by_name() {
+    let cli = CliFixture::new();
+    empty_crate(&cli);
+    let mut page = Page::new("add-offline");
+    page.show(&cli, &["add", "323a0048d87ca79b68f12a6350a57776b6a3b7fb", "mnist", "--offline"]);
+    page.compare();
+    assert!(
+        read(&cli, "Cargo.toml")
+            .ends_with("mnist = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"\n")
+    );
+}
+
+#[test]
+fn a_build_takes_what_add_has_written_pins_too() {
+    let dataset = dataset();
+    let mirror = CliFixture::new();
+    dataset.write_mirror(&mirror.path("mirror"));
+    let cli = CliFixture::new().env("ACADEMICTORRENTS_MIRRORS", mirror.path("mirror").display());
+    cli.write("a.torrent", dataset.torrent());
+    empty_crate(&cli);
+    cli.ok(&["add", "a.torrent", "small", "--pin"]);
+    let manifest = read(&cli, "Cargo.toml");
+    let pins = dataset.files().into_iter().map(|(path, bytes)| {
+        use sha2::Digest as _;
+        let hex = |it: &[u8]| it.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        format!("{path:?} = {:?}", hex(&sha2::Sha256::digest(bytes)))
+    });
+    for pin in pins {
+        assert!(manifest.contains(&pin), "{pin} in {manifest}");
+    }
+    // `--pin` has fetched it already: the same request, pins and all, is there.
+    let build = crate::support::build_in(&cli.path("")).env("ACADEMICTORRENTS_OFFLINE", "1");
+    let datasets = build.run().unwrap();
+    dataset.assert_at(datasets.dataset("small").unwrap().path());
+}
+
+#[test]
+fn build_scripts_and_build_dependencies_that_are_there_are_respected() {
+    let dataset = dataset();
+    let check = |manifest: &str,
+                 scripts: &[(&str, &str)],
+                 says: &str,
+                 adds: bool,
+                 makes: Option<&str>| {
+        let cli = CliFixture::new();
+        cli.write("a.torrent", dataset.torrent());
+        cli.write(
+            "Cargo.toml",
+            format!("[package]\nname = \"model\"\nversion = \"0.1.0\"\n{manifest}"),
+        );
+        cli.write("src/lib.rs", "");
+        for (path, text) in scripts {
+            cli.write(path, text);
+        }
+        let run = cli.run(&["add", "a.torrent", "small"]);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        assert!(run.stderr.contains(says), "{says} in {}", run.stderr);
+        let ours = format!("academictorrents = \"{}\"", "0.1");
+        assert_eq!(read(&cli, "Cargo.toml").contains(&ours), adds, "{}", read(&cli, "Cargo.toml"));
+        for (path, text) in scripts {
+            assert_eq!(read(&cli, path), *text);
+        }
+        match makes {
+            Some(path) => assert!(read(&cli, path).contains("::build()"), "{path}"),
+            None => assert!(
+                scripts.iter().any(|it| it.0 == "build.rs") || !cli.path("build.rs").exists()
+            ),
+        }
+    };
+    let own = "fn main() {}\n";
+    let calls = "fn main() { academictorrents::build() }\n";
+    check("", &[("build.rs", own)], "academictorrents::build();", true, None);
+    check("", &[("build.rs", calls)], "", true, None);
+    check("build = false\n", &[], "`build = false`", true, None);
+    check("build = \"other.rs\"\n", &[("other.rs", own)], "other.rs does not call", true, None);
+    check("build = \"other.rs\"\n", &[("other.rs", calls)], "", true, None);
+    check("build = \"other.rs\"\n", &[], "", true, Some("other.rs"));
+    check(
+        "[build-dependencies]\nacademictorrents = { path = \"x\" }\n",
+        &[],
+        "",
+        false,
+        Some("build.rs"),
+    );
+    check(
+        "[target.'cfg(unix)'.build-dependencies]\nacademictorrents.version = \"*\"\n",
+        &[],
+        "for some targets or features alone",
+        false,
+        Some("build.rs"),
+    );
+    check("[dependencies]\nacademictorrents = { path = \"x\" }\n", &[], "", true, Some("build.rs"));
+    check(
+        "[build-dependencies]\nat-data = { package = \"academictorrents\", version = \"*\" }\n",
+        &[("build.rs", own)],
+        "at_data::build();",
+        false,
+        None,
+    );
+}
+
+#[test]
+fn in_a_workspace_the_member_here_or_the_named_one_is_meant() {
+    let dataset = dataset();
+    let cli = CliFixture::new();
+    cli.write("a.torrent", dataset.torrent());
+    cli.write("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\"]\n[workspace.dependencies]\nacademictorrents = \"0.1\"\n");
+    for name in ["a", "b"] {
+        cli.write(
+            &format!("{name}/Cargo.toml"),
+            format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\""),
+        );
+        cli.write(&format!("{name}/src/lib.rs"), "");
+    }
+    let run = cli.run(&["add", "a.torrent", "small"]);
+    assert!(
+        run.status == Some(1) && run.stderr.contains("help: say which by --package"),
+        "{}",
+        run.stderr
+    );
+    cli.ok(&["add", "a.torrent", "small", "-p", "b"]);
+    let manifest = read(&cli, "b/Cargo.toml");
+    assert!(
+        manifest.contains("\n[build-dependencies]\nacademictorrents = { workspace = true }\n"),
+        "{manifest}"
+    );
+    assert!(!read(&cli, "a/Cargo.toml").contains("academictorrents"));
+    let here =
+        cli.command(&["add", "../a.torrent", "small"]).current_dir(cli.path("a")).output().unwrap();
+    assert!(here.status.success(), "{here:?}");
+    assert!(read(&cli, "a/Cargo.toml").contains(&dataset.infohash_hex()));
+}
+
+#[test]
+fn a_hostile_torrent_breaks_neither_the_manifest_nor_the_terminal() {
+    let check = |name: &str, file: &str, status| {
+        let files = [(file, random_bytes(1, 100)), ("c.bin", random_bytes(2, 100))];
+        let dataset = Dataset::multi(name, files);
+        let mirror = CliFixture::new();
+        dataset.write_mirror(&mirror.path("mirror"));
+        let cli =
+            CliFixture::new().env("ACADEMICTORRENTS_MIRRORS", mirror.path("mirror").display());
+        cli.write("a.torrent", dataset.torrent());
+        empty_crate(&cli);
+        let run = cli.run(&["add", "a.torrent", "--pin"]);
+        assert_eq!(run.status, Some(status), "{}", run.stderr);
+        let odd = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        for text in [run.stdout, run.stderr, read(&cli, "Cargo.toml")] {
+            assert!(!text.contains(odd), "{text:?}");
+        }
+    };
+    check("\u{1b}[31m\"]\n[package]\nname = 'evil'\u{202e}", "a\u{7}b.bin", 1);
+    // These can lie on every disk.
+    check("evil'] # \u{202e}name", "{a} = ']' #\u{202e}.bin", 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_written_leaves_everything_as_it_was() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dataset = dataset();
+    let cli = CliFixture::new();
+    cli.write("a.torrent", dataset.torrent());
+    empty_crate(&cli);
+    let manifest = cli.path("Cargo.toml");
+    let before = read(&cli, "Cargo.toml");
+    fs::set_permissions(&manifest, fs::Permissions::from_mode(0o444)).unwrap();
+    let run = cli.run(&["add", "a.torrent", "small", "--vendor"]);
+    assert!(run.status == Some(1) && run.stderr.contains("nothing was changed"), "{}", run.stderr);
+    assert!(!cli.path("build.rs").exists() && !cli.path("datasets").exists());
+    assert_eq!(read(&cli, "Cargo.toml"), before);
+    // A manifest that is a link stays one, and keeps who may read it.
+    fs::set_permissions(&manifest, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::rename(&manifest, cli.path("real.toml")).unwrap();
+    std::os::unix::fs::symlink("real.toml", &manifest).unwrap();
+    cli.ok(&["add", "a.torrent", "small"]);
+    assert!(fs::symlink_metadata(&manifest).unwrap().is_symlink());
+    assert_eq!(fs::metadata(&manifest).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+#[test]
+fn a_limit_is_raised_for_what_is_larger_than_the_built_in_one() {
+    let cli = CliFixture::new();
+    // 5 GiB, of which nobody needs a byte.
+    let mut torrent =
+        b"d4:infod6:lengthi5352000000e4:name7:big.bin12:piece lengthi16777216e6:pieces6400:"
+            .to_vec();
+    torrent.extend([7; 6400]);
+    torrent.extend(b"ee");
+    cli.write("big.torrent", torrent);
+    empty_crate(&cli);
+    let run = cli.run(&["add", "big.torrent"]);
+    assert!(
+        run.stderr.contains("no more than 1 GiB unasked: `max-size` allows 5.0 GiB"),
+        "{}",
+        run.stderr
+    );
+    assert!(read(&cli, "Cargo.toml").contains(", max-size = \"5GiB\" }"));
+    let run = cli.run(&["add", "big.torrent", "low", "--max-size", "2GiB"]);
+    assert!(run.stderr.contains("builds will refuse to fetch it"), "{}", run.stderr);
+    assert!(read(&cli, "Cargo.toml").contains("low = { infohash = "));
+    cli.write("Cargo.toml", "[package]\nname = \"m\"\n[package.metadata.academictorrents]\ndefaults = { max-size = \"1TiB\" }\n");
+    cli.ok(&["add", "big.torrent"]);
+    assert_eq!(read(&cli, "Cargo.toml").matches("max-size").count(), 1);
+}
+
+#[test]
+fn more_files_than_a_screen_takes_are_counted() {
+    let names: Vec<String> = (0..9).map(|it| format!("f{it}.bin")).collect();
+    let files = names.iter().map(|name| (name.as_str(), random_bytes(1, 10)));
+    let dataset = Dataset::multi("many", files.collect::<Vec<_>>());
+    let cli = CliFixture::new();
+    cli.write("a.torrent", dataset.torrent());
+    cli.write("Cargo.toml", "[package]\nname = \"m\"\ninclude = [\"src\"]\n");
+    cli.write("src/lib.rs", "");
+    let run = cli.run(&["add", "a.torrent", "--dry-run", "--vendor"]);
+    assert!(run.stdout.contains("f4.bin\n            … and 4 more\n"), "{}", run.stdout);
+    assert!(run.stderr.contains("must hold datasets/many.torrent"), "{}", run.stderr);
+    let all = cli.ok(&["add", "a.torrent", "--dry-run", "-v"]);
+    assert!(names.iter().all(|name| all.contains(name)), "{all}");
+}
+
+#[test]
+fn cargo_builds_an_empty_crate_after_add() {
+    let dataset = dataset();
+    let fixture = crate::fixture::Fixture::new("fixture-added", "");
+    fs::remove_file(fixture.path("build.rs")).unwrap();
+    fixture.write(
+        "Cargo.toml",
+        "[package]\nname = \"fixture-added\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n",
+    );
+    fs::write(fixture.path("a.torrent"), dataset.torrent()).unwrap();
+    dataset.write_mirror(&fixture.path("mirror"));
+    let fixture = fixture.main("fn main() { println!(\"{}\", env!(\"AT_IMAGES_PATH\")) }\n");
+    let mirror = fixture.path("mirror");
+    let fixture = fixture.env("ACADEMICTORRENTS_MIRRORS", mirror.display());
+    let mut add = fixture.command(env!("CARGO_BIN_EXE_cargo-academictorrents"));
+    add.args(["academictorrents", "add", "a.torrent", "images", "--pin", "--vendor"]);
+    crate::fixture::Run::of(add.env("CARGO", env!("CARGO")).output().unwrap()).ok();
+    let patch = format!("patch.crates-io.academictorrents.path={:?}", crate::fixture::library());
+    let run = fixture.cargo(&["run", "--config", &patch]).ok();
+    dataset.assert_at(&run.printed_path());
+}
+
+#[test]
+fn a_magnet_link_is_kept_where_it_names_more_than_the_infohash() {
+    let dataset = dataset();
+    let catalogue = Catalogue::serving(&[&dataset]);
+    let link = format!("magnet:?xt=urn:btih:{}&dn=a%20b", dataset.infohash_hex());
+    let with_tracker = format!("{link}&tr=http://127.0.0.1:9/a&so=2");
+    let entry = |arguments: &[&str]| {
+        let cli = CliFixture::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+        empty_crate(&cli);
+        cli.ok(&[&["add"], arguments].concat());
+        let manifest = read(&cli, "Cargo.toml");
+        manifest.lines().last().unwrap().split_once(" = ").unwrap().1.to_owned()
+    };
+    let infohash = dataset.infohash_hex();
+    assert_eq!(entry(&[&link]), format!("{infohash:?}"));
+    assert_eq!(entry(&[&with_tracker]), format!("{{ magnet = {with_tracker:?} }}"));
+    assert_eq!(
+        entry(&[&with_tracker, "notes", "--vendor"]),
+        format!(
+            "{{ infohash = {infohash:?}, torrent = \"datasets/notes.torrent\", \
+             trackers = [\"http://127.0.0.1:9/a\"], files = [\"notes.txt\"] }}"
+        )
+    );
+}
+
+/// The catalogue may not have what somebody made by hand.
+#[test]
+fn a_torrent_that_does_not_stay_in_the_crate_comes_with_a_hint() {
+    let cli = CliFixture::new();
+    empty_crate(&cli);
+    cli.write("images.torrent", dataset().torrent());
+    let hint = "help: a build on another machine looks the torrent up in the catalogue; \
+                where that does not have it, add --vendor\n";
+    let talk = |arguments: &[&str]| cli.run(arguments).stderr;
+    assert!(!talk(&["add", "images.torrent", "--vendor", "-n"]).contains(hint));
+    assert!(talk(&["add", "images.torrent"]).contains(hint));
+    assert!(!talk(&["add", &dataset().infohash_hex(), "by-hash", "--offline"]).contains(hint));
+}

@@ -1,0 +1,160 @@
+//! A directory to call the program in, and pages of what it prints there.
+//!
+//! A page (`pages/<page>.txt`) shows one call after the other, as a terminal would; lines of stderr begin with `! `. After a change
+//! of words, `SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --test it` writes the pages anew: read what has changed as a stranger
+//! would. What differs from run to run has a name in brackets: `[DIR]` the directory, `[PORT]`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A directory with a store of its own, and nothing of this machine's in the environment.
+pub struct CliFixture {
+    dir: tempfile::TempDir,
+    env: Vec<(String, String)>,
+}
+
+/// What a call printed.
+pub struct Run {
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl CliFixture {
+    pub fn new() -> CliFixture {
+        CliFixture { dir: tempfile::tempdir().unwrap(), env: Vec::new() }
+    }
+
+    /// Sets a variable for every call.
+    pub fn env(mut self, name: &str, value: impl ToString) -> CliFixture {
+        self.env.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    pub fn path(&self, below: &str) -> PathBuf {
+        // As the program prints it: a temporary directory may be a link.
+        self.dir.path().canonicalize().unwrap().join(below)
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    /// Writes a file, and gives its path.
+    pub fn write(&self, below: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(below);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// A crate here, with this text under `[package.metadata.academictorrents]`. It depends on nothing, so that Cargo needs no
+    /// index.
+    pub fn declare(&self, datasets: &str) {
+        let manifest = format!(
+            "[package]\nname = \"model\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+             [features]\nextra = []\n\n[package.metadata.academictorrents]\n{datasets}\n"
+        );
+        self.write("Cargo.toml", manifest);
+        self.write("src/main.rs", "fn main() {}\n");
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-academictorrents"));
+        command
+            .arg("academictorrents")
+            .args(arguments)
+            .current_dir(self.path(""))
+            .env_clear()
+            // Cargo itself, for `cargo metadata`; no home, no configuration.
+            .env("CARGO", env!("CARGO"))
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("CARGO_HOME", self.path("cargo-home"))
+            .env("RUSTUP_HOME", std::env::var_os("RUSTUP_HOME").unwrap_or_default())
+            .env("HOME", self.path("home"))
+            .env("ACADEMICTORRENTS_STORE", self.store())
+            .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
+            .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
+            .env("ACADEMICTORRENTS_TIMEOUT", "3s")
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command(arguments).output().unwrap())
+    }
+
+    /// The same, of a call that goes well: its stdout.
+    #[track_caller]
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let run = self.run(arguments);
+        assert_eq!(run.status, Some(0), "{arguments:?}: {}{}", run.stdout, run.stderr);
+        run.stdout
+    }
+}
+
+impl Run {
+    pub fn of(output: Output) -> Run {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Run {
+            status: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+/// Calls, one after the other.
+pub struct Page {
+    name: String,
+    text: String,
+}
+
+impl Page {
+    pub fn new(name: impl Into<String>) -> Page {
+        Page { name: name.into(), text: String::new() }
+    }
+
+    /// Calls the program, and adds what it prints. It gives the run, for what a page cannot say.
+    pub fn show(&mut self, cli: &CliFixture, arguments: &[&str]) -> Run {
+        let run = cli.run(arguments);
+        let quoted = arguments.iter().map(|it| {
+            if it.contains(' ') || it.is_empty() { format!("'{it}'") } else { (*it).to_owned() }
+        });
+        let call: Vec<_> = quoted.collect();
+        self.text += &format!("$ cargo academictorrents {}\n", redacted(&call.join(" "), cli));
+        self.text += &redacted(&run.stdout, cli);
+        for line in redacted(&run.stderr, cli).lines() {
+            self.text += format!("! {line}").trim_end();
+            self.text.push('\n');
+        }
+        if run.status != Some(0) {
+            self.text += &format!("exit status: {:?}\n", run.status.unwrap_or(-1));
+        }
+        self.text.push('\n');
+        run
+    }
+
+    /// Changes what was shown: for what differs from machine to machine.
+    pub fn redact(&mut self, change: impl Fn(&str) -> String) {
+        let lines: Vec<_> = self.text.lines().map(change).collect();
+        self.text = lines.join("\n") + "\n";
+    }
+
+    /// Compares the page with the file.
+    #[track_caller]
+    pub fn compare(self) {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/pages/{}.txt", self.name));
+        let expected = snapbox::Data::read_from(&file, None).raw();
+        snapbox::Assert::new()
+            .action_env(snapbox::assert::DEFAULT_ACTION_ENV)
+            .eq(self.text, expected);
+    }
+}
+
+fn redacted(text: &str, cli: &CliFixture) -> String {
+    let text = text.replace(&*cli.path("").to_string_lossy(), "[DIR]/");
+    let text = text.replace(cli.path("").to_string_lossy().trim_end_matches('/'), "[DIR]");
+    crate::support::without_ports(&text)
+}

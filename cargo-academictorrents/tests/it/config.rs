@@ -1,0 +1,42 @@
+//! `cargo academictorrents config`.
+
+#![cfg(target_os = "linux")] // where the file is as the pages say
+
+use crate::cli_fixture::{CliFixture, Page};
+
+/// A cli with a place for the configuration file.
+fn cli() -> CliFixture {
+    let cli = CliFixture::new();
+    let place = cli.path("settings");
+    cli.env("XDG_CONFIG_HOME", place.display())
+}
+
+#[test]
+fn config_shows_each_setting_and_whose_word_it_is() {
+    let cli = cli()
+        .env("ACADEMICTORRENTS_PATH_MNIST", "/data/mnist.pkl.gz")
+        .env("CARGO_HTTP_CAINFO", "/etc/ssl/ca.pem")
+        .env("HTTPS_PROXY", "http://me:secret@proxy.example:3128");
+    let mut page = Page::new("config");
+    page.show(&cli, &["config"]);
+    cli.write(
+        "settings/academictorrents/config.toml",
+        "mirrors = [\"/mnt/a mirror\", \"https://me:secret@mirror.example\"]\nmax-size = \"20GiB\"\ntimeout = 5\n",
+    );
+    page.show(&cli, &["config", "--store", "elsewhere", "--offline"]);
+    page.show(&cli, &["config", "--json"]);
+    cli.write("settings/academictorrents/config.toml", "mirors = []\n");
+    page.show(&cli, &["config"]);
+    page.show(&cli, &["config", "--json"]);
+    page.compare();
+}
+
+#[test]
+fn what_a_setting_cannot_be_is_shown_beside_it() {
+    let cli = cli()
+        .env("ACADEMICTORRENTS_TIMEOUT", "soon")
+        .env("ACADEMICTORRENTS_STORE", "relative\u{1b}[31m");
+    let mut page = Page::new("config-odd");
+    page.show(&cli, &["config"]);
+    page.compare();
+}

@@ -1,0 +1,215 @@
+//! `cargo academictorrents doctor`.
+
+use crate::cli_fixture::{CliFixture, Page};
+use crate::support::files::PIECE;
+use crate::support::files::damage_unseen;
+use crate::swarm::{Catalogue, Dataset, Peer, Tracker, UdpTracker, WebSeed, random_bytes};
+use crate::swarm::{tracker, udp_tracker, web_seed};
+
+fn cli() -> CliFixture {
+    CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off")
+}
+
+/// A file system, and how much of it is free, are the machine's.
+fn machine(line: &str) -> String {
+    let line = &line.replace(&["[DIR]/", "home/"].concat(), "[HOME]/");
+    let after = "writes, locks, hard links, times work";
+    match (line.find(after), line.find(" free")) {
+        (Some(at), Some(free)) => {
+            format!("{}{after}, [FILE SYSTEM], [SIZE]{}", &line[..at], &line[free..])
+        }
+        _ => line.to_owned(),
+    }
+}
+
+fn page(name: &str, cli: &CliFixture, calls: &[&[&str]]) {
+    let mut page = Page::new(name);
+    for call in calls {
+        page.show(cli, call);
+    }
+    page.redact(machine);
+    page.compare();
+}
+
+#[test]
+fn all_is_in_order_where_all_answer() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 10 * PIECE));
+    let seed = WebSeed::serving(&dataset);
+    let peer = Peer::seeding(&dataset);
+    let (http, udp) = (Tracker::start(vec![peer.addr()]), UdpTracker::start(vec![peer.addr()]));
+    let dataset = dataset.announce_list(&[&[&http.url(), &udp.url()]]).url_list([seed.url()]);
+    let catalogue = Catalogue::serving(&[&dataset]);
+    let cli = cli()
+        .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
+        .env("ACADEMICTORRENTS_PEERS", peer.addr());
+    cli.write("data.torrent", dataset.torrent());
+    cli.declare("mnist = { torrent = \"data.torrent\" }\nother = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"");
+    page(
+        "doctor",
+        &cli,
+        &[&["doctor"], &["doctor", "--offline"], &["doctor", "--offline", "--json"]],
+    );
+    assert_eq!(seed.bytes_served() / 2, 0, "no data is fetched");
+    assert!(!cli.store().exists(), "nothing is left behind");
+    cli.ok(&["get", "data.torrent"]);
+    let said = cli.ok(&["doctor"]);
+    assert!(said.contains("1 dataset is complete, 320.0 KiB"), "{said}");
+    assert!(!said.contains("can be had from"), "{said}");
+    let said = cli.env("ACADEMICTORRENTS_PRIVATE_HOSTS", "10.0.0.0/8").ok(&["doctor", "--offline"]);
+    assert!(said.contains("10.0.0.0/8 may be contacted, whoever names them"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_what_to_do() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 10 * PIECE));
+    let seed = WebSeed::serving(&dataset).with(web_seed::Fault::Status(503));
+    let refuses = Tracker::start(Vec::new()).with(tracker::Fault::Failure("unregistered".into()));
+    let silent = UdpTracker::start(Vec::new()).with(udp_tracker::Fault::Silent);
+    let dataset = dataset.announce_list(&[&[&refuses.url(), &silent.url()]]).url_list([seed.url()]);
+    let cli = cli();
+    cli.write("data.torrent", dataset.torrent());
+    cli.declare("mnist = { torrent = \"data.torrent\" }");
+    page("doctor-network", &cli, &[&["doctor"]]);
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_told() {
+    let cli = cli()
+        .env("ACADEMICTORRENTS_STROE", "x")
+        .env("ACADEMICTORRENTS_API_KEY", "x")
+        .env("SSL_CERT_FILE", "/nowhere/ca.pem")
+        .env("HTTPS_PROXY", "http://me:secret@127.0.0.1:9");
+    page("doctor-names", &cli, &[&["doctor"]]);
+    let mut shown = Page::new("doctor-settings");
+    for (name, value) in [
+        ("ACADEMICTORRENTS_TIMEOUT", "long"),
+        ("SSL_CERT_FILE", "/nowhere/ca.pem"),
+        ("HTTPS_PROXY", "http://me:secret@127.0.0.1:9"),
+        ("ACADEMICTORRENTS_OFFLINE", "1"),
+    ] {
+        let cli = self::cli().env(name, value);
+        cli.declare("mnist = { torrent = \"data.torrent\", files = 1 }");
+        let run = shown.show(&cli, &["doctor"]);
+        assert!(!run.stdout.contains("secret"), "{}", run.stdout);
+    }
+    let nowhere = self::cli();
+    let below_a_file = nowhere.write("file", "").join("store");
+    let nowhere = nowhere.env("ACADEMICTORRENTS_STORE", below_a_file.display());
+    shown.show(&nowhere, &["doctor", "--offline"]);
+    let broken = self::cli();
+    broken.write("home/.config/academictorrents/config.toml", "stroe = \"/x\"\n");
+    shown.show(&broken, &["doctor", "--offline"]);
+    shown.redact(machine);
+    shown.compare();
+}
+
+#[test]
+fn a_store_that_is_not_sound_is_told() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 10 * PIECE));
+    let seed = WebSeed::serving(&dataset);
+    let other = Dataset::single("other.bin", random_bytes(2, 3 * PIECE));
+    let of_other = WebSeed::serving(&other);
+    let cli = cli();
+    cli.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    cli.write("other.torrent", other.clone().url_list([of_other.url()]).torrent());
+    let path = cli.ok(&["get", "data.torrent"]);
+    let path = std::path::Path::new(path.trim_end());
+    let path_of_other = cli.ok(&["get", "other.torrent"]);
+    damage_unseen(std::path::Path::new(path_of_other.trim_end()), 1);
+    assert_eq!(cli.run(&["verify", "other.torrent"]).status, Some(1));
+    let file = std::fs::File::open(path).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    cli.write("store/v1/partial/323a0048d87ca79b68f12a6350a57776b6a3b7fb/files/a", "");
+    super::states::age(&cli.write("store/v1/torrents/.tmp-1-2", ""), 1);
+    set_modes(&cli, 0o755);
+    page("doctor-store", &cli, &[&["doctor", "--offline"]]);
+    // As it says.
+    cli.ok(&["verify", "--stored", "--repair"]);
+    let said = cli.ok(&["doctor", "--offline"]);
+    assert!(said.contains("2 datasets are complete") && !said.contains("not known"), "{said}");
+}
+
+/// Permissions of the store's directories, whatever the umask is.
+fn set_modes(cli: &CliFixture, mode: u32) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let below = std::fs::read_dir(cli.path("store/v1")).unwrap();
+        let below = below.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        for path in [cli.path("store"), cli.path("store/v1")].into_iter().chain(below) {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (cli, mode);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_that_others_can_write_to_is_reported() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 10 * PIECE));
+    let cli = cli();
+    crate::states::complete(&cli, &dataset);
+    let mut page = Page::new("doctor-access");
+    for mode in [0o777, 0o2775] {
+        set_modes(&cli, mode);
+        page.show(&cli, &["doctor", "--offline"]);
+    }
+    page.redact(machine);
+    // The group is the user's.
+    page.redact(|line| match line.split_once("all members of the group ") {
+        Some((before, _)) => format!("{before}all members of the group [GROUP] can write to it"),
+        None => line.to_owned(),
+    });
+    page.compare();
+    set_modes(&cli, 0o757);
+    let json: serde_json::Value =
+        serde_json::from_str(&cli.ok(&["doctor", "--offline", "--json"])).unwrap();
+    let checks = json["checks"].as_array().unwrap();
+    let warns: Vec<_> = checks.iter().filter(|it| it["status"] == "warn").collect();
+    assert_eq!(warns.len(), 1, "{json}");
+    let what = warns[0]["what"].as_str().unwrap();
+    assert!(warns[0]["area"] == "store" && what.starts_with("any user can write to "), "{json}");
+    // As it says.
+    let help = warns[0]["help"][0].as_str().unwrap().strip_prefix("run: ").unwrap().to_owned();
+    assert!(std::process::Command::new("sh").args(["-c", &help]).status().unwrap().success());
+    let said = cli.ok(&["doctor", "--offline"]);
+    assert!(!said.contains("warn") && !said.contains("can write"), "{said}");
+    if std::os::unix::fs::chown(cli.path("store/v1/data"), Some(12_345), None).is_err() {
+        eprintln!("not tested without the superuser's rights: a store of another user");
+        return;
+    }
+    let said = cli.ok(&["doctor", "--offline"]);
+    assert!(said.contains("store/v1/data belongs to another user (12345)"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_is_kept_for_hosts_is_named_and_files_that_others_can_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let cli = cli();
+    let check = |parts: &[&str]| {
+        let said = cli.run(&["doctor", "--offline"]).stdout;
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        assert!(!said.contains("s3cr3t"), "{said}");
+    };
+    let set_mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let netrc = cli.write(
+        "home/.netrc",
+        "machine a login b password s3cr3t\nmachine c login d password s3cr3t",
+    );
+    set_mode(&netrc, 0o600);
+    check(&["ok    credentials   2 hosts in "]);
+    set_mode(&netrc, 0o644);
+    check(&["warn  credentials   other users of this machine can read ", "help: chmod 600"]);
+    cli.write("home/.netrc", "machine a\nlogn b password s3cr3t");
+    check(&[".netrc:2 is not as netrc files are written"]);
+    let config = cli.write(
+        "home/.config/academictorrents/config.toml",
+        "credentials.\"data.lab:80\".token = \"s3cr3t\"\nnetrc = \"/nowhere/netrc\"",
+    );
+    set_mode(&config, 0o600);
+    check(&["ok    credentials   data.lab:80", "/nowhere/netrc cannot be read (`netrc` in "]);
+}

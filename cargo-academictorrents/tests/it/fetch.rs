@@ -1,0 +1,186 @@
+//! `cargo academictorrents fetch`.
+
+use std::process::Stdio;
+
+use crate::cli_fixture::{CliFixture, Page};
+use crate::swarm::web_seed::Fault;
+use crate::swarm::{Catalogue, Dataset, Peer, WebSeed, random_bytes};
+
+/// A cli whose pages hold nothing that depends on the time.
+fn cli() -> CliFixture {
+    CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off")
+}
+
+fn crate_with(cli: &CliFixture, directory: &str, name: &str, more: &str, datasets: &str) {
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n{more}\n\n\
+         [package.metadata.academictorrents]\n{datasets}\n"
+    );
+    cli.write(&format!("{directory}/Cargo.toml"), manifest);
+    cli.write(&format!("{directory}/src/lib.rs"), "");
+}
+
+#[test]
+fn fetch_brings_what_the_crate_and_its_dependencies_declare() {
+    let cli = cli();
+    let mnist = Dataset::single("mnist.bin", random_bytes(1, 300_000)).piece_length(1 << 15);
+    let cifar = Dataset::single("cifar.bin", random_bytes(2, 2_000_000)).piece_length(1 << 15);
+    let [mnist_seed, cifar_seed] = [&mnist, &cifar].map(WebSeed::serving);
+    for (dataset, seed) in [(&mnist, &mnist_seed), (&cifar, &cifar_seed)] {
+        let name = String::from_utf8(dataset.name().to_vec()).unwrap().replace(".bin", ".torrent");
+        for directory in ["", "data/"] {
+            let torrent = dataset.clone().url_list([seed.url()]).torrent();
+            cli.write(&format!("{directory}{name}"), torrent);
+        }
+    }
+    crate_with(
+        &cli,
+        "data",
+        "data",
+        "",
+        "cifar = { torrent = \"cifar.torrent\" }\nmnist = { torrent = \"mnist.torrent\" }",
+    );
+    crate_with(
+        &cli,
+        ".",
+        "model",
+        "[dependencies]\ndata = { path = \"data\" }\n\n[features]\nextra = []",
+        "mnist = { torrent = \"mnist.torrent\" }\n\
+         huge = { torrent = \"cifar.torrent\", files = [\"*\"], required-features = [\"extra\"] }",
+    );
+    let mut page = Page::new("fetch");
+    page.show(&cli, &["fetch", "--dry-run"]);
+    assert!(!cli.store().exists(), "a dry run leaves nothing");
+    page.show(&cli, &["fetch", "mnist"]);
+    // Declared by two crates, and fetched once.
+    assert_eq!((mnist_seed.bytes_served(), cifar_seed.bytes_served()), (300_000, 0));
+    page.show(&cli, &["fetch", "-n"]);
+    page.show(&cli, &["fetch"]);
+    page.show(&cli, &["fetch"]);
+    page.show(&cli, &["fetch", "--quiet", "--package", "data"]);
+    page.show(&cli, &["fetch", "--dry-run", "--features", "extra"]);
+    page.show(&cli, &["fetch", "minst"]);
+    page.compare();
+    assert_eq!((mnist_seed.bytes_served(), cifar_seed.bytes_served()), (300_000, 2_000_000));
+    mnist.assert_at(cli.ok(&["path", "mnist", "-p", "model"]).trim_end().as_ref());
+}
+
+#[test]
+fn fetch_tells_programs_what_it_did_and_would_do() {
+    let cli = cli();
+    let dataset = Dataset::single("mnist.bin", random_bytes(1, 300_000));
+    let seed = WebSeed::serving(&dataset);
+    let torrent = dataset.clone().url_list([seed.url()]).announce("udp://127.0.0.1:9/announce");
+    cli.write("mnist.torrent", torrent.torrent());
+    cli.declare(
+        "mnist = { torrent = \"mnist.torrent\" }\n\
+         gone = { infohash = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\", optional = true }",
+    );
+    let mut page = Page::new("fetch-json");
+    page.show(&cli, &["fetch", "--json", "--dry-run", "--offline"]);
+    page.show(&cli, &["fetch", "--json", "mnist"]);
+    page.show(&cli, &["fetch", "--json", "--offline"]);
+    page.compare();
+}
+
+#[test]
+fn what_is_optional_is_a_warning_and_all_else_fails() {
+    let cli = cli();
+    let there = Dataset::single("mnist.bin", random_bytes(1, 300_000));
+    let peer = Peer::seeding(&there);
+    cli.write("mnist.torrent", there.torrent());
+    cli.write("broken.torrent", "<html>");
+    let mut page = Page::new("fetch-failures");
+    page.show(&cli, &["fetch"]);
+    cli.declare("");
+    page.show(&cli, &["fetch"]);
+    page.show(&cli, &["fetch", "--json"]);
+    page.show(&cli, &["fetch", "--dry-run"]);
+    let mnist = format!("mnist = {{ torrent = \"mnist.torrent\", peers = [\"{}\"] }}", peer.addr());
+    cli.declare(&format!("{mnist}\nold = {{ torrent = \"broken.torrent\", optional = true }}"));
+    page.show(&cli, &["fetch", "-n"]);
+    page.show(&cli, &["fetch"]);
+    cli.declare(&format!("{mnist}\nold = {{ torrent = \"broken.torrent\" }}"));
+    page.show(&cli, &["fetch", "-n"]);
+    page.show(&cli, &["fetch"]);
+    cli.declare("mnist = { torrent = \"mnist.torrent\", required-features = [\"extra\"] }");
+    page.show(&cli, &["fetch"]);
+    page.compare();
+}
+
+#[test]
+fn a_dry_run_looks_torrents_up_and_counts_what_is_there_in_part() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 1_000_000)).piece_length(1 << 16);
+    let slow = WebSeed::serving(&dataset).with(Fault::OnlyPieces(0..8));
+    let catalogue = Catalogue::serving(&[&dataset.clone().url_list([slow.url()])]);
+    let cli = cli()
+        .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
+        .env("ACADEMICTORRENTS_TIMEOUT", "1s");
+    cli.declare(&format!("data = \"{}\"", dataset.infohash_hex()));
+    let plan = || -> serde_json::Value {
+        serde_json::from_str(&cli.ok(&["fetch", "--dry-run", "--json"])).unwrap()
+    };
+    let before = plan();
+    assert_eq!(
+        (&before["missing_bytes"], &before["size_bytes"]),
+        (&1_000_000.into(), &1_000_000.into())
+    );
+    assert_eq!(before["datasets"][0]["sources"][0]["place"], slow.url());
+    assert!(!cli.store().exists(), "a dry run leaves nothing");
+    assert_eq!(cli.run(&["fetch"]).status, Some(1));
+    let after = plan();
+    assert_eq!(after["datasets"][0]["state"], "partial");
+    let missing = 1_000_000 - 8 * (1 << 16);
+    assert_eq!(after["missing_bytes"], missing);
+    slow.mend();
+    let fetched: serde_json::Value = serde_json::from_str(&cli.ok(&["fetch", "--json"])).unwrap();
+    assert_eq!(fetched["received_bytes"], missing);
+}
+
+#[test]
+fn what_two_crates_ask_for_in_the_same_words_fails_once() {
+    let catalogue = Catalogue::serving(&[]);
+    let cli = cli().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+    let gone = "gone = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"";
+    crate_with(&cli, "data", "data", "", gone);
+    crate_with(&cli, ".", "model", "[dependencies]\ndata = { path = \"data\" }", gone);
+    let run = cli.run(&["fetch"]);
+    assert_eq!(run.status, Some(1));
+    assert_eq!(catalogue.requests().len(), 1);
+    assert_eq!(run.stderr.matches("error: ").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.ends_with("2 datasets could not be had\n"), "{}", run.stderr);
+}
+
+#[test]
+fn a_log_tells_the_sources_where_that_is_asked_for_and_nothing_where_that_is() {
+    let cli = CliFixture::new();
+    let dataset = Dataset::single("data.bin", random_bytes(1, 300_000));
+    let seed = WebSeed::serving(&dataset);
+    cli.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    cli.declare("data = { torrent = \"data.torrent\" }");
+    let quiet = cli.run(&["fetch", "--quiet"]);
+    assert_eq!((quiet.status, &*quiet.stderr), (Some(0), ""));
+    let other = cli.path("other").display().to_string();
+    let plain = cli.run(&["fetch", "--store", &other]).stderr;
+    let source = format!("academictorrents: data:   293.0 KiB from {}\n", seed.url());
+    assert!(plain.contains("academictorrents: data: done: 293.0 KiB in 0 s\n"), "{plain}");
+    assert!(!plain.contains(&source), "{plain}");
+    let third = cli.path("third").display().to_string();
+    let verbose = cli.run(&["fetch", "--verbose", "--store", &third]).stderr;
+    assert!(verbose.contains(&source), "{verbose}");
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let cli = cli();
+    let dataset = Dataset::single("data.bin", random_bytes(1, 300_000));
+    let seed = WebSeed::serving(&dataset);
+    cli.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    cli.declare("data = { torrent = \"data.torrent\" }");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut call = cli.command(&["fetch"]);
+    call.stdout(writer.try_clone().unwrap()).stderr(writer).stdin(Stdio::null());
+    assert_eq!(call.status().unwrap().code(), Some(0));
+    dataset.assert_at(cli.ok(&["path", "data"]).trim_end().as_ref());
+}

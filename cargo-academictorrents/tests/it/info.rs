@@ -1,0 +1,182 @@
+//! `cargo academictorrents info`.
+
+use crate::cli_fixture::{CliFixture, Page};
+use crate::swarm::bencode::B;
+use crate::swarm::{Catalogue, Dataset, Tracker, UdpTracker, WebSeed, random_bytes};
+use crate::swarm::{tracker, udp_tracker, web_seed};
+
+fn cli() -> CliFixture {
+    CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off")
+}
+
+fn peers(count: u16) -> Vec<std::net::SocketAddr> {
+    (0..count).map(|at| ([127, 0, 0, 1], 10_000 + at).into()).collect()
+}
+
+fn tree(files: usize) -> Dataset {
+    let names: Vec<_> = (0..files).map(|at| format!("train/{at:03}.png")).collect();
+    let mut given =
+        vec![("README", random_bytes(1, 700)), ("test/x/a.png", random_bytes(2, 90_000))];
+    given.extend(names.iter().map(|name| (name.as_str(), random_bytes(3, 1_000))));
+    Dataset::multi("images", given)
+}
+
+#[test]
+fn info_tells_what_a_torrent_holds_and_who_has_it() {
+    let cli = cli();
+    let dataset = tree(3);
+    let (http, udp) = (Tracker::start(peers(3)), UdpTracker::start(peers(1)));
+    let (alive, gone) =
+        (WebSeed::serving(&dataset), WebSeed::serving(&dataset).with(web_seed::Fault::NotFound));
+    let stale = WebSeed::serving(&dataset).with(web_seed::Fault::WrongLength);
+    let refuses =
+        Tracker::start(peers(3)).with(tracker::Fault::Failure("unregistered torrent".into()));
+    let dataset = dataset
+        .announce_list(&[
+            &[&http.url(), &udp.url()],
+            &[&refuses.url(), "http://127.0.0.1:9/announce"],
+        ])
+        .url_list([alive.url(), gone.url(), stale.url()])
+        .comment("Images, for a test.\nTheir licence is in README.")
+        .outer("created by", B::bytes("mktorrent \u{1b}[31m1.1"))
+        .outer("creation date", B::Int(1_411_423_377))
+        .outer("license", B::bytes("CC-BY-4.0"));
+    cli.write("images.torrent", dataset.torrent());
+    cli.declare("images = { torrent = \"images.torrent\", files = [\"train/*\"] }");
+    let mut page = Page::new("info");
+    page.show(&cli, &["info", "images"]);
+    // Nobody took part in the swarm.
+    assert_eq!((http.announces().len(), udp.announces().len()), (0, 0));
+    assert!(alive.bytes_served() <= 1);
+    page.show(&cli, &["info", "images.torrent", "--json"]);
+    page.show(&cli, &["info", "images.torrent", "--offline"]);
+    page.show(&cli, &["info", "imagse"]);
+    page.show(&cli, &["info", "323a0048d87ca79b68f12a6350a57776b6a3b7fb"]);
+    page.show(&cli, &["info", "323a0048d87ca79b68f12a6350a57776b6a3b7fb", "--offline"]);
+    page.compare();
+}
+
+#[test]
+fn who_has_no_scrape_is_announced_to_and_told_that_we_leave() {
+    let cli = cli();
+    let dataset = tree(3);
+    let http = Tracker::start(peers(3)).with(tracker::Fault::NoScrape);
+    let udp = UdpTracker::start(peers(2)).with(udp_tracker::Fault::NoScrape);
+    let dataset = dataset.announce_list(&[&[&http.url()], &[&udp.url()]]);
+    cli.write("images.torrent", dataset.torrent());
+    let said = cli.ok(&["info", "images.torrent"]);
+    assert!(said.contains(&format!("2 seeds, 0 leeches  {}", udp.url())), "{said}");
+    let length = dataset.stream().len() as u64;
+    for announces in [http.announces(), udp.announces()] {
+        let told: Vec<_> = announces.iter().map(|it| (it.left, it.event.as_deref())).collect();
+        assert_eq!(told, [(Some(length), None), (Some(length), Some("stopped"))]);
+    }
+}
+
+#[test]
+fn long_lists_are_cut_and_sources_that_are_left_out_are_not_asked() {
+    let dataset = tree(100);
+    let (tracker, seed) = (Tracker::start(peers(3)), WebSeed::serving(&dataset));
+    let dataset = dataset.announce(&tracker.url()).url_list([seed.url()]).private();
+    let cli = cli().env("ACADEMICTORRENTS_SOURCES", "web-seeds");
+    cli.write("images.torrent", dataset.torrent());
+    let mut page = Page::new("info-long");
+    page.show(&cli, &["info", "images.torrent"]);
+    page.compare();
+    assert_eq!(tracker.http().requests().len(), 0);
+    let all = cli.ok(&["info", "images.torrent", "-v"]);
+    assert!(all.contains("099.png") && !all.contains("more: -v"), "{all}");
+}
+
+#[test]
+fn a_torrent_that_is_not_at_hand_comes_from_the_catalogue() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 70_000));
+    let seed = WebSeed::serving(&dataset);
+    let dataset = dataset.url_list([seed.url()]);
+    let catalogue = Catalogue::serving(&[&dataset]);
+    let cli = cli().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+    let said = cli.ok(&["info", &dataset.infohash_hex()]);
+    assert!(said.contains("has it  http://"), "{said}");
+    assert!(seed.bytes_served() <= 1);
+    let line = said.lines().find(|line| line.starts_with("magnet")).unwrap();
+    let by_magnet = cli.ok(&["info", line.split_whitespace().last().unwrap()]);
+    assert!(by_magnet.contains("has it  http://"), "{by_magnet}");
+    // It was only looked at.
+    assert!(!cli.store().join("v1/torrents").exists());
+}
+
+#[test]
+fn who_does_not_answer_is_waited_for_no_longer_than_the_others_together() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 70_000));
+    let stalls: Vec<_> =
+        (0..4).map(|_| Tracker::start(peers(1)).with(tracker::Fault::Stall)).collect();
+    let silent = UdpTracker::start(peers(1)).with(udp_tracker::Fault::Silent);
+    let lossy = UdpTracker::start(peers(1)).with(udp_tracker::Fault::Loses(1));
+    let mut urls: Vec<_> = stalls.iter().map(Tracker::url).collect();
+    urls.extend([silent.url(), lossy.url()]);
+    let tiers: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let cli = cli().env("ACADEMICTORRENTS_TIMEOUT", "120s");
+    cli.write("data.torrent", dataset.announce_list(&[&tiers]).torrent());
+    let begun = std::time::Instant::now();
+    let said = cli.ok(&["info", "data.torrent"]);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(9), "{:?}", begun.elapsed());
+    assert!(said.contains(&format!("1 seed, 0 leeches  {}", lossy.url())), "{said}");
+    assert_eq!(said.matches("within 5 s").count() + said.matches("timed out").count(), 5, "{said}");
+}
+
+#[test]
+fn add_and_info_warn_which_platforms_cannot_build_it() {
+    let check = |names: &[&str], platforms: &[&str]| {
+        let cli = cli();
+        let files = names.iter().map(|name| (*name, random_bytes(1, 100)));
+        cli.write("x.torrent", Dataset::multi("set", files).torrent());
+        cli.declare("");
+        for verb in
+            [&["info", "x.torrent", "--offline"][..], &["add", "x.torrent", "x", "--dry-run"]]
+        {
+            let run = cli.run(verb);
+            assert_eq!(run.status, Some(0), "{}", run.stderr);
+            let warned: Vec<_> =
+                run.stderr.lines().filter(|line| line.contains("warning: a build on ")).collect();
+            assert_eq!(warned.len(), platforms.len(), "{verb:?}: {warned:?}");
+            for (line, on) in warned.iter().zip(platforms) {
+                assert!(line.contains(&format!("a build on {on} fails: its path `")), "{line}");
+            }
+            let run = cli.run(&[verb, &["--json"]].concat());
+            let warnings =
+                serde_json::from_str::<serde_json::Value>(&run.stdout).unwrap()["warnings"].clone();
+            let of_names = warnings
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|it| it.as_str().unwrap().contains(" fails: its path"));
+            assert_eq!(of_names.count(), platforms.len());
+        }
+    };
+    check(&["a.bin", "d/b c.txt", "数据"], &[]);
+    if cfg!(target_os = "linux") {
+        for name in
+            ["Orbits: x", "why?", "\"q\"", "a|b", "dots...", "d/aux.txt", "<a>", "*", "end "]
+        {
+            check(&["a.bin", name], &["Windows"]);
+        }
+    }
+    // Nobody can: `info` says so, and how it can be had is said by what selects files.
+    let cli = cli();
+    let long = "x".repeat(300);
+    cli.write("x.torrent", Dataset::multi("set", [("a", vec![1]), (&long, vec![2])]).torrent());
+    let run = cli.run(&["info", "x.torrent", "--offline"]);
+    assert!(
+        run.stderr.contains("a build on Windows, macOS, Linux fails: its path `xxx"),
+        "{}",
+        run.stderr
+    );
+    cli.declare("");
+    let run = cli.run(&["add", "x.torrent", "x", "--dry-run"]);
+    assert!(run.status != Some(0) && run.stderr.contains("to `files`"), "{}", run.stderr);
+    let added = cli.ok(&["add", "x.torrent", "x", "--files", "!xxx*", "--rename", "orbits"]);
+    assert!(
+        added.contains("files = [\"!xxx*\"]") && added.contains("rename = \"orbits\""),
+        "{added}"
+    );
+}

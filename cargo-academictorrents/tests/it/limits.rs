@@ -1,0 +1,110 @@
+//! Limits that the shell sets for a process (`ulimit`): each is an error that names it, and no silent end.
+
+use std::process::Command;
+
+use crate::cli_fixture::{CliFixture, Run};
+use crate::swarm::{Dataset, WebSeed, random_bytes};
+
+fn under(cli: &CliFixture, limit: &str, arguments: &[&str]) -> Run {
+    let call = cli.command(arguments);
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]);
+    shell.arg(call.get_program()).args(call.get_args()).env_clear();
+    shell.envs(call.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.current_dir(cli.path(""));
+    Run::of(shell.output().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_beyond_the_file_size_limit_is_an_error_before_the_first_byte() {
+    let data = Dataset::multi(
+        "set",
+        [("a.bin", random_bytes(1, 10_000)), ("b.bin", random_bytes(2, 90_000))],
+    );
+    let seed = WebSeed::serving(&data);
+    let cli = CliFixture::new();
+    cli.write("x.torrent", data.clone().url_list([seed.url()]).torrent());
+    for arguments in [&["get", "x.torrent"][..], &["get", "x.torrent", "--into", "into"]] {
+        // Blocks of 512 bytes.
+        let run = under(&cli, "-f 100", arguments);
+        assert_eq!(run.status, Some(1), "{}", run.stderr);
+        assert!(run.stderr.contains("b.bin") && run.stderr.contains("ulimit -f"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("the file size limit of this process, 50.0 KiB"),
+            "{}",
+            run.stderr
+        );
+        assert!(seed.requests().is_empty());
+    }
+    // What fits is fetched.
+    let run = under(&cli, "-f 100", &["get", "x.torrent", "--files", "a.bin"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    // Files of the store itself.
+    let run = under(&cli, "-f 0", &["get", "x.torrent", "--store", "other"]);
+    assert_eq!(run.status, Some(1), "{:?} {}", run.status, run.stderr);
+    assert!(run.stderr.contains("ulimit -f"), "{}", run.stderr);
+}
+
+#[test]
+fn a_process_that_may_open_no_more_files_says_so_and_blames_no_setting() {
+    let data = Dataset::single("data.bin", random_bytes(1, 10_000));
+    let seed = WebSeed::serving(&data);
+    let cli = CliFixture::new();
+    let cli = cli.env("ACADEMICTORRENTS_CA_FILE", "/etc/ssl/certs/ca-certificates.crt");
+    cli.write("x.torrent", data.clone().url_list([seed.url()]).torrent());
+    for most in 4..12 {
+        let run = under(&cli, &format!("-n {most}"), &["get", "x.torrent"]);
+        let blames = run.stderr.contains("os error 24") && !run.stderr.contains("ulimit -n");
+        assert!(!blames && !run.stderr.contains("panicked"), "{most}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn many_files_of_many_datasets_are_fetched_with_few_descriptors() {
+    let cli = CliFixture::new();
+    let mut datasets = String::new();
+    let sets: Vec<_> = (0..8)
+        .map(|set| {
+            // No file ends where a piece does: each is opened more than once.
+            let files: Vec<_> = (0..150)
+                .map(|file| (format!("{file}.bin"), random_bytes(set * 1_000 + file, 1_000)))
+                .collect();
+            let files = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
+            let data = Dataset::multi(&format!("set-{set}"), files).piece_length(16 << 10);
+            let seed = WebSeed::serving(&data);
+            cli.write(&format!("{set}.torrent"), data.clone().url_list([seed.url()]).torrent());
+            datasets += &format!("set-{set} = {{ torrent = \"{set}.torrent\" }}\n");
+            (data, seed)
+        })
+        .collect();
+    cli.declare(&datasets);
+    let run = under(&cli, "-n 256", &["fetch"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    for (data, _) in &sets {
+        let files = cli.store().join("v1/data").join(data.infohash_hex()).join("files");
+        data.assert_at(&files.join(String::from_utf8_lossy(data.name()).as_ref()));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_may_start_no_more_threads_says_so() {
+    let data = Dataset::single("data.bin", random_bytes(1, 10_000));
+    let seed = WebSeed::serving(&data);
+    let mut failed = 0;
+    // Address space in KiB: stacks of threads need some. Where even the program itself has too little, it does not begin.
+    for most in (60_000..400_000).step_by(20_000) {
+        let cli = CliFixture::new();
+        cli.write("x.torrent", data.clone().url_list([seed.url()]).torrent());
+        let run = under(&cli, &format!("-v {most}"), &["get", "x.torrent"]);
+        if run.stderr.contains("no more threads") || run.stderr.contains("os error 11") {
+            failed += 1;
+        }
+        // A thread that got its own stack, and then none for the handler of overflows, is ended by std itself, with the
+        // process. Which thread meets the limit is chance.
+        let by_std = run.stderr.contains("failed to allocate an alternative stack");
+        assert!(by_std || !run.stderr.contains("panicked"), "{most}: {}", run.stderr);
+    }
+    println!("{failed} of the limits were too low");
+}

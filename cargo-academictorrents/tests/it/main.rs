@@ -1,0 +1,48 @@
+//! The command line, as Cargo runs it: `cargo-academictorrents academictorrents …`. A file for each verb.
+
+#![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+
+mod add;
+mod cite;
+mod cli_fixture;
+mod completions;
+mod config;
+mod doctor;
+mod fetch;
+#[allow(dead_code, reason = "the library's tests use the rest")]
+#[path = "../../../tests/it/fixture.rs"]
+mod fixture;
+mod gc;
+mod get;
+#[cfg(target_os = "linux")]
+mod groups;
+mod help;
+mod import;
+mod info;
+#[cfg(unix)]
+mod interrupt;
+#[cfg(target_os = "linux")]
+mod layers;
+#[cfg(unix)]
+mod limits;
+#[cfg(unix)]
+mod links;
+mod list;
+mod man;
+mod manual;
+mod path;
+mod search;
+mod secrets;
+mod seed;
+#[cfg(unix)]
+mod signals;
+mod states;
+#[allow(dead_code, reason = "the library's tests use the rest")]
+#[path = "../../../tests/it/support/mod.rs"]
+mod support;
+#[allow(unused_imports, reason = "the library's tests use the rest")]
+#[path = "../../../tests/it/swarm/mod.rs"]
+mod swarm;
+mod vendor;
+mod verify;

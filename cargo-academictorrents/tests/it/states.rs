@@ -1,0 +1,58 @@
+//! States of a store, as processes leave them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use crate::cli_fixture::CliFixture;
+use crate::swarm::Dataset;
+
+/// Its `.torrent` is kept.
+pub fn kept(cli: &CliFixture, dataset: &Dataset) -> PathBuf {
+    cli.write(&format!("store/v1/torrents/{}.torrent", dataset.infohash_hex()), dataset.torrent())
+}
+
+/// Some of its pieces are recorded, by another boot of the machine.
+pub fn begun(cli: &CliFixture, id: &str, pieces: std::ops::Range<u32>) -> PathBuf {
+    let mut record = format!("academictorrents record 1 another-boot {id}\n").into_bytes();
+    pieces.for_each(|piece| record.extend(piece.to_be_bytes()));
+    cli.write(&format!("store/v1/partial/{id}/files/data.bin"), [7; 5000]);
+    cli.write(&format!("store/v1/partial/{id}/record"), record)
+}
+
+/// It is complete: taken from a mirror by the program itself.
+pub fn complete(cli: &CliFixture, dataset: &Dataset) -> PathBuf {
+    let mirror = cli.path("mirror");
+    fs::create_dir_all(&mirror).unwrap();
+    dataset.write_mirror(&mirror);
+    let torrent = format!("mirror/{}.torrent", dataset.infohash_hex());
+    let run =
+        cli.command(&["get", &torrent]).env("ACADEMICTORRENTS_MIRRORS", mirror).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    PathBuf::from(String::from_utf8(run.stdout).unwrap().trim_end())
+}
+
+/// A project whose manifest lies here used these datasets, so many days ago. Gives the note.
+pub fn used(cli: &CliFixture, manifest: &str, ids: &[&str], days: u64) -> PathBuf {
+    use sha1::Digest as _;
+    let manifest = cli.path(manifest);
+    let path = manifest.to_str().unwrap();
+    let digest = sha1::Sha1::digest(path);
+    let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text = format!("academictorrents root 1\nmanifest {path}\n");
+    ids.iter().for_each(|id| text += &format!("id {id}\n"));
+    let note = cli.write(&format!("store/v1/roots/{name}"), text);
+    age(&note, days);
+    note
+}
+
+/// Moves a file's or directory's time back.
+pub fn age(path: &std::path::Path, days: u64) {
+    let time = SystemTime::now() - Duration::from_secs(days * 24 * 3600 + 60);
+    fs::File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// All that was done to it lies so many days back.
+pub fn aged(cli: &CliFixture, id: &str, days: u64) {
+    age(&cli.path(&format!("store/v1/data/{id}")), days);
+}

@@ -1,0 +1,179 @@
+//! `cargo academictorrents verify`.
+
+use std::path::Path;
+
+use crate::cli_fixture::{CliFixture, Page};
+use crate::support::files::damage_unseen;
+use crate::support::files::{PIECE, inode};
+use crate::swarm::{Dataset, WebSeed, random_bytes};
+
+/// A cli that draws nothing: how often it would depends on the machine.
+fn cli() -> CliFixture {
+    CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off")
+}
+
+/// Files of three and a half pieces each, so that neighbours share one.
+fn tree() -> Dataset {
+    let file = |seed| random_bytes(seed, 7 * PIECE / 2);
+    Dataset::multi("tree", [("a", file(1)), ("d/b", file(2)), ("d/c", file(3)), ("e", file(4))])
+}
+
+fn writable(path: &Path) -> std::fs::File {
+    let mut permissions = std::fs::metadata(path).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
+    std::fs::set_permissions(path, permissions).unwrap();
+    std::fs::File::options().write(true).open(path).unwrap()
+}
+
+fn vendor(cli: &CliFixture, name: &str, dataset: &Dataset) -> WebSeed {
+    let seed = WebSeed::serving(dataset);
+    cli.write(name, dataset.clone().url_list([seed.url()]).torrent());
+    seed
+}
+
+#[test]
+fn a_flipped_byte_is_found_named_and_repaired_by_one_piece() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 10 * PIECE));
+    let cli = cli();
+    let seed = vendor(&cli, "data.torrent", &dataset);
+    cli.declare("mnist = { torrent = \"data.torrent\" }");
+    let mut page = Page::new("verify");
+    page.show(&cli, &["verify"]);
+    cli.ok(&["fetch"]);
+    let path = cli.ok(&["path", "mnist"]);
+    let path = Path::new(path.trim_end());
+    page.show(&cli, &["verify"]);
+    damage_unseen(path, 3 * PIECE as u64 + 7);
+    damage_unseen(path, 4 * PIECE as u64);
+    // Nobody sees it without hashing.
+    cli.ok(&["path", "mnist"]);
+    let (damaged, before) = (std::fs::read(path).unwrap(), inode(path));
+    page.show(&cli, &["verify"]);
+    assert!(damaged == std::fs::read(path).unwrap() && inode(path) == before);
+    // It no longer counts as complete.
+    assert_eq!(cli.run(&["path", "mnist"]).status, Some(1));
+    page.show(&cli, &["verify", "--json"]);
+    let fetched = seed.bytes_served();
+    page.show(&cli, &["verify", "--repair"]);
+    assert_eq!(seed.bytes_served() - fetched, 2 * PIECE as u64);
+    dataset.assert_at(path);
+    assert_ne!(inode(path), before, "others may have links to the old file");
+    page.show(&cli, &["verify", "mnist"]);
+    page.show(&cli, &["verify", "--stored"]);
+    page.show(&cli, &["verify", "minst"]);
+    page.show(&cli, &["verify", "--into", "here"]);
+    page.compare();
+}
+
+#[test]
+fn files_that_are_missing_cut_short_too_long_or_strange_are_named() {
+    let (dataset, cli) = (tree(), cli());
+    let seed = vendor(&cli, "tree.torrent", &dataset);
+    let root = cli.ok(&["get", "tree.torrent"]);
+    let root = Path::new(root.trim_end());
+    let mut page = Page::new("verify-files");
+    page.show(&cli, &["verify", "tree.torrent"]);
+    // The piece that it is in lies in two files.
+    damage_unseen(&root.join("d/b"), 100);
+    page.show(&cli, &["verify", "tree.torrent"]);
+    std::fs::remove_file(root.join("a")).unwrap();
+    writable(&root.join("d/c")).set_len(PIECE as u64 + 9).unwrap();
+    writable(&root.join("e")).set_len(4 * PIECE as u64).unwrap();
+    std::fs::write(root.join("d/notes"), "mine").unwrap();
+    page.show(&cli, &["verify", "tree.torrent"]);
+    page.show(&cli, &["verify", "tree.torrent", "--json"]);
+    let fetched = seed.bytes_served();
+    page.show(&cli, &["verify", "tree.torrent", "--repair"]);
+    page.show(&cli, &["verify", "tree.torrent"]);
+    page.compare();
+    dataset.assert_at(root);
+    // Of `d/b` two pieces are right, and one of `d/c`; of `e`, which is too long, all but the one that begins in `d/c`.
+    let right = (2 + 3) * PIECE as u64;
+    assert!(seed.bytes_served() - fetched <= 14 * PIECE as u64 - right);
+}
+
+#[test]
+fn what_shares_its_files_with_a_damaged_selection_is_no_longer_complete() {
+    let (dataset, cli) = (tree(), cli());
+    let seed = vendor(&cli, "tree.torrent", &dataset);
+    cli.declare(
+        "whole = { torrent = \"tree.torrent\" }\npart = { torrent = \"tree.torrent\", files = [\"a\", \"e\"] }",
+    );
+    cli.ok(&["fetch"]);
+    let path = |name| Path::new(cli.ok(&["path", name]).trim_end()).to_owned();
+    let (whole, part) = (path("whole"), path("part"));
+    assert_eq!(inode(&whole.join("a")), inode(&part.join("a")));
+    damage_unseen(&part.join("a"), 5);
+    let mut page = Page::new("verify-links");
+    page.show(&cli, &["verify", "part"]);
+    assert_eq!(cli.run(&["path", "whole"]).status, Some(1));
+    page.show(&cli, &["verify"]);
+    let fetched = seed.bytes_served();
+    page.show(&cli, &["verify", "--repair"]);
+    // The damaged piece, once: the other selection copies what it lacks from the one that was repaired first, and hashes it.
+    assert_eq!(seed.bytes_served() - fetched, PIECE as u64);
+    page.show(&cli, &["verify", "--stored"]);
+    dataset.assert_at(&whole);
+    page.compare();
+    // A piece that the selection keeps in part is checked by the digest in its stamp.
+    damage_unseen(&part.join("e"), 5);
+    let run = cli.run(&["verify", "part"]);
+    assert!(run.stdout.contains("e: damaged: bytes 0 to 16383"), "{}", run.stdout);
+    let fetched = seed.bytes_served();
+    let run = cli.run(&["verify", "part"]);
+    assert!(run.stdout.contains("e: damaged: bytes 0 to 16383"), "{}", run.stdout);
+    assert!(!run.stdout.contains("a:"), "{}", run.stdout);
+    cli.ok(&["verify", "part", "--repair"]);
+    assert_eq!(seed.bytes_served() - fetched, PIECE as u64);
+    // The other selection has that file under another name.
+    assert_eq!(cli.run(&["path", "whole"]).status, Some(1));
+    cli.ok(&["verify", "--repair"]);
+    cli.ok(&["verify"]);
+    dataset.assert_at(&whole);
+}
+
+#[test]
+fn a_directory_that_get_filled_is_verified_and_repaired_where_it_is() {
+    let (dataset, cli) = (tree(), cli());
+    let seed = vendor(&cli, "tree.torrent", &dataset);
+    cli.ok(&["get", "tree.torrent", "--into", "here"]);
+    let root = cli.path("here/tree");
+    damage_unseen(&root.join("d/c"), 60_000);
+    std::fs::write(root.join("notes"), "mine").unwrap();
+    let mut page = Page::new("verify-into");
+    page.show(&cli, &["verify", "tree.torrent", "--into", "here"]);
+    let fetched = seed.bytes_served();
+    page.show(&cli, &["verify", "tree.torrent", "--into", "here", "--repair"]);
+    assert_eq!(seed.bytes_served() - fetched, PIECE as u64);
+    page.show(&cli, &["verify", "tree.torrent", "--into", "here"]);
+    page.show(&cli, &["verify", "tree.torrent", "--into", "elsewhere"]);
+    page.compare();
+    dataset.assert_at(&root);
+}
+
+#[test]
+fn pins_are_verified_too_and_a_copy_that_a_variable_names() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 3 * PIECE));
+    let cli = cli();
+    dataset.write_to(&cli.path(""));
+    let copy = cli.path("data.bin");
+    let cli = cli.env("ACADEMICTORRENTS_PATH_COPY", copy.display());
+    let _seed = vendor(&cli, "data.torrent", &dataset);
+    let declare = |pins| {
+        cli.declare(&format!(
+            "pinned = {{ torrent = \"data.torrent\"{pins} }}\ncopy = {{ torrent = \"data.torrent\" }}"
+        ));
+    };
+    declare("");
+    cli.ok(&["fetch"]);
+    declare(&format!(", sha256 = {{ \"data.bin\" = \"{}\" }}", "ab".repeat(32)));
+    let mut page = Page::new("verify-pins");
+    page.show(&cli, &["verify", "pinned"]);
+    page.show(&cli, &["verify", "pinned", "--repair"]);
+    page.show(&cli, &["verify", "copy"]);
+    damage_unseen(&copy, 1);
+    let run = page.show(&cli, &["verify", "copy", "--repair"]);
+    assert_eq!(run.status, Some(1));
+    page.compare();
+    assert_eq!(cli.run(&["path", "copy"]).status, Some(1));
+}

@@ -1,0 +1,128 @@
+//! The setting `private-hosts`: hosts that may be contacted whoever names them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{bare, host_and_port, literal};
+
+/// Hosts, addresses and networks, each with a port or for all ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrivateHosts {
+    entries: Vec<HostRule>,
+    /// Hosts and ports that the user named as sources: others may name them, too.
+    named: Vec<(String, u16)>,
+}
+
+/// A name, an address or a network, of one port or of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostRule {
+    pub hosts: Hosts,
+    port: Option<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Hosts {
+    Name(String),
+    Network { ip: IpAddr, bits: u8 },
+}
+
+impl PrivateHosts {
+    /// Reads a list of `host`, `host:port` and `network/bits`.
+    ///
+    /// # Errors
+    /// The entry that is none of these.
+    pub fn parse<'t>(list: impl Iterator<Item = &'t str>) -> Result<PrivateHosts, &'t str> {
+        let entries =
+            list.map(|text| HostRule::parse(text).ok_or(text)).collect::<Result<_, _>>()?;
+        Ok(PrivateHosts { entries, named: Vec::new() })
+    }
+
+    /// The same, with hosts and ports that the user named as sources.
+    #[must_use]
+    pub fn naming<'u>(&self, places: impl Iterator<Item = (&'u str, u16)>) -> PrivateHosts {
+        let mut named = self.named.clone();
+        named.extend(places.map(|(host, port)| (bare(host), port)));
+        PrivateHosts { entries: self.entries.clone(), named }
+    }
+
+    /// Whether the user named this host and port as a source.
+    pub fn is_named(&self, host: &str, port: u16) -> bool {
+        let host = bare(host);
+        self.named.iter().any(|(name, at)| *at == port && *name == host)
+    }
+
+    /// Whether it lists the host by name, or the address.
+    pub(super) fn lists(&self, host: &str, address: SocketAddr) -> bool {
+        let port = address.port();
+        let entries = self.entries.iter().filter(|it| it.is_at(port));
+        let host = bare(host);
+        entries.map(|entry| &entry.hosts).any(|hosts| match hosts {
+            Hosts::Name(name) => *name == host,
+            Hosts::Network { ip, bits } => is_in(address.ip(), *ip, *bits),
+        })
+    }
+}
+
+impl HostRule {
+    /// Reads `host`, `host:port` or `network/bits`.
+    pub(super) fn parse(text: &str) -> Option<HostRule> {
+        let network = |text: &str| {
+            let (ip, bits) = text.split_once('/')?;
+            let ip: IpAddr = bare(ip).parse().ok()?;
+            let most = if ip.is_ipv4() { 32 } else { 128 };
+            let bits: u8 = bits.parse().ok().filter(|bits| *bits <= most)?;
+            let hosts = match (ip, ip.to_canonical()) {
+                // ::ffff:10.0.0.0/104 is 10.0.0.0/8.
+                (IpAddr::V6(_), ip @ IpAddr::V4(_)) => {
+                    Hosts::Network { ip, bits: bits.checked_sub(96)? }
+                }
+                (ip, _) => Hosts::Network { ip, bits },
+            };
+            Some(HostRule { hosts, port: None })
+        };
+        if text.contains('/') {
+            return network(text);
+        }
+        // An IPv6 address without brackets has no port.
+        let (host, port) = match (text.parse::<IpAddr>(), host_and_port(text)) {
+            (Err(_), Some((host, port))) => (host, Some(port)),
+            _ => (text, None),
+        };
+        let host = bare(host);
+        let hosts = match literal(&host) {
+            Some(ip) => {
+                let ip = ip.to_canonical();
+                Hosts::Network { ip, bits: if ip.is_ipv4() { 32 } else { 128 } }
+            }
+            None if is_name(&host) => Hosts::Name(host),
+            None => return None,
+        };
+        Some(HostRule { hosts, port })
+    }
+
+    pub(super) fn is_at(&self, port: u16) -> bool {
+        self.port.is_none_or(|it| it == port)
+    }
+}
+
+/// Whether this is the name of a host, as any resolver takes it.
+pub fn is_name(host: &str) -> bool {
+    let is_part = |part: &str| {
+        let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+        !part.is_empty() && part.len() <= 63 && part.chars().all(fits)
+    };
+    host.len() <= 253 && host.split('.').all(is_part)
+}
+
+/// Whether an address begins as the network does.
+pub(super) fn is_in(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
+    let differ = match (ip.to_canonical(), network) {
+        (IpAddr::V4(ip), IpAddr::V4(network)) => {
+            (u32::from(ip) ^ u32::from(network)).leading_zeros()
+        }
+        (IpAddr::V6(ip), IpAddr::V6(network)) => {
+            (u128::from(ip) ^ u128::from(network)).leading_zeros()
+        }
+        _ => return false,
+    };
+    differ >= u32::from(bits)
+}

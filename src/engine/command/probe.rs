@@ -1,0 +1,269 @@
+//! Who answers right now: trackers, web seeds, peers, the catalogue; all side by side, within one deadline (feature `engine`).
+//!
+//! Nobody is waited for after it: the threads end with their sockets. Trackers are scraped, which makes nobody a peer. One that has no
+//! scrape is announced to, and told at once that we leave.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::address::NamedBy;
+use crate::engine::local_peer::LocalPeer;
+use crate::engine::thread::start_thread;
+use crate::error::Error;
+use crate::net::{Client, Credential, MAX_REDIRECTS, SourceError, Tracker, join, resolve};
+use crate::process;
+use crate::protocol::http::verdict::{Verdict, judge};
+use crate::protocol::scrape::ScrapeCounts;
+use crate::protocol::socks::Destination;
+use crate::protocol::tracker::{Announce, AnnounceEvent};
+use crate::protocol::web_url::FileUrls;
+use crate::settings::Settings;
+use crate::torrent::infohash::Infohash;
+use crate::torrent::metainfo::Metainfo;
+use crate::url::Url;
+
+/// How long each of them has.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
+/// More than any torrent has that works; a thread each, and no more than the process may connect to at a time.
+const MOST: usize = 128;
+
+/// Whether an announce shows a swarm: what is wanted is the counts.
+const NUMWANT: u32 = 50;
+
+/// Who is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// How many have the torrent of so many bytes.
+    Tracker { by: NamedBy, url: Url, infohash: Infohash, bytes: u64 },
+    /// Whether it has a file of this length; the URL is the file's. Of a dataset of the user's own it is sent what the user keeps
+    /// for its host.
+    WebSeed { by: NamedBy, url: Url, length: u64, is_own: bool },
+    /// Whether it takes a connection: `host:port`.
+    Peer(NamedBy, String),
+    /// Whether it answers at all.
+    Site(NamedBy, Url),
+}
+
+/// Hosts and ports that the user named as sources of a dataset: strangers may name them for it, too.
+pub type UserPlaces = Arc<[(String, u16)]>;
+
+/// What was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeAnswer {
+    Counts(ScrapeCounts),
+    /// It is there, and has what it should.
+    Alive,
+}
+
+/// Whether the clock may be right: TLS refuses all certificates where it is not.
+pub fn clock_is_plausible() -> bool {
+    // 2026-01-01: this program is younger.
+    let earliest = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+    SystemTime::now() >= earliest
+}
+
+/// The question to a web seed: whether it has the torrent's first file that is not empty.
+pub fn of_web_seed(by: NamedBy, seed: &Url, metainfo: &Metainfo, is_own: bool) -> Option<Question> {
+    let file = metainfo.files.iter().find(|file| file.is_listed() && file.length > 0)?;
+    let urls = FileUrls::new(seed, metainfo.multi, &metainfo.name);
+    let url = urls.in_form(0, metainfo.components(file));
+    Some(Question::WebSeed { by, url, length: file.length, is_own })
+}
+
+/// Asks all of them; an answer for each, or why there is none. It takes [`DEADLINE`] at most, or the user's `TIMEOUT`.
+///
+/// # Errors
+/// Of the user's proxy and certificates.
+pub fn ask(
+    settings: &Settings,
+    questions: &[(Question, UserPlaces)],
+) -> Result<Vec<Result<ProbeAnswer, SourceError>>, Error> {
+    let mut settings = settings.clone();
+    let deadline = DEADLINE.min(settings.timeout);
+    // Connections and replies have parts of that, a try over UDP an eighth.
+    settings.timeout = settings.timeout.min(2 * deadline);
+    let client = Client::new(&settings)?.with_credentials(&settings);
+    let silent = || Err(SourceError::NoAnswer(deadline));
+    let answers: Vec<_> = questions.iter().map(|_| silent()).collect();
+    let answers = Arc::new(Mutex::new(answers));
+    let most = MOST.min(process::descriptors().connecting);
+    let begun = Instant::now();
+    let (working, ended) = channel::<()>();
+    for (index, (question, places)) in questions.iter().enumerate() {
+        let note = move |answers: &Mutex<Vec<_>>, answer| {
+            let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(place) = answers.get_mut(index) {
+                *place = answer;
+            }
+        };
+        if index >= most {
+            note(&answers, Err(SourceError::BeyondMost(most)));
+            continue;
+        }
+        // As a download of the dataset is allowed to.
+        let places = places.iter().map(|(host, port)| (&**host, *port));
+        let (client, question) = (client.clone().naming(places), question.clone());
+        let (theirs, working) = (Arc::clone(&answers), working.clone());
+        let work = move || {
+            let time = || Some(begun.elapsed()).filter(|now| *now < deadline);
+            let answer = answer(&client, &question, &time);
+            // After the deadline nobody looks: what a socket says that was shut down is no answer.
+            if time().is_some() {
+                note(&theirs, answer);
+            }
+            drop(working);
+        };
+        if let Err(why) = start_thread("at-ask", Box::new(work)) {
+            note(&answers, Err(SourceError::Other(why.to_string())));
+        }
+    }
+    drop(working);
+    let left = deadline.saturating_sub(begun.elapsed());
+    // Nothing is ever sent: the channel's end is that of the last of them.
+    let _: Result<(), RecvTimeoutError> = ended.recv_timeout(left);
+    let found = answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    client.shut_down();
+    Ok(found)
+}
+
+type Time<'a> = dyn Fn() -> Option<Duration> + 'a;
+
+fn answer(
+    client: &Client,
+    question: &Question,
+    time: &Time<'_>,
+) -> Result<ProbeAnswer, SourceError> {
+    match question {
+        Question::Tracker { by, url, infohash, bytes } => {
+            tracker(client, (*by, url), *infohash, *bytes, time).map(ProbeAnswer::Counts)
+        }
+        Question::WebSeed { by, url, length, is_own } => {
+            let credential = if *is_own { Credential::OfHost } else { Credential::Nothing };
+            web_seed(client, *by, url, credential, *length).map(|()| ProbeAnswer::Alive)
+        }
+        Question::Peer(by, peer) => {
+            self::peer(client, *by, peer, time).map(|()| ProbeAnswer::Alive)
+        }
+        Question::Site(by, url) => site(client, *by, url).map(|()| ProbeAnswer::Alive),
+    }
+}
+
+fn tracker(
+    client: &Client,
+    (by, url): (NamedBy, &Url),
+    infohash: Infohash,
+    bytes: u64,
+    time: &Time<'_>,
+) -> Result<ScrapeCounts, SourceError> {
+    let mut tracker = Tracker::new(client, by, url, false)?;
+    // Who cannot be reached hears no announce either.
+    if let Some(counts) = tracker.scrape(client, infohash, time)? {
+        return Ok(counts);
+    }
+    let host = LocalPeer::not_listening();
+    let mut announce = Announce {
+        infohash,
+        peer_id: host.peer_id,
+        port: host.port,
+        uploaded_bytes: 0,
+        downloaded_bytes: 0,
+        left_bytes: bytes,
+        event: None,
+        numwant: NUMWANT,
+        key: host.key,
+    };
+    let mut counts = ScrapeCounts::default();
+    let mut peers = 0;
+    tracker
+        .announce(client, &announce, time, &mut |reply| {
+            counts.seeds = counts.seeds.max(reply.complete);
+            counts.leeches = counts.leeches.max(reply.incomplete);
+            peers += (reply.peers.len() + reply.left_out) as u64;
+        })
+        .map_err(|failure| failure.why)?;
+    if counts == ScrapeCounts::default() {
+        // It counts nobody: who they are it does not say.
+        counts.leeches = Some(peers);
+    } else if let Some(leeches) = &mut counts.leeches {
+        // We are one of them.
+        *leeches = leeches.saturating_sub(1);
+    }
+    announce.event = Some(AnnounceEvent::Stopped);
+    (announce.numwant, announce.left_bytes) = (0, bytes);
+    let _ = tracker.announce(client, &announce, time, &mut |_| {}); // it forgets us by itself
+    Ok(counts)
+}
+
+fn web_seed(
+    client: &Client,
+    by: NamedBy,
+    url: &Url,
+    mut credential: Credential<'_>,
+    length: u64,
+) -> Result<(), SourceError> {
+    let (mut url, first) = (url.clone(), url.origin());
+    for _ in 0..=MAX_REDIRECTS {
+        let by = by.redirect(url.origin() == first);
+        let opened = client.open(by, &url, credential, &(0..1))?;
+        match judge(&opened.head, &(0..1), length) {
+            Verdict::Body { .. } => return Ok(()),
+            Verdict::Redirect(location) => {
+                url = join(&url, &location)?;
+                credential = credential.redirected(url.origin() == first);
+            }
+            Verdict::Stale(why) => return Err(SourceError::Stale(why)),
+            Verdict::Gone(status) | Verdict::Retry(status) | Verdict::Refused(status) => {
+                return Err(SourceError::Status(status));
+            }
+            Verdict::BotCheck(status) => return Err(SourceError::BotCheck(status)),
+            Verdict::Pause(_) => return Err(SourceError::Status(opened.head.status)),
+        }
+    }
+    Err(SourceError::TooManyRedirects)
+}
+
+fn peer(client: &Client, by: NamedBy, peer: &str, time: &Time<'_>) -> Result<(), SourceError> {
+    client.judge_peer(by, peer, None)?;
+    let target = Destination::parse(peer).ok_or(SourceError::NotHostPort)?;
+    if matches!(target, Destination::Address(_)) || client.names_are_for_the_proxy(peer) {
+        return client.connect_peer(&target, time).map(drop);
+    }
+    let mut why = SourceError::NoAddress;
+    for address in resolve(peer)? {
+        let judged = client.judge_peer(by, peer, Some(address));
+        match judged.and_then(|()| client.connect_peer(&Destination::Address(address), time)) {
+            Ok(_) => return Ok(()),
+            Err(failed) => why = failed,
+        }
+    }
+    Err(why)
+}
+
+/// Any answer but a refusal is one: what lies at the root of a site is its own matter.
+fn site(client: &Client, by: NamedBy, url: &Url) -> Result<(), SourceError> {
+    match client.open(by, url, Credential::Nothing, &(0..1))?.head.status {
+        status @ (403 | 407 | 429 | 500..=599) => Err(SourceError::Status(status)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Context;
+
+    #[test]
+    fn a_place_that_the_user_named_may_be_asked_whoever_names_it_too() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let url = Url::from(format!("http://{closed}/data.bin"));
+        let named: UserPlaces = Arc::new([("127.0.0.1".to_owned(), closed.port())]);
+        let question = Question::WebSeed { by: NamedBy::Torrent, url, length: 1, is_own: true };
+        let questions = [(question.clone(), named), (question, Arc::default())];
+        let said = ask(&Context::default().settings().unwrap(), &questions).unwrap();
+        assert_eq!(said[0], Err(SourceError::ConnectionRefused));
+        let refused = said[1].as_ref().unwrap_err();
+        assert!(refused.is_refused(), "{refused}");
+    }
+}

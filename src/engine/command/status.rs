@@ -1,0 +1,136 @@
+//! How a dataset stands, for `list` and `gc`: nothing is hashed, locked, fetched or written.
+
+use std::path::PathBuf;
+
+use crate::engine::job::{elsewhere, present};
+use crate::engine::resolve::{self, Resolved};
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::manifest::Request;
+use crate::torrent::infohash::Infohash;
+
+impl Resolved {
+    /// Bytes of the selected files.
+    pub fn size_bytes(&self) -> u64 {
+        self.layout().files().map(|file| file.length()).sum()
+    }
+}
+
+/// What is known of a dataset without asking anyone.
+#[derive(Clone, Debug)]
+pub struct DatasetStatus {
+    /// Its identity; `None` of a vendored torrent that cannot be used.
+    pub infohash: Option<Infohash>,
+    /// The store's name for torrent and selection; `None` where that needs a torrent that is not at hand.
+    pub id: Option<String>,
+    /// Of its files; `None` where neither torrent nor stamp is at hand.
+    pub total_bytes: Option<u64>,
+    /// The torrent's name, as its maker chose it.
+    pub torrent_name: Option<String>,
+    /// How much of it is there.
+    pub state: Completeness,
+    /// Where it lies.
+    pub path: Option<PathBuf>,
+}
+
+/// How much of a dataset is there.
+#[derive(Clone, Debug)]
+pub enum Completeness {
+    /// All of it, in the user's store.
+    Complete,
+    /// Complete at a place that this variable names.
+    Elsewhere {
+        /// Without its prefix.
+        variable: String,
+    },
+    /// Verified are so many bytes of those to fetch.
+    Partial {
+        /// Of pieces that the resume record names.
+        done_bytes: u64,
+        /// Of all pieces that hold a selected byte.
+        needed_bytes: u64,
+    },
+    /// Begun, and the torrent is not at hand, so that nobody knows how far.
+    Begun,
+    /// It lies there without a stamp that fits: the next build hashes it.
+    Unchecked,
+    /// Nothing of it is there.
+    Missing,
+    /// Its torrent or its `files` cannot be used.
+    Wrong(Error),
+}
+
+/// See [`DatasetStatus`].
+pub fn standing(session: &Session<'_>, request: &Request) -> DatasetStatus {
+    let mut found = DatasetStatus {
+        infohash: request.identity.infohash,
+        id: None,
+        total_bytes: None,
+        torrent_name: None,
+        state: Completeness::Missing,
+        path: None,
+    };
+    let wrong = |mut found: DatasetStatus, error| {
+        found.state = Completeness::Wrong(request.origin.declared(error));
+        found
+    };
+    let located = match resolve::at_hand(session, request) {
+        Ok(located) => located,
+        Err(error) => return wrong(found, error),
+    };
+    let store = session.target(request).workplace();
+    let mut resolved = None;
+    if let Some(located) = located {
+        found.infohash = Some(located.metainfo.infohash);
+        found.torrent_name = Some(located.metainfo.root_path().display().to_string());
+        let selected = match located.select(request) {
+            Ok(selected) => selected,
+            Err(error) => return wrong(found, error),
+        };
+        found.total_bytes = Some(selected.size_bytes());
+        found.id = Some(selected.id().to_owned());
+        resolved = Some(selected);
+    } else if request.is_whole() {
+        found.id = found.infohash.map(|infohash| infohash.to_string());
+    }
+    let present = match present::present(session, request) {
+        Ok(present) => present,
+        Err(error) => return wrong(found, error),
+    };
+    if let Some(there) = present {
+        let id = there.id().unwrap_or_default();
+        if found.total_bytes.is_none() {
+            let stamp = crate::storage::Stamp::read(&there.stamp);
+            found.total_bytes = stamp.map(|stamp| stamp.files().map(|(_, length)| length).sum());
+        }
+        found.state = if there.stamp == store.stamp_path(id) {
+            Completeness::Complete
+        } else if elsewhere::named(session, request).is_some() {
+            Completeness::Elsewhere { variable: format!("PATH_{}", request.name.variable()) }
+        } else {
+            Completeness::Elsewhere { variable: "LOAD_PATH".to_owned() }
+        };
+        found.path = Some(there.path);
+        return found;
+    }
+    let Some(id) = &found.id else { return found };
+    if store.is_partial(id) {
+        found.state = match &resolved {
+            None => Completeness::Begun,
+            Some(resolved) => {
+                let (layout, geometry) = (resolved.layout(), &resolved.metainfo.geometry);
+                let (needed, recorded) =
+                    (layout.needed(), store.recorded(id, geometry.piece_count()));
+                let done = recorded.iter().filter(|piece| needed.contains(*piece));
+                Completeness::Partial {
+                    done_bytes: done.map(|piece| layout.bytes_of_piece(piece)).sum(),
+                    needed_bytes: layout.needed_bytes(),
+                }
+            }
+        };
+    } else if store.files_path(id).is_dir() {
+        found.state = Completeness::Unchecked;
+        found.path = Some(store.files_path(id));
+    }
+    found
+}

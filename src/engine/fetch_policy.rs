@@ -1,0 +1,56 @@
+//! Whether what is missing may be fetched: `ACADEMICTORRENTS_FETCH`.
+
+use crate::engine::session::Session;
+use crate::error::{Error, ErrorKind};
+use crate::manifest::Request;
+use crate::settings::Fetch;
+
+/// Refuses to fetch `what` ("the torrent … is", "1 GiB are") where nobody allowed it. What is on this machine is
+/// used in every mode, so this is asked as late as possible: when something would be fetched.
+///
+/// # Errors
+/// [`ErrorKind::Offline`], with the command that allows it.
+pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(), Error> {
+    let never = format!("{} is `never`", session.settings.configured.place_of("FETCH"));
+    let (why, mode) = match (session.settings.fetch, session.foreign) {
+        (Fetch::Always, _) | (Fetch::Local, false) => return Ok(()),
+        (Fetch::Local, true) => (
+            "the package is a dependency from a registry, git or a vendored directory, and such a one fetches only where you allow it".to_owned(),
+            "always",
+        ),
+        (Fetch::Never, true) => (never, "always"),
+        (Fetch::Never, false) => (never, "local"),
+    };
+    let mut error =
+        Error::new(ErrorKind::Offline, format!("{what} not here, and may not be fetched")).why(why);
+    if session.settings.offline {
+        error = error.why(session.settings.offline_reason());
+    }
+    if !request.origin.is_declared() {
+        let in_file = session.settings.configured.in_file("FETCH").is_some();
+        return Err(error.help(match in_file {
+            true => "change it there, or set ACADEMICTORRENTS_FETCH=local, which comes before it",
+            false => "unset ACADEMICTORRENTS_FETCH",
+        }));
+    }
+    error = error.help(format!("to allow it: ACADEMICTORRENTS_FETCH={mode} cargo build"));
+    if session.settings.fetch == Fetch::Never {
+        return Err(error);
+    }
+    let identity = &request.identity;
+    // In quotes, fit for a shell; with a link go the trackers that may know it, unless that shows a secret.
+    let link = identity
+        .magnet
+        .as_ref()
+        .filter(|magnet| !magnet.link.exposed().contains('\'') && !magnet.link.has_secrets());
+    let id = match (&identity.torrent, link, identity.infohash) {
+        (Some(torrent), ..) => format!("{:?}", torrent.display().to_string()),
+        (None, Some(magnet), _) => format!("'{}'", magnet.link),
+        (None, None, Some(infohash)) => infohash.to_string(),
+        (None, None, None) => "<infohash>".to_owned(),
+    };
+    Err(error.help(format!(
+        "or fetch it by hand, with all its files: cargo academictorrents get {id}\n\
+         (once before: cargo install cargo-academictorrents)"
+    )))
+}

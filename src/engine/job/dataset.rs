@@ -1,0 +1,128 @@
+//! One dataset: is it there, and if not, all it takes.
+
+use super::elsewhere::{self, LoadPathSearch};
+use super::fetch;
+use super::lock::lock_or_look;
+use super::present::{present_as, provided_as};
+use super::work::Work;
+use crate::counters::Phase;
+use crate::engine::resolve::{self, Network};
+use crate::engine::session::{Provided, Session, SharedCounters};
+use crate::error::{Error, ErrorKind};
+use crate::manifest::Request;
+use crate::net::Timing;
+use crate::storage::{LocalCopy, Site, Target};
+
+/// Provides a dataset that was not there when it was looked for.
+///
+/// # Errors
+/// See [`ErrorKind`]: each of its kinds can happen here.
+pub fn provide(
+    session: &Session<'_>,
+    request: &Request,
+    counters: &SharedCounters,
+) -> Result<Provided, Error> {
+    let named = elsewhere::named(session, request);
+    // A copy's stamp lies in the shared store.
+    let target = match &named {
+        Some(_) => Target::Store(session.shared),
+        None => session.target(request),
+    };
+    counters.set_phase(Phase::Metainfo);
+    let network = Network::open(session, request)?;
+    let mut resolved = resolve::resolve(session, request, Some(&network))?;
+    resolved.check_pins(request)?;
+    if named.is_none() {
+        session.check_path(&provided_as(target, &resolved).path)?;
+        elsewhere::wait_for_stores(session, request, resolved.metainfo.infohash, counters);
+    }
+    let look = || present_as(session, request, &resolved);
+    let lock = match lock_or_look(session, target, resolved.metainfo.infohash, counters, &look)? {
+        Ok(lock) => lock,
+        Err(found) => return Ok(found),
+    };
+    let torrent = std::mem::take(&mut resolved.bytes);
+    let work = Work { session, request, counters, lock: &lock, resolved: &resolved };
+    provide_locked(&work, torrent, named, network).map_err(|error| {
+        target.left(resolved.id(), resolved.metainfo.infohash, resolved.layout(), error)
+    })
+}
+
+fn provide_locked(
+    work: &Work<'_>,
+    torrent: Vec<u8>,
+    named: Option<Site>,
+    network: Network,
+) -> Result<Provided, Error> {
+    let Work { session, request, counters, resolved, .. } = work;
+    let (metainfo, id) = (&resolved.metainfo, resolved.id());
+    let target = session.target(request);
+    target.workplace().keep_torrent(metainfo, &torrent)?;
+    drop(torrent); // of up to 64 MiB, while the data comes in
+    if let Some(found) = present_as(session, request, resolved) {
+        return Ok(found);
+    }
+    if let Some(site) = named {
+        return elsewhere::use_named(work, &site);
+    }
+    // While we waited, another build may have brought it; or it was there, and a pin is new.
+    let there = provided_as(target, resolved);
+    let mut existing = None;
+    match target.present(id) {
+        Some(_) if request.hash_again => {
+            existing = work.existing()?;
+            if work.is_stamped(existing.as_ref())? {
+                return Ok(there);
+            }
+        }
+        Some(stamp) if stamp.holds(&request.sha256) => return Ok(there),
+        Some(stamp) => {
+            counters.set_phase(Phase::Checking);
+            work.hashing(|| target.workplace().pin(id, stamp, metainfo, &request.sha256))??;
+            return Ok(there);
+        }
+        None => {}
+    }
+    match elsewhere::search(work)? {
+        LoadPathSearch::Complete(provided) => Ok(provided),
+        LoadPathSearch::Incomplete(copies, notes) => complete(work, network, copies, existing)
+            .map_err(|error| elsewhere::explain(&notes, error))
+            .map(|()| there),
+    }
+}
+
+/// From whatever is on disk to a stamped dataset. What `copies` have is copied, and the rest is fetched.
+fn complete(
+    work: &Work<'_>,
+    network: Network,
+    copies: Vec<LocalCopy>,
+    existing: Option<LocalCopy>,
+) -> Result<(), Error> {
+    let Work { session, request, resolved, .. } = work;
+    let (metainfo, layout, id) = (&resolved.metainfo, resolved.layout(), resolved.id());
+    let own = session.target(request).store();
+    if let Some(store) = own.filter(|store| store.root() != session.shared.root()) {
+        let copy = || store.copy_from(session.shared, id, (metainfo, layout), &request.sha256);
+        if work.hashing(copy)??.is_some() {
+            return Ok(());
+        }
+    }
+    let existing = match existing {
+        None => work.existing()?,
+        hashed => hashed,
+    };
+    // Hashing may have taken minutes: peers that gave the metainfo may have others to serve.
+    resolved.peers.open.expire(Timing::for_timeout(session.settings.timeout).silence);
+    if work.is_stamped(existing.as_ref())? {
+        return Ok(());
+    }
+    let damaged = existing.as_ref().filter(|_| own.is_some());
+    fetch::fetch(work, network, copies, existing.as_ref()).map_err(|error| {
+        let explains =
+            matches!(error.kind(), ErrorKind::Network | ErrorKind::Offline | ErrorKind::TooLarge);
+        match damaged.filter(|_| explains) {
+            Some(existing) => error.why(format!("of what is there: {}", existing.fault())),
+            None => error,
+        }
+    })
+}

@@ -1,0 +1,265 @@
+//! Copies of a dataset that the environment names: `PATH_<NAME>`, which is used whatever else there is, and the
+//! directories of `LOAD_PATH`, which are searched before anything is fetched.
+//!
+//! What a directory of `LOAD_PATH` holds is tried as a store first, then in the torrent's own layout. A store there is
+//! trusted as the user's own is: a stamp that fits needs no hashing, or each user of a cluster would hash
+//! terabytes that their store has verified. All else is hashed once, and stamped in the user's own store.
+
+use std::sync::atomic::Ordering;
+
+use super::lock::wait_while_locked;
+use super::work::Work;
+use crate::counters::Phase;
+use crate::engine::resolve::{Resolved, local};
+use crate::engine::session::{Provided, Session, SharedCounters};
+use crate::error::{Error, ErrorKind};
+use crate::manifest::{Request, StoreKind};
+use crate::storage::{LocalCopy, Site, Stamp, Store};
+use crate::torrent::infohash::Infohash;
+use crate::torrent::pieces::PieceSet;
+
+/// The copy that the user wants to be used, and nothing else. A call's dataset has no name to be named by, and a directory that a
+/// call names is the place itself.
+pub fn named(session: &Session<'_>, request: &Request) -> Option<Site> {
+    let may_be_named = request.origin.is_declared() && session.target(request).store().is_some();
+    may_be_named.then_some(())?;
+    session.settings.path_of(&request.name.variable()).cloned().map(Site::At)
+}
+
+/// A place where the dataset may lie; of a store, the store and the id that it has there.
+pub struct Candidate {
+    pub site: Site,
+    pub store: Option<(Store, String)>,
+}
+
+/// All such places, in the order in which they are searched.
+pub fn candidates(session: &Session<'_>, infohash: Infohash, id: &str) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
+    for directory in &session.settings.load_path {
+        let store = Store::at(directory);
+        if store.root() != session.shared.root() {
+            let whole = infohash.to_string();
+            let ids = [Some(id.to_owned()), Some(whole).filter(|whole| whole != id)];
+            candidates.extend(ids.into_iter().flatten().map(|id| Candidate {
+                site: Site::In(store.files_path(&id)),
+                store: Some((store.clone(), id)),
+            }));
+        }
+        candidates.push(Candidate { site: Site::In(directory.clone()), store: None });
+    }
+    candidates
+}
+
+/// The copy at this place, where it was verified and is as it was then: a `stat` for each file.
+pub fn stamped(
+    session: &Session<'_>,
+    request: &Request,
+    infohash: Infohash,
+    id: &str,
+    site: &Site,
+) -> Option<Provided> {
+    let stamp = session.shared.present_elsewhere(id, site)?;
+    stamp.holds(&request.sha256).then_some(())?;
+    let stamp_path = session.shared.elsewhere_path(id, site);
+    Some(Provided { infohash, path: site.path(&stamp.name()?), stamp: stamp_path })
+}
+
+/// The first complete copy on `LOAD_PATH`, by its stamp; `selected` is given where not all files are wanted. A dataset with a place of its own is
+/// never used from there.
+pub fn present(
+    session: &Session<'_>,
+    request: &Request,
+    infohash: Infohash,
+    id: &str,
+    selected: Option<&Resolved>,
+) -> Option<Provided> {
+    if request.store != StoreKind::Shared {
+        return None;
+    }
+    let trusted = |store: &Store, id: &str| {
+        let stamp = store.present(id).filter(|stamp| stamp.holds(&request.sha256))?;
+        // Of another selection.
+        let has_all = |it: &Resolved| stamp.has_all(&it.metainfo, &it.selection);
+        if !(id == infohash.to_string() || selected.is_none_or(has_all)) {
+            return None;
+        }
+        let path = store.files_path(id).join(stamp.name()?);
+        Some(Provided { infohash, path, stamp: store.stamp_path(id) })
+    };
+    let found = candidates(session, infohash, id).into_iter().find_map(|candidate| {
+        let in_store = candidate.store.and_then(|(store, id)| trusted(&store, &id));
+        in_store.or_else(|| stamped(session, request, infohash, id, &candidate.site))
+    });
+    // Another selection may have all that is wanted. It is looked for last, since that lists what the store has.
+    found.or_else(|| {
+        let stores = session.settings.load_path.iter().map(|directory| Store::at(directory));
+        let mut stores =
+            stores.filter(|store| selected.is_some() && store.root() != session.shared.root());
+        stores.find_map(|store| {
+            let others = store.selections(infohash);
+            others.iter().find_map(|other| trusted(&store, other))
+        })
+    })
+}
+
+/// What other selections in the user's own store have of these pieces, whether their stamps are valid or not: each piece is
+/// hashed when it is copied.
+pub fn selections(work: &Work<'_>, wanted: &PieceSet) -> Vec<LocalCopy> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let (shared, resolved) = (work.session.shared, work.resolved);
+    let is_its_own = |id: &String| {
+        id == resolved.id() && work.session.target(work.request).workplace().root() == shared.root()
+    };
+    let others =
+        shared.selections(resolved.metainfo.infohash).into_iter().filter(|id| !is_its_own(id));
+    let found = others.map(|id| {
+        let site = Site::In(shared.files_path(&id));
+        LocalCopy::look(&site, &resolved.metainfo, resolved.layout(), Vec::new())
+    });
+    found.filter(|found| found.pieces().iter().any(|piece| wanted.contains(piece))).collect()
+}
+
+/// Waits for whoever is fetching the torrent into a store on `LOAD_PATH`. If they make no progress the dataset is fetched here.
+pub fn wait_for_stores(
+    session: &Session<'_>,
+    request: &Request,
+    infohash: Infohash,
+    counters: &SharedCounters,
+) {
+    for directory in &session.settings.load_path {
+        let store = Store::at(directory);
+        if store.root() != session.shared.root() && !request.hash_again {
+            let _ = wait_while_locked(session, &store, infohash, counters);
+        }
+    }
+}
+
+/// Whether the environment names a copy, or a directory that holds something of the dataset.
+pub fn may_lie_elsewhere(session: &Session<'_>, request: &Request) -> bool {
+    if named(session, request).is_some() {
+        return true;
+    }
+    if session.settings.load_path.is_empty() {
+        return false;
+    }
+    let Ok(Some(resolved)) = local(session, request) else { return false };
+    let name = resolved.metainfo.root_path();
+    candidates(session, resolved.metainfo.infohash, resolved.id())
+        .iter()
+        .any(|candidate| candidate.site.path(&name).exists())
+}
+
+/// What a search of `LOAD_PATH` brought.
+pub enum LoadPathSearch {
+    Complete(Provided),
+    /// Copies that lack something, and what is to be said of each directory.
+    Incomplete(Vec<LocalCopy>, Vec<String>),
+}
+
+/// Searches `LOAD_PATH`, and hashes what may be complete.
+///
+/// # Errors
+/// [`ErrorKind::Verification`] for a pin that does not hold; [`ErrorKind::Disk`] of the user's own store.
+pub fn search(work: &Work<'_>) -> Result<LoadPathSearch, Error> {
+    let (mut copies, mut notes) = (Vec::new(), Vec::new());
+    let Resolved { metainfo, .. } = work.resolved;
+    let id = work.resolved.id();
+    for Candidate { site, store } in candidates(work.session, metainfo.infohash, id) {
+        let stamp = store.as_ref().and_then(|(store, id)| Stamp::read(&store.stamp_path(id)));
+        let fragments = stamp.unwrap_or_default().fragments;
+        let mut found = LocalCopy::look(&site, metainfo, work.resolved.layout(), fragments);
+        if work.request.store == StoreKind::Shared && found.may_be_complete() {
+            hash(work, &mut found)?;
+            if found.is_complete() && stamp_it(work, &found)? {
+                return Ok(LoadPathSearch::Complete(provided(work, &site)));
+            }
+            // One that fits would bring it back to the next run, which hashes nothing.
+            work.session.shared.remove_stamp_elsewhere(id, &site)?;
+        }
+        // What is no store is not told as one.
+        if store.is_none() || found.is_something() {
+            notes.push(found.summary());
+        }
+        if found.is_something() {
+            copies.push(found);
+        }
+    }
+    Ok(LoadPathSearch::Incomplete(copies, notes))
+}
+
+/// Uses the copy that was named, which must be right.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`], with what is wrong first: the variable is the user's to correct, for an optional dataset
+/// too. [`ErrorKind::Verification`] for a pin that does not hold; [`ErrorKind::Disk`] of the user's own store.
+pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
+    let Resolved { metainfo, .. } = work.resolved;
+    let mut found = LocalCopy::look(site, metainfo, work.resolved.layout(), Vec::new());
+    if found.may_be_complete() {
+        hash(work, &mut found)?;
+        if found.is_complete() && stamp_it(work, &found)? {
+            return Ok(provided(work, site));
+        }
+    }
+    let variable = format!("ACADEMICTORRENTS_PATH_{}", work.request.name.variable());
+    let (place, fault) = (site.named().display().to_string(), found.fault());
+    let mut error = Error::new(
+        ErrorKind::Manifest,
+        format!("the copy that {variable} names is not the dataset"),
+    )
+    .why(&fault);
+    // A torrent's single file is named already.
+    if metainfo.multi || !fault.contains(&place) {
+        error = error.why(format!("{variable} is `{place}`"));
+    }
+    let below = site.named().join(metainfo.root_path());
+    if below.exists() {
+        error = error.help(format!("did you mean {}?", below.display()));
+    }
+    Err(error
+        .help(if metainfo.multi {
+            "give the torrent's root directory, whatever it is called, complete and unchanged"
+        } else {
+            "give the torrent's file, whatever it is called, complete and unchanged"
+        })
+        .help(format!(
+            "or unset {variable}, and the dataset is fetched; what is right of an incomplete copy\n\
+             is taken where ACADEMICTORRENTS_LOAD_PATH names its directory"
+        )))
+}
+
+fn hash(work: &Work<'_>, found: &mut LocalCopy) -> Result<(), Error> {
+    let counters = work.counters;
+    counters.total_bytes.store(work.resolved.layout().needed_bytes(), Ordering::Relaxed);
+    counters.done_bytes.store(0, Ordering::Relaxed);
+    counters.set_phase(Phase::Checking);
+    work.hashing(|| found.hash(&counters.done_bytes))
+}
+
+fn stamp_it(work: &Work<'_>, found: &LocalCopy) -> Result<bool, Error> {
+    work.hashing(|| {
+        found.stamp_elsewhere(work.session.shared, work.resolved.id(), &work.request.sha256)
+    })?
+}
+
+fn provided(work: &Work<'_>, site: &Site) -> Provided {
+    let Resolved { metainfo, .. } = work.resolved;
+    Provided {
+        infohash: metainfo.infohash,
+        path: site.path(&metainfo.root_path()),
+        stamp: work.session.shared.elsewhere_path(work.resolved.id(), site),
+    }
+}
+
+/// Adds what was found on `LOAD_PATH` to the error of a dataset that could not be had otherwise.
+pub fn explain(notes: &[String], mut error: Error) -> Error {
+    if !matches!(error.kind(), ErrorKind::Network | ErrorKind::Offline | ErrorKind::TooLarge) {
+        return error;
+    }
+    for note in notes {
+        error = error.why(format!("ACADEMICTORRENTS_LOAD_PATH: {note}"));
+    }
+    error
+}

@@ -1,0 +1,157 @@
+//! The lock of a torrent: waiting for whoever holds it, and showing those who wait that its holder lives.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::counters::Phase;
+use crate::engine::session::{Provided, Session, SharedCounters};
+use crate::error::{Error, ErrorKind};
+use crate::net::Timing;
+use crate::storage::{Lock, LockHolder, Store, Target};
+use crate::torrent::infohash::Infohash;
+
+/// How often a process that waits for a lock looks whether it is free.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// How often a process that hashes or syncs shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Waits for the lock while its holder makes progress, and then for as long as the user waits without data.
+///
+/// # Errors
+/// [`ErrorKind::Locked`] after that; [`ErrorKind::Disk`] of the lock.
+pub fn lock(
+    session: &Session<'_>,
+    target: Target<'_>,
+    infohash: Infohash,
+    counters: &SharedCounters,
+) -> Result<Lock, Error> {
+    let mut wait = Wait::new(session, target.workplace(), infohash, counters);
+    loop {
+        match target.try_lock(infohash)? {
+            Ok(lock) => {
+                if wait.told {
+                    counters.set_phase(Phase::Checking);
+                }
+                return Ok(lock);
+            }
+            Err(waiting) => wait.a_moment(&waiting)?,
+        }
+    }
+}
+
+/// Creates the target and waits for the lock, like [`lock`]. If it cannot be written to, waits for whoever can and is fetching the
+/// dataset, and returns what `look` finds then.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_or_look(
+    session: &Session<'_>,
+    target: Target<'_>,
+    infohash: Infohash,
+    counters: &SharedCounters,
+    look: &dyn Fn() -> Option<Provided>,
+) -> Result<Result<Lock, Provided>, Error> {
+    match target.create().and_then(|()| lock(session, target, infohash, counters)) {
+        Err(error) if error.kind() == ErrorKind::Disk => {
+            wait_while_locked(session, target.workplace(), infohash, counters)?;
+            look().map(Err).ok_or(error)
+        }
+        locked => locked.map(Ok),
+    }
+}
+
+/// Waits while somebody fetches the torrent into a store that is only read here.
+///
+/// # Errors
+/// As [`lock`].
+pub fn wait_while_locked(
+    session: &Session<'_>,
+    store: &Store,
+    infohash: Infohash,
+    counters: &SharedCounters,
+) -> Result<(), Error> {
+    let mut wait = Wait::new(session, store, infohash, counters);
+    while let Some(waiting) = store.locked(infohash) {
+        wait.a_moment(&waiting)?;
+    }
+    if wait.told {
+        counters.set_phase(Phase::Metainfo);
+    }
+    Ok(())
+}
+
+/// One process that waits for another.
+struct Wait<'a> {
+    session: &'a Session<'a>,
+    store: &'a Store,
+    infohash: Infohash,
+    counters: &'a SharedCounters,
+    last_signs: Vec<(u64, SystemTime)>,
+    since: Instant,
+    told: bool,
+}
+
+impl<'a> Wait<'a> {
+    fn new(
+        session: &'a Session<'a>,
+        store: &'a Store,
+        infohash: Infohash,
+        counters: &'a SharedCounters,
+    ) -> Wait<'a> {
+        let last_signs = store.signs_of_life(infohash);
+        Wait { session, store, infohash, counters, last_signs, since: Instant::now(), told: false }
+    }
+
+    /// Lets a moment pass, as long as the holder makes progress.
+    fn a_moment(&mut self, holder: &LockHolder) -> Result<(), Error> {
+        let Wait { session, counters, .. } = self;
+        if session.host.is_stopped() {
+            return Err(Error::new(ErrorKind::Locked, "the download was stopped"));
+        }
+        let by = holder.process.map_or_else(String::new, |_| format!(" ({holder})"));
+        if !self.told {
+            self.told = true;
+            counters.set_phase(Phase::Waiting);
+            session.counters.say_while_waiting(
+                &counters.name,
+                format!("{}: waiting for another build{by} that fetches it", counters.name),
+            );
+        }
+        let signs = self.store.signs_of_life(self.infohash);
+        if signs != self.last_signs {
+            (self.last_signs, self.since) = (signs, Instant::now());
+        }
+        let patience = Timing::for_timeout(session.settings.timeout).give_up;
+        if self.since.elapsed() >= patience {
+            return Err(Error::new(
+                ErrorKind::Locked,
+                format!(
+                    "another build{by} holds the dataset, and made no progress for {}",
+                    crate::size::seconds(patience)
+                ),
+            )
+            .help("end that process, or set ACADEMICTORRENTS_TIMEOUT to wait longer"));
+        }
+        std::thread::sleep(LOCK_POLL);
+        Ok(())
+    }
+}
+
+/// Does work that moves no record (hashing, syncing), and tells those who wait for the lock that we live.
+///
+/// Not generic: else each caller would have the threads' machinery compiled anew, a tenth of the whole crate.
+pub fn while_alive(lock: &Lock, pool: &rayon::ThreadPool, work: &mut (dyn FnMut() + Send)) {
+    let (working, ended) = channel::<()>();
+    std::thread::scope(|scope| {
+        let beat = move || {
+            while ended.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
+                lock.alive(SystemTime::now());
+            }
+        };
+        // Without a thread for it those who wait may give up; the work is done all the same.
+        let _ = std::thread::Builder::new().spawn_scoped(scope, beat);
+        pool.install(work);
+        drop(working);
+    });
+}

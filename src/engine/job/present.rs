@@ -1,0 +1,82 @@
+//! Datasets that are complete already.
+
+use std::path::Path;
+
+use super::elsewhere;
+use crate::engine::resolve::{self, Resolved};
+use crate::engine::session::{Provided, Session};
+use crate::error::Error;
+use crate::manifest::Request;
+use crate::storage::Target;
+use crate::torrent::infohash::Infohash;
+
+/// The dataset, where it is complete already: a `stat` for each file, no hash, no socket.
+///
+/// # Errors
+/// Of a vendored torrent or of `files`.
+pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
+    if request.hash_again {
+        return Ok(None);
+    }
+    if request.is_whole() {
+        // All files: the stamp says everything else.
+        let infohash =
+            resolve::infohash(request).map_err(|error| request.origin.declared(error))?;
+        return Ok(infohash.and_then(|it| look_for(session, request, it, &it.to_string(), None)));
+    }
+    Ok(resolve::local(session, request)?.and_then(|it| present_as(session, request, &it)))
+}
+
+/// The same, of a dataset that is resolved.
+pub fn present_as(
+    session: &Session<'_>,
+    request: &Request,
+    resolved: &Resolved,
+) -> Option<Provided> {
+    let selected = (!request.is_whole()).then_some(resolved);
+    look_for(session, request, resolved.metainfo.infohash, resolved.id(), selected)
+}
+
+/// The same, of a dataset whose id is known. `selected` is given where it may not be all files.
+fn look_for(
+    session: &Session<'_>,
+    request: &Request,
+    infohash: Infohash,
+    id: &str,
+    selected: Option<&Resolved>,
+) -> Option<Provided> {
+    if request.hash_again {
+        return None;
+    }
+    if let Some(site) = elsewhere::named(session, request) {
+        return elsewhere::stamped(session, request, infohash, id, &site);
+    }
+    let target = session.target(request);
+    let stamp = target.present(id).filter(|stamp| stamp.holds(&request.sha256));
+    let found = stamp.and_then(|stamp| Some(provided(target, infohash, id, &stamp.name()?)));
+    found.or_else(|| elsewhere::present(session, request, infohash, id, selected))
+}
+
+fn provided(target: Target<'_>, infohash: Infohash, id: &str, name: &Path) -> Provided {
+    let stamp = target.workplace().stamp_path(id);
+    Provided { infohash, path: target.files_path(id).join(name), stamp }
+}
+
+/// Where a dataset is once it is complete there: the file or directory with the torrent's name.
+pub fn provided_as(target: Target<'_>, resolved: &Resolved) -> Provided {
+    let metainfo = &resolved.metainfo;
+    provided(target, metainfo.infohash, resolved.id(), &metainfo.root_path())
+}
+
+/// Where a dataset would lie, for those who build without it (docs.rs): as exact as can be told without looking
+/// anything up.
+pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
+    let target = session.target(request);
+    let located = resolve::at_hand(session, request).ok().flatten();
+    let infohash = located.as_ref().map(|it| it.metainfo.infohash).or(request.identity.infohash);
+    let infohash = infohash.unwrap_or(Infohash::from_bytes([0; 20]));
+    match located.and_then(|it| it.select(request).ok()) {
+        Some(resolved) => provided_as(target, &resolved),
+        None => provided(target, infohash, &infohash.to_string(), Path::new(request.name.as_str())),
+    }
+}

@@ -1,0 +1,96 @@
+//! The datasets of a build, side by side.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::present::would_be;
+use super::{dataset, present, roots};
+use crate::counters::Phase;
+use crate::engine::session::{Provided, Session};
+use crate::error::{Error, ErrorKind};
+use crate::manifest::Request;
+
+/// Datasets fetched at a time; more wait for their turn.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Provides datasets side by side; a result for each, in the order of the requests.
+///
+/// `begin` is called when something has to be done that takes time, and what it gives is kept until that is done.
+pub fn provide_all<Guard>(
+    mut session: Session<'_>,
+    requests: &[&Request],
+    begin: impl FnOnce() -> Guard,
+) -> Vec<Result<Provided, Error>> {
+    // The warm path: no lock, no thread, no socket.
+    let mut results: Vec<_> =
+        requests.iter().map(|request| present::present(&session, request).transpose()).collect();
+    let missing: Vec<_> = (0..requests.len()).filter(|index| results[*index].is_none()).collect();
+    session.datasets = missing.len().min(SIDE_BY_SIDE);
+    let guard = (!missing.is_empty()).then(begin);
+    if !missing.is_empty() {
+        // Before the download: whoever ends it comes back to go on.
+        let would_be: Vec<_> =
+            missing.iter().map(|index| would_be(&session, requests[*index])).collect();
+        roots::note_use(session.shared, session.manifest, &mut would_be.iter());
+    }
+    let counters: Vec<_> =
+        missing.iter().map(|index| session.counters.add(requests[*index].name.as_str())).collect();
+    let todo = Mutex::new(missing.iter().zip(&counters));
+    let done = Mutex::new(Vec::new());
+    let running = AtomicUsize::new(missing.len());
+    let provide = || {
+        loop {
+            let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((index, counters)) = next else { break };
+            if session.host.is_stopped() {
+                break;
+            }
+            let result = dataset::provide(&session, requests[*index], counters);
+            counters.set_phase(if result.is_ok() { Phase::Done } else { Phase::Failed });
+            let others = running.fetch_sub(1, Ordering::Relaxed) - 1;
+            if let (Err(error), true) = (&result, others > 0) {
+                session.counters.say(format!(
+                    "{}: failed: {}; the others go on",
+                    counters.name,
+                    error.what()
+                ));
+            }
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((*index, result));
+        }
+    };
+    std::thread::scope(|scope| {
+        // This thread is one of them: if the system has no more, it provides all.
+        for _ in 1..session.datasets {
+            let _ = std::thread::Builder::new().spawn_scoped(scope, provide);
+        }
+        if session.datasets > 0 {
+            provide();
+        }
+    });
+    drop(guard);
+    for (index, result) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        results[index] = Some(result);
+    }
+    let there = &mut results.iter().filter_map(|result| result.as_ref()?.as_ref().ok());
+    roots::note_use(session.shared, session.manifest, there);
+    let lost = || {
+        Error::new(
+            ErrorKind::Disk,
+            "the dataset was not provided: this is a fault of academictorrents",
+        )
+    };
+    results
+        .into_iter()
+        .zip(requests)
+        .map(|(result, request)| {
+            result
+                .unwrap_or_else(|| Err(lost()))
+                .map_err(|error| error.for_dataset(request.name.as_str()))
+        })
+        .collect()
+}
+
+/// The dataset, where it is complete and nothing needs to be looked up.
+pub fn present(session: &Session<'_>, request: &Request) -> Option<Provided> {
+    present::present(session, request).ok().flatten()
+}

@@ -1,0 +1,27 @@
+//! Which project uses which datasets of the store is noted when it uses them.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::engine::session::Provided;
+use crate::storage::Store;
+
+impl Provided {
+    /// The name that torrent and selection have in the store. It is the directory of the stamp, of a copy elsewhere too.
+    pub fn id(&self) -> Option<&str> {
+        self.stamp.parent()?.file_name()?.to_str()
+    }
+}
+
+/// Notes in the user's store what this manifest uses; a call has none. Where that cannot
+/// be done (a store that is read-only, say), nobody is the worse for it: `gc` keeps what it knows nothing of.
+pub fn note_use(
+    shared: &Store,
+    manifest: Option<&Path>,
+    used: &mut dyn Iterator<Item = &Provided>,
+) {
+    if let Some(manifest) = manifest.filter(|manifest| manifest.is_absolute()) {
+        let ids = &mut used.filter_map(Provided::id);
+        let _ = shared.note_root(manifest, ids, SystemTime::now());
+    }
+}

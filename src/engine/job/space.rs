@@ -1,0 +1,44 @@
+//! Whether the disk has room for what is to be fetched.
+
+use crate::engine::session::Session;
+use crate::error::{Error, ErrorKind};
+use crate::manifest::{Request, StoreKind};
+use crate::size;
+use crate::storage::{Partial, Target};
+
+/// Refuses before the first data byte what cannot end well. Where the platform does not tell how much is free, the
+/// download begins.
+///
+/// # Errors
+/// [`ErrorKind::Disk`], with how much is needed, how much there is, where, and what moves it elsewhere.
+pub fn check(
+    partial: &Partial,
+    session: &Session<'_>,
+    request: &Request,
+    verified_bytes: u64,
+    missing_bytes: u64,
+) -> Result<(), Error> {
+    partial.check_file_sizes()?;
+    match partial.room_bytes(verified_bytes) {
+        Some(room) if room < missing_bytes => {
+            let place = match (request.store, session.own) {
+                (StoreKind::Shared, _) => {
+                    "set ACADEMICTORRENTS_STORE to a directory on another disk"
+                }
+                (StoreKind::Own, Target::Store(_)) => {
+                    "set CARGO_TARGET_DIR to a directory on another disk"
+                }
+                (StoreKind::Own, Target::Directory(_)) => "name a directory on another disk",
+            };
+            let needed = size::display(missing_bytes);
+            Err(Error::new(
+                ErrorKind::Disk,
+                format!("{needed} are to be fetched, and the disk has no room for them"),
+            )
+            .why(format!("{} are free at {}", size::display(room), partial.place().display()))
+            .help(format!("free some space, or {place}"))
+            .help("or fetch less: `files` takes globs of the files that you need"))
+        }
+        _ => Ok(()),
+    }
+}

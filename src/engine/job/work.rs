@@ -1,0 +1,61 @@
+//! A dataset that is being provided, and what is done to its files.
+
+use std::sync::atomic::Ordering;
+
+use super::lock::while_alive;
+use crate::counters::Phase;
+use crate::engine::resolve::Resolved;
+use crate::engine::session::{Session, SharedCounters};
+use crate::error::{Error, ErrorKind};
+use crate::manifest::Request;
+use crate::storage::{LocalCopy, Lock};
+
+/// A dataset that is not there, and all that was found out about it. The lock is held.
+pub struct Work<'a> {
+    pub session: &'a Session<'a>,
+    pub request: &'a Request,
+    pub counters: &'a SharedCounters,
+    pub lock: &'a Lock,
+    pub resolved: &'a Resolved,
+}
+
+impl Work<'_> {
+    /// Does work on what is on disk, in the pool for that, while those who wait for the lock are told that we live.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disk`] where there are no threads.
+    pub fn hashing<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        let pool = self.session.hashing()?;
+        let (mut work, mut result) = (Some(work), None);
+        let mut run = || result = work.take().map(|work| work());
+        while_alive(self.lock, pool, &mut run);
+        result.ok_or_else(|| Error::new(ErrorKind::Disk, "the pool of threads did not do its work"))
+    }
+
+    /// What lies at the dataset's place, hashed.
+    pub fn existing(&self) -> Result<Option<LocalCopy>, Error> {
+        let (target, done_bytes) = (self.session.target(self.request), &self.counters.done_bytes);
+        let Resolved { metainfo, .. } = self.resolved;
+        let (id, layout) = (self.resolved.id(), self.resolved.layout());
+        self.counters.total_bytes.store(layout.needed_bytes(), Ordering::Relaxed);
+        done_bytes.store(0, Ordering::Relaxed);
+        self.counters.set_phase(Phase::Checking);
+        self.hashing(|| LocalCopy::in_place(target, id, metainfo, layout, done_bytes))
+    }
+
+    /// Stamps what was hashed where it is complete. Where it is damaged its stamp goes, whatever comes of the rest.
+    pub fn is_stamped(&self, existing: Option<&LocalCopy>) -> Result<bool, Error> {
+        let (target, pins) = (self.session.target(self.request), &self.request.sha256);
+        let id = self.resolved.id();
+        match existing {
+            Some(complete) if complete.is_complete() => {
+                self.hashing(|| complete.stamp(target, id, pins))??;
+                Ok(true)
+            }
+            Some(_) => {
+                target.store().map_or(Ok(()), |store| store.remove_stamp(id)).map(|()| false)
+            }
+            None => Ok(false),
+        }
+    }
+}

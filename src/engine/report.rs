@@ -1,0 +1,124 @@
+//! What each source said, for the error of a download that failed.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Error, printable};
+use crate::net::SourceError;
+
+/// Lines shown of sources that failed; a tracker may name hundreds of peers.
+const SHOWN: usize = 30;
+
+/// What a source said, or why it failed.
+pub type Remark = Result<String, SourceError>;
+
+/// The last word of each source, in the order in which they were first heard of.
+#[derive(Debug, Default)]
+pub struct Report {
+    lines: Mutex<Vec<(String, Remark)>>,
+}
+
+impl Report {
+    /// Notes what a source said last. `source` is a URL, an address or a directory.
+    pub fn note(&self, source: &str, said: Remark) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        match lines.iter_mut().find(|(known, _)| known == source) {
+            Some((_, line)) => *line = said,
+            None => lines.push((source.to_owned(), said)),
+        }
+    }
+
+    /// Notes this of a source that nothing was noted of.
+    pub fn note_first(&self, source: &str, said: Remark) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.iter().all(|(known, _)| known != source) {
+            lines.push((source.to_owned(), said));
+        }
+    }
+
+    /// Whether it may not be contacted.
+    pub fn has_refused(&self, source: &str) -> bool {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = lines.iter().find(|(known, _)| known == source).map(|(_, said)| said);
+        said.is_some_and(|said| said.as_ref().is_err_and(SourceError::is_refused))
+    }
+
+    /// Adds all lines to an error.
+    pub fn explain(&self, mut error: Error) -> Error {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        for (source, said) in lines.iter().take(SHOWN) {
+            let said: &dyn fmt::Display = match said {
+                Ok(said) => said,
+                Err(why) => why,
+            };
+            error = error.why(format!("{}: {said}", printable(source)));
+        }
+        if lines.len() > SHOWN {
+            error = error.why(format!("and {} more sources", lines.len() - SHOWN));
+        }
+        advise(error, lines.iter().filter_map(|(_, said)| said.as_ref().err()))
+    }
+
+    /// All that was noted, moved out: others may hold the report itself, and go on noting for nobody.
+    pub fn take(&self) -> Report {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        Report { lines: Mutex::new(std::mem::take(&mut *lines)) }
+    }
+
+    /// What each source said last.
+    #[cfg(feature = "seed")]
+    pub fn into_lines(self) -> Vec<(String, Remark)> {
+        self.lines.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+/// Adds the mends of what servers' certificates lack, and of a SOCKS proxy that does not help.
+pub fn advise<'s>(mut error: Error, failures: impl Iterator<Item = &'s SourceError>) -> Error {
+    let (mut unknown_authority, mut wants_login, mut of_proxy) = (false, false, None);
+    let mut bot_check = false;
+    for failure in failures {
+        bot_check |= failure.is_bot_check();
+        wants_login |= failure.wants_login();
+        unknown_authority |= failure.is_unknown_authority();
+        of_proxy = of_proxy.or_else(|| failure.proxy_advice());
+    }
+    if unknown_authority {
+        error = error.help(
+            "where TLS is inspected, set ACADEMICTORRENTS_CA_FILE to a PEM file with the inspector's root certificate",
+        );
+    }
+    if bot_check {
+        error = error.help(
+            "a bot check cannot be passed by a program: open the URL in a browser and save the .torrent, which can be put\n\
+             into the crate (`torrent = \"<file>\"`); or try again later, or from another network",
+        );
+    }
+    if wants_login {
+        error = error.help(
+            "to log in, add the server's host to ~/.netrc, or to `credentials` in the configuration file;\n\
+             they are sent over https, and over http to servers that you name yourself",
+        );
+    }
+    match of_proxy {
+        Some(advice) => error.help(advice),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_source_whose_name_would_move_the_cursor_has_one_line_as_others() {
+        let report = Report::default();
+        report.note("http://a.example/\x1b[2J\nb", Err(SourceError::ConnectionRefused));
+        let error = report.explain(Error::new(ErrorKind::Network, "failed")).to_string();
+        assert!(error.ends_with("http://a.example/\\u{1b}[2J\\nb: connection refused"), "{error}");
+    }
+}

@@ -1,0 +1,164 @@
+//! From a request to the torrent that it means, and what it selects of it. Everything after this uses [`Resolved`].
+//!
+//! `local.rs` looks on this machine, and `remote.rs` asks mirrors, the catalogue and peers.
+
+mod local;
+pub mod peers;
+mod remote;
+
+use std::sync::{Arc, OnceLock};
+
+use crate::address::NamedBy;
+use crate::engine::session::Session;
+use crate::engine::sources::open_peers::KnownPeers;
+use crate::error::{Error, ErrorKind};
+use crate::manifest::{Mirror, Request};
+use crate::net::Client;
+use crate::plan::{self, Layout, Selection};
+use crate::torrent::metainfo::Metainfo;
+
+pub use crate::engine::resolve::local::{at_hand, infohash, read_torrent};
+pub use crate::engine::resolve::remote::CatalogTorrent;
+#[cfg(feature = "engine")]
+pub use crate::engine::resolve::remote::{at_url, catalog_credential, newest};
+
+/// The torrent that a request means.
+pub struct Located {
+    pub metainfo: Metainfo,
+    /// The `.torrent`.
+    pub bytes: Vec<u8>,
+    /// Peers that were found on the way.
+    pub peers: KnownPeers,
+}
+
+/// The torrent that a request means, and what it selects of it.
+#[derive(Debug)]
+pub struct Resolved {
+    pub metainfo: Arc<Metainfo>,
+    /// The `.torrent`.
+    pub bytes: Vec<u8>,
+    /// Peers that were found on the way.
+    pub peers: KnownPeers,
+    pub selection: Selection,
+    /// A build whose data is there does not need it.
+    layout: OnceLock<Arc<Layout>>,
+}
+
+impl Located {
+    fn new(metainfo: Metainfo, bytes: Vec<u8>) -> Located {
+        Located { metainfo, bytes, peers: KnownPeers::default() }
+    }
+
+    /// # Errors
+    /// As [`Selection::of`], with the line that declares the request.
+    pub fn select(self, request: &Request) -> Result<Resolved, Error> {
+        let Located { metainfo, bytes, peers } = self;
+        let metainfo = metainfo.renamed(request.rename.as_deref());
+        let selection = Selection::of(&metainfo, &request.files, request.file_numbers())
+            .map_err(|error| request.origin.declared(error))?;
+        let layout = OnceLock::new();
+        Ok(Resolved { metainfo: Arc::new(metainfo), bytes, peers, selection, layout })
+    }
+}
+
+impl Resolved {
+    /// What a request selects of a torrent that is known already.
+    ///
+    /// # Errors
+    /// As [`Located::select`].
+    pub fn of(metainfo: Metainfo, request: &Request) -> Result<Resolved, Error> {
+        Located::new(metainfo, Vec::new()).select(request)
+    }
+
+    /// The store's name for torrent and selection.
+    pub fn id(&self) -> &str {
+        self.selection.id()
+    }
+
+    pub fn layout(&self) -> &Arc<Layout> {
+        self.layout.get_or_init(|| Arc::new(Layout::new(&self.metainfo, &self.selection)))
+    }
+
+    /// A pin on a file that is not fetched would be found only after the download.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Manifest`].
+    pub fn check_pins(&self, request: &Request) -> Result<(), Error> {
+        let mut unknown = request.sha256.clone();
+        for index in self.selection.files() {
+            if unknown.is_empty() {
+                break;
+            }
+            let file = self.metainfo.files.get(*index as usize).filter(|file| !file.is_link());
+            if let Some(file) = file {
+                unknown.remove(&self.metainfo.display_path(file));
+            }
+        }
+        let Some(path) = unknown.keys().next() else { return Ok(()) };
+        let what = format!("`sha256` pins `{path}`, which is not among the selected files");
+        Err(request.origin.declared(Error::new(ErrorKind::Manifest, what).help(
+            "name the file by its path below the torrent's own directory; a single file by its name",
+        )))
+    }
+}
+
+/// Where a torrent and its data may be fetched.
+pub struct Network {
+    /// `None` offline.
+    pub client: Option<Client>,
+    pub mirrors: Vec<(NamedBy, Mirror)>,
+}
+
+impl Network {
+    /// # Errors
+    /// Of proxies, certificates and mirrors of the environment.
+    pub fn open(session: &Session<'_>, request: &Request) -> Result<Network, Error> {
+        let settings = session.settings;
+        let client = if settings.offline { None } else { Some(Client::new(settings)?) };
+        let mut client = client.map(|it| it.naming(plan::user_places(request, settings)));
+        if !session.foreign && request.origin.named_by() == NamedBy::User {
+            client = client.map(|it| it.with_credentials(settings));
+        }
+        Ok(Network { client, mirrors: plan::metainfo_mirrors(request, settings)? })
+    }
+}
+
+/// Resolves a request whose torrent is on this machine; `None` where it is not.
+///
+/// # Errors
+/// [`ErrorKind::Metainfo`] and [`ErrorKind::Manifest`], with the line that declares the request.
+pub fn local(session: &Session<'_>, request: &Request) -> Result<Option<Resolved>, Error> {
+    let found = at_hand(session, request).map_err(|error| request.origin.declared(error))?;
+    found.map(|located| located.select(request)).transpose()
+}
+
+/// Resolves a request, and looks its torrent up where it is not on this machine. `network` is opened for that unless it is given.
+///
+/// # Errors
+/// As [`locate`] and [`Located::select`], with the line that declares the request.
+pub fn resolve(
+    session: &Session<'_>,
+    request: &Request,
+    network: Option<&Network>,
+) -> Result<Resolved, Error> {
+    let found = locate(session, request, network);
+    found.map_err(|error| request.origin.declared(error))?.select(request)
+}
+
+/// The torrent that a request means, from wherever it can be had.
+///
+/// # Errors
+/// [`ErrorKind::Metainfo`], [`ErrorKind::Network`] or [`ErrorKind::Offline`], with what each place said; as [`Network::open`].
+pub fn locate(
+    session: &Session<'_>,
+    request: &Request,
+    network: Option<&Network>,
+) -> Result<Located, Error> {
+    if let Some(found) = at_hand(session, request)? {
+        return Ok(found);
+    }
+    match network {
+        Some(network) => remote::find(session, request, network),
+        None => remote::find(session, request, &Network::open(session, request)?),
+    }
+}

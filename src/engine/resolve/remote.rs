@@ -1,0 +1,448 @@
+//! The metainfo that is not on this machine: from mirrors, the catalogue, peers, in this order.
+//!
+//! Where peers can be asked, a catalogue that does not answer at once is not waited for: it is asked again where no peer
+//! has it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::local::read_torrent;
+use super::{Located, Network};
+use crate::address::NamedBy;
+use crate::engine::fetch_policy;
+use crate::engine::local_peer::LocalPeer;
+use crate::engine::report::{Report, advise};
+use crate::engine::resolve::peers;
+use crate::engine::session::Session;
+use crate::engine::sources::open_peers::KnownPeers;
+use crate::error::{Error, ErrorKind};
+use crate::manifest::{Mirror, Request};
+use crate::net::{Client, Credential, SourceError};
+use crate::origin::TorrentOrigin;
+use crate::plan;
+use crate::protocol::http::page::WebPage;
+use crate::settings::ApiKey;
+#[cfg(feature = "engine")]
+use crate::settings::Settings;
+use crate::torrent::infohash::Infohash;
+use crate::torrent::metainfo::{MAX_INFO_BYTES, MAX_TORRENT_BYTES, Metainfo};
+use crate::url::Url;
+
+/// Times that a server is asked, with pauses, where that may help.
+const ATTEMPTS: u32 = 4;
+
+/// The same where a download waits that has another `.torrent`.
+const REFRESH_ATTEMPTS: u32 = 2;
+
+/// See [`super::locate`].
+pub fn find(session: &Session<'_>, request: &Request, network: &Network) -> Result<Located, Error> {
+    // `manifest` lets no request pass without one of the two.
+    let Some(infohash) = request.identity.infohash else {
+        return Err(Error::new(ErrorKind::Manifest, "neither `infohash` nor `torrent` is given"));
+    };
+    fetch_policy::check(session, request, &format!("the torrent {infohash} is"))?;
+    let client = network.client.as_ref();
+    session.host.closing(client, || search(session, request, infohash, network))
+}
+
+/// Asks each place until the host is stopped.
+fn search(
+    session: &Session<'_>,
+    request: &Request,
+    infohash: Infohash,
+    network: &Network,
+) -> Result<Located, Error> {
+    let (host, client) = (&session.host, network.client.as_ref());
+    let mut tried = Vec::new();
+    for (by, mirror) in &network.mirrors {
+        let of_mirror = |name: &str| of_mirror((*by, mirror), name, client, host);
+        let Some((place, mut bytes)) = of_mirror(&format!("{infohash}.torrent")) else {
+            continue;
+        };
+        // A mirror may be a store.
+        if bytes.as_ref().is_err_and(|why| is_missing(mirror, &place, why))
+            && let Some((_, Ok(kept))) = of_mirror(&format!("v1/torrents/{infohash}.torrent"))
+        {
+            bytes = Ok(kept);
+        }
+        match bytes.and_then(|bytes| checked(infohash, TorrentOrigin::Mirror(*by), bytes)) {
+            Ok(found) => return Ok(found),
+            Err(why) => tried.push((place, why)),
+        }
+    }
+    let allowed = request.sources.and(session.settings.sources);
+    let peers = peers::MetadataSources {
+        peers: plan::metainfo_peers(request, session.settings),
+        trackers: plan::metainfo_tiers(request),
+        default_trackers: plan::default_tiers(request, session.settings),
+        #[cfg(feature = "dht")]
+        dht: session.dht.clone().filter(|_| plan::allows_dht(request, session.settings)),
+    };
+    let some_named = !(peers.peers.is_empty() && peers.trackers.is_empty());
+    let asks_peers =
+        allowed.peers && (some_named || !peers.default_trackers.is_empty() || peers.ask_dht());
+    let mut asked = Asked {
+        catalogue_left_out: !allowed.catalogue,
+        peers_left_out: some_named && !allowed.peers,
+        ..Asked::default()
+    };
+    if let Some(client) = client.filter(|_| allowed.web_seeds) {
+        let magnet = request.identity.magnet.as_ref();
+        // What the link names is as much believed as what a torrent of its origin would.
+        let by = request.origin.named_by().torrent();
+        for url in magnet.map_or(&[][..], |magnet| &magnet.torrents) {
+            let bytes =
+                fetch(client, by, url, Credential::Nothing, 1, host).map_err(|failed| failed.why);
+            let origin = TorrentOrigin::Named(request.origin.named_by());
+            match bytes.and_then(|bytes| checked(infohash, origin, bytes)) {
+                Ok(found) => return Ok(found),
+                Err(why) => tried.push((url.to_string(), why)),
+            }
+        }
+    }
+    if let Some(client) = client {
+        let catalogue = CatalogTorrent::new(session, client, infohash);
+        let first = if asks_peers { 1 } else { ATTEMPTS };
+        let mut failed = None;
+        if allowed.catalogue {
+            session.note_catalogue(infohash, None);
+            match catalogue.fetch(first) {
+                Ok(found) => return Ok(found),
+                Err(why) => failed = Some(why),
+            }
+        }
+        if asks_peers {
+            session.counters.say(format!("{}: asking peers for the torrent", request.name));
+            match of_peers(session, client, infohash, &peers) {
+                Ok(found) => return Ok(found),
+                Err(failure) => asked.peers = Some(failure),
+            }
+            if let Some(again_at) = failed.as_ref().and_then(|failed| failed.again_at) {
+                host.pause(again_at.saturating_duration_since(Instant::now()));
+                match catalogue.fetch(ATTEMPTS - first) {
+                    Ok(found) => return Ok(found),
+                    Err(why) => failed = Some(why),
+                }
+            }
+        }
+        if let Some(failed) = failed {
+            tried.push((catalogue.url.to_string(), failed.why));
+        }
+    }
+    Err(not_found(session, request, infohash, tried, &asked))
+}
+
+/// What the catalog is sent.
+#[cfg(feature = "engine")]
+pub fn catalog_credential(settings: &Settings) -> Credential<'_> {
+    credential_of(settings.api_key.as_ref())
+}
+
+fn credential_of(key: Option<&ApiKey>) -> Credential<'_> {
+    key.map_or(Credential::Nothing, |key| Credential::Cookie(key.cookie()))
+}
+
+/// A torrent at the catalog.
+pub struct CatalogTorrent {
+    client: Client,
+    by: NamedBy,
+    pub url: Url,
+    key: Option<ApiKey>,
+    host: LocalPeer,
+    infohash: Infohash,
+}
+
+impl CatalogTorrent {
+    pub fn new(session: &Session<'_>, client: &Client, infohash: Infohash) -> CatalogTorrent {
+        let settings = session.settings;
+        CatalogTorrent {
+            client: client.clone(),
+            by: settings.catalogue_by(),
+            url: settings.catalogue.with(&format!("/download/{infohash}.torrent")),
+            key: settings.api_key.clone(),
+            host: session.host.clone(),
+            infohash,
+        }
+    }
+
+    /// The `.torrent` that the catalog has now.
+    ///
+    /// # Errors
+    /// Why it gives none, or none that can be used.
+    pub fn newest(&self) -> Result<Located, SourceError> {
+        self.fetch(REFRESH_ATTEMPTS).map_err(|failed| failed.why)
+    }
+
+    fn fetch(&self, attempts: u32) -> Result<Located, Failed> {
+        let credential = credential_of(self.key.as_ref());
+        let bytes = fetch(&self.client, self.by, &self.url, credential, attempts, &self.host)?;
+        checked(self.infohash, TorrentOrigin::Catalogue(self.by), bytes)
+            .map_err(|why| Failed { why, again_at: None })
+    }
+}
+
+/// What else was asked for a torrent that could not be had.
+#[derive(Default)]
+struct Asked {
+    catalogue_left_out: bool,
+    peers_left_out: bool,
+    /// Why peers did not bring it, and what each of them said.
+    peers: Option<peers::MetadataFailure>,
+}
+
+/// From peers: the `info` dictionary, kept as a `.torrent` with the trackers that are known.
+fn of_peers(
+    session: &Session<'_>,
+    client: &Client,
+    infohash: Infohash,
+    sources: &peers::MetadataSources,
+) -> Result<Located, peers::MetadataFailure> {
+    let budgets = (session.dials(), session.metadata_budget());
+    let found = peers::fetch(client, budgets, infohash, MAX_INFO_BYTES, sources, &session.host)?;
+    // Whose word each of these is, the next build finds in the request again.
+    let tiers: Vec<_> = sources.trackers.iter().flat_map(|(_, tiers)| tiers).cloned().collect();
+    let bytes = Metainfo::wrap(&found.info, &tiers);
+    match checked(infohash, TorrentOrigin::Peers, bytes) {
+        Ok(mut located) => {
+            let mut addresses = found.peers;
+            if !located.metainfo.private {
+                addresses.extend(found.open_to_all);
+            }
+            located.peers = KnownPeers { addresses, open: found.open };
+            Ok(located)
+        }
+        // It is the declared one, whoever is asked: as a torrent it is of no use.
+        Err(why) => Err(peers::MetadataFailure { why, report: Report::default() }),
+    }
+}
+
+/// Who leaves out what the user allows, or does not.
+fn left_out_by(session: &Session<'_>, user_allows: bool) -> String {
+    match user_allows {
+        true => "`sources` in the manifest".to_owned(),
+        false => session.settings.configured.place_of("SOURCES"),
+    }
+}
+
+/// A `.torrent` in a mirror, and where that is; `None` where it may not be asked.
+fn of_mirror(
+    (by, mirror): (NamedBy, &Mirror),
+    name: &str,
+    client: Option<&Client>,
+    host: &LocalPeer,
+) -> Option<(String, Result<Vec<u8>, SourceError>)> {
+    match mirror {
+        Mirror::Directory(directory) => {
+            let path = directory.join(name);
+            Some((path.display().to_string(), read_torrent(&path)))
+        }
+        Mirror::Url(url) => {
+            let url = url.with(&format!("/{name}"));
+            let bytes = fetch(client?, by, &url, Credential::OfHost, ATTEMPTS, host);
+            Some((url.to_string(), bytes.map_err(|failed| failed.why)))
+        }
+    }
+}
+
+/// Whether the mirror works, and does not have it.
+fn is_missing(mirror: &Mirror, place: &str, why: &SourceError) -> bool {
+    match mirror {
+        Mirror::Directory(_) => !Path::new(place).exists(),
+        Mirror::Url(_) => matches!(why.status(), Some(403 | 404 | 410)),
+    }
+}
+
+fn not_found(
+    session: &Session<'_>,
+    request: &Request,
+    infohash: Infohash,
+    tried: Vec<(String, SourceError)>,
+    asked: &Asked,
+) -> Error {
+    let mut error = if session.settings.offline {
+        Error::new(
+            ErrorKind::Offline,
+            format!("the torrent {infohash} is not here, and the network may not be used"),
+        )
+    } else {
+        Error::new(
+            ErrorKind::Network,
+            format!("the torrent {infohash} could not be had from anywhere"),
+        )
+    };
+    for (place, why) in &tried {
+        error = error.why(format!("{place}: {why}"));
+    }
+    #[cfg(not(feature = "dht"))]
+    if let Some(why) = plan::without_dht(request, session.settings) {
+        error = error.why(format!("DHT: {why}"));
+    }
+    if let Some(peers) = &asked.peers {
+        error = peers.report.explain(error.why(format!("peers: {}", peers.why)));
+    }
+    let load_path = session.settings.configured.place_of("LOAD_PATH");
+    for directory in &session.settings.load_path {
+        error = error.why(format!(
+            "{load_path}: {}: {infohash}.torrent is neither there nor in v1/torrents",
+            directory.display()
+        ));
+    }
+    if session.settings.offline {
+        return error
+            .why(session.settings.offline_reason())
+            .help(match request.origin.is_declared() {
+                true => "build once with the network, or copy the .torrent into the crate and add `torrent = \"<file>\"`",
+                false => "give the path of the .torrent in place of the infohash",
+            });
+    }
+    let user = session.settings.sources;
+    if asked.catalogue_left_out {
+        let by = left_out_by(session, user.catalogue);
+        error = error
+            .why(format!("left out by {by}: the catalogue"))
+            .help(format!("to use it, add `catalogue` to {by}"));
+    }
+    if asked.peers_left_out {
+        let by = left_out_by(session, user.peers);
+        error = error
+            .why(format!("left out by {by}: peers and trackers, which may have the torrent"))
+            .help(format!("to ask them, add `peers` to {by}"));
+    }
+    error = advise(error, tried.iter().map(|(_, why)| why));
+    let has_key = session.settings.api_key.is_some();
+    // The catalogue is the last.
+    error = match tried.last().and_then(|(_, why)| why.status()) {
+        Some(404) => error.help("check the infohash at the catalogue"),
+        Some(401 | 403) if has_key => {
+            error.help(format!("check {}", session.settings.configured.place_of("API_KEY")))
+        }
+        _ if asked.catalogue_left_out => error,
+        _ => error.help("build again later: the catalogue may be down, or the line to it"),
+    };
+    error.help(match request.origin.is_declared() {
+        true => {
+            "behind a firewall, put the .torrent into the crate and add `torrent = \"<file>\"`;\n\
+             for the data add `mirrors` or `web-seeds`"
+        }
+        false => "behind a firewall, give the path of the .torrent in place of the infohash",
+    })
+}
+
+fn checked(
+    infohash: Infohash,
+    origin: TorrentOrigin,
+    bytes: Vec<u8>,
+) -> Result<Located, SourceError> {
+    // Of what anyone may have sent, no more is read than that before it is known to be the declared one.
+    let unusable = |error: Error| SourceError::Unusable(error.reason());
+    let found = Metainfo::infohash_of(&bytes).map_err(unusable)?;
+    if found != infohash {
+        return Err(SourceError::OtherTorrent(found));
+    }
+    let metainfo = Metainfo::parse(&bytes).map_err(unusable)?;
+    Ok(Located::new(metainfo.with_origin(origin), bytes))
+}
+
+/// The `.torrent` that the catalog has now.
+///
+/// # Errors
+/// [`ErrorKind::Network`] where it cannot be had, [`ErrorKind::Offline`] where it may not.
+#[cfg(feature = "engine")]
+pub fn newest(session: &Session<'_>, infohash: Infohash) -> Result<Located, Error> {
+    let failed = |kind| {
+        Error::new(kind, format!("the catalog's .torrent of {infohash} could not be fetched"))
+    };
+    if session.settings.offline {
+        return Err(failed(ErrorKind::Offline).why(session.settings.offline_reason()));
+    }
+    let client = Client::new(session.settings)?;
+    let catalogue = CatalogTorrent::new(session, &client, infohash);
+    catalogue.fetch(ATTEMPTS).map_err(|Failed { why, .. }| {
+        let error = failed(ErrorKind::Network).why(format!("{}: {why}", catalogue.url));
+        advise(error, std::iter::once(&why))
+    })
+}
+
+/// The `.torrent` at a web address.
+///
+/// # Errors
+/// [`ErrorKind::Network`] where it cannot be had, [`ErrorKind::Offline`] where it may not, [`ErrorKind::Metainfo`] where it is none.
+#[cfg(feature = "engine")]
+pub fn at_url(session: &Session<'_>, url: &Url) -> Result<Located, Error> {
+    let failed = |kind| Error::new(kind, format!("no torrent could be had from {url}"));
+    if session.settings.offline {
+        return Err(failed(ErrorKind::Offline)
+            .why(session.settings.offline_reason())
+            .help("give the path of a .torrent that is on this machine"));
+    }
+    let client = Client::new(session.settings)?.with_credentials(session.settings);
+    let host = LocalPeer::not_listening();
+    let bytes = fetch(&client, NamedBy::User, url, Credential::OfHost, ATTEMPTS, &host);
+    let bytes = bytes.map_err(|Failed { why, .. }| {
+        advise(failed(ErrorKind::Network).why(why.to_string()), std::iter::once(&why))
+            .help("open the address in a browser, or give an infohash or the path of a .torrent")
+    })?;
+    match Metainfo::parse(&bytes) {
+        Ok(metainfo) => {
+            let origin = TorrentOrigin::Named(NamedBy::User);
+            Ok(Located::new(metainfo.with_origin(origin), bytes))
+        }
+        Err(error) => {
+            // The mends are those of a torrent that lies here.
+            let what = format!("no torrent that can be used is at {url}");
+            Err(Error::new(ErrorKind::Metainfo, what)
+                .why(error.reason())
+                .help("give the address of the .torrent itself, not that of a page that shows it"))
+        }
+    }
+}
+
+/// Why a `.torrent` could not be fetched.
+struct Failed {
+    why: SourceError,
+    /// From then on it may go better, within the time that the user waits.
+    again_at: Option<Instant>,
+}
+
+/// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
+/// user waits without data, and until the host is stopped.
+fn fetch(
+    client: &Client,
+    by: NamedBy,
+    url: &Url,
+    credential: Credential<'_>,
+    most_attempts: u32,
+    host: &LocalPeer,
+) -> Result<Vec<u8>, Failed> {
+    let timing = client.timing();
+    let begun = Instant::now();
+    let mut pause = timing.back_off;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let (why, wait) =
+            match client.fetch(by, url, credential, MAX_TORRENT_BYTES as u64, timing.give_up) {
+                // Asking again is what it is there against.
+                Ok(reply) if reply.page == Some(WebPage::BotCheck) => {
+                    let why = SourceError::BotCheck(reply.status);
+                    return Err(Failed { why, again_at: None });
+                }
+                Ok(reply) if reply.status == 200 => return Ok(reply.body),
+                Ok(reply) if matches!(reply.status, 408 | 429 | 500..=599) => {
+                    let wait = reply.retry_after.unwrap_or(pause).max(pause);
+                    (SourceError::Status(reply.status), wait)
+                }
+                Ok(reply) => {
+                    return Err(Failed { why: SourceError::Status(reply.status), again_at: None });
+                }
+                Err(why) if why.is_refused() => return Err(Failed { why, again_at: None }),
+                Err(why) => (why, pause),
+            };
+        let in_time = begun.elapsed() + wait < timing.give_up;
+        if attempts >= most_attempts || !in_time || host.is_stopped() {
+            return Err(Failed { why, again_at: in_time.then(|| Instant::now() + wait) });
+        }
+        host.pause(wait);
+        pause *= 2;
+    }
+}

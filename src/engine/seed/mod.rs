@@ -1,0 +1,369 @@
+//! Seeding: peers connect to us, and are served what the store has verified.
+//!
+//! A seed is a listener, a seeded for each dataset, and what serving back has for a download: `Served` is implemented by a
+//! seeded as it is by a download's swarm, so that a peer's session, the slots, the rate and the writer are the same,
+//! whoever opened the connection. A seeded knows what is verified from the store's own files (stamps and resume
+//! records), which it looks at ten times a second. So it need not care who fetches what is missing: a build in another
+//! process, or, with [`SeedTask::fetch`], this one, by a download like any other.
+//!
+//! Threads: one that accepts, looks at the all_seeded and knows when it is enough; one for each peer, and its writer; a
+//! few for all trackers; those of a download. The end wakes all of them and waits for the trackers alone, and for the
+//! download, which has trackers of its own, for less than a second in all.
+
+pub mod incoming_peer;
+mod run;
+pub mod seeded_torrent;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::resolve::{Located, at_hand};
+use crate::address::host;
+use crate::counters::Counters;
+use crate::engine::announce::announcer::Announcers;
+use crate::engine::budget::guests_per_host;
+use crate::engine::connection_limiter::{ConnectionLimiter, Permit};
+use crate::engine::job::provide::provide_all;
+use crate::engine::local_peer::LocalPeer;
+use crate::engine::session::Session;
+use crate::engine::upload::manager::RateLimiter;
+use crate::error::{Error, ErrorKind};
+use crate::manifest::{Request, StoreKind};
+use crate::net::{Client, Listener};
+use crate::process;
+use crate::settings::Settings;
+use crate::storage::Store;
+use crate::torrent::infohash::Infohash;
+
+use crate::engine::seed::run::SeedRun;
+use crate::engine::seed::seeded_torrent::SeededTorrent;
+
+pub use crate::engine::seed::seeded_torrent::SeedNote;
+
+/// What is to be seeded, how, and until when.
+#[derive(Debug)]
+pub struct SeedTask {
+    pub settings: Settings,
+    pub store: Store,
+    /// What is seeded; all that the store has, where it is empty.
+    pub requests: Vec<Request>,
+    /// Directories that may hold it, beside the store.
+    pub from: Vec<PathBuf>,
+    /// 0 for any.
+    pub port: u16,
+    pub bytes_per_second: u64,
+    /// Until so many times the datasets' bytes were sent.
+    pub ratio: Option<f64>,
+    pub time: Option<Duration>,
+    /// What is missing is fetched.
+    pub fetch: bool,
+    /// Peers that may be connected at a time, in all; fewer where the process may not have so many sockets.
+    pub connections: usize,
+}
+
+/// What the threads of a seed share.
+pub struct Seeder {
+    client: Client,
+    host: LocalPeer,
+    store: Store,
+    rate_limiter: Arc<RateLimiter>,
+    all_seeded: Mutex<Vec<Arc<SeededTorrent>>>,
+    connections: usize,
+    /// The peers that are connected, their handshake done or not.
+    guests: ConnectionLimiter<IpAddr>,
+    failed: Mutex<Option<Error>>,
+}
+
+impl Seeder {
+    fn all_seeded(&self) -> MutexGuard<'_, Vec<Arc<SeededTorrent>>> {
+        self.all_seeded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seeded(&self, infohash: Infohash) -> Option<Arc<SeededTorrent>> {
+        self.all_seeded().iter().find(|seeded| seeded.metainfo.infohash == infohash).cloned()
+    }
+
+    /// One of many datasets may have a quarter of all, so that it does not starve the others.
+    fn most_per_dataset(&self) -> usize {
+        let datasets = self.all_seeded().len().clamp(1, 4);
+        self.connections.div_ceil(datasets)
+    }
+
+    /// A place for a peer that connected to us, from this address.
+    fn admit(&self, from: IpAddr) -> Option<Permit<IpAddr>> {
+        self.guests.admit(host(from), self.connections, guests_per_host(self.connections))
+    }
+
+    /// A place for one of them among this dataset's.
+    fn admit_for(&self, seeded: &SeededTorrent, host: IpAddr) -> Option<Permit<IpAddr>> {
+        let most = self.most_per_dataset();
+        seeded.guests.admit(host, most, guests_per_host(most))
+    }
+
+    /// Whether a further peer of this dataset would be turned away.
+    fn all_places_are_taken(&self, seeded: &SeededTorrent) -> bool {
+        self.guests.count() >= self.connections || seeded.guests.count() >= self.most_per_dataset()
+    }
+
+    /// Adds a dataset whose torrent is at hand; `None` where it is not.
+    fn add(
+        &self,
+        session: &Session<'_>,
+        request: &Request,
+    ) -> Result<Option<Arc<SeededTorrent>>, Error> {
+        let Some(Located { metainfo, .. }) = at_hand(session, request)? else {
+            return Ok(None);
+        };
+        if let Some(seeded) = self.seeded(metainfo.infohash) {
+            return Ok(Some(seeded));
+        }
+        let seeded = SeededTorrent::new(&self.store, metainfo, &self.rate_limiter, &self.host);
+        seeded.look(false);
+        let seeded = Arc::new(seeded);
+        self.all_seeded().push(Arc::clone(&seeded));
+        Ok(Some(seeded))
+    }
+
+    fn fail(&self, error: Error) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.host.stop();
+    }
+}
+
+/// How a dataset stands that a [`crate::Seeding`] serves. Needs the feature `seed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeededDataset {
+    /// The torrent's name; what would move a terminal's cursor is escaped.
+    pub name: String,
+    /// Its identity.
+    pub infohash: Infohash,
+    /// Bytes of it that are verified, and served.
+    pub there_bytes: u64,
+    /// Bytes of all its files.
+    pub total_bytes: u64,
+    /// Peers that are connected for it.
+    pub peers: usize,
+    /// Bytes of it that were sent.
+    pub uploaded_bytes: u64,
+    /// What its trackers and the DHT have said since [`crate::Seeding::datasets`] was called before. What one says again and
+    /// again is said once. Also which files of [`crate::Seed::from`]'s directories have changed.
+    pub notes: Vec<SeedNote>,
+}
+
+/// A seed that runs.
+pub struct SeedHandle {
+    address: SocketAddr,
+    seeder: Arc<Seeder>,
+    thread: JoinHandle<()>,
+}
+
+impl SeedHandle {
+    /// Looks what there is, hashes what lies in directories, and listens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Offline`]; [`ErrorKind::Metainfo`] where nothing of a dataset is there and nothing is to be fetched;
+    /// [`ErrorKind::Network`] for a port that is taken.
+    pub fn start(task: SeedTask) -> Result<SeedHandle, Error> {
+        let failed = |what: &str| Error::new(ErrorKind::Network, what);
+        if task.settings.offline {
+            return Err(Error::new(ErrorKind::Offline, "nothing can be seeded without a network")
+                .why(task.settings.offline_reason()));
+        }
+        let client = Client::new(&task.settings)?;
+        let listener = Listener::bind(task.port).map_err(|why| {
+            failed(&format!("port {} cannot be listened on", task.port))
+                .why(why.to_string())
+                .help("choose another port; 0 is any that is free")
+        })?;
+        let rate_limiter = RateLimiter::new(task.bytes_per_second).ok_or_else(|| {
+            Error::new(ErrorKind::Manifest, "a seed with a rate of 0 serves nobody")
+                .help("give a rate above 0, or none: then there is no limit")
+        })?;
+        let address = listener.address();
+        let seeder = Arc::new(Seeder {
+            client,
+            host: LocalPeer::at(address.port()),
+            store: task.store.clone(),
+            rate_limiter,
+            all_seeded: Mutex::default(),
+            connections: task.connections.min(process::descriptors().guests(task.fetch)),
+            guests: ConnectionLimiter::default(),
+            failed: Mutex::default(),
+        });
+        let missing = stock(&seeder, &task)?;
+        let (ended, fetched) = channel();
+        if task.fetch && !missing.is_empty() {
+            let (seeder, settings) = (Arc::clone(&seeder), task.settings.clone());
+            let fetch = move || {
+                fetch(&seeder, &settings, &missing);
+                drop(ended);
+            };
+            spawn("at-seed-fetch", 0, fetch)
+                .map_err(|why| failed("no thread").why(why.to_string()))?;
+        }
+        let announcers = Announcers::new(seeder.client.separate());
+        let announcers = announcers.over_each_family(address.is_ipv6());
+        #[cfg(feature = "dht")]
+        let announcers = announcers.with_dht(crate::net::Dht::new(&task.settings).map(Arc::new));
+        let run = SeedRun {
+            seeder: Arc::clone(&seeder),
+            announcers,
+            announced: Vec::new(),
+            task,
+            listener,
+            fetched,
+            next_id: 0,
+        };
+        let thread = spawn("at-seed", 0, move || run.run());
+        let thread = thread.map_err(|why| failed("no thread").why(why.to_string()))?;
+        Ok(SeedHandle { address, seeder, thread })
+    }
+
+    /// Where it listens, on all addresses of the machine.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it has ended, and [`SeedHandle::wait`] need not wait.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// How each dataset stands, with what trackers said of it since this was asked last.
+    pub fn datasets(&self) -> Vec<SeededDataset> {
+        let dataset = |seeded: &Arc<SeededTorrent>| {
+            let total_bytes = seeded.metainfo.geometry.total_bytes();
+            SeededDataset {
+                name: seeded.metainfo.shown_name(),
+                infohash: seeded.metainfo.infohash,
+                there_bytes: total_bytes - seeded.missing_bytes(),
+                total_bytes,
+                peers: seeded.guests.count(),
+                uploaded_bytes: seeded.uploaded_bytes(),
+                notes: seeded.new_notes(),
+            }
+        };
+        self.seeder.all_seeded().iter().map(dataset).collect()
+    }
+
+    pub fn uploaded_bytes(&self) -> u64 {
+        self.seeder.host.sent_bytes()
+    }
+
+    /// By which it is told to end.
+    pub fn host(&self) -> &LocalPeer {
+        &self.seeder.host
+    }
+
+    /// Waits until it ends, and gives the bytes that it sent.
+    ///
+    /// # Errors
+    /// Of a dataset that could not be fetched.
+    pub fn wait(self) -> Result<u64, Error> {
+        let ended = self.thread.join();
+        let sent = self.seeder.host.sent_bytes();
+        let failed = self.seeder.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (failed, ended) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(sent),
+            (None, Err(_)) => Err(Error::new(
+                ErrorKind::Network,
+                "the seed failed: this is a fault of academictorrents",
+            )),
+        }
+    }
+}
+
+/// A thread with a stack of so many bytes, or the usual one.
+fn spawn(
+    name: &str,
+    stack_bytes: usize,
+    run: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let run: Box<dyn FnOnce() + Send> = Box::new(run);
+    let mut thread = std::thread::Builder::new().name(name.to_owned());
+    if stack_bytes > 0 {
+        thread = thread.stack_size(stack_bytes);
+    }
+    thread.spawn(run)
+}
+
+/// Fills the all_seeded with what is there, and gives what lacks something.
+fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
+    let counters = Counters::default();
+    let session = Session::new(&task.settings, &task.store, &counters);
+    let of_store = if task.requests.is_empty() { all_of(&task.store) } else { Vec::new() };
+    let mut missing = Vec::new();
+    for request in task.requests.iter().chain(&of_store) {
+        let named = !task.requests.is_empty();
+        let Some(seeded) = seeder.add(&session, request)? else {
+            if named && !task.fetch {
+                return Err(nothing_of(request, &task.store));
+            }
+            missing.push(request.clone());
+            continue;
+        };
+        if !task.from.is_empty() && !seeded.is_complete() {
+            let hashed = AtomicU64::new(0);
+            let look = || task.from.iter().for_each(|at| seeded.offered.add_copy(at, &hashed));
+            session.hashing()?.install(look);
+            seeded.take_stock();
+        }
+        if named && !task.fetch && seeded.is_empty() {
+            return Err(nothing_of(request, &task.store));
+        }
+        if !seeded.is_complete() && named {
+            missing.push(request.clone());
+        }
+    }
+    let is_empty = seeder.all_seeded().iter().all(|seeded| seeded.is_empty());
+    if is_empty && (!task.fetch || missing.is_empty()) {
+        let place = task.store.root().display();
+        return Err(Error::new(
+            ErrorKind::Metainfo,
+            format!("there is nothing to seed in {place}"),
+        )
+        .help("name a dataset, and have it fetched: `--fetch`, `Seed::fetch`"));
+    }
+    Ok(missing)
+}
+
+fn nothing_of(request: &Request, store: &Store) -> Error {
+    let name = request.name.as_str();
+    let place = store.root().display();
+    Error::new(ErrorKind::Metainfo, "nothing of the dataset is there to be seeded")
+        .why(format!("it is not in {place}"))
+        .help("fetch it first, or have it fetched while it is seeded: `--fetch`, `Seed::fetch`")
+        .help("name the directory where it lies, if that is another one: `--from`, `Seed::from`")
+        .for_dataset(name)
+}
+
+fn all_of(store: &Store) -> Vec<Request> {
+    let of = |infohash: Infohash| {
+        let name = infohash.to_string();
+        Request::of_call(&name, infohash.into(), StoreKind::Shared, &Default::default()).ok()
+    };
+    store.torrents().into_iter().filter_map(of).collect()
+}
+
+/// Fetches what is missing, as any download does. It is announced by the download, under our port.
+fn fetch(seeder: &Arc<Seeder>, settings: &Settings, missing: &[Request]) {
+    let counters = Counters::default();
+    let store = &seeder.store;
+    let mut session = Session::new(settings, store, &counters);
+    session.rate_limiter = Some(Arc::clone(&seeder.rate_limiter));
+    session.host = seeder.host.clone();
+    let requests: Vec<&Request> = missing.iter().collect();
+    for result in provide_all(session, &requests, || ()) {
+        match result {
+            Err(error) if !seeder.host.is_stopped() => seeder.fail(error),
+            _ => {}
+        }
+    }
+}

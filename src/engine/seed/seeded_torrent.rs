@@ -1,0 +1,211 @@
+//! One dataset that is seeded.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::super::report::Remark;
+use crate::engine::announce::target::AnnounceTarget;
+use crate::engine::connection_limiter::ConnectionLimiter;
+use crate::engine::local_peer::LocalPeer;
+use crate::engine::upload::manager::{RateLimiter, Served, UploadManager};
+use crate::engine::upload::pex_registry::PexRegistry;
+use crate::error::printable;
+use crate::net::SourceError;
+use crate::protocol::tracker::Announce;
+use crate::protocol::upload::seed_slots;
+use crate::storage::{Offered, Store};
+use crate::torrent::metainfo::Metainfo;
+use crate::torrent::pieces::PieceSet;
+
+/// Where nobody listens, so many are kept.
+const MOST_NOTES: usize = 64;
+
+/// What a tracker, or the DHT, said of a dataset that a [`crate::Seeding`] serves, or what became of one of its files. Needs the feature `seed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SeedNote {
+    /// The tracker's URL, `DHT`, or the file's path; what would move a terminal's cursor is escaped, also in what it said.
+    pub from: String,
+    /// What it answered, as `knows no peers`; or why it failed or is never asked, as `connection refused`.
+    pub said: String,
+    /// It failed, is never asked, or is served no more. Who failed is asked again, and may answer then.
+    pub is_failure: bool,
+}
+
+#[derive(Default)]
+struct Notes {
+    new: Vec<SeedNote>,
+    last: Vec<SeedNote>,
+}
+
+impl Notes {
+    /// Each is heard when it says something for the first time, or something else than before.
+    fn add(&mut self, note: SeedNote) {
+        match self.last.iter_mut().find(|known| known.from == note.from) {
+            Some(last) if *last == note => return,
+            Some(last) => last.clone_from(&note),
+            None => self.last.push(note.clone()),
+        }
+        if self.new.len() < MOST_NOTES {
+            self.new.push(note);
+        }
+    }
+}
+
+pub struct SeededTorrent {
+    pub metainfo: Arc<Metainfo>,
+    pub offered: Offered,
+    /// Peers that others are told of.
+    pub pex: Arc<PexRegistry>,
+    uploads: UploadManager,
+    host: LocalPeer,
+    started: Instant,
+    uploaded_bytes: AtomicU64,
+    /// The peers that are connected for it.
+    pub guests: ConnectionLimiter<IpAddr>,
+    /// What trackers and the DHT said that nobody has heard yet, and what was said already.
+    notes: Mutex<Notes>,
+}
+
+impl SeededTorrent {
+    pub fn new(
+        store: &Store,
+        metainfo: Metainfo,
+        rate_limiter: &Arc<RateLimiter>,
+        host: &LocalPeer,
+    ) -> SeededTorrent {
+        let metainfo = Arc::new(metainfo);
+        let none = PieceSet::none(metainfo.geometry.piece_count());
+        let slots = seed_slots(rate_limiter.bytes_per_second());
+        SeededTorrent {
+            offered: Offered::new(store, &metainfo),
+            pex: Arc::default(),
+            uploads: UploadManager::new(Some(Arc::clone(rate_limiter)), none, slots),
+            metainfo,
+            host: host.clone(),
+            started: Instant::now(),
+            uploaded_bytes: AtomicU64::new(0),
+            guests: ConnectionLimiter::default(),
+            notes: Mutex::default(),
+        }
+    }
+
+    /// Looks what is verified by now: see [`Offered::look`].
+    pub fn look(&self, quick: bool) {
+        if let Some(pieces) = self.offered.look(quick) {
+            self.uploads.set(pieces);
+        }
+        for path in self.offered.new_changes() {
+            self.note(&path.display().to_string(), Err(SourceError::Changed));
+        }
+    }
+
+    /// Takes what was added to what is offered.
+    pub fn take_stock(&self) {
+        self.uploads.set(self.offered.pieces());
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.uploads.count() == self.metainfo.geometry.piece_count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.uploads.count() == 0
+    }
+
+    /// What trackers and the DHT said since this was asked last.
+    pub fn new_notes(&self) -> Vec<SeedNote> {
+        std::mem::take(&mut self.notes().new)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn uploaded_bytes(&self) -> u64 {
+        self.uploaded_bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn missing_bytes(&self) -> u64 {
+        let geometry = self.metainfo.geometry;
+        let pieces = self.uploads.pieces().0;
+        let there: u64 = pieces.iter().map(|piece| u64::from(geometry.len(piece))).sum();
+        geometry.total_bytes().saturating_sub(there)
+    }
+}
+
+impl Served for SeededTorrent {
+    fn uploads(&self) -> &UploadManager {
+        &self.uploads
+    }
+
+    fn metainfo(&self) -> &Metainfo {
+        &self.metainfo
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.offered.read(offset, buffer)
+    }
+
+    fn sent(&self, bytes: u64) {
+        self.uploaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.host.sent(bytes);
+    }
+}
+
+impl AnnounceTarget for SeededTorrent {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn announce(&self) -> Announce {
+        Announce {
+            infohash: self.metainfo.infohash,
+            peer_id: self.host.peer_id,
+            port: self.host.port,
+            uploaded_bytes: self.uploaded_bytes.load(Ordering::Relaxed),
+            downloaded_bytes: 0,
+            left_bytes: self.missing_bytes(),
+            event: None,
+            // Peers come to us.
+            numwant: 0,
+            key: 0,
+        }
+    }
+
+    fn note(&self, source: &str, said: Remark) {
+        let is_failure = said.is_err();
+        let said = said.unwrap_or_else(|why| why.to_string());
+        self.notes().add(SeedNote { from: printable(source), said: printable(&said), is_failure });
+    }
+
+    fn named(&self, _: Vec<SocketAddr>) {}
+
+    /// A tracker that is down today may be up tomorrow.
+    fn lost(&self, _: u32) -> bool {
+        false
+    }
+
+    #[cfg(feature = "dht")]
+    fn dht_interval(&self) -> Option<Duration> {
+        // What was removed from the store is announced no more.
+        (!self.is_empty()).then_some(crate::engine::announce::dht::TELL_INTERVAL)
+    }
+
+    #[cfg(feature = "dht")]
+    fn dht_nodes(&self) -> Vec<(crate::address::NamedBy, String)> {
+        self.metainfo.named_dht_nodes()
+    }
+
+    #[cfg(feature = "dht")]
+    fn listens_at(&self) -> Option<u16> {
+        self.host.listens_at()
+    }
+}

@@ -1,0 +1,110 @@
+//! A piece that a peer's connection has claimed: which of its blocks that peer was asked for.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Duration;
+
+use super::assembly::Assembly;
+use super::batch::ReceivedBlock;
+use super::swarm::Swarm;
+use crate::picker::SourceId;
+use crate::protocol::peer::PeerSession;
+use crate::protocol::wire::BlockRequest;
+use crate::torrent::geometry::{BLOCK_BYTES, PieceIndex};
+
+/// A block of the piece, for this peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BlockState {
+    No,
+    Yes,
+    /// It was, and sent it. It may still wait to be fed, and is not asked for beside another peer.
+    Came,
+}
+
+#[derive(Debug)]
+pub struct Claim {
+    pub piece: PieceIndex,
+    assembly: Arc<Mutex<Assembly>>,
+    /// By block.
+    asked: Vec<BlockState>,
+    outstanding: u32,
+    /// When it was last looked at, all its blocks were asked for.
+    exhausted: bool,
+}
+
+impl Claim {
+    /// `None` where the piece is not wanted any more.
+    pub fn new(swarm: &Swarm, source: SourceId, piece: PieceIndex) -> Option<Claim> {
+        let assembly = swarm.assembly(source, piece)?;
+        let blocks = swarm.geometry().len(piece).div_ceil(BLOCK_BYTES) as usize;
+        let asked = vec![BlockState::No; blocks];
+        Some(Claim { piece, assembly, asked, outstanding: 0, exhausted: false })
+    }
+
+    /// Asks for blocks until so many are outstanding, or all were asked for.
+    pub fn ask(&mut self, session: &mut PeerSession, swarm: &Swarm, depth: usize, now: Duration) {
+        let mut assembly = match self.assembly.try_lock() {
+            Ok(assembly) => assembly,
+            // It is being written to. What others gave back of it is not worth waiting for.
+            Err(TryLockError::WouldBlock) if self.exhausted => return,
+            Err(_) => self.assembly.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        while session.outstanding() < depth {
+            let mut next = assembly.next_unasked();
+            if next.is_none() && swarm.schedule().is_shared(self.piece) {
+                let is_mine = |block| self.asked.get(block as usize) != Some(&BlockState::No);
+                next = assembly.next_shared(is_mine);
+            }
+            self.exhausted = next.is_none();
+            let Some((block, length)) = next else { return };
+            let request = BlockRequest { piece: self.piece, begin: block * BLOCK_BYTES, length };
+            match self.asked.get_mut(block as usize) {
+                Some(asked) if *asked != BlockState::Yes && session.request(now, request) => {
+                    *asked = BlockState::Yes;
+                }
+                _ => return assembly.unask(block),
+            }
+            self.outstanding += 1;
+        }
+    }
+
+    /// A block that came, if it was asked for; `data` is where it lies in the batch's buffer.
+    pub fn came(&mut self, begin: u32, data: Range<usize>) -> Option<ReceivedBlock> {
+        let asked = self.asked.get_mut((begin / BLOCK_BYTES) as usize)?;
+        if *asked != BlockState::Yes {
+            return None;
+        }
+        *asked = BlockState::Came;
+        self.outstanding -= 1;
+        Some(ReceivedBlock { piece: self.piece, begin, assembly: Arc::clone(&self.assembly), data })
+    }
+
+    /// The peer will not serve this block.
+    pub fn rejected(&mut self, begin: u32) {
+        let block = begin / BLOCK_BYTES;
+        if let Some(asked @ BlockState::Yes) = self.asked.get_mut(block as usize) {
+            *asked = BlockState::No;
+            self.outstanding -= 1;
+            self.assembly.lock().unwrap_or_else(PoisonError::into_inner).unask(block);
+        }
+    }
+
+    /// Whether nothing is asked for and not here.
+    pub fn is_idle(&self) -> bool {
+        self.outstanding == 0
+    }
+
+    /// Nothing more will come for it. Whether anything was outstanding.
+    pub fn unask_all(&self) -> bool {
+        if self.outstanding == 0 {
+            return false;
+        }
+        let mut assembly = self.assembly.lock().unwrap_or_else(PoisonError::into_inner);
+        for (block, _) in
+            self.asked.iter().enumerate().filter(|(_, asked)| **asked == BlockState::Yes)
+        {
+            assembly.unask(block as u32); // at most the piece's blocks
+        }
+        true
+    }
+}

@@ -1,0 +1,100 @@
+//! A mirror that is a directory: read like any other source, and verified like one.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use super::event::WorkerOutcome;
+use super::stream::{Feeder, Flow, Part, parts};
+use super::swarm::Swarm;
+use crate::engine::sources::lost_files::LostFiles;
+use crate::net::{LFS_POINTER, SourceError};
+use crate::picker::{SourceId, WorkerId};
+
+/// Read at a time.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Fetches runs from a directory that holds the torrent's own layout, until there are none.
+pub fn work(
+    swarm: &Swarm,
+    source: SourceId,
+    worker: WorkerId,
+    directory: &Path,
+    files_lost: &LostFiles,
+) -> WorkerOutcome {
+    // One line of the mirror, in the place of one for each file that is not in it.
+    if matches!(directory.try_exists(), Ok(false)) {
+        return WorkerOutcome::Lost(SourceError::NoDirectory);
+    }
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while let Some(run) = swarm.next_run(source, worker) {
+        let mut feeder = Feeder::new(swarm, source, worker);
+        let before = files_lost.partly(swarm, &run);
+        for part in parts(swarm, source, &run) {
+            if part.file.is_some_and(|(file, _)| files_lost.contains(file)) {
+                continue;
+            }
+            match read_part(swarm, source, files_lost, &mut feeder, directory, &part, &mut buffer) {
+                Flow::Onward => {}
+                Flow::RunEnded => break,
+                Flow::Banned => return WorkerOutcome::Lost(SourceError::HoldsWrongBytes),
+                Flow::Over => return WorkerOutcome::Ended,
+            }
+        }
+        files_lost.settle(swarm, source, &run, &before);
+    }
+    WorkerOutcome::Ended
+}
+
+fn read_part(
+    swarm: &Swarm,
+    source: SourceId,
+    files_lost: &LostFiles,
+    feeder: &mut Feeder<'_>,
+    directory: &Path,
+    part: &Part,
+    buffer: &mut [u8],
+) -> Flow {
+    let metainfo = swarm.partial.metainfo();
+    let Some((index, file)) =
+        part.file.and_then(|(file, _)| Some((file, metainfo.files.get(file as usize)?)))
+    else {
+        return feeder.feed_zeros(part.range.clone());
+    };
+    let path = directory.join(metainfo.path_in_mirror(file));
+    let lost = |why: SourceError| {
+        let why = SourceError::InFile(metainfo.display_path(file), Box::new(why));
+        swarm.phase.report.note(&directory.display().to_string(), Err(why));
+        files_lost.lose(swarm, source, index);
+        Flow::Onward
+    };
+    let opened = File::open(&path).and_then(|mut open| {
+        let length = open.metadata()?.len();
+        open.seek(SeekFrom::Start(part.file_range().start))?;
+        Ok((open, length))
+    });
+    let (mut open, length) = match opened {
+        Ok(opened) => opened,
+        Err(why) => return lost(SourceError::Other(why.to_string())),
+    };
+    if length != file.length {
+        let mut start = [0; LFS_POINTER.len()];
+        let read = open.rewind().and_then(|()| open.read_exact(&mut start));
+        if read.is_ok() && start == LFS_POINTER {
+            return lost(SourceError::LfsPointer);
+        }
+        return lost(SourceError::WrongLength(length, file.length));
+    }
+    let mut at = part.range.start;
+    while at < part.range.end {
+        let length = (part.range.end - at).min(buffer.len() as u64) as usize;
+        if let Err(why) = open.read_exact(&mut buffer[..length]) {
+            return lost(SourceError::Other(why.to_string()));
+        }
+        match feeder.feed(at, &buffer[..length]) {
+            Flow::Onward => at += length as u64,
+            other => return other,
+        }
+    }
+    Flow::Onward
+}

@@ -1,0 +1,97 @@
+//! The files that a source does not have, and the pieces that it can bring in part.
+//!
+//! A piece may lie in two files, of which one source has the first and another the second. Each brings its part:
+//! the second goes on where the first left the piece's cursor. A source during whose turn the cursor did not move is
+//! not asked for the piece again until it has.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::swarm::Swarm;
+use crate::picker::SourceId;
+use crate::plan::SegmentPlace;
+use crate::torrent::geometry::PieceIndex;
+
+/// Pieces that a source can bring in part, and how far each had come.
+pub type Cursors = Vec<(PieceIndex, u32)>;
+
+#[derive(Debug, Default)]
+pub struct LostFiles {
+    files: Mutex<HashSet<u32>>,
+}
+
+impl LostFiles {
+    pub fn contains(&self, file: u32) -> bool {
+        self.lock().contains(&file)
+    }
+
+    /// The source does not have the file: pieces that it can bring nothing of are others' alone.
+    pub fn lose(&self, swarm: &Swarm, source: SourceId, file: u32) {
+        let Some(range) =
+            swarm.partial.metainfo().files.get(file as usize).map(|file| file.range())
+        else {
+            return;
+        };
+        let mut lost = self.lock();
+        lost.insert(file);
+        swarm.tell(super::event::WorkerEvent::Lacks { source, file });
+        let pieces = swarm.geometry().pieces(range);
+        let (first, last) = (pieces.start, pieces.end.saturating_sub(1));
+        let brings_part = |piece: PieceIndex| {
+            let mut segments = swarm.partial.layout().segments(swarm.geometry().range(piece));
+            segments.any(|segment| {
+                segment.place != SegmentPlace::Zeros && !lost.contains(&segment.torrent_file)
+            })
+        };
+        let lacked: Vec<_> = pieces
+            .filter(|piece| !((*piece == first || *piece == last) && brings_part(*piece)))
+            .collect();
+        let mut schedule = swarm.schedule();
+        lacked.into_iter().for_each(|piece| schedule.lacks(source, piece));
+    }
+
+    /// The pieces of a run that the source can bring in part, before or after it has.
+    pub fn partly(&self, swarm: &Swarm, run: &Range<PieceIndex>) -> Cursors {
+        let lost = self.lock();
+        if lost.is_empty() {
+            return Vec::new();
+        }
+        let files = &swarm.partial.metainfo().files;
+        let mut pieces = Vec::new();
+        for segment in swarm.partial.layout().segments(swarm.geometry().bytes(run.clone())) {
+            let file = files
+                .get(segment.torrent_file as usize)
+                .filter(|_| lost.contains(&segment.torrent_file));
+            let Some(range) = file.map(|file| swarm.geometry().pieces(file.range())) else {
+                continue;
+            };
+            for piece in [range.start, range.end.saturating_sub(1)] {
+                if run.contains(&piece) && !pieces.contains(&piece) {
+                    pieces.push(piece);
+                }
+            }
+        }
+        pieces.into_iter().map(|piece| (piece, swarm.progress_of(piece))).collect()
+    }
+
+    /// The source has brought of the run what it can.
+    pub fn settle(
+        &self,
+        swarm: &Swarm,
+        source: SourceId,
+        run: &Range<PieceIndex>,
+        before: &Cursors,
+    ) {
+        for (piece, cursor) in self.partly(swarm, run) {
+            let began_at =
+                before.iter().find(|(known, _)| *known == piece).map_or(0, |(_, cursor)| *cursor);
+            swarm.schedule().brought_its_part(source, piece, cursor, cursor > began_at);
+        }
+        swarm.wake();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,347 @@
+//! The sources of one dataset's download: which there are, who works, and who is given up.
+//!
+//! ```text
+//! known ─ permit ─▶ working ──ended──▶ known (after a failure: after a pause, doubled each time)
+//!                      └──lost, or failed too often──▶ lost
+//! ```
+//! Web seeds and directories, which stream, are here; how a peer comes to work is in [`super::peer_queue`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::attempts::{Attempts, RetryPolicy};
+use super::dial::Greeting;
+use super::event::WorkerOutcome;
+use super::peer_queue::PeerQueue;
+use super::swarm::Swarm;
+use super::web_seed::WebSeed;
+use super::{directory_worker, peer_worker, web_worker};
+use crate::address::NamedBy;
+use crate::engine::budget::{Budget, FAILURES, MAX_SOURCES, OVERBOOKED};
+use crate::engine::connection_limiter::Permit;
+use crate::engine::sources::concurrency::Concurrency;
+use crate::engine::sources::lost_files::LostFiles;
+use crate::net::SourceError;
+use crate::picker::pace::Pace;
+use crate::picker::{SourceId, WorkerId};
+use crate::url::Url;
+
+use crate::engine::sources::manager::ending::WorkerGuard;
+use crate::engine::sources::manager::final_answers::LackedFiles;
+
+mod ending;
+mod final_answers;
+
+/// What a further connection to a web seed must have to fetch, to be worth its handshake.
+const BYTES_PER_CONNECTION: u64 = 2 << 20;
+
+#[derive(Debug)]
+enum StreamPlace {
+    Directory(PathBuf, Arc<LostFiles>),
+    Web(Arc<WebSeed>),
+}
+
+/// A source of whole files.
+#[derive(Debug)]
+struct StreamSource {
+    id: SourceId,
+    name: String,
+    host: String,
+    place: StreamPlace,
+    attempts: Attempts,
+    /// How many connections are worth having.
+    concurrency: Concurrency,
+    /// Of a mirror: the URL of its data where it is a store, until that was tried.
+    as_store: Option<(NamedBy, Url)>,
+}
+
+impl StreamSource {
+    /// The files that it does not have.
+    fn lost_files(&self) -> &LostFiles {
+        match &self.place {
+            StreamPlace::Directory(_, lost) => lost,
+            StreamPlace::Web(seed) => &seed.lost,
+        }
+    }
+}
+
+/// What a worker does on its thread.
+type WorkerRun = Box<dyn FnOnce(&Arc<Swarm>) -> WorkerOutcome + Send>;
+
+/// The sources. Their ids are in the order in which they became known.
+#[derive(Debug)]
+pub struct SourceManager {
+    swarm: Arc<Swarm>,
+    policy: RetryPolicy,
+    streams: Vec<StreamSource>,
+    pub peers: PeerQueue,
+    /// Workers of streams.
+    streaming: usize,
+    /// Of what comes from all sources.
+    pace: Pace,
+    lacked: LackedFiles,
+}
+
+impl SourceManager {
+    pub fn new(swarm: Arc<Swarm>) -> SourceManager {
+        let timing = swarm.phase.client.timing();
+        let policy = RetryPolicy { pause: timing.back_off, failures: FAILURES };
+        let counters = Some(Arc::clone(&swarm.counters));
+        SourceManager {
+            pace: Pace::new(timing.slice(0), swarm.now(), 0),
+            policy,
+            streams: Vec::new(),
+            peers: PeerQueue::new(Arc::clone(&swarm.phase), policy, counters),
+            streaming: 0,
+            lacked: LackedFiles::default(),
+            swarm,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty() && self.peers.iter().next().is_none()
+    }
+
+    #[cfg(feature = "bench")]
+    pub fn len(&self) -> usize {
+        self.streams.len() + self.peers.iter().count()
+    }
+
+    /// Whether each source is lost for good, and nobody works any more.
+    pub fn is_exhausted(&self) -> bool {
+        self.streams.iter().all(|source| source.attempts.is_over()) && self.peers.is_exhausted()
+    }
+
+    /// Whether the sources so far lack something, or fail.
+    pub fn falls_short(&mut self) -> bool {
+        let lacks_a_file = self.lacks_a_file();
+        let streams: Vec<_> = self.streams.iter().filter(|it| it.attempts.goes_well()).collect();
+        let peers: Vec<_> = self.peers.iter().filter(|it| it.attempts.goes_well()).collect();
+        let bring_all = streams.iter().filter(|_| !lacks_a_file).map(|source| source.id);
+        let ids: Vec<_> = bring_all.chain(peers.iter().map(|peer| peer.id)).collect();
+        if self.swarm.schedule().is_covered_by(&ids) {
+            return false;
+        }
+        // A peer says what it has once it is connected: until then it may have all.
+        let undecided = !peers.is_empty() && self.swarm.last_useful().is_zero();
+        let undecided = undecided || streams.iter().any(|source| source.as_store.is_some());
+        !(undecided || peers.iter().any(|peer| peer.attempts.working == 0))
+    }
+
+    /// Whether some peer is connected that was named by its address.
+    pub fn has_named_peer(&self) -> bool {
+        self.peers.iter().any(|peer| peer.attempts.working > 0 && peer.named)
+    }
+
+    /// A directory with the torrent's own layout: of a mirror `<infohash>`, or that of a store, where the mirror is one.
+    pub fn add_directory(&mut self, mut path: PathBuf) {
+        let infohash = self.swarm.partial.metainfo().infohash.to_string();
+        if path.ends_with(&infohash) && !path.is_dir() {
+            let in_store = path.with_file_name("v1").join("data").join(&infohash).join("files");
+            path = if in_store.is_dir() { in_store } else { path };
+        }
+        let name = path.display().to_string();
+        let place = |_| StreamPlace::Directory(path, Arc::default());
+        self.add(name.clone(), name, Concurrency::single(), place);
+    }
+
+    /// What was there already is to be fetched after all.
+    pub fn is_wanted_again(&mut self) {
+        self.lacked.look_again();
+    }
+
+    /// A source does not have a file. A mirror that lacks something under its own layout may be a store, which has another.
+    pub fn on_lacked(&mut self, id: SourceId, file: u32) {
+        self.lacked.add(file);
+        let source = self.stream_mut(id);
+        if let Some((by, url)) = source.and_then(|source| source.as_store.take()) {
+            self.add_web_seed(url, by, false);
+        }
+    }
+
+    /// A web seed; where the user named it, it may be a mirror.
+    pub fn add_web_seed(&mut self, url: Url, by: NamedBy, may_be_mirror: bool) {
+        let infohash = self.swarm.partial.metainfo().infohash;
+        let mirror = url.exposed().strip_suffix(&format!("/{infohash}/"));
+        let as_store = mirror.filter(|_| may_be_mirror);
+        let as_store =
+            as_store.map(|base| (by, format!("{base}/v1/data/{infohash}/files/").into()));
+        let Some(host) = url.origin() else {
+            let why = SourceError::UnsupportedWebSeed;
+            self.swarm.phase.report.note(&url.to_string(), Err(why));
+            return;
+        };
+        let missing = self.swarm.schedule().wanted_bytes();
+        let useful = usize::try_from(missing / BYTES_PER_CONNECTION).unwrap_or(usize::MAX);
+        let metainfo = Arc::clone(self.swarm.partial.metainfo());
+        self.add(url.to_string(), host, Concurrency::up_to(useful), |id| {
+            StreamPlace::Web(Arc::new(WebSeed::new(id, url, by, &metainfo)))
+        });
+        if let Some(source) = self.streams.last_mut().filter(|_| as_store.is_some()) {
+            source.as_store = as_store;
+        }
+    }
+
+    fn add(
+        &mut self,
+        name: String,
+        host: String,
+        concurrency: Concurrency,
+        place: impl FnOnce(SourceId) -> StreamPlace,
+    ) {
+        if self.streams.len() >= MAX_SOURCES {
+            return;
+        }
+        let id = self.peers.next_id(&name);
+        let place = place(id);
+        self.swarm.schedule().add_streaming(id);
+        self.lacked.look_again();
+        let (attempts, as_store) = (Attempts::default(), None);
+        self.streams.push(StreamSource { id, name, host, place, attempts, concurrency, as_store });
+    }
+
+    fn stream_mut(&mut self, id: SourceId) -> Option<&mut StreamSource> {
+        let index = self.streams.binary_search_by_key(&id, |source| source.id).ok()?;
+        self.streams.get_mut(index)
+    }
+
+    /// Starts as many workers as are allowed and useful, and dials peers.
+    pub fn start_workers(&mut self, budget: &Budget) {
+        let now = self.swarm.now();
+        // Those who stream first, and a share kept for them: peers may all be silent, and many.
+        let all = budget.per_dataset();
+        self.start_streams(now, all, budget);
+        self.start_peers(now, all.div_ceil(4) * 3, budget);
+    }
+
+    /// One connection each before any source gets a second; within that, in the order in which they became known.
+    fn start_streams(&mut self, now: Duration, most: usize, budget: &Budget) {
+        let mut ready = Vec::new();
+        for (index, source) in self.streams.iter_mut().enumerate() {
+            let working = source.attempts.working;
+            if let StreamPlace::Web(seed) = &source.place {
+                if let Some(most) = seed.most_connections() {
+                    source.concurrency.limit(most);
+                }
+                let delivering = match working {
+                    0 => 0,
+                    _ => self.swarm.schedule().delivering(source.id),
+                };
+                source.concurrency.look(now, delivering, seed.received_bytes());
+            }
+            if working < source.concurrency.allowed() && source.attempts.may_begin(now) {
+                ready.push(index);
+            }
+        }
+        let mut round = 0;
+        while !ready.is_empty() {
+            let mut later = Vec::new();
+            for index in ready {
+                if self.at_work() >= most {
+                    return;
+                }
+                let has_more = self.streams[index].attempts.working > round;
+                if has_more || self.start_stream(index, now, budget) {
+                    let StreamSource { attempts, concurrency, .. } = &self.streams[index];
+                    later.extend(Some(index).filter(|_| attempts.working < concurrency.allowed()));
+                }
+            }
+            ready = later;
+            round += 1;
+        }
+    }
+
+    /// Starts a worker, if there is any use in it, and a permit.
+    fn start_stream(&mut self, index: usize, now: Duration, budget: &Budget) -> bool {
+        let source = &mut self.streams[index];
+        let id = source.id;
+        if !self.swarm.schedule().is_useful(id) {
+            source.attempts.lost = true;
+            self.lacked.look_again();
+            return false;
+        }
+        let Some(permit) = budget.permit(&source.host) else { return false };
+        source.attempts.begin(now);
+        let worker = self.swarm.schedule().begin(id, now);
+        let run: WorkerRun = match &source.place {
+            StreamPlace::Directory(path, lost) => {
+                let (path, lost) = (path.clone(), Arc::clone(lost));
+                Box::new(move |swarm| directory_worker::work(swarm, id, worker, &path, &lost))
+            }
+            StreamPlace::Web(seed) => {
+                let seed = Arc::clone(seed);
+                Box::new(move |swarm| web_worker::work(swarm, &seed, worker))
+            }
+        };
+        if source.attempts.working == 1 {
+            self.swarm.counters.web_seeds.fetch_add(1, Ordering::Relaxed);
+        }
+        self.swarm.counters.sources.set_works(id.0, true);
+        self.streaming += 1;
+        self.spawn(id, worker, run, permit, budget);
+        true
+    }
+
+    /// Peers that wait get places, up to so many workers in all, and more are dialed.
+    fn start_peers(&mut self, now: Duration, most: usize, budget: &Budget) {
+        while self.at_work() < most
+            && let Some((permit, id, greeting)) =
+                self.peers.next_greeted(|peer| budget.permit(&peer.target.to_string()))
+        {
+            self.start_peer(id, greeting, permit, now, budget);
+        }
+        self.peers.expire(now);
+        let starves = self.pace.trickles(now, self.swarm.heard_bytes());
+        let slice = |id| self.peers.slice(id);
+        let idle = if starves { self.swarm.schedule().idle_peers(now, slice) } else { 0 };
+        let waiting = self.peers.waiting();
+        self.swarm.phase.want_places(waiting.min(idle));
+        // For each free place, and for those that may be given up to others than those who wait.
+        let free = most.saturating_sub(self.at_work() + waiting);
+        let dialed_for = free + idle.saturating_sub(waiting);
+        self.peers.dial(now, dialed_for * OVERBOOKED, budget.dials());
+    }
+
+    /// Starts the worker of a peer that has answered.
+    fn start_peer(
+        &mut self,
+        id: SourceId,
+        greeting: Box<Greeting>,
+        permit: Permit<String>,
+        now: Duration,
+        budget: &Budget,
+    ) {
+        let Some(peer) = self.peers.get(id) else { return };
+        let (target, named, slice) = (peer.target.clone(), peer.named, self.peers.slice(id));
+        let mut schedule = self.swarm.schedule();
+        // What a peer has is known only while it is connected.
+        schedule.add_peer(id);
+        let worker = schedule.begin(id, now);
+        drop(schedule);
+        let run: WorkerRun = Box::new(move |swarm| {
+            peer_worker::work(swarm, (id, worker), &target, named, slice, *greeting)
+        });
+        self.spawn(id, worker, run, permit, budget);
+    }
+
+    fn at_work(&self) -> usize {
+        self.streaming + self.peers.at_work()
+    }
+
+    fn spawn(
+        &self,
+        id: SourceId,
+        worker: WorkerId,
+        run: WorkerRun,
+        permit: Permit<String>,
+        budget: &Budget,
+    ) {
+        let swarm = Arc::clone(&self.swarm);
+        budget.spawn(permit, move || {
+            let mut guard = WorkerGuard { swarm, source: id, worker, outcome: None };
+            guard.outcome = Some(run(&guard.swarm));
+        });
+    }
+}

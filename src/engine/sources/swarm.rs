@@ -1,0 +1,375 @@
+//! What the workers of one dataset's download share.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::assembly::{Added, Assembly};
+use super::event::WorkerEvent;
+use super::phase::PeerPhase;
+use crate::address::NamedBy;
+use crate::counters::DatasetCounters;
+use crate::engine::announce::target::AnnounceTarget;
+use crate::engine::budget::NUMWANT;
+use crate::engine::local_peer::LocalPeer;
+use crate::engine::report::Remark;
+use crate::engine::upload::manager::{Served, UploadManager};
+use crate::engine::upload::pex_registry::PexRegistry;
+use crate::error::Error;
+use crate::net::Client;
+use crate::picker::{Blame, Next, Schedule, SourceId, WorkerId};
+use crate::protocol::tracker::Announce;
+use crate::storage::Partial;
+use crate::torrent::geometry::{Geometry, PieceIndex};
+use crate::torrent::metainfo::Metainfo;
+
+/// How long an idle worker sleeps when nobody wakes it: slow sources become worth stealing from with time alone.
+const IDLE: Duration = Duration::from_millis(100);
+
+mod signs;
+
+/// What became of bytes that a worker brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fed {
+    /// The piece goes on, or is none of ours any more.
+    Onward,
+    /// The piece is done: verified now, or before.
+    Done,
+    /// The piece was wrong, and this worker's source is not to blame alone.
+    Wrong,
+    /// The piece was wrong, by this worker's source.
+    Blamed(Blame),
+    /// The download is over.
+    Over,
+}
+
+#[derive(Debug)]
+pub struct Swarm {
+    pub partial: Partial,
+    pub phase: Arc<PeerPhase>,
+    pub counters: Arc<DatasetCounters>,
+    pub uploads: UploadManager,
+    /// Peers that others are told of.
+    pub pex: Arc<PexRegistry>,
+    /// Who we are to peers and trackers, and where a seed of this process listens.
+    pub host: LocalPeer,
+    schedule: Mutex<Schedule>,
+    changed: Condvar,
+    assemblies: Mutex<HashMap<PieceIndex, Arc<Mutex<Assembly>>>>,
+    /// Read-locked while bytes are written: once it is set, nothing is written any more.
+    closed: RwLock<bool>,
+    last_useful_millis: AtomicU64,
+    last_skipped_millis: AtomicU64,
+    last_news_millis: AtomicU64,
+    /// Bytes that were useful, or lay on the way to such.
+    heard_bytes: AtomicU64,
+}
+
+impl Swarm {
+    pub fn new(
+        partial: Partial,
+        client: Client,
+        counters: Arc<DatasetCounters>,
+        schedule: Schedule,
+        uploads: UploadManager,
+        host: LocalPeer,
+        events: Sender<WorkerEvent>,
+    ) -> Swarm {
+        let infohash = partial.metainfo().infohash;
+        Swarm {
+            partial,
+            phase: Arc::new(PeerPhase::new(client, infohash, host.peer_id, events)),
+            counters,
+            uploads,
+            pex: Arc::default(),
+            host,
+            schedule: Mutex::new(schedule),
+            changed: Condvar::new(),
+            assemblies: Mutex::default(),
+            closed: RwLock::new(false),
+            last_useful_millis: AtomicU64::new(0),
+            last_skipped_millis: AtomicU64::new(0),
+            last_news_millis: AtomicU64::new(0),
+            heard_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Time since the download began: the clock of the schedule and of the sessions.
+    pub fn now(&self) -> Duration {
+        self.phase.now()
+    }
+
+    pub fn geometry(&self) -> Geometry {
+        self.partial.layout().geometry()
+    }
+
+    /// The schedule, locked: for bookkeeping, never across I/O.
+    pub fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the workers that wait for work.
+    pub fn wake(&self) {
+        self.changed.notify_all();
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.phase.is_over()
+    }
+
+    /// Ends it: no byte is written after this returns, sockets are closed, workers find out.
+    pub fn close(&self) {
+        self.phase.end();
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
+        self.wake();
+        self.phase.client.shut_down();
+    }
+
+    pub fn tell(&self, event: WorkerEvent) {
+        self.phase.tell(event);
+    }
+
+    /// A streaming worker's next run: waits until there is one. `None`: the download is over, or the source has
+    /// nothing more to give.
+    pub fn next_run(&self, source: SourceId, worker: WorkerId) -> Option<Range<PieceIndex>> {
+        let mut schedule = self.schedule();
+        loop {
+            // While nothing is missing, as far as is known, no connection is held.
+            let wants = schedule.wanted_bytes() > 0;
+            if self.is_over() || !wants || !schedule.is_useful(source) {
+                return None;
+            }
+            match schedule.next_run(worker, self.now()) {
+                Next::Fetch(run) => return Some(run),
+                Next::Done => return None,
+                Next::Wait => {
+                    let waited = self.changed.wait_timeout(schedule, IDLE);
+                    schedule = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        }
+    }
+
+    /// The piece's assembly; `None` where the piece is not wanted any more.
+    pub fn assembly(&self, source: SourceId, piece: PieceIndex) -> Option<Arc<Mutex<Assembly>>> {
+        let expected = self.partial.metainfo().piece_hash(piece)?;
+        let geometry = self.geometry();
+        // The schedule is asked while the map is held: `verified` marks the piece first and removes its assembly
+        // then. Otherwise a piece that another worker finishes in between would get a second assembly, and be
+        // written again after it was verified.
+        let mut assemblies = self.assemblies.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole = {
+            let schedule = self.schedule();
+            if !schedule.is_wanted(piece) {
+                return None;
+            }
+            schedule.is_whole(piece)
+        };
+        let assembly = assemblies.entry(piece).or_insert_with(|| {
+            Arc::new(Mutex::new(Assembly::new(
+                geometry.start(piece),
+                geometry.len(piece),
+                expected,
+                self.partial.layout().padding(geometry.range(piece)),
+            )))
+        });
+        if whole {
+            assembly.lock().unwrap_or_else(PoisonError::into_inner).restrict_to(source);
+        }
+        Some(Arc::clone(assembly))
+    }
+
+    /// Where to begin a piece: behind what an earlier source has brought.
+    pub fn cursor(&self, source: SourceId, piece: PieceIndex) -> u32 {
+        self.assembly(source, piece)
+            .map_or(0, |assembly| assembly.lock().unwrap_or_else(PoisonError::into_inner).cursor())
+    }
+
+    /// How far a piece has come, by whomever. Unlike [`Swarm::cursor`] this claims nothing: a piece that is to come
+    /// whole from one source stays that one's.
+    pub fn progress_of(&self, piece: PieceIndex) -> u32 {
+        let assemblies = self.assemblies.lock().unwrap_or_else(PoisonError::into_inner);
+        let assembly = assemblies.get(&piece).cloned();
+        drop(assemblies);
+        assembly.map_or(0, |it| it.lock().unwrap_or_else(PoisonError::into_inner).cursor())
+    }
+
+    /// Takes bytes of a piece from a worker: writes, hashes, and does what follows.
+    pub fn feed(
+        &self,
+        source: SourceId,
+        worker: WorkerId,
+        piece: PieceIndex,
+        assembly: &Mutex<Assembly>,
+        begin: u32,
+        bytes: &[u8],
+    ) -> Fed {
+        let added = {
+            let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+            if *closed {
+                return Fed::Over;
+            }
+            let mut assembly = assembly.lock().unwrap_or_else(PoisonError::into_inner);
+            let added = assembly.add(&self.partial, source, begin, bytes);
+            match added {
+                Ok(Added::Verified) => self.partial.verified(piece).map(|()| Added::Verified),
+                other => other,
+            }
+        };
+        self.counters.received_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.counters.sources.brought(source.0, bytes.len() as u64);
+        match added {
+            Ok(Added::Nothing) => Fed::Onward,
+            Ok(Added::Bytes(new)) => {
+                self.useful(worker, new);
+                Fed::Onward
+            }
+            Ok(Added::Verified) => {
+                self.useful(worker, bytes.len() as u64);
+                self.verified(piece);
+                Fed::Done
+            }
+            Ok(Added::Failed(contributors)) => self.failed(source, piece, &contributors),
+            Err(error) => {
+                self.disk_failed(error);
+                Fed::Over
+            }
+        }
+    }
+
+    fn useful(&self, worker: WorkerId, bytes: u64) {
+        let now = self.now();
+        self.last_useful_millis.store(now.as_millis() as u64, Ordering::Relaxed);
+        self.heard_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.schedule().received(worker, bytes, now);
+    }
+
+    fn verified(&self, piece: PieceIndex) {
+        let done = {
+            let mut schedule = self.schedule();
+            schedule.verified(piece);
+            self.count(&schedule);
+            schedule.is_done()
+        };
+        self.assemblies.lock().unwrap_or_else(PoisonError::into_inner).remove(&piece);
+        self.uploads.add(piece);
+        self.end_if(done);
+    }
+
+    /// Ends it if all needed pieces are verified.
+    pub fn end_if(&self, done: bool) {
+        if done {
+            self.phase.end();
+            self.wake();
+            self.tell(WorkerEvent::Done);
+        }
+    }
+
+    fn failed(&self, source: SourceId, piece: PieceIndex, contributors: &[SourceId]) -> Fed {
+        let blame = self.schedule().failed(piece, contributors);
+        self.wake();
+        if let Some((culprit, verdict)) = blame {
+            self.tell(WorkerEvent::BadPiece { source: culprit, piece, verdict });
+        }
+        match blame {
+            Some((culprit, verdict)) if culprit == source => Fed::Blamed(verdict),
+            _ => Fed::Wrong,
+        }
+    }
+
+    /// The disk refused: no source can help.
+    pub fn disk_failed(&self, error: Error) {
+        self.tell(WorkerEvent::Disk(Box::new(error)));
+    }
+}
+
+impl Served for Swarm {
+    fn uploads(&self) -> &UploadManager {
+        &self.uploads
+    }
+
+    fn metainfo(&self) -> &Metainfo {
+        self.partial.metainfo()
+    }
+
+    fn now(&self) -> Duration {
+        self.now()
+    }
+
+    /// After the end there is nothing to read any more: the files move.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        if *closed {
+            return Err(std::io::ErrorKind::NotConnected.into());
+        }
+        self.partial.read(offset, buffer).map_err(std::io::Error::other)
+    }
+
+    fn sent(&self, bytes: u64) {
+        self.counters.uploaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.host.sent(bytes);
+    }
+}
+
+impl AnnounceTarget for Swarm {
+    fn now(&self) -> Duration {
+        self.now()
+    }
+
+    fn announce(&self) -> Announce {
+        Announce {
+            infohash: self.partial.metainfo().infohash,
+            peer_id: self.host.peer_id,
+            port: self.host.port,
+            uploaded_bytes: self.counters.uploaded_bytes.load(Ordering::Relaxed),
+            downloaded_bytes: self.counters.received_bytes.load(Ordering::Relaxed),
+            left_bytes: {
+                let schedule = self.schedule();
+                schedule.wanted_bytes() + schedule.unchecked_bytes()
+            },
+            event: None,
+            numwant: NUMWANT,
+            key: 0,
+        }
+    }
+
+    fn note(&self, tracker: &str, said: Remark) {
+        self.phase.report.note(tracker, said);
+    }
+
+    fn named(&self, peers: Vec<SocketAddr>) {
+        self.tell(WorkerEvent::Peers { addresses: peers, by: NamedBy::Neighbor });
+    }
+
+    fn heard_of(&self, tier: u32) {
+        self.tell(WorkerEvent::TierHeardOf(tier));
+    }
+
+    fn lost(&self, tier: u32) -> bool {
+        self.tell(WorkerEvent::TierLost(tier));
+        true
+    }
+
+    #[cfg(feature = "dht")]
+    fn dht_nodes(&self) -> Vec<(crate::address::NamedBy, String)> {
+        self.partial.metainfo().named_dht_nodes()
+    }
+
+    #[cfg(feature = "dht")]
+    fn dht_interval(&self) -> Option<Duration> {
+        let few =
+            self.counters.peers.load(Ordering::Relaxed) < crate::engine::announce::dht::ENOUGH;
+        // Who listens has to be told of in any case.
+        let tell = || self.listens_at().map(|_| crate::engine::announce::dht::TELL_INTERVAL);
+        few.then_some(crate::engine::announce::dht::INTERVAL).or_else(tell)
+    }
+
+    #[cfg(feature = "dht")]
+    fn listens_at(&self) -> Option<u16> {
+        self.host.listens_at()
+    }
+}

@@ -1,0 +1,83 @@
+//! Entry points for fuzzing: every decoder of foreign bytes, and the two state machines (picker, storage).
+//!
+//! Layer 4, compiled for `cargo fuzz` (`--cfg fuzzing`) and for unit tests only; not part of the API. Each function
+//! takes arbitrary bytes and asserts what must hold for all of them. The targets in `fuzz/` call them under libFuzzer;
+//! [`tests`] runs each on its [`seeds`] and on mutations of them, so that a plain `cargo test` covers them too.
+
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::indexing_slicing,
+    reason = "a failed assertion is what a fuzzer looks for"
+)]
+
+mod decoders;
+#[cfg(test)]
+mod mutations;
+mod picker;
+pub mod seeds;
+mod sessions;
+mod storage;
+#[cfg(test)]
+mod tests;
+
+pub use decoders::*;
+pub use picker::picker;
+pub use sessions::*;
+pub use storage::storage;
+
+/// A decoder or session under test.
+pub type FuzzTarget = fn(&[u8]);
+
+/// All targets that need nothing but bytes, by name. [`storage`] needs a directory as well.
+pub const TARGETS: &[(&str, FuzzTarget)] = &[
+    ("bencode", bencode),
+    ("torrent", torrent),
+    ("magnet", magnet),
+    ("manifest", manifest),
+    ("urls", urls),
+    ("http_head", http_head),
+    ("tracker_reply", tracker_reply),
+    ("udp_tracker", udp_tracker),
+    #[cfg(feature = "dht")]
+    ("dht", dht),
+    ("socks", socks),
+    ("peer", peer),
+    ("metadata", metadata),
+    ("stamp", stamp),
+    ("picker", picker),
+];
+
+/// Arbitrary bytes, read as numbers and slices; zeros and nothing after the end.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or(0)
+    }
+
+    fn number(&mut self) -> u32 {
+        self.take(4).iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+    }
+
+    /// A number below `end`, which must not be 0.
+    fn below(&mut self, end: u32) -> u32 {
+        self.number() % end
+    }
+
+    /// The next bytes, at most `most`.
+    fn take(&mut self, most: usize) -> &'a [u8] {
+        let (now, rest) = self.0.split_at(most.min(self.0.len()));
+        self.0 = rest;
+        now
+    }
+
+    /// Bytes behind a length of two bytes.
+    fn chunk(&mut self) -> &'a [u8] {
+        let length = usize::from(self.byte()) << 8 | usize::from(self.byte());
+        self.take(length)
+    }
+}

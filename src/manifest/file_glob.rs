@@ -1,0 +1,74 @@
+//! Globs of `files`: which paths of a torrent are meant, and, after a `!`, which are not.
+
+use std::fmt;
+
+use glob::{MatchOptions, Pattern};
+
+/// `*` stops at `/`, as in a shell and in `.gitignore`; `**` does not.
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
+
+/// What a glob that excludes begins with.
+const EXCLUDES: char = '!';
+
+/// A glob over the paths of a torrent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileGlob {
+    pattern: Pattern,
+    excludes: bool,
+}
+
+impl FileGlob {
+    /// Reads a glob.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn parse(text: &str) -> Result<FileGlob, glob::PatternError> {
+        let (excludes, pattern) = match text.strip_prefix(EXCLUDES) {
+            Some(pattern) => (true, pattern),
+            None => (false, text),
+        };
+        Ok(FileGlob { pattern: Pattern::new(pattern)?, excludes })
+    }
+
+    /// A glob that covers this path.
+    #[cfg(any(test, feature = "engine"))]
+    pub fn escape(path: &str) -> String {
+        let escaped = Pattern::escape(path);
+        match escaped.strip_prefix(EXCLUDES) {
+            // No pattern but this one begins with any character.
+            Some(rest) => format!("?{rest}"),
+            None => escaped,
+        }
+    }
+
+    /// A glob that excludes this path, in which long names are cut.
+    pub fn excluding(path: &str) -> String {
+        const MAX_CHARS: usize = 30;
+        let short = |name: &str| match name.char_indices().nth(MAX_CHARS) {
+            Some((end, _)) => format!("{}*", Pattern::escape(&name[..end])),
+            None => Pattern::escape(name),
+        };
+        let names: Vec<_> = path.split('/').map(short).collect();
+        format!("{EXCLUDES}{}", names.join("/"))
+    }
+
+    pub fn excludes(&self) -> bool {
+        self.excludes
+    }
+
+    /// Whether its pattern covers the path.
+    pub fn covers(&self, path: &str) -> bool {
+        self.pattern.matches_with(path, OPTIONS)
+    }
+}
+
+impl fmt::Display for FileGlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.excludes { "!" } else { "" };
+        write!(f, "{mark}{}", self.pattern)
+    }
+}

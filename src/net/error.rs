@@ -1,0 +1,538 @@
+//! Why a source did not provide what it was asked for: a server, a tracker, a peer, a node of the DHT, a directory.
+//!
+//! Callers that react to a failure match on it. Its words are here; those of a protocol's own errors ([`HttpError`],
+//! [`TrackerError`], [`PeerError`] and so on) are beside these types.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::address::Refused;
+use crate::error::{OUT_OF_DESCRIPTORS, is_out_of_descriptors, printable};
+use crate::protocol::http::HttpError;
+use crate::protocol::http::proxy::HttpProxyFailure;
+use crate::protocol::peer::PeerError;
+use crate::protocol::socks::{LoginFailure, SocksFailure};
+use crate::protocol::tracker::TrackerError;
+use crate::protocol::ut_metadata::MetadataError;
+use crate::size::seconds;
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::infohash::Infohash;
+use crate::url::Url;
+
+use super::MAX_REDIRECTS;
+
+/// Reads on from the source's name: "https://…: connection refused".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceError {
+    // The name and the address.
+    NotWebAddress,
+    NotUrl,
+    NotHostPort,
+    UnsupportedTracker,
+    UnsupportedWebSeed,
+    UdpAddress(&'static str),
+    /// UDP would pass by the proxy that the user wants for all.
+    UdpBehindProxy,
+    /// It may not be contacted.
+    Refused(Refused),
+    Unjudged,
+    UnknownHost,
+    /// The same, in the system's words.
+    LookUp(String),
+    NoAddress,
+
+    // The connection.
+    TimedOut(Stage),
+    ConnectionRefused,
+    ConnectionReset,
+    Closed,
+    ClosedEarly,
+    OutOfDescriptors,
+    /// In the words of the system or of a library.
+    Other(String),
+    /// Nobody waits any more.
+    Ended,
+    NoThread,
+
+    // TLS.
+    NotTls,
+    /// Nobody vouches for its certificate that we know: where TLS is inspected, this is said of all servers.
+    UnknownAuthority,
+    Certificate(String),
+
+    // The proxy, as `host:port`.
+    Through(String, Box<SourceError>),
+    /// The host's name was looked up here, and not by the proxy.
+    LookedUpHere(Box<SourceError>),
+    Socks(String, SocksFailure),
+    HttpProxy(String, HttpProxyFailure),
+    /// Of either kind, which its name says.
+    ProxyUnreachable(String, Box<SourceError>),
+    ProxyBroken(String, Box<SourceError>),
+
+    // HTTP.
+    Status(u16),
+    /// The same, where the reply says why.
+    StatusSaying(u16, Box<SourceError>),
+    Reply(HttpError),
+    /// A page that lets browsers through alone.
+    BotCheck(u16),
+    WebPage,
+    Compressed,
+    ReplyTooLong(u64),
+    NoLength,
+    /// It ended so many bytes early: the connection, or the reply.
+    CutOff(u64),
+    EndedEarly(u64),
+    TakesNoRequests,
+    OddRedirect(Url),
+    DowngradedRedirect(Url),
+    LongRedirect(usize),
+    TooManyRedirects,
+    QuotesCredentials,
+
+    // Trackers and the DHT.
+    Tracker(TrackerError),
+    NotAsked,
+    NoAnswerYet,
+    NoAnswer(Duration),
+    /// Of so many that are asked side by side it would have been one too many.
+    BeyondMost(usize),
+    /// Asked over each family of addresses, in vain.
+    OverFamilies(Vec<(SourceError, Option<&'static str>)>),
+    NoNodeAnswered,
+    /// None could be asked; the last of them failed so.
+    NoNode(String, Box<SourceError>),
+    NoIpv4,
+
+    // Peers.
+    Peer(PeerError),
+    Metadata(MetadataError),
+    NoHandshake(Box<SourceError>),
+    DoesNotRead,
+    /// It did not do this within that time.
+    Silent(Awaited, Duration),
+    NoPlace,
+    GaveWay,
+    MadeRoom,
+
+    // What it sends.
+    Corrupt {
+        piece: PieceIndex,
+        banned: bool,
+        is_web_seed: bool,
+    },
+    Banned,
+    HoldsWrongBytes,
+    NoDirectory,
+    Changed,
+    InFile(String, Box<SourceError>),
+    /// So many bytes, where the torrent's file has so many.
+    WrongLength(u64, u64),
+    /// A file of Git LFS that was not checked out.
+    LfsPointer,
+    NoSuchFile,
+    /// Another version of the file, or none.
+    Stale(String),
+    NoRanges,
+    Pause(Duration),
+    RefusedFiles(u32, Box<SourceError>),
+    AskedFor(Url, Box<SourceError>),
+    OtherTorrent(Infohash),
+    TooLargeTorrent(u64),
+    /// The catalog gives no newer `.torrent`, or one that names nobody else.
+    NoNewerTorrent(Box<SourceError>),
+    NoOtherSources,
+    /// No file, or no document, that can be used.
+    Unusable(String),
+
+    // All of them together.
+    Stopped,
+    NoPeer,
+    /// So many peers, within that time.
+    NobodyGaveIt(usize, Option<Duration>),
+    /// A fault of ours.
+    WorkerFailed,
+    FeederFailed,
+}
+
+/// What was waited for in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    LookUp,
+    Connect,
+    Reply,
+    Transfer,
+}
+
+/// What a peer should have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    Handshake,
+    ExtensionHandshake,
+    TorrentBlock,
+    Unchoke,
+    Offer,
+    Data,
+}
+
+impl SourceError {
+    /// Without what a server quotes of this URL: redirects may have led its secrets to another.
+    pub(super) fn redacted(self, url: &Url) -> SourceError {
+        let redirect = |location: Url| url.redacted(location.exposed()).into();
+        match self {
+            SourceError::Reply(why) => SourceError::Reply(why.redacted(|said| url.redacted(said))),
+            SourceError::Tracker(why) => SourceError::Tracker(why.redacted(url)),
+            SourceError::Other(text) => SourceError::Other(url.redacted(&text)),
+            SourceError::OddRedirect(location) => SourceError::OddRedirect(redirect(location)),
+            SourceError::DowngradedRedirect(location) => {
+                SourceError::DowngradedRedirect(redirect(location))
+            }
+            other => other,
+        }
+    }
+
+    /// This failure, or the first of those in it, of which there is something to say.
+    fn look_for<T>(&self, say: &dyn Fn(&SourceError) -> Option<T>) -> Option<T> {
+        say(self).or_else(|| match self {
+            SourceError::Through(_, why)
+            | SourceError::LookedUpHere(why)
+            | SourceError::AskedFor(_, why)
+            | SourceError::RefusedFiles(_, why)
+            | SourceError::StatusSaying(_, why)
+            | SourceError::NoNode(_, why)
+            | SourceError::ProxyUnreachable(_, why) => why.look_for(say),
+            SourceError::OverFamilies(all) => all.iter().find_map(|(why, _)| why.look_for(say)),
+            _ => None,
+        })
+    }
+
+    /// Whether it is such a failure, or has one in it.
+    pub(super) fn is(&self, such: &dyn Fn(&SourceError) -> bool) -> bool {
+        self.look_for(&|why| such(why).then_some(())).is_some()
+    }
+
+    /// Whether an address may not be contacted: it is the same each time.
+    pub fn is_refused(&self) -> bool {
+        self.is(&|why| matches!(why, SourceError::Refused(_)))
+    }
+
+    pub fn is_bot_check(&self) -> bool {
+        self.is(&|why| matches!(why, SourceError::BotCheck(_)))
+    }
+
+    pub fn is_timeout(&self) -> bool {
+        self.is(&|why| matches!(why, SourceError::TimedOut(_)))
+    }
+
+    pub fn is_unknown_authority(&self) -> bool {
+        self.is(&|why| *why == SourceError::UnknownAuthority)
+    }
+
+    /// Whether the server asks who we are.
+    pub fn wants_login(&self) -> bool {
+        self.is(&|why| *why == SourceError::Status(401))
+    }
+
+    /// The status of an HTTP reply.
+    pub fn status(&self) -> Option<u16> {
+        if let SourceError::Status(status) = self { Some(*status) } else { None }
+    }
+
+    /// Whether the proxy itself failed, or says that it did.
+    pub fn is_of_proxy(&self) -> bool {
+        use SourceError::{HttpProxy, ProxyBroken, ProxyUnreachable, Socks};
+        matches!(self, Socks(..) | HttpProxy(..) | ProxyBroken(..) | ProxyUnreachable(..))
+    }
+
+    /// What to do about a proxy, where the fault is its own and not that of the host behind it.
+    pub fn proxy_advice(&self) -> Option<&'static str> {
+        use LoginFailure::{Refused, Wanted};
+        self.look_for(&|why| match why {
+            SourceError::Socks(_, SocksFailure::Closed | SocksFailure::Reply(1 | 3..=6)) => None,
+            // It tells so that the host is down, or unknown.
+            SourceError::HttpProxy(_, HttpProxyFailure::Status(500..)) => None,
+            SourceError::Socks(_, SocksFailure::Login(Wanted | Refused))
+            | SourceError::HttpProxy(_, HttpProxyFailure::Login(Wanted | Refused)) => Some(
+                "write `name:password@` before the host in the proxy's URL,\n\
+                 with what is special in URLs percent-encoded",
+            ),
+            why => why.is_of_proxy().then_some(
+                "check the proxy (CARGO_HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, or `proxy` in the configuration file);\n\
+                 hosts in NO_PROXY are reached without it",
+            ),
+        })
+    }
+
+    /// What rustls and OpenSSL say of certificates, whose own types we cannot name.
+    fn of_tls(said: String) -> SourceError {
+        let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+        if has(&["InvalidContentType"]) {
+            return SourceError::NotTls;
+        }
+        if has(&["UnknownIssuer", "local issuer certificate", "self-signed", "self signed"]) {
+            return SourceError::UnknownAuthority;
+        }
+        match said.split_once("invalid peer certificate: ") {
+            Some((_, why)) => SourceError::Certificate(why.to_owned()),
+            None => SourceError::Other(said),
+        }
+    }
+}
+
+impl From<ureq::Error> for SourceError {
+    fn from(error: ureq::Error) -> SourceError {
+        match error {
+            ureq::Error::Timeout(ureq::Timeout::Resolve) => SourceError::TimedOut(Stage::LookUp),
+            ureq::Error::Timeout(ureq::Timeout::Connect) => SourceError::TimedOut(Stage::Connect),
+            ureq::Error::Timeout(_) => SourceError::TimedOut(Stage::Reply),
+            ureq::Error::HostNotFound => SourceError::UnknownHost,
+            // It would quote the URL.
+            ureq::Error::BadUri(_) => SourceError::NotWebAddress,
+            ureq::Error::Io(why) if why.kind() == io::ErrorKind::InvalidData => {
+                SourceError::of_tls(why.to_string())
+            }
+            ureq::Error::Io(why) => why.into(),
+            other => SourceError::of_tls(other.to_string()),
+        }
+    }
+}
+
+/// On their way through ureq, and through what reads and writes.
+impl From<SourceError> for io::Error {
+    fn from(why: SourceError) -> io::Error {
+        io::Error::other(why)
+    }
+}
+
+impl From<io::Error> for SourceError {
+    fn from(why: io::Error) -> SourceError {
+        let inner = why.get_ref();
+        if let Some(own) = inner.and_then(|inner| inner.downcast_ref::<SourceError>()) {
+            return own.clone();
+        }
+        let ureqs = inner.and_then(|inner| inner.downcast_ref::<ureq::Error>());
+        if matches!(ureqs, Some(ureq::Error::Timeout(_))) {
+            return SourceError::TimedOut(Stage::Transfer);
+        }
+        if is_out_of_descriptors(&why) {
+            return SourceError::OutOfDescriptors;
+        }
+        match why.kind() {
+            io::ErrorKind::ConnectionRefused => SourceError::ConnectionRefused,
+            io::ErrorKind::ConnectionReset => SourceError::ConnectionReset,
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+                SourceError::TimedOut(Stage::Transfer)
+            }
+            io::ErrorKind::UnexpectedEof => SourceError::ClosedEarly,
+            _ => SourceError::Other(why.to_string()), // without the number that the platform adds
+        }
+    }
+}
+
+impl From<Refused> for SourceError {
+    fn from(refused: Refused) -> SourceError {
+        SourceError::Refused(refused)
+    }
+}
+
+impl fmt::Display for SourceError {
+    #[expect(clippy::too_many_lines, reason = "all the words are here")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use SourceError as E;
+        match self {
+            E::NotWebAddress => f.write_str("not a web address"),
+            E::NotUrl => f.write_str("it is not a URL"),
+            E::NotHostPort => f.write_str("it is not `host:port`"),
+            E::UnsupportedTracker => f.write_str("only http, https and udp trackers are supported"),
+            E::UnsupportedWebSeed => f.write_str("only http and https web seeds are supported"),
+            E::UdpAddress(why) => f.write_str(why),
+            E::UdpBehindProxy => f.write_str("not asked: UDP does not go through the SOCKS proxy"),
+            E::Refused(refused) => refused.fmt(f),
+            E::Unjudged => f.write_str("refused: nobody judged it"),
+            E::UnknownHost => f.write_str("the host name is not known"),
+            E::NoAddress => f.write_str("the host has no address"),
+            E::TimedOut(Stage::LookUp) => f.write_str("the name look-up timed out"),
+            E::TimedOut(Stage::Connect) => f.write_str("timed out while connecting"),
+            E::TimedOut(Stage::Reply) => f.write_str("timed out waiting for the reply"),
+            E::TimedOut(Stage::Transfer) => f.write_str("timed out"),
+            E::ConnectionRefused => f.write_str("connection refused"),
+            E::ConnectionReset => f.write_str("connection reset"),
+            E::Closed => f.write_str("the connection was closed"),
+            E::ClosedEarly => f.write_str("the connection was closed early"),
+            E::OutOfDescriptors => f.write_str(OUT_OF_DESCRIPTORS),
+            E::LookUp(said) | E::Other(said) | E::Stale(said) | E::Unusable(said) => {
+                f.write_str(said)
+            }
+            E::Ended => f.write_str("the download has ended"),
+            E::NoThread => f.write_str("the system gives no more threads"),
+            E::NotTls => f.write_str("the server does not speak TLS on this port"),
+            E::UnknownAuthority => {
+                f.write_str("its certificate is from an authority that is not known here")
+            }
+            E::Certificate(why) => write!(f, "its certificate is not valid: {why}"),
+            E::Through(proxy, why) => write!(f, "{why} (through the proxy {proxy})"),
+            E::LookedUpHere(why) => {
+                write!(f, "{why} (asked here; with socks5h:// the proxy looks names up)")
+            }
+            E::Socks(proxy, why) => write!(f, "the SOCKS proxy {proxy} {why}"),
+            E::HttpProxy(proxy, HttpProxyFailure::Login(why)) => {
+                write!(f, "the proxy {proxy} {why}")
+            }
+            E::HttpProxy(proxy, HttpProxyFailure::Status(status)) => {
+                let words = words_of(*status);
+                write!(f, "the proxy {proxy} opens no connection: HTTP status {status}{words}")
+            }
+            E::HttpProxy(proxy, HttpProxyFailure::Reply(why)) => {
+                write!(f, "the proxy {proxy} gave no answer that can be used: {why}")
+            }
+            E::ProxyUnreachable(proxy, why) => {
+                write!(f, "the {proxy} cannot be reached: {why}")
+            }
+            E::ProxyBroken(proxy, why) => {
+                write!(f, "the {proxy} ")?;
+                match &**why {
+                    E::Closed | E::ClosedEarly => f.write_str("closed the connection"),
+                    E::TimedOut(_) => f.write_str("did not answer in time"),
+                    why => write!(f, "broke off: {why}"),
+                }
+            }
+            E::Status(status) => write!(f, "HTTP status {status}{}", words_of(*status)),
+            E::StatusSaying(status, why) => {
+                write!(f, "HTTP status {status}{}: {why}", words_of(*status))
+            }
+            E::Reply(why) => why.fmt(f),
+            E::BotCheck(status) => write!(
+                f,
+                "a bot check that only browsers pass came in its place (HTTP status {status})"
+            ),
+            E::WebPage => f.write_str("a web page came in its place"),
+            E::Compressed => f.write_str("the reply is compressed, and cannot be inflated"),
+            E::ReplyTooLong(most) => write!(f, "the reply is longer than {most} bytes"),
+            E::NoLength => f.write_str("the reply has no length"),
+            E::CutOff(left) => write!(f, "the connection was closed {left} bytes before the end"),
+            E::EndedEarly(left) => write!(f, "its reply ended {left} bytes early"),
+            E::TakesNoRequests => f.write_str("the connection takes no more requests"),
+            E::OddRedirect(url) => write!(f, "redirects to `{url}`, which is not a web address"),
+            E::DowngradedRedirect(url) => {
+                write!(f, "redirects from https to `{url}`, which is not followed")
+            }
+            E::LongRedirect(bytes) => write!(f, "redirects to a URL of {bytes} bytes"),
+            E::QuotesCredentials => f.write_str(
+                "redirects to a URL that quotes the credentials it was sent: not followed",
+            ),
+            E::TooManyRedirects => write!(f, "more than {MAX_REDIRECTS} redirects"),
+            E::Tracker(why) => why.fmt(f),
+            E::NotAsked => f.write_str("nothing was asked"),
+            E::NoAnswerYet => f.write_str("it had not answered when the download ended"),
+            E::NoAnswer(within) => write!(f, "no answer within {}", seconds(*within)),
+            E::BeyondMost(most) => write!(f, "not asked: it is beyond the first {most}"),
+            E::OverFamilies(all) => {
+                for (index, (why, family)) in all.iter().enumerate() {
+                    write!(f, "{}{why}", if index > 0 { ", " } else { "" })?;
+                    family.map_or(Ok(()), |family| write!(f, " (over {family})"))?;
+                }
+                Ok(())
+            }
+            E::NoNodeAnswered => f.write_str("no node answered"),
+            E::NoNode(node, why) => {
+                write!(f, "no node could be asked: {node} ")?;
+                match &**why {
+                    E::NoIpv4 => why.fmt(f),
+                    E::Refused(refused) => write!(f, "is {refused}"),
+                    why => write!(f, "is not known: {why}"),
+                }
+            }
+            E::NoIpv4 => f.write_str("has no IPv4 address"),
+            E::Peer(why) => why.fmt(f),
+            E::Metadata(why) => why.fmt(f),
+            E::NoHandshake(why) => write!(f, "no handshake: {why}"),
+            E::DoesNotRead => f.write_str("it does not read what it is sent"),
+            E::Silent(awaited, within) => {
+                let failed = match awaited {
+                    Awaited::Handshake => "sent no handshake",
+                    Awaited::ExtensionHandshake => "sent no extension handshake",
+                    Awaited::TorrentBlock => "sent no block of the torrent that it was asked for",
+                    Awaited::Unchoke => "did not unchoke us",
+                    Awaited::Offer => "has nothing that is missing",
+                    Awaited::Data => "sent nothing that was asked for",
+                };
+                write!(f, "{failed} within {}", seconds(*within))
+            }
+            E::NoPlace => f.write_str("there was no place for it"),
+            E::GaveWay => f.write_str("sent nothing useful while other peers were waiting"),
+            E::MadeRoom => {
+                f.write_str("made room for other peers, and was too slow to be done before")
+            }
+            E::Corrupt { piece, banned, is_web_seed } => {
+                write!(f, "sent wrong bytes (piece {piece})")?;
+                f.write_str(match (banned, is_web_seed) {
+                    (true, true) => {
+                        ", once too often: it is not asked again; the server may hold another version of the file"
+                    }
+                    (true, false) => ", once too often: it is not asked again",
+                    _ => "",
+                })
+            }
+            E::Banned => f.write_str("sent wrong bytes, and is not asked again"),
+            E::HoldsWrongBytes => f.write_str("holds wrong bytes"),
+            E::Changed => f.write_str("has changed since it was hashed, and is served no more"),
+            E::NoDirectory => f.write_str("the directory does not exist"),
+            E::InFile(path, why) => write!(f, "`{}`: {why}", printable(path)),
+            E::LfsPointer => {
+                f.write_str("is a Git LFS pointer, and not the file: run `git lfs pull` there")
+            }
+            E::WrongLength(bytes, expected_bytes) => {
+                write!(f, "has {bytes} bytes, and the torrent's file has {expected_bytes}")
+            }
+            E::NoSuchFile => f.write_str("the torrent has no such file"),
+            E::NoRanges => {
+                f.write_str("does not serve ranges: left to others as long as they have it")
+            }
+            E::Pause(pause) => write!(f, "asks for a pause of {}", seconds(*pause)),
+            E::RefusedFiles(count, why) => {
+                write!(f, "refused {count} files in a row, the last one so: {why}")
+            }
+            E::AskedFor(url, why) => write!(f, "asked for {}: {why}", printable(&url.to_string())),
+            E::OtherTorrent(infohash) => write!(f, "it is another torrent, {infohash}"),
+            E::TooLargeTorrent(bytes) => write!(f, "it has {bytes} bytes, too many for a torrent"),
+            E::NoNewerTorrent(why) => write!(f, "no newer .torrent: {why}"),
+            E::NoOtherSources => f.write_str("its .torrent names no other sources"),
+            E::Stopped => f.write_str("the search was stopped"),
+            E::NoPeer => f.write_str("no peer is known"),
+            E::NobodyGaveIt(peers, within) => {
+                let peers = match peers {
+                    1 => "1 peer was".to_owned(),
+                    _ => format!("{peers} peers were"),
+                };
+                write!(f, "{peers} asked, and none gave it")?;
+                within.map_or(Ok(()), |within| write!(f, " within {}", seconds(within)))
+            }
+            E::WorkerFailed => {
+                f.write_str("its worker failed: this is a fault of academictorrents")
+            }
+            E::FeederFailed => {
+                f.write_str("its feeder failed: this is a fault of academictorrents")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SourceError {}
+
+/// What the statuses mean that are met most.
+fn words_of(status: u16) -> &'static str {
+    match status {
+        401 => " (it asks for a password)",
+        403 => " (forbidden)",
+        404 => " (not found)",
+        407 => " (a proxy asks for a login)",
+        410 => " (gone)",
+        429 => " (too many requests)",
+        451 => " (withheld for legal reasons)",
+        500 => " (the server failed)",
+        502..=504 => " (the server is down, or too busy)",
+        _ => "",
+    }
+}

@@ -1,0 +1,108 @@
+//! Names of hosts, looked up by the system, which sets no deadline: on threads that nobody joins.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
+use std::time::Duration;
+
+use ureq::config::IpFamily;
+
+use super::error::{SourceError, Stage};
+
+/// How often a wait for several names looks around: whether it is of use still.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// Of one name: what ureq has room for.
+const MAX_ADDRESSES: usize = 16;
+
+/// The addresses of `host:port`, in the order in which the system would try them.
+///
+/// # Errors
+/// The name is not known, or not within that time.
+pub(super) fn look_up(
+    place: &str,
+    family: IpFamily,
+    within: Duration,
+) -> Result<Vec<SocketAddr>, SourceError> {
+    let (tell, told) = sync_channel(1);
+    let place = place.to_owned();
+    let look_up = move || drop(tell.send(addresses_of(&place)));
+    std::thread::Builder::new().name("at-resolver".to_owned()).spawn(look_up)?;
+    let found = told.recv_timeout(within).map_err(|_| SourceError::TimedOut(Stage::LookUp))?;
+    let found = found.map_err(unknown)?;
+    let addresses: Vec<_> = family.keep_wanted(found.into_iter()).take(MAX_ADDRESSES).collect();
+    if addresses.is_empty() { Err(SourceError::UnknownHost) } else { Ok(addresses) }
+}
+
+/// The addresses of each `host:port`, looked up side by side within that time. `time` is a clock's, and `None` once they are of no use
+/// any more.
+pub(super) fn look_up_all(
+    places: &[String],
+    within: Duration,
+    time: &dyn Fn() -> Option<Duration>,
+) -> Vec<Result<Vec<SocketAddr>, SourceError>> {
+    let Some(begun) = time() else {
+        return places.iter().map(|_| Err(SourceError::Ended)).collect();
+    };
+    let late = |_: &String| Err(SourceError::TimedOut(Stage::LookUp));
+    let mut found: Vec<_> = places.iter().map(late).collect();
+    let (tell, told) = channel();
+    for (index, place) in places.iter().enumerate() {
+        if let Ok(address) = place.parse::<SocketAddr>() {
+            found[index] = Ok(vec![address]);
+            continue;
+        }
+        let (place, tell) = (place.clone(), tell.clone());
+        // Nobody may wait any more.
+        let work = move || drop(tell.send((index, addresses_of(&place))));
+        let thread = std::thread::Builder::new().name("at-resolver".to_owned());
+        if let Err(why) = thread.spawn(work) {
+            found[index] = Err(why.into());
+        }
+    }
+    drop(tell);
+    while let Some(now) = time()
+        && now.saturating_sub(begun) < within
+    {
+        match told.recv_timeout(SLICE) {
+            Ok((index, addresses)) => found[index] = addresses.map_err(unknown),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let canonical =
+        |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let checked = |addresses: Vec<SocketAddr>| match addresses.is_empty() {
+        true => Err(SourceError::NoAddress),
+        false => Ok(addresses.into_iter().map(canonical).collect()),
+    };
+    found.into_iter().map(|addresses| addresses.and_then(checked)).collect()
+}
+
+/// The system's own words for an unknown name have no kind.
+fn unknown(why: std::io::Error) -> SourceError {
+    match why.raw_os_error() {
+        None => SourceError::LookUp(why.to_string()),
+        Some(_) => why.into(),
+    }
+}
+
+#[cfg(not(test))]
+fn addresses_of(place: &str) -> std::io::Result<Vec<SocketAddr>> {
+    Ok(place.to_socket_addrs()?.collect())
+}
+
+/// Names that unit tests can rely on: what `localhost` is differs from machine to machine.
+#[cfg(test)]
+fn addresses_of(place: &str) -> std::io::Result<Vec<SocketAddr>> {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    match place.strip_prefix(BOTH).and_then(|port| port.strip_prefix(':')?.parse::<u16>().ok()) {
+        Some(port) => {
+            Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()])
+        }
+        None => Ok(place.to_socket_addrs()?.collect()),
+    }
+}
+
+/// This one has an address of each family, on loopback.
+#[cfg(test)]
+pub const BOTH: &str = "both.test";

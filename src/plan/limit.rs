@@ -1,0 +1,162 @@
+//! How much may be fetched for a dataset: [`Limit`].
+
+use crate::error::{Error, ErrorKind};
+use crate::origin::Origin;
+use crate::size;
+
+/// The limit in a build script where nobody set one: 1 GiB.
+pub const DEFAULT_MAX_SIZE_BYTES: u64 = 1 << 30;
+
+/// What each file and each directory counts, whatever its length: so much of a disk, and of its inodes, it takes.
+pub const ENTRY_BYTES: u64 = 4 << 10;
+
+/// More files and directories than this are made only where a limit was given that allows them.
+pub const MAX_ENTRIES: u64 = 1_000_000;
+
+/// How much may be fetched for a dataset.
+///
+/// The user's limit (the environment's) takes the built-in's place and caps the manifest's.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit<'a> {
+    /// Of the request.
+    pub requested: Option<u64>,
+    pub user: Option<u64>,
+    pub origin: &'a Origin,
+    /// The manifest is a dependency's that Cargo brought: it may lower the built-in limit, and not raise it.
+    pub foreign: bool,
+}
+
+impl Limit<'_> {
+    fn bytes(self) -> u64 {
+        let built_in = self.user.unwrap_or(DEFAULT_MAX_SIZE_BYTES);
+        match self {
+            Limit { requested: Some(requested), user: None, foreign: false, .. } => requested,
+            Limit { requested: Some(requested), .. } => requested.min(built_in),
+            Limit { requested: None, .. } => built_in,
+        }
+    }
+
+    /// Refuses to fetch more than is allowed: bytes, and files and directories that are made for them. `user_by` is what
+    /// says the user's limit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`], with how much is needed and the line or variable that allows it.
+    pub fn check(
+        self,
+        name: &str,
+        missing_bytes: u64,
+        entries: u64,
+        user_by: &str,
+    ) -> Result<(), Error> {
+        let counted = counted_bytes(missing_bytes, entries);
+        let limit = self.bytes();
+        if limit == u64::MAX && entries > MAX_ENTRIES {
+            // Nobody gave a limit.
+            let by = self.setter().unwrap_or_else(|| "`max-size`".to_owned());
+            let what = format!("{entries} files and directories would be created");
+            return Err(Error::new(ErrorKind::TooLarge, what)
+                .why(format!("without a size limit, {MAX_ENTRIES} are allowed"))
+                .help(format!("to allow it, set {by} to at least {counted} bytes"))
+                .help(format!(
+                    "or fetch less: `{}` takes globs of the files that you need",
+                    self.files()
+                )));
+        }
+        if counted <= limit {
+            return Ok(());
+        }
+        if missing_bytes > limit {
+            return Err(self.refusal(name, missing_bytes, counted, user_by));
+        }
+        let (each, all) = (size::display(ENTRY_BYTES), size::display(counted_bytes(0, entries)));
+        Err(self.refusal(name, counted, counted, user_by).why(format!(
+            "each file and directory counts {each}: {all} of that, for {entries} of them"
+        )))
+    }
+
+    /// What selects files, where the limit is set.
+    fn files(self) -> &'static str {
+        if *self.origin == Origin::CommandLine { "--files" } else { "files" }
+    }
+
+    /// What sets the limit of the request; `None` for a key of the manifest.
+    fn setter(self) -> Option<String> {
+        (!self.origin.is_declared()).then(|| self.origin.setter("max_size"))
+    }
+
+    /// `missing_bytes` is what is told, `counted` what a limit must allow.
+    fn refusal(self, name: &str, missing_bytes: u64, counted: u64, user_by: &str) -> Error {
+        let Limit { requested, user, foreign, .. } = self;
+        let setter = self.setter();
+        let limit = self.bytes();
+        let enough = size::at_least(counted);
+        let set_by = match (requested, user, &setter) {
+            (_, Some(user), _) if user == limit => format!("set by {user_by}"),
+            (Some(_), _, Some(setter)) => format!("set by {setter}"),
+            (Some(requested), ..) if requested == limit => {
+                "set by `max-size` in the manifest".to_owned()
+            }
+            (Some(_), ..) => {
+                "the default in a build script, which the manifest of a dependency cannot raise"
+                    .to_owned()
+            }
+            (None, ..) => "the default in a build script".to_owned(),
+        };
+        let mut error = Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "{} are to be fetched, more than the limit allows",
+                size::display(missing_bytes)
+            ),
+        )
+        .why(format!("the limit is {}, {set_by}", exact(limit)));
+        if foreign {
+            // Its manifest is not for the user to change.
+            return error.help(match requested {
+                Some(requested) if requested < counted => {
+                    "ask the package's authors for a larger `max-size`, or fetch it by hand with cargo academictorrents get".to_owned()
+                }
+                _ => format!("to allow it: ACADEMICTORRENTS_MAX_SIZE={enough} cargo build"),
+            });
+        }
+        let table = format!("[package.metadata.academictorrents.{name}]");
+        error = match (requested, setter) {
+            // A line in the manifest would not raise it.
+            (None, _) if user.is_some() => error,
+            (None, _) => error.help(format!(
+                "to allow it, add this line under {table} in Cargo.toml:\n\
+                 max-size = \"{enough}\"\n\
+                 or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
+            )),
+            // A second line would be a duplicate key.
+            (Some(requested), Some(setter)) if requested < counted => {
+                error.help(format!("to allow it, give {setter} at least {counted}"))
+            }
+            (Some(requested), None) if requested < counted => error.help(format!(
+                "to allow it, change `max-size` to \"{enough}\" in Cargo.toml:\n\
+                 it is under {table}, or under `defaults`"
+            )),
+            (Some(_), _) => error,
+        };
+        if user.is_some_and(|user| user < counted) {
+            error = error.help(format!(
+                "set ACADEMICTORRENTS_MAX_SIZE={enough}, which caps all other limits"
+            ));
+        }
+        let files = self.files();
+        error.help(format!("or fetch less: `{files}` takes globs of the files that you need"))
+    }
+}
+
+/// What counts towards a limit.
+pub fn counted_bytes(bytes: u64, entries: u64) -> u64 {
+    bytes.saturating_add(entries.saturating_mul(ENTRY_BYTES))
+}
+
+/// A size for people, and in bytes where that says more.
+fn exact(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        _ => format!("{} ({bytes} bytes)", size::display(bytes)),
+    }
+}

@@ -1,0 +1,122 @@
+//! `ut_metadata` (BEP 9): the `info` dictionary, which peers send each other in pieces of 16 KiB.
+//!
+//! The codec of its three messages, for both directions. Which piece is requested from whom is [`blocks`]'s matter; the
+//! connection is a [`super::peer::PeerSession`] like any other.
+
+use std::fmt;
+
+use crate::torrent::bencode::{self, Limits, Node};
+
+pub mod blocks;
+#[cfg(test)]
+mod tests;
+
+/// The length of a piece of the `info` dictionary; the last may be shorter.
+pub const METADATA_PIECE_BYTES: usize = 16 << 10;
+
+/// Three numbers.
+const HEAD: Limits = Limits { max_bytes: 1 << 10, max_values: 256 };
+
+const REQUEST: i64 = 0;
+const DATA: i64 = 1;
+const REJECT: i64 = 2;
+
+/// One message. A piece is one of the dictionary, not of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataMessage<'b> {
+    Request(u32),
+    Data {
+        piece: u32,
+        total_bytes: Option<u64>,
+        data: &'b [u8],
+    },
+    /// The sender does not have the piece, or does not give it.
+    Reject(u32),
+}
+
+impl<'b> MetadataMessage<'b> {
+    /// The data of a piece of `info`; `None` where there is no such piece.
+    pub fn data_of(info: &'b [u8], piece: u32) -> Option<MetadataMessage<'b>> {
+        let data = info.chunks(METADATA_PIECE_BYTES).nth(piece as usize)?;
+        Some(MetadataMessage::Data { piece, total_bytes: Some(info.len() as u64), data })
+    }
+
+    /// Reads what follows the extended message's id; `None` where it makes no sense.
+    pub fn decode(payload: &'b [u8]) -> Option<MetadataMessage<'b>> {
+        let scan = bencode::scan_prefix(payload, &HEAD).ok()?;
+        let number = |key| scan.root().get(key).and_then(Node::int);
+        let piece = u32::try_from(number(b"piece")?).ok()?;
+        match number(b"msg_type")? {
+            REQUEST => Some(MetadataMessage::Request(piece)),
+            DATA => Some(MetadataMessage::Data {
+                piece,
+                total_bytes: number(b"total_size").and_then(|total| u64::try_from(total).ok()),
+                data: payload.get(scan.used()..).unwrap_or_default(),
+            }),
+            REJECT => Some(MetadataMessage::Reject(piece)),
+            _ => None,
+        }
+    }
+
+    /// The bytes that follow the extended message's id.
+    pub fn encode(&self) -> Vec<u8> {
+        let head =
+            |kind, piece, total: &str| format!("d8:msg_typei{kind}e5:piecei{piece}e{total}e");
+        match *self {
+            MetadataMessage::Request(piece) => head(REQUEST, piece, "").into_bytes(),
+            MetadataMessage::Reject(piece) => head(REJECT, piece, "").into_bytes(),
+            MetadataMessage::Data { piece, total_bytes, data } => {
+                let total = total_bytes.map(|total| format!("10:total_sizei{total}e"));
+                let mut bytes = head(DATA, piece, &total.unwrap_or_default()).into_bytes();
+                bytes.extend_from_slice(data);
+                bytes
+            }
+        }
+    }
+}
+
+/// Why no metadata comes from a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataError {
+    /// It does not speak BEP 10, or BEP 9.
+    NotOffered,
+    /// It does not have the `info` dictionary itself.
+    NotThere,
+    /// It states a length beyond the limit.
+    TooLong { bytes: u64, max_bytes: usize },
+    /// A piece whose length is not the one it must have, or one of a dictionary with another length.
+    OddBlock { block: u32, bytes: usize },
+    /// It does not give what it offered.
+    Rejected,
+    /// What it sent is not the torrent's.
+    Wrong,
+}
+
+impl MetadataError {
+    /// Whether the same peer may be worth asking again.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, MetadataError::NotThere | MetadataError::Rejected)
+    }
+}
+
+impl fmt::Display for MetadataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MetadataError::NotOffered => f.write_str("it gives no torrents to others (BEP 9)"),
+            MetadataError::NotThere => f.write_str("it does not have the torrent itself"),
+            MetadataError::TooLong { bytes, max_bytes } => {
+                write!(f, "it states {bytes} bytes for the torrent, over the limit of {max_bytes}")
+            }
+            MetadataError::OddBlock { block, bytes } => {
+                write!(
+                    f,
+                    "it sent {bytes} bytes for block {block} of the torrent, which do not fit"
+                )
+            }
+            MetadataError::Rejected => f.write_str("it offers the torrent, and does not give it"),
+            MetadataError::Wrong => f.write_str("it sent another torrent under this infohash"),
+        }
+    }
+}
+
+impl std::error::Error for MetadataError {}

@@ -1,0 +1,202 @@
+//! The command line of the cargo that runs us: what it says, and no variable does.
+//!
+//! A build script's parent is cargo itself. Its arguments are read from `/proc`, so on Linux alone; elsewhere
+//! nothing is known of them, and all answers are no. What an alias or a configuration file of Cargo's adds is
+//! not among them.
+
+use std::path::{Path, PathBuf};
+
+/// The arguments of a call of cargo, up to `--`: what follows is the program's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CargoCall {
+    arguments: Vec<String>,
+    /// Where it was called: its configuration is looked for from there.
+    directory: Option<PathBuf>,
+}
+
+/// Options that take a value as an argument of its own: of cargo itself, and of `cargo install`.
+const WITH_VALUE: &str = "--config --color -C -Z --version --vers --git --branch --tag --rev --path --root --registry --index --bin --example --features -F --profile --target --target-dir --jobs -j --message-format --lockfile-path";
+
+impl CargoCall {
+    /// The call of this process's parent, where that is cargo.
+    ///
+    /// `pwd` is the variable of that name: cargo changes the script's directory, and not this variable.
+    pub fn of_parent(pwd: Option<PathBuf>) -> CargoCall {
+        let Some(line) = parent_command_line() else {
+            // Where the platform does not show it.
+            let directory = pwd.filter(|it| it.is_absolute() && !cfg!(target_os = "linux"));
+            return CargoCall { arguments: Vec::new(), directory };
+        };
+        let mut call = CargoCall::parse(&line);
+        if !call.arguments.is_empty() {
+            call.directory = parent_directory();
+        }
+        call
+    }
+
+    /// That of the cargo that ran this command, which is in the same directory.
+    #[cfg(feature = "engine")]
+    pub fn of_command(directory: Option<PathBuf>) -> CargoCall {
+        CargoCall { arguments: Vec::new(), directory }
+    }
+
+    #[cfg(test)]
+    pub(super) fn in_directory(directory: &Path) -> CargoCall {
+        CargoCall { arguments: Vec::new(), directory: Some(directory.to_owned()) }
+    }
+
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// Reads the text of `/proc/<process>/cmdline`: arguments that each end with a NUL.
+    fn parse(command_line: &[u8]) -> CargoCall {
+        let mut arguments = command_line
+            .split(|byte| *byte == 0)
+            .map(|argument| String::from_utf8_lossy(argument).into_owned());
+        let program = arguments.next().unwrap_or_default();
+        let file = program.rsplit(['/', '\\']).next().unwrap_or_default();
+        // `cargo`, `cargo.exe`, and tools that are cargo inside, such as `cargo-auditable`.
+        if !file.starts_with("cargo") {
+            return CargoCall::default();
+        }
+        let own = arguments.take_while(|argument| argument != "--");
+        let arguments = own.filter(|argument| !argument.is_empty()).collect();
+        CargoCall { arguments, directory: None }
+    }
+
+    /// The flag by which cargo was told not to use the network.
+    pub fn offline_flag(&self) -> Option<&'static str> {
+        ["--offline", "--frozen"].into_iter().find(|flag| self.has(flag))
+    }
+
+    /// Whether only build scripts and macros are compiled: so rust-analyzer begins.
+    pub fn compile_time_deps(&self) -> bool {
+        self.has("--compile-time-deps")
+    }
+
+    /// Whether this is a `cargo install`.
+    pub fn is_install(&self) -> bool {
+        self.plain().next() == Some("install")
+    }
+
+    /// Whether this is the `cargo install` of a package: named, or in the git checkout that it is told to
+    /// install from. Cargo names a checkout's directory by the last part of the URL, and a digest.
+    pub fn installs(&self, package: &str, checkout: Option<&str>) -> bool {
+        let mut plain = self.plain();
+        if plain.next() != Some("install") {
+            return false;
+        }
+        let mut named = false;
+        for argument in plain {
+            named = true;
+            if argument.split('@').next() == Some(package) {
+                return true;
+            }
+        }
+        let is_of = |url: &str| {
+            let url = url.trim_end_matches('/').trim_end_matches(".git");
+            let last = url.rsplit(['/', ':']).next().unwrap_or_default();
+            let of = checkout.and_then(|name| name.rsplit_once('-')).map(|(of, _)| of);
+            of.is_some_and(|of| of.eq_ignore_ascii_case(last))
+        };
+        !named && self.value("--git").is_some_and(is_of)
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.arguments.iter().any(|argument| argument == flag)
+    }
+
+    /// The value of an option, in either form.
+    fn value(&self, option: &str) -> Option<&str> {
+        let mut arguments = self.arguments.iter();
+        while let Some(argument) = arguments.next() {
+            if argument == option {
+                return arguments.next().map(String::as_str);
+            }
+            let value = argument.strip_prefix(option).and_then(|rest| rest.strip_prefix('='));
+            if value.is_some() {
+                return value;
+            }
+        }
+        None
+    }
+
+    /// The arguments that are neither options nor their values: the subcommand first.
+    fn plain(&self) -> impl Iterator<Item = &str> {
+        let mut is_value = false;
+        self.arguments.iter().map(String::as_str).filter(move |argument| {
+            let skipped =
+                std::mem::replace(&mut is_value, WITH_VALUE.split(' ').any(|it| it == *argument));
+            // `+stable` is rustup's.
+            !skipped && !argument.starts_with(['-', '+'])
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn parent_command_line() -> Option<Vec<u8>> {
+    std::fs::read(format!("/proc/{}/cmdline", std::os::unix::process::parent_id())).ok()
+}
+
+#[cfg(target_os = "linux")]
+fn parent_directory() -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{}/cwd", std::os::unix::process::parent_id())).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn parent_directory() -> Option<PathBuf> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn parent_command_line() -> Option<Vec<u8>> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CargoCall;
+
+    fn call(line: &str) -> CargoCall {
+        CargoCall::parse(line.replace(' ', "\0").as_bytes())
+    }
+
+    #[test]
+    fn flags_are_cargos_own_up_to_two_dashes() {
+        let check = |line: &str, flag| assert_eq!(call(line).offline_flag(), flag, "{line}");
+        check("/usr/bin/cargo build --offline", Some("--offline"));
+        check("cargo --frozen build", Some("--frozen"));
+        check("cargo run -- --offline", None);
+        check("cargo build", None);
+        check("bash --offline", None);
+        check("", None);
+        assert!(call("cargo check --compile-time-deps -Zunstable-options").compile_time_deps());
+        assert!(!call("cargo run -- --compile-time-deps").compile_time_deps());
+    }
+
+    #[test]
+    fn what_is_installed_is_the_users_own_and_its_dependencies_are_not() {
+        let check = |line: &str, package: &str, checkout: Option<&str>, expected: bool| {
+            assert_eq!(call(line).installs(package, checkout), expected, "{line}: {package}");
+        };
+        check("cargo install app", "app", None, true);
+        check(
+            "cargo +stable --color never install --root x -j 2 app@1.2 --locked",
+            "app",
+            None,
+            true,
+        );
+        check("cargo install app", "data", None, false);
+        check("cargo install app --features data", "data", None, false);
+        check("cargo build app", "app", None, false);
+        check("cargo build install", "install", None, false);
+        let data = Some("data-0123456789abcdef");
+        check("cargo install --git https://example.org/Data.git/", "any", data, true);
+        check("cargo install --git=https://example.org/data --tag v1", "any", data, true);
+        check("cargo install --git https://example.org/app", "any", data, false);
+        check("cargo install --git https://example.org/data app", "any", data, false);
+        check("cargo install --git https://example.org/data any", "any", data, true);
+        check("cargo install --git https://example.org/data", "any", None, false);
+    }
+}

@@ -1,0 +1,191 @@
+//! Cargo's own configuration (`.cargo/config.toml`): what of it concerns us.
+//!
+//! Cargo reads `[net] offline` and the variable `CARGO_NET_OFFLINE` into one value, and so with the others. Here too such a key is
+//! what that variable would be, where it is not set. Of the files counts the one nearest to the directory in which cargo was
+//! called, and last that in Cargo's home. Arguments `--config` are not heard: only Linux would show them.
+//!
+//! What cannot be read is passed over: Cargo itself has the say of it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+/// Table, key, and the variable that says the same.
+const KEYS: [(&str, &str, &str); 3] = [
+    ("net", "offline", "CARGO_NET_OFFLINE"),
+    ("http", "proxy", "CARGO_HTTP_PROXY"),
+    ("http", "cainfo", "CARGO_HTTP_CAINFO"),
+];
+
+/// A key that is set.
+#[derive(Clone)]
+pub(super) struct CargoValue {
+    pub(super) variable: &'static str,
+    pub(super) value: OsString,
+    /// For messages: the key, and the file that sets it.
+    pub(super) place: String,
+}
+
+/// What is set, in order of precedence.
+#[derive(Clone, Default)]
+pub(super) struct CargoConfig {
+    values: Vec<CargoValue>,
+    /// The files that exist.
+    files: Vec<PathBuf>,
+}
+
+impl CargoConfig {
+    /// Reads the files from this directory upward, and that in Cargo's home.
+    pub(super) fn read(directory: &Path, home: Option<&Path>) -> CargoConfig {
+        let mut config = CargoConfig::default();
+        let above = directory.ancestors().map(|above| above.join(".cargo"));
+        for directory in above.chain(home.map(Path::to_owned)) {
+            // Of the two names Cargo prefers the older one.
+            let mut names = ["config", "config.toml"].into_iter().map(|name| directory.join(name));
+            let Some(file) = names.find(|file| file.is_file()) else { continue };
+            if !config.files.contains(&file) {
+                // Paths in the file begin where `.cargo` is.
+                let base = directory.parent().unwrap_or(&directory);
+                config.values.extend(values_of(&file, base));
+                config.files.push(file);
+            }
+        }
+        config
+    }
+
+    /// What would be the value of this variable.
+    pub(super) fn value(&self, variable: &str) -> Option<&CargoValue> {
+        self.values.iter().find(|it| it.variable == variable)
+    }
+
+    /// The files that exist: what they say may change.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+}
+
+/// What a file sets; its relative paths begin at `base`.
+fn values_of(file: &Path, base: &Path) -> Vec<CargoValue> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let Ok(document) = DeTable::parse(&text) else { return Vec::new() };
+    let document = document.into_inner();
+    let value_of = |(table, key, variable): (&str, &str, &'static str)| {
+        let value = document.get(table)?.get_ref().as_table()?.get(key)?.get_ref();
+        let value = match value {
+            DeValue::Boolean(yes) if key == "offline" => yes.to_string().into(),
+            DeValue::String(path) if key == "cainfo" => base.join(&**path).into_os_string(),
+            DeValue::String(text) if key == "proxy" => OsStr::new(&**text).to_owned(),
+            _ => return None,
+        };
+        Some(CargoValue {
+            variable,
+            value,
+            place: format!("`{table}.{key}` in {}", file.display()),
+        })
+    };
+    KEYS.into_iter().filter_map(value_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Context, OfflineBy, Settings};
+    use super::*;
+
+    /// `<root>/a/b` is where cargo is called, `<root>/home` is Cargo's.
+    fn settings(files: &[(&str, &str)], vars: &[(&str, &str)]) -> Settings {
+        let root = tempfile::tempdir().unwrap();
+        let below = root.path().join("a/b");
+        std::fs::create_dir_all(&below).unwrap();
+        for (file, text) in files {
+            let path = root.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let mut context = Context::default();
+        context.set("CARGO_HOME", root.path().join("home"));
+        vars.iter().for_each(|(name, value)| context.set(name, value));
+        context.called_in(&below);
+        context.read_config().unwrap();
+        context.settings().unwrap()
+    }
+
+    fn proxy(settings: &Settings) -> Option<&str> {
+        settings.proxy.as_ref().map(|proxy| proxy.url.exposed())
+    }
+
+    #[test]
+    fn the_nearest_file_counts_and_cargos_home_is_the_last() {
+        let check = |files: &[&str], expected: &str| {
+            let text = |file: &str| format!("[http]\nproxy = \"http://{file}\"\n");
+            let texts: Vec<_> = files.iter().map(|file| (*file, text(file))).collect();
+            let texts: Vec<_> = texts.iter().map(|(file, text)| (*file, &**text)).collect();
+            let settings = settings(&texts, &[]);
+            assert_eq!(proxy(&settings), Some(&*format!("http://{expected}")), "{files:?}");
+        };
+        let (home, root, above, here) = (
+            "home/config.toml",
+            ".cargo/config.toml",
+            "a/.cargo/config.toml",
+            "a/b/.cargo/config.toml",
+        );
+        check(&[home], home);
+        check(&[home, root], root);
+        check(&[home, root, above], above);
+        check(&[home, root, above, here], here);
+        check(&[here, "a/b/.cargo/config"], "a/b/.cargo/config");
+        check(&["home/config"], "home/config");
+    }
+
+    #[test]
+    fn each_step_of_precedence_is_cargos() {
+        let file = [(
+            "a/.cargo/config.toml",
+            "http.proxy = 'http://file'\nnet.offline = true\nhttp.cainfo = 'ca.pem'",
+        )];
+        let found = settings(&file, &[]);
+        assert_eq!(proxy(&found), Some("http://file"));
+        let OfflineBy::Setting(by) = found.offline_by.clone().unwrap() else { panic!("{found:?}") };
+        assert!(
+            found.offline && by.starts_with("`net.offline` in ") && by.ends_with("config.toml")
+        );
+        let ca = found.ca_file.unwrap();
+        assert!(ca.path.ends_with("a/ca.pem") && ca.path.is_absolute(), "{ca:?}");
+        assert!(ca.variable.starts_with("`http.cainfo` in "), "{ca:?}");
+        // Before other programs' variables, and after Cargo's own.
+        let others = [("HTTPS_PROXY", "http://other"), ("SSL_CERT_FILE", "/other.pem")];
+        let found = settings(&file, &others);
+        assert_eq!(proxy(&found), Some("http://file"));
+        assert!(found.ca_file.unwrap().path.ends_with("a/ca.pem"));
+        let cargos = [
+            ("CARGO_HTTP_PROXY", "http://var"),
+            ("CARGO_NET_OFFLINE", "false"),
+            ("CARGO_HTTP_CAINFO", "/var.pem"),
+        ];
+        let found = settings(&file, &cargos);
+        assert_eq!((proxy(&found), found.offline), (Some("http://var"), false));
+        assert_eq!(found.ca_file.unwrap().path, Path::new("/var.pem"));
+        // Our own variable turns offline on, and does not turn off what Cargo says.
+        let ours = |value| settings(&file, &[("ACADEMICTORRENTS_OFFLINE", value)]).offline;
+        assert!(ours("0") && ours("1"));
+        let found = settings(&file, &[("ACADEMICTORRENTS_CA_FILE", "/our.pem")]);
+        assert_eq!(found.ca_file.unwrap().path, Path::new("/our.pem"));
+    }
+
+    /// As with Cargo, which tells curl so.
+    #[test]
+    fn an_empty_proxy_is_none() {
+        let file = [("a/.cargo/config.toml", "http.proxy = ''")];
+        assert_eq!(proxy(&settings(&file, &[("HTTPS_PROXY", "http://other")])), None);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_cargos_business() {
+        for text in
+            ["net.offline = 'yes'", "http = 1", "http.proxy = 1", "= =", "[http]\ncainfo = []"]
+        {
+            let found = settings(&[("a/.cargo/config.toml", text)], &[]);
+            assert!(!found.offline && found.proxy.is_none() && found.ca_file.is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The variables: a snapshot of them, and what they say.
+//!
+//! [`Context`] is taken once, so that a run does not depend on what other threads do to the environment, and so that tests pass
+//! variables by argument. A build script's snapshot holds cargo's own command line, too.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::cargo::CargoCall;
+use super::cargo_config::CargoConfig;
+use super::file::Config;
+use super::kind::{SettingKind, SettingSource, absolute, invalid, not_utf8};
+use super::{DefaultValue, NetrcFile, OfflineBy, PREFIX, ProxyUrl, SETTINGS, Setting, Settings};
+use crate::error::{Error, ErrorKind};
+use crate::suggest::nearest;
+
+/// Begins the names of the variables of single datasets; the dataset's name follows.
+const PATH_PREFIX: &str = "ACADEMICTORRENTS_PATH_";
+
+/// The proxy for what the other one is not for, by the first of these.
+const ALL_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+
+/// A snapshot of environment variables.
+#[derive(Clone, Default)]
+pub struct Context {
+    pub(super) vars: HashMap<OsString, OsString>,
+    /// What the user's configuration file says where a variable does not; read by [`Context::read_config`].
+    pub(super) config: Option<Config>,
+    cargo: CargoCall,
+    /// What Cargo's configuration says, read by [`Context::read_config`].
+    pub(super) cargo_config: CargoConfig,
+}
+
+/// Without the variables: some hold passwords, and users print what a `Context` is part of.
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// The variables of this process, now.
+    pub fn of_process() -> Context {
+        Context { vars: std::env::vars_os().collect(), ..Context::default() }
+    }
+
+    /// The same, for a command that cargo runs: with Cargo's configuration.
+    #[cfg(feature = "engine")]
+    pub fn of_command() -> Context {
+        Context {
+            cargo: CargoCall::of_command(std::env::current_dir().ok()),
+            ..Context::of_process()
+        }
+    }
+
+    /// The same, with the command line of the cargo that runs this build script.
+    pub fn of_build_script() -> Context {
+        let context = Context::of_process();
+        let pwd = context.var("PWD").map(PathBuf::from);
+        Context { cargo: CargoCall::of_parent(pwd), ..context }
+    }
+
+    /// Whether rust-analyzer runs this build script, to know what it makes. Where the platform shows how cargo was called, that alone
+    /// tells. Elsewhere a variable does which rust-analyzer sets; people set it for real builds, too, of unstable features and in CI.
+    pub fn is_of_rust_analyzer(&self, shows_calls: bool) -> bool {
+        if shows_calls || self.cargo.compile_time_deps() {
+            return self.cargo.compile_time_deps();
+        }
+        let is_set = |name: &str| self.var(name).is_some();
+        let unstable =
+            |name: &OsString| name.to_str().is_some_and(|name| name.starts_with("CARGO_UNSTABLE_"));
+        is_set("__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS")
+            && !is_set("CARGO_TARGET_APPLIES_TO_HOST")
+            && !is_set("CI")
+            && !self.vars.keys().any(unstable)
+    }
+
+    /// How cargo was called, where that is known.
+    pub fn cargo_call(&self) -> &CargoCall {
+        &self.cargo
+    }
+
+    /// Sets a variable in the snapshot.
+    pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        self.vars.insert(name.into(), value.into());
+    }
+
+    /// The variable's value; an empty one counts as unset, as shells make it hard to unset one for a command.
+    pub fn var(&self, name: &str) -> Option<&OsStr> {
+        self.vars.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// The variable's value as text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Manifest`] where it is not UTF-8.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, Error> {
+        self.var(name)
+            .map(|value| value.to_str().ok_or_else(|| invalid(name, value, "is not UTF-8")))
+            .transpose()
+    }
+
+    /// Whether the variable is set to something that does not mean no.
+    pub fn flag(&self, name: &str) -> bool {
+        self.var(name).is_some_and(|value| {
+            value.to_str().is_none_or(|value| !matches!(value, "0" | "false" | "no"))
+        })
+    }
+
+    /// Where the user's shared store is: `STORE`, else `academictorrents` in the OS cache directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Manifest`] where neither is known, or `STORE` is relative (builds run in many directories).
+    pub fn store_dir(&self) -> Result<PathBuf, Error> {
+        let row = Setting::named("STORE");
+        if let Some(said) = row.and_then(|row| self.said(row)) {
+            return absolute("ACADEMICTORRENTS_STORE", said.value().into(), true);
+        }
+        self.cache_dir().map(|cache| cache.join("academictorrents")).ok_or_else(|| {
+            let what = "there is no cache directory: the home directory is not known";
+            let mut error = Error::new(ErrorKind::Manifest, what);
+            if self.var("HOME").is_some_and(|home| !Path::new(home).is_absolute()) {
+                error = error.why("HOME is a relative path").help("set HOME to an absolute path");
+            }
+            error.help("set ACADEMICTORRENTS_STORE to the directory that shall hold the datasets")
+        })
+    }
+
+    /// The user's home directory, as the snapshot tells.
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        let names: &[&str] = if cfg!(windows) { &["USERPROFILE", "HOME"] } else { &["HOME"] };
+        let absolute =
+            |name: &&str| self.var(name).map(PathBuf::from).filter(|it| it.is_absolute());
+        names.iter().find_map(absolute)
+    }
+
+    /// Reads Cargo's configuration, where it is known that cargo runs us, and where it was called.
+    pub(super) fn read_cargo_config(&mut self) {
+        let Some(directory) = self.cargo.directory() else { return };
+        let home = self.var("CARGO_HOME").map(PathBuf::from).map(|home| directory.join(home));
+        let home = home.or_else(|| Some(self.home()?.join(".cargo")));
+        self.cargo_config = CargoConfig::read(directory, home.as_deref());
+    }
+
+    /// A call of cargo in this directory.
+    #[cfg(test)]
+    pub(super) fn called_in(&mut self, directory: &std::path::Path) {
+        self.cargo = CargoCall::in_directory(directory);
+    }
+
+    /// The OS cache directory: `XDG_CACHE_HOME` and `HOME` from the snapshot, elsewhere what the OS says.
+    fn cache_dir(&self) -> Option<PathBuf> {
+        if cfg!(windows) {
+            return self.var("LOCALAPPDATA").map(PathBuf::from).or_else(etcetera_cache);
+        }
+        let absolute = |name| self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        // It reads HOME, too, whatever that holds.
+        let of_system = || self.var("HOME").is_none().then(etcetera_cache).flatten();
+        if cfg!(target_os = "macos") {
+            return absolute("HOME").map(|home| home.join("Library/Caches")).or_else(of_system);
+        }
+        absolute("XDG_CACHE_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+            .or_else(of_system)
+    }
+
+    /// Where a setting is set: its variables, the configuration file, the variables of others.
+    pub(super) fn said(&self, row: &'static Setting) -> Option<SettingSource<'_>> {
+        let variable = |name: &&'static str| {
+            let set = self.var(name).map(|value| SettingSource::Variable(name, value));
+            set.or_else(|| self.cargo_config.value(name).map(SettingSource::Cargo))
+        };
+        let is_flag = matches!(row.kind, SettingKind::Flag(_));
+        // Any variable turns a flag on; our own alone keeps the file from it.
+        let mut set = row.variables.iter().filter_map(variable);
+        set.find(|said| !is_flag || said.means_yes())
+            .or_else(|| row.variables.first().and_then(variable))
+            .or_else(|| self.config.as_ref()?.said(row))
+            .or_else(|| row.fallbacks.iter().find_map(variable))
+    }
+
+    /// What holds where nothing sets it.
+    pub(super) fn default_of(&self, row: &Setting) -> Option<&'static str> {
+        match row.default {
+            DefaultValue::OutsideCi(_, in_ci) if self.var("CI").is_some() => Some(in_ci),
+            DefaultValue::Value(value) | DefaultValue::OutsideCi(value, _) => Some(value),
+            DefaultValue::Unset | DefaultValue::Described(_) => None,
+        }
+    }
+
+    /// What the variables and the configuration file say, checked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Manifest`] for a name that is none of ours, and for the first value that cannot be read.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        // A slip in a name would otherwise be a setting that does nothing.
+        if let Some((name, near)) = self.unknown_names().into_iter().next() {
+            let what = format!("there is no environment variable {name}");
+            let error = Error::new(ErrorKind::Manifest, what);
+            return Err(match near {
+                Some(near) => error.help(format!("did you mean {near}?")),
+                None => error.help(format!("unset it; after {PREFIX} there is PATH_ with a dataset's name behind it, or\none of {}", names().join(", "))),
+            });
+        }
+        let mut settings = Settings { paths: self.paths()?, ..Settings::default() };
+        for row in SETTINGS.iter().filter(|row| !matches!(row.kind, SettingKind::Store)) {
+            if let Some(said) = self.said(row) {
+                if let SettingSource::Key(..) = said {
+                    settings.configured.0.push((row.variable(), said.place()));
+                }
+                row.apply(said, Some(said.place()), &mut settings)?;
+            } else if let Some(value) = self.default_of(row) {
+                let said = SettingSource::Variable(row.variable(), OsStr::new(value));
+                row.apply(said, None, &mut settings)?;
+            }
+        }
+        if let (false, Some(flag)) = (settings.offline, self.cargo.offline_flag()) {
+            (settings.offline, settings.offline_by) = (true, Some(OfflineBy::Cargo(flag)));
+        }
+        if settings.netrc.is_none() {
+            let path = self.home().map(|home| home.join(".netrc"));
+            settings.netrc = path.map(|path| NetrcFile { path, by: None });
+        }
+        let all = ALL_PROXY.into_iter().find_map(|name| Some((name, self.var(name)?)));
+        if let Some((name, value)) = all {
+            let url = value.to_str().ok_or_else(|| not_utf8(name))?.into();
+            settings.all_proxy = Some(ProxyUrl { url, variable: name.to_owned() });
+        }
+        Ok(settings)
+    }
+
+    /// Variables that begin as ours do and are none, each with the one that was probably meant.
+    pub fn unknown_names(&self) -> Vec<(String, Option<String>)> {
+        let known = names();
+        let set = self.vars.iter().filter(|(_, value)| !value.is_empty());
+        let rests = set.filter_map(|(name, _)| name.to_str()?.strip_prefix(PREFIX));
+        let mut unknown: Vec<_> = rests
+            .filter(|rest| !known.contains(rest) && !is_path_of(&[PREFIX, rest].concat()))
+            .map(|rest| {
+                let near = nearest(rest, known.iter().copied());
+                ([PREFIX, rest].concat(), near.map(|near| [PREFIX, near].concat()))
+            })
+            .collect();
+        unknown.sort();
+        unknown
+    }
+
+    /// Each `<NAME>` with the value of `PATH_<NAME>`.
+    fn paths(&self) -> Result<Vec<(String, PathBuf)>, Error> {
+        let set = self.vars.iter().filter(|(_, value)| !value.is_empty());
+        let of_datasets = set.filter_map(|(variable, value)| {
+            let variable = variable.to_str().filter(|name| is_path_of(name))?;
+            Some((variable, variable.strip_prefix(PATH_PREFIX)?.to_owned(), value))
+        });
+        of_datasets
+            .map(|(variable, name, value)| {
+                Ok((name, absolute(variable, PathBuf::from(value), true)?))
+            })
+            .collect()
+    }
+}
+
+/// What follows [`PREFIX`] in the names of our variables, in order.
+fn names() -> Vec<&'static str> {
+    let ours = SETTINGS.iter().filter_map(|row| row.variable().strip_prefix(PREFIX));
+    let mut names: Vec<&str> = ours.collect();
+    names.sort_unstable();
+    names
+}
+
+/// Whether it is the variable of a single dataset.
+pub(super) fn is_path_of(variable: &str) -> bool {
+    variable.len() > PATH_PREFIX.len() && variable.starts_with(PATH_PREFIX)
+}
+
+/// The name of this machine, or of its container: for other users of a shared store. Nothing depends on it, so it is in no snapshot.
+pub fn host_name() -> Option<String> {
+    let of_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let of_system =
+        || ["COMPUTERNAME", "HOSTNAME"].iter().find_map(|name| std::env::var(name).ok());
+    of_kernel.or_else(of_system).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+fn etcetera_cache() -> Option<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    etcetera::choose_base_strategy().ok().map(|dirs| dirs.cache_dir())
+}

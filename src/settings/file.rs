@@ -1,0 +1,128 @@
+//! The user's configuration file: the settings of a person or a machine.
+//!
+//! `academictorrents/config.toml` in the OS configuration directory. A key holds where no variable of the setting is set. A
+//! list is an array, whose strings may have spaces.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::kind::SettingSource;
+use super::{Context, SETTINGS, Setting, Settings};
+use crate::error::{Error, ErrorKind};
+use crate::suggest::nearest;
+
+/// What the file says, checked.
+#[derive(Clone, Default)]
+pub(super) struct Config {
+    path: PathBuf,
+    values: Vec<(&'static Setting, Vec<String>)>,
+}
+
+impl Config {
+    /// Reads the file; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Manifest`], naming the line, for what cannot be read, is no key, or cannot be its value.
+    pub(super) fn read(path: &Path, home: Option<&Path>) -> Result<Option<Config>, Error> {
+        let unreadable = |why: String| {
+            Error::new(
+                ErrorKind::Manifest,
+                format!("the configuration file {} cannot be read", path.display()),
+            )
+            .why(why)
+        };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(why) => return Err(unreadable(why.to_string())),
+        };
+        let line =
+            |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count() as u64 + 1;
+        let table = DeTable::parse(&text).map_err(|why| {
+            let at = why.span().map_or(0, |span| span.start);
+            unreadable(format!("line {}: this is not TOML: {}", line(at), why.message()))
+        })?;
+        let mut config = Config { path: path.to_owned(), values: Vec::new() };
+        for (key, value) in table.get_ref().iter() {
+            let at = line(key.span().start);
+            let key = key.get_ref().as_ref();
+            let rows = SETTINGS.iter().filter(|row| !row.key.is_empty());
+            let Some(row) = rows.clone().find(|row| row.key == key) else {
+                let what =
+                    format!("unknown key `{}` in {}:{at}", key.escape_debug(), path.display());
+                let keys: Vec<&str> = rows.map(|row| row.key).collect();
+                let near = nearest(key, keys.iter().copied());
+                return Err(Error::new(ErrorKind::Manifest, what).help(match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the keys are {}", keys.join(", ")),
+                }));
+            };
+            let what = format!("`{key}` in {}:{at} cannot be used", path.display());
+            let values = row
+                .values(value.get_ref())
+                .map_err(|why| Error::new(ErrorKind::Manifest, &what).why(why))?;
+            let values = row.with_home(values, home);
+            row.apply(SettingSource::Key(row.key, path, &values), None, &mut Settings::default())
+                .map_err(|error| error.instead(what))?;
+            config.values.push((row, values));
+        }
+        Ok(Some(config))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn said(&self, row: &'static Setting) -> Option<SettingSource<'_>> {
+        let (_, values) = self.values.iter().find(|(known, _)| std::ptr::eq(*known, row))?;
+        Some(SettingSource::Key(row.key, &self.path, values))
+    }
+}
+
+impl Context {
+    /// Reads the user's configuration file, if there is one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Manifest`] for one that cannot be used.
+    pub fn read_config(&mut self) -> Result<(), Error> {
+        if let Some(path) = self.config_place() {
+            self.config = Config::read(&path, self.home().as_deref())?;
+        }
+        self.read_cargo_config();
+        Ok(())
+    }
+
+    /// Where that file is, or would be.
+    pub fn config_place(&self) -> Option<PathBuf> {
+        Some(self.config_dir()?.join("academictorrents").join("config.toml"))
+    }
+
+    /// All files of configuration that were read: that one, and Cargo's.
+    pub fn config_files(&self) -> impl Iterator<Item = &Path> {
+        let of_cargo = self.cargo_config.files().iter().map(PathBuf::as_path);
+        self.config.as_ref().map(Config::path).into_iter().chain(of_cargo)
+    }
+
+    /// The configuration file that was read.
+    #[cfg(any(test, feature = "engine"))]
+    pub fn config_path(&self) -> Option<&Path> {
+        self.config.as_ref().map(Config::path)
+    }
+
+    /// The OS configuration directory, as the snapshot tells.
+    pub(super) fn config_dir(&self) -> Option<PathBuf> {
+        let absolute = |name| self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        if cfg!(windows) {
+            return absolute("APPDATA");
+        }
+        let home = || absolute("HOME");
+        if cfg!(target_os = "macos") {
+            return home().map(|home| home.join("Library/Application Support"));
+        }
+        absolute("XDG_CONFIG_HOME").or_else(|| home().map(|home| home.join(".config")))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,175 @@
+//! The table of settings: [`SETTINGS`].
+
+use std::sync::Arc;
+
+use super::kind::SettingKind;
+use super::{CaFile, Fetch, NetrcFile, OfflineBy, PREFIX, ProgressMode, ProxyUrl, SourceSet};
+use crate::url::Url;
+use DefaultValue::{Described, OutsideCi, Value};
+
+/// A row of [`SETTINGS`].
+#[cfg_attr(not(test), expect(dead_code, reason = "docs/reference is written from all fields"))]
+pub(super) struct Setting {
+    /// The variables that set it, the first one first. They take precedence over the configuration file.
+    pub(super) variables: &'static [&'static str],
+    /// The key of the configuration file; empty where there is none.
+    pub(super) key: &'static str,
+    /// Variables of other programs that set it where neither of the above does.
+    pub(super) fallbacks: &'static [&'static str],
+    /// How it is written, and the field of [`super::Settings`] that takes it, with what set it (`None`: the default).
+    pub(super) kind: SettingKind,
+    pub(super) default: DefaultValue,
+    /// Its value is never printed.
+    pub(super) secret: bool,
+    /// A value, as the configuration file has it.
+    pub(super) example: &'static str,
+    /// A sentence or more for the reference.
+    pub(super) doc: &'static str,
+}
+
+impl Setting {
+    const fn default(self, default: DefaultValue) -> Setting {
+        Setting { default, ..self }
+    }
+
+    const fn fallbacks(self, fallbacks: &'static [&'static str]) -> Setting {
+        Setting { fallbacks, ..self }
+    }
+
+    const fn secret(self) -> Setting {
+        Setting { secret: true, ..self }
+    }
+
+    const fn doc(self, example: &'static str, doc: &'static str) -> Setting {
+        Setting { example, doc, ..self }
+    }
+
+    /// The row of `ACADEMICTORRENTS_<name>`.
+    pub(super) fn named(name: &str) -> Option<&'static Setting> {
+        SETTINGS.iter().find(|row| row.variable().strip_prefix(PREFIX) == Some(name))
+    }
+
+    /// The variable that messages name.
+    pub(super) fn variable(&self) -> &'static str {
+        self.variables.first().copied().unwrap_or_default()
+    }
+}
+
+/// The value of a setting that is not set.
+#[cfg_attr(not(any(test, feature = "engine")), expect(dead_code, reason = "for `config`"))]
+pub(super) enum DefaultValue {
+    Unset,
+    Value(&'static str),
+    /// The second one where the variable `CI` is set.
+    OutsideCi(&'static str, &'static str),
+    /// Not a value: how it is described.
+    Described(&'static str),
+}
+
+/// A row that has no default.
+const fn setting(
+    variables: &'static [&'static str],
+    key: &'static str,
+    kind: SettingKind,
+) -> Setting {
+    let default = DefaultValue::Unset;
+    Setting { variables, key, fallbacks: &[], kind, default, secret: false, example: "", doc: "" }
+}
+
+/// All settings, in the order in which messages and the reference list the keys.
+pub(super) static SETTINGS: [Setting; 21] = [
+    setting(&["ACADEMICTORRENTS_STORE"], "store", SettingKind::Store)
+        .default(Described("`academictorrents` in the user's cache directory: `$XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches` on macOS; `%LOCALAPPDATA%` on Windows"))
+        .doc(r#""/data/academictorrents""#, "Directory of the shared store."),
+    setting(&["ACADEMICTORRENTS_LOAD_PATH"], "load-path", SettingKind::Directories(|to, it, _| to.load_path = it))
+        .doc(r#"["/shared/academictorrents", "/mnt/datasets"]"#, "Directories to search before anything is fetched: other stores, or datasets in the torrent's own layout. They are not written to."),
+    setting(&["ACADEMICTORRENTS_MIRRORS"], "mirrors", SettingKind::Mirrors(|to, it, _| {
+        to.mirrors = it.into_iter().map(Url::from).collect();
+    }))
+        .doc(r#"["https://data.example.edu/at", "/shared/mirror"]"#, "Additional mirrors, tried before those of the manifest."),
+    setting(&["ACADEMICTORRENTS_SOURCES"], "sources", SettingKind::Words(&SourceSet::NAMES, |to, it, _| {
+        let kinds = SourceSet::parse(it.iter().map(String::as_str)).unwrap_or_default();
+        // A list of commas alone names none.
+        to.sources = if kinds == SourceSet::default() { SourceSet::ALL } else { kinds };
+    }))
+        .default(Value("mirrors, catalogue, web-seeds, peers"))
+        .doc(r#"["mirrors", "catalogue", "web-seeds"]"#, "Kinds of sources that may be used. A kind that the manifest does not allow stays disabled."),
+    setting(&["ACADEMICTORRENTS_PEERS"], "peers", SettingKind::Peers(|to, it, _| to.peers = it))
+        .doc(r#"["peer.example.org:6881", "[2001:db8::1]:6881"]"#, "Additional peers."),
+    setting(&["ACADEMICTORRENTS_DEFAULT_TRACKERS"], "default-trackers", SettingKind::Trackers(|to, it, _| {
+        to.default_trackers = Some(it.into_iter().map(Url::from).collect());
+    }))
+        .default(Described("`https://academictorrents.com/announce.php` and `https://ipv6.academictorrents.com/announce.php`; none if `catalogue` names another catalog"))
+        .doc(r#"["udp://tracker.opentrackr.org:1337/announce"]"#, "Trackers to ask for a bare infohash, for which neither the manifest nor a magnet link names a tracker, when neither mirrors nor the catalog have its `.torrent`. They are asked in addition to the built-in ones; `off` (`[]` in the configuration file) disables these, and `off` followed by trackers replaces them. Once a torrent turns out to be private, they are not asked any more and their peers are dropped."),
+    setting(&["ACADEMICTORRENTS_DHT_BOOTSTRAP"], "dht-bootstrap", SettingKind::Nodes(|to, it, _| {
+        to.dht_bootstrap = Some(it);
+    }))
+        .default(Described("well-known nodes"))
+        .doc(r#"["router.example.org:6881"]"#, "DHT nodes to contact first; `off` (`[]` in the configuration file) disables the DHT. Without the feature `dht`, the DHT is not used."),
+    setting(&["ACADEMICTORRENTS_PRIVATE_HOSTS"], "private-hosts", SettingKind::Hosts(|to, it, _| {
+        to.private_hosts = Arc::new(it);
+    }))
+        .doc(r#"["data.lab", "10.1.2.3:8080", "10.0.0.0/8"]"#, "Hosts on this machine or on private networks that may be contacted no matter who names them; see [Which hosts are contacted](../../README.md#which-hosts-are-contacted)."),
+    setting(&["ACADEMICTORRENTS_MAX_SIZE"], "max-size", SettingKind::Size(|to, it, _| to.max_size_bytes = Some(it)))
+        .doc(r#""20GiB""#, "Largest download of a dataset. Replaces the built-in limit of 1 GiB and caps `max-size` in manifests."),
+    setting(&["ACADEMICTORRENTS_TIMEOUT"], "timeout", SettingKind::Duration(|to, it, by| {
+        (to.timeout, to.timeout_is_chosen) = (it, by.is_some());
+    }))
+        .default(Value("120 s"))
+        .doc(r#""5m""#, "Give up when no source has sent a byte for this long, or when the average rate over this long (at least 30 s) is below 1 KiB/s. Verified data is kept. Unless it is set, a download fails sooner if no web seed has a needed file and neither a tracker nor the DHT knows a peer."),
+    setting(&["ACADEMICTORRENTS_UPLOAD"], "upload", SettingKind::Rate(|to, it, by| {
+        (to.upload_bytes_per_second, to.upload_is_chosen) = (it, by.is_some());
+    }))
+        // A modest part of what universities' and homes' lines carry. Whoever pays for the machines of a CI service did not ask for uploads.
+        .default(OutsideCi("1.0 MiB", "0 B"))
+        .doc(r#""500kB""#, "Bytes per second sent to peers, in total, while a dataset is fetched; `0` disables uploading. Unless it is set, datasets of dependencies are not uploaded."),
+    setting(&["ACADEMICTORRENTS_OFFLINE", "CARGO_NET_OFFLINE"], "offline", SettingKind::Flag(|to, yes, by| {
+        (to.offline, to.offline_by) = (yes, by.filter(|_| yes).map(OfflineBy::Setting));
+    }))
+        .default(Value("no"))
+        .doc("true", "Do not open any socket. On Linux, `cargo build --offline` and `--frozen` have the same effect, and everywhere `[net] offline` in [Cargo's configuration](environment.md#cargos-configuration)."),
+    setting(&["ACADEMICTORRENTS_FETCH"], "fetch", SettingKind::Word(&["always", "local", "never"], |to, it, _| {
+        to.fetch = match it {
+            "always" => Fetch::Always,
+            "never" => Fetch::Never,
+            _ => Fetch::Local,
+        };
+    }))
+        .default(Value("local"))
+        .doc(r#""never""#, "Which packages may fetch missing data: `always` all, `local` your own but not dependencies that Cargo downloaded, `never` none. Data that is already on this machine is used in every mode."),
+    setting(&["ACADEMICTORRENTS_PROGRESS"], "progress", SettingKind::Word(&["auto", "plain", "off"], |to, it, _| {
+        to.progress = match it {
+            "plain" => ProgressMode::Plain,
+            "off" => ProgressMode::Off,
+            _ => ProgressMode::Auto,
+        };
+    }))
+        .default(Value("auto"))
+        .doc(r#""plain""#, "How progress is shown: `auto` draws bars on a terminal and prints lines otherwise, `plain` prints lines to stderr, `off` shows nothing."),
+    setting(&["ACADEMICTORRENTS_CATALOGUE"], "catalogue", SettingKind::Url(|to, it, by| {
+        to.catalogue = it.trim_end_matches('/').into();
+        to.catalogue_is_chosen = by.is_some();
+    }))
+        .default(Value("https://academictorrents.com"))
+        .doc(r#""https://catalog.example.org""#, "Base URL of the catalog. Torrents are at `/download/<infohash>.torrent` below it."),
+    setting(&["ACADEMICTORRENTS_API_KEY"], "api-key", SettingKind::ApiKey(|to, it, _| to.api_key = Some(it)))
+        .secret()
+        .doc(r#""uid=14;pass=0f3a""#, "Key of your account at the catalog, as Academic Torrents shows it. It is sent as a cookie to the catalog only, not along a redirect to another host, and it is never printed."),
+    setting(&["ACADEMICTORRENTS_CREDENTIALS"], "credentials", SettingKind::Credentials(|to, it, _| to.credentials = it))
+        .secret()
+        .doc(r#"{ "data.example.org" = { token = "0f3a" }, "data.lab:8080" = { header = "X-Api-Key: 0f3a" } }"#, "What mirrors and web seeds are sent to let you in: for each host, or `host:port`, a bearer token or a whole header. See [Mirrors and web seeds that ask for a login](../../README.md#mirrors-and-web-seeds-that-ask-for-a-login) for when it is sent. The variable has `host=token` and `host=Name:value`, separated by commas or spaces."),
+    setting(&["NETRC"], "netrc", SettingKind::File(|to, path, by| to.netrc = Some(NetrcFile { path, by })))
+        .default(Described("~/.netrc"))
+        .doc(r#""/etc/academictorrents.netrc""#, "File of names and passwords that mirrors and web seeds are sent, as curl reads it: `machine data.example.org login me password …`. Its `default` entry is never used. See [Mirrors and web seeds that ask for a login](../../README.md#mirrors-and-web-seeds-that-ask-for-a-login) for when they are sent."),
+    setting(&["ACADEMICTORRENTS_CA_FILE"], "ca-file", SettingKind::File(|to, path, by| {
+        to.ca_file = by.map(|variable| CaFile { path, variable });
+    }))
+        .fallbacks(&["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"])
+        .doc(r#""/etc/ssl/university.pem""#, "PEM file of root certificates to trust in addition to the built-in ones. `[http] cainfo` in [Cargo's configuration](environment.md#cargos-configuration) counts as `CARGO_HTTP_CAINFO`."),
+    setting(&["CARGO_HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"], "proxy", SettingKind::Proxy(|to, url, by| {
+        to.proxy = by.map(|variable| ProxyUrl { url, variable });
+    }))
+        .doc(r#""socks5h://proxy.example.edu:1080""#, "Proxy: `http://host:port` or `socks5h://host:port`, with `name:password@` before the host if it requires a login; see [Proxies](../../README.md#proxies). `[http] proxy` in [Cargo's configuration](environment.md#cargos-configuration) counts as `CARGO_HTTP_PROXY`; an empty one there means no proxy."),
+    setting(&["NO_PROXY", "no_proxy"], "", SettingKind::Text(|to, it, _| to.no_proxy = Some(it.to_owned())))
+        .doc(r#""example.org,data.example.edu:8080,10.1.0.0/16""#, "Hosts to connect to without the proxy, separated by commas or blanks, as curl and Cargo read it: `example.org` or `.example.org` for the domain and all its subdomains, an address or a network (`10.1.0.0/16`, `[fd00::]/8`), with `:port` for one port only, or `*` for all hosts. `*.example.org` means the subdomains alone, `10.1.*` all names and addresses that begin so."),
+];

@@ -1,0 +1,110 @@
+//! Types of settings' values.
+
+use std::path::PathBuf;
+
+use crate::url::Url;
+
+/// The settings that the configuration file says, for errors: they name what their reader has set.
+#[derive(Clone, Debug, Default)]
+pub struct Configured(pub(super) Vec<(&'static str, String)>);
+
+impl Configured {
+    /// Where `ACADEMICTORRENTS_<name>` is said: the key and the file, else the variable.
+    pub fn place_of(&self, name: &str) -> String {
+        self.in_file(name).map_or_else(|| [super::PREFIX, name].concat(), str::to_owned)
+    }
+
+    /// The key and the file, where the configuration file says it.
+    pub fn in_file(&self, name: &str) -> Option<&str> {
+        let is_it = |variable: &str| variable.strip_prefix(super::PREFIX) == Some(name);
+        let found = self.0.iter().find(|(variable, _)| is_it(variable));
+        found.map(|(_, place)| place.as_str())
+    }
+}
+
+/// Who may fetch what is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fetch {
+    /// Every package.
+    Always,
+    /// The user's own packages; not dependencies from a registry, git or a vendored directory.
+    #[default]
+    Local,
+    Never,
+}
+
+/// A file of certificates, and the variable, or the configuration file's key, that names it.
+#[derive(Clone, Debug)]
+pub struct CaFile {
+    pub path: PathBuf,
+    pub variable: String,
+}
+
+/// A proxy's URL, and the variable, or the configuration file's key, that says it.
+#[derive(Clone, Debug)]
+pub struct ProxyUrl {
+    pub url: Url,
+    pub variable: String,
+}
+
+/// What says that no socket may be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OfflineBy {
+    /// A flag of cargo's.
+    Cargo(&'static str),
+    /// A variable, the configuration file's key, or an option of the call.
+    Setting(String),
+}
+
+/// Where progress is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProgressMode {
+    /// Bars on the terminal where that is polite, and plain lines on stderr.
+    #[default]
+    Auto,
+    /// Plain lines on stderr alone.
+    Plain,
+    Off,
+}
+
+/// Which kinds of source may be used: `mirrors`, `catalogue`, `web-seeds`, `peers`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceSet {
+    pub mirrors: bool,
+    pub catalogue: bool,
+    pub web_seeds: bool,
+    pub peers: bool,
+}
+
+impl SourceSet {
+    pub const ALL: SourceSet =
+        SourceSet { mirrors: true, catalogue: true, web_seeds: true, peers: true };
+    /// The names, as manifest and environment write them.
+    pub const NAMES: [&str; 4] = ["mirrors", "catalogue", "web-seeds", "peers"];
+
+    /// Reads a list of names; the error is the first that is none.
+    pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<SourceSet, &'a str> {
+        let mut set = SourceSet::default();
+        for name in names {
+            match name {
+                "mirrors" => set.mirrors = true,
+                "catalogue" => set.catalogue = true,
+                "web-seeds" => set.web_seeds = true,
+                "peers" => set.peers = true,
+                _ => return Err(name),
+            }
+        }
+        Ok(set)
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub fn and(self, other: SourceSet) -> SourceSet {
+        SourceSet {
+            mirrors: self.mirrors && other.mirrors,
+            catalogue: self.catalogue && other.catalogue,
+            web_seeds: self.web_seeds && other.web_seeds,
+            peers: self.peers && other.peers,
+        }
+    }
+}

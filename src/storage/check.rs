@@ -1,0 +1,94 @@
+//! Hashing what is on disk: what an earlier process left, a damaged dataset, a copied store.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::files::LayoutFiles;
+use super::parallel;
+use crate::hash::Sha1;
+use crate::plan::SegmentPlace;
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::metainfo::Metainfo;
+use crate::torrent::pieces::PieceSet;
+
+/// Read at a time: the largest that stays in the L2 cache between the read and the hash.
+pub(super) const BUFFER_BYTES: usize = 256 << 10;
+
+/// The pieces whose bytes on disk have the right SHA-1, of those asked for. Runs on the current rayon pool.
+///
+/// `hashed_bytes` counts along, for the progress.
+pub fn hash_pieces(
+    files: &LayoutFiles,
+    metainfo: &Metainfo,
+    pieces: &[PieceIndex],
+    hashed_bytes: &AtomicU64,
+) -> PieceSet {
+    let geometry = files.layout().geometry();
+    parallel::filter(pieces, geometry.piece_count(), &|piece, buffer| {
+        let is_right = is_right(files, metainfo, piece, buffer);
+        hashed_bytes.fetch_add(files.layout().bytes_of_piece(piece), Ordering::Relaxed);
+        is_right
+    })
+}
+
+/// Hashes pieces as long as `goes_on`, and says of each whether it is right. Runs on the current rayon pool.
+pub(super) fn judge_pieces(
+    files: &LayoutFiles,
+    metainfo: &Metainfo,
+    pieces: &[PieceIndex],
+    goes_on: &(dyn Fn() -> bool + Sync),
+    said: &(dyn Fn(PieceIndex, bool) + Sync),
+) {
+    // It does not fail, as the work does not.
+    let _ = parallel::each(pieces.len(), &|index, buffer| {
+        if goes_on() {
+            said(pieces[index], is_right(files, metainfo, pieces[index], buffer));
+        }
+        Ok(())
+    });
+}
+
+/// Whether a piece's bytes on disk have the right SHA-1. What cannot be read is not right.
+pub(super) fn is_right(
+    files: &LayoutFiles,
+    metainfo: &Metainfo,
+    piece: PieceIndex,
+    buffer: &mut Vec<u8>,
+) -> bool {
+    if buffer.is_empty() {
+        *buffer = vec![0; BUFFER_BYTES]; // `resize` goes byte by byte at opt-level 0
+    }
+    hash_piece(files, piece, buffer).ok() == metainfo.piece_hash(piece)
+}
+
+fn hash_piece(files: &LayoutFiles, piece: PieceIndex, buffer: &mut [u8]) -> io::Result<[u8; 20]> {
+    let range = files.layout().geometry().range(piece);
+    let (mut at, mut sha1) = (range.start, Sha1::new());
+    while at < range.end {
+        let length = (range.end - at).min(buffer.len() as u64) as usize;
+        let part = &mut buffer[..length];
+        files.read(at, part)?;
+        sha1.update(part);
+        at += length as u64;
+    }
+    Ok(sha1.finish())
+}
+
+/// The SHA-1 of the bytes of a piece that a selection keeps.
+pub(super) fn hash_kept(files: &LayoutFiles, piece: PieceIndex) -> io::Result<[u8; 20]> {
+    let mut sha1 = Sha1::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    for segment in files.layout().segments(files.layout().geometry().range(piece)) {
+        if matches!(segment.place, SegmentPlace::Scratch { .. }) {
+            continue;
+        }
+        let mut at = segment.range.start;
+        while at < segment.range.end {
+            let length = (segment.range.end - at).min(buffer.len() as u64) as usize;
+            files.read(at, &mut buffer[..length])?;
+            sha1.update(&buffer[..length]);
+            at += length as u64;
+        }
+    }
+    Ok(sha1.finish())
+}

@@ -1,0 +1,131 @@
+//! Datasets in a directory of the user's: the torrent's own layout, no stamp, nothing read-only.
+//!
+//! ```text
+//! <directory>/<the torrent's own layout>          verified, and then the user's
+//! <directory>/.academictorrents/v1/partial/<id>   being fetched; gone once the dataset is whole
+//! ```
+//! What lies there under the dataset's names is hashed each time, since nothing tells whether it was changed; `replaceable.rs`
+//! decides what of it may be replaced. A file that is right in all its pieces stays where it is. So does a damaged one,
+//! until the first byte comes for it: then it moves into the workplace, where its damaged pieces are written, and moves
+//! back when all are verified. So at its place there is never a file that is half fetched, of a terabyte with one bad
+//! piece nothing is copied, and where nothing comes nothing moves. One with other hard links, and one that we cannot write
+//! to, is copied instead.
+
+use std::path::{Path, PathBuf};
+
+use super::fs::remove_tree;
+use super::lock::{Lock, LockHolder};
+use super::{Store, Wording};
+use crate::error::{Error, printable};
+use crate::plan::Layout;
+use crate::torrent::infohash::Infohash;
+
+/// Where we work, below the user's directory.
+pub(super) const WORKPLACE: &str = ".academictorrents";
+
+const WORDING: Wording =
+    Wording { create: "create the directory", help: "name a directory that you can write to" };
+
+/// A directory of the user's.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    pub(super) path: PathBuf,
+    /// Files that do not belong to the dataset may be replaced.
+    pub(super) overwrite: bool,
+    /// For locks, torrents and unfinished downloads.
+    pub(super) workplace: Store,
+}
+
+/// Removes directories that have no files below them; whether this one is gone.
+fn remove_empty(directory: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(directory) else { return !directory.exists() };
+    for entry in entries.flatten() {
+        if !entry.file_type().is_ok_and(|it| it.is_dir()) || !remove_empty(&entry.path()) {
+            return false;
+        }
+    }
+    std::fs::remove_dir(directory).is_ok()
+}
+
+impl Directory {
+    /// A directory of the user's. With `overwrite`, existing files that are not the dataset's are replaced. Nothing is created yet.
+    pub fn new(path: &Path, overwrite: bool) -> Directory {
+        let workplace = Store { root: path.join(WORKPLACE).join("v1"), wording: &WORDING };
+        Directory { path: path.to_owned(), overwrite, workplace }
+    }
+
+    /// Creates the workplace.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub(super) fn create(&self) -> Result<(), Error> {
+        self.workplace.create_below(&["torrents", "partial", "locks"])
+    }
+
+    /// Tries to lock a torrent.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`], also where the file system has no locks.
+    pub(super) fn try_lock(&self, infohash: Infohash) -> Result<Result<Lock, LockHolder>, Error> {
+        // Who is done with the directory removes the lock, and where it lay.
+        self.create()?;
+        let tried = self.workplace.try_lock(infohash)?;
+        self.create()?;
+        match tried {
+            Ok(lock) if !lock.is_at(&self.workplace.lock_path(infohash)) => {
+                Ok(Err(LockHolder::default()))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// After a failure: leaves the directory as it was if nothing was downloaded into it, and otherwise says where
+    /// unfinished files are. The lock is held.
+    pub(super) fn left(
+        &self,
+        id: &str,
+        infohash: Infohash,
+        layout: &Layout,
+        error: Error,
+    ) -> Error {
+        let files = self.workplace.partial_path(id).join("files");
+        if remove_empty(&files) {
+            self.leave(id, infohash);
+            return error;
+        }
+        let is_unfinished =
+            |path: &PathBuf| files.join(path).exists() && !self.path.join(path).exists();
+        let mut unfinished = layout.files().map(|file| file.path()).filter(is_unfinished);
+        let error = match (unfinished.next(), unfinished.count()) {
+            (None, _) => error,
+            (Some(first), others) => {
+                let first = printable(&self.path.join(first).display().to_string());
+                let more = match others {
+                    0 => "is".to_owned(),
+                    1 => "and 1 more file are".to_owned(),
+                    others => format!("and {others} more files are"),
+                };
+                error.why(format!(
+                    "{first} {more} incomplete, and until the download succeeds in {}",
+                    files.display()
+                ))
+            }
+        };
+        error.help(format!(
+            "what was verified is kept in {}, and the next run goes on from there",
+            self.workplace.root.display()
+        ))
+    }
+
+    /// Removes the workplace, as far as it is this dataset's alone. The lock is held.
+    pub(super) fn leave(&self, id: &str, infohash: Infohash) {
+        // A failure leaves something that is of no harm.
+        let _ = remove_tree(&self.workplace.partial_path(id));
+        let _ = self.workplace.remove_torrent(infohash);
+        let _ = std::fs::remove_file(self.workplace.lock_path(infohash));
+        for emptied in ["partial", "torrents", "locks", ""] {
+            let _ = std::fs::remove_dir(self.workplace.root.join(emptied));
+        }
+        let _ = self.workplace.root.parent().map(std::fs::remove_dir);
+    }
+}

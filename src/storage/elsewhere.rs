@@ -1,0 +1,121 @@
+//! Copies of a dataset that are not the store's: used where they lie, and only ever read.
+//!
+//! ```text
+//! <store>/v1/elsewhere/<id>/<digest of the place>    stamp of a copy that was verified there
+//! ```
+//! A copy may be on read-only media, or another user's, and its owner may change it at any time. So it is hashed before
+//! it is used, and its stamp lies in the user's own store; the stamp is taken before the hashing, so that what changed
+//! meanwhile does not fit it. Nothing is linked from there: pieces of a copy that is not whole are copied, and each is
+//! hashed on its way.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::check::BUFFER_BYTES;
+use super::local_copy::LocalCopy;
+use super::parallel;
+use super::partial::Partial;
+use super::pins::{self, Pins};
+use super::{Site, Stamp, Store, digest_name, remove_if_there};
+use crate::error::Error;
+use crate::hash::Sha1;
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::pieces::PieceSet;
+
+impl Store {
+    /// The stamp of a copy that lies elsewhere.
+    pub fn elsewhere_path(&self, id: &str, site: &Site) -> PathBuf {
+        let kind: &[u8] = match site {
+            Site::In(_) => b"in\0",
+            Site::At(_) => b"at\0",
+        };
+        let name = digest_name(&[kind, site.named().as_os_str().as_encoded_bytes()].concat());
+        self.root.join("elsewhere").join(id).join(name)
+    }
+
+    /// The stamp of a copy that was verified where it lies, where each of its files is still as it was then.
+    pub fn present_elsewhere(&self, id: &str, site: &Site) -> Option<Stamp> {
+        let stamp = Stamp::read(&self.elsewhere_path(id, site))?;
+        let is_its_own = stamp.place.as_deref() == Some(site.named());
+        (is_its_own && stamp.matches(site)).then_some(stamp)
+    }
+
+    /// Says that a copy is not complete: it was found damaged.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn remove_stamp_elsewhere(&self, id: &str, site: &Site) -> Result<(), Error> {
+        remove_if_there(&self.elsewhere_path(id, site))
+    }
+}
+
+impl LocalCopy {
+    /// Stamps the complete copy in `store`, after its pins were checked; false where it changed since it was looked at.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Verification`] for a pin that does not hold; [`crate::ErrorKind::Disk`] of the store.
+    pub fn stamp_elsewhere(&self, store: &Store, id: &str, pins: &Pins) -> Result<bool, Error> {
+        pins::check(&self.site, &self.metainfo, pins)?;
+        let Some(mut stamp) = self.unchanged().cloned() else { return Ok(false) };
+        stamp.place = Some(self.site.named().to_owned());
+        stamp.pins = pins.clone().into_iter().collect();
+        let path = store.elsewhere_path(id, &self.site);
+        store.create_directory(&path)?;
+        stamp.write(&path).map(|()| true)
+    }
+}
+
+impl Partial {
+    /// Copies those of the wanted pieces that a copy elsewhere has; each is hashed on its way, and recorded. Gives
+    /// the pieces. Runs on the current rayon pool.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`] of the partial dataset; what cannot be read from the copy is not taken.
+    pub fn take(
+        &self,
+        found: &LocalCopy,
+        wanted: &PieceSet,
+        copied_bytes: &AtomicU64,
+    ) -> Result<PieceSet, Error> {
+        let pieces: Vec<_> = wanted.iter().filter(|piece| found.pieces.contains(*piece)).collect();
+        let geometry = found.layout.geometry();
+        let taken = Mutex::new(PieceSet::none(geometry.piece_count()));
+        let result = parallel::each(pieces.len(), &|index, buffer| {
+            buffer.resize(BUFFER_BYTES, 0);
+            if self.take_piece(found, pieces[index], buffer)? {
+                taken.lock().unwrap_or_else(PoisonError::into_inner).insert(pieces[index]);
+            }
+            let bytes = found.layout.bytes_of_piece(pieces[index]);
+            copied_bytes.fetch_add(bytes, Ordering::Relaxed);
+            Ok(())
+        });
+        found.files.close();
+        result.map(|()| taken.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take_piece(
+        &self,
+        found: &LocalCopy,
+        piece: PieceIndex,
+        buffer: &mut [u8],
+    ) -> Result<bool, Error> {
+        let range = found.layout.geometry().range(piece);
+        let (mut at, mut sha1) = (range.start, Sha1::new());
+        while at < range.end {
+            let length = (range.end - at).min(buffer.len() as u64) as usize;
+            let part = &mut buffer[..length];
+            if found.files.read(at, part).is_err() {
+                return Ok(false);
+            }
+            sha1.update(part);
+            self.write(at, part)?;
+            at += length as u64;
+        }
+        let is_right = Some(sha1.finish()) == self.metainfo.piece_hash(piece);
+        if is_right {
+            self.verified(piece)?;
+        }
+        Ok(is_right)
+    }
+}

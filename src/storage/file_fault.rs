@@ -1,0 +1,121 @@
+//! What is wrong with a file of a dataset, in one set of words.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::files::LayoutFiles;
+use super::{Site, links};
+use crate::error::printable;
+use crate::plan::{Layout, SegmentPlace, SelectedLink};
+use crate::torrent::metainfo::Metainfo;
+use crate::torrent::pieces::PieceSet;
+
+/// What is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only `verify` hashes all"))]
+pub enum FileFault {
+    /// It is not there.
+    Missing,
+    /// A directory, or something else, is in its place.
+    NotAFile,
+    /// It is not the symbolic link that leads there.
+    Link(PathBuf),
+    /// The system says so.
+    Unreadable(String),
+    /// It has so many bytes.
+    Length(u64),
+    /// Pieces with a wrong SHA-1: their bytes in this file, neighbors as one.
+    Damaged(Vec<Range<u64>>),
+    /// Bytes whose piece cannot be checked: the rest of it, in another file, is not there.
+    Unchecked(Vec<Range<u64>>),
+    /// Its pieces are right, and its SHA-256 is not the pinned one.
+    Pin,
+}
+
+impl FileFault {
+    /// What is wrong with a file of this length, without its bytes being read.
+    pub(super) fn of_file(path: &Path, length: u64) -> Option<FileFault> {
+        match std::fs::metadata(path) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Some(FileFault::Missing),
+            Err(why) => Some(FileFault::Unreadable(why.to_string())),
+            Ok(found) if !found.is_file() => Some(FileFault::NotAFile),
+            Ok(found) if found.len() != length => Some(FileFault::Length(found.len())),
+            Ok(_) => {
+                let opened = std::fs::File::open(path);
+                opened.err().map(|why| FileFault::Unreadable(why.to_string()))
+            }
+        }
+    }
+
+    /// What is wrong with a symbolic link.
+    pub(super) fn of_link(site: &Site, path: &Path, link: &SelectedLink) -> Option<FileFault> {
+        if links::is_right(site, path, link) {
+            return None;
+        }
+        let is_there = std::fs::symlink_metadata(site.path(path)).is_ok();
+        Some(if is_there { FileFault::Link(link.text.clone()) } else { FileFault::Missing })
+    }
+}
+
+/// What is wrong first: a file that is not as the torrent says, else a piece that is not among the `right` ones. `files` are
+/// those of the pieces, of which `layout` holds the selected ones.
+pub(super) fn first(
+    site: &Site,
+    files: &LayoutFiles,
+    layout: &Layout,
+    metainfo: &Metainfo,
+    right: &PieceSet,
+) -> String {
+    for file in layout.files() {
+        let path = site.path(&file.path());
+        let what = match FileFault::of_file(&path, file.length()) {
+            None => continue,
+            Some(FileFault::Missing) => "is not there".to_owned(),
+            Some(FileFault::Unreadable(why)) => format!("cannot be read: {why}"),
+            Some(FileFault::Length(found)) => {
+                format!("has {found} bytes, and the torrent's has {}", file.length())
+            }
+            Some(_) => "is not a file".to_owned(),
+        };
+        return format!("{} {what}", shown(&path));
+    }
+    for (path, link) in layout.links() {
+        if FileFault::of_link(site, &path, link).is_some() {
+            let (shown, target) =
+                (shown(&site.path(&path)), printable(&link.text.display().to_string()));
+            return format!("{shown} is not a symbolic link to {target}");
+        }
+    }
+    let Some(piece) = layout.needed().iter().find(|piece| !right.contains(*piece)) else {
+        return "it changed while it was being looked at".to_owned();
+    };
+    let (mut first, mut missing) = (None, None);
+    for part in files.layout().segments(layout.geometry().range(piece)) {
+        if matches!(part.place, SegmentPlace::Scratch { .. }) {
+            continue;
+        }
+        let Some(file) = metainfo.files.get(part.torrent_file as usize) else { continue };
+        let path = site.path(&metainfo.layout_path(file));
+        if file.is_listed() && !path.is_file() {
+            missing.get_or_insert_with(|| path.clone());
+        }
+        first.get_or_insert((path, part.file_offset));
+    }
+    match (missing, first) {
+        (Some(path), _) => format!(
+            "piece {piece} cannot be checked: {}, which holds a part of it, is not there",
+            shown(&path)
+        ),
+        (None, Some((path, offset))) => format!(
+            "piece {piece}, from byte {offset} of {}, does not have the SHA-1 that the torrent gives",
+            shown(&path)
+        ),
+        (None, None) => format!("piece {piece} is wrong"),
+    }
+}
+
+/// The torrent's makers chose the names.
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
+}

@@ -1,0 +1,278 @@
+//! Opening and creating the store's files.
+//!
+//! A store may be shared, and whoever can write to it could make us read or write a file of their choice, or wait for a pipe. So
+//! nothing here follows a symbolic link, and only a regular file is opened.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Opens a file of the store's to read it.
+///
+/// # Errors
+/// Of opening it; where something else is in its place, what, and what to do.
+pub fn open(path: &Path) -> io::Result<File> {
+    open_with(File::options().read(true), path)
+}
+
+/// The same, to read and write what is there.
+///
+/// # Errors
+/// As above.
+pub fn open_to_write(path: &Path) -> io::Result<File> {
+    open_with(File::options().read(true).write(true), path)
+}
+
+/// The same, to add to its end.
+///
+/// # Errors
+/// As above.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    open_with(File::options().append(true), path)
+}
+
+/// The same, of a file that may not be there yet. A symbolic link or an empty directory in its place is removed.
+///
+/// # Errors
+/// As above.
+pub fn open_or_create(path: &Path) -> io::Result<File> {
+    let open = || open_with(File::options().read(true).write(true).create(true), path);
+    match open() {
+        Err(_) if clear(path) => open(),
+        other => other,
+    }
+}
+
+/// Creates a file that must not be there.
+///
+/// # Errors
+/// `AlreadyExists` for whatever has its name, a dangling symbolic link among others.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create_new(true).open(path)
+}
+
+/// The same, of a file that no other user can read.
+///
+/// # Errors
+/// As above.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn create_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Reads a small file of the store's.
+///
+/// # Errors
+/// As of [`open`]; `FileTooLarge` for one that is larger than that.
+pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut file = open(path)?;
+    let length = file.metadata()?.len();
+    if length > max_bytes {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut bytes = Vec::with_capacity(length as usize + 1); // one read, and one that finds the end
+    Read::by_ref(&mut file).take(max_bytes).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The metadata of a regular file; nothing where there is none, or a symbolic link.
+pub fn file_at(path: &Path) -> Option<std::fs::Metadata> {
+    std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file)
+}
+
+/// A file that is there, and what it was when it was opened.
+///
+/// # Errors
+/// As above.
+pub fn open_with_metadata(path: &Path, to_write: bool) -> io::Result<(File, std::fs::Metadata)> {
+    look_and_open(File::options().read(true).write(to_write), path)
+}
+
+fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    look_and_open(options, path).map(|(file, _)| file)
+}
+
+fn look_and_open(options: &mut OpenOptions, path: &Path) -> io::Result<(File, std::fs::Metadata)> {
+    match no_follow(options).open(path).and_then(|file| Ok((file.metadata()?, file))) {
+        Ok((metadata, file)) if metadata.is_file() => Ok((file, metadata)),
+        Ok(_) => Err(obstacle(path, false).unwrap_or(io::ErrorKind::InvalidInput.into())),
+        Err(why) => Err(obstacle(path, false).unwrap_or(why)),
+    }
+}
+
+/// `O_NONBLOCK`, since a pipe would be waited for before anyone can see that it is one.
+#[cfg(unix)]
+fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+}
+
+/// `FILE_FLAG_OPEN_REPARSE_POINT`: the link itself is opened, which is not a file.
+#[cfg(windows)]
+fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    options.custom_flags(0x0020_0000)
+}
+
+/// What is in the place of a file or of a directory of the store's; nothing where that is what it should be.
+pub fn obstacle(path: &Path, for_directory: bool) -> Option<io::Error> {
+    let found = std::fs::symlink_metadata(path).ok()?.file_type();
+    let (is_right, wanted) = match for_directory {
+        true => (found.is_dir(), "a directory"),
+        false => (found.is_file(), "a file"),
+    };
+    let what = match found {
+        _ if is_right => return None,
+        found if found.is_symlink() => "a symbolic link",
+        found if found.is_dir() => "a directory",
+        found if found.is_file() => "a file",
+        _ => "not a regular file",
+    };
+    let path = path.display();
+    Some(io::Error::other(format!("{path} is {what} where {wanted} is expected: remove it")))
+}
+
+/// Whether what is at `path` belongs to another user than us and the superuser.
+#[cfg(unix)]
+pub fn is_of_a_stranger(path: &Path, found: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let is_us = |us: io::Result<std::fs::Metadata>| us.is_ok_and(|us| us.uid() == found.uid());
+    // std has no user id of ours. Linux has it in /proc, for most processes; a new file has it everywhere.
+    let probe = || {
+        let probe = super::beside(path);
+        let us = create_new(&probe).and_then(|file| file.metadata());
+        let _ = std::fs::remove_file(&probe); // it is empty
+        us
+    };
+    found.uid() != 0 && !is_us(std::fs::metadata("/proc/self")) && !is_us(probe())
+}
+
+/// Why a symbolic link is not followed: it belongs neither to us nor to the superuser. Nothing where it is none.
+#[cfg(unix)]
+pub fn link_of_a_stranger(path: &Path) -> Option<io::Error> {
+    use std::os::unix::fs::MetadataExt as _;
+    let link = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_symlink)?;
+    if !is_of_a_stranger(path, &link) {
+        return None;
+    }
+    let (path, owner) = (path.display(), link.uid());
+    Some(io::Error::other(format!(
+        "{path} is a symbolic link of another user ({owner}): remove it, or create it yourself"
+    )))
+}
+
+/// Here links have no owner that std tells.
+#[cfg(not(unix))]
+pub fn link_of_a_stranger(_path: &Path) -> Option<io::Error> {
+    None
+}
+
+/// Removes what is in the place of a file of the store's and holds nothing: a symbolic link, which leads elsewhere, or an empty
+/// directory, which a container makes of a mount point. True where there was one.
+pub(super) fn clear(path: &Path) -> bool {
+    match std::fs::symlink_metadata(path).map(|it| it.file_type()) {
+        Ok(found) if found.is_symlink() => std::fs::remove_file(path).is_ok(),
+        Ok(found) if found.is_dir() => std::fs::remove_dir(path).is_ok(),
+        _ => false,
+    }
+}
+
+/// Removes a file of the store's, or what is in its place and holds nothing; one that is not there is no error.
+///
+/// # Errors
+/// Of removing it; where something else is in its place, what.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound || clear(path) => Ok(()),
+        Err(why) => Err(obstacle(path, false).unwrap_or(why)),
+        done => done,
+    }
+}
+
+/// Whether a directory lies below `base`, and no symbolic link leads there from that.
+pub fn is_below(base: &Path, directory: &Path) -> bool {
+    let steps = directory.ancestors().take_while(|it| *it != base);
+    directory.starts_with(base) && steps.into_iter().all(|it| obstacle(it, true).is_none())
+}
+
+/// Looks at files below a directory, to which no symbolic link leads from there.
+pub struct Below {
+    /// The directory of the last file: neither it nor what is above it, up to the first one, is a symbolic link.
+    known: PathBuf,
+}
+
+impl Below {
+    /// `base` itself may be a symbolic link.
+    pub fn new(base: PathBuf) -> Below {
+        Below { known: base }
+    }
+
+    /// The metadata of a regular file; nothing where there is none, or a symbolic link. One `stat`, and one more for each directory
+    /// that the last file was not in.
+    pub fn file(&mut self, path: &Path) -> Option<std::fs::Metadata> {
+        let parent = path.parent()?;
+        if parent.as_os_str() != self.known.as_os_str() {
+            let mut new = parent.ancestors().take_while(|it| !self.known.starts_with(it));
+            if new.any(|it| obstacle(it, true).is_some()) {
+                return None;
+            }
+            self.known = parent.to_owned();
+        }
+        file_at(path)
+    }
+}
+
+/// Removes symbolic links in the place of the directories of these paths, which lie below `base`. What they lead to belongs to
+/// somebody else: nothing may be written or removed there.
+///
+/// # Errors
+/// Of removing one.
+pub fn remove_linked_directories(
+    base: &Path,
+    paths: &mut dyn Iterator<Item = PathBuf>,
+) -> io::Result<()> {
+    let mut known = base.to_owned();
+    for path in paths {
+        let Some(parent) = path.parent().filter(|it| it.as_os_str() != known.as_os_str()) else {
+            continue; // neighbors have the same directory
+        };
+        let mut new: Vec<_> = parent.ancestors().take_while(|it| !known.starts_with(it)).collect();
+        new.reverse();
+        for directory in new {
+            if std::fs::symlink_metadata(directory).is_ok_and(|it| it.is_symlink()) {
+                remove(directory)?;
+            }
+        }
+        known = parent.to_owned();
+    }
+    Ok(())
+}
+
+/// Creates the directories of `below` in `base`. None of them is a symbolic link; what is above `base` may be one.
+///
+/// # Errors
+/// Of creating one; where something else is in its place, what.
+pub fn create_directories(base: &Path, below: &Path) -> io::Result<()> {
+    let mut directory = base.to_owned();
+    for component in below {
+        directory.push(component);
+        match std::fs::create_dir(&directory) {
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {
+                obstacle(&directory, true).map_or(Ok(()), Err)?;
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// The same, of the directories of a file. `base` may not be there, and may be a link.
+///
+/// # Errors
+/// As above.
+pub fn create_parents(base: &Path, path: &Path) -> io::Result<()> {
+    let below = path.parent().and_then(|parent| parent.strip_prefix(base).ok());
+    std::fs::create_dir_all(base)?;
+    create_directories(base, below.unwrap_or(Path::new("")))
+}

@@ -1,0 +1,110 @@
+//! The user's directory, as the files of the workplace know it: which of its files are right, and which are to be repaired.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::claims::{ClaimKind, Claims};
+use super::directory::Directory;
+use super::fs::{CopyMode, Look, copy, create_parents, open_to_write, set_read_only};
+use super::relocate::move_file;
+use super::site::on_disk;
+use crate::plan::PlacedFile;
+
+/// The user's directory, as the files of the workplace know it.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) directory: Directory,
+    workplace: PathBuf,
+    /// What existed when the download began.
+    pub(super) claims: Claims,
+    /// Damaged files that still are at their place, by their index in [`Layout::files`].
+    waiting: Mutex<BTreeMap<u32, Look>>,
+}
+
+impl Home {
+    pub(super) fn new(directory: Directory, workplace: PathBuf, claims: Claims) -> Home {
+        Home { directory, workplace, claims, waiting: Mutex::default() }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Look>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the user has a file of the layout.
+    pub(super) fn path(&self, in_layout: &Path) -> PathBuf {
+        on_disk(&self.directory.path, in_layout)
+    }
+
+    pub(super) fn waits(&self, index: u32) -> bool {
+        self.lock().contains_key(&index)
+    }
+
+    /// Whether a file is right, and stays where the user has it.
+    pub(super) fn stays(&self, index: u32) -> bool {
+        self.claims.get(&index).is_some_and(|claim| claim.kind == ClaimKind::Right)
+    }
+
+    /// Whether what the user has under this name is, or becomes, part of the dataset: else it only lies there.
+    pub(super) fn is_used(&self, index: u32) -> bool {
+        self.stays(index) || self.waits(index)
+    }
+
+    /// Moves a file into the workplace that waits for that, and gives it its length. A file that cannot be moved stays. Gives
+    /// whether there was one.
+    pub(super) fn bring(&self, index: u32, file: &PlacedFile<'_>) -> io::Result<bool> {
+        let mut waiting = self.lock();
+        let Some(look) = waiting.get(&index) else { return Ok(false) };
+        let files = self.workplace.join("files");
+        let (from, to) = (self.path(&file.path()), on_disk(&files, &file.path()));
+        if Look::at(&from) != Some(*look) {
+            return Err(io::Error::other(format!(
+                "{} was changed after it was hashed; nothing of it was touched",
+                from.display()
+            )));
+        }
+        let failed = |why: io::Error| {
+            let why = format!("{} could not be moved here for repair: {why}", from.display());
+            io::Error::other(why)
+        };
+        create_parents(&files, &to)?;
+        if !move_writable(&from, &to).map_err(failed)? {
+            // It goes back to the user, who may have closed it to others.
+            copy(&from, &to, CopyMode::Same, &self.workplace).map_err(failed)?;
+            set_read_only(&to, false)?;
+        }
+        waiting.remove(&index);
+        open_to_write(&to)?.set_len(file.length())?;
+        Ok(true)
+    }
+}
+
+/// Moves a file that can be written to; `false` where it has to be copied: it has other names, or belongs to another user.
+fn move_writable(from: &Path, to: &Path) -> io::Result<bool> {
+    if !is_ours_alone(from) {
+        return Ok(false);
+    }
+    // In the workplace, read-only means complete; and root may write to files that are read-only.
+    let was_read_only = std::fs::metadata(from)?.permissions().readonly();
+    let is_writable =
+        (!was_read_only || set_read_only(from, false).is_ok()) && open_to_write(from).is_ok();
+    let moved = if is_writable { move_file(from, to).map(|()| true) } else { Ok(false) };
+    if was_read_only && !matches!(moved, Ok(true)) {
+        let _ = set_read_only(from, true); // it stays, as it was
+    }
+    moved
+}
+
+/// Whether the file may be changed: no symbolic link, and no other name for the same bytes.
+#[cfg(unix)]
+pub(super) fn is_ours_alone(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.nlink() == 1)
+}
+
+/// There is no stable way to count a file's links here.
+#[cfg(not(unix))]
+pub(super) fn is_ours_alone(_path: &Path) -> bool {
+    false
+}

@@ -1,0 +1,162 @@
+//! Whether a store can do its work where it lies, and is sound: for `doctor`, which hashes nothing (feature `engine`).
+
+mod access;
+
+use std::fs::{FileTimes, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+pub use self::access::Access;
+use crate::storage::Store;
+use crate::storage::fs::{self, beside, remove_tree, set_read_only, sync_directory};
+
+/// What a file system does, each tried in a directory of its own that is gone afterwards.
+#[derive(Debug)]
+pub struct Trial {
+    /// Where it was tried: the store, or the directory nearest to it that is there.
+    pub place: PathBuf,
+    /// Files are written, synced and renamed.
+    pub writes: io::Result<()>,
+    /// A second process would find a lock held.
+    pub locks: io::Result<()>,
+    pub hard_links: io::Result<()>,
+    /// A file's time is kept as it was set.
+    pub times: io::Result<()>,
+    /// As the system calls it.
+    pub file_system: Option<String>,
+    pub free_bytes: Option<u64>,
+}
+
+impl Store {
+    /// Tries what datasets need.
+    pub fn try_out(&self) -> Trial {
+        // What is no directory there is found by failing to make one in it.
+        let is_there = |path: &&Path| std::fs::symlink_metadata(path).is_ok();
+        let place = self.root.ancestors().find(is_there).unwrap_or(Path::new("/"));
+        let directory = beside(&place.join("trial"));
+        let made = std::fs::create_dir(&directory);
+        let within = |work: fn(&Path) -> io::Result<()>| match &made {
+            Ok(()) => work(&directory),
+            Err(why) => Err(io::Error::new(why.kind(), why.to_string())),
+        };
+        let trial = Trial {
+            writes: within(write),
+            locks: within(lock),
+            hard_links: within(hard_link),
+            times: within(keep_time),
+            file_system: file_system(place),
+            free_bytes: free_bytes(place),
+            place: place.to_owned(),
+        };
+        let _ = remove_tree(&directory); // what cannot be removed could not be made
+        trial
+    }
+}
+
+fn write(directory: &Path) -> io::Result<()> {
+    let (first, second) = (directory.join("a"), directory.join("b"));
+    let mut file = fs::create_new(&first)?;
+    file.write_all(b"academictorrents")?;
+    file.sync_all()?;
+    drop(file);
+    std::fs::rename(&first, &second)?;
+    sync_directory(directory)?;
+    set_read_only(&second, true)?;
+    let read = std::fs::read(&second)?;
+    let is_right = read == b"academictorrents";
+    if is_right { Ok(()) } else { Err(io::Error::other("what was written is not what is read")) }
+}
+
+fn lock(directory: &Path) -> io::Result<()> {
+    let path = directory.join("lock");
+    let (one, other) = (fs::create_new(&path)?, fs::open_to_write(&path)?);
+    let failed = |why| match why {
+        TryLockError::Error(why) => why,
+        TryLockError::WouldBlock => io::Error::other("a new file is locked already"),
+    };
+    one.try_lock().map_err(failed)?;
+    match other.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(why)) => Err(why),
+        Ok(()) => Err(io::Error::other("a lock does not keep others out")),
+    }
+}
+
+fn hard_link(directory: &Path) -> io::Result<()> {
+    let (one, other) = (directory.join("one"), directory.join("other"));
+    fs::create_new(&one)?;
+    std::fs::hard_link(&one, &other)?;
+    std::fs::metadata(&other).map(drop)
+}
+
+fn keep_time(directory: &Path) -> io::Result<()> {
+    let file = fs::create_new(&directory.join("time"))?;
+    let time = UNIX_EPOCH + Duration::from_secs(crate::storage::stamp::BACKDATED);
+    file.set_times(FileTimes::new().set_modified(time))?;
+    let kept = file.metadata()?.modified()? == time;
+    if kept { Ok(()) } else { Err(io::Error::other("a file's time is not kept")) }
+}
+
+#[cfg(unix)]
+fn free_bytes(place: &Path) -> Option<u64> {
+    fs2::available_space(place).ok()
+}
+
+/// std does not tell.
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
+}
+
+/// The kind of file system that a directory is on, by Linux's table of mounts; `None` elsewhere.
+fn file_system(place: &Path) -> Option<String> {
+    let place = place.canonicalize().ok()?;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    kind_of(&mounts, &place)
+}
+
+/// The kind of the last mount whose point is nearest above the path.
+fn kind_of(mounts: &str, place: &Path) -> Option<String> {
+    let mount = |line: &str| {
+        let (before, after) = line.split_once(" - ")?;
+        // Spaces and their like are in octal.
+        let point = before.split(' ').nth(4)?.replace("\\040", " ").replace("\\011", "\t");
+        let kind = after.split(' ').next()?;
+        place.starts_with(&point).then(|| (Path::new(&point).iter().count(), kind.to_owned()))
+    };
+    mounts.lines().filter_map(mount).max_by_key(|(depth, _)| *depth).map(|(_, kind)| kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_on_the_mount_nearest_above_it() {
+        let mounts = "22 1 0:21 / / rw,relatime shared:1 - overlay overlay rw\n\
+                      25 22 8:1 /x /srv rw - ext4 /dev/sda1 rw\n\
+                      26 25 0:30 / /srv/a\\040b rw shared:2 master:3 - nfs4 server:/ rw\n\
+                      odd\n27 22 0:5 / /srvs rw - tmpfs none rw\n";
+        let check = |place: &str, kind: &str| {
+            assert_eq!(kind_of(mounts, Path::new(place)).as_deref(), Some(kind), "{place}");
+        };
+        check("/", "overlay");
+        check("/var/store", "overlay");
+        check("/srv/me/.cache", "ext4");
+        check("/srv/a b/store", "nfs4");
+        check("/srvs/me", "tmpfs");
+        assert_eq!(kind_of("", Path::new("/")), None);
+    }
+
+    #[test]
+    fn a_trial_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let trial = Store::at(&directory.path().join("not/yet")).try_out();
+        assert_eq!(trial.place, directory.path());
+        for done in [trial.writes, trial.locks, trial.hard_links, trial.times] {
+            done.unwrap();
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,23 @@
+//! What only the command line does with a store (feature `engine`): its contents, what may be removed, and changes of a project's files.
+
+mod adopt;
+mod catalogue;
+mod digests;
+mod disk_usage;
+mod gc;
+mod health;
+mod project;
+mod projects;
+mod scan;
+mod verify_report;
+
+pub use crate::storage::file_fault::FileFault;
+pub use adopt::Adopted;
+pub use catalogue::Kept;
+pub use digests::digests;
+pub use disk_usage::DiskUsage;
+pub use health::{Access, Trial};
+pub use project::{ProjectFile, mirror, write_all, write_files};
+pub use projects::Root;
+pub use scan::{EntryState, Leftover, StoreEntry, StoreScan, infohash_in};
+pub use verify_report::{FaultyFile, VerifyReport};

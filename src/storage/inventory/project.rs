@@ -1,0 +1,217 @@
+//! Files of a user's project, written for the command line: all of them, or none.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::error::{Error, ErrorKind};
+use crate::plan::Layout;
+use crate::storage::files::LayoutFiles;
+use crate::storage::{check, fs, names};
+use crate::torrent::metainfo::Metainfo;
+use crate::torrent::pieces::PieceSet;
+
+/// A file as it shall be.
+#[derive(Clone, Debug)]
+pub struct ProjectFile {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+    /// What it must hold until then; `None` where it must not be there.
+    pub before: Option<Vec<u8>>,
+}
+
+/// Writes files into a directory of the user's, which is created where it is not there; each as [`fs::atomic_write`] does.
+///
+/// # Errors
+/// [`crate::ErrorKind::Disk`].
+pub fn write_files<'a>(
+    directory: &Path,
+    files: impl Iterator<Item = (PathBuf, &'a [u8])>,
+) -> Result<Vec<PathBuf>, Error> {
+    let help = "name a directory that you can write to";
+    std::fs::create_dir_all(directory)
+        .map_err(|why| Error::disk("create the directory", directory, &why).help(help))?;
+    let write = |(path, bytes): (PathBuf, &[u8])| {
+        fs::atomic_write(&path, bytes).map_err(|error| error.help(help))?;
+        Ok(path)
+    };
+    files.map(write).collect()
+}
+
+/// Writes files, in this order; where one fails, those before it are as they were.
+///
+/// # Errors
+/// [`ErrorKind::Disk`], also where someone else has changed a file meanwhile.
+pub fn write_all(files: &[ProjectFile]) -> Result<(), Error> {
+    for file in files {
+        let now = match std::fs::read(&file.path) {
+            Ok(bytes) => Some(bytes),
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => None,
+            Err(why) => return Err(Error::disk("read", &file.path, &why)),
+        };
+        if now != file.before {
+            return Err(Error::new(
+                ErrorKind::Disk,
+                format!("{} was changed meanwhile", file.path.display()),
+            )
+            .why("nothing was written")
+            .help("call this again"));
+        }
+    }
+    let mut made = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let directory = file.path.parent().filter(|it| !it.as_os_str().is_empty());
+        let written = directory
+            .map_or(Ok(()), |it| make_directories(it, &mut made))
+            .and_then(|()| write(file, &file.bytes));
+        if let Err(error) = written {
+            undo(&files[..index], &made);
+            return Err(error.why("nothing was changed"));
+        }
+    }
+    Ok(())
+}
+
+fn undo(files: &[ProjectFile], made: &[PathBuf]) {
+    // The error that is told is the first one.
+    for file in files {
+        let _ = match &file.before {
+            Some(before) => write(file, before),
+            None => crate::storage::remove_if_there(&file.path),
+        };
+    }
+    for directory in made.iter().rev() {
+        let _ = std::fs::remove_dir(directory);
+    }
+}
+
+fn make_directories(directory: &Path, made: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let missing: Vec<_> = directory.ancestors().take_while(|it| !it.is_dir()).collect();
+    for directory in missing.into_iter().rev() {
+        std::fs::create_dir(directory)
+            .map_err(|why| Error::disk("create the directory", directory, &why))?;
+        made.push(directory.to_owned());
+    }
+    Ok(())
+}
+
+/// A link stays one, and who may read the file stays as it was.
+fn write(file: &ProjectFile, bytes: &[u8]) -> Result<(), Error> {
+    let Ok(target) = file.path.canonicalize() else { return fs::atomic_write(&file.path, bytes) };
+    let permissions =
+        std::fs::metadata(&target).map_err(|why| Error::disk("read", &target, &why))?.permissions();
+    if permissions.readonly() {
+        let why = std::io::ErrorKind::PermissionDenied.into();
+        return Err(Error::disk("write", &target, &why).why("it is read-only"));
+    }
+    fs::atomic_write_with(&target, bytes, |made| made.set_permissions(permissions))
+}
+
+/// Makes `directory` hold the files of a layout that lie complete below `from`, by hard link or copy, and checks these
+/// pieces where they then are. What is right already stays. It gives the number of files that were new. `may_link`: the
+/// files are a store's own, and read-only.
+///
+/// # Errors
+/// [`ErrorKind::Disk`]; [`ErrorKind::Verification`] where the copy is not what the torrent says.
+pub fn mirror(
+    (from, may_link): (&crate::storage::Site, bool),
+    directory: &Path,
+    metainfo: &Metainfo,
+    layout: &Arc<Layout>,
+    pieces: &PieceSet,
+) -> Result<usize, Error> {
+    let wanted: Vec<_> = pieces.iter().collect();
+    let is_right = || {
+        let files = LayoutFiles::for_reading(Arc::clone(layout), directory.into());
+        let right = check::hash_pieces(&files, metainfo, &wanted, &AtomicU64::new(0));
+        right.len() as usize == wanted.len()
+    };
+    std::fs::create_dir_all(directory)
+        .map_err(|why| Error::disk("create the directory", directory, &why))?;
+    let mut new = 0;
+    for again in [false, true] {
+        for file in layout.files() {
+            let (source, target) = (from.path(&file.path()), directory.join(file.path()));
+            let there = std::fs::symlink_metadata(&target);
+            let is_there = there.as_ref().is_ok_and(|it| it.is_file() && it.len() == file.length());
+            if is_there && !again {
+                continue;
+            }
+            if there.is_ok() {
+                crate::storage::remove_if_there(&target)?;
+            }
+            if let Some(parent) = target.parent() {
+                std::fs::create_dir_all(parent)
+                    .map_err(|why| Error::disk("create the directory", parent, &why))?;
+            }
+            let done = match may_link {
+                true => fs::link_or_copy(&source, &target, directory),
+                false => fs::copy(&source, &target, fs::CopyMode::ReadOnly, directory),
+            };
+            done.map_err(|why| Error::disk("write", &target, &why))?;
+            new += 1;
+        }
+        for (path, link) in layout.links() {
+            let target = directory.join(&path);
+            if !crate::storage::links::is_right(&directory.into(), &path, link) {
+                let parent = target.parent().map_or(Ok(()), std::fs::create_dir_all);
+                let made =
+                    parent.and_then(|()| crate::storage::links::replace(&link.text, &target));
+                made.map_err(|why| Error::disk("create the symbolic link", &target, &why))?;
+                new += 1;
+            }
+        }
+        names::check(&directory.into(), layout)?;
+        if is_right() {
+            return Ok(new);
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Verification,
+        format!("{} does not hold what the torrent says", directory.display()),
+    )
+    .help("cargo academictorrents verify --repair"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: PathBuf, before: Option<&str>) -> ProjectFile {
+        let before = before.map(|text| text.as_bytes().to_vec());
+        ProjectFile { path, bytes: b"new".to_vec(), before }
+    }
+
+    #[test]
+    fn where_one_file_fails_those_before_it_are_as_they_were() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |below: &str| directory.path().join(below);
+        std::fs::write(at("old"), "old").unwrap();
+        std::fs::write(at("plain"), "").unwrap();
+        let mut files = vec![file(at("a/b/made"), None), file(at("old"), Some("old"))];
+        fs::set_read_only(&at("plain"), true).unwrap();
+        files.push(file(at("plain"), Some("")));
+        let error = write_all(&files).unwrap_err().to_string();
+        assert!(error.ends_with("\n  nothing was changed"), "{error}");
+        assert_eq!(std::fs::read(at("old")).unwrap(), b"old");
+        assert!(!at("a").exists());
+        files.pop();
+        write_all(&files).unwrap();
+        assert_eq!(std::fs::read(at("old")).unwrap(), b"new");
+        assert_eq!(std::fs::read(at("a/b/made")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_someone_else_has_changed_is_not_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |below: &str| directory.path().join(below);
+        std::fs::write(at("theirs"), "theirs").unwrap();
+        for before in [None, Some("ours")] {
+            let files = [file(at("made"), None), file(at("theirs"), before)];
+            let error = write_all(&files).unwrap_err().to_string();
+            assert!(error.contains("was changed meanwhile"), "{error}");
+            assert!(!at("made").exists());
+        }
+        assert_eq!(std::fs::read(at("theirs")).unwrap(), b"theirs");
+    }
+}

@@ -1,0 +1,107 @@
+//! The projects that used datasets of a store, read from the notes in [`crate::storage::roots`] (feature `engine`).
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::storage::Store;
+use crate::storage::roots::{HEADER, read};
+
+/// A project that used datasets of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Where it is noted.
+    pub file: PathBuf,
+    /// Its Cargo.toml, which may be gone.
+    pub manifest: PathBuf,
+    /// Of the datasets that it ever used.
+    pub ids: Vec<String>,
+    /// To a day.
+    pub last_use: Option<SystemTime>,
+}
+
+impl Store {
+    /// The projects that are known, in order of their manifests.
+    pub fn roots(&self) -> Vec<Root> {
+        let entries = std::fs::read_dir(self.roots_path()).into_iter().flatten().flatten();
+        let mut roots: Vec<Root> = entries.filter_map(|entry| self.root_at(entry.path())).collect();
+        roots.sort_by(|a, b| a.manifest.cmp(&b.manifest));
+        roots
+    }
+
+    fn root_at(&self, file: PathBuf) -> Option<Root> {
+        let (text, last_use) = read(&file)?;
+        let mut lines = text.lines();
+        if lines.next() != Some(HEADER) {
+            return None;
+        }
+        let manifest = crate::storage::stamp::unescape(lines.next()?.strip_prefix("manifest ")?)?;
+        if !manifest.is_absolute() || self.root_path(&manifest) != file {
+            return None;
+        }
+        let ids = lines.filter_map(|line| line.strip_prefix("id "));
+        let ids = ids.filter(|id| super::infohash_in(id).is_some()).map(str::to_owned).collect();
+        Some(Root { file, manifest, ids, last_use })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::roots::MAX_BYTES;
+    use std::path::Path;
+
+    const ID: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
+
+    fn note(store: &Store, ids: &[&str], now: SystemTime) {
+        store.note_root(Path::new("/a b/%\n/Cargo.toml"), &mut ids.iter().copied(), now).unwrap();
+    }
+
+    #[test]
+    fn a_root_has_the_manifest_and_all_ids_that_were_noted() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        store.create().unwrap();
+        let other = format!("{ID}-0123456789abcdef");
+        note(&store, &[ID], SystemTime::now());
+        note(&store, &[&other], SystemTime::now());
+        let roots = store.roots();
+        assert_eq!(roots.len(), 1);
+        assert_eq!(roots[0].manifest, Path::new("/a b/%\n/Cargo.toml"));
+        assert_eq!(roots[0].ids, [ID, &other]);
+    }
+
+    #[test]
+    fn lies_and_damage_say_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::at(directory.path());
+        store.create().unwrap();
+        note(&store, &[ID], SystemTime::now());
+        let file = store.roots()[0].file.clone();
+        let right = std::fs::read(&file).unwrap();
+        let check = |bytes: &[u8], expected: usize| {
+            std::fs::write(&file, bytes).unwrap();
+            assert_eq!(store.roots().len(), expected, "{}", bytes.escape_ascii());
+        };
+        check(&right, 1);
+        let text = |text: &str| text.as_bytes().to_vec();
+        check(b"", 0);
+        check(&[0xff; 100], 0);
+        check(&text("academictorrents root 2\nmanifest /a b/%25%0A/Cargo.toml\n"), 0);
+        // Of another manifest; a relative one.
+        check(&text(&format!("{HEADER}\nmanifest /etc/passwd\nid {ID}\n")), 0);
+        check(&text(&format!("{HEADER}\nmanifest Cargo.toml\nid {ID}\n")), 0);
+        check(&[right.clone(), vec![b'\n'; MAX_BYTES as usize]].concat(), 0);
+        // Ids that lead elsewhere, and one that was cut short.
+        let odd = "id ../../x\nid \nid 323a\nid ";
+        std::fs::write(&file, [&right, odd.as_bytes(), ID.as_bytes(), b"-0123"].concat()).unwrap();
+        assert_eq!(store.roots()[0].ids, [ID]);
+        // Damaged, it is written anew.
+        std::fs::write(&file, "academic").unwrap();
+        note(&store, &[ID], SystemTime::now());
+        assert_eq!(std::fs::read(&file).unwrap(), right);
+        // In its own file name it may not be a directory, nor may another's name hold it.
+        std::fs::rename(&file, file.with_file_name("0000000000000000")).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        assert_eq!(store.roots(), []);
+    }
+}

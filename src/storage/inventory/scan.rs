@@ -1,0 +1,419 @@
+//! One walk over a store: all that `list`, `gc`, `doctor` and `seed` know of it. Nothing is locked, and nothing is written.
+
+use std::ffi::OsStr;
+use std::fs::DirEntry;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::disk_usage::Inodes;
+use super::projects::Root;
+use crate::plan::Layout;
+use crate::storage::stamp::BACKDATED;
+use crate::storage::{Stamp, Store};
+use crate::torrent::infohash::Infohash;
+
+/// Where no lock protects a file, it has a temporary name for a moment while it is written. Older ones were left by a process that
+/// was killed.
+const LEFT: Duration = Duration::from_secs(60 * 60);
+
+/// The content of a store.
+#[derive(Debug, Default)]
+pub struct StoreScan {
+    /// All selections in `data` and `partial`, and each `.torrent` of which there is nothing else; in order of id.
+    pub entries: Vec<StoreEntry>,
+    /// Of no use to anyone; in order of path.
+    pub leftovers: Vec<Leftover>,
+    /// The projects that are known, in order of their manifests.
+    pub roots: Vec<Root>,
+    /// Ids in `data` with something else in the place of the dataset's directory: a symbolic link, for example.
+    pub obstructed: Vec<String>,
+}
+
+/// A torrent's selection, or its `.torrent`, in the store.
+#[derive(Clone, Debug)]
+pub struct StoreEntry {
+    /// The infohash, with the selection's digest where not all files are selected.
+    pub id: String,
+    /// The torrent.
+    pub infohash: Infohash,
+    /// How much of it is there.
+    pub state: EntryState,
+    /// Its size on disk, also where other names hold the same bytes.
+    pub bytes: u64,
+    /// When it was last written to: fetched, or stamped.
+    pub modified: Option<SystemTime>,
+    /// Its files.
+    pub inodes: Inodes,
+}
+
+/// How much of an entry is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryState {
+    /// With a stamp that fits.
+    Complete {
+        /// The torrent's name, as a path.
+        name: PathBuf,
+        /// The total length of its files.
+        bytes: u64,
+    },
+    /// Without one: it is hashed before it is used.
+    Unstamped {
+        /// It has a stamp, which does not fit.
+        is_changed: bool,
+    },
+    /// Begun, by a process that may be at work.
+    Partial,
+    /// A `.torrent` of which nothing else is here.
+    Torrent,
+}
+
+/// Something of no use to anyone: left by a process that was killed, or the stamp of a copy that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size on disk.
+    pub bytes: u64,
+    /// Whose lock protects it, if it belongs to a dataset.
+    pub(super) infohash: Option<Infohash>,
+    /// When it was last written to.
+    pub(super) modified: Option<SystemTime>,
+}
+
+/// An entry of one of the store's directories, as far as it matters for whether it is a leftover.
+struct LeftoverCandidate<'a> {
+    name: &'a OsStr,
+    place: StoreArea,
+    /// Nothing reads it, though its name is an ordinary one.
+    is_unused: bool,
+    /// How long ago it was written to.
+    age: Option<Duration>,
+    /// Whether a process holds the lock of its dataset.
+    is_locked: &'a dyn Fn() -> bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StoreArea {
+    /// In `data` or `partial`. What has a temporary name there was set aside by a rename.
+    Datasets,
+    /// In a dataset's directory there, which is only written to under the torrent's lock.
+    Dataset,
+    /// Stamps of copies, which appear in their place by a rename.
+    Copies,
+    /// Elsewhere: written to without a lock.
+    Shared,
+}
+
+/// Decides what a leftover is, for `doctor` and `gc`.
+fn is_leftover(it: &LeftoverCandidate<'_>) -> bool {
+    let is_temporary = is_temporary(it.name);
+    match it.place {
+        StoreArea::Datasets if is_temporary => true,
+        StoreArea::Datasets | StoreArea::Dataset => {
+            (is_temporary || it.is_unused) && !(it.is_locked)()
+        }
+        StoreArea::Copies if !is_temporary => it.is_unused,
+        StoreArea::Copies | StoreArea::Shared => {
+            (is_temporary || it.is_unused) && it.age.is_some_and(|age| age >= LEFT)
+        }
+    }
+}
+
+/// Whether a name is one of those of `fs::beside`, which a file system may have written in upper case.
+pub(super) fn is_temporary(name: &OsStr) -> bool {
+    let start = name.as_encoded_bytes().get(..5);
+    start.is_some_and(|start| start.eq_ignore_ascii_case(b".tmp-"))
+}
+
+impl Store {
+    /// Whether anything of this selection is being fetched, or was.
+    pub fn is_partial(&self, id: &str) -> bool {
+        self.partial_path(id).is_dir()
+    }
+
+    /// Bytes of a dataset that an earlier download has recorded: nothing is hashed, and nothing is changed.
+    pub fn recorded_bytes(&self, id: &str, layout: &Layout) -> u64 {
+        let needed = layout.needed();
+        let recorded = self.recorded(id, layout.geometry().piece_count());
+        let pieces = recorded.iter().filter(|piece| needed.contains(*piece));
+        pieces.map(|piece| layout.bytes_of_piece(piece)).sum()
+    }
+
+    /// Walks over all of the store: a `stat` for each file, and one more for each stamped file.
+    pub fn scan(&self, now: SystemTime) -> StoreScan {
+        let mut scan = StoreScan { roots: self.roots(), ..StoreScan::default() };
+        let mut walk = Walk { store: self, now, leftovers: Vec::new() };
+        for directory in ["data", "partial"] {
+            let path = self.root.join(directory);
+            for entry in entries(&path) {
+                let Some(id) = id_of(&entry) else {
+                    walk.look(&entry, StoreArea::Datasets, None, false);
+                    continue;
+                };
+                // What a symbolic link leads to is not the store's to look at, and not to remove.
+                match is_directory(&entry) {
+                    true => scan.entries.extend(walk.dataset(&entry, id)),
+                    false if directory == "data" => scan.obstructed.push(id),
+                    false => {}
+                }
+            }
+        }
+        for infohash in self.torrents() {
+            if scan.entries.iter().all(|entry| entry.infohash != infohash) {
+                let path = self.torrent_path(infohash);
+                let (id, state) = (infohash.to_string(), EntryState::Torrent);
+                scan.entries.extend(self.entry(id, state, &path));
+            }
+        }
+        walk.shared_files();
+        scan.leftovers = walk.leftovers;
+        scan.entries.sort_by(|a, b| a.id.cmp(&b.id));
+        scan.leftovers.sort_by(|a, b| a.path.cmp(&b.path));
+        scan.obstructed.sort();
+        scan
+    }
+
+    fn entry(&self, id: String, state: EntryState, path: &Path) -> Option<StoreEntry> {
+        let inodes = Inodes::below(path);
+        let bytes = inodes.bytes();
+        let infohash = infohash_in(&id)?;
+        let mut entry = StoreEntry { id, infohash, state, bytes, modified: None, inodes };
+        entry.modified = entry.written(self);
+        Some(entry)
+    }
+
+    /// The ids that have a directory in this one of the store.
+    pub(super) fn ids(&self, directory: &str) -> Vec<String> {
+        let entries = entries(&self.root.join(directory)).into_iter().filter(is_directory);
+        entries.filter_map(|entry| id_of(&entry)).collect()
+    }
+}
+
+impl StoreScan {
+    /// The ids of all that is complete, or was.
+    pub fn data_ids(&self) -> Vec<String> {
+        let is_data = |it: &&StoreEntry| {
+            matches!(it.state, EntryState::Complete { .. } | EntryState::Unstamped { .. })
+        };
+        let ids = self.entries.iter().filter(is_data).map(|it| &it.id);
+        let mut ids: Vec<String> = ids.chain(&self.obstructed).cloned().collect();
+        ids.sort();
+        ids
+    }
+}
+
+impl StoreEntry {
+    /// When it was last written to, as it is now. A stamp's own time says nothing, but whoever writes one moves the
+    /// directory's.
+    pub(super) fn written(&self, store: &Store) -> Option<SystemTime> {
+        let path = match self.state {
+            EntryState::Complete { .. } | EntryState::Unstamped { .. } => store.data_path(&self.id),
+            EntryState::Partial => store.record_path(&self.id),
+            EntryState::Torrent => store.torrent_path(self.infohash),
+        };
+        std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+    }
+}
+
+struct Walk<'a> {
+    store: &'a Store,
+    now: SystemTime,
+    leftovers: Vec<Leftover>,
+}
+
+impl Walk<'_> {
+    /// Looks at the directory of a dataset in `data` or `partial`; `None` where it is a leftover.
+    fn dataset(&mut self, directory: &DirEntry, id: String) -> Option<StoreEntry> {
+        let (path, infohash) = (directory.path(), infohash_in(&id));
+        let is_partial = path.parent().is_some_and(|it| it.ends_with("partial"));
+        let state = match is_partial {
+            true => EntryState::Partial,
+            false => self.data_state(&id),
+        };
+        // A fetch that was published, or data of which there is none yet.
+        let is_unused = match is_partial {
+            true => self.store.present(&id).is_some(),
+            false => is_empty(&path),
+        };
+        if self.look(directory, StoreArea::Datasets, infohash, is_unused) {
+            return None;
+        }
+        let has_stamp = matches!(
+            state,
+            EntryState::Complete { .. } | EntryState::Unstamped { is_changed: true }
+        );
+        for entry in entries(&path) {
+            let is_unused = has_stamp && entry.file_name() == "stamp.old";
+            self.look(&entry, StoreArea::Dataset, infohash, is_unused);
+        }
+        self.store.entry(id, state, &path)
+    }
+
+    fn data_state(&self, id: &str) -> EntryState {
+        match Stamp::read(&self.store.stamp_path(id)) {
+            Some(stamp) if self.store.is_as_stamped(id, &stamp) => EntryState::Complete {
+                name: stamp.name().unwrap_or_default(),
+                bytes: stamp.lengths().sum(),
+            },
+            stamp => EntryState::Unstamped { is_changed: stamp.is_some() },
+        }
+    }
+
+    /// What is written to without a lock.
+    fn shared_files(&mut self) {
+        for directory in ["", "torrents", "roots"] {
+            for entry in entries(&self.store.root.join(directory)) {
+                let path = entry.path();
+                let is_unused = directory == "torrents"
+                    && path.extension().is_some_and(|it| it == "origin")
+                    && std::fs::symlink_metadata(path.with_extension("torrent")).is_err();
+                self.look(&entry, StoreArea::Shared, None, is_unused);
+            }
+        }
+        for (directory, place) in
+            [("catalogue", StoreArea::Shared), ("elsewhere", StoreArea::Copies)]
+        {
+            let all = entries(&self.store.root.join(directory));
+            for directory in all.iter().filter(|entry| is_directory(entry)) {
+                self.look(directory, StoreArea::Shared, None, is_empty(&directory.path()));
+                for entry in entries(&directory.path()) {
+                    let is_unused = place == StoreArea::Copies && is_of_nothing(&entry.path());
+                    self.look(&entry, place, None, is_unused);
+                }
+            }
+        }
+    }
+
+    /// Notes an entry that is a leftover; whether it is one.
+    fn look(
+        &mut self,
+        entry: &DirEntry,
+        place: StoreArea,
+        infohash: Option<Infohash>,
+        is_unused: bool,
+    ) -> bool {
+        let name = entry.file_name();
+        if !is_unused && !is_temporary(&name) {
+            return false;
+        }
+        let path = entry.path();
+        let modified = modified(&path);
+        // A stamp is backdated before it gets its name: but then its directory was written to.
+        let backdated = SystemTime::UNIX_EPOCH + Duration::from_secs(BACKDATED);
+        let written = match path.parent() {
+            Some(parent) if modified == Some(backdated) => self::modified(parent),
+            _ => modified,
+        };
+        let age = written.and_then(|written| self.now.duration_since(written).ok());
+        let is_locked = || infohash.is_some_and(|it| self.store.locked(it).is_some());
+        let is_leftover = is_leftover(&LeftoverCandidate {
+            name: &name,
+            place,
+            is_unused,
+            age,
+            is_locked: &is_locked,
+        });
+        if is_leftover {
+            let bytes = Inodes::below(&path).bytes();
+            self.leftovers.push(Leftover { path, bytes, infohash, modified });
+        }
+        is_leftover
+    }
+}
+
+fn entries(directory: &Path) -> Vec<DirEntry> {
+    std::fs::read_dir(directory).into_iter().flatten().flatten().collect()
+}
+
+/// A directory that cannot be read is not known to be empty.
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn is_directory(entry: &DirEntry) -> bool {
+    entry.file_type().is_ok_and(|it| it.is_dir())
+}
+
+/// The id whose directory an entry is. On a file system that takes both for one, its name may be in upper case.
+fn id_of(entry: &DirEntry) -> Option<String> {
+    let name = entry.file_name().into_string().ok()?;
+    let id = name.to_ascii_lowercase();
+    infohash_in(&id)?;
+    let is_its_name = || {
+        let listed = entry.path().canonicalize().ok();
+        listed.is_some_and(|it| entry.path().with_file_name(&id).canonicalize().ok() == Some(it))
+    };
+    (name == id || is_its_name()).then_some(id)
+}
+
+/// When something was last written to; a symbolic link itself. Of a removed one it is `None`.
+pub(super) fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::symlink_metadata(path).and_then(|it| it.modified()).ok()
+}
+
+/// Whether a stamp is of a copy that is gone. One that cannot be looked at (a disk that is not mounted tells
+/// nothing else than that it is not there) costs one hashing more.
+fn is_of_nothing(stamp: &Path) -> bool {
+    let Some(place) = Stamp::read(stamp).and_then(|stamp| stamp.place) else { return false };
+    std::fs::metadata(place).is_err_and(|why| why.kind() == io::ErrorKind::NotFound)
+}
+
+/// The infohash of an id; `None` where it is none.
+pub fn infohash_in(id: &str) -> Option<Infohash> {
+    let (infohash, selection) = id.split_once('-').map_or((id, None), |(a, b)| (a, Some(b)));
+    let is_hex = |text: &str, digits| {
+        text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_one = is_hex(infohash, 40) && selection.is_none_or(|digest| is_hex(digest, 16));
+    is_one.then(|| infohash.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_secs(1);
+
+    #[track_caller]
+    fn check(name: &str, place: StoreArea, expected: [bool; 4]) {
+        let decide = |is_unused, age, is_locked: bool| {
+            let (name, is_locked) = (OsStr::new(name), &|| is_locked);
+            is_leftover(&LeftoverCandidate { name, place, is_unused, age: Some(age), is_locked })
+        };
+        let found = [
+            decide(false, LEFT, false),
+            decide(true, LEFT, false),
+            decide(true, MOMENT, false),
+            decide(true, LEFT, true),
+        ];
+        assert_eq!(found, expected, "{name} in {place:?}");
+    }
+
+    #[test]
+    fn what_is_a_leftover_is_decided_by_name_use_age_and_lock() {
+        // Old; old and unused; new and unused; unused and locked.
+        check("id", StoreArea::Datasets, [false, true, true, false]);
+        check("stamp.old", StoreArea::Dataset, [false, true, true, false]);
+        check("0123456789abcdef", StoreArea::Copies, [false, true, true, true]);
+        check("a.origin", StoreArea::Shared, [false, true, false, true]);
+        // A file system may give names in another case.
+        for temporary in [".tmp-1-2", ".tmp-0123456789abcdef", ".TMP-0123456789ABCDEF", ".Tmp-"] {
+            check(temporary, StoreArea::Datasets, [true, true, true, true]);
+            check(temporary, StoreArea::Dataset, [true, true, true, false]);
+            check(temporary, StoreArea::Copies, [true, true, false, true]);
+            check(temporary, StoreArea::Shared, [true, true, false, true]);
+        }
+        for other in ["", ".tmp", "tmp-1", "a.tmp-1", ".temp-1"] {
+            check(other, StoreArea::Shared, [false, true, false, true]);
+        }
+        let unknown = LeftoverCandidate {
+            name: OsStr::new(".tmp-1"),
+            place: StoreArea::Shared,
+            is_unused: false,
+            age: None,
+            is_locked: &|| false,
+        };
+        assert!(!is_leftover(&unknown), "one of the future is a wrong clock's, and counts as new");
+    }
+}

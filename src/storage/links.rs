@@ -1,0 +1,57 @@
+//! Symbolic links of a torrent (BEP 47): made last, when all files are there.
+//!
+//! A link holds no bytes, so no hash covers it: what it must say is computed from the layout (see [`crate::plan::SelectedLink`]).
+//! In the store it must say exactly that, since stores are moved; elsewhere a link is right if it leads to the same file.
+
+use std::io;
+use std::path::Path;
+
+use super::Site;
+use super::fs::{self, symlink};
+use crate::error::Error;
+use crate::plan::{Layout, SelectedLink};
+
+/// Whether a directory can hold symbolic links: asked before anything is downloaded.
+pub(super) fn probe(directory: &Path, layout: &Layout) -> Result<(), Error> {
+    if !layout.has_links() {
+        return Ok(());
+    }
+    let path = fs::beside(&directory.join("link"));
+    let made = symlink(Path::new("files"), &path).and_then(|()| std::fs::remove_file(&path));
+    made.map_err(|why| {
+        Error::disk("create a symbolic link in", directory, &why)
+            .help("the torrent has symbolic links: use a file system that can hold them, or leave them out with `files`")
+    })
+}
+
+/// Whether all links are there as the store makes them.
+pub(super) fn are_exact(site: &Site, layout: &Layout) -> bool {
+    layout.links().all(|(path, link)| is_exact(&site.path(&path), link))
+}
+
+pub(super) fn is_exact(path: &Path, link: &SelectedLink) -> bool {
+    std::fs::read_link(path).is_ok_and(|text| text == link.text)
+}
+
+/// Whether a link of a copy leads to the file of that copy that it should.
+pub(super) fn is_right(site: &Site, path: &Path, link: &SelectedLink) -> bool {
+    let path = site.path(path);
+    is_exact(&path, link)
+        || (std::fs::read_link(&path).is_ok()
+            && path.canonicalize().is_ok_and(|found| {
+                site.path(&link.target).canonicalize().is_ok_and(|target| found == target)
+            }))
+}
+
+/// Whether all links of a copy lead where they should.
+pub(super) fn are_right(site: &Site, layout: &Layout) -> bool {
+    layout.links().all(|(path, link)| is_right(site, &path, link))
+}
+
+/// Makes a link, in the place of a file or link that is there.
+pub(super) fn replace(text: &Path, path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+        _ => symlink(text, path),
+    }
+}

@@ -1,0 +1,243 @@
+//! What of a dataset is at a location, and how that is known: in its place in the store, in a directory of the user's, or in a copy
+//! that is only read.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::check::{hash_kept, hash_pieces};
+use super::files::LayoutFiles;
+use super::target::Target;
+use super::{Site, Stamp, file_fault, fs, links};
+use crate::plan::Layout;
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::metainfo::Metainfo;
+use crate::torrent::pieces::PieceSet;
+
+/// What is at a location under the names of a dataset.
+#[derive(Debug)]
+pub struct LocalCopy {
+    pub(super) site: Site,
+    pub(super) metainfo: Arc<Metainfo>,
+    /// Its selected files.
+    pub(super) layout: Arc<Layout>,
+    /// Those that pieces are read from. Of a copy these are all files of the torrent: what was not selected may hold the rest of a
+    /// piece.
+    pub(super) files: LayoutFiles,
+    /// By a stamp, the digests of what is kept of pieces that are not kept whole.
+    pub(super) fragments: Vec<(PieceIndex, [u8; 20])>,
+    /// Needed pieces whose files are all there; once they were hashed, those that are right.
+    pub(super) pieces: PieceSet,
+    is_hashed: bool,
+    /// Whether all symbolic links of the layout are there.
+    has_links: bool,
+    /// Size and time of all selected files before they were hashed, where each is there and has its length.
+    pub(super) stamp: Option<Stamp>,
+    /// Of what is the store's own, its `data`: no symbolic link leads from there to the files.
+    own: Option<PathBuf>,
+}
+
+impl LocalCopy {
+    /// Looks for the files of a copy, and reads none. `fragments` are those of the stamp where the place is a store's.
+    pub fn look(
+        site: &Site,
+        metainfo: &Arc<Metainfo>,
+        layout: &Arc<Layout>,
+        fragments: Vec<(PieceIndex, [u8; 20])>,
+    ) -> LocalCopy {
+        let files = LayoutFiles::for_reading(Layout::whole(layout), site.clone());
+        let mut copy = LocalCopy::new(files, metainfo, layout, fragments);
+        if copy.files.any_is_there() {
+            copy.has_links = links::are_exact(site, layout);
+            copy.look_at_files();
+        }
+        copy
+    }
+
+    /// Hashes what is in a dataset's own place; `None` where nothing is.
+    pub fn in_place(
+        target: Target<'_>,
+        id: &str,
+        metainfo: &Arc<Metainfo>,
+        layout: &Arc<Layout>,
+        hashed_bytes: &AtomicU64,
+    ) -> Option<LocalCopy> {
+        let directory = target.files_path(id);
+        // Nothing of the store's own is a symbolic link: what one leads to is not ours to seal and to stamp.
+        let own = target.store().map(|store| store.root().join("data"));
+        if !directory.is_dir() || own.as_ref().is_some_and(|data| !fs::is_below(data, &directory)) {
+            return None;
+        }
+        let files = LayoutFiles::for_reading(Arc::clone(layout), directory.into());
+        let fragments = target.last_stamp(id).unwrap_or_default().fragments;
+        let mut copy = LocalCopy::new(files, metainfo, layout, fragments);
+        copy.own = own;
+        let mut is_there = copy.is_there();
+        let mut indices = 0..layout.file_count() as u32;
+        if !copy.files.any_is_there() || !indices.any(|index| is_there(copy.files.path(index))) {
+            return None;
+        }
+        copy.has_links = match copy.own {
+            Some(_) => links::are_exact(&copy.site, layout),
+            None => links::are_right(&copy.site, layout),
+        };
+        copy.look_at_files();
+        copy.hash(hashed_bytes);
+        Some(copy)
+    }
+
+    fn new(
+        files: LayoutFiles,
+        metainfo: &Arc<Metainfo>,
+        layout: &Arc<Layout>,
+        fragments: Vec<(PieceIndex, [u8; 20])>,
+    ) -> LocalCopy {
+        LocalCopy {
+            site: files.site().clone(),
+            metainfo: Arc::clone(metainfo),
+            layout: Arc::clone(layout),
+            files,
+            fragments,
+            pieces: PieceSet::none(layout.geometry().piece_count()),
+            is_hashed: false,
+            has_links: false,
+            stamp: None,
+            own: None,
+        }
+    }
+
+    /// Whether a file is there. What is none (a pipe, say) is never opened.
+    fn is_there(&self) -> impl FnMut(PathBuf) -> bool + use<> {
+        let mut below = self.own.as_ref().map(|_| fs::Below::new(self.site.named().to_owned()));
+        move |path| match &mut below {
+            Some(below) => below.file(&path).is_some(),
+            None => path.is_file(),
+        }
+    }
+
+    fn look_at_files(&mut self) {
+        let (layout, mut pieces) = (&self.layout, self.layout.needed());
+        let mut is_there = self.is_there();
+        for (index, file) in self.files.layout().files().enumerate() {
+            let its_own = layout.geometry().pieces(file.range());
+            let is_needed =
+                pieces.next_from(its_own.start).is_some_and(|piece| piece < its_own.end);
+            if is_needed && !is_there(self.files.path(index as u32)) {
+                pieces.remove_range(its_own);
+            }
+        }
+        let stamp = Stamp::of(&self.site, layout.files().map(|file| file.path())).ok();
+        let mut stamp = stamp.filter(|stamp| {
+            stamp.lengths().zip(layout.files()).all(|(found, file)| found == file.length())
+                && self.fits(stamp)
+        });
+        if let Some(stamp) = &mut stamp {
+            if self.has_links && links::are_exact(&self.site, layout) {
+                stamp.links =
+                    layout.links().map(|(path, link)| (path, link.text.clone())).collect();
+            }
+            let needed = layout.needed();
+            let fragments = self.fragments.iter().map(|(piece, _)| *piece);
+            pieces.extend(fragments.filter(|piece| needed.contains(*piece)));
+        }
+        (self.stamp, self.pieces) = (stamp, pieces);
+    }
+
+    /// Hashes the pieces. One that is not kept whole, and whose rest is not there, is judged by its digest in the stamp. Runs on the
+    /// current rayon pool.
+    pub fn hash(&mut self, hashed_bytes: &AtomicU64) {
+        let layout = self.files.layout();
+        let pieces: Vec<_> = self.pieces.iter().filter(|piece| layout.is_kept(*piece)).collect();
+        let mut right = hash_pieces(&self.files, &self.metainfo, &pieces, hashed_bytes);
+        if !self.fragments.is_empty() {
+            let kept = LayoutFiles::for_reading(Arc::clone(&self.layout), self.site.clone());
+            right.extend(self.fragments.iter().filter_map(|(piece, sha1)| {
+                // Nothing but the torrent says of a piece that is kept whole what is right.
+                let is_part = self.pieces.contains(*piece) && !self.layout.is_kept(*piece);
+                let is_right = is_part && hash_kept(&kept, *piece).is_ok_and(|it| it == *sha1);
+                is_right.then_some(*piece)
+            }));
+        }
+        (self.pieces, self.is_hashed) = (right, true);
+        self.files.close();
+    }
+
+    /// Whether the selected files are as this stamp says.
+    fn fits(&self, stamp: &Stamp) -> bool {
+        match &self.own {
+            Some(data) => stamp.matches_own(data.clone(), self.site.named().to_owned()),
+            None => stamp.matches(&self.site),
+        }
+    }
+
+    /// How all files were before they were hashed, where they are still so.
+    pub(super) fn unchanged(&self) -> Option<&Stamp> {
+        self.stamp.as_ref().filter(|stamp| self.fits(stamp))
+    }
+
+    /// The digests of the stamp that were checked again.
+    pub(super) fn checked_fragments(&self) -> Vec<(PieceIndex, [u8; 20])> {
+        let is_checked =
+            |piece: PieceIndex| self.pieces.contains(piece) && !self.layout.is_kept(piece);
+        self.fragments.iter().filter(|(piece, _)| is_checked(*piece)).copied().collect()
+    }
+
+    /// Whether there is anything at all.
+    pub fn is_something(&self) -> bool {
+        self.stamp.is_some() || !self.pieces.is_empty()
+    }
+
+    /// Whether all links and all files with their lengths are there: whether hashing may show that it is complete.
+    pub fn may_be_complete(&self) -> bool {
+        self.has_links && self.stamp.is_some() && self.pieces.len() == self.layout.needed().len()
+    }
+
+    /// Whether each piece was hashed and is right.
+    pub fn is_complete(&self) -> bool {
+        self.is_hashed && self.may_be_complete()
+    }
+
+    pub fn is_hashed(&self) -> bool {
+        self.is_hashed
+    }
+
+    /// Pieces that may be right; once they were hashed, those that are.
+    pub fn pieces(&self) -> &PieceSet {
+        &self.pieces
+    }
+
+    /// Whether this file, by its index in [`Layout::files`], has the right length and no bad piece.
+    pub(super) fn has_file(&self, index: u32) -> bool {
+        self.layout.file(index).is_some_and(|file| {
+            let path = self.site.path(&file.path());
+            std::fs::metadata(path).is_ok_and(|found| found.len() == file.length())
+                && self.layout.geometry().pieces(file.range()).all(|it| self.pieces.contains(it))
+        })
+    }
+
+    /// How much of it is there, and what is wrong first, for a message.
+    pub fn summary(&self) -> String {
+        let place = self.site.named().display();
+        if !self.is_something() {
+            return match std::fs::metadata(self.site.named()) {
+                Err(why) => format!("{place}: {why}"),
+                Ok(_) => format!("{place}: nothing of it is there"),
+            };
+        }
+        if !self.is_hashed && self.may_be_complete() {
+            return format!("{place}: not all of it is right");
+        }
+        let fault = self.fault();
+        if self.is_hashed {
+            let (right, needed) = (self.pieces.len(), self.layout.needed().len());
+            format!("{place}: {right} of {needed} pieces are right; {fault}")
+        } else {
+            format!("{place}: {fault}")
+        }
+    }
+
+    /// What is wrong first: a file that is not as the torrent says, else a piece.
+    pub fn fault(&self) -> String {
+        file_fault::first(&self.site, &self.files, &self.layout, &self.metainfo, &self.pieces)
+    }
+}

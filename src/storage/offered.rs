@@ -1,0 +1,329 @@
+//! What of a torrent can be given to others: complete selections, what is verified of those that are being fetched, by
+//! whatever process, and copies elsewhere.
+//!
+//! Nothing is locked and nothing is written. A stamp says that a selection is complete, and a resume record which pieces
+//! of one that is being fetched to look at; both are read again and again. A recorded piece is hashed before it is offered: the record may be
+//! of a process that ended long ago. When a selection is published its files move: what cannot be read in `partial` is read in `data`.
+//!
+//! Of a copy, which is the user's, nothing says that it is still what was hashed but its files' sizes and times. They
+//! are looked at after each read: so what was read before a change is right, and what was read after it is not given.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use super::check::is_right;
+use super::files::LayoutFiles;
+use super::fs::{Look, file_at};
+use super::local_copy::LocalCopy;
+use super::resume_record::ResumeRecord;
+use super::{Site, Stamp, Store, ids_in};
+use crate::plan::{Layout, SegmentPlace, Selection};
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::infohash::Infohash;
+use crate::torrent::metainfo::Metainfo;
+use crate::torrent::pieces::PieceSet;
+
+/// Bytes of recorded pieces that are hashed in one look, at least one piece: looks are many, and short.
+const CHECKED_BYTES: u64 = 8 << 20;
+
+/// By what a file is known to be another than before: its time is no help, since stamps are backdated, and records
+/// are touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    length: u64,
+    created: Option<SystemTime>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum OfferedKind {
+    /// A selection with a stamp.
+    Data(String),
+    /// One with a resume record.
+    Partial(String),
+    Copy(PathBuf),
+}
+
+/// Where some pieces lie.
+#[derive(Debug)]
+struct Lies {
+    kind: OfferedKind,
+    mark: Option<Mark>,
+    /// Of a copy they become fewer, of a record more.
+    pieces: Mutex<PieceSet>,
+    /// Recorded pieces that are to be hashed, those that were recorded last at the end.
+    unchecked: Mutex<Vec<PieceIndex>>,
+    /// How many entries of the record were read.
+    entries: usize,
+    /// Asked in order.
+    files: Arc<Vec<LayoutFiles>>,
+    /// Of a copy, how each of the torrent's files was when it was hashed.
+    looks: Vec<Option<Look>>,
+}
+
+/// The verified pieces of one torrent.
+#[derive(Debug)]
+pub struct Offered {
+    store: Store,
+    infohash: Infohash,
+    metainfo: Arc<Metainfo>,
+    /// All files of the torrent: which of them a selection has is seen from its stamp.
+    whole: Arc<Layout>,
+    places: Mutex<Vec<Arc<Lies>>>,
+    /// Files of copies that have changed, of which nobody has heard yet.
+    changed: Mutex<Vec<PathBuf>>,
+    /// They took pieces with them.
+    is_less: AtomicBool,
+}
+
+impl Offered {
+    /// Nothing is looked at yet.
+    pub fn new(store: &Store, metainfo: &Arc<Metainfo>) -> Offered {
+        Offered {
+            store: store.clone(),
+            infohash: metainfo.infohash,
+            metainfo: Arc::clone(metainfo),
+            whole: Arc::new(Layout::new(metainfo, &Selection::all(metainfo))),
+            places: Mutex::default(),
+            changed: Mutex::default(),
+            is_less: AtomicBool::new(false),
+        }
+    }
+
+    /// Looks what there is now; `None` where nothing has changed. A `quick` look sees how far those have come that
+    /// are known, and no new ones.
+    pub fn look(&self, quick: bool) -> Option<PieceSet> {
+        let old = self.places();
+        let mut kinds: Vec<OfferedKind> = old.iter().map(|place| place.kind.clone()).collect();
+        if !quick || kinds.iter().any(|kind| kind.is_marked() && self.mark(kind).is_none()) {
+            kinds.retain(|kind| !kind.is_marked());
+            let partial = ids_in(&self.store.root().join("partial"), self.infohash);
+            kinds.extend(self.store.selections(self.infohash).into_iter().map(OfferedKind::Data));
+            kinds.extend(partial.into_iter().map(OfferedKind::Partial));
+        }
+        let mut new = Vec::new();
+        for kind in kinds {
+            let mark = self.mark(&kind);
+            if kind.is_marked() && mark.is_none() {
+                continue;
+            }
+            let known = old.iter().find(|place| place.kind == kind);
+            match known.filter(|place| place.mark == mark) {
+                Some(place) => new.push(Arc::clone(place)),
+                None => new.push(Arc::new(self.place(kind, mark, known))),
+            }
+        }
+        let mut same =
+            old.len() == new.len() && old.iter().zip(&new).all(|(a, b)| Arc::ptr_eq(a, b));
+        for place in &new {
+            same &= !self.check_some(place);
+        }
+        if same && !self.is_less.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        Some(self.pieces())
+    }
+
+    /// Looks for the dataset in this directory, a store or one with the torrent's own layout, and hashes what lies
+    /// there. Runs on the current rayon pool.
+    pub fn add_copy(&self, directory: &Path, hashed_bytes: &AtomicU64) {
+        let in_store = Store::at(directory).files_path(&self.infohash.to_string());
+        for directory in [directory.to_owned(), in_store] {
+            let site = Site::In(directory.clone());
+            let mut copy = LocalCopy::look(&site, &self.metainfo, &self.whole, Vec::new());
+            // Before it is hashed, so that what changes meanwhile does not fit.
+            let paths = self.whole.files().map(|file| site.path(&file.path()));
+            let looks = paths.map(|path| Look::at(&path)).collect();
+            copy.hash(hashed_bytes);
+            if !copy.pieces.is_empty() {
+                let (kind, files) = (OfferedKind::Copy(directory), Arc::new(vec![copy.files]));
+                let place = Arc::new(Lies::new(kind, None, copy.pieces, files, looks));
+                self.places.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+            }
+        }
+    }
+
+    /// All verified pieces, as they were last looked at.
+    pub fn pieces(&self) -> PieceSet {
+        let mut pieces = PieceSet::none(self.whole.geometry().piece_count());
+        self.places().iter().for_each(|place| pieces.insert_all(&place.pieces()));
+        pieces
+    }
+
+    /// Reads bytes of one verified piece.
+    ///
+    /// # Errors
+    /// The piece is not there, or not any more.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let piece = self.whole.geometry().piece_at(offset);
+        let mut result = Err(io::ErrorKind::NotFound.into());
+        for place in self.places().iter().filter(|place| place.pieces().contains(piece)) {
+            for files in place.files.iter() {
+                result = files.read(offset, buffer);
+                if self.has_changed(place, offset..offset + buffer.len() as u64) {
+                    result = Err(io::ErrorKind::NotFound.into());
+                }
+                if result.is_ok() {
+                    return result;
+                }
+            }
+        }
+        result
+    }
+
+    /// The files of copies that have changed since this was asked last.
+    pub fn new_changes(&self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.changed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether one of the files of a copy that hold this range is not what was hashed. Its pieces are let go then.
+    fn has_changed(&self, place: &Lies, range: Range<u64>) -> bool {
+        let mut has_changed = false;
+        for segment in self.whole.segments(range) {
+            let SegmentPlace::File { file, .. } = segment.place else { continue };
+            let index = file as usize;
+            let (Some(was), [files]) = (place.looks.get(index), &place.files[..]) else { continue };
+            let path = files.path(file);
+            if was.is_some() && Look::at(&path) == *was {
+                continue;
+            }
+            has_changed = true;
+            let mut pieces = place.pieces();
+            let before = pieces.len();
+            if let Some(file) = self.whole.file(file) {
+                pieces.remove_range(self.whole.geometry().pieces(file.range()));
+            }
+            // Reads that were under way beside the first one find the pieces gone.
+            if pieces.len() < before {
+                self.is_less.store(true, Ordering::Release);
+                self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+            }
+        }
+        has_changed
+    }
+
+    fn places(&self) -> Vec<Arc<Lies>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn mark(&self, kind: &OfferedKind) -> Option<Mark> {
+        let path = match kind {
+            OfferedKind::Data(id) => self.store.stamp_path(id),
+            OfferedKind::Partial(id) => self.store.record_path(id),
+            OfferedKind::Copy(_) => return None,
+        };
+        let file = file_at(&path)?;
+        Some(Mark { length: file.len(), created: file.created().ok() })
+    }
+
+    /// `known` is what the place was before.
+    fn place(&self, kind: OfferedKind, mark: Option<Mark>, known: Option<&Arc<Lies>>) -> Lies {
+        let count = self.whole.geometry().piece_count();
+        let reading = |directory: PathBuf| {
+            LayoutFiles::for_reading(Arc::clone(&self.whole), Site::In(directory))
+        };
+        let created = |mark: Option<Mark>| mark.and_then(|mark| mark.created);
+        match &kind {
+            OfferedKind::Data(id) => {
+                let stamp = Stamp::read(&self.store.stamp_path(id));
+                let pieces = match stamp.filter(|stamp| self.store.is_as_stamped(id, stamp)) {
+                    Some(stamp) => self.stamped(&stamp),
+                    None => PieceSet::none(count),
+                };
+                let files = Arc::new(vec![reading(self.store.files_path(id))]);
+                Lies::new(kind, mark, pieces, files, Vec::new())
+            }
+            OfferedKind::Partial(id) => {
+                let recorded = ResumeRecord::read(&self.store.record_path(id), id);
+                // Of the same record, which has grown, only what is new is looked at.
+                let known = known.filter(|known| {
+                    created(known.mark) == created(mark) && known.entries <= recorded.len()
+                });
+                let (files, pieces, mut unchecked, entries) = match known {
+                    Some(known) => (
+                        Arc::clone(&known.files),
+                        known.pieces().clone(),
+                        lock(&known.unchecked).clone(),
+                        known.entries,
+                    ),
+                    None => {
+                        let partial = self.store.partial_path(id).join("files");
+                        let files = vec![reading(partial), reading(self.store.files_path(id))];
+                        (Arc::new(files), PieceSet::none(count), Vec::new(), 0)
+                    }
+                };
+                let new = recorded.get(entries..).unwrap_or_default();
+                unchecked.extend(new.iter().filter(|piece| **piece < count));
+                let mut place = Lies::new(kind, mark, pieces, files, Vec::new());
+                (place.unchecked, place.entries) = (Mutex::new(unchecked), recorded.len());
+                place
+            }
+            OfferedKind::Copy(_) => {
+                Lies::new(kind, mark, PieceSet::none(count), Arc::default(), Vec::new())
+            }
+        }
+    }
+
+    /// Hashes some of the recorded pieces, the newest first. Gives whether any is right.
+    fn check_some(&self, place: &Lies) -> bool {
+        let (mut left, mut buffer, mut any) = (CHECKED_BYTES, Vec::new(), false);
+        while left > 0 {
+            let Some(piece) = lock(&place.unchecked).pop() else { break };
+            if place.pieces().contains(piece) {
+                continue;
+            }
+            left = left.saturating_sub(u64::from(self.whole.geometry().len(piece)));
+            // Of a selection, bytes of other files lie in its scratch file: such a piece cannot be read here.
+            let mut files = place.files.iter();
+            if files.any(|files| is_right(files, &self.metainfo, piece, &mut buffer)) {
+                any |= place.pieces().insert(piece);
+            }
+        }
+        any
+    }
+
+    /// The pieces that lie wholly in stamped files.
+    fn stamped(&self, stamp: &Stamp) -> PieceSet {
+        let geometry = self.whole.geometry();
+        let mut pieces = PieceSet::all(geometry.piece_count());
+        let mut stamped = stamp.among(self.whole.files()).map(|file| file.torrent_file).peekable();
+        for file in self.whole.files() {
+            if stamped.next_if_eq(&file.torrent_file).is_none() {
+                pieces.remove_range(geometry.pieces(file.range()));
+            }
+        }
+        pieces
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lies {
+    fn new(
+        kind: OfferedKind,
+        mark: Option<Mark>,
+        pieces: PieceSet,
+        files: Arc<Vec<LayoutFiles>>,
+        looks: Vec<Option<Look>>,
+    ) -> Lies {
+        let (pieces, unchecked) = (Mutex::new(pieces), Mutex::default());
+        Lies { kind, mark, pieces, unchecked, entries: 0, files, looks }
+    }
+
+    fn pieces(&self) -> MutexGuard<'_, PieceSet> {
+        lock(&self.pieces)
+    }
+}
+
+impl OfferedKind {
+    /// Whether a file says what there is.
+    fn is_marked(&self) -> bool {
+        !matches!(self, OfferedKind::Copy(_))
+    }
+}

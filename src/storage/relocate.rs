@@ -1,0 +1,135 @@
+//! Moving directories and files, also where a rename is not possible.
+//!
+//! A rename fails with EXDEV across file systems (`data` may be a link to a larger disk), and for a directory of a lower
+//! overlay layer: in a container, all that the image holds. Then the directory is copied beside its new place, synced,
+//! renamed there, and removed last. Within one file system the copy consists of hard links.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::fs::{CopyMode, beside, copy, copy_tree, remove_tree, sync_parent, sync_tree};
+
+/// Moves a directory to a place where nothing is. At every moment the whole directory is at one of the two places.
+///
+/// # Errors
+/// Of the rename or the copy: nothing is at `to` then.
+pub fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
+    match rename(from, to) {
+        Err(why) if why.kind() == io::ErrorKind::CrossesDevices => {}
+        other => return other,
+    }
+    let workplace = to.parent().unwrap_or(to);
+    let copied = beside(to);
+    let moved = copy_tree(from, &copied, workplace)
+        .and_then(|()| step(sync_tree(&copied)))
+        .and_then(|()| rename(&copied, to))
+        .and_then(|()| sync_parent(to));
+    if let Err(why) = moved {
+        let _ = remove_tree(&copied); // the error that is reported is the first one
+        return Err(why);
+    }
+    // What remains is of no use, and whoever cleans up tries again.
+    let _ = remove_tree(from);
+    step(Ok(()))
+}
+
+/// Takes a directory out of its place in one step, and returns where it is now. Where it cannot be renamed it is removed
+/// instead, file by file.
+///
+/// # Errors
+/// Of the rename or the removal; a directory that is not there is not an error.
+pub fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    let aside = beside(path);
+    match rename(path, &aside) {
+        Ok(()) => Ok(Some(aside)),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) if why.kind() == io::ErrorKind::CrossesDevices => {
+            step(remove_tree(path)).map(|()| None)
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// Moves a file with its permissions, in the place of another one where there is one. It is removed only where its copy would
+/// survive a power cut.
+///
+/// # Errors
+/// Of the rename or the copy.
+pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
+    match rename(from, to) {
+        Err(why) if why.kind() == io::ErrorKind::CrossesDevices => {
+            step(copy(from, to, CopyMode::Same, to.parent().unwrap_or(to))?);
+            step(sync_parent(to)?);
+            std::fs::remove_file(from)
+        }
+        other => other,
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    if stops::is_elsewhere(from) {
+        return Err(io::ErrorKind::CrossesDevices.into());
+    }
+    step(std::fs::rename(from, to))
+}
+
+/// Marks the end of a step: here tests stop, as if the process had been killed.
+pub fn step<T>(done: T) -> T {
+    #[cfg(test)]
+    stops::step();
+    done
+}
+
+/// For tests: what a kill leaves, and a lower layer without one.
+#[cfg(test)]
+pub mod stops {
+    use std::cell::Cell;
+    use std::path::Path;
+
+    thread_local! {
+        static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+        static HAS_LAYERS: Cell<bool> = const { Cell::new(false) };
+        static HAS_DISKS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Does the work, and stops it when so many steps were done; whether it was stopped.
+    pub fn after(steps: usize, work: impl FnOnce()) -> bool {
+        LEFT.set(steps);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        let was_stopped = LEFT.replace(usize::MAX) == 0;
+        match result {
+            Ok(()) => false,
+            Err(_) if was_stopped => true,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// Whether directories that exist cannot be renamed on this thread, as those of a lower layer; new ones (`.tmp-…`) can.
+    pub fn set_layers(has_layers: bool) {
+        HAS_LAYERS.set(has_layers);
+    }
+
+    /// Whether files cannot be renamed on this thread, as to another file system.
+    pub fn set_disks(has_disks: bool) {
+        HAS_DISKS.set(has_disks);
+    }
+
+    pub(super) fn is_elsewhere(path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default();
+        let is_new = name.as_encoded_bytes().starts_with(b".tmp-");
+        !is_new && if path.is_dir() { HAS_LAYERS.get() } else { HAS_DISKS.get() }
+    }
+
+    pub(super) fn step() {
+        let left = LEFT.get();
+        if left == usize::MAX {
+            return;
+        }
+        LEFT.set(left.saturating_sub(1));
+        if left <= 1 {
+            // No message: it is what the test asked for.
+            std::panic::resume_unwind(Box::new(()));
+        }
+    }
+}

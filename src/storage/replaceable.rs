@@ -1,0 +1,336 @@
+//! Which existing files in a user's directory may be replaced.
+//!
+//! A file belongs to the dataset if it has a run of right bytes that nobody guesses: see `evidence.rs`. One that only contains zeros counts as absent: other clients
+//! allocate files before they download them. Where a piece that lies entirely in the file is wrong and nothing shows that the file is
+//! the dataset's, or where a file that is shorter than a piece has the wrong length, the file is foreign: it stays, and the download fails before it
+//! begins. A file that cannot be judged, since its pieces extend into other files, is compared with the downloaded bytes.
+//! With `overwrite` foreign files are replaced. Directories, and anything else that is not a file, never are.
+
+mod conflicts;
+mod evidence;
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use self::conflicts::{Conflict, Conflicts};
+use self::evidence::{is_blank, is_same};
+use super::claims::{ClaimKind, Claims, PathClaim};
+use super::directory::WORKPLACE;
+use super::files::LayoutFiles;
+use super::fs::Look;
+use super::links;
+use super::local_copy::LocalCopy;
+use crate::error::{Error, ErrorKind, printable};
+use crate::plan::{Layout, PlacedFile, SegmentPlace, SelectedLink};
+use crate::torrent::geometry::BLOCK_BYTES;
+use crate::torrent::metainfo::{check_visible, is_same_name};
+
+/// Examines what exists in `directory` at the paths of the dataset. `existing` has the pieces that are right.
+///
+/// # Errors
+/// [`ErrorKind::Metainfo`] for paths that are hidden or that other programs act on; [`ErrorKind::Disk`] for foreign files and
+/// for whatever else is in the way.
+pub(super) fn survey(
+    directory: &Path,
+    overwrite: bool,
+    layout: &Layout,
+    existing: Option<&LocalCopy>,
+) -> Result<Claims, Error> {
+    check_names(layout, overwrite)?;
+    let mut conflicts = Conflicts::default();
+    let mut claims = Claims::new();
+    let mut parents = Parents { directory, known: Vec::new(), absent: None };
+    for (index, file) in (0_u32..).zip(layout.files()) {
+        match parents.exist(&file.path()) {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err((path, why)) => {
+                conflicts.add(path, why);
+                continue;
+            }
+        }
+        let path = directory.join(file.path());
+        match claim(&path, index, &file, overwrite, layout, existing) {
+            Ok(Some(claim)) => drop(claims.insert(index, claim)),
+            Ok(None) => {}
+            Err(why) => conflicts.add(path, why),
+        }
+    }
+    for (path, link) in layout.links() {
+        match parents.exist(&path) {
+            Ok(true) => link_conflict(directory, overwrite, &path, link)
+                .into_iter()
+                .for_each(|why| conflicts.add(directory.join(&path), why)),
+            Ok(false) => {}
+            Err((path, why)) => conflicts.add(path, why),
+        }
+    }
+    conflicts.result(directory).map(|()| claims)
+}
+
+/// What keeps a symbolic link of the dataset from being created.
+fn link_conflict(
+    directory: &Path,
+    overwrite: bool,
+    path: &Path,
+    link: &SelectedLink,
+) -> Option<Conflict> {
+    let place = directory.join(path);
+    let found = match std::fs::symlink_metadata(&place) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return None,
+        Err(why) => return Some(Conflict::Unreadable(why.to_string())),
+        Ok(found) => found,
+    };
+    let is_link = found.file_type().is_symlink();
+    match () {
+        () if is_link && links::is_right(&directory.into(), path, link) => None,
+        () if found.is_dir() => Some(Conflict::Directory),
+        () if !is_link && !found.is_file() => Some(Conflict::Special),
+        () if overwrite => None,
+        () if is_link => Some(Conflict::Link),
+        // An empty file is what clients without links make of one.
+        () if found.len() == 0 => None,
+        () => Some(Conflict::Foreign),
+    }
+}
+
+/// Whether a symbolic link may be created now.
+///
+/// # Errors
+/// [`ErrorKind::Disk`] for what was created meanwhile.
+pub(super) fn check_link(
+    directory: &Path,
+    overwrite: bool,
+    path: &Path,
+    link: &SelectedLink,
+) -> Result<(), Error> {
+    let mut conflicts = Conflicts::default();
+    if let Some(why) = link_conflict(directory, overwrite, path, link) {
+        conflicts.add(directory.join(path), why);
+    }
+    conflicts.result(directory)
+}
+
+/// What exists at the place of a file.
+fn claim(
+    path: &Path,
+    index: u32,
+    file: &PlacedFile<'_>,
+    overwrite: bool,
+    layout: &Layout,
+    existing: Option<&LocalCopy>,
+) -> Result<Option<PathClaim>, Conflict> {
+    let found = match std::fs::symlink_metadata(path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|why| Conflict::Unreadable(why.to_string()))?,
+    };
+    let is_link = found.file_type().is_symlink();
+    if !found.is_file() && !is_link {
+        return Err(if found.is_dir() { Conflict::Directory } else { Conflict::Special });
+    }
+    let look = Look::at(path);
+    let of_kind = |kind| Ok(look.map(|look| PathClaim { kind, look }));
+    let right = |piece| existing.is_some_and(|it| it.pieces.contains(piece));
+    if existing.is_some_and(|it| it.has_file(index)) {
+        return of_kind(ClaimKind::Right);
+    }
+    if is_link && !overwrite {
+        return Err(Conflict::Link);
+    }
+    let pieces = layout.geometry().pieces(file.range());
+    let has_length = found.len() == file.length();
+    let is_short = file.length() < u64::from(layout.geometry().piece_bytes().max(BLOCK_BYTES));
+    let unreadable = |why: io::Error| Conflict::Unreadable(why.to_string());
+    let right = pieces.clone().filter(|piece| right(*piece));
+    let is_ours = match overwrite {
+        true => right.count() > 0,
+        false if is_short && !has_length => false,
+        false => evidence::is_ours(path, file, layout, right).map_err(unreadable)?,
+    };
+    if is_ours {
+        return of_kind(ClaimKind::Damaged);
+    }
+    if overwrite || is_blank(path).map_err(unreadable)? {
+        return of_kind(ClaimKind::Replaceable);
+    }
+    let lies_in_it = |piece| {
+        let mut parts = layout.segments(layout.geometry().range(piece));
+        parts.all(|part| match part.place {
+            SegmentPlace::File { file, .. } => file == index,
+            SegmentPlace::Scratch { .. } => false,
+            SegmentPlace::Zeros => true,
+        })
+    };
+    // Only the first piece and the last one can extend into other files.
+    let ends = pieces.clone().next().into_iter().chain(pieces.clone().next_back());
+    if has_length && pieces.len() < 3 && !ends.into_iter().any(lies_in_it) && !pieces.is_empty() {
+        return of_kind(ClaimKind::Unknown);
+    }
+    Err(Conflict::Foreign)
+}
+
+/// Whether what the dataset calls its files may be created in a directory of the user's.
+fn check_names(layout: &Layout, overwrite: bool) -> Result<(), Error> {
+    let unsafe_path = |path: &Path, why: &str| {
+        Error::new(ErrorKind::Metainfo, "the torrent is not safe to download into a directory")
+            .why(format!("its path `{}` {why}", printable(&path.display().to_string())))
+    };
+    let links = layout.links().map(|(path, _)| path);
+    for path in layout.files().map(|file| file.path()).chain(links) {
+        let mut names = path.iter().map(OsStr::as_encoded_bytes);
+        if names.next().is_some_and(|name| is_same_name(name, WORKPLACE)) {
+            let why = format!("is in `{WORKPLACE}`, which is reserved for unfinished downloads");
+            return Err(unsafe_path(&path, &why).help("download it into the store"));
+        }
+        if overwrite {
+            continue;
+        }
+        check_visible(&mut path.iter().map(OsStr::as_encoded_bytes)).map_err(|why| {
+            unsafe_path(
+                &path,
+                &format!("{why}: Git, Cargo, shells and other programs act on such files"),
+            )
+            .help("if you trust the torrent, use `--force` (`Get::overwrite(true)`)")
+            .help("or download it into the store, or leave these paths out with `files`")
+        })?;
+    }
+    Ok(())
+}
+
+/// Directories that the files need.
+struct Parents<'a> {
+    directory: &'a Path,
+    /// The components of the last path that is known to exist, and to consist of directories.
+    known: Vec<OsString>,
+    /// Below `known`, a directory that does not exist.
+    absent: Option<OsString>,
+}
+
+impl Parents<'_> {
+    /// Whether all directories of a file exist.
+    fn exist(&mut self, file: &Path) -> Result<bool, (PathBuf, Conflict)> {
+        let names: Vec<&OsStr> = file.parent().map(|it| it.iter().collect()).unwrap_or_default();
+        // Files of one directory are mostly neighbors: it is examined once.
+        let same = self.known.iter().zip(&names).take_while(|(known, name)| known == *name).count();
+        if same < self.known.len() {
+            self.known.truncate(same);
+            self.absent = None;
+        }
+        if self.absent.is_some() && self.absent.as_deref() == names.get(same).copied() {
+            return Ok(false);
+        }
+        let mut path = self.directory.to_owned();
+        path.extend(&self.known);
+        for name in names.into_iter().skip(same) {
+            path.push(name);
+            let kind = match std::fs::symlink_metadata(&path) {
+                Err(why) if why.kind() == io::ErrorKind::NotFound => {
+                    self.absent = Some(name.to_owned());
+                    return Ok(false);
+                }
+                Err(why) => return Err((path, Conflict::Unreadable(why.to_string()))),
+                Ok(found) => found.file_type(),
+            };
+            if kind.is_symlink() {
+                return Err((path, Conflict::LinkedDirectory));
+            }
+            if !kind.is_dir() {
+                return Err((path, Conflict::NoDirectory));
+            }
+            self.known.push(name.to_owned());
+            self.absent = None;
+        }
+        Ok(true)
+    }
+}
+
+/// Compares what was downloaded with what exists now, before anything is replaced. `path` is where the user has a file.
+/// Gives the files that stay because they have the right bytes.
+///
+/// # Errors
+/// [`ErrorKind::Disk`] for a file that was changed since it was hashed, and for one that turned out to be foreign.
+pub(super) fn settle(
+    files: &LayoutFiles,
+    directory: &Path,
+    overwrite: bool,
+    claims: &Claims,
+) -> Result<BTreeSet<u32>, Error> {
+    let layout = files.layout();
+    let (mut conflicts, mut same) = (Conflicts::default(), BTreeSet::new());
+    let mut different = Vec::new();
+    let mut parents = Parents { directory, known: Vec::new(), absent: None };
+    for (index, file) in (0_u32..).zip(layout.files()) {
+        let claim = claims.get(&index);
+        match parents.exist(&file.path()) {
+            Ok(false) if claim.is_none() => continue,
+            Ok(_) => {}
+            Err((path, why)) => {
+                conflicts.add(path, why);
+                continue;
+            }
+        }
+        let path = directory.join(file.path());
+        let is_unchanged = |look| Look::at(&path) == Some(look);
+        match claim {
+            Some(PathClaim { kind: ClaimKind::Right, look }) => {
+                same.insert(index);
+                if !is_unchanged(*look) {
+                    conflicts.add(path, Conflict::Changed);
+                }
+            }
+            _ if overwrite || std::fs::symlink_metadata(&path).is_err() => {}
+            Some(claim) if !is_unchanged(claim.look) => conflicts.add(path, Conflict::Changed),
+            Some(PathClaim { kind: ClaimKind::Unknown, .. }) => {
+                let compared = is_same(&files.path(index), &path);
+                if compared.map_err(|why| Error::disk("read", &path, &why))? {
+                    same.insert(index);
+                } else {
+                    different.push((index, file, path));
+                }
+            }
+            Some(_) => {}
+            None => conflicts.add(path, Conflict::Changed),
+        }
+    }
+    let is_here = || {
+        let is_damaged = |claim: &PathClaim| claim.kind == ClaimKind::Damaged;
+        claims.values().any(is_damaged)
+            || evidence::are_ours(directory, same.iter().filter_map(|index| layout.file(*index)))
+    };
+    let is_here = !different.is_empty() && is_here();
+    for (index, file, path) in different {
+        if !is_here || !is_damage(layout, index, &file, claims, &same) {
+            conflicts.add(path, Conflict::Foreign);
+        }
+    }
+    conflicts.result(directory).map(|()| same)
+}
+
+/// Whether a file whose bytes are different is known to be the dataset's, if that is here: all files that its pieces extend into
+/// existed, and one of them is right.
+fn is_damage(
+    layout: &Layout,
+    index: u32,
+    file: &PlacedFile<'_>,
+    claims: &Claims,
+    same: &BTreeSet<u32>,
+) -> bool {
+    let mut any_right = false;
+    for piece in layout.geometry().pieces(file.range()) {
+        for part in layout.segments(layout.geometry().range(piece)) {
+            let neighbor = match part.place {
+                SegmentPlace::File { file, .. } if file != index => file,
+                SegmentPlace::File { .. } | SegmentPlace::Zeros => continue,
+                SegmentPlace::Scratch { .. } => return false,
+            };
+            match claims.get(&neighbor).map(|claim| claim.kind) {
+                None | Some(ClaimKind::Replaceable) => return false,
+                Some(ClaimKind::Unknown) => any_right |= same.contains(&neighbor),
+                Some(ClaimKind::Right | ClaimKind::Damaged) => any_right = true,
+            }
+        }
+    }
+    any_right
+}

@@ -1,0 +1,99 @@
+//! The resume record: which pieces of a partial dataset to look at.
+//!
+//! A header line, then the index of each piece, 4 bytes big-endian, appended after the piece's bytes were written. Nothing is
+//! synced, and anything may have happened to the disk since. So the record is never evidence: a later process hashes each
+//! piece that it names. Records of version 1, whose header had a boot id, are read in the same way.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::fs;
+use crate::torrent::geometry::PieceIndex;
+
+const MAGIC: &str = "academictorrents record ";
+
+/// 16 million indexes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// An open record, shared by the workers.
+#[derive(Debug)]
+pub struct ResumeRecord {
+    file: Mutex<File>,
+}
+
+impl ResumeRecord {
+    /// The pieces that are recorded at `path`, in order, if it is of this torrent and selection (`id`). Any index may be among them.
+    pub fn read(path: &Path, id: &str) -> Vec<PieceIndex> {
+        let bytes = fs::read(path, MAX_BYTES).unwrap_or_default();
+        let indexes = ResumeRecord::parse(&bytes, id).unwrap_or_default();
+        indexes.iter().map(|index| PieceIndex::from_be_bytes(*index)).collect()
+    }
+
+    fn parse<'b>(bytes: &'b [u8], id: &str) -> Option<&'b [[u8; 4]]> {
+        let (header, indexes) =
+            bytes.split_at_checked(bytes.iter().position(|it| *it == b'\n')?)?;
+        let header = std::str::from_utf8(header).ok()?.strip_prefix(MAGIC)?;
+        let (_, recorded_id) = header.rsplit_once(' ')?;
+        (recorded_id == id).then_some(indexes.get(1..)?.as_chunks().0)
+    }
+
+    /// Begins a new record of these pieces in the place of the old one.
+    pub fn begin(
+        path: &Path,
+        id: &str,
+        pieces: impl Iterator<Item = PieceIndex>,
+    ) -> io::Result<ResumeRecord> {
+        let mut bytes = format!("{MAGIC}2 {id}\n").into_bytes();
+        pieces.for_each(|piece| bytes.extend_from_slice(&piece.to_be_bytes()));
+        let temporary = fs::beside(path);
+        fs::create_new(&temporary)?.write_all(&bytes)?;
+        fs::rename(&temporary, path)?;
+        let file = fs::open_to_append(path)?;
+        Ok(ResumeRecord { file: Mutex::new(file) })
+    }
+
+    /// Appends a verified piece whose bytes are written.
+    pub fn append(&self, piece: PieceIndex) -> io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.write_all(&piece.to_be_bytes())
+    }
+
+    /// Tells a process that waits for the lock that this one lives: the record's mtime moves.
+    pub fn touch(&self, now: std::time::SystemTime) {
+        let file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = file.set_modified(now); // a file system that cannot: the waiting one sees pieces being appended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_torn_or_foreign_record_gives_what_can_be_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("record");
+        let record = ResumeRecord::begin(&path, "id", [1, 5].into_iter()).unwrap();
+        record.append(7).unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"\0\0").unwrap();
+        let pieces = |id| ResumeRecord::read(&path, id);
+        assert_eq!(pieces("id"), [1, 5, 7]);
+        assert_eq!(pieces("other"), [0_u32; 0]);
+        for damage in ["", "\n", "academictorrents record 2\n", "\u{e9}", "x x x\n\0\0\0\0"] {
+            std::fs::write(&path, damage).unwrap();
+            assert_eq!(pieces("id"), [0_u32; 0], "{damage:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_version_1_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("record");
+        std::fs::write(&path, b"academictorrents record 1 some-boot id\n\0\0\0\x03").unwrap();
+        assert_eq!(ResumeRecord::read(&path, "id"), [3]);
+    }
+}

@@ -1,0 +1,115 @@
+//! What a download takes over of damaged data, in the store or in a directory of the user's.
+
+use std::io;
+use std::path::Path;
+
+use super::claims::ClaimKind;
+use super::files::{FileOrigin, LayoutFiles};
+use super::fs::{CopyMode, copy, file_at, link_or_copy, open_to_write, remove};
+use super::home::Home;
+use super::local_copy::LocalCopy;
+use crate::plan::Layout;
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::pieces::PieceSet;
+
+/// Pieces that were taken over from damaged data.
+pub(super) struct Salvaged {
+    /// Their bytes were hashed.
+    pub sure: PieceSet,
+    /// In files that lay in the partial dataset before: to be hashed.
+    pub unsure: PieceSet,
+}
+
+impl Salvaged {
+    /// The good pieces. What is kept in part cannot be checked again without the rest of the piece.
+    fn of(existing: &LocalCopy, layout: &Layout) -> Salvaged {
+        let mut sure = existing.pieces.clone();
+        sure.retain(|piece| layout.is_kept(piece));
+        Salvaged { sure, unsure: PieceSet::none(layout.geometry().piece_count()) }
+    }
+
+    /// Their file is not taken over.
+    fn forget(&mut self, pieces: std::ops::Range<PieceIndex>) {
+        self.sure.remove_range(pieces.clone());
+        self.unsure.remove_range(pieces);
+    }
+
+    /// Their file lay in the partial dataset before.
+    fn doubt(&mut self, pieces: std::ops::Range<PieceIndex>) {
+        self.unsure.extend(pieces.filter(|piece| self.sure.remove(*piece)));
+    }
+}
+
+/// Takes over the good pieces of damaged data: whole files by link, damaged ones by copy, since other
+/// selections may have the same inodes.
+pub(super) fn salvage(
+    files: &LayoutFiles,
+    existing: &LocalCopy,
+    workplace: &Path,
+) -> io::Result<Salvaged> {
+    let layout = files.layout();
+    let mut salvaged = Salvaged::of(existing, layout);
+    for (index, file) in layout.files().enumerate() {
+        let index = index as u32;
+        let (from, to) = (existing.files.path(index), files.path(index));
+        let pieces = layout.geometry().pieces(file.range());
+        if file.length() == 0 || !pieces.clone().any(|piece| existing.pieces.contains(piece)) {
+            continue;
+        }
+        if file_at(&to).is_some() {
+            salvaged.doubt(pieces);
+            continue;
+        }
+        files.create_parents(&to)?;
+        remove(&to)?; // a symbolic link, a pipe, an empty directory
+        if existing.has_file(index) {
+            link_or_copy(&from, &to, workplace)?;
+            files.set_origin(index, Some(FileOrigin::Sealed));
+        } else {
+            copy(&from, &to, CopyMode::New, workplace)?;
+            open_to_write(&to)?.set_len(file.length())?;
+            files.set_origin(index, Some(FileOrigin::Ours));
+        }
+    }
+    Ok(salvaged)
+}
+
+/// Notes which damaged files are to be mended, and says what of them is right.
+pub(super) fn take_over(
+    files: &LayoutFiles,
+    home: &Home,
+    existing: &LocalCopy,
+) -> io::Result<Salvaged> {
+    let layout = files.layout();
+    let mut salvaged = Salvaged::of(existing, layout);
+    let mut waiting = home.lock();
+    for (index, claim) in &home.claims {
+        let (Some(file), path) = (layout.file(*index), files.path(*index)) else {
+            continue;
+        };
+        let mut is_begun = false;
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if !found.is_file() => remove(&path)?,
+            found => is_begun = found.is_ok(),
+        }
+        match claim.kind {
+            // What an earlier run has begun would take the place of the right file.
+            ClaimKind::Right if is_begun => {
+                std::fs::remove_file(path)?;
+                files.set_origin(*index, None);
+            }
+            ClaimKind::Damaged if is_begun => {
+                salvaged.doubt(layout.geometry().pieces(file.range()));
+            }
+            ClaimKind::Damaged => drop(waiting.insert(*index, claim.look)),
+            // It is written anew, whatever of it happens to be right: a piece of zeros, for example. What is unknown is
+            // compared with what is downloaded.
+            ClaimKind::Replaceable | ClaimKind::Unknown => {
+                salvaged.forget(layout.geometry().pieces(file.range()));
+            }
+            ClaimKind::Right => {}
+        }
+    }
+    drop(waiting);
+    Ok(salvaged)
+}

@@ -1,0 +1,349 @@
+//! The stamp: what makes a dataset complete, and tells cheaply whether it still is.
+//!
+//! A text file, one line per fact, so that a person can read it and a warm build parses it in no time:
+//!
+//! ```text
+//! academictorrents stamp 1
+//! place <a copy's, where it is not the store's>
+//! file <length> <mtime, nanoseconds since 1970> <path below files/>
+//! link <where it leads, as it says> <path below files/>
+//! fragment <piece> <sha1 of the piece's kept bytes>
+//! sha256 <pin that was checked> <path as the manifest names it>
+//! end
+//! ```
+//! Paths are percent-encoded where a line could not hold them. Its own mtime is always 2000-01-01, so that
+//! Cargo, which compares it with a build script's last run, never finds it newer.
+
+use std::fs::{File, FileTimes, Metadata};
+use std::io::{self, BufRead, BufReader, Read as _, Write};
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::pins::Pins;
+use super::{Site, fs};
+use crate::error::Error;
+use crate::plan::{Layout, PlacedFile, Selection};
+use crate::torrent::geometry::PieceIndex;
+use crate::torrent::metainfo::{Metainfo, os_path};
+
+/// Of a torrent of 64 MiB with all paths escaped it is no larger.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A line has at most two paths, with all of their bytes escaped.
+const MAX_LINE_BYTES: u64 = 64 << 10;
+
+/// Read and written at a time.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// 2000-01-01T00:00:00Z in seconds since 1970.
+pub(super) const BACKDATED: u64 = 946_684_800;
+
+/// What was verified: each file's size and time, and digests of the parts of pieces that were kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Where the files lie, if not beside the stamp: see `elsewhere.rs`.
+    pub(super) place: Option<PathBuf>,
+    files: StampedFiles,
+    /// Symbolic links: their paths, and what they say.
+    pub(super) links: Vec<(PathBuf, PathBuf)>,
+    /// Of pieces that a selection keeps in part: the SHA-1 of the kept bytes, so that they can be checked again.
+    pub fragments: Vec<(PieceIndex, [u8; 20])>,
+    /// The manifest's pins that were checked.
+    pub pins: Vec<(String, [u8; 32])>,
+}
+
+/// There may be a million files, and all of their paths begin with the torrent's name, which may be long: it is stored once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct StampedFiles {
+    /// The first path's directory at the top, with a separator; empty for a single file.
+    top: Vec<u8>,
+    /// The paths, one after the other; those below `top` without it.
+    paths: Vec<u8>,
+    files: Vec<StampedFile>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct StampedFile {
+    length: u64,
+    modified_nanos: u128,
+    /// Where its path ends in `paths`; a stamp has at most 1 GiB.
+    path_end: u32,
+    is_below_top: bool,
+}
+
+impl StampedFiles {
+    fn push(&mut self, path: &Path, length: u64, modified_nanos: u128) {
+        let path = path.as_os_str().as_encoded_bytes();
+        if self.files.is_empty() {
+            let separator = path.iter().position(|byte| std::path::is_separator(char::from(*byte)));
+            self.top = path[..separator.map_or(0, |at| at + 1)].to_vec();
+        }
+        let below = path.strip_prefix(&self.top[..]);
+        self.paths.extend_from_slice(below.unwrap_or(path));
+        self.files.push(StampedFile {
+            length,
+            modified_nanos,
+            path_end: self.paths.len() as u32,
+            is_below_top: below.is_some(),
+        });
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (PathBuf, StampedFile)> {
+        let mut begin = 0;
+        self.files.iter().map(move |file| {
+            let end = file.path_end as usize;
+            let below = self.paths.get(begin..end).unwrap_or_default();
+            begin = end;
+            let top = if file.is_below_top { &self.top[..] } else { &[] };
+            (os_path([top, below].concat()), *file)
+        })
+    }
+}
+
+impl Stamp {
+    /// The first line; the version in it is that of the form.
+    pub const HEADER: &str = "academictorrents stamp 1";
+
+    /// Stamps these files as they are now.
+    pub(super) fn of(site: &Site, files: impl Iterator<Item = PathBuf>) -> Result<Stamp, Error> {
+        let mut stamp = Stamp::default();
+        for path in files {
+            let whole = site.path(&path);
+            let metadata =
+                std::fs::metadata(&whole).map_err(|why| Error::disk("look at", &whole, &why))?;
+            stamp.files.push(&path, metadata.len(), nanos(&metadata));
+        }
+        Ok(stamp)
+    }
+
+    /// Reads a stamp; `None` where there is none, or where it is damaged: then the data is hashed again.
+    pub fn read(path: &Path) -> Option<Stamp> {
+        let file = fs::open(path).ok()?;
+        if file.metadata().ok()?.len() > MAX_BYTES {
+            return None;
+        }
+        Stamp::parse(&mut BufReader::with_capacity(BUFFER_BYTES, file.take(MAX_BYTES)))
+    }
+
+    /// Whether each file still has the size and the time that it had when it was stamped. A time may have lost
+    /// its fraction of a second in an archive. Files and directories may be symbolic links.
+    pub fn matches(&self, site: &Site) -> bool {
+        self.fits(site, |path| std::fs::metadata(path).ok())
+    }
+
+    /// The same of a store's own dataset, whose files lie below `data`: each is a regular file, and no directory on the way is a
+    /// symbolic link. `data` may be one.
+    pub fn matches_own(&self, data: PathBuf, files: PathBuf) -> bool {
+        let mut below = fs::Below::new(data);
+        self.fits(&files.into(), |path| below.file(path))
+    }
+
+    /// `look` gives a file's metadata. A stamp without files says nothing: each dataset has one.
+    fn fits(&self, site: &Site, mut look: impl FnMut(&Path) -> Option<Metadata>) -> bool {
+        let says = |(path, text): &(PathBuf, PathBuf)| {
+            std::fs::read_link(site.path(path)).is_ok_and(|found| found == *text)
+        };
+        !self.files.files.is_empty()
+            && self.links.iter().all(says)
+            && self.files.iter().all(|(path, file)| {
+                look(&site.path(&path)).is_some_and(|metadata| {
+                    metadata.is_file()
+                        && metadata.len() == file.length
+                        && is_time(nanos(&metadata), file.modified_nanos)
+                })
+            })
+    }
+
+    /// Whether all these pins were checked.
+    pub fn holds(&self, pins: &Pins) -> bool {
+        pins.iter()
+            .all(|(path, pin)| self.pins.iter().any(|(known, held)| known == path && held == pin))
+    }
+
+    pub(super) fn lengths(&self) -> impl Iterator<Item = u64> {
+        self.files.files.iter().map(|file| file.length)
+    }
+
+    /// The symbolic links among what is stamped, likewise.
+    pub fn link_paths(&self) -> impl Iterator<Item = &Path> {
+        self.links.iter().map(|(path, _)| path.as_path())
+    }
+
+    /// The stamped files, below the directory that holds the torrent's own layout.
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.iter().map(|(path, _)| path)
+    }
+
+    /// The stamped ones among these files. Both are in the torrent's order.
+    pub(super) fn among<'a>(
+        &'a self,
+        files: impl Iterator<Item = PlacedFile<'a>>,
+    ) -> impl Iterator<Item = PlacedFile<'a>> {
+        let mut paths = self.paths().peekable();
+        files.filter(move |file| paths.next_if_eq(&file.path()).is_some())
+    }
+
+    /// Whether all files and links of a selection are among the stamped ones. Both are in the torrent's order.
+    pub fn has_all(&self, metainfo: &Metainfo, selection: &Selection) -> bool {
+        let (mut files, mut links) = (self.paths(), self.link_paths());
+        selection.files().iter().filter_map(|index| metainfo.files.get(*index as usize)).all(
+            |file| {
+                let path = metainfo.layout_path(file);
+                if file.is_link() {
+                    links.any(|link| link == path)
+                } else {
+                    files.any(|file| file == path)
+                }
+            },
+        )
+    }
+
+    /// Whether the stamped files are exactly those of a layout, with their lengths. Both are in the torrent's order.
+    pub(super) fn is_of(&self, layout: &Layout) -> bool {
+        self.files().eq(layout.files().map(|file| (file.path(), file.length())))
+    }
+
+    /// The stamped files, likewise, and their lengths in bytes.
+    pub fn files(&self) -> impl Iterator<Item = (PathBuf, u64)> {
+        self.files.iter().map(|(path, file)| (path, file.length))
+    }
+
+    /// The first component of all paths: the torrent's `name`.
+    pub fn name(&self) -> Option<PathBuf> {
+        self.paths().next()?.iter().next().map(PathBuf::from)
+    }
+
+    /// Writes the stamp, backdated, by rename.
+    pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
+        let backdated = UNIX_EPOCH + Duration::from_secs(BACKDATED);
+        let prepare = |file: &File| file.set_times(FileTimes::new().set_modified(backdated));
+        fs::keep_stream(path, BUFFER_BYTES, &|out| self.encode(out), prepare)
+            .map_err(|why| Error::disk("write", path, &why))
+    }
+
+    /// Writes the stamp's text.
+    ///
+    /// # Errors
+    /// Of writing.
+    pub fn encode(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", Stamp::HEADER)?;
+        if let Some(place) = &self.place {
+            writeln!(out, "place {}", escape(place))?;
+        }
+        for (path, file) in self.files.iter() {
+            writeln!(out, "file {} {} {}", file.length, file.modified_nanos, escape(&path))?;
+        }
+        for (path, target) in &self.links {
+            // A blank ends it.
+            let target = escape(target).replace(' ', "%20");
+            writeln!(out, "link {target} {}", escape(path))?;
+        }
+        for (piece, sha1) in &self.fragments {
+            writeln!(out, "fragment {piece} {}", crate::Infohash::from_bytes(*sha1))?;
+        }
+        for (path, sha256) in &self.pins {
+            let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+            writeln!(out, "sha256 {hex} {}", escape(Path::new(path)))?;
+        }
+        out.write_all(b"end\n")
+    }
+
+    /// Reads what [`Stamp::encode`] wrote.
+    pub fn parse(text: &mut dyn BufRead) -> Option<Stamp> {
+        let (mut stamp, mut line) = (Stamp::default(), Vec::new());
+        if next_line(text, &mut line)? != Stamp::HEADER {
+            return None;
+        }
+        loop {
+            let line = next_line(text, &mut line)?;
+            // The last line tells a whole stamp from one that a full disk cut short.
+            if line == "end" {
+                return text.fill_buf().is_ok_and(<[u8]>::is_empty).then_some(stamp);
+            }
+            let (kind, rest) = line.split_once(' ')?;
+            match kind {
+                "place" => stamp.place = Some(unescape(rest)?),
+                "file" => {
+                    let (length, rest) = rest.split_once(' ')?;
+                    let (modified, path) = rest.split_once(' ')?;
+                    let (length, modified) = (length.parse().ok()?, modified.parse().ok()?);
+                    stamp.files.push(&path_below(path)?, length, modified);
+                }
+                "link" => {
+                    let (target, path) = rest.split_once(' ')?;
+                    stamp.links.push((path_below(path)?, unescape(target)?));
+                }
+                "fragment" => {
+                    let (piece, sha1) = rest.split_once(' ')?;
+                    let sha1: crate::Infohash = sha1.parse().ok()?;
+                    stamp.fragments.push((piece.parse().ok()?, *sha1.as_bytes()));
+                }
+                "sha256" => {
+                    let (hex, path) = rest.split_once(' ')?;
+                    stamp.pins.push((unescape(path)?.to_str()?.to_owned(), unhex(hex)?));
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// A path that stays below the directory where it begins: whoever can write to a store could name any file of ours.
+fn path_below(text: &str) -> Option<PathBuf> {
+    let path = unescape(text)?;
+    let mut components = path.components();
+    let is_below = components.all(|it| matches!(it, Component::Normal(_)));
+    (is_below && !path.as_os_str().is_empty()).then_some(path)
+}
+
+/// Reads the next line into this buffer; `None` where it has no end, or is too long.
+fn next_line<'a>(text: &mut dyn BufRead, line: &'a mut Vec<u8>) -> Option<&'a str> {
+    line.clear();
+    text.take(MAX_LINE_BYTES).read_until(b'\n', line).ok()?;
+    std::str::from_utf8(line.strip_suffix(b"\n")?).ok()
+}
+
+fn unhex(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    (hex.len() == 64).then_some(bytes)
+}
+
+/// Nanoseconds since 1970; 0 for what lies before it or what the file system does not tell.
+fn nanos(metadata: &Metadata) -> u128 {
+    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+}
+
+/// Whether `found` is the stamped time, or what an archive with whole seconds keeps of it: GNU tar's own
+/// form, and the layers of container images. Only who sets a file's time gives it such a one, but for file
+/// systems that count in seconds, where the stamp has no fraction either.
+fn is_time(found: u128, stamped: u128) -> bool {
+    const SECOND: u128 = 1_000_000_000;
+    found == stamped || found == stamped - stamped % SECOND
+}
+
+const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
+
+pub(super) fn escape(path: &Path) -> String {
+    percent_encoding::percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED).to_string()
+}
+
+pub(super) fn unescape(text: &str) -> Option<PathBuf> {
+    if !text.contains('%') {
+        return Some(PathBuf::from(text));
+    }
+    let bytes: Vec<u8> = percent_encoding::percent_decode_str(text).collect();
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt as _;
+        Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+    }
+    #[cfg(not(unix))]
+    String::from_utf8(bytes).ok().map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! Where verified files go.
+
+use std::path::PathBuf;
+
+use super::directory::Directory;
+use super::lock::{Lock, LockHolder};
+use super::{Stamp, Store};
+use crate::error::Error;
+use crate::plan::Layout;
+use crate::torrent::infohash::Infohash;
+
+/// Where verified files go.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// The user's store, or a build's own below `OUT_DIR`. A stamp says that a dataset is complete.
+    Store(&'a Store),
+    /// A directory of the user's, where a dataset is hashed each time.
+    Directory(&'a Directory),
+}
+
+impl<'a> Target<'a> {
+    /// The store, if it is one.
+    pub fn store(self) -> Option<&'a Store> {
+        match self {
+            Target::Store(store) => Some(store),
+            Target::Directory(_) => None,
+        }
+    }
+
+    /// Where locks, torrents and unfinished downloads are: of a store, the store itself.
+    pub fn workplace(self) -> &'a Store {
+        match self {
+            Target::Store(store) => store,
+            Target::Directory(directory) => &directory.workplace,
+        }
+    }
+
+    /// Creates the directories.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn create(self) -> Result<(), Error> {
+        match self {
+            Target::Store(store) => store.create(),
+            Target::Directory(directory) => directory.create(),
+        }
+    }
+
+    /// Tries to lock a torrent.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`], also where the file system has no locks.
+    pub fn try_lock(self, infohash: Infohash) -> Result<Result<Lock, LockHolder>, Error> {
+        match self {
+            Target::Store(store) => store.try_lock(infohash),
+            Target::Directory(directory) => directory.try_lock(infohash),
+        }
+    }
+
+    /// Where a complete dataset lies: below it the torrent's own layout.
+    pub fn files_path(self, id: &str) -> PathBuf {
+        match self {
+            Target::Store(store) => store.files_path(id),
+            Target::Directory(directory) => directory.path.clone(),
+        }
+    }
+
+    /// See [`Store::present`]. A directory has no stamps: one that lies there came with something else.
+    pub fn present(self, id: &str) -> Option<Stamp> {
+        self.store()?.present(id)
+    }
+
+    /// See [`Store::last_stamp`].
+    pub(super) fn last_stamp(self, id: &str) -> Option<Stamp> {
+        self.store()?.last_stamp(id)
+    }
+
+    /// After a failure: see [`Directory::left`]. The lock is held.
+    pub fn left(self, id: &str, infohash: Infohash, layout: &Layout, error: Error) -> Error {
+        match self {
+            Target::Store(_) => error,
+            Target::Directory(directory) => directory.left(id, infohash, layout, error),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a selection gets from other selections of the same torrent. Pieces 1 and 2 of four have bytes of `d/b` and of a neighbor: of
+//! `a` before it, of `c` behind it.
+
+use super::*;
+
+/// Opens and publishes a selection that needs nothing from anyone.
+#[track_caller]
+fn served(fixture: &Fixture, globs: &[&str]) {
+    let (id, layout) = fixture.selected(globs);
+    let (partial, verified) = fixture.open(globs);
+    assert_eq!(verified, layout.needed(), "{globs:?}");
+    partial.publish(&Pins::new()).unwrap();
+    fixture.check(&id, globs);
+    // Its stamp is good for another check.
+    let hashed = AtomicU64::new(0);
+    let existing =
+        LocalCopy::in_place(fixture.target(), &id, &fixture.metainfo, &layout, &hashed).unwrap();
+    assert!(existing.is_complete(), "{globs:?}");
+}
+
+#[test]
+fn a_selection_of_what_is_there_needs_nothing_from_anyone() {
+    let all: &[&str] = &["a", "d/b", "empty", "c"];
+    for (there, wanted) in [
+        (&[all][..], &["d/b"][..]),
+        (&[all], &["a"]),
+        (&[all], &["a", "c"]),
+        (&[all], &["c", "empty"]),
+        // The rest of the edges is nowhere; the stamp has digests of what is kept of them.
+        (&[&["a", "d/b"]], &["d/b"]),
+        (&[&["a", "d/b"]], &["a"]),
+        (&[&["d/b", "c"]], &["d/b"]),
+        // It is in another selection.
+        (&[&["d/b"], &["a"], &["c"]], &["d/b", "a"]),
+        (&[&["a", "c"], &["d/b"]], &["a", "d/b", "c", "empty"]),
+    ] {
+        let fixture = Fixture::new();
+        there.iter().for_each(|globs| drop(fixture.provide(globs)));
+        served(&fixture, wanted);
+    }
+}
+
+#[test]
+fn what_another_selection_has_is_used_and_the_rest_is_fetched() {
+    let fixture = Fixture::new();
+    fixture.provide(&["a"]);
+    // Of piece 1 the bytes of `d/b` are missing.
+    assert_eq!(fixture.open(&["a", "d/b"]).1, set(&[0]));
+    let fixture = Fixture::new();
+    fixture.provide(&["c"]);
+    assert_eq!(fixture.open(&["d/b"]).1, set(&[]));
+}
+
+#[test]
+fn a_download_that_began_before_the_whole_dataset_was_there_needs_nothing_either() {
+    let fixture = Fixture::new();
+    let (partial, _) = fixture.open(&["d/b"]);
+    fixture.bring(&partial, 1);
+    drop(partial);
+    fixture.provide(&["a", "c"]);
+    assert_eq!(fixture.open(&["d/b"]).1, set(&[1]));
+    fixture.provide(&[]);
+    // A process that was killed after it had linked all files.
+    drop(fixture.open(&["d/b"]));
+    served(&fixture, &["d/b"]);
+}
+
+/// A file with a valid stamp whose byte here is wrong.
+fn damage(fixture: &Fixture, id: &str, path: &str, at: usize) {
+    let path = fixture.file(id, path);
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[at] ^= 1;
+    fs::set_read_only(&path, false).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    fs::set_read_only(&path, true).unwrap();
+}
+
+#[test]
+fn an_edge_that_is_damaged_is_found_and_neither_selection_is_called_complete_with_it() {
+    for (there, path, at) in [
+        (&[][..], "d/b", 11), // what is kept of piece 2
+        (&[], "c", 0),        // its rest
+        (&[], "a", 13),       // the rest of piece 1
+        (&["a", "d/b"], "d/b", 11),
+        (&["a", "d/b"], "a", 13),
+    ] {
+        let fixture = Fixture::new();
+        let other = fixture.provide(there);
+        damage(&fixture, &other, path, at);
+        assert!(fixture.store.present(&other).is_some());
+        let (partial, verified) = fixture.open(&["d/b"]);
+        assert_eq!(verified, set(&[]), "{path}");
+        assert!(fixture.store.present(&other).is_none(), "{path}");
+        drop(partial);
+        let id = fixture.provide(&["d/b"]);
+        fixture.check(&id, &["d/b"]);
+        let id = fixture.provide(&[]);
+        fixture.check(&id, &["a", "d/b", "empty", "c"]);
+    }
+}

@@ -1,0 +1,494 @@
+//! The walk over the bytes, and what it has seen.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{CUT, Limits, ScanError, TOO_LONG};
+
+/// How deep values may be nested in one another: it bounds the scanner's own stack, of some 50 bytes for each.
+const MAX_DEPTH: usize = 1 << 16;
+
+/// The decoder recurses, with some 2 kB of the thread's stack for each: what is nested deeper is kept from it.
+const MAX_DECODED_DEPTH: usize = 32;
+
+/// What the decoder is given in place of a value that it cannot take, or that makes no sense: it is of no type that
+/// anyone asks for.
+const NOTHING: &[u8] = b"le";
+
+/// Written by some programs at the beginning of a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What a scan saw: one value, and all that are in it.
+#[derive(Clone, Debug)]
+pub struct Scan<'a> {
+    bytes: &'a [u8],
+    /// By their beginnings; a dictionary's are key, value, key, value.
+    tokens: Vec<Token>,
+    /// Tokens that are not as BEP 3 has them, in their order.
+    odd: Vec<(u32, Oddity)>,
+}
+
+/// What the scan was tolerant of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Oddity {
+    /// A key that is in its dictionary already.
+    Twin,
+    /// A string whose length begins with 0.
+    Length,
+    /// An integer that begins with 0, is -0, no number, or beyond 64 bits.
+    Number,
+    /// Too deep for the decoder, and right otherwise.
+    Deep,
+}
+
+/// A value; offsets are in bytes, and 32 bits are enough for what [`scan_prefix`] lets in.
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    begin: u32,
+    end: u32,
+    kind: TokenKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum TokenKind {
+    /// `text`: where it begins behind its length.
+    Bytes {
+        text: u32,
+    },
+    /// Read again where it is asked for: most integers of a torrent are, once, and each byte here counts six million times.
+    Int,
+    /// `after`: the token behind all that are in it.
+    List {
+        after: u32,
+    },
+    Dict {
+        after: u32,
+    },
+}
+
+impl Token {
+    /// The bytes of a string; of what is none, nothing.
+    fn text<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        match self.kind {
+            TokenKind::Bytes { text } => &bytes[text as usize..self.end as usize],
+            _ => &[],
+        }
+    }
+}
+
+impl<'a> Scan<'a> {
+    /// The value itself.
+    pub fn root(&self) -> Node<'_> {
+        Node { bytes: self.bytes, tokens: &self.tokens, index: 0 }
+    }
+
+    /// Where the value ends.
+    pub fn used(&self) -> usize {
+        self.root().token().end as usize
+    }
+
+    /// Whether everything is as BEP 3 has it.
+    pub fn is_exact(&self) -> bool {
+        !self.odd.iter().any(|(_, oddity)| *oddity != Oddity::Deep)
+    }
+
+    /// The first place in a value of this scan that is not as BEP 3 has it.
+    pub fn oddity(&self, node: Node<'_>) -> Option<ScanError> {
+        let first = self.odd.partition_point(|(token, _)| *token < node.index);
+        let inside = self.odd.iter().skip(first).take_while(|(token, _)| *token < node.after());
+        let (token, oddity) = inside.copied().find(|(_, oddity)| *oddity != Oddity::Deep)?;
+        let what = match oddity {
+            Oddity::Twin => "a key that is there already",
+            Oddity::Length => "a length that begins with 0",
+            _ => "an integer that is not a number, begins with 0, is -0 or beyond 64 bits",
+        };
+        Some(ScanError { what, at: self.tokens[token as usize].begin as usize })
+    }
+
+    /// The value as the decoder can take it: each key once, numbers as BEP 3 has them, nothing too deep.
+    pub fn canonical(&self) -> Cow<'a, [u8]> {
+        let Range { start, end } = self.root().span();
+        if self.odd.is_empty() {
+            return Cow::Borrowed(&self.bytes[start..end]);
+        }
+        let (mut canonical, mut copied) = (Vec::with_capacity(end - start), start);
+        for (index, oddity) in &self.odd {
+            let node = Node { index: *index, ..self.root() };
+            let span = node.span();
+            if span.start < copied {
+                continue; // in what was left out
+            }
+            canonical.extend_from_slice(&self.bytes[copied..span.start]);
+            copied = span.end;
+            match oddity {
+                Oddity::Twin => {
+                    let value = Node { index: node.after(), ..node };
+                    copied = value.span().end;
+                }
+                Oddity::Length => {
+                    let text = node.token().text(self.bytes);
+                    canonical.extend_from_slice(format!("{}:", text.len()).as_bytes());
+                    canonical.extend_from_slice(text);
+                }
+                Oddity::Number => match node.int() {
+                    Some(number) => canonical.extend_from_slice(format!("i{number}e").as_bytes()),
+                    None => canonical.extend_from_slice(NOTHING),
+                },
+                Oddity::Deep => canonical.extend_from_slice(NOTHING),
+            }
+        }
+        canonical.extend_from_slice(&self.bytes[copied..end]);
+        Cow::Owned(canonical)
+    }
+}
+
+/// A value of a scan.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'s> {
+    bytes: &'s [u8],
+    tokens: &'s [Token],
+    index: u32,
+}
+
+impl<'s> Node<'s> {
+    fn token(self) -> Token {
+        self.tokens[self.index as usize]
+    }
+
+    /// The token behind all that are in it.
+    fn after(self) -> u32 {
+        match self.token().kind {
+            TokenKind::Bytes { .. } | TokenKind::Int => self.index + 1,
+            TokenKind::List { after } | TokenKind::Dict { after } => after,
+        }
+    }
+
+    /// The value as it stands: of `info`, what is hashed.
+    pub fn raw(self) -> &'s [u8] {
+        let Token { begin, end, .. } = self.token();
+        &self.bytes[begin as usize..end as usize]
+    }
+
+    /// What is between the first byte and the last: of a list, its values one behind the other.
+    pub fn inside(self) -> &'s [u8] {
+        let raw = self.raw();
+        raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// Where it begins in the bytes that were scanned.
+    pub fn begin(self) -> usize {
+        self.token().begin as usize
+    }
+
+    pub fn bytes(self) -> Option<&'s [u8]> {
+        let token = self.token();
+        matches!(token.kind, TokenKind::Bytes { .. }).then(|| token.text(self.bytes))
+    }
+
+    /// An integer; `None` for one that is no number, or beyond 64 bits.
+    pub fn int(self) -> Option<i64> {
+        match self.token().kind {
+            // Signs, and zeros in front, are read; what is none, or beyond 64 bits, is not.
+            TokenKind::Int => parsed(self.inside()),
+            _ => None,
+        }
+    }
+
+    pub fn list(self) -> Option<Nodes<'s>> {
+        match self.token().kind {
+            TokenKind::List { after } => Some(self.until(after)),
+            _ => None,
+        }
+    }
+
+    /// A dictionary's keys and values in turns; nothing of what is none.
+    pub fn entries(self) -> Nodes<'s> {
+        match self.token().kind {
+            TokenKind::Dict { after } => self.until(after),
+            _ => Nodes { next: self, after: 0 },
+        }
+    }
+
+    /// Where the value stands.
+    pub fn span(self) -> Range<usize> {
+        let Token { begin, end, .. } = self.token();
+        begin as usize..end as usize
+    }
+
+    pub fn is_dict(self) -> bool {
+        matches!(self.token().kind, TokenKind::Dict { .. })
+    }
+
+    /// The value of a dictionary's key; `None` where it is not there, or this is no dictionary.
+    pub fn get(self, key: &[u8]) -> Option<Node<'s>> {
+        let TokenKind::Dict { after } = self.token().kind else { return None };
+        let mut entries = self.until(after);
+        while let (Some(found), Some(value)) = (entries.next(), entries.next()) {
+            if found.token().text(self.bytes) == key {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn until(self, after: u32) -> Nodes<'s> {
+        Nodes { next: Node { index: self.index + 1, ..self }, after }
+    }
+}
+
+/// The values in a list or dictionary, one behind the other.
+#[derive(Clone, Debug)]
+pub struct Nodes<'s> {
+    next: Node<'s>,
+    after: u32,
+}
+
+impl<'s> Iterator for Nodes<'s> {
+    type Item = Node<'s>;
+
+    fn next(&mut self) -> Option<Node<'s>> {
+        let node = self.next;
+        if node.index >= self.after {
+            return None;
+        }
+        self.next.index = node.after();
+        Some(node)
+    }
+}
+
+/// The bytes before a value: a byte order mark and blanks, as scripts send them.
+pub fn before(bytes: &[u8]) -> usize {
+    let mark = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let rest = bytes.get(mark..).unwrap_or_default();
+    mark + rest.len() - rest.trim_ascii_start().len()
+}
+
+/// Reads one value. What is before and behind it (see [`before`]) is ignored.
+///
+/// # Errors
+/// Says what is wrong, and at which byte.
+pub fn scan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Scan<'a>, ScanError> {
+    if bytes.len() > limits.max_bytes {
+        return Err(ScanError { what: "more bytes than are accepted", at: limits.max_bytes });
+    }
+    scan_at(bytes, before(bytes), limits)
+}
+
+/// Checks that the bytes begin with one value; what follows is not looked at (BEP 9 puts raw data
+/// behind a dictionary).
+///
+/// # Errors
+/// Says what is wrong, and at which byte.
+pub fn scan_prefix<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Scan<'a>, ScanError> {
+    scan_at(bytes, 0, limits)
+}
+
+fn scan_at<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<Scan<'a>, ScanError> {
+    let bytes = bytes.get(..limits.max_bytes.min(u32::MAX as usize)).unwrap_or(bytes);
+    let mut scanner =
+        Scanner { bytes, limits, at, open: Vec::new(), tokens: Vec::new(), odd: Vec::new() };
+    scanner.run()?;
+    scanner.odd.sort_unstable();
+    Ok(Scan { bytes, tokens: scanner.tokens, odd: scanner.odd })
+}
+
+/// A list or dictionary whose end has not come yet.
+struct OpenContainer {
+    token: usize,
+    is_dict: bool,
+    /// A dictionary's key comes next, or its end.
+    wants_key: bool,
+    /// A dictionary's last key, by its token.
+    last_key: Option<usize>,
+    /// Whether each key so far is greater than the one before: then none is there twice.
+    ascending: bool,
+}
+
+struct Scanner<'a, 'l> {
+    bytes: &'a [u8],
+    limits: &'l Limits,
+    at: usize,
+    open: Vec<OpenContainer>,
+    tokens: Vec<Token>,
+    odd: Vec<(u32, Oddity)>,
+}
+
+impl Scanner<'_, '_> {
+    fn run(&mut self) -> Result<(), ScanError> {
+        loop {
+            let begin = self.at;
+            let byte = self.byte(begin)?;
+            if byte != b'e' && self.tokens.len() >= self.limits.max_values {
+                return fail("more values than are accepted", begin);
+            }
+            let wants_key = self.open.last().is_some_and(|open| open.wants_key);
+            match byte {
+                b'e' => self.close()?,
+                b'0'..=b'9' => self.string(wants_key)?,
+                _ if wants_key => return fail("a key that is not a string", begin),
+                b'i' => self.integer()?,
+                b'l' | b'd' => {
+                    self.open(byte == b'd')?;
+                    continue;
+                }
+                _ => return fail("no value begins with this byte", begin),
+            }
+            match self.open.last_mut() {
+                None => return Ok(()),
+                Some(open) => open.wants_key = open.is_dict && !open.wants_key,
+            }
+        }
+    }
+
+    fn byte(&self, at: usize) -> Result<u8, ScanError> {
+        match self.bytes.get(at) {
+            Some(byte) => Ok(*byte),
+            None => fail(CUT, at),
+        }
+    }
+
+    /// Adds the value from `begin` to here.
+    fn push(&mut self, begin: usize, kind: TokenKind) {
+        self.tokens.push(Token { begin: begin as u32, end: self.at as u32, kind });
+    }
+
+    /// Notes that the token comes next that is not as it should be.
+    fn note(&mut self, oddity: Oddity) {
+        self.odd.push((self.tokens.len() as u32, oddity));
+    }
+
+    fn open(&mut self, is_dict: bool) -> Result<(), ScanError> {
+        let begin = self.at;
+        match self.open.len() {
+            MAX_DEPTH.. => return fail("nested deeper than is accepted", begin),
+            MAX_DECODED_DEPTH => self.note(Oddity::Deep),
+            _ => {}
+        }
+        let token = self.tokens.len();
+        self.open.push(OpenContainer {
+            token,
+            is_dict,
+            wants_key: is_dict,
+            last_key: None,
+            ascending: true,
+        });
+        self.at += 1;
+        self.push(begin, TokenKind::List { after: 0 });
+        Ok(())
+    }
+
+    /// Passes an `e`.
+    fn close(&mut self) -> Result<(), ScanError> {
+        let Some(open) = self.open.pop() else {
+            return fail("an end where nothing is open", self.at);
+        };
+        if open.is_dict && !open.wants_key {
+            return fail("a key without a value", self.at);
+        }
+        self.at += 1;
+        let after = self.tokens.len() as u32;
+        let token = &mut self.tokens[open.token];
+        token.end = self.at as u32;
+        token.kind =
+            if open.is_dict { TokenKind::Dict { after } } else { TokenKind::List { after } };
+        if !open.ascending {
+            self.note_twins(open.token, after);
+        }
+        Ok(())
+    }
+
+    /// Notes all keys of a dictionary that another has before them.
+    fn note_twins(&mut self, dict: usize, after: u32) {
+        let dict = Node { bytes: self.bytes, tokens: &self.tokens, index: dict as u32 };
+        let mut keys: Vec<_> = dict.until(after).step_by(2).collect();
+        // Those that are alike stay in their order.
+        keys.sort_by(|a, b| a.bytes().cmp(&b.bytes()));
+        let twins = keys.windows(2).filter_map(|pair| match pair {
+            [a, b] if a.bytes() == b.bytes() => Some((b.index, Oddity::Twin)),
+            _ => None,
+        });
+        let twins: Vec<_> = twins.collect();
+        self.odd.extend(twins);
+    }
+
+    /// Passes a string, which may be the innermost dictionary's next key.
+    fn string(&mut self, is_key: bool) -> Result<(), ScanError> {
+        let begin = self.at;
+        let mut length = 0_usize;
+        loop {
+            match self.byte(self.at)? {
+                b':' => break,
+                digit @ b'0'..=b'9' => {
+                    let longer = length.checked_mul(10);
+                    let longer = longer.and_then(|l| l.checked_add(usize::from(digit - b'0')));
+                    let Some(longer) = longer else {
+                        return fail("a length beyond all bounds", begin);
+                    };
+                    length = longer;
+                    self.at += 1;
+                }
+                _ => return fail("a length that is not a number", begin),
+            }
+        }
+        if self.bytes[begin] == b'0' && self.at > begin + 1 {
+            self.note(Oddity::Length);
+        }
+        let text = self.at + 1;
+        match text.checked_add(length) {
+            Some(end) if end <= self.bytes.len() => self.at = end,
+            _ => return fail(TOO_LONG, begin),
+        }
+        self.push(begin, TokenKind::Bytes { text: text as u32 });
+        if is_key {
+            self.compare_key();
+        }
+        Ok(())
+    }
+
+    /// Compares the key that was pushed last with the one before.
+    fn compare_key(&mut self) {
+        let key = self.tokens.len() - 1;
+        let Some(open) = self.open.last_mut() else { return };
+        if let Some(before) = open.last_key.replace(key) {
+            let [before, text] = [before, key].map(|token| self.tokens[token].text(self.bytes));
+            // Twins side by side are found with all others.
+            open.ascending &= before < text;
+        }
+    }
+
+    fn integer(&mut self) -> Result<(), ScanError> {
+        let begin = self.at;
+        self.at += 1;
+        loop {
+            match self.byte(self.at)? {
+                b'e' => break,
+                // Programs write numbers with a fraction, or none at all, where they have none.
+                b'0'..=b'9' | b'-' | b'+' | b'.' | b'E' | b' ' => self.at += 1,
+                _ => return fail("an integer that is not a number", begin),
+            }
+        }
+        let text = &self.bytes[begin + 1..self.at];
+        let is_exact = match text.strip_prefix(b"-").unwrap_or(text) {
+            b"0" => text.len() == 1,
+            // 18 digits are below the limit.
+            [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
+                rest.len() < 18 || parsed(text).is_some()
+            }
+            _ => false,
+        };
+        if !is_exact {
+            self.note(Oddity::Number);
+        }
+        self.at += 1;
+        self.push(begin, TokenKind::Int);
+        Ok(())
+    }
+}
+
+fn parsed(number: &[u8]) -> Option<i64> {
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+fn fail<T>(what: &'static str, at: usize) -> Result<T, ScanError> {
+    Err(ScanError { what, at })
+}

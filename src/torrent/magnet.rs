@@ -1,0 +1,203 @@
+//! Magnet links (BEP 9, 53): which torrent, and where to ask for it.
+//!
+//! Layer 0, on top of `infohash`. Links are pasted from web pages: order, case, repeats and what is not known do not
+//! matter, and a place that makes no sense is passed over. Which torrent and which files are meant is not guessed:
+//! there an odd value is refused. All lengths are bounded.
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Error, ErrorKind};
+use crate::torrent::infohash::Infohash;
+use crate::url::{Url, is_http, magnet_query};
+
+#[cfg(test)]
+mod tests;
+
+const SCHEME: &str = "magnet:";
+const MAX_LINK_BYTES: usize = 64 << 10;
+const MAX_TRACKERS: usize = 32;
+const MAX_WEB_SEEDS: usize = 32;
+const MAX_TORRENTS: usize = 4;
+const MAX_PEERS: usize = 64;
+const MAX_PLACE_BYTES: usize = 2 << 10;
+const MAX_RANGES: usize = 4_096;
+const MAX_NAME_CHARS: usize = 100;
+
+/// A magnet link, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Magnet {
+    /// As it was given.
+    pub link: Url,
+    pub infohash: Infohash,
+    /// What to call it while nothing else is known (`dn`): printable, and short.
+    pub name: Option<String>,
+    /// `tr`: each is a tier of its own.
+    pub trackers: Vec<Url>,
+    /// `ws`: http and https URLs.
+    pub web_seeds: Vec<Url>,
+    /// `xs`: http and https URLs of the `.torrent`.
+    pub torrents: Vec<Url>,
+    /// `x.pe`: `host:port`.
+    pub peers: Vec<String>,
+    /// `so`: the files that are meant, first and last number of each range, from 0; empty for all.
+    pub files: Vec<(u32, u32)>,
+}
+
+impl Magnet {
+    /// Whether the text is meant as a magnet link; blanks around it do not matter.
+    pub fn is_one(text: &str) -> bool {
+        let text = text.trim_start();
+        text.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
+    }
+
+    /// What to call it in messages, where nobody named it otherwise.
+    pub fn shown_name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.infohash.to_string())
+    }
+
+    /// Reads a link.
+    ///
+    /// # Errors
+    /// Why it cannot be used, in words that follow "it": another kind of text, too long, no v1 infohash, two of
+    /// them, an odd `so`.
+    pub fn parse(link: &str) -> Result<Magnet, Error> {
+        let link = link.trim();
+        if !Magnet::is_one(link) {
+            return Err(odd("does not begin with `magnet:?`"));
+        }
+        let Some(query) = magnet_query(link) else {
+            return Err(odd("has no `?` after `magnet:`"));
+        };
+        if link.len() > MAX_LINK_BYTES {
+            return Err(odd(format!("has {} bytes, too many for a magnet link", link.len())));
+        }
+        let query = query.split('#').next().unwrap_or_default();
+        let mut infohash: Option<Infohash> = None;
+        let mut is_v2 = false;
+        let mut name = None;
+        let (mut trackers, mut web_seeds, mut peers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut torrents = Vec::new();
+        let mut files = Vec::new();
+        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let value = percent_decode_str(value).decode_utf8_lossy();
+            let value = value.trim();
+            match &*base_of(key) {
+                "xt" => match topic(value) {
+                    Topic::V1(digits) => {
+                        // What is none goes into a message.
+                        let plain = |c: &char| !c.is_control();
+                        let digits: String = digits.chars().filter(plain).take(80).collect();
+                        let found: Infohash = digits
+                            .parse()
+                            .map_err(|why: Error| odd(format!("has an odd `xt`: {why}")))?;
+                        if infohash.is_some_and(|before| before != found) {
+                            return Err(odd("names two torrents (`xt=urn:btih:` twice)"));
+                        }
+                        infohash = Some(found);
+                    }
+                    Topic::V2 => is_v2 = true,
+                    Topic::Other => {}
+                },
+                "dn" => name = name.or_else(|| shown(value)),
+                "tr" => add(&mut trackers, value, MAX_TRACKERS, |url| url.contains("://")),
+                "ws" => add(&mut web_seeds, value, MAX_WEB_SEEDS, is_http),
+                "xs" => add(&mut torrents, value, MAX_TORRENTS, is_http),
+                "x.pe" => add(&mut peers, value, MAX_PEERS, is_peer),
+                "so" => read_numbers(value, &mut files)?,
+                _ => {}
+            }
+        }
+        let Some(infohash) = infohash else {
+            return Err(odd(match is_v2 {
+                true => {
+                    "has a v2 infohash alone (`xt=urn:btmh:`), and v2-only torrents are not supported"
+                }
+                false => "has no infohash (`xt=urn:btih:`)",
+            }));
+        };
+        let link = Url::from(link);
+        Ok(Magnet { link, infohash, name, trackers, web_seeds, torrents, peers, files })
+    }
+}
+
+/// The key without the number that tells it from others of its kind (`tr.1`), and without what a link has before it
+/// that was copied from a page's source (`&amp;`).
+fn base_of(key: &str) -> String {
+    let key = key.strip_prefix("amp;").unwrap_or(key).to_ascii_lowercase();
+    match key.rsplit_once('.') {
+        Some((base, number)) if number.bytes().all(|b| b.is_ascii_digit()) => base.to_owned(),
+        _ => key,
+    }
+}
+
+enum Topic<'a> {
+    V1(&'a str),
+    V2,
+    Other,
+}
+
+fn topic(urn: &str) -> Topic<'_> {
+    let after = |prefix: &str| {
+        let start = urn.get(..prefix.len())?;
+        if start.eq_ignore_ascii_case(prefix) { urn.get(prefix.len()..) } else { None }
+    };
+    match (after("urn:btih:"), after("urn:btmh:")) {
+        (Some(digits), _) => Topic::V1(digits),
+        (None, Some(_)) => Topic::V2,
+        (None, None) => Topic::Other,
+    }
+}
+
+/// Adds a place that makes sense, once.
+fn add<T>(places: &mut Vec<T>, place: &str, most: usize, is_one: impl Fn(&str) -> bool)
+where
+    T: for<'a> From<&'a str> + for<'a> PartialEq<&'a str>,
+{
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    let fits = !place.is_empty() && place.len() <= MAX_PLACE_BYTES && !place.contains(odd);
+    if fits && places.len() < most && is_one(place) && !places.iter().any(|it| *it == place) {
+        places.push(place.into());
+    }
+}
+
+fn is_peer(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
+/// What is wrong with a link: it reads on from "it".
+fn odd(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Manifest, what)
+}
+
+/// BEP 53: numbers and ranges of files, between them commas.
+fn read_numbers(value: &str, files: &mut Vec<(u32, u32)>) -> Result<(), Error> {
+    for part in value.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let range = match (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
+            (Ok(first), Ok(last)) if first <= last => (first, last),
+            _ => {
+                let shown: String = part.chars().take(20).collect();
+                let why = format!("has an odd `so`: `{shown}` is no number or range of files");
+                return Err(odd(why));
+            }
+        };
+        if files.len() >= MAX_RANGES {
+            return Err(odd(format!("has more than {MAX_RANGES} numbers of files in `so`")));
+        }
+        files.push(range);
+    }
+    Ok(())
+}
+
+/// A name in a stranger's words, fit for a line.
+fn shown(name: &str) -> Option<String> {
+    let plain = |c: &char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    let name = name.replace('+', " ");
+    let name: String = name.chars().filter(plain).take(MAX_NAME_CHARS).collect();
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}

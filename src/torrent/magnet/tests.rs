@@ -1,0 +1,112 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HEX: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
+const BASE32: &str = "GI5AASGYPSTZW2HRFJRVBJLXO23KHN73";
+
+fn read(rest: &str) -> Magnet {
+    Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}{rest}")).unwrap()
+}
+
+fn check_refused(link: &str, part: &str) {
+    let why = Magnet::parse(link).unwrap_err().to_string();
+    assert!(why.contains(part), "{why}");
+}
+
+#[test]
+fn the_infohash_may_be_written_in_any_way_and_place() {
+    let check = |link: &str| {
+        assert!(Magnet::is_one(link), "{link:?}");
+        assert_eq!(Magnet::parse(link).unwrap().infohash, HEX.parse().unwrap());
+    };
+    check(&format!("magnet:?xt=urn:btih:{HEX}"));
+    check(&format!("\u{3000}\t magnet:?xt=urn:btih:{HEX}"));
+    check(&format!(" MAGNET:?dn=x&XT=URN:BTIH:{}\n", HEX.to_uppercase()));
+    check(&format!("magnet:?xt=urn:btih:{BASE32}&dn=x"));
+    check(&format!("magnet:?dn=x&amp;xt.1=urn%3Abtih%3A{HEX}&amp;tr=http://a/"));
+    check(&format!("magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{BASE32}"));
+    // A hybrid torrent, and one of another network too.
+    check(&format!("magnet:?xt=urn:btmh:1220{}&xt=urn:btih:{HEX}", "ab".repeat(32)));
+    check(&format!("magnet:?xt.1=urn:sha1:YNCKHTQC&xt.2=urn:btih:{HEX}"));
+    check(&format!("magnet:/?xt=urn:btih:{HEX}"));
+    check(&format!("Magnet://?xt=urn:btih:{HEX}&dn=x"));
+    check(&format!("magnet:?&&=&x&xt=urn:btih:{HEX}&=&#tr=http://a/"));
+}
+
+#[test]
+fn what_names_no_torrent_that_can_be_had_is_refused() {
+    check_refused("urn:btih:", "does not begin with `magnet:?`");
+    check_refused("", "does not begin");
+    check_refused("magnét:?", "does not begin");
+    check_refused("magnet:", "no `?` after `magnet:`");
+    check_refused(&format!("magnet:xt=urn:btih:{HEX}"), "no `?` after `magnet:`");
+    check_refused(&format!("magnet://host/?xt=urn:btih:{HEX}"), "no `?` after `magnet:`");
+    check_refused("magnet:?dn=x", "no infohash");
+    check_refused(&format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32)), "v2-only");
+    check_refused("magnet:?xt=urn:btih:beef", "4 characters");
+    check_refused("magnet:?xt=urn:btih:a%0Ab", "`ab` is not an infohash");
+    check_refused(&format!("magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{}", "0".repeat(40)), "two");
+    let long = format!("magnet:?xt=urn:btih:{HEX}&dn={}", "x".repeat(70_000));
+    check_refused(&long, "too many for a magnet link");
+}
+
+#[test]
+fn places_are_decoded_and_each_is_there_once() {
+    let magnet = read(
+        "&tr=http%3A%2F%2Fa%2Fannounce%3Fkey%3D1&tr.1=udp://b:80&tr=udp://b:80&tr=&tr=nonsense\
+         &ws=https://c/d%20e/&ws=https://c/d%2520e/&ws=ftp://c/&x.pe=1.2.3.4:5&x.pe=[2001:db8::1]:6881\
+         &x.pe=host:0&x.pe=host&x.pe.2=host:6881&as=http://f/&kt=word&x.y=z",
+    );
+    assert_eq!(magnet.trackers, ["http://a/announce?key=1", "udp://b:80"]);
+    assert_eq!(magnet.web_seeds, ["https://c/d%20e/"]);
+    let several = read(
+        "&ws=http://a/&ws.1=https%3A%2F%2Fb%2F&ws=http://c/&xs=http://d/x.torrent&xs=urn:sha1:ABC\
+         &xs.2=https%3A%2F%2Fe%2F%3Fid%3D1&xs=dchub://f/&xs=http://d/x.torrent",
+    );
+    assert_eq!(several.web_seeds, ["http://a/", "https://b/", "http://c/"]);
+    assert_eq!(several.torrents, ["http://d/x.torrent", "https://e/?id=1"]);
+    assert_eq!(magnet.peers, ["1.2.3.4:5", "[2001:db8::1]:6881", "host:6881"]);
+}
+
+#[test]
+fn the_number_and_length_of_places_are_bounded() {
+    let many: String =
+        (0..300).map(|n| format!("&tr=http://t{n}/&ws=http://w{n}/&x.pe=p:{}", n + 1)).collect();
+    let magnet = read(&many);
+    assert_eq!((magnet.trackers.len(), magnet.web_seeds.len(), magnet.peers.len()), (32, 32, 64));
+    assert!(read(&format!("&tr=http://a/{}", "x".repeat(3_000))).trackers.is_empty());
+}
+
+#[test]
+fn so_names_files_by_number() {
+    assert_eq!(read("&so=0,2,4,6-8").files, [(0, 0), (2, 2), (4, 4), (6, 8)]);
+    assert_eq!(read("&so=1%2C%203&so=5").files, [(1, 1), (3, 3), (5, 5)]);
+    assert_eq!(read("&so=").files, []);
+    for odd in ["x", "3-1", "-1", "1-", "1-2-3", "99999999999", "+1x"] {
+        check_refused(&format!("magnet:?xt=urn:btih:{HEX}&so={odd}"), "odd `so`");
+    }
+    let many = vec!["1"; 5_000].join(",");
+    check_refused(&format!("magnet:?xt=urn:btih:{HEX}&so={many}"), "more than 4096");
+}
+
+#[test]
+fn the_name_is_fit_for_a_line() {
+    let check = |rest: &str, name: Option<&str>| assert_eq!(read(rest).name.as_deref(), name);
+    check("", None);
+    check("&dn=", None);
+    check("&dn=MNIST+digits", Some("MNIST digits"));
+    check("&dn=a%0Ab%1B%5B2J%E2%80%AEc", Some("ab[2Jc"));
+    assert_eq!(read(&format!("&dn={}", "x".repeat(1_000))).name.unwrap().len(), 100);
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,80}", rest in "(&?(xt|tr|dn|so|x\\.pe|ws|amp;)?[.=%0-9a-zé,-]{0,6}){0,12}") {
+        let _ = Magnet::parse(&text);
+        let _ = Magnet::parse(&format!("magnet:?{text}"));
+        if let Ok(magnet) = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}{rest}")) {
+            prop_assert_eq!(magnet.infohash, HEX.parse().unwrap());
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! Metainfo (BEP 3): the `.torrent` file, read into files, pieces and sources.
+//!
+//! Layer 1, pure: bytes in, [`Metainfo`] out. What comes from outside is bounded before it is used:
+//! the bytes are scanned iteratively first (see [`crate::torrent::bencode`]), lengths are added with overflow
+//! checks, and paths are judged by [`paths`] before anyone joins them to a directory.
+//!
+//! Invariants of a [`Metainfo`]: its infohash is the SHA-1 of the raw `info` span; there is one
+//! 20-byte hash for each piece of its geometry; no path leaves the torrent's own directory.
+
+#[cfg(feature = "engine")]
+pub mod about;
+mod files;
+mod hidden;
+#[cfg(any(test, feature = "engine"))]
+pub mod passkeys;
+pub mod paths;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[cfg(feature = "seed")]
+use crate::error::printable;
+use crate::error::{Error, ErrorKind};
+use crate::hash::Sha1;
+use crate::origin::TorrentOrigin;
+use crate::torrent::bencode::{self, Limits, Node};
+use crate::torrent::geometry::{Geometry, PieceIndex};
+use crate::torrent::infohash::Infohash;
+use crate::url::{self, Url};
+use files::{FileTable, length_of};
+
+pub use files::{Components, FileKind, LinkTarget, TorrentFile};
+pub use hidden::{check_visible, is_same_name};
+pub use paths::{
+    OddPath, Platform, check_given_name, check_storable, check_storable_name, storable_name,
+};
+
+use paths::PathFlaw;
+
+/// The largest `.torrent` that is read: 2,500,000 pieces of hashes and 100,000 files fit.
+pub const MAX_TORRENT_BYTES: usize = 64 << 20;
+
+/// The largest `info` that is taken from peers: as a `.torrent`, with trackers, it must fit into the limit.
+pub const MAX_INFO_BYTES: usize = MAX_TORRENT_BYTES - (1 << 20);
+/// The trackers in it.
+const MAX_WRAPPED_BYTES: usize = 1 << 19;
+
+/// What lies outside of `info` is anyone's who hands the torrent on: no more of it is believed than is of use.
+const MAX_TIERS: usize = 256;
+const MAX_TRACKERS_PER_TIER: usize = 64;
+const MAX_TRACKER_BYTES: usize = 2 << 10;
+const MAX_WEB_SEEDS: usize = 64;
+#[cfg(feature = "dht")]
+const MAX_DHT_NODES: usize = 16;
+#[cfg(feature = "dht")]
+const MAX_HOST_BYTES: usize = 255;
+const MAX_COMMENT_BYTES: usize = 16 << 10;
+
+/// Of a file that is no torrent, so much is shown.
+const SHOWN_BYTES: usize = 20;
+
+/// Each value takes 16 bytes while a torrent is read: 92 MiB, for a torrent that is made for that.
+const LIMITS: Limits = Limits { max_bytes: MAX_TORRENT_BYTES, max_values: 6_000_000 };
+
+/// A torrent's metainfo, checked.
+#[derive(Clone, Debug)]
+pub struct Metainfo {
+    pub infohash: Infohash,
+    /// The suggested name: of the file, or of the directory that holds all files.
+    pub name: Vec<u8>,
+    /// What it is called on disk, where that is not its own name.
+    renamed: Option<Vec<u8>>,
+    /// Whether the torrent has a `files` key: even with one file it is a directory then.
+    pub multi: bool,
+    pub files: Arc<Vec<TorrentFile>>,
+    pub geometry: Geometry,
+    /// The raw `info`, of which the infohash is the SHA-1. Paths and hashes are read from it.
+    info: Arc<Vec<u8>>,
+    /// Paths that are not there as they are used.
+    rewritten_paths: Arc<Vec<u8>>,
+    /// Where the hashes are in it.
+    piece_hashes: Range<usize>,
+    /// Peers may come from its trackers and from the user alone (BEP 27).
+    pub private: bool,
+    /// Tiers of trackers (BEP 12), as they stand: empty and odd URLs are for `protocol::tracker` to judge.
+    pub trackers: Vec<Vec<Url>>,
+    /// Web seeds (BEP 19), without the empty strings that real torrents hold.
+    pub web_seeds: Vec<Url>,
+    /// Nodes of the DHT (BEP 5): `host:port`.
+    #[cfg(feature = "dht")]
+    pub dht_nodes: Vec<String>,
+    /// Where the `.torrent` comes from; [`Metainfo::parse`] does not know.
+    pub origin: TorrentOrigin,
+}
+
+impl Metainfo {
+    #[must_use]
+    pub fn with_origin(mut self, origin: TorrentOrigin) -> Metainfo {
+        self.origin = origin;
+        self
+    }
+
+    /// The infohash of a `.torrent`, of which nothing else is looked at than its structure.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Metainfo`] for what is no bencode, or has no `info`.
+    pub fn infohash_of(torrent: &[u8]) -> Result<Infohash, Error> {
+        let scan = scan(torrent)?;
+        let info = info_of(&scan)?;
+        Ok(Infohash::from_bytes(Sha1::digest(info.raw())))
+    }
+
+    /// The raw `info`: what a magnet link's infohash stands for (BEP 9).
+    pub fn raw_info(&self) -> &[u8] {
+        &self.info
+    }
+
+    /// What the makers wrote about it, or whoever handed it on: outside of `info`, no hash covers it.
+    pub fn comment_of(torrent: &[u8]) -> Option<String> {
+        let scan = scan(torrent).ok()?;
+        let comment = scan.root().get(b"comment").and_then(Node::bytes)?;
+        let comment = comment.get(..MAX_COMMENT_BYTES).unwrap_or(comment);
+        Some(String::from_utf8_lossy(comment).into_owned())
+    }
+
+    /// A `.torrent` of a raw `info` dictionary, with these trackers (BEP 12).
+    pub fn wrap(info: &[u8], tiers: &[Vec<Url>]) -> Vec<u8> {
+        let text = |text: &str| format!("{}:{text}", text.len());
+        let fits = |url: &&Url| url.exposed().len() <= MAX_TRACKER_BYTES;
+        let mut torrent = b"d".to_vec();
+        let mut list = String::new();
+        for tier in tiers.iter().take(MAX_TIERS) {
+            let urls = tier.iter().filter(fits).take(MAX_TRACKERS_PER_TIER);
+            let urls: String = urls.map(|url| text(url.exposed())).collect();
+            let has_room = list.len() + urls.len() <= MAX_WRAPPED_BYTES;
+            if !urls.is_empty() && has_room {
+                list += &format!("l{urls}e");
+            }
+        }
+        if let Some(first) = tiers.iter().flatten().find(fits) {
+            let head = format!("8:announce{}13:announce-listl{list}e", text(first.exposed()));
+            torrent.extend_from_slice(head.as_bytes());
+        }
+        torrent.extend_from_slice(b"4:info");
+        torrent.extend_from_slice(info);
+        torrent.push(b'e');
+        torrent
+    }
+
+    /// Reads a `.torrent`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Metainfo`], saying which key is missing or wrong.
+    pub fn parse(torrent: &[u8]) -> Result<Metainfo, Error> {
+        let scan = scan(torrent)?;
+        let info = info_of(&scan)?;
+        let infohash = Infohash::from_bytes(Sha1::digest(info.raw()));
+        let outer = |key| scan.root().get(key);
+        if !info.is_dict() {
+            return Err(damaged("`info` is not a dictionary"));
+        }
+        check_exact(&scan, info)?;
+        let pieces = info.get(b"pieces");
+        if info.get(b"meta version").is_some() && pieces.is_none() {
+            return Err(damaged(
+                "it is a BitTorrent v2-only torrent (BEP 52): it has no v1 pieces",
+            )
+            .help("use a v1 or hybrid torrent of the dataset"));
+        }
+        let name = name_of(info).ok_or_else(|| damaged("`name` is missing or not a string"))?;
+        paths::check_component(name).map_err(|why| unsafe_path(name, &why))?;
+        let list = info.get(b"files");
+        let FileTable { files, rewritten, total_bytes } = match list {
+            Some(list) => files::read_files(list, info)?,
+            None if files::is(info, b'l') => {
+                let why =
+                    "its only file is a symbolic link (BEP 47), which has nothing to point to";
+                return Err(damaged(why).help("use another torrent of the dataset"));
+            }
+            None => {
+                let length = length_of(info, "length")?;
+                let files = vec![TorrentFile::single(length)];
+                FileTable { files, rewritten: Vec::new(), total_bytes: length }
+            }
+        };
+        let piece_bytes = length_of(info, "piece length")?;
+        let geometry = u32::try_from(piece_bytes)
+            .ok()
+            .and_then(|piece_bytes| Geometry::new(total_bytes, piece_bytes))
+            .ok_or_else(|| {
+                damaged(format!(
+                    "a piece length of {piece_bytes} bytes for {total_bytes} bytes in all cannot be"
+                ))
+            })?;
+        let (pieces, piece_hashes) = pieces
+            .and_then(|pieces| Some((pieces, pieces.bytes()?)))
+            .ok_or_else(|| damaged("`pieces` is missing or not a string"))?;
+        // A string ends with its bytes.
+        let hashes_begin = pieces.begin() + pieces.raw().len() - piece_hashes.len() - info.begin();
+        if piece_hashes.len() as u64 != u64::from(geometry.piece_count()) * 20 {
+            return Err(damaged(format!(
+                "`pieces` has {} bytes, and {} pieces need {}",
+                piece_hashes.len(),
+                geometry.piece_count(),
+                u64::from(geometry.piece_count()) * 20
+            )));
+        }
+        Ok(Metainfo {
+            infohash,
+            name: name.to_vec(),
+            renamed: None,
+            multi: list.is_some(),
+            files: Arc::new(files),
+            geometry,
+            info: Arc::new(info.raw().to_vec()),
+            rewritten_paths: Arc::new(rewritten),
+            piece_hashes: hashes_begin..hashes_begin + piece_hashes.len(),
+            private: info.get(b"private").and_then(Node::int).is_some_and(|private| private != 0),
+            trackers: trackers(outer(b"announce-list"), outer(b"announce")),
+            web_seeds: urls(outer(b"url-list"), MAX_WEB_SEEDS),
+            #[cfg(feature = "dht")]
+            dht_nodes: dht_nodes(outer(b"nodes")),
+            origin: TorrentOrigin::default(),
+        })
+    }
+
+    /// Refuses a torrent that is not the one declared.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Metainfo`], naming both infohashes.
+    pub fn expect(self, declared: Infohash) -> Result<Metainfo, Error> {
+        if self.infohash == declared {
+            Ok(self)
+        } else {
+            Err(not_declared(declared, self.infohash))
+        }
+    }
+
+    /// The SHA-1 that the piece must have; `None` for a piece that is not there.
+    pub fn piece_hash(&self, piece: PieceIndex) -> Option<[u8; 20]> {
+        let hashes = self.info.get(self.piece_hashes.clone()).unwrap_or_default();
+        hashes.as_chunks().0.get(piece as usize).copied()
+    }
+
+    /// Nodes of the DHT, and who names them.
+    #[cfg(feature = "dht")]
+    pub fn named_dht_nodes(&self) -> Vec<(crate::address::NamedBy, String)> {
+        self.dht_nodes.iter().map(|node| (self.origin.named_by(), node.clone())).collect()
+    }
+
+    /// The torrent's name, printable.
+    #[cfg(feature = "seed")]
+    pub fn shown_name(&self) -> String {
+        printable(&String::from_utf8_lossy(&self.name))
+    }
+
+    /// The same, called so on disk.
+    #[must_use]
+    pub fn renamed(mut self, name: Option<&str>) -> Metainfo {
+        self.renamed = name.map(|name| name.as_bytes().to_vec()).filter(|name| *name != self.name);
+        self
+    }
+
+    /// Whether it is called otherwise on disk.
+    pub fn is_renamed(&self) -> bool {
+        self.renamed.is_some()
+    }
+
+    /// What the torrent is called on disk: its single file, or the directory that holds all files.
+    pub fn stored_name(&self) -> &[u8] {
+        self.renamed.as_deref().unwrap_or(&self.name)
+    }
+
+    pub fn root_path(&self) -> PathBuf {
+        os_path(self.stored_name().to_vec())
+    }
+
+    /// The file's path below the torrent's name; empty for a single-file torrent.
+    pub fn components(&self, file: &TorrentFile) -> Components<'_> {
+        file.path.components(&self.info, &self.rewritten_paths)
+    }
+
+    /// Where a link says that it leads, in components below the torrent's root; `None` where it does not say.
+    pub fn link_target(&self, target: LinkTarget) -> Option<Components<'_>> {
+        target.0.map(|target| target.components(&self.info, &self.rewritten_paths))
+    }
+
+    /// The file's place below the directory that holds the dataset.
+    pub fn layout_path(&self, file: &TorrentFile) -> PathBuf {
+        self.path_below(self.stored_name(), file)
+    }
+
+    /// The file's place in a mirror, below the directory that holds the torrent's own layout.
+    pub fn path_in_mirror(&self, file: &TorrentFile) -> PathBuf {
+        self.path_below(&self.name, file)
+    }
+
+    fn path_below(&self, name: &[u8], file: &TorrentFile) -> PathBuf {
+        let components = self.components(file);
+        let mut path = Vec::with_capacity(name.len() + 1 + components.joined_bytes());
+        path.extend_from_slice(name);
+        for component in components {
+            path.push(b'/');
+            path.extend_from_slice(component);
+        }
+        os_path(path)
+    }
+
+    /// The file's path as globs, pins and messages name it: below the torrent's directory, `/` between
+    /// components; a single file's name.
+    pub fn display_path(&self, file: &TorrentFile) -> String {
+        let components = self.components(file);
+        let path = if components.is_empty() { self.name.clone() } else { components.joined() };
+        match String::from_utf8(path) {
+            Ok(path) => path,
+            Err(other) => String::from_utf8_lossy(other.as_bytes()).into_owned(),
+        }
+    }
+}
+
+/// Scans a `.torrent`; of what is none it says what it probably is.
+fn scan(torrent: &[u8]) -> Result<bencode::Scan<'_>, Error> {
+    let again =
+        "download it again: https://academictorrents.com/download/<infohash>.torrent has it";
+    let begin = torrent.get(bencode::before(torrent)..).unwrap_or_default();
+    match begin.first() {
+        Some(b'd') => {}
+        None => return Err(damaged("this is not a .torrent: it is empty").help(again)),
+        Some(first) => {
+            let line = begin.split(u8::is_ascii_control).next().unwrap_or_default();
+            let shown = line.get(..SHOWN_BYTES).unwrap_or(line).escape_ascii();
+            let page = if *first == b'<' { ", as a web page does" } else { "" };
+            let why = format!("this is not a .torrent: it begins with `{shown}`{page}");
+            return Err(damaged(why).help(again));
+        }
+    }
+    bencode::scan(torrent, &LIMITS).map_err(|why| {
+        if why.is_cut_short() {
+            damaged(format!("the file is cut short: {why}")).help(again)
+        } else {
+            damaged(why.to_string())
+        }
+    })
+}
+
+/// A path whose components have `/` between them.
+#[cfg(unix)]
+pub fn os_path(path: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    std::ffi::OsString::from_vec(path).into()
+}
+
+#[cfg(not(unix))]
+pub fn os_path(path: Vec<u8>) -> PathBuf {
+    // `check_storable` has refused names that are not UTF-8 where they would be written.
+    String::from_utf8_lossy(&path).split('/').collect()
+}
+
+/// The `info` dictionary. Two of them would be two torrents.
+fn info_of<'s>(scan: &'s bencode::Scan<'_>) -> Result<Node<'s>, Error> {
+    let info = scan.root().get(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))?;
+    let keys = scan.root().entries().step_by(2);
+    match keys.filter(|key| key.bytes() == Some(b"info")).nth(1) {
+        Some(twin) => Err(damaged(format!("`info` is there twice, at byte {}", twin.begin()))),
+        None => Ok(info),
+    }
+}
+
+/// The torrent's own name. Programs that write it in an old encoding write it once more, in UTF-8.
+fn name_of(info: Node<'_>) -> Option<&[u8]> {
+    let is_text = |name: &&[u8]| std::str::from_utf8(name).is_ok();
+    let utf8 = info.get(b"name.utf-8").and_then(Node::bytes).filter(is_text);
+    utf8.filter(|name| paths::check_component(name).is_ok())
+        .or_else(|| info.get(b"name").and_then(Node::bytes))
+}
+
+/// The keys of `info`, and of an entry of `files`, on which a download depends.
+const INFO_KEYS: [&[u8]; 7] =
+    [b"name", b"name.utf-8", b"files", b"length", b"piece length", b"pieces", b"private"];
+const FILE_KEYS: [&[u8]; 5] = [b"path", b"path.utf-8", b"length", b"attr", b"symlink path"];
+
+/// Refuses an `info` of which another program may read something else than we do. What is read by nobody, or only by
+/// those who know what it is, does not matter.
+fn check_exact(scan: &bencode::Scan<'_>, info: Node<'_>) -> Result<(), Error> {
+    if scan.is_exact() {
+        return Ok(());
+    }
+    let files = info.get(b"files").and_then(Node::list);
+    let files = files.into_iter().flatten().map(|file| (file, &FILE_KEYS[..]));
+    for (dict, keys) in std::iter::once((info, &INFO_KEYS[..])).chain(files) {
+        let mut entries = dict.entries();
+        while let (Some(key), Some(value)) = (entries.next(), entries.next()) {
+            let Some(name) = key.bytes().filter(|name| keys.contains(name)) else { continue };
+            // The entries of `files` have unknown keys of their own.
+            let value = Some(value).filter(|_| name != b"files");
+            if let Some(why) =
+                [Some(key), value].into_iter().flatten().find_map(|it| scan.oddity(it))
+            {
+                return Err(damaged(format!("`{}` in `info`: {why}", name.escape_ascii())));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn text(value: Node<'_>) -> Option<String> {
+    let text = String::from_utf8_lossy(value.bytes()?).trim().to_owned();
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// A string, or a list of strings, the first so many; what is empty or no string is passed over.
+fn urls(value: Option<Node<'_>>, most: usize) -> Vec<Url> {
+    let Some(value) = value else { return Vec::new() };
+    // What prints a URL reads it more than once: no server takes one of megabytes.
+    let url = |value: Node<'_>| text(value).filter(|it| it.len() <= 4 * MAX_TRACKER_BYTES);
+    match value.list() {
+        Some(list) => list.filter_map(url).map(Url::from).take(most).collect(),
+        None => url(value).into_iter().map(Url::from).collect(),
+    }
+}
+
+/// BEP 5: a list of hosts and ports. What is none is passed over.
+#[cfg(feature = "dht")]
+fn dht_nodes(nodes: Option<Node<'_>>) -> Vec<String> {
+    let node = |node: Node<'_>| {
+        let mut parts = node.list()?;
+        let host = std::str::from_utf8(parts.next()?.bytes()?).ok()?.trim();
+        let port = u16::try_from(parts.next()?.int()?).ok().filter(|port| *port > 0)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        let is_host = !host.is_empty() && host.len() <= MAX_HOST_BYTES && host.chars().all(fits);
+        let is_v6 = host.contains(':');
+        is_host.then(|| if is_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+    };
+    let nodes = nodes.and_then(Node::list).into_iter().flatten().filter_map(node);
+    nodes.take(MAX_DHT_NODES).collect()
+}
+
+/// BEP 12: `announce-list` takes the place of `announce` where it names any tracker. A string is a tier, wherever it stands.
+fn trackers(announce_list: Option<Node<'_>>, announce: Option<Node<'_>>) -> Vec<Vec<Url>> {
+    let mut tiers = [announce_list, announce].into_iter().flatten().map(tiers);
+    tiers.find(|tiers| !tiers.is_empty()).unwrap_or_default()
+}
+
+fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
+    let tiers: Box<dyn Iterator<Item = Vec<Url>> + '_> = match value.list() {
+        Some(list) => Box::new(list.map(trackers_in)),
+        None => Box::new(trackers_in(value).into_iter().map(|url| vec![url])),
+    };
+    tiers.filter(|tier| !tier.is_empty()).take(MAX_TIERS).collect()
+}
+
+/// The trackers of a string, or of strings in a list, in whatever lists they are: the first so many.
+fn trackers_in(value: Node<'_>) -> Vec<Url> {
+    let mut urls = Vec::new();
+    let mut next = vec![value];
+    while urls.len() < MAX_TRACKERS_PER_TIER
+        && let Some(value) = next.pop()
+    {
+        if let Some(list) = value.list() {
+            let begin = next.len();
+            next.extend(list);
+            next[begin..].reverse();
+        } else if value.raw().len() <= MAX_TRACKERS_PER_TIER * MAX_TRACKER_BYTES {
+            urls.extend(text(value).iter().flat_map(|text| url::several(text)));
+        }
+    }
+    urls.truncate(MAX_TRACKERS_PER_TIER);
+    urls
+}
+
+/// The error for a torrent that is not the one declared.
+pub fn not_declared(declared: Infohash, found: Infohash) -> Error {
+    Error::new(ErrorKind::Metainfo, "the torrent is not the declared one")
+        .why(format!("declared infohash: {declared}"))
+        .why(format!("this torrent's:    {found}"))
+        .help(
+            "correct one of the two: `infohash` in the manifest, or the file that `torrent` names",
+        )
+}
+
+fn damaged(why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Metainfo, "the torrent cannot be used").why(why)
+}
+
+fn unsafe_path(path: &[u8], why: &PathFlaw) -> Error {
+    Error::new(ErrorKind::Metainfo, "the torrent is not safe to store")
+        .why(format!("its path `{}` {why}", paths::shown(path)))
+        .help("such a torrent is malformed or hostile: ask for another torrent of the dataset")
+}

@@ -1,0 +1,286 @@
+//! URLs, which may hold secrets: logins, passkeys, signatures.
+//!
+//! Layer 0, below all others. [`Url`] prints masked, whoever prints it; its real text is [`Url::exposed`]'s alone. Where text
+//! comes from elsewhere and may quote a URL (a server's words, say), [`masked`] hides what a [`Url`] would.
+//!
+//! What counts as a secret: everything before `@`; a component of 32 hexadecimal digits; in a tracker's path, what looks
+//! like a key; the value of every query parameter that is not known to be harmless; a fragment. In a magnet link, the same for
+//! the URLs in it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+mod mask;
+#[cfg(any(test, feature = "engine"))]
+mod passkey;
+#[cfg(test)]
+mod tests;
+
+pub use mask::{magnet_query, masked};
+#[cfg(any(test, feature = "engine"))]
+pub use passkey::Passkey;
+
+/// What no part of a URL may hold as it is; nor what is not ASCII.
+const NOT_IN_URLS: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'|')
+    .add(b'^')
+    .add(b'\\');
+
+/// A URL, or what somebody gave as one: nothing is checked.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Url(String);
+
+impl Url {
+    /// The real text, with every secret: for requests, and for files that are to hold it. Never for messages.
+    pub fn exposed(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether we can fetch from it.
+    pub fn is_http(&self) -> bool {
+        is_http(&self.0)
+    }
+
+    pub fn is_https(&self) -> bool {
+        begins(&self.0, "https://")
+    }
+
+    /// Whether it is a UDP tracker's (BEP 15).
+    pub fn is_udp(&self) -> bool {
+        is_udp(&self.0)
+    }
+
+    /// The URL with more text behind it.
+    #[must_use]
+    pub fn with(&self, more: &str) -> Url {
+        Url([&self.0, more].concat())
+    }
+
+    /// The same as a request can hold it (as the URL standard has it): without blanks around it and line breaks in it, and with
+    /// what a URL cannot hold percent-encoded behind its host.
+    #[must_use]
+    pub fn encoded(&self) -> Url {
+        let text: String =
+            self.0.trim().chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
+        let host = text.find("://").map_or(0, |at| at + 3);
+        let path = text.get(host..).and_then(|rest| rest.find(['/', '?', '#']));
+        let (before, rest) = text.split_at(path.map_or(text.len(), |at| host + at));
+        Url([before, &utf8_percent_encode(rest, NOT_IN_URLS).to_string()].concat())
+    }
+
+    /// `scheme://host:port` of an http(s) URL, in lower case and with the port: two URLs whose origins are the same are one
+    /// server's, and a secret of one may be sent to the other.
+    pub fn origin(&self) -> Option<String> {
+        let parts = self.parts()?;
+        let scheme = parts.scheme.to_ascii_lowercase();
+        let host = parts.host.to_ascii_lowercase();
+        let default = if scheme == "https" { ":443" } else { ":80" };
+        let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
+        Some(match host.strip_suffix(':') {
+            Some(host) => format!("{scheme}://{host}{default}"),
+            None if has_port => format!("{scheme}://{host}"),
+            None => format!("{scheme}://{host}{default}"),
+        })
+    }
+
+    /// Scheme, login, host with port, and the rest of an http(s) URL.
+    pub fn parts(&self) -> Option<UrlParts<'_>> {
+        if !self.is_http() {
+            return None;
+        }
+        let (scheme, rest) = self.0.split_once("://")?;
+        let (authority, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (login, host) = match authority.rsplit_once('@') {
+            Some((login, host)) => (Some(login), host),
+            None => (None, authority),
+        };
+        (!host.is_empty()).then_some(UrlParts { scheme, login, host, target })
+    }
+
+    /// What is written into a request's line or given to a library that connects: no login, no fragment.
+    pub fn without_login(&self) -> Cow<'_, str> {
+        let text = self.0.split('#').next().unwrap_or_default();
+        match self.parts() {
+            Some(UrlParts { scheme, login: Some(_), host, target }) => {
+                let target = target.split('#').next().unwrap_or_default();
+                Cow::Owned([scheme, "://", host, target].concat())
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    /// The value of the header `Authorization` that the login asks for (RFC 7617), percent-decoded.
+    pub fn authorization(&self) -> Option<String> {
+        let login = self.parts()?.login?;
+        let (name, word) = login.split_once(':').unwrap_or((login, ""));
+        let mut decoded: Vec<u8> = percent_decode_str(name).collect();
+        decoded.push(b':');
+        decoded.extend(percent_decode_str(word));
+        (decoded.len() > 1).then(|| ["Basic ", &base64(&decoded)].concat())
+    }
+
+    /// The name in the URL, percent-decoded, where it has one and no password.
+    pub fn name_alone(&self) -> Option<Vec<u8>> {
+        let login = self.parts()?.login?;
+        (!login.is_empty() && !login.contains(':')).then(|| percent_decode_str(login).collect())
+    }
+
+    /// The URL that a redirect from here leads to, with this one's login where it is the same server's and has none.
+    #[must_use]
+    pub fn hand_login_to(&self, target: Url) -> Url {
+        let login = self.parts().and_then(|parts| parts.login);
+        match (login, target.parts()) {
+            (Some(login), Some(UrlParts { scheme, login: None, host, target: rest }))
+                if self.origin() == target.origin() =>
+            {
+                Url([scheme, "://", login, "@", host, rest].concat())
+            }
+            _ => target,
+        }
+    }
+
+    /// Whether it prints otherwise than it is.
+    pub fn has_secrets(&self) -> bool {
+        self.to_string() != self.0
+    }
+
+    /// What a server said, without the secrets that this URL told it.
+    pub fn redacted(&self, said: &str) -> String {
+        let mut said = masked(said).into_owned();
+        for secret in self.secrets() {
+            for spelling in [percent_decode_str(&secret).decode_utf8_lossy().into_owned(), secret] {
+                // A shorter one would hide half of the sentence.
+                if spelling.len() >= 4 {
+                    said = said.replace(&spelling, mask::MASK);
+                }
+            }
+        }
+        said
+    }
+
+    /// The parts of the text that are not shown.
+    fn secrets(&self) -> Vec<String> {
+        let (_, mut secrets) = mask::split(&self.0);
+        let logins: Vec<String> = secrets
+            .iter()
+            .filter_map(|it| it.split_once(':'))
+            .flat_map(|(name, word)| [name.to_owned(), word.to_owned()])
+            .collect();
+        secrets.extend(logins);
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets
+    }
+}
+
+/// The URLs in a text that should be one: some torrents have several trackers in one string, with blanks or commas between them.
+pub fn several(text: &str) -> Vec<Url> {
+    let is_between = |c: char| c.is_whitespace() || c == ',';
+    let mut urls: Vec<Url> = Vec::new();
+    let mut begin = 0;
+    let ends = text.match_indices(is_between).map(|(at, between)| (at, at + between.len()));
+    for (end, next) in ends.chain([(text.len(), text.len())]) {
+        let rest = &text[next..];
+        // No further than the scheme: a text may be all commas.
+        let scheme = rest.bytes().take_while(u8::is_ascii_alphanumeric).take(16).count();
+        let begins = scheme > 0 && rest[scheme..].starts_with("://");
+        if rest.is_empty() || begins {
+            let url = text[begin..end].trim_matches(is_between);
+            urls.extend((!url.is_empty()).then(|| Url::from(url)));
+            begin = next;
+        }
+    }
+    urls
+}
+
+/// An http(s) URL in its parts.
+#[derive(Clone, Copy)]
+pub struct UrlParts<'a> {
+    pub scheme: &'a str,
+    /// What is before `@`, as it is written.
+    login: Option<&'a str>,
+    /// With the port, where one is written.
+    pub host: &'a str,
+    /// Path, query and fragment.
+    pub target: &'a str,
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mask::split(&self.0).0)
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl From<String> for Url {
+    fn from(text: String) -> Url {
+        Url(text)
+    }
+}
+
+impl From<&str> for Url {
+    fn from(text: &str) -> Url {
+        Url(text.to_owned())
+    }
+}
+
+impl From<&String> for Url {
+    fn from(text: &String) -> Url {
+        Url(text.clone())
+    }
+}
+
+impl PartialEq<str> for Url {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for Url {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+/// Whether this is a URL that we can fetch from.
+pub fn is_http(url: &str) -> bool {
+    begins(url, "http://") || begins(url, "https://")
+}
+
+/// Whether this is the URL of a UDP tracker (BEP 15).
+pub fn is_udp(url: &str) -> bool {
+    begins(url, "udp://")
+}
+
+fn begins(text: &str, with: &str) -> bool {
+    text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+}
+
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = (0..3).fold(0, |word: u32, at| {
+            word << 8 | u32::from(chunk.get(at).copied().unwrap_or_default())
+        });
+        for at in 0..4 {
+            let digit = DIGITS.get((word >> (18 - 6 * at) & 63) as usize);
+            let digit = digit.copied().filter(|_| at <= chunk.len());
+            text.push(char::from(digit.unwrap_or(b'=')));
+        }
+    }
+    text
+}

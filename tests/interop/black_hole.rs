@@ -1,0 +1,132 @@
+//! Hosts with two addresses, of which the one of IPv6 swallows all that is sent there: in a network namespace with names of its own.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::harness::Trial;
+use crate::program::Tool;
+use crate::support::Project;
+use crate::swarm::{Catalogue, Dataset, Peer, WebSeed, random_bytes};
+
+static NAMESPACES: Tool = Tool::namespaces("unshare", "Debian: util-linux, and user namespaces");
+static IP: Tool = Tool::debian("ip", "Debian: iproute2");
+
+/// Set in the namespace.
+const INSIDE: &str = "INTEROP_BLACK_HOLE";
+
+const NAME: &str = "two.test";
+const HOLE: &str = "2001:db8::1";
+
+/// What the hole may cost, of all connections of a build together.
+const MOST: Duration = Duration::from_millis(500);
+
+pub fn trials() -> Vec<Trial> {
+    let names = ["web_seed", "catalogue", "peer"];
+    let trial = |name: &str| {
+        let what = name.to_owned();
+        Trial::new(format!("black_hole::{name}"), &[&NAMESPACES, &IP], move || in_namespace(&what))
+    };
+    names.into_iter().map(trial).collect()
+}
+
+/// Runs this program in a namespace, where [`inside`] does what the trial is.
+fn in_namespace(trial: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let hosts = home.path().join("hosts");
+    std::fs::write(&hosts, format!("{HOLE} {NAME}\n127.0.0.1 {NAME} localhost\n")).unwrap();
+    let set_up = "ip link set lo up && ip -6 addr add \"$1\"/128 dev lo nodad && mount --bind \"$2\" /etc/hosts && exec \"$3\"";
+    let mut command = NAMESPACES.command(home.path());
+    command.args(["--user", "--map-root-user", "--net", "--mount", "/bin/sh", "-c", set_up, "sh"]);
+    command.arg(HOLE).arg(&hosts).arg(std::env::current_exe().unwrap()).env(INSIDE, trial);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}: {said}", output.status);
+}
+
+/// Does what the trial is, if this is the namespace.
+pub fn inside() -> bool {
+    let Ok(trial) = std::env::var(INSIDE) else { return false };
+    match &*trial {
+        "web_seed" => web_seed(),
+        "catalogue" => catalogue(),
+        _ => peer(),
+    }
+    true
+}
+
+/// What connects to this port of the hole is never answered: as many wait to be accepted as may.
+struct Hole(#[expect(dead_code, reason = "held")] TcpListener, Vec<TcpStream>);
+
+impl Hole {
+    fn beside(server: SocketAddr) -> Hole {
+        let listener = TcpListener::bind((HOLE, server.port())).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut hole = Hole(listener, Vec::new());
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            hole.1.push(stream);
+            assert!(hole.1.len() < 10_000);
+        }
+        hole
+    }
+}
+
+/// Builds with the address, and with the name that has two: three times each, so that a moment's load counts for nothing.
+fn compare(server: SocketAddr, build: impl Fn(&str)) {
+    let _hole = Hole::beside(server);
+    let best = |host: &str| {
+        let took = (0..3).map(|_| {
+            let begun = Instant::now();
+            build(&format!("{host}:{}", server.port()));
+            begun.elapsed()
+        });
+        took.min().unwrap()
+    };
+    let (direct, named) = (best("127.0.0.1"), best(NAME));
+    assert!(named < direct + MOST, "{named:?}, and {direct:?} without the hole");
+}
+
+fn dataset() -> Dataset {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 9 << 20)).piece_length(256 << 10);
+    dataset.stream();
+    dataset
+}
+
+fn project(dataset: &Dataset, lines: &str) -> Project {
+    Project::of(dataset, lines).env("ACADEMICTORRENTS_TIMEOUT", "120s")
+}
+
+/// Several connections to one server.
+fn web_seed() {
+    let dataset = dataset();
+    let seed = WebSeed::serving(&dataset);
+    let server = seed.http().server().addr();
+    compare(server, |place| {
+        let url = seed.url().replace(&server.to_string(), place);
+        dataset.assert_at(&project(&dataset, &format!("web-seeds = [\"{url}\"]")).path_of("data"));
+    });
+}
+
+/// The .torrent, and then the data.
+fn catalogue() {
+    let dataset = dataset();
+    let seed = WebSeed::serving(&dataset);
+    let url = seed.url();
+    let served = dataset.clone().url_list([&url]);
+    let catalogue = Catalogue::serving(&[&served]);
+    let server = catalogue.http().server().addr();
+    compare(server, |place| {
+        let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()))
+            .env("ACADEMICTORRENTS_TIMEOUT", "120s")
+            .env("ACADEMICTORRENTS_PRIVATE_HOSTS", "127.0.0.1")
+            .env("ACADEMICTORRENTS_CATALOGUE", format!("http://{place}"));
+        dataset.assert_at(&project.path_of("data"));
+    });
+}
+
+fn peer() {
+    let dataset = dataset();
+    let peer = Peer::seeding(&dataset);
+    compare(peer.addr(), |place| {
+        dataset.assert_at(&project(&dataset, &format!("peers = [\"{place}\"]")).path_of("data"));
+    });
+}

@@ -1,0 +1,44 @@
+//! A store of others, into which somebody fetches.
+
+use std::fs::{File, rename};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::swarm::Dataset;
+
+/// A store of another user's, where a process fetches the dataset.
+pub struct Fetching {
+    store: PathBuf,
+    /// What is moved into the store at the end.
+    complete: PathBuf,
+    infohash: String,
+    lock: File,
+}
+
+impl Fetching {
+    /// `complete` is a store that has the dataset; its copy at `store` lacks the data.
+    pub fn begin(complete: &Path, store: &Path, dataset: &Dataset) -> Fetching {
+        let (complete, infohash) = (complete.join("v1"), dataset.infohash_hex());
+        let store = store.join("v1");
+        for directory in ["data", "torrents", "locks", "partial"] {
+            std::fs::create_dir_all(store.join(directory)).unwrap();
+        }
+        let torrent = format!("torrents/{infohash}.torrent");
+        std::fs::copy(complete.join(&torrent), store.join(&torrent)).unwrap();
+        let lock = File::create(store.join(format!("locks/{infohash}.lock"))).unwrap();
+        lock.lock().unwrap();
+        Fetching { store, complete, infohash, lock }
+    }
+
+    /// Gives a reader that does not wait time to do something else, then completes the dataset.
+    pub fn complete(self, mut has_done_else: impl FnMut() -> bool) {
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_millis(300) {
+            assert!(!has_done_else(), "it did not wait");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let data = Path::new("data").join(&self.infohash);
+        rename(self.complete.join(&data), self.store.join(&data)).unwrap();
+        self.lock.unlock().unwrap();
+    }
+}

@@ -1,0 +1,44 @@
+//! Addresses where nobody says anything.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+/// Addresses that are silent for as long as this lives.
+pub struct Silent {
+    addrs: Vec<SocketAddr>,
+    _listeners: Vec<TcpListener>,
+    _connections: Vec<TcpStream>,
+}
+
+impl Silent {
+    /// Each takes connections, and then says nothing: the system accepts them, and nobody looks.
+    pub fn after_connecting(count: usize) -> Silent {
+        let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listeners: Vec<_> = (0..count).map(listen).collect();
+        let addrs = listeners.iter().map(|it| it.local_addr().unwrap()).collect();
+        Silent { addrs, _listeners: listeners, _connections: Vec::new() }
+    }
+
+    /// Each drops what asks for a connection, as firewalls do: one listener has them all, and its queue is full.
+    #[cfg(target_os = "linux")]
+    pub fn before_connecting(count: usize) -> Silent {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let first = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut connections = Vec::new();
+        while let Ok(connection) = TcpStream::connect_timeout(&first, Duration::from_millis(200)) {
+            connections.push(connection);
+            assert!(connections.len() < 10_000, "the queue has no end");
+        }
+        let addr = |n: usize| {
+            let ip = Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) + 1 + n as u32);
+            SocketAddr::from((ip, port))
+        };
+        let addrs = (0..count).map(addr).collect();
+        Silent { addrs, _listeners: vec![listener], _connections: connections }
+    }
+
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.addrs.clone()
+    }
+}

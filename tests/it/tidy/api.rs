@@ -1,0 +1,98 @@
+//! The public API of the library, as a page that a change of it changes: what `lib.rs` exports, with its functions, methods, variants and
+//! fields.
+
+use std::fmt::Write as _;
+
+use super::source::Source;
+use super::{root, sources};
+
+/// What `lib.rs` exports, the module that it is from, and the feature that it needs.
+fn exported(lib: &str) -> Vec<(String, &str, &str)> {
+    let mut found = Vec::new();
+    for (at, _) in lib.match_indices("pub use ") {
+        let rest = &lib[at + "pub use ".len()..];
+        let path = &rest[..rest.find(';').unwrap_or(rest.len())];
+        let module = path.split("::").next().unwrap_or_default();
+        let gate = lib[..at].trim_end();
+        let gate = if gate.ends_with(']') { &gate[gate.rfind("#[").unwrap_or(0)..] } else { "" };
+        let feature = gate.split('"').nth(1).unwrap_or_default();
+        let names =
+            path.rsplit_once('{').map_or(path.rsplit("::").next(), |(_, names)| Some(names));
+        let names = names.unwrap_or_default().trim_end_matches('}').split(',').map(str::trim);
+        found.extend(
+            names.filter(|name| !name.is_empty()).map(|name| (name.to_owned(), module, feature)),
+        );
+    }
+    found
+}
+
+/// The body that opens at the end of this head, without its braces.
+fn body(code: &str, head: usize) -> &str {
+    let Some(open) = code[head..].find(['{', ';']).filter(|at| code[head + at..].starts_with('{'))
+    else {
+        return "";
+    };
+    let inner = &code[head + open + 1..];
+    let mut depth = 0;
+    let end = inner.char_indices().find_map(|(at, c)| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        (depth < 0).then_some(at)
+    });
+    &inner[..end.unwrap_or(inner.len())]
+}
+
+/// From here to the body or the end of the item, in one line.
+fn signature(text: &str) -> String {
+    let end = text.find(" {").into_iter().chain(text.find(";\n")).min().unwrap_or(text.len());
+    text[..end].split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What is public in the definition of a type or in its `impl`s, or, in the module that exports it, the function.
+fn members(name: &str, code: &str, has_functions: bool) -> Vec<String> {
+    let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let heads = |word: &str| {
+        let whole = |at: &usize| is_end(&code[at + word.len()..]);
+        code.match_indices(word).map(|(at, _)| at).filter(whole).collect::<Vec<_>>()
+    };
+    // Methods are indented.
+    let is_free = |at: &usize| has_functions && (*at == 0 || code[..*at].ends_with('\n'));
+    let functions = heads(&format!("pub fn {name}")).into_iter().filter(is_free);
+    let mut found: Vec<_> = functions.map(|at| signature(&code[at..])).collect();
+    for at in heads(&format!("pub struct {name}")) {
+        found.push(format!("pub struct {name}"));
+        let fields = body(code, at).lines().map(str::trim).filter(|line| line.starts_with("pub "));
+        found.extend(fields.map(|field| format!("{name}: {}", field.trim_end_matches(','))));
+    }
+    for at in heads(&format!("pub enum {name}")) {
+        found.push(format!("pub enum {name}"));
+        let variants = body(code, at).lines().map(str::trim);
+        let variants = variants.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+        found.extend(variants.map(|it| format!("{name}::{}", it.trim_end_matches(','))));
+    }
+    for at in heads(&format!("impl {name}")) {
+        let methods = body(code, at);
+        let public =
+            methods.match_indices("    pub fn ").chain(methods.match_indices("    pub const "));
+        found.extend(public.map(|(at, _)| format!("{name}: {}", signature(&methods[at..]))));
+    }
+    found
+}
+
+#[test]
+fn the_public_api_is_the_committed_page() {
+    let lib = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let files: Vec<_> = sources("src").into_iter().filter(|file| !file.is_test()).collect();
+    let mut lines = Vec::new();
+    for (name, module, feature) in exported(&Source::new("src/lib.rs", &lib).text) {
+        let is_own = |file: &Source| file.path.starts_with(&format!("src/{module}"));
+        let found: Vec<_> =
+            files.iter().flat_map(|file| members(&name, &file.code, is_own(file))).collect();
+        assert!(!found.is_empty(), "`{name}` is not defined");
+        let gate = if feature.is_empty() { String::new() } else { format!(" [{feature}]") };
+        lines.extend(found.into_iter().map(|line| format!("{line}{gate}")));
+    }
+    lines.sort();
+    let mut page = String::new();
+    lines.iter().for_each(|line| writeln!(page, "{line}").unwrap());
+    snapbox::assert_data_eq!(page, snapbox::file!["api.txt"].raw());
+}

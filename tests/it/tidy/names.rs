@@ -1,0 +1,59 @@
+//! A type's name belongs to one file, so that a search for it finds one thing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::source::Source;
+
+/// Names that several files define all the same: fewer than 15, each with its reason. None is left.
+const SHARED: [&str; 0] = [];
+
+/// Names of types that more than one of these files define, with the files.
+fn shared(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut files = BTreeMap::<String, BTreeSet<String>>::new();
+    for source in sources {
+        for name in types(&source.code) {
+            files.entry(name).or_default().insert(source.path.clone());
+        }
+    }
+    files.retain(|_, files| files.len() > 1);
+    files
+}
+
+/// The types that this code defines. What is called `type` within an `impl` or a `trait` is that one's own.
+fn types(code: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let item = line.trim_start();
+        let item = match item.strip_prefix("pub") {
+            Some(rest) if rest.starts_with('(') => rest.split_once(')')?.1.trim_start(),
+            Some(rest) => rest.trim_start(),
+            None => item,
+        };
+        let (kind, rest) = item.split_once(' ')?;
+        let is_type = match kind {
+            "struct" | "enum" | "trait" | "union" => true,
+            "type" => !line.starts_with(' '),
+            _ => false,
+        };
+        let name = || rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        is_type.then(name)
+    };
+    code.lines().filter_map(name).collect()
+}
+
+#[test]
+fn types_are_found_however_they_are_written() {
+    let code = "pub(crate) struct A<T>(T);\n    enum B {}\npub trait C {\n    type D;\n}\ntype E = u8;\nlet struct_f = 1;";
+    assert_eq!(types(code), ["A", "B", "C", "E"]);
+    let file = |path: &str| Source::new(path, "struct A;\n#[cfg(test)]\nmod tests {\n struct B; }");
+    let found = shared(&[file("src/a.rs"), file("src/b.rs")]);
+    assert_eq!(found.into_keys().collect::<Vec<_>>(), ["A"]);
+}
+
+#[test]
+fn names_of_types_are_defined_in_one_file() {
+    let files: Vec<_> = super::shipped().into_iter().filter(|it| !it.is_test()).collect();
+    let found = shared(&files);
+    let names: Vec<_> = found.keys().map(String::as_str).collect();
+    assert!(SHARED.len() < 15);
+    assert_eq!(names, SHARED, "{found:#?}");
+}

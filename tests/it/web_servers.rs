@@ -1,0 +1,484 @@
+//! Web servers as they are met: what most clients put up with, and some do not.
+
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::{Project, side_by_side};
+use crate::swarm::http::{HttpServer, Request, Responder, next_request};
+use crate::swarm::server::Server;
+use crate::swarm::{Dataset, Peer, random_bytes};
+
+/// Answers as a server of these files does, with these headers besides.
+fn serve(
+    files: &[(String, Vec<u8>)],
+    headers: &[(&str, &str)],
+    request: &Request,
+    responder: &mut Responder<'_>,
+) {
+    let path = String::from_utf8(request.path()).unwrap();
+    let Some((_, bytes)) = files.iter().find(|(name, _)| *name == path) else {
+        return responder.status(404);
+    };
+    match request.range(bytes.len() as u64) {
+        Some(Some((start, end))) => {
+            let range = format!("bytes {start}-{}/{}", end - 1, bytes.len());
+            let headers = [headers, &[("content-range", &*range)]].concat();
+            responder.respond(206, &headers, &bytes[start as usize..end as usize]);
+        }
+        _ => responder.respond(200, headers, bytes),
+    }
+}
+
+fn single() -> Dataset {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 300_000));
+    dataset.stream();
+    dataset
+}
+
+/// Requests for these are sent ahead. Some have the same length.
+fn many() -> Dataset {
+    let files: Vec<_> = (0..60)
+        .map(|n| {
+            (
+                format!("f{n:02}"),
+                random_bytes(n, if n % 3 == 0 { 3_000 + n as usize } else { 3_000 }),
+            )
+        })
+        .collect();
+    Dataset::multi("set", files.iter().map(|(name, bytes)| (&**name, bytes.clone())))
+}
+
+/// The paths at a server of this dataset, and what is there.
+fn paths(dataset: &Dataset) -> Vec<(String, Vec<u8>)> {
+    let name = String::from_utf8(dataset.name().to_vec()).unwrap();
+    match dataset.is_multi() {
+        true => dataset
+            .files()
+            .into_iter()
+            .map(|(path, bytes)| (format!("/{name}/{path}"), bytes))
+            .collect(),
+        false => vec![(format!("/{name}"), dataset.stream().to_vec())],
+    }
+}
+
+fn project(dataset: &Dataset, url: &str) -> Project {
+    Project::of(dataset, &format!("web-seeds = [\"{url}\"]"))
+}
+
+#[test]
+fn a_file_that_is_compressed_itself_is_taken_as_it_is() {
+    let dataset = single();
+    let encodings: [&str; 6] = ["gzip", "x-gzip", "X-Gzip", "br", "zstd", "compress"];
+    side_by_side(&encodings, |encoding: &&'static str| {
+        let encoding: &'static str = encoding;
+        for ranges in [true, false] {
+            let files = paths(&dataset);
+            let headers = [("content-encoding", encoding), ("content-type", "application/x-gzip")];
+            let server = HttpServer::start(move |request, responder| match ranges {
+                true => serve(&files, &headers, request, responder),
+                false => responder.respond(200, &headers, &files[0].1),
+            });
+            let project = project(&dataset, &format!("{}/data.bin", server.url()));
+            dataset.assert_at(&project.path_of("data"));
+        }
+        // What is compressed on its way has another length, or says none.
+        for length in [true, false] {
+            let server = HttpServer::start(move |_, responder| {
+                let headers = [("content-encoding", encoding), ("connection", "close")];
+                match length {
+                    true => responder.respond(200, &headers, &[7; 1000]),
+                    false => {
+                        responder.head(200, &headers);
+                        responder.body(&[7; 1000]);
+                        responder.close();
+                    }
+                }
+            });
+            let error = project(&dataset, &format!("{}/data.bin", server.url())).error();
+            assert!(error.contains("it compresses what was asked for"), "{error}");
+        }
+    });
+}
+
+/// What a server does with requests that come before it has answered the one before.
+#[derive(Clone, Copy, Debug)]
+enum Ahead {
+    /// Reads one, and drops what came with it.
+    Drops,
+    /// Answers the first of them, and closes without a word.
+    Closes,
+    /// Answers two of them in the wrong order.
+    Swaps,
+    /// Answers the first, and each further one with 400, 500 or 404.
+    Says(u16),
+    /// Answers each with the file before.
+    Repeats,
+}
+
+fn odd_server(files: Vec<(String, Vec<u8>)>, ahead: Ahead) -> Server {
+    let reply_to = move |request: &Request| {
+        let path = String::from_utf8(request.path()).unwrap();
+        let (_, bytes) = files.iter().find(|(name, _)| *name == path).unwrap();
+        let (start, end) = request.range(bytes.len() as u64).unwrap().unwrap();
+        let head = format!(
+            "HTTP/1.1 206 P\r\nContent-Range: bytes {start}-{}/{}\r\nContent-Length: {}\r\n\r\n",
+            end - 1,
+            bytes.len(),
+            end - start
+        );
+        [head.as_bytes(), &bytes[start as usize..end as usize]].concat()
+    };
+    Server::start(move |conn| {
+        let mut buffer = Vec::new();
+        let mut last: Option<Vec<u8>> = None;
+        while let Some(request) = next_request(conn, &mut buffer) {
+            let reply = reply_to(&request);
+            let is_ahead = !buffer.is_empty();
+            let mut send = reply.clone();
+            match ahead {
+                Ahead::Drops => buffer.clear(),
+                Ahead::Swaps if is_ahead => {
+                    let Some(second) = next_request(conn, &mut buffer) else { return };
+                    send = [reply_to(&second), reply.clone()].concat();
+                }
+                Ahead::Says(status) if is_ahead && last.is_some() => {
+                    send =
+                        format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n").into_bytes();
+                }
+                Ahead::Repeats if is_ahead => send = last.clone().unwrap_or(send),
+                _ => {}
+            }
+            last = Some(reply);
+            if conn.stream.write_all(&send).is_err() || matches!(ahead, Ahead::Closes) && is_ahead {
+                return;
+            }
+        }
+    })
+}
+
+#[test]
+fn a_server_that_loses_or_mixes_up_requests_is_asked_one_at_a_time() {
+    let dataset = many();
+    let all = [
+        Ahead::Drops,
+        Ahead::Closes,
+        Ahead::Swaps,
+        Ahead::Repeats,
+        Ahead::Says(400),
+        Ahead::Says(500),
+        Ahead::Says(501),
+        Ahead::Says(416),
+    ];
+    side_by_side(&all, |ahead| {
+        let server = odd_server(paths(&dataset), *ahead);
+        let project = project(&dataset, &format!("http://{}/", server.addr()))
+            .env("ACADEMICTORRENTS_TIMEOUT", "60s");
+        let begun = Instant::now();
+        let datasets = project.run().unwrap_or_else(|error| panic!("{ahead:?}: {error}"));
+        dataset.assert_at(datasets.dataset("data").unwrap().path());
+        assert!(begun.elapsed() < Duration::from_secs(8), "{ahead:?}: {:?}", begun.elapsed());
+    });
+}
+
+/// Serves over so many connections at a time; the others are told 403.
+fn limited(files: Vec<(String, Vec<u8>)>, most: usize) -> HttpServer {
+    let open = Mutex::new(Vec::new());
+    HttpServer::start(move |request, responder| {
+        let who = responder.peer_addr();
+        let served = {
+            let mut open = open.lock().unwrap();
+            if open.len() < most && !open.contains(&who) {
+                open.push(who);
+            }
+            open.contains(&who)
+        };
+        if !served {
+            responder.respond(403, &[("connection", "close")], b"too many");
+            return responder.close();
+        }
+        responder.pause(Duration::from_millis(20));
+        serve(&files, &[], request, responder);
+    })
+}
+
+#[test]
+fn a_server_that_forbids_further_connections_is_asked_over_fewer() {
+    let dataset = Dataset::single("data.bin", random_bytes(2, 13 << 20)).piece_length(256 << 10);
+    for most in [1, 2, 3] {
+        let server = limited(paths(&dataset), most);
+        let project = project(&dataset, &format!("{}/data.bin", server.url()));
+        dataset.assert_at(&project.path_of("data"));
+    }
+}
+
+#[test]
+fn a_file_that_is_forbidden_is_left_out_and_the_rest_comes() {
+    let dataset = many();
+    let files = paths(&dataset);
+    let server =
+        HttpServer::start(move |request, responder| match request.path().ends_with(b"f30") {
+            true => responder.status(403),
+            false => serve(&files, &[], request, responder),
+        });
+    let begun = Instant::now();
+    let error = project(&dataset, &format!("{}/", server.url())).error();
+    assert!(error.contains("/set/f30: HTTP status 403 (forbidden)"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn redirects_lead_where_rfc_3986_says() {
+    let dataset = single();
+    let cases = [
+        ("?token=1", "/d/e/data.bin?token=1"),
+        ("../x.bin", "/d/x.bin"),
+        ("./x.bin", "/d/e/x.bin"),
+        ("x.bin", "/d/e/x.bin"),
+        ("../../../x.bin?a=../b", "/x.bin?a=../b"),
+        ("/new place/x.bin", "/new%20place/x.bin"),
+        ("//127.0.0.1:PORT/y/./x.bin", "/y/x.bin"),
+        ("http://127.0.0.1:PORT/new place/../x y.bin", "/x%20y.bin"),
+        ("/é.bin#part", "/%C3%A9.bin"),
+    ];
+    side_by_side(&cases, |(location, expected)| {
+        let bytes = dataset.stream();
+        let (location, expected) = (location.to_string(), expected.to_string());
+        let server = HttpServer::start(move |request, responder| {
+            let location = location.replace("PORT", &responder.local_addr().port().to_string());
+            if request.target == expected {
+                serve(
+                    &[(String::from_utf8(request.path()).unwrap(), bytes.to_vec())],
+                    &[],
+                    request,
+                    responder,
+                );
+            } else if request.target == "/d/e/data.bin" {
+                responder.respond(302, &[("location", &*location)], b"");
+            } else {
+                responder.status(400);
+            }
+        });
+        let project = project(&dataset, &format!("{}/d/e/data.bin", server.url()));
+        dataset.assert_at(&project.path_of("data"));
+    });
+}
+
+/// The folder, the file, or where it is: whichever was named.
+#[test]
+fn a_web_seed_that_names_the_thing_itself_or_where_it_is_serves_it() {
+    let one = Dataset::multi("set", [("data.bin", random_bytes(3, 100_000))]);
+    let (file, folder) = (single(), many());
+    let cases: [(&Dataset, &str, &str); 12] = [
+        (&one, "/data.bin", "/data.bin"),
+        (&one, "/d/other.bin", "/d/other.bin"),
+        (&one, "/", "/set/data.bin"),
+        (&one, "/set", "/set/data.bin"),
+        (&one, "/set/", "/set/data.bin"),
+        (&folder, "/", "/set/"),
+        (&folder, "/set", "/set/"),
+        (&folder, "/set/", "/set/"),
+        (&folder, "/set/", "/set/set/"),
+        (&file, "/d", "/d/data.bin"),
+        (&file, "/d/data.bin/", "/d/data.bin"),
+        (&file, "/d/data.bin", "/d/data.bin"),
+    ];
+    side_by_side(&cases, |(dataset, named, at)| {
+        let files: Vec<_> = match at.ends_with('/') {
+            true => {
+                dataset.files().into_iter().map(|(path, it)| (format!("{at}{path}"), it)).collect()
+            }
+            false => vec![((*at).to_owned(), dataset.stream().to_vec())],
+        };
+        let server =
+            HttpServer::start(move |request, responder| serve(&files, &[], request, responder));
+        let project = project(dataset, &format!("{}{named}", server.url()));
+        let datasets = project.run().unwrap_or_else(|error| panic!("{named} {at}: {error}"));
+        dataset.assert_at(datasets.dataset("data").unwrap().path());
+        // Of sixty files not each is asked for twice.
+        assert!(server.requests().len() < 100, "{named}: {}", server.requests().len());
+    });
+    // What was asked for stands in the error.
+    let server = HttpServer::start(|_, responder| responder.status(404));
+    for (dataset, named, asked) in [
+        (&folder, "/set/", "/set/f"),
+        (&one, "/x.bin", "/x.bin: HTTP status 404"),
+        (&file, "/d", "/d/data.bin: HTTP status 404"),
+    ] {
+        let error = project(dataset, &format!("{}{named}", server.url())).error();
+        assert!(error.contains(&format!("{}{asked}", server.url())), "{error}");
+    }
+}
+
+/// A server without ranges whose line carries so much, over all connections together.
+fn without_ranges(files: Vec<(String, Vec<u8>)>, bytes_per_second: usize) -> HttpServer {
+    let line = Mutex::new(());
+    HttpServer::start(move |request, responder| {
+        let path = String::from_utf8(request.path()).unwrap();
+        let (_, bytes) = files.iter().find(|(name, _)| *name == path).unwrap();
+        let length = bytes.len().to_string();
+        responder.head(200, &[("content-length", &*length), ("connection", "close")]);
+        for part in bytes.chunks(32 << 10) {
+            let _line = line.lock().unwrap();
+            responder.pause(Duration::from_secs_f64(part.len() as f64 / bytes_per_second as f64));
+            responder.body(part);
+            if responder.ended() {
+                return;
+            }
+        }
+        responder.close();
+    })
+}
+
+#[test]
+fn a_server_without_ranges_sends_each_file_once() {
+    let single = Dataset::single("data.bin", random_bytes(4, 10 << 20)).piece_length(64 << 10);
+    let folder = Dataset::multi(
+        "set",
+        [
+            ("a", random_bytes(5, 4 << 20)),
+            ("b", random_bytes(6, 5 << 20)),
+            ("c", random_bytes(7, 99_999)),
+        ],
+    )
+    .piece_length(64 << 10);
+    side_by_side(&[(&single, "/data.bin"), (&folder, "/")], |(dataset, path)| {
+        let server = without_ranges(paths(dataset), 8 << 20);
+        let project = project(dataset, &format!("{}{path}", server.url()))
+            .env("ACADEMICTORRENTS_TIMEOUT", "30s");
+        dataset.assert_at(&project.path_of("data"));
+        // What was on its way to connections that gave way.
+        let spare = 4 << 20;
+        let length = dataset.stream().len() as u64;
+        assert!(server.body_bytes() < length + spare, "{} of {length}", server.body_bytes());
+    });
+}
+
+#[test]
+fn a_resumed_file_of_a_server_without_ranges_is_read_past_once() {
+    let dataset = Dataset::single("data.bin", random_bytes(8, 3 << 20)).piece_length(64 << 10);
+    let files = paths(&dataset);
+    let asked = AtomicUsize::new(0);
+    // It breaks off in the first half, once.
+    let server = HttpServer::start(move |_, responder| {
+        let (first, bytes) = (asked.fetch_add(1, Ordering::SeqCst) == 0, &files[0].1);
+        let length = bytes.len().to_string();
+        responder.head(200, &[("content-length", &*length), ("connection", "close")]);
+        responder.body(if first { &bytes[..1 << 20] } else { bytes });
+        responder.close();
+    });
+    let project = project(&dataset, &format!("{}/data.bin", server.url()));
+    dataset.assert_at(&project.path_of("data"));
+    assert!(server.requests().len() <= 4, "{:?}", server.requests().len());
+}
+
+/// `hello hello hello hello\n` and its like, stored: gzip without compressing.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let mut blocks = bytes.chunks(60_000).peekable();
+    while let Some(block) = blocks.next() {
+        let length = u16::try_from(block.len()).unwrap();
+        out.push(u8::from(blocks.peek().is_none()));
+        out.extend(length.to_le_bytes());
+        out.extend((!length).to_le_bytes());
+        out.extend(block);
+    }
+    // Nobody looks at checksum and length: the infohash is what counts.
+    out.extend([0; 8]);
+    out
+}
+
+type Headers = &'static [(&'static str, &'static str)];
+
+/// A catalog whose every answer is this.
+fn catalogue(status: u16, headers: Headers, body: Vec<u8>) -> HttpServer {
+    HttpServer::start(move |_, responder| responder.respond(status, headers, &body))
+}
+
+fn of_catalogue(dataset: &Dataset, server: &HttpServer, lines: &str) -> Project {
+    Project::new(&format!(
+        "[package.metadata.academictorrents.data]\ninfohash = \"{}\"\n{lines}",
+        dataset.infohash_hex()
+    ))
+    .env("ACADEMICTORRENTS_CATALOGUE", server.url())
+}
+
+#[test]
+fn a_torrent_or_trackers_reply_that_comes_with_gzip_is_inflated() {
+    let dataset = single();
+    let files = paths(&dataset);
+    let seed = HttpServer::start(move |request, responder| serve(&files, &[], request, responder));
+    let lines = format!("web-seeds = [\"{}/data.bin\"]", seed.url());
+    let all: [Headers; 4] = [
+        &[],
+        &[("content-encoding", "gzip")],
+        &[("content-encoding", "x-gzip")],
+        &[("content-type", "application/x-gzip")],
+    ];
+    for headers in all {
+        let server = catalogue(200, headers, gzip(&dataset.torrent()));
+        dataset.assert_at(&of_catalogue(&dataset, &server, &lines).path_of("data"));
+        let peer = Peer::seeding(&dataset);
+        let port = peer.addr().port().to_be_bytes();
+        let reply = [b"d8:intervali1800e5:peers6:\x7f\0\0\x01", &port[..], b"e"].concat();
+        let tracker = catalogue(200, headers, gzip(&reply));
+        let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
+        dataset.assert_at(&Project::of(&dataset, &lines).path_of("data"));
+    }
+    // One that cannot be inflated, and one of another kind.
+    let damaged = gzip(&dataset.torrent())[..100].to_vec();
+    let other: &[(&str, &str)] = &[("content-encoding", "br")];
+    for (headers, body) in [(all[1], damaged), (other, vec![7; 300])] {
+        let error = of_catalogue(&dataset, &catalogue(200, headers, body), "").error();
+        assert!(error.contains("the reply is compressed, and cannot be inflated"), "{error}");
+    }
+}
+
+#[test]
+fn a_bot_check_is_named_with_what_to_do_and_peers_are_asked_all_the_same() {
+    let dataset = single();
+    let page = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>";
+    let cases: [(u16, Headers, &[u8]); 5] = [
+        (403, &[("cf-mitigated", "challenge")], b""),
+        (503, &[("content-type", "text/html")], page),
+        (
+            403,
+            &[("content-type", "text/html; charset=utf-8"), ("server", "ddos-guard")],
+            b"<html>DDoS-Guard",
+        ),
+        (200, &[("content-type", "text/html")], page),
+        (429, &[], page),
+    ];
+    side_by_side(&cases, |(status, headers, body)| {
+        let server = catalogue(*status, headers, body.to_vec());
+        let begun = Instant::now();
+        let error = of_catalogue(&dataset, &server, "").error();
+        let said =
+            format!("a bot check that only browsers pass came in its place (HTTP status {status})");
+        assert!(error.contains(&said), "{error}");
+        assert!(error.contains("help: a bot check cannot be passed by a program"), "{error}");
+        // It is not asked again and again.
+        assert!(server.requests().len() == 1 && begun.elapsed() < Duration::from_secs(2));
+        let agent = server.requests()[0].header("user-agent").unwrap().to_owned();
+        assert!(
+            agent.starts_with("academictorrents-rs/") && agent.contains("(+https://"),
+            "{agent}"
+        );
+        let peer = Peer::seeding(&dataset);
+        let lines = format!("peers = [\"{}\"]", peer.addr());
+        dataset.assert_at(&of_catalogue(&dataset, &server, &lines).path_of("data"));
+        // Of a tracker; and of a web seed, which says so in its head.
+        let error =
+            Project::of(&dataset, &format!("trackers = [\"{}/announce\"]", server.url())).error();
+        assert!(error.contains("a bot check"), "{error}");
+        if headers.iter().any(|(name, _)| *name == "cf-mitigated") {
+            let error = project(&dataset, &format!("{}/data.bin", server.url())).error();
+            assert!(error.contains("a bot check"), "{error}");
+        }
+    });
+    // Another page in the place of a torrent.
+    let server = catalogue(200, &[("content-type", "text/html")], b"<html><h1>Hello".to_vec());
+    let error = of_catalogue(&dataset, &server, "").error();
+    assert!(error.contains("as a web page does"), "{error}");
+}
