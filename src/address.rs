@@ -17,7 +17,7 @@ mod private_hosts;
 mod tests;
 
 pub use no_proxy::NoProxy;
-pub use private_hosts::{PrivateHosts, is_name};
+pub use private_hosts::{NamedPlace, PrivateHosts, is_name};
 
 /// Who named a host or a torrent; the most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -46,8 +46,7 @@ impl App {
         (request.sources, settings.sources) = (SourceSet::ALL, SourceSet::ALL);
         settings.offline = false;
         let mirrors = plan::metainfo_mirrors(&request, &settings)?;
-        let places = plan::user_places(&request, &settings);
-        let user_places: UserPlaces = places.map(|(host, port)| (host.to_owned(), port)).collect();
+        let user_places: UserPlaces = plan::user_places(&request, &settings).collect();
         let is_own = request.origin.named_by() == NamedBy::User;
         let infohash = metainfo.infohash;
         let witness = |url: &dyn std::fmt::Display, tier, question, is_allowed: bool| Witness {

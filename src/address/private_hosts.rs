@@ -2,14 +2,40 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{bare, host_and_port, literal};
+use super::{bare, host_and_port, literal, place_of_url};
 
 /// Hosts, addresses and networks, each with a port or for all ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrivateHosts {
     entries: Vec<HostRule>,
-    /// Hosts and ports that the user named as sources: others may name them, too.
-    named: Vec<(String, u16)>,
+    /// What the user named as sources: others may name them, too.
+    named: Vec<NamedPlace>,
+}
+
+/// A host and port that the user named as a source, by a URL or as a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPlace {
+    host: String,
+    port: u16,
+    /// By a URL that begins with `http:`. What is for https, for a tracker's UDP or for peers is not plain http's.
+    is_plain_http: bool,
+}
+
+impl NamedPlace {
+    pub fn of_url(url: &str) -> NamedPlace {
+        let (host, port) = place_of_url(url);
+        NamedPlace { host: bare(host), port, is_plain_http: is_plain_http(url) }
+    }
+
+    /// That of `host:port`.
+    pub fn of_peer(peer: &str) -> Option<NamedPlace> {
+        let (host, port) = host_and_port(peer)?;
+        Some(NamedPlace { host: bare(host), port, is_plain_http: false })
+    }
+}
+
+fn is_plain_http(url: &str) -> bool {
+    url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"))
 }
 
 /// A name, an address or a network, of one port or of all.
@@ -36,18 +62,23 @@ impl PrivateHosts {
         Ok(PrivateHosts { entries, named: Vec::new() })
     }
 
-    /// The same, with hosts and ports that the user named as sources.
+    /// The same, with what the user named as sources.
     #[must_use]
-    pub fn naming<'u>(&self, places: impl Iterator<Item = (&'u str, u16)>) -> PrivateHosts {
+    pub fn naming(&self, places: impl IntoIterator<Item = NamedPlace>) -> PrivateHosts {
         let mut named = self.named.clone();
-        named.extend(places.map(|(host, port)| (bare(host), port)));
+        named.extend(places);
         PrivateHosts { entries: self.entries.clone(), named }
     }
 
     /// Whether the user named this host and port as a source.
-    pub fn is_named(&self, host: &str, port: u16) -> bool {
+    pub(super) fn is_named(&self, host: &str, port: u16) -> bool {
         let host = bare(host);
-        self.named.iter().any(|(name, at)| *at == port && *name == host)
+        self.named.iter().any(|place| place.port == port && place.host == host)
+    }
+
+    /// Whether the user named the host and port of this `http:` URL for plain http.
+    pub fn is_named_for_http(&self, url: &str) -> bool {
+        is_plain_http(url) && self.named.contains(&NamedPlace::of_url(url))
     }
 
     /// Whether it lists the host by name, or the address.

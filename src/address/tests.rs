@@ -223,7 +223,10 @@ fn what_the_setting_lists_is_allowed_to_all() {
 
 #[test]
 fn a_host_and_port_that_the_user_named_others_may_name_too() {
-    let named = PrivateHosts::default().naming([("Data.Lab", 80), ("10.0.0.1", 81)].into_iter());
+    let named = PrivateHosts::default().naming([
+        NamedPlace::of_url("https://Data.Lab:80/x"),
+        NamedPlace::of_peer("10.0.0.1:81").unwrap(),
+    ]);
     let check = |url: &str, address: &str, expected: bool| {
         assert_eq!(allows(&named, NamedBy::Torrent, url, address), expected, "{url} {address}");
     };

@@ -1,8 +1,8 @@
 //! Who we say that we are: the login in a URL, the catalog's cookie, and what the user keeps for mirrors and web seeds.
 //!
 //! What the user keeps (the setting `credentials`, a netrc file) is sent with requests to mirrors and web seeds, for the user's own
-//! datasets: over https to exactly the host that it is kept for, over http only where the user named that host and port as a
-//! source. It is never sent along a redirect, not even on the same server.
+//! datasets: over https to exactly the host that it is kept for, over http only where the user named that host and port as an
+//! http source. It is never sent along a redirect, not even on the same server.
 
 use std::io::Read as _;
 use std::sync::{Arc, OnceLock};
@@ -61,9 +61,10 @@ impl Credentials {
     }
 
     fn header(&self, private_hosts: &PrivateHosts, by: NamedBy, url: &Url) -> Option<AuthHeader> {
-        let (written, port) = address::place_of_url(url.exposed());
+        let (_, port) = address::place_of_url(url.exposed());
         let is_secure = url.exposed().get(..6).is_some_and(|it| it.eq_ignore_ascii_case("https:"));
-        if !is_secure && by != NamedBy::User && !private_hosts.is_named(written, port) {
+        let is_users = || by == NamedBy::User || private_hosts.is_named_for_http(url.exposed());
+        if !is_secure && !is_users() {
             return None;
         }
         let (host, name) = (address::host_of_url(url.exposed()), url.name_alone());
@@ -127,9 +128,10 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::NamedPlace;
     use crate::settings::Context;
 
-    fn client(netrc: &str, named: &[(&str, u16)]) -> Client {
+    fn client(netrc: &str, named: &[&str]) -> Client {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("netrc");
         std::fs::write(&path, netrc).unwrap();
@@ -137,7 +139,8 @@ mod tests {
         context.set("NETRC", &path);
         context.set("ACADEMICTORRENTS_CREDENTIALS", "token.org=abc,token.org:444=X-Key:def");
         let settings = context.settings().unwrap();
-        let client = Client::new(&settings).unwrap().naming(named.iter().copied());
+        let client =
+            Client::new(&settings).unwrap().naming(named.iter().map(|url| NamedPlace::of_url(url)));
         let client = client.with_credentials(&settings);
         // Before the directory goes.
         client.credentials.as_ref().unwrap().netrc();
@@ -155,7 +158,8 @@ mod tests {
 
     #[test]
     fn http_is_for_hosts_that_the_user_named_and_https_for_exactly_the_host() {
-        let client = client(NETRC, &[("127.0.0.1", 8080)]);
+        let named = ["http://127.0.0.1:8080/x", "https://token.org/", "udp://h.org:80/announce"];
+        let client = client(NETRC, &named);
         let check = |by, url: &str, expected: Option<&str>| {
             let found = sent(&client, by, url, Credential::OfHost);
             assert_eq!(found.as_deref(), expected, "{by:?} {url}");
@@ -168,6 +172,9 @@ mod tests {
             check(by, "https://h.org.evil.org/a", None);
             check(by, "https://h.org:a@evil.org/a", Some("Authorization: Basic aC5vcmc6YQ=="));
             check(by, "http://token.org/a", None);
+            // The user named these ports for https and for UDP.
+            check(by, "http://token.org:443/a", None);
+            check(by, "http://h.org:80/a", None);
             check(by, "https://token.org/a", Some("Authorization: Bearer abc"));
             check(by, "https://token.org:444/a", Some("X-Key: def"));
             // The user named this one as a source, by its port.

@@ -30,7 +30,7 @@ mod web_seed;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::address::{NamedBy, PrivateHosts, host_and_port};
+use crate::address::{NamedBy, NamedPlace, PrivateHosts, host_and_port};
 use crate::error::{Error, ErrorKind};
 use crate::settings::Settings;
 
@@ -109,9 +109,9 @@ impl Client {
         Client { agent, peers: Arc::default(), ..self.clone() }
     }
 
-    /// The same, for sources of which the user named these hosts and ports.
+    /// The same, where the user named these places as sources.
     #[must_use]
-    pub fn naming<'u>(mut self, places: impl Iterator<Item = (&'u str, u16)>) -> Client {
+    pub fn naming(mut self, places: impl IntoIterator<Item = NamedPlace>) -> Client {
         self.private_hosts = Arc::new(self.private_hosts.naming(places));
         self
     }

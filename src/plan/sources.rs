@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::address::{self, NamedBy};
+use crate::address::{self, NamedBy, NamedPlace};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Mirror, Request, check_peer, check_tracker};
 use crate::settings::{Settings, SourceSet};
@@ -274,7 +274,7 @@ impl PerHost {
 pub fn user_places<'a>(
     request: &'a Request,
     settings: &'a Settings,
-) -> impl Iterator<Item = (&'a str, u16)> {
+) -> impl Iterator<Item = NamedPlace> + use<'a> {
     let of_user = |by: NamedBy| by == NamedBy::User;
     let own = Some(request).filter(|request| of_user(request.origin.named_by()));
     let catalogue = Some(&settings.catalogue).filter(|_| of_user(settings.catalogue_by()));
@@ -287,8 +287,8 @@ pub fn user_places<'a>(
     let urls = urls.chain(named).chain(&settings.mirrors).chain(catalogue);
     let peers = own.into_iter().flat_map(|request| &request.peers).chain(&settings.peers);
     urls.filter(|url| url.is_http() || url.is_udp())
-        .map(|url| address::place_of_url(url.exposed()))
-        .chain(peers.filter_map(|peer| address::host_and_port(peer)))
+        .map(|url| NamedPlace::of_url(url.exposed()))
+        .chain(peers.filter_map(|peer| NamedPlace::of_peer(peer)))
 }
 
 /// Whether the DHT may be asked for peers. Never for those of a private torrent (BEP 27), once that is known.

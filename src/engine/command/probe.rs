@@ -7,7 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::address::NamedBy;
+use crate::address::{NamedBy, NamedPlace};
 use crate::engine::local_peer::LocalPeer;
 use crate::engine::thread::start_thread;
 use crate::error::Error;
@@ -47,7 +47,7 @@ pub enum Question {
 }
 
 /// Hosts and ports that the user named as sources of a dataset: strangers may name them for it, too.
-pub type UserPlaces = Arc<[(String, u16)]>;
+pub type UserPlaces = Arc<[NamedPlace]>;
 
 /// What was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,8 +103,7 @@ pub fn ask(
             continue;
         }
         // As a download of the dataset is allowed to.
-        let places = places.iter().map(|(host, port)| (&**host, *port));
-        let (client, question) = (client.clone().naming(places), question.clone());
+        let (client, question) = (client.clone().naming(places.iter().cloned()), question.clone());
         let (theirs, working) = (Arc::clone(&answers), working.clone());
         let work = move || {
             let time = || Some(begun.elapsed()).filter(|now| *now < deadline);
@@ -258,7 +257,8 @@ mod tests {
     fn a_place_that_the_user_named_may_be_asked_whoever_names_it_too() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let url = Url::from(format!("http://{closed}/data.bin"));
-        let named: UserPlaces = Arc::new([("127.0.0.1".to_owned(), closed.port())]);
+        let named: UserPlaces =
+            Arc::new([NamedPlace::of_url(&format!("http://127.0.0.1:{}/", closed.port()))]);
         let question = Question::WebSeed { by: NamedBy::Torrent, url, length: 1, is_own: true };
         let questions = [(question.clone(), named), (question, Arc::default())];
         let said = ask(&Context::default().settings().unwrap(), &questions).unwrap();

@@ -74,7 +74,8 @@ impl WebSeed {
 
     /// What a request for this URL of the file is sent with: what the user keeps for a host is not for redirects.
     pub fn credential(&self, file: u32, url: &Url) -> Credential<'static> {
-        match self.redirects.leads_to(file, url) {
+        // Another connection may learn meanwhile that the redirect has ended: a URL elsewhere is none of the seed's all the same.
+        match self.redirects.leads_to(file, url) || url.origin() != self.url.origin() {
             true => Credential::Nothing,
             false => Credential::OfHost,
         }
