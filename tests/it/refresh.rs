@@ -144,6 +144,21 @@ fn where_it_has_no_others_the_error_says_so() {
     });
 }
 
+/// What was kept names sources that may come back; what the catalog has now is of no more use, by what is known.
+#[test]
+fn a_newer_one_whose_sources_bring_nothing_either_is_not_kept() {
+    let empty = WebSeed::serving(&data());
+    empty.fault(Fault::NotFound);
+    for newer in ["http://127.0.0.1:9/other.bin".to_owned(), empty.url()] {
+        let dataset = data().url_list([DEAD]);
+        let catalogue = Catalogue::serving(&[&data().url_list([&newer])]);
+        let project = with_kept(&dataset, &catalogue, "");
+        let error = project.error();
+        assert!(error.contains(newer.trim_start_matches("http://")), "{error}");
+        assert!(keeps(&project, &dataset, DEAD) && !keeps(&project, &dataset, &newer));
+    }
+}
+
 #[test]
 fn one_that_the_catalog_gave_in_this_run_is_not_asked_for_again() {
     let dataset = data().url_list([DEAD]);

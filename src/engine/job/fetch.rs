@@ -221,6 +221,9 @@ pub fn fetch(
         // The check has ended then, or ends soon.
         coordinator.run()
     });
+    if result.is_ok() {
+        refresh.keep();
+    }
     let goodbye = match result.is_ok() {
         true if session.host.goes_on() => SEEDS,
         true => HAS_ALL,

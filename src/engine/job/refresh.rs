@@ -1,6 +1,6 @@
 //! A newer `.torrent` from the catalog, for a download whose sources fail.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::work::Work;
 use crate::address::NamedBy;
@@ -20,6 +20,8 @@ pub struct FromCatalogue<'a> {
     known: Vec<SourceSpec>,
     /// The default trackers, for a torrent that names no source.
     defaults: Vec<SourceSpec>,
+    /// What the catalog gave, and its bytes.
+    newer: OnceLock<(Arc<Metainfo>, Vec<u8>)>,
 }
 
 impl<'a> FromCatalogue<'a> {
@@ -29,7 +31,7 @@ impl<'a> FromCatalogue<'a> {
         known: Vec<SourceSpec>,
         defaults: Vec<SourceSpec>,
     ) -> FromCatalogue<'a> {
-        FromCatalogue { work, known, defaults }
+        FromCatalogue { work, known, defaults, newer: OnceLock::new() }
     }
 
     /// The defaults, where the catalog is not asked before.
@@ -50,8 +52,9 @@ impl<'a> FromCatalogue<'a> {
         session.settings.catalogue.with(&url)
     }
 
-    /// Keeps it, for the builds to come.
-    fn keep(&self, newer: &Metainfo, bytes: &[u8]) {
+    /// Keeps the newer one, if there is one, for the builds to come. To be called once its sources are known to be good ones.
+    pub fn keep(&self) {
+        let Some((newer, bytes)) = self.newer.get() else { return };
         let Work { session, request, counters, .. } = self.work;
         let workplace = session.target(request).workplace();
         let is_elsewhere = session.shared.root() != workplace.root()
@@ -130,9 +133,10 @@ impl FromCatalogue<'_> {
         if further.is_empty() {
             return Err(SourceError::NoOtherSources);
         }
-        self.keep(&newer, &bytes);
         self.tell();
-        session.note_catalogue(newer.infohash, Some(Arc::new(newer)));
+        let newer = Arc::new(newer);
+        session.note_catalogue(newer.infohash, Some(Arc::clone(&newer)));
+        let _ = self.newer.set((newer, bytes)); // it is asked once
         Ok(further)
     }
 }
