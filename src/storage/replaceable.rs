@@ -67,6 +67,12 @@ pub(super) fn survey(
             Err((path, why)) => conflicts.add(path, why),
         }
     }
+    for folder in layout.folders() {
+        // It is the parent of what would be in it.
+        if let Err((path, why)) = parents.exist(&folder.join("file")) {
+            conflicts.add(path, why);
+        }
+    }
     conflicts.result(directory).map(|()| claims)
 }
 
@@ -178,7 +184,7 @@ fn check_names(layout: &Layout, overwrite: bool) -> Result<(), Error> {
             .why(format!("its path `{}` {why}", printable(&path.display().to_string())))
     };
     let links = layout.links().map(|(path, _)| path);
-    for path in layout.files().map(|file| file.path()).chain(links) {
+    for path in layout.files().map(|file| file.path()).chain(links).chain(layout.folders()) {
         let mut names = path.iter().map(OsStr::as_encoded_bytes);
         if names.next().is_some_and(|name| is_same_name(name, WORKPLACE)) {
             let why = format!("is in `{WORKPLACE}`, which is reserved for unfinished downloads");

@@ -275,6 +275,16 @@ fn one_of_300_small_files_is_repaired_by_its_piece_alone() {
     assert!(text.contains("many/000 has different content"), "{text}");
 }
 
+/// A file, and an entry that only makes a directory.
+fn with_directory(path: &str) -> Dataset {
+    let mut directory: Vec<Vec<u8>> = path.split('/').map(|it| it.as_bytes().to_vec()).collect();
+    directory.push(Vec::new());
+    Dataset::multi_raw(
+        b"set",
+        vec![(directory, Vec::new()), (vec![b"b".to_vec()], random_bytes(2, 90_000))],
+    )
+}
+
 #[test]
 fn names_that_programs_act_on_are_refused_before_the_download() {
     let spellings = [
@@ -309,6 +319,9 @@ fn names_that_programs_act_on_are_refused_before_the_download() {
     for name in [".bashrc", ".config", "\u{200b}.profile", "BASHRC~1"] {
         cases.push((Dataset::single(name, b"hostile".to_vec()), false));
         cases.push((Dataset::multi(name, [("x", b"x".to_vec())]), false));
+    }
+    for directory in [".git/hooks", "a/.Git", ".cargo"] {
+        cases.push((with_directory(directory), false));
     }
     for (dataset, has_fine) in cases {
         let (fixture, seed) = (GetFixture::new(), WebSeed::serving(&dataset));
@@ -396,6 +409,26 @@ fn what_cannot_be_replaced_is_reported_before_the_first_byte() {
                 &[&said],
             );
             assert!(!error.to_string().contains("--force"), "{error}");
+        }
+    }
+    // The place of a directory without files.
+    let dataset = with_directory("sub/empty");
+    type Make<'a> = (&'a dyn Fn(&Path), &'a str);
+    let makes: [Make<'_>; 3] = [
+        (&make_file, "is a file"),
+        (&make_fifo, "is a file"),
+        (&link_to("/"), "is a symbolic link"),
+    ];
+    for place in ["set/sub", "set/sub/empty"] {
+        for (make, why) in makes {
+            let (fixture, seed) = (GetFixture::new(), WebSeed::serving(&dataset));
+            make(&fixture.data().join(place));
+            let place = fixture.data().join(place);
+            let said = format!("{} {why}, and the dataset has a directory", place.display());
+            for overwrite in [false, true] {
+                let get = ask(&fixture, &dataset, &seed).overwrite(overwrite);
+                is_refused(&fixture, &seed, get, &[&said]);
+            }
         }
     }
     // A single file's place.
