@@ -22,12 +22,28 @@ use crate::engine::sources::phase::PeerPhase;
 use crate::engine::thread::{start_peer_thread, start_thread};
 use crate::net::timing::{GOODBYE, TICK};
 use crate::net::{Client, SourceError};
+use crate::picker::SourceId;
 use crate::plan::NamedTiers;
 use crate::protocol::extension::peer_id;
 use crate::protocol::ut_metadata::blocks::Blocks;
 use crate::torrent::infohash::Infohash;
 
 use crate::engine::resolve::peers::tier::MetadataTier;
+
+/// A worker's place among those that are at work. It is given back at the end, however that comes.
+struct HeldPlace<'a> {
+    phase: &'a PeerPhase,
+    source: SourceId,
+    outcome: Option<WorkerOutcome>,
+}
+
+impl Drop for HeldPlace<'_> {
+    fn drop(&mut self) {
+        let outcome = self.outcome.take();
+        let outcome = outcome.unwrap_or(WorkerOutcome::Lost(SourceError::WorkerFailed));
+        self.phase.tell(WorkerEvent::Ended { source: self.source, outcome, brought_bytes: 0 });
+    }
+}
 
 #[cfg(test)]
 mod tests;
@@ -253,8 +269,8 @@ impl MetadataCoordinator<'_> {
         {
             let (fetch, slice) = (Arc::clone(self.fetch), self.queue.slice(id));
             let work = move || {
-                let outcome = worker::work(&fetch, (id, &target), *greeting, slice, permit);
-                fetch.phase.tell(WorkerEvent::Ended { source: id, outcome, brought_bytes: 0 });
+                let mut place = HeldPlace { phase: &fetch.phase, source: id, outcome: None };
+                place.outcome = Some(worker::work(&fetch, (id, &target), *greeting, slice, permit));
             };
             if let Err(why) = start_peer_thread("at-metadata", Box::new(work)) {
                 let outcome = WorkerOutcome::Failed(SourceError::Other(why.to_string()));

@@ -31,6 +31,7 @@ use crate::engine::connection_limiter::{ConnectionLimiter, Permit};
 use crate::engine::job::provide::provide_all;
 use crate::engine::local_peer::LocalPeer;
 use crate::engine::session::Session;
+use crate::engine::thread::start_thread;
 use crate::engine::upload::manager::RateLimiter;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Request, StoreKind};
@@ -204,7 +205,7 @@ impl SeedHandle {
                 fetch(&seeder, &settings, &missing);
                 drop(ended);
             };
-            spawn("at-seed-fetch", 0, fetch)
+            start_thread("at-seed-fetch", Box::new(fetch))
                 .map_err(|why| failed("no thread").why(why.to_string()))?;
         }
         let announcers = Announcers::new(seeder.client.separate());
@@ -220,7 +221,7 @@ impl SeedHandle {
             fetched,
             next_id: 0,
         };
-        let thread = spawn("at-seed", 0, move || run.run());
+        let thread = start_thread("at-seed", Box::new(move || run.run()));
         let thread = thread.map_err(|why| failed("no thread").why(why.to_string()))?;
         Ok(SeedHandle { address, seeder, thread })
     }
@@ -278,20 +279,6 @@ impl SeedHandle {
             )),
         }
     }
-}
-
-/// A thread with a stack of so many bytes, or the usual one.
-fn spawn(
-    name: &str,
-    stack_bytes: usize,
-    run: impl FnOnce() + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
-    let run: Box<dyn FnOnce() + Send> = Box::new(run);
-    let mut thread = std::thread::Builder::new().name(name.to_owned());
-    if stack_bytes > 0 {
-        thread = thread.stack_size(stack_bytes);
-    }
-    thread.spawn(run)
 }
 
 /// Fills the all_seeded with what is there, and gives what lacks something.

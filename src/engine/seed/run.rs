@@ -5,16 +5,17 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::super::report::Report;
-use super::{SeedTask, Seeder, all_of, spawn};
+use super::{SeedTask, Seeder, all_of};
 use crate::counters::Counters;
 use crate::engine::announce::announcer::Announcers;
 use crate::engine::announce::target::{AnnounceTarget, LEAVES};
 use crate::engine::seed::incoming_peer;
 use crate::engine::seed::seeded_torrent::SeededTorrent;
 use crate::engine::session::Session;
+use crate::engine::thread::start_peer_thread;
 use crate::manifest::Request;
+use crate::net::Listener;
 use crate::net::timing::GOODBYE;
-use crate::net::{Listener, PEER_STACK_BYTES};
 use crate::torrent::infohash::Infohash;
 
 /// How often it is looked who connects, how far partial datasets have come, and whether it is enough.
@@ -80,7 +81,7 @@ impl SeedRun {
             self.next_id = self.next_id.wrapping_add(1);
             let visit = move || incoming_peer::receive(&seeder, incoming, &guest, id);
             // Where there is no thread for it, it is let go.
-            let _ = spawn("at-seed-peer", PEER_STACK_BYTES, visit);
+            let _ = start_peer_thread("at-seed-peer", Box::new(visit));
         }
     }
 
