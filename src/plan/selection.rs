@@ -256,7 +256,7 @@ fn check_numbers(
 fn digest(metainfo: &Metainfo, files: &[u32]) -> String {
     let mut sha1 = Sha1::new();
     for index in files {
-        sha1.update(metainfo.display_path(&metainfo.files[*index as usize]).as_bytes());
+        sha1.update(&metainfo.named_path(&metainfo.files[*index as usize]));
         sha1.update(b"\0");
     }
     if metainfo.is_renamed() {

@@ -293,9 +293,11 @@ impl Metainfo {
         self.path_below(self.stored_name(), file)
     }
 
-    /// The file's place in a mirror, below the directory that holds the torrent's own layout.
+    /// The file's place in a mirror, below the directory that holds the torrent's own layout. Where this platform cannot store the
+    /// torrent's own name, which on Windows might be a path, a mirror has the name that it is given.
     pub fn path_in_mirror(&self, file: &TorrentFile) -> PathBuf {
-        self.path_below(&self.name, file)
+        let own = check_storable_name(&self.name, Platform::HERE).is_ok();
+        self.path_below(if own { &self.name } else { self.stored_name() }, file)
     }
 
     fn path_below(&self, name: &[u8], file: &TorrentFile) -> PathBuf {
@@ -309,12 +311,16 @@ impl Metainfo {
         os_path(path)
     }
 
+    /// The bytes of [`Metainfo::display_path`], which need not be UTF-8.
+    pub fn named_path(&self, file: &TorrentFile) -> Vec<u8> {
+        let components = self.components(file);
+        if components.is_empty() { self.name.clone() } else { components.joined() }
+    }
+
     /// The file's path as globs, pins and messages name it: below the torrent's directory, `/` between
     /// components; a single file's name.
     pub fn display_path(&self, file: &TorrentFile) -> String {
-        let components = self.components(file);
-        let path = if components.is_empty() { self.name.clone() } else { components.joined() };
-        match String::from_utf8(path) {
+        match String::from_utf8(self.named_path(file)) {
             Ok(path) => path,
             Err(other) => String::from_utf8_lossy(other.as_bytes()).into_owned(),
         }
