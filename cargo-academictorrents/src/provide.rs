@@ -64,7 +64,7 @@ impl App {
             self.draw(&counters, sources)
         });
         for (dataset, result) in datasets.iter().zip(&results) {
-            engine::note_use(&self.store, dataset.manifest(), &mut result.iter());
+            engine::note_use(&self.store, dataset.manifest(), &mut result.iter().cloned());
         }
         let outcomes = results.into_iter().zip(there).map(|(result, was_there)| ProvideOutcome {
             result: result.map(|provided| provided.path),

@@ -125,7 +125,6 @@ pub enum SourceError {
     },
     Banned,
     HoldsWrongBytes,
-    NoDirectory,
     Changed,
     InFile(String, Box<SourceError>),
     /// So many bytes, where the torrent's file has so many.
@@ -478,7 +477,6 @@ impl fmt::Display for SourceError {
             E::Banned => f.write_str("sent wrong bytes, and is not asked again"),
             E::HoldsWrongBytes => f.write_str("holds wrong bytes"),
             E::Changed => f.write_str("has changed since it was hashed, and is served no more"),
-            E::NoDirectory => f.write_str("the directory does not exist"),
             E::InFile(path, why) => write!(f, "`{}`: {why}", printable(path)),
             E::LfsPointer => {
                 f.write_str("is a Git LFS pointer, and not the file: run `git lfs pull` there")

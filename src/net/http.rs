@@ -6,26 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::utf8_percent_encode;
-use ureq::config::IpFamily;
+use ureq::config::{Config, IpFamily};
 use ureq::http::{Response, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
 use super::credentials::Credential;
 use super::error::SourceError;
-use super::happy_eyeballs::HappyEyeballs;
 use super::inflate::inflated;
 use super::names::look_up;
-use super::proxy::{self, Proxy};
-use super::{Client, MAX_REDIRECTS, Timing, USER_AGENT, raw_transport, unusable};
+use super::proxy;
+use super::{Client, MAX_REDIRECTS, Timing, USER_AGENT, raw_transport};
 use crate::address::{self, NamedBy};
-use crate::error::{Error, is_out_of_descriptors};
 use crate::protocol::http::Head;
 use crate::protocol::http::page::{WebPage, web_page};
 use crate::protocol::http::proxy::HttpProxyFailure;
 use crate::protocol::web_url::NO_URL;
-use crate::settings::{AuthHeader, CaFile, Settings};
+use crate::settings::AuthHeader;
 use crate::url::{Url, UrlParts};
 
 /// Read from a socket at a time: large enough that system calls do not count, small enough for the cache.
@@ -52,20 +50,12 @@ pub(super) struct Whole {
     family: Option<IpFamily>,
 }
 
-pub(super) fn agent(
-    settings: &Settings,
-    timing: Timing,
-    proxy: Option<Proxy>,
-    eyeballs: HappyEyeballs,
-) -> Result<Agent, Error> {
-    let mut tls = TlsConfig::builder();
+pub(super) fn config(timing: Timing, roots: RootCerts) -> Config {
+    let mut tls = TlsConfig::builder().root_certs(roots);
     if cfg!(not(feature = "rustls")) {
         tls = tls.provider(ureq::tls::TlsProvider::NativeTls);
     }
-    if let Some(file) = &settings.ca_file {
-        tls = tls.root_certs(RootCerts::new_with_certs(&roots(file)?));
-    }
-    let config = Agent::config_builder()
+    Agent::config_builder()
         .user_agent(USER_AGENT)
         .http_status_as_error(false)
         // We follow redirects ourselves: ureq would follow https to http.
@@ -83,40 +73,7 @@ pub(super) fn agent(
         // ours; and never one of the environment, which the settings have read
         .proxy(None)
         .tls_config(tls.build())
-        .build();
-    Ok(raw_transport::agent(config, proxy, eyeballs))
-}
-
-/// The built-in roots, and those of the user's file.
-fn roots(file: &CaFile) -> Result<Vec<Certificate<'static>>, Error> {
-    let CaFile { path, variable } = file;
-    let refused = |why: &str| {
-        unusable("the file of certificates", &Url::from(path.display().to_string()), why)
-            .why(format!("{variable} names it"))
-            .help(format!("correct {variable}, or unset it"))
-    };
-    let pem = std::fs::read(path).map_err(|why| match is_out_of_descriptors(&why) {
-        // The variable is right.
-        true => Error::disk("read", path, &why),
-        false => refused(&why.to_string()),
-    })?;
-    let mut roots = Vec::new();
-    for item in parse_pem(&pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => roots.push(certificate),
-            Ok(_) => {}
-            Err(why) => return Err(refused(&why.to_string())),
-        }
-    }
-    if roots.is_empty() {
-        return Err(refused("it holds no certificate in PEM form"));
-    }
-    roots.extend(
-        webpki_root_certs::TLS_SERVER_ROOT_CERTS
-            .iter()
-            .map(|root| Certificate::from_der(root).to_owned()),
-    );
-    Ok(roots)
+        .build()
 }
 
 impl Client {
@@ -257,7 +214,8 @@ impl Client {
         auth: Option<&AuthHeader>,
         cookie: Option<&str>,
     ) -> RequestBuilder<WithoutBody> {
-        let request = self.agent.get(&*url.without_login()).header("Accept-Encoding", "identity");
+        let url = url.without_login();
+        let request = self.agents.of(&url).get(&*url).header("Accept-Encoding", "identity");
         let request = match auth.map(AuthHeader::name_and_value) {
             Some((name, value)) => request.header(name, value),
             None => request,

@@ -7,6 +7,7 @@
 //! [`Client`] is made once for a dataset. [`Client::shut_down`] closes all its sockets at once, so that a worker
 //! that is blocked on one wakes up: the end of a download waits for nobody.
 
+mod agents;
 #[cfg(feature = "engine")]
 pub mod command;
 pub mod credentials;
@@ -22,6 +23,7 @@ mod names;
 mod peer;
 mod proxy;
 mod raw_transport;
+pub mod roots;
 pub mod timing;
 mod tracker;
 mod udp_tracker;
@@ -34,7 +36,9 @@ use crate::address::{NamedBy, NamedPlace, PrivateHosts, host_and_port};
 use crate::error::{Error, ErrorKind};
 use crate::settings::Settings;
 
+use agents::Agents;
 use happy_eyeballs::HappyEyeballs;
+use roots::NamedRoots;
 
 pub use credentials::Credential;
 #[cfg(feature = "dht")]
@@ -57,16 +61,13 @@ pub const USER_AGENT: &str = concat!(
     ")"
 );
 
-/// So begins what Git LFS leaves in place of a file that was not fetched.
-pub const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
-
 /// Redirects followed for one request, or one file.
 pub const MAX_REDIRECTS: usize = 5;
 
 /// Makes connections, and can end them all.
 #[derive(Clone, Debug)]
 pub struct Client {
-    agent: ureq::Agent,
+    agents: Arc<Agents>,
     timing: Timing,
     /// What HTTP goes through, and what peers are reached through.
     proxy: Option<proxy::Proxy>,
@@ -95,18 +96,27 @@ impl Client {
         let proxies = proxy::Proxies::new(settings)?;
         let (proxy, socks) = (proxies.http, proxies.peers);
         let eyeballs = HappyEyeballs::default();
-        let agent = http::agent(settings, timing, proxy.clone(), eyeballs.clone())?;
+        let roots = NamedRoots::of(settings)?;
+        let agents = Agents::new(timing, roots, proxy.clone(), eyeballs.clone());
         let private_hosts = Arc::clone(&settings.private_hosts);
         let peers = Arc::default();
         let credentials = None;
-        Ok(Client { agent, timing, proxy, socks, private_hosts, eyeballs, credentials, peers })
+        Ok(Client {
+            agents: Arc::new(agents),
+            timing,
+            proxy,
+            socks,
+            private_hosts,
+            eyeballs,
+            credentials,
+            peers,
+        })
     }
 
     /// Another one like this, whose connections are its own: [`Client::shut_down`] of one does not end the other's.
     pub fn separate(&self) -> Client {
-        let config = self.agent.config().clone();
-        let agent = raw_transport::agent(config, self.proxy.clone(), self.eyeballs.clone());
-        Client { agent, peers: Arc::default(), ..self.clone() }
+        let agents = Arc::new(self.agents.separate());
+        Client { agents, peers: Arc::default(), ..self.clone() }
     }
 
     /// The same, where the user named these places as sources.
@@ -129,7 +139,7 @@ impl Client {
 
     /// Closes all connections, idle or in use, and refuses new ones.
     pub fn shut_down(&self) {
-        self.agent.clone().shutdown();
+        self.agents.shut_down();
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         peers.shut_down = true;
         for socket in peers.open.drain(..).filter_map(|socket| socket.upgrade()) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{SelectedLink, Selection, SortedPaths};
 use crate::torrent::geometry::{Geometry, PieceIndex};
-use crate::torrent::metainfo::{FileKind, Metainfo, TorrentFile};
+use crate::torrent::metainfo::{Components, FileKind, Metainfo, TorrentFile};
 use crate::torrent::pieces::PieceSet;
 
 /// The place of a run of bytes.
@@ -193,6 +193,14 @@ impl Layout {
         files.map(|file| self.metainfo.layout_path(file))
     }
 
+    /// Everything that is created, below the torrent's name: files, links and directories.
+    pub fn created(&self) -> impl Iterator<Item = Components<'_>> {
+        let links = self.links.iter().map(|link| &link.torrent_file);
+        let all = self.files.iter().chain(links).chain(&self.folders);
+        let files = all.filter_map(|index| self.metainfo.files.get(*index as usize));
+        files.map(|file| self.metainfo.components(file))
+    }
+
     /// The selected symbolic links: their places below the directory that holds the torrent's own layout, and where they lead.
     pub fn links(&self) -> impl Iterator<Item = (PathBuf, &SelectedLink)> {
         let path = |link: &SelectedLink| {
@@ -210,6 +218,16 @@ impl Layout {
 
     pub fn has_links(&self) -> bool {
         !self.links.is_empty()
+    }
+
+    /// What the torrent is called on disk.
+    pub fn root_name(&self) -> &[u8] {
+        self.metainfo.stored_name()
+    }
+
+    /// The place of a path that is below the torrent's name.
+    pub fn path_of(&self, path: Components<'_>) -> PathBuf {
+        self.metainfo.path_of(path)
     }
 
     /// See [`Metainfo::root_path`].

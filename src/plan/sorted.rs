@@ -23,6 +23,16 @@ impl<'l> SortedPaths<'l> {
         SortedPaths { metainfo, files }
     }
 
+    /// The paths, below the torrent's name.
+    pub fn components(&self) -> impl Iterator<Item = Components<'l>> {
+        self.files.iter().map(|index| components(self.metainfo, *index))
+    }
+
+    /// What the torrent is called: all paths begin with that.
+    pub fn root_name(&self) -> &'l [u8] {
+        self.metainfo.stored_name()
+    }
+
     /// The paths, below the directory that holds the torrent's own layout.
     pub fn iter(&self) -> impl Iterator<Item = PathBuf> {
         let files = self.files.iter().filter_map(|index| self.metainfo.files.get(*index as usize));

@@ -44,7 +44,9 @@ pub use api_key::ApiKey;
 pub use credentials::{AuthHeader, HostCredentials};
 pub use environment::{Context, host_name};
 pub use netrc::{Netrc, NetrcFile};
-pub use values::{CaFile, Configured, Fetch, OfflineBy, ProgressMode, ProxyUrl, SourceSet};
+pub use values::{
+    CaDirectories, CaFile, Configured, Fetch, OfflineBy, ProgressMode, ProxyUrl, SourceSet,
+};
 
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
@@ -98,6 +100,8 @@ pub struct Settings {
     pub dht_bootstrap: Option<Vec<String>>,
     /// PEM file of root certificates, added to the built-in ones.
     pub ca_file: Option<CaFile>,
+    /// Directories of such files.
+    pub ca_directories: Option<CaDirectories>,
     /// For all that is http or https; and for peers, where it is a SOCKS proxy.
     pub proxy: Option<ProxyUrl>,
     /// For what the other is not for.

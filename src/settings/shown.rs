@@ -146,6 +146,7 @@ mod tests {
         assert!(shown.iter().any(|it| it.variable == "ACADEMICTORRENTS_PATH_MNIST"));
         // What has a default shows it: the others are named here, so that a new one is thought of.
         let unset = [
+            "CA_DIR",
             "CA_FILE",
             "LOAD_PATH",
             "MAX_SIZE",

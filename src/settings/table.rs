@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::kind::SettingKind;
-use super::{CaFile, Fetch, NetrcFile, OfflineBy, PREFIX, ProgressMode, ProxyUrl, SourceSet};
+use super::{
+    CaDirectories, CaFile, Fetch, NetrcFile, OfflineBy, PREFIX, ProgressMode, ProxyUrl, SourceSet,
+};
 use crate::url::Url;
 use DefaultValue::{Described, OutsideCi, Value};
 
@@ -77,7 +79,7 @@ const fn setting(
 }
 
 /// All settings, in the order in which messages and the reference list the keys.
-pub(super) static SETTINGS: [Setting; 21] = [
+pub(super) static SETTINGS: [Setting; 22] = [
     setting(&["ACADEMICTORRENTS_STORE"], "store", SettingKind::Store)
         .default(Described("`academictorrents` in the user's cache directory: `$XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches` on macOS; `%LOCALAPPDATA%` on Windows"))
         .doc(r#""/data/academictorrents""#, "Directory of the shared store."),
@@ -165,7 +167,12 @@ pub(super) static SETTINGS: [Setting; 21] = [
         to.ca_file = by.map(|variable| CaFile { path, variable });
     }))
         .fallbacks(&["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"])
-        .doc(r#""/etc/ssl/university.pem""#, "PEM file of root certificates to trust in addition to the built-in ones. `[http] cainfo` in [Cargo's configuration](environment.md#cargos-configuration) counts as `CARGO_HTTP_CAINFO`."),
+        .doc(r#""/etc/ssl/university.pem""#, "PEM file of root certificates to trust in addition to the built-in ones and the system's. `[http] cainfo` in [Cargo's configuration](environment.md#cargos-configuration) counts as `CARGO_HTTP_CAINFO`."),
+    setting(&["ACADEMICTORRENTS_CA_DIR"], "ca-dir", SettingKind::Directories(|to, paths, by| {
+        to.ca_directories = by.map(|variable| CaDirectories { paths, variable });
+    }))
+        .fallbacks(&["SSL_CERT_DIR"])
+        .doc(r#"["/etc/ssl/university"]"#, "Directories of such files, as OpenSSL's `SSL_CERT_DIR`. What else they contain is ignored."),
     setting(&["CARGO_HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"], "proxy", SettingKind::Proxy(|to, url, by| {
         to.proxy = by.map(|variable| ProxyUrl { url, variable });
     }))

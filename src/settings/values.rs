@@ -40,6 +40,13 @@ pub struct CaFile {
     pub variable: String,
 }
 
+/// Directories of certificates, and the variable, or the configuration file's key, that names them.
+#[derive(Clone, Debug)]
+pub struct CaDirectories {
+    pub paths: Vec<PathBuf>,
+    pub variable: String,
+}
+
 /// A proxy's URL, and the variable, or the configuration file's key, that says it.
 #[derive(Clone, Debug)]
 pub struct ProxyUrl {

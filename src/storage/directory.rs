@@ -11,6 +11,7 @@
 //! piece nothing is copied, and where nothing comes nothing moves. One with other hard links, and one that we cannot write
 //! to, is copied instead.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fs::remove_tree;
@@ -127,5 +128,19 @@ impl Directory {
             let _ = std::fs::remove_dir(self.workplace.root.join(emptied));
         }
         let _ = self.workplace.root.parent().map(std::fs::remove_dir);
+    }
+}
+
+/// What keeps a directory that the user names, to be read, from being read; in words that follow its path.
+pub fn directory_fault(path: &Path) -> Option<String> {
+    match std::fs::read_dir(path) {
+        Ok(_) => None,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            Some("the directory does not exist".to_owned())
+        }
+        Err(why) if why.kind() == io::ErrorKind::NotADirectory => {
+            Some("it is not a directory".to_owned())
+        }
+        Err(why) => Some(format!("it cannot be read: {why}")),
     }
 }

@@ -1,6 +1,7 @@
 //! What is wrong with a file of a dataset, in one set of words.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,16 @@ use crate::error::printable;
 use crate::plan::{Layout, SegmentPlace, SelectedLink};
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
+
+/// So begins what Git LFS leaves in place of a file that was not fetched.
+pub const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// Whether a file is what Git LFS leaves in its place.
+pub fn is_lfs_pointer(path: &Path) -> bool {
+    let mut start = [0; LFS_POINTER.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == LFS_POINTER
+}
 
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +36,8 @@ pub enum FileFault {
     Unreadable(String),
     /// It has so many bytes.
     Length(u64),
+    /// It is what Git LFS leaves in place of a file that was not fetched.
+    LfsPointer,
     /// Pieces with a wrong SHA-1: their bytes in this file, neighbors as one.
     Damaged(Vec<Range<u64>>),
     /// Bytes whose piece cannot be checked: the rest of it, in another file, is not there.
@@ -40,9 +53,12 @@ impl FileFault {
             Err(why) if why.kind() == io::ErrorKind::NotFound => Some(FileFault::Missing),
             Err(why) => Some(FileFault::Unreadable(why.to_string())),
             Ok(found) if !found.is_file() => Some(FileFault::NotAFile),
-            Ok(found) if found.len() != length => Some(FileFault::Length(found.len())),
+            Ok(found) if found.len() != length => Some(match is_lfs_pointer(path) {
+                true => FileFault::LfsPointer,
+                false => FileFault::Length(found.len()),
+            }),
             Ok(_) => {
-                let opened = std::fs::File::open(path);
+                let opened = File::open(path);
                 opened.err().map(|why| FileFault::Unreadable(why.to_string()))
             }
         }
@@ -75,6 +91,9 @@ pub(super) fn first(
             Some(FileFault::Unreadable(why)) => format!("cannot be read: {why}"),
             Some(FileFault::Length(found)) => {
                 format!("has {found} bytes, and the torrent's has {}", file.length())
+            }
+            Some(FileFault::LfsPointer) => {
+                "is a Git LFS pointer, and not the file: run `git lfs pull` there".to_owned()
             }
             Some(_) => "is not a file".to_owned(),
         };

@@ -72,13 +72,13 @@ impl LayoutFiles {
         files.workplace = Some(workplace);
         files.home = home;
         // Else nothing is below it.
-        if std::fs::symlink_metadata(files.root_path()).is_ok() {
+        if files.site.has_root(&files.layout) {
             let links = files.layout.links().map(|(path, _)| path);
             let paths = files.layout.files().map(|file| file.path()).chain(links);
             let mut paths = paths.map(|path| files.site.path(&path));
             fs::remove_linked_directories(files.site.named(), &mut paths)?;
         }
-        let count = match files.any_is_there() {
+        let count = match files.site.has_root(&files.layout) {
             true => files.layout.file_count() as u32,
             false => 0,
         };
@@ -214,17 +214,6 @@ impl LayoutFiles {
             Some(file) => self.site.path(&file.path()),
             None => self.workplace.as_ref().map_or_else(PathBuf::new, |it| it.join("scratch")),
         }
-    }
-
-    /// What the torrent names: its single file, or its root directory.
-    fn root_path(&self) -> PathBuf {
-        self.site.path(&self.layout.root_path())
-    }
-
-    /// Whether the torrent's own directory, or its single file, is there: without it none of its 100,000 files is, and
-    /// nobody needs to look for them.
-    pub(super) fn any_is_there(&self) -> bool {
-        self.root_path().exists()
     }
 
     fn length(&self, index: u32) -> u64 {

@@ -159,16 +159,24 @@ pub fn sync_file(path: &Path) -> io::Result<u64> {
     Ok(metadata.len())
 }
 
-/// Makes a file last through a power cut, and read-only. In a store that a group shares, a file of another member stays as it is.
+/// Makes a file last through a power cut, and read-only. In a store that a group shares, a file of another member stays as it is,
+/// and so does any file where the file system has no permissions.
 pub fn sync_and_seal(path: &Path) -> io::Result<()> {
     if cfg!(windows) {
         set_read_only(path, false)?;
     }
     sync_file(path)?;
     match set_read_only(path, true) {
-        Err(why) if why.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(why) if is_not_supported(&why) => Ok(()),
         other => other,
     }
+}
+
+/// Whether a file's permissions or times cannot be set, while its bytes can be written: they are somebody else's, or the file
+/// system has none.
+pub fn is_not_supported(why: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(why.kind(), PermissionDenied | Unsupported | InvalidInput)
 }
 
 /// Makes an open file writable for its owner.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::check::{hash_kept, hash_pieces};
+use super::directory::directory_fault;
 use super::files::LayoutFiles;
 use super::target::Target;
 use super::{Site, Stamp, file_fault, fs, links};
@@ -47,7 +48,7 @@ impl LocalCopy {
     ) -> LocalCopy {
         let files = LayoutFiles::for_reading(Layout::whole(layout), site.clone());
         let mut copy = LocalCopy::new(files, metainfo, layout, fragments);
-        if copy.files.any_is_there() {
+        if copy.files.site().has_root(layout) {
             copy.has_links = links::are_exact(site, layout);
             copy.look_at_files();
         }
@@ -74,7 +75,9 @@ impl LocalCopy {
         copy.own = own;
         let mut is_there = copy.is_there();
         let mut indices = 0..layout.file_count() as u32;
-        if !copy.files.any_is_there() || !indices.any(|index| is_there(copy.files.path(index))) {
+        if !copy.files.site().has_root(layout)
+            || !indices.any(|index| is_there(copy.files.path(index)))
+        {
             return None;
         }
         copy.has_links = match copy.own {
@@ -219,10 +222,12 @@ impl LocalCopy {
     pub fn summary(&self) -> String {
         let place = self.site.named().display();
         if !self.is_something() {
-            return match std::fs::metadata(self.site.named()) {
-                Err(why) => format!("{place}: {why}"),
-                Ok(_) => format!("{place}: nothing of it is there"),
+            let fault = match &self.site {
+                Site::In(directory) => directory_fault(directory),
+                Site::At(_) => None,
             };
+            let fault = fault.unwrap_or_else(|| "nothing of it is there".to_owned());
+            return format!("{place}: {fault}");
         }
         if !self.is_hashed && self.may_be_complete() {
             return format!("{place}: not all of it is right");

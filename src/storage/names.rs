@@ -13,6 +13,7 @@ use super::Site;
 use super::fs::{self, remove_tree};
 use crate::error::{Error, ErrorKind, printable};
 use crate::plan::{Layout, SortedPaths};
+use crate::torrent::metainfo::os_path;
 
 /// Checks that each name in a layout has an entry of its own. Several hard links to the same bytes have. What is missing, and
 /// what else is there, does not matter.
@@ -20,7 +21,10 @@ use crate::plan::{Layout, SortedPaths};
 /// # Errors
 /// [`ErrorKind::Disk`], with the paths that are the same here.
 pub(super) fn check(site: &Site, layout: &Layout) -> Result<(), Error> {
-    compare(site, &layout.sorted_paths(&|_| true), false)
+    match site.has_root(layout) {
+        true => compare(site, &layout.sorted_paths(&|_| true), false),
+        false => Ok(()),
+    }
 }
 
 /// The same of a directory that is ours alone: all links must be there, and these files, by their index in
@@ -37,23 +41,25 @@ pub(super) fn check_all(
 }
 
 fn compare(site: &Site, paths: &SortedPaths<'_>, ours: bool) -> Result<(), Error> {
-    // Only the directories above a path are kept.
-    let mut open: Vec<Listing> = Vec::new();
-    for path in paths.iter() {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        while open.last().is_some_and(|listing| !directory.starts_with(&listing.directory)) {
+    // That of the directory that holds the layout, and those of the directories of a path, from above.
+    let mut open = vec![Listing::read(site, Path::new(""), ours)?];
+    let mut before = None;
+    for path in paths.components() {
+        // So many of its names the path before has, too: their directories are open.
+        let known = before.map_or(0, |before| 1 + path.common(before));
+        before = Some(path);
+        while open.len() > known + 1 {
             open.pop().map_or(Ok(()), |listing| listing.close(site, ours))?;
         }
-        let known = open.last().map(|listing| listing.directory.clone());
-        let mut new: Vec<&Path> =
-            directory.ancestors().take_while(|it| known.as_deref() != Some(it)).collect();
-        new.reverse();
-        for below in new.into_iter().map(Some).chain([None]) {
-            let entry = below.unwrap_or(&path);
-            if let (Some(listing), Some(name)) = (open.last_mut(), entry.file_name()) {
-                listing.find(name, site, paths, ours)?;
+        let mut names = std::iter::once(paths.root_name()).chain(path).skip(known).peekable();
+        while let Some(name) = names.next() {
+            let name = os_path(name.to_vec());
+            let Some(listing) = open.last_mut() else { break };
+            listing.find(name.as_os_str(), site, paths, ours)?;
+            if names.peek().is_some() {
+                let below = listing.directory.join(name);
+                open.push(Listing::read(site, &below, ours)?);
             }
-            open.extend(below.map(|below| Listing::read(site, below, ours)).transpose()?);
         }
     }
     open.into_iter().rev().try_for_each(|listing| listing.close(site, ours))

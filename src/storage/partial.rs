@@ -194,7 +194,7 @@ impl Partial {
         let free = fs2::available_space(self.store.partial_path(&self.id)).ok()?;
         let bytes = |path: &Path| Some(std::fs::metadata(path).ok()?.blocks() * 512);
         let (mut held, mut copied) = (0, 0);
-        let is_begun = self.files.any_is_there();
+        let is_begun = self.files.site().has_root(self.layout());
         for (index, file) in self.layout().files().enumerate() {
             if is_begun && let Some(bytes) = bytes(&self.files.path(index as u32)) {
                 held += bytes;

@@ -22,10 +22,11 @@ use super::files::LayoutFiles;
 use super::fs::Look;
 use super::links;
 use super::local_copy::LocalCopy;
+use super::site::Site;
 use crate::error::{Error, ErrorKind, printable};
 use crate::plan::{Layout, PlacedFile, SegmentPlace, SelectedLink};
 use crate::torrent::geometry::BLOCK_BYTES;
-use crate::torrent::metainfo::{check_visible, is_same_name};
+use crate::torrent::metainfo::{Components, check_visible, is_same_name};
 
 /// Examines what exists in `directory` at the paths of the dataset. `existing` has the pieces that are right.
 ///
@@ -41,6 +42,9 @@ pub(super) fn survey(
     check_names(layout, overwrite)?;
     let mut conflicts = Conflicts::default();
     let mut claims = Claims::new();
+    if !Site::from(directory).has_root(layout) {
+        return Ok(claims);
+    }
     let mut parents = Parents { directory, known: Vec::new(), absent: None };
     for (index, file) in (0_u32..).zip(layout.files()) {
         match parents.exist(&file.path()) {
@@ -179,23 +183,28 @@ fn claim(
 
 /// Whether what the dataset calls its files may be created in a directory of the user's.
 fn check_names(layout: &Layout, overwrite: bool) -> Result<(), Error> {
-    let unsafe_path = |path: &Path, why: &str| {
+    let unsafe_path = |path: Components<'_>, why: &str| {
+        let path = layout.path_of(path).display().to_string();
         Error::new(ErrorKind::Metainfo, "the torrent is not safe to download into a directory")
-            .why(format!("its path `{}` {why}", printable(&path.display().to_string())))
+            .why(format!("its path `{}` {why}", printable(&path)))
     };
-    let links = layout.links().map(|(path, _)| path);
-    for path in layout.files().map(|file| file.path()).chain(links).chain(layout.folders()) {
-        let mut names = path.iter().map(OsStr::as_encoded_bytes);
-        if names.next().is_some_and(|name| is_same_name(name, WORKPLACE)) {
+    let root = layout.root_name();
+    let mut before = None;
+    for path in layout.created() {
+        if before.is_none() && is_same_name(root, WORKPLACE) {
             let why = format!("is in `{WORKPLACE}`, which is reserved for unfinished downloads");
-            return Err(unsafe_path(&path, &why).help("download it into the store"));
+            return Err(unsafe_path(path, &why).help("download it into the store"));
         }
         if overwrite {
-            continue;
+            return Ok(());
         }
-        check_visible(&mut path.iter().map(OsStr::as_encoded_bytes)).map_err(|why| {
+        // Directories that the path before is in, too, have been judged.
+        let known = before.map_or(0, |before| 1 + path.common(before));
+        before = Some(path);
+        let names = std::iter::once(root).chain(path);
+        check_visible(&mut names.enumerate().skip(known)).map_err(|why| {
             unsafe_path(
-                &path,
+                path,
                 &format!("{why}: Git, Cargo, shells and other programs act on such files"),
             )
             .help("if you trust the torrent, use `--force` (`Get::overwrite(true)`)")
@@ -265,6 +274,9 @@ pub(super) fn settle(
 ) -> Result<BTreeSet<u32>, Error> {
     let layout = files.layout();
     let (mut conflicts, mut same) = (Conflicts::default(), BTreeSet::new());
+    if claims.is_empty() && !Site::from(directory).has_root(layout) {
+        return Ok(same);
+    }
     let mut different = Vec::new();
     let mut parents = Parents { directory, known: Vec::new(), absent: None };
     for (index, file) in (0_u32..).zip(layout.files()) {

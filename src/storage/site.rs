@@ -1,6 +1,9 @@
 //! Where a copy of a dataset lies.
 
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::plan::Layout;
 
 /// Where the torrent's own layout is to be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,13 @@ impl Site {
                 path
             }
         }
+    }
+
+    /// Whether what the torrent names may be there: its single file, or its root directory. Without it none of its 100,000 files is,
+    /// and nobody needs to look for them.
+    pub(super) fn has_root(&self, layout: &Layout) -> bool {
+        let found = std::fs::symlink_metadata(self.path(&layout.root_path()));
+        !found.is_err_and(|why| why.kind() == io::ErrorKind::NotFound)
     }
 
     /// The path that was named.

@@ -14,6 +14,7 @@
 //! Paths are percent-encoded where a line could not hold them. Its own mtime is always 2000-01-01, so that
 //! Cargo, which compares it with a build script's last run, never finds it newer.
 
+use std::cell::Cell;
 use std::fs::{File, FileTimes, Metadata};
 use std::io::{self, BufRead, BufReader, Read as _, Write};
 use std::path::{Component, Path, PathBuf};
@@ -216,9 +217,19 @@ impl Stamp {
     /// Writes the stamp, backdated, by rename.
     pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
         let backdated = UNIX_EPOCH + Duration::from_secs(BACKDATED);
-        let prepare = |file: &File| file.set_times(FileTimes::new().set_modified(backdated));
-        fs::keep_stream(path, BUFFER_BYTES, &|out| self.encode(out), prepare)
-            .map_err(|why| Error::disk("write", path, &why))
+        let has_no_times = Cell::new(false);
+        let prepare = |file: &File| {
+            let set = file.set_times(FileTimes::new().set_modified(backdated));
+            has_no_times.set(set.as_ref().is_err_and(fs::is_not_supported));
+            set
+        };
+        let written = fs::keep_stream(path, BUFFER_BYTES, &|out| self.encode(out), prepare);
+        written.map_err(|why| match (Error::disk("write", path, &why), has_no_times.get()) {
+            (error, false) => error,
+            (error, true) => error
+                .why("the file system there does not let the time of a file be set, by which Cargo knows whether data has changed")
+                .help("store the dataset on another file system, a local disk for example: set ACADEMICTORRENTS_STORE"),
+        })
     }
 
     /// Writes the stamp's text.

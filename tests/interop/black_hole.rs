@@ -1,18 +1,16 @@
 //! Hosts with two addresses, of which the one of IPv6 swallows all that is sent there: in a network namespace with names of its own.
 
+use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::harness::Trial;
+use crate::namespace::{self, NAMESPACES};
 use crate::program::Tool;
 use crate::support::Project;
 use crate::swarm::{Catalogue, Dataset, Peer, WebSeed, random_bytes};
 
-static NAMESPACES: Tool = Tool::namespaces("unshare", "Debian: util-linux, and user namespaces");
 static IP: Tool = Tool::debian("ip", "Debian: iproute2");
-
-/// Set in the namespace.
-const INSIDE: &str = "INTEROP_BLACK_HOLE";
 
 const NAME: &str = "two.test";
 const HOLE: &str = "2001:db8::1";
@@ -29,29 +27,21 @@ pub fn trials() -> Vec<Trial> {
     names.into_iter().map(trial).collect()
 }
 
-/// Runs this program in a namespace, where [`inside`] does what the trial is.
 fn in_namespace(trial: &str) {
     let home = tempfile::tempdir().unwrap();
     let hosts = home.path().join("hosts");
     std::fs::write(&hosts, format!("{HOLE} {NAME}\n127.0.0.1 {NAME} localhost\n")).unwrap();
-    let set_up = "ip link set lo up && ip -6 addr add \"$1\"/128 dev lo nodad && mount --bind \"$2\" /etc/hosts && exec \"$3\"";
-    let mut command = NAMESPACES.command(home.path());
-    command.args(["--user", "--map-root-user", "--net", "--mount", "/bin/sh", "-c", set_up, "sh"]);
-    command.arg(HOLE).arg(&hosts).arg(std::env::current_exe().unwrap()).env(INSIDE, trial);
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{}: {said}", output.status);
+    let set_up = "ip link set lo up && ip -6 addr add \"$1\"/128 dev lo nodad && mount --bind \"$2\" /etc/hosts";
+    namespace::run(&format!("black_hole::{trial}"), set_up, &[OsStr::new(HOLE), hosts.as_os_str()]);
 }
 
-/// Does what the trial is, if this is the namespace.
-pub fn inside() -> bool {
-    let Ok(trial) = std::env::var(INSIDE) else { return false };
-    match &*trial {
-        "web_seed" => web_seed(),
-        "catalogue" => catalogue(),
+/// Does what the trial is, in the namespace.
+pub fn inside(trial: &str) {
+    match trial {
+        "black_hole::web_seed" => web_seed(),
+        "black_hole::catalogue" => catalogue(),
         _ => peer(),
     }
-    true
 }
 
 /// What connects to this port of the hole is never answered: as many wait to be accepted as may.

@@ -10,6 +10,9 @@
 //! | `serve_to` | and each client fetches from our `seed` |
 //! | `proxies` | we fetch through squid |
 //! | `black_hole` | we fetch from hosts whose IPv6 address swallows everything |
+//! | `system_roots` | we fetch from a server whose certificate the system's trust store vouches for |
+//! | `odd_file_systems` | we store on file systems without permissions, or without times |
+//! | `namespace` | this program once more, with a network and mounts of its own |
 //!
 //! A further direction is a file of trials beside `download_from` and a line in [`main`]: how a counterpart is started
 //! does not depend on it.
@@ -24,6 +27,8 @@ mod clients;
 mod download_from;
 mod harness;
 mod magnet_from;
+mod namespace;
+mod odd_file_systems;
 mod program;
 mod proxies;
 mod serve_to;
@@ -33,11 +38,17 @@ mod support;
 #[allow(unused_imports, reason = "the other tests use the rest")]
 #[path = "../it/swarm/mod.rs"]
 mod swarm;
+mod system_roots;
 mod trackers;
 mod web_servers;
 
 fn main() -> std::process::ExitCode {
-    if black_hole::inside() {
+    if let Some(trial) = namespace::inside() {
+        match trial.split("::").next() {
+            Some("system_roots") => system_roots::inside(),
+            Some("odd_file_systems") => odd_file_systems::inside(&trial),
+            _ => black_hole::inside(&trial),
+        }
         return std::process::ExitCode::SUCCESS;
     }
     harness::run(
@@ -47,6 +58,8 @@ fn main() -> std::process::ExitCode {
             serve_to::trials(),
             proxies::trials(),
             black_hole::trials(),
+            system_roots::trials(),
+            odd_file_systems::trials(),
         ]
         .concat(),
     )

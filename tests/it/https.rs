@@ -43,6 +43,48 @@ fn the_users_authority_is_added_to_the_built_in_ones() {
 }
 
 #[test]
+fn so_are_those_of_directories() {
+    let stranger = fixture().front;
+    for variable in ["ACADEMICTORRENTS_CA_DIR", "SSL_CERT_DIR"] {
+        for is_known in [false, true] {
+            let Fixture { dataset, project, front, seed: _seed } = fixture();
+            // As `openssl rehash` leaves them, with what people put beside.
+            let (roots, others) = (project.path("roots"), project.path("others"));
+            for directory in [&roots, &others] {
+                std::fs::create_dir_all(directory.join("private")).unwrap();
+                std::fs::write(directory.join("README"), "of the university").unwrap();
+                std::fs::write(directory.join("odd.pem"), "-----BEGIN CERTIFICATE-----\n?")
+                    .unwrap();
+            }
+            front.write_ca(&roots.join("university.pem"));
+            std::os::unix::fs::symlink("university.pem", roots.join("1a2b3c4d.0")).unwrap();
+            stranger.write_ca(&others.join("other.pem"));
+            let named = if is_known { vec![&others, &roots] } else { vec![&others] };
+            let named = std::env::join_paths(named).unwrap().into_string().unwrap();
+            let project = project.env(variable, named);
+            if is_known {
+                dataset.assert_at(&project.path_of("data"));
+            } else {
+                let error = project.error();
+                assert!(error.contains(&front.url()) && error.contains("certificate"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_directory_without_certificates_is_an_error_that_names_it() {
+    for (directory, why) in [("empty", "no certificate"), ("nowhere", "No such file")] {
+        let Fixture { project, .. } = fixture();
+        std::fs::create_dir(project.path("empty")).unwrap();
+        let path = project.path(directory);
+        let error = project.env("SSL_CERT_DIR", path.display()).error();
+        let named = error.contains(&path.display().to_string()) && error.contains(why);
+        assert!(named && error.contains("SSL_CERT_DIR names it"), "{error}");
+    }
+}
+
+#[test]
 fn a_file_without_certificates_is_an_error_that_names_it() {
     let Fixture { project, .. } = fixture();
     let path = project.path("Cargo.toml").display().to_string();

@@ -285,7 +285,7 @@ fn the_error_of_an_offline_build_says_what_each_directory_lacks() {
         error.contains("copies: 19 of 20 pieces are right; piece 0, from byte 0 of"),
         "{error}"
     );
-    assert!(error.contains("nowhere: No such file"), "{error}");
+    assert!(error.contains("nowhere: the directory does not exist"), "{error}");
 }
 
 #[test]
@@ -325,5 +325,33 @@ fn pins_are_checked_on_copies_and_on_stores_that_did_not_check_them() {
             assert_eq!(ours.path_of("data"), path);
         }
         assert_eq!((stamps(&ours).len(), state(&path)), (1, before));
+    }
+}
+
+#[test]
+fn places_that_cannot_be_read_are_named_with_the_reason() {
+    let dataset = Dataset::single("data.bin", random_bytes(88, 50_000));
+    let by_infohash = format!("data = \"{}\"", dataset.infohash_hex());
+    for declared in ["data.torrent = \"data.torrent\"", &by_infohash] {
+        let project = Project::new(declared);
+        std::fs::write(project.path("data.torrent"), dataset.torrent()).unwrap();
+        std::fs::write(project.path("file"), "").unwrap();
+        std::os::unix::fs::symlink("loop", project.path("loop")).unwrap();
+        let places = ["nowhere", "file", "loop"].map(|place| project.path(place));
+        let all = std::env::join_paths(&places).unwrap().into_string().unwrap();
+        let mirrors = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>();
+        let error = project
+            .env("ACADEMICTORRENTS_LOAD_PATH", all)
+            .env("ACADEMICTORRENTS_MIRRORS", mirrors.join(","))
+            .error();
+        let faults = ["the directory does not exist", "it is not a directory", "it cannot be read"];
+        for (place, fault) in places.iter().zip(faults) {
+            let place = place.display();
+            let load_path = format!("ACADEMICTORRENTS_LOAD_PATH: {place}: {fault}");
+            assert!(error.contains(&load_path), "{error}");
+            let named =
+                |line: &str| line.trim().starts_with(&place.to_string()) && line.contains(fault);
+            assert!(error.lines().any(named), "{place}: {error}");
+        }
     }
 }

@@ -512,6 +512,22 @@ fn an_info_dictionary_with_unknown_keys_keeps_its_infohash() {
 }
 
 #[test]
+fn a_git_lfs_pointer_is_named_in_a_copy_that_the_environment_names() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
+    let dataset = Dataset::multi("set", [("a", random_bytes(1, 90_000)), ("b", vec![1; 10])]);
+    for variable in ["PATH_DATA", "LOAD_PATH"] {
+        let project = Project::of(&dataset, "");
+        let place = project.path("copies");
+        dataset.write_to(&place);
+        std::fs::write(place.join("set/a"), pointer).unwrap();
+        let named = if variable == "LOAD_PATH" { place } else { place.join("set") };
+        let error = project.env(&format!("ACADEMICTORRENTS_{variable}"), named.display()).error();
+        assert!(error.contains("set/a is a Git LFS pointer"), "{error}");
+        assert!(error.contains("run `git lfs pull` there"), "{error}");
+    }
+}
+
+#[test]
 fn a_git_lfs_pointer_is_named_in_place_of_a_torrent_or_of_a_file() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
     let project = Project::of_torrent(pointer.as_bytes(), "");

@@ -471,6 +471,7 @@ fn told(fault: &FaultyFile) -> Vec<String> {
             let kind = if *found < fault.length_bytes { "cut short" } else { "too long" };
             vec![format!("{kind}: {found} bytes of {}", fault.length_bytes)]
         }
+        FileFault::LfsPointer => vec!["a Git LFS pointer: run `git lfs pull`".to_owned()],
         FileFault::Damaged(parts) => {
             parts.iter().map(|part| format!("damaged: {}", bytes(part))).collect()
         }
@@ -489,6 +490,7 @@ fn fault_document(fault: &FaultyFile) -> Value {
         FileFault::Link(_) => ("link", &[][..], None, None),
         FileFault::Unreadable(why) => ("unreadable", &[][..], None, Some(why)),
         FileFault::Length(found) => ("length", &[][..], Some(*found), None),
+        FileFault::LfsPointer => ("lfs-pointer", &[][..], None, None),
         FileFault::Damaged(parts) => ("damaged", &parts[..], None, None),
         FileFault::Unchecked(parts) => ("unchecked", &parts[..], None, None),
         FileFault::Pin => ("sha256", &[][..], None, None),

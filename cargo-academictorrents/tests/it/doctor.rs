@@ -10,9 +10,10 @@ fn cli() -> CliFixture {
     CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off")
 }
 
-/// A file system, and how much of it is free, are the machine's.
+/// A file system, how much of it is free, and a trust store are the machine's.
 fn machine(line: &str) -> String {
     let line = &line.replace(&["[DIR]/", "home/"].concat(), "[HOME]/");
+    let line = &line.replace("the built-in ones, and those of the system", "the built-in ones");
     let after = "writes, locks, hard links, times work";
     match (line.find(after), line.find(" free")) {
         (Some(at), Some(free)) => {
@@ -212,4 +213,17 @@ fn what_is_kept_for_hosts_is_named_and_files_that_others_can_read() {
     );
     set_mode(&config, 0o600);
     check(&["ok    credentials   data.lab:80", "/nowhere/netrc cannot be read (`netrc` in "]);
+}
+
+#[test]
+fn places_that_cannot_be_read_are_told() {
+    let cli = cli();
+    let file = cli.write("file", "");
+    let nowhere = file.with_file_name("nowhere");
+    let load_path = std::env::join_paths([&nowhere, &file]).unwrap().into_string().unwrap();
+    let cli = cli
+        .env("ACADEMICTORRENTS_LOAD_PATH", load_path)
+        .env("ACADEMICTORRENTS_MIRRORS", format!("{},https://127.0.0.1:9", nowhere.display()))
+        .env("ACADEMICTORRENTS_PATH_MNIST", nowhere.join("mnist").display());
+    page("doctor-places", &cli, &[&["doctor", "--offline"]]);
 }

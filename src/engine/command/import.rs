@@ -98,7 +98,7 @@ pub fn import(
         take_over(&work, &found, link).map_err(|error| request.origin.declared(error))?;
     let provided = provided_as(target, &resolved);
     if missing_bytes == 0 {
-        roots::note_use(session.shared, session.manifest, &mut [&provided].into_iter());
+        roots::note_use(session.shared, session.manifest, &mut [provided.clone()].into_iter());
     }
     Ok(Import::Done(Imported {
         provided,

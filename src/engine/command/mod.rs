@@ -48,6 +48,7 @@ pub mod torrent {
 pub mod net {
     pub use crate::net::command::shown_proxies;
     pub use crate::net::credentials::read_netrc;
+    pub use crate::net::roots::of_system as system_roots;
     pub use crate::net::{Client, Listener, SourceError};
 }
 pub mod origin {
@@ -69,7 +70,7 @@ pub mod size {
 }
 pub mod storage {
     pub use crate::storage::inventory::*;
-    pub use crate::storage::{Directory, LockHolder, Site, Store, Target};
+    pub use crate::storage::{Directory, LockHolder, Site, Store, Target, directory_fault};
 }
 pub mod url {
     pub use crate::url::{Passkey, Url, is_http, masked};

@@ -29,9 +29,8 @@ pub fn provide_all<Guard>(
     let guard = (!missing.is_empty()).then(begin);
     if !missing.is_empty() {
         // Before the download: whoever ends it comes back to go on.
-        let would_be: Vec<_> =
-            missing.iter().map(|index| would_be(&session, requests[*index])).collect();
-        roots::note_use(session.shared, session.manifest, &mut would_be.iter());
+        let mut would_be = missing.iter().map(|index| would_be(&session, requests[*index]));
+        roots::note_use(session.shared, session.manifest, &mut would_be);
     }
     let counters: Vec<_> =
         missing.iter().map(|index| session.counters.add(requests[*index].name.as_str())).collect();
@@ -71,7 +70,7 @@ pub fn provide_all<Guard>(
     for (index, result) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
         results[index] = Some(result);
     }
-    let there = &mut results.iter().filter_map(|result| result.as_ref()?.as_ref().ok());
+    let there = &mut results.iter().filter_map(|it| it.as_ref()?.as_ref().ok().cloned());
     roots::note_use(session.shared, session.manifest, there);
     let lost = || {
         Error::new(

@@ -14,14 +14,12 @@ impl Provided {
 }
 
 /// Notes in the user's store what this manifest uses; a call has none. Where that cannot
-/// be done (a store that is read-only, say), nobody is the worse for it: `gc` keeps what it knows nothing of.
-pub fn note_use(
-    shared: &Store,
-    manifest: Option<&Path>,
-    used: &mut dyn Iterator<Item = &Provided>,
-) {
+/// be done (a store that is read-only, say), nobody is the worse for it: `gc` keeps what it knows nothing of. `used` is not
+/// looked at without a manifest: it may cost the reading of a torrent.
+pub fn note_use(shared: &Store, manifest: Option<&Path>, used: &mut dyn Iterator<Item = Provided>) {
     if let Some(manifest) = manifest.filter(|manifest| manifest.is_absolute()) {
-        let ids = &mut used.filter_map(Provided::id);
+        let used: Vec<_> = used.collect();
+        let ids = &mut used.iter().filter_map(Provided::id);
         let _ = shared.note_root(manifest, ids, SystemTime::now());
     }
 }

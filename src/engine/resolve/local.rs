@@ -6,9 +6,9 @@ use super::{Located, Session};
 use crate::address::NamedBy;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
-use crate::net::{LFS_POINTER, SourceError};
+use crate::net::SourceError;
 use crate::origin::TorrentOrigin;
-use crate::storage::Store;
+use crate::storage::{LFS_POINTER, Store};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::{MAX_TORRENT_BYTES, Metainfo, not_declared};
 

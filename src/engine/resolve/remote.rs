@@ -24,6 +24,7 @@ use crate::protocol::http::page::WebPage;
 use crate::settings::ApiKey;
 #[cfg(feature = "engine")]
 use crate::settings::Settings;
+use crate::storage::directory_fault;
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::{MAX_INFO_BYTES, MAX_TORRENT_BYTES, Metainfo};
 use crate::url::Url;
@@ -233,6 +234,9 @@ fn of_mirror(
 ) -> Option<(String, Result<Vec<u8>, SourceError>)> {
     match mirror {
         Mirror::Directory(directory) => {
+            if let Some(fault) = directory_fault(directory) {
+                return Some((directory.display().to_string(), Err(SourceError::Other(fault))));
+            }
             let path = directory.join(name);
             Some((path.display().to_string(), read_torrent(&path)))
         }
@@ -282,10 +286,10 @@ fn not_found(
     }
     let load_path = session.settings.configured.place_of("LOAD_PATH");
     for directory in &session.settings.load_path {
-        error = error.why(format!(
-            "{load_path}: {}: {infohash}.torrent is neither there nor in v1/torrents",
-            directory.display()
-        ));
+        let why = directory_fault(directory);
+        let why = why
+            .unwrap_or_else(|| format!("{infohash}.torrent is neither there nor in v1/torrents"));
+        error = error.why(format!("{load_path}: {}: {why}", directory.display()));
     }
     if session.settings.offline {
         return error

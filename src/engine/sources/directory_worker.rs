@@ -8,8 +8,9 @@ use super::event::WorkerOutcome;
 use super::stream::{Feeder, Flow, Part, parts};
 use super::swarm::Swarm;
 use crate::engine::sources::lost_files::LostFiles;
-use crate::net::{LFS_POINTER, SourceError};
+use crate::net::SourceError;
 use crate::picker::{SourceId, WorkerId};
+use crate::storage::{directory_fault, is_lfs_pointer};
 
 /// Read at a time.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -23,8 +24,8 @@ pub fn work(
     files_lost: &LostFiles,
 ) -> WorkerOutcome {
     // One line of the mirror, in the place of one for each file that is not in it.
-    if matches!(directory.try_exists(), Ok(false)) {
-        return WorkerOutcome::Lost(SourceError::NoDirectory);
+    if let Some(fault) = directory_fault(directory) {
+        return WorkerOutcome::Lost(SourceError::Other(fault));
     }
     let mut buffer = vec![0; BUFFER_BYTES];
     while let Some(run) = swarm.next_run(source, worker) {
@@ -78,12 +79,10 @@ fn read_part(
         Err(why) => return lost(SourceError::Other(why.to_string())),
     };
     if length != file.length {
-        let mut start = [0; LFS_POINTER.len()];
-        let read = open.rewind().and_then(|()| open.read_exact(&mut start));
-        if read.is_ok() && start == LFS_POINTER {
-            return lost(SourceError::LfsPointer);
-        }
-        return lost(SourceError::WrongLength(length, file.length));
+        return lost(match is_lfs_pointer(&path) {
+            true => SourceError::LfsPointer,
+            false => SourceError::WrongLength(length, file.length),
+        });
     }
     let mut at = part.range.start;
     while at < part.range.end {

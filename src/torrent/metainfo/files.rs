@@ -138,7 +138,7 @@ impl<'a> Components<'a> {
     }
 
     /// How many of the first components both have.
-    pub(super) fn common(mut self, mut other: Components<'_>) -> usize {
+    pub fn common(mut self, mut other: Components<'_>) -> usize {
         let mut depth = 0;
         while let (Some(one), Some(two)) = (self.next(), other.next())
             && one == two
@@ -154,18 +154,21 @@ impl<'a> Iterator for Components<'a> {
 
     /// The scan has seen that these are whole strings.
     fn next(&mut self) -> Option<&'a [u8]> {
-        let mut length = 0_usize;
-        for (at, byte) in self.0.iter().enumerate() {
-            match byte {
-                b':' => {
-                    let (component, rest) = self.0.get(at + 1..)?.split_at_checked(length)?;
-                    self.0 = rest;
-                    return Some(component);
-                }
-                digit => length = length.checked_mul(10)? + usize::from(digit.wrapping_sub(b'0')),
+        let digit = |byte: &u8| usize::from(byte.wrapping_sub(b'0'));
+        // A build script is compiled without optimization, and a loop over a few bytes costs it more than the rest.
+        let (length, rest) = match self.0 {
+            [one, b':', rest @ ..] => (digit(one), rest),
+            [ten, one, b':', rest @ ..] => (digit(ten) * 10 + digit(one), rest),
+            bytes => {
+                let end = bytes.iter().position(|byte| *byte == b':')?;
+                let (digits, rest) = bytes.split_at_checked(end)?;
+                let add = |sum: usize, byte| sum.checked_mul(10).map(|sum| sum + digit(byte));
+                (digits.iter().try_fold(0, add)?, rest.get(1..)?)
             }
-        }
-        None
+        };
+        let (component, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some(component)
     }
 }
 

@@ -10,8 +10,10 @@ const ACTED_ON: [&str; 2] = ["git", "cargo"];
 
 /// Checks that a path, given by its components from the user's directory down, is neither hidden nor a spelling of
 /// `.git` or `.cargo`. The error continues "the path `…` ".
-pub fn check_visible(path: &mut dyn Iterator<Item = &[u8]>) -> Result<(), PathFlaw> {
-    for (depth, name) in path.enumerate() {
+pub fn check_visible<'n>(
+    names: &mut dyn Iterator<Item = (usize, &'n [u8])>,
+) -> Result<(), PathFlaw> {
+    for (depth, name) in names {
         let may_be_one = |bytes: &[u8]| bytes.contains(&b'~') || bytes.contains(&b'\\');
         if name.is_ascii() && name.first() != Some(&b'.') && !may_be_one(name) {
             continue;
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
 
     fn is_visible(path: &str) -> bool {
-        check_visible(&mut path.split('/').map(str::as_bytes)).is_ok()
+        check_visible(&mut path.split('/').map(str::as_bytes).enumerate()).is_ok()
     }
 
     #[test]
@@ -185,7 +187,7 @@ mod tests {
 
     #[test]
     fn invalid_text_is_no_reason_to_fail() {
-        assert!(check_visible(&mut [&b"\xff\xfe"[..], b""].into_iter()).is_ok());
-        assert!(check_visible(&mut [&b"\xff"[..], b".git"].into_iter()).is_err());
+        assert!(check_visible(&mut [&b"\xff\xfe"[..], b""].into_iter().enumerate()).is_ok());
+        assert!(check_visible(&mut [&b"\xff"[..], b".git"].into_iter().enumerate()).is_err());
     }
 }

@@ -290,25 +290,19 @@ impl Metainfo {
 
     /// The file's place below the directory that holds the dataset.
     pub fn layout_path(&self, file: &TorrentFile) -> PathBuf {
-        self.path_below(self.stored_name(), file)
+        self.path_of(self.components(file))
+    }
+
+    /// The same, of a path below the torrent's name.
+    pub fn path_of(&self, components: Components<'_>) -> PathBuf {
+        path_below(self.stored_name(), components)
     }
 
     /// The file's place in a mirror, below the directory that holds the torrent's own layout. Where this platform cannot store the
     /// torrent's own name, which on Windows might be a path, a mirror has the name that it is given.
     pub fn path_in_mirror(&self, file: &TorrentFile) -> PathBuf {
         let own = check_storable_name(&self.name, Platform::HERE).is_ok();
-        self.path_below(if own { &self.name } else { self.stored_name() }, file)
-    }
-
-    fn path_below(&self, name: &[u8], file: &TorrentFile) -> PathBuf {
-        let components = self.components(file);
-        let mut path = Vec::with_capacity(name.len() + 1 + components.joined_bytes());
-        path.extend_from_slice(name);
-        for component in components {
-            path.push(b'/');
-            path.extend_from_slice(component);
-        }
-        os_path(path)
+        path_below(if own { &self.name } else { self.stored_name() }, self.components(file))
     }
 
     /// The bytes of [`Metainfo::display_path`], which need not be UTF-8.
@@ -350,6 +344,16 @@ fn scan(torrent: &[u8]) -> Result<bencode::Scan<'_>, Error> {
             damaged(why.to_string())
         }
     })
+}
+
+fn path_below(name: &[u8], components: Components<'_>) -> PathBuf {
+    let mut path = Vec::with_capacity(name.len() + 1 + components.joined_bytes());
+    path.extend_from_slice(name);
+    for component in components {
+        path.push(b'/');
+        path.extend_from_slice(component);
+    }
+    os_path(path)
 }
 
 /// A path whose components have `/` between them.

@@ -7,7 +7,7 @@ use academictorrents::engine::error::printable;
 use academictorrents::engine::manifest::absolute;
 use academictorrents::engine::settings::{Context, Settings};
 use academictorrents::engine::size::display as size;
-use academictorrents::engine::storage::{Access, EntryState, Store, StoreScan};
+use academictorrents::engine::storage::{Access, EntryState, Store, StoreScan, directory_fault};
 use academictorrents::engine::{self, net, plan};
 
 use super::findings::{DoctorReport, Status};
@@ -75,24 +75,17 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
     }
     let client = usable.clone().and_then(|settings| net::Client::new(settings).map(drop));
     let found = usable.ok();
-    match (&client, found.and_then(|it| it.ca_file.as_ref())) {
-        (Err(error), _) => {
-            // What is wrong with a value was told already.
-            if flaw.is_none() && unknown.is_empty() {
-                findings.error("certificates", &error.to_string());
-            }
-        }
-        (Ok(()), Some(file)) => {
-            let (path, by) = (file.path.display(), &file.variable);
-            let what = format!("the built-in ones, and those of {path} ({by})");
-            findings.add("certificates", Status::Ok, what);
-        }
-        (Ok(()), None) => {
-            findings.add("certificates", Status::Ok, "the built-in ones");
+    match &client {
+        // What is wrong with a value was told already.
+        Err(_) if flaw.is_some() || !unknown.is_empty() => {}
+        Err(error) => findings.error("certificates", &error.to_string()),
+        Ok(()) => {
+            findings.add("certificates", Status::Ok, trusted(found));
         }
     }
     if let Some(settings) = found {
         of_credentials(settings, &context, findings);
+        of_places(settings, findings);
     }
     let proxies = found.and_then(|it| net::shown_proxies(it).ok()).unwrap_or_default();
     let proxies = match proxies {
@@ -118,6 +111,34 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
         }
     };
     Setup { store, has_client: client.is_ok(), offline }
+}
+
+/// Whether the places that the user names can be read.
+fn of_places(settings: &Settings, findings: &mut DoctorReport) {
+    let mut check = |subject: &'static str, variable: &str, path: &Path, fault: Option<String>| {
+        let Some(fault) = fault else { return };
+        let by = settings.configured.place_of(variable);
+        findings
+            .add(subject, Status::Warn, format!("{}: {fault}", path.display()))
+            .why(format!("{by} names it; builds go on without it"))
+            .help(format!("correct {by}, or mount what is to be there"));
+    };
+    for directory in &settings.load_path {
+        check("load path", "LOAD_PATH", directory, directory_fault(directory));
+    }
+    for mirror in settings.mirrors.iter().filter(|mirror| !mirror.is_http()) {
+        let directory = Path::new(mirror.exposed());
+        check("mirrors", "MIRRORS", directory, directory_fault(directory));
+    }
+    for (name, path) in &settings.paths {
+        if let Err(why) = std::fs::metadata(path) {
+            let variable = format!("ACADEMICTORRENTS_PATH_{name}");
+            findings
+                .add("copies", Status::Fail, format!("{}: {why}", path.display()))
+                .why(format!("{variable} names it; builds use nothing else for that dataset"))
+                .help(format!("correct {variable}, or unset it"));
+        }
+    }
 }
 
 /// For which hosts credentials are kept, and whether their files are as they should be. No secret is shown.
@@ -339,4 +360,24 @@ fn names(variables: &[String]) -> String {
         _ => name.clone(),
     };
     variables.iter().map(short).collect::<Vec<_>>().join(", ")
+}
+
+/// Whose certificates are trusted.
+fn trusted(settings: Option<&Settings>) -> String {
+    let mut roots = vec!["the built-in ones".to_owned()];
+    if !net::system_roots().is_empty() {
+        roots.push("those of the system".to_owned());
+    }
+    if let Some(file) = settings.and_then(|it| it.ca_file.as_ref()) {
+        roots.push(format!("those of {} ({})", file.path.display(), file.variable));
+    }
+    if let Some(directories) = settings.and_then(|it| it.ca_directories.as_ref()) {
+        let of = |path: &PathBuf| format!("those of {} ({})", path.display(), directories.variable);
+        roots.extend(directories.paths.iter().map(of));
+    }
+    match roots.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{}, and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }

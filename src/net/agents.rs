@@ -1,0 +1,71 @@
+//! ureq's agents of a client: one for plain http, and one for https, which is made when it is needed.
+
+use std::sync::{Arc, OnceLock};
+
+use ureq::Agent;
+use ureq::tls::RootCerts;
+
+use super::happy_eyeballs::HappyEyeballs;
+use super::proxy::Proxy;
+use super::roots::NamedRoots;
+use super::{Timing, http, raw_transport};
+
+/// Makes HTTP connections, keeps those that are idle, and can end them all.
+#[derive(Debug)]
+pub(super) struct Agents {
+    plain: Agent,
+    /// To trust the system's roots they have to be read first.
+    secure: OnceLock<Agent>,
+    timing: Timing,
+    roots: Arc<NamedRoots>,
+    proxy: Option<Proxy>,
+    eyeballs: HappyEyeballs,
+}
+
+impl Agents {
+    pub(super) fn new(
+        timing: Timing,
+        roots: NamedRoots,
+        proxy: Option<Proxy>,
+        eyeballs: HappyEyeballs,
+    ) -> Agents {
+        let none = RootCerts::new_with_certs(&[]);
+        let plain =
+            raw_transport::agent(http::config(timing, none), proxy.clone(), eyeballs.clone());
+        let (secure, roots) = (OnceLock::new(), Arc::new(roots));
+        Agents { plain, secure, timing, roots, proxy, eyeballs }
+    }
+
+    /// Others like these, whose connections are their own.
+    pub(super) fn separate(&self) -> Agents {
+        let config = self.plain.config().clone();
+        let plain = raw_transport::agent(config, self.proxy.clone(), self.eyeballs.clone());
+        Agents {
+            plain,
+            secure: OnceLock::new(),
+            timing: self.timing,
+            roots: Arc::clone(&self.roots),
+            proxy: self.proxy.clone(),
+            eyeballs: self.eyeballs.clone(),
+        }
+    }
+
+    /// The one for requests to this URL.
+    pub(super) fn of(&self, url: &str) -> &Agent {
+        let is_secure = url.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("https:"));
+        if !is_secure {
+            return &self.plain;
+        }
+        self.secure.get_or_init(|| {
+            let config = http::config(self.timing, self.roots.with_all_others());
+            raw_transport::agent(config, self.proxy.clone(), self.eyeballs.clone())
+        })
+    }
+
+    /// Closes all connections, idle or in use, and refuses new ones.
+    pub(super) fn shut_down(&self) {
+        self.plain.clone().shutdown();
+        // Where nothing was asked over https, nothing will be.
+        self.secure.get_or_init(|| self.plain.clone()).clone().shutdown();
+    }
+}

@@ -1,0 +1,144 @@
+//! Root certificates: the built-in ones, those of the system, and those that the user names.
+//!
+//! A build script is compiled without optimization, and takes 20 ms to decode a system's 150 certificates: they are read when the first
+//! server is asked over https, once in a process.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
+
+use super::unusable;
+use crate::error::{Error, is_out_of_descriptors};
+use crate::settings::{CaDirectories, CaFile, Settings};
+use crate::url::Url;
+
+/// Those that the user names.
+#[derive(Debug, Default)]
+pub struct NamedRoots {
+    of_file: Vec<Certificate<'static>>,
+    directories: Vec<PathBuf>,
+}
+
+impl NamedRoots {
+    /// # Errors
+    /// [`crate::ErrorKind::Manifest`] for a file or directory that cannot be read, or has no certificate.
+    pub fn of(settings: &Settings) -> Result<NamedRoots, Error> {
+        let mut roots = NamedRoots::default();
+        if let Some(file) = &settings.ca_file {
+            roots.of_file = of_file(file)?;
+        }
+        if let Some(directories) = &settings.ca_directories {
+            check_directories(directories)?;
+            roots.directories.clone_from(&directories.paths);
+        }
+        Ok(roots)
+    }
+
+    /// These, the built-in ones, and those of the system.
+    pub fn with_all_others(&self) -> RootCerts {
+        let mut roots = self.of_file.clone();
+        for file in self.directories.iter().flat_map(|directory| files_in(directory)) {
+            // Some file there has certificates: what else is there does not matter.
+            roots.extend(
+                certificates(&std::fs::read(file).unwrap_or_default()).into_iter().flatten(),
+            );
+        }
+        let built_in = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        roots.extend(built_in.map(|root| Certificate::from_der(root).to_owned()));
+        roots.extend_from_slice(of_system());
+        // Most of the system's are built in.
+        let mut seen = BTreeSet::new();
+        roots.retain(|root| seen.insert(root.der().to_vec()));
+        RootCerts::new_with_certs(&roots)
+    }
+}
+
+/// Those of the system, where this was built to read them. What of them cannot be read is left out: the built-in ones suffice for
+/// most servers, and a server that is not trusted is said to be so.
+pub fn of_system() -> &'static [Certificate<'static>] {
+    static READ: OnceLock<Vec<Certificate<'static>>> = OnceLock::new();
+    READ.get_or_init(read_system)
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn read_system() -> Vec<Certificate<'static>> {
+    let found = openssl_probe::probe();
+    let files = match found.cert_file {
+        Some(file) => vec![file],
+        None => found.cert_dir.iter().flat_map(|directory| files_in(directory)).collect(),
+    };
+    let read = |file: &PathBuf| certificates(&std::fs::read(file).unwrap_or_default());
+    files.iter().flat_map(read).flatten().collect()
+}
+
+#[cfg(all(any(windows, target_os = "macos"), feature = "system-roots"))]
+fn read_system() -> Vec<Certificate<'static>> {
+    let found = rustls_native_certs::load_native_certs().certs;
+    found.iter().map(|root| Certificate::from_der(root).to_owned()).collect()
+}
+
+#[cfg(not(any(all(unix, not(target_os = "macos")), feature = "system-roots")))]
+fn read_system() -> Vec<Certificate<'static>> {
+    Vec::new()
+}
+
+fn of_file(file: &CaFile) -> Result<Vec<Certificate<'static>>, Error> {
+    let CaFile { path, variable } = file;
+    let refused = |why: &str| refused("the file of certificates", path, variable, why);
+    let pem = std::fs::read(path).map_err(|why| match is_out_of_descriptors(&why) {
+        // The variable is right.
+        true => Error::disk("read", path, &why),
+        false => refused(&why.to_string()),
+    })?;
+    let roots: Result<Vec<_>, _> = certificates(&pem).into_iter().collect();
+    let roots = roots.map_err(|why| refused(&why.to_string()))?;
+    if roots.is_empty() { Err(refused(NO_CERTIFICATE)) } else { Ok(roots) }
+}
+
+fn check_directories(directories: &CaDirectories) -> Result<(), Error> {
+    let CaDirectories { paths, variable } = directories;
+    for path in paths {
+        let refused = |why: &str| refused("the directory of certificates", path, variable, why);
+        if let Err(why) = std::fs::read_dir(path) {
+            return Err(match is_out_of_descriptors(&why) {
+                true => Error::disk("list", path, &why),
+                false => refused(&why.to_string()),
+            });
+        }
+        let has_any = |file: PathBuf| {
+            let pem = std::fs::read(file).unwrap_or_default();
+            String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----")
+        };
+        if !files_in(path).into_iter().any(has_any) {
+            return Err(refused(NO_CERTIFICATE));
+        }
+    }
+    Ok(())
+}
+
+const NO_CERTIFICATE: &str = "it holds no certificate in PEM form";
+
+fn refused(what: &str, path: &Path, variable: &str, why: &str) -> Error {
+    unusable(what, &Url::from(path.display().to_string()), why)
+        .why(format!("{variable} names it"))
+        .help(format!("correct {variable}, or unset it"))
+}
+
+/// The files of a directory, each once: `openssl rehash` makes links to them.
+fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.filter_map(|entry| entry.path().canonicalize().ok());
+    files.filter(|path| path.is_file()).collect()
+}
+
+/// The certificates of a file in PEM form, which may hold keys and text as well.
+fn certificates(pem: &[u8]) -> Vec<Result<Certificate<'static>, ureq::Error>> {
+    let items = parse_pem(pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+        Ok(_) => None,
+        Err(why) => Some(Err(why)),
+    });
+    items.collect()
+}
