@@ -185,7 +185,8 @@ impl Build {
         let requests: Vec<&Request> =
             manifest.requests.iter().filter(|request| request.asked_for(feature_is_on)).collect();
         let out_dir = PathBuf::from(self.context.var("OUT_DIR").unwrap_or_default());
-        let config = self.context.config_files().map(Path::to_owned).collect();
+        let config = self.context.config_files().map(Path::to_owned);
+        let config = config.chain(manifest.workspace.clone()).collect();
         let mut datasets =
             Datasets { manifest: manifest.path.clone(), config, names, list: Vec::new() };
         if requests.is_empty() {
@@ -312,7 +313,7 @@ enum DatasetOutcome {
 #[derive(Clone, Debug)]
 pub struct Datasets {
     manifest: PathBuf,
-    /// The files of configuration that there are: the user's, and Cargo's.
+    /// Further files that are read: the user's configuration, Cargo's, and the workspace's manifest where datasets are inherited.
     config: Vec<PathBuf>,
     names: Vec<String>,
     list: Vec<Dataset>,

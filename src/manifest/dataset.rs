@@ -5,6 +5,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::findings::Refusal;
 use super::keys::{KEYS, KeyValue, ManifestKey, Owner, Reader, Values, is_identity};
+use super::workspace::Inheritance;
 use super::{Identity, Request, checks};
 use crate::settings::SourceSet;
 use crate::suggest::nearest;
@@ -40,9 +41,9 @@ impl Reader<'_> {
         key: &Spanned<std::borrow::Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
         defaults: &Values,
+        workspace: &mut Option<Inheritance<'_>>,
     ) -> Option<Request> {
         let (at, written) = (key.span().start, key.get_ref().as_ref());
-        let owner = Owner::Dataset(written);
         let name = match checks::name(written) {
             Ok(name) => Some(name),
             Err(refusal) => {
@@ -51,32 +52,8 @@ impl Reader<'_> {
                 None
             }
         };
-        let mut values = defaults.clone();
-        let identity = match value.get_ref() {
-            DeValue::String(text) => match checks::infohash(text) {
-                Ok(infohash) => Some(infohash.into()),
-                Err(refusal) => {
-                    self.findings.add(
-                        value.span().start,
-                        &format!("{owner} has no infohash"),
-                        refusal,
-                    );
-                    None
-                }
-            },
-            DeValue::Table(table) => self.table(at, table, owner, &mut values),
-            other => {
-                let refusal = checks::mistyped("an infohash in quotes, or a table", other)
-                    .help(format!("write `{} = \"<infohash>\"`", checks::printable(written)));
-                self.findings.add(value.span().start, &format!("{owner} cannot be read"), refusal);
-                None
-            }
-        };
-        let (name, identity) = (name?, identity?);
-        // A dataset's own choice takes the default's place, in whichever form it is.
-        if identity.magnet.as_ref().is_some_and(|magnet| !magnet.files.is_empty()) {
-            values.files.clear();
-        }
+        let declared = self.declared(at, written, value, defaults, workspace);
+        let (name, (identity, values)) = (name?, declared?);
         Some(Request {
             name,
             identity,
@@ -97,13 +74,56 @@ impl Reader<'_> {
         })
     }
 
-    fn table(
+    /// Which dataset it is, and how to provide it.
+    pub(super) fn declared(
         &mut self,
         at: usize,
-        table: &DeTable<'_>,
-        owner: Owner<'_>,
-        values: &mut Values,
-    ) -> Option<Identity> {
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        defaults: &Values,
+        workspace: &mut Option<Inheritance<'_>>,
+    ) -> Option<(Identity, Values)> {
+        let owner = Owner::Dataset(name);
+        let mut values = defaults.clone();
+        let identity = match value.get_ref() {
+            DeValue::String(text) => match checks::infohash(text) {
+                Ok(infohash) => Some(infohash.into()),
+                Err(refusal) => {
+                    self.findings.add(
+                        value.span().start,
+                        &format!("{owner} has no infohash"),
+                        refusal,
+                    );
+                    None
+                }
+            },
+            DeValue::Table(table) => {
+                if let Some(entry) = table.get_key_value("workspace") {
+                    let (identity, inherited) = self.inherited(name, entry, table, workspace)?;
+                    values = inherited;
+                    self.keys(table, owner, &mut values);
+                    return Some((identity, values));
+                } else {
+                    self.table(at, table, owner, &mut values)
+                }
+            }
+            other => {
+                let refusal = checks::mistyped("an infohash in quotes, or a table", other)
+                    .help(format!("write `{} = \"<infohash>\"`", checks::printable(name)));
+                self.findings.add(value.span().start, &format!("{owner} cannot be read"), refusal);
+                None
+            }
+        };
+        let identity = identity?;
+        // A dataset's own choice takes the default's place, in whichever form it is.
+        if identity.magnet.as_ref().is_some_and(|magnet| !magnet.files.is_empty()) {
+            values.files.clear();
+        }
+        Some((identity, values))
+    }
+
+    /// Reads the keys that say how to provide a dataset. Whether there were others, which are unknown.
+    fn keys(&mut self, table: &DeTable<'_>, owner: Owner<'_>, values: &mut Values) -> bool {
         let mut stray = false;
         for (key, value) in table.iter() {
             let (at, key) = (key.span().start, key.get_ref().as_ref());
@@ -113,6 +133,17 @@ impl Reader<'_> {
                 stray = true;
             }
         }
+        stray
+    }
+
+    fn table(
+        &mut self,
+        at: usize,
+        table: &DeTable<'_>,
+        owner: Owner<'_>,
+        values: &mut Values,
+    ) -> Option<Identity> {
+        let stray = self.keys(table, owner, values);
         let infohash = table.get("infohash");
         let torrent = table.get("torrent");
         if let Some(magnet) = table.get_key_value("magnet") {

@@ -51,6 +51,14 @@ impl<'a> Findings<'a> {
         Findings { text, path, found: Vec::new() }
     }
 
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    pub(super) fn path(&self) -> &'a Path {
+        self.path
+    }
+
     /// The line, from 1, of a byte of the manifest.
     pub(super) fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
@@ -72,14 +80,20 @@ impl<'a> Findings<'a> {
         self.found.insert(at, (offset, self.one(offset, what, refusal)));
     }
 
+    /// Adds what was found elsewhere, and concerns the whole.
+    pub(super) fn add_error(&mut self, error: Error) {
+        self.found.push((usize::MAX, error));
+    }
+
     /// A finding by itself, for where nothing else can be found.
     pub(super) fn one(&self, offset: usize, what: &str, refusal: Refusal) -> Error {
         refusal.error(format!("{}:{}: {what}", self.path.display(), self.line(offset)))
     }
 
-    /// All findings as one error, first the one that is first in the file.
-    pub(super) fn into_result(self) -> Result<(), Error> {
-        match Error::join(self.found.into_iter().map(|(_, error)| error).collect()) {
+    /// All findings as one error, first the one that is first in the file; those of the workspace's manifest follow.
+    pub(super) fn into_result(self, workspace: Option<Findings<'_>>) -> Result<(), Error> {
+        let all = self.found.into_iter().chain(workspace.into_iter().flat_map(|it| it.found));
+        match Error::join(all.map(|(_, error)| error).collect()) {
             Some(error) => Err(error),
             None => Ok(()),
         }

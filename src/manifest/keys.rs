@@ -48,7 +48,7 @@ impl ManifestKey {
 }
 
 /// All keys, in the order in which messages and the reference list them.
-pub(super) static KEYS: [ManifestKey; 15] = [
+pub(super) static KEYS: [ManifestKey; 16] = [
     key("infohash", None)
         .doc("string of 40 hexadecimal or 32 base32 digits", "that of `torrent`", r#""323a0048d87ca79b68f12a6350a57776b6a3b7fb""#,
             "Infohash of the torrent. Beside `torrent`, the two must agree."),
@@ -58,6 +58,9 @@ pub(super) static KEYS: [ManifestKey; 15] = [
     key("torrent", None)
         .doc("string, the path of a `.torrent` file", "found by infohash in the store, `ACADEMICTORRENTS_LOAD_PATH`, mirrors, the catalog, or from peers", r#""mnist.torrent""#,
             "The vendored `.torrent` file, with which a build does not need the catalog."),
+    key("workspace", None)
+        .doc("`true`", "none", "true",
+            "The dataset is declared in `[workspace.metadata.academictorrents]` of the workspace's root, and inherited from there; see [Datasets of a workspace](../../README.md#datasets-of-a-workspace)."),
     key("files", Some(|r, it, to| keep(&mut to.files, r.list(it, checks::glob))))
         .doc("list of globs", "all files", r#"["train/**", "README*"]"#,
             "The files to fetch, as globs over the torrent's paths; one after `!` excludes files. See [Selecting files](../../README.md#selecting-files)."),

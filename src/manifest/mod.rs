@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `section.rs` | where the section is in the document |
 //! | `features.rs` | the features that the package has |
+//! | `workspace.rs` | what a dataset with `workspace = true` inherits |
 //! | `dataset.rs` | one dataset's table, and `defaults`: which keys may meet |
 //! | `keys.rs` | the table of the keys, and how their values are read |
 //! | `checks.rs` | one value: text to what it means |
@@ -33,6 +34,7 @@ mod keys;
 #[cfg(test)]
 mod reference;
 mod section;
+mod workspace;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,11 +49,17 @@ pub use call::CallOptions;
 pub use file_glob::FileGlob;
 pub use identity::{Identity, absolute};
 
+/// What our table is called below `package.metadata`.
+const SECTION: &str = "academictorrents";
+const HEADER: &str = "[package.metadata.academictorrents]";
+
 /// What a Cargo.toml asks for.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     /// The Cargo.toml, as the path was given.
     pub path: PathBuf,
+    /// That of the workspace, where datasets are inherited from there.
+    pub workspace: Option<PathBuf>,
     /// In order of name; empty where there is no section for us.
     pub requests: Vec<Request>,
 }

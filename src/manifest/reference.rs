@@ -54,7 +54,8 @@ fn the_reference_is_written_from_the_keys() {
 
 #[test]
 fn each_example_is_one() {
-    for key in &KEYS {
+    // What is inherited is read from the disk: see tests/workspace.rs.
+    for key in KEYS.iter().filter(|key| key.name != "workspace") {
         let infohash = "infohash = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"\n";
         let text = format!(
             "[features]\nlarge-tests = []\n[package.metadata.academictorrents.m]\n{}{} = {}\n",

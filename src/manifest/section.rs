@@ -8,20 +8,14 @@ use super::checks;
 use super::features::{Features, descend};
 use super::findings::{Findings, Refusal};
 use super::keys::{KEYS, Reader, Values, is_identity};
-use super::{Manifest, Request};
+use super::workspace::Inheritance;
+use super::{HEADER, Manifest, Request, SECTION};
 use crate::error::{Error, ErrorKind};
 use crate::suggest::nearest;
 use crate::torrent::infohash::Infohash;
 
-const SECTION: &str = "academictorrents";
-const HEADER: &str = "[package.metadata.academictorrents]";
 /// Places where it is looked for in vain.
-const WRONG_PLACES: [&[&str]; 4] = [
-    &["workspace", "metadata", SECTION],
-    &["metadata", SECTION],
-    &["package", SECTION],
-    &[SECTION],
-];
+const WRONG_PLACES: [&[&str]; 3] = [&["metadata", SECTION], &["package", SECTION], &[SECTION]];
 
 pub(super) fn read(text: &str, path: &Path) -> Result<Manifest, Error> {
     let findings = Findings::new(text, path);
@@ -37,26 +31,37 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Manifest, Error> {
     let base_dir = absolute.parent().unwrap_or(&absolute);
     let features = Features::of(&document);
     let mut reader = Reader { findings, base_dir, features };
-    let requests = match descend(&document, &["package", "metadata", SECTION]) {
-        Some((_, value)) if value.is_table() => {
-            value.as_table().map(|section| datasets(section, &mut reader)).unwrap_or_default()
-        }
-        Some((at, value)) => {
+    let section = descend(&document, &["package", "metadata", SECTION]);
+    let table = section.and_then(|(_, value)| value.as_table());
+    let root = table.and_then(|table| reader.root(table, &document, &absolute));
+    let root_document = root.as_ref().and_then(|root| reader.parsed(root));
+    let features = Features::of(&document);
+    let mut workspace = root
+        .as_ref()
+        .zip(root_document.as_ref())
+        .map(|(root, root_document)| Inheritance::new(root, root_document.get_ref(), features));
+    let requests = match (table, section) {
+        (Some(table), _) => datasets(table, &mut reader, &mut workspace),
+        (None, Some((at, value))) => {
             let refusal = checks::mistyped("a table of datasets", value)
                 .help(format!("write {HEADER}, and below it `name = \"<infohash>\"`"));
             reader.findings.add(at, "the datasets cannot be read", refusal);
             Vec::new()
         }
-        None => {
+        (None, None) => {
             misplaced(&document, &mut reader.findings);
             Vec::new()
         }
     };
-    reader.findings.into_result()?;
-    Ok(Manifest { path: path.to_owned(), requests })
+    reader.findings.into_result(workspace.map(Inheritance::into_findings))?;
+    Ok(Manifest { path: path.to_owned(), workspace: root.map(|root| root.path), requests })
 }
 
-fn datasets(section: &DeTable<'_>, reader: &mut Reader<'_>) -> Vec<Request> {
+fn datasets(
+    section: &DeTable<'_>,
+    reader: &mut Reader<'_>,
+    workspace: &mut Option<Inheritance<'_>>,
+) -> Vec<Request> {
     let defaults = match section.get_key_value("defaults") {
         Some((key, value)) => reader.defaults(key.span().start, value.get_ref()),
         None => Values::default(),
@@ -67,7 +72,7 @@ fn datasets(section: &DeTable<'_>, reader: &mut Reader<'_>) -> Vec<Request> {
         if name == "defaults" || wrong_level(at, name, value.get_ref(), reader) {
             continue;
         }
-        let Some(request) = reader.dataset(key, value, &defaults) else { continue };
+        let Some(request) = reader.dataset(key, value, &defaults, workspace) else { continue };
         let variable = request.name.variable();
         if let Some(other) = requests.iter().find(|other| other.name.variable() == variable) {
             let line = |request: &Request| request.origin.manifest().map_or(0, |(_, line)| line);

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 
 mod keys;
+mod workspace;
 
 const HASH: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
 const PIN: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -206,12 +207,14 @@ fn names_are_checked() {
 
 #[test]
 fn a_section_in_the_wrong_place_is_an_error_only_when_the_right_one_is_missing() {
-    for place in ["workspace.metadata", "metadata", "package"] {
+    for place in ["metadata", "package"] {
         let text = format!("\n[{place}.academictorrents]\nm = 'HASH'\n");
         let start = format!("Cargo.toml:2: [{place}.academictorrents] is not read");
         check(&text, &start, &["rename it to [package.metadata.academictorrents]"]);
         assert_eq!(requests(&format!("{text}[package.metadata.academictorrents]\n")), []);
     }
+    // That of a workspace is for its members.
+    assert_eq!(requests("[workspace.metadata.academictorrents]\nm = 'HASH'"), []);
     check("[academictorrents]", "Cargo.toml:1: [academictorrents] is not read", &[]);
     check("[package.metadata.academic-torrents]", "Cargo.toml:1: ", &["did you mean [package"]);
     check("package.metadata.academictorrents = 1", "Cargo.toml:1: ", &["found an integer"]);

@@ -62,3 +62,4 @@ mod tidy;
 mod torrents;
 mod udp_trackers;
 mod web_servers;
+mod workspaces;

@@ -1,0 +1,180 @@
+//! `name.workspace = true`: what the package inherits, and what is said where it cannot.
+
+use std::fs;
+
+use super::*;
+
+/// A directory with the workspace's manifest, and `member/Cargo.toml`.
+struct Members(tempfile::TempDir);
+
+impl Members {
+    fn of(root: &str) -> Members {
+        let directory = tempfile::tempdir().unwrap();
+        let root = root.replace("HASH", HASH).replace("PIN", PIN);
+        fs::write(directory.path().join("Cargo.toml"), root).unwrap();
+        Members(directory)
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.0.path().join(below)
+    }
+
+    fn read(&self, place: &str, text: &str) -> Result<Manifest, Error> {
+        let path = self.path(place).join("Cargo.toml");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = text.replace("HASH", HASH).replace("PIN", PIN);
+        fs::write(&path, text).unwrap();
+        Manifest::read(&path)
+    }
+
+    fn member(&self, datasets: &str) -> Result<Manifest, Error> {
+        let text = format!(
+            "[package]\nname = 'm'\n[features]\nfull = []\n[package.metadata.academictorrents]\n{datasets}"
+        );
+        self.read("member", &text)
+    }
+
+    /// The first error, without the directory of the test.
+    fn error(&self, datasets: &str) -> String {
+        let error = self.member(datasets).expect_err(datasets).to_string();
+        error.replace(&format!("{}{}", self.0.path().display(), std::path::MAIN_SEPARATOR), "")
+    }
+}
+
+const ROOT: &str = "[workspace]\nmembers = ['member']\n\
+    [workspace.metadata.academictorrents]\nplain = 'HASH'\n\
+    inline = { torrent = 'data/x.torrent', files = ['a'], mirrors = ['mirror'] }\n\
+    [workspace.metadata.academictorrents.defaults]\nmax-size = '2GiB'\n\
+    [workspace.metadata.academictorrents.table]\ninfohash = 'HASH'\nrequired-features = ['full']\n\
+    [workspace.metadata.academictorrents.broken]\ninfohash = 'x'\n";
+
+#[test]
+fn a_dataset_is_as_the_workspace_declares_it() {
+    let members = Members::of(ROOT);
+    let text = "defaults.optional = true\nplain.workspace = true\ninline = { workspace = true }\n\
+                table.workspace = true\nown = 'HASH'";
+    let manifest = members.member(text).unwrap();
+    assert_eq!(manifest.workspace, Some(members.path("Cargo.toml")));
+    let [inline, own, plain, table] = &manifest.requests[..] else { panic!("{manifest:?}") };
+    assert_eq!(plain.identity.infohash.unwrap().to_string(), HASH);
+    // The workspace's defaults are for its own datasets, and the package's for the package's.
+    assert_eq!((plain.max_size_bytes, plain.optional), (Some(2 << 30), false));
+    assert_eq!((own.max_size_bytes, own.optional), (None, true));
+    // Paths begin where they are written.
+    assert_eq!(inline.identity.torrent, Some(members.path("data/x.torrent")));
+    assert_eq!(inline.mirrors, [Mirror::Directory(members.path("mirror"))]);
+    assert_eq!(inline.files.len(), 1);
+    assert_eq!(table.required_features, ["full"]);
+    // The line that a person finds is that of the package.
+    assert_eq!((line(plain), line(inline)), (Some(7), Some(8)));
+}
+
+#[test]
+fn further_keys_take_the_place_of_the_workspaces() {
+    let members = Members::of(ROOT);
+    let text =
+        "inline = { workspace = true, files = ['b', 'c'], mirrors = ['here'], optional = true }";
+    let inline = &members.member(text).unwrap().requests[0];
+    assert_eq!(inline.files.len(), 2);
+    assert_eq!(inline.mirrors, [Mirror::Directory(members.path("member/here"))]);
+    assert_eq!(inline.identity.torrent, Some(members.path("data/x.torrent")));
+    assert!(inline.optional);
+    assert_eq!(inline.max_size_bytes, Some(2 << 30));
+}
+
+#[test]
+fn the_root_is_found_as_cargo_finds_it() {
+    let members = Members::of(ROOT);
+    let section = "[package.metadata.academictorrents]\nplain.workspace = true";
+    let read = |place: &str, package: &str| {
+        members.read(place, &format!("[package]\nname = 'm'\n{package}\n{section}"))
+    };
+    for place in ["member", "a/b/c"] {
+        assert_eq!(read(place, "").unwrap().requests.len(), 1, "{place}");
+    }
+    // A package between, without a workspace, does not count.
+    read("between", "").unwrap();
+    assert_eq!(read("between/member", "").unwrap().workspace, Some(members.path("Cargo.toml")));
+    // Another root, by its name.
+    let other = Members::of("[workspace]\nmetadata.academictorrents.plain = 'HASH'");
+    let named = format!("workspace = '{}'", other.0.path().display());
+    assert_eq!(read("member", &named).unwrap().workspace, Some(other.path("Cargo.toml")));
+    // A root that is a package inherits from itself.
+    let root = format!("{}\n[package]\nname = 'root'\n{section}", ROOT.replace("HASH", HASH));
+    let root = members.read("", &root).unwrap();
+    assert_eq!((root.requests.len(), root.workspace), (1, Some(members.path("Cargo.toml"))));
+    // One with a `[workspace]` of its own is none of this one's.
+    let error = read("alone", "[workspace]").unwrap_err().to_string();
+    assert!(error.contains("has no such dataset"), "{error}");
+    // Where nothing is inherited nobody looks.
+    assert_eq!(members.member("own = 'HASH'").unwrap().workspace, None);
+}
+
+#[test]
+fn what_cannot_be_inherited_is_said_on_its_line() {
+    let members = Members::of(ROOT);
+    let check = |datasets: &str, parts: &[&str]| {
+        let error = members.error(datasets);
+        assert!(error.starts_with("member/Cargo.toml:6: "), "{error}");
+        assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
+    };
+    check(
+        "m.workspace = true",
+        &[
+            "[workspace.metadata.academictorrents] of Cargo.toml has no such dataset",
+            "`m = \"<infohash>\"`",
+        ],
+    );
+    check("inlin.workspace = true", &["did you mean `inline.workspace = true`?"]);
+    check("plain.workspace = false", &["write `workspace = true`"]);
+    check("plain.workspace = 'x'", &["expected true, found a string"]);
+    check("plain = { workspace = true, infohash = 'HASH' }", &["`infohash` says otherwise"]);
+    check("plain = { workspace = true, torrent = 'x' }", &["remove one of the two"]);
+    check("plain = { workspace = true, filez = ['x'] }", &["unknown key `filez`", "`files`"]);
+    check("table = { workspace = true, required-features = ['none'] }", &["no feature `none`"]);
+    check("defaults.workspace = true", &["`workspace` cannot be in `defaults`"]);
+    check("workspace = true", &["`workspace` cannot be a dataset"]);
+    // What the workspace's manifest has wrong is said where it is, if it is inherited.
+    let error = members.error("broken.workspace = true");
+    assert!(error.starts_with("Cargo.toml:12: "), "{error}");
+    members.member("plain.workspace = true").unwrap();
+    for (root, part) in [
+        ("[workspace]\nmetadata.academictorrents.plain.workspace = true", "this is the workspace"),
+        ("[workspace]\nmetadata.academictorrents = 1", "has no such dataset"),
+        ("[workspace]", "has no such dataset"),
+        ("[package]\nname = 'x'", "the package is in no workspace"),
+        ("[workspace", "the package is in no workspace"),
+    ] {
+        let error = Members::of(root).error("plain.workspace = true");
+        assert!(error.contains(part), "{root}: {error}");
+    }
+    let text = "[package]\nname = 'm'\nworkspace = 'nowhere'\n[package.metadata.academictorrents]\nplain.workspace = true";
+    let error = members.read("member", text).unwrap_err().to_string();
+    assert!(error.contains("correct `package.workspace`"), "{error}");
+}
+
+/// `cargo package` leaves the line as it is, and there is no workspace where the package is unpacked.
+#[test]
+fn a_manifest_that_is_published_must_declare_it_itself() {
+    let members = Members::of(ROOT);
+    fs::create_dir(members.path("member")).unwrap();
+    fs::write(members.path("member/Cargo.toml.orig"), "").unwrap();
+    let help = |line: &str| format!("write {line} into [package.metadata.academictorrents]");
+    let inline = "`inline = { torrent = 'data/x.torrent', files = ['a'], mirrors = ['mirror'] }`";
+    for (datasets, line) in [
+        ("plain.workspace = true", format!("`plain = '{HASH}'`")),
+        ("inline.workspace = true", inline.to_owned()),
+        ("table.workspace = true", "the dataset itself".to_owned()),
+        ("unknown.workspace = true", "the dataset itself".to_owned()),
+    ] {
+        let error = members.error(datasets);
+        assert!(error.contains(&help(&line)), "{error}");
+    }
+    members.member("own = 'HASH'").unwrap();
+    // Unpacked elsewhere.
+    let elsewhere = Members::of("[package]\nname = 'x'");
+    fs::create_dir(elsewhere.path("member")).unwrap();
+    fs::write(elsewhere.path("member/Cargo.toml.orig"), "").unwrap();
+    let error = elsewhere.error("plain.workspace = true");
+    assert!(error.contains(&help("the dataset itself")), "{error}");
+}

@@ -1,0 +1,197 @@
+//! `[workspace.metadata.academictorrents]`: what the packages of a workspace share. Cargo leaves metadata alone, so that we find the
+//! workspace's root as Cargo does, and read the inherited datasets from there.
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Identity;
+use super::checks;
+use super::features::{Features, descend};
+use super::findings::{Findings, Refusal};
+use super::keys::{Reader, Values, is_identity};
+use super::{HEADER, SECTION};
+use crate::suggest::nearest;
+
+const SHARED: &str = "[workspace.metadata.academictorrents]";
+
+/// The workspace's section, for the datasets that a package inherits.
+pub(super) struct Inheritance<'w> {
+    reader: Reader<'w>,
+    datasets: Option<&'w DeTable<'w>>,
+    defaults: Values,
+}
+
+/// The manifest of the workspace's root, and its text.
+pub(super) struct RootManifest {
+    pub(super) path: PathBuf,
+    text: String,
+}
+
+impl Reader<'_> {
+    /// The workspace's root, if a dataset is inherited from there. Why it cannot be becomes a finding.
+    pub(super) fn root(
+        &mut self,
+        datasets: &DeTable<'_>,
+        package: &DeTable<'_>,
+        manifest: &Path,
+    ) -> Option<RootManifest> {
+        let inherits = |(_, value): &(_, &Spanned<DeValue<'_>>)| {
+            value.get_ref().as_table().is_some_and(|table| table.contains_key("workspace"))
+        };
+        let (key, _) = datasets.iter().find(inherits)?;
+        let found = find_root(package, manifest);
+        let add = |refusal| self.findings.add(key.span().start, NOT_INHERITED, refusal);
+        found.map_err(add).ok()
+    }
+
+    /// Its document.
+    pub(super) fn parsed<'r>(&mut self, root: &'r RootManifest) -> Option<Spanned<DeTable<'r>>> {
+        let refused = |why: toml::de::Error| {
+            let findings = Findings::new(&root.text, &root.path);
+            let at = why.span().map_or(0, |span| span.start);
+            findings.one(at, "this is not TOML", Refusal::new(why.message()))
+        };
+        DeTable::parse(&root.text).map_err(|why| self.findings.add_error(refused(why))).ok()
+    }
+}
+
+const NOT_INHERITED: &str = "the dataset cannot be inherited";
+
+/// As Cargo does: what `package.workspace` names, or the next manifest above that has a `[workspace]`.
+fn find_root(package: &DeTable<'_>, manifest: &Path) -> Result<RootManifest, Refusal> {
+    let directory = manifest.parent().unwrap_or(manifest);
+    let named = descend(package, &["package", "workspace"]).and_then(|(_, value)| value.as_str());
+    if let Some(named) = named {
+        let path = directory.join(named).join("Cargo.toml");
+        return match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(RootManifest { path, text }),
+            Err(why) => Err(Refusal::new(format!("could not read {}: {why}", path.display()))
+                .help("correct `package.workspace`")),
+        };
+    }
+    for directory in directory.ancestors() {
+        let path = directory.join("Cargo.toml");
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        if DeTable::parse(&text).is_ok_and(|it| it.get_ref().contains_key("workspace")) {
+            return Ok(RootManifest { path, text });
+        }
+    }
+    Err(Refusal::new("the package is in no workspace")
+        .help("declare the dataset in the package's own manifest"))
+}
+
+impl<'w> Inheritance<'w> {
+    /// Of the root's document. `features` are those of the package that inherits.
+    pub(super) fn new(
+        root: &'w RootManifest,
+        document: &'w DeTable<'w>,
+        features: Features,
+    ) -> Inheritance<'w> {
+        let findings = Findings::new(&root.text, &root.path);
+        let base_dir = root.path.parent().unwrap_or(&root.path);
+        let mut reader = Reader { findings, base_dir, features };
+        let section = descend(document, &["workspace", "metadata", SECTION]);
+        let datasets = section.and_then(|(_, value)| value.as_table());
+        let defaults = datasets.and_then(|section| section.get_key_value("defaults"));
+        let defaults = match defaults {
+            Some((key, value)) => reader.defaults(key.span().start, value.get_ref()),
+            None => Values::default(),
+        };
+        Inheritance { reader, datasets, defaults }
+    }
+
+    /// What the workspace says of a dataset; `None` where something about that was found wrong.
+    ///
+    /// # Errors
+    /// Why it says nothing.
+    pub(super) fn dataset(&mut self, name: &str) -> Result<Option<(Identity, Values)>, Refusal> {
+        let Some((key, value)) = self.declared(name) else {
+            let root = self.reader.findings.path().display();
+            let names = self.datasets.into_iter().flat_map(DeTable::keys);
+            let names: Vec<_> = names.map(|key| key.get_ref().as_ref()).collect();
+            let others = names.iter().copied().filter(|name| *name != "defaults");
+            let why = format!("{SHARED} of {root} has no such dataset");
+            return Err(Refusal::new(why).help(match nearest(name, others) {
+                Some(near) => format!("did you mean `{near}.workspace = true`?"),
+                None => format!("declare it there: `{} = \"<infohash>\"`", checks::printable(name)),
+            }));
+        };
+        let at = key.span().start;
+        let known = value.get_ref().as_table().and_then(|it| it.get_key_value("workspace"));
+        if let Some((key, _)) = known {
+            let refusal = Refusal::new("this is the workspace").help("say which dataset it is");
+            self.reader.findings.add(key.span().start, "`workspace` cannot be here", refusal);
+            return Ok(None);
+        }
+        Ok(self.reader.declared(at, name, value, &self.defaults, &mut None))
+    }
+
+    fn declared(
+        &self,
+        name: &str,
+    ) -> Option<(&'w Spanned<std::borrow::Cow<'w, str>>, &'w Spanned<DeValue<'w>>)> {
+        self.datasets?.get_key_value(name).filter(|_| name != "defaults")
+    }
+
+    /// What to write into a manifest that is to be published in place of `name.workspace = true`.
+    pub(super) fn line_for(&self, name: &str) -> Option<String> {
+        let (_, value) = self.declared(name)?;
+        let written = self.reader.findings.text().get(value.span())?.trim();
+        // What has a header of its own is more than a line.
+        let is_whole = matches!(written.as_bytes(), [b'"' | b'\'' | b'{', ..]);
+        (is_whole && !written.contains('\n')).then(|| format!("{name} = {written}"))
+    }
+
+    pub(super) fn into_findings(self) -> Findings<'w> {
+        self.reader.findings
+    }
+}
+
+/// Whether Cargo has normalized this manifest, for a package that is published or was: it keeps the original beside.
+pub(super) fn is_normalized(manifest: &Path) -> bool {
+    manifest.with_file_name("Cargo.toml.orig").exists()
+}
+
+impl Reader<'_> {
+    /// `name.workspace = true`; further keys take the place of the workspace's.
+    pub(super) fn inherited(
+        &mut self,
+        name: &str,
+        (key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>),
+        table: &DeTable<'_>,
+        parent: &mut Option<Inheritance<'_>>,
+    ) -> Option<(Identity, Values)> {
+        let what = format!("dataset `{}` cannot be inherited", checks::printable(name));
+        let is_normalized = is_normalized(self.findings.path());
+        let mut refuse = |at: usize, refusal: Refusal| {
+            self.findings.add(at, &what, refusal);
+            None
+        };
+        if value.get_ref().as_bool() != Some(true) {
+            let refusal = checks::mistyped("true", value.get_ref());
+            return refuse(value.span().start, refusal.help("write `workspace = true`"));
+        }
+        let beside = table.iter().find(|(it, _)| is_identity(it.get_ref()) && *it != key);
+        if let Some((other, _)) = beside {
+            let why = format!("`{}` says otherwise which dataset it is", other.get_ref());
+            return refuse(other.span().start, Refusal::new(why).help("remove one of the two"));
+        }
+        let at = key.span().start;
+        if is_normalized {
+            let line = parent.as_ref().and_then(|parent| parent.line_for(name));
+            let line = line.map_or_else(|| "the dataset itself".to_owned(), |it| format!("`{it}`"));
+            let why =
+                "in a published package there is no workspace, and Cargo leaves this line as it is";
+            let help = format!("write {line} into {}", HEADER);
+            return refuse(at, Refusal::new(why).help(help));
+        }
+        // Where there is none, the reason is a finding already.
+        let parent = parent.as_mut()?;
+        match parent.dataset(name) {
+            Ok(dataset) => dataset,
+            Err(refusal) => refuse(at, refusal),
+        }
+    }
+}
