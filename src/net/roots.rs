@@ -62,6 +62,14 @@ pub fn of_system() -> &'static [Certificate<'static>] {
     READ.get_or_init(read_system)
 }
 
+/// Whether it is the system's own file, as many environments set `SSL_CERT_FILE`: it is read later.
+fn is_of_system(path: &Path) -> bool {
+    #[cfg(all(unix, not(target_os = "macos")))]
+    return openssl_probe::probe().cert_file.is_some_and(|file| file == path);
+    #[cfg(not(all(unix, not(target_os = "macos"))))]
+    return false;
+}
+
 #[cfg(all(unix, not(target_os = "macos")))]
 fn read_system() -> Vec<Certificate<'static>> {
     let found = openssl_probe::probe();
@@ -86,6 +94,9 @@ fn read_system() -> Vec<Certificate<'static>> {
 
 fn of_file(file: &CaFile) -> Result<Vec<Certificate<'static>>, Error> {
     let CaFile { path, variable } = file;
+    if is_of_system(path) {
+        return Ok(Vec::new());
+    }
     let refused = |why: &str| refused("the file of certificates", path, variable, why);
     let pem = std::fs::read(path).map_err(|why| match is_out_of_descriptors(&why) {
         // The variable is right.

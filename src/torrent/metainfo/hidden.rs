@@ -10,9 +10,7 @@ const ACTED_ON: [&str; 2] = ["git", "cargo"];
 
 /// Checks that a path, given by its components from the user's directory down, is neither hidden nor a spelling of
 /// `.git` or `.cargo`. The error continues "the path `…` ".
-pub fn check_visible<'n>(
-    names: &mut dyn Iterator<Item = (usize, &'n [u8])>,
-) -> Result<(), PathFlaw> {
+pub fn check_visible(names: &mut dyn Iterator<Item = (usize, &[u8])>) -> Result<(), PathFlaw> {
     for (depth, name) in names {
         let may_be_one = |bytes: &[u8]| bytes.contains(&b'~') || bytes.contains(&b'\\');
         if name.is_ascii() && name.first() != Some(&b'.') && !may_be_one(name) {
