@@ -4,6 +4,7 @@
 //! server is asked over https, once in a process.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -112,17 +113,17 @@ fn check_directories(directories: &CaDirectories) -> Result<(), Error> {
     let CaDirectories { paths, variable } = directories;
     for path in paths {
         let refused = |why: &str| refused("the directory of certificates", path, variable, why);
-        if let Err(why) = std::fs::read_dir(path) {
-            return Err(match is_out_of_descriptors(&why) {
+        let mut entries =
+            std::fs::read_dir(path).map_err(|why| match is_out_of_descriptors(&why) {
                 true => Error::disk("list", path, &why),
                 false => refused(&why.to_string()),
-            });
-        }
-        let has_any = |file: PathBuf| {
-            let pem = std::fs::read(file).unwrap_or_default();
+            })?;
+        let has_any = |entry: io::Result<std::fs::DirEntry>| {
+            let pem = entry.and_then(|entry| std::fs::read(entry.path())).unwrap_or_default();
             String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----")
         };
-        if !files_in(path).into_iter().any(has_any) {
+        // Mostly the first one: the others are read later.
+        if !entries.any(has_any) {
             return Err(refused(NO_CERTIFICATE));
         }
     }

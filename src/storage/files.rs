@@ -1,14 +1,16 @@
 //! Positioned reads and writes over the files of a layout.
 
 mod open_files;
+mod origins;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use self::open_files::{OpenFiles, OpenedFile};
+pub use self::origins::FileOrigin;
+use self::origins::FileOrigins;
 use super::home::Home;
 use super::positioned::{read_exact_at, write_all_at};
 use super::{Site, file_size, fs, links, names};
@@ -28,19 +30,7 @@ pub struct LayoutFiles {
     /// Where the user's own files lie, of a directory that is the user's.
     home: Option<Home>,
     open: OpenFiles,
-    /// The files of the workplace, as far as they exist.
-    origins: Mutex<HashMap<u32, FileOrigin>>,
-}
-
-/// Where a file of the workplace comes from. Its permissions do not tell: anyone may have changed them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FileOrigin {
-    /// An earlier process left it. It may be a link to complete data, so this is checked before the first write.
-    Left,
-    /// This process created it, or made sure that nobody else has it.
-    Ours,
-    /// This process linked it from data with a valid stamp, or hashed all of it. Writes to it are dropped.
-    Sealed,
+    origins: FileOrigins,
 }
 
 /// Stands for the scratch file among the indices of [`Layout::files`].
@@ -49,12 +39,12 @@ pub(super) const SCRATCH: u32 = u32::MAX;
 impl LayoutFiles {
     pub fn for_reading(layout: Arc<Layout>, site: Site) -> LayoutFiles {
         LayoutFiles {
+            origins: FileOrigins::none(layout.file_count()),
             layout,
             site,
             workplace: None,
             home: None,
             open: OpenFiles::default(),
-            origins: Mutex::default(),
         }
     }
 
@@ -84,8 +74,8 @@ impl LayoutFiles {
         };
         // What is not a regular file holds nothing of ours. It is replaced when something is written to it.
         let is_left = |index: &u32| fs::file_at(&files.path(*index)).is_some();
-        let left: Vec<u32> = (0..count).chain([SCRATCH]).filter(is_left).collect();
-        files.origins().extend(left.into_iter().map(|index| (index, FileOrigin::Left)));
+        let left = (0..count).chain([SCRATCH]).filter(is_left);
+        left.for_each(|index| files.set_origin(index, Some(FileOrigin::Left)));
         Ok(files)
     }
 
@@ -103,19 +93,12 @@ impl LayoutFiles {
 
     /// Where a file comes from, by its index in [`Layout::files`]; `None` if the workplace does not have it.
     pub(super) fn origin(&self, index: u32) -> Option<FileOrigin> {
-        self.origins().get(&index).copied()
+        self.origins.get(index)
     }
 
     /// A file was put into the workplace without [`LayoutFiles::write`], or removed from it.
     pub(super) fn set_origin(&self, index: u32, origin: Option<FileOrigin>) {
-        match origin {
-            Some(origin) => self.origins().insert(index, origin),
-            None => self.origins().remove(&index),
-        };
-    }
-
-    fn origins(&self) -> MutexGuard<'_, HashMap<u32, FileOrigin>> {
-        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
+        self.origins.set(index, origin);
     }
 
     /// Whether the user has a file that was hashed and is right. As that of a sealed one, a write to it is dropped.
@@ -258,14 +241,13 @@ impl LayoutFiles {
         if self.stays(index) {
             return Ok(None);
         }
-        // Another worker that wants the same file waits until it is there: it must not be replaced once it was written to.
-        let mut origins = self.origins();
+        let opening = self.origins.opening(index);
         if self.bring(index)? {
-            origins.insert(index, FileOrigin::Ours);
+            self.set_origin(index, Some(FileOrigin::Ours));
         }
         file_size::check(self.length(index))?;
         let path = self.path(index);
-        let mut origin = origins.get(&index).copied();
+        let mut origin = self.origin(index);
         let mut file = None;
         if origin.is_none() {
             let mut created = self.with_parents(&path);
@@ -309,8 +291,8 @@ impl LayoutFiles {
         if metadata.len() != length {
             file.set_len(length)?;
         }
-        origins.insert(index, FileOrigin::Ours);
-        drop(origins);
+        self.set_origin(index, Some(FileOrigin::Ours));
+        drop(opening);
         let file = Arc::new(file);
         self.open.keep(index, OpenedFile::new(&file, true));
         Ok(Some(file))
