@@ -408,6 +408,7 @@ fn directories_of_the_selected_files_count() {
 }
 
 /// A torrent of data files with 3 bytes each, and of links; `None` for a link without a target.
+#[cfg(unix)]
 pub(super) fn linked(files: &[&str], links: &[(&str, Option<&[&str]>)]) -> Metainfo {
     let list = |path: &[&str]| -> String {
         path.iter().map(|component| format!("{}:{component}", component.len())).collect()
