@@ -139,7 +139,7 @@ fn another_name_is_part_of_the_id() {
         let selection = select(&metainfo, globs).unwrap();
         let layout = Layout::new(&metainfo, &selection);
         let path = layout.files().next().unwrap().path();
-        (selection.id().to_owned(), path.display().to_string())
+        (selection.id().to_owned(), path.display().to_string().replace('\\', "/"))
     };
     let (whole, path) = renamed("root", &[]);
     assert_eq!((whole.len(), path.as_str()), (40, "root/a"));

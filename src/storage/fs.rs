@@ -1,5 +1,6 @@
 //! File-system work that the other files of this module share.
 
+mod in_use;
 mod open;
 
 use std::collections::hash_map::RandomState;
@@ -11,6 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+pub use in_use::{move_entry, remove_entry, remove_tree};
 pub use open::*;
 
 use super::file_size;
@@ -49,7 +51,7 @@ pub fn atomic_write_with(
     prepare: impl FnOnce(&File) -> io::Result<()>,
 ) -> Result<(), Error> {
     let rename = |from: &Path, to: &Path| {
-        std::fs::rename(from, to).map_err(|why| obstacle(to, false).unwrap_or(why))
+        move_entry(from, to).map_err(|why| obstacle(to, false).unwrap_or(why))
     };
     write_with(path, &|file| file.write_all(bytes), prepare, rename)
         .map_err(|why| Error::disk("write", path, &why))
@@ -119,14 +121,14 @@ fn write_with(
     });
     let renamed = written.and_then(|()| rename(&temporary, path));
     renamed.and_then(|()| sync_parent(path)).inspect_err(|_| {
-        let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+        let _ = remove_entry(&temporary); // the error that is told is the first one
     })
 }
 
 /// Gives a file of the store's its name. An empty directory that has it is removed: see [`clear`].
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    match std::fs::rename(from, to) {
-        Err(_) if clear(to) => std::fs::rename(from, to),
+    match move_entry(from, to) {
+        Err(_) if clear(to) => move_entry(from, to),
         Err(why) => Err(obstacle(to, false).unwrap_or(why)),
         done => done,
     }
@@ -210,10 +212,10 @@ pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> 
         // A symbolic link gets a second name as it is. What is another user's and writable is not linked either: whoever wrote to the
         // link would write to both.
         match set_read_only(to, true) {
-            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => std::fs::remove_file(to)?,
+            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => remove_entry(to)?,
             other => {
                 return other.inspect_err(|_| {
-                    let _ = std::fs::remove_file(to); // the error that is told is the first one
+                    let _ = remove_entry(to); // the error that is told is the first one
                 });
             }
         }
@@ -254,7 +256,7 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
         })
         .and_then(|()| rename(&temporary, to));
     if copied.is_err() {
-        let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+        let _ = remove_entry(&temporary); // the error that is told is the first one
     }
     copied
 }
@@ -383,14 +385,6 @@ fn is_its_only_name(found: &std::fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_its_only_name(_found: &std::fs::Metadata) -> bool {
     true
-}
-
-/// Removes a directory and all in it; one that is not there is no error.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
-        _ => Ok(()),
-    }
 }
 
 /// Makes a symbolic link.

@@ -34,7 +34,7 @@ pub struct Partial {
     /// Pieces that are right, of which this selection keeps a part, in order and with its digest. Their rest is only in other
     /// selections.
     pub(super) edges: Vec<(PieceIndex, [u8; 20])>,
-    record: ResumeRecord,
+    pub(super) record: ResumeRecord,
 }
 
 /// What of a dataset is there when its download begins.
