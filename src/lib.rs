@@ -131,6 +131,14 @@
         reason = "`engine` is not part of the API, and its types are those of the modules"
     )
 )]
+#![cfg_attr(
+    not(feature = "fetch"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what says where to fetch from is read, and not used"
+    )
+)]
 #![allow(
     clippy::needless_doctest_main,
     reason = "a build script is its `main`; what clippy sees of it depends on features"
@@ -140,9 +148,9 @@
 #[doc(hidden)]
 pub mod bench;
 
-#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+#[cfg(all(feature = "fetch", not(any(feature = "rustls", feature = "native-tls"))))]
 compile_error!(
-    "academictorrents needs one of its features `rustls` (the default) and `native-tls`"
+    "the features `fetch`, `dht` and `seed` of academictorrents need TLS: add `rustls` (the default) or `native-tls`"
 );
 
 mod address;
@@ -154,18 +162,21 @@ mod engine;
 #[doc(hidden)]
 pub mod engine;
 mod error;
-#[cfg(any(fuzzing, test))]
+#[cfg(all(any(fuzzing, test), feature = "fetch"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod get;
 mod hash;
 mod manifest;
+#[cfg(feature = "fetch")]
 mod net;
 mod origin;
+#[cfg(feature = "fetch")]
 mod picker;
 mod plan;
 mod process;
 mod progress;
+#[cfg(feature = "fetch")]
 mod protocol;
 #[cfg(feature = "seed")]
 mod seed;
