@@ -114,7 +114,9 @@
 //!
 //! # Features
 //!
-//! `rustls` (default) and `native-tls` choose the TLS library. With `dht` the DHT names peers, too, for torrents that are not private.
+//! `fetch` is everything that opens a socket. `rustls` (default) and `native-tls` choose the TLS library, and turn it on; without
+//! default features a build uses what is on this machine, and fails with the command that fetches the rest.
+//! With `dht` the DHT names peers, too, for torrents that are not private.
 //! `seed` is [`Seed`], which build scripts have no use for and need not compile. The command `cargo academictorrents` is a crate of its own, `cargo-academictorrents`.
 //!
 #![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]

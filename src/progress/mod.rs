@@ -45,7 +45,7 @@ use crate::counters::{Counters, DatasetCounters, UserMessage};
 use crate::settings::{Context, ProgressMode};
 
 #[cfg(not(feature = "fetch"))]
-use no_picture::Picture;
+use no_picture::NoPicture as Picture;
 #[cfg(feature = "fetch")]
 use picture::Picture;
 use plain::PlainLog;

@@ -8,11 +8,11 @@ use super::view::View;
 use crate::counters::UserMessage;
 use crate::settings::{Context, ProgressMode};
 
-pub(super) struct Picture;
+pub(super) struct NoPicture;
 
-impl Picture {
-    pub(super) fn of_build(_: &Context, _: ProgressMode, _: &Path) -> Picture {
-        Picture
+impl NoPicture {
+    pub(super) fn of_build(_: &Context, _: ProgressMode, _: &Path) -> NoPicture {
+        NoPicture
     }
 
     pub(super) fn is_shown(&self) -> bool {
