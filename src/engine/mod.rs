@@ -40,7 +40,8 @@ pub mod seed;
 pub mod session;
 #[cfg(feature = "fetch")]
 pub mod sources;
-#[cfg(all(test, feature = "fetch"))]
+#[cfg(feature = "fetch")]
+#[cfg(test)]
 mod tests;
 #[cfg(feature = "fetch")]
 pub mod thread;

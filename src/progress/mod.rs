@@ -31,7 +31,8 @@ mod rate;
 mod terminal;
 mod view;
 
-#[cfg(all(test, feature = "fetch"))]
+#[cfg(feature = "fetch")]
+#[cfg(test)]
 mod tests;
 
 use std::io::{IsTerminal as _, Write as _};

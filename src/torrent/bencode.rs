@@ -15,7 +15,8 @@
 //! Dictionaries whose keys are not sorted exist in the wild and are accepted.
 
 mod scan;
-#[cfg(all(test, feature = "fetch"))]
+#[cfg(feature = "fetch")]
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 pub mod variants;
