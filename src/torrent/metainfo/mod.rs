@@ -51,6 +51,7 @@ const MAX_WRAPPED_BYTES: usize = 1 << 19;
 /// What lies outside of `info` is anyone's who hands the torrent on: no more of it is believed than is of use.
 const MAX_TIERS: usize = 256;
 const MAX_TRACKERS_PER_TIER: usize = 64;
+const MAX_TRACKERS_OF_LIST: usize = 1_024;
 const MAX_TRACKER_BYTES: usize = 2 << 10;
 const MAX_WEB_SEEDS: usize = 64;
 #[cfg(feature = "dht")]
@@ -456,7 +457,11 @@ fn trackers(announce_list: Option<Node<'_>>, announce: Option<Node<'_>>) -> Vec<
 
 fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
     let tiers: Box<dyn Iterator<Item = Vec<Url>> + '_> = match value.list() {
-        Some(list) => Box::new(list.map(trackers_in)),
+        Some(list) => Box::new(list.map(trackers_in).flat_map(|tier| {
+            // Of a long tier each part has its turn.
+            let parts = tier.chunks(MAX_TRACKERS_PER_TIER).map(<[Url]>::to_vec);
+            parts.collect::<Vec<_>>()
+        })),
         None => Box::new(trackers_in(value).into_iter().map(|url| vec![url])),
     };
     tiers.filter(|tier| !tier.is_empty()).take(MAX_TIERS).collect()
@@ -466,7 +471,7 @@ fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
 fn trackers_in(value: Node<'_>) -> Vec<Url> {
     let mut urls = Vec::new();
     let mut next = vec![value];
-    while urls.len() < MAX_TRACKERS_PER_TIER
+    while urls.len() < MAX_TRACKERS_OF_LIST
         && let Some(value) = next.pop()
     {
         if let Some(list) = value.list() {
@@ -477,7 +482,7 @@ fn trackers_in(value: Node<'_>) -> Vec<Url> {
             urls.extend(text(value).iter().flat_map(|text| url::several(text)));
         }
     }
-    urls.truncate(MAX_TRACKERS_PER_TIER);
+    urls.truncate(MAX_TRACKERS_OF_LIST);
     urls
 }
 

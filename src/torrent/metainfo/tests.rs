@@ -626,6 +626,20 @@ fn a_comment_is_read_so_far_as_it_is_of_use() {
     assert_eq!(comment(with(&long)).unwrap().len(), 16 << 10);
 }
 
+/// Public lists of trackers are often one tier.
+#[test]
+fn of_a_long_tier_all_trackers_are_read() {
+    let urls: Vec<String> = (0..150).map(|n| format!("http://t{n}/a")).collect();
+    let tier: String = urls.iter().map(|url| format!("{}:{url}", url.len())).collect();
+    let info =
+        "4:infod6:lengthi10e4:name5:a.bin12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
+    let torrent = format!("d13:announce-listll{tier}el3:u:bee{info}");
+    let metainfo = Metainfo::parse(torrent.as_bytes()).unwrap();
+    let lengths: Vec<usize> = metainfo.trackers.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [64, 64, 22, 1]);
+    assert_eq!(metainfo.trackers[2][21].exposed(), "http://t149/a");
+}
+
 #[test]
 fn an_info_dictionary_is_wrapped_with_trackers_that_fit() {
     let info = "d6:lengthi10e4:name5:a.bin12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
