@@ -61,10 +61,10 @@ fn search(
             continue;
         };
         // A mirror may be a store.
-        if bytes.as_ref().is_err_and(|why| is_missing(mirror, &place, why))
-            && let Some((_, Ok(kept))) = of_mirror(&format!("v1/torrents/{infohash}.torrent"))
-        {
-            bytes = Ok(kept);
+        if bytes.as_ref().is_err_and(|why| is_missing(mirror, &place, why)) {
+            if let Some((_, Ok(kept))) = of_mirror(&format!("v1/torrents/{infohash}.torrent")) {
+                bytes = Ok(kept);
+            }
         }
         match bytes.and_then(|bytes| checked(infohash, TorrentOrigin::Mirror(*by), bytes)) {
             Ok(found) => return Ok(found),
