@@ -468,6 +468,7 @@ const LAYERS: [(&str, &[&[&str]]); 2] = [
             &["thread", "report", "local_peer", "connection_limiter"],
             &["budget"],
             &["upload"],
+            &["network_share"],
             &["session"],
             &["fetch_policy"],
             &["announce"],
