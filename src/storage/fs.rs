@@ -1,5 +1,6 @@
 //! File-system work that the other files of this module share.
 
+mod file_lock;
 mod open;
 
 use std::collections::hash_map::RandomState;
@@ -11,6 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+pub use file_lock::*;
 pub use open::*;
 
 use super::file_size;

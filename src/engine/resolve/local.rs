@@ -35,7 +35,7 @@ fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
     read_torrent(path).map_err(|why| match request.origin.is_declared() {
         _ if why == TorrentFault::LfsPointer => failed("torrent").why(why.to_string()).help("git lfs pull"),
         true => {
-            let name = path.file_name().unwrap_or_default().display().to_string();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
             failed("vendored torrent")
                 .why(why.to_string())
                 .help("`torrent` is relative to the manifest")

@@ -243,12 +243,11 @@ fn from_mirror(
     let found = ask(&format!("/{infohash}.torrent"));
     // It works, and does not have it.
     let is_missing = |why: &SourceError| matches!(why.status(), Some(403 | 404 | 410));
-    if found.1.as_ref().is_err_and(is_missing)
-        && let (place, Ok(kept)) = ask(&format!("/v1/torrents/{infohash}.torrent"))
-    {
-        return (place, Ok(kept));
+    if !found.1.as_ref().is_err_and(is_missing) {
+        return found;
     }
-    found
+    let of_store = ask(&format!("/v1/torrents/{infohash}.torrent"));
+    if of_store.1.is_ok() { of_store } else { found }
 }
 
 fn not_found(

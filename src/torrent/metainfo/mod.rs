@@ -243,7 +243,7 @@ impl Metainfo {
     /// The SHA-1 that the piece must have; `None` for a piece that is not there.
     pub fn piece_hash(&self, piece: PieceIndex) -> Option<[u8; 20]> {
         let hashes = self.info.get(self.piece_hashes.clone()).unwrap_or_default();
-        hashes.as_chunks().0.get(piece as usize).copied()
+        hashes.chunks_exact(20).nth(piece as usize)?.try_into().ok()
     }
 
     /// Nodes of the DHT, and who names them.
@@ -471,9 +471,8 @@ fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
 fn trackers_in(value: Node<'_>) -> Vec<Url> {
     let mut urls = Vec::new();
     let mut next = vec![value];
-    while urls.len() < MAX_TRACKERS_OF_LIST
-        && let Some(value) = next.pop()
-    {
+    while urls.len() < MAX_TRACKERS_OF_LIST {
+        let Some(value) = next.pop() else { break };
         if let Some(list) = value.list() {
             let begin = next.len();
             next.extend(list);
