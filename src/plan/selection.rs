@@ -7,8 +7,7 @@ use crate::error::{Error, ErrorKind, printable};
 use crate::hash::Sha1;
 use crate::manifest::FileGlob;
 use crate::torrent::metainfo::{
-    Components, FileKind, Metainfo, OddPath, Platform, TorrentFile, check_storable,
-    check_storable_name, storable_name,
+    Components, FileKind, Metainfo, OddPath, Platform, TorrentFile, check_storable, storable_name,
 };
 
 /// The files to fetch, by index, in the torrent's order, without pad files. Symbolic links are among them.
@@ -173,12 +172,12 @@ fn check(
     let made: HashSet<_> = folders.iter().map(|it| [path(it).encoded(), &child].concat()).collect();
     let paths = files.iter().map(path).chain(made.iter().map(|it| Components::of(it)));
     let below = check_storable(paths.collect(), on)?;
-    check_storable_name(metainfo.stored_name(), on).map(|()| below)
+    metainfo.check_stored_name(on).map(|()| below)
 }
 
 fn cannot_be_stored(metainfo: &Metainfo, files: &[u32], why: OddPath) -> Error {
     let error = Error::new(ErrorKind::Metainfo, "the torrent's files cannot be stored here");
-    if check_storable_name(metainfo.stored_name(), Platform::HERE).is_err() {
+    if metainfo.check_stored_name(Platform::HERE).is_err() {
         let name = storable_name(&metainfo.name);
         return error
             .why(why.to_string().replacen("its path", "its own name", 1))

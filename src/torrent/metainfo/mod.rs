@@ -74,6 +74,8 @@ pub struct Metainfo {
     pub name: Vec<u8>,
     /// What it is called on disk, where that is not its own name.
     renamed: Option<Vec<u8>>,
+    /// Where `name` is no file name: empty, `..`, with a `/`.
+    stand_in: Option<Vec<u8>>,
     /// Whether the torrent has a `files` key: even with one file it is a directory then.
     pub multi: bool,
     pub files: Arc<Vec<TorrentFile>>,
@@ -172,7 +174,7 @@ impl Metainfo {
             .help("use a v1 or hybrid torrent of the dataset"));
         }
         let name = name_of(info).ok_or_else(|| damaged("`name` is missing or not a string"))?;
-        paths::check_component(name).map_err(|why| unsafe_path(name, &why))?;
+        let is_name = paths::check_component(name).is_ok();
         let list = info.get(b"files");
         let FileTable { files, rewritten, total_bytes } = match list {
             Some(list) => files::read_files(list, info)?,
@@ -213,6 +215,7 @@ impl Metainfo {
             infohash,
             name: name.to_vec(),
             renamed: None,
+            stand_in: (!is_name).then(|| storable_name(name).into_bytes()),
             multi: list.is_some(),
             files: Arc::new(files),
             geometry,
@@ -272,7 +275,25 @@ impl Metainfo {
 
     /// What the torrent is called on disk: its single file, or the directory that holds all files.
     pub fn stored_name(&self) -> &[u8] {
-        self.renamed.as_deref().unwrap_or(&self.name)
+        self.renamed.as_deref().unwrap_or(self.own_name())
+    }
+
+    /// The torrent's own name; where that is none, one like it.
+    fn own_name(&self) -> &[u8] {
+        self.stand_in.as_ref().unwrap_or(&self.name)
+    }
+
+    /// Checks that a platform can store what the torrent is called on disk.
+    ///
+    /// # Errors
+    /// The name, and why not.
+    pub fn check_stored_name(&self, on: Platform) -> Result<(), OddPath> {
+        match (&self.renamed, &self.stand_in) {
+            (Some(name), _) => check_storable_name(name, on),
+            // What stands for it is a help to read such a torrent: nothing is called so unless the user says it.
+            (None, Some(_)) => paths::check_own_name(&self.name),
+            (None, None) => check_storable_name(&self.name, on),
+        }
     }
 
     pub fn root_path(&self) -> PathBuf {
@@ -302,14 +323,15 @@ impl Metainfo {
     /// The file's place in a mirror, below the directory that holds the torrent's own layout. Where this platform cannot store the
     /// torrent's own name, which on Windows might be a path, a mirror has the name that it is given.
     pub fn path_in_mirror(&self, file: &TorrentFile) -> PathBuf {
-        let own = check_storable_name(&self.name, Platform::HERE).is_ok();
-        path_below(if own { &self.name } else { self.stored_name() }, self.components(file))
+        let own = self.own_name();
+        let is_storable = check_storable_name(own, Platform::HERE).is_ok();
+        path_below(if is_storable { own } else { self.stored_name() }, self.components(file))
     }
 
     /// The bytes of [`Metainfo::display_path`], which need not be UTF-8.
     pub fn named_path(&self, file: &TorrentFile) -> Vec<u8> {
         let components = self.components(file);
-        if components.is_empty() { self.name.clone() } else { components.joined() }
+        if components.is_empty() { self.own_name().to_vec() } else { components.joined() }
     }
 
     /// The file's path as globs, pins and messages name it: below the torrent's directory, `/` between

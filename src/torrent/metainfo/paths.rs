@@ -220,6 +220,11 @@ pub fn directories<'a>(paths: &mut [Components<'a>]) -> (u64, Option<Components<
     (directories, twice)
 }
 
+/// Checks that a torrent's own name is a name at all.
+pub(super) fn check_own_name(name: &[u8]) -> Result<(), OddPath> {
+    check_component(name).map_err(|why| OddPath(name.to_vec(), why))
+}
+
 /// Checks that a platform can store this name.
 pub fn check_storable_name(name: &[u8], on: Platform) -> Result<(), OddPath> {
     check_name(name, on).map_err(|why| OddPath(name.to_vec(), why))
