@@ -114,7 +114,9 @@
 //!
 //! # Features
 //!
-//! `rustls` (default) and `native-tls` choose the TLS library. With `dht` the DHT names peers, too, for torrents that are not private.
+//! `fetch` is everything that opens a socket. `rustls` (default) and `native-tls` choose the TLS library, and turn it on; without
+//! default features a build uses what is on this machine, and fails with the command that fetches the rest.
+//! With `dht` the DHT names peers, too, for torrents that are not private.
 //! `seed` is [`Seed`], which build scripts have no use for and need not compile. The command `cargo academictorrents` is a crate of its own, `cargo-academictorrents`.
 //!
 #![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]
@@ -131,6 +133,14 @@
         reason = "`engine` is not part of the API, and its types are those of the modules"
     )
 )]
+#![cfg_attr(
+    not(feature = "fetch"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what says where to fetch from is read, and not used"
+    )
+)]
 #![allow(
     clippy::needless_doctest_main,
     reason = "a build script is its `main`; what clippy sees of it depends on features"
@@ -140,9 +150,9 @@
 #[doc(hidden)]
 pub mod bench;
 
-#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+#[cfg(all(feature = "fetch", not(any(feature = "rustls", feature = "native-tls"))))]
 compile_error!(
-    "academictorrents needs one of its features `rustls` (the default) and `native-tls`"
+    "the features `fetch`, `dht` and `seed` of academictorrents need TLS: add `rustls` (the default) or `native-tls`"
 );
 
 mod address;
@@ -154,18 +164,21 @@ mod engine;
 #[doc(hidden)]
 pub mod engine;
 mod error;
-#[cfg(any(fuzzing, test))]
+#[cfg(all(any(fuzzing, test), feature = "fetch"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod get;
 mod hash;
 mod manifest;
+#[cfg(feature = "fetch")]
 mod net;
 mod origin;
+#[cfg(feature = "fetch")]
 mod picker;
 mod plan;
 mod process;
 mod progress;
+#[cfg(feature = "fetch")]
 mod protocol;
 #[cfg(feature = "seed")]
 mod seed;

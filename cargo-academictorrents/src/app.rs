@@ -84,7 +84,7 @@ impl App {
     ) -> Session<'a> {
         let mut session = Session::new(&self.settings, &self.store, counters);
         session.own = self.target(into);
-        session.host = self.stop.host.clone();
+        session.network.host = self.stop.host.clone();
         session
     }
 

@@ -81,9 +81,11 @@ impl LocalPeer {
     /// Waits for so long, or until it is stopped.
     pub fn pause(&self, time: Duration) {
         let begun = Instant::now();
-        while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero())
-            && !self.is_stopped()
-        {
+        while !self.is_stopped() {
+            let left = time.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                break;
+            }
             std::thread::sleep(SLICE.min(left));
         }
     }

@@ -16,25 +16,36 @@
 //!
 //! With the feature `engine` it is the door of the command line, and no part of the API.
 
+#[cfg(feature = "fetch")]
 pub mod announce;
 #[cfg(feature = "bench")]
 pub mod bench;
+#[cfg(feature = "fetch")]
 pub mod budget;
 #[cfg(feature = "engine")]
 mod command;
+#[cfg(feature = "fetch")]
 pub mod connection_limiter;
 pub mod fetch_policy;
 pub mod job;
+#[cfg(feature = "fetch")]
 pub mod local_peer;
+#[cfg(feature = "fetch")]
+pub mod network_share;
+#[cfg(feature = "fetch")]
 pub mod report;
 pub mod resolve;
 #[cfg(feature = "seed")]
 pub mod seed;
 pub mod session;
+#[cfg(feature = "fetch")]
 pub mod sources;
+#[cfg(feature = "fetch")]
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "fetch")]
 pub mod thread;
+#[cfg(feature = "fetch")]
 pub mod upload;
 
 #[cfg(feature = "engine")]

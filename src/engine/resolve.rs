@@ -3,21 +3,26 @@
 //! `local.rs` looks on this machine, and `remote.rs` asks mirrors, the catalogue and peers.
 
 mod local;
+#[cfg(feature = "fetch")]
 pub mod peers;
+#[cfg(feature = "fetch")]
 mod remote;
 
 use std::sync::{Arc, OnceLock};
 
 use crate::address::NamedBy;
 use crate::engine::session::Session;
+#[cfg(feature = "fetch")]
 use crate::engine::sources::open_peers::KnownPeers;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Mirror, Request};
+#[cfg(feature = "fetch")]
 use crate::net::Client;
 use crate::plan::{self, Layout, Selection};
 use crate::torrent::metainfo::Metainfo;
 
 pub use crate::engine::resolve::local::{at_hand, infohash, read_torrent};
+#[cfg(feature = "fetch")]
 pub use crate::engine::resolve::remote::CatalogTorrent;
 #[cfg(feature = "engine")]
 pub use crate::engine::resolve::remote::{at_url, catalog_credential, newest};
@@ -28,6 +33,7 @@ pub struct Located {
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
+    #[cfg(feature = "fetch")]
     pub peers: KnownPeers,
 }
 
@@ -38,6 +44,7 @@ pub struct Resolved {
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
+    #[cfg(feature = "fetch")]
     pub peers: KnownPeers,
     pub selection: Selection,
     /// A build whose data is there does not need it.
@@ -46,18 +53,29 @@ pub struct Resolved {
 
 impl Located {
     fn new(metainfo: Metainfo, bytes: Vec<u8>) -> Located {
-        Located { metainfo, bytes, peers: KnownPeers::default() }
+        Located {
+            metainfo,
+            bytes,
+            #[cfg(feature = "fetch")]
+            peers: KnownPeers::default(),
+        }
     }
 
     /// # Errors
     /// As [`Selection::of`], with the line that declares the request.
     pub fn select(self, request: &Request) -> Result<Resolved, Error> {
-        let Located { metainfo, bytes, peers } = self;
-        let metainfo = metainfo.renamed(request.rename.as_deref());
+        let metainfo = self.metainfo.renamed(request.rename.as_deref());
         let selection = Selection::of(&metainfo, &request.files, request.file_numbers())
             .map_err(|error| request.origin.declared(error))?;
         let layout = OnceLock::new();
-        Ok(Resolved { metainfo: Arc::new(metainfo), bytes, peers, selection, layout })
+        Ok(Resolved {
+            metainfo: Arc::new(metainfo),
+            bytes: self.bytes,
+            #[cfg(feature = "fetch")]
+            peers: self.peers,
+            selection,
+            layout,
+        })
     }
 }
 
@@ -105,6 +123,7 @@ impl Resolved {
 /// Where a torrent and its data may be fetched.
 pub struct Network {
     /// `None` offline.
+    #[cfg(feature = "fetch")]
     pub client: Option<Client>,
     pub mirrors: Vec<(NamedBy, Mirror)>,
 }
@@ -114,12 +133,24 @@ impl Network {
     /// Of proxies, certificates and mirrors of the environment.
     pub fn open(session: &Session<'_>, request: &Request) -> Result<Network, Error> {
         let settings = session.settings;
+        #[cfg(feature = "fetch")]
+        let client = Network::client(session, request)?;
+        Ok(Network {
+            #[cfg(feature = "fetch")]
+            client,
+            mirrors: plan::metainfo_mirrors(request, settings)?,
+        })
+    }
+
+    #[cfg(feature = "fetch")]
+    fn client(session: &Session<'_>, request: &Request) -> Result<Option<Client>, Error> {
+        let settings = session.settings;
         let client = if settings.offline { None } else { Some(Client::new(settings)?) };
         let mut client = client.map(|it| it.naming(plan::user_places(request, settings)));
         if !session.foreign && request.origin.named_by() == NamedBy::User {
             client = client.map(|it| it.with_credentials(settings));
         }
-        Ok(Network { client, mirrors: plan::metainfo_mirrors(request, settings)? })
+        Ok(client)
     }
 }
 
@@ -158,7 +189,50 @@ pub fn locate(
         return Ok(found);
     }
     match network {
-        Some(network) => remote::find(session, request, network),
-        None => remote::find(session, request, &Network::open(session, request)?),
+        Some(network) => find(session, request, network),
+        None => find(session, request, &Network::open(session, request)?),
     }
+}
+
+#[cfg(feature = "fetch")]
+use remote::find;
+
+/// Looks in mirrors that are directories: without the feature `fetch` nobody is asked.
+#[cfg(not(feature = "fetch"))]
+fn find(session: &Session<'_>, request: &Request, network: &Network) -> Result<Located, Error> {
+    // `manifest` lets no request pass without one of the two.
+    let Some(infohash) = request.identity.infohash else {
+        return Err(Error::new(ErrorKind::Manifest, "neither `infohash` nor `torrent` is given"));
+    };
+    let mut error =
+        Error::new(ErrorKind::Offline, format!("the torrent {infohash} is not on this machine"));
+    for (by, mirror) in &network.mirrors {
+        let Mirror::Directory(directory) = mirror else { continue };
+        let (place, bytes) = local::in_mirror(directory, infohash);
+        let found = bytes.and_then(|bytes| {
+            let found = Metainfo::parse(&bytes).and_then(|it| it.expect(infohash));
+            let mut metainfo =
+                found.map_err(|error| local::TorrentFault::Unusable(error.reason()))?;
+            metainfo.origin = crate::origin::TorrentOrigin::Mirror(*by);
+            Ok(Located::new(metainfo, bytes))
+        });
+        match found {
+            Ok(found) => return Ok(found),
+            Err(why) => error = error.why(format!("{}: {why}", place.display())),
+        }
+    }
+    let _ = session;
+    Err(cannot_fetch(request, error))
+}
+
+/// Adds why nothing is fetched, and the command that does it.
+#[cfg(not(feature = "fetch"))]
+pub fn cannot_fetch(request: &Request, error: Error) -> Error {
+    error
+        .why("academictorrents was built without its feature `fetch`")
+        .help(match request.origin.is_declared() {
+            true => "to fetch it: cargo academictorrents fetch\n(once before: cargo install cargo-academictorrents)",
+            false => "build academictorrents with its default features",
+        })
+        .help("or name a directory that has it in ACADEMICTORRENTS_LOAD_PATH or `mirrors`")
 }

@@ -1,19 +1,18 @@
 //! What all datasets of a build share.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use super::budget::{Budget, Dials, MetadataBudget};
-use super::local_peer::LocalPeer;
-use super::upload::manager::RateLimiter;
+#[cfg(feature = "fetch")]
+use super::budget::Budget;
+#[cfg(feature = "fetch")]
+use super::network_share::NetworkShare;
 use crate::counters::{Counters, DatasetCounters};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Request, StoreKind};
 use crate::settings::Settings;
 use crate::storage::{Store, Target};
 use crate::torrent::infohash::Infohash;
-use crate::torrent::metainfo::Metainfo;
 
 pub type SharedCounters = Arc<DatasetCounters>;
 
@@ -45,14 +44,8 @@ pub struct Session<'a> {
     pub foreign: bool,
     /// Refuses a path that the caller has no use for, before anything is fetched.
     pub accepts_path: Option<PathCheck>,
-    pub rate_limiter: Option<Arc<RateLimiter>>,
-    pub host: LocalPeer,
-    #[cfg(feature = "dht")]
-    pub dht: Option<Arc<crate::net::Dht>>,
-    catalogue: Mutex<HashMap<Infohash, Option<Arc<Metainfo>>>>,
-    budget: OnceLock<Budget>,
-    dials: OnceLock<Dials>,
-    metadata: OnceLock<MetadataBudget>,
+    #[cfg(feature = "fetch")]
+    pub network: NetworkShare,
     /// For hashing what is on disk, and for syncing.
     hashing: OnceLock<rayon::ThreadPool>,
     pub datasets: usize,
@@ -68,14 +61,8 @@ impl<'a> Session<'a> {
             counters,
             foreign: false,
             accepts_path: None,
-            rate_limiter: RateLimiter::new(settings.upload_bytes_per_second),
-            host: LocalPeer::not_listening(),
-            #[cfg(feature = "dht")]
-            dht: crate::net::Dht::new(settings).map(Arc::new),
-            catalogue: Mutex::default(),
-            budget: OnceLock::new(),
-            dials: OnceLock::new(),
-            metadata: OnceLock::new(),
+            #[cfg(feature = "fetch")]
+            network: NetworkShare::new(settings),
             hashing: OnceLock::new(),
             datasets: 1,
         }
@@ -84,8 +71,9 @@ impl<'a> Session<'a> {
     /// Its datasets are a dependency's: what they may cost is less, and nothing is uploaded unless the user said how much.
     pub fn for_dependency(&mut self) {
         self.foreign = true;
+        #[cfg(feature = "fetch")]
         if !self.settings.upload_is_chosen {
-            self.rate_limiter = None;
+            self.network.rate_limiter = None;
         }
     }
 
@@ -96,41 +84,23 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The catalog is asked for this torrent, or gave it, in place of the one that was at hand.
-    pub fn note_catalogue(&self, infohash: Infohash, newer: Option<Arc<Metainfo>>) {
-        let mut answers = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = answers.entry(infohash).or_default();
-        *known = newer.or_else(|| known.take());
-    }
-
-    /// What became of asking the catalog for this torrent in this run; `None` if it was not asked yet. It is asked once.
-    pub fn of_catalogue(&self, infohash: Infohash) -> Option<Option<Arc<Metainfo>>> {
-        let answers = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(&infohash).cloned()
+    /// Whether whoever called wants no more.
+    pub fn is_stopped(&self) -> bool {
+        #[cfg(feature = "fetch")]
+        return self.network.host.is_stopped();
+        #[cfg(not(feature = "fetch"))]
+        return false;
     }
 
     pub fn check_path(&self, path: &Path) -> Result<(), Error> {
         self.accepts_path.map_or(Ok(()), |accepts| accepts(path))
     }
 
-    /// Threads are made when the first dataset has to be fetched: a warm build makes none.
+    /// # Errors
+    /// [`ErrorKind::Disk`] where there are no threads.
+    #[cfg(feature = "fetch")]
     pub fn budget(&self, missing_bytes: u64) -> Result<&Budget, Error> {
-        if let Some(budget) = self.budget.get() {
-            return Ok(budget);
-        }
-        let made = Budget::new(self.datasets, missing_bytes, self.dials().clone())
-            .map_err(|why| no_threads(&why))?;
-        Ok(self.budget.get_or_init(|| made))
-    }
-
-    /// The budget of connecting to peers.
-    pub fn dials(&self) -> &Dials {
-        self.dials.get_or_init(|| Dials::new(self.datasets))
-    }
-
-    /// The budget of asking peers for metadata.
-    pub fn metadata_budget(&self) -> &MetadataBudget {
-        self.metadata.get_or_init(|| MetadataBudget::new(self.datasets))
+        self.network.budget(self.datasets, missing_bytes).map_err(|why| no_threads(&why))
     }
 
     pub fn hashing(&self) -> Result<&rayon::ThreadPool, Error> {

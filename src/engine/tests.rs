@@ -336,9 +336,9 @@ fn of_dependencies_nothing_is_uploaded_unless_the_user_set_it() {
         settings.upload_bytes_per_second = upload.unwrap_or(settings.upload_bytes_per_second);
         let (store, counters) = (Store::at(Path::new("/nowhere")), Counters::default());
         let mut session = Session::new(&settings, &store, &counters);
-        let own = session.rate_limiter.is_some();
+        let own = session.network.rate_limiter.is_some();
         session.for_dependency();
-        (own, session.rate_limiter.is_some())
+        (own, session.network.rate_limiter.is_some())
     };
     assert_eq!(is_on(None), (true, false));
     assert_eq!(is_on(Some(1 << 20)), (true, true));

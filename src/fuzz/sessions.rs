@@ -242,12 +242,12 @@ pub fn dht(data: &[u8]) {
         let Some((to, query)) = &asked else { continue };
         let mut answer = input.chunk().to_vec();
         // `1:t4:` and four bytes: as above.
-        let transaction = |bytes: &[u8]| bytes.windows(5).position(|window| window == b"1:t4:");
-        if let (Some(at), Some(asked_at)) = (transaction(&answer), transaction(query))
-            && answer.len() >= at + 9
-            && query.len() >= asked_at + 9
-        {
-            answer[at + 5..at + 9].copy_from_slice(&query[asked_at + 5..asked_at + 9]);
+        let transaction = |bytes: &[u8]| {
+            let at = bytes.windows(5).position(|window| window == b"1:t4:")?;
+            (bytes.len() >= at + 9).then_some(at + 5..at + 9)
+        };
+        if let (Some(at), Some(asked_at)) = (transaction(&answer), transaction(query)) {
+            answer[at].copy_from_slice(&query[asked_at]);
         }
         for peer in search.handle(*to, &answer) {
             assert!(peers.insert(peer), "{peer} was named twice");

@@ -125,8 +125,8 @@ fn open(sample: &Sample, target: Target<'_>, id: &str, layout: &Arc<Layout>) -> 
     let right = Mutex::new(here.verified);
     let unchecked: Vec<_> = here.unchecked.iter().collect();
     partial.check(&unchecked, &|| true, &|piece, is_right| {
-        if is_right && let Ok(mut right) = right.lock() {
-            right.insert(piece);
+        if is_right {
+            right.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(piece);
         }
     });
     let right = right.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -160,13 +160,12 @@ fn damage(root: &Path, into: bool, input: &mut Input<'_>) {
     }
     // In a new inode: the old one may be a link of a file that is published.
     let _ = std::fs::remove_file(&path);
-    if std::fs::write(&path, bytes).is_ok()
-        && input.byte() & 1 == 1
-        && let Ok(metadata) = std::fs::metadata(&path)
-    {
-        let mut permissions = metadata.permissions();
-        permissions.set_readonly(true);
-        let _ = std::fs::set_permissions(&path, permissions);
+    if std::fs::write(&path, bytes).is_ok() && input.byte() & 1 == 1 {
+        if let Ok(metadata) = std::fs::metadata(&path) {
+            let mut permissions = metadata.permissions();
+            permissions.set_readonly(true);
+            let _ = std::fs::set_permissions(&path, permissions);
+        }
     }
 }
 

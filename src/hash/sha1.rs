@@ -12,6 +12,9 @@
     expect(unsafe_code, reason = "assembly is the only SHA-1 that is fast at opt-level 0")
 )]
 
+use ::sha1::digest::array::Array;
+use ::sha1::digest::consts::U64;
+
 const BLOCK_BYTES: usize = 64;
 type Sha1Block = [u8; BLOCK_BYTES];
 
@@ -56,7 +59,7 @@ impl Sha1 {
             self.engine.compress(&mut self.state, &[self.pending]);
             bytes = rest;
         }
-        let (blocks, tail) = bytes.as_chunks();
+        let (blocks, tail) = as_blocks(bytes);
         self.engine.compress(&mut self.state, blocks);
         self.pending[..tail.len()].copy_from_slice(tail);
     }
@@ -72,11 +75,11 @@ impl Sha1 {
         last[held] = 0x80;
         last[padded_bytes - 8..padded_bytes]
             .copy_from_slice(&self.length_bytes.wrapping_mul(8).to_be_bytes());
-        self.engine.compress(&mut self.state, last[..padded_bytes].as_chunks().0);
+        self.engine.compress(&mut self.state, as_blocks(&last[..padded_bytes]).0);
 
         let mut digest = [0; 20];
-        for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(self.state) {
-            *bytes = word.to_be_bytes();
+        for (bytes, word) in digest.chunks_exact_mut(4).zip(self.state) {
+            bytes.copy_from_slice(&word.to_be_bytes());
         }
         digest
     }
@@ -98,6 +101,12 @@ impl Default for Sha1 {
     fn default() -> Sha1 {
         Sha1::new()
     }
+}
+
+/// Whole blocks, and what is left over: `as_chunks`, which std has from 1.88 on.
+fn as_blocks(bytes: &[u8]) -> (&[Sha1Block], &[u8]) {
+    let (blocks, tail) = Array::<u8, U64>::slice_as_chunks(bytes);
+    (Array::cast_slice_to_core(blocks), tail)
 }
 
 /// Who hashes the blocks.
@@ -149,9 +158,12 @@ impl Engine {
 
 /// Intel's SHA extensions. The names are those of Intel's paper: `e0` and `e1` take turns as the fifth word of the state,
 /// `w0` to `w3` hold the last sixteen words of the message schedule, four each.
+///
+/// # Safety
+/// The CPU has these features. From Rust 1.86 on a function with features may be safe.
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
-fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Sha1Block]) {
+unsafe fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Sha1Block]) {
     /// The next four words of the message: big-endian, and the first of them in the highest lane.
     macro_rules! load {
         ($w:literal, $at:literal) => {
@@ -266,9 +278,12 @@ fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Sha1Block]) {
 
 /// The cryptographic extension of Armv8. `e0` and `e1` take turns as the fifth word of the state, `w0` to `w3` hold
 /// the last sixteen words of the message schedule, four each.
+///
+/// # Safety
+/// The CPU has this feature.
 #[cfg(all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64"))]
 #[target_feature(enable = "sha2")]
-fn compress_armv8(state: &mut [u32; 5], blocks: &[Sha1Block]) {
+unsafe fn compress_armv8(state: &mut [u32; 5], blocks: &[Sha1Block]) {
     /// Four rounds with the function `f` and the constant `k`; `e` is spent, `next_e` made.
     macro_rules! rounds {
         ($f:literal, $k:literal, $e:literal, $next_e:literal, $w:literal) => {

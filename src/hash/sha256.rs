@@ -65,7 +65,7 @@ mod engine {
     }
 }
 
-#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+#[cfg(not(feature = "rustls"))]
 mod engine {
     use sha2::Digest;
     pub(super) use sha2::Sha256 as Engine;

@@ -153,9 +153,7 @@ pub(super) fn peer(text: &str) -> Result<String, Refusal> {
 
 pub(super) fn mirror(text: &str, base_dir: &Path) -> Result<Mirror, Refusal> {
     let file = "file://";
-    if let Some(start) = text.get(..file.len())
-        && start.eq_ignore_ascii_case(file)
-    {
+    if text.get(..file.len()).is_some_and(|start| start.eq_ignore_ascii_case(file)) {
         let path = text.get(file.len()..).unwrap_or_default();
         let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
         return Err(Refusal::new(format!("{} is a file:// URL", quoted(text)))

@@ -129,8 +129,6 @@ pub enum SourceError {
     InFile(String, Box<SourceError>),
     /// So many bytes, where the torrent's file has so many.
     WrongLength(u64, u64),
-    /// A file of Git LFS that was not checked out.
-    LfsPointer,
     NoSuchFile,
     /// Another version of the file, or none.
     Stale(String),
@@ -139,7 +137,6 @@ pub enum SourceError {
     RefusedFiles(u32, Box<SourceError>),
     AskedFor(Url, Box<SourceError>),
     OtherTorrent(Infohash),
-    TooLargeTorrent(u64),
     /// The catalog gives no newer `.torrent`, or one that names nobody else.
     NoNewerTorrent(Box<SourceError>),
     NoOtherSources,
@@ -201,6 +198,7 @@ impl SourceError {
             | SourceError::RefusedFiles(_, why)
             | SourceError::StatusSaying(_, why)
             | SourceError::NoNode(_, why)
+            | SourceError::NoNewerTorrent(why)
             | SourceError::ProxyUnreachable(_, why) => why.look_for(say),
             SourceError::OverFamilies(all) => all.iter().find_map(|(why, _)| why.look_for(say)),
             _ => None,
@@ -478,9 +476,6 @@ impl fmt::Display for SourceError {
             E::HoldsWrongBytes => f.write_str("holds wrong bytes"),
             E::Changed => f.write_str("has changed since it was hashed, and is served no more"),
             E::InFile(path, why) => write!(f, "`{}`: {why}", printable(path)),
-            E::LfsPointer => {
-                f.write_str("is a Git LFS pointer, and not the file: run `git lfs pull` there")
-            }
             E::WrongLength(bytes, expected_bytes) => {
                 write!(f, "has {bytes} bytes, and the torrent's file has {expected_bytes}")
             }
@@ -494,7 +489,6 @@ impl fmt::Display for SourceError {
             }
             E::AskedFor(url, why) => write!(f, "asked for {}: {why}", printable(&url.to_string())),
             E::OtherTorrent(infohash) => write!(f, "it is another torrent, {infohash}"),
-            E::TooLargeTorrent(bytes) => write!(f, "it has {bytes} bytes, too many for a torrent"),
             E::NoNewerTorrent(why) => write!(f, "no newer .torrent: {why}"),
             E::NoOtherSources => f.write_str("its .torrent names no other sources"),
             E::Stopped => f.write_str("the search was stopped"),
@@ -522,7 +516,7 @@ impl std::error::Error for SourceError {}
 /// What the statuses mean that are met most.
 fn words_of(status: u16) -> &'static str {
     match status {
-        401 => " (it asks for a password)",
+        401 => " (it asks for a name and password, or refuses those that it was sent)",
         403 => " (forbidden)",
         404 => " (not found)",
         407 => " (a proxy asks for a login)",

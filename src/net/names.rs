@@ -60,9 +60,7 @@ pub(super) fn look_up_all(
         }
     }
     drop(tell);
-    while let Some(now) = time()
-        && now.saturating_sub(begun) < within
-    {
+    while time().is_some_and(|now| now.saturating_sub(begun) < within) {
         match told.recv_timeout(SLICE) {
             Ok((index, addresses)) => found[index] = addresses.map_err(unknown),
             Err(RecvTimeoutError::Timeout) => {}

@@ -154,10 +154,10 @@ impl Drop for LendingTransport {
         let transport = self.0.take();
         // A thread that is ending has no cell any more: nobody can be asking on it.
         let _ = LENDING.try_with(|lending| {
-            if let Ok(mut lending) = lending.try_borrow_mut()
-                && let Some(slot @ None) = lending.as_mut()
-            {
-                *slot = transport;
+            if let Ok(mut lending) = lending.try_borrow_mut() {
+                if let Some(slot @ None) = lending.as_mut() {
+                    *slot = transport;
+                }
             }
         });
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::protocol::udp_tracker::FIRST_WAIT;
+use crate::settings::LONGEST_TIMEOUT;
 
 /// How often a coordinator looks around when nothing happens.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -41,9 +42,6 @@ const REFUSALS_IN_A_SILENCE: u32 = 10;
 /// A peer that sends nothing useful keeps its place for this part of the silence, at first, while others wait for one.
 const SLICES: u32 = 10;
 
-/// A year: longer than anybody waits. Without a bound a clock's time plus the timeout may be none that there is.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
-
 /// How long to wait for what, all derived from the user's `TIMEOUT`, so that tests run in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -74,7 +72,7 @@ impl Timing {
     /// The defaults (`TIMEOUT` of 120 s): 10 s to connect, 20 s of silence, 15 s for a reply, 1 s of
     /// back-off, and 15 s for a datagram's answer: three tries of that, each twice as long as the one before, are 105 s.
     pub fn for_timeout(give_up: Duration) -> Timing {
-        let give_up = give_up.min(LONGEST);
+        let give_up = give_up.min(LONGEST_TIMEOUT);
         Timing {
             give_up,
             may_end_sooner: false,

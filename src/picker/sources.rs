@@ -120,14 +120,14 @@ impl Schedule {
 
     /// A peer's `have`. Whether that is wanted, or may turn out to be damaged.
     pub fn peer_has_piece(&mut self, source: SourceId, piece: PieceIndex) -> bool {
-        if let Some(known) = self.sources.get_mut(source)
-            && known.has.insert(piece)
-        {
-            known.useful_from = known.useful_from.min(piece);
-            known.unclaimed_before = known.unclaimed_before.max(piece + 1);
-            if known.counted {
-                self.availability[piece as usize] =
-                    self.availability[piece as usize].saturating_add(1);
+        if let Some(known) = self.sources.get_mut(source) {
+            if known.has.insert(piece) {
+                known.useful_from = known.useful_from.min(piece);
+                known.unclaimed_before = known.unclaimed_before.max(piece + 1);
+                if known.counted {
+                    self.availability[piece as usize] =
+                        self.availability[piece as usize].saturating_add(1);
+                }
             }
         }
         self.wanted.contains(piece) || self.unchecked.contains(piece)

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::frame::Begin;
+use super::picture::{Picture, place};
 use super::rate::Rate;
 use super::terminal::Watched;
 use super::view::{View, printable};
-use super::{Drawing, ProgressDisplay, place, run};
+use super::{Drawing, ProgressDisplay, run};
 use crate::counters::sources::SourceCounters;
 use crate::counters::{Counters, DatasetCounters, Phase};
 use crate::settings::{Context, ProgressMode};
@@ -34,11 +35,13 @@ pub fn start_for(
     mode: ProgressMode,
     lock_dir: &Path,
 ) -> ProgressDisplay {
-    let Some(terminal) = place(context, mode, lock_dir, Watched::Own) else {
+    if mode == ProgressMode::Off {
         return ProgressDisplay { running: None };
-    };
-    let mut drawing = Drawing::new(counters, terminal, Begin::Here);
-    (drawing.bars.total, drawing.bars.with_sources) = (total, with_sources);
+    }
+    let terminal = place(context, mode, lock_dir, Watched::Own);
+    let mut drawing = Drawing::new(counters, Picture::new(terminal, Begin::Here));
+    let bars = &mut drawing.picture.bars;
+    (bars.total, bars.with_sources) = (total, with_sources);
     drawing.log.with_sources = command.sources;
     if command.sources {
         let mut rates = SourceRates::default();

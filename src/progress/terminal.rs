@@ -56,7 +56,7 @@ impl TerminalJob {
         // Printed as a signed number, and made of bits.
         let terminal: i32 = fields.next()?.parse().ok()?;
         let foreground_group = fields.next()?.parse().ok()?;
-        Some(TerminalJob { parent, group, terminal: terminal.cast_unsigned(), foreground_group })
+        Some(TerminalJob { parent, group, terminal: terminal as u32, foreground_group })
     }
 
     /// Whether we may write to the terminal without being stopped.
@@ -153,7 +153,7 @@ impl Terminal {
 
 #[cfg(target_os = "linux")]
 mod tty {
-    use std::fs::{File, OpenOptions, TryLockError};
+    use std::fs::{File, OpenOptions};
     use std::io::{self, Write as _};
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
     use std::path::Path;
@@ -175,12 +175,11 @@ mod tty {
             let term =
                 console::Term::read_write_pair(file.try_clone().ok()?, file.try_clone().ok()?);
             let lock = match crate::storage::open_or_create(lock_path)
-                .ok()
-                .map(|lock| (lock.try_lock(), lock))
+                .and_then(|lock| Ok((crate::storage::try_lock(&lock)?, lock)))
             {
-                Some((Ok(()), lock)) => Some(lock),
-                Some((Err(TryLockError::WouldBlock), _)) => return None,
-                Some((Err(TryLockError::Error(_)), _)) | None => None,
+                Ok((true, lock)) => Some(lock),
+                Ok((false, _)) => return None,
+                Err(_) => None,
             };
             Some(Tty { file, term, _lock: lock })
         }

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use super::bars::{Bars, Size};
 use super::frame::{Begin, clip};
+use super::picture::{lets_others_draw, still_holds};
 use super::plain::PlainLog;
 use super::rate::Rate;
 use super::terminal::{TerminalJob, environment_allows};
 use super::view::{View, printable};
-use super::{lets_others_draw, still_holds};
 use crate::counters::{Counters, Phase};
 use crate::settings::Context;
 

@@ -4,14 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Each six bytes are an address; what is left over at the end is none.
 pub(super) fn v4(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> {
-    bytes.as_chunks::<6>().0.iter().map(|&[a, b, c, d, high, low]| {
-        SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])))
+    bytes.chunks_exact(6).filter_map(|peer| {
+        let (ip, port) = peer.split_first_chunk::<4>()?;
+        Some(SocketAddr::from((*ip, u16::from_be_bytes(port.try_into().ok()?))))
     })
 }
 
 /// Each eighteen bytes are an address.
 pub(super) fn v6(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> {
-    bytes.as_chunks::<18>().0.iter().filter_map(|peer| {
+    bytes.chunks_exact(18).filter_map(|peer| {
         let (ip, port) = peer.split_first_chunk::<16>()?;
         Some(SocketAddr::from((*ip, u16::from_be_bytes(port.try_into().ok()?))))
     })

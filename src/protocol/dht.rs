@@ -140,10 +140,10 @@ impl DhtSearch {
         }
         let at = self.nodes.partition_point(|other| other.distance <= node.distance);
         self.nodes.insert(at, node);
-        if self.nodes.len() > MAX_NODES
-            && let Some(&last) = self.hosts_first(|_| true).last()
-        {
-            self.nodes.remove(last);
+        if self.nodes.len() > MAX_NODES {
+            if let Some(&last) = self.hosts_first(|_| true).last() {
+                self.nodes.remove(last);
+            }
         }
     }
 
@@ -228,7 +228,7 @@ impl DhtSearch {
             token.filter(|token| token.len() <= MAX_TOKEN_BYTES).unwrap_or_default().to_vec();
         self.insert(node);
         let nodes = answer.get(b"nodes").and_then(Value::bytes).unwrap_or_default();
-        for node in nodes.as_chunks::<NODE_BYTES>().0.iter().take(MAX_NODES_OF_AN_ANSWER) {
+        for node in nodes.chunks_exact(NODE_BYTES).take(MAX_NODES_OF_AN_ANSWER) {
             if let Some((id, address)) = node.split_first_chunk() {
                 let id = Some(*id);
                 // The user's own nodes may be on a private network: see there.
@@ -243,12 +243,9 @@ impl DhtSearch {
                 18 => compact::v6(address).next(),
                 _ => None,
             };
-            if let Some(peer) = peer
-                && new.len() < MAX_PEERS_OF_AN_ANSWER
-                && self.peers.len() < MAX_PEERS
-                && compact::can_be_a_peer(peer)
-                && self.peers.insert(peer)
-            {
+            let Some(peer) = peer.filter(|it| compact::can_be_a_peer(*it)) else { continue };
+            let has_room = new.len() < MAX_PEERS_OF_AN_ANSWER && self.peers.len() < MAX_PEERS;
+            if has_room && self.peers.insert(peer) {
                 new.push(peer);
             }
         }

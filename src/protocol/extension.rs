@@ -69,14 +69,14 @@ impl ExtendedHandshake {
         let mut extensions = Vec::new();
         if let Some(serde_bencode::value::Value::Dict(ids)) = bencode::dict(&value, b"m") {
             for (name, id) in ids {
-                if let serde_bencode::value::Value::Int(id @ 0..=255) = *id
-                    && name.len() <= MAX_EXTENSION_NAME_BYTES
-                {
-                    let extension = (name.clone(), id as u8);
-                    let at = extensions.partition_point(|before| *before < extension);
-                    extensions.insert(at, extension);
-                    extensions.truncate(MAX_EXTENSIONS);
+                let serde_bencode::value::Value::Int(id @ 0..=255) = *id else { continue };
+                if name.len() > MAX_EXTENSION_NAME_BYTES {
+                    continue;
                 }
+                let extension = (name.clone(), id as u8);
+                let at = extensions.partition_point(|before| *before < extension);
+                extensions.insert(at, extension);
+                extensions.truncate(MAX_EXTENSIONS);
             }
         }
         Ok(ExtendedHandshake {

@@ -172,9 +172,8 @@ impl UdpTrackerSession {
         if self.announce.is_empty() {
             return TrackerPoll::Idle;
         }
-        if let Some(request) = &mut self.request
-            && let Some(until) = request.until
-        {
+        let waits = self.request.as_mut().and_then(|it| it.until.map(|until| (it, until)));
+        if let Some((request, until)) = waits {
             if now < until {
                 return TrackerPoll::Wait(until);
             }

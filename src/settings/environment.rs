@@ -151,18 +151,21 @@ impl Context {
 
     /// The OS cache directory: `XDG_CACHE_HOME` and `HOME` from the snapshot, elsewhere what the OS says.
     fn cache_dir(&self) -> Option<PathBuf> {
+        // It reads the variable, too, whatever that holds. (Deprecated in Rust 1.85, and no longer from 1.87 on.)
+        let of_system = || std::env::home_dir().filter(|home| home.is_absolute());
         if cfg!(windows) {
-            return self.var("LOCALAPPDATA").map(PathBuf::from).or_else(etcetera_cache);
+            let local = self.var("LOCALAPPDATA").map(PathBuf::from);
+            return local.or_else(|| Some(of_system()?.join("AppData").join("Local")));
         }
         let absolute = |name| self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        // It reads HOME, too, whatever that holds.
-        let of_system = || self.var("HOME").is_none().then(etcetera_cache).flatten();
+        let home = || match self.var("HOME") {
+            Some(_) => absolute("HOME"),
+            None => of_system(),
+        };
         if cfg!(target_os = "macos") {
-            return absolute("HOME").map(|home| home.join("Library/Caches")).or_else(of_system);
+            return Some(home()?.join("Library").join("Caches"));
         }
-        absolute("XDG_CACHE_HOME")
-            .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-            .or_else(of_system)
+        absolute("XDG_CACHE_HOME").or_else(|| Some(home()?.join(".cache")))
     }
 
     /// Where a setting is set: its variables, the configuration file, the variables of others.
@@ -280,9 +283,4 @@ pub fn host_name() -> Option<String> {
     let of_system =
         || ["COMPUTERNAME", "HOSTNAME"].iter().find_map(|name| std::env::var(name).ok());
     of_kernel.or_else(of_system).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
-}
-
-fn etcetera_cache() -> Option<PathBuf> {
-    use etcetera::BaseStrategy as _;
-    etcetera::choose_base_strategy().ok().map(|dirs| dirs.cache_dir())
 }

@@ -51,6 +51,9 @@ pub use values::{
 /// Begins the name of each variable of ours.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
 
+/// A year: longer than anybody waits. Without a bound a clock's time plus the timeout may be none that there is.
+pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What the environment and the configuration file say, for all datasets of the run.
 ///
 /// A blank one is of no use: [`Context::settings`] fills it from [`SETTINGS`].
@@ -120,6 +123,11 @@ impl Settings {
     /// The copy to be used of the dataset whose `<NAME>` this is.
     pub fn path_of(&self, name: &str) -> Option<&PathBuf> {
         self.paths.iter().find(|(known, _)| known == name).map(|(_, path)| path)
+    }
+
+    /// How long is waited without data.
+    pub fn patience(&self) -> Duration {
+        self.timeout.min(LONGEST_TIMEOUT)
     }
 
     /// Why nothing may be fetched, for an error.

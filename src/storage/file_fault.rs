@@ -15,6 +15,9 @@ use crate::torrent::pieces::PieceSet;
 /// So begins what Git LFS leaves in place of a file that was not fetched.
 pub const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
+/// That, for people: reads on from its path.
+pub const IS_LFS_POINTER: &str = "is a Git LFS pointer, and not the file: run `git lfs pull` there";
+
 /// Whether a file is what Git LFS leaves in its place.
 pub fn is_lfs_pointer(path: &Path) -> bool {
     let mut start = [0; LFS_POINTER.len()];
@@ -92,9 +95,7 @@ pub(super) fn first(
             Some(FileFault::Length(found)) => {
                 format!("has {found} bytes, and the torrent's has {}", file.length())
             }
-            Some(FileFault::LfsPointer) => {
-                "is a Git LFS pointer, and not the file: run `git lfs pull` there".to_owned()
-            }
+            Some(FileFault::LfsPointer) => IS_LFS_POINTER.to_owned(),
             Some(_) => "is not a file".to_owned(),
         };
         return format!("{} {what}", shown(&path));

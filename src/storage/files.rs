@@ -320,10 +320,10 @@ impl LayoutFiles {
             why.kind(),
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::Other
         );
-        if may_be_taken && let Some(twins) = self.twins(index) {
-            return names::same_name(self.site.named(), &twins);
+        match may_be_taken.then(|| self.twins(index)).flatten() {
+            Some(twins) => names::same_name(self.site.named(), &twins),
+            None => Error::disk(what, &self.path(index), why),
         }
-        Error::disk(what, &self.path(index), why)
     }
 
     /// Creates a file; its directories are made where it fails for want of them.
@@ -353,11 +353,11 @@ impl LayoutFiles {
                 continue;
             }
             // A file of the torrent, where the file system takes both names for one, must not be lost for the link.
-            let mut files = self.layout.files().map(|file| file.path());
-            if fs::file_at(&path).is_some()
-                && let Some(twins) = names::taken_by(&self.site, &in_layout, &mut files)
-            {
-                return Err(names::same_name(self.site.named(), &twins));
+            if fs::file_at(&path).is_some() {
+                let mut files = self.layout.files().map(|file| file.path());
+                if let Some(twins) = names::taken_by(&self.site, &in_layout, &mut files) {
+                    return Err(names::same_name(self.site.named(), &twins));
+                }
             }
             let made = self.create_parents(&path).and_then(|()| links::replace(&link.text, &path));
             made.map_err(|why| Error::disk("create the symbolic link", &path, &why))?;

@@ -1,5 +1,6 @@
 //! File-system work that the other files of this module share.
 
+mod file_lock;
 mod in_use;
 mod open;
 
@@ -12,6 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+pub use file_lock::*;
 pub use in_use::{move_entry, remove_entry, remove_tree};
 pub use open::*;
 

@@ -3,7 +3,7 @@
 //! The lock is the operating system's (`flock`, `LockFileEx`), so that it ends with the process that held it,
 //! however that ended. This file only tries; how long to wait is for the caller, who has the clock.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 
 use super::{Store, WRITABLE, fs};
@@ -114,14 +114,14 @@ impl Store {
                 _ => error,
             }
         })?;
-        match file.try_lock() {
-            Ok(()) => {
+        match fs::try_lock(&file) {
+            Ok(true) => {
                 let lock = Lock { file };
                 lock.sign();
                 Ok(Ok(lock))
             }
-            Err(TryLockError::WouldBlock) => Ok(Err(LockHolder::on(&mut file))),
-            Err(TryLockError::Error(why)) => Err(failed(&why)
+            Ok(false) => Ok(Err(LockHolder::on(&mut file))),
+            Err(why) => Err(failed(&why)
                 .help("the store's file system has no locks: set ACADEMICTORRENTS_STORE to a directory on a local disk")),
         }
     }
@@ -129,10 +129,7 @@ impl Store {
     /// Who holds the lock of this torrent; `None` where nobody does. Nothing is written, so the store may be read-only.
     pub fn locked(&self, infohash: Infohash) -> Option<LockHolder> {
         let mut file = fs::open(&self.lock_path(infohash)).ok()?;
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(LockHolder::on(&mut file)),
-            _ => None,
-        }
+        matches!(fs::try_lock_shared(&file), Ok(false)).then(|| LockHolder::on(&mut file))
     }
 }
 
@@ -152,7 +149,7 @@ fn is_at(_file: &File, _path: &std::path::Path) -> bool {
 impl Drop for Lock {
     fn drop(&mut self) {
         let _ = self.file.set_len(0);
-        let _ = self.file.unlock(); // closing the file does it as well
+        let _ = fs::unlock(&self.file); // closing the file does it as well
     }
 }
 

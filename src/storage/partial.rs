@@ -194,18 +194,18 @@ impl Partial {
         let (mut held, mut copied) = (0, 0);
         let is_begun = self.files.site().has_root(self.layout());
         for (index, file) in self.layout().files().enumerate() {
-            if is_begun && let Some(bytes) = bytes(&self.files.path(index as u32)) {
+            let index = index as u32;
+            if let Some(bytes) = is_begun.then(|| bytes(&self.files.path(index))).flatten() {
                 held += bytes;
-            } else if let Some(home) = self.files.home().filter(|home| home.is_used(index as u32))
-                && let home = home.path(&file.path())
-                && let Some(bytes) = bytes(&home)
-            {
-                // What has further names, or is a link, is copied where it is to be mended.
-                let is_copied = self.files.home().is_some_and(|home| home.waits(index as u32))
-                    && !is_ours_alone(&home);
-                held += bytes;
-                copied += if is_copied { bytes } else { 0 };
+                continue;
             }
+            let Some(home) = self.files.home().filter(|home| home.is_used(index)) else { continue };
+            let path = home.path(&file.path());
+            let Some(bytes) = bytes(&path) else { continue };
+            // What has further names, or is a link, is copied where it is to be mended.
+            let is_copied = home.waits(index) && !is_ours_alone(&path);
+            held += bytes;
+            copied += if is_copied { bytes } else { 0 };
         }
         let room = free.saturating_add(held.saturating_sub(verified_bytes));
         Some(room.saturating_sub(copied))

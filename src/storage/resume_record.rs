@@ -28,16 +28,16 @@ impl ResumeRecord {
     /// The pieces that are recorded at `path`, in order, if it is of this torrent and selection (`id`). Any index may be among them.
     pub fn read(path: &Path, id: &str) -> Vec<PieceIndex> {
         let bytes = fs::read(path, MAX_BYTES).unwrap_or_default();
-        let indexes = ResumeRecord::parse(&bytes, id).unwrap_or_default();
-        indexes.iter().map(|index| PieceIndex::from_be_bytes(*index)).collect()
+        ResumeRecord::parse(&bytes, id).unwrap_or_default()
     }
 
-    fn parse<'b>(bytes: &'b [u8], id: &str) -> Option<&'b [[u8; 4]]> {
+    fn parse(bytes: &[u8], id: &str) -> Option<Vec<PieceIndex>> {
         let (header, indexes) =
             bytes.split_at_checked(bytes.iter().position(|it| *it == b'\n')?)?;
         let header = std::str::from_utf8(header).ok()?.strip_prefix(MAGIC)?;
         let (_, recorded_id) = header.rsplit_once(' ')?;
-        (recorded_id == id).then_some(indexes.get(1..)?.as_chunks().0)
+        let indexes = indexes.get(1..)?.chunks_exact(4).filter_map(|index| index.try_into().ok());
+        (recorded_id == id).then(|| indexes.map(PieceIndex::from_be_bytes).collect())
     }
 
     /// Begins a new record of these pieces in the place of the old one.

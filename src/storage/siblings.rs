@@ -140,12 +140,12 @@ impl<'a> Siblings<'a> {
             }
         }
         for segment in damaged {
-            if let SegmentPlace::File { file, .. } = segment.place
-                && linked.remove(&file)
-            {
-                let path = files.path(file);
-                remove_entry(&path).map_err(|why| Error::disk("remove", &path, &why))?;
-                files.set_origin(file, None);
+            if let SegmentPlace::File { file, .. } = segment.place {
+                if linked.remove(&file) {
+                    let path = files.path(file);
+                    remove_entry(&path).map_err(|why| Error::disk("remove", &path, &why))?;
+                    files.set_origin(file, None);
+                }
             }
             for sibling in self.list.iter().filter(|it| it.has.contains(&segment.torrent_file)) {
                 self.store.remove_stamp(&sibling.id)?;

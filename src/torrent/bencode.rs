@@ -15,6 +15,7 @@
 //! Dictionaries whose keys are not sorted exist in the wild and are accepted.
 
 mod scan;
+#[cfg(feature = "fetch")]
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub mod variants;
 
 use std::fmt;
 
+#[cfg(feature = "fetch")]
 use serde_bencode::value::Value;
 
 pub use scan::{Node, Scan, before, scan, scan_prefix};
@@ -70,6 +72,7 @@ impl std::error::Error for ScanError {}
 ///
 /// # Errors
 /// Says what is wrong, and at which byte.
+#[cfg(feature = "fetch")]
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Value, ScanError> {
     let scan = scan(bytes, limits)?;
     let refused = |_| ScanError { what: "the decoder refuses what the scan passed", at: 0 };
@@ -77,6 +80,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Value, ScanError> {
 }
 
 /// The value of a dictionary's key; `None` where it is not there, or this is no dictionary.
+#[cfg(feature = "fetch")]
 pub fn get<'v>(value: &'v Value, key: &[u8]) -> Option<&'v Value> {
     match value {
         Value::Dict(entries) => entries.get(key),
@@ -85,11 +89,13 @@ pub fn get<'v>(value: &'v Value, key: &[u8]) -> Option<&'v Value> {
 }
 
 /// The string under a key, as bytes.
+#[cfg(feature = "fetch")]
 pub fn bytes<'v>(value: &'v Value, key: &[u8]) -> Option<&'v [u8]> {
     get(value, key).and_then(as_bytes)
 }
 
 /// The integer under a key.
+#[cfg(feature = "fetch")]
 pub fn int(value: &Value, key: &[u8]) -> Option<i64> {
     match get(value, key) {
         Some(Value::Int(int)) => Some(*int),
@@ -98,11 +104,13 @@ pub fn int(value: &Value, key: &[u8]) -> Option<i64> {
 }
 
 /// The dictionary under a key: a value to which these functions apply again.
+#[cfg(feature = "fetch")]
 pub fn dict<'v>(value: &'v Value, key: &[u8]) -> Option<&'v Value> {
     get(value, key).filter(|value| matches!(value, Value::Dict(_)))
 }
 
 /// The value's bytes, where it is a string.
+#[cfg(feature = "fetch")]
 pub fn as_bytes(value: &Value) -> Option<&[u8]> {
     match value {
         Value::Bytes(bytes) => Some(bytes),

@@ -200,7 +200,7 @@ impl PieceSet {
             let word = words.get(at as usize / 64).copied().unwrap_or_default();
             let there = (word >> (at % 64)).trailing_ones();
             at += there;
-            if there == 0 || !at.is_multiple_of(64) {
+            if there == 0 || at % 64 != 0 {
                 break;
             }
         }

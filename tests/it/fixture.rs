@@ -262,6 +262,10 @@ fn scratch() -> &'static Path {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures");
         fs::create_dir_all(&path).unwrap();
         let lock = fs::File::create(path.join("lock")).unwrap();
+        #[expect(
+            clippy::incompatible_msrv,
+            reason = "tests are run by a newer Rust than the library needs"
+        )]
         lock.lock().unwrap();
         make_cargo_home(&path.join("cargo-home"));
         (path, lock)

@@ -62,4 +62,5 @@ mod tidy;
 mod torrents;
 mod udp_trackers;
 mod web_servers;
+mod without_fetch;
 mod workspaces;

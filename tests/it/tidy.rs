@@ -312,6 +312,37 @@ fn too_long(source: &Source) -> Vec<String> {
         .collect()
 }
 
+/// Conditions with `let` and `&&`, which Rust has from 1.88 on. What is newer in std is clippy's to find, by `rust-version`.
+fn let_chain(source: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in source.code.match_indices("let ") {
+        let before = source.code[..at].trim_end();
+        let is_chained = ["if", "while"].iter().any(|word| before.ends_with(word))
+            && condition(&source.code[at..]).contains("&&");
+        if is_chained || before.ends_with("&&") {
+            let line = before.lines().count();
+            found.push(format!("{}:{line}: a `let` in a chain: Rust 1.88", source.path));
+        }
+    }
+    found
+}
+
+/// What is before the block, without what is in parentheses.
+fn condition(text: &str) -> String {
+    let mut depth = 0_usize;
+    let mut condition = String::new();
+    for c in text.chars() {
+        match c {
+            '{' if depth == 0 => break,
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => condition.push(c),
+            _ => {}
+        }
+    }
+    condition
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -399,6 +430,19 @@ fn sockets_files_environment_clock_and_output_belong_to_their_modules() {
 }
 
 #[test]
+fn no_condition_is_newer_than_the_minimum_rust_version() {
+    let chains = [
+        "fn a() { if let Some(b) = c(d)\n && b > e {} }",
+        "fn a() { while b(|| c && d) && let Some(e) = f {} }",
+    ];
+    check(let_chain, &chains.map(|text| ("src/plan/mod.rs", text)));
+    let fine = "fn a() { if let Some(b) = c.filter(|b| *b && d) { if e && f {} } }";
+    assert_eq!(let_chain(&Source::new("src/plan/mod.rs", fine)), [""; 0]);
+    let tests: Vec<_> = shipped().iter().filter(|it| it.is_test()).flat_map(let_chain).collect();
+    assert!(tests.is_empty(), "{tests:#?}");
+}
+
+#[test]
 fn state_machines_have_no_clock_and_no_io() {
     check(
         io_in_sans_io,
@@ -473,6 +517,7 @@ const LAYERS: [(&str, &[&[&str]]); 2] = [
             &["thread", "report", "local_peer", "connection_limiter"],
             &["budget"],
             &["upload"],
+            &["network_share"],
             &["session"],
             &["fetch_policy"],
             &["announce"],

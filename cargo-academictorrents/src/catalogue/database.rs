@@ -203,24 +203,24 @@ impl Iterator for Entries<'_> {
             let before = self.reader.buffer_position();
             let found = match self.reader.read_event() {
                 Ok(Event::Start(start)) => {
-                    self.start(start.name().as_ref(), false);
+                    self.start(utf8(start.name().as_ref()), false);
                     None
                 }
                 Ok(Event::Empty(empty)) => {
-                    self.start(empty.name().as_ref(), true);
+                    self.start(utf8(empty.name().as_ref()), true);
                     None
                 }
-                Ok(Event::End(end)) => self.end(end.name().as_ref()),
+                Ok(Event::End(end)) => self.end(utf8(end.name().as_ref())),
                 Ok(Event::Text(text)) => {
-                    self.text(&text);
+                    self.text(utf8(&text));
                     None
                 }
                 Ok(Event::CData(text)) => {
-                    self.text(&text);
+                    self.text(utf8(&text));
                     None
                 }
                 Ok(Event::GeneralRef(name)) => {
-                    self.text(&entity(&name));
+                    self.text(&entity(utf8(&name)));
                     None
                 }
                 Ok(Event::Eof) => return None,
@@ -239,6 +239,11 @@ impl Iterator for Entries<'_> {
 /// A document's text: what is no UTF-8 in it is shown as such.
 pub fn text(document: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(document)
+}
+
+/// A part of a document that is a `str`: it begins and ends beside ASCII.
+fn utf8(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// Without the prefix of a namespace.

@@ -116,7 +116,7 @@ fn origin(setting: &ShownSetting, in_force: &InForce) -> String {
         SettingOrigin::Variable(name) => name.clone(),
         SettingOrigin::Key(key) => {
             let file = in_force.file.as_ref().and_then(|(path, _)| path.file_name());
-            format!("`{key}` in {}", file.unwrap_or_default().display())
+            format!("`{key}` in {}", file.unwrap_or_default().to_string_lossy())
         }
         SettingOrigin::Cargo(place) => printable(place),
         SettingOrigin::Flag(flag) => (*flag).to_owned(),

@@ -425,9 +425,8 @@ fn table(rows: &[VerifyRow], output: &Output) {
             output.result(line);
         }
         faults(found, output);
-        if let Some(Repaired { result: Ok(now), fetched_bytes }) = &row.repaired
-            && state == VerifyOutcome::Repaired
-        {
+        let repaired = row.repaired.as_ref().filter(|_| state == VerifyOutcome::Repaired);
+        if let Some(Repaired { result: Ok(now), fetched_bytes }) = repaired {
             output.result(format_args!("  {} fetched", size(*fetched_bytes)));
             if now != path {
                 output.result(format_args!("  now at {}", now.display()));

@@ -29,6 +29,7 @@ mod limits;
 #[cfg(unix)]
 mod links;
 mod list;
+mod locks;
 mod man;
 mod manual;
 mod path;

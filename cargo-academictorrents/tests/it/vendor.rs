@@ -79,6 +79,30 @@ fn what_cannot_be_looked_up_is_told_and_the_others_are_kept() {
     );
 }
 
+/// Only manifests of packages are changed.
+#[test]
+fn what_a_package_inherits_is_left_to_the_workspace_and_the_others_are_kept() {
+    let (images, single) = (images(), single());
+    let catalogue = Catalogue::serving(&[&images, &single]);
+    let cli = CliFixture::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+    cli.declare(&format!(
+        "mnist = \"{}\"\nshared.workspace = true\n[workspace.metadata.academictorrents]\nshared = \"{}\"",
+        single.infohash_hex(),
+        images.infohash_hex()
+    ));
+    let run = cli.run(&["vendor"]);
+    assert_eq!(run.status, Some(1));
+    let root = cli.path("Cargo.toml").display().to_string();
+    assert!(run.stderr.contains(&format!("{root} declares it")), "{}", run.stderr);
+    let manifest = read(&cli, "Cargo.toml");
+    assert!(manifest.contains("shared.workspace = true"), "{manifest}");
+    assert!(
+        manifest.contains("mnist = { infohash = ") || manifest.contains("torrent = "),
+        "{manifest}"
+    );
+    assert!(cli.run(&["list"]).stdout.contains("shared"));
+}
+
 #[test]
 fn refresh_replaces_what_is_there_by_what_the_catalog_has_now() {
     let (old, new) = (

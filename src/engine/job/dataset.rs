@@ -1,7 +1,10 @@
 //! One dataset: is it there, and if not, all it takes.
 
 use super::elsewhere::{self, LoadPathSearch};
+#[cfg(feature = "fetch")]
 use super::fetch;
+#[cfg(not(feature = "fetch"))]
+use super::local as fetch;
 use super::lock::lock_or_look;
 use super::present::{present_as, provided_as};
 use super::work::Work;
@@ -10,6 +13,7 @@ use crate::engine::resolve::{self, Network};
 use crate::engine::session::{Provided, Session, SharedCounters};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
+#[cfg(feature = "fetch")]
 use crate::net::Timing;
 use crate::storage::{LocalCopy, Site, Target};
 
@@ -112,6 +116,7 @@ fn complete(
         hashed => hashed,
     };
     // Hashing may have taken minutes: peers that gave the metainfo may have others to serve.
+    #[cfg(feature = "fetch")]
     resolved.peers.open.expire(Timing::for_timeout(session.settings.timeout).silence);
     if work.is_stamped(existing.as_ref())? {
         return Ok(());

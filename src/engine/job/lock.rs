@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::counters::Phase;
 use crate::engine::session::{Provided, Session, SharedCounters};
 use crate::error::{Error, ErrorKind};
-use crate::net::Timing;
 use crate::storage::{Lock, LockHolder, Store, Target};
 use crate::torrent::infohash::Infohash;
 
@@ -106,7 +105,7 @@ impl<'a> Wait<'a> {
     /// Lets a moment pass, as long as the holder makes progress.
     fn a_moment(&mut self, holder: &LockHolder) -> Result<(), Error> {
         let Wait { session, counters, .. } = self;
-        if session.host.is_stopped() {
+        if session.is_stopped() {
             return Err(Error::new(ErrorKind::Locked, "the download was stopped"));
         }
         let by = holder.process.map_or_else(String::new, |_| format!(" ({holder})"));
@@ -122,7 +121,7 @@ impl<'a> Wait<'a> {
         if signs != self.last_signs {
             (self.last_signs, self.since) = (signs, Instant::now());
         }
-        let patience = Timing::for_timeout(session.settings.timeout).give_up;
+        let patience = session.settings.patience();
         if self.since.elapsed() >= patience {
             return Err(Error::new(
                 ErrorKind::Locked,

@@ -41,7 +41,7 @@ pub fn provide_all<Guard>(
         loop {
             let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((index, counters)) = next else { break };
-            if session.host.is_stopped() {
+            if session.is_stopped() {
                 break;
             }
             let result = dataset::provide(&session, requests[*index], counters);

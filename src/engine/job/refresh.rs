@@ -43,7 +43,7 @@ impl<'a> FromCatalogue<'a> {
         let Work { session, request, resolved, .. } = self.work;
         !session.settings.offline
             && request.sources.and(session.settings.sources).catalogue
-            && session.of_catalogue(resolved.metainfo.infohash).is_none()
+            && session.network.of_catalogue(resolved.metainfo.infohash).is_none()
     }
 
     fn url(&self) -> Url {
@@ -98,7 +98,7 @@ impl Refresh for FromCatalogue<'_> {
         if !self.may_ask() {
             return false;
         }
-        session.note_catalogue(infohash, None);
+        session.network.note_catalogue(infohash, None);
         let catalogue = CatalogTorrent::new(session, &phase.client, infohash);
         let phase = Arc::clone(phase);
         let ask = move || {
@@ -135,7 +135,7 @@ impl FromCatalogue<'_> {
         }
         self.tell();
         let newer = Arc::new(newer);
-        session.note_catalogue(newer.infohash, Some(Arc::clone(&newer)));
+        session.network.note_catalogue(newer.infohash, Some(Arc::clone(&newer)));
         let _ = self.newer.set((newer, bytes)); // it is asked once
         Ok(further)
     }

@@ -1,14 +1,14 @@
 //! The metainfo that lies on this machine: vendored, in a store, beside a copy.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::{Located, Session};
 use crate::address::NamedBy;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
-use crate::net::SourceError;
 use crate::origin::TorrentOrigin;
-use crate::storage::{LFS_POINTER, Store};
+use crate::storage::{IS_LFS_POINTER, LFS_POINTER, Store, directory_fault};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::{MAX_TORRENT_BYTES, Metainfo, not_declared};
 
@@ -33,9 +33,9 @@ fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
         Error::new(ErrorKind::Metainfo, format!("the {what} {} cannot be read", path.display()))
     };
     read_torrent(path).map_err(|why| match request.origin.is_declared() {
-        _ if why == SourceError::LfsPointer => failed("torrent").why(why.to_string()).help("git lfs pull"),
+        _ if why == TorrentFault::LfsPointer => failed("torrent").why(why.to_string()).help("git lfs pull"),
         true => {
-            let name = path.file_name().unwrap_or_default().display().to_string();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
             failed("vendored torrent")
                 .why(why.to_string())
                 .help("`torrent` is relative to the manifest")
@@ -52,14 +52,66 @@ fn of_vendored(error: Error, path: &Path) -> Error {
     error.why(format!("the torrent is {}", path.display()))
 }
 
-pub fn read_torrent(path: &Path) -> Result<Vec<u8>, SourceError> {
-    let failed = |why: std::io::Error| SourceError::Other(why.to_string());
+/// Why a file is no use as a `.torrent`: reads on from its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TorrentFault {
+    LfsPointer,
+    TooLarge(u64),
+    /// In the system's words.
+    Unreadable(String),
+    /// The directory that it should be in.
+    Directory(String),
+    #[cfg(not(feature = "fetch"))]
+    Unusable(String),
+}
+
+impl fmt::Display for TorrentFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TorrentFault::LfsPointer => f.write_str(IS_LFS_POINTER),
+            TorrentFault::TooLarge(bytes) => {
+                write!(f, "it has {bytes} bytes, too many for a torrent")
+            }
+            TorrentFault::Unreadable(why) | TorrentFault::Directory(why) => f.write_str(why),
+            #[cfg(not(feature = "fetch"))]
+            TorrentFault::Unusable(why) => f.write_str(why),
+        }
+    }
+}
+
+#[cfg(feature = "fetch")]
+impl From<TorrentFault> for crate::net::SourceError {
+    fn from(fault: TorrentFault) -> crate::net::SourceError {
+        crate::net::SourceError::Other(fault.to_string())
+    }
+}
+
+/// # Errors
+/// What is wrong with it.
+pub fn read_torrent(path: &Path) -> Result<Vec<u8>, TorrentFault> {
+    let failed = |why: std::io::Error| TorrentFault::Unreadable(why.to_string());
     let bytes = std::fs::metadata(path).map_err(failed)?.len();
     if bytes > MAX_TORRENT_BYTES as u64 {
-        return Err(SourceError::TooLargeTorrent(bytes));
+        return Err(TorrentFault::TooLarge(bytes));
     }
     let bytes = std::fs::read(path).map_err(failed)?;
-    if bytes.starts_with(LFS_POINTER) { Err(SourceError::LfsPointer) } else { Ok(bytes) }
+    if bytes.starts_with(LFS_POINTER) { Err(TorrentFault::LfsPointer) } else { Ok(bytes) }
+}
+
+/// The `.torrent` in a directory that is a mirror, which may be a store; and where it is, or should be.
+pub fn in_mirror(directory: &Path, infohash: Infohash) -> (PathBuf, Result<Vec<u8>, TorrentFault>) {
+    if let Some(fault) = directory_fault(directory) {
+        return (directory.to_owned(), Err(TorrentFault::Directory(fault)));
+    }
+    let name = format!("{infohash}.torrent");
+    let (path, kept) = (directory.join(&name), directory.join("v1/torrents").join(&name));
+    match read_torrent(&path) {
+        Err(_) if !path.exists() && kept.exists() => {
+            let bytes = read_torrent(&kept);
+            (kept, bytes)
+        }
+        bytes => (path, bytes),
+    }
 }
 
 /// The metainfo that lies on this machine without looking anything up: vendored, or in a store.

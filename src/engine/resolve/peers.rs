@@ -263,10 +263,10 @@ impl MetadataCoordinator<'_> {
     fn start_workers(&mut self) {
         let phase = &self.fetch.phase;
         let most = self.budget.per_dataset();
-        while self.queue.at_work() < most
-            && let Some((permit, id, greeting)) = self.queue.next_greeted(|_| self.budget.permit())
-            && let Some(target) = self.queue.get(id).map(|peer| peer.target.clone())
-        {
+        while self.queue.at_work() < most {
+            let next = self.queue.next_greeted(|_| self.budget.permit());
+            let Some((permit, id, greeting)) = next else { break };
+            let Some(target) = self.queue.get(id).map(|peer| peer.target.clone()) else { break };
             let (fetch, slice) = (Arc::clone(self.fetch), self.queue.slice(id));
             let work = move || {
                 let mut place = HeldPlace { phase: &fetch.phase, source: id, outcome: None };

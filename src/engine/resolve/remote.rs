@@ -3,10 +3,9 @@
 //! Where peers can be asked, a catalogue that does not answer at once is not waited for: it is asked again where no peer
 //! has it.
 
-use std::path::Path;
 use std::time::Instant;
 
-use super::local::read_torrent;
+use super::local::in_mirror;
 use super::{Located, Network};
 use crate::address::NamedBy;
 use crate::engine::fetch_policy;
@@ -43,7 +42,7 @@ pub fn find(session: &Session<'_>, request: &Request, network: &Network) -> Resu
     };
     fetch_policy::check(session, request, &format!("the torrent {infohash} is"))?;
     let client = network.client.as_ref();
-    session.host.closing(client, || search(session, request, infohash, network))
+    session.network.host.closing(client, || search(session, request, infohash, network))
 }
 
 /// Asks each place until the host is stopped.
@@ -53,19 +52,19 @@ fn search(
     infohash: Infohash,
     network: &Network,
 ) -> Result<Located, Error> {
-    let (host, client) = (&session.host, network.client.as_ref());
+    let (host, client) = (&session.network.host, network.client.as_ref());
     let mut tried = Vec::new();
     for (by, mirror) in &network.mirrors {
-        let of_mirror = |name: &str| of_mirror((*by, mirror), name, client, host);
-        let Some((place, mut bytes)) = of_mirror(&format!("{infohash}.torrent")) else {
-            continue;
+        let (place, bytes) = match mirror {
+            Mirror::Directory(directory) => {
+                let (path, bytes) = in_mirror(directory, infohash);
+                (path.display().to_string(), bytes.map_err(SourceError::from))
+            }
+            Mirror::Url(url) => {
+                let Some(client) = client else { continue };
+                from_mirror((*by, url), infohash, client, host)
+            }
         };
-        // A mirror may be a store.
-        if bytes.as_ref().is_err_and(|why| is_missing(mirror, &place, why))
-            && let Some((_, Ok(kept))) = of_mirror(&format!("v1/torrents/{infohash}.torrent"))
-        {
-            bytes = Ok(kept);
-        }
         match bytes.and_then(|bytes| checked(infohash, TorrentOrigin::Mirror(*by), bytes)) {
             Ok(found) => return Ok(found),
             Err(why) => tried.push((place, why)),
@@ -77,7 +76,7 @@ fn search(
         trackers: plan::metainfo_tiers(request),
         default_trackers: plan::default_tiers(request, session.settings),
         #[cfg(feature = "dht")]
-        dht: session.dht.clone().filter(|_| plan::allows_dht(request, session.settings)),
+        dht: session.network.dht.clone().filter(|_| plan::allows_dht(request, session.settings)),
     };
     let some_named = !(peers.peers.is_empty() && peers.trackers.is_empty());
     let asks_peers =
@@ -106,7 +105,7 @@ fn search(
         let first = if asks_peers { 1 } else { ATTEMPTS };
         let mut failed = None;
         if allowed.catalogue {
-            session.note_catalogue(infohash, None);
+            session.network.note_catalogue(infohash, None);
             match catalogue.fetch(first) {
                 Ok(found) => return Ok(found),
                 Err(why) => failed = Some(why),
@@ -161,7 +160,7 @@ impl CatalogTorrent {
             by: settings.catalogue_by(),
             url: settings.catalogue.with(&format!("/download/{infohash}.torrent")),
             key: settings.api_key.clone(),
-            host: session.host.clone(),
+            host: session.network.host.clone(),
             infohash,
         }
     }
@@ -198,8 +197,12 @@ fn of_peers(
     infohash: Infohash,
     sources: &peers::MetadataSources,
 ) -> Result<Located, peers::MetadataFailure> {
-    let budgets = (session.dials(), session.metadata_budget());
-    let found = peers::fetch(client, budgets, infohash, MAX_INFO_BYTES, sources, &session.host)?;
+    let budgets = (
+        session.network.dials(session.datasets),
+        session.network.metadata_budget(session.datasets),
+    );
+    let found =
+        peers::fetch(client, budgets, infohash, MAX_INFO_BYTES, sources, &session.network.host)?;
     // Whose word each of these is, the next build finds in the request again.
     let tiers: Vec<_> = sources.trackers.iter().flat_map(|(_, tiers)| tiers).cloned().collect();
     let bytes = Metainfo::wrap(&found.info, &tiers);
@@ -225,35 +228,26 @@ fn left_out_by(session: &Session<'_>, user_allows: bool) -> String {
     }
 }
 
-/// A `.torrent` in a mirror, and where that is; `None` where it may not be asked.
-fn of_mirror(
-    (by, mirror): (NamedBy, &Mirror),
-    name: &str,
-    client: Option<&Client>,
+/// The `.torrent` in a mirror, and where that is. A mirror may be a store.
+fn from_mirror(
+    (by, mirror): (NamedBy, &Url),
+    infohash: Infohash,
+    client: &Client,
     host: &LocalPeer,
-) -> Option<(String, Result<Vec<u8>, SourceError>)> {
-    match mirror {
-        Mirror::Directory(directory) => {
-            if let Some(fault) = directory_fault(directory) {
-                return Some((directory.display().to_string(), Err(SourceError::Other(fault))));
-            }
-            let path = directory.join(name);
-            Some((path.display().to_string(), read_torrent(&path)))
-        }
-        Mirror::Url(url) => {
-            let url = url.with(&format!("/{name}"));
-            let bytes = fetch(client?, by, &url, Credential::OfHost, ATTEMPTS, host);
-            Some((url.to_string(), bytes.map_err(|failed| failed.why)))
-        }
+) -> (String, Result<Vec<u8>, SourceError>) {
+    let ask = |path: &str| {
+        let url = mirror.with(path);
+        let bytes = fetch(client, by, &url, Credential::OfHost, ATTEMPTS, host);
+        (url.to_string(), bytes.map_err(|failed| failed.why))
+    };
+    let found = ask(&format!("/{infohash}.torrent"));
+    // It works, and does not have it.
+    let is_missing = |why: &SourceError| matches!(why.status(), Some(403 | 404 | 410));
+    if !found.1.as_ref().is_err_and(is_missing) {
+        return found;
     }
-}
-
-/// Whether the mirror works, and does not have it.
-fn is_missing(mirror: &Mirror, place: &str, why: &SourceError) -> bool {
-    match mirror {
-        Mirror::Directory(_) => !Path::new(place).exists(),
-        Mirror::Url(_) => matches!(why.status(), Some(403 | 404 | 410)),
-    }
+    let of_store = ask(&format!("/v1/torrents/{infohash}.torrent"));
+    if of_store.1.is_ok() { of_store } else { found }
 }
 
 fn not_found(

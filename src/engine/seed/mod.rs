@@ -344,8 +344,8 @@ fn fetch(seeder: &Arc<Seeder>, settings: &Settings, missing: &[Request]) {
     let counters = Counters::default();
     let store = &seeder.store;
     let mut session = Session::new(settings, store, &counters);
-    session.rate_limiter = Some(Arc::clone(&seeder.rate_limiter));
-    session.host = seeder.host.clone();
+    session.network.rate_limiter = Some(Arc::clone(&seeder.rate_limiter));
+    session.network.host = seeder.host.clone();
     let requests: Vec<&Request> = missing.iter().collect();
     for result in provide_all(session, &requests, || ()) {
         match result {

@@ -10,7 +10,7 @@ use super::swarm::Swarm;
 use crate::engine::sources::lost_files::LostFiles;
 use crate::net::SourceError;
 use crate::picker::{SourceId, WorkerId};
-use crate::storage::{directory_fault, is_lfs_pointer};
+use crate::storage::{IS_LFS_POINTER, directory_fault, is_lfs_pointer};
 
 /// Read at a time.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -80,7 +80,7 @@ fn read_part(
     };
     if length != file.length {
         return lost(match is_lfs_pointer(&path) {
-            true => SourceError::LfsPointer,
+            true => SourceError::Other(IS_LFS_POINTER.to_owned()),
             false => SourceError::WrongLength(length, file.length),
         });
     }

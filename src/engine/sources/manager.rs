@@ -286,10 +286,9 @@ impl SourceManager {
 
     /// Peers that wait get places, up to so many workers in all, and more are dialed.
     fn start_peers(&mut self, now: Duration, most: usize, budget: &Budget) {
-        while self.at_work() < most
-            && let Some((permit, id, greeting)) =
-                self.peers.next_greeted(|peer| budget.permit(&peer.target.to_string()))
-        {
+        while self.at_work() < most {
+            let next = self.peers.next_greeted(|peer| budget.permit(&peer.target.to_string()));
+            let Some((permit, id, greeting)) = next else { break };
             self.start_peer(id, greeting, permit, now, budget);
         }
         self.peers.expire(now);

@@ -261,9 +261,11 @@ impl PeerQueue {
     pub fn expire(&mut self, now: Duration) {
         let silence = self.phase.client.timing().silence;
         self.open.expire(silence);
-        while self.greeted.front().is_some_and(|(_, since, _)| now.saturating_sub(*since) > silence)
-            && let Some((id, ..)) = self.greeted.pop_front()
-        {
+        while let Some(&(id, since, _)) = self.greeted.front() {
+            if now.saturating_sub(since) <= silence {
+                break;
+            }
+            self.greeted.pop_front();
             self.leave(id, WorkerOutcome::Paused(silence, SourceError::NoPlace), 0, true);
         }
     }

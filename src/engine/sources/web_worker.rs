@@ -317,7 +317,7 @@ impl WebSeed {
             self.lost.lose(swarm, self.id, file);
             // A server that has nothing is not asked for each of 100,000 files.
             let in_a_row = self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-            if in_a_row.is_multiple_of(REFUSED_IN_A_ROW) {
+            if in_a_row % REFUSED_IN_A_ROW == 0 {
                 let why = SourceError::RefusedFiles(in_a_row, Box::new(self.asked(url, why)));
                 return Left::Worker(WorkerOutcome::Failed(why));
             }

@@ -80,15 +80,11 @@ fn part(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
     if !head.content_encoding_identity && range.total != Some(file_len) {
         return compressed();
     }
-    if let Some(total) = range.total
-        && total != file_len
-    {
+    if let Some(total) = range.total.filter(|total| *total != file_len) {
         return wrong_length(total, file_len);
     }
     let length = range.end_exclusive.saturating_sub(range.start);
-    if let Some(stated) = head.content_length
-        && stated != length
-    {
+    if let Some(stated) = head.content_length.filter(|stated| *stated != length) {
         return Verdict::Stale(format!("it announces {length} bytes, and then sends {stated}"));
     }
     // A server may send less than was asked, or from a block boundary on (RFC 9110, 15.3.7).

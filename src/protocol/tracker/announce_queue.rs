@@ -114,9 +114,8 @@ impl AnnounceQueue {
     /// The task is being done, at this one of its places.
     pub fn begin(&mut self, task: TaskId, nth: usize) {
         let Some(task) = self.tasks.get_mut(task.0) else { return };
-        if let TaskState::Waits { places, .. } = task
-            && let Some(at) = places.get(nth).copied()
-        {
+        let TaskState::Waits { places, .. } = task else { return };
+        if let Some(at) = places.get(nth).copied() {
             *task = TaskState::Runs { at };
             self.places[at.0].running += 1;
         }

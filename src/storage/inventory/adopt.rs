@@ -73,7 +73,8 @@ impl Partial {
             }
             let failed = |why: std::io::Error| Error::disk("copy a file to", &to, &why);
             let parents = || self.files.create_parents(&to);
-            if link && let Ok(before) = parents().and_then(|()| hard_link(&from, &to)) {
+            let linked_as = || parents().and_then(|()| hard_link(&from, &to)).ok();
+            if let Some(before) = link.then(linked_as).flatten() {
                 files.set_origin(index as u32, Some(FileOrigin::Sealed));
                 linked.push((index as u32, to, its_own, before));
             } else if std::fs::File::open(&from).is_ok() {

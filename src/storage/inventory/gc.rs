@@ -98,9 +98,8 @@ impl Store {
         };
         removed.map_err(|why| Error::disk("remove", path, &why).help(WRITABLE))?;
         // The directory of the last file of a dataset, of a copy's stamp or of a catalog goes with it: it is removed if it is empty.
-        if let Some(parent) = path.parent()
-            && parent.parent().and_then(Path::parent) == Some(&self.root)
-        {
+        let is_below = |it: &&Path| it.parent().and_then(Path::parent) == Some(&self.root);
+        if let Some(parent) = path.parent().filter(is_below) {
             let _ = std::fs::remove_dir(parent);
         }
         Ok(true)

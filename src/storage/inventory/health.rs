@@ -2,7 +2,7 @@
 
 mod access;
 
-use std::fs::{FileTimes, TryLockError};
+use std::fs::FileTimes;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -71,15 +71,12 @@ fn write(directory: &Path) -> io::Result<()> {
 fn lock(directory: &Path) -> io::Result<()> {
     let path = directory.join("lock");
     let (one, other) = (fs::create_new(&path)?, fs::open_to_write(&path)?);
-    let failed = |why| match why {
-        TryLockError::Error(why) => why,
-        TryLockError::WouldBlock => io::Error::other("a new file is locked already"),
-    };
-    one.try_lock().map_err(failed)?;
-    match other.try_lock() {
-        Err(TryLockError::WouldBlock) => Ok(()),
-        Err(TryLockError::Error(why)) => Err(why),
-        Ok(()) => Err(io::Error::other("a lock does not keep others out")),
+    if !fs::try_lock(&one)? {
+        return Err(io::Error::other("a new file is locked already"));
+    }
+    match fs::try_lock(&other)? {
+        false => Ok(()),
+        true => Err(io::Error::other("a lock does not keep others out")),
     }
 }
 

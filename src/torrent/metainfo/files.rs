@@ -140,9 +140,10 @@ impl<'a> Components<'a> {
     /// How many of the first components both have.
     pub fn common(mut self, mut other: Components<'_>) -> usize {
         let mut depth = 0;
-        while let (Some(one), Some(two)) = (self.next(), other.next())
-            && one == two
-        {
+        while let (Some(one), Some(two)) = (self.next(), other.next()) {
+            if one != two {
+                break;
+            }
             depth += 1;
         }
         depth

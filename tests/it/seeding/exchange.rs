@@ -37,13 +37,13 @@ fn told(stream: &mut TcpStream) -> BTreeSet<u16> {
             continue;
         }
         let (said, _) = B::read(&message.payload[1..]).unwrap();
-        let peers = said.bytes_at("added").unwrap().as_chunks::<6>().0;
+        let peers = said.bytes_at("added").unwrap().chunks_exact(6);
         assert!(said.bytes_at("added.f").unwrap() == vec![0; peers.len()]);
-        let port = |peer: &[u8; 6]| {
+        let port = |peer: &[u8]| {
             assert_eq!(peer[..4], [127, 0, 0, 1]);
             u16::from_be_bytes([peer[4], peer[5]])
         };
-        return peers.iter().map(port).collect();
+        return peers.map(port).collect();
     }
 }
 

@@ -26,6 +26,7 @@ impl Fetching {
         let torrent = format!("torrents/{infohash}.torrent");
         std::fs::copy(complete.join(&torrent), store.join(&torrent)).unwrap();
         let lock = File::create(store.join(format!("locks/{infohash}.lock"))).unwrap();
+        #[expect(clippy::incompatible_msrv, reason = "std's lock, which ours must respect")]
         lock.lock().unwrap();
         Fetching { store, complete, infohash, lock }
     }
@@ -39,6 +40,7 @@ impl Fetching {
         }
         let data = Path::new("data").join(&self.infohash);
         rename(self.complete.join(&data), self.store.join(&data)).unwrap();
+        #[expect(clippy::incompatible_msrv, reason = "see above")]
         self.lock.unlock().unwrap();
     }
 }

@@ -72,7 +72,9 @@ fn module(source: &Source) -> Module {
     let (_, below) = source.path.split_once("src/").unwrap_or(("", &source.path));
     let parts = below.trim_end_matches(".rs").split('/').map(str::to_owned);
     let mut parts: Module = parts.collect();
-    parts.pop_if(|last| matches!(last.as_str(), "mod" | "lib" | "main"));
+    if parts.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
+        parts.pop();
+    }
     parts
 }
 

@@ -177,7 +177,7 @@ fn exact(bytes: u64) -> String {
     for (unit, scale) in
         [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
     {
-        if bytes >= scale && bytes.is_multiple_of(scale) {
+        if bytes >= scale && bytes % scale == 0 {
             return format!("{}{unit}", bytes / scale);
         }
     }

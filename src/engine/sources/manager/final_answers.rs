@@ -35,9 +35,8 @@ impl LackedFiles {
     /// [`LackedFiles::look_again`].
     fn by_all(&mut self, is_lacked: impl Fn(u32) -> bool) -> bool {
         self.by_all = self.by_all.filter(|file| is_lacked(*file));
-        while self.by_all.is_none()
-            && let Some(file) = self.doubts.pop()
-        {
+        while self.by_all.is_none() {
+            let Some(file) = self.doubts.pop() else { break };
             self.by_all = Some(file).filter(|file| is_lacked(*file));
         }
         self.by_all.is_some()

@@ -1,0 +1,151 @@
+//! What a dataset lacks, whoever brings that: how much it is, whether it may be fetched, and what copies have of it.
+
+use std::sync::atomic::Ordering;
+
+use super::check::check_first;
+use super::elsewhere;
+use super::space;
+use super::work::Work;
+use crate::engine::fetch_policy;
+use crate::error::Error;
+use crate::plan::{self, Layout};
+use crate::storage::{Here, LocalCopy, Partial};
+use crate::torrent::pieces::PieceSet;
+
+/// What a dataset lacks, and why that may be more than before.
+pub struct Lack {
+    /// To be fetched in all.
+    pub bytes: u64,
+    /// Those of them that an earlier process had left, and that were damaged.
+    pub damaged_bytes: u64,
+    /// To be fetched still.
+    pub missing_bytes: u64,
+    /// Files and directories that are created for it, also where no byte is missing.
+    pub entries: u64,
+}
+
+/// Whether what is missing may be fetched, and there is room for it.
+///
+/// # Errors
+/// Why not.
+pub fn may_fetch(work: &Work<'_>, partial: &Partial, lack: &Lack) -> Result<(), Error> {
+    let Work { session, request, counters, resolved, .. } = work;
+    let limit = plan::Limit {
+        requested: request.max_size_bytes,
+        user: session.settings.max_size_bytes,
+        origin: &request.origin,
+        foreign: session.foreign,
+    };
+    let user_by = session.settings.configured.place_of("MAX_SIZE");
+    let needed = resolved.layout().needed_bytes();
+    let name = counters.name.as_str();
+    if lack.missing_bytes == 0 {
+        return limit.check(name, 0, lack.entries, &user_by);
+    }
+    fetch_policy::check(session, request, &format!("{} are", crate::size::display(lack.bytes)))
+        .and_then(|()| limit.check(name, lack.bytes, lack.entries, &user_by))
+        .and_then(|()| {
+            space::check(
+                partial,
+                session,
+                request,
+                needed.saturating_sub(lack.missing_bytes),
+                lack.missing_bytes,
+            )
+        })
+        .map_err(|error| lack.explain(error))
+}
+
+impl Lack {
+    pub fn of(layout: &Layout, wanted: &PieceSet, damaged_bytes: u64) -> Lack {
+        let (bytes, entries) = (layout.bytes_of(wanted), layout.entries_of(wanted));
+        Lack { bytes, damaged_bytes: damaged_bytes.min(bytes), missing_bytes: bytes, entries }
+    }
+
+    pub fn explain(&self, error: Error) -> Error {
+        match self.damaged_bytes {
+            0 => error,
+            damaged => error.why(format!(
+                "{} that an earlier run downloaded are no longer what they were",
+                crate::size::display(damaged)
+            )),
+        }
+    }
+}
+
+/// Copies what `copies` have of what is wanted, where the rest may be fetched. That is asked before anything is written: files of
+/// the user's move when something is.
+pub fn take(
+    work: &Work<'_>,
+    partial: &Partial,
+    mut copies: Vec<LocalCopy>,
+    wanted: &mut PieceSet,
+    may_fetch: &dyn Fn(&PieceSet) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let done_bytes = &work.counters.done_bytes;
+    let mut lacking = wanted.clone();
+    for copy in &mut copies {
+        if partial.would_move_files() && !copy.is_hashed() {
+            done_bytes.store(0, Ordering::Relaxed);
+            work.hashing(|| copy.hash(done_bytes))?;
+        }
+        lacking.remove_all(copy.pieces());
+    }
+    may_fetch(&lacking)?;
+    for copy in &copies {
+        done_bytes.store(0, Ordering::Relaxed);
+        let taken = work.hashing(|| partial.take(copy, wanted, done_bytes))??;
+        wanted.remove_all(&taken);
+    }
+    // A copy that was not hashed, or has changed, may have had less.
+    if copies.is_empty() { Ok(()) } else { may_fetch(wanted) }
+}
+
+/// A download that has begun: what is there of it, and what is not.
+pub struct Begun {
+    pub partial: Partial,
+    pub here: Here,
+    pub wanted: PieceSet,
+    /// Of what an earlier process had left.
+    pub damaged_bytes: u64,
+}
+
+impl Begun {
+    /// Opens what there is. Where nothing may be missing, or `copies` have it, what an earlier process left is hashed first. Other
+    /// selections of the torrent join the copies.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn new(
+        work: &Work<'_>,
+        copies: &mut Vec<LocalCopy>,
+        existing: Option<&LocalCopy>,
+    ) -> Result<Begun, Error> {
+        let Work { session, request, resolved, .. } = work;
+        let (metainfo, layout, id) = (&resolved.metainfo, resolved.layout(), resolved.id());
+        let target = session.target(request);
+        let open = || Partial::open(target, id, metainfo, layout, existing, request.hash_again);
+        let (partial, mut here) = work.hashing(open)??;
+        let wanted = |here: &Here| {
+            let mut wanted = layout.needed();
+            wanted.remove_all(&here.verified);
+            wanted.remove_all(&here.unchecked);
+            wanted
+        };
+        copies.extend(elsewhere::selections(work, &wanted(&here)));
+        let mut damaged_bytes = 0;
+        if wanted(&here).is_empty() || !copies.is_empty() {
+            let before = layout.bytes_of(&wanted(&here));
+            check_first(work, &partial, &mut here)?;
+            damaged_bytes = layout.bytes_of(&wanted(&here)) - before;
+        }
+        let wanted = wanted(&here);
+        Ok(Begun { partial, here, wanted, damaged_bytes })
+    }
+}
+
+/// Shows how much is there.
+pub fn done(work: &Work<'_>, missing_bytes: u64) {
+    let done = work.resolved.layout().needed_bytes().saturating_sub(missing_bytes);
+    work.counters.done_bytes.store(done, Ordering::Relaxed);
+}

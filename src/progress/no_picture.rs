@@ -1,0 +1,31 @@
+//! Without the feature `fetch` nothing is drawn, and `indicatif` is not compiled: what is on this machine is copied and hashed, of which
+//! plain lines tell.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::view::View;
+use crate::counters::UserMessage;
+use crate::settings::{Context, ProgressMode};
+
+pub(super) struct NoPicture;
+
+impl NoPicture {
+    pub(super) fn of_build(_: &Context, _: ProgressMode, _: &Path) -> NoPicture {
+        NoPicture
+    }
+
+    pub(super) fn is_shown(&self) -> bool {
+        false
+    }
+
+    pub(super) fn will_draw(&mut self, _: Duration) -> bool {
+        false
+    }
+
+    pub(super) fn say(&mut self, _: Duration, _: UserMessage) {}
+
+    pub(super) fn draw(&mut self, _: Duration, _: &[View]) {}
+
+    pub(super) fn erase(&mut self) {}
+}

@@ -1,0 +1,143 @@
+//! What is drawn on the terminal: bars, and messages below them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::bars::Bars;
+use super::frame::Begin;
+use super::terminal::{self, Terminal, Watched};
+use super::view::{self, View};
+use crate::counters::{Phase, UserMessage};
+use crate::settings::{Context, ProgressMode};
+
+/// An unchanged picture is drawn again after so long: cargo's own lines overwrite parts of it.
+const REPAIR: Duration = Duration::from_secs(1);
+/// How long who only waits leaves the terminal to others: longer than these need to look for it again.
+const OTHERS_FIRST: Duration = Duration::from_secs(2);
+/// How long a message stays below the bars.
+const MESSAGE_STAYS: Duration = Duration::from_secs(30);
+
+/// Whether a message that was said so long ago belongs below the bars.
+pub(super) fn still_holds(message: &UserMessage, age: Duration, views: &[View]) -> bool {
+    match &message.waiting {
+        Some(name) => {
+            let name = view::printable(name);
+            views.iter().any(|view| view.name == name && view.phase == Phase::Waiting)
+        }
+        None => age < MESSAGE_STAYS,
+    }
+}
+
+/// Whether this process does nothing but wait for others, and not for long: whoever fetches, perhaps on this terminal, is then
+/// let draw first. `since` keeps when that began.
+pub(super) fn lets_others_draw(
+    since: &mut Option<Duration>,
+    now: Duration,
+    views: &[View],
+) -> bool {
+    let idle = |view: &View| matches!(view.phase, Phase::Queued | Phase::Waiting);
+    if views.iter().filter(|view| !view.phase.is_over()).all(idle) {
+        now.saturating_sub(*since.get_or_insert(now)) < OTHERS_FIRST
+    } else {
+        *since = None;
+        false
+    }
+}
+
+/// The terminal, where bars are drawn on it.
+pub(super) fn place(
+    context: &Context,
+    mode: ProgressMode,
+    lock_dir: &Path,
+    watched: Watched,
+) -> Option<Terminal> {
+    let has_bars = mode == ProgressMode::Auto && terminal::environment_allows(context);
+    has_bars.then(|| Terminal::new(lock_dir, watched))
+}
+
+/// The picture on the terminal, as far as there is one.
+pub(super) struct Picture {
+    pub(super) bars: Bars,
+    terminal: Option<Terminal>,
+    messages: Vec<(Duration, UserMessage)>,
+    shown: String,
+    drawn_at: Duration,
+    idle_since: Option<Duration>,
+    begin_at: Begin,
+}
+
+impl Picture {
+    /// On no terminal nothing is drawn.
+    pub(super) fn new(terminal: Option<Terminal>, begin_at: Begin) -> Picture {
+        Picture {
+            bars: Bars::new(),
+            terminal,
+            messages: Vec::new(),
+            shown: String::new(),
+            drawn_at: Duration::ZERO,
+            idle_since: None,
+            begin_at,
+        }
+    }
+
+    /// That of a build script.
+    pub(super) fn of_build(context: &Context, mode: ProgressMode, lock_dir: &Path) -> Picture {
+        Picture::new(place(context, mode, lock_dir, Watched::Parent(None)), Begin::Below)
+    }
+
+    pub(super) fn is_shown(&self) -> bool {
+        !self.shown.is_empty()
+    }
+
+    /// Whether bars tell, from the beginning on, what the lines of a log would: so for a command, which tells the end itself.
+    pub(super) fn will_draw(&mut self, now: Duration) -> bool {
+        self.begin_at == Begin::Here
+            && self.terminal.as_mut().is_some_and(|terminal| terminal.open(now).is_some())
+    }
+
+    /// A message to be shown below the bars.
+    pub(super) fn say(&mut self, now: Duration, message: UserMessage) {
+        self.messages.push((now, message));
+    }
+
+    pub(super) fn draw(&mut self, now: Duration, views: &[View]) {
+        // What the user called says at once that it waits.
+        if self.begin_at == Begin::Below && lets_others_draw(&mut self.idle_since, now, views) {
+            self.erase();
+            if let Some(terminal) = &mut self.terminal {
+                terminal.release();
+            }
+            return;
+        }
+        let Some(terminal) = &mut self.terminal else { return };
+        let Some(size) = terminal.open(now) else {
+            self.shown.clear();
+            return;
+        };
+        self.messages
+            .retain(|(said, message)| still_holds(message, now.saturating_sub(*said), views));
+        let messages: Vec<&str> =
+            self.messages.iter().map(|(_, message)| message.text.as_str()).collect();
+        let lines = self.bars.lines(views, &messages, size);
+        let picture = if lines.is_empty() {
+            String::new()
+        } else {
+            self.begin_at.frame(&lines, size.columns)
+        };
+        if picture.is_empty() {
+            self.erase();
+        } else if picture != self.shown || now.saturating_sub(self.drawn_at) >= REPAIR {
+            let drawn = terminal.write(&picture);
+            self.shown = if drawn { picture } else { String::new() };
+            self.drawn_at = now;
+        }
+    }
+
+    pub(super) fn erase(&mut self) {
+        if let Some(terminal) = self.terminal.as_mut().filter(|_| !self.shown.is_empty()) {
+            // Where this is refused, we are in the background: what is there is the shell's now.
+            terminal.write(self.begin_at.erase());
+            self.shown.clear();
+        }
+    }
+}
