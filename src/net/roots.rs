@@ -64,11 +64,15 @@ pub fn of_system() -> &'static [Certificate<'static>] {
 }
 
 /// Whether it is the system's own file, as many environments set `SSL_CERT_FILE`: it is read later.
+#[cfg(all(unix, not(target_os = "macos")))]
 fn is_of_system(path: &Path) -> bool {
-    #[cfg(all(unix, not(target_os = "macos")))]
-    return bundle().is_some_and(|bundle| bundle == path);
-    #[cfg(not(all(unix, not(target_os = "macos"))))]
-    return false;
+    bundle().is_some_and(|bundle| bundle == path)
+}
+
+/// The system has no such file here.
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn is_of_system(_path: &Path) -> bool {
+    false
 }
 
 /// The file of all certificates, which most systems have in one of the directories.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli_fixture::{CliFixture, Page};
+use crate::support::files::identity;
 use crate::support::{build_in, files_below};
 use crate::swarm::http::HttpServer;
 use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
@@ -200,13 +201,11 @@ fn a_mirror_serves_builds_without_network_and_over_http() {
     assert_eq!(fs::read(&damaged).unwrap(), random_bytes(9, 70_000));
 }
 
-#[cfg(unix)]
 #[test]
 fn a_mirror_links_what_the_store_has_and_copies_what_is_the_users_own() {
-    use std::os::unix::fs::MetadataExt as _;
     let single = single();
     let seed = WebSeed::serving(&single);
-    let links = |path: &Path| fs::metadata(path).unwrap().nlink();
+    let links = |path: &Path| identity(path).1;
     let mirrored = |cli: &CliFixture| {
         cli.write("mnist.torrent", single.clone().url_list([seed.url()]).torrent());
         cli.declare("mnist = { torrent = \"mnist.torrent\" }");

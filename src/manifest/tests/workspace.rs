@@ -135,7 +135,7 @@ fn the_root_is_found_as_cargo_finds_it() {
 fn what_cannot_be_inherited_is_said_on_its_line() {
     let members = Members::of(ROOT);
     let check = |datasets: &str, parts: &[&str]| {
-        let error = members.error(datasets);
+        let error = members.error(datasets).replace('\\', "/");
         assert!(error.starts_with("member/Cargo.toml:6: "), "{error}");
         assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
     };
