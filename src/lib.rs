@@ -120,6 +120,8 @@
 //! `seed` is [`Seed`], which build scripts have no use for and need not compile. The command `cargo academictorrents` is a crate of its own, `cargo-academictorrents`.
 //!
 #![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Only what is re-exported here is public.
 #![expect(
     unreachable_pub,

@@ -89,6 +89,7 @@ impl Request {
             optional: false,
             hash_again: false,
             origin: options.origin.clone(),
+            workspace: None,
         })
     }
 }

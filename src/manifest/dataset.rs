@@ -1,5 +1,7 @@
 //! One dataset's table, and `defaults`: which keys may meet.
 
+use std::path::Path;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -53,6 +55,9 @@ impl Reader<'_> {
             }
         };
         let declared = self.declared(at, written, value, defaults, workspace);
+        let is_inherited =
+            value.get_ref().as_table().is_some_and(|it| it.contains_key("workspace"));
+        let root = workspace.as_ref().filter(|_| is_inherited).map(Inheritance::path);
         let (name, (identity, values)) = (name?, declared?);
         Some(Request {
             name,
@@ -71,6 +76,7 @@ impl Reader<'_> {
             optional: values.optional,
             hash_again: false,
             origin: self.findings.origin(at),
+            workspace: root.map(Path::to_owned),
         })
     }
 
@@ -99,9 +105,15 @@ impl Reader<'_> {
             },
             DeValue::Table(table) => {
                 if let Some(entry) = table.get_key_value("workspace") {
-                    let (identity, inherited) = self.inherited(name, entry, table, workspace)?;
+                    let (mut identity, inherited) =
+                        self.inherited(name, entry, table, workspace)?;
                     values = inherited;
                     self.keys(table, owner, &mut values);
+                    if let Some(magnet) =
+                        identity.magnet.as_mut().filter(|_| table.contains_key("files"))
+                    {
+                        magnet.files.clear(); // the package's own choice takes the place of `so=`
+                    }
                     return Some((identity, values));
                 } else {
                     self.table(at, table, owner, &mut values)

@@ -51,10 +51,6 @@ impl<'a> Findings<'a> {
         Findings { text, path, found: Vec::new() }
     }
 
-    pub(super) fn text(&self) -> &'a str {
-        self.text
-    }
-
     pub(super) fn path(&self) -> &'a Path {
         self.path
     }

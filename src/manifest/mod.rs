@@ -116,6 +116,8 @@ pub struct Request {
     /// What is there is hashed again, whatever its stamp says.
     pub hash_again: bool,
     pub origin: Origin,
+    /// The manifest of the workspace that declares it, where it is inherited from there.
+    pub workspace: Option<PathBuf>,
 }
 
 impl Request {

@@ -21,6 +21,7 @@ pub(super) struct Inheritance<'w> {
     reader: Reader<'w>,
     datasets: Option<&'w DeTable<'w>>,
     defaults: Values,
+    has_no_defaults: bool,
 }
 
 /// The manifest of the workspace's root, and its text.
@@ -71,15 +72,31 @@ fn find_root(package: &DeTable<'_>, manifest: &Path) -> Result<RootManifest, Ref
                 .help("correct `package.workspace`")),
         };
     }
-    for directory in directory.ancestors() {
-        let path = directory.join("Cargo.toml");
+    for above in directory.ancestors() {
+        let path = above.join("Cargo.toml");
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        if DeTable::parse(&text).is_ok_and(|it| it.get_ref().contains_key("workspace")) {
-            return Ok(RootManifest { path, text });
+        let Ok(document) = DeTable::parse(&text) else { continue };
+        if !document.get_ref().contains_key("workspace") {
+            continue;
         }
+        if excludes(document.get_ref(), above, directory) {
+            break;
+        }
+        drop(document);
+        return Ok(RootManifest { path, text });
     }
     Err(Refusal::new("the package is in no workspace")
         .help("declare the dataset in the package's own manifest"))
+}
+
+/// Whether a workspace excludes a package below it: `exclude` covers it, and `members` does not name it.
+fn excludes(root: &DeTable<'_>, root_directory: &Path, package: &Path) -> bool {
+    let names = |key: &str| {
+        let list = descend(root, &["workspace", key]).and_then(|(_, value)| value.as_array());
+        list.into_iter().flatten().filter_map(|it| it.get_ref().as_str())
+    };
+    names("exclude").any(|name| package.starts_with(root_directory.join(name)))
+        && !names("members").any(|name| package == root_directory.join(name))
 }
 
 impl<'w> Inheritance<'w> {
@@ -95,11 +112,12 @@ impl<'w> Inheritance<'w> {
         let section = descend(document, &["workspace", "metadata", SECTION]);
         let datasets = section.and_then(|(_, value)| value.as_table());
         let defaults = datasets.and_then(|section| section.get_key_value("defaults"));
+        let has_no_defaults = defaults.is_none();
         let defaults = match defaults {
             Some((key, value)) => reader.defaults(key.span().start, value.get_ref()),
             None => Values::default(),
         };
-        Inheritance { reader, datasets, defaults }
+        Inheritance { reader, datasets, defaults, has_no_defaults }
     }
 
     /// What the workspace says of a dataset; `None` where something about that was found wrong.
@@ -138,10 +156,14 @@ impl<'w> Inheritance<'w> {
     /// What to write into a manifest that is to be published in place of `name.workspace = true`.
     pub(super) fn line_for(&self, name: &str) -> Option<String> {
         let (_, value) = self.declared(name)?;
-        let written = self.reader.findings.text().get(value.span())?.trim();
-        // What has a header of its own is more than a line.
-        let is_whole = matches!(written.as_bytes(), [b'"' | b'\'' | b'{', ..]);
-        (is_whole && !written.contains('\n')).then(|| format!("{name} = {written}"))
+        // A table may have paths that begin at the root, and `defaults` hold there alone.
+        let infohash = value.get_ref().as_str().filter(|_| self.has_no_defaults)?;
+        Some(format!("{name} = {infohash:?}"))
+    }
+
+    /// The manifest of the workspace's root.
+    pub(super) fn path(&self) -> &Path {
+        self.reader.findings.path()
     }
 
     pub(super) fn into_findings(self) -> Findings<'w> {
@@ -149,9 +171,11 @@ impl<'w> Inheritance<'w> {
     }
 }
 
-/// Whether Cargo has normalized this manifest, for a package that is published or was: it keeps the original beside.
-pub(super) fn is_normalized(manifest: &Path) -> bool {
-    manifest.with_file_name("Cargo.toml.orig").exists()
+/// Whether Cargo has normalized this manifest, for a package that is published or was, or that it has vendored: its workspace is not
+/// what lies above.
+fn is_normalized(manifest: &Path) -> bool {
+    let marks = ["Cargo.toml.orig", ".cargo-checksum.json"];
+    marks.iter().any(|mark| manifest.with_file_name(mark).exists())
 }
 
 impl Reader<'_> {
@@ -180,8 +204,12 @@ impl Reader<'_> {
         }
         let at = key.span().start;
         if is_normalized {
-            let line = parent.as_ref().and_then(|parent| parent.line_for(name));
-            let line = line.map_or_else(|| "the dataset itself".to_owned(), |it| format!("`{it}`"));
+            let line =
+                parent.as_ref().filter(|_| table.len() == 1).and_then(|it| it.line_for(name));
+            let line = line.map_or_else(
+                || "the dataset itself, with paths that are in the package,".to_owned(),
+                |line| format!("`{line}`"),
+            );
             let why =
                 "in a published package there is no workspace, and Cargo leaves this line as it is";
             let help = format!("write {line} into {}", HEADER);

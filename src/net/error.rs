@@ -198,6 +198,7 @@ impl SourceError {
             | SourceError::RefusedFiles(_, why)
             | SourceError::StatusSaying(_, why)
             | SourceError::NoNode(_, why)
+            | SourceError::NoNewerTorrent(why)
             | SourceError::ProxyUnreachable(_, why) => why.look_for(say),
             SourceError::OverFamilies(all) => all.iter().find_map(|(why, _)| why.look_for(say)),
             _ => None,
@@ -515,7 +516,7 @@ impl std::error::Error for SourceError {}
 /// What the statuses mean that are met most.
 fn words_of(status: u16) -> &'static str {
     match status {
-        401 => " (it asks for a password)",
+        401 => " (it asks for a name and password, or refuses those that it was sent)",
         403 => " (forbidden)",
         404 => " (not found)",
         407 => " (a proxy asks for a login)",

@@ -153,8 +153,10 @@ mod tests {
     }
 
     /// Where nobody answers: as many connections wait to be accepted as may.
+    #[cfg(target_os = "linux")]
     struct Silence(SocketAddr, #[expect(dead_code, reason = "held")] Vec<TcpStream>, TcpListener);
 
+    #[cfg(target_os = "linux")]
     impl Silence {
         fn at(ip: &str) -> Silence {
             let listener = listener(ip);

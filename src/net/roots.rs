@@ -64,19 +64,32 @@ pub fn of_system() -> &'static [Certificate<'static>] {
 }
 
 /// Whether it is the system's own file, as many environments set `SSL_CERT_FILE`: it is read later.
+#[cfg(all(unix, not(target_os = "macos")))]
 fn is_of_system(path: &Path) -> bool {
-    #[cfg(all(unix, not(target_os = "macos")))]
-    return openssl_probe::probe().cert_file.is_some_and(|file| file == path);
-    #[cfg(not(all(unix, not(target_os = "macos"))))]
-    return false;
+    bundle().is_some_and(|bundle| bundle == path)
+}
+
+/// The system has no such file here.
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn is_of_system(_path: &Path) -> bool {
+    false
+}
+
+/// The file of all certificates, which most systems have in one of the directories.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn bundle() -> Option<PathBuf> {
+    // What `SSL_CERT_FILE` names is a setting, which `openssl_probe::probe` would take for the system's.
+    let names = ["ca-certificates.crt", "ca-bundle.crt"];
+    let mut files =
+        openssl_probe::candidate_cert_dirs().flat_map(|it| names.map(|name| it.join(name)));
+    files.find(|file| file.is_file())
 }
 
 #[cfg(all(unix, not(target_os = "macos")))]
 fn read_system() -> Vec<Certificate<'static>> {
-    let found = openssl_probe::probe();
-    let files = match found.cert_file {
+    let files = match bundle() {
         Some(file) => vec![file],
-        None => found.cert_dir.iter().flat_map(|directory| files_in(directory)).collect(),
+        None => openssl_probe::candidate_cert_dirs().flat_map(files_in).collect(),
     };
     let read = |file: &PathBuf| certificates(&std::fs::read(file).unwrap_or_default());
     files.iter().flat_map(read).flatten().collect()
@@ -111,23 +124,33 @@ fn of_file(file: &CaFile) -> Result<Vec<Certificate<'static>>, Error> {
 
 fn check_directories(directories: &CaDirectories) -> Result<(), Error> {
     let CaDirectories { paths, variable } = directories;
+    // OpenSSL passes over what is not there, and its variable is set for all programs.
+    if variable == "SSL_CERT_DIR" {
+        return Ok(());
+    }
     for path in paths {
-        let refused = |why: &str| refused("the directory of certificates", path, variable, why);
-        let mut entries =
-            std::fs::read_dir(path).map_err(|why| match is_out_of_descriptors(&why) {
+        if let Some(why) = directory_flaw(path) {
+            return Err(match is_out_of_descriptors(&why) {
                 true => Error::disk("list", path, &why),
-                false => refused(&why.to_string()),
-            })?;
-        let has_any = |entry: io::Result<std::fs::DirEntry>| {
-            let pem = entry.and_then(|entry| std::fs::read(entry.path())).unwrap_or_default();
-            String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----")
-        };
-        // Mostly the first one: the others are read later.
-        if !entries.any(has_any) {
-            return Err(refused(NO_CERTIFICATE));
+                false => refused("the directory of certificates", path, variable, &why.to_string()),
+            });
         }
     }
     Ok(())
+}
+
+/// What keeps the certificates of a directory from being read.
+pub fn directory_flaw(path: &Path) -> Option<io::Error> {
+    let mut entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(why) => return Some(why),
+    };
+    let has_any = |entry: io::Result<std::fs::DirEntry>| {
+        let pem = entry.and_then(|entry| std::fs::read(entry.path())).unwrap_or_default();
+        String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----")
+    };
+    // Mostly the first one: the others are read later.
+    if entries.any(has_any) { None } else { Some(io::Error::other(NO_CERTIFICATE)) }
 }
 
 const NO_CERTIFICATE: &str = "it holds no certificate in PEM form";

@@ -7,8 +7,7 @@ use crate::error::{Error, ErrorKind, printable};
 use crate::hash::Sha1;
 use crate::manifest::FileGlob;
 use crate::torrent::metainfo::{
-    Components, FileKind, Metainfo, OddPath, Platform, TorrentFile, check_storable,
-    check_storable_name, storable_name,
+    Components, FileKind, Metainfo, OddPath, Platform, TorrentFile, check_storable, storable_name,
 };
 
 /// The files to fetch, by index, in the torrent's order, without pad files. Symbolic links are among them.
@@ -78,8 +77,9 @@ impl Selection {
         }
         if files.iter().all(|index| metainfo.files[*index as usize].is_link()) {
             let what = "nothing to download: no regular file of the torrent is selected";
-            return Err(Error::new(ErrorKind::Metainfo, what)
-                .why("symbolic links hold no data: select the files that they lead to as well"));
+            let error = Error::new(ErrorKind::Metainfo, what);
+            let why = "symbolic links hold no data: select the files that they lead to as well";
+            return Err(if files.is_empty() { error } else { error.why(why) });
         }
         let folders = folders(metainfo, globs, numbers);
         let directories = check(metainfo, &files, &folders, Platform::HERE)
@@ -172,12 +172,12 @@ fn check(
     let made: HashSet<_> = folders.iter().map(|it| [path(it).encoded(), &child].concat()).collect();
     let paths = files.iter().map(path).chain(made.iter().map(|it| Components::of(it)));
     let below = check_storable(paths.collect(), on)?;
-    check_storable_name(metainfo.stored_name(), on).map(|()| below)
+    metainfo.check_stored_name(on).map(|()| below)
 }
 
 fn cannot_be_stored(metainfo: &Metainfo, files: &[u32], why: OddPath) -> Error {
     let error = Error::new(ErrorKind::Metainfo, "the torrent's files cannot be stored here");
-    if check_storable_name(metainfo.stored_name(), Platform::HERE).is_err() {
+    if metainfo.check_stored_name(Platform::HERE).is_err() {
         let name = storable_name(&metainfo.name);
         return error
             .why(why.to_string().replacen("its path", "its own name", 1))
@@ -185,10 +185,23 @@ fn cannot_be_stored(metainfo: &Metainfo, files: &[u32], why: OddPath) -> Error {
     }
     let path = |index: &&u32| &metainfo.files[**index as usize];
     let odd = files.iter().find(|index| why.is_of(metainfo.components(path(index))));
-    let glob = odd.map(|index| FileGlob::excluding(&metainfo.display_path(path(&index))));
+    let glob = odd.map(|index| {
+        let file = metainfo.display_path(path(&index));
+        match why.directory(metainfo.components(path(&index))) {
+            // Others may be below it.
+            Some(depth) => {
+                let above: Vec<&str> = file.split('/').take(depth).collect();
+                FileGlob::excluding(&above.join("/")) + "/**"
+            }
+            None => FileGlob::excluding(&file),
+        }
+    });
     let glob = glob
         .filter(|glob| glob.chars().all(|c| !c.is_control() && c != char::REPLACEMENT_CHARACTER));
     error.why(why.to_string()).help(match glob {
+        Some(glob) if glob.ends_with("/**") => {
+            format!("leave the directory out: add {glob:?} to `files`")
+        }
         Some(glob) => format!("leave the file out: add {glob:?} to `files`"),
         None => "leave the file out: `files` takes globs of the files that you need".to_owned(),
     })

@@ -45,6 +45,7 @@ pub(super) struct TerminalJob {
 
 impl TerminalJob {
     /// Reads the text of `/proc/self/stat` (proc_pid_stat(5)).
+    #[cfg(any(target_os = "linux", test))]
     pub(super) fn parse(stat: &str) -> Option<TerminalJob> {
         // The second field is the program's name, in parentheses, and may hold any of `) `.
         let (_, fields) = stat.rsplit_once(')')?;

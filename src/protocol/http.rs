@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
 
 use super::printable;
 
@@ -208,8 +208,11 @@ impl Head {
             } else if is("retry-after") {
                 head.retry_after = retry_after(value);
             } else if is("location") && value.len() <= MAX_LOCATION_BYTES {
-                // Some servers send raw UTF-8 here.
-                let location = String::from_utf8_lossy(value).trim().to_owned();
+                // Some servers send raw UTF-8 here, or bytes of another encoding, which are sent back as they are.
+                let location = match std::str::from_utf8(value) {
+                    Ok(location) => location.trim().to_owned(),
+                    Err(_) => percent_encode(value.trim_ascii(), &AsciiSet::EMPTY).to_string(),
+                };
                 head.location = Some(location).filter(|location| !location.is_empty());
             }
         }

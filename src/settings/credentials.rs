@@ -7,8 +7,7 @@ use percent_encoding::percent_decode_str;
 use crate::address::{self, host_and_port};
 use crate::url::base64;
 
-pub(super) const FORM: &str =
-    "write `\"data.example.org\" = { token = \"…\" }` or `{ header = \"Name: value\" }`";
+pub(super) const FORM: &str = "write `\"data.example.org\" = { token = \"…\" }` or `{ header = \"Name: value\" }`; in the variable `host=token` or `host=Name:value`";
 
 /// Headers that say how a request is to be read, or that we write ourselves.
 const NOT_FOR_CREDENTIALS: [&str; 13] = [

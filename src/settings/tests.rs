@@ -1,4 +1,7 @@
 use super::*;
+
+/// What an absolute path begins with.
+const ROOT: &str = if cfg!(windows) { "C:/" } else { "/" };
 use crate::error::ErrorKind;
 
 fn context(vars: &[(&str, &str)]) -> Context {
@@ -74,18 +77,20 @@ fn what_peers_may_be_sent_a_second() {
 #[test]
 fn places_of_copies_are_absolute_and_separated_as_in_path() {
     let name = "ACADEMICTORRENTS_LOAD_PATH";
-    let joined = std::env::join_paths(["/a b", "", "/c", "/a b"]).unwrap();
+    let [a, c, m] = ["a b", "c", "m"].map(|path| format!("{ROOT}{path}"));
+    let joined = std::env::join_paths([&a, "", &c, &a]).unwrap();
     let settings = context(&[(name, joined.to_str().unwrap())]).settings().unwrap();
-    assert_eq!(settings.load_path, ["/a b", "/c"].map(PathBuf::from));
-    let settings = context(&[("ACADEMICTORRENTS_PATH_MNIST_SMALL", "/m")]).settings().unwrap();
-    assert_eq!(settings.paths, [("MNIST_SMALL".to_owned(), "/m".into())]);
+    assert_eq!(settings.load_path, [a, c].map(PathBuf::from));
+    let settings = context(&[("ACADEMICTORRENTS_PATH_MNIST_SMALL", &m)]).settings().unwrap();
+    assert_eq!(settings.paths, [("MNIST_SMALL".to_owned(), m.into())]);
     let check = |name: &str, value: &str, parts: &[&str]| {
         let error = context(&[(name, value)]).settings().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Manifest);
         let error = error.to_string();
         assert!(parts.iter().all(|part| error.contains(part)) && error.contains(name), "{error}");
     };
-    check(name, "/a:b", &["`b` is a relative path", "absolute path"]);
+    let relative = std::env::join_paths([&*format!("{ROOT}a"), "b"]).unwrap();
+    check(name, relative.to_str().unwrap(), &["`b` is a relative path", "absolute path"]);
     check(name, "~/data", &["`~/data`", "$HOME"]);
     check("ACADEMICTORRENTS_PATH_MNIST", "mnist", &["`mnist` is a relative path"]);
 }

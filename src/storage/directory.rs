@@ -14,7 +14,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::fs::remove_tree;
+use super::fs::{remove_entry, remove_tree};
 use super::lock::{Lock, LockHolder};
 use super::{Store, Wording};
 use crate::error::{Error, printable};
@@ -123,7 +123,7 @@ impl Directory {
         // A failure leaves something that is of no harm.
         let _ = remove_tree(&self.workplace.partial_path(id));
         let _ = self.workplace.remove_torrent(infohash);
-        let _ = std::fs::remove_file(self.workplace.lock_path(infohash));
+        let _ = remove_entry(&self.workplace.lock_path(infohash));
         for emptied in ["partial", "torrents", "locks", ""] {
             let _ = std::fs::remove_dir(self.workplace.root.join(emptied));
         }

@@ -273,6 +273,8 @@ impl LayoutFiles {
             Some(FileOrigin::Sealed) => return Ok(None),
             Some(FileOrigin::Left) if !fs::may_be_written(&path)? => {
                 let workplace = self.workplace.as_deref().unwrap_or(Path::new(""));
+                // It may have been hashed.
+                self.open.close_one(index);
                 fs::copy(&path, &path, fs::CopyMode::New, workplace)?;
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! File-system work that the other files of this module share.
 
 mod file_lock;
+mod in_use;
 mod open;
 
 use std::collections::hash_map::RandomState;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 pub use file_lock::*;
+pub use in_use::{move_entry, remove_entry, remove_tree};
 pub use open::*;
 
 use super::file_size;
@@ -51,7 +53,7 @@ pub fn atomic_write_with(
     prepare: impl FnOnce(&File) -> io::Result<()>,
 ) -> Result<(), Error> {
     let rename = |from: &Path, to: &Path| {
-        std::fs::rename(from, to).map_err(|why| obstacle(to, false).unwrap_or(why))
+        move_entry(from, to).map_err(|why| obstacle(to, false).unwrap_or(why))
     };
     write_with(path, &|file| file.write_all(bytes), prepare, rename)
         .map_err(|why| Error::disk("write", path, &why))
@@ -121,14 +123,14 @@ fn write_with(
     });
     let renamed = written.and_then(|()| rename(&temporary, path));
     renamed.and_then(|()| sync_parent(path)).inspect_err(|_| {
-        let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+        let _ = remove_entry(&temporary); // the error that is told is the first one
     })
 }
 
 /// Gives a file of the store's its name. An empty directory that has it is removed: see [`clear`].
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    match std::fs::rename(from, to) {
-        Err(_) if clear(to) => std::fs::rename(from, to),
+    match move_entry(from, to) {
+        Err(_) if clear(to) => move_entry(from, to),
         Err(why) => Err(obstacle(to, false).unwrap_or(why)),
         done => done,
     }
@@ -212,10 +214,10 @@ pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> 
         // A symbolic link gets a second name as it is. What is another user's and writable is not linked either: whoever wrote to the
         // link would write to both.
         match set_read_only(to, true) {
-            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => std::fs::remove_file(to)?,
+            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => remove_entry(to)?,
             other => {
                 return other.inspect_err(|_| {
-                    let _ = std::fs::remove_file(to); // the error that is told is the first one
+                    let _ = remove_entry(to); // the error that is told is the first one
                 });
             }
         }
@@ -256,7 +258,7 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
         })
         .and_then(|()| rename(&temporary, to));
     if copied.is_err() {
-        let _ = std::fs::remove_file(&temporary); // the error that is told is the first one
+        let _ = remove_entry(&temporary); // the error that is told is the first one
     }
     copied
 }
@@ -385,14 +387,6 @@ fn is_its_only_name(found: &std::fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_its_only_name(_found: &std::fs::Metadata) -> bool {
     true
-}
-
-/// Removes a directory and all in it; one that is not there is no error.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
-        _ => Ok(()),
-    }
 }
 
 /// Makes a symbolic link.

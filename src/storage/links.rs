@@ -17,7 +17,7 @@ pub(super) fn probe(directory: &Path, layout: &Layout) -> Result<(), Error> {
         return Ok(());
     }
     let path = fs::beside(&directory.join("link"));
-    let made = symlink(Path::new("files"), &path).and_then(|()| std::fs::remove_file(&path));
+    let made = symlink(Path::new("files"), &path).and_then(|()| fs::remove_entry(&path));
     made.map_err(|why| {
         Error::disk("create a symbolic link in", directory, &why)
             .help("the torrent has symbolic links: use a file system that can hold them, or leave them out with `files`")
@@ -50,7 +50,7 @@ pub(super) fn are_right(site: &Site, layout: &Layout) -> bool {
 
 /// Makes a link, in the place of a file or link that is there.
 pub(super) fn replace(text: &Path, path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+    match fs::remove_entry(path) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
         _ => symlink(text, path),
     }

@@ -74,7 +74,9 @@ use crate::torrent::metainfo::MAX_TORRENT_BYTES;
 
 pub use directory::{Directory, directory_fault};
 pub use file_fault::{IS_LFS_POINTER, LFS_POINTER, is_lfs_pointer};
-pub use fs::{atomic_write, open_or_create, try_lock};
+pub use fs::atomic_write;
+#[cfg(target_os = "linux")]
+pub use fs::{open_or_create, try_lock};
 pub use local_copy::LocalCopy;
 pub use lock::{Lock, LockHolder};
 #[cfg(feature = "seed")]

@@ -35,7 +35,7 @@ impl Partial {
         // Where nothing is there: one step for all, if the file system can.
         let moved = home.claims.is_empty()
             && std::fs::symlink_metadata(&place).is_err()
-            && match std::fs::rename(on_disk(&from, &name), &place) {
+            && match fs::move_entry(&on_disk(&from, &name), &place) {
                 Err(why) if why.kind() == io::ErrorKind::CrossesDevices => false,
                 other => other.map(|()| true).map_err(|why| failed(&place, &why))?,
             };

@@ -148,7 +148,7 @@ impl Listing {
             let removed = match std::fs::symlink_metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => remove_tree(&path),
                 Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
-                _ => std::fs::remove_file(&path),
+                _ => fs::remove_entry(&path),
             };
             removed.map_err(|why| Error::disk("remove", &path, &why))?;
         }

@@ -34,7 +34,7 @@ pub struct Partial {
     /// Pieces that are right, of which this selection keeps a part, in order and with its digest. Their rest is only in other
     /// selections.
     pub(super) edges: Vec<(PieceIndex, [u8; 20])>,
-    record: ResumeRecord,
+    pub(super) record: ResumeRecord,
 }
 
 /// What of a dataset is there when its download begins.
@@ -188,11 +188,9 @@ impl Partial {
 
     /// Bytes that the file system can still give to this dataset: what is free, and what its files hold that was
     /// not verified and will be written again. `None` where the platform does not tell.
-    #[cfg(unix)]
     pub fn room_bytes(&self, verified_bytes: u64) -> Option<u64> {
-        use std::os::unix::fs::MetadataExt as _;
-        let free = fs2::available_space(self.store.partial_path(&self.id)).ok()?;
-        let bytes = |path: &Path| Some(std::fs::metadata(path).ok()?.blocks() * 512);
+        let free = free_bytes(&self.store.partial_path(&self.id))?;
+        let bytes = |path: &Path| std::fs::metadata(path).ok().map(|it| allocated_bytes(&it));
         let (mut held, mut copied) = (0, 0);
         let is_begun = self.files.site().has_root(self.layout());
         for (index, file) in self.layout().files().enumerate() {
@@ -211,12 +209,6 @@ impl Partial {
         }
         let room = free.saturating_add(held.saturating_sub(verified_bytes));
         Some(room.saturating_sub(copied))
-    }
-
-    /// See above: std does not tell, and nothing small that is kept up does.
-    #[cfg(not(unix))]
-    pub fn room_bytes(&self, _: u64) -> Option<u64> {
-        None
     }
 
     /// Refuses files that this process may not write at their length, before they are begun.
@@ -248,6 +240,29 @@ impl Store {
         pieces.extend(ResumeRecord::read(&self.record_path(id), id));
         pieces
     }
+}
+
+/// What is free for us where this directory is; `None` where the platform does not tell.
+#[cfg(unix)]
+fn free_bytes(directory: &Path) -> Option<u64> {
+    fs2::available_space(directory).ok()
+}
+
+/// std does not tell, and nothing small that is kept up does.
+#[cfg(not(unix))]
+fn free_bytes(_directory: &Path) -> Option<u64> {
+    None
+}
+
+#[cfg(unix)]
+fn allocated_bytes(file: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(file) * 512
+}
+
+/// Here std tells the length alone.
+#[cfg(not(unix))]
+fn allocated_bytes(file: &std::fs::Metadata) -> u64 {
+    file.len()
 }
 
 /// The pieces that an earlier process may have left: those that it recorded, and those in read-only files, which are linked before they are

@@ -41,6 +41,7 @@ impl Partial {
         pins::check_at(&place, &self.metainfo, pins)?;
         if let Some(home) = self.files.home() {
             self.move_in(home)?;
+            self.record.close();
             home.directory.leave(&self.id, self.metainfo.infohash);
             return Ok(());
         }
@@ -52,6 +53,7 @@ impl Partial {
         step(());
         self.store.create_directory(&place)?;
         self.swap_in().map_err(failed)?;
+        self.record.close();
         stamp(&self.store, &self.id, self.layout(), fragments, pins)
     }
 
@@ -141,7 +143,7 @@ impl Store {
         names::check_all(&copied, layout, &|_| true)?;
         pins::check(&copied, metainfo, pins)?;
         let renamed = remove_tree(&place)
-            .and_then(|()| std::fs::rename(&copy, &place))
+            .and_then(|()| fs::move_entry(&copy, &place))
             .and_then(|()| sync_directory(&dataset));
         renamed.map_err(failed)?;
         stamp(self, id, layout, theirs.fragments, pins)?;

@@ -7,7 +7,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::fs::{CopyMode, beside, copy, copy_tree, remove_tree, sync_parent, sync_tree};
+use super::fs::{
+    CopyMode, beside, copy, copy_tree, move_entry, remove_entry, remove_tree, sync_parent,
+    sync_tree,
+};
 
 /// Moves a directory to a place where nothing is. At every moment the whole directory is at one of the two places.
 ///
@@ -60,7 +63,7 @@ pub fn move_file(from: &Path, to: &Path) -> io::Result<()> {
         Err(why) if why.kind() == io::ErrorKind::CrossesDevices => {
             step(copy(from, to, CopyMode::Same, to.parent().unwrap_or(to))?);
             step(sync_parent(to)?);
-            std::fs::remove_file(from)
+            remove_entry(from)
         }
         other => other,
     }
@@ -71,7 +74,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     if stops::is_elsewhere(from) {
         return Err(io::ErrorKind::CrossesDevices.into());
     }
-    step(std::fs::rename(from, to))
+    step(move_entry(from, to))
 }
 
 /// Marks the end of a step: here tests stop, as if the process had been killed.

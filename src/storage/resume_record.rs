@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::fs;
 use crate::torrent::geometry::PieceIndex;
@@ -20,7 +20,8 @@ const MAX_BYTES: u64 = 64 << 20;
 /// An open record, shared by the workers.
 #[derive(Debug)]
 pub struct ResumeRecord {
-    file: Mutex<File>,
+    /// Until it is closed.
+    file: Mutex<Option<File>>,
 }
 
 impl ResumeRecord {
@@ -51,19 +52,28 @@ impl ResumeRecord {
         fs::create_new(&temporary)?.write_all(&bytes)?;
         fs::rename(&temporary, path)?;
         let file = fs::open_to_append(path)?;
-        Ok(ResumeRecord { file: Mutex::new(file) })
+        Ok(ResumeRecord { file: Mutex::new(Some(file)) })
     }
 
-    /// Appends a verified piece whose bytes are written.
+    /// Appends a verified piece whose bytes are written. A record that is closed is no longer needed.
     pub fn append(&self, piece: PieceIndex) -> io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(&piece.to_be_bytes())
+        self.file().as_mut().map_or(Ok(()), |file| file.write_all(&piece.to_be_bytes()))
     }
 
     /// Tells a process that waits for the lock that this one lives: the record's mtime moves.
     pub fn touch(&self, now: std::time::SystemTime) {
-        let file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let _ = file.set_modified(now); // a file system that cannot: the waiting one sees pieces being appended
+        if let Some(file) = &*self.file() {
+            let _ = file.set_modified(now); // a file system that cannot: the waiting one sees pieces being appended
+        }
+    }
+
+    /// Closes the file, which is about to be removed: Windows keeps a file that is open, and the directory that it is in.
+    pub fn close(&self) {
+        self.file().take();
+    }
+
+    fn file(&self) -> MutexGuard<'_, Option<File>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::claims::ClaimKind;
 use super::files::{FileOrigin, LayoutFiles};
-use super::fs::{CopyMode, copy, file_at, link_or_copy, open_to_write, remove};
+use super::fs::{CopyMode, copy, file_at, link_or_copy, open_to_write, remove, remove_entry};
 use super::home::Home;
 use super::local_copy::LocalCopy;
 use crate::plan::Layout;
@@ -95,7 +95,7 @@ pub(super) fn take_over(
         match claim.kind {
             // What an earlier run has begun would take the place of the right file.
             ClaimKind::Right if is_begun => {
-                std::fs::remove_file(path)?;
+                remove_entry(&path)?;
                 files.set_origin(*index, None);
             }
             ClaimKind::Damaged if is_begun => {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::{BUFFER_BYTES, hash_kept};
 use super::files::{FileOrigin, LayoutFiles};
-use super::fs::{link_or_copy, remove};
+use super::fs::{link_or_copy, remove, remove_entry};
 use super::local_copy::LocalCopy;
 use super::{Site, Store, parallel};
 use crate::error::Error;
@@ -143,8 +143,7 @@ impl<'a> Siblings<'a> {
             if let SegmentPlace::File { file, .. } = segment.place {
                 if linked.remove(&file) {
                     let path = files.path(file);
-                    std::fs::remove_file(&path)
-                        .map_err(|why| Error::disk("remove", &path, &why))?;
+                    remove_entry(&path).map_err(|why| Error::disk("remove", &path, &why))?;
                     files.set_origin(file, None);
                 }
             }

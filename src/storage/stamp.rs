@@ -14,6 +14,7 @@
 //! Paths are percent-encoded where a line could not hold them. Its own mtime is always 2000-01-01, so that
 //! Cargo, which compares it with a build script's last run, never finds it newer.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::{File, FileTimes, Metadata};
 use std::io::{self, BufRead, BufReader, Read as _, Write};
@@ -74,9 +75,9 @@ struct StampedFile {
 
 impl StampedFiles {
     fn push(&mut self, path: &Path, length: u64, modified_nanos: u128) {
-        let path = path.as_os_str().as_encoded_bytes();
+        let path = &*slashed(path);
         if self.files.is_empty() {
-            let separator = path.iter().position(|byte| std::path::is_separator(char::from(*byte)));
+            let separator = path.iter().position(|byte| *byte == b'/');
             self.top = path[..separator.map_or(0, |at| at + 1)].to_vec();
         }
         let below = path.strip_prefix(&self.top[..]);
@@ -242,12 +243,18 @@ impl Stamp {
             writeln!(out, "place {}", escape(place))?;
         }
         for (path, file) in self.files.iter() {
-            writeln!(out, "file {} {} {}", file.length, file.modified_nanos, escape(&path))?;
+            writeln!(
+                out,
+                "file {} {} {}",
+                file.length,
+                file.modified_nanos,
+                escape_bytes(&slashed(&path))
+            )?;
         }
         for (path, target) in &self.links {
             // A blank ends it.
             let target = escape(target).replace(' ', "%20");
-            writeln!(out, "link {target} {}", escape(path))?;
+            writeln!(out, "link {target} {}", escape_bytes(&slashed(path)))?;
         }
         for (piece, sha1) in &self.fragments {
             writeln!(out, "fragment {piece} {}", crate::Infohash::from_bytes(*sha1))?;
@@ -339,7 +346,20 @@ fn is_time(found: u128, stamped: u128) -> bool {
 const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
 
 pub(super) fn escape(path: &Path) -> String {
-    percent_encoding::percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED).to_string()
+    escape_bytes(path.as_os_str().as_encoded_bytes()).to_string()
+}
+
+fn escape_bytes(bytes: &[u8]) -> percent_encoding::PercentEncode<'_> {
+    percent_encoding::percent_encode(bytes, ESCAPED)
+}
+
+/// A path below `files/`, with `/` between its components on every platform: other systems may read the same store.
+fn slashed(path: &Path) -> Cow<'_, [u8]> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if !cfg!(windows) || !bytes.contains(&b'\\') {
+        return Cow::Borrowed(bytes);
+    }
+    Cow::Owned(bytes.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect())
 }
 
 pub(super) fn unescape(text: &str) -> Option<PathBuf> {

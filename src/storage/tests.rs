@@ -161,7 +161,7 @@ fn a_dataset_is_complete_when_it_is_published_and_read_only() {
     assert!(std::fs::metadata(fixture.file(&id, "d/b")).unwrap().permissions().readonly());
     assert!(!fixture.store.partial_path(&id).exists());
     // Directories stay writable, so that `rm -rf` works.
-    std::fs::remove_dir_all(fixture.directory.path().join("v1/data")).unwrap();
+    fs::remove_tree(&fixture.directory.path().join("v1/data")).unwrap();
     assert!(fixture.store.present(&id).is_none());
 }
 
@@ -223,7 +223,7 @@ fn repair_fetches_the_damaged_pieces_and_writes_no_inode_that_others_share() {
     let path = fixture.file(&whole, "a");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[13] ^= 1;
-    std::fs::remove_file(&path).unwrap();
+    fs::remove(&path).unwrap();
     std::fs::write(&path, bytes).unwrap();
     assert!(fixture.store.present(&whole).is_none());
     let (partial, verified) = fixture.open(&[]);

@@ -1,7 +1,5 @@
 //! What a hostile, silent or sloppy swarm may cost: time and requests are bounded.
 
-use std::time::Duration;
-
 use crate::support::Project;
 use crate::swarm::{Dataset, Peer, WebSeed, peer, random_bytes, web_seed::Fault};
 
@@ -76,7 +74,7 @@ fn tiers_of_trackers_are_bounded() {
         let mut most = 0;
         while !build.is_finished() {
             most = announcers().max(most);
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
         most
     });

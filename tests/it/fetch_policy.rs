@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::cargo::{from_web_seed, seeded};
 use crate::fixture::Fixture;
-use crate::support::{cannot_mount, files_below};
-use crate::swarm::{Dataset, WebSeed, random_bytes, web_seed::Fault};
+use crate::support::files_below;
+use crate::swarm::{Dataset, WebSeed, random_bytes};
 
 const BYTES: u64 = 200_000;
 
@@ -294,6 +294,8 @@ exec "$0" run --config net.offline=true
 #[test]
 #[cfg(target_os = "linux")]
 fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_nothing() {
+    use crate::support::cannot_mount;
+    use crate::swarm::web_seed::Fault;
     use std::io::{BufRead as _, BufReader, Write as _};
     let dataset = Dataset::single("data.bin", random_bytes(110, 3_000_000));
     let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 200_000 });

@@ -57,6 +57,7 @@ fn so_are_those_of_directories() {
                     .unwrap();
             }
             front.write_ca(&roots.join("university.pem"));
+            #[cfg(unix)]
             std::os::unix::fs::symlink("university.pem", roots.join("1a2b3c4d.0")).unwrap();
             stranger.write_ca(&others.join("other.pem"));
             let named = if is_known { vec![&others, &roots] } else { vec![&others] };
@@ -78,9 +79,15 @@ fn a_directory_without_certificates_is_an_error_that_names_it() {
         let Fixture { project, .. } = fixture();
         std::fs::create_dir(project.path("empty")).unwrap();
         let path = project.path(directory);
-        let error = project.env("SSL_CERT_DIR", path.display()).error();
+        let error = project.env("ACADEMICTORRENTS_CA_DIR", path.display()).error();
         let named = error.contains(&path.display().to_string()) && error.contains(why);
-        assert!(named && error.contains("SSL_CERT_DIR names it"), "{error}");
+        assert!(named && error.contains("ACADEMICTORRENTS_CA_DIR names it"), "{error}");
+        // OpenSSL passes over it, and so do all programs that its variable is set for.
+        let Fixture { dataset, project, front, seed: _seed } = fixture();
+        front.write_ca(&project.path("ca.pem"));
+        let ca = project.path("ca.pem").display().to_string();
+        let project = project.env("ACADEMICTORRENTS_CA_FILE", ca);
+        dataset.assert_at(&project.env("SSL_CERT_DIR", path.display()).path_of("data"));
     }
 }
 

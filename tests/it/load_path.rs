@@ -1,11 +1,13 @@
 //! Copies that lie in a directory of `ACADEMICTORRENTS_LOAD_PATH`.
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::fs::Permissions;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use academictorrents::{ErrorKind, Get};
 
 use crate::refusals::sha256;
+use crate::support::files::identity;
 use crate::support::{Project, files_below};
 use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
 
@@ -41,14 +43,16 @@ pub fn with_copy(dataset: &Dataset) -> (Project, PathBuf, WebSeed) {
     (project.env(LOAD_PATH, copies.display()), place, seed)
 }
 
-/// All that must stay as it is: of each file and directory inode, mode, links, length and time.
-pub fn state(place: &Path) -> Vec<(PathBuf, [u64; 4], i64, i64)> {
+type State = ((u64, u64), PathBuf, (Permissions, u64, SystemTime));
+
+/// All that must stay as it is: of each file and directory inode, names, permissions, length and time.
+pub fn state(place: &Path) -> Vec<State> {
     let mut paths: Vec<_> = files_below(place).into_iter().map(|path| place.join(path)).collect();
     paths.extend([place.to_owned(), place.parent().unwrap().to_owned()]);
     let of = |path: PathBuf| {
         let file = std::fs::metadata(&path).unwrap();
-        let numbers = [file.ino(), file.mode().into(), file.nlink(), file.len()];
-        (path, numbers, file.mtime(), file.mtime_nsec())
+        let of_inode = (file.permissions(), file.len(), file.modified().unwrap());
+        (identity(&path), path, of_inode)
     };
     paths.into_iter().map(of).collect()
 }
@@ -200,11 +204,13 @@ fn a_copied_store_is_hashed_once_and_stamped_in_ours() {
 }
 
 #[test]
+#[cfg(unix)] // where a directory has permissions
 fn a_directory_that_nobody_can_write_to_is_read() {
+    use std::os::unix::fs::PermissionsExt as _;
     let dataset = folder();
     let (project, place, seed) = with_copy(&dataset);
     let set = |path: &Path, mode| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     };
     let directories = [place.parent().unwrap(), &place, &place.join("d")];
     files_below(&place).iter().for_each(|file| set(&place.join(file), 0o444));
@@ -336,8 +342,11 @@ fn places_that_cannot_be_read_are_named_with_the_reason() {
         let project = Project::new(declared);
         std::fs::write(project.path("data.torrent"), dataset.torrent()).unwrap();
         std::fs::write(project.path("file"), "").unwrap();
+        #[cfg(unix)]
         std::os::unix::fs::symlink("loop", project.path("loop")).unwrap();
-        let places = ["nowhere", "file", "loop"].map(|place| project.path(place));
+        let places: &[_] =
+            if cfg!(unix) { &["nowhere", "file", "loop"] } else { &["nowhere", "file"] };
+        let places: Vec<_> = places.iter().map(|place| project.path(place)).collect();
         let all = std::env::join_paths(&places).unwrap().into_string().unwrap();
         let mirrors = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>();
         let error = project

@@ -110,7 +110,7 @@ fn names_that_only_others_cannot_store_are_stored() {
 fn a_torrent_whose_own_name_cannot_be_stored_is_stored_under_another() {
     let long = "x".repeat(300);
     let files = [("a.bin", random_bytes(1, 50_000)), ("d/b.bin", random_bytes(2, 40_000))];
-    for name in [long.as_str(), "two\nlines", "a\\b"] {
+    for name in [long.as_str(), "two\nlines", "a\\b", "a/b", "/a/", "..", ""] {
         for dataset in
             [Dataset::multi(name, files.clone()), Dataset::single(name, random_bytes(3, 60_000))]
         {

@@ -269,8 +269,12 @@ fn redirects_lead_where_rfc_3986_says() {
 #[test]
 fn a_web_seed_that_names_the_thing_itself_or_where_it_is_serves_it() {
     let one = Dataset::multi("set", [("data.bin", random_bytes(3, 100_000))]);
+    // Beside what is empty it is the one file all the same.
+    let beside = [("empty", Vec::new()), ("data.bin", random_bytes(3, 100_000))];
+    let beside = Dataset::multi("set", beside);
     let (file, folder) = (single(), many());
-    let cases: [(&Dataset, &str, &str); 12] = [
+    let cases: [(&Dataset, &str, &str); 13] = [
+        (&beside, "/d/other.bin", "/d/other.bin"),
         (&one, "/data.bin", "/data.bin"),
         (&one, "/d/other.bin", "/d/other.bin"),
         (&one, "/", "/set/data.bin"),

@@ -163,7 +163,15 @@ fn vendor(
     let found: Vec<Result<Resolved, Error>> = datasets
         .iter()
         .map(|dataset| {
-            if dataset.request.identity.torrent.is_none() {
+            let is_vendored = dataset.request.identity.torrent.is_some();
+            if let Some(root) = dataset.request.workspace.as_ref().filter(|_| !is_vendored) {
+                let what = format!("{} declares it, for all packages of the workspace", root.display());
+                return Err(Error::new(ErrorKind::Manifest, what)
+                    .why("only the manifest of a package is changed")
+                    .help("put the .torrent beside it, and add `torrent` to the dataset's table there")
+                    .for_dataset(dataset.name()));
+            }
+            if !is_vendored {
                 // It may take a while where only peers have it.
                 output.say(format_args!("looking for the torrent of `{}`", dataset.name()));
             }

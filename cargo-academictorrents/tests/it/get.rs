@@ -1,6 +1,6 @@
 //! `cargo academictorrents get`.
 
-use crate::cli_fixture::{CliFixture, Page, Run};
+use crate::cli_fixture::{CliFixture, Page};
 use crate::swarm::http::HttpServer;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, Peer, TlsFront, WebSeed, random_bytes};
@@ -202,7 +202,7 @@ fn without_room_for_the_rest_a_damaged_file_does_not_move() {
     command.current_dir(cli.path("")).env_clear();
     command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let run = match command.output() {
-        Ok(output) => Run::of(output),
+        Ok(output) => crate::cli_fixture::Run::of(output),
         Err(why) => return crate::support::cannot_mount("a full disk", &why.to_string()),
     };
     // Not every machine lets its users make namespaces.
@@ -217,7 +217,7 @@ fn without_room_for_the_rest_a_damaged_file_does_not_move() {
 /// Runs a call as the user nobody, who owns the directory that it works in. Only root can; who is not root cannot make files of
 /// another user's either.
 #[cfg(target_os = "linux")]
-fn as_nobody(cli: &CliFixture, arguments: &[&str]) -> Option<Run> {
+fn as_nobody(cli: &CliFixture, arguments: &[&str]) -> Option<crate::cli_fixture::Run> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
     use std::os::unix::process::CommandExt as _;
     const NOBODY: u32 = 65_534;
@@ -226,7 +226,9 @@ fn as_nobody(cli: &CliFixture, arguments: &[&str]) -> Option<Run> {
     }
     std::fs::set_permissions(cli.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
     chown(cli.path(""), Some(NOBODY), Some(NOBODY)).unwrap();
-    Some(Run::of(cli.command(arguments).uid(NOBODY).gid(NOBODY).output().unwrap()))
+    Some(crate::cli_fixture::Run::of(
+        cli.command(arguments).uid(NOBODY).gid(NOBODY).output().unwrap(),
+    ))
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Ctrl-C, and SIGTERM.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -115,7 +113,8 @@ fn what_cargo_says_when_it_hears_the_signal_too_is_not_told() {
     let cli = CliFixture::new();
     let script = "#!/bin/sh\n: > started\nuntil [ -e go ]; do sleep 0.02; done\necho interrupted >&2\nexit 1\n";
     let cargo = cli.write("cargo.sh", script);
-    std::fs::set_permissions(&cargo, Permissions::from_mode(0o755)).unwrap();
+    let runnable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&cargo, runnable).unwrap();
     let cli = cli.env("CARGO", cargo.display());
     let child = start(&cli, "", &["fetch"]);
     eventually("cargo was asked", || cli.path("started").exists());

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli_fixture::{CliFixture, Page};
+use crate::support::files::identity;
 use crate::support::{build_in, files_below};
 use crate::swarm::http::HttpServer;
 use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
@@ -76,6 +77,30 @@ fn what_cannot_be_looked_up_is_told_and_the_others_are_kept() {
         manifest.contains("torrent = \"datasets/mnist.torrent\"")
             && manifest.contains("\nnone = \"00")
     );
+}
+
+/// Only manifests of packages are changed.
+#[test]
+fn what_a_package_inherits_is_left_to_the_workspace_and_the_others_are_kept() {
+    let (images, single) = (images(), single());
+    let catalogue = Catalogue::serving(&[&images, &single]);
+    let cli = CliFixture::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+    cli.declare(&format!(
+        "mnist = \"{}\"\nshared.workspace = true\n[workspace.metadata.academictorrents]\nshared = \"{}\"",
+        single.infohash_hex(),
+        images.infohash_hex()
+    ));
+    let run = cli.run(&["vendor"]);
+    assert_eq!(run.status, Some(1));
+    let root = cli.path("Cargo.toml").display().to_string();
+    assert!(run.stderr.contains(&format!("{root} declares it")), "{}", run.stderr);
+    let manifest = read(&cli, "Cargo.toml");
+    assert!(manifest.contains("shared.workspace = true"), "{manifest}");
+    assert!(
+        manifest.contains("mnist = { infohash = ") || manifest.contains("torrent = "),
+        "{manifest}"
+    );
+    assert!(cli.run(&["list"]).stdout.contains("shared"));
 }
 
 #[test]
@@ -176,13 +201,11 @@ fn a_mirror_serves_builds_without_network_and_over_http() {
     assert_eq!(fs::read(&damaged).unwrap(), random_bytes(9, 70_000));
 }
 
-#[cfg(unix)]
 #[test]
 fn a_mirror_links_what_the_store_has_and_copies_what_is_the_users_own() {
-    use std::os::unix::fs::MetadataExt as _;
     let single = single();
     let seed = WebSeed::serving(&single);
-    let links = |path: &Path| fs::metadata(path).unwrap().nlink();
+    let links = |path: &Path| identity(path).1;
     let mirrored = |cli: &CliFixture| {
         cli.write("mnist.torrent", single.clone().url_list([seed.url()]).torrent());
         cli.declare("mnist = { torrent = \"mnist.torrent\" }");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli_fixture::{CliFixture, Page};
 use crate::support::files::damage_unseen;
-use crate::support::files::{PIECE, inode};
+use crate::support::files::{PIECE, inode, set_writable};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
 /// A cli that draws nothing: how often it would depends on the machine.
@@ -19,9 +19,7 @@ fn tree() -> Dataset {
 }
 
 fn writable(path: &Path) -> std::fs::File {
-    let mut permissions = std::fs::metadata(path).unwrap().permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
-    std::fs::set_permissions(path, permissions).unwrap();
+    set_writable(path);
     std::fs::File::options().write(true).open(path).unwrap()
 }
 

@@ -48,7 +48,7 @@ pub mod torrent {
 pub mod net {
     pub use crate::net::command::shown_proxies;
     pub use crate::net::credentials::read_netrc;
-    pub use crate::net::roots::of_system as system_roots;
+    pub use crate::net::roots::{directory_flaw, of_system as system_roots};
     pub use crate::net::{Client, Listener, SourceError};
 }
 pub mod origin {

@@ -12,7 +12,7 @@ use crate::net::{Credential, SourceError};
 use crate::picker::{SourceId, WorkerId};
 use crate::protocol::web_url::FileUrls;
 use crate::settings::AuthHeader;
-use crate::torrent::metainfo::Metainfo;
+use crate::torrent::metainfo::{FileKind, Metainfo};
 use crate::url::Url;
 
 /// After so many replies to requests that were sent ahead a server is known to answer them.
@@ -43,7 +43,8 @@ pub struct WebSeed {
 impl WebSeed {
     pub fn new(id: SourceId, url: Url, by: NamedBy, metainfo: &Metainfo) -> WebSeed {
         let urls = FileUrls::new(&url, metainfo.multi, &metainfo.name);
-        let files = metainfo.files.iter().filter(|file| !file.is_pad()).count();
+        let files = metainfo.files.iter().filter(|it| it.kind == FileKind::Data && it.length > 0);
+        let files = files.count();
         WebSeed {
             id,
             urls: if files == 1 { urls.of_one_file(&url) } else { urls },

@@ -79,6 +79,13 @@ fn further_keys_take_the_place_of_the_workspaces() {
     assert_eq!(inline.mirrors, [Mirror::Directory(members.path("member/here"))]);
     assert_eq!(inline.identity.torrent, Some(members.path("data/x.torrent")));
     assert!(inline.optional);
+    // A choice of files takes the place of a magnet link's.
+    let root = "[workspace.metadata.academictorrents.m]\nmagnet = 'magnet:?xt=urn:btih:HASH&so=0'";
+    let members = Members::of(&format!("[workspace]\n{root}"));
+    let m = &members.member("m = { workspace = true, files = ['b'] }").unwrap().requests[0];
+    assert_eq!((m.files.len(), m.file_numbers().len()), (1, 0));
+    let m = &members.member("m.workspace = true").unwrap().requests[0];
+    assert_eq!((m.files.len(), m.file_numbers().len()), (0, 1));
     assert_eq!(inline.max_size_bytes, Some(2 << 30));
 }
 
@@ -106,6 +113,20 @@ fn the_root_is_found_as_cargo_finds_it() {
     // One with a `[workspace]` of its own is none of this one's.
     let error = read("alone", "[workspace]").unwrap_err().to_string();
     assert!(error.contains("has no such dataset"), "{error}");
+    // An excluded one has none, unless it is named as a member.
+    let exclude = "[workspace]\nmembers = ['out/named']\nexclude = ['out']\n\
+                   metadata.academictorrents.plain = 'HASH'";
+    let excluding = Members::of(exclude);
+    let read = |place: &str| {
+        excluding.read(
+            place,
+            "[package]\nname = 'm'\n[package.metadata.academictorrents]\nplain.workspace = true",
+        )
+    };
+    let error = read("out/other").unwrap_err().to_string();
+    assert!(error.contains("the package is in no workspace"), "{error}");
+    read("out/named").unwrap();
+    read("outer").unwrap();
     // Where nothing is inherited nobody looks.
     assert_eq!(members.member("own = 'HASH'").unwrap().workspace, None);
 }
@@ -114,7 +135,7 @@ fn the_root_is_found_as_cargo_finds_it() {
 fn what_cannot_be_inherited_is_said_on_its_line() {
     let members = Members::of(ROOT);
     let check = |datasets: &str, parts: &[&str]| {
-        let error = members.error(datasets);
+        let error = members.error(datasets).replace('\\', "/");
         assert!(error.starts_with("member/Cargo.toml:6: "), "{error}");
         assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
     };
@@ -160,15 +181,25 @@ fn a_manifest_that_is_published_must_declare_it_itself() {
     fs::create_dir(members.path("member")).unwrap();
     fs::write(members.path("member/Cargo.toml.orig"), "").unwrap();
     let help = |line: &str| format!("write {line} into [package.metadata.academictorrents]");
-    let inline = "`inline = { torrent = 'data/x.torrent', files = ['a'], mirrors = ['mirror'] }`";
-    for (datasets, line) in [
-        ("plain.workspace = true", format!("`plain = '{HASH}'`")),
-        ("inline.workspace = true", inline.to_owned()),
-        ("table.workspace = true", "the dataset itself".to_owned()),
-        ("unknown.workspace = true", "the dataset itself".to_owned()),
+    let itself = "the dataset itself, with paths that are in the package,";
+    let plain = "[workspace.metadata.academictorrents]\nplain = 'HASH'";
+    for (root, datasets, line) in [
+        (plain, "plain.workspace = true", format!("`plain = \"{HASH}\"`")),
+        // The workspace's defaults would be lost, as would what the package adds; and paths begin elsewhere.
+        (ROOT, "plain.workspace = true", itself.to_owned()),
+        (plain, "plain = { workspace = true, optional = true }", itself.to_owned()),
+        (ROOT, "inline.workspace = true", itself.to_owned()),
+        (ROOT, "table.workspace = true", itself.to_owned()),
+        (ROOT, "unknown.workspace = true", itself.to_owned()),
     ] {
-        let error = members.error(datasets);
-        assert!(error.contains(&help(&line)), "{error}");
+        for mark in ["Cargo.toml.orig", ".cargo-checksum.json"] {
+            let root = if root == plain { format!("[workspace]\n{root}") } else { root.to_owned() };
+            let members = Members::of(&root);
+            fs::create_dir(members.path("member")).unwrap();
+            fs::write(members.path("member").join(mark), "").unwrap();
+            let error = members.error(datasets);
+            assert!(error.contains(&help(&line)), "{error}");
+        }
     }
     members.member("own = 'HASH'").unwrap();
     // Unpacked elsewhere.
@@ -176,5 +207,5 @@ fn a_manifest_that_is_published_must_declare_it_itself() {
     fs::create_dir(elsewhere.path("member")).unwrap();
     fs::write(elsewhere.path("member/Cargo.toml.orig"), "").unwrap();
     let error = elsewhere.error("plain.workspace = true");
-    assert!(error.contains(&help("the dataset itself")), "{error}");
+    assert!(error.contains(&help(itself)), "{error}");
 }

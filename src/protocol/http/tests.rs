@@ -138,6 +138,9 @@ fn location_and_encoding_are_read() {
     check("Location: http://other/x", Some("http://other/x"));
     check("Location: /é", Some("/é"));
     check("Location:", None);
+    // What is not UTF-8 is sent back byte for byte.
+    let latin = parse_head(b"HTTP/1.1 302 Found\r\nLocation: /caf\xe9?a=b%20c\r\n\r\n").unwrap();
+    assert_eq!(latin.unwrap().0.location.as_deref(), Some("/caf%E9?a=b%20c"));
     check(&format!("Location: /{}", "x".repeat(9_000)), None);
     let check = |text: &str, identity| {
         let head = head(&format!("HTTP/1.1 200 OK\n{text}"));

@@ -1,29 +1,39 @@
 use super::*;
 
+/// What an absolute path begins with.
+const ROOT: &str = if cfg!(windows) { "C:/" } else { "/" };
+
+/// Where the file is, and the variable that says so.
+const VARIABLE: &str = match (cfg!(windows), cfg!(target_os = "macos")) {
+    (true, _) => "APPDATA",
+    (_, true) => "HOME",
+    _ => "XDG_CONFIG_HOME",
+};
+
 /// What a file of this text gives, with these variables beside it.
 pub fn context(text: &str, vars: &[(&str, &str)]) -> Result<Context, Error> {
     let directory = tempfile::tempdir().unwrap();
-    let ours = directory.path().join("academictorrents");
-    std::fs::create_dir(&ours).unwrap();
+    let below = if cfg!(target_os = "macos") { "Library/Application Support" } else { "" };
+    let ours = directory.path().join(below).join("academictorrents");
+    std::fs::create_dir_all(&ours).unwrap();
     std::fs::write(ours.join("config.toml"), text).unwrap();
     let mut context = Context::default();
     vars.iter().for_each(|(name, value)| context.set(name, value));
-    for name in ["XDG_CONFIG_HOME", "APPDATA"] {
-        context.set(name, directory.path());
-    }
+    context.set(VARIABLE, directory.path());
     context.read_config().map(|()| context)
 }
 
 #[test]
-#[cfg(not(target_os = "macos"))]
 fn a_file_says_what_the_variables_do_not() {
     let text = "load-path = ['/l', '/m n']\nstore = '/s'\nmirrors = ['/a b/c', 'http://h/d']\nsources = ['mirrors']\npeers = []\ndht-bootstrap = []\nmax-size = '5GB'\n\
                 timeout = 60\nupload = 0\napi-key = 'uid=1;pass=2'\noffline = true\nproxy = 'http://p:1'\nca-file = '/ca.pem'\n";
+    let text = &text.replace("'/", &format!("'{ROOT}"));
+    let at = |below: &str| format!("{ROOT}{below}");
     let context_of = |vars: &[(&str, &str)]| context(text, vars).unwrap();
     let settings = context_of(&[]).settings().unwrap();
-    assert_eq!(context_of(&[]).store_dir().unwrap(), Path::new("/s"));
-    assert_eq!(settings.load_path, [Path::new("/l"), Path::new("/m n")]);
-    assert_eq!(settings.mirrors, ["/a b/c", "http://h/d"]);
+    assert_eq!(context_of(&[]).store_dir().unwrap(), Path::new(&at("s")));
+    assert_eq!(settings.load_path, [at("l"), at("m n")].map(PathBuf::from));
+    assert_eq!(settings.mirrors, [&*at("a b/c"), "http://h/d"]);
     assert!(settings.sources.mirrors && !settings.sources.peers && settings.offline);
     assert_eq!((settings.max_size_bytes, settings.timeout.as_secs()), (Some(5_000_000_000), 60));
     assert_eq!(settings.upload_bytes_per_second, 0);
@@ -33,28 +43,27 @@ fn a_file_says_what_the_variables_do_not() {
     assert_eq!(proxy.url, "http://p:1");
     assert!(proxy.variable.starts_with("`proxy` in "), "{proxy:?}");
     assert!(settings.all_proxy.is_none());
-    assert_eq!(settings.ca_file.unwrap().path, Path::new("/ca.pem"));
+    assert_eq!(settings.ca_file.unwrap().path, Path::new(&at("ca.pem")));
     let settings = context_of(&[
         ("ACADEMICTORRENTS_TIMEOUT", "5"),
-        ("ACADEMICTORRENTS_MIRRORS", "/x"),
+        ("ACADEMICTORRENTS_MIRRORS", &at("x")),
         ("ACADEMICTORRENTS_DHT_BOOTSTRAP", "a:1, b:2"),
         ("ACADEMICTORRENTS_OFFLINE", "0"),
-        ("ACADEMICTORRENTS_STORE", "/t"),
-        ("SSL_CERT_FILE", "/all.pem"),
+        ("ACADEMICTORRENTS_STORE", &at("t")),
+        ("SSL_CERT_FILE", &at("all.pem")),
         ("HTTPS_PROXY", "http://q:1"),
     ]);
-    assert_eq!(settings.store_dir().unwrap(), Path::new("/t"));
+    assert_eq!(settings.store_dir().unwrap(), Path::new(&at("t")));
     let settings = settings.settings().unwrap();
     assert_eq!((settings.timeout.as_secs(), settings.offline), (5, false));
-    assert_eq!(settings.mirrors, ["/x"]);
+    assert_eq!(settings.mirrors, [&*at("x")]);
     assert_eq!(settings.dht_bootstrap.unwrap(), ["a:1", "b:2"]);
     let proxy = settings.proxy.unwrap();
     assert_eq!((proxy.url.exposed(), &*proxy.variable), ("http://q:1", "HTTPS_PROXY"));
-    assert_eq!(settings.ca_file.unwrap().path, Path::new("/ca.pem"));
+    assert_eq!(settings.ca_file.unwrap().path, Path::new(&at("ca.pem")));
 }
 
 #[test]
-#[cfg(not(target_os = "macos"))]
 fn a_mistake_in_the_file_is_named_with_its_line() {
     let check = |text: &str, parts: &[&str]| {
         let error = context(text, &[]).unwrap_err();

@@ -73,6 +73,13 @@ impl OpenFiles {
         }
     }
 
+    /// Closes one: Windows replaces no file that is open, where its file system does not do it as Unix does.
+    pub(super) fn close_one(&self, index: u32) {
+        let mut queue = self.lock();
+        queue.files.remove(&index);
+        queue.order.retain(|it| *it != index);
+    }
+
     /// Closes all of them.
     pub(super) fn close(&self) {
         *self.lock() = Queue::default();

@@ -142,7 +142,7 @@ pub fn is_of_a_stranger(path: &Path, found: &std::fs::Metadata) -> bool {
     let probe = || {
         let probe = super::beside(path);
         let us = create_new(&probe).and_then(|file| file.metadata());
-        let _ = std::fs::remove_file(&probe); // it is empty
+        let _ = super::remove_entry(&probe); // it is empty
         us
     };
     found.uid() != 0 && !is_us(std::fs::metadata("/proc/self")) && !is_us(probe())
@@ -172,7 +172,7 @@ pub fn link_of_a_stranger(_path: &Path) -> Option<io::Error> {
 /// directory, which a container makes of a mount point. True where there was one.
 pub(super) fn clear(path: &Path) -> bool {
     match std::fs::symlink_metadata(path).map(|it| it.file_type()) {
-        Ok(found) if found.is_symlink() => std::fs::remove_file(path).is_ok(),
+        Ok(found) if found.is_symlink() => super::remove_entry(path).is_ok(),
         Ok(found) if found.is_dir() => std::fs::remove_dir(path).is_ok(),
         _ => false,
     }
@@ -183,7 +183,7 @@ pub(super) fn clear(path: &Path) -> bool {
 /// # Errors
 /// Of removing it; where something else is in its place, what.
 pub fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+    match super::remove_entry(path) {
         Err(why) if why.kind() == io::ErrorKind::NotFound || clear(path) => Ok(()),
         Err(why) => Err(obstacle(path, false).unwrap_or(why)),
         done => done,

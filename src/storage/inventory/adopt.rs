@@ -14,7 +14,9 @@ use crate::error::{Error, ErrorKind};
 use crate::storage::Store;
 use crate::storage::check::hash_pieces;
 use crate::storage::files::FileOrigin;
-use crate::storage::fs::{CopyMode, copy, file_at, open, open_to_write, set_read_only};
+use crate::storage::fs::{
+    CopyMode, copy, file_at, open, open_to_write, remove_entry, set_read_only,
+};
 use crate::storage::local_copy::LocalCopy;
 use crate::storage::partial::Partial;
 use crate::torrent::pieces::PieceSet;
@@ -128,7 +130,7 @@ fn hard_link(from: &Path, to: &Path) -> io::Result<Permissions> {
 /// the two may leave a file here that is the user's and writable.
 fn unlink(to: &Path, before: &Permissions) -> io::Result<()> {
     let file = open(to);
-    std::fs::remove_file(to)?;
+    remove_entry(to)?;
     file?.set_permissions(before.clone())
 }
 

@@ -60,7 +60,7 @@ fn write(directory: &Path) -> io::Result<()> {
     file.write_all(b"academictorrents")?;
     file.sync_all()?;
     drop(file);
-    std::fs::rename(&first, &second)?;
+    fs::move_entry(&first, &second)?;
     sync_directory(directory)?;
     set_read_only(&second, true)?;
     let read = std::fs::read(&second)?;

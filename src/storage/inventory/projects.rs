@@ -52,8 +52,14 @@ mod tests {
 
     const ID: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
 
+    /// As it is noted, too.
+    const MANIFEST: [&str; 2] = match cfg!(windows) {
+        true => ["C:/a b/%\n/Cargo.toml", "C:/a b/%25%0A/Cargo.toml"],
+        false => ["/a b/%\n/Cargo.toml", "/a b/%25%0A/Cargo.toml"],
+    };
+
     fn note(store: &Store, ids: &[&str], now: SystemTime) {
-        store.note_root(Path::new("/a b/%\n/Cargo.toml"), &mut ids.iter().copied(), now).unwrap();
+        store.note_root(Path::new(MANIFEST[0]), &mut ids.iter().copied(), now).unwrap();
     }
 
     #[test]
@@ -66,7 +72,7 @@ mod tests {
         note(&store, &[&other], SystemTime::now());
         let roots = store.roots();
         assert_eq!(roots.len(), 1);
-        assert_eq!(roots[0].manifest, Path::new("/a b/%\n/Cargo.toml"));
+        assert_eq!(roots[0].manifest, Path::new(MANIFEST[0]));
         assert_eq!(roots[0].ids, [ID, &other]);
     }
 
@@ -86,9 +92,10 @@ mod tests {
         let text = |text: &str| text.as_bytes().to_vec();
         check(b"", 0);
         check(&[0xff; 100], 0);
-        check(&text("academictorrents root 2\nmanifest /a b/%25%0A/Cargo.toml\n"), 0);
+        check(&text(&format!("academictorrents root 2\nmanifest {}\n", MANIFEST[1])), 0);
+        check(&text(&format!("{HEADER}\nmanifest {}\n", MANIFEST[1])), 1);
         // Of another manifest; a relative one.
-        check(&text(&format!("{HEADER}\nmanifest /etc/passwd\nid {ID}\n")), 0);
+        check(&text(&format!("{HEADER}\nmanifest {}s\nid {ID}\n", MANIFEST[1])), 0);
         check(&text(&format!("{HEADER}\nmanifest Cargo.toml\nid {ID}\n")), 0);
         check(&[right.clone(), vec![b'\n'; MAX_BYTES as usize]].concat(), 0);
         // Ids that lead elsewhere, and one that was cut short.

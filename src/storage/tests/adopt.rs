@@ -104,7 +104,7 @@ fn of_a_selection_what_it_shares_with_other_files_is_read_where_it_lies() {
         let id = fixture.selected(&["d/b"]).0;
         fixture.check(&id, &["d/b"]);
         fs::set_read_only(&mine(&fixture, "d/b"), false).unwrap();
-        std::fs::remove_dir_all(fixture.store.data_path(&id)).unwrap();
+        fs::remove_tree(&fixture.store.data_path(&id)).unwrap();
     }
 }
 

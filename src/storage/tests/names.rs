@@ -52,6 +52,16 @@ fn none(name: &str) -> String {
     name.to_owned()
 }
 
+/// Whether the file system of the tests does so by itself. Windows' does not where only the case differs, nor does macOS'.
+fn tells_apart(directory: &Path, names: [&str; 2]) -> bool {
+    let probe = directory.join("probe");
+    let [first, second] = names.map(|name| probe.join(name));
+    std::fs::create_dir_all(&first).unwrap();
+    let apart = std::fs::symlink_metadata(&second).is_err();
+    std::fs::remove_dir_all(&probe).unwrap();
+    apart
+}
+
 #[test]
 fn files_that_a_file_system_takes_for_one_are_an_error_that_names_both_and_none_is_published() {
     let check = |fold: fn(&str) -> String, paths: &[&str], same: [&str; 2]| {
@@ -61,7 +71,7 @@ fn files_that_a_file_system_takes_for_one_are_an_error_that_names_both_and_none_
             folding::below(fixture.directory.path(), fold);
             let error = fetch(&fixture).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Disk);
-            let error = error.to_string();
+            let error = error.to_string().replace('\\', "/");
             let named = same.iter().all(|path| error.contains(&format!("`tree/{path}`")));
             assert!(named && error.contains("cannot store both"), "{paths:?}: {error}");
             // Again, with what the first attempt left.
@@ -70,6 +80,9 @@ fn files_that_a_file_system_takes_for_one_are_an_error_that_names_both_and_none_
             assert!(fixture.target().present(&id).is_none());
             // The same files are stored where their names are told apart.
             let fixture = self::fixture(paths);
+            if !tells_apart(fixture.directory.path(), same) {
+                continue;
+            }
             folding::below(fixture.directory.path(), none);
             let id = fetch(&fixture).unwrap();
             for (index, path) in paths.iter().enumerate() {
@@ -96,11 +109,11 @@ fn files_that_a_file_system_takes_for_one_are_an_error_that_names_both_and_none_
 
 #[test]
 fn a_file_system_that_lists_names_in_another_form_than_they_were_created_with_loses_nothing() {
-    let fixture = fixture(&["cafe\u{301}", "Caf\u{e9}/a", "x"]);
+    let fixture = fixture(&["cafe\u{301}", "th\u{e9}/a", "x"]);
     folding::below(fixture.directory.path(), compose);
     let id = fetch(&fixture).unwrap();
     assert!(fixture.target().present(&id).is_some());
-    for (index, path) in ["café", "Café/a", "x"].iter().enumerate() {
+    for (index, path) in ["café", "thé/a", "x"].iter().enumerate() {
         let found = std::fs::read(fixture.file(&id, path)).unwrap();
         assert_eq!(found, fixture.bytes[index * 10..][..10], "{path}");
     }
@@ -135,7 +148,7 @@ fn in_a_directory_of_the_users_a_file_that_is_right_is_not_replaced_by_another_o
     std::fs::write(home.join("readme"), &fixture.bytes[..10]).unwrap();
     std::fs::write(home.join("theirs"), "theirs").unwrap();
     folding::below(fixture.directory.path(), case);
-    let error = fetch(&fixture).unwrap_err().to_string();
+    let error = fetch(&fixture).unwrap_err().to_string().replace('\\', "/");
     assert!(error.contains("`tree/readme`") && error.contains("`tree/ReadMe`"), "{error}");
     assert_eq!(std::fs::read(home.join("readme")).unwrap(), fixture.bytes[..10]);
     assert_eq!(std::fs::read(home.join("theirs")).unwrap(), b"theirs");

@@ -1,5 +1,8 @@
 //! A publishing that stops after each of its steps, with directories that can be renamed and with those of a lower layer.
 
+use std::fs::Permissions;
+use std::path::Path;
+
 use super::super::relocate::{move_file, stops};
 use super::*;
 
@@ -128,15 +131,13 @@ fn a_removal_that_stops_after_each_step_leaves_nothing_that_is_called_complete()
 
 /// What a user has closed to others stays closed, and at each moment one whole file is there.
 #[test]
-#[cfg(unix)]
 fn a_file_that_moves_to_another_file_system_keeps_its_permissions_and_is_never_lost() {
-    use std::os::unix::fs::PermissionsExt as _;
-    for mode in [0o600, 0o640, 0o400, 0o444, 0o666, 0o755] {
+    for permissions in some_permissions() {
         let steps = stopped_after_each(
             |fixture| {
                 let from = fixture.directory.path().join("from");
                 std::fs::write(&from, "content").unwrap();
-                std::fs::set_permissions(&from, std::fs::Permissions::from_mode(mode)).unwrap();
+                std::fs::set_permissions(&from, permissions.clone()).unwrap();
                 std::fs::create_dir(fixture.directory.path().join("disk")).unwrap();
                 None
             },
@@ -146,7 +147,7 @@ fn a_file_that_moves_to_another_file_system_keeps_its_permissions_and_is_never_l
                 move_file(&directory.join("from"), &directory.join("disk/to")).unwrap();
                 let to = directory.join("disk/to");
                 assert_eq!(std::fs::read(&to).unwrap(), b"content");
-                assert_eq!(std::fs::metadata(&to).unwrap().permissions().mode() & 0o7777, mode);
+                assert_eq!(permissions_of(&to), permissions);
                 assert!(!directory.join("from").exists());
             },
             |fixture, steps| {
@@ -156,6 +157,34 @@ fn a_file_that_moves_to_another_file_system_keeps_its_permissions_and_is_never_l
             },
         );
         stops::set_disks(false);
-        assert_eq!(steps, 2, "{mode:o}");
+        assert_eq!(steps, 2, "{permissions:?}");
     }
+}
+
+#[cfg(unix)]
+fn some_permissions() -> Vec<Permissions> {
+    use std::os::unix::fs::PermissionsExt as _;
+    [0o600, 0o640, 0o400, 0o444, 0o666, 0o755].map(Permissions::from_mode).to_vec()
+}
+
+#[cfg(unix)]
+fn permissions_of(path: &Path) -> Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    Permissions::from_mode(std::fs::metadata(path).unwrap().permissions().mode() & 0o7777)
+}
+
+/// Here a file is read-only, or it is not.
+#[cfg(not(unix))]
+#[expect(clippy::permissions_set_readonly_false, reason = "here it is one attribute")]
+fn some_permissions() -> Vec<Permissions> {
+    let permissions = tempfile::tempfile().unwrap().metadata().unwrap().permissions();
+    let (mut read_only, mut writable) = (permissions.clone(), permissions);
+    read_only.set_readonly(true);
+    writable.set_readonly(false);
+    vec![read_only, writable]
+}
+
+#[cfg(not(unix))]
+fn permissions_of(path: &Path) -> Permissions {
+    std::fs::metadata(path).unwrap().permissions()
 }

@@ -60,6 +60,7 @@ fn right_pieces_that_are_tiny_do_not_make_a_file_the_datasets() {
             false,
         );
         let text = opened.err().map(|error| error.to_string()).unwrap_or_default();
+        let text = text.replace('\\', "/");
         assert!(text.contains("tree/a has different content"), "{right} {length}: {text}");
         assert!(std::fs::read(&path).unwrap() == mine);
     }

@@ -51,6 +51,7 @@ const MAX_WRAPPED_BYTES: usize = 1 << 19;
 /// What lies outside of `info` is anyone's who hands the torrent on: no more of it is believed than is of use.
 const MAX_TIERS: usize = 256;
 const MAX_TRACKERS_PER_TIER: usize = 64;
+const MAX_TRACKERS_OF_LIST: usize = 1_024;
 const MAX_TRACKER_BYTES: usize = 2 << 10;
 const MAX_WEB_SEEDS: usize = 64;
 #[cfg(feature = "dht")]
@@ -73,6 +74,8 @@ pub struct Metainfo {
     pub name: Vec<u8>,
     /// What it is called on disk, where that is not its own name.
     renamed: Option<Vec<u8>>,
+    /// Where `name` is no file name: empty, `..`, with a `/`.
+    stand_in: Option<Vec<u8>>,
     /// Whether the torrent has a `files` key: even with one file it is a directory then.
     pub multi: bool,
     pub files: Arc<Vec<TorrentFile>>,
@@ -171,7 +174,7 @@ impl Metainfo {
             .help("use a v1 or hybrid torrent of the dataset"));
         }
         let name = name_of(info).ok_or_else(|| damaged("`name` is missing or not a string"))?;
-        paths::check_component(name).map_err(|why| unsafe_path(name, &why))?;
+        let is_name = paths::check_component(name).is_ok();
         let list = info.get(b"files");
         let FileTable { files, rewritten, total_bytes } = match list {
             Some(list) => files::read_files(list, info)?,
@@ -212,6 +215,7 @@ impl Metainfo {
             infohash,
             name: name.to_vec(),
             renamed: None,
+            stand_in: (!is_name).then(|| storable_name(name).into_bytes()),
             multi: list.is_some(),
             files: Arc::new(files),
             geometry,
@@ -271,7 +275,25 @@ impl Metainfo {
 
     /// What the torrent is called on disk: its single file, or the directory that holds all files.
     pub fn stored_name(&self) -> &[u8] {
-        self.renamed.as_deref().unwrap_or(&self.name)
+        self.renamed.as_deref().unwrap_or(self.own_name())
+    }
+
+    /// The torrent's own name; where that is none, one like it.
+    fn own_name(&self) -> &[u8] {
+        self.stand_in.as_ref().unwrap_or(&self.name)
+    }
+
+    /// Checks that a platform can store what the torrent is called on disk.
+    ///
+    /// # Errors
+    /// The name, and why not.
+    pub fn check_stored_name(&self, on: Platform) -> Result<(), OddPath> {
+        match (&self.renamed, &self.stand_in) {
+            (Some(name), _) => check_storable_name(name, on),
+            // What stands for it is a help to read such a torrent: nothing is called so unless the user says it.
+            (None, Some(_)) => paths::check_own_name(&self.name),
+            (None, None) => check_storable_name(&self.name, on),
+        }
     }
 
     pub fn root_path(&self) -> PathBuf {
@@ -301,14 +323,15 @@ impl Metainfo {
     /// The file's place in a mirror, below the directory that holds the torrent's own layout. Where this platform cannot store the
     /// torrent's own name, which on Windows might be a path, a mirror has the name that it is given.
     pub fn path_in_mirror(&self, file: &TorrentFile) -> PathBuf {
-        let own = check_storable_name(&self.name, Platform::HERE).is_ok();
-        path_below(if own { &self.name } else { self.stored_name() }, self.components(file))
+        let own = self.own_name();
+        let is_storable = check_storable_name(own, Platform::HERE).is_ok();
+        path_below(if is_storable { own } else { self.stored_name() }, self.components(file))
     }
 
     /// The bytes of [`Metainfo::display_path`], which need not be UTF-8.
     pub fn named_path(&self, file: &TorrentFile) -> Vec<u8> {
         let components = self.components(file);
-        if components.is_empty() { self.name.clone() } else { components.joined() }
+        if components.is_empty() { self.own_name().to_vec() } else { components.joined() }
     }
 
     /// The file's path as globs, pins and messages name it: below the torrent's directory, `/` between
@@ -456,7 +479,11 @@ fn trackers(announce_list: Option<Node<'_>>, announce: Option<Node<'_>>) -> Vec<
 
 fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
     let tiers: Box<dyn Iterator<Item = Vec<Url>> + '_> = match value.list() {
-        Some(list) => Box::new(list.map(trackers_in)),
+        Some(list) => Box::new(list.map(trackers_in).flat_map(|tier| {
+            // Of a long tier each part has its turn.
+            let parts = tier.chunks(MAX_TRACKERS_PER_TIER).map(<[Url]>::to_vec);
+            parts.collect::<Vec<_>>()
+        })),
         None => Box::new(trackers_in(value).into_iter().map(|url| vec![url])),
     };
     tiers.filter(|tier| !tier.is_empty()).take(MAX_TIERS).collect()
@@ -466,7 +493,7 @@ fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
 fn trackers_in(value: Node<'_>) -> Vec<Url> {
     let mut urls = Vec::new();
     let mut next = vec![value];
-    while urls.len() < MAX_TRACKERS_PER_TIER {
+    while urls.len() < MAX_TRACKERS_OF_LIST {
         let Some(value) = next.pop() else { break };
         if let Some(list) = value.list() {
             let begin = next.len();
@@ -476,7 +503,7 @@ fn trackers_in(value: Node<'_>) -> Vec<Url> {
             urls.extend(text(value).iter().flat_map(|text| url::several(text)));
         }
     }
-    urls.truncate(MAX_TRACKERS_PER_TIER);
+    urls.truncate(MAX_TRACKERS_OF_LIST);
     urls
 }
 

@@ -126,6 +126,13 @@ impl OddPath {
     pub fn is_of(&self, path: Components<'_>) -> bool {
         self.0 == path.joined()
     }
+
+    /// Of this path of a file: the depth of the directory, from 1, whose name is the reason.
+    pub fn directory(&self, path: Components<'_>) -> Option<usize> {
+        let PathFlaw::LongComponent { .. } = self.1 else { return None };
+        let depth = path.clone().position(|name| name.len() > MAX_COMPONENT_BYTES)? + 1;
+        (depth < path.count()).then_some(depth)
+    }
 }
 
 impl fmt::Display for OddPath {
@@ -211,6 +218,11 @@ pub fn directories<'a>(paths: &mut [Components<'a>]) -> (u64, Option<Components<
         directories += its_depth.saturating_sub(known + 1) as u64;
     }
     (directories, twice)
+}
+
+/// Checks that a torrent's own name is a name at all.
+pub(super) fn check_own_name(name: &[u8]) -> Result<(), OddPath> {
+    check_component(name).map_err(|why| OddPath(name.to_vec(), why))
 }
 
 /// Checks that a platform can store this name.

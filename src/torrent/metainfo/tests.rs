@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::path::{Component, Path};
 
 use proptest::prelude::*;
 
@@ -340,11 +341,38 @@ fn what_is_no_torrent_is_refused_with_the_reason() {
     check(&single("d6:lengthi-1e4:name1:ae"), "negative");
     check(&single("d6:lengthi1e4:name1:a12:piece lengthi0e6:pieces0:e"), "piece length of 0");
     check(&single("d6:lengthi1e4:name1:a12:piece lengthi7e6:pieces0:e"), "`pieces` has 0 bytes");
-    check(&single("d6:lengthi1e4:name2:..12:piece lengthi7e6:pieces0:e"), "leaves its directory");
     check(&single("d12:meta versioni2e4:name1:ae"), "v2-only");
     check(&multi(&[]), "`files` is empty");
     let huge = entry(&[b"a"], i64::MAX as u64).repeat(3);
     check(&single(&format!("d5:filesl{huge}e4:name1:re")), "2^64");
+}
+
+/// A name that is none is not used, and needs another one.
+#[test]
+fn a_name_that_is_no_file_name_is_stored_under_another() {
+    for (name, why) in [
+        ("..", "leaves its directory"),
+        (".", "leaves its directory"),
+        ("", "has an empty component"),
+        ("a/b", "has a `/` inside a component"),
+        ("/etc/passwd", "has a `/` inside a component"),
+        ("a\0b", "has a NUL byte"),
+    ] {
+        let info = format!(
+            "d6:lengthi10e4:name{}:{name}12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaae",
+            name.len()
+        );
+        let metainfo = Metainfo::parse(&single(&info)).unwrap();
+        let error = metainfo.check_stored_name(Platform::HERE).unwrap_err().to_string();
+        assert!(error.contains(why), "{name:?}: {error}");
+        let is_one = |path: PathBuf| path.components().all(|it| matches!(it, Component::Normal(_)));
+        let file = metainfo.files[0];
+        assert!(is_one(metainfo.root_path()) && is_one(metainfo.layout_path(&file)), "{name:?}");
+        assert!(is_one(metainfo.path_in_mirror(&file)), "{name:?}");
+        let metainfo = metainfo.renamed(Some("other"));
+        metainfo.check_stored_name(Platform::HERE).unwrap();
+        assert_eq!(metainfo.root_path(), Path::new("other"));
+    }
 }
 
 const SMALL: &str = "d6:lengthi10e4:name5:a.bin12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
@@ -624,6 +652,20 @@ fn a_comment_is_read_so_far_as_it_is_of_use() {
     assert_eq!(comment("no torrent".to_owned()), None);
     let long = format!("{}:{}", 20_000, "x".repeat(20_000));
     assert_eq!(comment(with(&long)).unwrap().len(), 16 << 10);
+}
+
+/// Public lists of trackers are often one tier.
+#[test]
+fn of_a_long_tier_all_trackers_are_read() {
+    let urls: Vec<String> = (0..150).map(|n| format!("http://t{n}/a")).collect();
+    let tier: String = urls.iter().map(|url| format!("{}:{url}", url.len())).collect();
+    let info =
+        "4:infod6:lengthi10e4:name5:a.bin12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
+    let torrent = format!("d13:announce-listll{tier}el3:u:bee{info}");
+    let metainfo = Metainfo::parse(torrent.as_bytes()).unwrap();
+    let lengths: Vec<usize> = metainfo.trackers.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [64, 64, 22, 1]);
+    assert_eq!(metainfo.trackers[2][21].exposed(), "http://t149/a");
 }
 
 #[test]

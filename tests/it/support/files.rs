@@ -1,31 +1,57 @@
 //! Files that are damaged, compared and copied.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 /// A piece of the datasets that tests make.
 pub const PIECE: usize = 32 << 10;
 
 pub fn flip(path: &Path, offset: u64) {
-    use std::os::unix::fs::FileExt as _;
-    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut file = fs::File::options().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).unwrap();
-    file.write_all_at(&[!byte[0]], offset).unwrap();
+    file.seek(SeekFrom::Start(offset)).unwrap();
+    file.read_exact(&mut byte).unwrap();
+    file.seek(SeekFrom::Start(offset)).unwrap();
+    file.write_all(&[!byte[0]]).unwrap();
 }
 
+/// What two names of one file have in common, and no other file has: directories too.
 pub fn inode(path: &Path) -> u64 {
+    identity(path).0
+}
+
+/// The inode, and how many names it has.
+#[cfg(unix)]
+pub fn identity(path: &Path) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(path).unwrap().ino()
+    let file = fs::metadata(path).unwrap();
+    (file.ino(), file.nlink())
+}
+
+/// The file's index, and how many names it has.
+#[cfg(windows)]
+pub fn identity(path: &Path) -> (u64, u64) {
+    let file = winapi_util::Handle::from_path_any(path).and_then(winapi_util::file::information);
+    let file = file.unwrap();
+    (file.file_index(), file.number_of_links())
+}
+
+/// Makes a file writable, for its owner alone where there are others.
+pub fn set_writable(path: &Path) {
+    let mut permissions = fs::metadata(path).unwrap().permissions();
+    #[cfg(unix)]
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
+    #[cfg(windows)]
+    #[expect(clippy::permissions_set_readonly_false, reason = "here it is one attribute")]
+    permissions.set_readonly(false);
+    fs::set_permissions(path, permissions).unwrap();
 }
 
 /// Flips a bit, and lets no `stat` tell.
 pub fn damage_unseen(path: &Path, offset: u64) {
     let before = std::fs::metadata(path).unwrap();
-    let mut permissions = before.permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
-    std::fs::set_permissions(path, permissions).unwrap();
+    set_writable(path);
     flip(path, offset);
     let file = std::fs::File::options().write(true).open(path).unwrap();
     file.set_modified(before.modified().unwrap()).unwrap();
@@ -33,6 +59,7 @@ pub fn damage_unseen(path: &Path, offset: u64) {
 }
 
 /// Copies a tree, and links as they are.
+#[cfg(unix)]
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -41,7 +68,7 @@ pub fn copy(from: &Path, to: &Path) {
         if kind.is_dir() {
             copy(&from, &to);
         } else if kind.is_symlink() {
-            symlink(fs::read_link(&from).unwrap(), to).unwrap();
+            std::os::unix::fs::symlink(fs::read_link(&from).unwrap(), to).unwrap();
         } else {
             fs::copy(&from, to).unwrap();
         }

@@ -1,7 +1,6 @@
 //! Addresses where nobody says anything.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
 /// Addresses that are silent for as long as this lives.
 pub struct Silent {
@@ -25,8 +24,8 @@ impl Silent {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let first = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut connections = Vec::new();
-        while let Ok(connection) = TcpStream::connect_timeout(&first, Duration::from_millis(200)) {
+        let (mut connections, within) = (Vec::new(), std::time::Duration::from_millis(200));
+        while let Ok(connection) = TcpStream::connect_timeout(&first, within) {
             connections.push(connection);
             assert!(connections.len() < 10_000, "the queue has no end");
         }

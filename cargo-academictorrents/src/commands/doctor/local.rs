@@ -117,7 +117,10 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
 fn of_places(settings: &Settings, findings: &mut DoctorReport) {
     let mut check = |subject: &'static str, variable: &str, path: &Path, fault: Option<String>| {
         let Some(fault) = fault else { return };
-        let by = settings.configured.place_of(variable);
+        let by = match (&settings.ca_directories, variable) {
+            (Some(directories), "CA_DIR") => directories.variable.clone(),
+            _ => settings.configured.place_of(variable),
+        };
         findings
             .add(subject, Status::Warn, format!("{}: {fault}", path.display()))
             .why(format!("{by} names it; builds go on without it"))
@@ -129,6 +132,10 @@ fn of_places(settings: &Settings, findings: &mut DoctorReport) {
     for mirror in settings.mirrors.iter().filter(|mirror| !mirror.is_http()) {
         let directory = Path::new(mirror.exposed());
         check("mirrors", "MIRRORS", directory, directory_fault(directory));
+    }
+    for directory in settings.ca_directories.iter().flat_map(|it| &it.paths) {
+        let fault = net::directory_flaw(directory).map(|why| why.to_string());
+        check("certificates", "CA_DIR", directory, fault);
     }
     for (name, path) in &settings.paths {
         if let Err(why) = std::fs::metadata(path) {
