@@ -120,6 +120,8 @@
 //! `seed` is [`Seed`], which build scripts have no use for and need not compile. The command `cargo academictorrents` is a crate of its own, `cargo-academictorrents`.
 //!
 #![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Only what is re-exported here is public.
 #![expect(
     unreachable_pub,
@@ -197,7 +199,13 @@ pub use get::{Get, Progress, Verify, get};
 pub use seed::{Seed, SeedNote, SeededDataset, Seeding, StopHandle};
 pub use torrent::infohash::Infohash;
 
-/// The README's examples are documentation tests too.
+/// The manual's examples are documentation tests too.
 #[cfg(all(doctest, feature = "seed"))]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/guide/code.md")]
+#[doc = include_str!("../docs/guide/datasets.md")]
+#[doc = include_str!("../docs/guide/network.md")]
+#[doc = include_str!("../docs/guide/store.md")]
+#[doc = include_str!("../docs/guide/run-time.md")]
+#[doc = include_str!("../docs/guide/ci.md")]
+struct Manual;

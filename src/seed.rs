@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engine;
-use crate::engine::{LocalPeer, SeedTask};
+use crate::engine::SeedTask;
+use crate::engine::local_peer::LocalPeer;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Identity, Request, StoreKind, absolute};
 use crate::plan;

@@ -151,7 +151,8 @@ impl Context {
 
     /// The OS cache directory: `XDG_CACHE_HOME` and `HOME` from the snapshot, elsewhere what the OS says.
     fn cache_dir(&self) -> Option<PathBuf> {
-        // It reads the variable, too, whatever that holds. (Deprecated in Rust 1.85, and no longer from 1.87 on.)
+        // It reads the variable, too, whatever that holds.
+        #[allow(deprecated, reason = "it was, until Rust 1.87")]
         let of_system = || std::env::home_dir().filter(|home| home.is_absolute());
         if cfg!(windows) {
             let local = self.var("LOCALAPPDATA").map(PathBuf::from);
