@@ -199,7 +199,13 @@ pub use get::{Get, Progress, Verify, get};
 pub use seed::{Seed, SeedNote, SeededDataset, Seeding, StopHandle};
 pub use torrent::infohash::Infohash;
 
-/// The README's examples are documentation tests too.
+/// The manual's examples are documentation tests too.
 #[cfg(all(doctest, feature = "seed"))]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/guide/code.md")]
+#[doc = include_str!("../docs/guide/datasets.md")]
+#[doc = include_str!("../docs/guide/network.md")]
+#[doc = include_str!("../docs/guide/store.md")]
+#[doc = include_str!("../docs/guide/run-time.md")]
+#[doc = include_str!("../docs/guide/ci.md")]
+struct Manual;

@@ -53,17 +53,17 @@ pub(super) static KEYS: [ManifestKey; 16] = [
         .doc("string of 40 hexadecimal or 32 base32 digits", "that of `torrent`", r#""323a0048d87ca79b68f12a6350a57776b6a3b7fb""#,
             "Infohash of the torrent. Beside `torrent`, the two must agree."),
     key("magnet", None)
-        .doc("string, a [magnet link](../../README.md#magnet-links)", "none", r#""magnet:?xt=urn:btih:323a0048d87ca79b68f12a6350a57776b6a3b7fb""#,
+        .doc("string, a [magnet link](../guide/datasets.md#magnet-links)", "none", r#""magnet:?xt=urn:btih:323a0048d87ca79b68f12a6350a57776b6a3b7fb""#,
             "Magnet link of the torrent, instead of `infohash` and `torrent`."),
     key("torrent", None)
         .doc("string, the path of a `.torrent` file", "found by infohash in the store, `ACADEMICTORRENTS_LOAD_PATH`, mirrors, the catalog, or from peers", r#""mnist.torrent""#,
             "The vendored `.torrent` file, with which a build does not need the catalog."),
     key("workspace", None)
         .doc("`true`", "none", "true",
-            "The dataset is declared in `[workspace.metadata.academictorrents]` of the workspace's root, and inherited from there; see [Datasets of a workspace](../../README.md#datasets-of-a-workspace)."),
+            "The dataset is declared in `[workspace.metadata.academictorrents]` of the workspace's root, and inherited from there; see [Datasets of a workspace](../guide/datasets.md#datasets-of-a-workspace)."),
     key("files", Some(|r, it, to| keep(&mut to.files, r.list(it, checks::glob))))
         .doc("list of globs", "all files", r#"["train/**", "README*"]"#,
-            "The files to fetch, as globs over the torrent's paths; one after `!` excludes files. See [Selecting files](../../README.md#selecting-files)."),
+            "The files to fetch, as globs over the torrent's paths; one after `!` excludes files. See [Selecting files](../guide/datasets.md#selecting-files)."),
     key("rename", Some(|r, it, to| {
         keep(&mut to.rename, r.text(it, "a name in quotes", checks::rename).map(Some));
     }))
@@ -84,7 +84,7 @@ pub(super) static KEYS: [ManifestKey; 16] = [
         keep(&mut to.mirrors, r.list(it, |text| checks::mirror(text, base_dir)));
     }))
         .doc("list of base URLs and directories", "none", r#"["https://data.example.org/at", "mirror"]"#,
-            "Servers and directories that hold the dataset; see [Adding a dataset](../../README.md#adding-a-dataset)."),
+            "Servers and directories that hold the dataset; see [Adding a dataset](../guide/datasets.md#adding-a-dataset)."),
     key("sources", Some(|r, it, to| {
         let names = r.list(it, checks::source).unwrap_or_default();
         keep(&mut to.sources, SourceSet::parse(names.iter().map(String::as_str)).ok().map(Some));
@@ -117,7 +117,7 @@ pub(super) static KEYS: [ManifestKey; 16] = [
         keep(&mut to.optional, r.kept(it, read));
     }))
         .doc("boolean", "`false`", "true",
-            "If the dataset cannot be provided, the build continues with a warning; see [Datasets that may be missing](../../README.md#datasets-that-may-be-missing)."),
+            "If the dataset cannot be provided, the build continues with a warning; see [Datasets that may be missing](../guide/datasets.md#datasets-that-may-be-missing)."),
 ];
 
 fn keep<T>(field: &mut T, read: Option<T>) {

@@ -111,7 +111,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
     setting(&["ACADEMICTORRENTS_PRIVATE_HOSTS"], "private-hosts", SettingKind::Hosts(|to, it, _| {
         to.private_hosts = Arc::new(it);
     }))
-        .doc(r#"["data.lab", "10.1.2.3:8080", "10.0.0.0/8"]"#, "Hosts on this machine or on private networks that may be contacted no matter who names them; see [Which hosts are contacted](../../README.md#which-hosts-are-contacted)."),
+        .doc(r#"["data.lab", "10.1.2.3:8080", "10.0.0.0/8"]"#, "Hosts on this machine or on private networks that may be contacted no matter who names them; see [Which hosts are contacted](../guide/network.md#which-hosts-are-contacted)."),
     setting(&["ACADEMICTORRENTS_MAX_SIZE"], "max-size", SettingKind::Size(|to, it, _| to.max_size_bytes = Some(it)))
         .doc(r#""20GiB""#, "Largest download of a dataset. Replaces the built-in limit of 1 GiB and caps `max-size` in manifests."),
     setting(&["ACADEMICTORRENTS_TIMEOUT"], "timeout", SettingKind::Duration(|to, it, by| {
@@ -159,10 +159,10 @@ pub(super) static SETTINGS: [Setting; 22] = [
         .doc(r#""uid=14;pass=0f3a""#, "Key of your account at the catalog, as Academic Torrents shows it. It is sent as a cookie to the catalog only, not along a redirect to another host, and it is never printed."),
     setting(&["ACADEMICTORRENTS_CREDENTIALS"], "credentials", SettingKind::Credentials(|to, it, _| to.credentials = it))
         .secret()
-        .doc(r#"{ "data.example.org" = { token = "0f3a" }, "data.lab:8080" = { header = "X-Api-Key: 0f3a" } }"#, "What mirrors and web seeds are sent to let you in: for each host, or `host:port`, a bearer token or a whole header. See [Mirrors and web seeds that ask for a login](../../README.md#mirrors-and-web-seeds-that-ask-for-a-login) for when it is sent. The variable has `host=token` and `host=Name:value`, separated by commas or spaces."),
+        .doc(r#"{ "data.example.org" = { token = "0f3a" }, "data.lab:8080" = { header = "X-Api-Key: 0f3a" } }"#, "What mirrors and web seeds are sent to let you in: for each host, or `host:port`, a bearer token or a whole header. See [Mirrors and web seeds that ask for a login](../guide/network.md#mirrors-and-web-seeds-that-ask-for-a-login) for when it is sent. The variable has `host=token` and `host=Name:value`, separated by commas or spaces."),
     setting(&["NETRC"], "netrc", SettingKind::File(|to, path, by| to.netrc = Some(NetrcFile { path, by })))
         .default(Described("~/.netrc"))
-        .doc(r#""/etc/academictorrents.netrc""#, "File of names and passwords that mirrors and web seeds are sent, as curl reads it: `machine data.example.org login me password …`. Its `default` entry is never used. See [Mirrors and web seeds that ask for a login](../../README.md#mirrors-and-web-seeds-that-ask-for-a-login) for when they are sent."),
+        .doc(r#""/etc/academictorrents.netrc""#, "File of names and passwords that mirrors and web seeds are sent, as curl reads it: `machine data.example.org login me password …`. Its `default` entry is never used. See [Mirrors and web seeds that ask for a login](../guide/network.md#mirrors-and-web-seeds-that-ask-for-a-login) for when they are sent."),
     setting(&["ACADEMICTORRENTS_CA_FILE"], "ca-file", SettingKind::File(|to, path, by| {
         to.ca_file = by.map(|variable| CaFile { path, variable });
     }))
@@ -176,7 +176,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
     setting(&["CARGO_HTTP_PROXY", "HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"], "proxy", SettingKind::Proxy(|to, url, by| {
         to.proxy = by.map(|variable| ProxyUrl { url, variable });
     }))
-        .doc(r#""socks5h://proxy.example.edu:1080""#, "Proxy: `http://host:port` or `socks5h://host:port`, with `name:password@` before the host if it requires a login; see [Proxies](../../README.md#proxies). `[http] proxy` in [Cargo's configuration](environment.md#cargos-configuration) counts as `CARGO_HTTP_PROXY`; an empty one there means no proxy."),
+        .doc(r#""socks5h://proxy.example.edu:1080""#, "Proxy: `http://host:port` or `socks5h://host:port`, with `name:password@` before the host if it requires a login; see [Proxies](../guide/network.md#proxies). `[http] proxy` in [Cargo's configuration](environment.md#cargos-configuration) counts as `CARGO_HTTP_PROXY`; an empty one there means no proxy."),
     setting(&["NO_PROXY", "no_proxy"], "", SettingKind::Text(|to, it, _| to.no_proxy = Some(it.to_owned())))
         .doc(r#""example.org,data.example.edu:8080,10.1.0.0/16""#, "Hosts to connect to without the proxy, separated by commas or blanks, as curl and Cargo read it: `example.org` or `.example.org` for the domain and all its subdomains, an address or a network (`10.1.0.0/16`, `[fd00::]/8`), with `:port` for one port only, or `*` for all hosts. `*.example.org` means the subdomains alone, `10.1.*` all names and addresses that begin so."),
 ];

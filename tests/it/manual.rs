@@ -1,4 +1,4 @@
-//! The README's examples: manifests and configuration are read as a build reads them, and programs are built by Cargo.
+//! The manual's examples, in README.md and docs/guide: manifests and configuration are read as a build reads them, and programs are built by Cargo.
 //! Whole Rust examples are documentation tests (`lib.rs`), and those of optional datasets are built in `optional.rs`.
 
 use std::path::Path;
@@ -8,7 +8,17 @@ use crate::fixture::Fixture;
 use crate::support::Project;
 use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
 
-const README: &str = include_str!("../../README.md");
+/// The chapters that have manifests, programs and a configuration file.
+const MANUAL: &str = concat!(
+    include_str!("../../README.md"),
+    include_str!("../../docs/guide/datasets.md"),
+    include_str!("../../docs/guide/code.md"),
+    include_str!("../../docs/guide/network.md"),
+    include_str!("../../docs/guide/store.md"),
+    include_str!("../../docs/guide/run-time.md"),
+    include_str!("../../docs/guide/ci.md"),
+    include_str!("../../docs/guide/troubleshooting.md"),
+);
 
 /// The infohash of all examples.
 const INFOHASH: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
@@ -77,7 +87,7 @@ fn cargo_reads(manifest: &str) -> String {
 #[test]
 fn each_manifest_of_the_manual_is_one_that_cargo_and_a_build_take() {
     let (mut manifests, mut datasets) = (0, 0);
-    for block in blocks(README, "toml").iter().filter(|block| !is_configuration(block)) {
+    for block in blocks(MANUAL, "toml").iter().filter(|block| !is_configuration(block)) {
         let manifest = manifest(block);
         assert_eq!(cargo_reads(&manifest), "", "{block}");
         let declared = read(&manifest, "").unwrap_or_else(|error| panic!("{error}\n{block}"));
@@ -95,7 +105,7 @@ fn each_manifest_of_the_manual_is_one_that_cargo_and_a_build_take() {
 #[test]
 #[cfg(not(target_os = "macos"))] // where only the home directory says where the file is
 fn the_manuals_configuration_file_is_one() {
-    let all = blocks(README, "toml");
+    let all = blocks(MANUAL, "toml");
     let files: Vec<_> = all.iter().filter(|block| is_configuration(block)).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     let empty = manifest("");
@@ -111,8 +121,8 @@ fn the_manuals_first_steps_and_its_program_with_modules_build_and_run() {
     let seed = WebSeed::serving(&dataset);
     let dataset = dataset.url_list([seed.url()]);
     let catalogue = Catalogue::serving(&[&dataset]);
-    let start = README.split("\n## ").find(|section| section.starts_with("Start\n")).unwrap();
-    let modules = README.split("\n## ").find(|it| it.starts_with("A module per dataset")).unwrap();
+    let start = MANUAL.split("\n## ").find(|section| section.starts_with("Start\n")).unwrap();
+    let modules = MANUAL.split("\n## ").find(|it| it.starts_with("A module per dataset")).unwrap();
     let fixture = Fixture::new("fixture-manual", "")
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
         .main(&format!(
@@ -134,4 +144,67 @@ fn the_manuals_first_steps_and_its_program_with_modules_build_and_run() {
         lines[0],
         format!("{}: 40000 bytes", Path::new(path).join("train/labels.gz").display())
     );
+}
+
+/// The name that a heading has as the target of a link, as Git hosts and mdBook make it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// The lines that are no code.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    page.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        is_code ^= fence;
+        !is_code && !fence
+    })
+}
+
+#[test]
+fn each_link_of_the_documentation_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<std::path::PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"].map(Into::into).into();
+    let mut directories = vec![std::path::PathBuf::from("docs")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(root.join(&directory)).unwrap() {
+            let path = directory.join(entry.unwrap().file_name());
+            let list = if root.join(&path).is_dir() { &mut directories } else { &mut pages };
+            list.push(path);
+        }
+    }
+    let read = |page: &Path| std::fs::read_to_string(root.join(page));
+    let (mut links, mut broken) = (0, Vec::new());
+    for page in &pages {
+        let text = read(page).unwrap();
+        for link in prose(&text).flat_map(|line| line.split("](").skip(1)) {
+            let target = link.split(')').next().unwrap();
+            if target.contains(':') || target.contains(' ') {
+                continue;
+            }
+            links += 1;
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            let has = |text: &str| {
+                let headings = prose(text).filter_map(|line| line.strip_prefix('#'));
+                headings.map(|it| anchor(it.trim_start_matches('#'))).any(|it| it == heading)
+            };
+            let leads = match heading {
+                "" => root.join(&file).exists(),
+                _ => read(&file).is_ok_and(|text| has(&text)),
+            };
+            if !leads {
+                broken.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(links > 150, "{links}");
+    assert!(broken.is_empty(), "{broken:#?}");
+    assert_eq!(anchor(" `list`, `path`: what there is"), "list-path-what-there-is");
 }

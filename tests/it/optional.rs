@@ -28,9 +28,9 @@ fn touch_manifest(fixture: &Fixture) {
 
 /// The code of the manual's section, for the dataset `data`.
 fn manual() -> String {
-    let readme = include_str!("../../README.md");
-    let (_, section) = readme.split_once("## Datasets that may be missing\n").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
+    let chapter = include_str!("../../docs/guide/datasets.md");
+    let (_, section) = chapter.split_once("## Datasets that may be missing\n").unwrap();
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
     let blocks = section.split("```rust,ignore\n").skip(1);
     let code: String = blocks.map(|block| block.split_once("```").unwrap().0).collect();
     assert!(code.contains("ignore = ") && code.contains("include_bytes!"), "{code}");

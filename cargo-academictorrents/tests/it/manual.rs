@@ -21,9 +21,7 @@ struct Example {
 }
 
 fn chapter() -> String {
-    let readme = fs::read_to_string(library().join("README.md")).unwrap();
-    let (_, chapter) = readme.split_once("\n## The command line\n").unwrap();
-    chapter.split_once("\n## ").unwrap().0.to_owned()
+    fs::read_to_string(library().join("docs/guide/command-line.md")).unwrap()
 }
 
 fn examples(chapter: &str) -> Vec<Example> {

@@ -108,9 +108,7 @@ fn the_manual_quotes_what_is_printed() {
         ["machine", "sources", "torrent"].map(|page| read(&format!("tests/it/errors/{page}.txt")));
     // No file system without locks is at hand.
     let printed = pages.concat() + &read("src/storage/lock.rs");
-    let readme = read("README.md");
-    let (_, section) = readme.split_once("\n## Troubleshooting\n").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
+    let section = read("docs/guide/troubleshooting.md");
     let headings = section.lines().filter_map(|line| line.strip_prefix("**")?.split_once(".**"));
     let mut quoted = 0;
     for (heading, _) in headings {
