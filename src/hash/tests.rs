@@ -55,7 +55,7 @@ fn sha1_pads_every_length_around_a_block() {
 
 #[test]
 fn sha1_of_every_number_of_blocks_at_any_address() {
-    let bytes: Vec<u8> = (0..64 * 1001_u32).map(|at| (at * at >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..64 * 1001_u32).map(|at| ((at * at) >> 7) as u8).collect();
     for count in 0..=1000 {
         let blocks = &bytes[bytes.len() - 64 * count - count % 2 * (count % 64)..][..64 * count];
         let mut sha1 = Sha1::new();
