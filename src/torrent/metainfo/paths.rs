@@ -9,6 +9,7 @@
 use std::fmt;
 
 use super::Components;
+use super::files::names_something;
 use crate::error::printable;
 
 /// The longest component that common file systems take, in bytes.
@@ -164,10 +165,10 @@ pub(super) fn check_component(component: &[u8]) -> Result<(), PathFlaw> {
     }
 }
 
-/// Checks all of a file's components, and that there are any. Empty ones are none.
+/// Checks all of a file's components, and that there are any. Empty ones and `.` are none.
 pub(super) fn check_path(path: &mut dyn Iterator<Item = &[u8]>) -> Result<(), PathFlaw> {
     let (mut components, mut checked) = (0, Ok(()));
-    for component in path.filter(|it| !it.is_empty()) {
+    for component in path.filter(|it| names_something(it)) {
         components += 1;
         checked = checked.and_then(|()| check_component(component));
     }
