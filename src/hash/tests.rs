@@ -54,6 +54,24 @@ fn sha1_pads_every_length_around_a_block() {
 }
 
 #[test]
+fn sha1_of_every_number_of_blocks_at_any_address() {
+    let bytes: Vec<u8> = (0..64 * 1001_u32).map(|at| ((at * at) >> 7) as u8).collect();
+    for count in 0..=1000 {
+        let blocks = &bytes[bytes.len() - 64 * count - count % 2 * (count % 64)..][..64 * count];
+        let mut sha1 = Sha1::new();
+        sha1.update(blocks);
+        assert_eq!(sha1.finish(), sha1_crate(blocks), "{count} blocks");
+    }
+}
+
+/// Where a processor is emulated for its instructions, these tests are to be of them.
+#[test]
+#[ignore = "of processors with instructions for SHA-1: `.ci/platforms` runs it"]
+fn this_processor_has_instructions_for_sha1() {
+    assert!(!format!("{:?}", Sha1::new()).contains("Portable"));
+}
+
+#[test]
 fn a_clone_goes_its_own_way() {
     for mut sha1 in sha1_engines() {
         sha1.update(b"ab");

@@ -389,6 +389,14 @@ fn is_its_only_name(_found: &std::fs::Metadata) -> bool {
     true
 }
 
+/// What is free for us where this directory is.
+pub fn free_bytes(directory: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    return fs2::available_space(directory).ok();
+    #[cfg(windows)]
+    return fs4::available_space(directory).ok();
+}
+
 /// Makes a symbolic link.
 #[cfg(unix)]
 pub fn symlink(text: &Path, path: &Path) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::check;
 use super::file_size;
 use super::files::{FileOrigin, LayoutFiles, SCRATCH};
-use super::fs::{create_directories, file_at, obstacle};
+use super::fs::{create_directories, file_at, free_bytes, obstacle};
 use super::home::{Home, is_ours_alone};
 use super::local_copy::LocalCopy;
 use super::replaceable;
@@ -240,18 +240,6 @@ impl Store {
         pieces.extend(ResumeRecord::read(&self.record_path(id), id));
         pieces
     }
-}
-
-/// What is free for us where this directory is; `None` where the platform does not tell.
-#[cfg(unix)]
-fn free_bytes(directory: &Path) -> Option<u64> {
-    fs2::available_space(directory).ok()
-}
-
-/// std does not tell, and nothing small that is kept up does.
-#[cfg(not(unix))]
-fn free_bytes(_directory: &Path) -> Option<u64> {
-    None
 }
 
 #[cfg(unix)]

@@ -46,7 +46,7 @@ impl Store {
             hard_links: within(hard_link),
             times: within(keep_time),
             file_system: file_system(place),
-            free_bytes: free_bytes(place),
+            free_bytes: fs::free_bytes(place),
             place: place.to_owned(),
         };
         let _ = remove_tree(&directory); // what cannot be removed could not be made
@@ -93,17 +93,6 @@ fn keep_time(directory: &Path) -> io::Result<()> {
     file.set_times(FileTimes::new().set_modified(time))?;
     let kept = file.metadata()?.modified()? == time;
     if kept { Ok(()) } else { Err(io::Error::other("a file's time is not kept")) }
-}
-
-#[cfg(unix)]
-fn free_bytes(place: &Path) -> Option<u64> {
-    fs2::available_space(place).ok()
-}
-
-/// std does not tell.
-#[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<u64> {
-    None
 }
 
 /// The kind of file system that a directory is on, by Linux's table of mounts; `None` elsewhere.
