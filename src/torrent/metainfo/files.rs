@@ -173,11 +173,6 @@ impl<'a> Iterator for Components<'a> {
     }
 }
 
-/// Whether a component of a path does: an empty one and `.` are where the path is already.
-pub(super) fn names_something(component: &[u8]) -> bool {
-    !matches!(component, b"" | b".")
-}
-
 /// The files of a torrent.
 #[derive(Debug, Default)]
 pub(super) struct FileTable {
@@ -191,11 +186,11 @@ impl FileTable {
     /// Where a list of strings is, without those that name nothing.
     fn span(&mut self, list: Node<'_>, info: Node<'_>) -> Span {
         let strings = || list.list().into_iter().flatten().filter_map(Node::bytes);
-        if strings().all(names_something) {
+        if strings().all(paths::names_something) {
             return Span::of(list, info);
         }
         let begin = info.raw().len() + self.rewritten.len();
-        let path: Vec<_> = strings().filter(|string| names_something(string)).collect();
+        let path: Vec<_> = strings().filter(|string| paths::names_something(string)).collect();
         self.rewritten.extend_from_slice(&Components::encode(&path));
         // It is shorter than the list, and `info` than 64 MiB.
         Span { begin: begin as u32, end: (info.raw().len() + self.rewritten.len()) as u32 }
@@ -264,7 +259,7 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
                 let last = strings.clone().last().and_then(Node::bytes);
                 if kind == FileKind::Data
                     && length == 0
-                    && last.is_none_or(|last| !names_something(last))
+                    && last.is_none_or(|last| !paths::names_something(last))
                 {
                     kind = FileKind::Directory;
                 }

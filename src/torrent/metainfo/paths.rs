@@ -9,7 +9,6 @@
 use std::fmt;
 
 use super::Components;
-use super::files::names_something;
 use crate::error::printable;
 
 /// The longest component that common file systems take, in bytes.
@@ -152,6 +151,11 @@ pub(super) fn shown(path: &[u8]) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
+}
+
+/// Whether a component of a path names something: an empty one and `.` are where the path is already.
+pub(super) fn names_something(component: &[u8]) -> bool {
+    !matches!(component, b"" | b".")
 }
 
 /// Checks one component for what no torrent may hold.
