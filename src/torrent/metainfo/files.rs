@@ -183,14 +183,14 @@ pub(super) struct FileTable {
 }
 
 impl FileTable {
-    /// Where a list of strings is, without the empty ones.
+    /// Where a list of strings is, without those that name nothing.
     fn span(&mut self, list: Node<'_>, info: Node<'_>) -> Span {
         let strings = || list.list().into_iter().flatten().filter_map(Node::bytes);
-        if strings().all(|string| !string.is_empty()) {
+        if strings().all(paths::names_something) {
             return Span::of(list, info);
         }
         let begin = info.raw().len() + self.rewritten.len();
-        let path: Vec<_> = strings().filter(|string| !string.is_empty()).collect();
+        let path: Vec<_> = strings().filter(|string| paths::names_something(string)).collect();
         self.rewritten.extend_from_slice(&Components::encode(&path));
         // It is shorter than the list, and `info` than 64 MiB.
         Span { begin: begin as u32, end: (info.raw().len() + self.rewritten.len()) as u32 }
@@ -257,7 +257,10 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
                 }
                 let shown = || path.list().into_iter().flatten().filter_map(Node::bytes);
                 let last = strings.clone().last().and_then(Node::bytes);
-                if kind == FileKind::Data && length == 0 && last.is_none_or(<[u8]>::is_empty) {
+                if kind == FileKind::Data
+                    && length == 0
+                    && last.is_none_or(|last| !paths::names_something(last))
+                {
                     kind = FileKind::Directory;
                 }
                 match paths::check_path(&mut strings.filter_map(Node::bytes)) {

@@ -153,6 +153,11 @@ pub(super) fn shown(path: &[u8]) -> String {
     }
 }
 
+/// Whether a component of a path names something: an empty one and `.` are where the path is already.
+pub(super) fn names_something(component: &[u8]) -> bool {
+    !matches!(component, b"" | b".")
+}
+
 /// Checks one component for what no torrent may hold.
 pub(super) fn check_component(component: &[u8]) -> Result<(), PathFlaw> {
     match component {
@@ -164,10 +169,10 @@ pub(super) fn check_component(component: &[u8]) -> Result<(), PathFlaw> {
     }
 }
 
-/// Checks all of a file's components, and that there are any. Empty ones are none.
+/// Checks all of a file's components, and that there are any. Empty ones and `.` are none.
 pub(super) fn check_path(path: &mut dyn Iterator<Item = &[u8]>) -> Result<(), PathFlaw> {
     let (mut components, mut checked) = (0, Ok(()));
-    for component in path.filter(|it| !it.is_empty()) {
+    for component in path.filter(|it| names_something(it)) {
         components += 1;
         checked = checked.and_then(|()| check_component(component));
     }

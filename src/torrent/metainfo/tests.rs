@@ -81,7 +81,7 @@ fn paths_that_leave_the_directory_make_the_torrent_malformed() {
         assert!(error.to_string().contains(part), "{error}");
     };
     check(&[b"..", b"etc"], "leaves its directory");
-    check(&[b"."], "leaves its directory");
+    check(&[b"."], "is empty");
     check(&[b"/etc/passwd"], "`/` inside");
     check(&[b""], "is empty");
     check(&[b"", b".."], "leaves its directory");
@@ -272,6 +272,8 @@ fn empty_components_are_none_and_empty_files_may_stand_for_directories() {
     use FileKind::{Data, Directory};
     check(&[(&["", "a"], 3)], &[("a", Data)]);
     check(&[(&["a", "", "b"], 3), (&["", "", "c", ""], 5)], &[("a/b", Data), ("c", Data)]);
+    check(&[(&[".", "a"], 3), (&["b", ".", "c"], 5)], &[("a", Data), ("b/c", Data)]);
+    check(&[(&["d", "."], 0), (&["d", "a"], 3)], &[("d", Directory), ("d/a", Data)]);
     check(&[(&["d", ""], 0), (&["d", "a"], 3)], &[("d", Directory), ("d/a", Data)]);
     check(&[(&["a"], 3), (&["e", "f", ""], 0)], &[("a", Data), ("e/f", Directory)]);
     check(
