@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::mem::take;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::pace::Pace;
@@ -284,6 +285,14 @@ impl Schedule {
     pub fn rate_of(&self, source: SourceId, now: Duration) -> Option<u64> {
         let known = self.sources.get(source).filter(|known| known.brought_bytes > 0)?;
         Some(known.pace.mean(now, known.brought_bytes))
+    }
+
+    /// Whether another connection to the same source fetches some of these pieces.
+    pub fn is_fetched_beside(&self, worker: WorkerId, pieces: Range<PieceIndex>) -> bool {
+        let Some(source) = self.worker(worker).map(|known| known.source) else { return false };
+        let others = self.workers.iter().filter(|it| it.source == source && it.id != worker);
+        let both = |run: &Range<PieceIndex>| run.start.max(pieces.start)..run.end.min(pieces.end);
+        others.map(|other| both(&other.run)).any(|it| it.start < it.end && self.wants_any(it))
     }
 
     /// How many connections to the source work.

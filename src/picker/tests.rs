@@ -44,6 +44,27 @@ fn fetch(next: Next) -> Range<PieceIndex> {
 }
 
 #[test]
+fn what_another_connection_to_the_source_fetches_is_known() {
+    let mut schedule = schedule(100, 2, 0);
+    let [front, behind] = [0; 2].map(|_| schedule.begin(SourceId(0), ZERO));
+    let elsewhere = schedule.begin(SourceId(1), ZERO);
+    let run = fetch(schedule.next_run(front, ZERO));
+    let next = fetch(schedule.next_run(behind, ZERO));
+    fetch(schedule.next_run(elsewhere, ZERO));
+    assert!(schedule.is_fetched_beside(behind, 0..next.start));
+    assert!(!schedule.is_fetched_beside(front, 0..run.end));
+    // Another source's is none of its business.
+    assert!(!schedule.is_fetched_beside(elsewhere, 0..next.start));
+    assert!(!schedule.is_fetched_beside(behind, next.end..100));
+    assert!(!schedule.is_fetched_beside(behind, 0..0));
+    for piece in run {
+        schedule.verified(piece);
+        schedule.passed(front, piece);
+    }
+    assert!(!schedule.is_fetched_beside(behind, 0..next.start));
+}
+
+#[test]
 fn a_streaming_source_takes_runs_from_the_front() {
     let mut schedule = schedule(100, 1, 0);
     let worker = schedule.begin(SourceId(0), ZERO);

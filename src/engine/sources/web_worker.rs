@@ -179,15 +179,17 @@ impl WebSeed {
         let whole_from = part.range.start - asked.start;
         if head.status == 200 && asked != (0..file_length) {
             let was_known = self.has_no_ranges();
-            let (others_have, is_alone) = {
+            let (others_have, is_alone, front_comes) = {
                 let schedule = swarm.schedule();
                 let piece = swarm.geometry().piece_at(part.range.start);
                 let others_have = schedule.others_have(self.id, piece, swarm.now());
-                (others_have, schedule.workers_of(self.id) <= 1)
+                let first = swarm.geometry().piece_at(whole_from);
+                let front_comes = schedule.is_fetched_beside(worker, first..piece);
+                (others_have, schedule.workers_of(self.id) <= 1, front_comes)
             };
             // One stream from the file's beginning is enough, and none where others have it; they may fail later. Who began at the
-            // front goes on.
-            let gives_way = skip > 0 && !was_known && !is_alone;
+            // front goes on, though the reply to a request behind it comes first: that stream would pass over what is claimed.
+            let gives_way = skip > 0 && (front_comes || (!was_known && !is_alone));
             if gives_way || (skip > NEAR_BYTES && others_have) || !self.streams(file, worker) {
                 return Err(self.leave_to_others(swarm));
             }

@@ -68,7 +68,10 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name();
-        if ["target", ".git", "node_modules"].iter().any(|other| name == *other) {
+        if ["target", ".git", "node_modules", "corpus", "artifacts"]
+            .iter()
+            .any(|other| name == *other)
+        {
             continue;
         }
         match entry.file_type().unwrap().is_dir() {
