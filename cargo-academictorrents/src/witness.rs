@@ -35,7 +35,7 @@ pub type Answered = Option<Result<ProbeAnswer, SourceError>>;
 pub type Witnesses = (Vec<Witness>, Vec<Witness>);
 
 impl App {
-    /// All that a download would ask, whatever the user allows: what is left out is told.
+    /// All that a download would ask, whatever the user allows: the report names what is left out.
     pub fn witnesses(
         &self,
         dataset: &DatasetSpec,

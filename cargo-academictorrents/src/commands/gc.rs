@@ -23,7 +23,7 @@ use crate::table::{id, lines, width};
 /// What was removed by mistake is fetched again by the next build. A project on a disk that is not mounted now, or on another
 /// machine that shares the store, looks as if it were gone: --dry-run shows what would go.
 ///
-/// What a process fetches or checks stays, and is told. The last use is known to a day.
+/// What a process is fetching or checking stays, and is listed. The last use is known to a day.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents gc --dry-run

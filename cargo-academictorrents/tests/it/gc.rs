@@ -151,7 +151,7 @@ fn the_next_gc_goes_on_where_a_killed_one_stopped_and_a_build_finds_a_valid_stor
     let elsewhere = cli.write(&format!("store/v1/elsewhere/{}/0123", one.infohash_hex()), stamp);
     let torrent = cli.path(&format!("mirror/{}.torrent", one.infohash_hex()));
     let torrent = torrent.to_str().unwrap();
-    // A build hashes what lies there, and uses it.
+    // A build hashes the data that is there, and uses it.
     let run = cli.run(&["path", torrent]);
     assert_eq!(run.status, Some(1), "{}", run.stdout);
     one.assert_at(std::path::Path::new(cli.ok(&["get", torrent, "--offline"]).trim_end()));

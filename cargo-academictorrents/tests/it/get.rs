@@ -158,7 +158,7 @@ fn what_is_refused_leaves_the_directory_as_it_was() {
         assert_eq!(run.status, Some(1), "{}", run.stderr);
         assert!(!cli.path("here/.academictorrents").exists(), "{refused}: {}", run.stderr);
     }
-    // A damaged file is being mended in the workplace.
+    // A damaged file is being repaired in the workplace.
     let mut damaged = random_bytes(4, 300_000);
     damaged[0] ^= 1;
     cli.write("here/data.bin", &damaged);

@@ -47,7 +47,7 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
     let settings = context.settings();
     let unknown = context.unknown_names();
     let usable = settings.as_ref().map_err(Clone::clone);
-    // A name that is none is told for itself.
+    // A variable that does not exist has a finding of its own.
     let flaw = usable.clone().and_then(plan::check_named).err().filter(|_| unknown.is_empty());
     match (&flaw, context.set_names()) {
         (Some(error), _) => findings.error("environment", &error.to_string()),

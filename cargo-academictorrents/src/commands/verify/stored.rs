@@ -48,8 +48,7 @@ pub(super) fn asked(store: &Store, id: &str) -> Result<DatasetSpec, Error> {
             }
         }
         if chosen.is_empty() || Selection::of(&metainfo, &[], &chosen)?.id() != id {
-            let why =
-                "its stamp is gone, and what lies there does not tell which files were selected";
+            let why = "its stamp is gone, and the data does not show which files were selected";
             return Err(odd(why).help(fetch));
         }
         identity.magnet = Some(Magnet {
