@@ -22,6 +22,7 @@ mod provide;
 mod stock;
 mod table;
 mod torrent;
+mod unpack_flags;
 mod vendored;
 mod witness;
 mod words;

@@ -73,6 +73,7 @@ impl Reader<'_> {
             required_features: values.required_features,
             sha256: values.sha256,
             store: values.store,
+            unpack: values.unpack,
             optional: values.optional,
             hash_again: false,
             origin: self.findings.origin(at),

@@ -9,7 +9,7 @@ use toml::de::DeValue;
 
 use super::features::Features;
 use super::findings::{Findings, Refusal};
-use super::{FileGlob, Mirror, StoreKind, checks};
+use super::{FileGlob, Mirror, StoreKind, Unpacking, checks};
 use crate::settings::SourceSet;
 use crate::url::Url;
 
@@ -48,7 +48,7 @@ impl ManifestKey {
 }
 
 /// All keys, in the order in which messages and the reference list them.
-pub(super) static KEYS: [ManifestKey; 16] = [
+pub(super) static KEYS: [ManifestKey; 17] = [
     key("infohash", None)
         .doc("string of 40 hexadecimal or 32 base32 digits", "that of `torrent`", r#""323a0048d87ca79b68f12a6350a57776b6a3b7fb""#,
             "Infohash of the torrent. Beside `torrent`, the two must agree."),
@@ -111,6 +111,9 @@ pub(super) static KEYS: [ManifestKey; 16] = [
     }))
         .doc("`\"shared\"` or `\"out-dir\"`", "`\"shared\"`", r#""out-dir""#,
             "Where the dataset is stored: in the shared store, or as a copy of the crate's own in `OUT_DIR`."),
+    key("unpack", Some(|r, it, to| keep(&mut to.unpack, r.unpacking(it))))
+        .doc("boolean, or table of `archives` and `members` (lists of globs), `strip` (integer), `keep-archive` (boolean), `max-size` (as above)", "`false`", r#"{ members = ["train/**"], strip = 1 }"#,
+            "Whether archives are unpacked, which, and what of them, with the feature `unpack`; see [Unpacking](../guide/unpacking.md)."),
     key("optional", Some(|r, it, to| {
         let value = it.value.get_ref();
         let read = value.as_bool().ok_or_else(|| checks::mistyped("true or false", value));
@@ -146,6 +149,7 @@ pub(super) struct Values {
     pub(super) required_features: Vec<String>,
     pub(super) sha256: BTreeMap<String, [u8; 32]>,
     pub(super) store: StoreKind,
+    pub(super) unpack: Option<Unpacking>,
     pub(super) optional: bool,
 }
 
@@ -200,7 +204,7 @@ impl Reader<'_> {
     }
 
     /// A list of strings, without duplicates.
-    fn list<T: PartialEq>(
+    pub(super) fn list<T: PartialEq>(
         &mut self,
         entry: &KeyValue<'_>,
         check: impl Fn(&str) -> Result<T, Refusal>,
@@ -245,7 +249,7 @@ impl Reader<'_> {
     }
 
     /// The value, or a finding about the key.
-    fn kept<T>(&mut self, entry: &KeyValue<'_>, read: Result<T, Refusal>) -> Option<T> {
+    pub(super) fn kept<T>(&mut self, entry: &KeyValue<'_>, read: Result<T, Refusal>) -> Option<T> {
         self.kept_at(entry.value.span().start, entry, read)
     }
 

@@ -9,6 +9,8 @@ mod planted;
 mod relocate;
 mod replaceable;
 mod siblings;
+#[cfg(feature = "unpack")]
+mod tree;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;

@@ -9,12 +9,13 @@ use std::sync::atomic::Ordering;
 use crate::counters::Phase;
 use crate::engine::job::elsewhere::{self, Candidate, candidates};
 use crate::engine::job::lock::{lock, while_alive};
+use crate::engine::job::tree;
 use crate::engine::resolve;
 use crate::engine::resolve::Resolved;
 use crate::engine::session::{Session, SharedCounters};
 use crate::error::Error;
 use crate::manifest::Request;
-use crate::storage::inventory::VerifyReport;
+use crate::storage::inventory::{FaultyFile, VerifyReport};
 use crate::storage::{LocalCopy, Site, Stamp, Store};
 use crate::torrent::infohash::Infohash;
 
@@ -74,6 +75,58 @@ pub enum Whose {
 /// # Errors
 /// Of the metainfo, `files` and pins; [`crate::ErrorKind::Locked`] where another process holds the dataset and does not move.
 pub fn verify(
+    session: &Session<'_>,
+    request: &Request,
+    counters: &SharedCounters,
+) -> Result<Option<VerifiedDataset>, Error> {
+    let dataset = verify_dataset(session, request, counters)?;
+    match tree::faults(session, request, counters)? {
+        Some(tree) => Ok(Some(with_tree(session, request, tree, dataset))),
+        None => Ok(dataset),
+    }
+}
+
+/// Adds what was found of the tree. A damaged one is no longer complete, and is unpacked again by the next build.
+fn with_tree(
+    session: &Session<'_>,
+    request: &Request,
+    tree: tree::HashedTree,
+    dataset: Option<VerifiedDataset>,
+) -> VerifiedDataset {
+    let mut verified = dataset.unwrap_or_else(|| VerifiedDataset {
+        size_bytes: tree.size_bytes,
+        files: tree.files,
+        path: None,
+        whose: Whose::Own,
+        report: VerifyReport::default(),
+        is_stamped: true,
+        unstamped: Vec::new(),
+        still_stamped: None,
+    });
+    let store = tree::own(session, request);
+    if !tree.faults.is_empty() {
+        match store.remove_stamp(&tree.id) {
+            Ok(()) => {
+                verified.unstamped.push(tree.id);
+                verified.is_stamped = false;
+            }
+            Err(error) => verified.still_stamped = Some(error),
+        }
+    }
+    verified.report.faults.extend(tree.faults.into_iter().map(|fault| {
+        let below: PathBuf = fault.path.iter().skip(1).collect();
+        FaultyFile {
+            file: below.to_string_lossy().into_owned(),
+            path: tree.directory.join(&fault.path),
+            length_bytes: fault.length_bytes,
+            fault: fault.fault,
+        }
+    }));
+    verified.path = Some(tree.path);
+    verified
+}
+
+fn verify_dataset(
     session: &Session<'_>,
     request: &Request,
     counters: &SharedCounters,
