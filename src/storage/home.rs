@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::claims::{ClaimKind, Claims};
 use super::directory::Directory;
-use super::fs::{CopyMode, Look, copy, create_parents, open_to_write, set_read_only};
+use super::fs::{CopyMode, FileFingerprint, copy, create_parents, open_to_write, set_read_only};
 use super::relocate::move_file;
 use super::site::on_disk;
 use crate::plan::PlacedFile;
@@ -20,7 +20,7 @@ pub(super) struct Home {
     /// What existed when the download began.
     pub(super) claims: Claims,
     /// Damaged files that still are at their place, by their index in [`Layout::files`].
-    waiting: Mutex<BTreeMap<u32, Look>>,
+    waiting: Mutex<BTreeMap<u32, FileFingerprint>>,
 }
 
 impl Home {
@@ -28,7 +28,7 @@ impl Home {
         Home { directory, workplace, claims, waiting: Mutex::default() }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Look>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, FileFingerprint>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,10 +55,10 @@ impl Home {
     /// whether there was one.
     pub(super) fn bring(&self, index: u32, file: &PlacedFile<'_>) -> io::Result<bool> {
         let mut waiting = self.lock();
-        let Some(look) = waiting.get(&index) else { return Ok(false) };
+        let Some(fingerprint) = waiting.get(&index) else { return Ok(false) };
         let files = self.workplace.join("files");
         let (from, to) = (self.path(&file.path()), on_disk(&files, &file.path()));
-        if Look::at(&from) != Some(*look) {
+        if FileFingerprint::at(&from) != Some(*fingerprint) {
             return Err(io::Error::other(format!(
                 "{} was changed after it was hashed; nothing of it was touched",
                 from.display()
