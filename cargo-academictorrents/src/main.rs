@@ -15,6 +15,7 @@ mod commands;
 mod crates;
 mod dataset_spec;
 mod edit;
+mod failure;
 mod interrupt;
 mod live;
 mod output;

@@ -107,7 +107,7 @@ pub fn import(
         missing_bytes,
         adopted,
         was_there,
-        fault: (missing_bytes > 0).then(|| found.fault()),
+        fault: (missing_bytes > 0).then(|| found.fault().to_string()),
     }))
 }
 

@@ -209,9 +209,9 @@ pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
         ErrorKind::Manifest,
         format!("the copy that {variable} names is not the dataset"),
     )
-    .why(&fault);
+    .why(fault.to_string());
     // A torrent's single file is named already.
-    if metainfo.multi || !fault.contains(&place) {
+    if metainfo.multi || fault.path().is_none() {
         error = error.why(format!("{variable} is `{place}`"));
     }
     let below = site.named().join(metainfo.root_path());
