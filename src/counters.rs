@@ -4,8 +4,10 @@
 
 pub mod sources;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::mutex::Mutex;
 
 pub use sources::Sources;
 
@@ -119,13 +121,13 @@ impl Counters {
     /// Adds a dataset's counters.
     pub fn add(&self, name: &str) -> Arc<DatasetCounters> {
         let counters = Arc::new(DatasetCounters::new(name));
-        self.datasets.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        self.datasets.lock().push(Arc::clone(&counters));
         counters
     }
 
     /// The datasets, in the order in which they were added.
     pub fn datasets(&self) -> Vec<Arc<DatasetCounters>> {
-        self.datasets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.datasets.lock().clone()
     }
 
     pub fn is_stopped(&self) -> bool {
@@ -143,11 +145,11 @@ impl Counters {
     }
 
     fn queue(&self, message: UserMessage) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        self.messages.lock().push(message);
     }
 
     /// Takes the queued lines.
     pub fn take_messages(&self) -> Vec<UserMessage> {
-        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.messages.lock())
     }
 }

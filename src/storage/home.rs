@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use super::claims::{ClaimKind, Claims};
 use super::directory::Directory;
 use super::fs::{CopyMode, FileFingerprint, copy, create_parents, open_to_write, set_read_only};
 use super::relocate::move_file;
 use super::site::on_disk;
+use crate::mutex::Mutex;
 use crate::plan::PlacedFile;
 
 /// The user's directory, as the files of the workplace know it.
@@ -29,7 +30,7 @@ impl Home {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, FileFingerprint>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 
     /// Where the user has a file of the layout.

@@ -12,7 +12,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
 use super::check::is_right;
@@ -21,6 +21,7 @@ use super::fs::{FileFingerprint, file_at};
 use super::local_copy::LocalCopy;
 use super::resume_record::ResumeRecord;
 use super::{Site, Stamp, Store, ids_in};
+use crate::mutex::Mutex;
 use crate::plan::{Layout, SegmentPlace, Selection};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::infohash::Infohash;
@@ -126,7 +127,7 @@ impl Offered {
         if same && !self.is_less.swap(false, Ordering::AcqRel) {
             return None;
         }
-        *lock(&self.places) = new;
+        *self.places.lock() = new;
         Some(self.pieces())
     }
 
@@ -144,7 +145,7 @@ impl Offered {
             if !copy.pieces.is_empty() {
                 let mut place = ServedPlace::new(None, copy.pieces, Arc::new(vec![copy.files]));
                 place.fingerprints = fingerprints;
-                lock(&self.places).push(Arc::new(place));
+                self.places.lock().push(Arc::new(place));
             }
         }
     }
@@ -179,7 +180,7 @@ impl Offered {
 
     /// The files of copies that have changed since this was asked last.
     pub fn new_changes(&self) -> Vec<PathBuf> {
-        std::mem::take(&mut *lock(&self.changed))
+        std::mem::take(&mut *self.changed.lock())
     }
 
     /// Whether one of the files of a copy that hold this range is not what was hashed. Its pieces are let go then.
@@ -204,14 +205,14 @@ impl Offered {
             // Reads that were under way beside the first one find the pieces gone.
             if pieces.len() < before {
                 self.is_less.store(true, Ordering::Release);
-                lock(&self.changed).push(path);
+                self.changed.lock().push(path);
             }
         }
         has_changed
     }
 
     fn places(&self) -> Vec<Arc<ServedPlace>> {
-        lock(&self.places).clone()
+        self.places.lock().clone()
     }
 
     fn version(&self, evidence: &Evidence) -> Option<EvidenceVersion> {
@@ -256,7 +257,7 @@ impl Offered {
                     Some(known) => (
                         Arc::clone(&known.files),
                         known.pieces().clone(),
-                        lock(&known.unchecked).clone(),
+                        known.unchecked.lock().clone(),
                         known.entries,
                     ),
                     None => {
@@ -278,7 +279,7 @@ impl Offered {
     fn check_some(&self, place: &ServedPlace) -> bool {
         let (mut left, mut buffer, mut any) = (CHECKED_BYTES, Vec::new(), false);
         while left > 0 {
-            let Some(piece) = lock(&place.unchecked).pop() else { break };
+            let Some(piece) = place.unchecked.lock().pop() else { break };
             if place.pieces().contains(piece) {
                 continue;
             }
@@ -306,10 +307,6 @@ impl Offered {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl ServedPlace {
     fn new(
         evidence: Option<(Evidence, EvidenceVersion)>,
@@ -321,6 +318,6 @@ impl ServedPlace {
     }
 
     fn pieces(&self) -> MutexGuard<'_, PieceSet> {
-        lock(&self.pieces)
+        self.pieces.lock()
     }
 }

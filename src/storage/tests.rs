@@ -11,14 +11,15 @@ mod replaceable;
 mod siblings;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 
 use super::file_fault::CopyFault;
 use super::pins::Pins;
 use super::*;
 use crate::error::ErrorKind;
 use crate::hash::Sha1;
+use crate::mutex::Mutex;
 use crate::plan::{Layout, Selection};
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
@@ -103,9 +104,9 @@ impl Fixture {
         let right = Mutex::new(Vec::new());
         let pieces: Vec<_> = here.unchecked.iter().collect();
         partial.check(&pieces, &|| true, &|piece, is_right| {
-            right.lock().unwrap().extend(is_right.then_some(piece));
+            right.lock().extend(is_right.then_some(piece));
         });
-        here.verified.extend(right.into_inner().unwrap());
+        here.verified.extend(right.into_inner());
         (partial, here.verified)
     }
 

@@ -20,7 +20,7 @@ use source::{Source, names_after};
 const MODULES: [&[&str]; 10] = [
     // 0; four of these words use others of them.
     &["url"],
-    &["address", "counters", "error", "hash", "process", "size", "suggest"],
+    &["address", "counters", "error", "hash", "mutex", "process", "size", "suggest"],
     &["origin", "settings"],
     &["torrent"],
     // 1; the plan is what the manifest asks of the torrent.

@@ -5,11 +5,12 @@
 //! for as long as it likes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::announce::target::Goodbye;
 use crate::engine::thread::start_thread;
+use crate::mutex::Mutex;
 use crate::protocol::tracker::announce_queue::{AnnounceQueue, PlaceId, TaskId, Turn};
 
 /// Threads at a time: of a download's tiers all are asked side by side, of a seed's thousands these many.
@@ -88,7 +89,7 @@ impl AnnounceScheduler {
 
     /// The place of this name.
     pub fn place(&self, name: &str) -> PlaceId {
-        self.lock().announce_queue.place(name)
+        self.state.lock().announce_queue.place(name)
     }
 
     /// Has this done from now on. `known` says whether goodbye is to be said.
@@ -99,7 +100,7 @@ impl AnnounceScheduler {
         known: Arc<AtomicBool>,
     ) {
         let now = self.begun.elapsed();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.announce_queue.add(now, places);
         state.slots.push(Slot { task: Some(task), is_under_way: false, known });
         self.staff(&mut state);
@@ -111,7 +112,7 @@ impl AnnounceScheduler {
     pub fn end(self: &Arc<AnnounceScheduler>, goodbye: Goodbye, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut left = Vec::new();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.goodbye = Some(goodbye);
         left.append(&mut state.farewells); // it was over before
         let mut farewells = Vec::new();
@@ -147,11 +148,7 @@ impl AnnounceScheduler {
 
     #[cfg(test)]
     pub fn threads(&self) -> usize {
-        self.lock().threads
-    }
-
-    fn lock(&self) -> MutexGuard<'_, SchedulerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().threads
     }
 
     /// Starts a thread where nobody waits for what is due next.
@@ -174,7 +171,7 @@ impl AnnounceScheduler {
     }
 
     fn work(self: &Arc<AnnounceScheduler>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             if let Some(goodbye) = state.goodbye {
                 let Some(mut task) = state.farewells.pop() else { break };
@@ -182,7 +179,7 @@ impl AnnounceScheduler {
                 drop(state);
                 task.say_goodbye(goodbye);
                 drop(task);
-                state = self.lock();
+                state = self.state.lock();
                 state.saying -= 1;
                 if state.is_said() {
                     self.changed.notify_all();
@@ -219,7 +216,7 @@ impl AnnounceScheduler {
         let TaskOutcome { failed, again } = task.run(nth);
         let now = self.begun.elapsed();
         let mut over = None;
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.busy -= 1;
         let slot = &mut state.slots[id.0];
         slot.is_under_way = false;
@@ -236,7 +233,7 @@ impl AnnounceScheduler {
         if over.is_some() {
             drop(state);
             drop(over);
-            state = self.lock();
+            state = self.state.lock();
         }
         state
     }

@@ -16,9 +16,9 @@ pub mod seeded_torrent;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ use crate::engine::thread::start_thread;
 use crate::engine::upload::manager::RateLimiter;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Request, StoreKind};
+use crate::mutex::Mutex;
 use crate::net::{Client, Listener};
 use crate::process;
 use crate::settings::Settings;
@@ -81,17 +82,13 @@ pub struct Seeder {
 }
 
 impl Seeder {
-    fn all_seeded(&self) -> MutexGuard<'_, Vec<Arc<SeededTorrent>>> {
-        self.all_seeded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn seeded(&self, infohash: Infohash) -> Option<Arc<SeededTorrent>> {
-        self.all_seeded().iter().find(|seeded| seeded.metainfo.infohash == infohash).cloned()
+        self.all_seeded.lock().iter().find(|seeded| seeded.metainfo.infohash == infohash).cloned()
     }
 
     /// One of many datasets may have a quarter of all, so that it does not starve the others.
     fn most_per_dataset(&self) -> usize {
-        let datasets = self.all_seeded().len().clamp(1, 4);
+        let datasets = self.all_seeded.lock().len().clamp(1, 4);
         self.connections.div_ceil(datasets)
     }
 
@@ -126,12 +123,12 @@ impl Seeder {
         let seeded = SeededTorrent::new(&self.store, metainfo, &self.rate_limiter, &self.host);
         seeded.look(false);
         let seeded = Arc::new(seeded);
-        self.all_seeded().push(Arc::clone(&seeded));
+        self.all_seeded.lock().push(Arc::clone(&seeded));
         Ok(Some(seeded))
     }
 
     fn fail(&self, error: Error) {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.failed.lock().get_or_insert(error);
         self.host.stop();
     }
 }
@@ -250,7 +247,7 @@ impl SeedHandle {
                 notes: seeded.new_notes(),
             }
         };
-        self.seeder.all_seeded().iter().map(dataset).collect()
+        self.seeder.all_seeded.lock().iter().map(dataset).collect()
     }
 
     pub fn uploaded_bytes(&self) -> u64 {
@@ -269,7 +266,7 @@ impl SeedHandle {
     pub fn wait(self) -> Result<u64, Error> {
         let ended = self.thread.join();
         let sent = self.seeder.host.sent_bytes();
-        let failed = self.seeder.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let failed = self.seeder.failed.lock().take();
         match (failed, ended) {
             (Some(error), _) => Err(error),
             (None, Ok(())) => Ok(sent),
@@ -309,7 +306,7 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
             missing.push(request.clone());
         }
     }
-    let is_empty = seeder.all_seeded().iter().all(|seeded| seeded.is_empty());
+    let is_empty = seeder.all_seeded.lock().iter().all(|seeded| seeded.is_empty());
     if is_empty && (!task.fetch || missing.is_empty()) {
         let place = task.store.root().display();
         return Err(Error::new(
