@@ -75,7 +75,7 @@ impl Get {
             (settings.timeout, settings.timeout_is_chosen) = (timeout, true);
         }
         if let Some(progress) = self.progress {
-            settings.progress = progress.into();
+            settings.progress = progress;
         }
         Ok(settings)
     }

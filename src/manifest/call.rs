@@ -7,7 +7,6 @@ use super::findings::Refusal;
 use super::{DatasetName, Identity, Request, StoreKind, absolute, checks};
 use crate::error::Error;
 use crate::origin::Origin;
-use crate::settings::SourceSet;
 use crate::url::Url;
 
 /// The values of a call, as they were given.
@@ -81,15 +80,11 @@ impl Request {
             peers: options.each("peer", &options.peers, checks::peer)?,
             mirrors: options
                 .each("mirror", &exposed(&options.mirrors), |text| checks::mirror(text, &here))?,
-            sources: SourceSet::ALL,
             max_size_bytes: options.max_size_bytes.or(Some(u64::MAX)),
-            required_features: Vec::new(),
             sha256,
             store,
-            optional: false,
-            hash_again: false,
             origin: options.origin.clone(),
-            workspace: None,
+            ..Request::default()
         })
     }
 }

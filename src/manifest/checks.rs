@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use super::findings::Refusal;
 use super::{DatasetName, FileGlob, Mirror, StoreKind};
+pub(super) use crate::error::printable;
 use crate::settings::SourceSet;
 use crate::size;
 use crate::suggest::nearest;
@@ -255,17 +256,4 @@ fn authority(url: &str) -> Option<&str> {
 
 fn quoted(text: &str) -> String {
     format!("`{}`", printable(&Url::from(text).to_string()))
-}
-
-/// Control characters escaped: an error is printed by line, and one line may be all that is seen.
-pub(super) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            printable.extend(c.escape_default());
-        } else {
-            printable.push(c);
-        }
-    }
-    printable
 }

@@ -87,8 +87,8 @@ impl Manifest {
     }
 }
 
-/// One dataset, as the manifest asks for it.
-#[derive(Clone, Debug, PartialEq)]
+/// One dataset, as the manifest asks for it. By default, all that no key says.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
     pub name: DatasetName,
     pub identity: Identity,
@@ -138,7 +138,7 @@ impl Request {
 }
 
 /// A dataset's key in the manifest: `[a-z][a-z0-9_-]*`. Where a program asks by a call, what it asked for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatasetName(String);
 
 impl DatasetName {

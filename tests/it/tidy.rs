@@ -19,8 +19,8 @@ use source::{Source, names_after};
 /// name each other. (The numbers are those of ARCHITECTURE.md; a layer of two lines has an order within.)
 const MODULES: [&[&str]; 10] = [
     // 0; four of these words use others of them.
-    &["url"],
-    &["address", "counters", "error", "hash", "mutex", "process", "size", "suggest"],
+    &["mutex", "url"],
+    &["address", "counters", "error", "hash", "process", "size", "suggest"],
     &["origin", "settings"],
     &["torrent"],
     // 1; the plan is what the manifest asks of the torrent.
