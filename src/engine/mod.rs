@@ -55,5 +55,5 @@ pub use job::present::would_be;
 pub use job::provide::{present, provide_all};
 pub use resolve::{Resolved, read_torrent};
 #[cfg(feature = "seed")]
-pub use seed::{SeedHandle, SeedNote, SeedTask, SeededDataset};
+pub use seed::{SeedNote, SeedTask, SeededDataset, Seeding, StopHandle};
 pub use session::{Provided, Session};
