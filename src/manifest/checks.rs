@@ -10,6 +10,7 @@ use toml::de::DeValue;
 use super::findings::Refusal;
 use super::{DatasetName, FileGlob, Mirror, StoreKind};
 pub(super) use crate::error::printable;
+use crate::hash::unhex;
 use crate::settings::SourceSet;
 use crate::size;
 use crate::suggest::nearest;
@@ -191,19 +192,8 @@ pub(super) fn max_size(value: &DeValue<'_>) -> Result<u64, Refusal> {
 }
 
 pub(super) fn sha256(text: &str) -> Result<[u8; 32], Refusal> {
-    let mut pin = [0; 32];
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let Some(digits) = digits.filter(|digits| digits.len() == 64) else {
-        return Err(Refusal::new(format!(
-            "{} is not a SHA-256: 64 hexadecimal digits",
-            quoted(text)
-        )));
-    };
-    for (byte, pair) in pin.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |byte, digit| byte << 4 | digit);
-    }
-    Ok(pin)
+    let why = || format!("{} is not a SHA-256: 64 hexadecimal digits", quoted(text));
+    unhex(text).ok_or_else(|| Refusal::new(why()))
 }
 
 /// A file's path in a torrent, as a pin names it.

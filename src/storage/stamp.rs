@@ -24,6 +24,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::pins::Pins;
 use super::{Site, fs};
 use crate::error::Error;
+use crate::hash::{hex, unhex};
 use crate::plan::{Layout, PlacedFile, Selection};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::{Metainfo, os_path};
@@ -260,8 +261,7 @@ impl Stamp {
             writeln!(out, "fragment {piece} {}", crate::Infohash::from_bytes(*sha1))?;
         }
         for (path, sha256) in &self.pins {
-            let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-            writeln!(out, "sha256 {hex} {}", escape(Path::new(path)))?;
+            writeln!(out, "sha256 {} {}", hex(sha256), escape(Path::new(path)))?;
         }
         out.write_all(b"end\n")
     }
@@ -319,14 +319,6 @@ fn next_line<'a>(text: &mut dyn BufRead, line: &'a mut Vec<u8>) -> Option<&'a st
     line.clear();
     text.take(MAX_LINE_BYTES).read_until(b'\n', line).ok()?;
     std::str::from_utf8(line.strip_suffix(b"\n")?).ok()
-}
-
-fn unhex(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    (hex.len() == 64).then_some(bytes)
 }
 
 /// Nanoseconds since 1970; 0 for what lies before it or what the file system does not tell.
