@@ -184,8 +184,7 @@ impl Mirror {
     /// # Errors
     /// [`ErrorKind::Manifest`] where it is empty or another kind of URL.
     pub fn parse(text: &str, base_dir: &Path) -> Result<Mirror, Error> {
-        checks::mirror(text, base_dir)
-            .map_err(|refusal| refusal.error("a mirror cannot be used".to_owned()))
+        checks::mirror(text, base_dir).map_err(|refusal| refusal.error(String::new()))
     }
 }
 
@@ -194,8 +193,7 @@ impl Mirror {
 /// # Errors
 /// [`ErrorKind::Manifest`], with how it is written.
 pub fn check_peer(text: &str) -> Result<(), Error> {
-    let refused = |refusal: findings::Refusal| refusal.error("a peer cannot be used".to_owned());
-    checks::peer(text).map(drop).map_err(refused)
+    checks::peer(text).map(drop).map_err(|refusal| refusal.error(String::new()))
 }
 
 /// Checks a tracker's URL.
@@ -203,8 +201,7 @@ pub fn check_peer(text: &str) -> Result<(), Error> {
 /// # Errors
 /// [`ErrorKind::Manifest`], with how it is written.
 pub fn check_tracker(text: &str) -> Result<(), Error> {
-    let refused = |refusal: findings::Refusal| refusal.error("a tracker cannot be used".to_owned());
-    checks::tracker(text).map(drop).map_err(refused)
+    checks::tracker(text).map(drop).map_err(|refusal| refusal.error(String::new()))
 }
 
 /// Where a dataset's files lie once they are complete.

@@ -113,7 +113,6 @@ impl SourceSet {
     }
 
     /// What both allow.
-    #[must_use]
     pub fn and(self, other: SourceSet) -> SourceSet {
         SourceSet {
             mirrors: self.mirrors && other.mirrors,
