@@ -55,7 +55,7 @@ const PHASES: [Phase; 9] = [
 ];
 
 /// One dataset's counters.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct DatasetCounters {
     /// The dataset's key in the manifest.
     pub name: String,
@@ -78,21 +78,18 @@ pub struct DatasetCounters {
 
 impl DatasetCounters {
     pub fn new(name: &str) -> DatasetCounters {
-        DatasetCounters {
-            name: name.to_owned(),
-            phase: AtomicU8::new(Phase::Queued as u8),
-            total_bytes: AtomicU64::new(0),
-            done_bytes: AtomicU64::new(0),
-            received_bytes: AtomicU64::new(0),
-            uploaded_bytes: AtomicU64::new(0),
-            peers: AtomicU32::new(0),
-            web_seeds: AtomicU32::new(0),
-            sources: Sources::default(),
-        }
+        DatasetCounters { name: name.to_owned(), ..DatasetCounters::default() }
     }
 
     pub fn phase(&self) -> Phase {
         PHASES[usize::from(self.phase.load(Ordering::Relaxed)).min(PHASES.len() - 1)]
+    }
+
+    /// What is there is hashed, so many bytes of it.
+    pub fn begin_checking(&self, bytes: u64) {
+        self.total_bytes.store(bytes, Ordering::Relaxed);
+        self.done_bytes.store(0, Ordering::Relaxed);
+        self.set_phase(Phase::Checking);
     }
 
     pub fn set_phase(&self, phase: Phase) {

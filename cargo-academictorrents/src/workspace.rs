@@ -10,7 +10,7 @@ use crate::failure::CommandError;
 use crate::output::Failure;
 
 /// Which crates are meant.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct WorkspaceFlags {
     /// Only this package; may be given again
     #[arg(long, short, value_name = "NAME")]
@@ -47,9 +47,7 @@ impl WorkspaceFlags {
         WorkspaceFlags {
             package: options.package.iter().cloned().collect(),
             manifest_path: options.manifest_path.clone(),
-            features: Vec::new(),
-            all_features: false,
-            no_default_features: false,
+            ..WorkspaceFlags::default()
         }
     }
 

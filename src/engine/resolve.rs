@@ -27,13 +27,15 @@ pub use crate::engine::resolve::remote::CatalogTorrent;
 #[cfg(feature = "engine")]
 pub use crate::engine::resolve::remote::{at_url, catalog_credential, newest};
 
+#[cfg(not(feature = "fetch"))]
+type KnownPeers = ();
+
 /// The torrent that a request means.
 pub struct Located {
     pub metainfo: Metainfo,
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
-    #[cfg(feature = "fetch")]
     pub peers: KnownPeers,
 }
 
@@ -44,7 +46,6 @@ pub struct Resolved {
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
-    #[cfg(feature = "fetch")]
     pub peers: KnownPeers,
     pub selection: Selection,
     /// A build whose data is there does not need it.
@@ -53,12 +54,7 @@ pub struct Resolved {
 
 impl Located {
     fn new(metainfo: Metainfo, bytes: Vec<u8>) -> Located {
-        Located {
-            metainfo,
-            bytes,
-            #[cfg(feature = "fetch")]
-            peers: KnownPeers::default(),
-        }
+        Located { metainfo, bytes, peers: KnownPeers::default() }
     }
 
     /// # Errors
@@ -71,7 +67,6 @@ impl Located {
         Ok(Resolved {
             metainfo: Arc::new(metainfo),
             bytes: self.bytes,
-            #[cfg(feature = "fetch")]
             peers: self.peers,
             selection,
             layout,

@@ -121,7 +121,6 @@ impl Client {
     }
 
     /// The same, where the user named these places as sources.
-    #[must_use]
     pub fn naming(mut self, places: impl IntoIterator<Item = NamedPlace>) -> Client {
         self.private_hosts = Arc::new(self.private_hosts.naming(places));
         self

@@ -44,6 +44,7 @@ pub struct AnnounceScheduler {
     long: Duration,
 }
 
+#[derive(Default)]
 struct SchedulerState {
     announce_queue: AnnounceQueue,
     /// By task.
@@ -74,15 +75,8 @@ impl SchedulerState {
 
 impl AnnounceScheduler {
     pub fn new(long: Duration) -> Arc<AnnounceScheduler> {
-        let state = SchedulerState {
-            announce_queue: AnnounceQueue::new(THREADS),
-            slots: Vec::new(),
-            threads: 0,
-            busy: 0,
-            goodbye: None,
-            farewells: Vec::new(),
-            saying: 0,
-        };
+        let announce_queue = AnnounceQueue::new(THREADS);
+        let state = SchedulerState { announce_queue, ..SchedulerState::default() };
         let (state, changed) = (Mutex::new(state), Condvar::new());
         Arc::new(AnnounceScheduler { state, changed, begun: Instant::now(), long })
     }

@@ -17,7 +17,7 @@ impl Resolved {
 }
 
 /// What is known of a dataset without asking anyone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DatasetStatus {
     /// Its identity; `None` of a vendored torrent that cannot be used.
     pub infohash: Option<Infohash>,
@@ -34,7 +34,7 @@ pub struct DatasetStatus {
 }
 
 /// How much of a dataset is there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Completeness {
     /// All of it, in the user's store.
     Complete,
@@ -55,6 +55,7 @@ pub enum Completeness {
     /// It lies there without a stamp that fits: the next build hashes it.
     Unchecked,
     /// Nothing of it is there.
+    #[default]
     Missing,
     /// Its torrent or its `files` cannot be used.
     Wrong(Error),
@@ -62,14 +63,8 @@ pub enum Completeness {
 
 /// See [`DatasetStatus`].
 pub fn standing(session: &Session<'_>, request: &Request) -> DatasetStatus {
-    let mut found = DatasetStatus {
-        infohash: request.identity.infohash,
-        id: None,
-        total_bytes: None,
-        torrent_name: None,
-        state: Completeness::Missing,
-        path: None,
-    };
+    let mut found =
+        DatasetStatus { infohash: request.identity.infohash, ..DatasetStatus::default() };
     let wrong = |mut found: DatasetStatus, error| {
         found.state = Completeness::Wrong(request.origin.declared(error));
         found

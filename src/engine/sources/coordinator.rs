@@ -108,14 +108,12 @@ impl<'a> Coordinator<'a> {
     }
 
     /// Peers are not dialed to which there is a connection.
-    #[must_use]
     pub fn going_on_with(mut self, open: OpenPeers) -> Coordinator<'a> {
         self.manager.peers.open = open;
         self
     }
 
     /// Where its sources fail, there may be others.
-    #[must_use]
     pub fn refreshed_by(mut self, refresh: Option<&'a dyn Refresh>) -> Coordinator<'a> {
         self.refresh = refresh;
         self
