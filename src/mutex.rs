@@ -1,6 +1,10 @@
 //! A mutex that is not poisoned: a worker that panics ends alone, and what it shared with others is still whole.
 
-use std::sync::{MutexGuard, PoisonError, TryLockError};
+#[cfg(feature = "fetch")]
+use std::sync::{Condvar, TryLockError};
+use std::sync::{MutexGuard, PoisonError};
+#[cfg(feature = "fetch")]
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub struct Mutex<T>(std::sync::Mutex<T>);
@@ -27,4 +31,14 @@ impl<T> Mutex<T> {
     pub fn into_inner(self) -> T {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits until somebody tells, or for so long.
+#[cfg(feature = "fetch")]
+pub fn wait<'a, T>(
+    told: &Condvar,
+    guard: MutexGuard<'a, T>,
+    within: Duration,
+) -> MutexGuard<'a, T> {
+    told.wait_timeout(guard, within).unwrap_or_else(PoisonError::into_inner).0
 }

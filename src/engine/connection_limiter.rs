@@ -22,7 +22,7 @@ struct Counts<K> {
 #[derive(Debug)]
 pub struct Permit<K: Eq + Hash> {
     counts: Arc<Mutex<Counts<K>>>,
-    key: K,
+    pub key: K,
 }
 
 impl<K> Default for ConnectionLimiter<K> {
@@ -53,11 +53,7 @@ impl<K: Eq + Hash + Clone> ConnectionLimiter<K> {
     }
 }
 
-impl<K: Eq + Hash> Permit<K> {
-    pub fn key(&self) -> &K {
-        &self.key
-    }
-}
+impl<K: Eq + Hash> Permit<K> {}
 
 impl<K: Eq + Hash> Drop for Permit<K> {
     fn drop(&mut self) {

@@ -27,8 +27,10 @@ pub use crate::engine::resolve::remote::CatalogTorrent;
 #[cfg(feature = "engine")]
 pub use crate::engine::resolve::remote::{at_url, catalog_credential, newest};
 
+#[cfg(feature = "fetch")]
+type FoundPeers = KnownPeers;
 #[cfg(not(feature = "fetch"))]
-type KnownPeers = ();
+type FoundPeers = ();
 
 /// The torrent that a request means.
 pub struct Located {
@@ -36,7 +38,7 @@ pub struct Located {
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
-    pub peers: KnownPeers,
+    pub peers: FoundPeers,
 }
 
 /// The torrent that a request means, and what it selects of it.
@@ -46,7 +48,7 @@ pub struct Resolved {
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
-    pub peers: KnownPeers,
+    pub peers: FoundPeers,
     pub selection: Selection,
     /// A build whose data is there does not need it.
     layout: OnceLock<Arc<Layout>>,
@@ -54,7 +56,7 @@ pub struct Resolved {
 
 impl Located {
     fn new(metainfo: Metainfo, bytes: Vec<u8>) -> Located {
-        Located { metainfo, bytes, peers: KnownPeers::default() }
+        Located { metainfo, bytes, peers: FoundPeers::default() }
     }
 
     /// # Errors

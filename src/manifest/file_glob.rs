@@ -18,7 +18,7 @@ const EXCLUDES: char = '!';
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileGlob {
     pattern: Pattern,
-    excludes: bool,
+    pub excludes: bool,
 }
 
 impl FileGlob {
@@ -54,10 +54,6 @@ impl FileGlob {
         };
         let names: Vec<_> = path.split('/').map(short).collect();
         format!("{EXCLUDES}{}", names.join("/"))
-    }
-
-    pub fn excludes(&self) -> bool {
-        self.excludes
     }
 
     /// Whether its pattern covers the path.

@@ -126,7 +126,7 @@ impl<'w> Inheritance<'w> {
     /// Why it says nothing.
     pub(super) fn dataset(&mut self, name: &str) -> Result<Option<Request>, Refusal> {
         let Some((key, value)) = self.declared(name) else {
-            let root = self.reader.findings.path().display();
+            let root = self.reader.findings.path.display();
             let names = self.datasets.into_iter().flat_map(DeTable::keys);
             let names: Vec<_> = names.map(|key| key.get_ref().as_ref()).collect();
             let others = names.iter().copied().filter(|name| *name != "defaults");
@@ -163,7 +163,7 @@ impl<'w> Inheritance<'w> {
 
     /// The manifest of the workspace's root.
     pub(super) fn path(&self) -> &Path {
-        self.reader.findings.path()
+        self.reader.findings.path
     }
 
     pub(super) fn into_findings(self) -> Findings<'w> {
@@ -188,7 +188,7 @@ impl Reader<'_> {
         parent: &mut Option<Inheritance<'_>>,
     ) -> Option<Request> {
         let what = format!("dataset `{}` cannot be inherited", checks::printable(name));
-        let is_normalized = is_normalized(self.findings.path());
+        let is_normalized = is_normalized(self.findings.path);
         let mut refuse = |at: usize, refusal: Refusal| {
             self.findings.add(at, &what, refusal);
             None

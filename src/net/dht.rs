@@ -12,7 +12,7 @@ use super::Timing;
 use super::error::SourceError;
 use super::peer::resolve;
 use crate::address::{NamedBy, PrivateHosts, host_and_port};
-use crate::mutex::Mutex;
+use crate::mutex::{Mutex, wait};
 use crate::protocol::dht::{Contact, DhtPoll, DhtSearch};
 use crate::settings::Settings;
 use crate::torrent::infohash::Infohash;
@@ -117,10 +117,7 @@ impl Dht {
         let mut running = self.running.lock();
         while *running >= SIDE_BY_SIDE {
             time().ok_or(SourceError::Ended)?;
-            running = match self.ended.wait_timeout(running, TURN) {
-                Ok((running, _)) => running,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
+            running = wait(&self.ended, running, TURN);
         }
         *running += 1;
         Ok(SearchPermit(self))

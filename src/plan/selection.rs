@@ -141,7 +141,7 @@ impl Selection {
 fn is_meant(globs: &[FileGlob], path: &str) -> bool {
     let (mut includes, mut covered) = (false, false);
     for glob in globs {
-        match (glob.excludes(), glob.covers(path)) {
+        match (glob.excludes, glob.covers(path)) {
             (true, true) => return false,
             (true, false) => {}
             (false, covers) => (includes, covered) = (true, covered || covers),

@@ -5,12 +5,12 @@
 //! for as long as it likes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::engine::announce::target::Goodbye;
 use crate::engine::thread::start_thread;
-use crate::mutex::Mutex;
+use crate::mutex::{Mutex, wait};
 use crate::protocol::tracker::announce_queue::{AnnounceQueue, PlaceId, TaskId, Turn};
 
 /// Threads at a time: of a download's tiers all are asked side by side, of a seed's thousands these many.
@@ -133,8 +133,7 @@ impl AnnounceScheduler {
             if within.is_zero() {
                 break;
             }
-            let waited = self.changed.wait_timeout(state, within);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = wait(&self.changed, state, within);
         }
         drop(state);
         drop(left); // whatever they hold, not under the lock
@@ -184,8 +183,7 @@ impl AnnounceScheduler {
             match state.announce_queue.turn(now) {
                 Turn::Do(task, nth) => state = self.run(state, task, nth),
                 Turn::Wait(until) if state.threads - state.busy == 1 => {
-                    let waited = self.changed.wait_timeout(state, until.saturating_sub(now));
-                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    state = wait(&self.changed, state, until.saturating_sub(now));
                 }
                 Turn::Wait(_) | Turn::Nothing => break,
             }

@@ -259,7 +259,7 @@ impl MetadataCoordinator<'_> {
     /// room.
     fn start_workers(&mut self) {
         let phase = &self.fetch.phase;
-        let most = self.budget.per_dataset();
+        let most = self.budget.per_dataset;
         while self.queue.at_work() < most {
             let next = self.queue.next_greeted(|_| self.budget.permit());
             let Some((permit, id, greeting)) = next else { break };

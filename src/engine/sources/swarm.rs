@@ -20,7 +20,7 @@ use crate::engine::report::Remark;
 use crate::engine::upload::manager::{Served, UploadManager};
 use crate::engine::upload::pex_registry::PexRegistry;
 use crate::error::Error;
-use crate::mutex::Mutex;
+use crate::mutex::{Mutex, wait};
 use crate::net::Client;
 use crate::picker::{Blame, Next, Schedule, SourceId, WorkerId};
 use crate::protocol::tracker::Announce;
@@ -148,8 +148,7 @@ impl Swarm {
                 Next::Fetch(run) => return Some(run),
                 Next::Done => return None,
                 Next::Wait => {
-                    let waited = self.changed.wait_timeout(schedule, IDLE);
-                    schedule = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    schedule = wait(&self.changed, schedule, IDLE);
                 }
             }
         }

@@ -21,7 +21,7 @@ pub struct PexEntry {
     pex: Arc<PexRegistry>,
     id: u32,
     /// Where it is; not known of one that a proxy has looked up.
-    ip: Option<IpAddr>,
+    pub ip: Option<IpAddr>,
     /// Where we have connected to it.
     reached: Option<u16>,
     /// What the pex knows of it.
@@ -47,11 +47,6 @@ impl PexEntry {
     fn new(pex: &Arc<PexRegistry>, id: u32, ip: Option<IpAddr>, reached: Option<u16>) -> PexEntry {
         let ip = ip.map(|it| it.to_canonical());
         PexEntry { pex: Arc::clone(pex), id, ip, reached, known: None }
-    }
-
-    /// Where the peer is.
-    pub fn ip(&self) -> Option<IpAddr> {
-        self.ip
     }
 
     /// Has the pex know what the peer said of itself, and tells the peer of the others when it is time.
