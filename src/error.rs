@@ -147,6 +147,17 @@ impl Error {
         lines.map(|line| escaped(line.trim(), "")).collect::<Vec<_>>().join("\n")
     }
 
+    /// This failure, without the others: what failed, with the dataset's name, why, and what to do next; each is one printable line.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn lines(&self) -> (String, Vec<String>, Vec<String>) {
+        let of = self.0.dataset.as_ref().map(|name| format!("dataset `{}`: ", printable(name)));
+        let what = of.unwrap_or_default() + &escaped(&self.0.what, " ");
+        let why = self.0.why.iter().flat_map(|why| why.lines());
+        let help = self.0.help.iter().map(|help| escaped(help, " "));
+        (what, why.map(|line| printable(line.trim())).collect(), help.collect())
+    }
+
     /// What failed, without the dataset's name.
     #[doc(hidden)]
     pub fn what(&self) -> &str {

@@ -176,6 +176,7 @@ pub mod fuzz;
 mod get;
 mod hash;
 mod manifest;
+mod mutex;
 #[cfg(feature = "fetch")]
 mod net;
 mod origin;

@@ -15,6 +15,7 @@ mod commands;
 mod crates;
 mod dataset_spec;
 mod edit;
+mod failure;
 mod interrupt;
 mod live;
 mod output;
@@ -33,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use academictorrents::Error;
-use academictorrents::engine::settings::{Context, ProgressMode};
+use academictorrents::engine::settings::{Context, Progress};
 use academictorrents::engine::url;
 use clap::{Args as _, Parser, Subcommand};
 
@@ -106,7 +107,7 @@ impl Common {
         let context = Context::of_command();
         let mut app = App::open(context, self.store.as_deref(), self.offline, into)?;
         if self.output.quiet {
-            app.settings.progress = ProgressMode::Off;
+            app.settings.progress = Progress::Off;
         }
         Ok(app)
     }

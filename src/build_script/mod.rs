@@ -240,7 +240,7 @@ impl Build {
         requests: &[&Request],
         out_dir: &Path,
         counters: &Arc<Counters>,
-        mode: crate::settings::ProgressMode,
+        mode: crate::settings::Progress,
     ) -> Result<Vec<DatasetOutcome>, Error> {
         let note_of = |request: &Request| Note::of(request.name.as_str(), out_dir);
         // An optional dataset that was missing a moment ago is not waited for in every build.

@@ -58,5 +58,5 @@ pub use job::provide::{present, provide_all};
 pub use job::tree::would_be;
 pub use resolve::{Resolved, read_torrent};
 #[cfg(feature = "seed")]
-pub use seed::{SeedHandle, SeedNote, SeedTask, SeededDataset};
+pub use seed::{SeedNote, SeedTask, SeededDataset, Seeding, StopHandle};
 pub use session::{Provided, ProvidedArchive, Session};

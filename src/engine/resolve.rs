@@ -29,14 +29,18 @@ pub use crate::engine::resolve::remote::CatalogTorrent;
 #[cfg(feature = "engine")]
 pub use crate::engine::resolve::remote::{at_url, catalog_credential, newest};
 
+#[cfg(feature = "fetch")]
+type FoundPeers = KnownPeers;
+#[cfg(not(feature = "fetch"))]
+type FoundPeers = ();
+
 /// The torrent that a request means.
 pub struct Located {
     pub metainfo: Metainfo,
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
-    #[cfg(feature = "fetch")]
-    pub peers: KnownPeers,
+    pub peers: FoundPeers,
 }
 
 /// The torrent that a request means, and what it selects of it.
@@ -46,8 +50,7 @@ pub struct Resolved {
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
-    #[cfg(feature = "fetch")]
-    pub peers: KnownPeers,
+    pub peers: FoundPeers,
     pub selection: Selection,
     /// A build whose data is there does not need it.
     layout: OnceLock<Arc<Layout>>,
@@ -55,12 +58,7 @@ pub struct Resolved {
 
 impl Located {
     fn new(metainfo: Metainfo, bytes: Vec<u8>) -> Located {
-        Located {
-            metainfo,
-            bytes,
-            #[cfg(feature = "fetch")]
-            peers: KnownPeers::default(),
-        }
+        Located { metainfo, bytes, peers: FoundPeers::default() }
     }
 
     /// # Errors
@@ -73,7 +71,6 @@ impl Located {
         Ok(Resolved {
             metainfo: Arc::new(metainfo),
             bytes: self.bytes,
-            #[cfg(feature = "fetch")]
             peers: self.peers,
             selection,
             layout,

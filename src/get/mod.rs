@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::manifest::CallOptions;
-use crate::settings::{Context, ProgressMode};
+use crate::settings::Context;
+
+pub use crate::settings::Progress;
 
 #[cfg(feature = "unpack")]
 pub use unpack::Unpack;
@@ -66,29 +68,6 @@ pub struct Get {
     progress: Option<Progress>,
     verify: Verify,
     context: Context,
-}
-
-/// How a [`Get`] shows what it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Progress {
-    /// Bars on the terminal where that is polite, plain lines on stderr elsewhere.
-    #[default]
-    Auto,
-    /// Plain lines on stderr.
-    Plain,
-    /// Nothing.
-    Off,
-}
-
-impl From<Progress> for ProgressMode {
-    fn from(progress: Progress) -> ProgressMode {
-        match progress {
-            Progress::Auto => ProgressMode::Auto,
-            Progress::Plain => ProgressMode::Plain,
-            Progress::Off => ProgressMode::Off,
-        }
-    }
 }
 
 /// When a [`Get`] believes that a dataset in the store is what it was.

@@ -8,7 +8,6 @@ pub struct Sha256(engine::Engine);
 
 impl Sha256 {
     /// The hash of no bytes yet.
-    #[must_use]
     pub fn new() -> Sha256 {
         Sha256(engine::new())
     }
@@ -19,7 +18,6 @@ impl Sha256 {
     }
 
     /// The digest of all bytes.
-    #[must_use]
     pub fn finish(self) -> [u8; 32] {
         engine::finish(self.0)
     }

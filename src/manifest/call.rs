@@ -7,7 +7,6 @@ use super::findings::Refusal;
 use super::{DatasetName, Identity, Request, StoreKind, Unpacking, absolute, checks};
 use crate::error::Error;
 use crate::origin::Origin;
-use crate::settings::SourceSet;
 use crate::url::Url;
 
 /// What of a dataset a call wants to be unpacked, as it was given.
@@ -105,16 +104,12 @@ impl Request {
             peers: options.each("peer", &options.peers, checks::peer)?,
             mirrors: options
                 .each("mirror", &exposed(&options.mirrors), |text| checks::mirror(text, &here))?,
-            sources: SourceSet::ALL,
             max_size_bytes: options.max_size_bytes.or(Some(u64::MAX)),
-            required_features: Vec::new(),
             sha256,
             store,
             unpack: options.unpacking()?,
-            optional: false,
-            hash_again: false,
             origin: options.origin.clone(),
-            workspace: None,
+            ..Request::default()
         })
     }
 }

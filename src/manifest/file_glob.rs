@@ -18,7 +18,7 @@ const EXCLUDES: char = '!';
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileGlob {
     pattern: Pattern,
-    excludes: bool,
+    pub excludes: bool,
 }
 
 impl FileGlob {
@@ -56,10 +56,6 @@ impl FileGlob {
         format!("{EXCLUDES}{}", names.join("/"))
     }
 
-    pub fn excludes(&self) -> bool {
-        self.excludes
-    }
-
     /// Whether its pattern covers the path.
     pub fn covers(&self, path: &str) -> bool {
         self.pattern.matches_with(path, OPTIONS)
@@ -70,7 +66,7 @@ impl FileGlob {
 pub fn is_meant(globs: &[FileGlob], path: &str) -> bool {
     let (mut includes, mut covered) = (false, false);
     for glob in globs {
-        match (glob.excludes(), glob.covers(path)) {
+        match (glob.excludes, glob.covers(path)) {
             (true, true) => return false,
             (true, false) => {}
             (false, covers) => (includes, covered) = (true, covered || covers),

@@ -9,9 +9,8 @@ use toml::de::DeValue;
 
 use super::features::Features;
 use super::findings::{Findings, Refusal};
-use super::{FileGlob, Mirror, StoreKind, Unpacking, checks};
+use super::{Request, checks};
 use crate::settings::SourceSet;
-use crate::url::Url;
 
 /// A row of [`KEYS`].
 pub(super) struct ManifestKey {
@@ -25,7 +24,7 @@ pub(super) struct ManifestKey {
     pub(super) doc: [&'static str; 4],
 }
 
-type Read = fn(&mut Reader<'_>, &KeyValue<'_>, &mut Values);
+type Read = fn(&mut Reader<'_>, &KeyValue<'_>, &mut Request);
 
 const fn key(name: &'static str, read: Option<Read>) -> ManifestKey {
     ManifestKey { name, read, in_defaults: read.is_some(), doc: [""; 4] }
@@ -87,7 +86,7 @@ pub(super) static KEYS: [ManifestKey; 17] = [
             "Servers and directories that hold the dataset; see [Adding a dataset](../guide/datasets.md#adding-a-dataset)."),
     key("sources", Some(|r, it, to| {
         let names = r.list(it, checks::source).unwrap_or_default();
-        keep(&mut to.sources, SourceSet::parse(names.iter().map(String::as_str)).ok().map(Some));
+        keep(&mut to.sources, SourceSet::parse(names.iter().map(String::as_str)).ok());
     }))
         .doc("list of `mirrors`, `catalogue`, `web-seeds`, `peers`", "all four", r#"["mirrors", "web-seeds"]"#,
             "Kinds of sources that may be used."),
@@ -134,25 +133,6 @@ pub(super) fn is_identity(key: &str) -> bool {
     KEYS.iter().any(|row| row.read.is_none() && row.name == key)
 }
 
-/// How to provide a dataset: what a table says, on top of `defaults`.
-#[derive(Clone, Default)]
-pub(super) struct Values {
-    pub(super) files: Vec<FileGlob>,
-    pub(super) rename: Option<String>,
-    pub(super) web_seeds: Vec<Url>,
-    pub(super) trackers: Vec<Url>,
-    pub(super) peers: Vec<String>,
-    pub(super) mirrors: Vec<Mirror>,
-    /// `None` for all.
-    pub(super) sources: Option<SourceSet>,
-    pub(super) max_size_bytes: Option<u64>,
-    pub(super) required_features: Vec<String>,
-    pub(super) sha256: BTreeMap<String, [u8; 32]>,
-    pub(super) store: StoreKind,
-    pub(super) unpack: Option<Unpacking>,
-    pub(super) optional: bool,
-}
-
 /// Whose table it is.
 #[derive(Clone, Copy)]
 pub(super) enum Owner<'n> {
@@ -185,11 +165,11 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads a key that says how to provide a dataset; false where it is none.
-    pub(super) fn shared_key(&mut self, entry: &KeyValue<'_>, values: &mut Values) -> bool {
+    pub(super) fn shared_key(&mut self, entry: &KeyValue<'_>, request: &mut Request) -> bool {
         let row = KEYS.iter().find(|row| row.name == entry.key);
         let row = row.filter(|row| row.in_defaults || matches!(entry.owner, Owner::Dataset(_)));
         let Some(read) = row.and_then(|row| row.read) else { return false };
-        read(self, entry, values);
+        read(self, entry, request);
         true
     }
 

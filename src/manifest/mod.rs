@@ -92,8 +92,8 @@ impl Manifest {
     }
 }
 
-/// One dataset, as the manifest asks for it.
-#[derive(Clone, Debug, PartialEq)]
+/// One dataset, as the manifest asks for it. By default, all that no key says.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
     pub name: DatasetName,
     pub identity: Identity,
@@ -145,7 +145,7 @@ impl Request {
 }
 
 /// A dataset's key in the manifest: `[a-z][a-z0-9_-]*`. Where a program asks by a call, what it asked for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatasetName(String);
 
 impl DatasetName {
@@ -191,8 +191,7 @@ impl Mirror {
     /// # Errors
     /// [`ErrorKind::Manifest`] where it is empty or another kind of URL.
     pub fn parse(text: &str, base_dir: &Path) -> Result<Mirror, Error> {
-        checks::mirror(text, base_dir)
-            .map_err(|refusal| refusal.error("a mirror cannot be used".to_owned()))
+        checks::mirror(text, base_dir).map_err(|refusal| refusal.error(String::new()))
     }
 }
 
@@ -201,8 +200,7 @@ impl Mirror {
 /// # Errors
 /// [`ErrorKind::Manifest`], with how it is written.
 pub fn check_peer(text: &str) -> Result<(), Error> {
-    let refused = |refusal: findings::Refusal| refusal.error("a peer cannot be used".to_owned());
-    checks::peer(text).map(drop).map_err(refused)
+    checks::peer(text).map(drop).map_err(|refusal| refusal.error(String::new()))
 }
 
 /// Checks a tracker's URL.
@@ -210,8 +208,7 @@ pub fn check_peer(text: &str) -> Result<(), Error> {
 /// # Errors
 /// [`ErrorKind::Manifest`], with how it is written.
 pub fn check_tracker(text: &str) -> Result<(), Error> {
-    let refused = |refusal: findings::Refusal| refusal.error("a tracker cannot be used".to_owned());
-    checks::tracker(text).map(drop).map_err(refused)
+    checks::tracker(text).map(drop).map_err(|refusal| refusal.error(String::new()))
 }
 
 /// Where a dataset's files lie once they are complete.

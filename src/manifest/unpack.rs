@@ -7,7 +7,7 @@ use super::file_glob::FileGlob;
 use super::findings::Refusal;
 use super::keys::{KeyValue, Reader};
 #[cfg(feature = "unpack")]
-use crate::hash::Sha1;
+use crate::hash::{Sha1, hex};
 use crate::suggest::nearest;
 
 /// What is unpacked of a dataset's archives, and how.
@@ -59,8 +59,7 @@ impl Unpacking {
         }
         text.push_str(&self.strip.to_string());
         let digest = Sha1::digest(text.as_bytes());
-        let digits: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{dataset}+{digits}")
+        format!("{dataset}+{}", hex(&digest[..8]))
     }
 }
 

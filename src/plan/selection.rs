@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::links::{self, SelectedLink};
 use crate::error::{Error, ErrorKind, printable};
-use crate::hash::Sha1;
+use crate::hash::{Sha1, hex};
 use crate::manifest::{FileGlob, is_meant};
 use crate::torrent::metainfo::{
     Components, FileKind, Metainfo, OddPath, Platform, TorrentFile, check_storable, storable_name,
@@ -264,5 +264,5 @@ fn digest(metainfo: &Metainfo, files: &[u32]) -> String {
         sha1.update(b"\0");
         sha1.update(metainfo.stored_name());
     }
-    sha1.finish()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&sha1.finish()[..8])
 }

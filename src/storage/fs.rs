@@ -22,16 +22,16 @@ use crate::error::Error;
 
 /// By what a file is known to be the one that was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct FileFingerprint {
     length: u64,
     modified: Option<SystemTime>,
 }
 
-impl Look {
+impl FileFingerprint {
     /// How a file is now; nothing where it is none.
-    pub(super) fn at(path: &Path) -> Option<Look> {
+    pub(super) fn at(path: &Path) -> Option<FileFingerprint> {
         let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-        Some(Look { length: file.len(), modified: file.modified().ok() })
+        Some(FileFingerprint { length: file.len(), modified: file.modified().ok() })
     }
 }
 

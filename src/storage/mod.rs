@@ -70,7 +70,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::Error;
-use crate::hash::Sha1;
+use crate::hash::{Sha1, hex};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::MAX_TORRENT_BYTES;
 
@@ -296,7 +296,7 @@ impl Store {
 
 /// The beginning of the SHA-1, as the name of a file.
 fn digest_name(bytes: &[u8]) -> String {
-    Sha1::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha1::digest(bytes)[..8])
 }
 
 fn remove_if_there(stamp: &Path) -> Result<(), Error> {

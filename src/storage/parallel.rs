@@ -1,10 +1,9 @@
 //! Work on many pieces or files side by side.
 
-use std::sync::{Mutex, PoisonError};
-
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::error::Error;
+use crate::mutex::Mutex;
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
@@ -31,9 +30,9 @@ pub(super) fn filter(
     // It does not fail, as the work does not.
     let _ = each(pieces.len(), &|index, buffer| {
         if is_right(pieces[index], buffer) {
-            right.lock().unwrap_or_else(PoisonError::into_inner).insert(pieces[index]);
+            right.lock().insert(pieces[index]);
         }
         Ok(())
     });
-    right.into_inner().unwrap_or_else(PoisonError::into_inner)
+    right.into_inner()
 }

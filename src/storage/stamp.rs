@@ -25,6 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::pins::Pins;
 use super::{Site, fs};
 use crate::error::Error;
+use crate::hash::{hex, unhex};
 use crate::plan::{Layout, PlacedFile, Selection};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::{Metainfo, os_path};
@@ -327,18 +328,6 @@ fn next_line<'a>(text: &mut dyn BufRead, line: &'a mut Vec<u8>) -> Option<&'a st
     line.clear();
     text.take(MAX_LINE_BYTES).read_until(b'\n', line).ok()?;
     std::str::from_utf8(line.strip_suffix(b"\n")?).ok()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    (hex.len() == 64).then_some(bytes)
 }
 
 /// Nanoseconds since 1970; 0 for what lies before it or what the file system does not tell.

@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::file_fault::FileFault;
 use super::fs::{self, CopyMode, create_new, remove_tree, sync_and_seal, sync_tree};
@@ -24,6 +24,7 @@ use super::relocate::set_aside;
 use super::{Site, Stamp, Store, file_size, names, parallel, remove_if_there};
 use crate::error::{Error, ErrorKind, printable};
 use crate::hash::Sha256;
+use crate::mutex::Mutex;
 use crate::plan::{LinkFault, LinkTree};
 use crate::size;
 use crate::torrent::metainfo::{Components, os_path};
@@ -122,7 +123,7 @@ impl<'a> TreeWriter<'a> {
     }
 
     fn made(&self) -> MutexGuard<'_, Made> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+        self.made.lock()
     }
 
     /// Below the directory that holds the root.
@@ -584,11 +585,11 @@ impl Store {
             };
             let fault =
                 fault.map(|fault| TreeFault { path: path.clone(), length_bytes: *length, fault });
-            faults.lock().unwrap_or_else(PoisonError::into_inner).extend(fault);
+            faults.lock().extend(fault);
             hashed_bytes.fetch_add(*length, Ordering::Relaxed);
             Ok(())
         });
-        let mut faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut faults = faults.into_inner();
         for (path, text) in &stamp.links {
             if !std::fs::read_link(place.join(path)).is_ok_and(|found| found == *text) {
                 let fault = FileFault::Link(text.clone());

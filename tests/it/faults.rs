@@ -11,7 +11,7 @@ use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed, eventually, rando
 use crate::swarm::{catalogue, peer, tracker, web_seed};
 
 /// `Project`'s timeout, and what a machine under load may need beside.
-const IN_TIME: Duration = Duration::from_secs(9);
+const IN_TIME: Duration = Duration::from_secs(30);
 
 /// What becomes of a build that has the faulty source alone.
 #[derive(Clone, Copy, Debug)]

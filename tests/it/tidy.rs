@@ -19,7 +19,7 @@ use source::{Source, names_after};
 /// name each other. (The numbers are those of ARCHITECTURE.md; a layer of two lines has an order within.)
 const MODULES: [&[&str]; 11] = [
     // 0; four of these words use others of them.
-    &["url"],
+    &["mutex", "url"],
     &["address", "counters", "error", "hash", "process", "size", "suggest"],
     &["origin", "settings"],
     &["torrent"],

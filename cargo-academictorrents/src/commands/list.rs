@@ -144,21 +144,15 @@ fn show(app: &App, standings: &[(Declared, DatasetStatus)], output: &Output) {
     };
     // All packages' columns are the same.
     let rows: Vec<_> = standings.iter().map(row).collect();
-    let aligned = lines(&rows, width);
-    let mut rest = aligned.as_slice();
     let mut package = None;
-    for (declared, _) in standings {
+    for ((declared, _), line) in standings.iter().zip(lines(&rows, width)) {
         let named = (&declared.package, &declared.version);
         if package != Some(named) {
             package = Some(named);
             let kind = if declared.is_member { "" } else { " (dependency)" };
             output.result(format_args!("{} {}{kind}", declared.package, declared.version));
         }
-        // A row's second line, the path, is indented further.
-        let count = rest.iter().skip(1).take_while(|line| line.starts_with("      ")).count() + 1;
-        let (now, later) = rest.split_at(count.min(rest.len()));
-        now.iter().for_each(|line| output.result(line));
-        rest = later;
+        output.result(line);
     }
 }
 

@@ -25,7 +25,7 @@ pub mod address {
 }
 pub mod settings {
     pub use crate::settings::shown::{SettingOrigin, ShownSetting};
-    pub use crate::settings::{Context, OfflineBy, ProgressMode, Settings, SourceSet};
+    pub use crate::settings::{Context, OfflineBy, Progress, Settings, SourceSet};
 }
 pub mod counters {
     pub use crate::counters::{Counters, DatasetCounters, Phase};

@@ -17,7 +17,7 @@ impl Resolved {
 }
 
 /// What is known of a dataset without asking anyone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DatasetStatus {
     /// Its identity; `None` of a vendored torrent that cannot be used.
     pub infohash: Option<Infohash>,
@@ -38,7 +38,7 @@ pub struct DatasetStatus {
 }
 
 /// How much of a dataset is there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Completeness {
     /// All of it, in the user's store.
     Complete,
@@ -61,6 +61,7 @@ pub enum Completeness {
     /// The archives are there, and are not unpacked.
     Packed,
     /// Nothing of it is there.
+    #[default]
     Missing,
     /// Its torrent or its `files` cannot be used.
     Wrong(Error),
@@ -77,13 +78,8 @@ impl DatasetStatus {
 pub fn standing(session: &Session<'_>, request: &Request) -> DatasetStatus {
     let mut found = DatasetStatus {
         infohash: request.identity.infohash,
-        id: None,
-        tree_id: None,
         is_kept: request.unpack.as_ref().is_none_or(|it| !it.discards_archive),
-        total_bytes: None,
-        torrent_name: None,
-        state: Completeness::Missing,
-        path: None,
+        ..DatasetStatus::default()
     };
     let wrong = |mut found: DatasetStatus, error| {
         found.state = Completeness::Wrong(request.origin.declared(error));

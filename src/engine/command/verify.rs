@@ -4,7 +4,6 @@
 //! left complete, though: its stamp says that all was verified, and would let the next build use it.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use crate::counters::Phase;
 use crate::engine::job::elsewhere::{self, Candidate, candidates};
@@ -181,7 +180,7 @@ impl VerifyJob<'_> {
             Err(error) if error.kind() == crate::ErrorKind::Locked => return Err(error),
             other => other.ok().flatten(),
         };
-        self.begin();
+        counters.begin_checking(layout.needed_bytes());
         let mut report = None;
         let mut look = || {
             let hashed = &counters.done_bytes;
@@ -225,7 +224,7 @@ impl VerifyJob<'_> {
         let VerifyJob { session, request, counters, resolved } = self;
         let (metainfo, layout, id) = (&resolved.metainfo, resolved.layout(), resolved.id());
         let OnLoadPath { site, fragments, is_stamped } = place;
-        self.begin();
+        counters.begin_checking(layout.needed_bytes());
         let mut found = LocalCopy::look(&site, metainfo, layout, fragments);
         let pool = session.hashing()?;
         pool.install(|| found.hash(&counters.done_bytes));
@@ -245,12 +244,6 @@ impl VerifyJob<'_> {
         }
         verified.report = report;
         Ok(verified)
-    }
-
-    fn begin(&self) {
-        self.counters.total_bytes.store(self.resolved.layout().needed_bytes(), Ordering::Relaxed);
-        self.counters.done_bytes.store(0, Ordering::Relaxed);
-        self.counters.set_phase(Phase::Checking);
     }
 
     fn verified(&self, site: &Site, whose: Whose) -> VerifiedDataset {

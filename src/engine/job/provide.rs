@@ -1,7 +1,6 @@
 //! The datasets of a build, side by side.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 #[cfg(not(feature = "unpack"))]
 use super::present::present as looked_up;
@@ -16,6 +15,7 @@ use crate::counters::Phase;
 use crate::engine::session::{Provided, Session};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
+use crate::mutex::Mutex;
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;
@@ -46,7 +46,7 @@ pub fn provide_all<Guard>(
     let running = AtomicUsize::new(missing.len());
     let provide = || {
         loop {
-            let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let next = todo.lock().next();
             let Some((index, counters)) = next else { break };
             if session.is_stopped() {
                 break;
@@ -61,7 +61,7 @@ pub fn provide_all<Guard>(
                     error.what()
                 ));
             }
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((*index, result));
+            done.lock().push((*index, result));
         }
     };
     std::thread::scope(|scope| {
@@ -74,7 +74,7 @@ pub fn provide_all<Guard>(
         }
     });
     drop(guard);
-    for (index, result) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    for (index, result) in done.into_inner() {
         results[index] = Some(result);
     }
     let there = &mut results.iter().filter_map(|it| it.as_ref()?.as_ref().ok().cloned());

@@ -200,9 +200,7 @@ fn is_right(
 ) -> Result<bool, Error> {
     let Some(stamp) = store.present(id) else { return Ok(false) };
     let total = stamp.files().map(|(_, length)| length).fold(0, u64::saturating_add);
-    counters.total_bytes.store(total, Ordering::Relaxed);
-    counters.done_bytes.store(0, Ordering::Relaxed);
-    counters.set_phase(Phase::Checking);
+    counters.begin_checking(total);
     let mut faults = None;
     let mut look = || faults = store.tree_faults(id, &counters.done_bytes);
     while_alive(lock, session.hashing()?, &mut look);
@@ -248,9 +246,7 @@ pub fn faults(
     };
     let lengths: Vec<u64> = stamp.files().map(|(_, length)| length).collect();
     let size_bytes = lengths.iter().copied().fold(0, u64::saturating_add);
-    counters.total_bytes.store(size_bytes, Ordering::Relaxed);
-    counters.done_bytes.store(0, Ordering::Relaxed);
-    counters.set_phase(Phase::Checking);
+    counters.begin_checking(size_bytes);
     let (pool, mut faults) = (session.hashing()?, None);
     let mut look = || faults = store.tree_faults(&id, &counters.done_bytes);
     match &lock {

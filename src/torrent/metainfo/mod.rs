@@ -102,7 +102,6 @@ pub struct Metainfo {
 }
 
 impl Metainfo {
-    #[must_use]
     pub fn with_origin(mut self, origin: TorrentOrigin) -> Metainfo {
         self.origin = origin;
         self
@@ -264,7 +263,6 @@ impl Metainfo {
     }
 
     /// The same, called so on disk.
-    #[must_use]
     pub fn renamed(mut self, name: Option<&str>) -> Metainfo {
         self.renamed = name.map(|name| name.as_bytes().to_vec()).filter(|name| *name != self.name);
         self
