@@ -140,13 +140,15 @@ impl Directory {
 
 /// What keeps a directory that the user names, to be read, from being read; in words that follow its path.
 pub fn directory_fault(path: &Path) -> Option<String> {
+    // Windows has no error of its own for what is below a file.
+    let is_in_file = || {
+        path.ancestors().find_map(|it| std::fs::metadata(it).ok()).is_some_and(|it| it.is_file())
+    };
     match std::fs::read_dir(path) {
         Ok(_) => None,
+        Err(_) if is_in_file() => Some("it is not a directory".to_owned()),
         Err(why) if why.kind() == io::ErrorKind::NotFound => {
             Some("the directory does not exist".to_owned())
-        }
-        Err(why) if why.kind() == io::ErrorKind::NotADirectory => {
-            Some("it is not a directory".to_owned())
         }
         Err(why) => Some(format!("it cannot be read: {why}")),
     }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use academictorrents::{Error, ErrorKind, Get};
 
-use crate::support::files::{PIECE, flip, inode};
-use crate::support::files_below;
+use crate::support::files::{PIECE, REPAIRS_IN_PLACE, flip, inode};
+use crate::support::{files_below, slashes};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, WebSeed, eventually, random_bytes};
 
@@ -117,7 +117,7 @@ fn of_a_damaged_file_only_the_damaged_pieces_are_fetched() {
     dataset.assert_at(&path);
     assert_eq!(seed.bytes_served(), 4 * PIECE as u64);
     // Nothing was copied.
-    assert_eq!(inode(&path), before);
+    assert!(inode(&path) == before || !REPAIRS_IN_PLACE);
     assert!(!fixture.workplace().exists());
 }
 
@@ -134,7 +134,7 @@ fn a_file_that_is_right_stays_where_its_damaged_neighbour_is_mended() {
     std::fs::remove_file(path.join("notes.txt")).unwrap();
     dataset.assert_at(&path);
     // `e` begins in the middle of a piece that `d/c` had a part of: it moved, and was not written anew.
-    assert_eq!(inode(&path.join("e")), before);
+    assert!(inode(&path.join("e")) == before || !REPAIRS_IN_PLACE);
     // The first piece, and the four and a half that `d/c` lies in.
     assert!(seed.bytes_served() <= 6 * PIECE as u64, "{}", seed.bytes_served());
 }
@@ -173,7 +173,7 @@ fn a_run_that_failed_is_gone_on_from() {
     let half = WebSeed::serving(&dataset).with(Fault::OnlyPieces(0..50));
     let error = fixture.get(&dataset, &half).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
-    let error = error.to_string();
+    let error = slashes(&error.to_string());
     assert!(error.contains("ACADEMICTORRENTS_MIRRORS") && !error.contains("Cargo.toml"), "{error}");
     assert!(error.contains(".academictorrents/v1, and the next run goes on from there"), "{error}");
     // No file that is half there stands under its name.
@@ -283,7 +283,8 @@ fn who_forbids_to_fetch_is_heard_by_a_call_too() {
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("config.toml"), "fetch = 'never'\n").unwrap();
     let ask = fixture.ask("323a0048d87ca79b68f12a6350a57776b6a3b7fb");
-    let text = ask.env("XDG_CONFIG_HOME", fixture.path("config")).run().unwrap_err().to_string();
+    let variable = if cfg!(windows) { "APPDATA" } else { "XDG_CONFIG_HOME" };
+    let text = ask.env(variable, fixture.path("config")).run().unwrap_err().to_string();
     assert!(text.contains("config.toml"), "{text}");
     assert!(text.contains("set ACADEMICTORRENTS_FETCH=local"), "{text}");
 }
