@@ -139,6 +139,36 @@ fn a_file_that_is_right_stays_where_its_damaged_neighbour_is_mended() {
     assert!(seed.bytes_served() <= 6 * PIECE as u64, "{}", seed.bytes_served());
 }
 
+/// In a directory whose own path is longer than Windows takes from programs that do not ask for more.
+#[test]
+fn a_long_directory_is_fetched_into_and_repaired_in() {
+    let dataset = folder();
+    let fixture = GetFixture::new();
+    let seed = WebSeed::serving(&dataset);
+    let torrent = fixture.path("data.torrent");
+    std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
+    let long = ["d", "e", "f"].iter().fold(fixture.data(), |it, name| it.join(name.repeat(120)));
+    let get = || fixture.ask(torrent.to_str().unwrap()).into(&long).run().unwrap();
+    let path = get();
+    dataset.assert_at(&path);
+    flip(&path.join("d/b"), 5);
+    std::fs::remove_file(path.join("a")).unwrap();
+    dataset.assert_at(&get());
+    assert!(!long.join(".academictorrents").exists());
+    // And a store, which links what it has.
+    let store = long.join("store");
+    let get = |files: &[&str]| {
+        let ask = fixture.ask(torrent.to_str().unwrap()).files(files.iter().copied());
+        ask.env("ACADEMICTORRENTS_STORE", &store).run().unwrap()
+    };
+    let whole = get(&[]);
+    dataset.assert_at(&whole);
+    let served = seed.bytes_served();
+    let part = get(&["a"]);
+    assert_eq!(std::fs::read(part.join("a")).unwrap(), std::fs::read(whole.join("a")).unwrap());
+    assert_eq!(seed.bytes_served(), served);
+}
+
 #[test]
 fn a_file_with_another_name_is_copied_before_it_is_mended() {
     let dataset = single();
