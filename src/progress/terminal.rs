@@ -84,7 +84,10 @@ pub(super) enum Watched {
     /// That of who started us, cargo, whose process id is kept once it is known: a build script's own is hidden.
     Parent(Option<u32>),
     /// Our own: the user called us.
-    #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "nobody calls a build script"))]
+    #[cfg_attr(
+        all(target_os = "linux", not(feature = "engine")),
+        expect(dead_code, reason = "nobody calls a build script")
+    )]
     Own,
 }
 
