@@ -71,8 +71,8 @@ impl CliFixture {
             .args(arguments)
             .current_dir(self.path(""))
             .env_clear()
-            // Cargo itself, for `cargo metadata`; no home, no configuration.
-            .env("CARGO", env!("CARGO"))
+            // Cargo itself, for `cargo metadata`; no home, no configuration. Under wine `TEST_CARGO` is what calls it.
+            .env("CARGO", std::env::var_os("TEST_CARGO").unwrap_or_else(|| env!("CARGO").into()))
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("CARGO_HOME", self.path("cargo-home"))
             .env("RUSTUP_HOME", std::env::var_os("RUSTUP_HOME").unwrap_or_default())
