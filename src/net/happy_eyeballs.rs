@@ -6,9 +6,11 @@
 use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use crate::mutex::Mutex;
 
 /// An address has this long before the next one is tried beside it: RFC 8305's recommendation.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -83,7 +85,7 @@ impl HappyEyeballs {
             let wait = if waiting.peek().is_some() { delay } else { left + ATTEMPT_DELAY };
             match told.recv_timeout(wait) {
                 Ok((address, Ok(stream))) => {
-                    self.lock().remove(&address.ip());
+                    self.slow.lock().remove(&address.ip());
                     return Ok(stream);
                 }
                 Ok((address, Err(why))) => {
@@ -112,21 +114,17 @@ impl HappyEyeballs {
             ordered.extend(first.next());
             ordered.extend(second.next());
         }
-        let slow = self.lock();
+        let slow = self.slow.lock();
         ordered.sort_by_key(|address| slow.contains(&address.ip()));
         ordered
     }
 
     fn remember(&self, address: SocketAddr) {
-        let mut slow = self.lock();
+        let mut slow = self.slow.lock();
         if slow.len() >= MOST_SLOW {
             slow.clear();
         }
         slow.insert(address.ip());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<IpAddr>> {
-        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

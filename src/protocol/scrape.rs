@@ -63,13 +63,9 @@ fn scraped(bytes: &[u8], _ipv6: bool) -> Option<Reply> {
     let [seeders, leechers] =
         [0, 8].map(|at| u32::from_be_bytes([0, 1, 2, 3].map(|byte| words[at + byte])));
     Some(Reply {
-        left_out: 0,
         interval: interval_or_default(0),
-        min_interval: None,
-        names: Vec::new(),
-        peers: Vec::new(),
         complete: Some(seeders.into()),
         incomplete: Some(leechers.into()),
-        warning: None,
+        ..Reply::default()
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::kind::SettingKind;
 use super::{
-    CaDirectories, CaFile, Fetch, NetrcFile, OfflineBy, PREFIX, ProgressMode, ProxyUrl, SourceSet,
+    CaDirectories, CaFile, Fetch, NetrcFile, OfflineBy, PREFIX, Progress, ProxyUrl, SourceSet,
 };
 use crate::url::Url;
 use DefaultValue::{Described, OutsideCi, Value};
@@ -92,7 +92,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
     setting(&["ACADEMICTORRENTS_SOURCES"], "sources", SettingKind::Words(&SourceSet::NAMES, |to, it, _| {
         let kinds = SourceSet::parse(it.iter().map(String::as_str)).unwrap_or_default();
         // A list of commas alone names none.
-        to.sources = if kinds == SourceSet::default() { SourceSet::ALL } else { kinds };
+        to.sources = if kinds == SourceSet::NONE { SourceSet::default() } else { kinds };
     }))
         .default(Value("mirrors, catalogue, web-seeds, peers"))
         .doc(r#"["mirrors", "catalogue", "web-seeds"]"#, "Kinds of sources that may be used. A kind that the manifest does not allow stays disabled."),
@@ -141,9 +141,9 @@ pub(super) static SETTINGS: [Setting; 22] = [
         .doc(r#""never""#, "Which packages may fetch missing data: `always` all, `local` your own but not dependencies that Cargo downloaded, `never` none. Data that is already on this machine is used in every mode."),
     setting(&["ACADEMICTORRENTS_PROGRESS"], "progress", SettingKind::Word(&["auto", "plain", "off"], |to, it, _| {
         to.progress = match it {
-            "plain" => ProgressMode::Plain,
-            "off" => ProgressMode::Off,
-            _ => ProgressMode::Auto,
+            "plain" => Progress::Plain,
+            "off" => Progress::Off,
+            _ => Progress::Auto,
         };
     }))
         .default(Value("auto"))
