@@ -42,7 +42,6 @@ pub enum NamedBy {
 }
 
 impl NamedBy {
-    #[must_use]
     pub fn is_dht(self) -> bool {
         #[cfg(feature = "dht")]
         return self == NamedBy::Dht;
@@ -51,13 +50,11 @@ impl NamedBy {
     }
 
     /// Whether it names peers to whoever asks, and so none of a private torrent.
-    #[must_use]
     pub fn is_open_to_all(self) -> bool {
         self == NamedBy::DefaultTracker || self.is_dht()
     }
 
     /// Who names the sources of a .torrent or magnet link that came from this place.
-    #[must_use]
     pub fn torrent(self) -> NamedBy {
         match self {
             NamedBy::User | NamedBy::UserTorrent => NamedBy::UserTorrent,
@@ -68,7 +65,6 @@ impl NamedBy {
 
     /// Who names the target of a redirect. Redirects of what the user named are the user's; others are judged as a stranger's,
     /// unless they stay on the same scheme, host and port.
-    #[must_use]
     pub fn redirect(self, same_authority: bool) -> NamedBy {
         if self == NamedBy::User || same_authority { self } else { NamedBy::Redirect }
     }
@@ -122,7 +118,6 @@ impl fmt::Display for AddressKind {
 }
 
 /// What kind of address this is. An IPv4 address embedded in an IPv6 address counts as itself.
-#[must_use]
 pub fn kind(ip: IpAddr) -> AddressKind {
     match ip {
         IpAddr::V4(ip) => kind_v4(ip),
@@ -193,7 +188,6 @@ fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
 /// Whether whoever is at `teller` may tell of `address`: somebody on a private network or this machine of others there. Elsewhere such
 /// an address means somebody else, or nobody; it would tell strangers what our network looks like, and strangers' would have us
 /// connect there. `None`: its address is not known, since a proxy looks names up.
-#[must_use]
 pub fn may_tell(teller: Option<IpAddr>, address: IpAddr) -> bool {
     // Who is on the same link may tell of the network behind it.
     let from = teller.map_or(AddressKind::Public, |ip| match kind(ip) {
@@ -246,7 +240,6 @@ pub fn host(address: IpAddr) -> IpAddr {
 
 /// An IP address as any resolver reads it: in brackets, with a zone or a final dot, and IPv4 in one to four parts that are
 /// decimal, octal or hexadecimal.
-#[must_use]
 pub fn literal(host: &str) -> Option<IpAddr> {
     let host = bare(host);
     if let Ok(ip) = host.split('%').next().unwrap_or_default().parse::<Ipv6Addr>() {
@@ -309,19 +302,16 @@ fn is_localhost(host: &str) -> bool {
 }
 
 /// The host of a URL, in one spelling: whose server this is, on whichever port.
-#[must_use]
 pub fn host_of_url(url: &str) -> String {
     one_spelling(place_of_url(url).0)
 }
 
 /// A host, in the one spelling that all of its spellings have in common.
-#[must_use]
 pub fn one_spelling(host: &str) -> String {
     literal(host).map_or_else(|| bare(host), |ip| ip.to_canonical().to_string())
 }
 
 /// The host of a URL as it is written there, and the port.
-#[must_use]
 pub fn place_of_url(url: &str) -> (&str, u16) {
     let is_https = url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -334,7 +324,6 @@ pub fn place_of_url(url: &str) -> (&str, u16) {
 }
 
 /// Host and port of `host:port`, an IPv6 address in brackets.
-#[must_use]
 pub fn host_and_port(place: &str) -> Option<(&str, u16)> {
     let (host, port) = place.rsplit_once(':')?;
     let is_bracketed = host.starts_with('[') && host.ends_with(']');
@@ -391,7 +380,6 @@ impl PrivateHosts {
     }
 
     /// Whether an address may be contacted that somebody told of.
-    #[must_use]
     pub fn may_hear(&self, teller: Option<IpAddr>, address: SocketAddr) -> bool {
         may_tell(teller, address.ip()) || self.lists("", address)
     }

@@ -4,8 +4,10 @@
 
 pub mod sources;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::mutex::Mutex;
 
 pub use sources::Sources;
 
@@ -23,6 +25,8 @@ pub enum Phase {
     Checking,
     /// Data comes in.
     Fetching,
+    /// Archives become files.
+    Unpacking,
     /// Pins, sync, rename.
     Publishing,
     /// There: no longer drawn.
@@ -40,12 +44,13 @@ impl Phase {
     }
 }
 
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 10] = [
     Phase::Queued,
     Phase::Waiting,
     Phase::Metainfo,
     Phase::Checking,
     Phase::Fetching,
+    Phase::Unpacking,
     Phase::Publishing,
     Phase::Done,
     Phase::Failed,
@@ -53,7 +58,7 @@ const PHASES: [Phase; 9] = [
 ];
 
 /// One dataset's counters.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct DatasetCounters {
     /// The dataset's key in the manifest.
     pub name: String,
@@ -70,27 +75,33 @@ pub struct DatasetCounters {
     pub peers: AtomicU32,
     /// Web seeds and mirrors with a live connection.
     pub web_seeds: AtomicU32,
+    /// Whether something was said that is said once.
+    #[cfg(feature = "unpack")]
+    has_said: AtomicBool,
     /// Who brings the bytes, in the order of the download's own numbers.
     pub sources: Sources,
 }
 
 impl DatasetCounters {
     pub fn new(name: &str) -> DatasetCounters {
-        DatasetCounters {
-            name: name.to_owned(),
-            phase: AtomicU8::new(Phase::Queued as u8),
-            total_bytes: AtomicU64::new(0),
-            done_bytes: AtomicU64::new(0),
-            received_bytes: AtomicU64::new(0),
-            uploaded_bytes: AtomicU64::new(0),
-            peers: AtomicU32::new(0),
-            web_seeds: AtomicU32::new(0),
-            sources: Sources::default(),
-        }
+        DatasetCounters { name: name.to_owned(), ..DatasetCounters::default() }
     }
 
     pub fn phase(&self) -> Phase {
         PHASES[usize::from(self.phase.load(Ordering::Relaxed)).min(PHASES.len() - 1)]
+    }
+
+    /// True the first time.
+    #[cfg(feature = "unpack")]
+    pub fn says_once(&self) -> bool {
+        !self.has_said.swap(true, Ordering::Relaxed)
+    }
+
+    /// What is there is hashed, so many bytes of it.
+    pub fn begin_checking(&self, bytes: u64) {
+        self.total_bytes.store(bytes, Ordering::Relaxed);
+        self.done_bytes.store(0, Ordering::Relaxed);
+        self.set_phase(Phase::Checking);
     }
 
     pub fn set_phase(&self, phase: Phase) {
@@ -119,13 +130,13 @@ impl Counters {
     /// Adds a dataset's counters.
     pub fn add(&self, name: &str) -> Arc<DatasetCounters> {
         let counters = Arc::new(DatasetCounters::new(name));
-        self.datasets.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        self.datasets.lock().push(Arc::clone(&counters));
         counters
     }
 
     /// The datasets, in the order in which they were added.
     pub fn datasets(&self) -> Vec<Arc<DatasetCounters>> {
-        self.datasets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.datasets.lock().clone()
     }
 
     pub fn is_stopped(&self) -> bool {
@@ -143,11 +154,11 @@ impl Counters {
     }
 
     fn queue(&self, message: UserMessage) {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        self.messages.lock().push(message);
     }
 
     /// Takes the queued lines.
     pub fn take_messages(&self) -> Vec<UserMessage> {
-        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.messages.lock())
     }
 }

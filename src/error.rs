@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Network,
     /// The bytes are not the ones that were asked for.
     Verification,
+    /// An archive of the dataset cannot be unpacked: it is damaged, unsafe, or of a kind that is not supported.
+    Archive,
     /// The disk: no room, no permission, or another I/O error.
     Disk,
     /// Another process holds the dataset and does not move.
@@ -143,6 +145,17 @@ impl Error {
         let reasons = self.0.why.iter().flat_map(|why| why.lines()).take(reasons);
         let lines = std::iter::once(self.what()).chain(reasons);
         lines.map(|line| escaped(line.trim(), "")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// This failure, without the others: what failed, with the dataset's name, why, and what to do next; each is one printable line.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn lines(&self) -> (String, Vec<String>, Vec<String>) {
+        let of = self.0.dataset.as_ref().map(|name| format!("dataset `{}`: ", printable(name)));
+        let what = of.unwrap_or_default() + &escaped(&self.0.what, " ");
+        let why = self.0.why.iter().flat_map(|why| why.lines());
+        let help = self.0.help.iter().map(|help| escaped(help, " "));
+        (what, why.map(|line| printable(line.trim())).collect(), help.collect())
     }
 
     /// What failed, without the dataset's name.

@@ -1,23 +1,20 @@
 //! Datasets given to others: [`Seed`].
 //!
-//! Layer 4, beside `get`: what a call says, as a [`engine::SeedTask`]. Here, and nowhere else in the crate, peers can connect
+//! Layer 4, beside `get`: what a call says, as a [`SeedTask`]. Here, and nowhere else in the crate, peers can connect
 //! to us.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::engine;
 use crate::engine::SeedTask;
-use crate::engine::local_peer::LocalPeer;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Identity, Request, StoreKind, absolute};
 use crate::plan;
 use crate::settings::Context;
 use crate::storage::Store;
 
-pub use crate::engine::{SeedNote, SeededDataset};
+pub use crate::engine::{SeedNote, SeededDataset, Seeding, StopHandle};
 
 /// Peers that are connected at a time, where the caller does not say more.
 const CONNECTIONS: usize = 200;
@@ -192,7 +189,7 @@ impl Seed {
             fetch: self.fetch,
             connections: self.connections,
         };
-        Ok(Seeding { inner: Some(engine::SeedHandle::start(task)?) })
+        Seeding::start(task)
     }
 
     /// Begins, waits for the end that [`Seed::ratio`] or [`Seed::for_time`] says, and gives the bytes that were sent.
@@ -204,114 +201,9 @@ impl Seed {
     }
 }
 
-/// A [`Seed`] that runs. It ends when this is dropped. Needs the feature `seed`.
-#[must_use = "the seed ends when this is dropped"]
-pub struct Seeding {
-    /// `None` once it was waited for.
-    inner: Option<engine::SeedHandle>,
-}
-
-impl std::fmt::Debug for Seeding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut debug = f.debug_struct("Seeding");
-        debug.field("local_addr", &self.local_addr()).field("uploaded", &self.uploaded()).finish()
-    }
-}
-
-impl Seeding {
-    /// Where it listens: the port, on all addresses of this machine.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        self.inner.as_ref().map_or(nowhere, engine::SeedHandle::address)
-    }
-
-    /// The bytes of datasets that were sent so far.
-    #[must_use]
-    pub fn uploaded(&self) -> u64 {
-        self.inner.as_ref().map_or(0, engine::SeedHandle::uploaded_bytes)
-    }
-
-    /// Whether it has ended: then [`Seeding::wait`] does not wait.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.inner.as_ref().is_none_or(engine::SeedHandle::has_ended)
-    }
-
-    /// How each dataset stands right now: to be asked now and again, for a table.
-    #[must_use]
-    pub fn datasets(&self) -> Vec<SeededDataset> {
-        self.inner.as_ref().map(engine::SeedHandle::datasets).unwrap_or_default()
-    }
-
-    /// What ends it from elsewhere while [`Seeding::wait`] waits.
-    #[must_use]
-    pub fn stop_handle(&self) -> StopHandle {
-        StopHandle { host: self.inner.as_ref().map(|seeding| seeding.host().clone()) }
-    }
-
-    /// Ends it: connections are closed, and trackers are told, for less than a second. Gives the bytes that were sent.
-    ///
-    /// # Errors
-    /// Of a dataset that could not be fetched before.
-    pub fn stop(self) -> Result<u64, Error> {
-        self.stop_handle().stop();
-        self.wait()
-    }
-
-    /// Waits for the end that [`Seed::ratio`], [`Seed::for_time`] or a [`StopHandle`] brings, and gives the bytes that were sent.
-    ///
-    /// # Errors
-    /// Of a dataset that could not be fetched.
-    pub fn wait(mut self) -> Result<u64, Error> {
-        self.inner.take().map_or(Ok(0), engine::SeedHandle::wait)
-    }
-}
-
-impl Drop for Seeding {
-    fn drop(&mut self) {
-        if let Some(seeding) = self.inner.take() {
-            seeding.host().stop();
-            let _ = seeding.wait(); // who drops it wants to hear nothing
-        }
-    }
-}
-
-/// Ends a [`Seeding`] from elsewhere, such as a signal's handler, while [`Seeding::wait`] waits. Clones end the same one. That a
-/// handle is dropped changes nothing. Needs the feature `seed`.
-///
-/// # Examples
-/// ```no_run
-/// let seeding = academictorrents::Seed::new(["323a0048d87ca79b68f12a6350a57776b6a3b7fb"]).start()?;
-/// let handle = seeding.stop_handle();
-/// std::thread::spawn(move || {
-///     let _ = std::io::stdin().read_line(&mut String::new());
-///     handle.stop();
-/// });
-/// println!("{} bytes sent", seeding.wait()?);
-/// # Ok::<(), academictorrents::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct StopHandle {
-    /// `None` where it has ended.
-    host: Option<LocalPeer>,
-}
-
-impl StopHandle {
-    /// Tells it to end, as [`Seeding::stop`] does, and does not wait: [`Seeding::wait`] returns in less than a second.
-    /// Of no effect where it has ended, or was told before.
-    pub fn stop(&self) {
-        self.host.iter().for_each(LocalPeer::stop);
-    }
-}
-
 fn request(id: &str) -> Result<Request, Error> {
-    let identity = Identity::parse(id, None).map_err(|why| {
-        let what = format!("`{id}` cannot be seeded");
-        let kinds =
-            "an infohash of 40 hexadecimal digits, a magnet link, or the path of a .torrent";
-        why.error(what, "it is neither an infohash nor a magnet link nor the path of a file", kinds)
-    })?;
+    let identity = Identity::parse(id, None);
+    let identity = identity.map_err(|why| why.error(format!("`{id}` cannot be seeded")))?;
     // Of a magnet link: which torrent it is. All of it is seeded.
     let name = identity.shown_name(id);
     let identity = Identity { magnet: None, ..identity };

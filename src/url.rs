@@ -60,14 +60,12 @@ impl Url {
     }
 
     /// The URL with more text behind it.
-    #[must_use]
     pub fn with(&self, more: &str) -> Url {
         Url([&self.0, more].concat())
     }
 
     /// The same as a request can hold it (as the URL standard has it): without blanks around it and line breaks in it, and with
     /// what a URL cannot hold percent-encoded behind its host.
-    #[must_use]
     pub fn encoded(&self) -> Url {
         let text: String =
             self.0.trim().chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
@@ -135,7 +133,6 @@ impl Url {
     }
 
     /// The URL that a redirect from here leads to, with this one's login where it is the same server's and has none.
-    #[must_use]
     pub fn hand_login_to(&self, target: Url) -> Url {
         let login = self.parts().and_then(|parts| parts.login);
         match (login, target.parts()) {

@@ -1,9 +1,11 @@
 //! Crates whose manifests are changed: members of the workspace here, never what Cargo brought.
 
+use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
+use crate::failure::CommandError;
 use crate::output::Failure;
 
 /// Which crate is meant.
@@ -41,10 +43,7 @@ impl PackageFlags {
                 let here = found.iter().find(|it| is_at(it, &here));
                 here.map(|it| package(it, &metadata)).ok_or(Failure::Told)
             }
-            _ => Err(Failure::Said(format!(
-                "there are several packages here\n  {}\n  help: say which by --package",
-                found.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ")
-            ))),
+            _ => Err(CommandError::SeveralPackages(names(&found)).into()),
         }
     }
 
@@ -65,17 +64,14 @@ impl PackageFlags {
         };
         let mut found: Vec<_> = members.filter(is_meant).collect();
         found.sort_by_key(|package| &package.name);
+        let workspace = metadata.workspace_root.join("Cargo.toml").into();
         match (&self.package, found.is_empty()) {
             (_, false) => Ok(found),
-            (Some(name), true) => Err(Failure::Said(format!(
-                "there is no package `{name}` in the workspace of {}\n  it has {}",
-                metadata.workspace_root.join("Cargo.toml"),
-                metadata.packages.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ")
-            ))),
-            (None, true) => Err(Failure::Said(format!(
-                "the workspace of {} has no package",
-                metadata.workspace_root.join("Cargo.toml")
-            ))),
+            (Some(name), true) => {
+                let members = names(&metadata.packages);
+                Err(CommandError::UnknownMember { name: name.clone(), workspace, members }.into())
+            }
+            (None, true) => Err(CommandError::EmptyWorkspace(workspace).into()),
         }
     }
 
@@ -103,15 +99,16 @@ impl PackageFlags {
 /// What `cargo metadata` says, or why it does not.
 pub(crate) fn read(command: &MetadataCommand) -> Result<Metadata, Failure> {
     command.exec().map_err(|why| {
-        let why = match why {
+        let said = match why {
             cargo_metadata::Error::CargoMetadata { stderr } => stderr,
             why => why.to_string(),
         };
-        let why = why.trim().replace('\n', "\n  ");
-        Failure::Said(format!(
-            "cargo does not say which packages are here\n  {why}\n  help: go to the directory of a crate (`cargo init` makes one), or name one by --manifest-path"
-        ))
+        CommandError::CargoMetadata(said).into()
     })
+}
+
+fn names<P: Borrow<cargo_metadata::Package>>(packages: &[P]) -> Vec<String> {
+    packages.iter().map(|it| it.borrow().name.to_string()).collect()
 }
 
 fn is_at(package: &cargo_metadata::Package, manifest: &Path) -> bool {

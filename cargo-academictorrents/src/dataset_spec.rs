@@ -118,13 +118,8 @@ pub fn call_options() -> CallOptions {
 
 /// As [`asked`], with what the command line says of it.
 pub fn asked_with(id: &str, options: &CallOptions, store: StoreKind) -> Result<DatasetSpec, Error> {
-    let identity = Identity::parse(id, None).map_err(|why| {
-        let what = format!("`{}` is not a dataset", Url::from(id));
-        let neither = "it is neither an infohash nor a magnet link nor the path of a file";
-        let kinds =
-            "an infohash of 40 hexadecimal digits, a magnet link, or the path of a .torrent";
-        why.error(what, neither, kinds)
-    })?;
+    let identity = Identity::parse(id, None)
+        .map_err(|why| why.error(format!("`{}` is not a dataset", Url::from(id))))?;
     of(&identity.shown_name(id), identity, options, store)
 }
 

@@ -15,6 +15,7 @@ mod commands;
 mod crates;
 mod dataset_spec;
 mod edit;
+mod failure;
 mod interrupt;
 mod live;
 mod output;
@@ -22,6 +23,7 @@ mod provide;
 mod stock;
 mod table;
 mod torrent;
+mod unpack_flags;
 mod vendored;
 mod witness;
 mod words;
@@ -32,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use academictorrents::Error;
-use academictorrents::engine::settings::{Context, ProgressMode};
+use academictorrents::engine::settings::{Context, Progress};
 use academictorrents::engine::url;
 use clap::{Args as _, Parser, Subcommand};
 
@@ -105,7 +107,7 @@ impl Common {
         let context = Context::of_command();
         let mut app = App::open(context, self.store.as_deref(), self.offline, into)?;
         if self.output.quiet {
-            app.settings.progress = ProgressMode::Off;
+            app.settings.progress = Progress::Off;
         }
         Ok(app)
     }

@@ -9,10 +9,12 @@ use academictorrents::{Error, ErrorKind};
 use console::{Style, StyledObject};
 use serde_json::{Value, json};
 
+use crate::failure::CommandError;
+
 /// How much is said, and in which form.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct OutputFlags {
-    /// Print one JSON document on stdout; docs/guide/command-line.md lists its fields
+    /// Print a JSON document on stdout. docs/reference/json.md documents its fields, which are stable
     #[arg(long, global = true)]
     json: bool,
     /// Say nothing but results and errors
@@ -72,11 +74,9 @@ impl Output {
         }
     }
 
-    /// The failure of a result that did not reach whoever asked for it (the disk is full, say): a script would take what
-    /// there is of it for all.
+    /// The failure of a result that did not reach whoever asked for it.
     pub(crate) fn lost(&self) -> Option<Failure> {
-        let why = self.lost.get()?;
-        Some(Failure::Said(format!("the result could not be written to stdout\n  {why}")))
+        Some(CommandError::ResultLost(self.lost.get()?.clone()).into())
     }
 
     /// The result as one JSON document, for `--json`.
@@ -145,12 +145,17 @@ pub(crate) fn stderr<T>(text: T) -> StyledObject<T> {
 #[derive(Debug)]
 pub(crate) enum Failure {
     Error(Error),
-    /// As the library's errors are written: what failed, then why, and what to do next after `help: `, each on an indented line.
-    Said(String),
+    Command(CommandError),
     /// What is wrong is in the result already (`verify` found damage, say).
     Told,
     /// The user ended it.
     Stopped,
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Failure {
+        Failure::Command(error)
+    }
 }
 
 impl From<Error> for Failure {
@@ -181,8 +186,9 @@ impl Failure {
     pub(crate) fn tell(&self, output: &Output) {
         let (document, text) = match self {
             Failure::Error(error) => (document(error), error.to_string()),
-            Failure::Said(text) => {
-                (json!({ "kind": "arguments", "dataset": null, "message": text }), text.clone())
+            Failure::Command(error) => {
+                let text = error.error().to_string();
+                (json!({ "kind": "arguments", "dataset": null, "message": text }), text)
             }
             Failure::Told => return,
             Failure::Stopped => return crate::interrupt::tell(),

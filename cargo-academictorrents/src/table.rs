@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use console::Alignment;
+
 /// A row; the last cell, a path, is not aligned, and goes to a line of its own where the terminal is too narrow for it.
 pub(crate) type Row = Vec<String>;
 
@@ -22,7 +24,7 @@ pub(crate) fn id(id: &str, width: Option<usize>) -> String {
     }
 }
 
-/// Lines of these rows, indented by two.
+/// These rows, indented by two; one whose last cell does not fit has a second line.
 pub(crate) fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let longest = |column: usize| {
@@ -38,18 +40,16 @@ pub(crate) fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
         let mut line = String::from(" ");
         let (last, others) = row.split_last().map_or(("", &[][..]), |(last, rest)| (last, rest));
         for ((cell, width), is_right) in others.iter().zip(&widths).zip(&are_sizes) {
-            let room = " ".repeat(width.saturating_sub(console::measure_text_width(cell)));
-            let (before, behind) =
-                if *is_right { (room, String::new()) } else { (String::new(), room) };
-            line += &format!(" {before}{cell}{behind} ");
+            let side = if *is_right { Alignment::Right } else { Alignment::Left };
+            line += &format!(" {} ", console::pad_str(cell, *width, side, None));
         }
         let whole = format!("{line} {last}");
-        if width.is_some_and(|width| console::measure_text_width(&whole) > width) {
-            lines.push(line.trim_end().to_owned());
-            lines.push(format!("      {last}"));
-        } else {
-            lines.push(whole.trim_end().to_owned());
-        }
+        lines.push(match width {
+            Some(width) if console::measure_text_width(&whole) > width => {
+                format!("{}\n      {last}", line.trim_end())
+            }
+            _ => whole.trim_end().to_owned(),
+        });
     }
     lines
 }
@@ -82,7 +82,7 @@ mod tests {
         let wide = ["  a       1.0 MiB  /a", "  größer      5 B  /a/long/path"];
         check(None, &wide);
         check(Some(31), &wide);
-        let narrow = ["  a       1.0 MiB  /a", "  größer      5 B", "      /a/long/path"];
+        let narrow = ["  a       1.0 MiB  /a", "  größer      5 B\n      /a/long/path"];
         check(Some(30), &narrow);
         assert_eq!(lines(&[], None), [""; 0]);
     }

@@ -43,7 +43,7 @@ impl App {
     ) -> Result<Witnesses, Error> {
         let (mut request, mut settings) = (dataset.request.clone(), self.settings.clone());
         let allowed = request.sources.and(settings.sources);
-        (request.sources, settings.sources) = (SourceSet::ALL, SourceSet::ALL);
+        (request.sources, settings.sources) = (SourceSet::default(), SourceSet::default());
         settings.offline = false;
         let mirrors = plan::metainfo_mirrors(&request, &settings)?;
         let user_places: UserPlaces = plan::user_places(&request, &settings).collect();

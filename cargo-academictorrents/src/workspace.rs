@@ -6,10 +6,11 @@ use cargo_metadata::{CargoOpt, Metadata, MetadataCommand, Package};
 
 use crate::Common;
 use crate::dataset_spec::{self, DatasetSpec};
+use crate::failure::CommandError;
 use crate::output::Failure;
 
 /// Which crates are meant.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct WorkspaceFlags {
     /// Only this package; may be given again
     #[arg(long, short, value_name = "NAME")]
@@ -46,9 +47,7 @@ impl WorkspaceFlags {
         WorkspaceFlags {
             package: options.package.iter().cloned().collect(),
             manifest_path: options.manifest_path.clone(),
-            features: Vec::new(),
-            all_features: false,
-            no_default_features: false,
+            ..WorkspaceFlags::default()
         }
     }
 
@@ -105,10 +104,8 @@ impl WorkspaceFlags {
         if let Some(unknown) =
             self.package.iter().find(|name| packages.iter().all(|it| *it.name != ***name))
         {
-            return Err(Failure::Said(format!(
-                "there is no package `{unknown}` here\n  neither in the workspace of {} nor among its dependencies",
-                metadata.workspace_root.join("Cargo.toml")
-            )));
+            let workspace = metadata.workspace_root.join("Cargo.toml").into();
+            return Err(CommandError::UnknownPackage { name: unknown.clone(), workspace }.into());
         }
         if !self.package.is_empty() {
             packages.retain(|package| self.package.iter().any(|name| *package.name == **name));
@@ -150,10 +147,10 @@ impl WorkspaceFlags {
         let mut found = declared.iter().filter(|it| it.dataset.name() == name);
         match (found.next(), found.next()) {
             (Some(only), None) => Ok(only.dataset.clone()),
-            (Some(first), Some(second)) => Err(Failure::Said(format!(
-                "`{name}` is declared by several packages: {}, {}\n  help: say which by --package",
-                first.package, second.package
-            ))),
+            (Some(first), Some(second)) => {
+                let packages = [first.package.clone(), second.package.clone()];
+                Err(CommandError::SeveralDatasets { name: name.to_owned(), packages }.into())
+            }
             (None, _) => {
                 let names: Vec<&str> = declared.iter().map(|it| it.dataset.name()).collect();
                 Err(unknown(name, &names))
@@ -167,11 +164,6 @@ pub(crate) fn unknown(name: &str, known: &[&str]) -> Failure {
     if let Some(why) = dataset_spec::refused(name) {
         return why.into();
     }
-    let there_are = match known {
-        [] => "none is".to_owned(),
-        _ => format!("there are: {}", known.join(", ")),
-    };
-    Failure::Said(format!(
-        "no dataset `{name}` is declared here\n  {there_are}\n  help: cargo academictorrents list"
-    ))
+    let declared = known.iter().map(|&name| name.to_owned()).collect();
+    CommandError::UnknownDataset { name: name.to_owned(), declared }.into()
 }

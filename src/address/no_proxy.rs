@@ -19,14 +19,12 @@ enum Excepted {
 
 impl NoProxy {
     /// Of a list whose items are separated by commas or blanks. What cannot be read means no host, as it does elsewhere.
-    #[must_use]
     pub fn read(list: &str) -> NoProxy {
         let items = list.split([',', ' ', '\t', '\n', '\r']).filter(|item| !item.is_empty());
         NoProxy(items.filter_map(Excepted::read).collect())
     }
 
     /// Whether a URL's host is among them.
-    #[must_use]
     pub fn covers(&self, url: &str) -> bool {
         if self.0.is_empty() {
             return false;

@@ -63,7 +63,6 @@ impl PrivateHosts {
     }
 
     /// The same, with what the user named as sources.
-    #[must_use]
     pub fn naming(&self, places: impl IntoIterator<Item = NamedPlace>) -> PrivateHosts {
         let mut named = self.named.clone();
         named.extend(places);

@@ -1,6 +1,8 @@
 //! What each source of a dataset has brought, which the command line shows.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
+
+use crate::mutex::Mutex;
 
 /// What one source has brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct Sources(Mutex<Vec<SourceCounters>>);
 
 impl Sources {
     pub fn all(&self) -> MutexGuard<'_, Vec<SourceCounters>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// A source became known; they are numbered from 0.

@@ -88,7 +88,7 @@ pub fn guests_per_host(places: usize) -> usize {
 pub struct MetadataBudget {
     limiter: ConnectionLimiter<()>,
     most: usize,
-    per_dataset: usize,
+    pub per_dataset: usize,
 }
 
 /// The right to one such connection, also while it waits to go on with data; given back when dropped.
@@ -109,11 +109,6 @@ impl MetadataBudget {
         }
     }
 
-    /// How many peers may be asked at a time for each dataset.
-    pub fn per_dataset(&self) -> usize {
-        self.per_dataset
-    }
-
     pub fn permit(&self) -> Option<MetadataPermit> {
         self.limiter.admit((), self.most, self.most)
     }
@@ -125,7 +120,7 @@ pub struct Budget {
     limiter: ConnectionLimiter<String>,
     most: usize,
     pool: rayon::ThreadPool,
-    per_dataset: usize,
+    pub per_dataset: usize,
     dials: Dials,
 }
 
@@ -158,11 +153,6 @@ impl Budget {
         })
     }
 
-    /// Connections that one dataset may hold, so that none starves another.
-    pub fn per_dataset(&self) -> usize {
-        self.per_dataset
-    }
-
     /// The budget of connecting to peers.
     pub fn dials(&self) -> &Dials {
         &self.dials
@@ -189,7 +179,7 @@ pub struct Dials {
     under_way: ConnectionLimiter<bool>,
     /// At a time, in all: [`DIALS`], or what the process may have open.
     most: usize,
-    per_dataset: usize,
+    pub per_dataset: usize,
 }
 
 /// The right to connect to one peer; given back when dropped.
@@ -207,11 +197,6 @@ impl Dials {
         }
     }
 
-    /// So many one dataset may have under way, so that none starves another.
-    pub fn per_dataset(&self) -> usize {
-        self.per_dataset
-    }
-
     /// A permit, if there is one. Who was tried before is given time, or waits.
     pub fn permit(&self, is_retry: bool) -> Option<DialPermit> {
         let most_of = |patient| if patient { PATIENT_DIALS } else { self.most };
@@ -223,7 +208,7 @@ impl Dials {
 impl DialPermit {
     /// How long it may take until the peer's handshake has come.
     pub fn within(&self, timing: Timing) -> Duration {
-        if *self.0.key() { timing.connect } else { timing.connect.min(HURRIED) }
+        if self.0.key { timing.connect } else { timing.connect.min(HURRIED) }
     }
 
     /// Runs a dial on a thread of its own; nobody joins it. Where the system gives none, the dial is dropped.
@@ -257,7 +242,7 @@ mod tests {
         for most in [8, 20, 52, 64, 1_000] {
             let descriptors = Descriptors { metadata: most, ..process::descriptors() };
             for datasets in 1..=8 {
-                let each = MetadataBudget::of(descriptors, datasets).per_dataset();
+                let each = MetadataBudget::of(descriptors, datasets).per_dataset;
                 assert!((1..=METADATA_PER_DATASET).contains(&each), "{most}, {datasets}");
                 assert!(each * datasets <= most.min(METADATA_IN_ALL), "{most}, {datasets}");
             }

@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use crate::mutex::Mutex;
 
 /// Counts connections by a key; clones count together.
 #[derive(Clone, Debug)]
@@ -20,7 +22,7 @@ struct Counts<K> {
 #[derive(Debug)]
 pub struct Permit<K: Eq + Hash> {
     counts: Arc<Mutex<Counts<K>>>,
-    key: K,
+    pub key: K,
 }
 
 impl<K> Default for ConnectionLimiter<K> {
@@ -33,7 +35,7 @@ impl<K> Default for ConnectionLimiter<K> {
 impl<K: Eq + Hash + Clone> ConnectionLimiter<K> {
     /// A permit, where there are fewer than so many in all, and of this key.
     pub fn admit(&self, key: K, most: usize, most_of_key: usize) -> Option<Permit<K>> {
-        let mut counts = self.lock();
+        let mut counts = self.0.lock();
         let of_key = counts.by_key.get(&key).copied().unwrap_or(0);
         if counts.all >= most || of_key >= most_of_key {
             return None;
@@ -47,23 +49,15 @@ impl<K: Eq + Hash + Clone> ConnectionLimiter<K> {
     /// How many there are.
     #[cfg(feature = "seed")]
     pub fn count(&self) -> usize {
-        self.lock().all
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Counts<K>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().all
     }
 }
 
-impl<K: Eq + Hash> Permit<K> {
-    pub fn key(&self) -> &K {
-        &self.key
-    }
-}
+impl<K: Eq + Hash> Permit<K> {}
 
 impl<K: Eq + Hash> Drop for Permit<K> {
     fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock();
         counts.all -= 1;
         match counts.by_key.get_mut(&self.key) {
             Some(count) if *count > 1 => *count -= 1,
@@ -154,6 +148,6 @@ mod tests {
         assert!(visit.join().is_err());
         assert_eq!(guests.count(), 1);
         drop(stays);
-        assert!(guests.count() == 0 && guests.lock().by_key.is_empty());
+        assert!(guests.count() == 0 && guests.0.lock().by_key.is_empty());
     }
 }

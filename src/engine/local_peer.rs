@@ -1,9 +1,10 @@
 //! Who this process is to the swarms that it takes part in.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::mutex::Mutex;
 use crate::net::Client;
 use crate::protocol::extension::peer_id;
 
@@ -59,7 +60,7 @@ impl LocalPeer {
     #[cfg(feature = "seed")]
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
-        self.clients().iter().for_each(|client| client.shut_down());
+        self.clients.lock().iter().for_each(|client| client.shut_down());
     }
 
     pub fn is_stopped(&self) -> bool {
@@ -69,12 +70,12 @@ impl LocalPeer {
     /// Does work that waits for replies; when the host is stopped, the client's connections are closed, and it waits no more.
     pub fn closing<T>(&self, client: Option<&Client>, work: impl FnOnce() -> T) -> T {
         let client = client.map(|client| Arc::new(client.clone()));
-        self.clients().extend(client.clone());
+        self.clients.lock().extend(client.clone());
         if let Some(client) = client.as_ref().filter(|_| self.is_stopped()) {
             client.shut_down(); // before it was noted
         }
         let done = work();
-        self.clients().retain(|it| client.as_ref().is_none_or(|own| !Arc::ptr_eq(own, it)));
+        self.clients.lock().retain(|it| client.as_ref().is_none_or(|own| !Arc::ptr_eq(own, it)));
         done
     }
 
@@ -88,10 +89,6 @@ impl LocalPeer {
             }
             std::thread::sleep(SLICE.min(left));
         }
-    }
-
-    fn clients(&self) -> MutexGuard<'_, Vec<Arc<Client>>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn sent(&self, bytes: u64) {

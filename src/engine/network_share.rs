@@ -1,11 +1,12 @@
 //! What the downloads of a build share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::budget::{Budget, Dials, MetadataBudget};
 use super::local_peer::LocalPeer;
 use super::upload::manager::RateLimiter;
+use crate::mutex::Mutex;
 use crate::settings::Settings;
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
@@ -39,14 +40,14 @@ impl NetworkShare {
 
     /// The catalog is asked for this torrent, or gave it, in place of the one that was at hand.
     pub fn note_catalogue(&self, infohash: Infohash, newer: Option<Arc<Metainfo>>) {
-        let mut answers = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.catalogue.lock();
         let known = answers.entry(infohash).or_default();
         *known = newer.or_else(|| known.take());
     }
 
     /// What became of asking the catalog for this torrent in this run; `None` if it was not asked yet. It is asked once.
     pub fn of_catalogue(&self, infohash: Infohash) -> Option<Option<Arc<Metainfo>>> {
-        let answers = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = self.catalogue.lock();
         answers.get(&infohash).cloned()
     }
 

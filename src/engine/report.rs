@@ -1,9 +1,9 @@
 //! What each source said, for the error of a download that failed.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, printable};
+use crate::mutex::Mutex;
 use crate::net::SourceError;
 
 /// Lines shown of sources that failed; a tracker may name hundreds of peers.
@@ -21,7 +21,7 @@ pub struct Report {
 impl Report {
     /// Notes what a source said last. `source` is a URL, an address or a directory.
     pub fn note(&self, source: &str, said: Remark) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         match lines.iter_mut().find(|(known, _)| known == source) {
             Some((_, line)) => *line = said,
             None => lines.push((source.to_owned(), said)),
@@ -30,7 +30,7 @@ impl Report {
 
     /// Notes this of a source that nothing was noted of.
     pub fn note_first(&self, source: &str, said: Remark) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         if lines.iter().all(|(known, _)| known != source) {
             lines.push((source.to_owned(), said));
         }
@@ -38,14 +38,14 @@ impl Report {
 
     /// Whether it may not be contacted.
     pub fn has_refused(&self, source: &str) -> bool {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.lock();
         let said = lines.iter().find(|(known, _)| known == source).map(|(_, said)| said);
         said.is_some_and(|said| said.as_ref().is_err_and(SourceError::is_refused))
     }
 
     /// Adds all lines to an error.
     pub fn explain(&self, mut error: Error) -> Error {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.lock();
         for (source, said) in lines.iter().take(SHOWN) {
             let said: &dyn fmt::Display = match said {
                 Ok(said) => said,
@@ -61,18 +61,18 @@ impl Report {
 
     /// All that was noted, moved out: others may hold the report itself, and go on noting for nobody.
     pub fn take(&self) -> Report {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         Report { lines: Mutex::new(std::mem::take(&mut *lines)) }
     }
 
     /// What each source said last.
     #[cfg(feature = "seed")]
     pub fn into_lines(self) -> Vec<(String, Remark)> {
-        self.lines.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.lines.into_inner()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.lines.lock().is_empty()
     }
 }
 

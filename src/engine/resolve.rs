@@ -20,6 +20,8 @@ use crate::manifest::{Mirror, Request};
 use crate::net::Client;
 use crate::plan::{self, Layout, Selection};
 use crate::torrent::metainfo::Metainfo;
+#[cfg(feature = "unpack")]
+use crate::unpack::TreePlan;
 
 pub use crate::engine::resolve::local::{at_hand, infohash, read_torrent};
 #[cfg(feature = "fetch")]
@@ -27,14 +29,18 @@ pub use crate::engine::resolve::remote::CatalogTorrent;
 #[cfg(feature = "engine")]
 pub use crate::engine::resolve::remote::{at_url, catalog_credential, newest};
 
+#[cfg(feature = "fetch")]
+type FoundPeers = KnownPeers;
+#[cfg(not(feature = "fetch"))]
+type FoundPeers = ();
+
 /// The torrent that a request means.
 pub struct Located {
     pub metainfo: Metainfo,
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
-    #[cfg(feature = "fetch")]
-    pub peers: KnownPeers,
+    pub peers: FoundPeers,
 }
 
 /// The torrent that a request means, and what it selects of it.
@@ -44,8 +50,7 @@ pub struct Resolved {
     /// The `.torrent`.
     pub bytes: Vec<u8>,
     /// Peers that were found on the way.
-    #[cfg(feature = "fetch")]
-    pub peers: KnownPeers,
+    pub peers: FoundPeers,
     pub selection: Selection,
     /// A build whose data is there does not need it.
     layout: OnceLock<Arc<Layout>>,
@@ -53,12 +58,7 @@ pub struct Resolved {
 
 impl Located {
     fn new(metainfo: Metainfo, bytes: Vec<u8>) -> Located {
-        Located {
-            metainfo,
-            bytes,
-            #[cfg(feature = "fetch")]
-            peers: KnownPeers::default(),
-        }
+        Located { metainfo, bytes, peers: FoundPeers::default() }
     }
 
     /// # Errors
@@ -71,7 +71,6 @@ impl Located {
         Ok(Resolved {
             metainfo: Arc::new(metainfo),
             bytes: self.bytes,
-            #[cfg(feature = "fetch")]
             peers: self.peers,
             selection,
             layout,
@@ -95,6 +94,17 @@ impl Resolved {
 
     pub fn layout(&self) -> &Arc<Layout> {
         self.layout.get_or_init(|| Arc::new(Layout::new(&self.metainfo, &self.selection)))
+    }
+
+    /// What its archives are unpacked to; `None` where none are.
+    ///
+    /// # Errors
+    /// As [`TreePlan::new`], with the line that declares the request.
+    #[cfg(feature = "unpack")]
+    pub fn tree_plan(&self, request: &Request) -> Result<Option<TreePlan>, Error> {
+        let plan = |unpacking| TreePlan::new(&self.metainfo, self.layout(), unpacking);
+        let plan = request.unpack.as_ref().map(plan).transpose();
+        plan.map_err(|error| request.origin.declared(error))
     }
 
     /// A pin on a file that is not fetched would be found only after the download.

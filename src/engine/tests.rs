@@ -1,7 +1,7 @@
 //! Assemblies: bytes in any order, from several sources. And what is said of a failure while others go on.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::engine::session::Session;
@@ -9,6 +9,7 @@ use crate::engine::sources::assembly::{Added, Assembly};
 use crate::engine::sources::batch::{Batch, BlockFeeder, ReceivedBlock};
 use crate::engine::sources::swarm::{Fed, Swarm};
 use crate::hash::Sha1;
+use crate::mutex::Mutex;
 use crate::picker::SourceId;
 use crate::plan::{Layout, Selection};
 use crate::protocol::wire::BLOCK_HEAD_BYTES;
@@ -211,7 +212,7 @@ fn what_a_batch_did_not_bring_may_be_asked_for_again() {
     swarm.schedule().add_peer(A);
     let worker = swarm.schedule().begin(A, swarm.now());
     let assembly = swarm.assembly(A, 0).unwrap();
-    let next = || assembly.lock().unwrap().next_unasked().map(|(block, _)| block);
+    let next = || assembly.lock().next_unasked().map(|(block, _)| block);
     assert_eq!([next(), next(), next(), next()], [Some(0), Some(1), Some(2), None]);
     drop(batch(&bytes, &assembly, &[1]));
     assert_eq!([next(), next()], [Some(1), None]);

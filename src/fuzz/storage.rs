@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 
 use crate::hash::Sha1;
+use crate::mutex::Mutex;
 use crate::plan::{Layout, Selection};
 use crate::storage::{Directory, LocalCopy, Partial, Store, Target};
 use crate::torrent::metainfo::Metainfo;
@@ -126,10 +127,10 @@ fn open(sample: &Sample, target: Target<'_>, id: &str, layout: &Arc<Layout>) -> 
     let unchecked: Vec<_> = here.unchecked.iter().collect();
     partial.check(&unchecked, &|| true, &|piece, is_right| {
         if is_right {
-            right.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(piece);
+            right.lock().insert(piece);
         }
     });
-    let right = right.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let right = right.into_inner();
     let pieces = layout.geometry().piece_count();
     Some(Process { partial, verified: (0..pieces).map(|piece| right.contains(piece)).collect() })
 }

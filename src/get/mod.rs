@@ -4,6 +4,8 @@
 //! makes of a table, a [`crate::manifest::Request`], and hands it to `download`.
 
 mod run;
+#[cfg(feature = "unpack")]
+mod unpack;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +13,12 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::manifest::CallOptions;
-use crate::settings::{Context, ProgressMode};
+use crate::settings::Context;
+
+pub use crate::settings::Progress;
+
+#[cfg(feature = "unpack")]
+pub use unpack::Unpack;
 
 /// Provides a dataset in the user's store, and gives its path: the file of a single-file torrent, else the torrent's
 /// root directory. What is there already is not fetched again.
@@ -61,29 +68,6 @@ pub struct Get {
     progress: Option<Progress>,
     verify: Verify,
     context: Context,
-}
-
-/// How a [`Get`] shows what it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Progress {
-    /// Bars on the terminal where that is polite, plain lines on stderr elsewhere.
-    #[default]
-    Auto,
-    /// Plain lines on stderr.
-    Plain,
-    /// Nothing.
-    Off,
-}
-
-impl From<Progress> for ProgressMode {
-    fn from(progress: Progress) -> ProgressMode {
-        match progress {
-            Progress::Auto => ProgressMode::Auto,
-            Progress::Plain => ProgressMode::Plain,
-            Progress::Off => ProgressMode::Off,
-        }
-    }
 }
 
 /// When a [`Get`] believes that a dataset in the store is what it was.
@@ -213,6 +197,15 @@ impl Get {
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Get {
         self.options.max_size_bytes = Some(bytes);
+        self
+    }
+
+    /// Unpacks the dataset's archives, into the store. The path is then that of what was unpacked: the root directory, in which each archive is
+    /// replaced by a directory without its ending; of a torrent of one archive what that holds.
+    #[cfg(feature = "unpack")]
+    #[must_use]
+    pub fn unpack(mut self, unpack: Unpack) -> Get {
+        self.options.unpack = Some(unpack.options);
         self
     }
 

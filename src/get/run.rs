@@ -75,7 +75,7 @@ impl Get {
             (settings.timeout, settings.timeout_is_chosen) = (timeout, true);
         }
         if let Some(progress) = self.progress {
-            settings.progress = progress.into();
+            settings.progress = progress;
         }
         Ok(settings)
     }
@@ -89,16 +89,8 @@ impl Get {
 
     fn identity(&self) -> Result<Identity, Error> {
         let torrent = self.torrent.as_deref().map(absolute).transpose()?;
-        let neither = match torrent {
-            None => "it is neither an infohash nor a magnet link nor the path of a file",
-            Some(_) => {
-                "it is neither an infohash nor a magnet link, and `Get::torrent` has the path"
-            }
-        };
-        let kinds =
-            "an infohash of 40 hexadecimal digits, a magnet link, or the path of a .torrent";
         Identity::parse(&self.id, torrent)
-            .map_err(|why| why.error(format!("`{}` cannot be provided", self.id), neither, kinds))
+            .map_err(|why| why.error(format!("`{}` cannot be provided", self.id)))
     }
 
     fn odd(&self, why: &str) -> Error {

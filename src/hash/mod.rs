@@ -23,3 +23,18 @@ mod tests;
 
 pub use self::sha1::Sha1;
 pub use self::sha256::Sha256;
+
+/// Bytes of a digest in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes that so many hexadecimal digits mean, in either case.
+pub fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut digits = digits.chars().map(|digit| digit.to_digit(16));
+    for byte in &mut bytes {
+        *byte = (digits.next()?? << 4 | digits.next()??) as u8;
+    }
+    digits.next().is_none().then_some(bytes)
+}

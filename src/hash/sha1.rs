@@ -30,7 +30,6 @@ pub struct Sha1 {
 
 impl Sha1 {
     /// The hash of no bytes yet, on the fastest engine that this CPU has.
-    #[must_use]
     pub fn new() -> Sha1 {
         Sha1::on(Engine::fastest())
     }
@@ -65,7 +64,6 @@ impl Sha1 {
     }
 
     /// The digest of all bytes.
-    #[must_use]
     pub fn finish(mut self) -> [u8; 20] {
         // A one bit, zeros, and the length in bits, to the end of this block or, without room for them, the next.
         let held = self.held_bytes();
@@ -85,7 +83,6 @@ impl Sha1 {
     }
 
     /// The digest of these bytes.
-    #[must_use]
     pub fn digest(bytes: &[u8]) -> [u8; 20] {
         let mut sha1 = Sha1::new();
         sha1.update(bytes);

@@ -8,7 +8,6 @@ pub struct Sha256(engine::Engine);
 
 impl Sha256 {
     /// The hash of no bytes yet.
-    #[must_use]
     pub fn new() -> Sha256 {
         Sha256(engine::new())
     }
@@ -19,7 +18,6 @@ impl Sha256 {
     }
 
     /// The digest of all bytes.
-    #[must_use]
     pub fn finish(self) -> [u8; 32] {
         engine::finish(self.0)
     }
@@ -46,7 +44,7 @@ impl fmt::Debug for Sha256 {
 }
 
 /// `ring` does its work in assembly, so it is fast at opt-level 0 too.
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "unpack"))]
 mod engine {
     pub(super) use ring::digest::Context as Engine;
 
@@ -65,7 +63,7 @@ mod engine {
     }
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(any(feature = "rustls", feature = "unpack")))]
 mod engine {
     use sha2::Digest;
     pub(super) use sha2::Sha256 as Engine;

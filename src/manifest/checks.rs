@@ -9,6 +9,8 @@ use toml::de::DeValue;
 
 use super::findings::Refusal;
 use super::{DatasetName, FileGlob, Mirror, StoreKind};
+pub(super) use crate::error::printable;
+use crate::hash::unhex;
 use crate::settings::SourceSet;
 use crate::size;
 use crate::suggest::nearest;
@@ -190,19 +192,8 @@ pub(super) fn max_size(value: &DeValue<'_>) -> Result<u64, Refusal> {
 }
 
 pub(super) fn sha256(text: &str) -> Result<[u8; 32], Refusal> {
-    let mut pin = [0; 32];
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let Some(digits) = digits.filter(|digits| digits.len() == 64) else {
-        return Err(Refusal::new(format!(
-            "{} is not a SHA-256: 64 hexadecimal digits",
-            quoted(text)
-        )));
-    };
-    for (byte, pair) in pin.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |byte, digit| byte << 4 | digit);
-    }
-    Ok(pin)
+    let why = || format!("{} is not a SHA-256: 64 hexadecimal digits", quoted(text));
+    unhex(text).ok_or_else(|| Refusal::new(why()))
 }
 
 /// A file's path in a torrent, as a pin names it.
@@ -255,17 +246,4 @@ fn authority(url: &str) -> Option<&str> {
 
 fn quoted(text: &str) -> String {
     format!("`{}`", printable(&Url::from(text).to_string()))
-}
-
-/// Control characters escaped: an error is printed by line, and one line may be all that is seen.
-pub(super) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            printable.extend(c.escape_default());
-        } else {
-            printable.push(c);
-        }
-    }
-    printable
 }

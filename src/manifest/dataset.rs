@@ -6,22 +6,21 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::findings::Refusal;
-use super::keys::{KEYS, KeyValue, ManifestKey, Owner, Reader, Values, is_identity};
+use super::keys::{KEYS, KeyValue, ManifestKey, Owner, Reader, is_identity};
 use super::workspace::Inheritance;
 use super::{Identity, Request, checks};
-use crate::settings::SourceSet;
 use crate::suggest::nearest;
 use crate::torrent::infohash::Infohash;
 
 impl Reader<'_> {
     /// The values that hold for all datasets.
-    pub(super) fn defaults(&mut self, key_at: usize, value: &DeValue<'_>) -> Values {
-        let mut values = Values::default();
+    pub(super) fn defaults(&mut self, key_at: usize, value: &DeValue<'_>) -> Request {
+        let mut defaults = Request::default();
         let Some(table) = value.as_table() else {
             let refusal = checks::mistyped("a table of keys for all datasets", value)
                 .help("`defaults` is reserved: give a dataset another name");
             self.findings.add(key_at, "`defaults` cannot be used", refusal);
-            return values;
+            return defaults;
         };
         for (key, value) in table.iter() {
             let (at, key) = (key.span().start, key.get_ref().as_ref());
@@ -30,11 +29,11 @@ impl Reader<'_> {
                 let why = format!("`{key}` says which dataset it is, and `defaults` holds for all");
                 let refusal = Refusal::new(why).help(format!("write `{key}` in a dataset's table"));
                 self.findings.add(at, &format!("`{key}` cannot be in `defaults`"), refusal);
-            } else if !self.shared_key(&entry, &mut values) {
+            } else if !self.shared_key(&entry, &mut defaults) {
                 self.unknown_key(at, &entry);
             }
         }
-        values
+        defaults
     }
 
     /// One dataset; `None` where something about it was found wrong.
@@ -42,7 +41,7 @@ impl Reader<'_> {
         &mut self,
         key: &Spanned<std::borrow::Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
-        defaults: &Values,
+        defaults: &Request,
         workspace: &mut Option<Inheritance<'_>>,
     ) -> Option<Request> {
         let (at, written) = (key.span().start, key.get_ref().as_ref());
@@ -58,26 +57,8 @@ impl Reader<'_> {
         let is_inherited =
             value.get_ref().as_table().is_some_and(|it| it.contains_key("workspace"));
         let root = workspace.as_ref().filter(|_| is_inherited).map(Inheritance::path);
-        let (name, (identity, values)) = (name?, declared?);
-        Some(Request {
-            name,
-            identity,
-            files: values.files,
-            rename: values.rename,
-            web_seeds: values.web_seeds,
-            trackers: values.trackers,
-            peers: values.peers,
-            mirrors: values.mirrors,
-            sources: values.sources.unwrap_or(SourceSet::ALL),
-            max_size_bytes: values.max_size_bytes,
-            required_features: values.required_features,
-            sha256: values.sha256,
-            store: values.store,
-            optional: values.optional,
-            hash_again: false,
-            origin: self.findings.origin(at),
-            workspace: root.map(Path::to_owned),
-        })
+        let workspace = root.map(Path::to_owned);
+        Some(Request { name: name?, origin: self.findings.origin(at), workspace, ..declared? })
     }
 
     /// Which dataset it is, and how to provide it.
@@ -86,11 +67,11 @@ impl Reader<'_> {
         at: usize,
         name: &str,
         value: &Spanned<DeValue<'_>>,
-        defaults: &Values,
+        defaults: &Request,
         workspace: &mut Option<Inheritance<'_>>,
-    ) -> Option<(Identity, Values)> {
+    ) -> Option<Request> {
         let owner = Owner::Dataset(name);
-        let mut values = defaults.clone();
+        let mut request = defaults.clone();
         let identity = match value.get_ref() {
             DeValue::String(text) => match checks::infohash(text) {
                 Ok(infohash) => Some(infohash.into()),
@@ -105,19 +86,15 @@ impl Reader<'_> {
             },
             DeValue::Table(table) => {
                 if let Some(entry) = table.get_key_value("workspace") {
-                    let (mut identity, inherited) =
-                        self.inherited(name, entry, table, workspace)?;
-                    values = inherited;
-                    self.keys(table, owner, &mut values);
-                    if let Some(magnet) =
-                        identity.magnet.as_mut().filter(|_| table.contains_key("files"))
-                    {
+                    request = self.inherited(name, entry, table, workspace)?;
+                    self.keys(table, owner, &mut request);
+                    let magnet = request.identity.magnet.as_mut();
+                    if let Some(magnet) = magnet.filter(|_| table.contains_key("files")) {
                         magnet.files.clear(); // the package's own choice takes the place of `so=`
                     }
-                    return Some((identity, values));
-                } else {
-                    self.table(at, table, owner, &mut values)
+                    return Some(request);
                 }
+                self.table(at, table, owner, &mut request)
             }
             other => {
                 let refusal = checks::mistyped("an infohash in quotes, or a table", other)
@@ -126,21 +103,21 @@ impl Reader<'_> {
                 None
             }
         };
-        let identity = identity?;
+        request.identity = identity?;
         // A dataset's own choice takes the default's place, in whichever form it is.
-        if identity.magnet.as_ref().is_some_and(|magnet| !magnet.files.is_empty()) {
-            values.files.clear();
+        if !request.file_numbers().is_empty() {
+            request.files.clear();
         }
-        Some((identity, values))
+        Some(request)
     }
 
     /// Reads the keys that say how to provide a dataset. Whether there were others, which are unknown.
-    fn keys(&mut self, table: &DeTable<'_>, owner: Owner<'_>, values: &mut Values) -> bool {
+    fn keys(&mut self, table: &DeTable<'_>, owner: Owner<'_>, request: &mut Request) -> bool {
         let mut stray = false;
         for (key, value) in table.iter() {
             let (at, key) = (key.span().start, key.get_ref().as_ref());
             let entry = KeyValue { key, value, owner };
-            if !is_identity(key) && !self.shared_key(&entry, values) {
+            if !is_identity(key) && !self.shared_key(&entry, request) {
                 self.unknown_key(at, &entry);
                 stray = true;
             }
@@ -153,9 +130,9 @@ impl Reader<'_> {
         at: usize,
         table: &DeTable<'_>,
         owner: Owner<'_>,
-        values: &mut Values,
+        request: &mut Request,
     ) -> Option<Identity> {
-        let stray = self.keys(table, owner, values);
+        let stray = self.keys(table, owner, request);
         let infohash = table.get("infohash");
         let torrent = table.get("torrent");
         if let Some(magnet) = table.get_key_value("magnet") {

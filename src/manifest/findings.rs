@@ -41,7 +41,7 @@ impl Refusal {
 /// The findings so far, for one manifest.
 pub(super) struct Findings<'a> {
     text: &'a str,
-    path: &'a Path,
+    pub path: &'a Path,
     /// By where they are.
     found: Vec<(usize, Error)>,
 }
@@ -49,10 +49,6 @@ pub(super) struct Findings<'a> {
 impl<'a> Findings<'a> {
     pub(super) fn new(text: &'a str, path: &'a Path) -> Findings<'a> {
         Findings { text, path, found: Vec::new() }
-    }
-
-    pub(super) fn path(&self) -> &'a Path {
-        self.path
     }
 
     /// The line, from 1, of a byte of the manifest.

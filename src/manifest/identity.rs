@@ -21,8 +21,8 @@ pub struct Identity {
 pub enum NoIdentity {
     /// A magnet link, with the reason in words that follow "it".
     Magnet(Error),
-    /// Anything else, with the reason why it is not an infohash.
-    Other(Error),
+    /// Anything else, with the reason why it is not an infohash, and whether the path of a `.torrent` was given beside it.
+    Other(Error, bool),
     /// A path that cannot be made absolute.
     Path(Error),
 }
@@ -56,7 +56,7 @@ impl Identity {
         };
         let path = absolute(Path::new(text)).map_err(NoIdentity::Path)?;
         if torrent.is_some() || !path.is_file() {
-            return Err(NoIdentity::Other(why));
+            return Err(NoIdentity::Other(why, torrent.is_some()));
         }
         Ok(Identity { torrent: Some(path), ..Identity::default() })
     }
@@ -68,14 +68,18 @@ impl Identity {
 }
 
 impl NoIdentity {
-    /// The error for something that takes these `kinds`.
-    pub fn error(self, what: String, why: &str, kinds: &str) -> Error {
+    /// The error, with `what` cannot be done.
+    pub fn error(self, what: String) -> Error {
         let error = Error::new(ErrorKind::Manifest, what);
         match self {
             NoIdentity::Magnet(why) => error.why(format!("it {why}")),
-            NoIdentity::Other(not_infohash) => {
-                error.why(why).why(not_infohash.what()).help(format!("give {kinds}"))
-            }
+            NoIdentity::Other(not_infohash, has_torrent) => error
+                .why(match has_torrent {
+                    false => "it is neither an infohash nor a magnet link nor the path of a file",
+                    true => "it is neither an infohash nor a magnet link, and `Get::torrent` has the path",
+                })
+                .why(not_infohash.what())
+                .help("give an infohash of 40 hexadecimal digits, a magnet link, or the path of a .torrent"),
             NoIdentity::Path(error) => error,
         }
     }

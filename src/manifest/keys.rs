@@ -9,9 +9,8 @@ use toml::de::DeValue;
 
 use super::features::Features;
 use super::findings::{Findings, Refusal};
-use super::{FileGlob, Mirror, StoreKind, checks};
+use super::{Request, checks};
 use crate::settings::SourceSet;
-use crate::url::Url;
 
 /// A row of [`KEYS`].
 pub(super) struct ManifestKey {
@@ -25,7 +24,7 @@ pub(super) struct ManifestKey {
     pub(super) doc: [&'static str; 4],
 }
 
-type Read = fn(&mut Reader<'_>, &KeyValue<'_>, &mut Values);
+type Read = fn(&mut Reader<'_>, &KeyValue<'_>, &mut Request);
 
 const fn key(name: &'static str, read: Option<Read>) -> ManifestKey {
     ManifestKey { name, read, in_defaults: read.is_some(), doc: [""; 4] }
@@ -48,7 +47,7 @@ impl ManifestKey {
 }
 
 /// All keys, in the order in which messages and the reference list them.
-pub(super) static KEYS: [ManifestKey; 16] = [
+pub(super) static KEYS: [ManifestKey; 17] = [
     key("infohash", None)
         .doc("string of 40 hexadecimal or 32 base32 digits", "that of `torrent`", r#""323a0048d87ca79b68f12a6350a57776b6a3b7fb""#,
             "Infohash of the torrent. Beside `torrent`, the two must agree."),
@@ -63,7 +62,7 @@ pub(super) static KEYS: [ManifestKey; 16] = [
             "The dataset is declared in `[workspace.metadata.academictorrents]` of the workspace's root, and inherited from there; see [Datasets of a workspace](../guide/datasets.md#datasets-of-a-workspace)."),
     key("files", Some(|r, it, to| keep(&mut to.files, r.list(it, checks::glob))))
         .doc("list of globs", "all files", r#"["train/**", "README*"]"#,
-            "The files to fetch, as globs over the torrent's paths; one after `!` excludes files. See [Selecting files](../guide/datasets.md#selecting-files)."),
+            "The files to fetch, as globs over the torrent's paths; one after `!` excludes files. See [Selecting files](../guide/selecting-files.md)."),
     key("rename", Some(|r, it, to| {
         keep(&mut to.rename, r.text(it, "a name in quotes", checks::rename).map(Some));
     }))
@@ -84,10 +83,10 @@ pub(super) static KEYS: [ManifestKey; 16] = [
         keep(&mut to.mirrors, r.list(it, |text| checks::mirror(text, base_dir)));
     }))
         .doc("list of base URLs and directories", "none", r#"["https://data.example.org/at", "mirror"]"#,
-            "Servers and directories that hold the dataset; see [Adding a dataset](../guide/datasets.md#adding-a-dataset)."),
+            "Servers and directories that hold the dataset; see [Builds that depend on nobody](../guide/datasets.md#builds-that-depend-on-nobody)."),
     key("sources", Some(|r, it, to| {
         let names = r.list(it, checks::source).unwrap_or_default();
-        keep(&mut to.sources, SourceSet::parse(names.iter().map(String::as_str)).ok().map(Some));
+        keep(&mut to.sources, SourceSet::parse(names.iter().map(String::as_str)).ok());
     }))
         .doc("list of `mirrors`, `catalogue`, `web-seeds`, `peers`", "all four", r#"["mirrors", "web-seeds"]"#,
             "Kinds of sources that may be used."),
@@ -111,13 +110,16 @@ pub(super) static KEYS: [ManifestKey; 16] = [
     }))
         .doc("`\"shared\"` or `\"out-dir\"`", "`\"shared\"`", r#""out-dir""#,
             "Where the dataset is stored: in the shared store, or as a copy of the crate's own in `OUT_DIR`."),
+    key("unpack", Some(|r, it, to| keep(&mut to.unpack, r.unpacking(it))))
+        .doc("boolean, or table of `archives` and `members` (lists of globs), `strip` (integer), `keep-archive` (boolean), `max-size` (as above)", "`false`", r#"{ members = ["train/**"], strip = 1 }"#,
+            "Whether archives are unpacked, which, and what of them, with the feature `unpack`; see [Unpacking](../guide/unpacking.md)."),
     key("optional", Some(|r, it, to| {
         let value = it.value.get_ref();
         let read = value.as_bool().ok_or_else(|| checks::mistyped("true or false", value));
         keep(&mut to.optional, r.kept(it, read));
     }))
         .doc("boolean", "`false`", "true",
-            "If the dataset cannot be provided, the build continues with a warning; see [Datasets that may be missing](../guide/datasets.md#datasets-that-may-be-missing)."),
+            "If the dataset cannot be provided, the build continues with a warning; see [Optional datasets](../guide/optional-datasets.md)."),
 ];
 
 fn keep<T>(field: &mut T, read: Option<T>) {
@@ -129,24 +131,6 @@ fn keep<T>(field: &mut T, read: Option<T>) {
 /// Whether the key says which dataset it is.
 pub(super) fn is_identity(key: &str) -> bool {
     KEYS.iter().any(|row| row.read.is_none() && row.name == key)
-}
-
-/// How to provide a dataset: what a table says, on top of `defaults`.
-#[derive(Clone, Default)]
-pub(super) struct Values {
-    pub(super) files: Vec<FileGlob>,
-    pub(super) rename: Option<String>,
-    pub(super) web_seeds: Vec<Url>,
-    pub(super) trackers: Vec<Url>,
-    pub(super) peers: Vec<String>,
-    pub(super) mirrors: Vec<Mirror>,
-    /// `None` for all.
-    pub(super) sources: Option<SourceSet>,
-    pub(super) max_size_bytes: Option<u64>,
-    pub(super) required_features: Vec<String>,
-    pub(super) sha256: BTreeMap<String, [u8; 32]>,
-    pub(super) store: StoreKind,
-    pub(super) optional: bool,
 }
 
 /// Whose table it is.
@@ -181,11 +165,11 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads a key that says how to provide a dataset; false where it is none.
-    pub(super) fn shared_key(&mut self, entry: &KeyValue<'_>, values: &mut Values) -> bool {
+    pub(super) fn shared_key(&mut self, entry: &KeyValue<'_>, request: &mut Request) -> bool {
         let row = KEYS.iter().find(|row| row.name == entry.key);
         let row = row.filter(|row| row.in_defaults || matches!(entry.owner, Owner::Dataset(_)));
         let Some(read) = row.and_then(|row| row.read) else { return false };
-        read(self, entry, values);
+        read(self, entry, request);
         true
     }
 
@@ -200,7 +184,7 @@ impl Reader<'_> {
     }
 
     /// A list of strings, without duplicates.
-    fn list<T: PartialEq>(
+    pub(super) fn list<T: PartialEq>(
         &mut self,
         entry: &KeyValue<'_>,
         check: impl Fn(&str) -> Result<T, Refusal>,
@@ -245,7 +229,7 @@ impl Reader<'_> {
     }
 
     /// The value, or a finding about the key.
-    fn kept<T>(&mut self, entry: &KeyValue<'_>, read: Result<T, Refusal>) -> Option<T> {
+    pub(super) fn kept<T>(&mut self, entry: &KeyValue<'_>, read: Result<T, Refusal>) -> Option<T> {
         self.kept_at(entry.value.span().start, entry, read)
     }
 

@@ -13,6 +13,7 @@
 //! | `checks.rs` | one value: text to what it means |
 //! | `findings.rs` | what was found wrong, with lines |
 //! | `identity.rs` | which torrent is meant: infohash, magnet link or `.torrent` |
+//! | `unpack.rs` | the keys of `unpack` |
 //! | `call.rs` | a request that a program makes by a call |
 //! | `reference.rs` | a test that writes `docs/reference/manifest.md` |
 //!
@@ -34,6 +35,7 @@ mod keys;
 #[cfg(test)]
 mod reference;
 mod section;
+mod unpack;
 mod workspace;
 
 use std::collections::BTreeMap;
@@ -46,8 +48,11 @@ use crate::settings::SourceSet;
 use crate::url::Url;
 
 pub use call::CallOptions;
-pub use file_glob::FileGlob;
+#[cfg(feature = "unpack")]
+pub use call::UnpackOptions;
+pub use file_glob::{FileGlob, is_meant};
 pub use identity::{Identity, absolute};
+pub use unpack::Unpacking;
 
 /// What our table is called below `package.metadata`.
 const SECTION: &str = "academictorrents";
@@ -87,8 +92,8 @@ impl Manifest {
     }
 }
 
-/// One dataset, as the manifest asks for it.
-#[derive(Clone, Debug, PartialEq)]
+/// One dataset, as the manifest asks for it. By default, all that no key says.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
     pub name: DatasetName,
     pub identity: Identity,
@@ -111,6 +116,8 @@ pub struct Request {
     /// SHA-256 pins, by the file's path in the torrent.
     pub sha256: BTreeMap<String, [u8; 32]>,
     pub store: StoreKind,
+    /// What is unpacked of its archives; `None` for nothing.
+    pub unpack: Option<Unpacking>,
     /// A dataset that cannot be had is a warning, not an error.
     pub optional: bool,
     /// What is there is hashed again, whatever its stamp says.
@@ -138,7 +145,7 @@ impl Request {
 }
 
 /// A dataset's key in the manifest: `[a-z][a-z0-9_-]*`. Where a program asks by a call, what it asked for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatasetName(String);
 
 impl DatasetName {
@@ -184,8 +191,7 @@ impl Mirror {
     /// # Errors
     /// [`ErrorKind::Manifest`] where it is empty or another kind of URL.
     pub fn parse(text: &str, base_dir: &Path) -> Result<Mirror, Error> {
-        checks::mirror(text, base_dir)
-            .map_err(|refusal| refusal.error("a mirror cannot be used".to_owned()))
+        checks::mirror(text, base_dir).map_err(|refusal| refusal.error(String::new()))
     }
 }
 
@@ -194,8 +200,7 @@ impl Mirror {
 /// # Errors
 /// [`ErrorKind::Manifest`], with how it is written.
 pub fn check_peer(text: &str) -> Result<(), Error> {
-    let refused = |refusal: findings::Refusal| refusal.error("a peer cannot be used".to_owned());
-    checks::peer(text).map(drop).map_err(refused)
+    checks::peer(text).map(drop).map_err(|refusal| refusal.error(String::new()))
 }
 
 /// Checks a tracker's URL.
@@ -203,8 +208,7 @@ pub fn check_peer(text: &str) -> Result<(), Error> {
 /// # Errors
 /// [`ErrorKind::Manifest`], with how it is written.
 pub fn check_tracker(text: &str) -> Result<(), Error> {
-    let refused = |refusal: findings::Refusal| refusal.error("a tracker cannot be used".to_owned());
-    checks::tracker(text).map(drop).map_err(refused)
+    checks::tracker(text).map(drop).map_err(|refusal| refusal.error(String::new()))
 }
 
 /// Where a dataset's files lie once they are complete.

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::checks;
 use super::features::{Features, descend};
 use super::findings::{Findings, Refusal};
-use super::keys::{KEYS, Reader, Values, is_identity};
+use super::keys::{KEYS, Reader, is_identity};
 use super::workspace::Inheritance;
 use super::{HEADER, Manifest, Request, SECTION};
 use crate::error::{Error, ErrorKind};
@@ -64,7 +64,7 @@ fn datasets(
 ) -> Vec<Request> {
     let defaults = match section.get_key_value("defaults") {
         Some((key, value)) => reader.defaults(key.span().start, value.get_ref()),
-        None => Values::default(),
+        None => Request::default(),
     };
     let mut requests: Vec<Request> = Vec::new();
     for (key, value) in section.iter() {

@@ -82,7 +82,7 @@ fn the_short_form_is_an_infohash_and_all_else_built_in() {
     let [request] = &*requests else { panic!("{requests:?}") };
     assert_eq!((request.name.as_str(), &*request.name.variable()), ("mnist-small", "MNIST_SMALL"));
     assert_eq!(request.identity, Identity { infohash: HASH.parse().ok(), ..Identity::default() });
-    assert_eq!((request.sources, request.store), (SourceSet::ALL, StoreKind::Shared));
+    assert_eq!((request.sources, request.store), (SourceSet::default(), StoreKind::Shared));
     assert_eq!((request.max_size_bytes, request.optional, line(request)), (None, false, Some(3)));
     assert!(request.files.is_empty() && request.sha256.is_empty() && request.mirrors.is_empty());
 }
@@ -180,7 +180,7 @@ fn defaults_hold_where_a_dataset_does_not_say() {
     assert_eq!((a.optional, b.optional), (true, false));
     assert_eq!((a.trackers.len(), b.trackers.len()), (1, 1));
     assert_eq!((a.store, a.max_size_bytes), (StoreKind::Own, Some(1024)));
-    assert_eq!((a.sources, b.sources.mirrors), (SourceSet::ALL, false));
+    assert_eq!((a.sources, b.sources.mirrors), (SourceSet::default(), false));
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Identity;
+use super::Request;
 use super::checks;
 use super::features::{Features, descend};
 use super::findings::{Findings, Refusal};
-use super::keys::{Reader, Values, is_identity};
+use super::keys::{Reader, is_identity};
 use super::{HEADER, SECTION};
 use crate::suggest::nearest;
 
@@ -20,7 +20,7 @@ const SHARED: &str = "[workspace.metadata.academictorrents]";
 pub(super) struct Inheritance<'w> {
     reader: Reader<'w>,
     datasets: Option<&'w DeTable<'w>>,
-    defaults: Values,
+    defaults: Request,
     has_no_defaults: bool,
 }
 
@@ -115,7 +115,7 @@ impl<'w> Inheritance<'w> {
         let has_no_defaults = defaults.is_none();
         let defaults = match defaults {
             Some((key, value)) => reader.defaults(key.span().start, value.get_ref()),
-            None => Values::default(),
+            None => Request::default(),
         };
         Inheritance { reader, datasets, defaults, has_no_defaults }
     }
@@ -124,9 +124,9 @@ impl<'w> Inheritance<'w> {
     ///
     /// # Errors
     /// Why it says nothing.
-    pub(super) fn dataset(&mut self, name: &str) -> Result<Option<(Identity, Values)>, Refusal> {
+    pub(super) fn dataset(&mut self, name: &str) -> Result<Option<Request>, Refusal> {
         let Some((key, value)) = self.declared(name) else {
-            let root = self.reader.findings.path().display();
+            let root = self.reader.findings.path.display();
             let names = self.datasets.into_iter().flat_map(DeTable::keys);
             let names: Vec<_> = names.map(|key| key.get_ref().as_ref()).collect();
             let others = names.iter().copied().filter(|name| *name != "defaults");
@@ -163,7 +163,7 @@ impl<'w> Inheritance<'w> {
 
     /// The manifest of the workspace's root.
     pub(super) fn path(&self) -> &Path {
-        self.reader.findings.path()
+        self.reader.findings.path
     }
 
     pub(super) fn into_findings(self) -> Findings<'w> {
@@ -186,9 +186,9 @@ impl Reader<'_> {
         (key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>),
         table: &DeTable<'_>,
         parent: &mut Option<Inheritance<'_>>,
-    ) -> Option<(Identity, Values)> {
+    ) -> Option<Request> {
         let what = format!("dataset `{}` cannot be inherited", checks::printable(name));
-        let is_normalized = is_normalized(self.findings.path());
+        let is_normalized = is_normalized(self.findings.path);
         let mut refuse = |at: usize, refusal: Refusal| {
             self.findings.add(at, &what, refusal);
             None

@@ -27,7 +27,6 @@ pub enum Credential<'a> {
 
 impl<'a> Credential<'a> {
     /// What is left of it for the target of a redirect.
-    #[must_use]
     pub fn redirected(self, same_server: bool) -> Credential<'a> {
         match self {
             Credential::Cookie(_) if same_server => self,
@@ -97,7 +96,6 @@ pub fn read_netrc(file: &NetrcFile) -> std::io::Result<Option<Netrc>> {
 impl Client {
     /// The same, for a dataset of the user's own: requests to its mirrors and web seeds are sent with what the user keeps for
     /// their hosts.
-    #[must_use]
     pub fn with_credentials(mut self, settings: &Settings) -> Client {
         self.credentials = Some(Arc::new(Credentials::of(settings)));
         self

@@ -5,13 +5,14 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar};
 use std::time::Duration;
 
 use super::Timing;
 use super::error::SourceError;
 use super::peer::resolve;
 use crate::address::{NamedBy, PrivateHosts, host_and_port};
+use crate::mutex::{Mutex, wait};
 use crate::protocol::dht::{Contact, DhtPoll, DhtSearch};
 use crate::settings::Settings;
 use crate::torrent::infohash::Infohash;
@@ -62,7 +63,7 @@ struct SearchPermit<'a>(&'a Dht);
 
 impl Drop for SearchPermit<'_> {
     fn drop(&mut self) {
-        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        *self.0.running.lock() -= 1;
         self.0.ended.notify_one();
     }
 }
@@ -113,13 +114,10 @@ impl Dht {
 
     /// Waits until fewer than [`SIDE_BY_SIDE`] others run: each takes less than a minute.
     fn turn(&self, time: &dyn Fn() -> Option<Duration>) -> Result<SearchPermit<'_>, SourceError> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock();
         while *running >= SIDE_BY_SIDE {
             time().ok_or(SourceError::Ended)?;
-            running = match self.ended.wait_timeout(running, TURN) {
-                Ok((running, _)) => running,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
+            running = wait(&self.ended, running, TURN);
         }
         *running += 1;
         Ok(SearchPermit(self))
@@ -165,11 +163,11 @@ impl Dht {
         let mut answered = search.answered();
         if answered.is_empty() {
             // Those of the last search are gone, too.
-            self.known().clear();
+            self.known.lock().clear();
             return Err(SourceError::NoNodeAnswered);
         }
         answered.truncate(KEPT);
-        *self.known() = answered;
+        *self.known.lock() = answered;
         Ok((search, socket))
     }
 
@@ -181,7 +179,7 @@ impl Dht {
         in_vain: bool,
         time: &dyn Fn() -> Option<Duration>,
     ) -> Result<(), SourceError> {
-        let known = self.known().clone();
+        let known = self.known.lock().clone();
         known.iter().for_each(|contact| search.add(*contact));
         if known.len() >= ENOUGH && !in_vain {
             return Ok(());
@@ -219,10 +217,6 @@ impl Dht {
             Some(why) => Err(why),
             None => Ok(()),
         }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Vec<Contact>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

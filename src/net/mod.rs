@@ -30,10 +30,11 @@ mod udp_tracker;
 mod web_seed;
 
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::address::{NamedBy, NamedPlace, PrivateHosts, host_and_port};
 use crate::error::{Error, ErrorKind};
+use crate::mutex::Mutex;
 use crate::settings::Settings;
 
 use agents::Agents;
@@ -120,7 +121,6 @@ impl Client {
     }
 
     /// The same, where the user named these places as sources.
-    #[must_use]
     pub fn naming(mut self, places: impl IntoIterator<Item = NamedPlace>) -> Client {
         self.private_hosts = Arc::new(self.private_hosts.naming(places));
         self
@@ -140,7 +140,7 @@ impl Client {
     /// Closes all connections, idle or in use, and refuses new ones.
     pub fn shut_down(&self) {
         self.agents.shut_down();
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.peers.lock();
         peers.shut_down = true;
         for socket in peers.open.drain(..).filter_map(|socket| socket.upgrade()) {
             let _ = socket.shutdown(Shutdown::Both); // closed already: that is what was asked for
@@ -170,12 +170,12 @@ impl Client {
     }
 
     fn is_shut_down(&self) -> bool {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner).shut_down
+        self.peers.lock().shut_down
     }
 
     /// Notes a peer's socket, to be closed at the end; false if that was already.
     fn note(&self, socket: &Arc<TcpStream>) -> bool {
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.peers.lock();
         if !peers.shut_down {
             peers.open.retain(|open| open.strong_count() > 0);
             peers.open.push(Arc::downgrade(socket));

@@ -6,9 +6,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use ureq::config::IpFamily;
@@ -133,7 +133,7 @@ impl Client {
     /// [`Client::shut_down`] does not end this connection any more.
     pub fn release(&self, connection: &PeerConnection) {
         let stream = Arc::downgrade(&connection.stream);
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.peers.lock();
         peers.open.retain(|open| !open.ptr_eq(&stream));
     }
 

@@ -46,7 +46,7 @@ pub fn tracker_place(url: &Url) -> String {
 /// A tracker that is announced to, now and again.
 #[derive(Debug)]
 pub struct Tracker {
-    pub(super) url: Url,
+    pub url: Url,
     pub(super) by: NamedBy,
     pub(super) udp: UdpTracker,
     /// Over HTTP it is told over each family of addresses, so that it knows where we can be connected to over each (BEP 7); and
@@ -83,10 +83,6 @@ impl Tracker {
         let udp = UdpTracker::default();
         let knows_us = [false; FAMILIES.len()];
         Ok(Tracker { url, by, udp, each_family, knows_us })
-    }
-
-    pub fn url(&self) -> &Url {
-        &self.url
     }
 
     /// Announces once, and hands on what is answered as it comes: a UDP tracker may answer over IPv4 and over IPv6.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::links::{self, SelectedLink};
 use crate::error::{Error, ErrorKind, printable};
-use crate::hash::Sha1;
-use crate::manifest::FileGlob;
+use crate::hash::{Sha1, hex};
+use crate::manifest::{FileGlob, is_meant};
 use crate::torrent::metainfo::{
     Components, FileKind, Metainfo, OddPath, Platform, TorrentFile, check_storable, storable_name,
 };
@@ -137,19 +137,6 @@ impl Selection {
     }
 }
 
-/// Whether globs mean a path: one of those that include does, where there are any, and none excludes it.
-fn is_meant(globs: &[FileGlob], path: &str) -> bool {
-    let (mut includes, mut covered) = (false, false);
-    for glob in globs {
-        match (glob.excludes(), glob.covers(path)) {
-            (true, true) => return false,
-            (true, false) => {}
-            (false, covers) => (includes, covered) = (true, covered || covers),
-        }
-    }
-    covered || !includes
-}
-
 /// The directories that are made, although no file need be in them: those that the torrent has entries for.
 fn folders(metainfo: &Metainfo, globs: &[FileGlob], numbers: &[(u32, u32)]) -> Vec<u32> {
     let folders = (0..).zip(metainfo.files.iter());
@@ -277,5 +264,5 @@ fn digest(metainfo: &Metainfo, files: &[u32]) -> String {
         sha1.update(b"\0");
         sha1.update(metainfo.stored_name());
     }
-    sha1.finish()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&sha1.finish()[..8])
 }

@@ -179,14 +179,8 @@ pub fn sources(
         // A torrent that came from peers names those trackers that the request does. They are the more trusted one's.
         let is_magnets =
             |url: &Url| by_magnet < metainfo.origin.named_by() && trackers.contains(url);
-        let mut own = Vec::new();
-        for tier in &metainfo.trackers {
-            let of_others = |url: &&Url| !names(&named, url) && !is_magnets(url);
-            let tier: Vec<_> = tier.iter().filter(of_others).cloned().collect();
-            if !tier.is_empty() {
-                own.push(tier);
-            }
-        }
+        let mut own = metainfo.trackers.clone();
+        retain(&mut own, |url| !names(&named, url) && !is_magnets(url));
         let of_magnet = tiers_of(trackers, &[&named, &own]);
         for (by, tiers) in [(metainfo.origin.named_by(), own), (by_magnet, of_magnet)] {
             if !tiers.is_empty() {
@@ -229,9 +223,7 @@ pub fn further_sources(
             // Whoever uploaded the newer one chose its trackers: a private torrent is announced to its own alone (BEP 27).
             SourceKind::Trackers(_) if newer.private => false,
             SourceKind::Trackers(tiers) => {
-                let is_new = |url: &Url| !is_known(url);
-                tiers.iter_mut().for_each(|tier| tier.retain(is_new));
-                tiers.retain(|tier| !tier.is_empty());
+                retain(tiers, |url| !is_known(url));
                 !tiers.is_empty()
             }
             _ => false,
@@ -265,8 +257,7 @@ impl PerHost {
     }
 
     fn limit(&mut self, by: NamedBy, tiers: &mut Vec<Vec<Url>>) {
-        tiers.iter_mut().for_each(|tier| tier.retain(|url| self.may(by, url)));
-        tiers.retain(|tier| !tier.is_empty());
+        retain(tiers, |url| self.may(by, url));
     }
 }
 
@@ -307,19 +298,20 @@ pub fn without_dht(request: &Request, settings: &Settings) -> Option<String> {
     })
 }
 
+/// Keeps only such trackers, and tiers that have any.
+fn retain(tiers: &mut Vec<Vec<Url>>, mut is_kept: impl FnMut(&Url) -> bool) {
+    tiers.iter_mut().for_each(|tier| tier.retain(&mut is_kept));
+    tiers.retain(|tier| !tier.is_empty());
+}
+
 fn names(tiers: &[Vec<Url>], url: &Url) -> bool {
     tiers.iter().any(|tier| tier.contains(url))
 }
 
 /// Each tracker as a tier of its own, so that all of them are asked; without those of other tiers.
 fn tiers_of(trackers: &[Url], others: &[&[Vec<Url>]]) -> Vec<Vec<Url>> {
-    let mut tiers = Vec::new();
-    for url in trackers {
-        if !others.iter().any(|tiers| names(tiers, url)) {
-            tiers.push(vec![url.clone()]);
-        }
-    }
-    tiers
+    let is_new = |url: &&Url| !others.iter().any(|tiers| names(tiers, url));
+    trackers.iter().filter(is_new).map(|url| vec![url.clone()]).collect()
 }
 
 /// The trackers of a bare infohash, for which neither manifest nor magnet link names any: those of the site, where its catalog is

@@ -13,7 +13,7 @@ use super::view::{View, printable};
 use super::{Drawing, ProgressDisplay, run};
 use crate::counters::sources::SourceCounters;
 use crate::counters::{Counters, DatasetCounters, Phase};
-use crate::settings::{Context, ProgressMode};
+use crate::settings::{Context, Progress};
 use crate::size;
 
 /// At most so many sources stand below a dataset, however tall the terminal is.
@@ -32,10 +32,10 @@ pub fn start_for(
     command: Command,
     counters: Arc<Counters>,
     context: &Context,
-    mode: ProgressMode,
+    mode: Progress,
     lock_dir: &Path,
 ) -> ProgressDisplay {
-    if mode == ProgressMode::Off {
+    if mode == Progress::Off {
         return ProgressDisplay { running: None };
     }
     let terminal = place(context, mode, lock_dir, Watched::Own);

@@ -14,10 +14,12 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::TermLike;
+
+use crate::mutex::Mutex;
 
 /// Where a frame begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +92,7 @@ impl Line {
 
     /// Takes what was drawn, without the blanks with which `indicatif` fills the line.
     pub(super) fn take(&self) -> String {
-        let text = std::mem::take(&mut *self.text.lock().unwrap_or_else(PoisonError::into_inner));
+        let text = std::mem::take(&mut *self.text.lock());
         text.trim_end().to_owned()
     }
 }
@@ -127,12 +129,12 @@ impl TermLike for Line {
 
     fn write_str(&self, text: &str) -> io::Result<()> {
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
-        self.text.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+        self.text.lock().push_str(&text);
         Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.text.lock().clear();
         Ok(())
     }
 

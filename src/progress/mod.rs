@@ -42,7 +42,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::counters::{Counters, DatasetCounters, UserMessage};
-use crate::settings::{Context, ProgressMode};
+use crate::settings::{Context, Progress};
 
 #[cfg(not(feature = "fetch"))]
 use no_picture::NoPicture as Picture;
@@ -67,10 +67,10 @@ pub struct ProgressDisplay {
 pub fn start(
     counters: Arc<Counters>,
     context: &Context,
-    mode: ProgressMode,
+    mode: Progress,
     lock_dir: &Path,
 ) -> ProgressDisplay {
-    if mode == ProgressMode::Off {
+    if mode == Progress::Off {
         return ProgressDisplay { running: None };
     }
     run(Drawing::new(counters, Picture::of_build(context, mode, lock_dir)))

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::view::View;
 use crate::counters::UserMessage;
-use crate::settings::{Context, ProgressMode};
+use crate::settings::{Context, Progress};
 
 pub(super) struct NoPicture;
 
 impl NoPicture {
-    pub(super) fn of_build(_: &Context, _: ProgressMode, _: &Path) -> NoPicture {
+    pub(super) fn of_build(_: &Context, _: Progress, _: &Path) -> NoPicture {
         NoPicture
     }
 

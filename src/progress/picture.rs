@@ -8,7 +8,7 @@ use super::frame::Begin;
 use super::terminal::{self, Terminal, Watched};
 use super::view::{self, View};
 use crate::counters::{Phase, UserMessage};
-use crate::settings::{Context, ProgressMode};
+use crate::settings::{Context, Progress};
 
 /// An unchanged picture is drawn again after so long: cargo's own lines overwrite parts of it.
 const REPAIR: Duration = Duration::from_secs(1);
@@ -47,11 +47,11 @@ pub(super) fn lets_others_draw(
 /// The terminal, where bars are drawn on it.
 pub(super) fn place(
     context: &Context,
-    mode: ProgressMode,
+    mode: Progress,
     lock_dir: &Path,
     watched: Watched,
 ) -> Option<Terminal> {
-    let has_bars = mode == ProgressMode::Auto && terminal::environment_allows(context);
+    let has_bars = mode == Progress::Auto && terminal::environment_allows(context);
     has_bars.then(|| Terminal::new(lock_dir, watched))
 }
 
@@ -81,7 +81,7 @@ impl Picture {
     }
 
     /// That of a build script.
-    pub(super) fn of_build(context: &Context, mode: ProgressMode, lock_dir: &Path) -> Picture {
+    pub(super) fn of_build(context: &Context, mode: Progress, lock_dir: &Path) -> Picture {
         Picture::new(place(context, mode, lock_dir, Watched::Parent(None)), Begin::Below)
     }
 

@@ -32,7 +32,7 @@ const RETRY_AT_DATE: Duration = Duration::from_secs(60);
 const MAX_RETRY_AFTER_SECONDS: u64 = 24 * 60 * 60;
 
 /// What we read of a response's head.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The status code.
     pub status: u16,
@@ -85,7 +85,6 @@ pub enum HttpError {
 
 impl HttpError {
     /// The same, without the secrets that the server was told, which `redact` leaves out of its words.
-    #[must_use]
     pub fn redacted(self, redact: impl FnOnce(&str) -> String) -> HttpError {
         match self {
             HttpError::Header(name, value) => HttpError::Header(name, redact(&value)),
@@ -162,16 +161,9 @@ impl Head {
             status,
             version_1_1,
             keep_alive: version_1_1,
-            content_length: None,
-            chunked: false,
-            content_range: None,
-            actual_length: None,
-            retry_after: None,
-            location: None,
             content_encoding_identity: true,
             takes_basic_login: true,
-            is_html: false,
-            is_bot_check: false,
+            ..Head::default()
         };
         let mut close = false;
         let mut logins: Option<bool> = None;

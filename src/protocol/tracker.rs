@@ -103,7 +103,7 @@ pub fn announce_url(base: &Url, announce: &Announce) -> Url {
 }
 
 /// What a tracker answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// When it wants to hear from us again, at most after a day; half an hour if it does not say.
     pub interval: Duration,
@@ -144,7 +144,6 @@ pub enum TrackerError {
 
 impl TrackerError {
     /// The same, without the secrets that this URL told the tracker.
-    #[must_use]
     pub fn redacted(self, url: &Url) -> TrackerError {
         match self {
             TrackerError::Failure(text) => TrackerError::Failure(url.redacted(&text)),

@@ -312,14 +312,11 @@ fn reply(bytes: &[u8], ipv6: bool) -> Option<Reply> {
     let peers: Vec<SocketAddr> =
         if ipv6 { distinct(&mut compact::v6(peers)) } else { distinct(&mut compact::v4(peers)) };
     Some(Reply {
-        left_out: 0,
         // BEP 15's integers are signed.
         interval: interval_or_default((seconds as i32).into()),
-        min_interval: None,
         peers,
-        names: Vec::new(),
         complete: Some(seeders.into()),
         incomplete: Some(leechers.into()),
-        warning: None,
+        ..Reply::default()
     })
 }

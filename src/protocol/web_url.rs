@@ -83,7 +83,6 @@ impl FileUrls {
     }
 
     /// The same for a folder of one file, of which the file's own URL may have been named.
-    #[must_use]
     pub fn of_one_file(mut self, seed: &Url) -> FileUrls {
         let file = seed.exposed().trim().split('#').next().unwrap_or_default();
         if self.forms.iter().any(|form| form.is_folder) && !file.ends_with('/') {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::cargo::CargoCall;
 use super::cargo_config::CargoConfig;
 use super::file::Config;
-use super::kind::{SettingKind, SettingSource, absolute, invalid, not_utf8};
+use super::kind::{SettingKind, SettingSource, absolute, invalid, means_yes, not_utf8};
 use super::{DefaultValue, NetrcFile, OfflineBy, PREFIX, ProxyUrl, SETTINGS, Setting, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::suggest::nearest;
@@ -103,9 +103,7 @@ impl Context {
 
     /// Whether the variable is set to something that does not mean no.
     pub fn flag(&self, name: &str) -> bool {
-        self.var(name).is_some_and(|value| {
-            value.to_str().is_none_or(|value| !matches!(value, "0" | "false" | "no"))
-        })
+        self.var(name).is_some_and(means_yes)
     }
 
     /// Where the user's shared store is: `STORE`, else `academictorrents` in the OS cache directory.
@@ -127,12 +125,15 @@ impl Context {
         })
     }
 
+    /// The directory that the variable names by an absolute path.
+    pub(super) fn directory(&self, name: &str) -> Option<PathBuf> {
+        self.var(name).map(PathBuf::from).filter(|path| path.is_absolute())
+    }
+
     /// The user's home directory, as the snapshot tells.
     pub(super) fn home(&self) -> Option<PathBuf> {
         let names: &[&str] = if cfg!(windows) { &["USERPROFILE", "HOME"] } else { &["HOME"] };
-        let absolute =
-            |name: &&str| self.var(name).map(PathBuf::from).filter(|it| it.is_absolute());
-        names.iter().find_map(absolute)
+        names.iter().find_map(|name| self.directory(name))
     }
 
     /// Reads Cargo's configuration, where it is known that cargo runs us, and where it was called.
@@ -158,15 +159,14 @@ impl Context {
             let local = self.var("LOCALAPPDATA").map(PathBuf::from);
             return local.or_else(|| Some(of_system()?.join("AppData").join("Local")));
         }
-        let absolute = |name| self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = || match self.var("HOME") {
-            Some(_) => absolute("HOME"),
+            Some(_) => self.directory("HOME"),
             None => of_system(),
         };
         if cfg!(target_os = "macos") {
             return Some(home()?.join("Library").join("Caches"));
         }
-        absolute("XDG_CACHE_HOME").or_else(|| Some(home()?.join(".cache")))
+        self.directory("XDG_CACHE_HOME").or_else(|| Some(home()?.join(".cache")))
     }
 
     /// Where a setting is set: its variables, the configuration file, the variables of others.

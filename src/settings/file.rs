@@ -112,15 +112,14 @@ impl Context {
 
     /// The OS configuration directory, as the snapshot tells.
     pub(super) fn config_dir(&self) -> Option<PathBuf> {
-        let absolute = |name| self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
         if cfg!(windows) {
-            return absolute("APPDATA");
+            return self.directory("APPDATA");
         }
-        let home = || absolute("HOME");
+        let home = || self.directory("HOME");
         if cfg!(target_os = "macos") {
             return home().map(|home| home.join("Library/Application Support"));
         }
-        absolute("XDG_CONFIG_HOME").or_else(|| home().map(|home| home.join(".config")))
+        self.directory("XDG_CONFIG_HOME").or_else(|| home().map(|home| home.join(".config")))
     }
 }
 

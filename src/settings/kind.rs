@@ -92,7 +92,7 @@ impl<'a> SettingSource<'a> {
     }
 
     pub(super) fn means_yes(&self) -> bool {
-        !matches!(self.value().to_str(), Some("0" | "false" | "no"))
+        means_yes(self.value())
     }
 
     /// For messages.
@@ -323,6 +323,11 @@ fn credentials(value: &DeValue<'_>) -> Option<Vec<String>> {
         }
     };
     hosts.iter().map(of_host).collect()
+}
+
+/// What is said of a flag, in a variable or the configuration file.
+pub(super) fn means_yes(value: &OsStr) -> bool {
+    !matches!(value.to_str(), Some("0" | "false" | "no"))
 }
 
 pub(super) fn invalid(name: &str, value: &OsStr, why: &str) -> Error {

@@ -45,7 +45,7 @@ pub use credentials::{AuthHeader, HostCredentials};
 pub use environment::{Context, host_name};
 pub use netrc::{Netrc, NetrcFile};
 pub use values::{
-    CaDirectories, CaFile, Configured, Fetch, OfflineBy, ProgressMode, ProxyUrl, SourceSet,
+    CaDirectories, CaFile, Configured, Fetch, OfflineBy, Progress, ProxyUrl, SourceSet,
 };
 
 /// Begins the name of each variable of ours.
@@ -75,7 +75,7 @@ pub struct Settings {
     pub timeout: Duration,
     /// The user chose that: then it is waited for also where there is little hope.
     pub timeout_is_chosen: bool,
-    pub progress: ProgressMode,
+    pub progress: Progress,
     /// The kinds of source that may be used.
     pub sources: SourceSet,
     /// Takes the place of the built-in limit, and caps the manifest's.

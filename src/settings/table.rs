@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::kind::SettingKind;
 use super::{
-    CaDirectories, CaFile, Fetch, NetrcFile, OfflineBy, PREFIX, ProgressMode, ProxyUrl, SourceSet,
+    CaDirectories, CaFile, Fetch, NetrcFile, OfflineBy, PREFIX, Progress, ProxyUrl, SourceSet,
 };
 use crate::url::Url;
 use DefaultValue::{Described, OutsideCi, Value};
@@ -92,7 +92,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
     setting(&["ACADEMICTORRENTS_SOURCES"], "sources", SettingKind::Words(&SourceSet::NAMES, |to, it, _| {
         let kinds = SourceSet::parse(it.iter().map(String::as_str)).unwrap_or_default();
         // A list of commas alone names none.
-        to.sources = if kinds == SourceSet::default() { SourceSet::ALL } else { kinds };
+        to.sources = if kinds == SourceSet::NONE { SourceSet::default() } else { kinds };
     }))
         .default(Value("mirrors, catalogue, web-seeds, peers"))
         .doc(r#"["mirrors", "catalogue", "web-seeds"]"#, "Kinds of sources that may be used. A kind that the manifest does not allow stays disabled."),
@@ -141,9 +141,9 @@ pub(super) static SETTINGS: [Setting; 22] = [
         .doc(r#""never""#, "Which packages may fetch missing data: `always` all, `local` your own but not dependencies that Cargo downloaded, `never` none. Data that is already on this machine is used in every mode."),
     setting(&["ACADEMICTORRENTS_PROGRESS"], "progress", SettingKind::Word(&["auto", "plain", "off"], |to, it, _| {
         to.progress = match it {
-            "plain" => ProgressMode::Plain,
-            "off" => ProgressMode::Off,
-            _ => ProgressMode::Auto,
+            "plain" => Progress::Plain,
+            "off" => Progress::Off,
+            _ => Progress::Auto,
         };
     }))
         .default(Value("auto"))
@@ -159,10 +159,10 @@ pub(super) static SETTINGS: [Setting; 22] = [
         .doc(r#""uid=14;pass=0f3a""#, "Key of your account at the catalog, as Academic Torrents shows it. It is sent as a cookie to the catalog only, not along a redirect to another host, and it is never printed."),
     setting(&["ACADEMICTORRENTS_CREDENTIALS"], "credentials", SettingKind::Credentials(|to, it, _| to.credentials = it))
         .secret()
-        .doc(r#"{ "data.example.org" = { token = "0f3a" }, "data.lab:8080" = { header = "X-Api-Key: 0f3a" } }"#, "What mirrors and web seeds are sent to let you in: for each host, or `host:port`, a bearer token or a whole header. See [Mirrors and web seeds that ask for a login](../guide/network.md#mirrors-and-web-seeds-that-ask-for-a-login) for when it is sent. The variable has `host=token` and `host=Name:value`, separated by commas or spaces."),
+        .doc(r#"{ "data.example.org" = { token = "0f3a" }, "data.lab:8080" = { header = "X-Api-Key: 0f3a" } }"#, "What mirrors and web seeds are sent to let you in: for each host, or `host:port`, a bearer token or a whole header. See [Mirrors and web seeds with a login](../guide/network.md#mirrors-and-web-seeds-with-a-login) for when it is sent. The variable has `host=token` and `host=Name:value`, separated by commas or spaces."),
     setting(&["NETRC"], "netrc", SettingKind::File(|to, path, by| to.netrc = Some(NetrcFile { path, by })))
         .default(Described("~/.netrc"))
-        .doc(r#""/etc/academictorrents.netrc""#, "File of names and passwords that mirrors and web seeds are sent, as curl reads it: `machine data.example.org login me password …`. Its `default` entry is never used. See [Mirrors and web seeds that ask for a login](../guide/network.md#mirrors-and-web-seeds-that-ask-for-a-login) for when they are sent."),
+        .doc(r#""/etc/academictorrents.netrc""#, "File of names and passwords that mirrors and web seeds are sent, as curl reads it: `machine data.example.org login me password …`. Its `default` entry is never used. See [Mirrors and web seeds with a login](../guide/network.md#mirrors-and-web-seeds-with-a-login) for when they are sent."),
     setting(&["ACADEMICTORRENTS_CA_FILE"], "ca-file", SettingKind::File(|to, path, by| {
         to.ca_file = by.map(|variable| CaFile { path, variable });
     }))

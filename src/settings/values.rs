@@ -63,19 +63,21 @@ pub enum OfflineBy {
     Setting(String),
 }
 
-/// Where progress is drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProgressMode {
-    /// Bars on the terminal where that is polite, and plain lines on stderr.
+/// How a [`crate::Get`] shows what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Bars on the terminal where that is polite, plain lines on stderr elsewhere.
     #[default]
     Auto,
-    /// Plain lines on stderr alone.
+    /// Plain lines on stderr.
     Plain,
+    /// Nothing.
     Off,
 }
 
-/// Which kinds of source may be used: `mirrors`, `catalogue`, `web-seeds`, `peers`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Which kinds of source may be used: `mirrors`, `catalogue`, `web-seeds`, `peers`. By default, all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceSet {
     pub mirrors: bool,
     pub catalogue: bool,
@@ -83,15 +85,21 @@ pub struct SourceSet {
     pub peers: bool,
 }
 
+impl Default for SourceSet {
+    fn default() -> SourceSet {
+        SourceSet { mirrors: true, catalogue: true, web_seeds: true, peers: true }
+    }
+}
+
 impl SourceSet {
-    pub const ALL: SourceSet =
-        SourceSet { mirrors: true, catalogue: true, web_seeds: true, peers: true };
+    pub const NONE: SourceSet =
+        SourceSet { mirrors: false, catalogue: false, web_seeds: false, peers: false };
     /// The names, as manifest and environment write them.
     pub const NAMES: [&str; 4] = ["mirrors", "catalogue", "web-seeds", "peers"];
 
     /// Reads a list of names; the error is the first that is none.
     pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<SourceSet, &'a str> {
-        let mut set = SourceSet::default();
+        let mut set = SourceSet::NONE;
         for name in names {
             match name {
                 "mirrors" => set.mirrors = true,
@@ -105,7 +113,6 @@ impl SourceSet {
     }
 
     /// What both allow.
-    #[must_use]
     pub fn and(self, other: SourceSet) -> SourceSet {
         SourceSet {
             mirrors: self.mirrors && other.mirrors,

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::fs::Look;
+use super::fs::FileFingerprint;
 
 /// An existing file at the place of one of the dataset's, as it was when it was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PathClaim {
     pub kind: ClaimKind,
-    pub look: Look,
+    pub fingerprint: FileFingerprint,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,6 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::check::BUFFER_BYTES;
 use super::local_copy::LocalCopy;
@@ -20,6 +19,7 @@ use super::pins::{self, Pins};
 use super::{Site, Stamp, Store, digest_name, remove_if_there};
 use crate::error::Error;
 use crate::hash::Sha1;
+use crate::mutex::Mutex;
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
@@ -84,14 +84,14 @@ impl Partial {
         let result = parallel::each(pieces.len(), &|index, buffer| {
             buffer.resize(BUFFER_BYTES, 0);
             if self.take_piece(found, pieces[index], buffer)? {
-                taken.lock().unwrap_or_else(PoisonError::into_inner).insert(pieces[index]);
+                taken.lock().insert(pieces[index]);
             }
             let bytes = found.layout.bytes_of_piece(pieces[index]);
             copied_bytes.fetch_add(bytes, Ordering::Relaxed);
             Ok(())
         });
         found.files.close();
-        result.map(|()| taken.into_inner().unwrap_or_else(PoisonError::into_inner))
+        result.map(|()| taken.into_inner())
     }
 
     fn take_piece(

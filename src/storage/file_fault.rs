@@ -1,5 +1,6 @@
 //! What is wrong with a file of a dataset, in one set of words.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::ops::Range;
@@ -9,6 +10,7 @@ use super::files::LayoutFiles;
 use super::{Site, links};
 use crate::error::printable;
 use crate::plan::{Layout, SegmentPlace, SelectedLink};
+use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
@@ -77,61 +79,100 @@ impl FileFault {
     }
 }
 
-/// What is wrong first: a file that is not as the torrent says, else a piece that is not among the `right` ones. `files` are
-/// those of the pieces, of which `layout` holds the selected ones.
-pub(super) fn first(
-    site: &Site,
-    files: &LayoutFiles,
-    layout: &Layout,
-    metainfo: &Metainfo,
-    right: &PieceSet,
-) -> String {
-    for file in layout.files() {
-        let path = site.path(&file.path());
-        let what = match FileFault::of_file(&path, file.length()) {
-            None => continue,
-            Some(FileFault::Missing) => "is not there".to_owned(),
-            Some(FileFault::Unreadable(why)) => format!("cannot be read: {why}"),
-            Some(FileFault::Length(found)) => {
-                format!("has {found} bytes, and the torrent's has {}", file.length())
+/// What is wrong first with what is at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyFault {
+    /// A file that is to have this length.
+    File(PathBuf, FileFault, u64),
+    /// What is there is not the symbolic link that leads to the second path.
+    Link(PathBuf, PathBuf),
+    /// A piece that begins at this byte of this file is wrong.
+    Piece(PieceIndex, Option<(PathBuf, u64)>),
+    /// A piece of which this file holds a part, which is not there.
+    PartOfPiece(PieceIndex, PathBuf),
+    /// There was something wrong, and is not any more.
+    Changed,
+}
+
+impl CopyFault {
+    /// What is wrong first: a file that is not as the torrent says, else a piece that is not among the `right` ones. `files` are
+    /// those of the pieces, of which `layout` holds the selected ones.
+    pub(super) fn first(
+        site: &Site,
+        files: &LayoutFiles,
+        layout: &Layout,
+        metainfo: &Metainfo,
+        right: &PieceSet,
+    ) -> CopyFault {
+        for file in layout.files() {
+            let path = site.path(&file.path());
+            if let Some(fault) = FileFault::of_file(&path, file.length()) {
+                return CopyFault::File(path, fault, file.length());
             }
-            Some(FileFault::LfsPointer) => IS_LFS_POINTER.to_owned(),
-            Some(_) => "is not a file".to_owned(),
+        }
+        for (path, link) in layout.links() {
+            if FileFault::of_link(site, &path, link).is_some() {
+                return CopyFault::Link(site.path(&path), link.text.clone());
+            }
+        }
+        let Some(piece) = layout.needed().iter().find(|piece| !right.contains(*piece)) else {
+            return CopyFault::Changed;
         };
-        return format!("{} {what}", shown(&path));
+        let mut first = None;
+        for part in files.layout().segments(layout.geometry().range(piece)) {
+            if matches!(part.place, SegmentPlace::Scratch { .. }) {
+                continue;
+            }
+            let Some(file) = metainfo.files.get(part.torrent_file as usize) else { continue };
+            let path = site.path(&metainfo.layout_path(file));
+            if file.is_listed() && !path.is_file() {
+                return CopyFault::PartOfPiece(piece, path);
+            }
+            first.get_or_insert((path, part.file_offset));
+        }
+        CopyFault::Piece(piece, first)
     }
-    for (path, link) in layout.links() {
-        if FileFault::of_link(site, &path, link).is_some() {
-            let (shown, target) =
-                (shown(&site.path(&path)), printable(&link.text.display().to_string()));
-            return format!("{shown} is not a symbolic link to {target}");
+
+    /// The file that it is about, where it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            CopyFault::File(path, ..)
+            | CopyFault::Link(path, _)
+            | CopyFault::PartOfPiece(_, path)
+            | CopyFault::Piece(_, Some((path, _))) => Some(path),
+            CopyFault::Piece(_, None) | CopyFault::Changed => None,
         }
     }
-    let Some(piece) = layout.needed().iter().find(|piece| !right.contains(*piece)) else {
-        return "it changed while it was being looked at".to_owned();
-    };
-    let (mut first, mut missing) = (None, None);
-    for part in files.layout().segments(layout.geometry().range(piece)) {
-        if matches!(part.place, SegmentPlace::Scratch { .. }) {
-            continue;
+}
+
+impl fmt::Display for CopyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.path().map(shown).unwrap_or_default();
+        match self {
+            CopyFault::File(_, fault, length) => match fault {
+                FileFault::Missing => write!(f, "{shown} is not there"),
+                FileFault::Unreadable(why) => write!(f, "{shown} cannot be read: {why}"),
+                FileFault::Length(found) => {
+                    write!(f, "{shown} has {found} bytes, and the torrent's has {length}")
+                }
+                FileFault::LfsPointer => write!(f, "{shown} {IS_LFS_POINTER}"),
+                _ => write!(f, "{shown} is not a file"),
+            },
+            CopyFault::Link(_, target) => {
+                let target = printable(&target.display().to_string());
+                write!(f, "{shown} is not a symbolic link to {target}")
+            }
+            CopyFault::Piece(piece, Some((_, offset))) => write!(
+                f,
+                "piece {piece}, from byte {offset} of {shown}, does not have the SHA-1 that the torrent gives"
+            ),
+            CopyFault::Piece(piece, None) => write!(f, "piece {piece} is wrong"),
+            CopyFault::PartOfPiece(piece, _) => write!(
+                f,
+                "piece {piece} cannot be checked: {shown}, which holds a part of it, is not there"
+            ),
+            CopyFault::Changed => f.write_str("it changed while it was being looked at"),
         }
-        let Some(file) = metainfo.files.get(part.torrent_file as usize) else { continue };
-        let path = site.path(&metainfo.layout_path(file));
-        if file.is_listed() && !path.is_file() {
-            missing.get_or_insert_with(|| path.clone());
-        }
-        first.get_or_insert((path, part.file_offset));
-    }
-    match (missing, first) {
-        (Some(path), _) => format!(
-            "piece {piece} cannot be checked: {}, which holds a part of it, is not there",
-            shown(&path)
-        ),
-        (None, Some((path, offset))) => format!(
-            "piece {piece}, from byte {offset} of {}, does not have the SHA-1 that the torrent gives",
-            shown(&path)
-        ),
-        (None, None) => format!("piece {piece} is wrong"),
     }
 }
 

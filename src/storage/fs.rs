@@ -22,16 +22,16 @@ use crate::error::Error;
 
 /// By what a file is known to be the one that was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct FileFingerprint {
     length: u64,
     modified: Option<SystemTime>,
 }
 
-impl Look {
+impl FileFingerprint {
     /// How a file is now; nothing where it is none.
-    pub(super) fn at(path: &Path) -> Option<Look> {
+    pub(super) fn at(path: &Path) -> Option<FileFingerprint> {
         let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-        Some(Look { length: file.len(), modified: file.modified().ok() })
+        Some(FileFingerprint { length: file.len(), modified: file.modified().ok() })
     }
 }
 
@@ -187,6 +187,25 @@ pub fn is_not_supported(why: &io::Error) -> bool {
 pub fn make_writable(file: &File, mut permissions: Permissions) -> io::Result<()> {
     writable(&mut permissions, true);
     file.set_permissions(permissions)
+}
+
+/// Lets those execute a file who may read it.
+#[cfg(all(unix, feature = "unpack"))]
+pub fn make_executable(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut permissions = file.metadata()?.permissions();
+    let mode = permissions.mode();
+    permissions.set_mode(mode | (mode & 0o444) >> 2);
+    match file.set_permissions(permissions) {
+        Err(why) if is_not_supported(&why) => Ok(()),
+        other => other,
+    }
+}
+
+/// Here a file's name says that.
+#[cfg(all(not(unix), feature = "unpack"))]
+pub fn make_executable(_file: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Windows has no handle on a directory that could be synced; its file systems journal names.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use super::claims::{ClaimKind, Claims};
 use super::directory::Directory;
-use super::fs::{CopyMode, Look, copy, create_parents, open_to_write, set_read_only};
+use super::fs::{CopyMode, FileFingerprint, copy, create_parents, open_to_write, set_read_only};
 use super::relocate::move_file;
 use super::site::on_disk;
+use crate::mutex::Mutex;
 use crate::plan::PlacedFile;
 
 /// The user's directory, as the files of the workplace know it.
@@ -20,7 +21,7 @@ pub(super) struct Home {
     /// What existed when the download began.
     pub(super) claims: Claims,
     /// Damaged files that still are at their place, by their index in [`Layout::files`].
-    waiting: Mutex<BTreeMap<u32, Look>>,
+    waiting: Mutex<BTreeMap<u32, FileFingerprint>>,
 }
 
 impl Home {
@@ -28,8 +29,8 @@ impl Home {
         Home { directory, workplace, claims, waiting: Mutex::default() }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Look>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, FileFingerprint>> {
+        self.waiting.lock()
     }
 
     /// Where the user has a file of the layout.
@@ -55,10 +56,10 @@ impl Home {
     /// whether there was one.
     pub(super) fn bring(&self, index: u32, file: &PlacedFile<'_>) -> io::Result<bool> {
         let mut waiting = self.lock();
-        let Some(look) = waiting.get(&index) else { return Ok(false) };
+        let Some(fingerprint) = waiting.get(&index) else { return Ok(false) };
         let files = self.workplace.join("files");
         let (from, to) = (self.path(&file.path()), on_disk(&files, &file.path()));
-        if Look::at(&from) != Some(*look) {
+        if FileFingerprint::at(&from) != Some(*fingerprint) {
             return Err(io::Error::other(format!(
                 "{} was changed after it was hashed; nothing of it was touched",
                 from.display()

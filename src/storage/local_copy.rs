@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicU64;
 
 use super::check::{hash_kept, hash_pieces};
 use super::directory::directory_fault;
+use super::file_fault::CopyFault;
 use super::files::LayoutFiles;
 use super::target::Target;
-use super::{Site, Stamp, file_fault, fs, links};
+use super::{Site, Stamp, fs, links};
 use crate::plan::Layout;
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
@@ -242,7 +243,7 @@ impl LocalCopy {
     }
 
     /// What is wrong first: a file that is not as the torrent says, else a piece.
-    pub fn fault(&self) -> String {
-        file_fault::first(&self.site, &self.files, &self.layout, &self.metainfo, &self.pieces)
+    pub fn fault(&self) -> CopyFault {
+        CopyFault::first(&self.site, &self.files, &self.layout, &self.metainfo, &self.pieces)
     }
 }

@@ -63,12 +63,14 @@ mod stamp;
 mod target;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "unpack")]
+mod tree;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::Error;
-use crate::hash::Sha1;
+use crate::hash::{Sha1, hex};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::MAX_TORRENT_BYTES;
 
@@ -81,10 +83,16 @@ pub use local_copy::LocalCopy;
 pub use lock::{Lock, LockHolder};
 #[cfg(feature = "seed")]
 pub use offered::Offered;
+#[cfg(feature = "unpack")]
+pub use parallel::each;
 pub use partial::{Here, Partial};
 pub use site::Site;
 pub use stamp::Stamp;
 pub use target::Target;
+#[cfg(feature = "engine")]
+pub use tree::TreeFault;
+#[cfg(feature = "unpack")]
+pub use tree::TreeWriter;
 
 /// What helps where a store cannot be written to.
 const WRITABLE: &str = "set ACADEMICTORRENTS_STORE to a directory that you can write to";
@@ -288,7 +296,7 @@ impl Store {
 
 /// The beginning of the SHA-1, as the name of a file.
 fn digest_name(bytes: &[u8]) -> String {
-    Sha1::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha1::digest(bytes)[..8])
 }
 
 fn remove_if_there(stamp: &Path) -> Result<(), Error> {

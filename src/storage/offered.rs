@@ -12,15 +12,16 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
 use super::check::is_right;
 use super::files::LayoutFiles;
-use super::fs::{Look, file_at};
+use super::fs::{FileFingerprint, file_at};
 use super::local_copy::LocalCopy;
 use super::resume_record::ResumeRecord;
 use super::{Site, Stamp, Store, ids_in};
+use crate::mutex::Mutex;
 use crate::plan::{Layout, SegmentPlace, Selection};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::infohash::Infohash;
@@ -30,38 +31,39 @@ use crate::torrent::pieces::PieceSet;
 /// Bytes of recorded pieces that are hashed in one look, at least one piece: looks are many, and short.
 const CHECKED_BYTES: u64 = 8 << 20;
 
-/// By what a file is known to be another than before: its time is no help, since stamps are backdated, and records
+/// By what a stamp or a record is known to be another than before. Its time of change is no help: stamps are backdated, and records
 /// are touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mark {
+struct EvidenceVersion {
     length: u64,
     created: Option<SystemTime>,
 }
 
+/// The file that says which pieces of a selection, by its id, are in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum OfferedKind {
-    /// A selection with a stamp.
-    Data(String),
-    /// One with a resume record.
-    Partial(String),
-    Copy(PathBuf),
+enum Evidence {
+    Stamp(String),
+    ResumeRecord(String),
 }
 
-/// Where some pieces lie.
+/// Pieces of the torrent at one place, for as long as they are served.
+///
+/// Not a [`LocalCopy`], which is one selection as it was at one moment. Here the id of a selection is known, and not its globs, the
+/// pieces change while peers read them, and the files of a selection move when it is published.
 #[derive(Debug)]
-struct Lies {
-    kind: OfferedKind,
-    mark: Option<Mark>,
+struct ServedPlace {
+    /// `None` of a copy, which was hashed when it was added.
+    evidence: Option<(Evidence, EvidenceVersion)>,
     /// Of a copy they become fewer, of a record more.
     pieces: Mutex<PieceSet>,
     /// Recorded pieces that are to be hashed, those that were recorded last at the end.
     unchecked: Mutex<Vec<PieceIndex>>,
     /// How many entries of the record were read.
     entries: usize,
-    /// Asked in order.
+    /// Read from the first that has the bytes.
     files: Arc<Vec<LayoutFiles>>,
     /// Of a copy, how each of the torrent's files was when it was hashed.
-    looks: Vec<Option<Look>>,
+    fingerprints: Vec<Option<FileFingerprint>>,
 }
 
 /// The verified pieces of one torrent.
@@ -72,7 +74,7 @@ pub struct Offered {
     metainfo: Arc<Metainfo>,
     /// All files of the torrent: which of them a selection has is seen from its stamp.
     whole: Arc<Layout>,
-    places: Mutex<Vec<Arc<Lies>>>,
+    places: Mutex<Vec<Arc<ServedPlace>>>,
     /// Files of copies that have changed, of which nobody has heard yet.
     changed: Mutex<Vec<PathBuf>>,
     /// They took pieces with them.
@@ -97,23 +99,24 @@ impl Offered {
     /// are known, and no new ones.
     pub fn look(&self, quick: bool) -> Option<PieceSet> {
         let old = self.places();
-        let mut kinds: Vec<OfferedKind> = old.iter().map(|place| place.kind.clone()).collect();
-        if !quick || kinds.iter().any(|kind| kind.is_marked() && self.mark(kind).is_none()) {
-            kinds.retain(|kind| !kind.is_marked());
+        let (mut new, of_store): (Vec<_>, Vec<_>) =
+            old.iter().cloned().partition(|place| place.evidence.is_none());
+        let known = of_store.iter().filter_map(|place| place.evidence.clone());
+        let mut all: Vec<Evidence> = known.map(|(evidence, _)| evidence).collect();
+        if !quick || all.iter().any(|evidence| self.version(evidence).is_none()) {
             let partial = ids_in(&self.store.root().join("partial"), self.infohash);
-            kinds.extend(self.store.selections(self.infohash).into_iter().map(OfferedKind::Data));
-            kinds.extend(partial.into_iter().map(OfferedKind::Partial));
+            let complete = self.store.selections(self.infohash).into_iter();
+            all = complete.map(Evidence::Stamp).collect();
+            all.extend(partial.into_iter().map(Evidence::ResumeRecord));
         }
-        let mut new = Vec::new();
-        for kind in kinds {
-            let mark = self.mark(&kind);
-            if kind.is_marked() && mark.is_none() {
-                continue;
-            }
-            let known = old.iter().find(|place| place.kind == kind);
-            match known.filter(|place| place.mark == mark) {
+        for evidence in all {
+            let Some(version) = self.version(&evidence) else { continue };
+            let is_it = |known: &(Evidence, _)| known.0 == evidence;
+            let known = of_store.iter().find(|it| it.evidence.as_ref().is_some_and(is_it));
+            let is_same = |known: &(Evidence, _)| known.1 == version;
+            match known.filter(|it| it.evidence.as_ref().is_some_and(is_same)) {
                 Some(place) => new.push(Arc::clone(place)),
-                None => new.push(Arc::new(self.place(kind, mark, known))),
+                None => new.push(Arc::new(self.place(evidence, version, known))),
             }
         }
         let mut same =
@@ -124,7 +127,7 @@ impl Offered {
         if same && !self.is_less.swap(false, Ordering::AcqRel) {
             return None;
         }
-        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        *self.places.lock() = new;
         Some(self.pieces())
     }
 
@@ -133,16 +136,16 @@ impl Offered {
     pub fn add_copy(&self, directory: &Path, hashed_bytes: &AtomicU64) {
         let in_store = Store::at(directory).files_path(&self.infohash.to_string());
         for directory in [directory.to_owned(), in_store] {
-            let site = Site::In(directory.clone());
+            let site = Site::In(directory);
             let mut copy = LocalCopy::look(&site, &self.metainfo, &self.whole, Vec::new());
             // Before it is hashed, so that what changes meanwhile does not fit.
             let paths = self.whole.files().map(|file| site.path(&file.path()));
-            let looks = paths.map(|path| Look::at(&path)).collect();
+            let fingerprints = paths.map(|path| FileFingerprint::at(&path)).collect();
             copy.hash(hashed_bytes);
             if !copy.pieces.is_empty() {
-                let (kind, files) = (OfferedKind::Copy(directory), Arc::new(vec![copy.files]));
-                let place = Arc::new(Lies::new(kind, None, copy.pieces, files, looks));
-                self.places.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+                let mut place = ServedPlace::new(None, copy.pieces, Arc::new(vec![copy.files]));
+                place.fingerprints = fingerprints;
+                self.places.lock().push(Arc::new(place));
             }
         }
     }
@@ -177,18 +180,20 @@ impl Offered {
 
     /// The files of copies that have changed since this was asked last.
     pub fn new_changes(&self) -> Vec<PathBuf> {
-        std::mem::take(&mut self.changed.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.changed.lock())
     }
 
     /// Whether one of the files of a copy that hold this range is not what was hashed. Its pieces are let go then.
-    fn has_changed(&self, place: &Lies, range: Range<u64>) -> bool {
+    fn has_changed(&self, place: &ServedPlace, range: Range<u64>) -> bool {
         let mut has_changed = false;
         for segment in self.whole.segments(range) {
             let SegmentPlace::File { file, .. } = segment.place else { continue };
             let index = file as usize;
-            let (Some(was), [files]) = (place.looks.get(index), &place.files[..]) else { continue };
+            let (Some(was), [files]) = (place.fingerprints.get(index), &place.files[..]) else {
+                continue;
+            };
             let path = files.path(file);
-            if was.is_some() && Look::at(&path) == *was {
+            if was.is_some() && FileFingerprint::at(&path) == *was {
                 continue;
             }
             has_changed = true;
@@ -200,54 +205,59 @@ impl Offered {
             // Reads that were under way beside the first one find the pieces gone.
             if pieces.len() < before {
                 self.is_less.store(true, Ordering::Release);
-                self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+                self.changed.lock().push(path);
             }
         }
         has_changed
     }
 
-    fn places(&self) -> Vec<Arc<Lies>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn places(&self) -> Vec<Arc<ServedPlace>> {
+        self.places.lock().clone()
     }
 
-    fn mark(&self, kind: &OfferedKind) -> Option<Mark> {
-        let path = match kind {
-            OfferedKind::Data(id) => self.store.stamp_path(id),
-            OfferedKind::Partial(id) => self.store.record_path(id),
-            OfferedKind::Copy(_) => return None,
+    fn version(&self, evidence: &Evidence) -> Option<EvidenceVersion> {
+        let path = match evidence {
+            Evidence::Stamp(id) => self.store.stamp_path(id),
+            Evidence::ResumeRecord(id) => self.store.record_path(id),
         };
         let file = file_at(&path)?;
-        Some(Mark { length: file.len(), created: file.created().ok() })
+        Some(EvidenceVersion { length: file.len(), created: file.created().ok() })
     }
 
     /// `known` is what the place was before.
-    fn place(&self, kind: OfferedKind, mark: Option<Mark>, known: Option<&Arc<Lies>>) -> Lies {
+    fn place(
+        &self,
+        evidence: Evidence,
+        version: EvidenceVersion,
+        known: Option<&Arc<ServedPlace>>,
+    ) -> ServedPlace {
         let count = self.whole.geometry().piece_count();
         let reading = |directory: PathBuf| {
             LayoutFiles::for_reading(Arc::clone(&self.whole), Site::In(directory))
         };
-        let created = |mark: Option<Mark>| mark.and_then(|mark| mark.created);
-        match &kind {
-            OfferedKind::Data(id) => {
+        match &evidence {
+            Evidence::Stamp(id) => {
                 let stamp = Stamp::read(&self.store.stamp_path(id));
                 let pieces = match stamp.filter(|stamp| self.store.is_as_stamped(id, stamp)) {
                     Some(stamp) => self.stamped(&stamp),
                     None => PieceSet::none(count),
                 };
                 let files = Arc::new(vec![reading(self.store.files_path(id))]);
-                Lies::new(kind, mark, pieces, files, Vec::new())
+                ServedPlace::new(Some((evidence, version)), pieces, files)
             }
-            OfferedKind::Partial(id) => {
+            Evidence::ResumeRecord(id) => {
                 let recorded = ResumeRecord::read(&self.store.record_path(id), id);
                 // Of the same record, which has grown, only what is new is looked at.
+                let is_it =
+                    |known: &(Evidence, EvidenceVersion)| known.1.created == version.created;
                 let known = known.filter(|known| {
-                    created(known.mark) == created(mark) && known.entries <= recorded.len()
+                    known.evidence.as_ref().is_some_and(is_it) && known.entries <= recorded.len()
                 });
                 let (files, pieces, mut unchecked, entries) = match known {
                     Some(known) => (
                         Arc::clone(&known.files),
                         known.pieces().clone(),
-                        lock(&known.unchecked).clone(),
+                        known.unchecked.lock().clone(),
                         known.entries,
                     ),
                     None => {
@@ -258,21 +268,18 @@ impl Offered {
                 };
                 let new = recorded.get(entries..).unwrap_or_default();
                 unchecked.extend(new.iter().filter(|piece| **piece < count));
-                let mut place = Lies::new(kind, mark, pieces, files, Vec::new());
+                let mut place = ServedPlace::new(Some((evidence, version)), pieces, files);
                 (place.unchecked, place.entries) = (Mutex::new(unchecked), recorded.len());
                 place
-            }
-            OfferedKind::Copy(_) => {
-                Lies::new(kind, mark, PieceSet::none(count), Arc::default(), Vec::new())
             }
         }
     }
 
     /// Hashes some of the recorded pieces, the newest first. Gives whether any is right.
-    fn check_some(&self, place: &Lies) -> bool {
+    fn check_some(&self, place: &ServedPlace) -> bool {
         let (mut left, mut buffer, mut any) = (CHECKED_BYTES, Vec::new(), false);
         while left > 0 {
-            let Some(piece) = lock(&place.unchecked).pop() else { break };
+            let Some(piece) = place.unchecked.lock().pop() else { break };
             if place.pieces().contains(piece) {
                 continue;
             }
@@ -300,30 +307,17 @@ impl Offered {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Lies {
+impl ServedPlace {
     fn new(
-        kind: OfferedKind,
-        mark: Option<Mark>,
+        evidence: Option<(Evidence, EvidenceVersion)>,
         pieces: PieceSet,
         files: Arc<Vec<LayoutFiles>>,
-        looks: Vec<Option<Look>>,
-    ) -> Lies {
+    ) -> ServedPlace {
         let (pieces, unchecked) = (Mutex::new(pieces), Mutex::default());
-        Lies { kind, mark, pieces, unchecked, entries: 0, files, looks }
+        ServedPlace { evidence, pieces, unchecked, entries: 0, files, fingerprints: Vec::new() }
     }
 
     fn pieces(&self) -> MutexGuard<'_, PieceSet> {
-        lock(&self.pieces)
-    }
-}
-
-impl OfferedKind {
-    /// Whether a file says what there is.
-    fn is_marked(&self) -> bool {
-        !matches!(self, OfferedKind::Copy(_))
+        self.pieces.lock()
     }
 }

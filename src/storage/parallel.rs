@@ -1,15 +1,14 @@
 //! Work on many pieces or files side by side.
 
-use std::sync::{Mutex, PoisonError};
-
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::error::Error;
+use crate::mutex::Mutex;
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
 /// What is done for one index, with a buffer of the thread's own that is empty at first.
-type IndexedWork<'a> = dyn Fn(usize, &mut Vec<u8>) -> Result<(), Error> + Sync + 'a;
+pub type IndexedWork<'a> = dyn Fn(usize, &mut Vec<u8>) -> Result<(), Error> + Sync + 'a;
 
 /// Calls `work` for each index below `count`, side by side on the current rayon pool.
 ///
@@ -17,7 +16,7 @@ type IndexedWork<'a> = dyn Fn(usize, &mut Vec<u8>) -> Result<(), Error> + Sync +
 ///
 /// # Errors
 /// One of `work`'s; then no further index is begun.
-pub(super) fn each(count: usize, work: &IndexedWork<'_>) -> Result<(), Error> {
+pub fn each(count: usize, work: &IndexedWork<'_>) -> Result<(), Error> {
     (0..count).into_par_iter().try_for_each_init(Vec::new, |buffer, index| work(index, buffer))
 }
 
@@ -31,9 +30,9 @@ pub(super) fn filter(
     // It does not fail, as the work does not.
     let _ = each(pieces.len(), &|index, buffer| {
         if is_right(pieces[index], buffer) {
-            right.lock().unwrap_or_else(PoisonError::into_inner).insert(pieces[index]);
+            right.lock().insert(pieces[index]);
         }
         Ok(())
     });
-    right.into_inner().unwrap_or_else(PoisonError::into_inner)
+    right.into_inner()
 }

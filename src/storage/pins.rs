@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Site, Stamp, Store, parallel};
 use crate::error::{Error, ErrorKind};
-use crate::hash::Sha256;
+use crate::hash::{Sha256, hex};
 use crate::torrent::metainfo::{Metainfo, TorrentFile};
 
 /// SHA-256 by file, as [`Metainfo::display_path`] names it.
@@ -90,7 +90,6 @@ pub(super) fn sha256_of(path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 32]> 
 }
 
 fn broken(path: &str, pin: &[u8; 32], found: &[u8; 32]) -> Error {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     Error::new(ErrorKind::Verification, format!("`{path}` does not have the pinned SHA-256"))
         .why(format!("pinned: {}", hex(pin)))
         .why(format!("found:  {}", hex(found)))

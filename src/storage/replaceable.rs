@@ -19,7 +19,7 @@ use self::evidence::{is_blank, is_same};
 use super::claims::{ClaimKind, Claims, PathClaim};
 use super::directory::WORKPLACE;
 use super::files::LayoutFiles;
-use super::fs::Look;
+use super::fs::FileFingerprint;
 use super::links;
 use super::local_copy::LocalCopy;
 use super::site::Site;
@@ -140,8 +140,8 @@ fn claim(
     if !found.is_file() && !is_link {
         return Err(if found.is_dir() { Conflict::Directory } else { Conflict::Special });
     }
-    let look = Look::at(path);
-    let of_kind = |kind| Ok(look.map(|look| PathClaim { kind, look }));
+    let fingerprint = FileFingerprint::at(path);
+    let of_kind = |kind| Ok(fingerprint.map(|fingerprint| PathClaim { kind, fingerprint }));
     let right = |piece| existing.is_some_and(|it| it.pieces.contains(piece));
     if existing.is_some_and(|it| it.has_file(index)) {
         return of_kind(ClaimKind::Right);
@@ -290,16 +290,18 @@ pub(super) fn settle(
             }
         }
         let path = directory.join(file.path());
-        let is_unchanged = |look| Look::at(&path) == Some(look);
+        let is_unchanged = |fingerprint| FileFingerprint::at(&path) == Some(fingerprint);
         match claim {
-            Some(PathClaim { kind: ClaimKind::Right, look }) => {
+            Some(PathClaim { kind: ClaimKind::Right, fingerprint }) => {
                 same.insert(index);
-                if !is_unchanged(*look) {
+                if !is_unchanged(*fingerprint) {
                     conflicts.add(path, Conflict::Changed);
                 }
             }
             _ if overwrite || std::fs::symlink_metadata(&path).is_err() => {}
-            Some(claim) if !is_unchanged(claim.look) => conflicts.add(path, Conflict::Changed),
+            Some(claim) if !is_unchanged(claim.fingerprint) => {
+                conflicts.add(path, Conflict::Changed)
+            }
             Some(PathClaim { kind: ClaimKind::Unknown, .. }) => {
                 let compared = is_same(&files.path(index), &path);
                 if compared.map_err(|why| Error::disk("read", &path, &why))? {

@@ -7,9 +7,9 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::fs;
+use crate::mutex::Mutex;
 use crate::torrent::geometry::PieceIndex;
 
 const MAGIC: &str = "academictorrents record ";
@@ -57,23 +57,19 @@ impl ResumeRecord {
 
     /// Appends a verified piece whose bytes are written. A record that is closed is no longer needed.
     pub fn append(&self, piece: PieceIndex) -> io::Result<()> {
-        self.file().as_mut().map_or(Ok(()), |file| file.write_all(&piece.to_be_bytes()))
+        self.file.lock().as_mut().map_or(Ok(()), |file| file.write_all(&piece.to_be_bytes()))
     }
 
     /// Tells a process that waits for the lock that this one lives: the record's mtime moves.
     pub fn touch(&self, now: std::time::SystemTime) {
-        if let Some(file) = &*self.file() {
+        if let Some(file) = &*self.file.lock() {
             let _ = file.set_modified(now); // a file system that cannot: the waiting one sees pieces being appended
         }
     }
 
     /// Closes the file, which is about to be removed: Windows keeps a file that is open, and the directory that it is in.
     pub fn close(&self) {
-        self.file().take();
-    }
-
-    fn file(&self) -> MutexGuard<'_, Option<File>> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+        self.file.lock().take();
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn take_over(
             ClaimKind::Damaged if is_begun => {
                 salvaged.doubt(layout.geometry().pieces(file.range()));
             }
-            ClaimKind::Damaged => drop(waiting.insert(*index, claim.look)),
+            ClaimKind::Damaged => drop(waiting.insert(*index, claim.fingerprint)),
             // It is written anew, whatever of it happens to be right: a piece of zeros, for example. What is unknown is
             // compared with what is downloaded.
             ClaimKind::Replaceable | ClaimKind::Unknown => {

@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::check::{BUFFER_BYTES, hash_kept};
 use super::files::{FileOrigin, LayoutFiles};
@@ -20,6 +20,7 @@ use super::local_copy::LocalCopy;
 use super::{Site, Store, parallel};
 use crate::error::Error;
 use crate::hash::Sha1;
+use crate::mutex::Mutex;
 use crate::plan::{Layout, Segment, SegmentPlace};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
@@ -127,12 +128,12 @@ impl<'a> Siblings<'a> {
         let found = Mutex::new(Vec::new());
         parallel::each(edges.len(), &|index, buffer| {
             let edge = self.edge(files, edges[index], buffer);
-            found.lock().unwrap_or_else(PoisonError::into_inner).push((edges[index], edge));
+            found.lock().push((edges[index], edge));
             Ok(())
         })?;
         files.close();
         let (mut right, mut damaged) = (Vec::new(), Vec::new());
-        for (piece, edge) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        for (piece, edge) in found.into_inner() {
             match edge {
                 Edge::Right(kept) => right.push((piece, kept)),
                 Edge::Damaged => damaged.extend(segments(piece)),

@@ -6,6 +6,7 @@
 //! academictorrents stamp 1
 //! place <a copy's, where it is not the store's>
 //! file <length> <mtime, nanoseconds since 1970> <path below files/>
+//! digest <sha256 of that file>, of the files of a tree in their order
 //! link <where it leads, as it says> <path below files/>
 //! fragment <piece> <sha1 of the piece's kept bytes>
 //! sha256 <pin that was checked> <path as the manifest names it>
@@ -24,6 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::pins::Pins;
 use super::{Site, fs};
 use crate::error::Error;
+use crate::hash::{hex, unhex};
 use crate::plan::{Layout, PlacedFile, Selection};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::{Metainfo, os_path};
@@ -46,6 +48,8 @@ pub struct Stamp {
     /// Where the files lie, if not beside the stamp: see `elsewhere.rs`.
     pub(super) place: Option<PathBuf>,
     files: StampedFiles,
+    /// SHA-256 of each file; none but those of unpacked archives have any.
+    pub(super) digests: Vec<[u8; 32]>,
     /// Symbolic links: their paths, and what they say.
     pub(super) links: Vec<(PathBuf, PathBuf)>,
     /// Of pieces that a selection keeps in part: the SHA-1 of the kept bytes, so that they can be checked again.
@@ -251,6 +255,9 @@ impl Stamp {
                 escape_bytes(&slashed(&path))
             )?;
         }
+        for digest in &self.digests {
+            writeln!(out, "digest {}", hex(digest))?;
+        }
         for (path, target) in &self.links {
             // A blank ends it.
             let target = escape(target).replace(' ', "%20");
@@ -260,8 +267,7 @@ impl Stamp {
             writeln!(out, "fragment {piece} {}", crate::Infohash::from_bytes(*sha1))?;
         }
         for (path, sha256) in &self.pins {
-            let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-            writeln!(out, "sha256 {hex} {}", escape(Path::new(path)))?;
+            writeln!(out, "sha256 {} {}", hex(sha256), escape(Path::new(path)))?;
         }
         out.write_all(b"end\n")
     }
@@ -276,7 +282,9 @@ impl Stamp {
             let line = next_line(text, &mut line)?;
             // The last line tells a whole stamp from one that a full disk cut short.
             if line == "end" {
-                return text.fill_buf().is_ok_and(<[u8]>::is_empty).then_some(stamp);
+                let has_all = [0, stamp.files.files.len()].contains(&stamp.digests.len());
+                let is_over = text.fill_buf().is_ok_and(<[u8]>::is_empty);
+                return (has_all && is_over).then_some(stamp);
             }
             let (kind, rest) = line.split_once(' ')?;
             match kind {
@@ -287,6 +295,7 @@ impl Stamp {
                     let (length, modified) = (length.parse().ok()?, modified.parse().ok()?);
                     stamp.files.push(&path_below(path)?, length, modified);
                 }
+                "digest" => stamp.digests.push(unhex(rest)?),
                 "link" => {
                     let (target, path) = rest.split_once(' ')?;
                     stamp.links.push((path_below(path)?, unescape(target)?));
@@ -319,14 +328,6 @@ fn next_line<'a>(text: &mut dyn BufRead, line: &'a mut Vec<u8>) -> Option<&'a st
     line.clear();
     text.take(MAX_LINE_BYTES).read_until(b'\n', line).ok()?;
     std::str::from_utf8(line.strip_suffix(b"\n")?).ok()
-}
-
-fn unhex(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    (hex.len() == 64).then_some(bytes)
 }
 
 /// Nanoseconds since 1970; 0 for what lies before it or what the file system does not tell.

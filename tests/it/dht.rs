@@ -223,7 +223,7 @@ fn a_dht_that_knows_nobody_or_is_silent_does_not_hold_up_a_download_that_cannot_
         let begun = std::time::Instant::now();
         let error = project.error();
         assert!(error.contains("HTTP status 404"), "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}: {error}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}: {error}", begun.elapsed());
         assert!(node.asked().contains(&dataset.infohash()));
     }
 }

@@ -253,7 +253,7 @@ fn where_nobody_gives_it_the_error_says_what_each_one_said() {
             crate::swarm::eventually("it is left", || peer.server().open_connections() == 0);
         }
         // Three tries of a second of silence each, and pauses.
-        assert!(begun.elapsed().as_secs() < 12, "{:?}", begun.elapsed());
+        assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
         project.assert_nothing_published();
     };
     let cases = [
@@ -281,7 +281,7 @@ fn a_peer_that_brings_little_for_ever_is_left() {
     let begun = Instant::now();
     let error = project.env("ACADEMICTORRENTS_TIMEOUT", "400ms").error();
     assert!(error.contains("peers: 1 peer was asked, and none gave it within 4 s"), "{error}");
-    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     // Beside it an honest one is heard.
     let honest = Peer::seeding(&dataset);
     dataset.assert_at(&by_infohash(&dataset, &peers_of(&[&peer, &honest])).path_of("data"));

@@ -53,7 +53,7 @@ fn what_one_peer_rejects_another_is_asked_for_at_once() {
     let begun = std::time::Instant::now();
     dataset.assert_at(&project.path_of("data"));
     // Far below any silence.
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     assert_eq!((refuses.bytes_served(), other.bytes_served()), (32_768, 32_768));
 }
 
@@ -94,7 +94,7 @@ fn a_piece_that_a_peer_has_no_more_comes_from_another() {
         let begun = std::time::Instant::now();
         dataset.assert_at(&project.path_of("data"));
         // Far below any silence: nobody waited for what will not come.
-        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
         assert_eq!((lost.bytes_served(), other.bytes_served()), (9 * 32_768, 32_768));
     }
 }

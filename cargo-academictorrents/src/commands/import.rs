@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::dataset_spec::{self, DatasetSpec};
+use crate::failure::CommandError;
 use crate::output::{Failure, Output, document, tell_error};
 use crate::words::count;
 use crate::workspace;
@@ -60,9 +61,7 @@ pub(crate) fn run(
         }
     };
     if datasets.is_empty() {
-        return Err(Failure::Said(
-            "no crate here declares a dataset\n  help: say by --id which it is".to_owned(),
-        ));
+        return Err(CommandError::NoDataset.into());
     }
     let app = common.app()?;
     interrupt::end_on_signal(app.stop.clone());

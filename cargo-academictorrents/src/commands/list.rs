@@ -6,7 +6,7 @@ use academictorrents::Infohash;
 use academictorrents::engine::counters::Counters;
 use academictorrents::engine::error::printable;
 use academictorrents::engine::size::display as size;
-use academictorrents::engine::storage::{EntryState, StoreEntry};
+use academictorrents::engine::storage::{EntryState, StoreEntry, is_tree};
 use academictorrents::engine::{self, Completeness, DatasetStatus};
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ pub(crate) fn run(
 
 /// What no crate here declares. Where a selection cannot be told, for want of the torrent, any may be the declared one.
 fn orphans(app: &App, standings: &[(Declared, DatasetStatus)]) -> Vec<Stocked> {
-    let ids: Vec<&String> = standings.iter().filter_map(|(_, it)| it.id.as_ref()).collect();
+    let ids: Vec<&String> = standings.iter().flat_map(|(_, it)| it.ids()).collect();
     let untold = standings.iter().filter(|(_, standing)| standing.id.is_none());
     let whichever: Vec<Infohash> = untold.filter_map(|(_, standing)| standing.infohash).collect();
     let is_known = |entry: &StoreEntry| {
@@ -144,21 +144,15 @@ fn show(app: &App, standings: &[(Declared, DatasetStatus)], output: &Output) {
     };
     // All packages' columns are the same.
     let rows: Vec<_> = standings.iter().map(row).collect();
-    let aligned = lines(&rows, width);
-    let mut rest = aligned.as_slice();
     let mut package = None;
-    for (declared, _) in standings {
+    for ((declared, _), line) in standings.iter().zip(lines(&rows, width)) {
         let named = (&declared.package, &declared.version);
         if package != Some(named) {
             package = Some(named);
             let kind = if declared.is_member { "" } else { " (dependency)" };
             output.result(format_args!("{} {}{kind}", declared.package, declared.version));
         }
-        // A row's second line, the path, is indented further.
-        let count = rest.iter().skip(1).take_while(|line| line.starts_with("      ")).count() + 1;
-        let (now, later) = rest.split_at(count.min(rest.len()));
-        now.iter().for_each(|line| output.result(line));
-        rest = later;
+        output.result(line);
     }
 }
 
@@ -189,6 +183,7 @@ fn state(app: &App, standing: &DatasetStatus) -> (&'static str, String) {
         }
         Completeness::Begun => ("partial", format!(", of which the torrent is not here{now}")),
         Completeness::Unchecked => ("unchecked", now.to_owned()),
+        Completeness::Packed => ("packed", now.to_owned()),
         Completeness::Missing => ("missing", now.to_owned()),
         Completeness::Wrong(_) => ("wrong", String::new()),
     }
@@ -215,6 +210,7 @@ fn show_orphans(app: &App, orphans: &[Stocked], output: &Output) {
 
 pub(crate) fn kind(stocked: &Stocked) -> &'static str {
     match stocked.entry.state {
+        EntryState::Complete { .. } if is_tree(&stocked.entry.id) => "unpacked",
         EntryState::Complete { .. } => "complete",
         EntryState::Unstamped { .. } => "unchecked",
         EntryState::Partial => "partial",

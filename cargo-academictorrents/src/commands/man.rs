@@ -77,15 +77,11 @@ fn pages() -> Vec<(String, String)> {
     let whole = page(program, &format!("{MORE}.SH \"SEE ALSO\"\n\\fBcargo\\fR(1)\n"));
     let mut pages = vec![(PROGRAM.to_owned(), whole)];
     for verb in verbs {
-        let name = page_name(verb.get_name());
+        let name = format!("{PROGRAM}-{}", verb.get_name());
         let see = format!(".SH \"SEE ALSO\"\n\\fB{}\\fR(1)\n", dashes(PROGRAM));
         pages.push((name.clone(), page(verb.display_name(name), &see)));
     }
     pages
-}
-
-fn page_name(verb: &str) -> String {
-    format!("{PROGRAM}-{verb}")
 }
 
 /// As roff has what is no hyphen.

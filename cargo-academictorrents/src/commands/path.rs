@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::Common;
+use crate::failure::CommandError;
 use crate::output::{Failure, Output};
 use crate::workspace;
 
@@ -27,10 +28,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let dataset = arguments.workspace.dataset(&arguments.name, common)?;
     let Some(path) = common.app()?.present(&dataset) else {
-        return Err(Failure::Said(format!(
-            "`{}` is not there\n  help: cargo academictorrents fetch",
-            arguments.name
-        )));
+        return Err(CommandError::NotFetched(arguments.name.clone()).into());
     };
     if output.json {
         output.document(&json!({ "path": path.display().to_string() }));

@@ -14,6 +14,7 @@ use crate::changes::Changes;
 use crate::crates::Package;
 use crate::dataset_spec::{self, DatasetSpec};
 use crate::edit::{self, SECTION, list, text};
+use crate::failure::CommandError;
 use crate::output::{self, Failure, Output, tell_error};
 use crate::torrent::shareable;
 use crate::vendored::{of_magnet, place, selected, warn_of_passkeys};
@@ -72,10 +73,8 @@ pub(crate) fn run(
     let how = How { keep_passkey: *keep_passkey, refresh: *refresh };
     let is_meant =
         |dataset: &DatasetSpec| names.is_empty() || names.iter().any(|it| it == dataset.name());
-    let data =
-        data.as_deref().map(std::path::absolute).transpose().map_err(|why| {
-            Failure::Said(format!("the directory of --data is not known\n  {why}"))
-        })?;
+    let data = data.as_deref().map(std::path::absolute).transpose();
+    let data = data.map_err(CommandError::DataDirectory)?;
     // All manifests are read before anything is changed.
     let mut declared = Vec::new();
     for (name, package) in options.packages()? {

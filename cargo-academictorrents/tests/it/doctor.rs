@@ -100,6 +100,9 @@ fn settings_that_cannot_be_used_are_told() {
     let broken = self::cli();
     broken.write("home/.config/academictorrents/config.toml", "stroe = \"/x\"\n");
     shown.show(&broken, &["doctor", "--offline"]);
+    let broken = self::cli();
+    broken.declare("a = { infohash = \"x\" }\nb = { file = \"y\" }");
+    shown.show(&broken, &["doctor", "--offline"]);
     shown.redact(machine);
     shown.compare();
 }

@@ -12,7 +12,7 @@ const PIECE: usize = 1 << 16;
 const SAID: &str = "stopped; what was verified is kept, and the same call goes on from there\n";
 
 /// A second is what is promised; a machine that is busy may take longer to tell.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// Signals do what they do by default, but for those that are to be ignored, whatever whoever runs the tests ignores: what a shell has
 /// in its background ignores SIGINT, and no shell can undo that.

@@ -166,3 +166,40 @@ fn each_verb_is_in_the_chapter() {
     }
     assert!(count > 15, "{count}");
 }
+
+/// The keys in the page's JSON documents, which begin and end in a line of their own. Those of a BibTeX record are anybody's.
+fn keys(page: &str) -> Vec<String> {
+    let mut keys = Vec::new();
+    for document in page.split("\n{\n").skip(1) {
+        let document = document.split("\n}").next().unwrap();
+        let mut lines = document.lines();
+        while let Some(line) = lines.next() {
+            let key = line.trim_start().strip_prefix('"').and_then(|it| it.split_once("\": "));
+            let Some((key, value)) = key else { continue };
+            keys.push(key.to_owned());
+            if (key, value) == ("fields", "{") {
+                lines.by_ref().find(|line| line.trim_start().starts_with('}'));
+            }
+        }
+    }
+    keys
+}
+
+#[test]
+fn each_json_key_that_is_printed_is_in_the_reference() {
+    assert_eq!(keys("a\n{\n  \"b\": [\n    {\n      \"c\": 1\n  ]\n}\n"), ["b", "c"]);
+    let reference = fs::read_to_string(library().join("docs/reference/json.md")).unwrap();
+    let (mut seen, mut unknown) = (std::collections::BTreeSet::new(), Vec::new());
+    for entry in fs::read_dir(library().join("cargo-academictorrents/tests/it/pages")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        for key in keys(&text) {
+            if !reference.contains(&format!("`{key}`")) {
+                unknown.push(format!("{}: {key}", path.display()));
+            }
+            seen.insert(key);
+        }
+    }
+    assert!(seen.len() > 40, "{seen:?}");
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}

@@ -198,7 +198,7 @@ fn a_database_that_comes_slowly_comes_but_not_for_ever() {
     let cli = cli(&drips).env("ACADEMICTORRENTS_TIMEOUT", "600ms");
     let begun = std::time::Instant::now();
     fails(&cli.run(&["search", "mnist"]), "timed out");
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[test]

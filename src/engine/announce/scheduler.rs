@@ -5,11 +5,12 @@
 //! for as long as it likes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::engine::announce::target::Goodbye;
 use crate::engine::thread::start_thread;
+use crate::mutex::{Mutex, wait};
 use crate::protocol::tracker::announce_queue::{AnnounceQueue, PlaceId, TaskId, Turn};
 
 /// Threads at a time: of a download's tiers all are asked side by side, of a seed's thousands these many.
@@ -43,6 +44,7 @@ pub struct AnnounceScheduler {
     long: Duration,
 }
 
+#[derive(Default)]
 struct SchedulerState {
     announce_queue: AnnounceQueue,
     /// By task.
@@ -73,22 +75,15 @@ impl SchedulerState {
 
 impl AnnounceScheduler {
     pub fn new(long: Duration) -> Arc<AnnounceScheduler> {
-        let state = SchedulerState {
-            announce_queue: AnnounceQueue::new(THREADS),
-            slots: Vec::new(),
-            threads: 0,
-            busy: 0,
-            goodbye: None,
-            farewells: Vec::new(),
-            saying: 0,
-        };
+        let announce_queue = AnnounceQueue::new(THREADS);
+        let state = SchedulerState { announce_queue, ..SchedulerState::default() };
         let (state, changed) = (Mutex::new(state), Condvar::new());
         Arc::new(AnnounceScheduler { state, changed, begun: Instant::now(), long })
     }
 
     /// The place of this name.
     pub fn place(&self, name: &str) -> PlaceId {
-        self.lock().announce_queue.place(name)
+        self.state.lock().announce_queue.place(name)
     }
 
     /// Has this done from now on. `known` says whether goodbye is to be said.
@@ -99,7 +94,7 @@ impl AnnounceScheduler {
         known: Arc<AtomicBool>,
     ) {
         let now = self.begun.elapsed();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.announce_queue.add(now, places);
         state.slots.push(Slot { task: Some(task), is_under_way: false, known });
         self.staff(&mut state);
@@ -111,7 +106,7 @@ impl AnnounceScheduler {
     pub fn end(self: &Arc<AnnounceScheduler>, goodbye: Goodbye, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut left = Vec::new();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.goodbye = Some(goodbye);
         left.append(&mut state.farewells); // it was over before
         let mut farewells = Vec::new();
@@ -138,8 +133,7 @@ impl AnnounceScheduler {
             if within.is_zero() {
                 break;
             }
-            let waited = self.changed.wait_timeout(state, within);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = wait(&self.changed, state, within);
         }
         drop(state);
         drop(left); // whatever they hold, not under the lock
@@ -147,11 +141,7 @@ impl AnnounceScheduler {
 
     #[cfg(test)]
     pub fn threads(&self) -> usize {
-        self.lock().threads
-    }
-
-    fn lock(&self) -> MutexGuard<'_, SchedulerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().threads
     }
 
     /// Starts a thread where nobody waits for what is due next.
@@ -174,7 +164,7 @@ impl AnnounceScheduler {
     }
 
     fn work(self: &Arc<AnnounceScheduler>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             if let Some(goodbye) = state.goodbye {
                 let Some(mut task) = state.farewells.pop() else { break };
@@ -182,7 +172,7 @@ impl AnnounceScheduler {
                 drop(state);
                 task.say_goodbye(goodbye);
                 drop(task);
-                state = self.lock();
+                state = self.state.lock();
                 state.saying -= 1;
                 if state.is_said() {
                     self.changed.notify_all();
@@ -193,8 +183,7 @@ impl AnnounceScheduler {
             match state.announce_queue.turn(now) {
                 Turn::Do(task, nth) => state = self.run(state, task, nth),
                 Turn::Wait(until) if state.threads - state.busy == 1 => {
-                    let waited = self.changed.wait_timeout(state, until.saturating_sub(now));
-                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    state = wait(&self.changed, state, until.saturating_sub(now));
                 }
                 Turn::Wait(_) | Turn::Nothing => break,
             }
@@ -219,7 +208,7 @@ impl AnnounceScheduler {
         let TaskOutcome { failed, again } = task.run(nth);
         let now = self.begun.elapsed();
         let mut over = None;
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.busy -= 1;
         let slot = &mut state.slots[id.0];
         slot.is_under_way = false;
@@ -236,7 +225,7 @@ impl AnnounceScheduler {
         if over.is_some() {
             drop(state);
             drop(over);
-            state = self.lock();
+            state = self.state.lock();
         }
         state
     }

@@ -32,7 +32,9 @@ pub trait AnnounceTarget: Send + Sync {
     }
     /// Where peers may connect to us, for the DHT's nodes to know.
     #[cfg(feature = "dht")]
-    fn listens_at(&self) -> Option<u16>;
+    fn listens_at(&self) -> Option<u16> {
+        None
+    }
 }
 
 /// What trackers are told at the end, one after another.

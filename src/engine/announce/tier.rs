@@ -77,7 +77,7 @@ impl AnnounceTask for TrackerTier {
         let Some((_, tracker)) = trackers.get_mut(index) else {
             return TaskOutcome { failed: true, again: None };
         };
-        let url = tracker.url().to_string();
+        let url = tracker.url.to_string();
         let (mut named, mut left_out, mut unknown) = (0, 0, 0);
         let mut pause = client.timing().announce;
         let time = || (!over.load(Ordering::Acquire)).then(|| torrent.now());

@@ -74,9 +74,7 @@ pub fn import(
     let (metainfo, layout) = (&resolved.metainfo, resolved.layout());
     let mut found = best(path, named, metainfo, layout);
     if let Some(found) = found.as_mut().filter(|found| found.is_something()) {
-        counters.total_bytes.store(found.bytes(), Ordering::Relaxed);
-        counters.done_bytes.store(0, Ordering::Relaxed);
-        counters.set_phase(Phase::Checking);
+        counters.begin_checking(found.bytes());
         session.hashing()?.install(|| found.hash(&counters.done_bytes));
     }
     let found = match found {
@@ -107,7 +105,7 @@ pub fn import(
         missing_bytes,
         adopted,
         was_there,
-        fault: (missing_bytes > 0).then(|| found.fault()),
+        fault: (missing_bytes > 0).then(|| found.fault().to_string()),
     }))
 }
 
@@ -181,7 +179,6 @@ fn take_over(
 
 impl Imported {
     /// Where it lies, where it is complete.
-    #[must_use]
     pub fn path(&self) -> Option<&PathBuf> {
         (self.missing_bytes == 0).then_some(&self.provided.path)
     }

@@ -25,7 +25,7 @@ pub mod address {
 }
 pub mod settings {
     pub use crate::settings::shown::{SettingOrigin, ShownSetting};
-    pub use crate::settings::{Context, OfflineBy, ProgressMode, Settings, SourceSet};
+    pub use crate::settings::{Context, OfflineBy, Progress, Settings, SourceSet};
 }
 pub mod counters {
     pub use crate::counters::{Counters, DatasetCounters, Phase};
@@ -35,7 +35,8 @@ pub mod error {
 }
 pub mod manifest {
     pub use crate::manifest::{
-        CallOptions, DatasetName, FileGlob, Identity, Manifest, Request, StoreKind, absolute,
+        CallOptions, DatasetName, FileGlob, Identity, Manifest, Request, StoreKind, UnpackOptions,
+        absolute,
     };
 }
 pub mod torrent {

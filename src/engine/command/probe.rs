@@ -3,14 +3,15 @@
 //! Nobody is waited for after it: the threads end with their sockets. Trackers are scraped, which makes nobody a peer. One that has no
 //! scrape is announced to, and told at once that we leave.
 
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::{NamedBy, NamedPlace};
 use crate::engine::local_peer::LocalPeer;
 use crate::engine::thread::start_thread;
 use crate::error::Error;
+use crate::mutex::Mutex;
 use crate::net::{Client, Credential, MAX_REDIRECTS, SourceError, Tracker, join, resolve};
 use crate::process;
 use crate::protocol::http::verdict::{Verdict, judge};
@@ -93,7 +94,7 @@ pub fn ask(
     let (working, ended) = channel::<()>();
     for (index, (question, places)) in questions.iter().enumerate() {
         let note = move |answers: &Mutex<Vec<_>>, answer| {
-            let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut answers = answers.lock();
             if let Some(place) = answers.get_mut(index) {
                 *place = answer;
             }
@@ -122,7 +123,7 @@ pub fn ask(
     let left = deadline.saturating_sub(begun.elapsed());
     // Nothing is ever sent: the channel's end is that of the last of them.
     let _: Result<(), RecvTimeoutError> = ended.recv_timeout(left);
-    let found = answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let found = answers.lock().clone();
     client.shut_down();
     Ok(found)
 }
@@ -178,16 +179,16 @@ fn tracker(
     tracker
         .announce(client, &announce, time, &mut |reply| {
             counts.seeds = counts.seeds.max(reply.complete);
-            counts.leeches = counts.leeches.max(reply.incomplete);
+            counts.leechers = counts.leechers.max(reply.incomplete);
             peers += (reply.peers.len() + reply.left_out) as u64;
         })
         .map_err(|failure| failure.why)?;
     if counts == ScrapeCounts::default() {
         // It counts nobody: who they are it does not say.
-        counts.leeches = Some(peers);
-    } else if let Some(leeches) = &mut counts.leeches {
+        counts.leechers = Some(peers);
+    } else if let Some(leechers) = &mut counts.leechers {
         // We are one of them.
-        *leeches = leeches.saturating_sub(1);
+        *leechers = leechers.saturating_sub(1);
     }
     announce.event = Some(AnnounceEvent::Stopped);
     (announce.numwant, announce.left_bytes) = (0, bytes);

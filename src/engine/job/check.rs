@@ -1,11 +1,11 @@
 //! Hashing what an earlier process left.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 
 use super::work::Work;
 use crate::counters::Phase;
 use crate::error::{Error, ErrorKind};
+use crate::mutex::Mutex;
 use crate::storage::{Here, Partial};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
@@ -56,14 +56,14 @@ pub fn check_first(work: &Work<'_>, partial: &Partial, here: &mut Here) -> Resul
     let right = Mutex::new(PieceSet::none(layout.geometry().piece_count()));
     check(work, partial, &here.unchecked, &|| !session.is_stopped(), &|piece, is_right| {
         if is_right {
-            right.lock().unwrap_or_else(PoisonError::into_inner).insert(piece);
+            right.lock().insert(piece);
         }
         counters.done_bytes.fetch_add(layout.bytes_of_piece(piece), Ordering::Relaxed);
     })?;
     if session.is_stopped() {
         return Err(Error::new(ErrorKind::Network, "the download was stopped"));
     }
-    let right = right.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let right = right.into_inner();
     here.verified.insert_all(&right);
     here.unchecked = PieceSet::none(layout.geometry().piece_count());
     Ok(())

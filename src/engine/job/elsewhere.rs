@@ -5,11 +5,8 @@
 //! trusted as the user's own is: a stamp that fits needs no hashing, or each user of a cluster would hash
 //! terabytes that their store has verified. All else is hashed once, and stamped in the user's own store.
 
-use std::sync::atomic::Ordering;
-
 use super::lock::wait_while_locked;
 use super::work::Work;
-use crate::counters::Phase;
 use crate::engine::resolve::{Resolved, local};
 use crate::engine::session::{Provided, Session, SharedCounters};
 use crate::error::{Error, ErrorKind};
@@ -61,7 +58,8 @@ pub fn stamped(
     let stamp = session.shared.present_elsewhere(id, site)?;
     stamp.holds(&request.sha256).then_some(())?;
     let stamp_path = session.shared.elsewhere_path(id, site);
-    Some(Provided { infohash, path: site.path(&stamp.name()?), stamp: stamp_path })
+    let path = site.path(&stamp.name()?);
+    Some(Provided { infohash, path, stamp: stamp_path, archive: None })
 }
 
 /// The first complete copy on `LOAD_PATH`, by its stamp; `selected` is given where not all files are wanted. A dataset with a place of its own is
@@ -84,7 +82,7 @@ pub fn present(
             return None;
         }
         let path = store.files_path(id).join(stamp.name()?);
-        Some(Provided { infohash, path, stamp: store.stamp_path(id) })
+        Some(Provided { infohash, path, stamp: store.stamp_path(id), archive: None })
     };
     let found = candidates(session, infohash, id).into_iter().find_map(|candidate| {
         let in_store = candidate.store.and_then(|(store, id)| trusted(&store, &id));
@@ -209,9 +207,9 @@ pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
         ErrorKind::Manifest,
         format!("the copy that {variable} names is not the dataset"),
     )
-    .why(&fault);
+    .why(fault.to_string());
     // A torrent's single file is named already.
-    if metainfo.multi || !fault.contains(&place) {
+    if metainfo.multi || fault.path().is_none() {
         error = error.why(format!("{variable} is `{place}`"));
     }
     let below = site.named().join(metainfo.root_path());
@@ -232,9 +230,7 @@ pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
 
 fn hash(work: &Work<'_>, found: &mut LocalCopy) -> Result<(), Error> {
     let counters = work.counters;
-    counters.total_bytes.store(work.resolved.layout().needed_bytes(), Ordering::Relaxed);
-    counters.done_bytes.store(0, Ordering::Relaxed);
-    counters.set_phase(Phase::Checking);
+    counters.begin_checking(work.resolved.layout().needed_bytes());
     work.hashing(|| found.hash(&counters.done_bytes))
 }
 
@@ -250,6 +246,7 @@ fn provided(work: &Work<'_>, site: &Site) -> Provided {
         infohash: metainfo.infohash,
         path: site.path(&metainfo.root_path()),
         stamp: work.session.shared.elsewhere_path(work.resolved.id(), site),
+        archive: None,
     }
 }
 

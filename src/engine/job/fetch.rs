@@ -100,9 +100,9 @@ pub fn fetch(
         may_fetch(work, &swarm.partial, &lack)
     };
     let others = (Arc::clone(&swarm), budget, announcers);
-    let coordinator = Coordinator::new(others, heard, sources, left_out, &may_fetch)
-        .going_on_with(resolved.peers.open.clone())
-        .refreshed_by(Some(&refresh));
+    let mut coordinator = Coordinator::new(others, heard, sources, left_out, &may_fetch);
+    coordinator.manager.peers.open = resolved.peers.open.clone();
+    coordinator.refresh = Some(&refresh);
     let (result, announcers) = std::thread::scope(|scope| {
         if !here.unchecked.is_empty() {
             let check = || check_meanwhile(work, &swarm, &here.unchecked);

@@ -1,14 +1,21 @@
 //! The datasets of a build, side by side.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use super::present::would_be;
-use super::{dataset, present, roots};
+#[cfg(not(feature = "unpack"))]
+use super::present::present as looked_up;
+use super::roots;
+#[cfg(feature = "unpack")]
+use super::tree::present as looked_up;
+#[cfg(feature = "unpack")]
+use super::tree::{self as dataset, would_be};
+#[cfg(not(feature = "unpack"))]
+use super::{dataset, present::would_be};
 use crate::counters::Phase;
 use crate::engine::session::{Provided, Session};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
+use crate::mutex::Mutex;
 
 /// Datasets fetched at a time; more wait for their turn.
 const SIDE_BY_SIDE: usize = 8;
@@ -23,7 +30,7 @@ pub fn provide_all<Guard>(
 ) -> Vec<Result<Provided, Error>> {
     // The warm path: no lock, no thread, no socket.
     let mut results: Vec<_> =
-        requests.iter().map(|request| present::present(&session, request).transpose()).collect();
+        requests.iter().map(|request| looked_up(&session, request).transpose()).collect();
     let missing: Vec<_> = (0..requests.len()).filter(|index| results[*index].is_none()).collect();
     session.datasets = missing.len().min(SIDE_BY_SIDE);
     let guard = (!missing.is_empty()).then(begin);
@@ -39,7 +46,7 @@ pub fn provide_all<Guard>(
     let running = AtomicUsize::new(missing.len());
     let provide = || {
         loop {
-            let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let next = todo.lock().next();
             let Some((index, counters)) = next else { break };
             if session.is_stopped() {
                 break;
@@ -54,7 +61,7 @@ pub fn provide_all<Guard>(
                     error.what()
                 ));
             }
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((*index, result));
+            done.lock().push((*index, result));
         }
     };
     std::thread::scope(|scope| {
@@ -67,7 +74,7 @@ pub fn provide_all<Guard>(
         }
     });
     drop(guard);
-    for (index, result) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    for (index, result) in done.into_inner() {
         results[index] = Some(result);
     }
     let there = &mut results.iter().filter_map(|it| it.as_ref()?.as_ref().ok().cloned());
@@ -91,5 +98,5 @@ pub fn provide_all<Guard>(
 
 /// The dataset, where it is complete and nothing needs to be looked up.
 pub fn present(session: &Session<'_>, request: &Request) -> Option<Provided> {
-    present::present(session, request).ok().flatten()
+    looked_up(session, request).ok().flatten()
 }

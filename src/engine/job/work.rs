@@ -1,9 +1,6 @@
 //! A dataset that is being provided, and what is done to its files.
 
-use std::sync::atomic::Ordering;
-
 use super::lock::while_alive;
-use crate::counters::Phase;
 use crate::engine::resolve::Resolved;
 use crate::engine::session::{Session, SharedCounters};
 use crate::error::{Error, ErrorKind};
@@ -37,9 +34,7 @@ impl Work<'_> {
         let (target, done_bytes) = (self.session.target(self.request), &self.counters.done_bytes);
         let Resolved { metainfo, .. } = self.resolved;
         let (id, layout) = (self.resolved.id(), self.resolved.layout());
-        self.counters.total_bytes.store(layout.needed_bytes(), Ordering::Relaxed);
-        done_bytes.store(0, Ordering::Relaxed);
-        self.counters.set_phase(Phase::Checking);
+        self.counters.begin_checking(layout.needed_bytes());
         self.hashing(|| LocalCopy::in_place(target, id, metainfo, layout, done_bytes))
     }
 

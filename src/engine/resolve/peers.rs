@@ -4,8 +4,8 @@
 //! connections to those that gave it go on with one.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::address::NamedBy;
@@ -20,6 +20,7 @@ use crate::engine::sources::open_peers::OpenPeers;
 use crate::engine::sources::peer_queue::PeerQueue;
 use crate::engine::sources::phase::PeerPhase;
 use crate::engine::thread::{start_peer_thread, start_thread};
+use crate::mutex::Mutex;
 use crate::net::timing::{GOODBYE, TICK};
 use crate::net::{Client, SourceError};
 use crate::picker::SourceId;
@@ -101,6 +102,7 @@ struct MetadataFetch {
     phase: Arc<PeerPhase>,
     max_bytes: usize,
     open: OpenPeers,
+    /// Locked for bookkeeping, never across I/O.
     progress: Mutex<MetadataProgress>,
 }
 
@@ -111,12 +113,7 @@ struct MetadataProgress {
     useful: Duration,
 }
 
-impl MetadataFetch {
-    /// Locked for bookkeeping, never across I/O.
-    fn progress(&self) -> MutexGuard<'_, MetadataProgress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+impl MetadataFetch {}
 
 /// Asks peers for the `info` dictionary of a torrent, of which no more than `max_bytes` are accepted, until the host is stopped.
 /// The threads end with it; nobody joins them: all their waits have deadlines, and their sockets are closed.
@@ -223,7 +220,7 @@ impl MetadataCoordinator<'_> {
         host: &LocalPeer,
     ) -> Result<FetchedMetadata, SourceError> {
         loop {
-            let found = self.fetch.progress().found.take();
+            let found = self.fetch.progress.lock().found.take();
             if let Some(info) = found {
                 return Ok(self.found(info));
             }
@@ -262,7 +259,7 @@ impl MetadataCoordinator<'_> {
     /// room.
     fn start_workers(&mut self) {
         let phase = &self.fetch.phase;
-        let most = self.budget.per_dataset();
+        let most = self.budget.per_dataset;
         while self.queue.at_work() < most {
             let next = self.queue.next_greeted(|_| self.budget.permit());
             let Some((permit, id, greeting)) = next else { break };
@@ -301,7 +298,8 @@ impl MetadataCoordinator<'_> {
             });
         }
         let in_all = timing.give_up * MOST_PATIENCE;
-        if now.saturating_sub(self.fetch.progress().useful) >= timing.give_up || now >= in_all {
+        if now.saturating_sub(self.fetch.progress.lock().useful) >= timing.give_up || now >= in_all
+        {
             let within = Some(if now >= in_all { in_all } else { timing.give_up });
             return Some(SourceError::NobodyGaveIt(self.asked(), within));
         }
@@ -311,7 +309,7 @@ impl MetadataCoordinator<'_> {
     /// What a download that follows can use. Of the peers some that are not known to be gone, those first that are connected: who
     /// has a connection to one that takes part hands it over.
     fn found(&self, info: Vec<u8>) -> FetchedMetadata {
-        let progress = self.fetch.progress();
+        let progress = self.fetch.progress.lock();
         let (connected, others): (Vec<_>, Vec<_>) =
             self.queue.iter().partition(|peer| progress.blocks.has(peer.id.0));
         connected.iter().for_each(|peer| self.fetch.open.promise(&peer.target));

@@ -49,7 +49,7 @@ pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Permit<IpAddr>, id: 
     let from = incoming.from();
     let Ok(mut connection) = incoming.open(&seeder.client) else { return };
     let Some((seeded, handshake)) = shake_hands(seeder, &mut connection) else { return };
-    let Some(_guest) = seeder.admit_for(&seeded, *guest.key()) else { return };
+    let Some(_guest) = seeder.admit_for(&seeded, guest.key) else { return };
     let now = Served::now(&*seeded);
     let offer = Offer {
         pex: !seeded.metainfo.private,
@@ -65,7 +65,7 @@ pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Permit<IpAddr>, id: 
     let mut visitor = IncomingPeer {
         seeder,
         session: PeerSession::new(now, seeded.metainfo.infohash, peer_id, count, offer),
-        serving: serving.from(*guest.key()).ahead(AHEAD_OF_SEED),
+        serving: serving.from(guest.key).ahead(AHEAD_OF_SEED),
         seat: PexEntry::of_one_that_came(&seeded.pex, id, from),
         wanted_at: now,
         idle: Idle { since: now, was_unchoked: false },

@@ -16,9 +16,9 @@ pub mod seeded_torrent;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ use crate::engine::thread::start_thread;
 use crate::engine::upload::manager::RateLimiter;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Request, StoreKind};
+use crate::mutex::Mutex;
 use crate::net::{Client, Listener};
 use crate::process;
 use crate::settings::Settings;
@@ -81,17 +82,13 @@ pub struct Seeder {
 }
 
 impl Seeder {
-    fn all_seeded(&self) -> MutexGuard<'_, Vec<Arc<SeededTorrent>>> {
-        self.all_seeded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn seeded(&self, infohash: Infohash) -> Option<Arc<SeededTorrent>> {
-        self.all_seeded().iter().find(|seeded| seeded.metainfo.infohash == infohash).cloned()
+        self.all_seeded.lock().iter().find(|seeded| seeded.metainfo.infohash == infohash).cloned()
     }
 
     /// One of many datasets may have a quarter of all, so that it does not starve the others.
     fn most_per_dataset(&self) -> usize {
-        let datasets = self.all_seeded().len().clamp(1, 4);
+        let datasets = self.all_seeded.lock().len().clamp(1, 4);
         self.connections.div_ceil(datasets)
     }
 
@@ -126,12 +123,12 @@ impl Seeder {
         let seeded = SeededTorrent::new(&self.store, metainfo, &self.rate_limiter, &self.host);
         seeded.look(false);
         let seeded = Arc::new(seeded);
-        self.all_seeded().push(Arc::clone(&seeded));
+        self.all_seeded.lock().push(Arc::clone(&seeded));
         Ok(Some(seeded))
     }
 
     fn fail(&self, error: Error) {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.failed.lock().get_or_insert(error);
         self.host.stop();
     }
 }
@@ -157,20 +154,29 @@ pub struct SeededDataset {
     pub notes: Vec<SeedNote>,
 }
 
-/// A seed that runs.
-pub struct SeedHandle {
+/// A [`crate::Seed`] that runs. It ends when this is dropped. Needs the feature `seed`.
+#[must_use = "the seed ends when this is dropped"]
+pub struct Seeding {
     address: SocketAddr,
     seeder: Arc<Seeder>,
-    thread: JoinHandle<()>,
+    /// `None` once it was waited for.
+    thread: Option<JoinHandle<()>>,
 }
 
-impl SeedHandle {
+impl std::fmt::Debug for Seeding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Seeding");
+        debug.field("local_addr", &self.local_addr()).field("uploaded", &self.uploaded()).finish()
+    }
+}
+
+impl Seeding {
     /// Looks what there is, hashes what lies in directories, and listens.
     ///
     /// # Errors
     /// [`ErrorKind::Offline`]; [`ErrorKind::Metainfo`] where nothing of a dataset is there and nothing is to be fetched;
     /// [`ErrorKind::Network`] for a port that is taken.
-    pub fn start(task: SeedTask) -> Result<SeedHandle, Error> {
+    pub(crate) fn start(task: SeedTask) -> Result<Seeding, Error> {
         let failed = |what: &str| Error::new(ErrorKind::Network, what);
         if task.settings.offline {
             return Err(Error::new(ErrorKind::Offline, "nothing can be seeded without a network")
@@ -223,20 +229,29 @@ impl SeedHandle {
         };
         let thread = start_thread("at-seed", Box::new(move || run.run()));
         let thread = thread.map_err(|why| failed("no thread").why(why.to_string()))?;
-        Ok(SeedHandle { address, seeder, thread })
+        Ok(Seeding { address, seeder, thread: Some(thread) })
     }
 
-    /// Where it listens, on all addresses of the machine.
-    pub fn address(&self) -> SocketAddr {
+    /// Where it listens: the port, on all addresses of this machine.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Whether it has ended, and [`SeedHandle::wait`] need not wait.
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+    /// The bytes of datasets that were sent so far.
+    #[must_use]
+    pub fn uploaded(&self) -> u64 {
+        self.seeder.host.sent_bytes()
     }
 
-    /// How each dataset stands, with what trackers said of it since this was asked last.
+    /// Whether it has ended: then [`Seeding::wait`] does not wait.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// How each dataset stands right now: to be asked now and again, for a table.
+    #[must_use]
     pub fn datasets(&self) -> Vec<SeededDataset> {
         let dataset = |seeded: &Arc<SeededTorrent>| {
             let total_bytes = seeded.metainfo.geometry.total_bytes();
@@ -250,29 +265,33 @@ impl SeedHandle {
                 notes: seeded.new_notes(),
             }
         };
-        self.seeder.all_seeded().iter().map(dataset).collect()
+        self.seeder.all_seeded.lock().iter().map(dataset).collect()
     }
 
-    pub fn uploaded_bytes(&self) -> u64 {
-        self.seeder.host.sent_bytes()
+    /// What ends it from elsewhere while [`Seeding::wait`] waits.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle { host: self.seeder.host.clone() }
     }
 
-    /// By which it is told to end.
-    pub fn host(&self) -> &LocalPeer {
-        &self.seeder.host
+    /// Ends it: connections are closed, and trackers are told, for less than a second. Gives the bytes that were sent.
+    ///
+    /// # Errors
+    /// Of a dataset that could not be fetched before.
+    pub fn stop(self) -> Result<u64, Error> {
+        self.stop_handle().stop();
+        self.wait()
     }
 
-    /// Waits until it ends, and gives the bytes that it sent.
+    /// Waits for the end that [`crate::Seed::ratio`], [`crate::Seed::for_time`] or a [`StopHandle`] brings, and gives the bytes that were sent.
     ///
     /// # Errors
     /// Of a dataset that could not be fetched.
-    pub fn wait(self) -> Result<u64, Error> {
-        let ended = self.thread.join();
-        let sent = self.seeder.host.sent_bytes();
-        let failed = self.seeder.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (failed, ended) {
+    pub fn wait(mut self) -> Result<u64, Error> {
+        let ended = self.thread.take().map_or(Ok(()), JoinHandle::join);
+        match (self.seeder.failed.lock().take(), ended) {
             (Some(error), _) => Err(error),
-            (None, Ok(())) => Ok(sent),
+            (None, Ok(())) => Ok(self.seeder.host.sent_bytes()),
             (None, Err(_)) => Err(Error::new(
                 ErrorKind::Network,
                 "the seed failed: this is a fault of academictorrents",
@@ -281,7 +300,41 @@ impl SeedHandle {
     }
 }
 
-/// Fills the all_seeded with what is there, and gives what lacks something.
+impl Drop for Seeding {
+    fn drop(&mut self) {
+        self.seeder.host.stop();
+        let _ = self.thread.take().map(JoinHandle::join); // who drops it wants to hear nothing
+    }
+}
+
+/// Ends a [`Seeding`] from elsewhere, such as a signal's handler, while [`Seeding::wait`] waits. Clones end the same one. That a
+/// handle is dropped changes nothing. Needs the feature `seed`.
+///
+/// # Examples
+/// ```no_run
+/// let seeding = academictorrents::Seed::new(["323a0048d87ca79b68f12a6350a57776b6a3b7fb"]).start()?;
+/// let handle = seeding.stop_handle();
+/// std::thread::spawn(move || {
+///     let _ = std::io::stdin().read_line(&mut String::new());
+///     handle.stop();
+/// });
+/// println!("{} bytes sent", seeding.wait()?);
+/// # Ok::<(), academictorrents::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct StopHandle {
+    host: LocalPeer,
+}
+
+impl StopHandle {
+    /// Tells it to end, as [`Seeding::stop`] does, and does not wait: [`Seeding::wait`] returns in less than a second.
+    /// Of no effect where it has ended, or was told before.
+    pub fn stop(&self) {
+        self.host.stop();
+    }
+}
+
+/// Fills `all_seeded` with what is there, and gives what lacks something.
 fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
     let counters = Counters::default();
     let session = Session::new(&task.settings, &task.store, &counters);
@@ -309,7 +362,7 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
             missing.push(request.clone());
         }
     }
-    let is_empty = seeder.all_seeded().iter().all(|seeded| seeded.is_empty());
+    let is_empty = seeder.all_seeded.lock().iter().all(|seeded| seeded.is_empty());
     if is_empty && (!task.fetch || missing.is_empty()) {
         let place = task.store.root().display();
         return Err(Error::new(
@@ -346,6 +399,9 @@ fn fetch(seeder: &Arc<Seeder>, settings: &Settings, missing: &[Request]) {
     let mut session = Session::new(settings, store, &counters);
     session.network.rate_limiter = Some(Arc::clone(&seeder.rate_limiter));
     session.network.host = seeder.host.clone();
+    // What is served is the torrent's own.
+    let packed = |request: &Request| Request { unpack: None, ..request.clone() };
+    let missing: Vec<Request> = missing.iter().map(packed).collect();
     let requests: Vec<&Request> = missing.iter().collect();
     for result in provide_all(session, &requests, || ()) {
         match result {

@@ -48,12 +48,12 @@ impl SeedRun {
             self.accept();
             if is_due(looked.0, LOOK) {
                 self.look_for_more();
-                self.seeder.all_seeded().iter().for_each(|seeded| seeded.look(false));
+                self.seeder.all_seeded.lock().iter().for_each(|seeded| seeded.look(false));
                 looked = (Some(Instant::now()), Some(Instant::now()));
                 self.announce();
             } else if is_due(looked.1, QUICK_LOOK) {
                 self.look_for_named();
-                self.seeder.all_seeded().iter().for_each(|seeded| seeded.look(true));
+                self.seeder.all_seeded.lock().iter().for_each(|seeded| seeded.look(true));
                 looked.1 = Some(Instant::now());
             }
             if self.task.time.is_some_and(|time| begun.elapsed() >= time) || self.is_enough() {
@@ -87,7 +87,7 @@ impl SeedRun {
 
     /// Datasets whose torrent was not at hand, and now is, since it is being fetched.
     fn look_for_named(&self) {
-        if self.seeder.all_seeded().len() < self.task.requests.len() {
+        if self.seeder.all_seeded.lock().len() < self.task.requests.len() {
             self.add_all(&self.task.requests);
         }
     }
@@ -118,7 +118,7 @@ impl SeedRun {
     /// Tells the trackers of what is there. While we fetch, the download does that, and it says goodbye at its end.
     fn announce(&mut self) {
         let allowed = self.task.settings.sources.peers;
-        for seeded in self.seeder.all_seeded().iter() {
+        for seeded in self.seeder.all_seeded.lock().iter() {
             let infohash = seeded.metainfo.infohash;
             let is_fetched = self.task.fetch && !seeded.is_complete();
             let may = allowed && !seeded.is_empty() && !is_fetched;
@@ -145,7 +145,7 @@ impl SeedRun {
 
     fn is_enough(&self) -> bool {
         let Some(ratio) = self.task.ratio else { return false };
-        let all_seeded = self.seeder.all_seeded();
+        let all_seeded = self.seeder.all_seeded.lock();
         let bytes: u64 =
             all_seeded.iter().map(|seeded| seeded.metainfo.geometry.total_bytes()).sum();
         bytes > 0 && self.seeder.host.sent_bytes() as f64 >= ratio * bytes as f64

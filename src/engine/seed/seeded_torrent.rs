@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::report::Remark;
@@ -13,6 +13,7 @@ use crate::engine::local_peer::LocalPeer;
 use crate::engine::upload::manager::{RateLimiter, Served, UploadManager};
 use crate::engine::upload::pex_registry::PexRegistry;
 use crate::error::printable;
+use crate::mutex::Mutex;
 use crate::net::SourceError;
 use crate::protocol::tracker::Announce;
 use crate::protocol::upload::seed_slots;
@@ -118,11 +119,7 @@ impl SeededTorrent {
 
     /// What trackers and the DHT said since this was asked last.
     pub fn new_notes(&self) -> Vec<SeedNote> {
-        std::mem::take(&mut self.notes().new)
-    }
-
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut self.notes.lock().new)
     }
 
     pub fn uploaded_bytes(&self) -> u64 {
@@ -183,7 +180,11 @@ impl AnnounceTarget for SeededTorrent {
     fn note(&self, source: &str, said: Remark) {
         let is_failure = said.is_err();
         let said = said.unwrap_or_else(|why| why.to_string());
-        self.notes().add(SeedNote { from: printable(source), said: printable(&said), is_failure });
+        self.notes.lock().add(SeedNote {
+            from: printable(source),
+            said: printable(&said),
+            is_failure,
+        });
     }
 
     fn named(&self, _: Vec<SocketAddr>) {}

@@ -1,11 +1,12 @@
 //! The blocks of one read from a peer, on their way to their pieces.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::assembly::Assembly;
 use super::swarm::{Fed, Swarm};
+use crate::mutex::Mutex;
 use crate::picker::{Blame, SourceId, WorkerId};
 use crate::protocol::wire::BLOCK_HEAD_BYTES;
 use crate::torrent::geometry::{BLOCK_BYTES, PieceIndex};
@@ -24,7 +25,7 @@ pub struct ReceivedBlock {
 impl Drop for ReceivedBlock {
     /// What was not taken may be asked for again.
     fn drop(&mut self) {
-        let mut assembly = self.assembly.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut assembly = self.assembly.lock();
         assembly.unask(self.begin / BLOCK_BYTES);
     }
 }

@@ -1,12 +1,13 @@
 //! A piece that a peer's connection has claimed: which of its blocks that peer was asked for.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::assembly::Assembly;
 use super::batch::ReceivedBlock;
 use super::swarm::Swarm;
+use crate::mutex::Mutex;
 use crate::picker::SourceId;
 use crate::protocol::peer::PeerSession;
 use crate::protocol::wire::BlockRequest;
@@ -44,10 +45,10 @@ impl Claim {
     /// Asks for blocks until so many are outstanding, or all were asked for.
     pub fn ask(&mut self, session: &mut PeerSession, swarm: &Swarm, depth: usize, now: Duration) {
         let mut assembly = match self.assembly.try_lock() {
-            Ok(assembly) => assembly,
+            Some(assembly) => assembly,
             // It is being written to. What others gave back of it is not worth waiting for.
-            Err(TryLockError::WouldBlock) if self.exhausted => return,
-            Err(_) => self.assembly.lock().unwrap_or_else(PoisonError::into_inner),
+            None if self.exhausted => return,
+            None => self.assembly.lock(),
         };
         while session.outstanding() < depth {
             let mut next = assembly.next_unasked();
@@ -85,7 +86,7 @@ impl Claim {
         if let Some(asked @ BlockState::Yes) = self.asked.get_mut(block as usize) {
             *asked = BlockState::No;
             self.outstanding -= 1;
-            self.assembly.lock().unwrap_or_else(PoisonError::into_inner).unask(block);
+            self.assembly.lock().unask(block);
         }
     }
 
@@ -99,7 +100,7 @@ impl Claim {
         if self.outstanding == 0 {
             return false;
         }
-        let mut assembly = self.assembly.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut assembly = self.assembly.lock();
         for (block, _) in
             self.asked.iter().enumerate().filter(|(_, asked)| **asked == BlockState::Yes)
         {

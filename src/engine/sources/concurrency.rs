@@ -20,7 +20,7 @@ const WORTHWHILE: f64 = 1.1;
 
 #[derive(Clone, Debug)]
 pub struct Concurrency {
-    allowed: usize,
+    pub allowed: usize,
     ceiling: usize,
     /// When this number of connections had all brought something, and what had been brought by then.
     since: Option<(Duration, u64)>,
@@ -44,10 +44,6 @@ impl Concurrency {
     /// For a source that has one connection.
     pub fn single() -> Concurrency {
         Concurrency::up_to(1)
-    }
-
-    pub fn allowed(&self) -> usize {
-        self.allowed
     }
 
     /// Looks at a source of which so many connections have brought data, and all of them so many bytes by now.
@@ -93,10 +89,10 @@ mod tests {
         let mut concurrency = Concurrency::up_to(useful);
         let mut bytes = 0;
         for tick in 0..100 {
-            concurrency.look(Duration::from_millis(tick * 50), concurrency.allowed(), bytes);
-            bytes += rate(concurrency.allowed()) / 20;
+            concurrency.look(Duration::from_millis(tick * 50), concurrency.allowed, bytes);
+            bytes += rate(concurrency.allowed) / 20;
         }
-        concurrency.allowed()
+        concurrency.allowed
     }
 
     #[test]
@@ -115,20 +111,20 @@ mod tests {
         concurrency.shrink();
         concurrency.look(Duration::ZERO, 4, 0);
         concurrency.look(Duration::from_secs(1), 4, 1 << 30);
-        assert_eq!(concurrency.allowed(), 4);
+        assert_eq!(concurrency.allowed, 4);
         (0..5).for_each(|_| concurrency.shrink());
-        assert_eq!(concurrency.allowed(), 1);
+        assert_eq!(concurrency.allowed, 1);
     }
 
     #[test]
     fn a_server_without_ranges_gets_no_more_than_it_has_files() {
         let mut concurrency = Concurrency::up_to(64);
         concurrency.limit(20);
-        assert_eq!(concurrency.allowed(), 6);
+        assert_eq!(concurrency.allowed, 6);
         concurrency.limit(4);
-        assert_eq!(concurrency.allowed(), 4);
+        assert_eq!(concurrency.allowed, 4);
         concurrency.limit(0);
-        assert_eq!(concurrency.allowed(), 1);
+        assert_eq!(concurrency.allowed, 1);
     }
 
     #[test]
@@ -136,6 +132,6 @@ mod tests {
         let mut concurrency = Concurrency::up_to(64);
         concurrency.look(Duration::ZERO, 5, 0);
         concurrency.look(Duration::from_secs(9), 5, 1 << 30);
-        assert_eq!(concurrency.allowed(), 6);
+        assert_eq!(concurrency.allowed, 6);
     }
 }

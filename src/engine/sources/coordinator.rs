@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 use self::damaged::Damaged;
 use self::exchanged::Exchanged;
 use super::event::WorkerEvent;
-use super::open_peers::OpenPeers;
 use super::swarm::Swarm;
 use crate::address::NamedBy;
 use crate::counters::Phase;
@@ -45,7 +44,7 @@ pub struct Coordinator<'a> {
     announcers: Announcers,
     waiting: Vec<SourceSpec>,
     left_out: LeftOut,
-    manager: SourceManager,
+    pub manager: SourceManager,
     exchanged: Exchanged,
     /// Tiers that may still name peers.
     open_tiers: HashSet<u32>,
@@ -60,7 +59,8 @@ pub struct Coordinator<'a> {
     short_since: Option<Duration>,
     /// Whether so many bytes may be fetched that turned out to be damaged, of so many that are missing now.
     may_fetch: &'a MayFetch<'a>,
-    refresh: Option<&'a dyn Refresh>,
+    /// Where its sources fail, there may be others.
+    pub refresh: Option<&'a dyn Refresh>,
     refreshing: RefreshState,
     damaged: Damaged,
     /// How fast data comes: of the named sources, while these are alone, and in all.
@@ -105,20 +105,6 @@ impl<'a> Coordinator<'a> {
             refreshing: RefreshState::default(),
             damaged: Damaged::default(),
         }
-    }
-
-    /// Peers are not dialed to which there is a connection.
-    #[must_use]
-    pub fn going_on_with(mut self, open: OpenPeers) -> Coordinator<'a> {
-        self.manager.peers.open = open;
-        self
-    }
-
-    /// Where its sources fail, there may be others.
-    #[must_use]
-    pub fn refreshed_by(mut self, refresh: Option<&'a dyn Refresh>) -> Coordinator<'a> {
-        self.refresh = refresh;
-        self
     }
 
     /// Until all needed pieces are verified, or no source can bring them. Gives the announcers, to say goodbye.

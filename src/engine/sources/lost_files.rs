@@ -6,9 +6,9 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::swarm::Swarm;
+use crate::mutex::Mutex;
 use crate::picker::SourceId;
 use crate::plan::SegmentPlace;
 use crate::torrent::geometry::PieceIndex;
@@ -23,7 +23,7 @@ pub struct LostFiles {
 
 impl LostFiles {
     pub fn contains(&self, file: u32) -> bool {
-        self.lock().contains(&file)
+        self.files.lock().contains(&file)
     }
 
     /// The source does not have the file: pieces that it can bring nothing of are others' alone.
@@ -33,7 +33,7 @@ impl LostFiles {
         else {
             return;
         };
-        let mut lost = self.lock();
+        let mut lost = self.files.lock();
         lost.insert(file);
         swarm.tell(super::event::WorkerEvent::Lacks { source, file });
         let pieces = swarm.geometry().pieces(range);
@@ -53,7 +53,7 @@ impl LostFiles {
 
     /// The pieces of a run that the source can bring in part, before or after it has.
     pub fn partly(&self, swarm: &Swarm, run: &Range<PieceIndex>) -> Cursors {
-        let lost = self.lock();
+        let lost = self.files.lock();
         if lost.is_empty() {
             return Vec::new();
         }
@@ -89,9 +89,5 @@ impl LostFiles {
             swarm.schedule().brought_its_part(source, piece, cursor, cursor > began_at);
         }
         swarm.wake();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<u32>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -211,7 +211,7 @@ impl SourceManager {
     pub fn start_workers(&mut self, budget: &Budget) {
         let now = self.swarm.now();
         // Those who stream first, and a share kept for them: peers may all be silent, and many.
-        let all = budget.per_dataset();
+        let all = budget.per_dataset;
         self.start_streams(now, all, budget);
         self.start_peers(now, all.div_ceil(4) * 3, budget);
     }
@@ -231,7 +231,7 @@ impl SourceManager {
                 };
                 source.concurrency.look(now, delivering, seed.received_bytes());
             }
-            if working < source.concurrency.allowed() && source.attempts.may_begin(now) {
+            if working < source.concurrency.allowed && source.attempts.may_begin(now) {
                 ready.push(index);
             }
         }
@@ -245,7 +245,7 @@ impl SourceManager {
                 let has_more = self.streams[index].attempts.working > round;
                 if has_more || self.start_stream(index, now, budget) {
                     let StreamSource { attempts, concurrency, .. } = &self.streams[index];
-                    later.extend(Some(index).filter(|_| attempts.working < concurrency.allowed()));
+                    later.extend(Some(index).filter(|_| attempts.working < concurrency.allowed));
                 }
             }
             ready = later;

@@ -1,9 +1,10 @@
 //! Peers that are known when a download begins, and the connections to those that gave the metainfo: they go on to fetch data.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dial::Greeting;
+use crate::mutex::Mutex;
 use crate::net::timing::HANDED_OVER_WITHIN;
 use crate::protocol::socks::Destination;
 
@@ -46,7 +47,7 @@ impl OpenPeers {
     }
 
     fn add(&self, target: &Destination, connection: Option<Box<Greeting>>) {
-        let mut open = self.lock();
+        let mut open = self.0.lock();
         match open.iter_mut().find(|it| it.target == *target) {
             Some(known) => known.connection = connection.or(known.connection.take()),
             None => {
@@ -57,7 +58,7 @@ impl OpenPeers {
 
     /// Takes the connection to this peer.
     pub fn take(&self, target: &Destination) -> OpenState {
-        let mut open = self.lock();
+        let mut open = self.0.lock();
         let Some(index) = open.iter().position(|it| it.target == *target) else {
             return OpenState::No;
         };
@@ -69,10 +70,6 @@ impl OpenPeers {
 
     /// Lets go of what nobody has taken for so long: such a peer may have others to serve.
     pub fn expire(&self, after: Duration) {
-        self.lock().retain(|it| it.since.elapsed() < after);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<OpenPeer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().retain(|it| it.since.elapsed() < after);
     }
 }

@@ -294,7 +294,7 @@ impl PeerQueue {
 
     /// Dials peers, so many at a time at most.
     pub fn dial(&mut self, now: Duration, most: usize, dials: &Dials) {
-        let most = most.min(dials.per_dataset());
+        let most = most.min(dials.per_dataset);
         if self.dialing >= most {
             return;
         }

@@ -226,7 +226,7 @@ impl PeerDownload<'_> {
             }
             PeerEvent::PeersNamed => {
                 let mut named = self.session.take_named();
-                named.retain(|it| self.swarm.phase.client.may_hear(self.seat.ip(), *it));
+                named.retain(|it| self.swarm.phase.client.may_hear(self.seat.ip, *it));
                 self.swarm.tell(super::event::WorkerEvent::Exchanged {
                     source: self.source,
                     addresses: named,

@@ -1,8 +1,9 @@
 //! Where a web seed's files were redirected to.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
+use crate::mutex::Mutex;
 use crate::net::{MAX_REDIRECTS, SourceError, join};
 use crate::url::Url;
 
@@ -32,7 +33,7 @@ struct Redirect {
 impl Redirects {
     /// In which form the file's first URL is asked for.
     pub fn form(&self, file: u32) -> usize {
-        let tried = || self.lock().get(&file).map_or(0, |redirect| redirect.form);
+        let tried = || self.files.lock().get(&file).map_or(0, |redirect| redirect.form);
         self.form.get().copied().unwrap_or_else(tried)
     }
 
@@ -45,7 +46,7 @@ impl Redirects {
         if self.form.get().is_some() || forms < 2 {
             return false;
         }
-        let mut files = self.lock();
+        let mut files = self.files.lock();
         let redirect = files.entry(file).or_default();
         let has_next = redirect.form + 1 < forms;
         if has_next {
@@ -56,12 +57,12 @@ impl Redirects {
 
     /// Where the file is to be asked for, if not at its first URL.
     pub fn target(&self, file: u32) -> Option<Url> {
-        self.lock().get(&file)?.target.clone()
+        self.files.lock().get(&file)?.target.clone()
     }
 
     /// Whether this is where the file was redirected to.
     pub fn leads_to(&self, file: u32, url: &Url) -> bool {
-        self.lock().get(&file).is_some_and(|redirect| redirect.target.as_ref() == Some(url))
+        self.files.lock().get(&file).is_some_and(|redirect| redirect.target.as_ref() == Some(url))
     }
 
     /// The reply to a request for `asked` leads to `location`. `first` is the file's URL without redirects.
@@ -75,7 +76,7 @@ impl Redirects {
         asked: &Url,
         location: &str,
     ) -> Result<(), SourceError> {
-        let mut files = self.lock();
+        let mut files = self.files.lock();
         let redirect = files.entry(file).or_default();
         // Another connection asked there too, and followed first: the hop counts once.
         if redirect.target.as_ref().unwrap_or(first) != asked {
@@ -95,7 +96,7 @@ impl Redirects {
 
     /// The file is not to be had at `asked`. Whether it may be at its first URL, which is then asked once more.
     pub fn begin_anew(&self, file: u32, first: &Url, asked: &Url) -> bool {
-        let mut files = self.lock();
+        let mut files = self.files.lock();
         let Some(redirect) = files.get_mut(&file).filter(|_| asked != first) else { return false };
         if redirect.target.as_ref() == Some(asked) {
             (redirect.target, redirect.hops) = (None, 0);
@@ -106,7 +107,7 @@ impl Redirects {
 
     /// The file's bytes come: what ran out before is forgiven.
     pub fn brought(&self, file: u32) {
-        let mut files = self.lock();
+        let mut files = self.files.lock();
         let form = files.get_mut(&file).map_or(0, |redirect| {
             redirect.expired = 0;
             redirect.form
@@ -115,10 +116,6 @@ impl Redirects {
         if self.form.get().is_none() {
             let _ = self.form.set(form); // another connection's counts as well
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Redirect>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::assembly::Assembly;
 use super::swarm::{Fed, Swarm};
+use crate::mutex::Mutex;
 use crate::picker::{Blame, SourceId, WorkerId};
 use crate::plan::SegmentPlace;
 use crate::torrent::geometry::PieceIndex;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::assembly::{Added, Assembly};
@@ -20,6 +20,7 @@ use crate::engine::report::Remark;
 use crate::engine::upload::manager::{Served, UploadManager};
 use crate::engine::upload::pex_registry::PexRegistry;
 use crate::error::Error;
+use crate::mutex::{Mutex, wait};
 use crate::net::Client;
 use crate::picker::{Blame, Next, Schedule, SourceId, WorkerId};
 use crate::protocol::tracker::Announce;
@@ -109,7 +110,7 @@ impl Swarm {
 
     /// The schedule, locked: for bookkeeping, never across I/O.
     pub fn schedule(&self) -> MutexGuard<'_, Schedule> {
-        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+        self.schedule.lock()
     }
 
     /// Wakes the workers that wait for work.
@@ -147,8 +148,7 @@ impl Swarm {
                 Next::Fetch(run) => return Some(run),
                 Next::Done => return None,
                 Next::Wait => {
-                    let waited = self.changed.wait_timeout(schedule, IDLE);
-                    schedule = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    schedule = wait(&self.changed, schedule, IDLE);
                 }
             }
         }
@@ -161,7 +161,7 @@ impl Swarm {
         // The schedule is asked while the map is held: `verified` marks the piece first and removes its assembly
         // then. Otherwise a piece that another worker finishes in between would get a second assembly, and be
         // written again after it was verified.
-        let mut assemblies = self.assemblies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut assemblies = self.assemblies.lock();
         let whole = {
             let schedule = self.schedule();
             if !schedule.is_wanted(piece) {
@@ -178,24 +178,23 @@ impl Swarm {
             )))
         });
         if whole {
-            assembly.lock().unwrap_or_else(PoisonError::into_inner).restrict_to(source);
+            assembly.lock().restrict_to(source);
         }
         Some(Arc::clone(assembly))
     }
 
     /// Where to begin a piece: behind what an earlier source has brought.
     pub fn cursor(&self, source: SourceId, piece: PieceIndex) -> u32 {
-        self.assembly(source, piece)
-            .map_or(0, |assembly| assembly.lock().unwrap_or_else(PoisonError::into_inner).cursor())
+        self.assembly(source, piece).map_or(0, |assembly| assembly.lock().cursor())
     }
 
     /// How far a piece has come, by whomever. Unlike [`Swarm::cursor`] this claims nothing: a piece that is to come
     /// whole from one source stays that one's.
     pub fn progress_of(&self, piece: PieceIndex) -> u32 {
-        let assemblies = self.assemblies.lock().unwrap_or_else(PoisonError::into_inner);
+        let assemblies = self.assemblies.lock();
         let assembly = assemblies.get(&piece).cloned();
         drop(assemblies);
-        assembly.map_or(0, |it| it.lock().unwrap_or_else(PoisonError::into_inner).cursor())
+        assembly.map_or(0, |it| it.lock().cursor())
     }
 
     /// Takes bytes of a piece from a worker: writes, hashes, and does what follows.
@@ -213,7 +212,7 @@ impl Swarm {
             if *closed {
                 return Fed::Over;
             }
-            let mut assembly = assembly.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut assembly = assembly.lock();
             let added = assembly.add(&self.partial, source, begin, bytes);
             match added {
                 Ok(Added::Verified) => self.partial.verified(piece).map(|()| Added::Verified),
@@ -255,7 +254,7 @@ impl Swarm {
             self.count(&schedule);
             schedule.is_done()
         };
-        self.assemblies.lock().unwrap_or_else(PoisonError::into_inner).remove(&piece);
+        self.assemblies.lock().remove(&piece);
         self.uploads.add(piece);
         self.end_if(done);
     }

@@ -1,13 +1,14 @@
 //! A web seed (BEP 19), or a mirror that is a URL: what its connections share.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::redirects::Redirects;
 use super::swarm::Swarm;
 use crate::address::NamedBy;
 use crate::engine::sources::lost_files::LostFiles;
+use crate::mutex::Mutex;
 use crate::net::{Credential, SourceError};
 use crate::picker::{SourceId, WorkerId};
 use crate::protocol::web_url::FileUrls;
@@ -148,14 +149,14 @@ impl WebSeed {
 
     /// Whether this worker alone reads the file of a server without ranges; it does from now on, if nobody does.
     pub fn streams(&self, file: u32, worker: WorkerId) -> bool {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = self.streams.lock();
         *streams.entry(file).or_insert(worker) == worker
     }
 
     /// This worker reads no file any more.
     pub fn ends_streams(&self, worker: WorkerId) {
         if self.is_without_ranges.load(Ordering::Relaxed) {
-            let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut streams = self.streams.lock();
             streams.retain(|_, other| *other != worker);
         }
     }

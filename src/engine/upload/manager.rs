@@ -5,10 +5,11 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::mutex::Mutex;
 use crate::protocol::upload::{Bucket, Choker};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
@@ -51,7 +52,7 @@ impl RateLimiter {
     }
 
     fn may_send(&self, bytes: u64) -> bool {
-        lock(&self.bucket).take(self.started.elapsed(), bytes)
+        self.bucket.lock().take(self.started.elapsed(), bytes)
     }
 }
 
@@ -95,7 +96,7 @@ impl UploadManager {
     /// The piece is verified, and may be served.
     pub fn add(&self, piece: PieceIndex) {
         if self.is_on() {
-            let mut verified = lock(&self.verified);
+            let mut verified = self.verified.lock();
             verified.pieces.insert(piece);
             verified.log.push(piece);
             self.logged.store(verified.log.len(), Ordering::Release);
@@ -105,7 +106,7 @@ impl UploadManager {
     /// These are verified now, and no others: what is new is told, and what is gone is refused from now on.
     #[cfg(feature = "seed")]
     pub fn set(&self, pieces: PieceSet) {
-        let mut verified = lock(&self.verified);
+        let mut verified = self.verified.lock();
         let mut new = pieces.clone();
         new.remove_all(&verified.pieces);
         verified.log.extend(new.iter());
@@ -116,16 +117,16 @@ impl UploadManager {
     /// How many are verified.
     #[cfg(feature = "seed")]
     pub fn count(&self) -> u32 {
-        lock(&self.verified).pieces.len()
+        self.verified.lock().pieces.len()
     }
 
     pub fn has(&self, piece: PieceIndex) -> bool {
-        lock(&self.verified).pieces.contains(piece)
+        self.verified.lock().pieces.contains(piece)
     }
 
     /// All that may be served now, and the place in the log from which on there is more; nothing, where nothing may.
     pub fn pieces(&self) -> (PieceSet, usize) {
-        let verified = lock(&self.verified);
+        let verified = self.verified.lock();
         let pieces = match self.is_on() {
             true => verified.pieces.clone(),
             false => PieceSet::none(0),
@@ -138,7 +139,7 @@ impl UploadManager {
         if self.logged.load(Ordering::Acquire) <= *since {
             return Vec::new();
         }
-        let verified = lock(&self.verified);
+        let verified = self.verified.lock();
         let news = verified.log.get(*since..).unwrap_or_default().to_vec();
         *since = verified.log.len();
         news
@@ -146,7 +147,7 @@ impl UploadManager {
 
     /// Whether a peer that is interested is unchoked, and how many share the rate with it.
     pub fn is_unchoked(&self, id: u32, host: Option<IpAddr>, now: Duration) -> (bool, u64) {
-        let mut choker = lock(&self.choker);
+        let mut choker = self.choker.lock();
         (choker.is_unchoked(id, host, now), choker.unchoked() as u64)
     }
 
@@ -157,20 +158,16 @@ impl UploadManager {
 
     /// The peer is interested no more.
     pub fn rest(&self, id: u32) {
-        lock(&self.choker).rest(id);
+        self.choker.lock().rest(id);
     }
 
     /// The peer is gone.
     pub fn leave(&self, id: u32) {
-        lock(&self.choker).leave(id);
+        self.choker.lock().leave(id);
     }
 
     /// Whether so many bytes may be sent now; they count as sent then.
     pub fn may_send(&self, bytes: u64) -> bool {
         self.rate_limiter.as_ref().is_some_and(|rate_limiter| rate_limiter.may_send(bytes))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

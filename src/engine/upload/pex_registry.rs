@@ -1,9 +1,10 @@
 //! The peers that are connected for a dataset, of whom the others are told (PEX, BEP 11), whoever opened the connection.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mutex::Mutex;
 use crate::protocol::peer::PeerSession;
 use crate::protocol::pex::{Neighbour, REACHABLE, SEED};
 use crate::protocol::socks::Destination;
@@ -20,7 +21,7 @@ pub struct PexEntry {
     pex: Arc<PexRegistry>,
     id: u32,
     /// Where it is; not known of one that a proxy has looked up.
-    ip: Option<IpAddr>,
+    pub ip: Option<IpAddr>,
     /// Where we have connected to it.
     reached: Option<u16>,
     /// What the pex knows of it.
@@ -48,11 +49,6 @@ impl PexEntry {
         PexEntry { pex: Arc::clone(pex), id, ip, reached, known: None }
     }
 
-    /// Where the peer is.
-    pub fn ip(&self) -> Option<IpAddr> {
-        self.ip
-    }
-
     /// Has the pex know what the peer said of itself, and tells the peer of the others when it is time.
     pub fn exchange(&mut self, session: &mut PeerSession, now: Duration, has_all: bool) {
         if !session.is_open() {
@@ -73,7 +69,7 @@ impl PexEntry {
         if self.known.replace(neighbour) == Some(neighbour) {
             return;
         }
-        let mut known = self.pex.known();
+        let mut known = self.pex.known.lock();
         match known.iter_mut().find(|(id, _)| *id == self.id) {
             Some((_, before)) => *before = neighbour,
             None => known.push((self.id, neighbour)),
@@ -83,7 +79,7 @@ impl PexEntry {
     /// All but the peer itself, which may be connected twice.
     fn others(&self) -> Vec<Neighbour> {
         let own = self.known.map(|it| it.address);
-        let known = self.pex.known();
+        let known = self.pex.known.lock();
         let others = known.iter().filter(|(id, it)| *id != self.id && Some(it.address) != own);
         others.map(|(_, it)| *it).collect()
     }
@@ -92,13 +88,9 @@ impl PexEntry {
 impl Drop for PexEntry {
     fn drop(&mut self) {
         if self.known.is_some() {
-            self.pex.known().retain(|(id, _)| *id != self.id);
+            self.pex.known.lock().retain(|(id, _)| *id != self.id);
         }
     }
 }
 
-impl PexRegistry {
-    fn known(&self) -> MutexGuard<'_, Vec<(u32, Neighbour)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+impl PexRegistry {}

@@ -2,9 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::*;
+use crate::mutex::Mutex;
 use crate::net::names::BOTH;
 use crate::settings::Context;
 use crate::torrent::infohash::Infohash;
@@ -32,7 +33,7 @@ fn answer(listener: TcpListener, told: Told) {
                     }
                     let target = text.split(' ').nth(1).unwrap();
                     let event = target.split("&event=").nth(1).unwrap_or_default();
-                    told.lock().unwrap()[family].push(event.to_owned());
+                    told.lock()[family].push(event.to_owned());
                     let body = "d8:intervali900e5:peers0:e";
                     let length = body.len();
                     write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
@@ -115,7 +116,7 @@ fn who_listens_over_both_families_is_announced_over_both() {
         let answers: usize = expected.iter().map(|events| events.len()).sum();
         let answered = announce(&mut tracker, &client, &EVENTS);
         assert_eq!(answered.into_iter().map(Result::unwrap).sum::<usize>(), answers, "{host}");
-        assert_eq!(std::mem::take(&mut *told.lock().unwrap()), expected, "{host}");
+        assert_eq!(std::mem::take(&mut *told.lock()), expected, "{host}");
     };
     check(BOTH, true, [&EVENTS, &EVENTS]);
     // A download listens nowhere: once is enough.
@@ -134,7 +135,7 @@ fn a_family_over_which_nobody_answers_is_passed_over_and_not_told_goodbye() {
     let url = format!("http://{BOTH}:{port}/announce");
     let mut tracker = Tracker::new(&client, NamedBy::User, &url.as_str().into(), true).unwrap();
     assert_eq!(announce(&mut tracker, &client, &EVENTS), [Ok(1), Ok(1), Ok(1)]);
-    assert_eq!(*told.lock().unwrap(), [&[][..], &EVENTS]);
+    assert_eq!(*told.lock(), [&[][..], &EVENTS]);
     assert_eq!(tracker.knows_us, [false, true]);
 
     let ([v4, v6], port) = listeners();
@@ -156,7 +157,7 @@ fn through_a_proxy_there_is_one_way_to_a_tracker() {
     let url = format!("http://{BOTH}:1/announce");
     let mut tracker = Tracker::new(&client, NamedBy::User, &url.as_str().into(), true).unwrap();
     assert_eq!(announce(&mut tracker, &client, &["started"]), [Ok(1)]);
-    assert_eq!(*told.lock().unwrap(), [vec!["started".to_owned()], vec![]]);
+    assert_eq!(*told.lock(), [vec!["started".to_owned()], vec![]]);
 }
 
 #[test]

@@ -57,7 +57,7 @@ enum TaskState {
 }
 
 /// Which task is to be done when, and where.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct AnnounceQueue {
     threads: usize,
     places: Vec<AnnouncePlace>,
@@ -67,7 +67,7 @@ pub struct AnnounceQueue {
 impl AnnounceQueue {
     /// For so many threads at most.
     pub fn new(threads: usize) -> AnnounceQueue {
-        AnnounceQueue { threads, places: Vec::new(), tasks: Vec::new() }
+        AnnounceQueue { threads, ..AnnounceQueue::default() }
     }
 
     /// The place of this name.

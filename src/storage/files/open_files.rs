@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::mutex::Mutex;
 use crate::process;
 
 /// Open files of a dataset at a time.
@@ -43,20 +44,16 @@ impl Drop for OpenedFile {
 }
 
 impl OpenFiles {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The file, if it is open, and open for writing where that is asked for.
     pub(super) fn get(&self, index: u32, for_writing: bool) -> Option<Arc<File>> {
-        let queue = self.lock();
+        let queue = self.0.lock();
         let opened = queue.files.get(&index).filter(|opened| opened.for_writing || !for_writing);
         opened.map(|opened| Arc::clone(&opened.file))
     }
 
     /// Keeps a file open, and closes others where there are too many.
     pub(super) fn keep(&self, index: u32, opened: OpenedFile) {
-        let mut queue = self.lock();
+        let mut queue = self.0.lock();
         // One that is open for writing may have replaced what was opened for reading meanwhile.
         if !opened.for_writing && queue.files.contains_key(&index) {
             return;
@@ -75,13 +72,13 @@ impl OpenFiles {
 
     /// Closes one: Windows replaces no file that is open, where its file system does not do it as Unix does.
     pub(super) fn close_one(&self, index: u32) {
-        let mut queue = self.lock();
+        let mut queue = self.0.lock();
         queue.files.remove(&index);
         queue.order.retain(|it| *it != index);
     }
 
     /// Closes all of them.
     pub(super) fn close(&self) {
-        *self.lock() = Queue::default();
+        *self.0.lock() = Queue::default();
     }
 }

@@ -1,8 +1,10 @@
 //! Where the files of a workplace come from, by their index in the layout: asked for each piece that is written, of up to a million
 //! files.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::mutex::Mutex;
 
 /// Where a file of the workplace comes from. Its permissions do not tell: anyone may have changed them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,6 @@ impl FileOrigins {
     /// Whoever else opens this file to write waits: it must not be replaced once it was written to. Other files are opened meanwhile.
     pub(super) fn opening(&self, index: u32) -> MutexGuard<'_, ()> {
         let lock = &self.opening[index as usize % OPENING];
-        lock.lock().unwrap_or_else(PoisonError::into_inner)
+        lock.lock()
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::error::Error;
-use crate::hash::Sha1;
+use crate::storage::digest_name;
 use crate::storage::{Store, WRITABLE, fs};
 use crate::url::Url;
 
@@ -78,8 +78,7 @@ impl Store {
     }
 
     fn document_path(&self, catalogue: &Url, name: &str) -> PathBuf {
-        let digest = Sha1::digest(catalogue.exposed().as_bytes());
-        let digest: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = digest_name(catalogue.exposed().as_bytes());
         self.root.join("catalogue").join(digest).join(name)
     }
 }

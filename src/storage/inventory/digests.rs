@@ -1,8 +1,7 @@
 //! SHA-256 of files that are there: those that differ from their pins, for `verify`, and those to be pinned, for `vendor` (feature `engine`).
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::error::Error;
+use crate::mutex::Mutex;
 use crate::storage::pins::{BUFFER_BYTES, Pins, pinned, sha256_of};
 use crate::storage::{Site, parallel};
 use crate::torrent::metainfo::Metainfo;
@@ -23,11 +22,11 @@ pub(super) fn broken_among(
         buffer.resize(BUFFER_BYTES, 0);
         let sha256 = sha256_of(&dataset.path(&metainfo.layout_path(file)), buffer);
         if sha256.ok() != Some(*pin) {
-            found.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+            found.lock().push(path.clone());
         }
         Ok(())
     })?;
-    Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(found.into_inner())
 }
 
 /// The SHA-256 of files of a dataset that is there, by their indices in the torrent. Runs on the current rayon pool.
@@ -42,9 +41,9 @@ pub fn digests(dataset: &Site, metainfo: &Metainfo, files: &[u32]) -> Result<Pin
         let place = dataset.path(&metainfo.layout_path(file));
         buffer.resize(BUFFER_BYTES, 0);
         let digest = sha256_of(&place, buffer).map_err(|why| Error::disk("read", &place, &why))?;
-        let mut digests = digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut digests = digests.lock();
         digests.insert(metainfo.display_path(file), digest);
         Ok(())
     })?;
-    Ok(digests.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(digests.into_inner())
 }

@@ -160,9 +160,9 @@ fn a_file_that_becomes_a_pipe_or_a_link_is_not_read() {
             symlink(&right, tree.join("c")).unwrap();
             let found = Mutex::new(Vec::new());
             partial.check(&[0, 1, 2, 3], &|| true, &|piece, is_right| {
-                found.lock().unwrap().push((piece, is_right));
+                found.lock().push((piece, is_right));
             });
-            assert!(found.into_inner().unwrap().iter().all(|(_, is_right)| !is_right));
+            assert!(found.into_inner().iter().all(|(_, is_right)| !is_right));
         });
     }
 }

@@ -34,6 +34,8 @@ use files::{FileTable, length_of};
 
 pub use files::{Components, FileKind, LinkTarget, TorrentFile};
 pub use hidden::{check_visible, is_same_name};
+#[cfg(feature = "unpack")]
+pub use paths::check_member;
 pub use paths::{
     OddPath, Platform, check_given_name, check_storable, check_storable_name, storable_name,
 };
@@ -100,7 +102,6 @@ pub struct Metainfo {
 }
 
 impl Metainfo {
-    #[must_use]
     pub fn with_origin(mut self, origin: TorrentOrigin) -> Metainfo {
         self.origin = origin;
         self
@@ -262,7 +263,6 @@ impl Metainfo {
     }
 
     /// The same, called so on disk.
-    #[must_use]
     pub fn renamed(mut self, name: Option<&str>) -> Metainfo {
         self.renamed = name.map(|name| name.as_bytes().to_vec()).filter(|name| *name != self.name);
         self

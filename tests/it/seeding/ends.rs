@@ -26,7 +26,7 @@ fn check(catalogue: &str, peer: Option<SocketAddr>, asks: &dyn Fn() -> usize) {
     seeding.stop().unwrap();
     eventually("it asks no more", || asks() == 0);
     let took = begun.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A seeder (BEP 3) that may leech too, with the fast extension (BEP 6), the extension protocol (BEP 10) and `ut_metadata` (BEP 9).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -128,6 +128,8 @@ pub struct Stats {
     pub wrong_blocks: usize,
     /// The parts of `info` that clients served (BEP 9), by their number.
     pub metadata: BTreeMap<i64, Vec<u8>>,
+    /// The pieces that clients said they have, in a bitfield or one by one.
+    pub announced: BTreeSet<u32>,
     /// What clients told of other peers (BEP 11).
     pub told: Vec<B>,
     /// Messages received, by id ([`wire::CANCEL`], …).

@@ -1,5 +1,6 @@
 //! What was found, line by line.
 
+use academictorrents::Error;
 use serde_json::{Value, json};
 
 use crate::output::{Output, stdout};
@@ -47,16 +48,11 @@ impl DoctorReport {
         &mut self.0[last]
     }
 
-    /// An error of the library's has its reasons and mends in its text.
-    pub(super) fn error(&mut self, area: &'static str, text: &str) {
-        let mut lines = text.lines();
-        let finding = self.add(area, Status::Fail, lines.next().unwrap_or_default());
-        for line in lines.map(str::trim) {
-            match line.strip_prefix("help: ") {
-                Some(help) => finding.help.push(help.to_owned()),
-                None if finding.help.is_empty() => finding.why.push(line.to_owned()),
-                None => finding.help.push(line.to_owned()),
-            }
+    /// What an error of the library's says, and those that came with it.
+    pub(super) fn error(&mut self, area: &'static str, error: &Error) {
+        for error in std::iter::once(error).chain(error.others()) {
+            let (what, why, help) = error.lines();
+            self.0.push(Finding { area, status: Status::Fail, what, why, help });
         }
     }
 }

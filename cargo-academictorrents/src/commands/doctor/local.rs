@@ -38,7 +38,7 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
             let what = "there is no configuration file: the home directory is not known";
             findings.add("settings", Status::Ok, what);
         }
-        (Err(error), ..) => findings.error("settings", &error.to_string()),
+        (Err(error), ..) => findings.error("settings", &error),
     }
     let directory = match store {
         Some(directory) => absolute(directory),
@@ -50,7 +50,7 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
     // A variable that does not exist has a finding of its own.
     let flaw = usable.clone().and_then(plan::check_named).err().filter(|_| unknown.is_empty());
     match (&flaw, context.set_names()) {
-        (Some(error), _) => findings.error("environment", &error.to_string()),
+        (Some(error), _) => findings.error("environment", error),
         (None, none) if none.is_empty() => {
             findings.add("environment", Status::Ok, "no variable is set that is read");
         }
@@ -78,7 +78,7 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
     match &client {
         // What is wrong with a value was told already.
         Err(_) if flaw.is_some() || !unknown.is_empty() => {}
-        Err(error) => findings.error("certificates", &error.to_string()),
+        Err(error) => findings.error("certificates", error),
         Ok(()) => {
             findings.add("certificates", Status::Ok, trusted(found));
         }
@@ -106,7 +106,7 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
     let store = match directory {
         Ok(directory) => Some(directory),
         Err(error) => {
-            findings.error("store", &error.to_string());
+            findings.error("store", &error);
             None
         }
     };

@@ -51,16 +51,8 @@ pub(super) fn asked(store: &Store, id: &str) -> Result<DatasetSpec, Error> {
             let why = "its stamp is gone, and the data does not show which files were selected";
             return Err(odd(why).help(fetch));
         }
-        identity.magnet = Some(Magnet {
-            link: format!("magnet:?xt=urn:btih:{infohash}").into(),
-            infohash,
-            name: None,
-            trackers: Vec::new(),
-            web_seeds: Vec::new(),
-            torrents: Vec::new(),
-            peers: Vec::new(),
-            files: chosen,
-        });
+        let link = format!("magnet:?xt=urn:btih:{infohash}");
+        identity.magnet = Some(Magnet { files: chosen, ..Magnet::parse(&link)? });
     }
     // A name that nobody may give is none that was given.
     of(&name, identity, &CallOptions { rename, ..call_options() }, StoreKind::Shared)

@@ -64,9 +64,4 @@ impl AnnounceTarget for MetadataTier {
     fn dht_interval(&self) -> Option<Duration> {
         Some(crate::engine::announce::dht::INTERVAL)
     }
-
-    #[cfg(feature = "dht")]
-    fn listens_at(&self) -> Option<u16> {
-        None
-    }
 }

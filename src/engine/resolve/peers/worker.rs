@@ -46,7 +46,7 @@ pub fn work(
         MetadataWorker { fetch, id: id.0, session, ready: false, until, useful_at: now };
     let outcome = peer_loop::run(&mut worker, &mut link);
     let session = worker.session;
-    let mut progress = fetch.progress();
+    let mut progress = fetch.progress.lock();
     if outcome != WorkerOutcome::Ended {
         progress.blocks.leave(id.0);
     } else if progress.blocks.is_done() && session.is_open() {
@@ -76,7 +76,7 @@ impl PeerHandler for MetadataWorker<'_> {
             // Later ones bring nothing new.
             PeerEvent::Extensions if !self.ready => {
                 let bytes = self.session.offered_metadata(self.fetch.max_bytes)?;
-                self.fetch.progress().blocks.join(self.id, bytes);
+                self.fetch.progress.lock().blocks.join(self.id, bytes);
                 (self.ready, self.useful_at) = (true, self.fetch.phase.now());
                 Ok(())
             }
@@ -86,7 +86,7 @@ impl PeerHandler for MetadataWorker<'_> {
     }
 
     fn turn(&mut self, _connection: &PeerConnection) -> Result<Duration, WorkerOutcome> {
-        let mut progress = self.fetch.progress();
+        let mut progress = self.fetch.progress.lock();
         if self.fetch.phase.is_over() || progress.blocks.is_done() {
             return Err(WorkerOutcome::Ended);
         }
@@ -102,7 +102,7 @@ impl PeerHandler for MetadataWorker<'_> {
 
 impl MetadataWorker<'_> {
     fn on_metadata(&mut self, message: MetadataMessage<'_>) -> Result<(), WorkerOutcome> {
-        let mut progress = self.fetch.progress();
+        let mut progress = self.fetch.progress.lock();
         match message {
             MetadataMessage::Data { piece, total_bytes, data } => {
                 let was_asked = progress.blocks.awaits(self.id);
@@ -145,7 +145,7 @@ impl MetadataWorker<'_> {
         }
         if !self.ready {
             late(Awaited::ExtensionHandshake)
-        } else if self.fetch.progress().blocks.awaits(self.id) {
+        } else if self.fetch.progress.lock().blocks.awaits(self.id) {
             late(Awaited::TorrentBlock)
         } else {
             Ok(())

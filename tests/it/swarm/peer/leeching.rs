@@ -76,6 +76,7 @@ impl Client<'_> {
     }
 
     fn learn(&mut self, pieces: &[u32]) -> Result<()> {
+        self.shared.stats(|stats| stats.announced.extend(pieces));
         let have = self.shared.state.lock().unwrap().have.clone();
         self.leech.wanted.extend(pieces.iter().filter(|piece| !have[**piece as usize]));
         let waits = self.shared.has(Fault::AsksTooEarly) && !self.leech.asked_too_early;
