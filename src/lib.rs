@@ -211,11 +211,24 @@ pub use torrent::infohash::Infohash;
 /// The manual's examples are documentation tests too.
 #[cfg(all(doctest, feature = "seed"))]
 #[doc = include_str!("../README.md")]
-#[doc = include_str!("../docs/guide/code.md")]
+#[doc = include_str!("../docs/guide/getting-started.md")]
 #[doc = include_str!("../docs/guide/datasets.md")]
-#[doc = include_str!("../docs/guide/unpacking.md")]
-#[doc = include_str!("../docs/guide/network.md")]
+#[doc = include_str!("../docs/guide/selecting-files.md")]
+#[doc = include_str!("../docs/guide/optional-datasets.md")]
+#[doc = include_str!("../docs/guide/code.md")]
+#[doc = include_str!("../docs/guide/data-crates.md")]
 #[doc = include_str!("../docs/guide/store.md")]
+#[doc = include_str!("../docs/guide/network.md")]
 #[doc = include_str!("../docs/guide/run-time.md")]
+#[doc = include_str!("../docs/guide/seeding.md")]
+#[doc = include_str!("../docs/guide/sharing.md")]
 #[doc = include_str!("../docs/guide/ci.md")]
+#[doc = include_str!("../docs/guide/docker.md")]
+#[doc = include_str!("../docs/guide/offline-builds.md")]
+#[doc = include_str!("../docs/guide/clusters.md")]
+#[doc = include_str!("../docs/guide/troubleshooting.md")]
 struct Manual;
+
+#[cfg(all(doctest, feature = "unpack"))]
+#[doc = include_str!("../docs/guide/unpacking.md")]
+struct UnpackingManual;

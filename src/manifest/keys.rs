@@ -62,7 +62,7 @@ pub(super) static KEYS: [ManifestKey; 17] = [
             "The dataset is declared in `[workspace.metadata.academictorrents]` of the workspace's root, and inherited from there; see [Datasets of a workspace](../guide/datasets.md#datasets-of-a-workspace)."),
     key("files", Some(|r, it, to| keep(&mut to.files, r.list(it, checks::glob))))
         .doc("list of globs", "all files", r#"["train/**", "README*"]"#,
-            "The files to fetch, as globs over the torrent's paths; one after `!` excludes files. See [Selecting files](../guide/datasets.md#selecting-files)."),
+            "The files to fetch, as globs over the torrent's paths; one after `!` excludes files. See [Selecting files](../guide/selecting-files.md)."),
     key("rename", Some(|r, it, to| {
         keep(&mut to.rename, r.text(it, "a name in quotes", checks::rename).map(Some));
     }))
@@ -83,7 +83,7 @@ pub(super) static KEYS: [ManifestKey; 17] = [
         keep(&mut to.mirrors, r.list(it, |text| checks::mirror(text, base_dir)));
     }))
         .doc("list of base URLs and directories", "none", r#"["https://data.example.org/at", "mirror"]"#,
-            "Servers and directories that hold the dataset; see [Adding a dataset](../guide/datasets.md#adding-a-dataset)."),
+            "Servers and directories that hold the dataset; see [Builds that depend on nobody](../guide/datasets.md#builds-that-depend-on-nobody)."),
     key("sources", Some(|r, it, to| {
         let names = r.list(it, checks::source).unwrap_or_default();
         keep(&mut to.sources, SourceSet::parse(names.iter().map(String::as_str)).ok());
@@ -119,7 +119,7 @@ pub(super) static KEYS: [ManifestKey; 17] = [
         keep(&mut to.optional, r.kept(it, read));
     }))
         .doc("boolean", "`false`", "true",
-            "If the dataset cannot be provided, the build continues with a warning; see [Datasets that may be missing](../guide/datasets.md#datasets-that-may-be-missing)."),
+            "If the dataset cannot be provided, the build continues with a warning; see [Optional datasets](../guide/optional-datasets.md)."),
 ];
 
 fn keep<T>(field: &mut T, read: Option<T>) {
