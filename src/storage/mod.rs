@@ -37,6 +37,8 @@ mod file_size;
 mod files;
 mod fs;
 mod home;
+#[cfg(feature = "unpack")]
+mod into_directory;
 #[cfg(feature = "engine")]
 pub mod inventory;
 mod links;
@@ -79,6 +81,8 @@ pub use file_fault::{IS_LFS_POINTER, LFS_POINTER, is_lfs_pointer};
 pub use fs::atomic_write;
 #[cfg(target_os = "linux")]
 pub use fs::{open_or_create, try_lock};
+#[cfg(feature = "unpack")]
+pub use into_directory::copy_tree_into;
 pub use local_copy::LocalCopy;
 pub use lock::{Lock, LockHolder};
 #[cfg(feature = "seed")]

@@ -544,7 +544,7 @@ const LAYERS: [(&str, &[&[&str]]); 2] = [
             &["offered", "replaceable", "salvage", "siblings"],
             &["partial"],
             &["elsewhere", "move_in", "publish"],
-            &["tree"],
+            &["tree", "into_directory"],
             &["inventory"],
             &["tests"],
         ],

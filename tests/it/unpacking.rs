@@ -427,3 +427,81 @@ fn a_build_script_unpacks_once_and_a_build_without_the_feature_prints_the_line_t
     assert!(tree.exists());
     assert_eq!(seed.requests().len(), fetched);
 }
+
+#[test]
+fn a_tree_goes_into_a_directory_and_the_archive_into_the_store() {
+    let fixture = GetFixture::new();
+    let dataset = folder();
+    let torrent = fixture.path("data.torrent");
+    let seed = WebSeed::serving(&dataset);
+    std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
+    let get = || {
+        let get = fixture.ask(torrent.to_str().unwrap()).files(["raw/*", "README"]);
+        get.unpack(Unpack::new().strip(1).members(["raw/images/**"])).into(fixture.data())
+    };
+    let path = get().run().unwrap();
+    assert_eq!(path, fixture.data().join("lab"));
+    let expected = [
+        ("README", "read me"),
+        ("raw/images/a", "1"),
+        ("raw/images/d/b.csv", "2"),
+        ("raw/images/d/c.txt", "3"),
+    ];
+    check(&path, &expected);
+    assert!(
+        files_below(&fixture.path("store/v1/data"))
+            .iter()
+            .any(|it| it.ends_with("raw/images.tar.gz"))
+    );
+    // They are the user's.
+    let mine = path.join("raw/images/a");
+    assert!(!std::fs::metadata(&mine).unwrap().permissions().readonly());
+    let fetched = seed.requests().len();
+    let before = inode(&mine);
+    assert_eq!(get().run().unwrap(), path);
+    assert_eq!((inode(&mine), seed.requests().len()), (before, fetched));
+    // What is missing comes back, and what is another's stays.
+    std::fs::remove_file(path.join("README")).unwrap();
+    std::fs::write(&mine, "mine").unwrap();
+    let error = get().run().unwrap_err().to_string();
+    assert!(error.contains("raw/images/a has different content"), "{error}");
+    assert!(!path.join("README").exists(), "nothing was written");
+    get().overwrite(true).run().unwrap();
+    check(&path, &expected);
+    std::fs::remove_dir_all(path.join("raw/images/d")).unwrap();
+    std::fs::write(path.join("raw/images/d"), "").unwrap();
+    let error = get().overwrite(true).run().unwrap_err().to_string();
+    assert!(error.contains("is a file, and the dataset has a directory there"), "{error}");
+    #[cfg(unix)]
+    {
+        std::fs::remove_file(path.join("raw/images/d")).unwrap();
+        std::fs::create_dir(fixture.path("outside")).unwrap();
+        std::os::unix::fs::symlink(fixture.path("outside"), path.join("raw/images/d")).unwrap();
+        let error = get().overwrite(true).run().unwrap_err().to_string();
+        assert!(error.contains("is a symbolic link, and the dataset has a directory"), "{error}");
+        assert!(files_below(&fixture.path("outside")).is_empty());
+    }
+}
+
+#[test]
+fn hidden_members_go_into_a_directory_only_by_force() {
+    for member in ["../.bashrc", "d/.git/config", ".cargo/config.toml"] {
+        let fixture = GetFixture::new();
+        let dataset = Dataset::single("lab.tar", tar(&[(member.trim_start_matches("../"), "1")]));
+        let torrent = fixture.path("data.torrent");
+        let seed = WebSeed::serving(&dataset);
+        std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
+        let get =
+            || fixture.ask(torrent.to_str().unwrap()).unpack(Unpack::new()).into(fixture.data());
+        let result = get().run();
+        // Below the dataset's own directory a name that begins with a dot is like any other.
+        if member == "../.bashrc" {
+            assert!(result.is_ok());
+            continue;
+        }
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("spelling of") && error.contains("Get::overwrite"), "{error}");
+        assert!(files_below(&fixture.data()).is_empty());
+        get().overwrite(true).run().unwrap();
+    }
+}
