@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::Common;
 use crate::app::App;
 use crate::output::{Failure, Output, stdout, tell_error};
-use crate::stock::{self, Stocked, Usage, Use};
+use crate::store_usage::{self, Stocked, Usage, Use};
 use crate::table::{ago, id, lines, width};
 use crate::workspace::{self, Declared};
 
@@ -105,7 +105,7 @@ fn orphans(app: &App, standings: &[(Declared, DatasetStatus)]) -> Vec<Stocked> {
             || (entry.state == EntryState::Torrent
                 && ids.iter().any(|id| id.starts_with(&entry.infohash.to_string())))
     };
-    let scan = stock::scan(&app.store);
+    let scan = store_usage::scan(&app.store);
     let usage = Usage::of(app, scan.roots);
     let unknown = scan.entries.into_iter().filter(|entry| !is_known(entry));
     let mut orphans: Vec<Stocked> = unknown.map(|entry| usage.stocked(app, entry)).collect();

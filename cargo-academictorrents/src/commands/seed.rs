@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::Common;
 use crate::dataset_spec::DatasetSpec;
-use crate::live;
 use crate::output::{Failure, Output};
+use crate::seed_table;
 use crate::words::parse_size;
 use crate::workspace;
 
@@ -93,7 +93,7 @@ pub(crate) fn run(
     let seeding = seed.start()?;
     let interrupted = stop_at_signals(seeding.stop_handle(), output);
     output.say(format_args!("listening on port {}", seeding.local_addr().port()));
-    let datasets = live::watch(&seeding, output);
+    let datasets = seed_table::watch(&seeding, output);
     let bytes = seeding.wait()?;
     if output.json {
         let datasets: Vec<_> = datasets

@@ -128,7 +128,7 @@ fn rows(
     app: &App,
 ) -> Result<Vec<VerifyRow>, Failure> {
     if arguments.stored {
-        let ids = crate::stock::scan(&app.store).data_ids().into_iter();
+        let ids = crate::store_usage::scan(&app.store).data_ids().into_iter();
         let row = |id: String| VerifyRow::new(Vec::new(), &id, stored::asked(&app.store, &id));
         return Ok(ids.map(row).collect());
     }
