@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::Common;
 use crate::app::App;
 use crate::commands::list::{kind, stocked_json, used};
-use crate::output::{Failure, Output, document, tell_error};
+use crate::output::{Failure, Output, Result, document, tell_error};
 use crate::store_usage::{self, Stocked, Usage, Use};
 use crate::table::{id, lines, width};
 
@@ -47,11 +47,7 @@ pub(crate) struct GcArguments {
     dry_run: bool,
 }
 
-pub(crate) fn run(
-    arguments: &GcArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &GcArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     let gc = Gc::of(&app, arguments);
     if output.json {

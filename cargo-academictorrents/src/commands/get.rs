@@ -14,7 +14,7 @@ use crate::Common;
 use crate::app::App;
 use crate::dataset_spec::{DatasetSpec, asked_with, call_options, of};
 use crate::interrupt;
-use crate::output::{Failure, Output};
+use crate::output::{Failure, Output, Result};
 use crate::words::parse_size;
 
 /// Fetch one dataset, and print its path
@@ -60,11 +60,7 @@ pub(crate) struct GetArguments {
     max_size: Option<u64>,
 }
 
-pub(crate) fn run(
-    arguments: &GetArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) -> Result {
     let into = arguments.into.as_deref().map(|into| (into, arguments.force));
     let app = common.app_into(into)?;
     interrupt::end_on_signal(app.stop.clone());

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
-use crate::output::{Failure, Output, stdout};
+use crate::output::{Output, Result, stdout};
 use crate::probes::{Answered, ProbeTarget};
 use crate::{Common, torrent, words, workspace};
 use listing::Listed;
@@ -45,11 +45,7 @@ const MOST_LINES: u64 = 20;
 /// So many of the comment's.
 const MOST_COMMENT_LINES: usize = 6;
 
-pub(crate) fn run(
-    arguments: &InfoArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &InfoArguments, common: &Common, output: &Output) -> Result {
     let dataset = arguments.workspace.dataset(&arguments.name, common)?;
     let app = common.app()?;
     let info = Info::of(&app, &dataset).map_err(|error| dataset.named(error))?;

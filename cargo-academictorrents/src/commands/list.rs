@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Common;
 use crate::app::App;
-use crate::output::{Failure, Output, stdout, tell_error};
+use crate::output::{Failure, Output, Result, stdout, tell_error};
 use crate::store_usage::{self, Stocked, Usage, Use};
 use crate::table::{ago, id, lines, width};
 use crate::workspace::{self, Declared};
@@ -39,11 +39,7 @@ pub(crate) struct ListArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &ListArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ListArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     let is_outside = arguments.workspace.is_outside();
     let declared = if is_outside { Vec::new() } else { arguments.workspace.declared(common)? };

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::dataset_spec::DatasetSpec;
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
 use crate::seed_table;
 use crate::words::parse_size;
 use crate::workspace;
@@ -62,11 +62,7 @@ pub(crate) struct SeedArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: SeedArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) -> Result {
     let SeedArguments { names, from, port, rate, ratio, time, fetch, connections, workspace } =
         arguments;
     let mut ids = Vec::new();
