@@ -25,6 +25,8 @@ pub enum Phase {
     Checking,
     /// Data comes in.
     Fetching,
+    /// Archives become files.
+    Unpacking,
     /// Pins, sync, rename.
     Publishing,
     /// There: no longer drawn.
@@ -42,12 +44,13 @@ impl Phase {
     }
 }
 
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 10] = [
     Phase::Queued,
     Phase::Waiting,
     Phase::Metainfo,
     Phase::Checking,
     Phase::Fetching,
+    Phase::Unpacking,
     Phase::Publishing,
     Phase::Done,
     Phase::Failed,
@@ -72,6 +75,9 @@ pub struct DatasetCounters {
     pub peers: AtomicU32,
     /// Web seeds and mirrors with a live connection.
     pub web_seeds: AtomicU32,
+    /// Whether something was said that is said once.
+    #[cfg(feature = "unpack")]
+    has_said: AtomicBool,
     /// Who brings the bytes, in the order of the download's own numbers.
     pub sources: Sources,
 }
@@ -83,6 +89,12 @@ impl DatasetCounters {
 
     pub fn phase(&self) -> Phase {
         PHASES[usize::from(self.phase.load(Ordering::Relaxed)).min(PHASES.len() - 1)]
+    }
+
+    /// True the first time.
+    #[cfg(feature = "unpack")]
+    pub fn says_once(&self) -> bool {
+        !self.has_said.swap(true, Ordering::Relaxed)
     }
 
     /// What is there is hashed, so many bytes of it.

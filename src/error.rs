@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Network,
     /// The bytes are not the ones that were asked for.
     Verification,
+    /// An archive of the dataset cannot be unpacked: it is damaged, unsafe, or of a kind that is not supported.
+    Archive,
     /// The disk: no room, no permission, or another I/O error.
     Disk,
     /// Another process holds the dataset and does not move.

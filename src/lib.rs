@@ -44,6 +44,7 @@
 //! max-size = "2GiB"                          # 1 GiB where nobody says more
 //! required-features = ["large-tests"]
 //! sha256 = { "train/labels.gz" = "…" }       # 64 hexadecimal digits
+//! unpack = true                              # feature `unpack`
 //! optional = true
 //! ```
 //!
@@ -58,6 +59,7 @@
 //! | what | meaning |
 //! | --- | --- |
 //! | `env!("AT_<NAME>_PATH")` | the file of a single-file torrent, else the torrent's root directory |
+//! | `env!("AT_<NAME>_ARCHIVE")` | of a dataset that is unpacked, what the path would be without that |
 //! | `env!("AT_<NAME>_INFOHASH")` | 40 hexadecimal digits |
 //! | `cfg(at_dataset = "name")` | the dataset is there: for optional ones, and for `include_bytes!`, which docs.rs has no file for |
 //! | `OUT_DIR/datasets.rs` | for `include!`: a module per dataset |
@@ -117,6 +119,8 @@
 //! `fetch` is everything that opens a socket. `rustls` (default) and `native-tls` choose the TLS library, and turn it on; without
 //! default features a build uses what is on this machine, and fails with the command that fetches the rest.
 //! With `dht` the DHT names peers, too, for torrents that are not private.
+//! With `unpack` archives of a dataset are unpacked (`unpack = true` in its table, `Get::unpack`): `AT_<NAME>_PATH` is what they hold, and
+//! `AT_<NAME>_ARCHIVE` the original.
 //! `seed` is [`Seed`], which build scripts have no use for and need not compile. The command `cargo academictorrents` is a crate of its own, `cargo-academictorrents`.
 //!
 #![cfg_attr(not(feature = "seed"), doc = " [`Seed`]: #features")]
@@ -190,10 +194,14 @@ mod size;
 mod storage;
 mod suggest;
 mod torrent;
+#[cfg(feature = "unpack")]
+mod unpack;
 mod url;
 
 pub use build_script::{Build, Dataset, Datasets, build, metabuild};
 pub use error::{Error, ErrorKind};
+#[cfg(feature = "unpack")]
+pub use get::Unpack;
 pub use get::{Get, Progress, Verify, get};
 
 #[cfg(feature = "seed")]
@@ -203,10 +211,24 @@ pub use torrent::infohash::Infohash;
 /// The manual's examples are documentation tests too.
 #[cfg(all(doctest, feature = "seed"))]
 #[doc = include_str!("../README.md")]
-#[doc = include_str!("../docs/guide/code.md")]
+#[doc = include_str!("../docs/guide/getting-started.md")]
 #[doc = include_str!("../docs/guide/datasets.md")]
-#[doc = include_str!("../docs/guide/network.md")]
+#[doc = include_str!("../docs/guide/selecting-files.md")]
+#[doc = include_str!("../docs/guide/optional-datasets.md")]
+#[doc = include_str!("../docs/guide/code.md")]
+#[doc = include_str!("../docs/guide/data-crates.md")]
 #[doc = include_str!("../docs/guide/store.md")]
+#[doc = include_str!("../docs/guide/network.md")]
 #[doc = include_str!("../docs/guide/run-time.md")]
+#[doc = include_str!("../docs/guide/seeding.md")]
+#[doc = include_str!("../docs/guide/sharing.md")]
 #[doc = include_str!("../docs/guide/ci.md")]
+#[doc = include_str!("../docs/guide/docker.md")]
+#[doc = include_str!("../docs/guide/offline-builds.md")]
+#[doc = include_str!("../docs/guide/clusters.md")]
+#[doc = include_str!("../docs/guide/troubleshooting.md")]
 struct Manual;
+
+#[cfg(all(doctest, feature = "unpack"))]
+#[doc = include_str!("../docs/guide/unpacking.md")]
+struct UnpackingManual;

@@ -24,6 +24,7 @@ mod seed_table;
 mod store_usage;
 mod table;
 mod torrent;
+mod unpack_flags;
 mod vendored;
 mod words;
 mod workspace;

@@ -14,7 +14,7 @@ use crate::failure::CommandError;
 /// How much is said, and in which form.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct OutputFlags {
-    /// Print one JSON document on stdout; docs/guide/command-line.md lists its fields
+    /// Print a JSON document on stdout. docs/reference/json.md documents its fields, which are stable
     #[arg(long, global = true)]
     json: bool,
     /// Say nothing but results and errors

@@ -152,8 +152,8 @@ fn declares(app: &App, manifest: &Path) -> Declares {
     for mut request in manifest.requests {
         request.store = StoreKind::Shared;
         let standing = engine::standing(&session, &request);
-        match (standing.id, standing.infohash) {
-            (Some(id), _) => ids.push(id),
+        match (&standing.id, standing.infohash) {
+            (Some(_), _) => ids.extend(standing.ids().cloned()),
             (None, Some(infohash)) => whichever.push(infohash),
             (None, None) => return Declares::Unknown,
         }

@@ -62,13 +62,13 @@ impl Directives {
         line(format_args!("{prefix}rustc-check-cfg=cfg(at_dataset, values({}))", names.join(", ")));
         for dataset in &datasets.list {
             let of = |what: &str| format!("the {what} of dataset `{}`", dataset.name());
-            let stamp = for_cargo(&of("stamp"), &dataset.stamp)?;
-            if dataset.is_there {
-                line(format_args!("{prefix}rerun-if-changed={stamp}"));
-            } else {
+            let archive_stamp = dataset.archive.as_ref().map(|archive| &archive.stamp);
+            for stamp in std::iter::once(&dataset.stamp).chain(archive_stamp) {
+                let stamp = for_cargo(&of("stamp"), stamp)?;
                 // Cargo looks for what is newer than this run, and a stamp never is: should another build
                 // bring the dataset, only a path that is missing still makes Cargo run the script again.
-                line(format_args!("{prefix}rerun-if-changed={stamp}{NEVER}"));
+                let never = if dataset.is_there { "" } else { NEVER };
+                line(format_args!("{prefix}rerun-if-changed={stamp}{never}"));
             }
             if let Some(torrent) = &dataset.request.identity.torrent {
                 line(format_args!(
@@ -97,6 +97,11 @@ impl Directives {
             let key = format!("{metadata_prefix}at_{}", variable.to_lowercase());
             line(format_args!("{key}_path={path}"));
             line(format_args!("{key}_infohash={}", dataset.infohash));
+            if let Some(archive) = dataset.archive() {
+                let archive = for_cargo(&of("archive"), archive)?;
+                line(format_args!("{prefix}rustc-env=AT_{variable}_ARCHIVE={archive}"));
+                line(format_args!("{key}_archive={archive}"));
+            }
         }
         Ok(lines)
     }

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use crate::counters::Counters;
 use crate::engine;
-use crate::engine::{Provided, Session};
+use crate::engine::{Provided, ProvidedArchive, Session};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Manifest, Request, StoreKind};
 use crate::plan;
@@ -223,6 +223,7 @@ impl Build {
                 infohash: provided.infohash,
                 path: provided.path,
                 stamp: provided.stamp,
+                archive: provided.archive,
                 is_there,
                 store: if request.store == StoreKind::Own { own.clone() } else { shared.clone() },
                 missing,
@@ -340,6 +341,8 @@ pub struct Dataset {
     infohash: Infohash,
     path: PathBuf,
     stamp: PathBuf,
+    /// What was unpacked, where that was kept.
+    archive: Option<Box<ProvidedArchive>>,
     /// Whether the stamp was seen, so that Cargo may wait for it to go.
     is_there: bool,
     store: Store,
@@ -354,10 +357,16 @@ impl Dataset {
         self.request.name.as_str()
     }
 
-    /// The file of a single-file torrent, else the torrent's root directory.
+    /// The file of a single-file torrent, else the torrent's root directory; where archives are unpacked, what they became.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What [`Dataset::path`] would be if nothing had been unpacked; `None` where nothing was, and where the archives are not kept.
+    #[must_use]
+    pub fn archive(&self) -> Option<&Path> {
+        self.archive.as_ref().map(|archive| &*archive.path)
     }
 
     /// Its identity.

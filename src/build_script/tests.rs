@@ -10,6 +10,7 @@ fn dataset(name: &str, path: &str, available: bool) -> Dataset {
         infohash: Infohash::from_bytes([0xab; 20]),
         path: path.into(),
         stamp: "/s/stamp".into(),
+        archive: None,
         is_there: available,
         store: Store::at(Path::new("/s")),
         missing: (!available).then(|| "no source".to_owned()),

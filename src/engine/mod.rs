@@ -51,9 +51,12 @@ pub mod upload;
 #[cfg(feature = "engine")]
 pub use command::*;
 pub use job::elsewhere::may_lie_elsewhere;
+#[cfg(not(feature = "unpack"))]
 pub use job::present::would_be;
 pub use job::provide::{present, provide_all};
+#[cfg(feature = "unpack")]
+pub use job::tree::would_be;
 pub use resolve::{Resolved, read_torrent};
 #[cfg(feature = "seed")]
 pub use seed::{SeedNote, SeedTask, SeededDataset, Seeding, StopHandle};
-pub use session::{Provided, Session};
+pub use session::{Provided, ProvidedArchive, Session};

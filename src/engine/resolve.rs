@@ -20,6 +20,8 @@ use crate::manifest::{Mirror, Request};
 use crate::net::Client;
 use crate::plan::{self, Layout, Selection};
 use crate::torrent::metainfo::Metainfo;
+#[cfg(feature = "unpack")]
+use crate::unpack::TreePlan;
 
 pub use crate::engine::resolve::local::{at_hand, infohash, read_torrent};
 #[cfg(feature = "fetch")]
@@ -92,6 +94,17 @@ impl Resolved {
 
     pub fn layout(&self) -> &Arc<Layout> {
         self.layout.get_or_init(|| Arc::new(Layout::new(&self.metainfo, &self.selection)))
+    }
+
+    /// What its archives are unpacked to; `None` where none are.
+    ///
+    /// # Errors
+    /// As [`TreePlan::new`], with the line that declares the request.
+    #[cfg(feature = "unpack")]
+    pub fn tree_plan(&self, request: &Request) -> Result<Option<TreePlan>, Error> {
+        let plan = |unpacking| TreePlan::new(&self.metainfo, self.layout(), unpacking);
+        let plan = request.unpack.as_ref().map(plan).transpose();
+        plan.map_err(|error| request.origin.declared(error))
     }
 
     /// A pin on a file that is not fetched would be found only after the download.

@@ -24,6 +24,15 @@ pub struct Provided {
     pub path: PathBuf,
     /// What makes it complete: Cargo's rerun target.
     pub stamp: PathBuf,
+    /// Of a dataset that is unpacked, what it was before that, unless it was not kept; `path` and `stamp` are the tree's.
+    pub archive: Option<Box<ProvidedArchive>>,
+}
+
+/// The dataset that a tree was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvidedArchive {
+    pub path: PathBuf,
+    pub stamp: PathBuf,
 }
 
 /// Refuses a path that a dataset would be published at.

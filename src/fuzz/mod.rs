@@ -10,6 +10,8 @@
     reason = "a failed assertion is what a fuzzer looks for"
 )]
 
+#[cfg(feature = "unpack")]
+mod archives;
 mod decoders;
 #[cfg(test)]
 mod mutations;
@@ -20,6 +22,8 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "unpack")]
+pub use archives::archive;
 pub use decoders::*;
 pub use picker::picker;
 pub use sessions::*;
@@ -44,6 +48,8 @@ pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("peer", peer),
     ("metadata", metadata),
     ("stamp", stamp),
+    #[cfg(feature = "unpack")]
+    ("archive", archive),
     ("picker", picker),
 ];
 

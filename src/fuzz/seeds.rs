@@ -2,6 +2,63 @@
 
 use super::sessions::INFOHASH;
 
+/// Small archives of each kind, by the programs: `f` is `hello`, in tar below it a directory and links.
+#[cfg(feature = "unpack")]
+fn archives() -> Vec<Vec<u8>> {
+    let member = |name: &[u8], kind: u8, link: &[u8], content: &[u8]| {
+        let mut header = [0; 512];
+        header[..name.len()].copy_from_slice(name);
+        header[100..107].copy_from_slice(b"0000755");
+        header[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+        header[148..156].copy_from_slice(b"        ");
+        header[156] = kind;
+        header[157..157 + link.len()].copy_from_slice(link);
+        header[257..265].copy_from_slice(b"ustar\x0000");
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let padding = vec![0; content.len().next_multiple_of(512) - content.len()];
+        [&header[..], content, &padding].concat()
+    };
+    let tar = [
+        member(b"d/", b'5', b"", b""),
+        member(b"f", b'0', b"", b"hello"),
+        member(b"d/l", b'2', b"../f", b""),
+        member(b"h", b'1', b"f", b""),
+        member(b"x", b'x', b"", b"12 path=d/p\n"),
+        member(b"p", b'0', b"", b"pax"),
+        member(b"x", b'x', b"", b"22 GNU.sparse.major=1\n29 GNU.sparse.realsize=1003\n"),
+        member(b"s", b'0', b"", &[&b"1\n1000\n3\n"[..], &[0; 502], b"end"].concat()),
+        vec![0; 1024],
+    ]
+    .concat();
+    let of = |kind: u8, bytes: &[u8]| [&[kind], bytes].concat();
+    let hex = |kind: u8, text: &str| {
+        let digits = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap_or("0"));
+        of(kind, &digits.map(|it| u8::from_str_radix(it, 16).unwrap_or(0)).collect::<Vec<_>>())
+    };
+    vec![
+        of(0, &tar),
+        of(128, &tar),
+        hex(1, ZIP),
+        hex(6, GZIP),
+        hex(7, BZIP2),
+        hex(8, XZ),
+        hex(9, ZSTD),
+    ]
+}
+
+#[cfg(feature = "unpack")]
+const ZIP: &str = "504b03040a00000000007ca07e5d86a610360500000005000000010000006668656c6c6f504b03040a00000000007ca07e5de02bd3760100000001000000010000006c66504b01021e030a00000000007ca07e5d86a610360500000005000000010000000000000001000000a4810000000066504b01021e030a00000000007ca07e5de02bd3760100000001000000010000000000000000000000ffa1240000006c504b050600000000020002005e000000440000000000";
+#[cfg(feature = "unpack")]
+const GZIP: &str = "1f8b0800000000000003cb48cdc9c9070086a6103605000000";
+#[cfg(feature = "unpack")]
+const BZIP2: &str =
+    "425a68393141592653591931653d00000081000244a000219a68334d07338bb9229c28480c98b29e80";
+#[cfg(feature = "unpack")]
+const XZ: &str = "fd377a585a000004e6d6b4460200210116000000742fe5a301000468656c6c6f00000000b137b9dbe5da1e9b00011d05b82d80af1fb6f37d010000000004595a";
+#[cfg(feature = "unpack")]
+const ZSTD: &str = "28b52ffd240529000068656c6c6fa36d9f88";
+
 /// Seeds of a target, by its name in [`super::TARGETS`].
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     match target {
@@ -16,6 +73,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             b"magnet:?xt=urn:btih:0707070707070707070707070707070707070707&dn=a%20b&tr=http%3A%2F%2Fh%2Fa&ws=http%3A%2F%2Fh%2F&x.pe=h:1&so=0,2-4".to_vec(),
             b"magnet:?xt=urn:btih:A4DQOBYHA4DQOBYHA4DQOBYHA4DQOBYH".to_vec(),
         ],
+        #[cfg(feature = "unpack")]
+        "archive" => archives(),
         "manifest" => vec![
             b"[package]\nname = \"a\"\n[package.metadata.academictorrents]\nmnist = \"0707070707070707070707070707070707070707\"\n".to_vec(),
             b"[package.metadata.academictorrents.a]\ntorrent = \"a.torrent\"\nfiles = [\"*.csv\"]\nmax-size = \"1 GiB\"\noptional = true\nmirrors = [\"https://h/\"]\nsha256 = { \"a\" = \"00\" }\n".to_vec(),

@@ -4,6 +4,8 @@
 //! makes of a table, a [`crate::manifest::Request`], and hands it to `download`.
 
 mod run;
+#[cfg(feature = "unpack")]
+mod unpack;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +16,9 @@ use crate::manifest::CallOptions;
 use crate::settings::Context;
 
 pub use crate::settings::Progress;
+
+#[cfg(feature = "unpack")]
+pub use unpack::Unpack;
 
 /// Provides a dataset in the user's store, and gives its path: the file of a single-file torrent, else the torrent's
 /// root directory. What is there already is not fetched again.
@@ -192,6 +197,15 @@ impl Get {
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Get {
         self.options.max_size_bytes = Some(bytes);
+        self
+    }
+
+    /// Unpacks the dataset's archives, into the store. The path is then that of what was unpacked: the root directory, in which each archive is
+    /// replaced by a directory without its ending; of a torrent of one archive what that holds.
+    #[cfg(feature = "unpack")]
+    #[must_use]
+    pub fn unpack(mut self, unpack: Unpack) -> Get {
+        self.options.unpack = Some(unpack.options);
         self
     }
 

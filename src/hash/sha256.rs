@@ -44,7 +44,7 @@ impl fmt::Debug for Sha256 {
 }
 
 /// `ring` does its work in assembly, so it is fast at opt-level 0 too.
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "unpack"))]
 mod engine {
     pub(super) use ring::digest::Context as Engine;
 
@@ -63,7 +63,7 @@ mod engine {
     }
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(any(feature = "rustls", feature = "unpack")))]
 mod engine {
     use sha2::Digest;
     pub(super) use sha2::Sha256 as Engine;

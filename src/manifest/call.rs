@@ -4,10 +4,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::findings::Refusal;
-use super::{DatasetName, Identity, Request, StoreKind, absolute, checks};
+use super::{DatasetName, Identity, Request, StoreKind, Unpacking, absolute, checks};
 use crate::error::Error;
 use crate::origin::Origin;
 use crate::url::Url;
+
+/// What of a dataset a call wants to be unpacked, as it was given.
+#[derive(Clone, Debug, Default)]
+pub struct UnpackOptions {
+    pub archives: Vec<String>,
+    pub members: Vec<String>,
+    pub strip: u32,
+    pub discards_archive: bool,
+    pub max_size_bytes: Option<u64>,
+}
 
 /// The values of a call, as they were given.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +31,8 @@ pub struct CallOptions {
     pub max_size_bytes: Option<u64>,
     /// A file's path in the torrent, and its digest in hexadecimal.
     pub sha256: Vec<(String, String)>,
+    /// What is unpacked; `None` for nothing.
+    pub unpack: Option<UnpackOptions>,
     /// Errors name the method, or the option of the command line.
     pub origin: Origin,
 }
@@ -28,6 +40,18 @@ pub struct CallOptions {
 impl CallOptions {
     fn refused(&self, method: &str, why: Refusal) -> Error {
         why.error(format!("the value of {} cannot be used", self.origin.setter(method)))
+    }
+
+    fn unpacking(&self) -> Result<Option<Unpacking>, Error> {
+        let Some(unpack) = &self.unpack else { return Ok(None) };
+        Unpacking::check_feature().map_err(|why| self.refused("unpack", why))?;
+        Ok(Some(Unpacking {
+            archives: self.each("unpack", &unpack.archives, checks::glob)?,
+            members: self.each("unpack", &unpack.members, checks::glob)?,
+            strip: unpack.strip,
+            discards_archive: unpack.discards_archive,
+            max_size_bytes: unpack.max_size_bytes,
+        }))
     }
 
     fn each<T>(
@@ -83,6 +107,7 @@ impl Request {
             max_size_bytes: options.max_size_bytes.or(Some(u64::MAX)),
             sha256,
             store,
+            unpack: options.unpacking()?,
             origin: options.origin.clone(),
             ..Request::default()
         })

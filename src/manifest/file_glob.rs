@@ -1,4 +1,4 @@
-//! Globs of `files`: which paths of a torrent are meant, and, after a `!`, which are not.
+//! Globs of `files` and `unpack`: which paths of a torrent, or of a tree, are meant, and, after a `!`, which are not.
 
 use std::fmt;
 
@@ -60,6 +60,19 @@ impl FileGlob {
     pub fn covers(&self, path: &str) -> bool {
         self.pattern.matches_with(path, OPTIONS)
     }
+}
+
+/// Whether globs mean a path: one of those that include does, where there are any, and none excludes it.
+pub fn is_meant(globs: &[FileGlob], path: &str) -> bool {
+    let (mut includes, mut covered) = (false, false);
+    for glob in globs {
+        match (glob.excludes, glob.covers(path)) {
+            (true, true) => return false,
+            (true, false) => {}
+            (false, covers) => (includes, covered) = (true, covered || covers),
+        }
+    }
+    covered || !includes
 }
 
 impl fmt::Display for FileGlob {

@@ -47,7 +47,7 @@ impl ManifestKey {
 }
 
 /// All keys, in the order in which messages and the reference list them.
-pub(super) static KEYS: [ManifestKey; 16] = [
+pub(super) static KEYS: [ManifestKey; 17] = [
     key("infohash", None)
         .doc("string of 40 hexadecimal or 32 base32 digits", "that of `torrent`", r#""323a0048d87ca79b68f12a6350a57776b6a3b7fb""#,
             "Infohash of the torrent. Beside `torrent`, the two must agree."),
@@ -62,7 +62,7 @@ pub(super) static KEYS: [ManifestKey; 16] = [
             "The dataset is declared in `[workspace.metadata.academictorrents]` of the workspace's root, and inherited from there; see [Datasets of a workspace](../guide/datasets.md#datasets-of-a-workspace)."),
     key("files", Some(|r, it, to| keep(&mut to.files, r.list(it, checks::glob))))
         .doc("list of globs", "all files", r#"["train/**", "README*"]"#,
-            "The files to fetch, as globs over the torrent's paths; one after `!` excludes files. See [Selecting files](../guide/datasets.md#selecting-files)."),
+            "The files to fetch, as globs over the torrent's paths; one after `!` excludes files. See [Selecting files](../guide/selecting-files.md)."),
     key("rename", Some(|r, it, to| {
         keep(&mut to.rename, r.text(it, "a name in quotes", checks::rename).map(Some));
     }))
@@ -83,7 +83,7 @@ pub(super) static KEYS: [ManifestKey; 16] = [
         keep(&mut to.mirrors, r.list(it, |text| checks::mirror(text, base_dir)));
     }))
         .doc("list of base URLs and directories", "none", r#"["https://data.example.org/at", "mirror"]"#,
-            "Servers and directories that hold the dataset; see [Adding a dataset](../guide/datasets.md#adding-a-dataset)."),
+            "Servers and directories that hold the dataset; see [Builds that depend on nobody](../guide/datasets.md#builds-that-depend-on-nobody)."),
     key("sources", Some(|r, it, to| {
         let names = r.list(it, checks::source).unwrap_or_default();
         keep(&mut to.sources, SourceSet::parse(names.iter().map(String::as_str)).ok());
@@ -110,13 +110,16 @@ pub(super) static KEYS: [ManifestKey; 16] = [
     }))
         .doc("`\"shared\"` or `\"out-dir\"`", "`\"shared\"`", r#""out-dir""#,
             "Where the dataset is stored: in the shared store, or as a copy of the crate's own in `OUT_DIR`."),
+    key("unpack", Some(|r, it, to| keep(&mut to.unpack, r.unpacking(it))))
+        .doc("boolean, or table of `archives` and `members` (lists of globs), `strip` (integer), `keep-archive` (boolean), `max-size` (as above)", "`false`", r#"{ members = ["train/**"], strip = 1 }"#,
+            "Whether archives are unpacked, which, and what of them, with the feature `unpack`; see [Unpacking](../guide/unpacking.md)."),
     key("optional", Some(|r, it, to| {
         let value = it.value.get_ref();
         let read = value.as_bool().ok_or_else(|| checks::mistyped("true or false", value));
         keep(&mut to.optional, r.kept(it, read));
     }))
         .doc("boolean", "`false`", "true",
-            "If the dataset cannot be provided, the build continues with a warning; see [Datasets that may be missing](../guide/datasets.md#datasets-that-may-be-missing)."),
+            "If the dataset cannot be provided, the build continues with a warning; see [Optional datasets](../guide/optional-datasets.md)."),
 ];
 
 fn keep<T>(field: &mut T, read: Option<T>) {
@@ -181,7 +184,7 @@ impl Reader<'_> {
     }
 
     /// A list of strings, without duplicates.
-    fn list<T: PartialEq>(
+    pub(super) fn list<T: PartialEq>(
         &mut self,
         entry: &KeyValue<'_>,
         check: impl Fn(&str) -> Result<T, Refusal>,
@@ -226,7 +229,7 @@ impl Reader<'_> {
     }
 
     /// The value, or a finding about the key.
-    fn kept<T>(&mut self, entry: &KeyValue<'_>, read: Result<T, Refusal>) -> Option<T> {
+    pub(super) fn kept<T>(&mut self, entry: &KeyValue<'_>, read: Result<T, Refusal>) -> Option<T> {
         self.kept_at(entry.value.span().start, entry, read)
     }
 

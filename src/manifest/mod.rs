@@ -13,6 +13,7 @@
 //! | `checks.rs` | one value: text to what it means |
 //! | `findings.rs` | what was found wrong, with lines |
 //! | `identity.rs` | which torrent is meant: infohash, magnet link or `.torrent` |
+//! | `unpack.rs` | the keys of `unpack` |
 //! | `call.rs` | a request that a program makes by a call |
 //! | `reference.rs` | a test that writes `docs/reference/manifest.md` |
 //!
@@ -34,6 +35,7 @@ mod keys;
 #[cfg(test)]
 mod reference;
 mod section;
+mod unpack;
 mod workspace;
 
 use std::collections::BTreeMap;
@@ -46,8 +48,11 @@ use crate::settings::SourceSet;
 use crate::url::Url;
 
 pub use call::CallOptions;
-pub use file_glob::FileGlob;
+#[cfg(feature = "unpack")]
+pub use call::UnpackOptions;
+pub use file_glob::{FileGlob, is_meant};
 pub use identity::{Identity, absolute};
+pub use unpack::Unpacking;
 
 /// What our table is called below `package.metadata`.
 const SECTION: &str = "academictorrents";
@@ -111,6 +116,8 @@ pub struct Request {
     /// SHA-256 pins, by the file's path in the torrent.
     pub sha256: BTreeMap<String, [u8; 32]>,
     pub store: StoreKind,
+    /// What is unpacked of its archives; `None` for nothing.
+    pub unpack: Option<Unpacking>,
     /// A dataset that cannot be had is a warning, not an error.
     pub optional: bool,
     /// What is there is hashed again, whatever its stamp says.

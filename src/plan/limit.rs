@@ -36,6 +36,42 @@ impl Limit<'_> {
         }
     }
 
+    /// How much may be unpacked, where `requested` says more or less than ten times of what may be downloaded. What caps a download caps that too.
+    #[cfg(feature = "unpack")]
+    pub fn unpacked_bytes(self, requested: Option<u64>) -> u64 {
+        const TIMES: u64 = 10;
+        let cap = self.user.unwrap_or(DEFAULT_MAX_SIZE_BYTES).saturating_mul(TIMES);
+        match requested {
+            None => self.bytes().saturating_mul(TIMES),
+            Some(requested) if self.user.is_none() && !self.foreign => requested,
+            Some(requested) => requested.min(cap),
+        }
+    }
+
+    /// Refuses to unpack more than that.
+    #[cfg(feature = "unpack")]
+    pub fn refuse_unpacking(self, requested: Option<u64>, user_by: &str) -> Error {
+        let limit = self.unpacked_bytes(requested);
+        let by = match requested {
+            Some(requested) if requested == limit => "set by `max-size` of `unpack`".to_owned(),
+            _ if self.user.is_some() => format!("ten times the download limit set by {user_by}"),
+            _ => "ten times the download limit".to_owned(),
+        };
+        let error = Error::new(ErrorKind::TooLarge, "the unpacked archives exceed the size limit")
+            .why(format!(
+                "the limit is {}, {by}; each file and directory counts {}",
+                exact(limit),
+                size::display(ENTRY_BYTES)
+            ));
+        let error = match (self.foreign || self.user.is_some(), requested) {
+            (true, None) => error.help("to allow more, set ACADEMICTORRENTS_MAX_SIZE to a larger size"),
+            (true, Some(_)) if self.foreign => error.help("ask the package's authors for a larger `max-size`"),
+            (true, Some(_)) => error.help("to allow more, set `max-size` of `unpack` and ACADEMICTORRENTS_MAX_SIZE to larger sizes"),
+            (false, _) => error.help("to allow more, set `max-size` of `unpack` to a larger size"),
+        };
+        error.help("or unpack less: `members` of `unpack` takes globs of the files that you need")
+    }
+
     /// Refuses to fetch more than is allowed: bytes, and files and directories that are made for them. `user_by` is what
     /// says the user's limit.
     ///

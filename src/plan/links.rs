@@ -1,4 +1,4 @@
-//! Where the symbolic links of a selection lead (BEP 47).
+//! Where the symbolic links of a selection lead (BEP 47), and those of an archive.
 //!
 //! A torrent gives a link's target as components below its root. Other links that it passes through are resolved here, so
 //! that what is left is a selected file or directory. The text that is written to disk is computed from that, and never
@@ -36,66 +36,86 @@ pub struct SelectedLink {
 /// [`ErrorKind::Metainfo`] for a link that leads to nothing that is selected, or to a directory in which another link leads to a
 /// directory: then following them may never end, or takes too long; or where the platform has none.
 pub fn resolve(metainfo: &Metainfo, selected: &[u32]) -> Result<Vec<SelectedLink>, Error> {
-    let is_link = |index: &&u32| metainfo.files[**index as usize].is_link();
-    match selected.iter().filter(is_link).count() {
-        0 => return Ok(Vec::new()),
-        1..=MAX_LINKS => {}
-        links => {
-            let what = format!("the torrent has {links} symbolic links");
-            return Err(Error::new(ErrorKind::Metainfo, what)
-                .why(format!("at most {MAX_LINKS} are created"))
-                .help("leave some out: `files` takes globs of the files that you need"));
-        }
+    let file = |index: u32| &metainfo.files[index as usize];
+    let is_link = |index: &u32| file(*index).is_link();
+    let selected_links: Vec<u32> = selected.iter().copied().filter(is_link).collect();
+    if selected_links.is_empty() {
+        return Ok(Vec::new());
     }
-    let path = |index: &u32| metainfo.components(&metainfo.files[*index as usize]);
-    let mut entries: Vec<_> = selected.iter().map(|index| (path(index), *index)).collect();
-    entries.sort();
-    let tree = Tree { metainfo, entries };
-    let refused = |index: u32, why: String| {
-        let link = printable(&metainfo.display_path(&metainfo.files[index as usize]));
+    let entries = selected.iter().map(|index| (metainfo.components(file(*index)), *index));
+    let target = |index: u32| match file(index).kind {
+        FileKind::Link(target) => Some(metainfo.link_target(target)),
+        FileKind::Data | FileKind::Directory | FileKind::Pad => None,
+    };
+    let tree = LinkTree::new(entries.collect(), &target);
+    let ends = match cfg!(unix) {
+        true => tree.ends(&selected_links),
+        false => Err((selected_links[0], LinkFault::Platform)),
+    };
+    let ends = ends.map_err(|(index, fault)| {
+        let link = printable(&metainfo.display_path(file(index)));
+        let why = match &fault {
+            LinkFault::TooMany(links) => {
+                return Error::new(
+                    ErrorKind::Metainfo,
+                    format!("the torrent has {links} symbolic links"),
+                )
+                .why(format!("at most {MAX_LINKS} are created"));
+            }
+            LinkFault::Missing(path) if exists(metainfo, Components::of(path)) => {
+                format!("{} is not selected", tree.said(index))
+            }
+            LinkFault::Missing(_) => format!("{} is not in the torrent", tree.said(index)),
+            LinkFault::Outside => format!("{} leads out of the torrent", tree.said(index)),
+            _ => tree.why(index, &fault),
+        };
         Error::new(ErrorKind::Metainfo, format!("the symbolic link `{link}` cannot be created"))
             .why(why)
-            .help("leave it out: `files` takes globs of the files that you need")
+    });
+    let help = "leave it out: `files` takes globs of the files that you need";
+    let many = "leave some out: `files` takes globs of the files that you need";
+    let ends = ends
+        .map_err(|error| error.help(if selected_links.len() > MAX_LINKS { many } else { help }))?;
+    let link = |end: LinkEnd| SelectedLink {
+        torrent_file: end.link,
+        target: metainfo.path_of(Components::of(&end.target)),
+        text: end.text,
     };
-    let (mut known, mut links, mut to_directories) = (ResolvedEnds::new(), Vec::new(), Vec::new());
-    for index in selected.iter().filter(is_link) {
-        let found = tree.link(*index, &mut known);
-        let (link, end) = found.map_err(|fault| refused(*index, tree.why(*index, fault)))?;
-        links.push(link);
-        if end.is_directory {
-            to_directories.push((path(index), *index, end));
-        }
-    }
-    // Whoever follows links must come to an end, and soon.
-    to_directories.sort_by_key(|(path, ..)| *path);
-    for (_, index, end) in &to_directories {
-        let target = Components::of(&end.path);
-        let first = to_directories.partition_point(|(path, ..)| *path < target);
-        if let Some((below, ..)) =
-            to_directories.get(first).filter(|(path, ..)| path.is_below(target))
-        {
-            let why = format!(
-                "it leads to the directory `{}`, in which `{}` is a symbolic link to a directory as well",
-                target.joined().escape_ascii(),
-                below.joined().escape_ascii()
-            );
-            return Err(refused(*index, why));
-        }
-    }
-    Ok(links)
+    Ok(ends.into_iter().map(link).collect())
 }
 
-/// The selected files and links, sorted by path. None of them is below another.
-struct Tree<'a> {
-    metainfo: &'a Metainfo,
+/// Whether the torrent has a file or directory there, selected or not.
+fn exists(metainfo: &Metainfo, path: Components<'_>) -> bool {
+    metainfo.files.iter().filter(|file| file.is_listed()).any(|file| {
+        let other = metainfo.components(file);
+        other == path || other.is_below(path) || (file.is_link() && path.is_below(other))
+    })
+}
+
+/// Files and links, of a torrent or of an archive. None of them is below another.
+pub struct LinkTree<'a> {
+    /// Sorted by path, each with its index.
     entries: Vec<(Components<'a>, u32)>,
+    /// Where a link says that it leads, from the root down, if it says so; `None` of what is not a link.
+    target: &'a dyn Fn(u32) -> Option<Option<Components<'a>>>,
+}
+
+/// Where a link leads in the end.
+#[derive(Debug)]
+pub struct LinkEnd {
+    /// The link's index.
+    pub link: u32,
+    /// A path without links in it, from the root down, encoded as [`Components`] are.
+    pub target: Vec<u8>,
+    /// The same, relative to the link's directory: what is written to disk.
+    pub text: PathBuf,
 }
 
 /// What is at a path.
 enum PathEntry {
     Directory,
     File,
-    /// The path is that of a link, or leads through it: its index in [`Metainfo::files`], and the bytes of its own path.
+    /// The path is that of a link, or leads through it: its index, and the bytes of its own path.
     Link(u32, usize),
     Nothing,
 }
@@ -109,11 +129,14 @@ struct End {
     steps: usize,
 }
 
-/// The ends of links, by their index in [`Metainfo::files`]; `None` while one is looked for.
+/// The ends of links, by their index; `None` while one is looked for.
 type ResolvedEnds = HashMap<u32, Option<End>>;
 
 /// Why a link leads nowhere.
-enum Fault {
+#[derive(Debug)]
+pub enum LinkFault {
+    /// There are too many of them.
+    TooMany(usize),
     NoTarget,
     Circle,
     Outside,
@@ -121,55 +144,80 @@ enum Fault {
     Missing(Vec<u8>),
     /// It leads to a directory that contains it.
     Above,
+    /// It leads to a directory, and in that is another link to a directory.
+    ToDirectory {
+        directory: Vec<u8>,
+        link: Vec<u8>,
+    },
     Platform,
 }
 
-impl Tree<'_> {
-    fn link(&self, index: u32, known: &mut ResolvedEnds) -> Result<(SelectedLink, End), Fault> {
-        if cfg!(not(unix)) {
-            return Err(Fault::Platform);
+impl<'a> LinkTree<'a> {
+    pub fn new(
+        mut entries: Vec<(Components<'a>, u32)>,
+        target: &'a dyn Fn(u32) -> Option<Option<Components<'a>>>,
+    ) -> LinkTree<'a> {
+        entries.sort();
+        LinkTree { entries, target }
+    }
+
+    /// Resolves these links, in their order.
+    ///
+    /// # Errors
+    /// The first link that cannot be created, and why.
+    pub fn ends(&self, links: &[u32]) -> Result<Vec<LinkEnd>, (u32, LinkFault)> {
+        let Some(first) = links.first() else { return Ok(Vec::new()) };
+        if links.len() > MAX_LINKS {
+            return Err((*first, LinkFault::TooMany(links.len())));
         }
-        let end = self.end(index, known, 1)?;
-        let own: Vec<&[u8]> =
-            self.metainfo.components(&self.metainfo.files[index as usize]).collect();
-        let target: Vec<&[u8]> = Components::of(&end.path).collect();
-        let directory = own.get(..own.len().saturating_sub(1)).unwrap_or_default();
-        let common = directory.iter().zip(&target).take_while(|(a, b)| a == b).count();
-        if common == target.len() {
-            return Err(Fault::Above);
+        let is_link = |(_, index): &&(Components<'_>, u32)| (self.target)(*index).is_some();
+        let paths: HashMap<u32, Components<'_>> =
+            self.entries.iter().filter(is_link).map(|(path, index)| (*index, *path)).collect();
+        let path = |index: u32| paths.get(&index).copied().unwrap_or_default();
+        let (mut known, mut ends, mut to_directories) =
+            (ResolvedEnds::new(), Vec::new(), Vec::new());
+        for link in links.iter().copied() {
+            let end = self.end(link, &mut known, 1).map_err(|fault| (link, fault))?;
+            let text = text(path(link), Components::of(&end.path));
+            let text = text.ok_or((link, LinkFault::Above))?;
+            ends.push(LinkEnd { link, target: end.path.clone(), text });
+            if end.is_directory {
+                to_directories.push((path(link), link, end));
+            }
         }
-        let up = directory.len() - common;
-        let down = target.get(common..).unwrap_or_default();
-        let text: Vec<&[u8]> =
-            std::iter::repeat_n(&b".."[..], up).chain(down.iter().copied()).collect();
-        let name = self.metainfo.stored_name();
-        let below: Vec<&[u8]> = std::iter::once(name).chain(target.iter().copied()).collect();
-        let link = SelectedLink {
-            torrent_file: index,
-            target: crate::torrent::metainfo::os_path(below.join(&b'/')),
-            text: crate::torrent::metainfo::os_path(text.join(&b'/')),
-        };
-        Ok((link, end))
+        // Whoever follows links must come to an end, and soon.
+        to_directories.sort_by_key(|(path, ..)| *path);
+        for (_, link, end) in &to_directories {
+            let target = Components::of(&end.path);
+            let first = to_directories.partition_point(|(path, ..)| *path < target);
+            if let Some((below, ..)) =
+                to_directories.get(first).filter(|(path, ..)| path.is_below(target))
+            {
+                let (directory, below) = (target.joined(), below.joined());
+                return Err((*link, LinkFault::ToDirectory { directory, link: below }));
+            }
+        }
+        Ok(ends)
     }
 
     /// Follows a link. Each is followed once, however many lead through it; `depth` of them are being followed.
-    fn end(&self, link: u32, known: &mut ResolvedEnds, depth: usize) -> Result<End, Fault> {
+    fn end(&self, link: u32, known: &mut ResolvedEnds, depth: usize) -> Result<End, LinkFault> {
         match known.get(&link) {
             Some(Some(end)) => return Ok(end.clone()),
-            Some(None) => return Err(Fault::Circle),
-            None if depth > MAX_STEPS => return Err(Fault::Circle),
+            Some(None) => return Err(LinkFault::Circle),
+            None if depth > MAX_STEPS => return Err(LinkFault::Circle),
             None => drop(known.insert(link, None)),
         }
-        let target = self.target(link).ok_or(Fault::NoTarget)?;
+        let target = self.target(link).ok_or(LinkFault::NoTarget)?;
         for (at, component) in target.enumerate() {
             if at == MAX_TARGET_COMPONENTS {
-                return Err(Fault::TooDeep);
+                return Err(LinkFault::TooDeep);
             }
             if matches!(component, b"" | b"." | b"..")
                 || component.contains(&b'/')
                 || component.contains(&0)
             {
-                return Err(Fault::Outside);
+                return Err(LinkFault::Outside);
             }
         }
         let (mut path, mut steps) = (target.encoded().to_vec(), 1);
@@ -178,12 +226,12 @@ impl Tree<'_> {
                 PathEntry::Directory => break true,
                 PathEntry::File => break false,
                 PathEntry::Link(link, length) => (link, length),
-                PathEntry::Nothing => return Err(Fault::Missing(path)),
+                PathEntry::Nothing => return Err(LinkFault::Missing(path)),
             };
             let next = self.end(link, known, depth + 1)?;
             steps += next.steps;
             if steps > MAX_STEPS {
-                return Err(Fault::Circle);
+                return Err(LinkFault::Circle);
             }
             path = [&next.path, path.get(length..).unwrap_or_default()].concat();
         };
@@ -193,42 +241,46 @@ impl Tree<'_> {
     }
 
     /// Where a link says that it leads.
-    fn target(&self, link: u32) -> Option<Components<'_>> {
-        match self.metainfo.files[link as usize].kind {
-            FileKind::Link(target) => self.metainfo.link_target(target),
-            FileKind::Data | FileKind::Directory | FileKind::Pad => None,
-        }
+    fn target(&self, link: u32) -> Option<Components<'a>> {
+        (self.target)(link).flatten()
     }
 
-    fn why(&self, link: u32, fault: Fault) -> String {
-        if let Fault::Platform = fault {
-            return "this platform creates symbolic links for administrators only".into();
-        }
-        let Some(target) = self.target(link) else {
-            return "the torrent does not say where it leads".into();
-        };
-        let said =
-            format!("its target `{}`", printable(&target.joined().escape_ascii().to_string()));
+    /// The link's own words, for a message.
+    pub fn said(&self, link: u32) -> String {
+        let target = self.target(link).unwrap_or_default();
+        format!("its target `{}`", printable(&target.joined().escape_ascii().to_string()))
+    }
+
+    /// Why a link cannot be created, in words that follow its name; callers may know more of some reasons.
+    pub fn why(&self, link: u32, fault: &LinkFault) -> String {
+        let said = || self.said(link);
         match fault {
-            Fault::NoTarget => format!("{said} leads through a link that has no target"),
-            Fault::Circle => format!("{said} leads back to itself"),
-            Fault::Outside => format!("{said} leads out of the torrent"),
-            Fault::TooDeep => {
-                format!(
-                    "its target, or that of a link on the way, has more than {MAX_TARGET_COMPONENTS} components"
-                )
+            LinkFault::Platform => {
+                "this platform creates symbolic links for administrators only".into()
             }
-            Fault::Missing(path) if self.exists(Components::of(&path)) => {
-                format!("{said} is not selected")
+            LinkFault::TooMany(links) => {
+                format!("there are {links} symbolic links, and at most {MAX_LINKS} are created")
             }
-            Fault::Missing(_) => format!("{said} is not in the torrent"),
-            Fault::Above | Fault::Platform => "it leads to a directory that contains it".into(),
+            LinkFault::ToDirectory { directory, link } => format!(
+                "it leads to the directory `{}`, in which `{}` is a symbolic link to a directory as well",
+                directory.escape_ascii(),
+                link.escape_ascii()
+            ),
+            _ if self.target(link).is_none() => "the torrent does not say where it leads".into(),
+            LinkFault::NoTarget => format!("{} leads through a link that has no target", said()),
+            LinkFault::Circle => format!("{} leads back to itself", said()),
+            LinkFault::Outside => format!("{} leads out of the archive", said()),
+            LinkFault::TooDeep => format!(
+                "its target, or that of a link on the way, has more than {MAX_TARGET_COMPONENTS} components"
+            ),
+            LinkFault::Missing(_) => format!("{} is not there", said()),
+            LinkFault::Above => "it leads to a directory that contains it".into(),
         }
     }
 
     fn entry(&self, path: Components<'_>) -> PathEntry {
         let first = self.entries.partition_point(|(other, _)| *other < path);
-        let is_link = |index: u32| self.metainfo.files[index as usize].is_link();
+        let is_link = |index: u32| (self.target)(index).is_some();
         match self.entries.get(first) {
             Some((other, index)) if *other == path => {
                 return if is_link(*index) {
@@ -248,14 +300,18 @@ impl Tree<'_> {
             _ => PathEntry::Nothing,
         }
     }
+}
 
-    /// Whether the torrent has a file or directory there, selected or not.
-    fn exists(&self, path: Components<'_>) -> bool {
-        self.metainfo.files.iter().filter(|file| file.is_listed()).any(|file| {
-            let other = self.metainfo.components(file);
-            other == path || other.is_below(path) || (file.is_link() && path.is_below(other))
-        })
-    }
+/// What a link must say that is at `own` and leads to `target`; `None` where the target contains it.
+fn text(own: Components<'_>, target: Components<'_>) -> Option<PathBuf> {
+    let (own, target): (Vec<&[u8]>, Vec<&[u8]>) = (own.collect(), target.collect());
+    let directory = own.get(..own.len().saturating_sub(1)).unwrap_or_default();
+    let common = directory.iter().zip(&target).take_while(|(a, b)| a == b).count();
+    let up = directory.len() - common;
+    let down = target.get(common..).filter(|down| !down.is_empty())?;
+    let text: Vec<&[u8]> =
+        std::iter::repeat_n(&b".."[..], up).chain(down.iter().copied()).collect();
+    Some(crate::torrent::metainfo::os_path(text.join(&b'/')))
 }
 
 #[cfg(all(test, unix))]

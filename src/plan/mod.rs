@@ -18,7 +18,11 @@ mod tests;
 pub use disabled_sources::DisabledSources;
 pub use layout::{Layout, PlacedFile, Segment, SegmentPlace};
 pub use limit::Limit;
+#[cfg(feature = "unpack")]
+pub use limit::{ENTRY_BYTES, MAX_ENTRIES};
 pub use links::SelectedLink;
+#[cfg(feature = "unpack")]
+pub use links::{LinkFault, LinkTree};
 pub use selection::Selection;
 #[cfg(feature = "engine")]
 pub use selection::unsupported;

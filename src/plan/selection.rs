@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::links::{self, SelectedLink};
 use crate::error::{Error, ErrorKind, printable};
 use crate::hash::{Sha1, hex};
-use crate::manifest::FileGlob;
+use crate::manifest::{FileGlob, is_meant};
 use crate::torrent::metainfo::{
     Components, FileKind, Metainfo, OddPath, Platform, TorrentFile, check_storable, storable_name,
 };
@@ -135,19 +135,6 @@ impl Selection {
     pub fn id(&self) -> &str {
         &self.id
     }
-}
-
-/// Whether globs mean a path: one of those that include does, where there are any, and none excludes it.
-fn is_meant(globs: &[FileGlob], path: &str) -> bool {
-    let (mut includes, mut covered) = (false, false);
-    for glob in globs {
-        match (glob.excludes, glob.covers(path)) {
-            (true, true) => return false,
-            (true, false) => {}
-            (false, covers) => (includes, covered) = (true, covered || covers),
-        }
-    }
-    covered || !includes
 }
 
 /// The directories that are made, although no file need be in them: those that the torrent has entries for.

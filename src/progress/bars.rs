@@ -130,7 +130,9 @@ impl Bars {
             .zip(&cells)
             .map(|((view, name), cells)| {
                 let name = format!("{name:name_width$}");
-                if matches!(view.phase, Phase::Fetching | Phase::Checking) && view.total_bytes > 0 {
+                if matches!(view.phase, Phase::Fetching | Phase::Checking | Phase::Unpacking)
+                    && view.total_bytes > 0
+                {
                     let cells = cells.iter().zip(&widths).take(shown);
                     let message = cells.map(|(cell, width)| format!("{cell:>width$}"));
                     let message = message.collect::<Vec<_>>().join(&" ".repeat(GAP));
@@ -177,10 +179,10 @@ fn fit(columns: usize, name_width: usize, widths: &[usize]) -> (usize, usize) {
 
 /// What stands right of the bar; nothing for sources of a kind that nobody has.
 fn cells(view: &View) -> Vec<String> {
-    if view.phase == Phase::Checking {
+    if let Phase::Checking | Phase::Unpacking = view.phase {
         let mut cells = vec![String::new(); COLUMNS.len()];
         cells[0] = format!("{}%", view.percent().unwrap_or(0));
-        cells[1] = "checking".to_owned();
+        cells[1] = if view.phase == Phase::Checking { "checking" } else { "unpacking" }.to_owned();
         return cells;
     }
     let [peers, seeds] =
@@ -242,14 +244,16 @@ fn time_left(view: &View) -> Option<String> {
 fn doing(view: &View) -> String {
     let what = view::activity(view.phase);
     match (view.phase, view.percent()) {
-        (Phase::Checking, Some(percent)) => format!("{what}: {percent}%"),
+        (Phase::Checking | Phase::Unpacking, Some(percent)) => format!("{what}: {percent}%"),
         _ => what.to_owned(),
     }
 }
 
 fn narrow(view: &View, columns: usize) -> String {
     let percent = match (view.phase, view.percent()) {
-        (Phase::Fetching | Phase::Checking, Some(percent)) => format!(" {percent}%"),
+        (Phase::Fetching | Phase::Checking | Phase::Unpacking, Some(percent)) => {
+            format!(" {percent}%")
+        }
         _ => String::new(),
     };
     short(&view.name, columns.saturating_sub(6)) + &percent

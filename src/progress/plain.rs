@@ -68,11 +68,14 @@ impl PrintedState {
                 return None;
             }
             changed(view, now.saturating_sub(self.begun))
-        } else if view.phase == Phase::Fetching
+        } else if matches!(view.phase, Phase::Fetching | Phase::Unpacking)
             && (since >= AT_LEAST_EVERY
                 || since >= EVERY && percent.saturating_sub(self.percent) >= EVERY_PERCENT)
         {
-            fetching(view)
+            match view.phase {
+                Phase::Unpacking => unpacking(view),
+                _ => fetching(view),
+            }
         } else {
             return None;
         };
@@ -93,6 +96,7 @@ fn changed(view: &View, since: Duration) -> String {
             let here = if percent > 0 { format!(", {percent}% is here") } else { String::new() };
             format!("{what} {}{here}", size::display(view.total_bytes))
         }
+        (Phase::Unpacking, Some(_)) => format!("{what} {}", size::display(view.total_bytes)),
         (Phase::Done, Some(_)) => {
             format!("{what}: {} in {} s", size::display(view.total_bytes), since.as_secs())
         }
@@ -100,6 +104,11 @@ fn changed(view: &View, since: Duration) -> String {
         (Phase::Failed, _) => format!("{what} after {} s", since.as_secs()),
         _ => what.to_owned(),
     }
+}
+
+fn unpacking(view: &View) -> String {
+    let percent = view.percent().unwrap_or(0);
+    format!("unpacking: {percent}% of {}", size::display(view.total_bytes))
 }
 
 fn fetching(view: &View) -> String {

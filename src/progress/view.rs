@@ -73,6 +73,7 @@ pub(super) fn activity(phase: Phase) -> &'static str {
         Phase::Metainfo => "looking for the .torrent",
         Phase::Checking => "checking what is on disk",
         Phase::Fetching => "fetching",
+        Phase::Unpacking => "unpacking",
         Phase::Publishing => "publishing",
         Phase::Done => "done",
         Phase::Failed => "failed",

@@ -24,7 +24,7 @@ pub struct ScrapeCounts {
     /// Peers that have everything.
     pub seeds: Option<u64>,
     /// Peers that do not.
-    pub leeches: Option<u64>,
+    pub leechers: Option<u64>,
 }
 
 /// The URL that scrapes, by that which announces; `None` where a tracker's URL says that it has none.
@@ -47,7 +47,7 @@ pub fn parse_scrape(reply: &[u8], infohash: Infohash) -> Option<ScrapeCounts> {
     }
     let torrent = root.get(b"files")?.get(infohash.as_bytes())?;
     let count = |key| torrent.get(key).and_then(Node::int).and_then(|it| u64::try_from(it).ok());
-    Some(ScrapeCounts { seeds: count(b"complete"), leeches: count(b"incomplete") })
+    Some(ScrapeCounts { seeds: count(b"complete"), leechers: count(b"incomplete") })
 }
 
 impl UdpTrackerSession {

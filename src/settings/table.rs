@@ -159,10 +159,10 @@ pub(super) static SETTINGS: [Setting; 22] = [
         .doc(r#""uid=14;pass=0f3a""#, "Key of your account at the catalog, as Academic Torrents shows it. It is sent as a cookie to the catalog only, not along a redirect to another host, and it is never printed."),
     setting(&["ACADEMICTORRENTS_CREDENTIALS"], "credentials", SettingKind::Credentials(|to, it, _| to.credentials = it))
         .secret()
-        .doc(r#"{ "data.example.org" = { token = "0f3a" }, "data.lab:8080" = { header = "X-Api-Key: 0f3a" } }"#, "What mirrors and web seeds are sent to let you in: for each host, or `host:port`, a bearer token or a whole header. See [Mirrors and web seeds that ask for a login](../guide/network.md#mirrors-and-web-seeds-that-ask-for-a-login) for when it is sent. The variable has `host=token` and `host=Name:value`, separated by commas or spaces."),
+        .doc(r#"{ "data.example.org" = { token = "0f3a" }, "data.lab:8080" = { header = "X-Api-Key: 0f3a" } }"#, "What mirrors and web seeds are sent to let you in: for each host, or `host:port`, a bearer token or a whole header. See [Mirrors and web seeds with a login](../guide/network.md#mirrors-and-web-seeds-with-a-login) for when it is sent. The variable has `host=token` and `host=Name:value`, separated by commas or spaces."),
     setting(&["NETRC"], "netrc", SettingKind::File(|to, path, by| to.netrc = Some(NetrcFile { path, by })))
         .default(Described("~/.netrc"))
-        .doc(r#""/etc/academictorrents.netrc""#, "File of names and passwords that mirrors and web seeds are sent, as curl reads it: `machine data.example.org login me password …`. Its `default` entry is never used. See [Mirrors and web seeds that ask for a login](../guide/network.md#mirrors-and-web-seeds-that-ask-for-a-login) for when they are sent."),
+        .doc(r#""/etc/academictorrents.netrc""#, "File of names and passwords that mirrors and web seeds are sent, as curl reads it: `machine data.example.org login me password …`. Its `default` entry is never used. See [Mirrors and web seeds with a login](../guide/network.md#mirrors-and-web-seeds-with-a-login) for when they are sent."),
     setting(&["ACADEMICTORRENTS_CA_FILE"], "ca-file", SettingKind::File(|to, path, by| {
         to.ca_file = by.map(|variable| CaFile { path, variable });
     }))

@@ -189,6 +189,25 @@ pub fn make_writable(file: &File, mut permissions: Permissions) -> io::Result<()
     file.set_permissions(permissions)
 }
 
+/// Lets those execute a file who may read it.
+#[cfg(all(unix, feature = "unpack"))]
+pub fn make_executable(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut permissions = file.metadata()?.permissions();
+    let mode = permissions.mode();
+    permissions.set_mode(mode | (mode & 0o444) >> 2);
+    match file.set_permissions(permissions) {
+        Err(why) if is_not_supported(&why) => Ok(()),
+        other => other,
+    }
+}
+
+/// Here a file's name says that.
+#[cfg(all(not(unix), feature = "unpack"))]
+pub fn make_executable(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Windows has no handle on a directory that could be synced; its file systems journal names.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }

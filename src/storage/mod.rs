@@ -62,6 +62,8 @@ mod stamp;
 mod target;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "unpack")]
+mod tree;
 mod user_files;
 
 use std::path::{Path, PathBuf};
@@ -81,10 +83,16 @@ pub use local_copy::LocalCopy;
 pub use lock::{Lock, LockHolder};
 #[cfg(feature = "seed")]
 pub use offered::Offered;
+#[cfg(feature = "unpack")]
+pub use parallel::each;
 pub use partial::{Here, Partial};
 pub use site::Site;
 pub use stamp::Stamp;
 pub use target::Target;
+#[cfg(feature = "engine")]
+pub use tree::TreeFault;
+#[cfg(feature = "unpack")]
+pub use tree::TreeWriter;
 
 /// What helps where a store cannot be written to.
 const WRITABLE: &str = "set ACADEMICTORRENTS_STORE to a directory that you can write to";

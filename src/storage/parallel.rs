@@ -8,7 +8,7 @@ use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
 /// What is done for one index, with a buffer of the thread's own that is empty at first.
-type IndexedWork<'a> = dyn Fn(usize, &mut Vec<u8>) -> Result<(), Error> + Sync + 'a;
+pub type IndexedWork<'a> = dyn Fn(usize, &mut Vec<u8>) -> Result<(), Error> + Sync + 'a;
 
 /// Calls `work` for each index below `count`, side by side on the current rayon pool.
 ///
@@ -16,7 +16,7 @@ type IndexedWork<'a> = dyn Fn(usize, &mut Vec<u8>) -> Result<(), Error> + Sync +
 ///
 /// # Errors
 /// One of `work`'s; then no further index is begun.
-pub(super) fn each(count: usize, work: &IndexedWork<'_>) -> Result<(), Error> {
+pub fn each(count: usize, work: &IndexedWork<'_>) -> Result<(), Error> {
     (0..count).into_par_iter().try_for_each_init(Vec::new, |buffer, index| work(index, buffer))
 }
 

@@ -52,26 +52,9 @@ impl Partial {
         sync_tree(&directory.join("files")).map_err(failed)?;
         step(());
         self.store.create_directory(&place)?;
-        self.swap_in().map_err(failed)?;
+        self.store.swap_in(&self.id).map_err(failed)?;
         self.record.close();
         stamp(&self.store, &self.id, self.layout(), fragments, pins)
-    }
-
-    /// Puts the new files into their place; damaged data that lies there goes.
-    fn swap_in(&self) -> io::Result<()> {
-        let place = self.store.files_path(&self.id);
-        let dataset = self.store.data_path(&self.id);
-        fs::remove(&self.store.stamp_path(&self.id))?;
-        step(());
-        let old = set_aside(&place)?;
-        move_directory(&self.store.partial_path(&self.id).join("files"), &place)?;
-        sync_directory(&dataset)?;
-        sync_parent(&dataset)?;
-        if let Some(old) = old {
-            let _ = remove_tree(&old); // the stamp's writer tries once more
-        }
-        step(());
-        Ok(())
     }
 
     /// Digests of what is kept of pieces that are not kept whole. The piece is verified once more in the same
@@ -110,6 +93,23 @@ impl Partial {
 }
 
 impl Store {
+    /// Puts new files, of a dataset or of a tree, into their place; damaged data that lies there goes.
+    pub(super) fn swap_in(&self, id: &str) -> io::Result<()> {
+        let place = self.files_path(id);
+        let dataset = self.data_path(id);
+        fs::remove(&self.stamp_path(id))?;
+        step(());
+        let old = set_aside(&place)?;
+        move_directory(&self.partial_path(id).join("files"), &place)?;
+        sync_directory(&dataset)?;
+        sync_parent(&dataset)?;
+        if let Some(old) = old {
+            let _ = remove_tree(&old); // the stamp's writer tries once more
+        }
+        step(());
+        Ok(())
+    }
+
     /// Takes a complete dataset over from another store, by link or copy; `None` where that does not have it (any
     /// more: another process may be repairing it). Of its stamp only what `layout` says too is believed.
     ///
@@ -151,7 +151,7 @@ impl Store {
     }
 
     /// What is left of earlier attempts is of no use to anyone; a failure to remove it is none of the build's.
-    fn remove_leftovers(&self, id: &str) {
+    pub(super) fn remove_leftovers(&self, id: &str) {
         let _ = remove_tree(&self.partial_path(id));
         let _ = fs::remove(&self.old_stamp_path(id));
         for entry in std::fs::read_dir(self.data_path(id)).into_iter().flatten().flatten() {

@@ -74,6 +74,15 @@ impl Store {
             .map_err(|why| Error::disk("write", &path, &why))
     }
 
+    /// Whether any manifest is noted that used this, whether it still does or not.
+    #[cfg(feature = "unpack")]
+    pub fn is_noted(&self, id: &str) -> bool {
+        let line = format!("id {id}");
+        let notes = std::fs::read_dir(self.roots_path()).into_iter().flatten().flatten();
+        let mut texts = notes.filter_map(|note| read(&note.path()));
+        texts.any(|(text, _)| text.lines().any(|known| known == line))
+    }
+
     pub(super) fn roots_path(&self) -> PathBuf {
         self.root.join("roots")
     }

@@ -6,6 +6,7 @@
 //! academictorrents stamp 1
 //! place <a copy's, where it is not the store's>
 //! file <length> <mtime, nanoseconds since 1970> <path below files/>
+//! digest <sha256 of that file>, of the files of a tree in their order
 //! link <where it leads, as it says> <path below files/>
 //! fragment <piece> <sha1 of the piece's kept bytes>
 //! sha256 <pin that was checked> <path as the manifest names it>
@@ -47,6 +48,8 @@ pub struct Stamp {
     /// Where the files lie, if not beside the stamp: see `elsewhere.rs`.
     pub(super) place: Option<PathBuf>,
     files: StampedFiles,
+    /// SHA-256 of each file; none but those of unpacked archives have any.
+    pub(super) digests: Vec<[u8; 32]>,
     /// Symbolic links: their paths, and what they say.
     pub(super) links: Vec<(PathBuf, PathBuf)>,
     /// Of pieces that a selection keeps in part: the SHA-1 of the kept bytes, so that they can be checked again.
@@ -252,6 +255,9 @@ impl Stamp {
                 escape_bytes(&slashed(&path))
             )?;
         }
+        for digest in &self.digests {
+            writeln!(out, "digest {}", hex(digest))?;
+        }
         for (path, target) in &self.links {
             // A blank ends it.
             let target = escape(target).replace(' ', "%20");
@@ -276,7 +282,9 @@ impl Stamp {
             let line = next_line(text, &mut line)?;
             // The last line tells a whole stamp from one that a full disk cut short.
             if line == "end" {
-                return text.fill_buf().is_ok_and(<[u8]>::is_empty).then_some(stamp);
+                let has_all = [0, stamp.files.files.len()].contains(&stamp.digests.len());
+                let is_over = text.fill_buf().is_ok_and(<[u8]>::is_empty);
+                return (has_all && is_over).then_some(stamp);
             }
             let (kind, rest) = line.split_once(' ')?;
             match kind {
@@ -287,6 +295,7 @@ impl Stamp {
                     let (length, modified) = (length.parse().ok()?, modified.parse().ok()?);
                     stamp.files.push(&path_below(path)?, length, modified);
                 }
+                "digest" => stamp.digests.push(unhex(rest)?),
                 "link" => {
                     let (target, path) = rest.split_once(' ')?;
                     stamp.links.push((path_below(path)?, unescape(target)?));

@@ -61,6 +61,8 @@ mod swarm;
 mod tidy;
 mod torrents;
 mod udp_trackers;
+#[cfg(feature = "unpack")]
+mod unpacking;
 mod web_servers;
 mod without_fetch;
 mod workspaces;

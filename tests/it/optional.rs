@@ -28,10 +28,8 @@ fn touch_manifest(fixture: &Fixture) {
 
 /// The code of the manual's section, for the dataset `data`.
 fn manual() -> String {
-    let chapter = include_str!("../../docs/guide/datasets.md");
-    let (_, section) = chapter.split_once("## Datasets that may be missing\n").unwrap();
-    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
-    let blocks = section.split("```rust,ignore\n").skip(1);
+    let chapter = include_str!("../../docs/guide/optional-datasets.md");
+    let blocks = chapter.split("```rust,ignore\n").skip(1);
     let code: String = blocks.map(|block| block.split_once("```").unwrap().0).collect();
     assert!(code.contains("ignore = ") && code.contains("include_bytes!"), "{code}");
     let code = code.replace("\"digits\"", "\"data\"").replace("AT_DIGITS_", "AT_DATA_");

@@ -81,8 +81,8 @@ fn what_was_here_before_is_served_from_the_beginning() {
         let rest = leecher(&dataset, 10..20);
         let rest = if fast { rest.fast() } else { rest };
         project.declare_data(&format!("peers = [\"{}\"]", rest.addr()));
+        // In a bitfield or one by one: each piece is hashed before it is offered, maybe after the greeting.
         build_slowly(&project, &dataset, &[&rest], "it took all", || taken(&rest) == 10 * PIECE);
-        assert_eq!(received(&rest, wire::BITFIELD), 1);
     }
 }
 

@@ -20,6 +20,7 @@ use crate::dataset_spec::{self, DatasetSpec};
 use crate::edit::PinList;
 use crate::output::{Output, Result, stdout};
 use crate::torrent::{self, selected};
+use crate::unpack_flags::UnpackFlags;
 use crate::words::{count, parse_size};
 use crate::{Common, crates, interrupt};
 
@@ -65,6 +66,8 @@ pub(crate) struct AddArguments {
     /// Let a build fetch so much: `20GiB`. Above 1 GiB it is written where it is not given, too
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
+    #[command(flatten)]
+    unpack: UnpackFlags,
     /// Show the lines, and write nothing
     #[arg(long, short = 'n')]
     dry_run: bool,

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::dataset_spec::{DatasetSpec, asked_with, call_options, of};
 use crate::interrupt;
 use crate::output::{Failure, Output, Result};
+use crate::unpack_flags::UnpackFlags;
 use crate::words::parse_size;
 
 /// Fetch one dataset, and print its path
@@ -58,6 +59,8 @@ pub(crate) struct GetArguments {
     /// Refuse, before the first byte of data, to fetch more: `500MB`, `20GiB`; no limit where it is not given
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
+    #[command(flatten)]
+    unpack: UnpackFlags,
 }
 
 pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) -> Result {
@@ -73,6 +76,7 @@ pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) ->
         peers: arguments.peer.clone(),
         mirrors: urls(&arguments.mirror),
         max_size_bytes: arguments.max_size,
+        unpack: arguments.unpack.options(),
         ..call_options()
     };
     let dataset = asked(&app, &arguments.id, &options)?;

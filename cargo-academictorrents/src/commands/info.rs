@@ -24,7 +24,7 @@ use listing::Listed;
 
 /// Show what a dataset holds, and who has it right now
 ///
-/// Trackers are asked for the number of seeds and leeches, web seeds for the first byte of a file: all at the same time, and none
+/// Trackers are asked for the number of seeds and leechers, web seeds for the first byte of a file: all at the same time, and none
 /// for longer than five seconds. No data is fetched. A torrent that is not at hand is looked up as `get` does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -106,7 +106,7 @@ impl Info {
         let comment = about.comment.iter().flat_map(|text| text.lines());
         let comment: Vec<_> = comment.map(|line| printable(line.trim_end())).collect();
         about.comment = about.comment.as_ref().map(|_| comment.join("\n"));
-        for text in [&mut about.created_by, &mut about.licence, &mut about.source] {
+        for text in [&mut about.created_by, &mut about.license, &mut about.source] {
             *text = text.as_deref().map(printable);
         }
         let (selected, metainfo, unsupported) = match request.is_whole() {
@@ -184,7 +184,7 @@ fn facts(info: &Info, output: &Output) {
         (None, None) => None,
     };
     fact("created", created.as_deref().unwrap_or_default());
-    fact("licence", info.about.licence.as_deref().unwrap_or_default());
+    fact("license", info.about.license.as_deref().unwrap_or_default());
     fact("source", info.about.source.as_deref().unwrap_or_default());
     let comment = info.about.comment.as_deref().unwrap_or_default();
     let lines: Vec<&str> = comment.lines().collect();
@@ -265,11 +265,11 @@ pub(crate) fn told(answer: &Answered) -> (String, String) {
     match answer {
         Some(Ok(ProbeAnswer::Counts(counts))) => {
             let seeds = counts.seeds.map(|count| words::count(count, "seed"));
-            let leeches = counts.leeches.map(|count| match count {
-                1 => "1 leech".to_owned(),
-                count => format!("{count} leeches"),
+            let leechers = counts.leechers.map(|count| match count {
+                1 => "1 leecher".to_owned(),
+                count => format!("{count} leechers"),
             });
-            let counts: Vec<_> = [seeds, leeches].into_iter().flatten().collect();
+            let counts: Vec<_> = [seeds, leechers].into_iter().flatten().collect();
             let counts = if counts.is_empty() { "answers".to_owned() } else { counts.join(", ") };
             (counts, String::new())
         }
@@ -291,7 +291,7 @@ fn in_json(info: &Info, answers: Option<&[Answered]>) -> Value {
             "tier": (source.tier > 0).then_some(source.tier),
             "answers": answer(at).map(|it| matches!(it, Some(Ok(ProbeAnswer::Counts(_))))),
             "seeds": counts.and_then(|counts| counts.seeds),
-            "leeches": counts.and_then(|counts| counts.leeches),
+            "leechers": counts.and_then(|counts| counts.leechers),
             "why": answer(at).map(|it| told(it).1).filter(|why| !why.is_empty()),
         })
     });
@@ -316,7 +316,7 @@ fn in_json(info: &Info, answers: Option<&[Answered]>) -> Value {
         "private": metainfo.private,
         "created_unix_seconds": info.about.created,
         "created_by": info.about.created_by,
-        "licence": info.about.licence,
+        "license": info.about.license,
         "source": info.about.source,
         "comment": info.about.comment,
         "magnet": magnet(metainfo),

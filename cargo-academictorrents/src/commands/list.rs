@@ -6,7 +6,7 @@ use academictorrents::Infohash;
 use academictorrents::engine::counters::Counters;
 use academictorrents::engine::error::printable;
 use academictorrents::engine::size::display as size;
-use academictorrents::engine::storage::{EntryState, StoreEntry};
+use academictorrents::engine::storage::{EntryState, StoreEntry, is_tree};
 use academictorrents::engine::{self, Completeness, DatasetStatus};
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &ListArguments, common: &Common, output: &Output) -
 
 /// What no crate here declares. Where a selection cannot be told, for want of the torrent, any may be the declared one.
 fn orphans(app: &App, standings: &[(Declared, DatasetStatus)]) -> Vec<Stocked> {
-    let ids: Vec<&String> = standings.iter().filter_map(|(_, it)| it.id.as_ref()).collect();
+    let ids: Vec<&String> = standings.iter().flat_map(|(_, it)| it.ids()).collect();
     let untold = standings.iter().filter(|(_, standing)| standing.id.is_none());
     let whichever: Vec<Infohash> = untold.filter_map(|(_, standing)| standing.infohash).collect();
     let is_known = |entry: &StoreEntry| {
@@ -179,6 +179,7 @@ fn state(app: &App, standing: &DatasetStatus) -> (&'static str, String) {
         }
         Completeness::Begun => ("partial", format!(", of which the torrent is not here{now}")),
         Completeness::Unchecked => ("unchecked", now.to_owned()),
+        Completeness::Packed => ("packed", now.to_owned()),
         Completeness::Missing => ("missing", now.to_owned()),
         Completeness::Wrong(_) => ("wrong", String::new()),
     }
@@ -205,6 +206,7 @@ fn show_orphans(app: &App, orphans: &[Stocked], output: &Output) {
 
 pub(crate) fn kind(stocked: &Stocked) -> &'static str {
     match stocked.entry.state {
+        EntryState::Complete { .. } if is_tree(&stocked.entry.id) => "unpacked",
         EntryState::Complete { .. } => "complete",
         EntryState::Unstamped { .. } => "unchecked",
         EntryState::Partial => "partial",

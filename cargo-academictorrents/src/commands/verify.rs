@@ -159,6 +159,7 @@ fn is_same(one: &DatasetSpec, other: &DatasetSpec) -> bool {
         && mine.file_numbers() == theirs.file_numbers()
         && mine.rename == theirs.rename
         && mine.sha256 == theirs.sha256
+        && mine.unpack == theirs.unpack
 }
 
 /// What a repair brought: the dataset's path, or why it could not be repaired, and how many bytes came from any source.

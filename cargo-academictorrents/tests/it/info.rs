@@ -65,7 +65,7 @@ fn who_has_no_scrape_is_announced_to_and_told_that_we_leave() {
     let dataset = dataset.announce_list(&[&[&http.url()], &[&udp.url()]]);
     cli.write("images.torrent", dataset.torrent());
     let said = cli.ok(&["info", "images.torrent"]);
-    assert!(said.contains(&format!("2 seeds, 0 leeches  {}", udp.url())), "{said}");
+    assert!(said.contains(&format!("2 seeds, 0 leechers  {}", udp.url())), "{said}");
     let length = dataset.stream().len() as u64;
     for announces in [http.announces(), udp.announces()] {
         let told: Vec<_> = announces.iter().map(|it| (it.left, it.event.as_deref())).collect();
@@ -120,7 +120,7 @@ fn who_does_not_answer_is_waited_for_no_longer_than_the_others_together() {
     let begun = std::time::Instant::now();
     let said = cli.ok(&["info", "data.torrent"]);
     assert!(begun.elapsed() < std::time::Duration::from_secs(25), "{:?}", begun.elapsed());
-    assert!(said.contains(&format!("1 seed, 0 leeches  {}", lossy.url())), "{said}");
+    assert!(said.contains(&format!("1 seed, 0 leechers  {}", lossy.url())), "{said}");
     assert_eq!(said.matches("within 5 s").count() + said.matches("timed out").count(), 5, "{said}");
 }
 

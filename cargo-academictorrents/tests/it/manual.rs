@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::cli_fixture::CliFixture;
 use crate::fixture::library;
+use crate::support::slashes;
 use crate::swarm::catalogue::{Catalogue, item};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
@@ -128,8 +129,10 @@ fn the_chapter_shows_what_is_printed() {
         let expected = i32::from(words == ["verify"]);
         let printed = format!("{}{}", run.stdout, run.stderr);
         assert_eq!(run.status, Some(expected), "{call}: {printed}");
+        let plain = |text: String| if cfg!(windows) { slashes(&text) } else { text };
+        let (stdout, stderr) = (plain(run.stdout), plain(run.stderr));
         // Both streams, each in its order: where the chapter has them, one follows the other.
-        let mut streams = [run.stdout.lines(), run.stderr.lines()];
+        let mut streams = [stdout.lines(), stderr.lines()];
         for shown in lines.iter().filter(|line| !line.trim().is_empty()) {
             let shown = shown.replace(SHOWN, &infohash);
             let found = streams.iter_mut().any(|stream| {
@@ -162,4 +165,41 @@ fn each_verb_is_in_the_chapter() {
         assert!(is_shown || verb == "seed", "{verb} has no example");
     }
     assert!(count > 15, "{count}");
+}
+
+/// The keys in the page's JSON documents, which begin and end in a line of their own. Those of a BibTeX record are anybody's.
+fn keys(page: &str) -> Vec<String> {
+    let mut keys = Vec::new();
+    for document in page.split("\n{\n").skip(1) {
+        let document = document.split("\n}").next().unwrap();
+        let mut lines = document.lines();
+        while let Some(line) = lines.next() {
+            let key = line.trim_start().strip_prefix('"').and_then(|it| it.split_once("\": "));
+            let Some((key, value)) = key else { continue };
+            keys.push(key.to_owned());
+            if (key, value) == ("fields", "{") {
+                lines.by_ref().find(|line| line.trim_start().starts_with('}'));
+            }
+        }
+    }
+    keys
+}
+
+#[test]
+fn each_json_key_that_is_printed_is_in_the_reference() {
+    assert_eq!(keys("a\n{\n  \"b\": [\n    {\n      \"c\": 1\n  ]\n}\n"), ["b", "c"]);
+    let reference = fs::read_to_string(library().join("docs/reference/json.md")).unwrap();
+    let (mut seen, mut unknown) = (std::collections::BTreeSet::new(), Vec::new());
+    for entry in fs::read_dir(library().join("cargo-academictorrents/tests/it/pages")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        for key in keys(&text) {
+            if !reference.contains(&format!("`{key}`")) {
+                unknown.push(format!("{}: {key}", path.display()));
+            }
+            seen.insert(key);
+        }
+    }
+    assert!(seen.len() > 40, "{seen:?}");
+    assert!(unknown.is_empty(), "{unknown:#?}");
 }

@@ -52,6 +52,8 @@ struct Module {
     path: String,
     stamp: String,
     torrent_name: Option<String>,
+    /// Whether archives were unpacked: what the environment names at run time is one of those.
+    is_unpacked: bool,
     /// Whether `path` is a directory, with the files below it.
     is_directory: bool,
     files: Files,
@@ -152,7 +154,9 @@ impl Module {
         let files = if dataset.is_there {
             FirstFiles::of(Stamp::read(&dataset.stamp).unwrap_or_default().files())
         } else {
-            let declared = torrent.as_deref().and_then(|torrent| files_of(torrent, dataset));
+            // What is in an archive is not known.
+            let torrent = torrent.as_deref().filter(|_| dataset.request.unpack.is_none());
+            let declared = torrent.and_then(|torrent| files_of(torrent, dataset));
             declared.unwrap_or_default()
         };
         let is_directory = !matches!(&*files.first, [(only, _)] if only.iter().count() == 1);
@@ -165,6 +169,7 @@ impl Module {
             path: dataset.path.to_string_lossy().into_owned(),
             stamp: dataset.stamp.to_string_lossy().into_owned(),
             torrent_name: torrent_name.map(|name| name.to_string_lossy().into_owned()),
+            is_unpacked: dataset.request.unpack.is_some(),
             is_directory,
             files: Files::of(&files, is_directory),
             comment: torrent.as_deref().and_then(Metainfo::comment_of),

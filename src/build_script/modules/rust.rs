@@ -38,7 +38,10 @@ pub fn write(out: &mut String, identifier: &str, module: &Module) {
         literal(&module.path),
         module.infohash,
     );
-    write_path(out, &module.variable);
+    match module.is_unpacked {
+        true => out.push_str(PATH_ALONE),
+        false => write_path(out, &module.variable),
+    }
     match &module.files {
         Files::Listed(files) => {
             write_list(out, module, files);
@@ -76,6 +79,14 @@ fn summary(module: &Module) -> String {
         (true, count) => format!("The dataset {name}: {count} files in {torrent}, {size}."),
     }
 }
+
+/// Of a tree: a variable names archives.
+const PATH_ALONE: &str = "    /// `PATH`, as a path.
+    #[must_use]
+    pub fn path() -> ::std::path::PathBuf {
+        ::std::path::PathBuf::from(PATH)
+    }
+";
 
 fn write_path(out: &mut String, variable: &str) {
     let _ = write!(

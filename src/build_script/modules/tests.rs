@@ -13,6 +13,7 @@ fn module(name: &str, is_directory: bool, files: Files) -> Module {
         path: "/s/data/files/root".to_owned(),
         stamp: "/s/data/stamp".to_owned(),
         torrent_name: Some("root".to_owned()),
+        is_unpacked: false,
         is_directory,
         files,
         comment: None,

@@ -35,7 +35,8 @@ pub mod error {
 }
 pub mod manifest {
     pub use crate::manifest::{
-        CallOptions, DatasetName, FileGlob, Identity, Manifest, Request, StoreKind, absolute,
+        CallOptions, DatasetName, FileGlob, Identity, Manifest, Request, StoreKind, UnpackOptions,
+        absolute,
     };
 }
 pub mod torrent {

@@ -179,16 +179,16 @@ fn tracker(
     tracker
         .announce(client, &announce, time, &mut |reply| {
             counts.seeds = counts.seeds.max(reply.complete);
-            counts.leeches = counts.leeches.max(reply.incomplete);
+            counts.leechers = counts.leechers.max(reply.incomplete);
             peers += (reply.peers.len() + reply.left_out) as u64;
         })
         .map_err(|failure| failure.why)?;
     if counts == ScrapeCounts::default() {
         // It counts nobody: who they are it does not say.
-        counts.leeches = Some(peers);
-    } else if let Some(leeches) = &mut counts.leeches {
+        counts.leechers = Some(peers);
+    } else if let Some(leechers) = &mut counts.leechers {
         // We are one of them.
-        *leeches = leeches.saturating_sub(1);
+        *leechers = leechers.saturating_sub(1);
     }
     announce.event = Some(AnnounceEvent::Stopped);
     (announce.numwant, announce.left_bytes) = (0, bytes);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::engine::job::{elsewhere, present};
+use crate::engine::job::{elsewhere, present, tree};
 use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::Session;
 use crate::error::Error;
@@ -23,6 +23,10 @@ pub struct DatasetStatus {
     pub infohash: Option<Infohash>,
     /// The store's name for torrent and selection; `None` where that needs a torrent that is not at hand.
     pub id: Option<String>,
+    /// The same of what it is unpacked to.
+    pub tree_id: Option<String>,
+    /// Whether the dataset itself is kept, once it is unpacked.
+    pub is_kept: bool,
     /// Of its files; `None` where neither torrent nor stamp is at hand.
     pub total_bytes: Option<u64>,
     /// The torrent's name, as its maker chose it.
@@ -54,6 +58,8 @@ pub enum Completeness {
     Begun,
     /// It lies there without a stamp that fits: the next build hashes it.
     Unchecked,
+    /// The archives are there, and are not unpacked.
+    Packed,
     /// Nothing of it is there.
     #[default]
     Missing,
@@ -61,10 +67,20 @@ pub enum Completeness {
     Wrong(Error),
 }
 
+impl DatasetStatus {
+    /// What of the store belongs to it.
+    pub fn ids(&self) -> impl Iterator<Item = &String> {
+        self.id.iter().filter(|_| self.is_kept).chain(&self.tree_id)
+    }
+}
+
 /// See [`DatasetStatus`].
 pub fn standing(session: &Session<'_>, request: &Request) -> DatasetStatus {
-    let mut found =
-        DatasetStatus { infohash: request.identity.infohash, ..DatasetStatus::default() };
+    let mut found = DatasetStatus {
+        infohash: request.identity.infohash,
+        is_kept: request.unpack.as_ref().is_none_or(|it| !it.discards_archive),
+        ..DatasetStatus::default()
+    };
     let wrong = |mut found: DatasetStatus, error| {
         found.state = Completeness::Wrong(request.origin.declared(error));
         found
@@ -88,17 +104,25 @@ pub fn standing(session: &Session<'_>, request: &Request) -> DatasetStatus {
     } else if request.is_whole() {
         found.id = found.infohash.map(|infohash| infohash.to_string());
     }
-    let present = match present::present(session, request) {
+    let unpacking = request.unpack.as_ref();
+    found.tree_id = unpacking.zip(found.id.as_ref()).map(|(it, id)| it.tree_id(id));
+    let present = tree::present(session, request).and_then(|there| match there {
+        None if unpacking.is_some() => Ok(present::present(session, request)?.map(|it| (it, true))),
+        there => Ok(there.map(|it| (it, false))),
+    });
+    let present = match present {
         Ok(present) => present,
         Err(error) => return wrong(found, error),
     };
-    if let Some(there) = present {
+    if let Some((there, is_packed)) = present {
         let id = there.id().unwrap_or_default();
         if found.total_bytes.is_none() {
             let stamp = crate::storage::Stamp::read(&there.stamp);
             found.total_bytes = stamp.map(|stamp| stamp.files().map(|(_, length)| length).sum());
         }
-        found.state = if there.stamp == store.stamp_path(id) {
+        found.state = if is_packed {
+            Completeness::Packed
+        } else if there.stamp == store.stamp_path(id) {
             Completeness::Complete
         } else if elsewhere::named(session, request).is_some() {
             Completeness::Elsewhere { variable: format!("PATH_{}", request.name.variable()) }

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use crate::counters::Phase;
 use crate::engine::job::elsewhere::{self, Candidate, candidates};
 use crate::engine::job::lock::{lock, while_alive};
+use crate::engine::job::tree;
 use crate::engine::resolve;
 use crate::engine::resolve::Resolved;
 use crate::engine::session::{Session, SharedCounters};
 use crate::error::Error;
 use crate::manifest::Request;
-use crate::storage::inventory::VerifyReport;
+use crate::storage::inventory::{FaultyFile, VerifyReport};
 use crate::storage::{LocalCopy, Site, Stamp, Store};
 use crate::torrent::infohash::Infohash;
 
@@ -77,6 +78,58 @@ pub fn verify(
     request: &Request,
     counters: &SharedCounters,
 ) -> Result<Option<VerifiedDataset>, Error> {
+    let dataset = verify_dataset(session, request, counters)?;
+    match tree::faults(session, request, counters)? {
+        Some(tree) => Ok(Some(with_tree(session, request, tree, dataset))),
+        None => Ok(dataset),
+    }
+}
+
+/// Adds what was found of the tree. A damaged one is no longer complete, and is unpacked again by the next build.
+fn with_tree(
+    session: &Session<'_>,
+    request: &Request,
+    tree: tree::HashedTree,
+    dataset: Option<VerifiedDataset>,
+) -> VerifiedDataset {
+    let mut verified = dataset.unwrap_or_else(|| VerifiedDataset {
+        size_bytes: tree.size_bytes,
+        files: tree.files,
+        path: None,
+        whose: Whose::Own,
+        report: VerifyReport::default(),
+        is_stamped: true,
+        unstamped: Vec::new(),
+        still_stamped: None,
+    });
+    let store = tree::own(session, request);
+    if !tree.faults.is_empty() {
+        match store.remove_stamp(&tree.id) {
+            Ok(()) => {
+                verified.unstamped.push(tree.id);
+                verified.is_stamped = false;
+            }
+            Err(error) => verified.still_stamped = Some(error),
+        }
+    }
+    verified.report.faults.extend(tree.faults.into_iter().map(|fault| {
+        let below: PathBuf = fault.path.iter().skip(1).collect();
+        FaultyFile {
+            file: below.to_string_lossy().into_owned(),
+            path: tree.directory.join(&fault.path),
+            length_bytes: fault.length_bytes,
+            fault: fault.fault,
+        }
+    }));
+    verified.path = Some(tree.path);
+    verified
+}
+
+fn verify_dataset(
+    session: &Session<'_>,
+    request: &Request,
+    counters: &SharedCounters,
+) -> Result<Option<VerifiedDataset>, Error> {
     let target = session.target(request);
     let named = elsewhere::named(session, request);
     let is_nowhere = |infohash| {
@@ -121,7 +174,7 @@ impl VerifyJob<'_> {
         let (metainfo, layout, id) = (&resolved.metainfo, resolved.layout(), resolved.id());
         let target = session.target(request);
         // Nobody shall put the dataset in its place meanwhile. A store that cannot be written to has no lock, and nobody who does.
-        let is_held = target.workplace().locks_path().is_dir();
+        let is_held = target.workplace().root().is_dir();
         let lock = is_held.then(|| lock(session, target, metainfo.infohash, counters)).transpose();
         let lock = match lock {
             Err(error) if error.kind() == crate::ErrorKind::Locked => return Err(error),

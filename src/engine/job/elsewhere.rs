@@ -58,7 +58,8 @@ pub fn stamped(
     let stamp = session.shared.present_elsewhere(id, site)?;
     stamp.holds(&request.sha256).then_some(())?;
     let stamp_path = session.shared.elsewhere_path(id, site);
-    Some(Provided { infohash, path: site.path(&stamp.name()?), stamp: stamp_path })
+    let path = site.path(&stamp.name()?);
+    Some(Provided { infohash, path, stamp: stamp_path, archive: None })
 }
 
 /// The first complete copy on `LOAD_PATH`, by its stamp; `selected` is given where not all files are wanted. A dataset with a place of its own is
@@ -81,7 +82,7 @@ pub fn present(
             return None;
         }
         let path = store.files_path(id).join(stamp.name()?);
-        Some(Provided { infohash, path, stamp: store.stamp_path(id) })
+        Some(Provided { infohash, path, stamp: store.stamp_path(id), archive: None })
     };
     let found = candidates(session, infohash, id).into_iter().find_map(|candidate| {
         let in_store = candidate.store.and_then(|(store, id)| trusted(&store, &id));
@@ -245,6 +246,7 @@ fn provided(work: &Work<'_>, site: &Site) -> Provided {
         infohash: metainfo.infohash,
         path: site.path(&metainfo.root_path()),
         stamp: work.session.shared.elsewhere_path(work.resolved.id(), site),
+        archive: None,
     }
 }
 

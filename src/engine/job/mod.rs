@@ -17,4 +17,6 @@ pub mod provide;
 pub mod refresh;
 pub mod roots;
 pub mod space;
+#[cfg(feature = "unpack")]
+pub mod tree;
 pub mod work;

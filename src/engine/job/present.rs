@@ -59,7 +59,7 @@ fn look_for(
 
 fn provided(target: Target<'_>, infohash: Infohash, id: &str, name: &Path) -> Provided {
     let stamp = target.workplace().stamp_path(id);
-    Provided { infohash, path: target.files_path(id).join(name), stamp }
+    Provided { infohash, path: target.files_path(id).join(name), stamp, archive: None }
 }
 
 /// Where a dataset is once it is complete there: the file or directory with the torrent's name.

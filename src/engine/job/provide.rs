@@ -2,8 +2,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::present::would_be;
-use super::{dataset, present, roots};
+#[cfg(not(feature = "unpack"))]
+use super::present::present as looked_up;
+use super::roots;
+#[cfg(feature = "unpack")]
+use super::tree::present as looked_up;
+#[cfg(feature = "unpack")]
+use super::tree::{self as dataset, would_be};
+#[cfg(not(feature = "unpack"))]
+use super::{dataset, present::would_be};
 use crate::counters::Phase;
 use crate::engine::session::{Provided, Session};
 use crate::error::{Error, ErrorKind};
@@ -23,7 +30,7 @@ pub fn provide_all<Guard>(
 ) -> Vec<Result<Provided, Error>> {
     // The warm path: no lock, no thread, no socket.
     let mut results: Vec<_> =
-        requests.iter().map(|request| present::present(&session, request).transpose()).collect();
+        requests.iter().map(|request| looked_up(&session, request).transpose()).collect();
     let missing: Vec<_> = (0..requests.len()).filter(|index| results[*index].is_none()).collect();
     session.datasets = missing.len().min(SIDE_BY_SIDE);
     let guard = (!missing.is_empty()).then(begin);
@@ -91,5 +98,5 @@ pub fn provide_all<Guard>(
 
 /// The dataset, where it is complete and nothing needs to be looked up.
 pub fn present(session: &Session<'_>, request: &Request) -> Option<Provided> {
-    present::present(session, request).ok().flatten()
+    looked_up(session, request).ok().flatten()
 }

@@ -399,6 +399,9 @@ fn fetch(seeder: &Arc<Seeder>, settings: &Settings, missing: &[Request]) {
     let mut session = Session::new(settings, store, &counters);
     session.network.rate_limiter = Some(Arc::clone(&seeder.rate_limiter));
     session.network.host = seeder.host.clone();
+    // What is served is the torrent's own.
+    let packed = |request: &Request| Request { unpack: None, ..request.clone() };
+    let missing: Vec<Request> = missing.iter().map(packed).collect();
     let requests: Vec<&Request> = missing.iter().collect();
     for result in provide_all(session, &requests, || ()) {
         match result {

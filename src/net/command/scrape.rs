@@ -30,7 +30,7 @@ impl Tracker {
             let mut counts = ScrapeCounts::default();
             let mut add = |reply: Reply| {
                 counts.seeds = counts.seeds.max(reply.complete);
-                counts.leeches = counts.leeches.max(reply.incomplete);
+                counts.leechers = counts.leechers.max(reply.incomplete);
             };
             loop {
                 let tracker = (self.by, &self.url);

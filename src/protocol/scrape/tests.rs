@@ -30,7 +30,7 @@ fn the_last_part_of_the_path_says_whether_there_is_a_scrape() {
 fn a_reply_tells_of_this_torrent_or_of_none() {
     let check = |reply: &str, expected: Option<(Option<u64>, Option<u64>)>| {
         let found = parse_scrape(reply.as_bytes(), infohash());
-        assert_eq!(found.map(|counts| (counts.seeds, counts.leeches)), expected, "{reply}");
+        assert_eq!(found.map(|counts| (counts.seeds, counts.leechers)), expected, "{reply}");
     };
     let of = |hash: &str, counts: &str| format!("d5:filesd20:{hash}d{counts}eee");
     let mine = "0123456789abcdefghij";

@@ -19,5 +19,5 @@ pub use disk_usage::DiskUsage;
 pub use health::{Access, Trial};
 pub use project_files::{ProjectFile, mirror, write_all, write_files};
 pub use projects::Root;
-pub use scan::{EntryState, Leftover, StoreEntry, StoreScan, infohash_in};
+pub use scan::{EntryState, Leftover, StoreEntry, StoreScan, infohash_in, is_tree};
 pub use verify_report::{FaultyFile, VerifyReport};

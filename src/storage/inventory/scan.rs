@@ -33,7 +33,7 @@ pub struct StoreScan {
 /// A torrent's selection, or its `.torrent`, in the store.
 #[derive(Clone, Debug)]
 pub struct StoreEntry {
-    /// The infohash, with the selection's digest where not all files are selected.
+    /// The infohash, with the selection's digest where not all files are selected; of a tree with a `+` and another digest.
     pub id: String,
     /// The torrent.
     pub infohash: Infohash,
@@ -191,10 +191,11 @@ impl Store {
 }
 
 impl StoreScan {
-    /// The ids of all that is complete, or was.
+    /// The ids of all datasets that are complete, or were; of trees of unpacked archives none.
     pub fn data_ids(&self) -> Vec<String> {
         let is_data = |it: &&StoreEntry| {
             matches!(it.state, EntryState::Complete { .. } | EntryState::Unstamped { .. })
+                && !is_tree(&it.id)
         };
         let ids = self.entries.iter().filter(is_data).map(|it| &it.id);
         let mut ids: Vec<String> = ids.chain(&self.obstructed).cloned().collect();
@@ -233,7 +234,8 @@ impl Walk<'_> {
         };
         // A fetch that was published, or data of which there is none yet.
         let is_unused = match is_partial {
-            true => self.store.present(&id).is_some(),
+            // Unpacking begins anew.
+            true => is_tree(&id) || self.store.present(&id).is_some(),
             false => is_empty(&path),
         };
         if self.look(directory, StoreArea::Datasets, infohash, is_unused) {
@@ -359,13 +361,21 @@ fn is_of_nothing(stamp: &Path) -> bool {
     std::fs::metadata(place).is_err_and(|why| why.kind() == io::ErrorKind::NotFound)
 }
 
+/// Whether an id is that of a tree of unpacked archives.
+pub fn is_tree(id: &str) -> bool {
+    id.contains('+')
+}
+
 /// The infohash of an id; `None` where it is none.
 pub fn infohash_in(id: &str) -> Option<Infohash> {
-    let (infohash, selection) = id.split_once('-').map_or((id, None), |(a, b)| (a, Some(b)));
+    let (dataset, tree) = id.split_once('+').map_or((id, None), |(a, b)| (a, Some(b)));
+    let (infohash, selection) =
+        dataset.split_once('-').map_or((dataset, None), |(a, b)| (a, Some(b)));
     let is_hex = |text: &str, digits| {
         text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let is_one = is_hex(infohash, 40) && selection.is_none_or(|digest| is_hex(digest, 16));
+    let is_digest = |part: Option<&str>| part.is_none_or(|digest| is_hex(digest, 16));
+    let is_one = is_hex(infohash, 40) && is_digest(selection) && is_digest(tree);
     is_one.then(|| infohash.parse().ok()).flatten()
 }
 
@@ -397,6 +407,16 @@ mod tests {
         check("stamp.old", StoreArea::Dataset, [false, true, true, false]);
         check("0123456789abcdef", StoreArea::Copies, [false, true, true, true]);
         check("a.origin", StoreArea::Shared, [false, true, false, true]);
+        let infohash = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
+        let digest = "0123456789abcdef";
+        for id in ["", "-D", "+D", "-D+D"] {
+            let id = format!("{infohash}{}", id.replace('D', digest));
+            assert!(infohash_in(&id).is_some() && is_tree(&id) == id.contains('+'), "{id}");
+        }
+        for odd in ["+", "+D-D", "+D+D", "-", "D", "+d", "/D", "+../x"] {
+            let id = format!("{infohash}{}", odd.replace('D', digest));
+            assert!(infohash_in(&id).is_none(), "{id}");
+        }
         // A file system may give names in another case.
         for temporary in [".tmp-1-2", ".tmp-0123456789abcdef", ".TMP-0123456789ABCDEF", ".Tmp-"] {
             check(temporary, StoreArea::Datasets, [true, true, true, true]);

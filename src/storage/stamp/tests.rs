@@ -10,6 +10,7 @@ fn a_stamp_is_read_as_it_was_written() {
     let stamp = Stamp {
         place: Some("/a b/c%\n".into()),
         files,
+        digests: vec![[9; 32]; 6],
         links: vec![("root/a link".into(), "../a b%20.txt".into())],
         fragments: vec![(3, [9; 20])],
         pins: vec![("a b\n".to_owned(), [0xa7; 32])],

@@ -11,7 +11,7 @@ pub struct About {
     /// Seconds since 1970.
     pub created: Option<i64>,
     /// No BEP names a key for it; these are in use.
-    pub licence: Option<String>,
+    pub license: Option<String>,
     /// Who published it: a site's mark that changes the infohash, or an address.
     pub source: Option<String>,
 }
@@ -32,7 +32,7 @@ impl Metainfo {
             comment: text(b"comment"),
             created_by: text(b"created by"),
             created: root.get(b"creation date").and_then(Node::int),
-            licence: [&b"license"[..], b"licence"].into_iter().find_map(text),
+            license: [&b"license"[..], b"licence"].into_iter().find_map(text),
             source: text(b"source").or_else(|| text(b"publisher-url")),
         }
     }

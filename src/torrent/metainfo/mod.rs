@@ -34,6 +34,8 @@ use files::{FileTable, length_of};
 
 pub use files::{Components, FileKind, LinkTarget, TorrentFile};
 pub use hidden::{check_visible, is_same_name};
+#[cfg(feature = "unpack")]
+pub use paths::check_member;
 pub use paths::{
     OddPath, Platform, check_given_name, check_storable, check_storable_name, storable_name,
 };

@@ -240,6 +240,16 @@ pub fn check_given_name(name: &str) -> Result<(), impl fmt::Display + use<>> {
     check_component(name.as_bytes()).and_then(|()| check_name(name.as_bytes(), Platform::Windows))
 }
 
+/// Checks a path that an archive gives to one of its members, of components that name something: it stays below its directory, and a
+/// platform can store it.
+#[cfg(feature = "unpack")]
+pub fn check_member(path: &[&[u8]], on: Platform) -> Result<(), PathFlaw> {
+    check_path(&mut path.iter().copied())?;
+    path.iter().try_for_each(|name| check_name(name, on))?;
+    let bytes: usize = path.iter().map(|name| name.len() + 1).sum();
+    if bytes > MAX_PATH_BYTES { Err(PathFlaw::TooLong) } else { Ok(()) }
+}
+
 /// A name like this one that any platform can store.
 pub fn storable_name(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);

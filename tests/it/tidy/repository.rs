@@ -149,3 +149,35 @@ fn the_map_leads_to_files() {
     let lost: Vec<_> = paths.iter().filter(|it| !root().join(it).is_file()).collect();
     assert!(lost.is_empty(), "ARCHITECTURE.md names {lost:?}");
 }
+
+/// Actions of others that a workflow runs at whatever a tag or branch names today.
+fn not_pinned(workflow: &str) -> Vec<&str> {
+    let used = workflow.lines().filter_map(|line| {
+        line.trim_start().trim_start_matches("- ").strip_prefix("uses:").map(str::trim)
+    });
+    let is_pinned = |action: &&str| {
+        let Some((_, at)) = action.split_once('@') else { return action.starts_with("./") };
+        let (hash, version) = at.split_once(" # ").unwrap_or((at, ""));
+        hash.len() == 40 && hash.bytes().all(|it| it.is_ascii_hexdigit()) && !version.is_empty()
+    };
+    used.filter(|action| !is_pinned(action)).collect()
+}
+
+#[test]
+fn workflows_run_actions_of_one_commit_each() {
+    let hash = "0123456789".repeat(4);
+    for fine in [format!("- uses: a/b@{hash} # v1.2.3"), "      uses: ./here".to_owned()] {
+        assert_eq!(not_pinned(&fine), [""; 0], "{fine}");
+    }
+    for broken in ["a/b@v4".to_owned(), "a/b@main".into(), "a/b".into(), format!("a/b@{hash}")] {
+        assert_eq!(not_pinned(&format!("      - uses: {broken}")), [&*broken]);
+    }
+    let mut actions = 0;
+    for entry in std::fs::read_dir(root().join(".github/workflows")).unwrap() {
+        let path = entry.unwrap().path();
+        let workflow = std::fs::read_to_string(&path).unwrap();
+        actions += workflow.matches("uses:").count();
+        assert_eq!(not_pinned(&workflow), [""; 0], "{}", path.display());
+    }
+    assert!(actions > 5, "{actions} actions");
+}

@@ -61,7 +61,8 @@ pub(super) fn add(
     let library = match &package.build_dependency {
         Some(library) => library.clone(),
         None => {
-            let (table, value) = (["build-dependencies"], requirement(package));
+            let table = ["build-dependencies"];
+            let value = requirement(package, arguments.unpack.value().is_some());
             new = edit::set(&new, &table, CRATE, &value).map_err(|why| {
                 refused(path)
                     .why(why.what())
@@ -166,6 +167,14 @@ fn entry(
     if !arguments.features.is_empty() {
         keys.push(("required-features", list(&arguments.features)));
     }
+    if let Some(value) = arguments.unpack.value() {
+        keys.push(("unpack", value));
+        if let Some(library) = &package.build_dependency {
+            addition.changes.warnings.push(format!(
+                "`unpack` needs the feature of this name\nwhere it is not on, add features = [\"unpack\"] to `{library}` in [build-dependencies]"
+            ));
+        }
+    }
     if arguments.optional {
         keys.push(("optional", "true".to_owned()));
     }
@@ -202,13 +211,21 @@ fn has_default_limit(manifest: &str) -> bool {
 }
 
 /// What `[build-dependencies]` says: the workspace's word where it has one.
-fn requirement(package: &Package) -> String {
+fn requirement(package: &Package, unpacks: bool) -> String {
     let workspace = std::fs::read_to_string(&package.workspace).unwrap_or_default();
     let inherited = edit::read(&workspace, &["workspace", "dependencies"], CRATE);
     if inherited.is_some_and(|item| item.get("package").is_none()) {
-        return "{ workspace = true }".to_owned();
+        return match unpacks {
+            true => "{ workspace = true, features = [\"unpack\"] }".to_owned(),
+            false => "{ workspace = true }".to_owned(),
+        };
     }
-    format!("\"{}.{}\"", env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"))
+    let version =
+        format!("\"{}.{}\"", env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
+    match unpacks {
+        true => format!("{{ version = {version}, features = [\"unpack\"] }}"),
+        false => version,
+    }
 }
 
 fn check_free(name: &str, manifest: &Manifest, path: &Path) -> Result<(), Error> {

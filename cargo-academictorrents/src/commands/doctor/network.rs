@@ -140,7 +140,7 @@ fn has_data(answer: &Answered) -> bool {
     match answer {
         Some(Ok(ProbeAnswer::Counts(counts))) => match counts.seeds {
             Some(seeds) => seeds > 0,
-            None => counts.leeches.is_some_and(|peers| peers > 0),
+            None => counts.leechers.is_some_and(|peers| peers > 0),
         },
         Some(Ok(ProbeAnswer::Alive)) => true,
         Some(Err(_)) | None => false,

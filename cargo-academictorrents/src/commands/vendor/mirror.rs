@@ -24,7 +24,9 @@ pub(super) fn mirror(
     directory: &Path,
     keep_passkey: bool,
 ) -> Result<(bool, Option<String>), Error> {
-    // A mirror has the torrent's own names.
+    // A mirror has the torrent's own files, by their own names.
+    let mut dataset = dataset.clone();
+    dataset.request.unpack = None;
     let mut whole = dataset.clone();
     whole.request.rename = None;
     let torrent = app.look_up(&whole)?;
@@ -41,7 +43,7 @@ pub(super) fn mirror(
     let wider = metainfo.files.iter().enumerate().filter(is_wanted);
     let wider: Vec<String> =
         wider.map(|(_, file)| FileGlob::escape(&metainfo.display_path(file))).collect();
-    let mut path = app.provide(dataset)?;
+    let mut path = app.provide(&dataset)?;
     if wider.len() > selected.len() {
         whole.request.files.clear();
         if let Some(magnet) = &mut whole.request.identity.magnet {

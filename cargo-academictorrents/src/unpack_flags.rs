@@ -1,0 +1,49 @@
+//! What of a dataset's archives is unpacked, for the verbs that take it.
+
+use academictorrents::engine::manifest::UnpackOptions;
+
+use crate::edit::list;
+
+/// Flags as the keys of `unpack` in a manifest.
+#[derive(Debug, clap::Args)]
+pub(crate) struct UnpackFlags {
+    /// Unpack archives (tar, zip, gz, bz2, xz, zst): the path is that of what they hold
+    #[arg(long)]
+    unpack: bool,
+    /// Only archives that the glob covers, by their path in the torrent; may be given again
+    #[arg(long, value_name = "GLOB", requires = "unpack")]
+    archives: Vec<String>,
+    /// Only members of archives that the glob covers, by their path below the dataset's directory; may be given again
+    #[arg(long, value_name = "GLOB", requires = "unpack")]
+    members: Vec<String>,
+    /// Drop so many components of each member's path
+    #[arg(long, value_name = "N", requires = "unpack", value_parser = clap::value_parser!(u32).range(..=64))]
+    strip: Option<u32>,
+}
+
+impl UnpackFlags {
+    pub(crate) fn options(&self) -> Option<UnpackOptions> {
+        self.unpack.then(|| UnpackOptions {
+            archives: self.archives.clone(),
+            members: self.members.clone(),
+            strip: self.strip.unwrap_or(0),
+            ..UnpackOptions::default()
+        })
+    }
+
+    /// The value of the key `unpack`; none where nothing is unpacked.
+    pub(crate) fn value(&self) -> Option<String> {
+        let mut keys = Vec::new();
+        for (key, globs) in [("archives", &self.archives), ("members", &self.members)] {
+            if !globs.is_empty() {
+                keys.push(format!("{key} = {}", list(globs)));
+            }
+        }
+        keys.extend(self.strip.filter(|strip| *strip > 0).map(|strip| format!("strip = {strip}")));
+        let value = match keys.is_empty() {
+            true => "true".to_owned(),
+            false => format!("{{ {} }}", keys.join(", ")),
+        };
+        self.unpack.then_some(value)
+    }
+}

@@ -1,0 +1,404 @@
+//! A dataset whose archives are unpacked (feature `unpack`): the dataset itself as without that, and the tree that is made of it.
+//!
+//! A tree that is there with its stamp costs a `stat` for each file. Else the dataset is provided first, from wherever it can be had,
+//! and unpacked into the user's own store under the torrent's lock.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::dataset;
+use super::elsewhere;
+use super::lock::{lock, lock_or_look, while_alive};
+use super::present;
+use crate::counters::Phase;
+use crate::engine::resolve;
+use crate::engine::session::{Provided, ProvidedArchive, Session, SharedCounters};
+use crate::error::{Error, ErrorKind};
+use crate::manifest::{Request, StoreKind, Unpacking};
+use crate::plan::Limit;
+use crate::storage::{Lock, Store, Target, TreeWriter, each};
+use crate::unpack::{self, MemberGlobs, Members, PlannedFile, TreePlan, UnpackBudget};
+
+/// More than this left to do, in a build script that is not optimized, is worth a word.
+const LONG: Duration = Duration::from_secs(30);
+
+/// So long is watched before it is said how long it will take.
+const WATCHED: Duration = Duration::from_secs(3);
+
+/// The dataset and its tree, where both are complete already: see [`present::present`].
+///
+/// # Errors
+/// Of a vendored torrent or of `files`.
+pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
+    let Some(unpacking) = &request.unpack else { return present::present(session, request) };
+    if request.hash_again || into_directory(session, request) {
+        return Ok(None);
+    }
+    let archive = match unpacking.discards_archive {
+        true => None,
+        false => match present::present(session, request)? {
+            Some(archive) => Some(archive),
+            None => return Ok(None),
+        },
+    };
+    let Some((infohash, id)) = named(session, request)? else { return Ok(None) };
+    let id = unpacking.tree_id(&id);
+    let tree = stores(session, request).find_map(|store| {
+        let stamp = store.present(&id)?;
+        let pins_hold = archive.is_some() || stamp.holds(&request.sha256);
+        let path = store.files_path(&id).join(stamp.name().filter(|_| pins_hold)?);
+        Some(Provided { infohash, path, stamp: store.stamp_path(&id), archive: None })
+    });
+    Ok(tree.map(|tree| with_archive(tree, archive)))
+}
+
+fn with_archive(tree: Provided, archive: Option<Provided>) -> Provided {
+    let archive = archive.map(|it| Box::new(ProvidedArchive { path: it.path, stamp: it.stamp }));
+    Provided { archive, ..tree }
+}
+
+/// The torrent, and the store's name for what is selected of it, as far as that is known here.
+fn named(
+    session: &Session<'_>,
+    request: &Request,
+) -> Result<Option<(crate::Infohash, String)>, Error> {
+    if request.is_whole() {
+        let infohash =
+            resolve::infohash(request).map_err(|error| request.origin.declared(error))?;
+        return Ok(infohash.map(|it| (it, it.to_string())));
+    }
+    let resolved = resolve::local(session, request)?;
+    Ok(resolved.map(|it| (it.metainfo.infohash, it.id().to_owned())))
+}
+
+fn into_directory(session: &Session<'_>, request: &Request) -> bool {
+    session.target(request).store().is_none()
+}
+
+/// The store that trees are made in.
+pub fn own<'a>(session: &Session<'a>, request: &Request) -> &'a Store {
+    match elsewhere::named(session, request) {
+        Some(_) => session.shared,
+        None => session.target(request).store().unwrap_or(session.shared),
+    }
+}
+
+/// The stores whose trees are used.
+fn stores(session: &Session<'_>, request: &Request) -> impl Iterator<Item = Store> {
+    let own = own(session, request).clone();
+    let may_be_elsewhere =
+        request.store == StoreKind::Shared && elsewhere::named(session, request).is_none();
+    let others = session.settings.load_path.iter().filter(move |_| may_be_elsewhere);
+    let others: Vec<_> = others.map(|directory| Store::at(directory)).collect();
+    std::iter::once(own).chain(others)
+}
+
+/// Where the dataset and its tree would be: see [`present::would_be`].
+pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
+    let archive = present::would_be(session, request);
+    let Some(unpacking) = &request.unpack else { return archive };
+    let resolved = resolve::local(session, request).ok().flatten();
+    let plan = resolved.as_ref().and_then(|it| it.tree_plan(request).ok().flatten());
+    let name = match plan {
+        Some(plan) => crate::torrent::metainfo::os_path(plan.root),
+        None => archive.path.file_name().map(PathBuf::from).unwrap_or_default(),
+    };
+    let id = resolved.map(|it| it.id().to_owned());
+    let id = unpacking.tree_id(&id.unwrap_or_else(|| archive.infohash.to_string()));
+    let store = own(session, request);
+    let tree = Provided {
+        infohash: archive.infohash,
+        path: store.files_path(&id).join(name),
+        stamp: store.stamp_path(&id),
+        archive: None,
+    };
+    with_archive(tree, Some(archive).filter(|_| !unpacking.discards_archive))
+}
+
+/// Provides a dataset that was not there when it was looked for, and unpacks it.
+///
+/// # Errors
+/// See [`ErrorKind`]: each of its kinds can happen here.
+pub fn provide(
+    session: &Session<'_>,
+    request: &Request,
+    counters: &SharedCounters,
+) -> Result<Provided, Error> {
+    let Some(unpacking) = &request.unpack else {
+        return dataset::provide(session, request, counters);
+    };
+    if into_directory(session, request) {
+        let what = "unpacking into a directory is not supported";
+        return Err(Error::new(ErrorKind::Manifest, what));
+    }
+    if unpacking.discards_archive {
+        if let Some(found) = right_alone(session, request, unpacking, counters)? {
+            return Ok(found);
+        }
+    }
+    let before = present::present(session, request)?;
+    let was_there = before.is_some();
+    let archive = match before {
+        Some(archive) => archive,
+        None => dataset::provide(session, request, counters)?,
+    };
+    counters.set_phase(Phase::Metainfo);
+    let resolved = resolve::resolve(session, request, None)?;
+    let (store, infohash) = (own(session, request), resolved.metainfo.infohash);
+    let Some(plan) = resolved.tree_plan(request)? else { return Ok(archive) };
+    let id = unpacking.tree_id(resolved.id());
+    let tree = Provided {
+        infohash,
+        path: store.files_path(&id).join(crate::torrent::metainfo::os_path(plan.root.clone())),
+        stamp: store.stamp_path(&id),
+        archive: None,
+    };
+    session.check_path(&tree.path)?;
+    let look = || present(session, request).ok().flatten();
+    let lock = match lock_or_look(session, Target::Store(store), infohash, counters, &look)? {
+        Ok(lock) => lock,
+        Err(found) => return Ok(found),
+    };
+    let is_there = match request.hash_again {
+        true => is_right(session, &lock, store, &id, counters)?,
+        false => store.present(&id).is_some_and(|it| it.holds(&request.sha256)),
+    };
+    if !is_there {
+        let work = TreeWork { session, request, unpacking, counters, store, id: &id, plan: &plan };
+        work.unpack(&lock, &archive.path)?;
+    }
+    let archive = match unpacking.discards_archive {
+        false => Some(archive),
+        true => {
+            if !was_there {
+                discard(session, store, resolved.id(), &archive);
+            }
+            None
+        }
+    };
+    Ok(with_archive(tree, archive))
+}
+
+/// Removes the dataset that was fetched to be unpacked, where no known project uses it. A failure leaves what `gc` removes. The lock is
+/// held.
+fn discard(session: &Session<'_>, store: &Store, id: &str, archive: &Provided) {
+    let is_own = archive.stamp == store.stamp_path(id);
+    if is_own && !session.shared.is_noted(id) {
+        let _ = store.discard(id);
+    }
+}
+
+/// Hashes a tree that is there. What is damaged is no longer complete.
+fn is_right(
+    session: &Session<'_>,
+    lock: &Lock,
+    store: &Store,
+    id: &str,
+    counters: &SharedCounters,
+) -> Result<bool, Error> {
+    let Some(stamp) = store.present(id) else { return Ok(false) };
+    let total = stamp.files().map(|(_, length)| length).fold(0, u64::saturating_add);
+    counters.begin_checking(total);
+    let mut faults = None;
+    let mut look = || faults = store.tree_faults(id, &counters.done_bytes);
+    while_alive(lock, session.hashing()?, &mut look);
+    if faults.is_some_and(|faults| faults.is_empty()) {
+        return Ok(true);
+    }
+    store.remove_stamp(id).map(|()| false)
+}
+
+/// A tree that was hashed.
+#[cfg(feature = "engine")]
+pub struct HashedTree {
+    pub id: String,
+    /// What holds its root.
+    pub directory: PathBuf,
+    pub path: PathBuf,
+    pub files: usize,
+    pub size_bytes: u64,
+    pub faults: Vec<crate::storage::TreeFault>,
+}
+
+/// Hashes the tree of a dataset; `None` where there is none.
+///
+/// # Errors
+/// Of a vendored torrent or of `files`; [`ErrorKind::Locked`].
+#[cfg(feature = "engine")]
+pub fn faults(
+    session: &Session<'_>,
+    request: &Request,
+    counters: &SharedCounters,
+) -> Result<Option<HashedTree>, Error> {
+    let Some(unpacking) = request.unpack.as_ref().filter(|_| !into_directory(session, request))
+    else {
+        return Ok(None);
+    };
+    let Some((infohash, id)) = named(session, request)? else { return Ok(None) };
+    let (store, id) = (own(session, request), unpacking.tree_id(&id));
+    let Some(stamp) = crate::storage::Stamp::read(&store.stamp_path(&id)) else { return Ok(None) };
+    // Who cannot lock a store cannot change it.
+    let lock = match lock(session, Target::Store(store), infohash, counters) {
+        Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
+        lock => lock.ok(),
+    };
+    let lengths: Vec<u64> = stamp.files().map(|(_, length)| length).collect();
+    let size_bytes = lengths.iter().copied().fold(0, u64::saturating_add);
+    counters.begin_checking(size_bytes);
+    let (pool, mut faults) = (session.hashing()?, None);
+    let mut look = || faults = store.tree_faults(&id, &counters.done_bytes);
+    match &lock {
+        Some(lock) => while_alive(lock, pool, &mut look),
+        None => pool.install(look),
+    }
+    let directory = store.files_path(&id);
+    Ok(Some(HashedTree {
+        path: directory.join(stamp.name().unwrap_or_default()),
+        directory,
+        files: lengths.len(),
+        size_bytes,
+        faults: faults.unwrap_or_default(),
+        id,
+    }))
+}
+
+/// A tree whose archives are not kept: where it is right, they are not wanted.
+fn right_alone(
+    session: &Session<'_>,
+    request: &Request,
+    unpacking: &Unpacking,
+    counters: &SharedCounters,
+) -> Result<Option<Provided>, Error> {
+    let Some((infohash, id)) = named(session, request)? else { return Ok(None) };
+    let (store, id) = (own(session, request), unpacking.tree_id(&id));
+    let stamp = store.present(&id).filter(|stamp| stamp.holds(&request.sha256));
+    let Some(name) = stamp.filter(|_| request.hash_again).and_then(|stamp| stamp.name()) else {
+        return Ok(None);
+    };
+    let lock = lock(session, Target::Store(store), infohash, counters)?;
+    let path = store.files_path(&id).join(name);
+    let tree = Provided { infohash, path, stamp: store.stamp_path(&id), archive: None };
+    Ok(is_right(session, &lock, store, &id, counters)?.then_some(tree))
+}
+
+/// A tree that is to be made.
+struct TreeWork<'a> {
+    session: &'a Session<'a>,
+    request: &'a Request,
+    unpacking: &'a Unpacking,
+    counters: &'a SharedCounters,
+    store: &'a Store,
+    id: &'a str,
+    plan: &'a TreePlan,
+}
+
+impl TreeWork<'_> {
+    fn unpack(&self, lock: &Lock, dataset: &Path) -> Result<(), Error> {
+        let TreeWork { session, request, unpacking, counters, store, id, plan } = self;
+        let limit = Limit {
+            requested: request.max_size_bytes,
+            user: session.settings.max_size_bytes,
+            origin: &request.origin,
+            foreign: session.foreign,
+        };
+        let user_by = session.settings.configured.place_of("MAX_SIZE");
+        let requested = unpacking.max_size_bytes;
+        let refuse = |_counted| limit.refuse_unpacking(requested, &user_by);
+        let budget = UnpackBudget::new(limit.unpacked_bytes(requested), &refuse);
+        let (fetched, total) = (counters.total_bytes.load(Ordering::Relaxed), plan.packed_bytes());
+        counters.done_bytes.store(0, Ordering::Relaxed);
+        counters.total_bytes.store(total, Ordering::Relaxed);
+        counters.set_phase(Phase::Unpacking);
+        let tree = TreeWriter::new(store, id, &plan.root, &plan.names, budget)?;
+        let globs = MemberGlobs::new(&unpacking.members);
+        let pool = session.hashing()?;
+        let mut result = Ok(());
+        let mut run = || result = self.write(&tree, &globs, dataset);
+        while_alive(lock, pool, &mut run);
+        if session.is_stopped() {
+            return Err(Error::new(ErrorKind::Network, "the work was stopped"));
+        }
+        result.map_err(|error| request.origin.declared(error))?;
+        if let Some(glob) = globs.unused() {
+            let what =
+                format!("`members` of `unpack`: the glob `{glob}` covers no member of an archive");
+            let error = Error::new(ErrorKind::Manifest, what)
+                .help("globs cover paths below the dataset's directory, as they are after `strip`; `*` stops at `/`, `**` does not");
+            return Err(request.origin.declared(error));
+        }
+        counters.done_bytes.store(fetched, Ordering::Relaxed);
+        counters.total_bytes.store(fetched, Ordering::Relaxed);
+        counters.set_phase(Phase::Publishing);
+        let mut published = Ok(());
+        let mut tree = Some(tree);
+        let mut publish = || {
+            published = tree.take().map_or(Ok(()), |tree| tree.publish(&request.sha256));
+        };
+        while_alive(lock, pool, &mut publish);
+        published
+    }
+
+    /// Writes all files: what stays as it is first, then the archives side by side.
+    fn write(
+        &self,
+        tree: &TreeWriter<'_>,
+        globs: &MemberGlobs<'_>,
+        dataset: &Path,
+    ) -> Result<(), Error> {
+        let place = |file: &PlannedFile| {
+            let mut path = dataset.to_owned();
+            path.extend(file.in_layout.iter().skip(1));
+            path
+        };
+        let is_ours = dataset.starts_with(self.store.root().join("data"));
+        for (source, file) in self.plan.files.iter().enumerate() {
+            if file.format.is_none() {
+                tree.plain(&file.path, source, &place(file), is_ours)?;
+            }
+        }
+        tree.add(&self.plan.folders, &self.plan.links)?;
+        let clock = UnpackClock { work: self, begun: Instant::now() };
+        each(self.plan.files.len(), &|source, _| {
+            let Some(file) = self.plan.files.get(source) else { return Ok(()) };
+            let Some(format) = file.format else { return Ok(()) };
+            let path = place(file);
+            let mut archive = File::open(&path).map_err(|why| Error::disk("open", &path, &why))?;
+            let name = self.plan.names.get(source).map_or("", String::as_str);
+            let members = Members::new(name, &file.path, globs, self.unpacking.strip);
+            let is_stopped = || {
+                clock.look();
+                self.session.is_stopped()
+            };
+            let done = (&self.counters.done_bytes, &is_stopped as &(dyn Fn() -> bool + Sync));
+            unpack::unpack(&mut archive, format, &members, done, &mut tree.sink(source))
+        })
+    }
+}
+
+/// Tells once that it will take long, and what takes less.
+struct UnpackClock<'a> {
+    work: &'a TreeWork<'a>,
+    begun: Instant,
+}
+
+impl UnpackClock<'_> {
+    fn look(&self) {
+        // What is optimized is as fast as it can be.
+        if !cfg!(debug_assertions) || self.work.session.manifest.is_none() {
+            return;
+        }
+        let counters = self.work.counters;
+        let elapsed = self.begun.elapsed();
+        let done = counters.done_bytes.load(Ordering::Relaxed);
+        let left = counters.total_bytes.load(Ordering::Relaxed).saturating_sub(done);
+        let remains = elapsed.as_secs_f64() * left as f64 / done.max(1) as f64;
+        if elapsed >= WATCHED && done > 0 && remains > LONG.as_secs_f64() && counters.says_once() {
+            self.work.session.counters.say(format!(
+                "{}: unpacking takes about {remains:.0} s more, since Cargo does not optimize build scripts; `cargo academictorrents fetch` is faster",
+                counters.name
+            ));
+        }
+    }
+}

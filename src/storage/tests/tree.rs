@@ -1,0 +1,363 @@
+//! Archives of all kinds, hostile ones among them, unpacked into a store.
+
+use std::io::Cursor;
+
+use super::*;
+use crate::unpack::{
+    Codec, Format, MemberGlobs, Members, UnpackBudget,
+    tests::{tar, tar_member, zip},
+    unpack,
+};
+
+const ID: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb+0123456789abcdef";
+
+fn store() -> (tempfile::TempDir, Store) {
+    let memory = Some("/dev/shm").filter(|path| std::path::Path::new(path).is_dir());
+    let directory = memory.map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
+    let store = Store::at(&directory.path().join("store"));
+    store.create().unwrap();
+    (directory, store)
+}
+
+fn too_large(_: u64) -> Error {
+    Error::new(ErrorKind::TooLarge, "too large")
+}
+
+/// Unpacks archives, each by its name into the directory that is called so, and publishes the tree.
+fn unpack_all(
+    store: &Store,
+    archives: &[(&str, Format, Vec<u8>)],
+    limit: u64,
+) -> Result<(), Error> {
+    let names: Vec<String> = archives.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    let tree = TreeWriter::new(store, ID, b"root", &names, UnpackBudget::new(limit, &too_large))?;
+    let globs = MemberGlobs::new(&[]);
+    for (source, (name, format, bytes)) in archives.iter().enumerate() {
+        let directory = name.split('.').next().unwrap();
+        let members = Members::new(name, directory.as_bytes(), &globs, 0);
+        let done = AtomicU64::new(0);
+        let mut sink = tree.sink(source);
+        unpack(&mut Cursor::new(bytes), *format, &members, (&done, &|| false), &mut sink)?;
+    }
+    tree.publish(&Pins::new())
+}
+
+/// Unpacks one archive; gives what is in the tree.
+fn unpacked(format: Format, bytes: Vec<u8>) -> Result<Vec<String>, String> {
+    let (directory, store) = store();
+    // What must stay as it is.
+    let outside = directory.path().join("outside");
+    std::fs::write(&outside, "outside").unwrap();
+    let before = std::fs::metadata(&outside).unwrap().modified().unwrap();
+    let result = unpack_all(&store, &[("a.x", format, bytes)], u64::MAX);
+    let names = |path: &std::path::Path| {
+        let mut names: Vec<_> = std::fs::read_dir(path)
+            .into_iter()
+            .flatten()
+            .map(|it| it.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(directory.path()), ["outside", "store"], "nothing is outside of the store");
+    assert_eq!(std::fs::read(&outside).unwrap(), b"outside");
+    assert_eq!(std::fs::metadata(&outside).unwrap().modified().unwrap(), before);
+    assert_eq!(names(&store.root.join("partial")), [""; 0], "nothing is left");
+    match result {
+        Ok(()) => {
+            assert_eq!(names(&store.files_path(ID)), ["root"]);
+            assert!(store.present(ID).is_some());
+            Ok(listed(&store.files_path(ID).join("root")))
+        }
+        Err(error) => {
+            assert_eq!(names(&store.root.join("data")), [""; 0], "nothing is published");
+            Err(error.to_string())
+        }
+    }
+}
+
+/// What is below a directory: directories with a slash behind them, links with where they lead, files that may be run with `*`.
+fn listed(root: &std::path::Path) -> Vec<String> {
+    fn add(path: &std::path::Path, below: &str, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{below}{}", entry.file_name().to_str().unwrap());
+            let metadata = std::fs::symlink_metadata(entry.path()).unwrap();
+            if metadata.is_dir() {
+                add(&entry.path(), &format!("{name}/"), found);
+                found.push(format!("{name}/"));
+            } else if metadata.is_symlink() {
+                let text = std::fs::read_link(entry.path()).unwrap();
+                found.push(format!("{name} -> {}", text.display()));
+            } else {
+                let mark = if is_executable(&metadata) { "*" } else { "" };
+                let bytes = std::fs::read(entry.path()).unwrap();
+                found.push(format!("{name}{mark} {}", bytes.escape_ascii()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    add(root, "", &mut found);
+    found.sort();
+    found
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_metadata: &std::fs::Metadata) -> bool {
+    false
+}
+
+fn files_below(path: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
+}
+
+const TAR: Format = Format::Tar(None);
+
+fn file(name: &str, content: &str) -> Vec<u8> {
+    tar_member(name.as_bytes(), b'0', b"", 0o644, content.as_bytes())
+}
+
+fn link(name: &str, to: &str) -> Vec<u8> {
+    tar_member(name.as_bytes(), b'2', to.as_bytes(), 0o777, b"")
+}
+
+fn hard(name: &str, to: &str) -> Vec<u8> {
+    tar_member(name.as_bytes(), b'1', to.as_bytes(), 0o644, b"")
+}
+
+fn folder(name: &str) -> Vec<u8> {
+    tar_member(name.as_bytes(), b'5', b"", 0o700, b"")
+}
+
+#[track_caller]
+fn check(members: &[Vec<u8>], expected: &[&str]) {
+    assert_eq!(unpacked(TAR, tar(members)).unwrap(), expected);
+}
+
+#[track_caller]
+fn refused(members: &[Vec<u8>], says: &[&str]) {
+    let error = unpacked(TAR, tar(members)).unwrap_err();
+    assert!(says.iter().all(|says| error.contains(says)), "{error}");
+}
+
+#[test]
+fn a_tree_is_published_whole_and_read_only_with_its_digests() {
+    let (_directory, store) = store();
+    let run = tar_member(b"bin/run", b'0', b"", 0o6755, b"#!");
+    let members =
+        [folder("bin"), run, file("data/x", "x"), folder("empty"), hard("again", "data/x")];
+    unpack_all(&store, &[("a.tar", TAR, tar(&members))], 1 << 20).unwrap();
+    let stamp = store.present(ID).unwrap();
+    let paths: Vec<_> = stamp.files().collect();
+    let expected = ["root/a/again", "root/a/bin/run", "root/a/data/x"].map(PathBuf::from);
+    assert!(paths.iter().map(|(path, _)| path).eq(&expected), "{paths:?}");
+    assert_eq!(stamp.name(), Some(PathBuf::from("root")));
+    let place = store.files_path(ID);
+    for (path, _) in &paths {
+        let metadata = std::fs::metadata(place.join(path)).unwrap();
+        assert!(metadata.permissions().readonly(), "{path:?}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(metadata.permissions().mode() & 0o7000, 0, "{path:?}: no set-id bits");
+        }
+    }
+    // `rm -rf` works, and so does writing beside the files.
+    std::fs::write(place.join("root/a/empty/mine"), "").unwrap();
+    std::fs::remove_file(place.join("root/a/empty/mine")).unwrap();
+    let hashed = AtomicU64::new(0);
+    assert!(store.tree_faults(ID, &hashed).unwrap().is_empty());
+    assert_eq!(hashed.into_inner(), 4);
+    // The same length and time, and other bytes.
+    let damaged = place.join("root/a/data/x");
+    let time = std::fs::metadata(&damaged).unwrap().modified().unwrap();
+    fs::set_read_only(&damaged, false).unwrap();
+    std::fs::write(&damaged, "y").unwrap();
+    std::fs::File::options().write(true).open(&damaged).unwrap().set_modified(time).unwrap();
+    assert!(store.present(ID).is_some());
+    let found = store.tree_faults(ID, &AtomicU64::new(0)).unwrap();
+    let found: Vec<_> = found.iter().map(|fault| fault.path.as_path()).collect();
+    assert!(found.contains(&std::path::Path::new("root/a/data/x")), "{found:?}");
+    // It is replaced as a whole.
+    unpack_all(&store, &[("a.tar", TAR, tar(&[file("new", "1")]))], 1 << 20).unwrap();
+    assert_eq!(listed(&place.join("root")), ["a/", "a/new 1"]);
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
+#[test]
+fn what_archives_hold_is_where_they_say_below_the_root() {
+    check(
+        &[file("x", "1"), file("/abs/y", "2"), file("./d/../z", "")][..2],
+        &["a/", "a/abs/", "a/abs/y 2", "a/x 1"],
+    );
+    refused(&[file("x", "1"), file("../outside", "2")], &["`a.x`", "`../outside`", "leaves"]);
+    refused(&[file("d/../../../outside", "2")], &["leaves"]);
+    refused(&[folder("../outside")], &["leaves"]);
+    refused(&[link("../outside", "x")], &["leaves"]);
+    refused(&[hard("../outside", "x")], &["leaves"]);
+    refused(&[folder("d")], &["hold no file"]);
+    refused(&[], &["hold no file"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_lead_to_what_was_unpacked_and_are_never_written_through() {
+    check(
+        &[
+            folder("d"),
+            file("d/f", "1"),
+            link("l", "d/f"),
+            link("d/m", "../d/./f"),
+            link("to-d", "d"),
+        ],
+        &["a/", "a/d/", "a/d/f 1", "a/d/m -> f", "a/l -> d/f", "a/to-d -> d"],
+    );
+    // Before what it leads to.
+    check(&[link("l", "f"), file("f", "1")], &["a/", "a/f 1", "a/l -> f"]);
+    check(
+        &[link("l", "empty"), folder("empty"), file("f", "1")],
+        &["a/", "a/empty/", "a/f 1", "a/l -> empty"],
+    );
+    for target in ["../outside", "/etc/passwd", "..", "../../../../outside", "../b/x", "", "/"] {
+        refused(
+            &[file("f", "1"), link("l", target)],
+            &["`a.x`", "`a/l`", "leads out", "add \"!a/l\""],
+        );
+    }
+    refused(&[file("f", "1"), link("l", "nothing")], &["`a/l`", "`a/nothing`", "not unpacked"]);
+    refused(&[file("f", "1"), link("l", "l")], &["leads back to itself"]);
+    refused(&[file("f", "1"), link("k", "l"), link("l", "k")], &["leads back to itself"]);
+    refused(&[file("d/f", "1"), link("d/l", "../d")], &["`a/d/l`", "contains it"]);
+    // Through a link: the classic one, and one whose name is taken first.
+    refused(&[link("l", "/tmp"), file("l/evil", "2")], &["`a/l/evil`", "`a/l`", "not a directory"]);
+    refused(&[link("l", "d"), folder("d"), file("l/evil", "2")], &["not a directory"]);
+    refused(&[folder("d"), file("d/f", "1"), link("d", "/tmp")], &["`a/d` is there twice"]);
+    refused(&[link("l", "f"), file("l", "2")], &["`a/l` is there twice"]);
+    refused(&[file("l", "2"), link("l", "f")], &["`a/l` is there twice"]);
+    refused(&[link("l", "f"), file("f", "1"), hard("h", "l")], &["`a/h`", "not a file"]);
+    let circle: Vec<_> =
+        (0..50).map(|at| link(&format!("l{at}"), &format!("l{}", at + 1))).collect();
+    refused(&circle, &["symbolic link"]);
+}
+
+#[test]
+fn hard_links_are_of_files_that_were_unpacked_before() {
+    check(&[file("f", "1"), hard("d/h", "f")], &["a/", "a/d/", "a/d/h 1", "a/f 1"]);
+    check(&[file("f", "1"), hard("h", "./f"), hard("i", "/h")], &["a/", "a/f 1", "a/h 1", "a/i 1"]);
+    for target in ["later", "d", "h", "/etc/passwd", "nothing"] {
+        refused(
+            &[folder("d"), file("f", "1"), hard("h", target), file("later", "")],
+            &["`a/h`", "not a file", "add \"!a/h\""],
+        );
+    }
+    refused(&[file("f", "1"), hard("h", "../outside")], &["`h`", "leads out"]);
+    refused(&[file("f", "1"), file("h", "2"), hard("h", "f")], &["`a/h` is there twice"]);
+}
+
+#[test]
+fn two_of_one_path_are_an_error_that_names_both() {
+    refused(&[file("d/f", "1"), file("./d//f", "2")], &["`a/d/f` is there twice"]);
+    refused(&[file("f", "1"), file("f/g", "2")], &["`a/f/g` is below `a/f`"]);
+    refused(&[file("f/g", "2"), file("f", "1")], &["`a/f` is there twice"]);
+    check(&[folder("d"), folder("d/"), file("d/f", "1")], &["a/", "a/d/", "a/d/f 1"]);
+    let (_directory, store) = store();
+    let both = [
+        ("a.tar", TAR, tar(&[file("f", "1")])),
+        ("a.zip", Format::Zip, zip(&[(b"f", 0, b"2")], true)),
+    ];
+    let error = unpack_all(&store, &both, u64::MAX).unwrap_err().to_string();
+    assert!(error.contains("`a.zip`") && error.contains("comes from `a.tar` as well"), "{error}");
+}
+
+#[test]
+fn names_that_the_file_system_takes_for_one_are_an_error_that_names_both() {
+    for (one, two) in
+        [("Data", "data"), ("d/Data", "d/data"), ("Data/x", "data/y"), ("Data/x", "data")]
+    {
+        let (_directory, store) = store();
+        crate::storage::site::folding::below(&store.root, |name| name.to_lowercase());
+        let archive = tar(&[file(one, "1"), file(two, "2")]);
+        let error =
+            unpack_all(&store, &[("a.tar", TAR, archive)], u64::MAX).unwrap_err().to_string();
+        let names = [one, two]
+            .map(|name| name.split('/').find(|it| it.eq_ignore_ascii_case("data")).unwrap());
+        assert!(
+            names
+                .iter()
+                .all(|name| error.contains(&format!("{name}`"))
+                    || error.contains(&format!("{name}/"))),
+            "{error}"
+        );
+        assert!(store.present(ID).is_none());
+    }
+}
+
+#[test]
+fn a_bomb_ends_where_the_limit_is_and_leaves_nothing() {
+    let compress = |bytes: &[u8]| {
+        use std::io::Write as _;
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        out.write_all(bytes).unwrap();
+        out.finish().unwrap()
+    };
+    let zeros = vec![0; 8 << 20];
+    let many: Vec<_> = (0..1_000).map(|at| folder(&format!("{at}"))).collect();
+    let nested = "d/".repeat(40);
+    let mut wide = vec![file("f", "1")];
+    wide.extend((0..1_000).map(|at| hard(&format!("h{at}"), "f")));
+    for (name, format, bytes) in [
+        ("a file", Format::File(Codec::Gzip), compress(&zeros)),
+        (
+            "a member",
+            Format::Tar(Some(Codec::Gzip)),
+            compress(&tar(&[tar_member(b"f", b'0', b"", 0o644, &zeros)])),
+        ),
+        ("a zip", Format::Zip, zip(&[(b"f", 0, &zeros)], true)),
+        ("directories", TAR, tar(&many)),
+        (
+            "directories that no member is",
+            TAR,
+            tar(&(0..30).map(|at| file(&format!("{at}/{nested}f"), "")).collect::<Vec<_>>()),
+        ),
+        ("hard links", TAR, tar(&wide)),
+    ] {
+        let (_directory, store) = store();
+        let error = unpack_all(&store, &[("a.x", format, bytes)], 1 << 20).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{name}: {error}");
+        let left = files_below(&store.root);
+        assert_eq!(left, 1, "{name}: nothing but the mark of a cache is left");
+    }
+    // A sparse file of an exabyte takes no archive at all.
+    let record = "GNU.sparse.realsize=1000000000000000000";
+    let pax = |text: &str| format!("{} {text}\n", text.len() + 4);
+    let records = [record, "GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.name=big"]
+        .map(pax)
+        .concat();
+    let mut map = b"0\n".to_vec();
+    map.resize(512, 0);
+    let archive = tar(&[
+        tar_member(b"", b'x', b"", 0o644, records.as_bytes()),
+        tar_member(b"big", b'0', b"", 0o644, &map),
+    ]);
+    let (_directory, store) = store();
+    let error = unpack_all(&store, &[("a.x", TAR, archive)], 1 << 20).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+}
+
+#[test]
+fn what_an_earlier_process_left_is_removed() {
+    let (_directory, store) = store();
+    let left = store.partial_path(ID).join("files/root/a");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("f"), "half").unwrap();
+    std::fs::write(left.join("more"), "").unwrap();
+    unpack_all(&store, &[("a.tar", TAR, tar(&[file("f", "whole")]))], u64::MAX).unwrap();
+    assert_eq!(listed(&store.files_path(ID).join("root")), ["a/", "a/f whole"]);
+}

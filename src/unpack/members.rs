@@ -1,0 +1,172 @@
+//! Which members of an archive are wanted, and where each goes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{cannot_unpack, first_bytes, shown};
+use crate::error::{Error, printable};
+use crate::manifest::{FileGlob, is_meant};
+use crate::torrent::metainfo::{Platform, check_member};
+
+/// The globs of `members`, and which of them covered one.
+#[derive(Debug)]
+pub struct MemberGlobs<'a> {
+    globs: &'a [FileGlob],
+    used: Vec<AtomicBool>,
+}
+
+/// What is known of an archive while it is unpacked.
+#[derive(Debug)]
+pub struct Members<'a> {
+    /// As messages name it.
+    archive: &'a str,
+    /// What the archive is replaced by, below the tree's root, with `/`; empty where that is the root itself.
+    directory: &'a [u8],
+    globs: &'a MemberGlobs<'a>,
+    strip: usize,
+}
+
+impl<'a> MemberGlobs<'a> {
+    pub fn new(globs: &'a [FileGlob]) -> MemberGlobs<'a> {
+        MemberGlobs { globs, used: globs.iter().map(|_| AtomicBool::new(false)).collect() }
+    }
+
+    /// Whether a path of the tree is wanted.
+    fn mean(&self, path: &[u8]) -> bool {
+        if self.globs.is_empty() {
+            return true;
+        }
+        let path = String::from_utf8_lossy(path);
+        for (glob, used) in self.globs.iter().zip(&self.used) {
+            if !used.load(Ordering::Relaxed) && glob.covers(&path) {
+                used.store(true, Ordering::Relaxed);
+            }
+        }
+        is_meant(self.globs, &path)
+    }
+
+    /// The first glob that covered nothing.
+    pub fn unused(&self) -> Option<&FileGlob> {
+        let mut all = self.globs.iter().zip(&self.used);
+        all.find(|(_, used)| !used.load(Ordering::Relaxed)).map(|(glob, _)| glob)
+    }
+}
+
+impl<'a> Members<'a> {
+    pub fn new(
+        archive: &'a str,
+        directory: &'a [u8],
+        globs: &'a MemberGlobs<'a>,
+        strip: u32,
+    ) -> Members<'a> {
+        Members { archive, directory, globs, strip: strip as usize }
+    }
+
+    pub(super) fn directory(&self) -> &'a [u8] {
+        self.directory
+    }
+
+    /// Where a member goes, below the tree's root; `None` for one that is not wanted.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Archive`] for a path that leaves its directory, or cannot be stored here.
+    pub(super) fn place(&self, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let Some(path) = normal(&mut components(name)) else {
+            let why = "its path leaves the archive's directory";
+            return Err(self.refused(name, why));
+        };
+        let Some(path) = self.below(&path).filter(|path| self.globs.mean(path)) else {
+            return Ok(None);
+        };
+        let path_components: Vec<_> = path.split(|byte| *byte == b'/').collect();
+        match check_member(&path_components, Platform::HERE) {
+            Ok(()) => Ok(Some(path)),
+            Err(why) => Err(self.refused(name, &format!("its path {why}"))),
+        }
+    }
+
+    /// Where what a hard link names went, whether that is wanted or not.
+    pub(super) fn place_of_target(&self, name: &[u8]) -> Option<Vec<u8>> {
+        normal(&mut components(name)).and_then(|path| self.below(&path))
+    }
+
+    /// Where a symbolic link leads that is called `name` and says `text`; `None` where that is not in the archive's directory.
+    pub(super) fn place_of_link(&self, name: &[u8], text: &[u8]) -> Option<Vec<u8>> {
+        if text.first() == Some(&b'/') || text.contains(&0) {
+            return None;
+        }
+        let own: Vec<_> = components(name).collect();
+        let directory = own.get(..own.len().saturating_sub(1)).unwrap_or_default();
+        let mut path = Vec::new();
+        for component in directory.iter().copied().chain(components(text)) {
+            match component {
+                b".." => drop(path.pop()?),
+                component => path.push(component),
+            }
+        }
+        self.below(&path)
+    }
+
+    /// A path in the archive, as one of the tree; `None` where nothing is left of it.
+    fn below(&self, path: &[&[u8]]) -> Option<Vec<u8>> {
+        let kept = path.get(self.strip..).filter(|kept| !kept.is_empty())?;
+        let mut place = self.directory.to_vec();
+        for component in kept {
+            if !place.is_empty() {
+                place.push(b'/');
+            }
+            place.extend_from_slice(component);
+        }
+        Some(place)
+    }
+
+    /// The archive cannot be read on.
+    pub(super) fn failed(&self, why: &dyn std::fmt::Display) -> Error {
+        cannot_unpack(self.archive).why(printable(&why.to_string()))
+    }
+
+    /// A member cannot be read.
+    pub(super) fn member_failed(&self, name: &[u8], why: &dyn std::fmt::Display) -> Error {
+        cannot_unpack(self.archive).why(format!(
+            "its member `{}`: {}",
+            shown(name),
+            printable(&why.to_string())
+        ))
+    }
+
+    /// A member is not unpacked, and may be left out.
+    pub(super) fn refused(&self, name: &[u8], why: &str) -> Error {
+        let error = self.member_failed(name, &why);
+        let place = self.place_of_target(name);
+        let glob = place
+            .and_then(|place| String::from_utf8(place).ok())
+            .filter(|place| !place.chars().any(char::is_control));
+        match glob {
+            Some(place) => {
+                let glob = FileGlob::excluding(&place);
+                error.help(format!("leave it out: add {glob:?} to `members` of `unpack`"))
+            }
+            None => error,
+        }
+    }
+
+    /// The content is not what the name says.
+    pub(super) fn odd_content(&self, expected: &str, begin: &[u8]) -> Error {
+        self.failed(&format!(
+            "by its name it is {expected}, by its content not: {}",
+            first_bytes(begin)
+        ))
+        .help(
+            "leave it packed: `archives` of `unpack` takes globs of those that are to be unpacked",
+        )
+    }
+}
+
+/// The components of a path, without those that name nothing. An absolute path is one below the root.
+fn components(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    name.split(|byte| *byte == b'/').filter(|it| !matches!(*it, b"" | b"."))
+}
+
+/// The components, unless one of them leads out.
+fn normal<'n>(path: &mut dyn Iterator<Item = &'n [u8]>) -> Option<Vec<&'n [u8]>> {
+    path.map(|component| (component != b"..").then_some(component)).collect()
+}

@@ -1,0 +1,294 @@
+//! Members of a tar archive: those of GNU, POSIX (pax) and old ones, sparse files among them.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::rc::Rc;
+
+use tar::{Archive, Entry, EntryType};
+
+use super::members::Members;
+use super::{MemberSink, read};
+use crate::error::Error;
+
+/// What may be read between two members: long names, attributes, maps of sparse files.
+const MAX_HEADER_BYTES: u64 = 1 << 20;
+
+/// A block of an archive.
+const BLOCK_BYTES: u64 = 512;
+
+/// Reads no more than is allowed at the moment: the crate keeps what describes a member in memory, however long that says it is.
+struct Bounded<R> {
+    inner: R,
+    allowed: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let allowed = self.allowed.get();
+        let length = usize::try_from(allowed).unwrap_or(usize::MAX).min(buffer.len());
+        if length == 0 && !buffer.is_empty() {
+            let why = "what describes a member is too long";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        let read = read(&mut self.inner, buffer.get_mut(..length).unwrap_or_default())?;
+        self.allowed.set(allowed - read as u64);
+        Ok(read)
+    }
+}
+
+pub(super) fn unpack(
+    input: Box<dyn Read + '_>,
+    members: &Members<'_>,
+    to: &mut dyn MemberSink,
+) -> Result<(), Error> {
+    to.directory(members.directory())?;
+    let allowed = Rc::new(Cell::new(MAX_HEADER_BYTES));
+    let mut archive = Archive::new(Bounded { inner: input, allowed: Rc::clone(&allowed) });
+    let entries = archive.entries().map_err(|why| members.failed(&why))?;
+    let (mut last, mut is_first) = (Vec::new(), true);
+    for entry in entries {
+        let mut entry = entry.map_err(|why| match (&last[..], is_first) {
+            (_, true) => members.failed(&format!("it holds no tar archive: {why}")),
+            ([], false) => members.failed(&why),
+            (last, false) => {
+                members.failed(&format!("behind its member `{}`: {why}", super::shown(last)))
+            }
+        })?;
+        is_first = false;
+        allowed.set(u64::MAX);
+        let name = entry.path_bytes().into_owned();
+        member(&mut entry, &name, members, to)?;
+        // What was not read of it is passed over.
+        let stored = match entry.header().entry_type() {
+            EntryType::GNUSparse => entry.header().entry_size().unwrap_or(0).max(entry.size()),
+            _ => entry.size(),
+        };
+        allowed.set(stored.saturating_add(BLOCK_BYTES).saturating_add(MAX_HEADER_BYTES));
+        last = name;
+    }
+    // A checksum of the compression may be behind the end of the archive.
+    let mut rest = archive.into_inner().inner;
+    io::copy(&mut rest, &mut io::sink()).map_err(|why| members.failed(&why))?;
+    Ok(())
+}
+
+fn member(
+    entry: &mut Entry<'_, impl Read>,
+    name: &[u8],
+    members: &Members<'_>,
+    to: &mut dyn MemberSink,
+) -> Result<(), Error> {
+    let kind = entry.header().entry_type();
+    let refused = |what: &str| match members.place(name)? {
+        Some(_) => Err(members.refused(name, what)),
+        None => Ok(()),
+    };
+    match kind {
+        EntryType::Directory => place_directory(name, members, to),
+        // As programs did before there were types.
+        EntryType::Regular if name.ends_with(b"/") => place_directory(name, members, to),
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            let sparse = Sparse::of(entry).map_err(|why| members.member_failed(name, &why))?;
+            let name = sparse.as_ref().and_then(|it| it.name.as_deref()).unwrap_or(name).to_vec();
+            let Some(place) = members.place(&name)? else { return Ok(()) };
+            let mode = entry.header().mode().unwrap_or(0);
+            let mut left = entry.size();
+            let failed = |why: io::Error| members.member_failed(&name, &why);
+            let mut stored = |buffer: &mut [u8]| {
+                let read = read(entry, buffer)?;
+                if read == 0 && left > 0 && !buffer.is_empty() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                left = left.saturating_sub(read as u64);
+                Ok(read)
+            };
+            let Some(mut sparse) = sparse else {
+                let mut content = |buffer: &mut [u8]| stored(buffer).map_err(failed);
+                return to.file(&place, mode & 0o111 != 0, &mut content);
+            };
+            sparse.read_map(&mut stored).map_err(failed)?;
+            let mut content = |buffer: &mut [u8]| sparse.read(&mut stored, buffer).map_err(failed);
+            to.file(&place, mode & 0o111 != 0, &mut content)
+        }
+        EntryType::Link | EntryType::Symlink => {
+            let Some(place) = members.place(name)? else { return Ok(()) };
+            let text = entry.link_name_bytes().unwrap_or_default();
+            if kind == EntryType::Symlink {
+                return to.link(&place, members.place_of_link(name, &text).as_deref());
+            }
+            match members.place_of_target(&text) {
+                Some(target) => to.second_name(&place, &target),
+                None => {
+                    Err(members.refused(name, "it is a hard link that leads out of the archive"))
+                }
+            }
+        }
+        EntryType::Char | EntryType::Block => refused("it is a device"),
+        EntryType::Fifo => refused("it is a named pipe"),
+        // What holds for all members that follow (times, owners), and the name of a volume.
+        EntryType::XGlobalHeader => Ok(()),
+        other if other.as_byte() == b'V' => Ok(()),
+        // Listings of directories, of incremental backups.
+        other if other.as_byte() == b'D' => place_directory(name, members, to),
+        other if other.as_byte() == b'M' => {
+            refused("it goes on from another volume, and archives of several are not supported")
+        }
+        other => {
+            let shown = [other.as_byte()];
+            refused(&format!("its type, `{}`, is not known", shown.escape_ascii()))
+        }
+    }
+}
+
+fn place_directory(
+    name: &[u8],
+    members: &Members<'_>,
+    to: &mut dyn MemberSink,
+) -> Result<(), Error> {
+    match members.place(name)? {
+        Some(place) => to.directory(&place),
+        None => Ok(()),
+    }
+}
+
+/// A sparse file as pax describes it (versions 0.0, 0.1 and 1.0 of GNU's attributes): the crate knows the older form alone.
+struct Sparse {
+    name: Option<Vec<u8>>,
+    size: u64,
+    /// Where each run of data begins, and its length; `None` where the content begins with that.
+    map: Option<Vec<(u64, u64)>>,
+    /// How much has been given.
+    at: u64,
+    /// The next run.
+    next: usize,
+}
+
+/// How much of a file is read.
+type ReadStored<'a> = dyn FnMut(&mut [u8]) -> io::Result<usize> + 'a;
+
+fn odd(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+fn number(digits: &[u8]) -> io::Result<u64> {
+    let text = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| odd("a number of a sparse file is none"))
+}
+
+impl Sparse {
+    fn of(entry: &mut Entry<'_, impl Read>) -> io::Result<Option<Sparse>> {
+        let mut sparse = Sparse { name: None, size: 0, map: None, at: 0, next: 0 };
+        let (mut is_one, mut runs) = (false, Vec::new());
+        for extension in entry.pax_extensions()?.into_iter().flatten() {
+            let extension = extension?;
+            let value = extension.value_bytes();
+            let Some(key) = extension.key_bytes().strip_prefix(b"GNU.sparse.") else { continue };
+            is_one = true;
+            match key {
+                b"name" => sparse.name = Some(value.to_vec()),
+                b"size" | b"realsize" => sparse.size = number(value)?,
+                b"offset" | b"numbytes" => runs.push(number(value)?),
+                b"map" => {
+                    runs = value
+                        .split(|byte| *byte == b',')
+                        .filter(|it| !it.is_empty())
+                        .map(number)
+                        .collect::<io::Result<_>>()?;
+                }
+                b"major" if !matches!(value, b"0" | b"1") => {
+                    return Err(odd("a sparse file of an unknown version"));
+                }
+                b"major" if value == b"1" => sparse.map = None,
+                b"numblocks" => sparse.map = Some(Vec::new()),
+                _ => {}
+            }
+        }
+        if let Some(map) = &mut sparse.map {
+            *map = pairs(&runs, sparse.size)?;
+        }
+        Ok(is_one.then_some(sparse))
+    }
+
+    /// Reads the map where it is in front of the data: decimal numbers, a line each, in whole blocks.
+    fn read_map(&mut self, stored: &mut ReadStored<'_>) -> io::Result<()> {
+        if self.map.is_some() {
+            return Ok(());
+        }
+        let (mut numbers, mut line, mut wanted) = (Vec::new(), Vec::new(), None::<u64>);
+        let mut block = [0; BLOCK_BYTES as usize];
+        let mut read_bytes = 0;
+        while wanted.is_none_or(|wanted| (numbers.len() as u64) < wanted) {
+            let mut filled = 0;
+            while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+                match stored(rest)? {
+                    0 => return Err(odd("the map of a sparse file is cut short")),
+                    read => filled += read,
+                }
+            }
+            read_bytes += BLOCK_BYTES;
+            if read_bytes > MAX_HEADER_BYTES {
+                return Err(odd("the map of a sparse file is too long"));
+            }
+            for byte in block {
+                match (byte, wanted) {
+                    (_, Some(wanted)) if numbers.len() as u64 == wanted => break,
+                    (b'\n', None) => {
+                        wanted = Some(number(&line)?.saturating_mul(2));
+                        line.clear();
+                    }
+                    (b'\n', Some(_)) => {
+                        numbers.push(number(&line)?);
+                        line.clear();
+                    }
+                    (byte, _) => line.push(byte),
+                }
+            }
+        }
+        self.map = Some(pairs(&numbers, self.size)?);
+        Ok(())
+    }
+
+    fn read(&mut self, stored: &mut ReadStored<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+        let map = self.map.as_deref().unwrap_or_default();
+        let mut run = map.get(self.next).copied().unwrap_or((self.size, 0));
+        while run.0 < self.size && self.at >= run.0 + run.1 {
+            self.next += 1;
+            run = map.get(self.next).copied().unwrap_or((self.size, 0));
+        }
+        let (is_data, left) = match self.at < run.0 {
+            true => (false, run.0 - self.at),
+            false => (true, (run.0 + run.1).min(self.size).saturating_sub(self.at)),
+        };
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let buffer = buffer.get_mut(..length).unwrap_or_default();
+        let read = match is_data {
+            false => {
+                buffer.fill(0);
+                length
+            }
+            true if length == 0 => 0,
+            true => match stored(buffer)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => read,
+            },
+        };
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// Runs of data, in order, within the file.
+fn pairs(numbers: &[u64], size: u64) -> io::Result<Vec<(u64, u64)>> {
+    let (mut end, mut runs) = (0_u64, Vec::with_capacity(numbers.len() / 2));
+    for pair in numbers.chunks(2) {
+        let &[begin, length] = pair else {
+            return Err(odd("the map of a sparse file is cut short"));
+        };
+        let next = begin.checked_add(length).filter(|next| begin >= end && *next <= size);
+        end = next.ok_or_else(|| odd("the map of a sparse file does not fit its size"))?;
+        if length > 0 {
+            runs.push((begin, length));
+        }
+    }
+    Ok(runs)
+}

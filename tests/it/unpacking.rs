@@ -1,0 +1,381 @@
+//! Datasets whose archives are unpacked.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use academictorrents::{ErrorKind, Get, Unpack, Verify};
+
+use crate::get::GetFixture;
+use crate::load_path::LOAD_PATH;
+use crate::support::files::{damage_unseen, inode, set_writable};
+use crate::support::{Project, files_below};
+use crate::swarm::{Dataset, WebSeed};
+
+fn tar(members: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, content) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        // A future in which nothing is newer: times of archives are not those of files.
+        header.set_mtime(20_000_000_000);
+        archive.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+fn gz(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+fn zip(members: &[(&str, &str)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut archive = rawzip::ZipArchiveWriter::new(&mut out);
+    for (path, content) in members {
+        let file = archive.new_file(*path).compression_method(rawzip::CompressionMethod::STORE);
+        let (mut entry, config) = file.start().unwrap();
+        let mut writer = config.wrap(&mut entry);
+        writer.write_all(content.as_bytes()).unwrap();
+        let (_, descriptor) = writer.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap();
+    out
+}
+
+const MEMBERS: [(&str, &str); 3] = [("top/a", "1"), ("top/d/b.csv", "2"), ("top/d/c.txt", "3")];
+
+fn single() -> Dataset {
+    Dataset::single("images.tar.gz", gz(&tar(&MEMBERS)))
+}
+
+fn folder() -> Dataset {
+    Dataset::multi(
+        "lab",
+        [
+            ("README", b"read me".to_vec()),
+            ("raw/images.tar.gz", gz(&tar(&MEMBERS))),
+            ("raw/more.zip", zip(&[("z", "4")])),
+            ("table.csv.gz", gz(b"x,y")),
+            ("model.npz", zip(&[("w.npy", "5")])),
+        ],
+    )
+}
+
+/// A project that unpacks the dataset, and a seed that counts.
+fn project(dataset: &Dataset, lines: &str) -> (Project, WebSeed) {
+    let seed = WebSeed::serving(dataset);
+    let lines = format!("web-seeds = [\"{}\"]\n{lines}", seed.url());
+    (Project::of(dataset, &lines), seed)
+}
+
+/// The files below a directory, with what is in them.
+fn contents(root: &Path) -> Vec<(String, String)> {
+    let content = |path: PathBuf| {
+        let name = path.to_str().unwrap().replace('\\', "/");
+        (name, String::from_utf8_lossy(&std::fs::read(root.join(&path)).unwrap()).into_owned())
+    };
+    files_below(root).into_iter().map(content).collect()
+}
+
+#[track_caller]
+fn check(root: &Path, expected: &[(&str, &str)]) {
+    let found = contents(root);
+    let found: Vec<_> = found.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_path_of_a_single_archive_is_what_it_holds() {
+    let dataset = single();
+    let (project, seed) = project(&dataset, "unpack = true");
+    let datasets = project.run().unwrap();
+    let data = datasets.dataset("data").unwrap();
+    check(data.path(), &MEMBERS);
+    assert_eq!(data.path().file_name().unwrap(), "images");
+    dataset.assert_at(data.archive().unwrap());
+    let fetched = seed.requests().len();
+    // All that is here is used: nothing is fetched, and nothing is written.
+    let file = data.path().join("top/a");
+    let before = inode(&file);
+    assert_eq!(project.path_of("data"), data.path());
+    assert_eq!((seed.requests().len(), inode(&file)), (fetched, before));
+    let age = std::fs::metadata(&file).unwrap().modified().unwrap();
+    assert!(age <= std::time::SystemTime::now(), "the archive's time is not the file's");
+    // Without `unpack` the path is the archive's.
+    project.declare_data("unpack = false");
+    assert_eq!(project.path_of("data"), data.archive().unwrap());
+    assert!(project.run().unwrap().dataset("data").unwrap().archive().is_none());
+}
+
+#[test]
+fn the_tree_of_a_folder_mirrors_it() {
+    let dataset = folder();
+    let (project, _seed) = project(&dataset, "unpack = true");
+    let datasets = project.run().unwrap();
+    let data = datasets.dataset("data").unwrap();
+    assert_eq!(data.path().file_name().unwrap(), "lab");
+    let npz = String::from_utf8_lossy(&zip(&[("w.npy", "5")])).into_owned();
+    check(
+        data.path(),
+        &[
+            ("README", "read me"),
+            ("model.npz", &npz),
+            ("raw/images/top/a", "1"),
+            ("raw/images/top/d/b.csv", "2"),
+            ("raw/images/top/d/c.txt", "3"),
+            ("raw/more/z", "4"),
+            ("table.csv", "x,y"),
+        ],
+    );
+    dataset.assert_at(data.archive().unwrap());
+    // What is not an archive is there once.
+    assert_eq!(inode(&data.path().join("README")), inode(&data.archive().unwrap().join("README")));
+    // Whether it is selected moves nothing.
+    project.declare_data("unpack = true\nfiles = ['raw/*.zip']");
+    let path = project.path_of("data");
+    check(&path, &[("raw/more/z", "4")]);
+    // A file of one file.
+    let (project, _seed) = self::project(&Dataset::single("t.csv.gz", gz(b"x,y")), "unpack = true");
+    let path = project.path_of("data");
+    assert_eq!(
+        (path.file_name().unwrap().to_str(), std::fs::read(&path).unwrap()),
+        (Some("t.csv"), b"x,y".to_vec())
+    );
+}
+
+#[test]
+fn archives_members_and_strip_choose_what_is_in_the_tree() {
+    let (project, seed) = project(&folder(), "");
+    let seed = format!("web-seeds = [\"{}\"]", seed.url());
+    let path_with = |unpack: &str| {
+        project.declare_data(&format!("{seed}\nfiles = ['raw/**']\nunpack = {unpack}"));
+        project.path_of("data")
+    };
+    check(
+        &path_with("{ strip = 1, archives = ['raw/*.gz', 'raw/more.zip'] }"),
+        &[("raw/images/a", "1"), ("raw/images/d/b.csv", "2"), ("raw/images/d/c.txt", "3")],
+    );
+    check(
+        &path_with("{ strip = 1, members = ['**', '!**/*.csv'] }"),
+        &[("raw/images/a", "1"), ("raw/images/d/c.txt", "3")],
+    );
+    let packed = String::from_utf8_lossy(&gz(&tar(&MEMBERS))).into_owned();
+    check(
+        &path_with("{ archives = ['**/*.zip'] }"),
+        &[("raw/images.tar.gz", &packed), ("raw/more/z", "4")],
+    );
+    let first = path_with("true");
+    // Only what changes the tree changes its path.
+    assert_eq!(first, path_with("{ max-size = '1GiB' }"));
+    assert_eq!(first, path_with("{}"));
+    for (unpack, kind, says) in [
+        ("{ archives = ['*.rar'] }", ErrorKind::Manifest, "the glob `*.rar` covers no archive"),
+        ("{ members = ['nothing'] }", ErrorKind::Manifest, "the glob `nothing` covers no member"),
+        ("{ max-size = 5000, strip = 2 }", ErrorKind::TooLarge, "exceed the size limit"),
+        ("{ strip = 65 }", ErrorKind::Manifest, "not a number from 0 to 64"),
+        ("{ stripp = 1 }", ErrorKind::Manifest, "did you mean `strip`?"),
+        ("{ colour = 1 }", ErrorKind::Manifest, "the keys are archives, members"),
+        ("1", ErrorKind::Manifest, "expected true, false or a table"),
+    ] {
+        project.declare_data(&format!("{seed}\nfiles = ['raw/**']\nunpack = {unpack}"));
+        let error = project.run().unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_unpacked_is_told_before_it_is_fetched() {
+    let check = |files: Vec<(&str, Vec<u8>)>, unpack: &str, says: &[&str]| {
+        let (project, seed) = project(&Dataset::multi("lab", files), &format!("unpack = {unpack}"));
+        let error = project.error();
+        assert!(says.iter().all(|says| error.contains(says)), "{error}");
+        assert_eq!(seed.requests().len(), 0, "{error}");
+    };
+    check(
+        vec![("a.csv", vec![1])],
+        "true",
+        &["none of the selected files is an archive", ".tar.gz", "a.csv"],
+    );
+    check(
+        vec![("a.7z", vec![1]), ("b.zip", zip(&[]))],
+        "true",
+        &["could not unpack `a.7z`", "7-Zip"],
+    );
+    check(vec![("a.rar", vec![1])], "true", &["RAR"]);
+    check(vec![("a.tar.gz.aa", vec![1])], "true", &["split archive"]);
+    check(vec![("a.zip", zip(&[])), ("a.z01", vec![1])], "true", &["`a.z01`", "split archive"]);
+    check(
+        vec![("a.zip", zip(&[])), ("a.tar", tar(&[]))],
+        "true",
+        &["`a.zip`", "`a.tar`", "would become `a`"],
+    );
+    check(
+        vec![("a.zip", zip(&[])), ("a/b", vec![1])],
+        "true",
+        &["`a.zip`", "`a/b`", "would become `a`"],
+    );
+    check(vec![("a.zip", zip(&[])), ("a/b.gz", vec![1])], "true", &["`a.zip`", "`a/b.gz`"]);
+    check(vec![("a.gz", gz(b"1")), ("a", vec![1])], "true", &["`a.gz`", "`a`"]);
+}
+
+#[test]
+fn a_damaged_archive_is_named_with_its_member_and_leaves_no_tree() {
+    let whole = tar(&[("first", "1"), ("second", &"2".repeat(2000))]);
+    for (name, bytes, says) in [
+        ("a.tar", whole[..2048].to_vec(), "`second`"),
+        ("a.zip", b"not a zip".to_vec(), "by its content not"),
+        ("a.tar.gz", whole, "by its name it is gzip"),
+    ] {
+        let (project, _seed) = project(&Dataset::single(name, bytes), "unpack = true");
+        let error = project.run().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Archive);
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("could not unpack `{name}`")) && text.contains(says),
+            "{text}"
+        );
+        let published = files_below(&project.store().join("v1/data"));
+        // The archive is what the torrent says, and stays.
+        assert!(
+            published.iter().all(|path| !path.to_str().unwrap().contains('+')),
+            "{published:?}"
+        );
+        assert!(files_below(&project.store().join("v1/partial")).is_empty());
+    }
+}
+
+#[test]
+fn an_archive_that_is_not_kept_goes_once_it_is_unpacked() {
+    let dataset = single();
+    let (project, seed) = project(&dataset, "unpack = { keep-archive = false }");
+    let datasets = project.run().unwrap();
+    let data = datasets.dataset("data").unwrap();
+    check(data.path(), &MEMBERS);
+    assert_eq!(data.archive(), None);
+    let id = dataset.infohash_hex();
+    let kept = project.store().join("v1/data").join(&id);
+    assert!(!kept.exists());
+    let fetched = seed.requests().len();
+    assert_eq!(project.path_of("data"), data.path());
+    assert_eq!(seed.requests().len(), fetched, "the tree is enough");
+    // A project that keeps it has it fetched again, and from then on it stays.
+    project.declare_data(&format!("web-seeds = [\"{}\"]\nunpack = true", seed.url()));
+    assert_eq!(project.path_of("data"), data.path());
+    assert!(kept.exists() && seed.requests().len() > fetched);
+    std::fs::remove_dir_all(data.path()).unwrap();
+    project.declare_data(&format!(
+        "web-seeds = [\"{}\"]\nunpack = {{ keep-archive = false }}",
+        seed.url()
+    ));
+    assert_eq!(project.path_of("data"), data.path());
+    assert!(kept.exists(), "it was there before, and not fetched to be unpacked");
+}
+
+#[test]
+fn what_is_missing_or_damaged_of_a_tree_is_unpacked_again_without_fetching() {
+    let dataset = single();
+    let (project, seed) = project(&dataset, "unpack = true");
+    let path = project.path_of("data");
+    let fetched = seed.requests().len();
+    let again = |change: &dyn Fn(&Path)| {
+        change(&path);
+        assert_eq!(project.path_of("data"), path);
+        check(&path, &MEMBERS);
+        assert_eq!(seed.requests().len(), fetched);
+    };
+    again(&|path| std::fs::remove_file(path.join("top/a")).unwrap());
+    again(&|path| {
+        set_writable(&path.join("top/a"));
+        std::fs::write(path.join("top/a"), "longer").unwrap();
+    });
+    again(&|path| std::fs::remove_dir_all(path).unwrap());
+    // What no `stat` tells is found by whoever hashes.
+    damage_unseen(&path.join("top/d/b.csv"), 0);
+    assert_eq!(project.path_of("data"), path);
+    let get = |verify| {
+        Get::new(project.path("data.torrent").to_str().unwrap())
+            .env_clear()
+            .env("ACADEMICTORRENTS_STORE", project.store())
+            .env("ACADEMICTORRENTS_OFFLINE", "true")
+            .env("ACADEMICTORRENTS_PROGRESS", "off")
+            .unpack(Unpack::new())
+            .verify(verify)
+            .run()
+    };
+    assert_eq!(get(Verify::Stat).unwrap(), path);
+    assert_ne!(std::fs::read(path.join("top/d/b.csv")).unwrap(), b"2");
+    assert_eq!(get(Verify::Always).unwrap(), path);
+    check(&path, &MEMBERS);
+    // What is right stays where it is.
+    let before = inode(&path.join("top/a"));
+    assert_eq!(get(Verify::Always).unwrap(), path);
+    assert_eq!(inode(&path.join("top/a")), before);
+}
+
+#[test]
+fn archives_elsewhere_are_unpacked_into_the_own_store_and_trees_of_other_stores_are_used() {
+    let dataset = folder();
+    let copies = tempfile::tempdir().unwrap();
+    dataset.write_to(copies.path());
+    let project = Project::of(&dataset, "unpack = true").env(LOAD_PATH, copies.path().display());
+    let datasets = project.run().unwrap();
+    let data = datasets.dataset("data").unwrap();
+    assert!(data.path().starts_with(project.store()) && data.path().join("raw/more/z").exists());
+    assert_eq!(data.archive().unwrap(), copies.path().join("lab"));
+    // The copy is another's: no file of it is linked, and none is changed.
+    assert_ne!(inode(&data.path().join("README")), inode(&copies.path().join("lab/README")));
+    assert!(!std::fs::metadata(copies.path().join("lab/README")).unwrap().permissions().readonly());
+    // Named by its own variable.
+    let named = Project::of(&dataset, "unpack = true")
+        .env("ACADEMICTORRENTS_PATH_DATA", copies.path().join("lab").display());
+    let path = named.path_of("data");
+    assert!(path.starts_with(named.store()) && path.join("table.csv").exists());
+    assert_eq!(named.path_of("data"), path);
+    // A store that has the tree.
+    let (other, _seed) = self::project(&dataset, "unpack = true");
+    let tree = other.path_of("data");
+    let user = Project::of(&dataset, "unpack = true").env(LOAD_PATH, other.store().display());
+    assert_eq!(user.path_of("data"), tree);
+    assert!(files_below(&user.store().join("v1/data")).is_empty());
+}
+
+#[test]
+fn a_call_unpacks_too() {
+    let fixture = GetFixture::new();
+    let dataset = folder();
+    let torrent = fixture.path("data.torrent");
+    let seed = WebSeed::serving(&dataset);
+    std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
+    let unpack = Unpack::new().archives(["raw/images*"]).members(["**/*.txt"]).strip(2);
+    let get =
+        || fixture.ask(torrent.to_str().unwrap()).files(["raw/images*"]).unpack(unpack.clone());
+    let path = get().run().unwrap();
+    check(&path, &[("raw/images/c.txt", "3")]);
+    let error = get().unpack(Unpack::new().max_size(10)).run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    let error = get().unpack(Unpack::new().members(["["])).run().unwrap_err();
+    assert!(error.to_string().contains("`Get::unpack`"), "{error}");
+}
+
+#[test]
+fn docs_rs_has_the_path_where_the_tree_would_be() {
+    let dataset = single();
+    let (project, seed) = project(&dataset, "unpack = true");
+    let build = || project.build().env("DOCS_RS", "1").run().unwrap();
+    let datasets = build();
+    let would_be = datasets.dataset("data").unwrap().path().to_owned();
+    assert_eq!(seed.requests().len(), 0);
+    assert_eq!(project.path_of("data"), would_be);
+}
+
+#[test]
+fn an_optional_dataset_that_cannot_be_unpacked_is_a_warning() {
+    let dataset = Dataset::single("a.zip", b"not a zip".to_vec());
+    let (project, _seed) = project(&dataset, "unpack = true\noptional = true");
+    let datasets = project.run().unwrap();
+    assert!(datasets.dataset("data").is_none());
+}
