@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::directory::{Directory, WORKPLACE};
 use super::fs::{self, CopyMode};
 use super::replaceable::conflicts::{Conflict, Conflicts};
-use super::{Stamp, links, names, parallel, pins};
+use super::{Stamp, folded_names, links, parallel, pins};
 use crate::error::{Error, ErrorKind, printable};
 use crate::torrent::metainfo::{check_visible, is_same_name};
 
@@ -69,8 +69,8 @@ pub fn copy_tree_into(stamp: &Path, files: &Path, directory: &Directory) -> Resu
         created.map_err(|why| {
             // Another file of the tree has it, where the file system takes both names for one.
             let others = &mut all.iter().filter(|other| *other != path).cloned();
-            match names::taken_by(&site, path, others) {
-                Some(twins) => names::same_name(&directory.path, &twins),
+            match folded_names::taken_by(&site, path, others) {
+                Some(twins) => folded_names::same_name(&directory.path, &twins),
                 None => failed(&why),
             }
         })?;

@@ -35,8 +35,8 @@ mod elsewhere;
 mod file_fault;
 mod file_size;
 mod files;
+mod folded_names;
 mod fs;
-mod home;
 #[cfg(feature = "unpack")]
 mod into_directory;
 #[cfg(feature = "engine")]
@@ -45,7 +45,6 @@ mod links;
 mod local_copy;
 mod lock;
 mod move_in;
-mod names;
 #[cfg(feature = "seed")]
 mod offered;
 mod origin;
@@ -67,6 +66,7 @@ mod target;
 mod tests;
 #[cfg(feature = "unpack")]
 mod tree;
+mod user_files;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
