@@ -76,12 +76,23 @@ pub(super) fn look_up_all(
     found.into_iter().map(|addresses| addresses.and_then(checked)).collect()
 }
 
-/// The system's own words for an unknown name have no kind.
+/// The system's own words for an unknown name have no kind, and on Unix no code either.
 fn unknown(why: std::io::Error) -> SourceError {
     match why.raw_os_error() {
-        None => SourceError::LookUp(why.to_string()),
-        Some(_) => why.into(),
+        Some(code) if !is_resolvers(code) => why.into(),
+        _ => SourceError::LookUp(why.to_string()),
     }
+}
+
+/// `WSAHOST_NOT_FOUND`, `WSATRY_AGAIN`, `WSANO_RECOVERY` and `WSANO_DATA`.
+#[cfg(windows)]
+fn is_resolvers(code: i32) -> bool {
+    (11001..=11004).contains(&code)
+}
+
+#[cfg(not(windows))]
+fn is_resolvers(_code: i32) -> bool {
+    false
 }
 
 #[cfg(not(test))]

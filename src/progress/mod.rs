@@ -7,9 +7,8 @@
 //!   fetches, and the messages. Cargo hides a build script's stderr unless the script fails, so
 //!   they tell a failed build's story.
 //! - **Bars** go to the terminal (`picture.rs`, `bars.rs`, `frame.rs`), which a build script can open although
-//!   its output is hidden; only where that is polite (`terminal.rs`). On Linux alone: elsewhere
-//!   there is no way, without foreign calls, to learn whether we are in the foreground, so there
-//!   are plain lines only; so without the feature `fetch` (`no_picture.rs`).
+//!   its output is hidden; only where that is polite (`terminal.rs`), which a build script can know on Linux alone. Elsewhere, and
+//!   without the feature `fetch` (`no_picture.rs`), there are plain lines only.
 //!
 //! One thread looks at the counters ten times a second. Nothing here can fail: what cannot be
 //! written is not written. The end waits for the thread, but not for a terminal or a pipe that

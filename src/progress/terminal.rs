@@ -1,7 +1,7 @@
 //! The terminal: where drawing is allowed, and the one write.
 //!
-//! Drawn is only where all of this holds:
-//! - the environment does not speak against it ([`environment_allows`]);
+//! Drawn is only where the environment does not speak against it ([`environment_allows`]), and of a build script on Linux alone, where
+//! all of this holds:
 //! - our process group is the terminal's foreground group: under `stty tostop`, a background
 //!   process that writes is stopped for good (SIGTTOU), and a build hangs. A person may put the job
 //!   into the background at any time, so this is read again before each write;
@@ -10,8 +10,11 @@
 //! - no other process draws on that terminal: it holds `progress-<device number>.lock`, and whoever gets it next
 //!   takes over. Who only waits for others begins later than these would.
 //!
-//! What these need is read from `/proc`, so that there is neither foreign call nor unsafe code; where
-//! there is no `/proc` (not Linux), nothing is drawn. A write that fails ends the drawing, silently.
+//! What these need is read from `/proc`, so that there is neither foreign call nor unsafe code. On other platforms a build script
+//! cannot learn where cargo's stderr leads, though it could open the terminal: an editor that runs cargo often has one. There
+//! a command that the user called draws where its own stderr is a terminal; on Windows, one that takes escape sequences.
+//!
+//! A write that fails ends the drawing, silently.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -26,7 +29,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Whether the variables allow to draw.
 pub(super) fn environment_allows(context: &Context) -> bool {
     let is = |name: &str, value: &str| context.var(name) == Some(OsStr::new(value));
-    context.var("TERM").is_some()
+    // Windows has no such variable.
+    (cfg!(windows) || context.var("TERM").is_some())
         && !is("TERM", "dumb")
         && context.var("CI").is_none()
         && !context.flag("CARGO_TERM_QUIET")
@@ -34,6 +38,7 @@ pub(super) fn environment_allows(context: &Context) -> bool {
 }
 
 /// What `/proc/self/stat` says of our place on a terminal.
+#[cfg(any(target_os = "linux", test))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TerminalJob {
     pub(super) parent: u32,
@@ -43,9 +48,9 @@ pub(super) struct TerminalJob {
     pub(super) foreground_group: i64,
 }
 
+#[cfg(any(target_os = "linux", test))]
 impl TerminalJob {
     /// Reads the text of `/proc/self/stat` (proc_pid_stat(5)).
-    #[cfg(any(target_os = "linux", test))]
     pub(super) fn parse(stat: &str) -> Option<TerminalJob> {
         // The second field is the program's name, in parentheses, and may hold any of `) `.
         let (_, fields) = stat.rsplit_once(')')?;
@@ -76,10 +81,13 @@ impl TerminalJob {
 /// Whose stderr has to be the terminal that is drawn on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watched {
-    /// That of who started us, cargo: a build script's own is hidden.
+    /// That of who started us, cargo, whose process id is kept once it is known: a build script's own is hidden.
     Parent(Option<u32>),
     /// Our own: the user called us.
-    #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "nobody calls a build script"))]
+    #[cfg_attr(
+        all(target_os = "linux", not(feature = "engine")),
+        expect(dead_code, reason = "nobody calls a build script")
+    )]
     Own,
 }
 
@@ -109,10 +117,8 @@ impl Terminal {
     pub(super) fn open(&mut self, now: Duration) -> Option<Size> {
         if self.tty.is_none() && !self.failed && now >= self.next_try {
             self.next_try = now + AGAIN;
-            self.tty = self.allowed().and_then(|job| {
-                let lock = format!("progress-{}.lock", job.terminal);
-                tty::Tty::open(&self.lock_dir.join(lock))
-            });
+            let allowed = tty::allowed(&mut self.watched);
+            self.tty = allowed.and_then(|place| tty::Tty::open(place, &self.lock_dir));
         }
         self.tty.as_ref()?.size()
     }
@@ -120,7 +126,7 @@ impl Terminal {
     /// Writes, in one piece, where that is still allowed; says whether it was.
     pub(super) fn write(&mut self, text: &str) -> bool {
         // The lock goes with the foreground, for a build that has it.
-        if self.allowed().is_none() {
+        if tty::allowed(&mut self.watched).is_none() {
             self.tty = None;
         }
         let Some(tty) = &mut self.tty else { return false };
@@ -136,19 +142,6 @@ impl Terminal {
     pub(super) fn release(&mut self) {
         self.tty = None;
     }
-
-    fn allowed(&mut self) -> Option<TerminalJob> {
-        let job = tty::job().filter(|job| job.in_foreground())?;
-        let process = match &mut self.watched {
-            Watched::Own => std::process::id(),
-            Watched::Parent(parent) => {
-                // A parent that is gone leaves us to another, whose stderr says nothing about cargo's.
-                let parent = *parent.get_or_insert(job.parent);
-                (parent == job.parent).then_some(parent)?
-            }
-        };
-        job.is_terminal(tty::stderr_of(process)?).then_some(job)
-    }
 }
 
 #[cfg(target_os = "linux")]
@@ -158,7 +151,7 @@ mod tty {
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
     use std::path::Path;
 
-    use super::{Size, TerminalJob};
+    use super::{Size, TerminalJob, Watched};
 
     /// `/dev/tty`, and the lock that says that we draw.
     #[derive(Debug)]
@@ -170,11 +163,12 @@ mod tty {
     }
 
     impl Tty {
-        pub(super) fn open(lock_path: &Path) -> Option<Tty> {
+        pub(super) fn open(job: TerminalJob, lock_dir: &Path) -> Option<Tty> {
+            let lock_path = lock_dir.join(format!("progress-{}.lock", job.terminal));
             let file = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
             let term =
                 console::Term::read_write_pair(file.try_clone().ok()?, file.try_clone().ok()?);
-            let lock = match crate::storage::open_or_create(lock_path)
+            let lock = match crate::storage::open_or_create(&lock_path)
                 .and_then(|lock| Ok((crate::storage::try_lock(&lock)?, lock)))
             {
                 Ok((true, lock)) => Some(lock),
@@ -193,12 +187,25 @@ mod tty {
         }
     }
 
-    pub(super) fn job() -> Option<TerminalJob> {
-        TerminalJob::parse(&std::fs::read_to_string("/proc/self/stat").ok()?)
+    /// Our place on the terminal, where it is ours to draw on now.
+    pub(super) fn allowed(watched: &mut Watched) -> Option<TerminalJob> {
+        let job = TerminalJob::parse(&std::fs::read_to_string("/proc/self/stat").ok()?)?;
+        if !job.in_foreground() {
+            return None;
+        }
+        let process = match watched {
+            Watched::Own => std::process::id(),
+            Watched::Parent(parent) => {
+                // A parent that is gone leaves us to another, whose stderr says nothing about cargo's.
+                let parent = *parent.get_or_insert(job.parent);
+                (parent == job.parent).then_some(parent)?
+            }
+        };
+        job.is_terminal(stderr_of(process)?).then_some(job)
     }
 
     /// The device number of that process's stderr, where it is a character device.
-    pub(super) fn stderr_of(process: u32) -> Option<u64> {
+    fn stderr_of(process: u32) -> Option<u64> {
         let metadata = std::fs::metadata(format!("/proc/{process}/fd/2")).ok()?;
         metadata.file_type().is_char_device().then(|| metadata.rdev())
     }
@@ -206,33 +213,40 @@ mod tty {
 
 #[cfg(not(target_os = "linux"))]
 mod tty {
-    use std::io;
+    use std::io::{self, Write as _};
     use std::path::Path;
 
-    use super::{Size, TerminalJob};
+    use console::Term;
+
+    use super::{Size, Watched};
+
+    /// That our own stderr is a terminal.
+    #[derive(Debug)]
+    pub(super) struct OwnTerminal(Term);
 
     #[derive(Debug)]
-    pub(super) enum Tty {}
+    pub(super) struct Tty(OwnTerminal);
 
     impl Tty {
-        pub(super) fn open(_: &Path) -> Option<Tty> {
-            None
+        pub(super) fn open(place: OwnTerminal, _lock_dir: &Path) -> Option<Tty> {
+            // On Windows this switches escape sequences on; it is false before Windows 10, and where `NO_COLOR` is set.
+            let takes_sequences = !cfg!(windows) || place.0.features().colors_supported();
+            takes_sequences.then_some(Tty(place))
         }
 
         pub(super) fn size(&self) -> Option<Size> {
-            match *self {}
+            self.0.0.size_checked().map(|(rows, columns)| Size { rows, columns })
         }
 
-        pub(super) fn write(&mut self, _: &str) -> io::Result<()> {
-            match *self {}
+        pub(super) fn write(&mut self, text: &str) -> io::Result<()> {
+            io::stderr().lock().write_all(text.as_bytes())
         }
     }
 
-    pub(super) fn job() -> Option<TerminalJob> {
-        None
-    }
-
-    pub(super) fn stderr_of(_: u32) -> Option<u64> {
-        None
+    /// Our own stderr, where it is a terminal and ours to draw on.
+    pub(super) fn allowed(watched: &mut Watched) -> Option<OwnTerminal> {
+        let terminal = Term::stderr();
+        (*watched == Watched::Own && terminal.features().is_attended())
+            .then_some(OwnTerminal(terminal))
     }
 }

@@ -14,7 +14,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::fs::{remove_entry, remove_tree};
+use super::fs::remove_tree;
 use super::lock::{Lock, LockHolder};
 use super::{Store, Wording};
 use crate::error::{Error, printable};
@@ -68,13 +68,22 @@ impl Directory {
     /// # Errors
     /// [`crate::ErrorKind::Disk`], also where the file system has no locks.
     pub(super) fn try_lock(&self, infohash: Infohash) -> Result<Result<Lock, LockHolder>, Error> {
-        // Who is done with the directory removes the lock, and where it lay.
+        // A process that is done with the directory removes the lock, and the directories above it that are empty.
         self.create()?;
-        let tried = self.workplace.try_lock(infohash)?;
-        self.create()?;
+        let tried = match self.workplace.try_lock(infohash) {
+            Err(_) if !self.workplace.locks_path().is_dir() => {
+                return Ok(Err(LockHolder::default()));
+            }
+            tried => tried?,
+        };
+        let path = self.workplace.lock_path(infohash);
         match tried {
-            Ok(lock) if !lock.is_at(&self.workplace.lock_path(infohash)) => {
-                Ok(Err(LockHolder::default()))
+            Ok(lock) if !lock.is_at(&path) => Ok(Err(LockHolder::default())),
+            Ok(lock) => {
+                // It lies in `.academictorrents/v1/locks`.
+                let lock = lock.emptying(path, 3);
+                self.create()?;
+                Ok(Ok(lock))
             }
             other => Ok(other),
         }
@@ -118,28 +127,28 @@ impl Directory {
         ))
     }
 
-    /// Removes the workplace, as far as it is this dataset's alone. The lock is held.
+    /// Removes the workplace, as far as it is this dataset's alone. The lock is held; its file goes with it.
     pub(super) fn leave(&self, id: &str, infohash: Infohash) {
         // A failure leaves something that is of no harm.
         let _ = remove_tree(&self.workplace.partial_path(id));
         let _ = self.workplace.remove_torrent(infohash);
-        let _ = remove_entry(&self.workplace.lock_path(infohash));
-        for emptied in ["partial", "torrents", "locks", ""] {
+        for emptied in ["partial", "torrents"] {
             let _ = std::fs::remove_dir(self.workplace.root.join(emptied));
         }
-        let _ = self.workplace.root.parent().map(std::fs::remove_dir);
     }
 }
 
 /// What keeps a directory that the user names, to be read, from being read; in words that follow its path.
 pub fn directory_fault(path: &Path) -> Option<String> {
+    // Windows has no error of its own for what is below a file.
+    let is_in_file = || {
+        path.ancestors().find_map(|it| std::fs::metadata(it).ok()).is_some_and(|it| it.is_file())
+    };
     match std::fs::read_dir(path) {
         Ok(_) => None,
+        Err(_) if is_in_file() => Some("it is not a directory".to_owned()),
         Err(why) if why.kind() == io::ErrorKind::NotFound => {
             Some("the directory does not exist".to_owned())
-        }
-        Err(why) if why.kind() == io::ErrorKind::NotADirectory => {
-            Some("it is not a directory".to_owned())
         }
         Err(why) => Some(format!("it cannot be read: {why}")),
     }

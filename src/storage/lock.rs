@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
 
 use super::{Store, WRITABLE, fs};
 use crate::error::Error;
@@ -14,6 +15,39 @@ use crate::torrent::infohash::Infohash;
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// Dropped after the file is closed.
+    emptied: Option<Emptied>,
+}
+
+/// A lock's file that goes with the lock, and the directories above it that are empty then.
+///
+/// On Unix it goes while the lock is held: whoever has opened it meanwhile finds that it is gone ([`Lock::is_at`]). On Windows a file
+/// that is open stays, so it goes once it is closed, unless somebody else has opened it.
+#[derive(Debug)]
+struct Emptied {
+    file: PathBuf,
+    /// How many directories above it are ours.
+    levels: usize,
+}
+
+impl Emptied {
+    /// What fails leaves something that does no harm.
+    fn remove(&self) {
+        let _ = fs::remove_entry(&self.file);
+        for directory in self.file.ancestors().skip(1).take(self.levels) {
+            if std::fs::remove_dir(directory).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Emptied {
+    fn drop(&mut self) {
+        if cfg!(windows) {
+            self.remove();
+        }
+    }
 }
 
 /// The process that has a lock, as far as it could be read.
@@ -77,8 +111,14 @@ impl Lock {
     }
 
     /// Whether the file at this path is the lock: it may have been removed after it was opened.
-    pub(super) fn is_at(&self, path: &std::path::Path) -> bool {
+    pub(super) fn is_at(&self, path: &Path) -> bool {
         is_at(&self.file, path)
+    }
+
+    /// The same lock; its file goes with it, and so many directories above it that are empty then.
+    pub(super) fn emptying(mut self, file: PathBuf, levels: usize) -> Lock {
+        self.emptied = Some(Emptied { file, levels });
+        self
     }
 
     /// Says in the file who has the lock: for those who wait, since a lock without it is a lock.
@@ -93,7 +133,7 @@ impl Lock {
 }
 
 impl Store {
-    pub(super) fn lock_path(&self, infohash: Infohash) -> std::path::PathBuf {
+    pub(super) fn lock_path(&self, infohash: Infohash) -> PathBuf {
         self.locks_path().join(format!("{infohash}.lock"))
     }
 
@@ -116,7 +156,7 @@ impl Store {
         })?;
         match fs::try_lock(&file) {
             Ok(true) => {
-                let lock = Lock { file };
+                let lock = Lock { file, emptied: None };
                 lock.sign();
                 Ok(Ok(lock))
             }
@@ -134,20 +174,23 @@ impl Store {
 }
 
 #[cfg(unix)]
-fn is_at(file: &File, path: &std::path::Path) -> bool {
+fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let found = file.metadata().and_then(|file| Ok((file, std::fs::symlink_metadata(path)?)));
     found.is_ok_and(|(file, there)| (file.dev(), file.ino()) == (there.dev(), there.ino()))
 }
 
-/// Here a file that is open stays.
+/// Here a file that [`fs::open_or_create`] has opened stays.
 #[cfg(not(unix))]
-fn is_at(_file: &File, _path: &std::path::Path) -> bool {
+fn is_at(_file: &File, _path: &Path) -> bool {
     true
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        if cfg!(unix) {
+            self.emptied.iter().for_each(Emptied::remove);
+        }
         let _ = self.file.set_len(0);
         let _ = fs::unlock(&self.file); // closing the file does it as well
     }

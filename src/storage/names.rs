@@ -85,9 +85,10 @@ impl Listing {
             entries.map(|entry| entry.map(|it| it.file_name())).collect::<io::Result<Vec<_>>>()
         });
         let mut names = match read {
-            // A file in the place of a directory is reported by whoever needs that.
+            // A file in the place of a directory is reported by whoever needs that. Not every system has an error of its own for it.
             Err(why)
-                if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+                    || place.is_file() =>
             {
                 Vec::new()
             }

@@ -287,6 +287,57 @@ fn one_process_at_a_time_has_the_lock() {
     assert!(fixture.store.try_lock(infohash).unwrap().is_ok());
 }
 
+/// On Windows a file that is open has its name until it is closed, and so keeps the directories above it.
+#[test]
+fn nothing_of_ours_stays_in_a_users_directory_once_the_lock_is_dropped() {
+    let fixture = Fixture::new().in_directory();
+    let (target, infohash) = (fixture.target(), fixture.metainfo.infohash);
+    let home = fixture.directory.path().join("home");
+    let (id, layout) = fixture.selected(&[]);
+    // What has failed without a byte.
+    let lock = target.try_lock(infohash).unwrap().unwrap();
+    assert!(target.try_lock(infohash).unwrap().is_err());
+    let error = crate::Error::new(ErrorKind::Network, "nobody has it");
+    let error = target.left(&id, infohash, &layout, error);
+    assert!(!error.to_string().contains("is kept in"), "{error}");
+    drop(lock);
+    assert_eq!(std::fs::read_dir(&home).unwrap().count(), 0);
+    // What was fetched.
+    let lock = target.try_lock(infohash).unwrap().unwrap();
+    fixture.provide(&[]);
+    drop(lock);
+    let names = |directory: &Path| {
+        let entries = std::fs::read_dir(directory).unwrap();
+        entries.map(|it| it.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&home), ["tree"]);
+    // While another dataset is being fetched its own stays.
+    let other = "b".repeat(40).parse().unwrap();
+    let held = target.try_lock(other).unwrap().unwrap();
+    drop(target.try_lock(infohash).unwrap().unwrap());
+    let locks = fixture.store.locks_path();
+    assert_eq!(names(&locks), [format!("{other}.lock").as_str()]);
+    assert!(target.try_lock(other).unwrap().is_err());
+    drop(held);
+    assert!(!locks.exists());
+}
+
+/// Of a user's directory: the lock's file goes with the lock, and two who wait must not have two files.
+#[test]
+fn whoever_waited_for_a_lock_that_was_removed_locks_what_is_there() {
+    let fixture = Fixture::new().in_directory();
+    let (target, infohash) = (fixture.target(), fixture.metainfo.infohash);
+    let path = fixture.store.lock_path(infohash);
+    let lock = target.try_lock(infohash).unwrap().unwrap();
+    let opened = fs::open_or_create(&path).unwrap();
+    drop(lock);
+    assert_eq!(path.exists(), cfg!(windows));
+    // It is the lock if it is at its place, and another one otherwise.
+    assert!(fs::try_lock(&opened).unwrap());
+    let second = target.try_lock(infohash).unwrap();
+    assert_eq!(second.is_err(), cfg!(windows));
+}
+
 #[test]
 fn a_file_that_grew_gets_its_length_back() {
     let fixture = Fixture::new();

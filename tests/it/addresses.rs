@@ -5,6 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
+use crate::support::files::remove_tree;
 use crate::support::{Project, side_by_side};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{
@@ -219,7 +220,7 @@ fn the_second_build_decides_as_the_first() {
     let origin = format!("v1/torrents/{}.origin", plain.infohash_hex());
     let forget = |project: &Project| {
         let data = project.store().join("v1/data").join(plain.infohash_hex());
-        std::fs::remove_dir_all(data).unwrap();
+        remove_tree(&data);
     };
     // The .torrent is in the store, and the catalog that the user named is known to have vouched for it.
     let second = first.env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9");

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use crate::support::files::remove_tree;
 use crate::support::{Project, side_by_side};
 use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed, catalogue, random_bytes};
 
@@ -79,7 +80,7 @@ fn a_torrent_that_came_from_peers_is_fetched_by_default_trackers_in_later_builds
     for catalogue in ["", "data.sources = [\"peers\"]"] {
         let project = bare(&dataset, &tracker, catalogue);
         dataset.assert_at(&project.path_of("data"));
-        std::fs::remove_dir_all(project.store().join("v1/data")).unwrap();
+        remove_tree(&project.store().join("v1/data"));
         let torrent = format!("v1/torrents/{}.torrent", dataset.infohash_hex());
         assert!(Path::new(&project.store()).join(torrent).exists());
         let before = tracker.announces().len();
@@ -89,7 +90,7 @@ fn a_torrent_that_came_from_peers_is_fetched_by_default_trackers_in_later_builds
     // By then the catalog has it: it is asked first.
     let project = bare(&dataset, &tracker, "");
     dataset.assert_at(&project.path_of("data"));
-    std::fs::remove_dir_all(project.store().join("v1/data")).unwrap();
+    remove_tree(&project.store().join("v1/data"));
     let seed = WebSeed::serving(&dataset);
     let catalogue = Catalogue::serving(&[&data().url_list([seed.url()])]);
     let project = project.env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());

@@ -10,8 +10,8 @@ use crate::support::{Project, side_by_side};
 use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed, eventually, random_bytes};
 use crate::swarm::{catalogue, peer, tracker, web_seed};
 
-/// `Project`'s timeout, and what a machine under load may need beside.
-const IN_TIME: Duration = Duration::from_secs(30);
+/// `Project`'s timeout, and what a machine under load, or wine, may need beside.
+const IN_TIME: Duration = Duration::from_secs(45);
 
 /// What becomes of a build that has the faulty source alone.
 #[derive(Clone, Copy, Debug)]

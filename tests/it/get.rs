@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use academictorrents::{Error, ErrorKind, Get};
 
-use crate::support::files::{PIECE, flip, inode};
-use crate::support::files_below;
+use crate::support::files::{PIECE, REPAIRS_IN_PLACE, flip, inode};
+use crate::support::{files_below, slashes};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, WebSeed, eventually, random_bytes};
 
@@ -117,7 +117,7 @@ fn of_a_damaged_file_only_the_damaged_pieces_are_fetched() {
     dataset.assert_at(&path);
     assert_eq!(seed.bytes_served(), 4 * PIECE as u64);
     // Nothing was copied.
-    assert_eq!(inode(&path), before);
+    assert!(inode(&path) == before || !REPAIRS_IN_PLACE);
     assert!(!fixture.workplace().exists());
 }
 
@@ -134,9 +134,39 @@ fn a_file_that_is_right_stays_where_its_damaged_neighbour_is_mended() {
     std::fs::remove_file(path.join("notes.txt")).unwrap();
     dataset.assert_at(&path);
     // `e` begins in the middle of a piece that `d/c` had a part of: it moved, and was not written anew.
-    assert_eq!(inode(&path.join("e")), before);
+    assert!(inode(&path.join("e")) == before || !REPAIRS_IN_PLACE);
     // The first piece, and the four and a half that `d/c` lies in.
     assert!(seed.bytes_served() <= 6 * PIECE as u64, "{}", seed.bytes_served());
+}
+
+/// In a directory whose own path is longer than Windows takes from programs that do not ask for more.
+#[test]
+fn a_long_directory_is_fetched_into_and_repaired_in() {
+    let dataset = folder();
+    let fixture = GetFixture::new();
+    let seed = WebSeed::serving(&dataset);
+    let torrent = fixture.path("data.torrent");
+    std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
+    let long = ["d", "e", "f"].iter().fold(fixture.data(), |it, name| it.join(name.repeat(120)));
+    let get = || fixture.ask(torrent.to_str().unwrap()).into(&long).run().unwrap();
+    let path = get();
+    dataset.assert_at(&path);
+    flip(&path.join("d/b"), 5);
+    std::fs::remove_file(path.join("a")).unwrap();
+    dataset.assert_at(&get());
+    assert!(!long.join(".academictorrents").exists());
+    // And a store, which links what it has.
+    let store = long.join("store");
+    let get = |files: &[&str]| {
+        let ask = fixture.ask(torrent.to_str().unwrap()).files(files.iter().copied());
+        ask.env("ACADEMICTORRENTS_STORE", &store).run().unwrap()
+    };
+    let whole = get(&[]);
+    dataset.assert_at(&whole);
+    let served = seed.bytes_served();
+    let part = get(&["a"]);
+    assert_eq!(std::fs::read(part.join("a")).unwrap(), std::fs::read(whole.join("a")).unwrap());
+    assert_eq!(seed.bytes_served(), served);
 }
 
 #[test]
@@ -173,7 +203,7 @@ fn a_run_that_failed_is_gone_on_from() {
     let half = WebSeed::serving(&dataset).with(Fault::OnlyPieces(0..50));
     let error = fixture.get(&dataset, &half).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
-    let error = error.to_string();
+    let error = slashes(&error.to_string());
     assert!(error.contains("ACADEMICTORRENTS_MIRRORS") && !error.contains("Cargo.toml"), "{error}");
     assert!(error.contains(".academictorrents/v1, and the next run goes on from there"), "{error}");
     // No file that is half there stands under its name.
@@ -283,7 +313,8 @@ fn who_forbids_to_fetch_is_heard_by_a_call_too() {
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("config.toml"), "fetch = 'never'\n").unwrap();
     let ask = fixture.ask("323a0048d87ca79b68f12a6350a57776b6a3b7fb");
-    let text = ask.env("XDG_CONFIG_HOME", fixture.path("config")).run().unwrap_err().to_string();
+    let variable = if cfg!(windows) { "APPDATA" } else { "XDG_CONFIG_HOME" };
+    let text = ask.env(variable, fixture.path("config")).run().unwrap_err().to_string();
     assert!(text.contains("config.toml"), "{text}");
     assert!(text.contains("set ACADEMICTORRENTS_FETCH=local"), "{text}");
 }

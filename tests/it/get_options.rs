@@ -7,6 +7,7 @@ use academictorrents::{Error, ErrorKind, Get, Progress, Verify};
 use crate::get::{GetFixture, LENGTH, folder, single};
 use crate::refusals::sha256;
 use crate::support::files::{PIECE, damage_unseen, inode};
+use crate::support::slashes;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed};
 
@@ -20,7 +21,7 @@ pub fn fixture(dataset: &Dataset) -> (GetFixture, String) {
 
 pub fn refused(error: Error, kind: ErrorKind, parts: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");
-    let text = error.to_string();
+    let text = slashes(&error.to_string());
     assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} are not in: {text}");
     assert!(!text.contains("Cargo.toml"), "a call has no manifest: {text}");
 }

@@ -1,6 +1,7 @@
 //! What an earlier process left is changed in every way before the next one resumes: only bytes that this one hashed are published.
 
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
 use std::process::{Command, Stdio};
 
 use academictorrents::{ErrorKind, Get};
@@ -254,10 +255,12 @@ fn a_file_that_is_right_is_not_replaced_for_the_sake_of_its_neighbor() {
     dataset.assert_at(&path);
 }
 
-/// The environment variable that makes [`child`] fetch into a directory.
+/// The environment variable that makes `child` fetch into a directory.
+#[cfg(unix)]
 const CHILD: &str = "ACADEMICTORRENTS_TEST_INTO";
 
 /// Not a test of its own: see below.
+#[cfg(unix)]
 #[test]
 fn child() {
     if let Some(directory) = std::env::var_os(CHILD) {
@@ -271,6 +274,7 @@ fn child() {
 }
 
 /// A file that is created read-only is written all the same.
+#[cfg(unix)]
 #[test]
 fn no_write_is_lost_under_a_umask_that_makes_files_read_only() {
     let dataset = folder();

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::fixture::Fixture;
+use crate::support::files::remove_tree;
 use crate::support::{Project, files_below, side_by_side};
 use crate::swarm::bencode::B;
 use crate::swarm::peer::Fault;
@@ -45,7 +46,7 @@ fn a_magnet_link_and_one_peer_are_enough() {
     // Kept like any other: from now on nobody is asked.
     let kept = project.store().join(format!("v1/torrents/{}.torrent", dataset.infohash_hex()));
     assert_eq!(std::fs::read(kept).unwrap(), B::dict([("info", dataset.info())]).write());
-    std::fs::remove_dir_all(project.store().join("v1/data")).unwrap();
+    remove_tree(&project.store().join("v1/data"));
     let asked = peer.stats().metadata_requests.len();
     assert!(asked >= 3);
     dataset.assert_at(&project.path_of("data"));

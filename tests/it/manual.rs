@@ -115,10 +115,13 @@ fn each_manifest_of_the_manual_is_one_that_cargo_and_a_build_take() {
 #[cfg(not(target_os = "macos"))] // where only the home directory says where the file is
 fn the_manuals_configuration_file_is_one() {
     let all = blocks(MANUAL, "toml");
-    let files: Vec<_> = all.iter().filter(|block| is_configuration(block)).collect();
+    let mut files: Vec<_> = all.into_iter().filter(|block| is_configuration(block)).collect();
     assert_eq!(files.len(), 1, "{files:?}");
+    if cfg!(windows) {
+        files[0] = files[0].replace("\"/", "\"C:/");
+    }
     let empty = manifest("");
-    assert_eq!(read(&empty, files[0]), Ok(0));
+    assert_eq!(read(&empty, &files[0]), Ok(0));
     assert!(read(&empty, &format!("{}stor = 1\n", files[0])).unwrap_err().contains("`stor`"));
 }
 

@@ -8,7 +8,7 @@ use crate::fixture::Fixture;
 use crate::load_path::{
     LOAD_PATH, PIECE, flip, folder, name_of, project, single, state, with_copy,
 };
-use crate::support::Project;
+use crate::support::{Project, slashes};
 use crate::swarm::WebSeed;
 
 const PATH_DATA: &str = "ACADEMICTORRENTS_PATH_DATA";
@@ -50,7 +50,7 @@ fn a_named_copy_that_is_wrong_is_an_error_with_the_first_fault() {
         spoil(&mine.join("tree"));
         let error = project.run().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Manifest);
-        let error = error.to_string();
+        let error = slashes(&error.to_string());
         let parts = [&[PATH_DATA, "help: ", "unset"], parts].concat();
         assert!(parts.iter().all(|part| error.contains(part)), "{parts:?} {error}");
         assert_eq!(seed.http().server().connections(), 0);

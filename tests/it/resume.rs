@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::support::files::{remove, remove_tree};
 use crate::support::{Project, build_in, files_below};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, WebSeed, eventually, random_bytes};
@@ -36,7 +37,7 @@ fn damage(path: &Path, offset: usize) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[offset] ^= 0xFF;
     // A new file has a new mtime, and a directory lets its files be replaced.
-    std::fs::remove_file(path).unwrap();
+    remove(path);
     std::fs::write(path, bytes).unwrap();
 }
 
@@ -115,13 +116,13 @@ fn a_build_does_not_wait_for_ever_for_another_that_does_not_move() {
 fn a_removed_dataset_is_fetched_again() {
     let dataset = dataset();
     let (project, path, seed) = complete(&dataset);
-    std::fs::remove_file(&path).unwrap();
+    remove(&path);
     dataset.assert_at(&project.path_of("data"));
     assert_eq!(seed.bytes_served(), LENGTH);
-    std::fs::remove_dir_all(project.store().join("v1/data")).unwrap();
+    remove_tree(&project.store().join("v1/data"));
     dataset.assert_at(&project.path_of("data"));
     assert_eq!(seed.bytes_served(), 2 * LENGTH);
-    std::fs::remove_dir_all(project.store()).unwrap();
+    remove_tree(&project.store());
     dataset.assert_at(&project.path_of("data"));
     assert_eq!(seed.bytes_served(), 3 * LENGTH);
 }

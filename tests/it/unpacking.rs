@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use academictorrents::{ErrorKind, Get, Unpack, Verify};
 
+use crate::fixture::Fixture;
 use crate::get::GetFixture;
 use crate::load_path::LOAD_PATH;
 use crate::support::files::{damage_unseen, inode, set_writable};
@@ -378,4 +379,51 @@ fn an_optional_dataset_that_cannot_be_unpacked_is_a_warning() {
     let (project, _seed) = project(&dataset, "unpack = true\noptional = true");
     let datasets = project.run().unwrap();
     assert!(datasets.dataset("data").is_none());
+}
+
+/// Prints what a program sees of the unpacked dataset, one file of which is compiled in.
+const MAIN: &str = r#"
+mod datasets {
+    include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
+}
+const A: &[u8] = include_bytes!(concat!(env!("AT_DATA_PATH"), "/top/a"));
+fn main() {
+    println!("{}", env!("AT_DATA_ARCHIVE"));
+    println!("{:?} {:?}", A, datasets::data::FILES);
+    println!("{}", std::fs::read_to_string(datasets::data::path().join(datasets::data::file::TOP_D_B_CSV)).unwrap());
+}
+"#;
+
+#[test]
+fn a_build_script_unpacks_once_and_a_build_without_the_feature_prints_the_line_that_turns_it_on() {
+    let dataset = single();
+    let seed = WebSeed::serving(&dataset);
+    let lines = format!(
+        "data = {{ torrent = \"data.torrent\", unpack = true, web-seeds = [\"{}\"] }}",
+        seed.url()
+    );
+    let fixture = Fixture::new("unpacking", &lines).main(MAIN);
+    std::fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
+    let run = fixture.cargo(&["build"]);
+    let says = "academictorrents = { version = \"0.1\", features = [\"unpack\"] }";
+    assert!(!run.succeeded && run.stderr.contains(says), "{}", run.stderr);
+    let fixture = fixture.feature("unpack");
+    fixture.declare(&lines);
+    let run = fixture.cargo(&["run"]).ok();
+    let mut said = run.stdout.lines();
+    dataset.assert_at(Path::new(said.next().unwrap()));
+    let files = r#"[49] [("top/a", 1), ("top/d/b.csv", 1), ("top/d/c.txt", 1)]"#;
+    assert_eq!((said.next(), said.next()), (Some(files), Some("2")), "{}", run.stdout);
+    let fetched = seed.requests().len();
+    // Cargo finds nothing newer than the script's last run.
+    let again = fixture.cargo(&["build"]).ok();
+    assert!(again.stderr.contains("Fresh unpacking v0.0.0"), "{}", again.stderr);
+    // A tree that is gone is unpacked again, without a word on it.
+    let mut trees =
+        std::fs::read_dir(fixture.store().join("v1/data")).unwrap().map(|it| it.unwrap().path());
+    let tree = trees.find(|path| path.to_str().unwrap().contains('+')).unwrap();
+    std::fs::remove_dir_all(&tree).unwrap();
+    assert_eq!(fixture.cargo(&["run"]).ok().stdout, run.stdout);
+    assert!(tree.exists());
+    assert_eq!(seed.requests().len(), fetched);
 }

@@ -251,7 +251,9 @@ fn a_hostile_torrent_breaks_neither_the_manifest_nor_the_terminal() {
             assert!(!text.contains(odd), "{text:?}");
         }
     };
-    check("\u{1b}[31m\"]\n[package]\nname = 'evil'\u{202e}", "a\u{7}b.bin", 1);
+    if cfg!(unix) {
+        check("\u{1b}[31m\"]\n[package]\nname = 'evil'\u{202e}", "a\u{7}b.bin", 1);
+    }
     // These can lie on every disk.
     check("evil'] # \u{202e}name", "{a} = ']' #\u{202e}.bin", 0);
 }

@@ -2,7 +2,8 @@
 //!
 //! A page (`pages/<page>.txt`) shows one call after the other, as a terminal would; lines of stderr begin with `! `. After a change
 //! of words, `SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --test it` writes the pages anew: read what has changed as a stranger
-//! would. What differs from run to run has a name in brackets: `[DIR]` the directory, `[PORT]`.
+//! would. What differs from run to run has a name in brackets: `[DIR]` the directory, `[PORT]`. The pages are Unix': on Windows
+//! paths are compared without regard to `\` and `/`, and of the system's own errors only that there is one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -33,7 +34,11 @@ impl CliFixture {
 
     pub fn path(&self, below: &str) -> PathBuf {
         // As the program prints it: a temporary directory may be a link.
-        self.dir.path().canonicalize().unwrap().join(below)
+        let canonical = self.dir.path().canonicalize().unwrap();
+        let Some(path) = canonical.to_str().and_then(|path| path.strip_prefix(r"\\?\")) else {
+            return canonical.join(below);
+        };
+        Path::new(path).join(below).components().collect()
     }
 
     pub fn store(&self) -> PathBuf {
@@ -66,12 +71,13 @@ impl CliFixture {
             .args(arguments)
             .current_dir(self.path(""))
             .env_clear()
-            // Cargo itself, for `cargo metadata`; no home, no configuration.
-            .env("CARGO", env!("CARGO"))
+            // Cargo itself, for `cargo metadata`; no home, no configuration. Under wine `TEST_CARGO` is what calls it.
+            .env("CARGO", std::env::var_os("TEST_CARGO").unwrap_or_else(|| env!("CARGO").into()))
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("CARGO_HOME", self.path("cargo-home"))
             .env("RUSTUP_HOME", std::env::var_os("RUSTUP_HOME").unwrap_or_default())
             .env("HOME", self.path("home"))
+            .envs(windows_variables(&self.path("home")))
             .env("ACADEMICTORRENTS_STORE", self.store())
             .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
             .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
@@ -146,6 +152,10 @@ impl Page {
     pub fn compare(self) {
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/pages/{}.txt", self.name));
+        if cfg!(windows) {
+            let expected = std::fs::read_to_string(&file).unwrap();
+            return snapbox::Assert::new().eq(on_windows(&self.text), on_windows(&expected));
+        }
         let expected = snapbox::Data::read_from(&file, None).raw();
         snapbox::Assert::new()
             .action_env(snapbox::assert::DEFAULT_ACTION_ENV)
@@ -153,7 +163,44 @@ impl Page {
     }
 }
 
+/// The same directories as on Unix, and what a Windows program does not run without.
+fn windows_variables(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
+    if !cfg!(windows) {
+        return Vec::new();
+    }
+    let mut variables = vec![
+        ("USERPROFILE", home.into()),
+        ("APPDATA", home.join(".config").into()),
+        ("LOCALAPPDATA", home.join(".cache").into()),
+    ];
+    let system = ["SystemRoot", "TEMP"];
+    variables.extend(system.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))));
+    variables
+}
+
+fn with_slashes(text: &str) -> String {
+    text.replace(r"\\", "/").replace('\\', "/")
+}
+
+/// A page without what is Windows' own.
+fn on_windows(page: &str) -> String {
+    let page = with_slashes(page);
+    let lines = page.lines().map(|line| match line.split_once("(os error ") {
+        None => line.to_owned(),
+        Some((said, _)) => {
+            let begin = said.rfind(": ").map_or(0, |at| at + 2);
+            format!("{}[SYSTEM'S ERROR]", &said[..begin])
+        }
+    });
+    lines.map(|line| line + "\n").collect()
+}
+
 fn redacted(text: &str, cli: &CliFixture) -> String {
+    if cfg!(windows) {
+        let path = cli.path("").to_string_lossy().trim_end_matches('\\').to_owned();
+        let text = text.replace(&path.replace('\\', r"\\"), "[DIR]").replace(&path, "[DIR]");
+        return crate::support::without_ports(&with_slashes(&text));
+    }
     let text = text.replace(&*cli.path("").to_string_lossy(), "[DIR]/");
     let text = text.replace(cli.path("").to_string_lossy().trim_end_matches('/'), "[DIR]");
     crate::support::without_ports(&text)

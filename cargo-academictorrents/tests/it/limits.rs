@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::cli_fixture::{CliFixture, Run};
-use crate::swarm::{Dataset, WebSeed, random_bytes};
+use crate::swarm::{Dataset, Peer, WebSeed, random_bytes};
 
 fn under(cli: &CliFixture, limit: &str, arguments: &[&str]) -> Run {
     let call = cli.command(arguments);
@@ -84,6 +84,29 @@ fn many_files_of_many_datasets_are_fetched_with_few_descriptors() {
     for (data, _) in &sets {
         let files = cli.store().join("v1/data").join(data.infohash_hex()).join("files");
         data.assert_at(&files.join(String::from_utf8_lossy(data.name()).as_ref()));
+    }
+}
+
+/// As on macOS, whose shells give a process 256 descriptors.
+#[test]
+fn many_files_peers_and_web_seeds_do_with_256_descriptors() {
+    let files: Vec<_> =
+        (0..1_000).map(|file| (format!("{file}.bin"), random_bytes(file, 3_000))).collect();
+    let files = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
+    let data = Dataset::multi("set", files).piece_length(16 << 10);
+    let (seeds, peers): (Vec<_>, Vec<_>) = (
+        (0..3).map(|_| WebSeed::serving(&data)).collect(),
+        (0..50).map(|_| Peer::seeding(&data)).collect(),
+    );
+    let urls = seeds.iter().map(WebSeed::folder_url);
+    let peers = peers.iter().map(|peer| peer.addr().to_string()).collect::<Vec<_>>().join(",");
+    for into in [&[][..], &["--into", "here"]] {
+        let cli = CliFixture::new().env("ACADEMICTORRENTS_PEERS", &peers);
+        cli.write("set.torrent", data.clone().url_list(urls.clone()).torrent());
+        let run = under(&cli, "-n 256", &[&["get", "set.torrent"], into].concat());
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        assert!(!run.stderr.contains("os error 24"), "{}", run.stderr);
+        data.assert_at(std::path::Path::new(run.stdout.trim_end()));
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::cli_fixture::CliFixture;
 use crate::fixture::library;
+use crate::support::slashes;
 use crate::swarm::catalogue::{Catalogue, item};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
@@ -128,8 +129,10 @@ fn the_chapter_shows_what_is_printed() {
         let expected = i32::from(words == ["verify"]);
         let printed = format!("{}{}", run.stdout, run.stderr);
         assert_eq!(run.status, Some(expected), "{call}: {printed}");
+        let plain = |text: String| if cfg!(windows) { slashes(&text) } else { text };
+        let (stdout, stderr) = (plain(run.stdout), plain(run.stderr));
         // Both streams, each in its order: where the chapter has them, one follows the other.
-        let mut streams = [run.stdout.lines(), run.stderr.lines()];
+        let mut streams = [stdout.lines(), stderr.lines()];
         for shown in lines.iter().filter(|line| !line.trim().is_empty()) {
             let shown = shown.replace(SHOWN, &infohash);
             let found = streams.iter_mut().any(|stream| {

@@ -49,7 +49,16 @@ pub fn used(cli: &CliFixture, manifest: &str, ids: &[&str], days: u64) -> PathBu
 /// Moves a file's or directory's time back.
 pub fn age(path: &std::path::Path, days: u64) {
     let time = SystemTime::now() - Duration::from_secs(days * 24 * 3600 + 60);
-    fs::File::open(path).unwrap().set_modified(time).unwrap();
+    let mut options = fs::File::options();
+    #[cfg(unix)]
+    options.read(true);
+    // `FILE_WRITE_ATTRIBUTES`, and `FILE_FLAG_BACKUP_SEMANTICS` for a directory.
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        options.access_mode(0x100).custom_flags(0x0200_0000);
+    }
+    options.open(path).unwrap().set_modified(time).unwrap();
 }
 
 /// All that was done to it lies so many days back.

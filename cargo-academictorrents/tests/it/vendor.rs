@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli_fixture::{CliFixture, Page};
 use crate::support::files::identity;
-use crate::support::{build_in, files_below};
+use crate::support::{build_in, files_below, slashes};
 use crate::swarm::http::HttpServer;
 use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
 
@@ -167,8 +167,10 @@ fn a_mirror_serves_builds_without_network_and_over_http() {
     page.show(&cli, &["vendor", "--data", "mirror"]);
     page.show(&cli, &["vendor", "mnist", "--data", "mirror", "--json"]);
     page.compare();
-    let mut there: Vec<_> =
-        files_below(&cli.path("mirror")).iter().map(|it| it.display().to_string()).collect();
+    let mut there: Vec<_> = files_below(&cli.path("mirror"))
+        .iter()
+        .map(|it| slashes(&it.display().to_string()))
+        .collect();
     there.sort();
     let (a, b) = (images.infohash_hex(), single.infohash_hex());
     let mut expected =

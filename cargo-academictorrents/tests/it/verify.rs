@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli_fixture::{CliFixture, Page};
 use crate::support::files::damage_unseen;
-use crate::support::files::{PIECE, inode, set_writable};
+use crate::support::files::{PIECE, inode, remove, set_writable};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
 /// A cli that draws nothing: how often it would depends on the machine.
@@ -74,7 +74,7 @@ fn files_that_are_missing_cut_short_too_long_or_strange_are_named() {
     // The piece that it is in lies in two files.
     damage_unseen(&root.join("d/b"), 100);
     page.show(&cli, &["verify", "tree.torrent"]);
-    std::fs::remove_file(root.join("a")).unwrap();
+    remove(&root.join("a"));
     writable(&root.join("d/c")).set_len(PIECE as u64 + 9).unwrap();
     writable(&root.join("e")).set_len(4 * PIECE as u64).unwrap();
     std::fs::write(root.join("d/notes"), "mine").unwrap();

@@ -174,7 +174,7 @@ impl VerifyJob<'_> {
         let (metainfo, layout, id) = (&resolved.metainfo, resolved.layout(), resolved.id());
         let target = session.target(request);
         // Nobody shall put the dataset in its place meanwhile. A store that cannot be written to has no lock, and nobody who does.
-        let is_held = target.workplace().locks_path().is_dir();
+        let is_held = target.workplace().root().is_dir();
         let lock = is_held.then(|| lock(session, target, metainfo.infohash, counters)).transpose();
         let lock = match lock {
             Err(error) if error.kind() == crate::ErrorKind::Locked => return Err(error),

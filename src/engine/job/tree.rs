@@ -130,8 +130,8 @@ pub fn provide(
         return dataset::provide(session, request, counters);
     };
     if into_directory(session, request) {
-        let what = "unpacking into a directory is not supported";
-        return Err(Error::new(ErrorKind::Manifest, what));
+        let what = "archives cannot be unpacked into a directory";
+        return Err(Error::new(ErrorKind::Manifest, what).help("unpack into the store"));
     }
     if unpacking.discards_archive {
         if let Some(found) = right_alone(session, request, unpacking, counters)? {

@@ -218,6 +218,36 @@ mod tests {
         remove_tree(&directory.path().join("tree")).unwrap();
     }
 
+    /// A junction leads elsewhere, as a symbolic link does, and everybody may make one.
+    #[cfg(windows)]
+    #[test]
+    fn a_junction_is_a_link_and_nothing_behind_it_is_removed_or_written() {
+        use super::super::{Below, create_parents, obstacle, open_or_create, remove};
+        let directory = sealed();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::create_dir_all(path("outside/d")).unwrap();
+        std::fs::write(path("outside/d/precious"), "mine").unwrap();
+        let make = |at: &str| {
+            let mut shell = std::process::Command::new("cmd");
+            shell.args(["/c", "mklink", "/J"]).arg(path(at)).arg(path("outside"));
+            assert!(shell.output().unwrap().status.success() && path(at).join("d").is_dir());
+        };
+        std::fs::create_dir(path("tree")).unwrap();
+        make("tree/junction");
+        assert!(obstacle(&path("tree/junction"), true).is_some());
+        assert!(create_parents(&path("tree"), &path("tree/junction/d/new")).is_err());
+        assert!(Below::new(path("tree")).file(&path("tree/junction/d/precious")).is_none());
+        remove_tree(&path("tree")).unwrap();
+        assert!(!path("tree").exists());
+        // In the place of a file.
+        make("file");
+        drop(open_or_create(&path("file")).unwrap());
+        make("other-file");
+        remove(&path("other-file")).unwrap();
+        assert!(std::fs::symlink_metadata(path("other-file")).is_err());
+        assert_eq!(std::fs::read(path("outside/d/precious")).unwrap(), b"mine");
+    }
+
     /// Another program closes the file while we wait.
     #[cfg(windows)]
     #[test]

@@ -31,12 +31,13 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
     open_with(File::options().append(true), path)
 }
 
-/// The same, of a file that may not be there yet. A symbolic link or an empty directory in its place is removed.
+/// The same, of a file to lock, which may not be there yet. A symbolic link or an empty directory in its place is removed. On Windows
+/// nobody can remove or rename the file while it is open.
 ///
 /// # Errors
 /// As above.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
-    let open = || open_with(File::options().read(true).write(true).create(true), path);
+    let open = || open_with(keep_name(File::options().read(true).write(true).create(true)), path);
     match open() {
         Err(_) if clear(path) => open(),
         other => other,
@@ -113,6 +114,19 @@ fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
 fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::windows::fs::OpenOptionsExt as _;
     options.custom_flags(0x0020_0000)
+}
+
+/// An open file can lose its name here.
+#[cfg(unix)]
+fn keep_name(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// `FILE_SHARE_READ` and `FILE_SHARE_WRITE`, without `FILE_SHARE_DELETE`.
+#[cfg(windows)]
+fn keep_name(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    options.share_mode(1 | 2)
 }
 
 /// What is in the place of a file or of a directory of the store's; nothing where that is what it should be.

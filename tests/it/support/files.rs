@@ -48,6 +48,23 @@ pub fn set_writable(path: &Path) {
     fs::set_permissions(path, permissions).unwrap();
 }
 
+/// Whether a user's damaged file is repaired where it is, and not in a copy: std counts a file's names on Unix alone.
+pub const REPAIRS_IN_PLACE: bool = cfg!(unix);
+
+/// Removes a file, a read-only one too.
+pub fn remove(path: &Path) {
+    set_writable(path);
+    fs::remove_file(path).unwrap();
+}
+
+/// Removes a directory and all in it, read-only files too.
+pub fn remove_tree(path: &Path) {
+    for file in super::files_below(path) {
+        set_writable(&path.join(file));
+    }
+    fs::remove_dir_all(path).unwrap();
+}
+
 /// Flips a bit, and lets no `stat` tell.
 pub fn damage_unseen(path: &Path, offset: u64) {
     let before = std::fs::metadata(path).unwrap();

@@ -140,6 +140,11 @@ pub fn side_by_side<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
     assert_eq!(failed.into_inner(), 0, "cases failed, see above");
 }
 
+/// A message with paths as Unix writes them.
+pub fn slashes(text: &str) -> String {
+    text.replace('\\', "/")
+}
+
 /// All files below a directory, by their path relative to it.
 pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
