@@ -17,15 +17,15 @@ mod dataset_spec;
 mod edit;
 mod failure;
 mod interrupt;
-mod live;
 mod output;
+mod probes;
 mod provide;
-mod stock;
+mod seed_table;
+mod store_usage;
 mod table;
 mod torrent;
 mod unpack_flags;
 mod vendored;
-mod witness;
 mod words;
 mod workspace;
 

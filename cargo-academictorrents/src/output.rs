@@ -141,6 +141,9 @@ pub(crate) fn stderr<T>(text: T) -> StyledObject<T> {
     Style::new().for_stderr().apply_to(text)
 }
 
+/// What a verb comes to.
+pub(crate) type Result<T = (), E = Failure> = std::result::Result<T, E>;
+
 /// Why the exit status is 1.
 #[derive(Debug)]
 pub(crate) enum Failure {

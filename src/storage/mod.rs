@@ -35,15 +35,14 @@ mod elsewhere;
 mod file_fault;
 mod file_size;
 mod files;
+mod folded_names;
 mod fs;
-mod home;
 #[cfg(feature = "engine")]
 pub mod inventory;
 mod links;
 mod local_copy;
 mod lock;
 mod move_in;
-mod names;
 #[cfg(feature = "seed")]
 mod offered;
 mod origin;
@@ -65,6 +64,7 @@ mod target;
 mod tests;
 #[cfg(feature = "unpack")]
 mod tree;
+mod user_files;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

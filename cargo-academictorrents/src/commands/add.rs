@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::changes::Changes;
 use crate::dataset_spec::{self, DatasetSpec};
 use crate::edit::PinList;
-use crate::output::{Failure, Output, stdout};
+use crate::output::{Output, Result, stdout};
 use crate::torrent::{self, selected};
 use crate::unpack_flags::UnpackFlags;
 use crate::words::{count, parse_size};
@@ -74,11 +74,7 @@ pub(crate) struct AddArguments {
     package: crates::PackageFlags,
 }
 
-pub(crate) fn run(
-    arguments: &AddArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &AddArguments, common: &Common, output: &Output) -> Result {
     let dataset = dataset_spec::asked(&arguments.id)?.selecting(&arguments.files)?;
     let dataset = dataset.called(arguments.rename.as_ref())?;
     let package = arguments.package.package()?;
@@ -153,7 +149,7 @@ fn look_up(
     dataset: &DatasetSpec,
     arguments: &AddArguments,
     output: &Output,
-) -> Result<Option<Resolved>, Failure> {
+) -> Result<Option<Resolved>> {
     if let (false, Some(infohash)) =
         (dataset.request.identity.torrent.is_some(), dataset.infohash()?)
     {

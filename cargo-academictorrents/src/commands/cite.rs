@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Common;
 use crate::catalogue::MadeFrom;
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
 use crate::workspace;
 
 /// Print a dataset's citation in BibTeX
@@ -27,11 +27,7 @@ pub(crate) struct CiteArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &CiteArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &CiteArguments, common: &Common, output: &Output) -> Result {
     let dataset = arguments.workspace.dataset(&arguments.name, common)?;
     let citation = common.app()?.cite(&dataset, arguments.refresh)?;
     for note in &citation.notes {

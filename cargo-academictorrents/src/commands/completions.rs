@@ -3,7 +3,7 @@
 use clap::CommandFactory as _;
 use clap_complete::{Shell, generate};
 
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
 use crate::{Cargo, PROGRAM, program};
 
 /// Print shell completions
@@ -30,7 +30,7 @@ pub(crate) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result {
     let mut script = Vec::new();
     match arguments.shell {
         Shell::Bash => {

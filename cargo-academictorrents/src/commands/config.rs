@@ -10,7 +10,7 @@ use academictorrents::engine::settings::{Context, SettingOrigin, ShownSetting};
 use serde_json::{Value, json};
 
 use crate::Common;
-use crate::output::{self, Failure, Output, stdout, tell_error};
+use crate::output::{self, Failure, Output, Result, stdout, tell_error};
 
 /// Show all settings and where each comes from
 ///
@@ -22,7 +22,7 @@ use crate::output::{self, Failure, Output, stdout, tell_error};
   cargo academictorrents config --json")]
 pub(crate) struct ConfigArguments {}
 
-pub(crate) fn run(_: &ConfigArguments, common: &Common, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(_: &ConfigArguments, common: &Common, output: &Output) -> Result {
     let in_force = InForce::of(Context::of_command(), common)?;
     if output.json {
         output.document(&document(&in_force));

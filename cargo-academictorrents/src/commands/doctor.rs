@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Common;
 use crate::failure::CommandError;
-use crate::output::{Failure, Output};
+use crate::output::{Failure, Output, Result};
 use crate::workspace::{self, Declared};
 use findings::{DoctorReport, Status};
 
@@ -28,11 +28,7 @@ pub(crate) struct DoctorArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &DoctorArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &DoctorArguments, common: &Common, output: &Output) -> Result {
     let mut findings = DoctorReport::default();
     let setup = local::of_setup(common.store.as_deref(), &mut findings);
     if let Some(directory) = &setup.store {

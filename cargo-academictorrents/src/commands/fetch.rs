@@ -12,7 +12,7 @@ use crate::Common;
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
 use crate::interrupt;
-use crate::output::{Failure, Output, document, stdout, tell_error};
+use crate::output::{Failure, Output, Result, document, stdout, tell_error};
 use crate::provide::ProvideOutcome;
 use crate::words::count;
 use crate::workspace::{self, Declared};
@@ -38,11 +38,7 @@ pub(crate) struct FetchArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &FetchArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &FetchArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     interrupt::end_on_signal(app.stop.clone());
     let declared = arguments.workspace.declared(common)?;
@@ -54,7 +50,7 @@ pub(crate) fn run(
 }
 
 /// Those that are named; else all whose features are on.
-fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Declared>, Failure> {
+fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Declared>> {
     let is_named = |it: &&Declared| names.iter().any(|name| name == it.dataset.name());
     if names.is_empty() {
         return Ok(declared.iter().filter(|it| it.features_off.is_empty()).collect());
@@ -81,7 +77,7 @@ fn nothing(declared: &[Declared]) -> String {
     format!("nothing to fetch: the features of what is declared are off ({})", names.join("; "))
 }
 
-fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result<(), Failure> {
+fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result {
     let datasets: Vec<_> = asked.iter().map(|it| &it.dataset).collect();
     let (outcomes, received_bytes) = app.fetch(&datasets, output.verbose);
     if app.stop.is_stopped() && outcomes.iter().any(|outcome| outcome.result.is_err()) {
@@ -140,7 +136,7 @@ fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     parts.join(", ")
 }
 
-fn plan(app: &App, asked: &[&Declared], output: &Output) -> Result<(), Failure> {
+fn plan(app: &App, asked: &[&Declared], output: &Output) -> Result {
     let plans = plans(app, asked);
     let mut failures = Failures::default();
     let (mut rows, mut documents) = (Vec::new(), Vec::new());
@@ -338,7 +334,7 @@ struct Failures<'a>(Vec<(&'a Declared, &'a Error)>);
 
 impl Failures<'_> {
     /// One after the other, the same once. What is optional is a warning.
-    fn tell(self, output: &Output) -> Result<(), Failure> {
+    fn tell(self, output: &Output) -> Result {
         let (mut told, mut result) = (Vec::new(), Ok(()));
         for (declared, error) in self.0 {
             let text = error.to_string();

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::Common;
 use crate::app::App;
 use crate::commands::list::{kind, stocked_json, used};
-use crate::output::{Failure, Output, document, tell_error};
-use crate::stock::{self, Stocked, Usage, Use};
+use crate::output::{Failure, Output, Result, document, tell_error};
+use crate::store_usage::{self, Stocked, Usage, Use};
 use crate::table::{id, lines, width};
 
 /// Remove datasets from the store that no project uses any more
@@ -46,11 +46,7 @@ pub(crate) struct GcArguments {
     dry_run: bool,
 }
 
-pub(crate) fn run(
-    arguments: &GcArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &GcArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     let gc = Gc::of(&app, arguments);
     if output.json {
@@ -109,13 +105,13 @@ struct Gc {
 impl Gc {
     fn of(app: &App, arguments: &GcArguments) -> Gc {
         let mut gc = Gc::default();
-        let mut scan = stock::scan(&app.store);
+        let mut scan = store_usage::scan(&app.store);
         let leftovers = std::mem::take(&mut scan.leftovers);
         let has_swept = !leftovers.is_empty() && !arguments.dry_run;
         leftovers.into_iter().for_each(|it| gc.sweep(app, it, arguments.dry_run));
         if has_swept {
             // It moved the times of the directories.
-            scan = stock::scan(&app.store);
+            scan = store_usage::scan(&app.store);
         }
         let usage = Usage::of(app, scan.roots);
         let mut disk_usage = DiskUsage::of(scan.entries.iter().map(|entry| &entry.inodes));
@@ -201,7 +197,7 @@ fn forget(app: &App, usage: &Usage) {
     if gone.peek().is_none() {
         return;
     }
-    let left = stock::scan(&app.store).entries;
+    let left = store_usage::scan(&app.store).entries;
     let is_left = |id: &String| left.iter().any(|entry| entry.id == *id);
     for root in gone.filter(|root| !root.ids.iter().any(is_left)) {
         let _ = app.store.remove_root(root); // one that stays says nothing of what is here

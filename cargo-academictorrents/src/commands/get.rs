@@ -14,7 +14,7 @@ use crate::Common;
 use crate::app::App;
 use crate::dataset_spec::{DatasetSpec, asked_with, call_options, of};
 use crate::interrupt;
-use crate::output::{Failure, Output};
+use crate::output::{Failure, Output, Result};
 use crate::unpack_flags::UnpackFlags;
 use crate::words::parse_size;
 
@@ -63,11 +63,7 @@ pub(crate) struct GetArguments {
     unpack: UnpackFlags,
 }
 
-pub(crate) fn run(
-    arguments: &GetArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) -> Result {
     let into = arguments.into.as_deref().map(|into| (into, arguments.force));
     let app = common.app_into(into)?;
     interrupt::end_on_signal(app.stop.clone());

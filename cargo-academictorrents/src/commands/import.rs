@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::dataset_spec::{self, DatasetSpec};
 use crate::failure::CommandError;
-use crate::output::{Failure, Output, document, tell_error};
+use crate::output::{Failure, Output, Result, document, tell_error};
 use crate::words::count;
 use crate::workspace;
 use crate::{Common, interrupt};
@@ -48,11 +48,7 @@ pub(crate) struct ImportArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &ImportArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ImportArguments, common: &Common, output: &Output) -> Result {
     let datasets = match &arguments.id {
         Some(id) => vec![arguments.workspace.dataset(id, common)?],
         None => {

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
-use crate::output::{Failure, Output, stdout};
-use crate::witness::{Answered, Witness};
+use crate::output::{Output, Result, stdout};
+use crate::probes::{Answered, ProbeTarget};
 use crate::{Common, torrent, words, workspace};
 use listing::Listed;
 
@@ -45,11 +45,7 @@ const MOST_LINES: u64 = 20;
 /// So many of the comment's.
 const MOST_COMMENT_LINES: usize = 6;
 
-pub(crate) fn run(
-    arguments: &InfoArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &InfoArguments, common: &Common, output: &Output) -> Result {
     let dataset = arguments.workspace.dataset(&arguments.name, common)?;
     let app = common.app()?;
     let info = Info::of(&app, &dataset).map_err(|error| dataset.named(error))?;
@@ -83,8 +79,8 @@ struct Info {
     metainfo: Arc<Metainfo>,
     /// Printable; several lines may be in the comment alone.
     about: About,
-    trackers: Vec<Witness>,
-    web_seeds: Vec<Witness>,
+    trackers: Vec<ProbeTarget>,
+    web_seeds: Vec<ProbeTarget>,
     /// What a build of its crate takes: files, and their bytes.
     selected: Option<(usize, u64)>,
     /// Which platforms cannot build it, and why.
@@ -126,7 +122,7 @@ impl Info {
                 (Some(selected), resolved.metainfo, unsupported)
             }
         };
-        let (trackers, web_seeds) = app.witnesses(dataset, &metainfo)?;
+        let (trackers, web_seeds) = app.probe_targets(dataset, &metainfo)?;
         Ok(Info { metainfo, about, trackers, web_seeds, selected, unsupported })
     }
 }
@@ -236,7 +232,7 @@ fn tree(info: &Info, output: &Output) {
 }
 
 /// First what is short, so that it lines up: a URL may be of any length.
-fn sources_of(title: &str, sources: &[Witness], answers: Option<&[Answered]>, output: &Output) {
+fn sources_of(title: &str, sources: &[ProbeTarget], answers: Option<&[Answered]>, output: &Output) {
     output.result(format_args!("\n{}", stdout(title).bold()));
     if sources.is_empty() {
         output.result("  none");

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::Common;
 use crate::app::App;
-use crate::output::{Failure, Output, stdout, tell_error};
-use crate::stock::{self, Stocked, Usage, Use};
+use crate::output::{Failure, Output, Result, stdout, tell_error};
+use crate::store_usage::{self, Stocked, Usage, Use};
 use crate::table::{ago, id, lines, width};
 use crate::workspace::{self, Declared};
 
@@ -39,11 +39,7 @@ pub(crate) struct ListArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &ListArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ListArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     let is_outside = arguments.workspace.is_outside();
     let declared = if is_outside { Vec::new() } else { arguments.workspace.declared(common)? };
@@ -105,7 +101,7 @@ fn orphans(app: &App, standings: &[(Declared, DatasetStatus)]) -> Vec<Stocked> {
             || (entry.state == EntryState::Torrent
                 && ids.iter().any(|id| id.starts_with(&entry.infohash.to_string())))
     };
-    let scan = stock::scan(&app.store);
+    let scan = store_usage::scan(&app.store);
     let usage = Usage::of(app, scan.roots);
     let unknown = scan.entries.into_iter().filter(|entry| !is_known(entry));
     let mut orphans: Vec<Stocked> = unknown.map(|entry| usage.stocked(app, entry)).collect();

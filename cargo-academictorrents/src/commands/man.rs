@@ -7,7 +7,7 @@ use academictorrents::engine::storage;
 use clap_mangen::Man;
 use serde_json::json;
 
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
 use crate::{PROGRAM, program};
 
 /// Print the manual page, or write all pages to a directory
@@ -24,7 +24,7 @@ pub(crate) struct ManArguments {
     dir: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ManArguments, output: &Output) -> Result {
     let pages = pages();
     let Some(directory) = &arguments.dir else {
         for (_, page) in pages.iter().take(1) {

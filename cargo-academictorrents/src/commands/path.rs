@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::failure::CommandError;
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
 use crate::workspace;
 
 /// Print the path of a dataset
@@ -21,11 +21,7 @@ pub(crate) struct PathArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &PathArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &PathArguments, common: &Common, output: &Output) -> Result {
     let dataset = arguments.workspace.dataset(&arguments.name, common)?;
     let Some(path) = common.app()?.present(&dataset) else {
         return Err(CommandError::NotFetched(arguments.name.clone()).into());

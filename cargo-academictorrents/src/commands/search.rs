@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::Common;
 use crate::catalogue::{self, CatalogueEntry, Query, SearchResults};
-use crate::output::{Failure, Output, stdout};
+use crate::output::{Failure, Output, Result, stdout};
 use crate::words;
 
 /// Search the catalog
@@ -38,11 +38,7 @@ pub(crate) struct SearchArguments {
     refresh: bool,
 }
 
-pub(crate) fn run(
-    arguments: &SearchArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &SearchArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     let database = app.database(arguments.refresh)?;
     for note in &database.notes {

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::Common;
 use crate::dataset_spec::DatasetSpec;
-use crate::live;
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
+use crate::seed_table;
 use crate::words::parse_size;
 use crate::workspace;
 
@@ -62,11 +62,7 @@ pub(crate) struct SeedArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: SeedArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) -> Result {
     let SeedArguments { names, from, port, rate, ratio, time, fetch, connections, workspace } =
         arguments;
     let mut ids = Vec::new();
@@ -93,7 +89,7 @@ pub(crate) fn run(
     let seeding = seed.start()?;
     let interrupted = stop_at_signals(seeding.stop_handle(), output);
     output.say(format_args!("listening on port {}", seeding.local_addr().port()));
-    let datasets = live::watch(&seeding, output);
+    let datasets = seed_table::watch(&seeding, output);
     let bytes = seeding.wait()?;
     if output.json {
         let datasets: Vec<_> = datasets

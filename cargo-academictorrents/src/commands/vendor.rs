@@ -15,7 +15,7 @@ use crate::crates::Package;
 use crate::dataset_spec::{self, DatasetSpec};
 use crate::edit::{self, SECTION, list, text};
 use crate::failure::CommandError;
-use crate::output::{self, Failure, Output, tell_error};
+use crate::output::{self, Failure, Output, Result, tell_error};
 use crate::torrent::shareable;
 use crate::vendored::{of_magnet, place, selected, warn_of_passkeys};
 use crate::{Common, crates, interrupt, workspace};
@@ -64,11 +64,7 @@ struct Done {
     result: Result<bool, Error>,
 }
 
-pub(crate) fn run(
-    arguments: &VendorArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output) -> Result {
     let VendorArguments { names, data, keep_passkey, refresh, package: options } = arguments;
     let how = How { keep_passkey: *keep_passkey, refresh: *refresh };
     let is_meant =
@@ -158,7 +154,7 @@ fn vendor(
     datasets: Vec<DatasetSpec>,
     how: How,
     output: &Output,
-) -> Result<(Changes, Vec<Done>), Failure> {
+) -> Result<(Changes, Vec<Done>)> {
     let found: Vec<Result<Resolved, Error>> = datasets
         .iter()
         .map(|dataset| {

@@ -20,7 +20,7 @@ use crate::Common;
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
 use crate::interrupt;
-use crate::output::{Failure, Output, document, stdout, tell_error};
+use crate::output::{Failure, Output, Result, document, stdout, tell_error};
 use crate::provide::rounds;
 use crate::table;
 use crate::workspace;
@@ -66,11 +66,7 @@ struct VerifyRow {
     repaired: Option<Repaired>,
 }
 
-pub(crate) fn run(
-    arguments: &VerifyArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &VerifyArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     // What is hashed alone is begun anew by the next call, and leaves nothing to be told.
     if arguments.repair {
@@ -121,13 +117,9 @@ pub(crate) fn run(
     Err(Failure::Told)
 }
 
-fn rows(
-    arguments: &VerifyArguments,
-    common: &Common,
-    app: &App,
-) -> Result<Vec<VerifyRow>, Failure> {
+fn rows(arguments: &VerifyArguments, common: &Common, app: &App) -> Result<Vec<VerifyRow>> {
     if arguments.stored {
-        let ids = crate::stock::scan(&app.store).data_ids().into_iter();
+        let ids = crate::store_usage::scan(&app.store).data_ids().into_iter();
         let row = |id: String| VerifyRow::new(Vec::new(), &id, stored::asked(&app.store, &id));
         return Ok(ids.map(row).collect());
     }

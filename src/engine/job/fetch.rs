@@ -59,7 +59,7 @@ pub fn fetch(
         let further = plan::further_sources(request, settings, &newer, &sources, &none_refused);
         sources.extend(further);
     }
-    let left_out = plan::LeftOut::of(request, session.settings, metainfo);
+    let left_out = plan::DisabledSources::of(request, session.settings, metainfo);
     let may_fetch_these = |pieces: &PieceSet| {
         let lack = Lack::of(layout, pieces, damaged_bytes);
         may_fetch(work, &partial, &lack)?;

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind};
 use crate::net::timing::TICK;
 use crate::picker::SourceId;
 use crate::picker::pace::Pace;
-use crate::plan::{LeftOut, Rank, SourceKind, SourceSpec};
+use crate::plan::{DisabledSources, Rank, SourceKind, SourceSpec};
 use crate::url::Url;
 
 mod damaged;
@@ -43,7 +43,7 @@ pub struct Coordinator<'a> {
     events: Receiver<WorkerEvent>,
     announcers: Announcers,
     waiting: Vec<SourceSpec>,
-    left_out: LeftOut,
+    left_out: DisabledSources,
     pub manager: SourceManager,
     exchanged: Exchanged,
     /// Tiers that may still name peers.
@@ -78,7 +78,7 @@ impl<'a> Coordinator<'a> {
         (swarm, budget, announcers): (Arc<Swarm>, &'a Budget, Announcers),
         events: Receiver<WorkerEvent>,
         sources: Vec<SourceSpec>,
-        left_out: LeftOut,
+        left_out: DisabledSources,
         may_fetch: &'a MayFetch<'a>,
     ) -> Coordinator<'a> {
         let pace = Pace::new(Duration::MAX, Duration::ZERO, 0);
