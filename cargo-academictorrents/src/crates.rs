@@ -11,10 +11,10 @@ use crate::output::{Failure, Result};
 /// Which crate is meant.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PackageFlags {
-    /// The package of the workspace, in place of the one here
+    /// Package of the workspace [default: the one here]
     #[arg(long, short, value_name = "NAME")]
     pub(crate) package: Option<String>,
-    /// The Cargo.toml of the package or workspace, in place of the one here or above
+    /// Path of Cargo.toml [default: here or above]
     #[arg(long, value_name = "PATH")]
     pub(crate) manifest_path: Option<PathBuf>,
 }

@@ -12,19 +12,19 @@ use crate::output::{Failure, Result};
 /// Which crates are meant.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct WorkspaceFlags {
-    /// Only this package; may be given again
+    /// Only this package. Can be repeated
     #[arg(long, short, value_name = "NAME")]
     package: Vec<String>,
-    /// The Cargo.toml of the package or workspace, in place of the one here or above
+    /// Path of Cargo.toml [default: here or above]
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
-    /// Features that are on, for datasets with `required-features`
+    /// Features to enable, for datasets with `required-features`
     #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
     features: Vec<String>,
-    /// All features are on
+    /// Enable all features
     #[arg(long)]
     all_features: bool,
-    /// The feature `default` is off
+    /// Disable the feature `default`
     #[arg(long)]
     no_default_features: bool,
 }

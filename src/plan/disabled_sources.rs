@@ -106,7 +106,7 @@ impl DisabledSources {
         }
         for kind in &self.kinds {
             let by: Vec<_> = kind.by(environment).collect();
-            error = error.why(format!("left out by {}: {}", by.join(" and by "), kind.which));
+            error = error.why(format!("excluded by {}: {}", by.join(" and by "), kind.which));
         }
         for place in [MANIFEST, environment] {
             let names: Vec<_> = self

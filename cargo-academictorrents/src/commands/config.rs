@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use crate::Common;
 use crate::output::{self, Failure, Output, Result, stdout, tell_error};
 
-/// Show the settings in force, and where each comes from
+/// Show all settings and where each comes from
 ///
-/// From an environment variable, from a key of your configuration file, from a variable that cargo has, too, or from
-/// nowhere: the default. Builds go by the same ones. What cannot be used is an error.
+/// A setting comes from an environment variable, a key of the configuration file, Cargo's configuration, or the default. Builds
+/// use the same settings. Invalid values are errors.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents config

@@ -17,10 +17,10 @@ use crate::provide::ProvideOutcome;
 use crate::words::count;
 use crate::workspace::{self, Declared};
 
-/// Fetch what the crates here and their dependencies declare, into the store that builds share
+/// Download the datasets that a project and its dependencies declare
 ///
-/// Builds that follow find everything there, and need no network. What is there already is not fetched again, and what
-/// several crates declare is fetched once; a run that was ended is gone on from.
+/// Datasets go to the store that builds share, so later builds need no network. Existing data is not downloaded again, and what
+/// several packages declare is downloaded once. An interrupted run resumes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents fetch
@@ -28,10 +28,10 @@ use crate::workspace::{self, Declared};
   cargo academictorrents fetch mnist cifar-10
   cargo academictorrents fetch -p my-model --features training")]
 pub(crate) struct FetchArguments {
-    /// Keys in the manifests; without any, all whose `required-features` are on
+    /// Keys in the manifests [default: all whose `required-features` are enabled]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Fetch nothing: say what would be fetched, how much, and from where. Torrents are looked up
+    /// Print what would be downloaded, how much and from where. Torrents are looked up
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
@@ -114,7 +114,7 @@ fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result {
     result
 }
 
-/// `"2 datasets fetched (20.0 MiB), 1 was there already, 1 could not be had"`.
+/// `"2 datasets fetched (20.0 MiB), 1 was there already, 1 could not be fetched"`.
 fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     let of = |what: fn(&ProvideOutcome) -> bool| outcomes.iter().filter(|it| what(it)).count();
     let there = of(|it| it.was_there && it.result.is_ok());
@@ -131,7 +131,7 @@ fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     }
     if failed > 0 {
         let what = if parts.is_empty() { count(failed, "dataset") } else { failed.to_string() };
-        parts.push(format!("{what} could not be had"));
+        parts.push(format!("{what} could not be fetched"));
     }
     parts.join(", ")
 }

@@ -22,10 +22,10 @@ use crate::probes::{Answered, ProbeTarget};
 use crate::{Common, torrent, words, workspace};
 use listing::Listed;
 
-/// Show what a dataset holds, and who has it right now
+/// Show what a dataset contains and who has it right now
 ///
-/// Trackers are asked for the number of seeds and leechers, web seeds for the first byte of a file: all at the same time, and none
-/// for longer than five seconds. No data is fetched. A torrent that is not at hand is looked up as `get` does.
+/// Asks trackers for the number of seeds and leechers, and web seeds for the first byte of a file, in parallel and for at most
+/// five seconds. No data is downloaded. A torrent that is not on this machine is looked up as by `get`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents info mnist
@@ -275,7 +275,7 @@ pub(crate) fn told(answer: &Answered) -> (String, String) {
         }
         Some(Ok(ProbeAnswer::Alive)) => ("has it".to_owned(), String::new()),
         Some(Err(why)) => ("no".to_owned(), printable(&why.to_string())),
-        None => ("not asked".to_owned(), "left out by `sources`".to_owned()),
+        None => ("not asked".to_owned(), "excluded by `sources`".to_owned()),
     }
 }
 

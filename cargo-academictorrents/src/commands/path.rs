@@ -7,9 +7,9 @@ use crate::failure::CommandError;
 use crate::output::{Output, Result};
 use crate::workspace;
 
-/// Print where a dataset lies, and nothing else: for scripts
+/// Print the path of a dataset
 ///
-/// Nothing is fetched, and no socket is opened: a dataset that is not there is an error.
+/// For scripts: prints only the path, or fails if the dataset is not there. Nothing is downloaded, and no socket is opened.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ls \"$(cargo academictorrents path mnist)\"")]

@@ -148,7 +148,7 @@ pub fn fetch(
 fn offline(session: &Session<'_>, missing: u64) -> Error {
     Error::new(
         ErrorKind::Offline,
-        format!("{} are not here, and the network may not be used", crate::size::display(missing)),
+        format!("{} are missing, and network access is disabled", crate::size::display(missing)),
     )
     .why(session.settings.offline_reason())
     .help("build once with the network, or name a directory with the data in ACADEMICTORRENTS_LOAD_PATH or `mirrors`")

@@ -344,7 +344,7 @@ impl TreeWork<'_> {
             let what =
                 format!("`members` of `unpack`: the glob `{glob}` covers no member of an archive");
             let error = Error::new(ErrorKind::Manifest, what)
-                .help("globs cover paths below the dataset's directory, as they are after `strip`; `*` stops at `/`, `**` does not");
+                .help("globs match paths below the dataset's directory, after `strip`; `*` does not match `/`, `**` does");
             return Err(request.origin.declared(error));
         }
         counters.done_bytes.store(fetched, Ordering::Relaxed);

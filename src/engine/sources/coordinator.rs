@@ -157,10 +157,9 @@ impl<'a> Coordinator<'a> {
             self.refresh_if_failing(now);
             let last_sign = self.swarm.last_sign_of_life().max(self.refreshing.joined());
             if now.saturating_sub(last_sign) >= give_up {
-                let what =
-                    format!("no source brought any data for {}", crate::size::seconds(give_up));
+                let what = format!("no source sent any data for {}", crate::size::seconds(give_up));
                 return Err(self.gave_up(&what)
-                    .help("set ACADEMICTORRENTS_TIMEOUT to wait longer; what was verified is kept, and the next build goes on from there"));
+                    .help("set ACADEMICTORRENTS_TIMEOUT to wait longer; verified data is kept, and the next build resumes"));
             }
             if self.pace.trickles(now, self.swarm.heard_bytes()) {
                 if self.may_be_refreshed() {
@@ -173,7 +172,7 @@ impl<'a> Coordinator<'a> {
                     .help("set ACADEMICTORRENTS_TIMEOUT to allow for a longer time; what was verified is kept, and the next build resumes there"));
             }
             if self.is_hopeless(now) && !self.may_be_refreshed() {
-                return Err(self.gave_up("no source can bring the data"));
+                return Err(self.gave_up("no source could provide the data"));
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ fn data() -> Dataset {
 }
 
 /// So long a fixture waits for its sources.
-const TIMEOUT: (&str, &str) = ("ACADEMICTORRENTS_TIMEOUT", "500ms");
+const TIMEOUT: (&str, &str) = ("ACADEMICTORRENTS_TIMEOUT", "3s");
 
 /// Nobody is there: a port that the system would give could be another test's a moment later.
 const CLOSED: &str = "127.0.0.1:9";
