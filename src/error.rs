@@ -68,7 +68,7 @@ impl Error {
             .why(why.to_string());
         match why.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => error
-                .help("free some space, or set ACADEMICTORRENTS_STORE to a directory on another disk; what was verified is kept, and the next build goes on from there"),
+                .help("free some space, or set ACADEMICTORRENTS_STORE to a directory on another disk; verified data is kept, and the next build resumes"),
             std::io::ErrorKind::FileTooLarge => {
                 error.help("raise the file size limit of this process (`ulimit -f`)")
             }

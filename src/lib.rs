@@ -82,7 +82,7 @@
 //!
 //! [`build`] prints a failure as `cargo::error=` lines and exits: first what failed, then why, then what to do next.
 //! [`ErrorKind`] tells apart whose turn it is: the manifest's, the torrent's, the network's, the disk's. What was
-//! verified before a failure is kept, and the next build goes on from there.
+//! verified before a failure is kept, and the next build resumes.
 //!
 //! [`Build::run`] gives the [`Error`] to the caller instead, and the [`Datasets`] where all went well:
 //!

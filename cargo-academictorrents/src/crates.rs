@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 use crate::failure::CommandError;
-use crate::output::Failure;
+use crate::output::{Failure, Result};
 
 /// Which crate is meant.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PackageFlags {
-    /// The package of the workspace, in place of the one here
+    /// Package of the workspace [default: the one here]
     #[arg(long, short, value_name = "NAME")]
     pub(crate) package: Option<String>,
-    /// The Cargo.toml of the package or workspace, in place of the one here or above
+    /// Path of Cargo.toml [default: here or above]
     #[arg(long, value_name = "PATH")]
     pub(crate) manifest_path: Option<PathBuf>,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Package {
 
 impl PackageFlags {
     /// The one crate that is meant.
-    pub(crate) fn package(&self) -> Result<Package, Failure> {
+    pub(crate) fn package(&self) -> Result<Package> {
         let metadata = self.metadata()?;
         let found = self.found(&metadata)?;
         match (found.as_slice(), self.package.is_none().then(|| self.here()).flatten()) {
@@ -48,16 +48,13 @@ impl PackageFlags {
     }
 
     /// All crates that are meant, where none is named: all of the workspace.
-    pub(crate) fn packages(&self) -> Result<Vec<(String, Package)>, Failure> {
+    pub(crate) fn packages(&self) -> Result<Vec<(String, Package)>> {
         let metadata = self.metadata()?;
         let found = self.found(&metadata)?;
         Ok(found.iter().map(|it| (it.name.to_string(), package(it, &metadata))).collect())
     }
 
-    fn found<'a>(
-        &self,
-        metadata: &'a Metadata,
-    ) -> Result<Vec<&'a cargo_metadata::Package>, Failure> {
+    fn found<'a>(&self, metadata: &'a Metadata) -> Result<Vec<&'a cargo_metadata::Package>> {
         let members = metadata.packages.iter();
         let is_meant = |it: &&cargo_metadata::Package| {
             self.package.as_ref().is_none_or(|name| *it.name == **name)
@@ -86,7 +83,7 @@ impl PackageFlags {
     }
 
     /// Without the dependencies: none of them need be here, and no index is read.
-    fn metadata(&self) -> Result<Metadata, Failure> {
+    fn metadata(&self) -> Result<Metadata> {
         let mut command = MetadataCommand::new();
         command.no_deps();
         if let Some(path) = &self.manifest_path {
@@ -97,7 +94,7 @@ impl PackageFlags {
 }
 
 /// What `cargo metadata` says, or why it does not.
-pub(crate) fn read(command: &MetadataCommand) -> Result<Metadata, Failure> {
+pub(crate) fn read(command: &MetadataCommand) -> Result<Metadata> {
     command.exec().map_err(|why| {
         let said = match why {
             cargo_metadata::Error::CargoMetadata { stderr } => stderr,

@@ -36,7 +36,7 @@ pub(crate) fn heard() -> bool {
 /// Says it once, whoever comes first: the verb that has let go, or the signal's own thread.
 pub(crate) fn tell() {
     if !TOLD.swap(true, Ordering::AcqRel) {
-        let said = "stopped; what was verified is kept, and the same call goes on from there";
+        let said = "stopped; verified data is kept, and the same command resumes";
         let _ = writeln!(std::io::stderr(), "{said}");
     }
 }

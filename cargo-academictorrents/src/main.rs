@@ -17,15 +17,15 @@ mod dataset_spec;
 mod edit;
 mod failure;
 mod interrupt;
-mod live;
 mod output;
+mod probes;
 mod provide;
-mod stock;
+mod seed_table;
+mod store_usage;
 mod table;
 mod torrent;
 mod unpack_flags;
 mod vendored;
-mod witness;
 mod words;
 mod workspace;
 
@@ -52,7 +52,7 @@ enum Cargo {
     Academictorrents(Arguments),
 }
 
-/// Datasets from Academic Torrents: verified, from peers and web seeds
+/// Verified datasets from Academic Torrents, for Cargo projects
 #[derive(Debug, clap::Args)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -66,10 +66,10 @@ struct Arguments {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Common options")]
 struct Common {
-    /// Where the store is, in place of ACADEMICTORRENTS_STORE
+    /// Use the store in DIR instead of ACADEMICTORRENTS_STORE
     #[arg(long, global = true, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Open no socket. It stands after `academictorrents`: cargo keeps the one before it to itself
+    /// Run without network access. Must come after `academictorrents`
     #[arg(long, global = true)]
     offline: bool,
     #[command(flatten)]

@@ -14,16 +14,16 @@ use crate::failure::CommandError;
 /// How much is said, and in which form.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct OutputFlags {
-    /// Print a JSON document on stdout. docs/reference/json.md documents its fields, which are stable
+    /// Print a JSON document. Its fields are documented and stable
     #[arg(long, global = true)]
     json: bool,
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// Say more: each source, with its rate
+    /// Print more: each source with its rate
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     verbose: bool,
-    /// Colours in what is printed
+    /// Use colors
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
 }
@@ -140,6 +140,9 @@ pub(crate) fn stdout<T>(text: T) -> StyledObject<T> {
 pub(crate) fn stderr<T>(text: T) -> StyledObject<T> {
     Style::new().for_stderr().apply_to(text)
 }
+
+/// What a verb comes to.
+pub(crate) type Result<T = (), E = Failure> = std::result::Result<T, E>;
 
 /// Why the exit status is 1.
 #[derive(Debug)]

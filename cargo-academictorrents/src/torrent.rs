@@ -15,7 +15,7 @@ impl App {
     ///
     /// # Errors
     /// [`ErrorKind::Metainfo`], [`ErrorKind::Network`] or [`ErrorKind::Offline`], with what each place said; [`ErrorKind::Manifest`]
-    /// for a glob that covers no file.
+    /// for a glob that matches no file.
     pub fn look_up(&self, dataset: &DatasetSpec) -> Result<Resolved, Error> {
         let counters = Counters::default();
         let mut resolved = engine::resolve(&self.session(&counters), &dataset.request, None)
@@ -33,7 +33,7 @@ impl App {
     /// The `.torrent` of a dataset that the catalog has now.
     ///
     /// # Errors
-    /// [`ErrorKind::Network`] or [`ErrorKind::Offline`]; [`ErrorKind::Manifest`] for a glob that covers no file.
+    /// [`ErrorKind::Network`] or [`ErrorKind::Offline`]; [`ErrorKind::Manifest`] for a glob that matches no file.
     pub fn newest(&self, dataset: &DatasetSpec, known: &Resolved) -> Result<Resolved, Error> {
         let counters = Counters::default();
         engine::newest(&self.session(&counters), known.metainfo.infohash)

@@ -7,16 +7,16 @@ use crate::edit::list;
 /// Flags as the keys of `unpack` in a manifest.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UnpackFlags {
-    /// Unpack archives (tar, zip, gz, bz2, xz, zst): the path is that of what they hold
+    /// Unpack archives (tar, zip, gz, bz2, xz, zst). The path is that of the unpacked files
     #[arg(long)]
     unpack: bool,
-    /// Only archives that the glob covers, by their path in the torrent; may be given again
+    /// Unpack only archives whose path matches this glob. Can be repeated
     #[arg(long, value_name = "GLOB", requires = "unpack")]
     archives: Vec<String>,
-    /// Only members of archives that the glob covers, by their path below the dataset's directory; may be given again
+    /// Unpack only files whose path in the unpacked dataset matches this glob. Can be repeated
     #[arg(long, value_name = "GLOB", requires = "unpack")]
     members: Vec<String>,
-    /// Drop so many components of each member's path
+    /// Remove N leading components from the path of each unpacked file
     #[arg(long, value_name = "N", requires = "unpack", value_parser = clap::value_parser!(u32).range(..=64))]
     strip: Option<u32>,
 }

@@ -7,24 +7,24 @@ use cargo_metadata::{CargoOpt, Metadata, MetadataCommand, Package};
 use crate::Common;
 use crate::dataset_spec::{self, DatasetSpec};
 use crate::failure::CommandError;
-use crate::output::Failure;
+use crate::output::{Failure, Result};
 
 /// Which crates are meant.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct WorkspaceFlags {
-    /// Only this package; may be given again
+    /// Only this package. Can be repeated
     #[arg(long, short, value_name = "NAME")]
     package: Vec<String>,
-    /// The Cargo.toml of the package or workspace, in place of the one here or above
+    /// Path of Cargo.toml [default: here or above]
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
-    /// Features that are on, for datasets with `required-features`
+    /// Features to enable, for datasets with `required-features`
     #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
     features: Vec<String>,
-    /// All features are on
+    /// Enable all features
     #[arg(long)]
     all_features: bool,
-    /// The feature `default` is off
+    /// Disable the feature `default`
     #[arg(long)]
     no_default_features: bool,
 }
@@ -52,7 +52,7 @@ impl WorkspaceFlags {
     }
 
     /// All that is declared: the packages' in order of name, those of the workspace first.
-    pub(crate) fn declared(&self, common: &Common) -> Result<Vec<Declared>, Failure> {
+    pub(crate) fn declared(&self, common: &Common) -> Result<Vec<Declared>> {
         let metadata = self.metadata(common)?;
         let mut found = Vec::new();
         for package in self.packages(&metadata)? {
@@ -97,7 +97,7 @@ impl WorkspaceFlags {
     }
 
     /// The packages that are meant: all, or those that are named.
-    fn packages<'a>(&self, metadata: &'a Metadata) -> Result<Vec<&'a Package>, Failure> {
+    fn packages<'a>(&self, metadata: &'a Metadata) -> Result<Vec<&'a Package>> {
         let mut packages: Vec<&Package> = metadata.packages.iter().collect();
         let is_member = |package: &Package| metadata.workspace_members.contains(&package.id);
         packages.sort_by_key(|package| (!is_member(package), &package.name, &package.version));
@@ -113,7 +113,7 @@ impl WorkspaceFlags {
         Ok(packages)
     }
 
-    fn metadata(&self, common: &Common) -> Result<Metadata, Failure> {
+    fn metadata(&self, common: &Common) -> Result<Metadata> {
         let mut command = MetadataCommand::new();
         if let Some(path) = &self.manifest_path {
             command.manifest_path(path);
@@ -135,7 +135,7 @@ impl WorkspaceFlags {
 
     /// The dataset with this key in a manifest here; where there is none, what the words mean by themselves: an infohash, a magnet
     /// link or the path of a `.torrent`.
-    pub(crate) fn dataset(&self, name: &str, common: &Common) -> Result<DatasetSpec, Failure> {
+    pub(crate) fn dataset(&self, name: &str, common: &Common) -> Result<DatasetSpec> {
         let itself = dataset_spec::asked(name);
         if let Ok(dataset) = itself {
             return Ok(dataset);

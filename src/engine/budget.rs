@@ -158,6 +158,11 @@ impl Budget {
         &self.dials
     }
 
+    /// Whether any host may get a connection.
+    pub fn has_room(&self) -> bool {
+        self.limiter.count() < self.most
+    }
+
     /// A permit for a connection to `host`, if there is one.
     pub fn permit(&self, host: &str) -> Option<Permit<String>> {
         self.limiter.admit(host.to_owned(), self.most, PER_HOST)

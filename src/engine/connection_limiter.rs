@@ -47,7 +47,6 @@ impl<K: Eq + Hash + Clone> ConnectionLimiter<K> {
     }
 
     /// How many there are.
-    #[cfg(feature = "seed")]
     pub fn count(&self) -> usize {
         self.0.lock().all
     }

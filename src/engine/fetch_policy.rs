@@ -15,14 +15,15 @@ pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(),
     let (why, mode) = match (session.settings.fetch, session.foreign) {
         (Fetch::Always, _) | (Fetch::Local, false) => return Ok(()),
         (Fetch::Local, true) => (
-            "the package is a dependency from a registry, git or a vendored directory, and such a one fetches only where you allow it".to_owned(),
+            "the package is a dependency from a registry, git or a vendored directory, which downloads only if you allow it".to_owned(),
             "always",
         ),
         (Fetch::Never, true) => (never, "always"),
         (Fetch::Never, false) => (never, "local"),
     };
     let mut error =
-        Error::new(ErrorKind::Offline, format!("{what} not here, and may not be fetched")).why(why);
+        Error::new(ErrorKind::Offline, format!("{what} missing, and downloading is not allowed"))
+            .why(why);
     if session.settings.offline {
         error = error.why(session.settings.offline_reason());
     }
@@ -33,7 +34,7 @@ pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(),
             false => "unset ACADEMICTORRENTS_FETCH",
         }));
     }
-    error = error.help(format!("to allow it: ACADEMICTORRENTS_FETCH={mode} cargo build"));
+    error = error.help(format!("to allow it, run: ACADEMICTORRENTS_FETCH={mode} cargo build"));
     if session.settings.fetch == Fetch::Never {
         return Err(error);
     }
@@ -50,7 +51,7 @@ pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(),
         (None, None, None) => "<infohash>".to_owned(),
     };
     Err(error.help(format!(
-        "or fetch it by hand, with all its files: cargo academictorrents get {id}\n\
-         (once before: cargo install cargo-academictorrents)"
+        "or download it yourself, with all its files: cargo academictorrents get {id}\n\
+         (after: cargo install cargo-academictorrents)"
     )))
 }

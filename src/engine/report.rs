@@ -88,7 +88,7 @@ pub fn advise<'s>(mut error: Error, failures: impl Iterator<Item = &'s SourceErr
     }
     if unknown_authority {
         error = error.help(
-            "where TLS is inspected, set ACADEMICTORRENTS_CA_FILE to a PEM file with the inspector's root certificate",
+            "if your network inspects TLS, set ACADEMICTORRENTS_CA_FILE to a PEM file with the inspector's root certificate",
         );
     }
     if bot_check {

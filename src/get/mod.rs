@@ -200,7 +200,8 @@ impl Get {
         self
     }
 
-    /// Unpacks the dataset's archives, into the store. The path is then that of what was unpacked: the root directory, in which each archive is
+    /// Unpacks the dataset's archives, into the store; with [`Get::into`] the unpacked files are copied into the directory, and the archives stay in the
+    /// store. The path is then that of what was unpacked: the root directory, in which each archive is
     /// replaced by a directory without its ending; of a torrent of one archive what that holds.
     #[cfg(feature = "unpack")]
     #[must_use]

@@ -53,7 +53,7 @@ pub(super) fn name(text: &str) -> Result<DatasetName, Refusal> {
         .collect();
     let near = near.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches('-');
     let refusal = Refusal::new(
-        "a name begins with one of a-z and goes on with a-z, 0-9, `_` and `-`, \
+        "names must match `[a-z][a-z0-9_-]*`, \
          as it becomes part of a variable's name",
     );
     Err(refusal.or_help(fits(near).then(|| format!("name it `{near}`"))))
@@ -111,7 +111,7 @@ pub(super) fn rename(text: &str) -> Result<String, Refusal> {
 
 pub(super) fn glob(text: &str) -> Result<FileGlob, Refusal> {
     if text.is_empty() || text == "!" {
-        return Err(Refusal::new("an empty glob covers no file").help("leave out `files` for all"));
+        return Err(Refusal::new("an empty glob matches no file").help("leave out `files` for all"));
     }
     FileGlob::parse(text).map_err(|why| {
         Refusal::new(format!("{} is not a glob: {} (at {})", quoted(text), why.msg, why.pos))

@@ -83,7 +83,7 @@ fn datasets(
                 line(&request)
             );
             let refusal = Refusal::new(why).help("rename one of them");
-            let what = format!("dataset `{name}` has the variables of another");
+            let what = format!("datasets `{}` and `{name}` have the same variable", other.name);
             reader.findings.add(at, &what, refusal);
         }
         requests.push(request);

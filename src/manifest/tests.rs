@@ -199,7 +199,7 @@ fn names_are_checked() {
     check_section("defaults = 'HASH'", "`defaults` cannot be used", &["reserved"]);
     check_section(
         "a_b = 'HASH'\na-b = 'HASH'",
-        "dataset `a_b` has the variables of another",
+        "datasets `a-b` and `a_b` have the same variable",
         &["`a-b` on line 3", "line 2", "AT_A_B_PATH"],
     );
     assert!(checks::name("a-1_").is_ok() && checks::name("é").is_err());

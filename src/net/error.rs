@@ -348,7 +348,7 @@ impl fmt::Display for SourceError {
             E::UdpBehindProxy => f.write_str("not asked: UDP does not go through the SOCKS proxy"),
             E::Refused(refused) => refused.fmt(f),
             E::Unjudged => f.write_str("refused: nobody judged it"),
-            E::UnknownHost => f.write_str("the host name is not known"),
+            E::UnknownHost => f.write_str("unknown host name"),
             E::NoAddress => f.write_str("the host has no address"),
             E::TimedOut(Stage::LookUp) => f.write_str("the name look-up timed out"),
             E::TimedOut(Stage::Connect) => f.write_str("timed out while connecting"),
@@ -365,9 +365,7 @@ impl fmt::Display for SourceError {
             E::Ended => f.write_str("the download has ended"),
             E::NoThread => f.write_str("the system gives no more threads"),
             E::NotTls => f.write_str("the server does not speak TLS on this port"),
-            E::UnknownAuthority => {
-                f.write_str("its certificate is from an authority that is not known here")
-            }
+            E::UnknownAuthority => f.write_str("its certificate is signed by an unknown authority"),
             E::Certificate(why) => write!(f, "its certificate is not valid: {why}"),
             E::Through(proxy, why) => write!(f, "{why} (through the proxy {proxy})"),
             E::LookedUpHere(why) => {
@@ -379,7 +377,7 @@ impl fmt::Display for SourceError {
             }
             E::HttpProxy(proxy, HttpProxyFailure::Status(status)) => {
                 let words = words_of(*status);
-                write!(f, "the proxy {proxy} opens no connection: HTTP status {status}{words}")
+                write!(f, "the proxy {proxy} refused the connection: HTTP status {status}{words}")
             }
             E::HttpProxy(proxy, HttpProxyFailure::Reply(why)) => {
                 write!(f, "the proxy {proxy} gave no answer that can be used: {why}")
@@ -402,9 +400,9 @@ impl fmt::Display for SourceError {
             E::Reply(why) => why.fmt(f),
             E::BotCheck(status) => write!(
                 f,
-                "a bot check that only browsers pass came in its place (HTTP status {status})"
+                "the server answered with a bot check that only browsers can pass (HTTP status {status})"
             ),
-            E::WebPage => f.write_str("a web page came in its place"),
+            E::WebPage => f.write_str("the server answered with a web page"),
             E::Compressed => f.write_str("the reply is compressed, and cannot be inflated"),
             E::ReplyTooLong(most) => write!(f, "the reply is longer than {most} bytes"),
             E::NoLength => f.write_str("the reply has no length"),
@@ -463,16 +461,14 @@ impl fmt::Display for SourceError {
                 f.write_str("made room for other peers, and was too slow to be done before")
             }
             E::Corrupt { piece, banned, is_web_seed } => {
-                write!(f, "sent wrong bytes (piece {piece})")?;
+                write!(f, "sent corrupt data (piece {piece})")?;
                 f.write_str(match (banned, is_web_seed) {
-                    (true, true) => {
-                        ", once too often: it is not asked again; the server may hold another version of the file"
-                    }
-                    (true, false) => ", once too often: it is not asked again",
+                    (true, true) => "; banned; the server may hold another version of the file",
+                    (true, false) => "; banned",
                     _ => "",
                 })
             }
-            E::Banned => f.write_str("sent wrong bytes, and is not asked again"),
+            E::Banned => f.write_str("sent corrupt data; banned"),
             E::HoldsWrongBytes => f.write_str("holds wrong bytes"),
             E::Changed => f.write_str("has changed since it was hashed, and is served no more"),
             E::InFile(path, why) => write!(f, "`{}`: {why}", printable(path)),
@@ -483,7 +479,7 @@ impl fmt::Display for SourceError {
             E::NoRanges => {
                 f.write_str("does not serve ranges: left to others as long as they have it")
             }
-            E::Pause(pause) => write!(f, "asks for a pause of {}", seconds(*pause)),
+            E::Pause(pause) => write!(f, "asked to wait {}", seconds(*pause)),
             E::RefusedFiles(count, why) => {
                 write!(f, "refused {count} files in a row, the last one so: {why}")
             }

@@ -15,7 +15,7 @@ use ureq::{Agent, Body, RequestBuilder};
 use super::credentials::Credential;
 use super::error::SourceError;
 use super::inflate::inflated;
-use super::names::look_up;
+use super::name_lookup::look_up;
 use super::proxy;
 use super::{Client, MAX_REDIRECTS, Timing, USER_AGENT, raw_transport};
 use crate::address::{self, NamedBy};

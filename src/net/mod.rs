@@ -7,7 +7,7 @@
 //! [`Client`] is made once for a dataset. [`Client::shut_down`] closes all its sockets at once, so that a worker
 //! that is blocked on one wakes up: the end of a download waits for nobody.
 
-mod agents;
+pub mod certificates;
 #[cfg(feature = "engine")]
 pub mod command;
 pub mod credentials;
@@ -19,14 +19,14 @@ mod http;
 mod inflate;
 #[cfg(feature = "seed")]
 mod listen;
-mod names;
+mod name_lookup;
 mod peer;
 mod proxy;
 mod raw_transport;
-pub mod roots;
 pub mod timing;
 mod tracker;
 mod udp_tracker;
+mod ureq_agents;
 mod web_seed;
 
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -37,9 +37,9 @@ use crate::error::{Error, ErrorKind};
 use crate::mutex::Mutex;
 use crate::settings::Settings;
 
-use agents::Agents;
+use certificates::NamedRoots;
 use happy_eyeballs::HappyEyeballs;
-use roots::NamedRoots;
+use ureq_agents::Agents;
 
 pub use credentials::Credential;
 #[cfg(feature = "dht")]

@@ -15,7 +15,7 @@ use ureq::config::IpFamily;
 
 use super::Client;
 use super::error::{Awaited, SourceError};
-use super::names::look_up;
+use super::name_lookup::look_up;
 use super::proxy::{Proxy, handshake};
 use crate::protocol::socks::Destination;
 use crate::protocol::wire::Handshake;

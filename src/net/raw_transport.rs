@@ -22,7 +22,7 @@ use ureq::unversioned::transport::{Buffers, NextTimeout, Transport, time};
 use self::connector::ProxyConnector;
 use super::error::SourceError;
 use super::happy_eyeballs::HappyEyeballs;
-use super::names::look_up;
+use super::name_lookup::look_up;
 use super::proxy::Proxy;
 use crate::address::{NamedBy, PrivateHosts};
 

@@ -9,7 +9,7 @@ use ureq::http::Uri;
 use super::Client;
 use super::credentials::Credential;
 use super::error::SourceError;
-use super::names::look_up_all;
+use super::name_lookup::look_up_all;
 use super::udp_tracker::UdpTracker;
 use crate::address::NamedBy;
 use crate::protocol::http::page::WebPage;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Client;
 use super::error::SourceError;
-use super::names::look_up_all;
+use super::name_lookup::look_up_all;
 use crate::address::NamedBy;
 use crate::protocol::tracker::{Announce, AnnounceEvent, Reply};
 use crate::protocol::udp_tracker::{TrackerPoll, UdpTrackerSession, parts};

@@ -159,7 +159,7 @@ impl Schedule {
         self.wanted.is_empty() && self.unchecked.is_empty()
     }
 
-    /// Bytes of pieces that are to be fetched.
+    /// Bytes of pieces that have to be downloaded.
     pub fn wanted_bytes(&self) -> u64 {
         self.wanted_bytes
     }

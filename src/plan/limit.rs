@@ -141,7 +141,7 @@ impl Limit<'_> {
         let mut error = Error::new(
             ErrorKind::TooLarge,
             format!(
-                "{} are to be fetched, more than the limit allows",
+                "{} have to be downloaded, which exceeds the limit",
                 size::display(missing_bytes)
             ),
         )
@@ -152,7 +152,7 @@ impl Limit<'_> {
                 Some(requested) if requested < counted => {
                     "ask the package's authors for a larger `max-size`, or fetch it by hand with cargo academictorrents get".to_owned()
                 }
-                _ => format!("to allow it: ACADEMICTORRENTS_MAX_SIZE={enough} cargo build"),
+                _ => format!("to allow it, run: ACADEMICTORRENTS_MAX_SIZE={enough} cargo build"),
             });
         }
         let table = format!("[package.metadata.academictorrents.{name}]");

@@ -5,8 +5,8 @@
 //! torrent's stream to its place on disk; [`Limit`] refuses before the first data byte;
 //! [`sources`] puts what the user and the manifest named first.
 
+mod disabled_sources;
 mod layout;
-mod left_out;
 pub mod limit;
 mod links;
 mod selection;
@@ -15,8 +15,8 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use disabled_sources::DisabledSources;
 pub use layout::{Layout, PlacedFile, Segment, SegmentPlace};
-pub use left_out::LeftOut;
 pub use limit::Limit;
 #[cfg(feature = "unpack")]
 pub use limit::{ENTRY_BYTES, MAX_ENTRIES};

@@ -35,7 +35,7 @@ impl Selection {
     /// all files.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for a glob that covers no file, for the number of none, and for both at once;
+    /// [`ErrorKind::Manifest`] for a glob that matches no file, for the number of none, and for both at once;
     /// [`ErrorKind::Metainfo`] where the selected files cannot lie side by side on this platform.
     pub fn of(
         metainfo: &Metainfo,
@@ -64,12 +64,12 @@ impl Selection {
         if let Some((glob, _)) = globs.iter().zip(&used).find(|(_, used)| !**used) {
             let shown = |file| printable(&metainfo.display_path(file));
             let examples: Vec<_> = data_files().take(5).map(|(_, file)| shown(file)).collect();
-            return Err(Error::new(ErrorKind::Manifest, format!("`files`: the glob `{glob}` covers no file of the torrent"))
+            return Err(Error::new(ErrorKind::Manifest, format!("`files`: the glob `{glob}` matches no file of the torrent"))
                 .why(match data_files().count() {
                     1 => format!("the torrent has 1 file: {}", examples.join(", ")),
                     files => format!("the torrent has {files} files, among them: {}", examples.join(", ")),
                 })
-                .help("globs cover paths below the torrent's own directory; `*` stops at `/`, `**` does not"));
+                .help("globs match paths below the torrent's own directory; `*` does not match `/`, `**` does"));
         }
         if files.is_empty() && !numbers.is_empty() {
             let what = "the magnet link's `so=` names pad files alone, which hold nothing";

@@ -48,7 +48,7 @@ fn globs_stop_at_slashes_unless_doubled() {
 #[test]
 fn a_glob_that_covers_nothing_is_an_error_with_examples() {
     let error = select(&torrent(&[("a.txt", 3)]), &["a.txt", "*.csv"]).unwrap_err().to_string();
-    assert!(error.contains("`*.csv` covers no file") && error.contains("a.txt"), "{error}");
+    assert!(error.contains("`*.csv` matches no file") && error.contains("a.txt"), "{error}");
 }
 
 #[test]
@@ -134,7 +134,11 @@ fn a_glob_after_an_exclamation_mark_excludes() {
     check(&["!?x"], &[0, 1, 2]);
     check(&[&FileGlob::escape("!x")], &[3]);
     let error = |globs: &[&str]| select(&metainfo, globs).unwrap_err().to_string();
-    assert!(error(&["!none"]).contains("the glob `!none` covers no file"), "{}", error(&["!none"]));
+    assert!(
+        error(&["!none"]).contains("the glob `!none` matches no file"),
+        "{}",
+        error(&["!none"])
+    );
     assert!(error(&["a.txt", "!**"]).contains("nothing to download"));
     // The same files have the same id.
     let id = |globs: &[&str]| select(&metainfo, globs).unwrap().id().to_owned();
@@ -275,7 +279,12 @@ fn the_manifest_of_a_dependency_lowers_the_limit_and_does_not_raise_it() {
         assert!(error.contains(part) && !error.contains("add this line"), "{error}");
     };
     check(GIB, Some(9 * GIB), None, "");
-    check(2 * GIB, Some(9 * GIB), None, "to allow it: ACADEMICTORRENTS_MAX_SIZE=2GiB cargo build");
+    check(
+        2 * GIB,
+        Some(9 * GIB),
+        None,
+        "to allow it, run: ACADEMICTORRENTS_MAX_SIZE=2GiB cargo build",
+    );
     check(2 * GIB, Some(9 * GIB), None, "dependency cannot raise");
     check(2 * GIB, None, None, "ACADEMICTORRENTS_MAX_SIZE=2GiB");
     check(2 * GIB, Some(9 * GIB), Some(3 * GIB), "");
@@ -391,7 +400,7 @@ fn files_and_directories_count_towards_the_limit() {
     };
     check(None, 0, 262_144, &[]);
     check(None, 1, 262_144, &["counts 4.0 KiB: 1.0 GiB of that, for 262144 of them"]);
-    check(None, 0, 1_500_000, &["5.7 GiB are to be fetched", "max-size = \"6GiB\""]);
+    check(None, 0, 1_500_000, &["5.7 GiB have to be downloaded", "max-size = \"6GiB\""]);
     check(Some(6 << 30), 1 << 20, 1_500_000, &[]);
     // A call that gives no limit.
     check(Some(u64::MAX), u64::MAX, 1_000_000, &[]);

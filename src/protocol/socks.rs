@@ -68,8 +68,8 @@ pub enum LoginFailure {
 impl fmt::Display for LoginFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            LoginFailure::Wanted => "wants a user name and a password",
-            LoginFailure::Refused => "refuses the user name or the password",
+            LoginFailure::Wanted => "requires a user name and password",
+            LoginFailure::Refused => "rejected the user name or password",
             LoginFailure::NoMethod => "wants another way to log in than user name and password",
         })
     }

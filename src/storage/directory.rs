@@ -122,7 +122,7 @@ impl Directory {
             }
         };
         error.help(format!(
-            "what was verified is kept in {}, and the next run goes on from there",
+            "verified data is kept in {}, and the next run resumes",
             self.workplace.root.display()
         ))
     }

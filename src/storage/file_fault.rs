@@ -29,7 +29,10 @@ pub fn is_lfs_pointer(path: &Path) -> bool {
 
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only `verify` hashes all"))]
+#[cfg_attr(
+    not(any(feature = "bench", feature = "engine")),
+    expect(dead_code, reason = "only `verify` hashes all")
+)]
 pub enum FileFault {
     /// It is not there.
     Missing,

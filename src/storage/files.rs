@@ -11,9 +11,9 @@ use std::sync::Arc;
 use self::open_files::{OpenFiles, OpenedFile};
 pub use self::origins::FileOrigin;
 use self::origins::FileOrigins;
-use super::home::Home;
 use super::positioned::{read_exact_at, write_all_at};
-use super::{Site, file_size, fs, links, names};
+use super::user_files::UserFiles;
+use super::{Site, file_size, folded_names, fs, links};
 use crate::error::Error;
 use crate::plan::{Layout, SegmentPlace};
 
@@ -28,7 +28,7 @@ pub struct LayoutFiles {
     /// Where a dataset is being fetched: holds `scratch`, for what is needed and not kept. `None` for reading only.
     workplace: Option<PathBuf>,
     /// Where the user's own files lie, of a directory that is the user's.
-    home: Option<Home>,
+    home: Option<UserFiles>,
     open: OpenFiles,
     origins: FileOrigins,
 }
@@ -56,7 +56,7 @@ impl LayoutFiles {
     pub fn for_writing(
         layout: Arc<Layout>,
         workplace: PathBuf,
-        home: Option<Home>,
+        home: Option<UserFiles>,
     ) -> io::Result<LayoutFiles> {
         let mut files = LayoutFiles::for_reading(layout, Site::In(workplace.join("files")));
         files.workplace = Some(workplace);
@@ -87,7 +87,7 @@ impl LayoutFiles {
         &self.site
     }
 
-    pub(super) fn home(&self) -> Option<&Home> {
+    pub(super) fn home(&self) -> Option<&UserFiles> {
         self.home.as_ref()
     }
 
@@ -311,7 +311,7 @@ impl LayoutFiles {
     /// The path of this file and that of another, or of directories, where the file system takes them for one.
     fn twins(&self, index: u32) -> Option<(PathBuf, PathBuf)> {
         let path = self.layout.file(index)?.path();
-        names::taken_by(&self.site, &path, &mut self.layout.files().map(|file| file.path()))
+        folded_names::taken_by(&self.site, &path, &mut self.layout.files().map(|file| file.path()))
     }
 
     /// Why a file could not be created or written.
@@ -321,7 +321,7 @@ impl LayoutFiles {
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::Other
         );
         match may_be_taken.then(|| self.twins(index)).flatten() {
-            Some(twins) => names::same_name(self.site.named(), &twins),
+            Some(twins) => folded_names::same_name(self.site.named(), &twins),
             None => Error::disk(what, &self.path(index), why),
         }
     }
@@ -355,8 +355,8 @@ impl LayoutFiles {
             // A file of the torrent, where the file system takes both names for one, must not be lost for the link.
             if fs::file_at(&path).is_some() {
                 let mut files = self.layout.files().map(|file| file.path());
-                if let Some(twins) = names::taken_by(&self.site, &in_layout, &mut files) {
-                    return Err(names::same_name(self.site.named(), &twins));
+                if let Some(twins) = folded_names::taken_by(&self.site, &in_layout, &mut files) {
+                    return Err(folded_names::same_name(self.site.named(), &twins));
                 }
             }
             let made = self.create_parents(&path).and_then(|()| links::replace(&link.text, &path));
@@ -380,7 +380,7 @@ impl LayoutFiles {
     /// Checks that each file of the workplace has a name of its own, and removes what is not of the torrent.
     pub(super) fn check_names(&self) -> Result<(), Error> {
         self.close();
-        names::check_all(&self.site, &self.layout, &|index| self.origin(index).is_some())
+        folded_names::check_all(&self.site, &self.layout, &|index| self.origin(index).is_some())
     }
 
     /// Makes the directories that the torrent has entries for. What is not of the torrent has been removed.

@@ -189,6 +189,19 @@ pub fn make_writable(file: &File, mut permissions: Permissions) -> io::Result<()
     file.set_permissions(permissions)
 }
 
+/// Whether anyone may execute a file.
+#[cfg(all(unix, feature = "unpack"))]
+pub fn is_executable(file: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.permissions().mode() & 0o111 != 0
+}
+
+/// Here a file's name says that.
+#[cfg(all(not(unix), feature = "unpack"))]
+pub fn is_executable(_file: &std::fs::Metadata) -> bool {
+    false
+}
+
 /// Lets those execute a file who may read it.
 #[cfg(all(unix, feature = "unpack"))]
 pub fn make_executable(file: &File) -> io::Result<()> {

@@ -35,15 +35,16 @@ mod elsewhere;
 mod file_fault;
 mod file_size;
 mod files;
+mod folded_names;
 mod fs;
-mod home;
+#[cfg(feature = "unpack")]
+mod into_directory;
 #[cfg(feature = "engine")]
 pub mod inventory;
 mod links;
 mod local_copy;
 mod lock;
 mod move_in;
-mod names;
 #[cfg(feature = "seed")]
 mod offered;
 mod origin;
@@ -65,6 +66,7 @@ mod target;
 mod tests;
 #[cfg(feature = "unpack")]
 mod tree;
+mod user_files;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -79,6 +81,8 @@ pub use file_fault::{IS_LFS_POINTER, LFS_POINTER, is_lfs_pointer};
 pub use fs::atomic_write;
 #[cfg(target_os = "linux")]
 pub use fs::{open_or_create, try_lock};
+#[cfg(feature = "unpack")]
+pub use into_directory::copy_tree_into;
 pub use local_copy::LocalCopy;
 pub use lock::{Lock, LockHolder};
 #[cfg(feature = "seed")]

@@ -5,15 +5,15 @@ use std::io;
 use std::path::Path;
 
 use super::files::FileOrigin;
+use super::folded_names;
 use super::fs::{self, sync_directory, sync_file, sync_tree};
-use super::home::Home;
 use super::links;
-use super::names;
 use super::parallel;
 use super::partial::Partial;
 use super::relocate::move_file;
 use super::replaceable;
 use super::site::on_disk;
+use super::user_files::UserFiles;
 use crate::error::{Error, ErrorKind};
 
 impl Partial {
@@ -21,14 +21,14 @@ impl Partial {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`], for what was created or changed meanwhile, among others. Nothing has moved then.
-    pub(super) fn move_in(&self, home: &Home) -> Result<(), Error> {
+    pub(super) fn move_in(&self, home: &UserFiles) -> Result<(), Error> {
         let directory = &home.directory;
         let from = self.store.partial_path(&self.id).join("files");
         let failed = |path: &Path, why: &io::Error| Error::disk("move the data to", path, why);
         let name = self.layout().root_path();
         let place = on_disk(&directory.path, &name);
         let site = directory.path.as_path().into();
-        names::check(&site, self.layout())?;
+        folded_names::check(&site, self.layout())?;
         let settle =
             || replaceable::settle(&self.files, &directory.path, directory.overwrite, &home.claims);
         self.sync(&settle()?)?;
@@ -53,7 +53,7 @@ impl Partial {
                 }
             }
             // A directory may fold names, and the one beside it not.
-            names::check(&site, self.layout())?;
+            folded_names::check(&site, self.layout())?;
         }
         for folder in self.layout().folders().filter(|_| !moved) {
             let to = on_disk(&directory.path, &folder);

@@ -9,14 +9,14 @@ use super::check;
 use super::file_size;
 use super::files::{FileOrigin, LayoutFiles, SCRATCH};
 use super::fs::{create_directories, file_at, free_bytes, obstacle};
-use super::home::{Home, is_ours_alone};
 use super::local_copy::LocalCopy;
 use super::replaceable;
 use super::resume_record::ResumeRecord;
 use super::salvage::{salvage, take_over};
 use super::siblings::Siblings;
 use super::target::Target;
-use super::{Store, names};
+use super::user_files::{UserFiles, is_ours_alone};
+use super::{Store, folded_names};
 use crate::error::Error;
 use crate::plan::Layout;
 use crate::torrent::geometry::PieceIndex;
@@ -69,9 +69,9 @@ impl Partial {
         let home = match target {
             Target::Directory(home) => {
                 // Before anything is fetched for a file that would take the place of another.
-                names::check(&home.path.as_path().into(), layout)?;
+                folded_names::check(&home.path.as_path().into(), layout)?;
                 let claims = replaceable::survey(&home.path, home.overwrite, layout, existing)?;
-                Some(Home::new(home.clone(), directory.clone(), claims))
+                Some(UserFiles::new(home.clone(), directory.clone(), claims))
             }
             Target::Store(store) => {
                 // Reported before anything is downloaded for a place that could not be used.

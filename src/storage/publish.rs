@@ -13,7 +13,7 @@ use super::pins::{self, Pins};
 use super::relocate::{move_directory, set_aside, step};
 use super::site::on_disk;
 use super::target::Target;
-use super::{Stamp, Store, links, names};
+use super::{Stamp, Store, folded_names, links};
 use crate::error::{Error, ErrorKind};
 use crate::plan::Layout;
 use crate::torrent::geometry::PieceIndex;
@@ -140,7 +140,7 @@ impl Store {
             return Ok(None);
         }
         let copied = copy.as_path().into();
-        names::check_all(&copied, layout, &|_| true)?;
+        folded_names::check_all(&copied, layout, &|_| true)?;
         pins::check(&copied, metainfo, pins)?;
         let renamed = remove_tree(&place)
             .and_then(|()| fs::move_entry(&copy, &place))
@@ -183,7 +183,7 @@ impl LocalCopy {
                 return Ok(());
             }
         };
-        names::check(&self.site, &self.layout)?;
+        folded_names::check(&self.site, &self.layout)?;
         for file in self.layout.files() {
             let path = self.site.path(&file.path());
             sync_and_seal(&path).map_err(|why| Error::disk("sync", &path, &why))?;

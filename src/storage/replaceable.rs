@@ -6,7 +6,7 @@
 //! begins. A file that cannot be judged, since its pieces extend into other files, is compared with the downloaded bytes.
 //! With `overwrite` foreign files are replaced. Directories, and anything else that is not a file, never are.
 
-mod conflicts;
+pub(super) mod conflicts;
 mod evidence;
 
 use std::collections::BTreeSet;

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::claims::ClaimKind;
 use super::files::{FileOrigin, LayoutFiles};
 use super::fs::{CopyMode, copy, file_at, link_or_copy, open_to_write, remove, remove_entry};
-use super::home::Home;
 use super::local_copy::LocalCopy;
+use super::user_files::UserFiles;
 use crate::plan::Layout;
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
@@ -77,7 +77,7 @@ pub(super) fn salvage(
 /// Notes which damaged files are to be mended, and says what of them is right.
 pub(super) fn take_over(
     files: &LayoutFiles,
-    home: &Home,
+    home: &UserFiles,
     existing: &LocalCopy,
 ) -> io::Result<Salvaged> {
     let layout = files.layout();

@@ -21,7 +21,7 @@ use super::file_fault::FileFault;
 use super::fs::{self, CopyMode, create_new, remove_tree, sync_and_seal, sync_tree};
 use super::pins::{self, Pins};
 use super::relocate::set_aside;
-use super::{Site, Stamp, Store, file_size, names, parallel, remove_if_there};
+use super::{Site, Stamp, Store, file_size, folded_names, parallel, remove_if_there};
 use crate::error::{Error, ErrorKind, printable};
 use crate::hash::Sha256;
 use crate::mutex::Mutex;
@@ -184,12 +184,12 @@ impl<'a> TreeWriter<'a> {
         let mut others = made.entries.keys().map(|it| self.in_layout(it));
         let twins = match why.kind() {
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-                names::taken_by(&self.site, &in_layout, &mut others)
+                folded_names::taken_by(&self.site, &in_layout, &mut others)
             }
             _ => None,
         };
         match twins {
-            Some(twins) => names::same_name(self.site.named(), &twins),
+            Some(twins) => folded_names::same_name(self.site.named(), &twins),
             None => Error::disk("create", &self.on_disk(path), why),
         }
     }

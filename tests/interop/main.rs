@@ -11,6 +11,7 @@
 //! | `proxies` | we fetch through squid |
 //! | `black_hole` | we fetch from hosts whose IPv6 address swallows everything |
 //! | `system_roots` | we fetch from a server whose certificate the system's trust store vouches for |
+//! | `archives` | we unpack what tar, bsdtar, zip, 7-Zip, Python and the compressors have packed |
 //! | `odd_file_systems` | we store on file systems without permissions, or without times |
 //! | `namespace` | this program once more, with a network and mounts of its own |
 //!
@@ -22,6 +23,7 @@
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
 
+mod archives;
 mod black_hole;
 mod clients;
 mod download_from;
@@ -60,6 +62,7 @@ fn main() -> std::process::ExitCode {
             black_hole::trials(),
             system_roots::trials(),
             odd_file_systems::trials(),
+            archives::trials(),
         ]
         .concat(),
     )

@@ -89,8 +89,8 @@ fn with_a_login() {
 fn with_a_wrong_login() {
     let (squid, seed) = (squid(Some("me right")), WebSeed::serving(&folder()));
     for (login, said) in [
-        ("", "wants a user name and a password"),
-        ("me:wrong@", "refuses the user name or the password"),
+        ("", "requires a user name and password"),
+        ("me:wrong@", "rejected the user name or password"),
     ] {
         for scheme in ["http:", "https:"] {
             let url = seed.url().replace("http:", scheme);
@@ -113,6 +113,6 @@ fn what_it_refuses() {
         .env("ACADEMICTORRENTS_TIMEOUT", "3s")
         .env("HTTPS_PROXY", proxy_url("", squid.address()))
         .error();
-    let said = format!("the proxy {} opens no connection: HTTP status 403", squid.address());
+    let said = format!("the proxy {} refused the connection: HTTP status 403", squid.address());
     assert!(error.contains(&said), "{error}");
 }

@@ -122,7 +122,7 @@ fn check_a_dependency(
     depend_on_limited: &dyn Fn(),
 ) {
     let errors = fixture.cargo(&["build"]).errors();
-    assert!(errors[0].starts_with("dataset `data`: 195.3 KiB are not here"), "{errors:#?}");
+    assert!(errors[0].starts_with("dataset `data`: 195.3 KiB are missing"), "{errors:#?}");
     let text = errors.join("\n");
     assert!(text.contains("ACADEMICTORRENTS_FETCH=always cargo build"), "{text}");
     assert_eq!(seed.http().server().connections(), 0);

@@ -120,7 +120,7 @@ fn a_torrent_that_turns_out_to_be_private_forgets_the_dht_and_who_was_found_ther
     let peer = Peer::seeding(&private);
     let node = DhtNode::start(vec![vec![peer.addr()]]);
     let error = by_infohash(&private, &node).error();
-    assert!(error.contains("no source can bring the data"), "{error}");
+    assert!(error.contains("no source could provide the data"), "{error}");
     assert!(!error.contains("DHT"), "{error}");
     // What it is was found out by one search, and no other was made.
     assert_eq!(node.asked(), [private.infohash()]);
@@ -161,7 +161,7 @@ fn an_error_says_what_became_of_it() {
     let check = |node: &DhtNode, expected: &str| {
         let error = project(&all_down(), node.addr()).error();
         assert!(error.contains(&format!("DHT: {expected}\n")), "{error}");
-        assert!(error.contains("no source can bring the data"), "{error}");
+        assert!(error.contains("no source could provide the data"), "{error}");
         // Three searches of this torrent, and no more.
         assert!(node.asked().len() <= 3, "{}", node.asked().len());
     };

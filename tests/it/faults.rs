@@ -63,7 +63,7 @@ fn web_seed_faults() -> Vec<(Vec<web_seed::Fault>, Alone)> {
     use web_seed::Fault::*;
     let one = |fault, alone| (vec![fault], alone);
     vec![
-        one(CorruptPiece(3), Fails("sent wrong bytes (piece 3)")),
+        one(CorruptPiece(3), Fails("sent corrupt data (piece 3)")),
         one(CorruptAll, Fails("sent wrong bytes")),
         one(Stall { after_bytes: 0 }, Fails("timed out")),
         one(Stall { after_bytes: 160_000 }, Comes),
@@ -182,7 +182,7 @@ fn two_connections_are_enough_where_each_file_is_redirected() {
 fn peer_faults() -> Vec<(peer::Fault, Alone)> {
     use peer::Fault::*;
     vec![
-        (CorruptPiece(2), Fails("sent wrong bytes (piece 2)")),
+        (CorruptPiece(2), Fails("sent corrupt data (piece 2)")),
         (CorruptAll, Fails("sent wrong bytes")),
         (WrongInfohash, Fails("another torrent")),
         (GarbageHandshake, Fails("BitTorrent")),

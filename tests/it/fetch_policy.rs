@@ -47,7 +47,7 @@ fn a_vendored_dependency_fetches_only_where_that_is_allowed() {
     let seed = WebSeed::serving(&dataset);
     let fixture = holding("fixture-holds", "fixture-held", &dataset.torrent(), &seeded(&seed, ""));
     let errors = fixture.cargo(&["build"]).errors();
-    assert!(errors[0].starts_with("dataset `data`: 195.3 KiB are not here"), "{errors:#?}");
+    assert!(errors[0].starts_with("dataset `data`: 195.3 KiB are missing"), "{errors:#?}");
     let helps: Vec<_> = errors.iter().filter(|line| line.contains("help: ")).collect();
     assert!(helps[0].ends_with("ACADEMICTORRENTS_FETCH=always cargo build"), "{errors:#?}");
     assert!(helps[1].contains("cargo academictorrents get "), "{errors:#?}");
@@ -97,7 +97,7 @@ fn never_is_for_ones_own_packages_too() {
     let errors = fixture.cargo(&["build"]).errors().join("\n");
     assert!(errors.contains("ACADEMICTORRENTS_FETCH is `never`"), "{errors}");
     assert!(
-        errors.contains("help: to allow it: ACADEMICTORRENTS_FETCH=local cargo build"),
+        errors.contains("help: to allow it, run: ACADEMICTORRENTS_FETCH=local cargo build"),
         "{errors}"
     );
     fixture.declare(&seeded(&seed, "optional = true"));
@@ -329,7 +329,7 @@ fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_n
     let told = [small, full, printed].map(Option::unwrap_or_default);
     assert_eq!(told, ["small", "full", "3000000"], "{said}");
     for part in [
-        "dataset `data`: 2.9 MiB are to be fetched, and the disk has no room for them",
+        "dataset `data`: 2.9 MiB have to be downloaded, and the disk has no room for them",
         "KiB are free at ",
         "help: free some space, or set ACADEMICTORRENTS_STORE to",
         "dataset `data`: could not write ",

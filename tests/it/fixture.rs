@@ -28,6 +28,8 @@ pub struct Fixture {
     name: &'static str,
     dir: PathBuf,
     package: String,
+    /// Of the library, beyond its default ones.
+    features: &'static str,
     env: Vec<(String, String)>,
 }
 
@@ -47,7 +49,7 @@ impl Fixture {
         }
         fs::create_dir_all(dir.join("src")).unwrap();
         forget_builds(name);
-        let fixture = Fixture { name, dir, package: String::new(), env: Vec::new() };
+        let fixture = Fixture { name, dir, package: String::new(), features: "", env: Vec::new() };
         // What is locked needs no network to be found again.
         let locked = library().join("Cargo.lock");
         fs::copy(locked, fixture.path("Cargo.lock")).unwrap();
@@ -59,6 +61,13 @@ impl Fixture {
     /// Adds a line to `[package]`. The datasets are declared anew after it.
     pub fn package(mut self, line: &str) -> Fixture {
         self.package += &format!("{line}\n");
+        self
+    }
+
+    /// Turns on a feature of the library. The datasets are declared anew after it.
+    #[allow(dead_code, reason = "some test binaries need none")]
+    pub fn feature(mut self, feature: &'static str) -> Fixture {
+        self.features = feature;
         self
     }
 
@@ -76,11 +85,12 @@ impl Fixture {
 
     /// Writes the manifest anew.
     pub fn declare(&self, datasets: &str) {
-        let Fixture { name, package, .. } = self;
+        let Fixture { name, package, features, .. } = self;
+        let features: Vec<_> = features.split_whitespace().collect();
         let text = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2021\"\n{package}\n\
              [workspace]\n\
-             [build-dependencies]\nacademictorrents = {{ version = \"*\", path = {:?} }}\n\
+             [build-dependencies]\nacademictorrents = {{ version = \"*\", path = {:?}, features = {features:?} }}\n\
              [features]\nextra = []\n\
              [package.metadata.academictorrents]\n{datasets}\n",
             library(),

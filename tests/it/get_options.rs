@@ -78,7 +78,7 @@ fn files_selects_and_a_glob_that_covers_nothing_is_named() {
     let root = ask().files(["d/*"]).run().unwrap();
     assert!(root.join("d/b").is_file() && !root.join("a").exists());
     let error = ask().files(["d/*", "nothing/**"]).run().unwrap_err();
-    refused(error, ErrorKind::Manifest, &["`nothing/**` covers no file", "4 files"]);
+    refused(error, ErrorKind::Manifest, &["`nothing/**` matches no file", "4 files"]);
     // Two calls select what either covers.
     let root = ask().files(["a"]).files(["e"]).into(fixture.data()).run().unwrap();
     assert!(root.join("a").is_file() && root.join("e").is_file() && !root.join("d").exists());

@@ -106,7 +106,7 @@ fn web_seeds_that_have_nothing_and_trackers_that_know_nobody_end_the_download_so
             let begun = Instant::now();
             let error = project.error();
             assert!(begun.elapsed() >= Duration::from_secs(1), "{error}");
-            assert!(error.contains("no source brought any data for 1 s"), "{error}");
+            assert!(error.contains("no source sent any data for 1 s"), "{error}");
         };
         waits(&lines);
         waits("");

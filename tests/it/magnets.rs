@@ -245,7 +245,7 @@ fn where_nobody_gives_it_the_error_says_what_each_one_said() {
         let project = by_infohash(&dataset, &peers_of(&[&peers[0], &peers[1]]));
         let begun = Instant::now();
         let error = project.error();
-        assert!(error.contains("could not be had from anywhere"), "{error}");
+        assert!(error.contains("could not be found anywhere"), "{error}");
         assert!(error.contains("peers: 2 peers were asked, and none gave it"), "{error}");
         assert!(error.contains("/download/"), "{error}");
         for peer in &peers {
@@ -353,7 +353,7 @@ fn nobody_is_asked_who_may_not_be() {
     check("ACADEMICTORRENTS_OFFLINE", "1", "", "the network may not be used");
     check("ACADEMICTORRENTS_FETCH", "never", "", "may not be fetched");
     let left_out =
-        |by: &str| format!("left out by {by}: peers and trackers, which may have the torrent");
+        |by: &str| format!("excluded by {by}: peers and trackers, which may have the torrent");
     let by_user = left_out("ACADEMICTORRENTS_SOURCES");
     check("ACADEMICTORRENTS_SOURCES", "catalogue,web-seeds", "", &by_user);
     let by_manifest = left_out("`sources` in the manifest");

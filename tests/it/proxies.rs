@@ -192,7 +192,7 @@ fn a_udp_tracker_is_not_asked_around_the_proxy() {
     let proxy = SocksProxy::start();
     let error = behind(&proxy, project()).error();
     let said = format!("{}: not asked: UDP does not go through the SOCKS proxy", tracker.url());
-    assert!(error.contains("no source can bring the data") && error.contains(&said), "{error}");
+    assert!(error.contains("no source could provide the data") && error.contains(&said), "{error}");
     assert_eq!((tracker.datagrams(), peer.server().connections(), proxy.connections()), (0, 0, 0));
     // What is excepted is reached directly: the tracker, and the peer that it names.
     let excepted = behind(&proxy, project()).env("NO_PROXY", "127.0.0.1");
@@ -224,7 +224,7 @@ fn faults() -> Vec<(Fault, Alone)> {
     vec![
         (NoMethod, Fails("wants another way to log in than user name and password")),
         (OtherMethod, Fails("wants another way to log in than user name and password")),
-        (RefusesLogin, Fails("refuses the user name or the password")),
+        (RefusesLogin, Fails("rejected the user name or password")),
         (Reply(1), Fails("says that it failed")),
         (Reply(2), Fails("says that its rules do not allow this connection")),
         (Reply(3), Fails("says that the network there is unreachable")),
@@ -274,11 +274,11 @@ fn a_login_that_is_wanted_or_wrong_is_said_with_what_to_write() {
     let proxy = SocksProxy::start().login("me", "right");
     let help = "help: write `name:password@` before the host in the proxy's URL";
     let missing = of_seed(&proxy, &seed.url()).error();
-    assert!(missing.contains("wants a user name and a password"), "{missing}");
+    assert!(missing.contains("requires a user name and password"), "{missing}");
     assert!(missing.contains(help), "{missing}");
     let url = format!("socks5h://me:sesame@{}", proxy.addr());
     let wrong = of_seed(&proxy, &seed.url()).env("ALL_PROXY", url).error();
-    assert!(wrong.contains("refuses the user name or the password"), "{wrong}");
+    assert!(wrong.contains("rejected the user name or password"), "{wrong}");
     assert!(wrong.contains(help) && !wrong.contains("sesame"), "{wrong}");
 }
 
@@ -419,7 +419,7 @@ fn https_goes_through_an_http_proxy_in_a_tunnel_that_alone_is_told_its_login() {
     // It opens none to this port.
     let strict = HttpProxy::start();
     let error = project(&strict).error();
-    let said = format!("the proxy {} opens no connection: HTTP status 403", strict.addr());
+    let said = format!("the proxy {} refused the connection: HTTP status 403", strict.addr());
     assert!(error.contains(&said) && error.contains("help: check the proxy"), "{error}");
     assert!(!error.contains("sesame"), "{error}");
 }
@@ -451,8 +451,8 @@ fn an_http_proxy_that_wants_a_login_is_named_with_what_to_write() {
     let check_at = "help: check the proxy (CARGO_HTTP_PROXY";
     let ntlm = "Proxy-Authenticate: NTLM\r\nProxy-Authenticate: Negotiate\r\n";
     let cases = [
-        ("", "", "wants a user name and a password", write),
-        ("me:wrong@", "", "refuses the user name or the password", write),
+        ("", "", "requires a user name and password", write),
+        ("me:wrong@", "", "rejected the user name or password", write),
         ("me:wrong@", ntlm, "wants another way to log in than user name and password", check_at),
         ("", ntlm, "wants another way to log in than user name and password", check_at),
     ];
@@ -486,7 +486,7 @@ fn what_an_http_proxy_says_that_is_none() {
         ("SSH-2.0-x\r\n", "https", "gave no answer that can be used: the reply is not HTTP"),
         ("", "https", "closed the connection"),
         ("HTTP/1.1 200 OK\r\n\r\nnonsense", "https", "through the proxy"),
-        ("HTTP/1.1 502 Bad\r\n\r\n", "https", "opens no connection: HTTP status 502"),
+        ("HTTP/1.1 502 Bad\r\n\r\n", "https", "refused the connection: HTTP status 502"),
         ("SSH-2.0-x\r\n", "http", "(through the proxy"),
         ("", "http", "(through the proxy"),
     ];

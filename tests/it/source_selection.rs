@@ -61,7 +61,7 @@ fn an_error_tells_what_sources_left_out_and_who_did() {
         "sources = [\"mirrors\"]",
         all,
         &[
-            "left out by `sources` in the manifest: 1 tracker\n",
+            "excluded by `sources` in the manifest: 1 tracker\n",
             "web seed",
             "help: to use them, add `web-seeds`, `peers` to `sources` in the manifest\n  help: add",
         ],
@@ -71,7 +71,7 @@ fn an_error_tells_what_sources_left_out_and_who_did() {
         "peers = [\"127.0.0.1:9\"]",
         "mirrors",
         &[
-            "left out by ACADEMICTORRENTS_SOURCES: 1 tracker and 1 peer\n",
+            "excluded by ACADEMICTORRENTS_SOURCES: 1 tracker and 1 peer\n",
             "add `web-seeds`, `peers` to ACADEMICTORRENTS_SOURCES\n",
         ],
         &[none, common, "`sources` in the manifest"],
@@ -82,7 +82,7 @@ fn an_error_tells_what_sources_left_out_and_who_did() {
     check(
         "sources = [\"peers\"]",
         "peers,mirrors",
-        &["left out by `sources` in the manifest and by ACADEMICTORRENTS_SOURCES"],
+        &["excluded by `sources` in the manifest and by ACADEMICTORRENTS_SOURCES"],
         &[none],
     );
 }

@@ -36,7 +36,7 @@ const MODULES: [&[&str]; 11] = [
 
 /// Modules of the command line that verbs are made on: they know no verb, and print nothing.
 const BASE: [&str; 8] =
-    ["app", "catalogue", "dataset_spec", "edit", "provide", "stock", "torrent", "witness"];
+    ["app", "catalogue", "dataset_spec", "edit", "provide", "store_usage", "torrent", "probes"];
 
 /// What only some files may name.
 struct Reserved {
@@ -146,8 +146,8 @@ const RESERVED: [Reserved; 15] = [
             "src/engine/",
             "src/progress/",
             "src/build_script/mod.rs",
-            "cargo-academictorrents/src/stock.rs",
-            "cargo-academictorrents/src/live.rs",
+            "cargo-academictorrents/src/store_usage.rs",
+            "cargo-academictorrents/src/seed_table.rs",
         ],
     },
     Reserved {
@@ -167,7 +167,7 @@ const RESERVED: [Reserved; 15] = [
             "src/progress/",
             "src/build_script/directives.rs",
             "cargo-academictorrents/src/interrupt.rs",
-            "cargo-academictorrents/src/live.rs",
+            "cargo-academictorrents/src/seed_table.rs",
             "cargo-academictorrents/src/main.rs",
             "cargo-academictorrents/src/output.rs",
         ],
@@ -398,7 +398,7 @@ fn modules_use_only_modules_below() {
             ("src/plan/mod.rs", "use crate::storage::{self, Store};"),
             ("src/manifest/mod.rs", "use crate::plan;"),
             ("src/common.rs", ""),
-            ("cargo-academictorrents/src/stock.rs", "use crate::output::Output;"),
+            ("cargo-academictorrents/src/store_usage.rs", "use crate::output::Output;"),
         ],
     );
     let fine = Source::new("src/storage/fs.rs", "use super::lock; // crate::net\nuse crate::plan;");
@@ -510,7 +510,7 @@ fn no_source_files_import_each_other_in_a_circle() {
     }
 }
 
-/// The layers inside these modules, from the ground up: ARCHITECTURE.md has the same. Those of one line do not use each other.
+/// The layers inside these modules, from the ground up: docs/internals has the same. Those of one line do not use each other.
 const LAYERS: [(&str, &[&[&str]]); 2] = [
     (
         "engine",
@@ -535,16 +535,16 @@ const LAYERS: [(&str, &[&[&str]]); 2] = [
         &[
             &["file_size", "parallel", "positioned", "site"],
             &["fs", "pins"],
-            &["claims", "links", "lock", "names", "relocate", "resume_record", "stamp"],
+            &["claims", "links", "lock", "folded_names", "relocate", "resume_record", "stamp"],
             &["directory", "origin", "roots"],
-            &["home", "target"],
+            &["user_files", "target"],
             &["files"],
             &["check", "file_fault"],
             &["local_copy"],
             &["offered", "replaceable", "salvage", "siblings"],
             &["partial"],
             &["elsewhere", "move_in", "publish"],
-            &["tree"],
+            &["tree", "into_directory"],
             &["inventory"],
             &["tests"],
         ],

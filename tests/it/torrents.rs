@@ -88,7 +88,7 @@ fn a_name_that_other_platforms_cannot_store_may_be_left_out() {
             let lines = format!("files = [{files:?}]\nweb-seeds = [\"{}\"]", seed.url());
             let project = Project::of(&dataset, &lines);
             if files.starts_with('!') && files.contains('/') != name.contains(is_separator) {
-                assert!(project.error().contains("covers no file"));
+                assert!(project.error().contains("matches no file"));
                 continue;
             }
             assert_eq!(files_below(&project.path_of("data")), [Path::new("good.bin")]);

@@ -105,7 +105,7 @@ fn a_closed_port_and_odd_addresses_are_told_at_once() {
         let begun = Instant::now();
         let project = project_of(url).env("ACADEMICTORRENTS_TIMEOUT", "60s");
         let error = project.error();
-        assert!(error.contains("no source can bring the data"), "{error}");
+        assert!(error.contains("no source could provide the data"), "{error}");
         assert!(error.contains(&format!(": {said}")), "{error}");
         assert!(begun.elapsed() < Duration::from_secs(50), "{url}: {:?}", begun.elapsed());
     };

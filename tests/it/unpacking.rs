@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use academictorrents::{ErrorKind, Get, Unpack, Verify};
 
+use crate::fixture::Fixture;
 use crate::get::GetFixture;
 use crate::load_path::LOAD_PATH;
 use crate::support::files::{damage_unseen, inode, set_writable};
@@ -378,4 +379,129 @@ fn an_optional_dataset_that_cannot_be_unpacked_is_a_warning() {
     let (project, _seed) = project(&dataset, "unpack = true\noptional = true");
     let datasets = project.run().unwrap();
     assert!(datasets.dataset("data").is_none());
+}
+
+/// Prints what a program sees of the unpacked dataset, one file of which is compiled in.
+const MAIN: &str = r#"
+mod datasets {
+    include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
+}
+const A: &[u8] = include_bytes!(concat!(env!("AT_DATA_PATH"), "/top/a"));
+fn main() {
+    println!("{}", env!("AT_DATA_ARCHIVE"));
+    println!("{:?} {:?}", A, datasets::data::FILES);
+    println!("{}", std::fs::read_to_string(datasets::data::path().join(datasets::data::file::TOP_D_B_CSV)).unwrap());
+}
+"#;
+
+#[test]
+fn a_build_script_unpacks_once_and_a_build_without_the_feature_prints_the_line_that_turns_it_on() {
+    let dataset = single();
+    let seed = WebSeed::serving(&dataset);
+    let lines = format!(
+        "data = {{ torrent = \"data.torrent\", unpack = true, web-seeds = [\"{}\"] }}",
+        seed.url()
+    );
+    let fixture = Fixture::new("unpacking", &lines).main(MAIN);
+    std::fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
+    let run = fixture.cargo(&["build"]);
+    let says = "academictorrents = { version = \"0.1\", features = [\"unpack\"] }";
+    assert!(!run.succeeded && run.stderr.contains(says), "{}", run.stderr);
+    let fixture = fixture.feature("unpack");
+    fixture.declare(&lines);
+    let run = fixture.cargo(&["run"]).ok();
+    let mut said = run.stdout.lines();
+    dataset.assert_at(Path::new(said.next().unwrap()));
+    let files = r#"[49] [("top/a", 1), ("top/d/b.csv", 1), ("top/d/c.txt", 1)]"#;
+    assert_eq!((said.next(), said.next()), (Some(files), Some("2")), "{}", run.stdout);
+    let fetched = seed.requests().len();
+    // Cargo finds nothing newer than the script's last run.
+    let again = fixture.cargo(&["build"]).ok();
+    assert!(again.stderr.contains("Fresh unpacking v0.0.0"), "{}", again.stderr);
+    // A tree that is gone is unpacked again, without a word on it.
+    let mut trees =
+        std::fs::read_dir(fixture.store().join("v1/data")).unwrap().map(|it| it.unwrap().path());
+    let tree = trees.find(|path| path.to_str().unwrap().contains('+')).unwrap();
+    std::fs::remove_dir_all(&tree).unwrap();
+    assert_eq!(fixture.cargo(&["run"]).ok().stdout, run.stdout);
+    assert!(tree.exists());
+    assert_eq!(seed.requests().len(), fetched);
+}
+
+#[test]
+fn a_tree_goes_into_a_directory_and_the_archive_into_the_store() {
+    let fixture = GetFixture::new();
+    let dataset = folder();
+    let torrent = fixture.path("data.torrent");
+    let seed = WebSeed::serving(&dataset);
+    std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
+    let get = || {
+        let get = fixture.ask(torrent.to_str().unwrap()).files(["raw/*", "README"]);
+        get.unpack(Unpack::new().strip(1).members(["raw/images/**"])).into(fixture.data())
+    };
+    let path = get().run().unwrap();
+    assert_eq!(path, fixture.data().join("lab"));
+    let expected = [
+        ("README", "read me"),
+        ("raw/images/a", "1"),
+        ("raw/images/d/b.csv", "2"),
+        ("raw/images/d/c.txt", "3"),
+    ];
+    check(&path, &expected);
+    assert!(
+        files_below(&fixture.path("store/v1/data"))
+            .iter()
+            .any(|it| it.ends_with("raw/images.tar.gz"))
+    );
+    // They are the user's.
+    let mine = path.join("raw/images/a");
+    assert!(!std::fs::metadata(&mine).unwrap().permissions().readonly());
+    let fetched = seed.requests().len();
+    let before = inode(&mine);
+    assert_eq!(get().run().unwrap(), path);
+    assert_eq!((inode(&mine), seed.requests().len()), (before, fetched));
+    // What is missing comes back, and what is another's stays.
+    std::fs::remove_file(path.join("README")).unwrap();
+    std::fs::write(&mine, "mine").unwrap();
+    let error = get().run().unwrap_err().to_string();
+    assert!(error.contains("raw/images/a has different content"), "{error}");
+    assert!(!path.join("README").exists(), "nothing was written");
+    get().overwrite(true).run().unwrap();
+    check(&path, &expected);
+    std::fs::remove_dir_all(path.join("raw/images/d")).unwrap();
+    std::fs::write(path.join("raw/images/d"), "").unwrap();
+    let error = get().overwrite(true).run().unwrap_err().to_string();
+    assert!(error.contains("is a file, and the dataset has a directory there"), "{error}");
+    #[cfg(unix)]
+    {
+        std::fs::remove_file(path.join("raw/images/d")).unwrap();
+        std::fs::create_dir(fixture.path("outside")).unwrap();
+        std::os::unix::fs::symlink(fixture.path("outside"), path.join("raw/images/d")).unwrap();
+        let error = get().overwrite(true).run().unwrap_err().to_string();
+        assert!(error.contains("is a symbolic link, and the dataset has a directory"), "{error}");
+        assert!(files_below(&fixture.path("outside")).is_empty());
+    }
+}
+
+#[test]
+fn hidden_members_go_into_a_directory_only_by_force() {
+    for member in ["../.bashrc", "d/.git/config", ".cargo/config.toml"] {
+        let fixture = GetFixture::new();
+        let dataset = Dataset::single("lab.tar", tar(&[(member.trim_start_matches("../"), "1")]));
+        let torrent = fixture.path("data.torrent");
+        let seed = WebSeed::serving(&dataset);
+        std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
+        let get =
+            || fixture.ask(torrent.to_str().unwrap()).unpack(Unpack::new()).into(fixture.data());
+        let result = get().run();
+        // Below the dataset's own directory a name that begins with a dot is like any other.
+        if member == "../.bashrc" {
+            assert!(result.is_ok());
+            continue;
+        }
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("spelling of") && error.contains("Get::overwrite"), "{error}");
+        assert!(files_below(&fixture.data()).is_empty());
+        get().overwrite(true).run().unwrap();
+    }
 }

@@ -457,8 +457,9 @@ fn a_bot_check_is_named_with_what_to_do_and_peers_are_asked_all_the_same() {
     side_by_side(&cases, |(status, headers, body)| {
         let server = catalogue(*status, headers, body.to_vec());
         let error = of_catalogue(&dataset, &server, "").error();
-        let said =
-            format!("a bot check that only browsers pass came in its place (HTTP status {status})");
+        let said = format!(
+            "the server answered with a bot check that only browsers can pass (HTTP status {status})"
+        );
         assert!(error.contains(&said), "{error}");
         assert!(error.contains("help: a bot check cannot be passed by a program"), "{error}");
         // It is not asked again and again.

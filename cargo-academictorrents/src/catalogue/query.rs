@@ -2,7 +2,7 @@
 
 use super::database::{CatalogueEntry, Entries};
 
-/// What is looked for.
+/// Words to search for
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     /// Each must be in the title, the description, the category or the infohash, in whichever case. One may hold spaces.

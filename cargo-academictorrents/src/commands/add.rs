@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::changes::Changes;
 use crate::dataset_spec::{self, DatasetSpec};
 use crate::edit::PinList;
-use crate::output::{Failure, Output, stdout};
+use crate::output::{Output, Result, stdout};
 use crate::torrent::{self, selected};
 use crate::unpack_flags::UnpackFlags;
 use crate::words::{count, parse_size};
@@ -27,11 +27,10 @@ use crate::{Common, crates, interrupt};
 /// So many files are shown without `--verbose`.
 const MOST_FILES: usize = 5;
 
-/// Declare a dataset in a Cargo.toml, with all that a build needs to bring it
+/// Declare a dataset in Cargo.toml, with everything that a build needs
 ///
-/// The torrent is looked up, and shown. Then the Cargo.toml has one entry more, in the style that it is written in, the
-/// build-dependency where it has none, and a build.rs where there is none. All else stays as it is; where anything fails,
-/// nothing is changed.
+/// Looks the torrent up and shows it, then adds an entry to Cargo.toml in the style of the file, the build-dependency if it is
+/// missing, and a build.rs if there is none. The rest is not changed. If anything fails, nothing is changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents add 323a0048d87ca79b68f12a6350a57776b6a3b7fb
@@ -40,46 +39,42 @@ const MOST_FILES: usize = 5;
 pub(crate) struct AddArguments {
     /// An infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path of a .torrent
     id: String,
-    /// The dataset's key: a-z, 0-9, `_`, `-`; it is made from the torrent's name where it is not given
+    /// Key of the dataset: a-z, 0-9, `_`, `-` [default: from the torrent's name]
     name: Option<String>,
-    /// Only the files that this glob covers, or after `!` all others; may be given again
+    /// Select the files that match this glob, or exclude them with a leading `!`. Can be repeated
     #[arg(long, value_name = "GLOB")]
     files: Vec<String>,
-    /// What the dataset's file or directory is called on disk, in place of the torrent's own name
+    /// Store the dataset's file or directory under this name instead of the torrent's
     #[arg(long, value_name = "NAME")]
     rename: Option<String>,
-    /// Builds ask for it only where these features of the crate are on
+    /// Declare it only if these features of the package are enabled
     #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
     features: Vec<String>,
-    /// A build that cannot have it warns, and goes on
+    /// Make a missing dataset a warning instead of an error
     #[arg(long)]
     optional: bool,
-    /// Keep the .torrent in the crate, so that a build looks nothing up
+    /// Keep the .torrent file in the package, so that builds do not have to look it up
     #[arg(long)]
     vendor: bool,
-    /// Keep the personal passkey in the vendored .torrent instead of removing it
+    /// Keep the personal passkey in the vendored .torrent file instead of removing it
     #[arg(long, requires = "vendor")]
     keep_passkey: bool,
-    /// Write the SHA-256 of each file: what is not here is fetched for that
+    /// Pin the SHA-256 of each file. Downloads files that are not here
     #[arg(long)]
     pin: bool,
-    /// Let a build fetch so much: `20GiB`. Above 1 GiB it is written where it is not given, too
+    /// Allow builds to download this much: `20GiB`. Written by default for datasets over 1 GiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
     #[command(flatten)]
     unpack: UnpackFlags,
-    /// Show the lines, and write nothing
+    /// Print the changes without making them
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
     package: crates::PackageFlags,
 }
 
-pub(crate) fn run(
-    arguments: &AddArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &AddArguments, common: &Common, output: &Output) -> Result {
     let dataset = dataset_spec::asked(&arguments.id)?.selecting(&arguments.files)?;
     let dataset = dataset.called(arguments.rename.as_ref())?;
     let package = arguments.package.package()?;
@@ -154,7 +149,7 @@ fn look_up(
     dataset: &DatasetSpec,
     arguments: &AddArguments,
     output: &Output,
-) -> Result<Option<Resolved>, Failure> {
+) -> Result<Option<Resolved>> {
     if let (false, Some(infohash)) =
         (dataset.request.identity.torrent.is_some(), dataset.infohash()?)
     {

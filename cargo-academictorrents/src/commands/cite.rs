@@ -4,14 +4,14 @@ use serde_json::{Map, Value, json};
 
 use crate::Common;
 use crate::catalogue::MadeFrom;
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
 use crate::workspace;
 
-/// Print how a dataset is cited, in BibTeX
+/// Print a dataset's citation in BibTeX
 ///
-/// As the catalogue's record says; where that holds no BibTeX, title, authors, year, address and infohash make it. The record is kept
-/// in the store for a day. Without the network, or where there is no record, the citation is made from what is on this
-/// machine, and a warning says so.
+/// The citation comes from the catalog's record; if that contains no BibTeX, it is made from title, authors, year, address and
+/// infohash. The record is kept in the store for a day. Without network access or a record, the citation is made from what is on
+/// this machine, with a warning.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents cite mnist >> paper/references.bib
@@ -20,18 +20,14 @@ pub(crate) struct CiteArguments {
     /// The dataset's key in the manifest, or an infohash, magnet link or path of a .torrent
     #[arg(value_name = "NAME|ID")]
     name: String,
-    /// Ask the catalogue, even where the record is of today
+    /// Ask the catalog even if the record is from today
     #[arg(long)]
     refresh: bool,
     #[command(flatten)]
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &CiteArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &CiteArguments, common: &Common, output: &Output) -> Result {
     let dataset = arguments.workspace.dataset(&arguments.name, common)?;
     let citation = common.app()?.cite(&dataset, arguments.refresh)?;
     for note in &citation.notes {

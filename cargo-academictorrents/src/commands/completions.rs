@@ -3,15 +3,15 @@
 use clap::CommandFactory as _;
 use clap_complete::{Shell, generate};
 
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
 use crate::{Cargo, PROGRAM, program};
 
-/// Print completions for a shell
+/// Print shell completions
 ///
-/// In bash, zsh and fish they complete `cargo academictorrents …`, and leave the rest of cargo to cargo's own; in each
-/// shell also `cargo-academictorrents …`, which is the same.
+/// In bash, zsh and fish they complete `cargo academictorrents …` and leave the rest of Cargo's completions alone; in every
+/// shell they complete `cargo-academictorrents …`.
 ///
-/// bash: source the file in ~/.bashrc, behind bash-completion.
+/// bash: source the file in ~/.bashrc, after bash-completion.
 ///
 /// zsh: name it _cargo-academictorrents, in a directory of $fpath.
 ///
@@ -30,7 +30,7 @@ pub(crate) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result {
     let mut script = Vec::new();
     match arguments.shell {
         Shell::Bash => {

@@ -10,19 +10,19 @@ use academictorrents::engine::settings::{Context, SettingOrigin, ShownSetting};
 use serde_json::{Value, json};
 
 use crate::Common;
-use crate::output::{self, Failure, Output, stdout, tell_error};
+use crate::output::{self, Failure, Output, Result, stdout, tell_error};
 
-/// Show the settings in force, and where each comes from
+/// Show all settings and where each comes from
 ///
-/// From an environment variable, from a key of your configuration file, from a variable that cargo has, too, or from
-/// nowhere: the default. Builds go by the same ones. What cannot be used is an error.
+/// A setting comes from an environment variable, a key of the configuration file, Cargo's configuration, or the default. Builds
+/// use the same settings. Invalid values are errors.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents config
   cargo academictorrents config --json")]
 pub(crate) struct ConfigArguments {}
 
-pub(crate) fn run(_: &ConfigArguments, common: &Common, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(_: &ConfigArguments, common: &Common, output: &Output) -> Result {
     let in_force = InForce::of(Context::of_command(), common)?;
     if output.json {
         output.document(&document(&in_force));

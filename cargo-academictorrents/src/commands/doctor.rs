@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use crate::Common;
 use crate::failure::CommandError;
-use crate::output::{Failure, Output};
+use crate::output::{Failure, Output, Result};
 use crate::workspace::{self, Declared};
 use findings::{DoctorReport, Status};
 
-/// Look whether all that a download needs is in order: settings, store, disk, network
+/// Diagnose configuration, store, disk and network problems
 ///
-/// Nothing is hashed or fetched, and what is tried in the store is gone afterwards. The network is asked within five seconds: the
-/// catalogue, and the trackers and web seeds of the datasets that are declared here.
+/// Nothing is hashed or downloaded, and test files in the store are removed. The catalog, and the trackers and web seeds of
+/// datasets declared here, are contacted for at most five seconds.
 ///
-/// Exit status: 0 where all is in order or was worth a warning, 1 where something fails.
+/// The exit status is 1 if something fails.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents doctor
@@ -28,11 +28,7 @@ pub(crate) struct DoctorArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &DoctorArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &DoctorArguments, common: &Common, output: &Output) -> Result {
     let mut findings = DoctorReport::default();
     let setup = local::of_setup(common.store.as_deref(), &mut findings);
     if let Some(directory) = &setup.store {

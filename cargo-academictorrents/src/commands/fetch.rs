@@ -12,15 +12,15 @@ use crate::Common;
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
 use crate::interrupt;
-use crate::output::{Failure, Output, document, stdout, tell_error};
+use crate::output::{Failure, Output, Result, document, stdout, tell_error};
 use crate::provide::ProvideOutcome;
 use crate::words::count;
 use crate::workspace::{self, Declared};
 
-/// Fetch what the crates here and their dependencies declare, into the store that builds share
+/// Download the datasets that a project and its dependencies declare
 ///
-/// Builds that follow find everything there, and need no network. What is there already is not fetched again, and what
-/// several crates declare is fetched once; a run that was ended is gone on from.
+/// Datasets go to the store that builds share, so later builds need no network. Existing data is not downloaded again, and what
+/// several packages declare is downloaded once. An interrupted run resumes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents fetch
@@ -28,21 +28,17 @@ use crate::workspace::{self, Declared};
   cargo academictorrents fetch mnist cifar-10
   cargo academictorrents fetch -p my-model --features training")]
 pub(crate) struct FetchArguments {
-    /// Keys in the manifests; without any, all whose `required-features` are on
+    /// Keys in the manifests [default: all whose `required-features` are enabled]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Fetch nothing: say what would be fetched, how much, and from where. Torrents are looked up
+    /// Print what would be downloaded, how much and from where. Torrents are looked up
     #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &FetchArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &FetchArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     interrupt::end_on_signal(app.stop.clone());
     let declared = arguments.workspace.declared(common)?;
@@ -54,7 +50,7 @@ pub(crate) fn run(
 }
 
 /// Those that are named; else all whose features are on.
-fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Declared>, Failure> {
+fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Declared>> {
     let is_named = |it: &&Declared| names.iter().any(|name| name == it.dataset.name());
     if names.is_empty() {
         return Ok(declared.iter().filter(|it| it.features_off.is_empty()).collect());
@@ -81,7 +77,7 @@ fn nothing(declared: &[Declared]) -> String {
     format!("nothing to fetch: the features of what is declared are off ({})", names.join("; "))
 }
 
-fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result<(), Failure> {
+fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result {
     let datasets: Vec<_> = asked.iter().map(|it| &it.dataset).collect();
     let (outcomes, received_bytes) = app.fetch(&datasets, output.verbose);
     if app.stop.is_stopped() && outcomes.iter().any(|outcome| outcome.result.is_err()) {
@@ -118,7 +114,7 @@ fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result<(), Failure>
     result
 }
 
-/// `"2 datasets fetched (20.0 MiB), 1 was there already, 1 could not be had"`.
+/// `"2 datasets fetched (20.0 MiB), 1 was there already, 1 could not be fetched"`.
 fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     let of = |what: fn(&ProvideOutcome) -> bool| outcomes.iter().filter(|it| what(it)).count();
     let there = of(|it| it.was_there && it.result.is_ok());
@@ -135,12 +131,12 @@ fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     }
     if failed > 0 {
         let what = if parts.is_empty() { count(failed, "dataset") } else { failed.to_string() };
-        parts.push(format!("{what} could not be had"));
+        parts.push(format!("{what} could not be fetched"));
     }
     parts.join(", ")
 }
 
-fn plan(app: &App, asked: &[&Declared], output: &Output) -> Result<(), Failure> {
+fn plan(app: &App, asked: &[&Declared], output: &Output) -> Result {
     let plans = plans(app, asked);
     let mut failures = Failures::default();
     let (mut rows, mut documents) = (Vec::new(), Vec::new());
@@ -338,7 +334,7 @@ struct Failures<'a>(Vec<(&'a Declared, &'a Error)>);
 
 impl Failures<'_> {
     /// One after the other, the same once. What is optional is a warning.
-    fn tell(self, output: &Output) -> Result<(), Failure> {
+    fn tell(self, output: &Output) -> Result {
         let (mut told, mut result) = (Vec::new(), Ok(()));
         for (declared, error) in self.0 {
             let text = error.to_string();

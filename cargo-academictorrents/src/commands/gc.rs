@@ -10,48 +10,43 @@ use serde_json::{Value, json};
 use crate::Common;
 use crate::app::App;
 use crate::commands::list::{kind, stocked_json, used};
-use crate::output::{Failure, Output, document, tell_error};
-use crate::stock::{self, Stocked, Usage, Use};
+use crate::output::{Failure, Output, Result, document, tell_error};
+use crate::store_usage::{self, Stocked, Usage, Use};
 use crate::table::{id, lines, width};
 
-/// Remove from the store what no project uses any more
+/// Remove datasets from the store that no project uses any more
 ///
-/// Each build, and `fetch`, notes in the store which Cargo.toml uses which datasets. What such projects used goes when all of
-/// their Cargo.toml are gone, or declare it no more: fetched in part or whole. A dataset of which no project is known stays:
-/// `get`, `import` of what no crate declares, and programs note none.
+/// Each build and `fetch` records in the store which Cargo.toml uses which datasets. A dataset is removed once no known project
+/// declares it. Datasets fetched with `get`, `import` or at run time are not tracked and are kept unless --unknown is given.
 ///
-/// What was removed by mistake is fetched again by the next build. A project on a disk that is not mounted now, or on another
-/// machine that shares the store, looks as if it were gone: --dry-run shows what would go.
+/// A project on an unmounted disk, or on another machine that shares the store, looks as if it were deleted: use --dry-run
+/// first. What is removed by mistake is downloaded again by the next build.
 ///
-/// What a process is fetching or checking stays, and is listed. The last use is known to a day.
+/// Datasets in use by another process are skipped with a warning. Times of use are recorded to the day.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents gc --dry-run
   cargo academictorrents gc --older-than 30d
   cargo academictorrents gc --all --max-size 50GiB")]
 pub(crate) struct GcArguments {
-    /// Also what no project is known to have used
+    /// Also remove datasets that no known project has used
     #[arg(long)]
     unknown: bool,
-    /// Also what projects use: their next builds fetch it again
+    /// Also remove datasets that projects use. Their next builds download them again
     #[arg(long)]
     all: bool,
-    /// Only what was not used for this time: `30d`, `12h`, `90s`
+    /// Only datasets that were not used for this time: `30d`, `12h`, `90s`
     #[arg(long, value_name = "TIME", value_parser = time)]
     older_than: Option<Duration>,
-    /// Only until the store holds no more than this: `50GiB`, `500MB`; what was not used for longest goes first
+    /// Only until the store is no larger than this: `50GiB`, `500MB`. Least recently used datasets are removed first
     #[arg(long, value_name = "SIZE", value_parser = max_size)]
     max_size: Option<u64>,
-    /// Remove nothing, and say what would go
+    /// Print what would be removed
     #[arg(long, short = 'n')]
     dry_run: bool,
 }
 
-pub(crate) fn run(
-    arguments: &GcArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &GcArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     let gc = Gc::of(&app, arguments);
     if output.json {
@@ -110,13 +105,13 @@ struct Gc {
 impl Gc {
     fn of(app: &App, arguments: &GcArguments) -> Gc {
         let mut gc = Gc::default();
-        let mut scan = stock::scan(&app.store);
+        let mut scan = store_usage::scan(&app.store);
         let leftovers = std::mem::take(&mut scan.leftovers);
         let has_swept = !leftovers.is_empty() && !arguments.dry_run;
         leftovers.into_iter().for_each(|it| gc.sweep(app, it, arguments.dry_run));
         if has_swept {
             // It moved the times of the directories.
-            scan = stock::scan(&app.store);
+            scan = store_usage::scan(&app.store);
         }
         let usage = Usage::of(app, scan.roots);
         let mut disk_usage = DiskUsage::of(scan.entries.iter().map(|entry| &entry.inodes));
@@ -202,7 +197,7 @@ fn forget(app: &App, usage: &Usage) {
     if gone.peek().is_none() {
         return;
     }
-    let left = stock::scan(&app.store).entries;
+    let left = store_usage::scan(&app.store).entries;
     let is_left = |id: &String| left.iter().any(|entry| entry.id == *id);
     for root in gone.filter(|root| !root.ids.iter().any(is_left)) {
         let _ = app.store.remove_root(root); // one that stays says nothing of what is here

@@ -14,16 +14,16 @@ use crate::Common;
 use crate::app::App;
 use crate::dataset_spec::{DatasetSpec, asked_with, call_options, of};
 use crate::interrupt;
-use crate::output::{Failure, Output};
+use crate::output::{Failure, Output, Result};
 use crate::unpack_flags::UnpackFlags;
 use crate::words::parse_size;
 
-/// Fetch one dataset, and print its path
+/// Download one dataset and print its path
 ///
-/// Into the store that builds share, or into a directory in the torrent's own layout. What is there already is
-/// hashed, and only what is missing or damaged is fetched; a run that was ended is gone on from.
+/// The dataset goes to the store that builds share, or to a directory of yours in the torrent's own layout. Existing data is
+/// hashed, and only what is missing or damaged is downloaded. An interrupted run resumes.
 ///
-/// The environment variables of builds (ACADEMICTORRENTS_MIRRORS, _PEERS, _OFFLINE, …) hold here too.
+/// The settings of builds (ACADEMICTORRENTS_MIRRORS, _PEERS, _OFFLINE, …) apply.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents get 323a0048d87ca79b68f12a6350a57776b6a3b7fb --into data
@@ -32,42 +32,38 @@ use crate::words::parse_size;
 pub(crate) struct GetArguments {
     /// An infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path or web address of a .torrent
     id: String,
-    /// The directory that shall hold the dataset in the torrent's own layout
+    /// Store the dataset in this directory, in the torrent's own layout
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
-    /// Replace existing files in DIR that are not part of the dataset, and allow hidden paths
+    /// Replace existing files in DIR that do not belong to the dataset, and allow hidden paths
     #[arg(long, requires = "into")]
     force: bool,
-    /// Only files that the glob covers, by their path below the torrent's own directory, or after `!` all others; may be given again
+    /// Select the files whose path in the torrent matches this glob, or exclude them with a leading `!`. Can be repeated
     #[arg(long, value_name = "GLOB")]
     files: Vec<String>,
-    /// What the dataset's file or directory is called on disk, in place of the torrent's own name
+    /// Store the dataset's file or directory under this name instead of the torrent's
     #[arg(long, value_name = "NAME")]
     rename: Option<String>,
-    /// One more web seed: a single file's URL, else that of the directory that holds the torrent's; may be given again
+    /// Add a web seed: the URL of a single file, or of the directory that contains the torrent's. Can be repeated
     #[arg(long, value_name = "URL")]
     web_seed: Vec<String>,
-    /// One more peer; may be given again
+    /// Add a peer. Can be repeated
     #[arg(long, value_name = "HOST:PORT")]
     peer: Vec<String>,
-    /// One more tracker, http, https or udp; may be given again
+    /// Add an http, https or udp tracker. Can be repeated
     #[arg(long, value_name = "URL")]
     tracker: Vec<String>,
-    /// A URL or a directory with `<infohash>.torrent` and `<infohash>/…`; may be given again
+    /// Add a mirror: a URL or directory with `<infohash>.torrent` and `<infohash>/…`. Can be repeated
     #[arg(long, value_name = "URL|DIR")]
     mirror: Vec<String>,
-    /// Refuse, before the first byte of data, to fetch more: `500MB`, `20GiB`; no limit where it is not given
+    /// Refuse to download more than this: `500MB`, `20GiB` [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
     #[command(flatten)]
     unpack: UnpackFlags,
 }
 
-pub(crate) fn run(
-    arguments: &GetArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) -> Result {
     let into = arguments.into.as_deref().map(|into| (into, arguments.force));
     let app = common.app_into(into)?;
     interrupt::end_on_signal(app.stop.clone());
@@ -91,7 +87,7 @@ pub(crate) fn run(
         }
         let path = outcome.result?.display().to_string();
         output.say(match received_bytes {
-            0 => "all of it was there already".to_owned(),
+            0 => "already complete".to_owned(),
             bytes => format!("fetched {}", size(bytes)),
         });
         if output.json {

@@ -14,45 +14,41 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::dataset_spec::{self, DatasetSpec};
 use crate::failure::CommandError;
-use crate::output::{Failure, Output, document, tell_error};
+use crate::output::{Failure, Output, Result, document, tell_error};
 use crate::words::count;
 use crate::workspace;
 use crate::{Common, interrupt};
 
-/// Take bytes that are on this machine already into the store, instead of fetching them
+/// Copy existing files into the store instead of downloading them
 ///
-/// PATH is the torrent's file or directory, whatever it is called, or the directory that holds it. It is hashed piece by piece:
-/// what is right is copied into the store (without taking space twice, where the file system can), and hashed there again.
-/// Nothing is written at PATH, and only --hard-link changes anything there.
+/// PATH is the torrent's file or directory, under any name, or the directory that contains it. It is hashed piece by piece;
+/// correct pieces are copied into the store (as copy-on-write clones where possible) and hashed there again. Nothing is written
+/// at PATH; only --hard-link changes permissions there.
 ///
-/// Without --id it is found out which of the datasets that the crates here declare PATH is, by names or sizes and then by hashes.
+/// Without --id, the dataset is found among those declared here, by names or sizes and then by hashes.
 ///
-/// Where something is missing or wrong, the rest is taken over, `fetch` goes on from there, and the exit status is 1.
+/// If something is missing or wrong, the rest is imported, `fetch` downloads what is missing, and the exit status is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents import ~/Downloads/mnist
   cargo academictorrents import --id 323a0048d87ca79b68f12a6350a57776b6a3b7fb /data/mnist.tar.gz
   cargo academictorrents import --id mnist.torrent --hard-link /data/mnist")]
 pub(crate) struct ImportArguments {
-    /// What to import; of several paths with one --id, each brings what it has
+    /// What to import. With one --id, several paths complement one another
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Which dataset it is: its key in the manifest, an infohash, a magnet link, or the path of a .torrent
+    /// The dataset: its key in the manifest, an infohash, a magnet link, or the path of a .torrent
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Link the files instead of copying them, where PATH is complete and on the store's file system: they become read-only at
-    /// PATH too, since what is written there would change the dataset of all projects
+    /// Hard-link files instead of copying them, if PATH is complete and on the store's file system. They become read-only at
+    /// PATH too, because a change would affect the dataset of all projects
     #[arg(long = "hard-link")]
     link: bool,
     #[command(flatten)]
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &ImportArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ImportArguments, common: &Common, output: &Output) -> Result {
     let datasets = match &arguments.id {
         Some(id) => vec![arguments.workspace.dataset(id, common)?],
         None => {

@@ -17,15 +17,15 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
-use crate::output::{Failure, Output, stdout};
-use crate::witness::{Answered, Witness};
+use crate::output::{Output, Result, stdout};
+use crate::probes::{Answered, ProbeTarget};
 use crate::{Common, torrent, words, workspace};
 use listing::Listed;
 
-/// Show what a dataset holds, and who has it right now
+/// Show what a dataset contains and who has it right now
 ///
-/// Trackers are asked for the number of seeds and leechers, web seeds for the first byte of a file: all at the same time, and none
-/// for longer than five seconds. No data is fetched. A torrent that is not at hand is looked up as `get` does.
+/// Asks trackers for the number of seeds and leechers, and web seeds for the first byte of a file, in parallel and for at most
+/// five seconds. No data is downloaded. A torrent that is not on this machine is looked up as by `get`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents info mnist
@@ -45,11 +45,7 @@ const MOST_LINES: u64 = 20;
 /// So many of the comment's.
 const MOST_COMMENT_LINES: usize = 6;
 
-pub(crate) fn run(
-    arguments: &InfoArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &InfoArguments, common: &Common, output: &Output) -> Result {
     let dataset = arguments.workspace.dataset(&arguments.name, common)?;
     let app = common.app()?;
     let info = Info::of(&app, &dataset).map_err(|error| dataset.named(error))?;
@@ -83,8 +79,8 @@ struct Info {
     metainfo: Arc<Metainfo>,
     /// Printable; several lines may be in the comment alone.
     about: About,
-    trackers: Vec<Witness>,
-    web_seeds: Vec<Witness>,
+    trackers: Vec<ProbeTarget>,
+    web_seeds: Vec<ProbeTarget>,
     /// What a build of its crate takes: files, and their bytes.
     selected: Option<(usize, u64)>,
     /// Which platforms cannot build it, and why.
@@ -126,7 +122,7 @@ impl Info {
                 (Some(selected), resolved.metainfo, unsupported)
             }
         };
-        let (trackers, web_seeds) = app.witnesses(dataset, &metainfo)?;
+        let (trackers, web_seeds) = app.probe_targets(dataset, &metainfo)?;
         Ok(Info { metainfo, about, trackers, web_seeds, selected, unsupported })
     }
 }
@@ -236,7 +232,7 @@ fn tree(info: &Info, output: &Output) {
 }
 
 /// First what is short, so that it lines up: a URL may be of any length.
-fn sources_of(title: &str, sources: &[Witness], answers: Option<&[Answered]>, output: &Output) {
+fn sources_of(title: &str, sources: &[ProbeTarget], answers: Option<&[Answered]>, output: &Output) {
     output.result(format_args!("\n{}", stdout(title).bold()));
     if sources.is_empty() {
         output.result("  none");
@@ -279,7 +275,7 @@ pub(crate) fn told(answer: &Answered) -> (String, String) {
         }
         Some(Ok(ProbeAnswer::Alive)) => ("has it".to_owned(), String::new()),
         Some(Err(why)) => ("no".to_owned(), printable(&why.to_string())),
-        None => ("not asked".to_owned(), "left out by `sources`".to_owned()),
+        None => ("not asked".to_owned(), "excluded by `sources`".to_owned()),
     }
 }
 

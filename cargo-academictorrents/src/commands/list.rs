@@ -12,38 +12,34 @@ use serde_json::{Value, json};
 
 use crate::Common;
 use crate::app::App;
-use crate::output::{Failure, Output, stdout, tell_error};
-use crate::stock::{self, Stocked, Usage, Use};
+use crate::output::{Failure, Output, Result, stdout, tell_error};
+use crate::store_usage::{self, Stocked, Usage, Use};
 use crate::table::{ago, id, lines, width};
 use crate::workspace::{self, Declared};
 
-/// List the datasets that the crates here declare, then what else lies in the store
+/// List declared datasets, then everything else in the store
 ///
-/// Of each: its size, how much of it is there, its infohash and where it lies. Nothing is fetched, hashed or written, so what is
-/// called complete is what was verified once and has the sizes and times that it had then.
+/// Shows the size of each dataset, how much of it is there, its infohash and its path. Nothing is downloaded, hashed or written:
+/// `complete` means that the dataset was verified and that its sizes and times have not changed since.
 ///
-/// Outside of a crate only the store is listed.
+/// Outside of a package, only the store is listed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents list
   cargo academictorrents list --no-orphans -p my-model
   cargo academictorrents list --orphans --json")]
 pub(crate) struct ListArguments {
-    /// Only what lies in the store and no crate here declares
+    /// Only what is in the store and not declared here
     #[arg(long, conflicts_with = "no_orphans")]
     orphans: bool,
-    /// Only what crates here declare
+    /// Only what is declared here
     #[arg(long)]
     no_orphans: bool,
     #[command(flatten)]
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &ListArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ListArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     let is_outside = arguments.workspace.is_outside();
     let declared = if is_outside { Vec::new() } else { arguments.workspace.declared(common)? };
@@ -105,7 +101,7 @@ fn orphans(app: &App, standings: &[(Declared, DatasetStatus)]) -> Vec<Stocked> {
             || (entry.state == EntryState::Torrent
                 && ids.iter().any(|id| id.starts_with(&entry.infohash.to_string())))
     };
-    let scan = stock::scan(&app.store);
+    let scan = store_usage::scan(&app.store);
     let usage = Usage::of(app, scan.roots);
     let unknown = scan.entries.into_iter().filter(|entry| !is_known(entry));
     let mut orphans: Vec<Stocked> = unknown.map(|entry| usage.stocked(app, entry)).collect();

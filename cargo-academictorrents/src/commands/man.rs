@@ -7,24 +7,24 @@ use academictorrents::engine::storage;
 use clap_mangen::Man;
 use serde_json::json;
 
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
 use crate::{PROGRAM, program};
 
 /// Print the manual page, or write all pages to a directory
 ///
-/// One page for the whole, cargo-academictorrents.1, and one for each command, cargo-academictorrents-fetch.1 and so on. Written to
-/// a directory man1 that man searches, they are shown by `man cargo-academictorrents`.
+/// There is one page for the program, cargo-academictorrents.1, and one for each command, such as
+/// cargo-academictorrents-fetch.1. In a directory man1 on man's search path, `man cargo-academictorrents` shows them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents man | man -l -
   cargo academictorrents man --dir ~/.local/share/man/man1")]
 pub(crate) struct ManArguments {
-    /// Write all pages there, and print their paths; it is created where it is not there
+    /// Write all pages to this directory, and print their paths
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &ManArguments, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &ManArguments, output: &Output) -> Result {
     let pages = pages();
     let Some(directory) = &arguments.dir else {
         for (_, page) in pages.iter().take(1) {

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use crate::Common;
 use crate::failure::CommandError;
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
 use crate::workspace;
 
-/// Print where a dataset lies, and nothing else: for scripts
+/// Print the path of a dataset
 ///
-/// Nothing is fetched, and no socket is opened: a dataset that is not there is an error.
+/// For scripts: prints only the path, or fails if the dataset is not there. Nothing is downloaded, and no socket is opened.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ls \"$(cargo academictorrents path mnist)\"")]
@@ -21,11 +21,7 @@ pub(crate) struct PathArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: &PathArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &PathArguments, common: &Common, output: &Output) -> Result {
     let dataset = arguments.workspace.dataset(&arguments.name, common)?;
     let Some(path) = common.app()?.present(&dataset) else {
         return Err(CommandError::NotFetched(arguments.name.clone()).into());

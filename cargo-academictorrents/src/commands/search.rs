@@ -9,41 +9,36 @@ use serde_json::json;
 
 use crate::Common;
 use crate::catalogue::{self, CatalogueEntry, Query, SearchResults};
-use crate::output::{Failure, Output, stdout};
+use crate::output::{Failure, Output, Result, stdout};
 use crate::words;
 
-/// Search the catalogue
+/// Search the catalog
 ///
-/// All WORDS must be in an entry's title, description, category or infohash, in whichever case; in quotes, several are one.
-/// First come those that have them in the title. The catalogue's database is fetched once a day and kept in the store; --offline
-/// searches what is kept.
+/// Finds entries that contain all WORDS in title, description, category or infohash, ignoring case; quote a phrase. Matches in
+/// titles come first. The catalog's database is downloaded once a day and kept in the store; --offline searches that copy.
 ///
-/// The exit status is 1 where nothing is found.
+/// The exit status is 1 if nothing is found.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents search mnist
   cargo academictorrents search 'chest x-ray' pneumonia --category dataset --limit 5
   cargo academictorrents search wikipedia --json")]
 pub(crate) struct SearchArguments {
-    /// What is looked for
+    /// Words to search for
     #[arg(value_name = "WORDS", required_unless_present = "category")]
     words: Vec<String>,
     /// Only entries of this category: `dataset`, `paper`, `course`, …
     #[arg(long, value_name = "NAME")]
     category: Option<String>,
-    /// Show no more than so many; 0 for all
+    /// Number of results; 0 for all
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
-    /// Ask the catalogue, even where the copy is of today
+    /// Download the database even if the copy is from today
     #[arg(long)]
     refresh: bool,
 }
 
-pub(crate) fn run(
-    arguments: &SearchArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &SearchArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     let database = app.database(arguments.refresh)?;
     for note in &database.notes {

@@ -11,22 +11,22 @@ use serde_json::json;
 
 use crate::Common;
 use crate::dataset_spec::DatasetSpec;
-use crate::live;
-use crate::output::{Failure, Output};
+use crate::output::{Output, Result};
+use crate::seed_table;
 use crate::words::parse_size;
 use crate::workspace;
 
-/// Serve datasets of the store to peers, and print how many bytes were sent
+/// Share datasets with other BitTorrent clients and builds
 ///
-/// Whoever asks for them by the BitTorrent protocol is served: builds that name this machine in ACADEMICTORRENTS_PEERS,
-/// and those who hear of it from the torrents' trackers, or from the DHT. What builds are fetching right now is served, too, piece by piece.
+/// Serves peers that connect: builds that name this machine in ACADEMICTORRENTS_PEERS, and others that find it through trackers
+/// or the DHT. What builds are downloading right now is served too.
 ///
-/// On a terminal a table shows of each dataset what is there, its peers, what was sent and how fast. Why a tracker
-/// fails, or is never asked, is told when it is new or has changed; with `-v` also what others answer.
+/// On a terminal, a table shows each dataset with its progress, peers, bytes sent and rate. Failures of trackers are printed
+/// once per cause; with `-v`, their answers too.
 ///
-/// It goes on until the ratio or the time is reached, or until a signal ends it (Ctrl-C, SIGTERM, SIGHUP): then trackers are told, for
-/// less than a second, and the exit status is 130. A second Ctrl-C ends it at once. Where one of these is
-/// ignored, as under `nohup`, it stays so, and the others end it without a goodbye.
+/// Ends when the ratio or time is reached, or on Ctrl-C, SIGTERM or SIGHUP: trackers are told within a second, and the exit
+/// status is 130. A second Ctrl-C ends it at once. Signals that are ignored, as under `nohup`, stay ignored. At the end, the
+/// number of bytes sent is printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents seed
@@ -34,39 +34,35 @@ use crate::workspace;
   cargo academictorrents seed 323a0048d87ca79b68f12a6350a57776b6a3b7fb --port 6881 --rate 4MiB --ratio 2
   cargo academictorrents seed mnist.torrent --fetch --for 8h")]
 pub(crate) struct SeedArguments {
-    /// Keys in the manifest, infohashes, magnet links or paths of .torrent files; without any, all of the store
+    /// Keys in the manifest, infohashes, magnet links or paths of .torrent files [default: everything in the store]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// A directory that holds datasets in the torrent's own layout, or another store; may be given again
+    /// Serve datasets in this directory, in the torrent's own layout, or in another store. Can be repeated
     #[arg(long, value_name = "DIR")]
     from: Vec<PathBuf>,
-    /// The TCP port to listen on; 0 is any that is free
+    /// TCP port to listen on; 0 for any free port
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
-    /// Send at most so many bytes a second: `500kB`, `4MiB`; no limit where it is not given
+    /// Send at most this many bytes per second: `500kB`, `4MiB` [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     rate: Option<u64>,
-    /// End when so many times the datasets' size was sent
+    /// End when N times the size of the datasets was sent
     #[arg(long, value_name = "N", value_parser = ratio)]
     ratio: Option<f64>,
     /// End after this time: `90s`, `30m`, `8h`
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     time: Option<Duration>,
-    /// Fetch what is missing, and serve what is verified meanwhile
+    /// Download what is missing, and serve verified pieces meanwhile
     #[arg(long)]
     fetch: bool,
-    /// Let so many peers be connected at a time; a quarter of them may be of one host, and eight in any case
+    /// Number of peers at the same time; at most a quarter from one host, but at least eight
     #[arg(long, value_name = "N", default_value_t = 200)]
     connections: usize,
     #[command(flatten)]
     workspace: workspace::WorkspaceFlags,
 }
 
-pub(crate) fn run(
-    arguments: SeedArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) -> Result {
     let SeedArguments { names, from, port, rate, ratio, time, fetch, connections, workspace } =
         arguments;
     let mut ids = Vec::new();
@@ -93,7 +89,7 @@ pub(crate) fn run(
     let seeding = seed.start()?;
     let interrupted = stop_at_signals(seeding.stop_handle(), output);
     output.say(format_args!("listening on port {}", seeding.local_addr().port()));
-    let datasets = live::watch(&seeding, output);
+    let datasets = seed_table::watch(&seeding, output);
     let bytes = seeding.wait()?;
     if output.json {
         let datasets: Vec<_> = datasets

@@ -15,34 +15,34 @@ use crate::crates::Package;
 use crate::dataset_spec::{self, DatasetSpec};
 use crate::edit::{self, SECTION, list, text};
 use crate::failure::CommandError;
-use crate::output::{self, Failure, Output, tell_error};
+use crate::output::{self, Failure, Output, Result, tell_error};
 use crate::torrent::shareable;
 use crate::vendored::{of_magnet, place, selected, warn_of_passkeys};
 use crate::{Common, crates, interrupt, workspace};
 
-/// Keep the .torrent of each declared dataset in its crate, so that no build has to look one up
+/// Keep the .torrent files of declared datasets in the package
 ///
-/// It lies in `datasets/` beside the Cargo.toml, where the dataset's entry has the key `torrent` from then on. What is there
-/// already stays as it is, unless --refresh is given.
+/// Builds then do not have to look them up. The files are in `datasets/` next to Cargo.toml, and the datasets get the key
+/// `torrent`. Existing files are kept unless --refresh is given.
 ///
-/// With --data a directory gets the data, too: of all crates here and of what they depend on. It is a mirror, as
-/// ACADEMICTORRENTS_MIRRORS and the key `mirrors` take it, also behind a web server. A build that has it needs no network.
+/// With --data, a directory becomes a mirror of the data of all packages here and their dependencies, for
+/// ACADEMICTORRENTS_MIRRORS and the key `mirrors`, also behind a web server. A build that has it needs no network.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents vendor
   cargo academictorrents vendor mnist -p my-model
   cargo academictorrents vendor --data /mnt/usb/datasets")]
 pub(crate) struct VendorArguments {
-    /// The datasets' keys in the manifests; all where none is given
+    /// Keys in the manifests [default: all]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Make this directory a mirror of the data, by hard links to the store where the disk is the same
+    /// Make this directory a mirror of the data, with hard links to the store if they are on the same file system
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Keep personal passkeys in .torrent files instead of removing them
     #[arg(long)]
     keep_passkey: bool,
-    /// Replace .torrent files that are there by the catalog's, which may name newer web seeds and trackers
+    /// Replace existing .torrent files by the catalog's, which may name newer web seeds and trackers
     #[arg(long)]
     refresh: bool,
     #[command(flatten)]
@@ -64,11 +64,7 @@ struct Done {
     result: Result<bool, Error>,
 }
 
-pub(crate) fn run(
-    arguments: &VendorArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output) -> Result {
     let VendorArguments { names, data, keep_passkey, refresh, package: options } = arguments;
     let how = How { keep_passkey: *keep_passkey, refresh: *refresh };
     let is_meant =
@@ -158,7 +154,7 @@ fn vendor(
     datasets: Vec<DatasetSpec>,
     how: How,
     output: &Output,
-) -> Result<(Changes, Vec<Done>), Failure> {
+) -> Result<(Changes, Vec<Done>)> {
     let found: Vec<Result<Resolved, Error>> = datasets
         .iter()
         .map(|dataset| {

@@ -20,18 +20,18 @@ use crate::Common;
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
 use crate::interrupt;
-use crate::output::{Failure, Output, document, stdout, tell_error};
+use crate::output::{Failure, Output, Result, document, stdout, tell_error};
 use crate::provide::rounds;
 use crate::table;
 use crate::workspace;
 
-/// Hash datasets again, and say what of them is damaged
+/// Re-verify datasets and report damaged files
 ///
-/// All pieces are compared with the torrent's SHA-1s, and files with their pinned SHA-256. What is damaged is named by file
-/// and bytes. The files are left as they are, but a damaged dataset no longer counts as complete: the next build that wants it
-/// fetches what is damaged, as --repair does at once.
+/// Compares all pieces with the torrent's SHA-1 and files with their pinned SHA-256, and reports damaged byte ranges. Files are
+/// not changed, but a damaged dataset no longer counts as complete: the next build downloads the damaged parts, or --repair does
+/// so at once.
 ///
-/// Exit status: 0 where all is right (or was repaired), 1 where something is damaged or not there.
+/// The exit status is 1 if something is damaged or missing and was not repaired.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents verify
@@ -39,17 +39,16 @@ use crate::workspace;
   cargo academictorrents verify --stored --json
   cargo academictorrents verify 323a0048d87ca79b68f12a6350a57776b6a3b7fb --into data")]
 pub(crate) struct VerifyArguments {
-    /// Keys in the manifest, infohashes, magnet links or paths of .torrent files; without any, all that is declared here
+    /// Keys in the manifest, infohashes, magnet links or paths of .torrent files [default: all that are declared here]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Everything in the store, whoever declares it
+    /// Verify everything in the store
     #[arg(long, conflicts_with_all = ["names", "into"])]
     stored: bool,
-    /// The directory that `get --into` filled, in place of the store
+    /// Verify what `get --into DIR` created
     #[arg(long, value_name = "DIR", requires = "names")]
     into: Option<PathBuf>,
-    /// Fetch what is damaged of a dataset, or missing: no more than that, but where `files` selects some, the pieces
-    /// that these share with others, too
+    /// Download damaged and missing parts. With `files`, this includes parts of pieces that reach into other files
     #[arg(long)]
     repair: bool,
     #[command(flatten)]
@@ -67,11 +66,7 @@ struct VerifyRow {
     repaired: Option<Repaired>,
 }
 
-pub(crate) fn run(
-    arguments: &VerifyArguments,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &VerifyArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
     // What is hashed alone is begun anew by the next call, and leaves nothing to be told.
     if arguments.repair {
@@ -122,13 +117,9 @@ pub(crate) fn run(
     Err(Failure::Told)
 }
 
-fn rows(
-    arguments: &VerifyArguments,
-    common: &Common,
-    app: &App,
-) -> Result<Vec<VerifyRow>, Failure> {
+fn rows(arguments: &VerifyArguments, common: &Common, app: &App) -> Result<Vec<VerifyRow>> {
     if arguments.stored {
-        let ids = crate::stock::scan(&app.store).data_ids().into_iter();
+        let ids = crate::store_usage::scan(&app.store).data_ids().into_iter();
         let row = |id: String| VerifyRow::new(Vec::new(), &id, stored::asked(&app.store, &id));
         return Ok(ids.map(row).collect());
     }

@@ -148,7 +148,7 @@ fn what_two_crates_ask_for_in_the_same_words_fails_once() {
     assert_eq!(run.status, Some(1));
     assert_eq!(catalogue.requests().len(), 1);
     assert_eq!(run.stderr.matches("error: ").count(), 1, "{}", run.stderr);
-    assert!(run.stderr.ends_with("2 datasets could not be had\n"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("2 datasets could not be fetched\n"), "{}", run.stderr);
 }
 
 #[test]

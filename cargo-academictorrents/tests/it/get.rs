@@ -93,7 +93,7 @@ fn a_torrent_may_lie_at_a_web_address() {
     let cli = CliFixture::new().env("ACADEMICTORRENTS_TIMEOUT", "1s");
     let run = cli.run(&["get", &url, "--into", "here"]);
     assert_eq!(run.status, Some(1), "{}", run.stderr);
-    assert!(run.stderr.contains("what was verified is kept in "), "{}", run.stderr);
+    assert!(run.stderr.contains("verified data is kept in "), "{}", run.stderr);
     seed.mend();
     let printed: serde_json::Value =
         serde_json::from_str(&cli.ok(&["get", &url, "--into", "here", "--json"])).unwrap();
@@ -165,7 +165,7 @@ fn what_is_refused_leaves_the_directory_as_it_was() {
     for _ in 0..2 {
         let run = cli.run(&["get", "data.torrent", "--into", "here", "--max-size=1KiB"]);
         assert_eq!(run.status, Some(1), "{}", run.stderr);
-        assert!(run.stderr.contains("32.0 KiB are to be fetched"), "{}", run.stderr);
+        assert!(run.stderr.contains("32.0 KiB have to be downloaded"), "{}", run.stderr);
     }
     let seed = WebSeed::serving(&dataset);
     let printed =

@@ -9,7 +9,7 @@ use crate::swarm::{Catalogue, Dataset, WebSeed, catalogue, eventually, random_by
 
 const SIZE: usize = 4_000_000;
 const PIECE: usize = 1 << 16;
-const SAID: &str = "stopped; what was verified is kept, and the same call goes on from there\n";
+const SAID: &str = "stopped; verified data is kept, and the same command resumes\n";
 
 /// A second is what is promised; a machine that is busy may take longer to tell.
 const SOON: Duration = Duration::from_secs(20);

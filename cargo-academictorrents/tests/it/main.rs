@@ -45,5 +45,6 @@ mod support;
 #[allow(unused_imports, reason = "the library's tests use the rest")]
 #[path = "../../../tests/it/swarm/mod.rs"]
 mod swarm;
+mod unpacking;
 mod vendor;
 mod verify;

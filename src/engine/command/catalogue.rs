@@ -76,7 +76,8 @@ pub fn document(
         kept => kept,
     };
     if settings.offline {
-        let what = format!("{} is not here, and the network may not be used", wanted.what);
+        let what =
+            format!("{} is not on this machine, and network access is disabled", wanted.what);
         return Err(Error::new(ErrorKind::Offline, what)
             .why(settings.offline_reason())
             .help("run it once with the network: what the catalogue says is kept"));
@@ -110,7 +111,7 @@ fn failed(url: &Url, wanted: &DocumentRequest<'_>, why: &SourceError) -> Error {
         true => wanted.if_missing,
         false => "try again later: the catalogue may be down, or the line to it",
     };
-    let error = Error::new(ErrorKind::Network, format!("{} could not be had", wanted.what));
+    let error = Error::new(ErrorKind::Network, format!("{} could not be downloaded", wanted.what));
     advise(error.why(format!("{url}: {why}")), std::iter::once(why)).help(help)
 }
 

@@ -47,9 +47,9 @@ pub mod torrent {
     pub use crate::torrent::metainfo::{Components, FileKind, Metainfo, TorrentFile};
 }
 pub mod net {
+    pub use crate::net::certificates::{directory_flaw, of_system as system_roots};
     pub use crate::net::command::shown_proxies;
     pub use crate::net::credentials::read_netrc;
-    pub use crate::net::roots::{directory_flaw, of_system as system_roots};
     pub use crate::net::{Client, Listener, SourceError};
 }
 pub mod origin {

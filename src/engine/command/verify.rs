@@ -78,11 +78,15 @@ pub fn verify(
     request: &Request,
     counters: &SharedCounters,
 ) -> Result<Option<VerifiedDataset>, Error> {
-    let dataset = verify_dataset(session, request, counters)?;
-    match tree::faults(session, request, counters)? {
-        Some(tree) => Ok(Some(with_tree(session, request, tree, dataset))),
-        None => Ok(dataset),
+    let mut dataset = verify_dataset(session, request, counters)?;
+    if let Some(tree) = tree::faults(session, request, counters)? {
+        return Ok(Some(with_tree(session, request, tree, dataset)));
     }
+    // What was found damaged before is not there any more.
+    if request.unpack.is_some() && tree::present(session, request)?.is_none() {
+        dataset.iter_mut().for_each(|dataset| dataset.is_stamped = false);
+    }
+    Ok(dataset)
 }
 
 /// Adds what was found of the tree. A damaged one is no longer complete, and is unpacked again by the next build.

@@ -59,7 +59,7 @@ pub fn fetch(
         let further = plan::further_sources(request, settings, &newer, &sources, &none_refused);
         sources.extend(further);
     }
-    let left_out = plan::LeftOut::of(request, session.settings, metainfo);
+    let left_out = plan::DisabledSources::of(request, session.settings, metainfo);
     let may_fetch_these = |pieces: &PieceSet| {
         let lack = Lack::of(layout, pieces, damaged_bytes);
         may_fetch(work, &partial, &lack)?;
@@ -148,7 +148,7 @@ pub fn fetch(
 fn offline(session: &Session<'_>, missing: u64) -> Error {
     Error::new(
         ErrorKind::Offline,
-        format!("{} are not here, and the network may not be used", crate::size::display(missing)),
+        format!("{} are missing, and network access is disabled", crate::size::display(missing)),
     )
     .why(session.settings.offline_reason())
     .help("build once with the network, or name a directory with the data in ACADEMICTORRENTS_LOAD_PATH or `mirrors`")

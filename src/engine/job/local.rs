@@ -10,7 +10,7 @@ use crate::counters::Phase;
 use crate::engine::resolve::{Network, cannot_fetch};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Mirror;
-use crate::plan::{Layout, LeftOut};
+use crate::plan::{DisabledSources, Layout};
 use crate::storage::{LocalCopy, Site, directory_fault};
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
@@ -39,7 +39,7 @@ pub fn fetch(
         let what = format!("{} are not on this machine", crate::size::display(lack.bytes));
         let error = Error::new(ErrorKind::Offline, what);
         let error = faults.iter().fold(error, |error, fault| error.why(fault.clone()));
-        let left_out = LeftOut::of(request, session.settings, &resolved.metainfo);
+        let left_out = DisabledSources::of(request, session.settings, &resolved.metainfo);
         Err(lack.explain(left_out.explain(cannot_fetch(request, error))))
     };
     take(work, &partial, copies, &mut wanted, &may_fetch_these)?;

@@ -126,11 +126,11 @@ impl<'a> Wait<'a> {
             return Err(Error::new(
                 ErrorKind::Locked,
                 format!(
-                    "another build{by} holds the dataset, and made no progress for {}",
+                    "another build{by} has locked the dataset and made no progress for {}",
                     crate::size::seconds(patience)
                 ),
             )
-            .help("end that process, or set ACADEMICTORRENTS_TIMEOUT to wait longer"));
+            .help("stop that process, or set ACADEMICTORRENTS_TIMEOUT to wait longer"));
         }
         std::thread::sleep(LOCK_POLL);
         Ok(())

@@ -33,7 +33,7 @@ pub fn check(
             let needed = size::display(missing_bytes);
             Err(Error::new(
                 ErrorKind::Disk,
-                format!("{needed} are to be fetched, and the disk has no room for them"),
+                format!("{needed} have to be downloaded, and the disk has no room for them"),
             )
             .why(format!("{} are free at {}", size::display(room), partial.place().display()))
             .help(format!("free some space, or {place}"))

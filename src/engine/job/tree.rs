@@ -18,7 +18,7 @@ use crate::engine::session::{Provided, ProvidedArchive, Session, SharedCounters}
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Request, StoreKind, Unpacking};
 use crate::plan::Limit;
-use crate::storage::{Lock, Store, Target, TreeWriter, each};
+use crate::storage::{Directory, Lock, Store, Target, TreeWriter, copy_tree_into, each};
 use crate::unpack::{self, MemberGlobs, Members, PlannedFile, TreePlan, UnpackBudget};
 
 /// More than this left to do, in a build script that is not optimized, is worth a word.
@@ -129,9 +129,8 @@ pub fn provide(
     let Some(unpacking) = &request.unpack else {
         return dataset::provide(session, request, counters);
     };
-    if into_directory(session, request) {
-        let what = "unpacking into a directory is not supported";
-        return Err(Error::new(ErrorKind::Manifest, what));
+    if let Target::Directory(directory) = session.target(request) {
+        return provide_into(session, request, counters, directory);
     }
     if unpacking.discards_archive {
         if let Some(found) = right_alone(session, request, unpacking, counters)? {
@@ -179,6 +178,26 @@ pub fn provide(
         }
     };
     Ok(with_archive(tree, archive))
+}
+
+/// The same, and copies the tree into a directory of the user's: archives are in the store.
+fn provide_into(
+    session: &Session<'_>,
+    request: &Request,
+    counters: &SharedCounters,
+    directory: &Directory,
+) -> Result<Provided, Error> {
+    let stored = Request { store: StoreKind::Shared, ..request.clone() };
+    let tree = match present(session, &stored)? {
+        Some(tree) => tree,
+        None => provide(session, &stored, counters)?,
+    };
+    let (Some(files), Some(name)) = (tree.path.parent(), tree.path.file_name()) else {
+        return Ok(tree);
+    };
+    counters.set_phase(Phase::Publishing);
+    session.hashing()?.install(|| copy_tree_into(&tree.stamp, files, directory))?;
+    Ok(Provided { path: session.target(request).files_path("").join(name), ..tree })
 }
 
 /// Removes the dataset that was fetched to be unpacked, where no known project uses it. A failure leaves what `gc` removes. The lock is
@@ -325,7 +344,7 @@ impl TreeWork<'_> {
             let what =
                 format!("`members` of `unpack`: the glob `{glob}` covers no member of an archive");
             let error = Error::new(ErrorKind::Manifest, what)
-                .help("globs cover paths below the dataset's directory, as they are after `strip`; `*` stops at `/`, `**` does not");
+                .help("globs match paths below the dataset's directory, after `strip`; `*` does not match `/`, `**` does");
             return Err(request.origin.declared(error));
         }
         counters.done_bytes.store(fetched, Ordering::Relaxed);

@@ -260,12 +260,14 @@ fn not_found(
     let mut error = if session.settings.offline {
         Error::new(
             ErrorKind::Offline,
-            format!("the torrent {infohash} is not here, and the network may not be used"),
+            format!(
+                "the torrent {infohash} is not on this machine, and network access is disabled"
+            ),
         )
     } else {
         Error::new(
             ErrorKind::Network,
-            format!("the torrent {infohash} could not be had from anywhere"),
+            format!("the torrent {infohash} could not be found anywhere"),
         )
     };
     for (place, why) in &tried {
@@ -297,13 +299,13 @@ fn not_found(
     if asked.catalogue_left_out {
         let by = left_out_by(session, user.catalogue);
         error = error
-            .why(format!("left out by {by}: the catalogue"))
+            .why(format!("excluded by {by}: the catalogue"))
             .help(format!("to use it, add `catalogue` to {by}"));
     }
     if asked.peers_left_out {
         let by = left_out_by(session, user.peers);
         error = error
-            .why(format!("left out by {by}: peers and trackers, which may have the torrent"))
+            .why(format!("excluded by {by}: peers and trackers, which may have the torrent"))
             .help(format!("to ask them, add `peers` to {by}"));
     }
     error = advise(error, tried.iter().map(|(_, why)| why));

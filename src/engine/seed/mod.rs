@@ -377,8 +377,11 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
 fn nothing_of(request: &Request, store: &Store) -> Error {
     let name = request.name.as_str();
     let place = store.root().display();
+    let discards = request.unpack.as_ref().is_some_and(|it| it.discards_archive);
+    let why = if discards { "its archives are not kept: `keep-archive = false`" } else { "" };
     Error::new(ErrorKind::Metainfo, "nothing of the dataset is there to be seeded")
         .why(format!("it is not in {place}"))
+        .why(why)
         .help("fetch it first, or have it fetched while it is seeded: `--fetch`, `Seed::fetch`")
         .help("name the directory where it lies, if that is another one: `--from`, `Seed::from`")
         .for_dataset(name)

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind};
 use crate::net::timing::TICK;
 use crate::picker::SourceId;
 use crate::picker::pace::Pace;
-use crate::plan::{LeftOut, Rank, SourceKind, SourceSpec};
+use crate::plan::{DisabledSources, Rank, SourceKind, SourceSpec};
 use crate::url::Url;
 
 mod damaged;
@@ -43,7 +43,7 @@ pub struct Coordinator<'a> {
     events: Receiver<WorkerEvent>,
     announcers: Announcers,
     waiting: Vec<SourceSpec>,
-    left_out: LeftOut,
+    left_out: DisabledSources,
     pub manager: SourceManager,
     exchanged: Exchanged,
     /// Tiers that may still name peers.
@@ -78,7 +78,7 @@ impl<'a> Coordinator<'a> {
         (swarm, budget, announcers): (Arc<Swarm>, &'a Budget, Announcers),
         events: Receiver<WorkerEvent>,
         sources: Vec<SourceSpec>,
-        left_out: LeftOut,
+        left_out: DisabledSources,
         may_fetch: &'a MayFetch<'a>,
     ) -> Coordinator<'a> {
         let pace = Pace::new(Duration::MAX, Duration::ZERO, 0);
@@ -157,10 +157,9 @@ impl<'a> Coordinator<'a> {
             self.refresh_if_failing(now);
             let last_sign = self.swarm.last_sign_of_life().max(self.refreshing.joined());
             if now.saturating_sub(last_sign) >= give_up {
-                let what =
-                    format!("no source brought any data for {}", crate::size::seconds(give_up));
+                let what = format!("no source sent any data for {}", crate::size::seconds(give_up));
                 return Err(self.gave_up(&what)
-                    .help("set ACADEMICTORRENTS_TIMEOUT to wait longer; what was verified is kept, and the next build goes on from there"));
+                    .help("set ACADEMICTORRENTS_TIMEOUT to wait longer; verified data is kept, and the next build resumes"));
             }
             if self.pace.trickles(now, self.swarm.heard_bytes()) {
                 if self.may_be_refreshed() {
@@ -173,7 +172,7 @@ impl<'a> Coordinator<'a> {
                     .help("set ACADEMICTORRENTS_TIMEOUT to allow for a longer time; what was verified is kept, and the next build resumes there"));
             }
             if self.is_hopeless(now) && !self.may_be_refreshed() {
-                return Err(self.gave_up("no source can bring the data"));
+                return Err(self.gave_up("no source could provide the data"));
             }
         }
         Ok(())

@@ -219,6 +219,7 @@ impl SourceManager {
     /// One connection each before any source gets a second; within that, in the order in which they became known.
     fn start_streams(&mut self, now: Duration, most: usize, budget: &Budget) {
         let mut ready = Vec::new();
+        let mut schedule = self.swarm.schedule();
         for (index, source) in self.streams.iter_mut().enumerate() {
             let working = source.attempts.working;
             if let StreamPlace::Web(seed) = &source.place {
@@ -227,13 +228,22 @@ impl SourceManager {
                 }
                 let delivering = match working {
                     0 => 0,
-                    _ => self.swarm.schedule().delivering(source.id),
+                    _ => schedule.delivering(source.id),
                 };
                 source.concurrency.look(now, delivering, seed.received_bytes());
             }
             if working < source.concurrency.allowed && source.attempts.may_begin(now) {
-                ready.push(index);
+                if schedule.is_useful(source.id) {
+                    ready.push(index);
+                } else {
+                    source.attempts.lost = true;
+                    self.lacked.look_again();
+                }
             }
+        }
+        drop(schedule);
+        if !budget.has_room() {
+            return;
         }
         let mut round = 0;
         while !ready.is_empty() {

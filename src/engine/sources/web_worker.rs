@@ -1,7 +1,6 @@
 //! A connection to a web seed (BEP 19), or to a mirror that is a URL.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::stream::{Feeder, Flow, Part, parts};
 use super::swarm::Swarm;
 use super::web_seed::WebSeed;
 use crate::engine::sources::http_pipeline::HttpPipeline;
-use crate::net::{Connection, SourceError};
+use crate::net::SourceError;
 use crate::picker::{Next, WorkerId};
 use crate::protocol::http::Head;
 use crate::protocol::http::verdict::{Verdict, judge};
@@ -38,74 +37,71 @@ enum Left {
     Worker(WorkerOutcome),
 }
 
-impl WebSeed {
-    /// Fetches runs until there are none.
-    pub fn work(&self, swarm: &Swarm, worker: WorkerId) -> WorkerOutcome {
-        let mut pipeline = HttpPipeline::default();
-        while let Some(run) = swarm.next_run(self.id, worker) {
-            match self.fetch_run(swarm, worker, &mut pipeline, run) {
-                Left::Run => {}
-                Left::Elsewhere if pipeline.drain() => {}
-                Left::Connection | Left::File | Left::Elsewhere => pipeline.close(),
-                Left::Worker(outcome) => return outcome,
-            }
+/// Fetches runs from a web seed until there are none.
+pub fn work(swarm: &Swarm, seed: &WebSeed, worker: WorkerId) -> WorkerOutcome {
+    let mut it = WebWorker { swarm, seed, worker, pipeline: HttpPipeline::default() };
+    while let Some(run) = swarm.next_run(seed.id, worker) {
+        match it.fetch_run(&run) {
+            Left::Run => {}
+            Left::Elsewhere if it.pipeline.drain() => {}
+            Left::Connection | Left::File | Left::Elsewhere => it.pipeline.close(),
+            Left::Worker(outcome) => return outcome,
         }
-        WorkerOutcome::Ended
     }
+    WorkerOutcome::Ended
+}
 
-    fn fetch_run(
-        &self,
-        swarm: &Swarm,
-        worker: WorkerId,
-        pipeline: &mut HttpPipeline,
-        run: Range<u32>,
-    ) -> Left {
-        let before = self.lost.partly(swarm, &run);
-        let left = self.fetch_parts(swarm, worker, pipeline, &run);
-        self.ends_streams(worker);
-        self.lost.settle(swarm, self.id, &run, &before);
+struct WebWorker<'a> {
+    swarm: &'a Swarm,
+    seed: &'a WebSeed,
+    worker: WorkerId,
+    pipeline: HttpPipeline,
+}
+
+impl<'a> WebWorker<'a> {
+    fn fetch_run(&mut self, run: &Range<u32>) -> Left {
+        let lost = &self.seed.lost;
+        let before = lost.partly(self.swarm, run);
+        let left = self.fetch_parts(run);
+        self.seed.ends_streams(self.worker);
+        lost.settle(self.swarm, self.seed.id, run, &before);
         left
     }
 
-    fn fetch_parts(
-        &self,
-        swarm: &Swarm,
-        worker: WorkerId,
-        pipeline: &mut HttpPipeline,
-        run: &Range<u32>,
-    ) -> Left {
-        let mut parts = parts(swarm, self.id, run);
-        let mut feeder = Feeder::new(swarm, self.id, worker);
+    fn fetch_parts(&mut self, run: &Range<u32>) -> Left {
+        let (swarm, seed) = (self.swarm, self.seed);
+        let mut parts = parts(swarm, seed.id, run);
+        let mut feeder = Feeder::new(swarm, seed.id, self.worker);
         while let Some(part) = parts.pop_front() {
             let Some((file, _)) = part.file else {
                 match feeder.feed_zeros(part.range) {
                     Flow::Onward => continue,
-                    flow => return self.left(pipeline, flow),
+                    flow => return self.left(flow),
                 }
             };
-            if self.lost.contains(file) {
+            if seed.lost.contains(file) {
                 continue;
             }
-            if self.most_connections().is_some() && !self.streams(file, worker) {
-                return self.leave_to_others(swarm);
+            if seed.most_connections().is_some() && !seed.streams(file, self.worker) {
+                return self.leave_to_others();
             }
-            let (head, url) = match pipeline.reply(self, swarm, file, &part, &parts) {
+            let (head, url) = match self.pipeline.reply(seed, swarm, file, &part, &parts) {
                 Ok(reply) => reply,
-                Err(why) if why.is_refused() => return self.refused_address(swarm, file, why),
-                Err(why) => return Left::Worker(WorkerOutcome::Failed(why)),
+                Err(why) if why.is_refused() => return self.refused_address(file, why),
+                Err(why) => return failed(why),
             };
-            let read = self.read_body(swarm, worker, pipeline, &mut feeder, &head, &url, &part);
+            let read = self.read_body(&mut feeder, &head, &url, &part);
             // Right bytes, as it may be, of another request.
-            if feeder.fed_wrong && self.may_mix_up() {
-                self.ask_one_at_a_time();
-                swarm.schedule().forgive_strikes(self.id);
+            if feeder.fed_wrong && seed.may_mix_up() {
+                seed.ask_one_at_a_time();
+                swarm.schedule().forgive_strikes(seed.id);
                 return Left::Connection;
             }
             match read {
-                Ok(Flow::Onward) => pipeline.shut_if_ended(),
-                Ok(flow) => return self.left(pipeline, flow),
+                Ok(Flow::Onward) => self.pipeline.shut_if_ended(),
+                Ok(flow) => return self.left(flow),
                 // What was asked for behind it is on its way.
-                Err(Left::File) if pipeline.drain() => {}
+                Err(Left::File) if self.pipeline.drain() => {}
                 Err(left) => return left,
             }
         }
@@ -113,129 +109,107 @@ impl WebSeed {
     }
 
     /// Others read the file, of a server without ranges.
-    fn leave_to_others(&self, swarm: &Swarm) -> Left {
-        let pause = swarm.phase.client.timing().back_off * 4;
+    fn leave_to_others(&self) -> Left {
+        let pause = self.swarm.phase.client.timing().back_off * 4;
         Left::Worker(WorkerOutcome::Paused(pause, SourceError::NoRanges))
     }
 
     /// The seed's own address is not asked again. Of a redirect only that file is lost: others may lead elsewhere.
-    fn refused_address(&self, swarm: &Swarm, file: u32, why: SourceError) -> Left {
-        if self.redirects.target(file).is_none() {
+    fn refused_address(&self, file: u32, why: SourceError) -> Left {
+        let (swarm, seed) = (self.swarm, self.seed);
+        if seed.redirects.target(file).is_none() {
             return Left::Worker(WorkerOutcome::Lost(why));
         }
-        swarm.phase.report.note(&self.url.to_string(), Err(why));
-        self.lost.lose(swarm, self.id, file);
+        swarm.phase.report.note(&seed.url.to_string(), Err(why));
+        seed.lost.lose(swarm, seed.id, file);
         Left::File
     }
 
-    fn left(&self, pipeline: &HttpPipeline, flow: Flow) -> Left {
+    fn left(&self, flow: Flow) -> Left {
         match flow {
             Flow::Banned => Left::Worker(WorkerOutcome::Lost(SourceError::Banned)),
             Flow::Over => Left::Worker(WorkerOutcome::Ended),
             // What was asked for behind the run's end would come first on this connection.
-            Flow::RunEnded | Flow::Onward if pipeline.is_idle() => Left::Run,
+            Flow::RunEnded | Flow::Onward if self.pipeline.is_idle() => Left::Run,
             Flow::RunEnded | Flow::Onward => Left::Connection,
         }
     }
 
     /// Reads the reply's body, if it is one, into the pieces.
-    #[expect(clippy::too_many_arguments, reason = "all of them are one request's")]
     fn read_body(
-        &self,
-        swarm: &Swarm,
-        worker: WorkerId,
-        pipeline: &mut HttpPipeline,
-        feeder: &mut Feeder<'_>,
+        &mut self,
+        feeder: &mut Feeder<'a>,
         head: &Head,
         url: &Url,
         part: &Part,
     ) -> Result<Flow, Left> {
+        let (swarm, seed) = (self.swarm, self.seed);
         let Some((file, _)) = part.file else { return Err(Left::Connection) };
         let file_length =
             swarm.partial.metainfo().files.get(file as usize).map_or(0, |file| file.length);
         let asked = part.file_range();
-        let (mut skip, length) = match judge(head, &asked, file_length) {
+        let (skip, length) = match judge(head, &asked, file_length) {
             Verdict::Body { skip, len } => {
-                self.redirects.brought(file);
-                self.refused_in_a_row.store(0, Ordering::Relaxed);
+                seed.redirects.brought(file);
+                seed.refused_in_a_row.store(0, Ordering::Relaxed);
                 (skip, len)
             }
             Verdict::Stale(_) | Verdict::Refused(_) | Verdict::Retry(_)
-                if pipeline.is_mixed_up(self) =>
+                if self.pipeline.is_mixed_up(seed) =>
             {
                 return Err(Left::Connection);
             }
             // So some say that a client has too many connections: whoever is served over one is not forbidden the file.
             Verdict::Gone(403)
-                if !pipeline.has_served && swarm.schedule().workers_of(self.id) > 1 =>
+                if !self.pipeline.has_served && swarm.schedule().workers_of(seed.id) > 1 =>
             {
                 let pause = swarm.phase.client.timing().back_off;
-                let why = self.asked(url, SourceError::Status(403));
+                let why = seed.asked(url, SourceError::Status(403));
                 return Err(Left::Worker(WorkerOutcome::Paused(pause, why)));
             }
-            other => return Err(self.refused(swarm, file, url, &other)),
+            other => return Err(self.refused(file, url, &other)),
         };
-        pipeline.has_served = true;
+        self.pipeline.has_served = true;
         let whole_from = part.range.start - asked.start;
         if head.status == 200 && asked != (0..file_length) {
-            let was_known = self.has_no_ranges();
+            let was_known = seed.has_no_ranges();
             let (others_have, is_alone, front_comes) = {
                 let schedule = swarm.schedule();
                 let piece = swarm.geometry().piece_at(part.range.start);
-                let others_have = schedule.others_have(self.id, piece, swarm.now());
+                let others_have = schedule.others_have(seed.id, piece, swarm.now());
                 let first = swarm.geometry().piece_at(whole_from);
-                let front_comes = schedule.is_fetched_beside(worker, first..piece);
-                (others_have, schedule.workers_of(self.id) <= 1, front_comes)
+                let front_comes = schedule.is_fetched_beside(self.worker, first..piece);
+                (others_have, schedule.workers_of(seed.id) <= 1, front_comes)
             };
             // One stream from the file's beginning is enough, and none where others have it; they may fail later. Who began at the
             // front goes on, though the reply to a request behind it comes first: that stream would pass over what is claimed.
             let gives_way = skip > 0 && (front_comes || (!was_known && !is_alone));
-            if gives_way || (skip > NEAR_BYTES && others_have) || !self.streams(file, worker) {
-                return Err(self.leave_to_others(swarm));
+            if gives_way || (skip > NEAR_BYTES && others_have) || !seed.streams(file, self.worker) {
+                return Err(self.leave_to_others());
             }
         }
-        let Some(connection) = &mut pipeline.connection else { return Err(Left::Connection) };
+        if self.pipeline.connection.is_none() {
+            return Err(Left::Connection);
+        }
+        let file_end = whole_from + file_length;
         if head.status == 200 && skip > 0 {
             // What comes first is of use, too.
-            let end = whole_from + file_length;
-            let begin = Flow::RunEnded;
-            return self.go_on(swarm, worker, connection, feeder, begin, whole_from, end);
+            return self.go_on(feeder, Flow::RunEnded, whole_from, file_end);
         }
-        let failed = |why| Left::Worker(WorkerOutcome::Failed(why));
-        let mut at = part.range.start;
-        let end = part.range.start + length;
+        let (mut skipped, mut at) = (0, part.range.start);
+        let end = at + length;
         while at < end {
-            let wanted = if skip > 0 { skip } else { end - at };
-            let bytes = connection.read(wanted).map_err(failed)?;
-            let count = bytes.len();
-            if count == 0 {
+            let is_wanted = skipped == skip;
+            let (from, until) = if is_wanted { (at, end) } else { (skipped, skip) };
+            let Some((count, flow)) = self.read_on(feeder, from..until, is_wanted)? else {
                 return Err(failed(SourceError::EndedEarly(end - at)));
+            };
+            *(if is_wanted { &mut at } else { &mut skipped }) += count;
+            match flow {
+                Flow::Onward => {}
+                flow if head.status == 200 => return self.go_on(feeder, flow, at, file_end),
+                flow => return Ok(flow),
             }
-            if skip > 0 {
-                skip -= count as u64;
-                swarm.skipped(count as u64);
-            } else {
-                let flow = feeder.feed(at, bytes);
-                self.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
-                at += count as u64;
-                if flow != Flow::Onward && head.status != 200 {
-                    connection.consume(count);
-                    return Ok(flow);
-                }
-                if flow != Flow::Onward {
-                    connection.consume(count);
-                    return self.go_on(
-                        swarm,
-                        worker,
-                        connection,
-                        feeder,
-                        flow,
-                        at,
-                        whole_from + file_length,
-                    );
-                }
-            }
-            connection.consume(count);
         }
         if end < part.range.end {
             // A shorter range than asked: the rest is asked for anew.
@@ -244,90 +218,93 @@ impl WebSeed {
         Ok(Flow::Onward)
     }
 
+    /// Reads some of the next bytes, which are those of this range of the torrent's where they are wanted. How many, and what came
+    /// of them; `None` where the reply ends.
+    fn read_on(
+        &mut self,
+        feeder: &mut Feeder<'a>,
+        range: Range<u64>,
+        is_wanted: bool,
+    ) -> Result<Option<(u64, Flow)>, Left> {
+        let Some(connection) = &mut self.pipeline.connection else { return Err(Left::Connection) };
+        let bytes = connection.read(range.end - range.start).map_err(failed)?;
+        let count = bytes.len();
+        let flow = match is_wanted {
+            true if count > 0 => feeder.feed(range.start, bytes),
+            _ => Flow::Onward,
+        };
+        match is_wanted {
+            true => drop(self.seed.received_bytes.fetch_add(count as u64, Ordering::Relaxed)),
+            false => self.swarm.skipped(count as u64),
+        }
+        connection.consume(count);
+        Ok((count > 0).then_some((count as u64, flow)))
+    }
+
     /// A server without ranges goes on with the file: what comes next is taken where it is still wanted.
-    #[expect(clippy::too_many_arguments, reason = "all of them are one reply's")]
     fn go_on(
-        &self,
-        swarm: &Swarm,
-        worker: WorkerId,
-        connection: &mut Connection,
-        feeder: &mut Feeder<'_>,
+        &mut self,
+        feeder: &mut Feeder<'a>,
         mut flow: Flow,
         mut at: u64,
         file_end: u64,
     ) -> Result<Flow, Left> {
-        let failed = |why| Left::Worker(WorkerOutcome::Failed(why));
-        while flow == Flow::RunEnded && connection.left() > 0 && at < file_end {
-            let geometry = swarm.geometry();
+        let (swarm, geometry) = (self.swarm, self.swarm.geometry());
+        let has_more = |it: &HttpPipeline| it.connection.as_ref().is_some_and(|it| it.left() > 0);
+        while flow == Flow::RunEnded && has_more(&self.pipeline) && at < file_end {
             let pieces = geometry.pieces(at..file_end);
             let first =
                 if geometry.start(pieces.start) < at { pieces.start + 1 } else { pieces.start };
-            let Next::Fetch(run) =
-                swarm.schedule().next_run_within(worker, first..pieces.end, swarm.now())
-            else {
-                break;
-            };
-            let start = geometry.start(run.start);
-            while at < start {
-                let count = connection.read(start - at).map_err(failed)?.len();
-                if count == 0 {
-                    return Err(Left::Connection);
-                }
-                connection.consume(count);
-                swarm.skipped(count as u64);
-                at += count as u64;
-            }
-            let end = geometry.bytes(run).end.min(file_end);
-            flow = Flow::RunEnded;
+            let next =
+                swarm.schedule().next_run_within(self.worker, first..pieces.end, swarm.now());
+            let Next::Fetch(run) = next else { break };
+            let (start, end) = (geometry.start(run.start), geometry.bytes(run).end.min(file_end));
             while at < end {
-                let bytes = connection.read(end - at).map_err(failed)?;
-                let count = bytes.len();
-                if count == 0 {
-                    return Err(Left::Connection);
+                let is_wanted = at >= start;
+                let until = if is_wanted { end } else { start };
+                let read = self.read_on(feeder, at..until, is_wanted)?;
+                let (count, next) = read.ok_or(Left::Connection)?;
+                at += count;
+                if is_wanted {
+                    flow = next;
                 }
-                flow = feeder.feed(at, bytes);
-                self.received_bytes.fetch_add(count as u64, Ordering::Relaxed);
-                connection.consume(count);
-                at += count as u64;
-                if flow != Flow::Onward {
+                if is_wanted && flow != Flow::Onward {
                     break;
                 }
             }
             if flow == Flow::Onward {
                 // The run reaches into the next file: that is asked for anew.
-                flow = Flow::RunEnded;
-                break;
+                return Ok(Flow::RunEnded);
             }
         }
         Ok(flow)
     }
 
     /// What follows from a reply, to a request for `url`, that has no useful body.
-    fn refused(&self, swarm: &Swarm, file: u32, url: &Url, verdict: &Verdict) -> Left {
-        let Some(first) = self.first_url(swarm, file) else { return Left::Connection };
+    fn refused(&self, file: u32, url: &Url, verdict: &Verdict) -> Left {
+        let (swarm, seed) = (self.swarm, self.seed);
+        let Some(first) = seed.first_url(swarm, file) else { return Left::Connection };
         let lost = |why: SourceError| {
-            if self.redirects.begin_anew(file, &first, url) {
+            if seed.redirects.begin_anew(file, &first, url) || seed.is_other_form(swarm, file, url)
+            {
                 return Left::Elsewhere;
             }
-            if self.is_other_form(swarm, file, url) {
+            swarm.phase.report.note(&seed.url.to_string(), Err(seed.asked(url, why.clone())));
+            if seed.redirects.next_form(file, seed.urls.forms()) {
                 return Left::Elsewhere;
             }
-            swarm.phase.report.note(&self.url.to_string(), Err(self.asked(url, why.clone())));
-            if self.redirects.next_form(file, self.urls.forms()) {
-                return Left::Elsewhere;
-            }
-            self.lost.lose(swarm, self.id, file);
+            seed.lost.lose(swarm, seed.id, file);
             // A server that has nothing is not asked for each of 100,000 files.
-            let in_a_row = self.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+            let in_a_row = seed.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
             if in_a_row % REFUSED_IN_A_ROW == 0 {
-                let why = SourceError::RefusedFiles(in_a_row, Box::new(self.asked(url, why)));
-                return Left::Worker(WorkerOutcome::Failed(why));
+                let why = SourceError::RefusedFiles(in_a_row, Box::new(seed.asked(url, why)));
+                return failed(why);
             }
             Left::File
         };
         match verdict {
             Verdict::Body { .. } => Left::Connection,
-            Verdict::Redirect(location) => match self.redirects.follow(file, &first, url, location)
+            Verdict::Redirect(location) => match seed.redirects.follow(file, &first, url, location)
             {
                 Ok(()) => Left::Elsewhere,
                 Err(why) => lost(why),
@@ -336,7 +313,7 @@ impl WebSeed {
             Verdict::Stale(why) => lost(SourceError::Stale(why.clone())),
             // The same for each file.
             Verdict::BotCheck(status) => {
-                let why = self.asked(url, SourceError::BotCheck(*status));
+                let why = seed.asked(url, SourceError::BotCheck(*status));
                 Left::Worker(WorkerOutcome::Lost(why))
             }
             Verdict::Pause(pause) => {
@@ -344,14 +321,11 @@ impl WebSeed {
                 let pause = pause.unwrap_or(back_off * 4).max(back_off).min(MAX_SEED_PAUSE);
                 Left::Worker(WorkerOutcome::Paused(pause, SourceError::Pause(pause)))
             }
-            Verdict::Retry(status) => {
-                Left::Worker(WorkerOutcome::Failed(self.asked(url, SourceError::Status(*status))))
-            }
+            Verdict::Retry(status) => failed(seed.asked(url, SourceError::Status(*status))),
         }
     }
 }
 
-/// Runs a web seed's worker.
-pub fn work(swarm: &Arc<Swarm>, seed: &Arc<WebSeed>, worker: WorkerId) -> WorkerOutcome {
-    seed.work(swarm, worker)
+fn failed(why: SourceError) -> Left {
+    Left::Worker(WorkerOutcome::Failed(why))
 }

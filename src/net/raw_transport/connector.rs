@@ -18,7 +18,7 @@ use super::{LendingTransport, RawTransport, tcp};
 use crate::net::USER_AGENT;
 use crate::net::error::SourceError;
 use crate::net::happy_eyeballs::HappyEyeballs;
-use crate::net::names::look_up;
+use crate::net::name_lookup::look_up;
 use crate::net::proxy::{Proxy, handshake, targets};
 use crate::protocol::http::parse_head;
 use crate::protocol::http::proxy::{Forwarded, HttpProxyFailure, encode_connect};

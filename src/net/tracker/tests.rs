@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::mutex::Mutex;
-use crate::net::names::BOTH;
+use crate::net::name_lookup::BOTH;
 use crate::settings::Context;
 use crate::torrent::infohash::Infohash;
 

@@ -88,7 +88,7 @@ impl fmt::Display for PeerError {
         match self {
             PeerError::Wire(error) => error.fmt(f),
             PeerError::OtherTorrent(infohash) => write!(f, "it serves another torrent, {infohash}"),
-            PeerError::Ourselves => f.write_str("it is this very process"),
+            PeerError::Ourselves => f.write_str("connected to ourselves"),
             PeerError::TooManyBitfields => f.write_str("it keeps sending bitfields"),
             PeerError::BitfieldLength { bytes, expected_bytes } => {
                 write!(f, "its bitfield has {bytes} bytes, and this torrent's has {expected_bytes}")

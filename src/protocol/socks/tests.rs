@@ -84,15 +84,15 @@ fn each_refusal_is_told_from_the_others() {
         assert!(!done.open && why.to_string().contains(said), "{why}");
     };
     let login = Some(("me", ""));
-    check(None, &[5, 0xff], SocksFailure::Login(LoginFailure::Wanted), "wants a user name");
-    check(None, &[5, 2], SocksFailure::Login(LoginFailure::Wanted), "wants a user name");
+    check(None, &[5, 0xff], SocksFailure::Login(LoginFailure::Wanted), "requires a user name");
+    check(None, &[5, 2], SocksFailure::Login(LoginFailure::Wanted), "requires a user name");
     check(login, &[5, 0xff], SocksFailure::Login(LoginFailure::NoMethod), "another way");
     check(login, &[5, 1], SocksFailure::Login(LoginFailure::NoMethod), "another way");
     check(
         login,
         &[5, 2, 1, 1],
         SocksFailure::Login(LoginFailure::Refused),
-        "refuses the user name",
+        "rejected the user name",
     );
     check(None, &[4, 0], SocksFailure::NotSocks, "does not speak");
     check(None, b"HTTP/1.1 400", SocksFailure::NotSocks, "does not speak");

@@ -10,7 +10,7 @@ const MAX_SHOWN: usize = 10;
 
 /// Why something that exists keeps a file from being written.
 #[derive(Debug)]
-pub(super) enum Conflict {
+pub(in crate::storage) enum Conflict {
     Foreign,
     Link,
     Unreadable(String),
@@ -37,7 +37,7 @@ impl Conflict {
         }
     }
 
-    fn can_be_forced(&self) -> bool {
+    pub(in crate::storage) fn can_be_forced(&self) -> bool {
         matches!(
             self,
             Conflict::Foreign | Conflict::Link | Conflict::Unreadable(_) | Conflict::Changed
@@ -47,7 +47,7 @@ impl Conflict {
 
 /// All conflicts, for one message.
 #[derive(Default)]
-pub(super) struct Conflicts {
+pub(in crate::storage) struct Conflicts {
     shown: BTreeMap<PathBuf, Conflict>,
     others: BTreeSet<PathBuf>,
     any_forceable: bool,
@@ -55,7 +55,7 @@ pub(super) struct Conflicts {
 }
 
 impl Conflicts {
-    pub(super) fn add(&mut self, path: PathBuf, why: Conflict) {
+    pub(in crate::storage) fn add(&mut self, path: PathBuf, why: Conflict) {
         self.any_forceable |= why.can_be_forced();
         self.any_other |= !why.can_be_forced();
         if self.shown.len() < MAX_SHOWN || self.shown.contains_key(&path) {
@@ -65,7 +65,7 @@ impl Conflicts {
         }
     }
 
-    pub(super) fn result(self, directory: &Path) -> Result<(), Error> {
+    pub(in crate::storage) fn result(self, directory: &Path) -> Result<(), Error> {
         if self.shown.is_empty() {
             return Ok(());
         }

@@ -130,7 +130,7 @@ fn hard_links_are_files_of_their_own_and_what_is_not_of_the_torrent_is_not_publi
     std::fs::write(files.join("tree/.stray/file"), "").unwrap();
     std::fs::write(files.join("stray"), "").unwrap();
     fetch(&fixture).unwrap();
-    let published = crate::storage::names::check_all(
+    let published = crate::storage::folded_names::check_all(
         &fixture.target().files_path(&id).into(),
         &fixture.selected(&[]).1,
         &|_| true,

@@ -16,7 +16,7 @@ fn data() -> Dataset {
 }
 
 /// So long a fixture waits for its sources.
-const TIMEOUT: (&str, &str) = ("ACADEMICTORRENTS_TIMEOUT", "500ms");
+const TIMEOUT: (&str, &str) = ("ACADEMICTORRENTS_TIMEOUT", "3s");
 
 /// Nobody is there: a port that the system would give could be another test's a moment later.
 const CLOSED: &str = "127.0.0.1:9";
@@ -86,9 +86,16 @@ fn of_web_seeds_peers_and_trackers() {
             "[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\n{lines}"
         ));
     };
+    // Those that end by themselves do so before the download gives up, on a slow machine, too.
+    let waits = [
+        "a web seed that is silent",
+        "a web seed that asks for a pause",
+        "a tracker that knows nobody",
+    ];
+    let within = |case: &str| if waits.contains(&case) { TIMEOUT.1 } else { "5s" };
     let mut check = |case: &str, lines: &str| {
         declare(lines);
-        page.check(case, &fixture, &["build"]);
+        page.check(case, &fixture.with_env(TIMEOUT.0, within(case)), &["build"]);
     };
     for (case, fault) in [
         ("a web seed without the file", web_seed::Fault::NotFound),
@@ -132,14 +139,15 @@ fn of_web_seeds_peers_and_trackers() {
     }
     let mut check = |case: &str, lines: &str| {
         declare(lines);
-        page.check(case, &fixture, &["build"]);
+        page.check(case, &fixture.with_env(TIMEOUT.0, within(case)), &["build"]);
     };
     check("a peer that is not there", &format!("peers = [\"{}\"]", CLOSED));
     check("a mirror that is not there", "mirrors = [\"mirror\"]");
     check("sources that leave out all", &format!("{https}\nsources = [\"mirrors\"]"));
 
     let mut check = |case: &str, name: &str, value: &str| {
-        page.check(case, &fixture.with_env(name, value), &["build"]);
+        let fixture = fixture.with_env(name, value).env(TIMEOUT.0, within(case));
+        page.check(case, &fixture, &["build"]);
     };
     declare(&https);
     check("offline", "ACADEMICTORRENTS_OFFLINE", "1");

@@ -72,7 +72,7 @@ fn on_this_machine() {
     let fixture = Fixture::new("machine-errors", &vendored("mirrors = [\"mirror\"]"));
     fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
     dataset.write_mirror(&fixture.path("mirror"));
-    let fixture = fixture.env("ACADEMICTORRENTS_TIMEOUT", "500ms");
+    let fixture = fixture.env("ACADEMICTORRENTS_TIMEOUT", "3s");
     let mut check = |case: &str, fixture: &Fixture| page.check(case, fixture, &["build"]);
     let with =
         |name: &str, value: &str| fixture.with_env(&format!("ACADEMICTORRENTS_{name}"), value);

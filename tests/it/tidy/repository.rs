@@ -11,6 +11,9 @@ const PLACES: [&str; 4] =
 /// Notes to oneself.
 const NOTES: [&str; 3] = [concat!("FIX", "ME"), concat!("TO", "DO"), concat!("XX", "X")];
 
+/// What Git writes around two sides of a merge.
+const CONFLICTS: [&str; 2] = [concat!("<<<<", "<<< "), concat!(">>>>", ">>> ")];
+
 /// What this text should not have.
 fn findings(path: &str, text: &str, machine: &[String]) -> Vec<String> {
     let mut found = Vec::new();
@@ -21,6 +24,9 @@ fn findings(path: &str, text: &str, machine: &[String]) -> Vec<String> {
             if names_place(line, word) {
                 add("names a place of one machine", word);
             }
+        }
+        if CONFLICTS.iter().any(|mark| line.starts_with(mark)) {
+            add("is left of a merge", line);
         }
         for word in NOTES {
             let mut words = line.split(|c: char| !c.is_alphanumeric());
@@ -84,9 +90,13 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn no_text_names_this_machine_or_puts_something_off() {
     let machine = ["registry.example".to_owned()];
-    for broken in
-        ["see /ho|me/me/data", "https://registry.exa|mple/index", "// TO|DO: more", "FIX|ME"]
-    {
+    for broken in [
+        "see /ho|me/me/data",
+        "https://registry.exa|mple/index",
+        "// TO|DO: more",
+        "FIX|ME",
+        "<<<|<<<< HEAD",
+    ] {
         let broken = broken.replace('|', "");
         assert_eq!(findings("a", &broken, &machine).len(), 1, "{broken}");
     }
@@ -137,6 +147,17 @@ fn the_map_of_modules_names_each() {
             .any(|name| map.contains(name));
         assert!(is_named || ["lib", "bin"].contains(&module), "ARCHITECTURE.md lacks `{module}`");
     }
+}
+
+/// Where to find what: each answer is a file that is there.
+#[test]
+fn the_map_leads_to_files() {
+    let Ok(map) = std::fs::read_to_string(root().join("ARCHITECTURE.md")) else { return };
+    let is_source = |it: &&str| it.contains("src/") && it.ends_with(".rs");
+    let paths: Vec<&str> = map.split('`').filter(is_source).collect();
+    assert!(paths.len() > 20, "{paths:?}");
+    let lost: Vec<_> = paths.iter().filter(|it| !root().join(it).is_file()).collect();
+    assert!(lost.is_empty(), "ARCHITECTURE.md names {lost:?}");
 }
 
 /// Actions of others that a workflow runs at whatever a tag or branch names today.

@@ -11,7 +11,7 @@ use academictorrents::engine::storage::{Access, EntryState, Store, StoreScan, di
 use academictorrents::engine::{self, net, plan};
 
 use super::findings::{DoctorReport, Status};
-use crate::stock;
+use crate::store_usage;
 
 /// What of this machine's settings the other checks go by.
 pub(super) struct Setup {
@@ -215,7 +215,7 @@ const LITTLE_BYTES: u64 = 1 << 30;
 pub(super) fn of_store(directory: &Path, findings: &mut DoctorReport) {
     let store = Store::at(directory);
     let trial = store.try_out();
-    let scan = stock::scan(&store);
+    let scan = store_usage::scan(&store);
     let shown = directory.display();
     let trials = [
         ("writes", &trial.writes),

@@ -11,12 +11,12 @@ use super::findings::{DoctorReport, Status};
 use crate::app::App;
 use crate::commands::info;
 use crate::dataset_spec::DatasetSpec;
-use crate::witness::{Answered, Witness, Witnesses};
+use crate::probes::{Answered, ProbeTarget, ProbeTargets};
 use crate::workspace::Declared;
 
 /// A source of one or more datasets.
 struct ProbedSource<'a> {
-    witness: Witness,
+    target: ProbeTarget,
     /// Else it is a web seed.
     is_tracker: bool,
     /// The dataset for which it is asked.
@@ -52,16 +52,16 @@ pub(super) fn of_network(
         if !present {
             missing.push(name);
         }
-        let trackers = trackers.into_iter().map(|witness| (true, witness));
-        for (is_tracker, witness) in trackers.chain(web_seeds.into_iter().map(|it| (false, it))) {
-            if !present || !sources.iter().any(|known| known.witness.url == witness.url) {
-                sources.push(ProbedSource { witness, is_tracker, dataset: name });
+        let trackers = trackers.into_iter().map(|target| (true, target));
+        for (is_tracker, target) in trackers.chain(web_seeds.into_iter().map(|it| (false, it))) {
+            if !present || !sources.iter().any(|known| known.target.url == target.url) {
+                sources.push(ProbedSource { target, is_tracker, dataset: name });
             }
         }
     }
     peers.sort();
     peers.dedup();
-    let witness = |url: &dyn std::fmt::Display, question, is_left_out| Witness {
+    let target = |url: &dyn std::fmt::Display, question, is_left_out| ProbeTarget {
         url: printable(&url.to_string()),
         tier: 0,
         question: Some(question),
@@ -70,12 +70,12 @@ pub(super) fn of_network(
     };
     let (url, allowed) = (&app.settings.catalogue, app.settings.sources);
     let question = Question::Site(app.settings.catalogue_by(), url.clone());
-    let site = witness(url, question, !allowed.catalogue);
+    let site = target(url, question, !allowed.catalogue);
     let of_peer = |(by, peer): (NamedBy, String)| {
-        witness(&peer.clone(), Question::Peer(by, peer), !allowed.peers)
+        target(&peer.clone(), Question::Peer(by, peer), !allowed.peers)
     };
-    let peers: Vec<Witness> = peers.into_iter().map(of_peer).collect();
-    let asked = [&site].into_iter().chain(&peers).chain(sources.iter().map(|it| &it.witness));
+    let peers: Vec<ProbeTarget> = peers.into_iter().map(of_peer).collect();
+    let asked = [&site].into_iter().chain(&peers).chain(sources.iter().map(|it| &it.target));
     let offline = || Some(Err(SourceError::Other("nobody is asked offline".to_owned())));
     let mut answers = app.ask(asked)?.unwrap_or_default().into_iter();
     let mut next = || answers.next().unwrap_or_else(offline);
@@ -85,7 +85,7 @@ pub(super) fn of_network(
         sources.into_iter().map(|it| (it, next())).collect();
     for (source, answer) in &sources {
         let area = if source.is_tracker { "tracker" } else { "web seed" };
-        told(area, &source.witness.url, answer, source.dataset, findings);
+        told(area, &source.target.url, answer, source.dataset, findings);
     }
     for (peer, answer) in peers.iter().zip(&of_peers) {
         told("peer", &peer.url, answer, "", findings);
@@ -129,10 +129,10 @@ pub(super) fn of_network(
 }
 
 /// Of a torrent that is on this machine: nobody is asked.
-fn at_hand(app: &App, dataset: &DatasetSpec) -> Option<Witnesses> {
+fn at_hand(app: &App, dataset: &DatasetSpec) -> Option<ProbeTargets> {
     let (counters, request) = (Counters::default(), &dataset.request);
     let located = engine::at_hand(&app.session(&counters), request).ok().flatten()?;
-    app.witnesses(dataset, &located.select(request).ok()?.metainfo).ok()
+    app.probe_targets(dataset, &located.select(request).ok()?.metainfo).ok()
 }
 
 /// Whether data may come from there: a web seed that has it, or peers that a tracker knows.
@@ -187,7 +187,7 @@ fn told(area: &'static str, url: &str, answer: &Answered, of: &str, findings: &m
 /// Many firewalls let no UDP out.
 fn of_udp(sources: &[(ProbedSource<'_>, Answered)], findings: &mut DoctorReport) {
     let is_udp = |url: &str| url.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("udp://"));
-    let is_meant = |(it, _): &&(ProbedSource<'_>, _)| it.is_tracker && is_udp(&it.witness.url);
+    let is_meant = |(it, _): &&(ProbedSource<'_>, _)| it.is_tracker && is_udp(&it.target.url);
     let udp: Vec<&Answered> = sources.iter().filter(is_meant).map(|(_, it)| it).collect();
     let answered = udp.iter().filter(|it| matches!(it, Some(Ok(ProbeAnswer::Counts(_))))).count();
     if udp.is_empty() {

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use ureq::Agent;
 use ureq::tls::RootCerts;
 
+use super::certificates::NamedRoots;
 use super::happy_eyeballs::HappyEyeballs;
 use super::proxy::Proxy;
-use super::roots::NamedRoots;
 use super::{Timing, http, raw_transport};
 
 /// Makes HTTP connections, keeps those that are idle, and can end them all.

@@ -1,4 +1,4 @@
-//! Who may answer for a dataset right now: for `info` and `doctor`.
+//! Sources that can be asked about a dataset right now: for `info` and `doctor`.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::dataset_spec::DatasetSpec;
 
 /// A tracker, web seed, peer or site.
 #[derive(Clone, Debug)]
-pub struct Witness {
+pub struct ProbeTarget {
     /// Its URL, printable.
     pub url: String,
     /// Which tier a tracker is in, from 1; 0 for what the manifest or the user names.
@@ -28,19 +28,19 @@ pub struct Witness {
     pub is_left_out: bool,
 }
 
-/// What a witness said, or why it did not; `None`: `sources` leaves it out.
+/// What a target answered, or why it did not; `None`: `sources` leaves it out.
 pub type Answered = Option<Result<ProbeAnswer, SourceError>>;
 
 /// Trackers, by tier; and web seeds, with mirrors that are asked like these.
-pub type Witnesses = (Vec<Witness>, Vec<Witness>);
+pub type ProbeTargets = (Vec<ProbeTarget>, Vec<ProbeTarget>);
 
 impl App {
     /// All that a download would ask, whatever the user allows: the report names what is left out.
-    pub fn witnesses(
+    pub fn probe_targets(
         &self,
         dataset: &DatasetSpec,
         metainfo: &Metainfo,
-    ) -> Result<Witnesses, Error> {
+    ) -> Result<ProbeTargets, Error> {
         let (mut request, mut settings) = (dataset.request.clone(), self.settings.clone());
         let allowed = request.sources.and(settings.sources);
         (request.sources, settings.sources) = (SourceSet::default(), SourceSet::default());
@@ -49,7 +49,7 @@ impl App {
         let user_places: UserPlaces = plan::user_places(&request, &settings).collect();
         let is_own = request.origin.named_by() == NamedBy::User;
         let infohash = metainfo.infohash;
-        let witness = |url: &dyn std::fmt::Display, tier, question, is_allowed: bool| Witness {
+        let target = |url: &dyn std::fmt::Display, tier, question, is_allowed: bool| ProbeTarget {
             url: printable(&url.to_string()),
             tier,
             question,
@@ -68,7 +68,7 @@ impl App {
                             let bytes = metainfo.geometry.total_bytes();
                             let shown = url.clone();
                             let question = Question::Tracker { by, url, infohash, bytes };
-                            witness(&shown, tier, Some(question), allowed.peers)
+                            target(&shown, tier, Some(question), allowed.peers)
                         }));
                     }
                 }
@@ -76,7 +76,7 @@ impl App {
                     let is_mirror = url.exposed().ends_with(&format!("/{infohash}/"));
                     let is_allowed = if is_mirror { allowed.mirrors } else { allowed.web_seeds };
                     let question = engine::of_web_seed(by, &url, metainfo, is_own);
-                    web_seeds.push(witness(&url, 0, question, is_allowed));
+                    web_seeds.push(target(&url, 0, question, is_allowed));
                 }
                 SourceKind::Directory(_) | SourceKind::Peer(_) | SourceKind::Dht => {}
             }
@@ -90,20 +90,20 @@ impl App {
     /// [`academictorrents::ErrorKind::Manifest`] for a proxy or a file of certificates that cannot be used.
     pub fn ask<'w>(
         &self,
-        witnesses: impl Iterator<Item = &'w Witness> + Clone,
+        probe_targets: impl Iterator<Item = &'w ProbeTarget> + Clone,
     ) -> Result<Option<Vec<Answered>>, Error> {
         if self.settings.offline {
             return Ok(None);
         }
-        let asked = witnesses.clone().filter(|it| !it.is_left_out);
+        let asked = probe_targets.clone().filter(|it| !it.is_left_out);
         let questions: Vec<_> = asked
             .filter_map(|it| Some((it.question.clone()?, Arc::clone(&it.user_places))))
             .collect();
         let mut answers = engine::ask(&self.settings, &questions)?.into_iter();
-        let mut answered = |it: &Witness| {
+        let mut answered = |it: &ProbeTarget| {
             let nothing = || Err(SourceError::Other("it has nothing to be asked for".into()));
             it.question.as_ref().and_then(|_| answers.next()).unwrap_or_else(nothing)
         };
-        Ok(Some(witnesses.map(|it| (!it.is_left_out).then(|| answered(it))).collect()))
+        Ok(Some(probe_targets.map(|it| (!it.is_left_out).then(|| answered(it))).collect()))
     }
 }

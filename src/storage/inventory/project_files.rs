@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use crate::error::{Error, ErrorKind};
 use crate::plan::Layout;
 use crate::storage::files::LayoutFiles;
-use crate::storage::{check, fs, names};
+use crate::storage::{check, folded_names, fs};
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
@@ -161,7 +161,7 @@ pub fn mirror(
                 new += 1;
             }
         }
-        names::check(&directory.into(), layout)?;
+        folded_names::check(&directory.into(), layout)?;
         if is_right() {
             return Ok(new);
         }

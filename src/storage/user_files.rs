@@ -15,7 +15,7 @@ use crate::plan::PlacedFile;
 
 /// The user's directory, as the files of the workplace know it.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(super) struct UserFiles {
     pub(super) directory: Directory,
     workplace: PathBuf,
     /// What existed when the download began.
@@ -24,9 +24,9 @@ pub(super) struct Home {
     waiting: Mutex<BTreeMap<u32, FileFingerprint>>,
 }
 
-impl Home {
-    pub(super) fn new(directory: Directory, workplace: PathBuf, claims: Claims) -> Home {
-        Home { directory, workplace, claims, waiting: Mutex::default() }
+impl UserFiles {
+    pub(super) fn new(directory: Directory, workplace: PathBuf, claims: Claims) -> UserFiles {
+        UserFiles { directory, workplace, claims, waiting: Mutex::default() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, FileFingerprint>> {

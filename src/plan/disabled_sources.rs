@@ -8,7 +8,7 @@ use crate::torrent::metainfo::Metainfo;
 
 /// The sources that may not be used, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct DisabledSources {
     /// Manifest and environment each allow something, and nothing that the other does.
     nothing_in_common: bool,
     kinds: Vec<DisabledKind>,
@@ -30,10 +30,10 @@ struct DisabledKind {
 
 const MANIFEST: &str = "`sources` in the manifest";
 
-impl LeftOut {
+impl DisabledSources {
     /// Of what user, manifest and torrent name; offline that is the mirrors alone, as others would not be used
     /// anyway. The catalogue is left out of no download: it brings torrents, and no data.
-    pub fn of(request: &Request, settings: &Settings, metainfo: &Metainfo) -> LeftOut {
+    pub fn of(request: &Request, settings: &Settings, metainfo: &Metainfo) -> DisabledSources {
         let (manifest, environment) = (request.sources, settings.sources);
         let mut kinds = Vec::new();
         let mut add = |name, allows: fn(SourceSet) -> bool, counts: &[(usize, &str)]| {
@@ -75,7 +75,7 @@ impl LeftOut {
         let nothing_in_common = allows_any(manifest)
             && allows_any(environment)
             && !allows_any(manifest.and(environment));
-        LeftOut {
+        DisabledSources {
             nothing_in_common,
             kinds,
             declared: request.origin.is_declared(),
@@ -106,7 +106,7 @@ impl LeftOut {
         }
         for kind in &self.kinds {
             let by: Vec<_> = kind.by(environment).collect();
-            error = error.why(format!("left out by {}: {}", by.join(" and by "), kind.which));
+            error = error.why(format!("excluded by {}: {}", by.join(" and by "), kind.which));
         }
         for place in [MANIFEST, environment] {
             let names: Vec<_> = self

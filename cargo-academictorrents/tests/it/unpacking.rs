@@ -1,0 +1,81 @@
+//! Unpacked datasets, as the verbs see them.
+
+use std::path::Path;
+
+use crate::cli_fixture::{CliFixture, Page};
+use crate::support::files::damage_unseen;
+use crate::swarm::{Dataset, WebSeed};
+
+fn archive() -> Dataset {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, content) in [("top/a", "one"), ("top/d/b.csv", "1,2")] {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    Dataset::single("lab.tar", archive.into_inner().unwrap())
+}
+
+#[test]
+fn an_unpacked_dataset_is_listed_verified_repaired_and_removed() {
+    let dataset = archive();
+    let cli = CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off");
+    let seed = WebSeed::serving(&dataset);
+    cli.write("lab.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    cli.declare("lab = { torrent = \"lab.torrent\", unpack = { strip = 1 } }");
+    let mut page = Page::new("unpacking");
+    page.show(&cli, &["fetch"]);
+    let path = cli.ok(&["path", "lab"]);
+    let path = Path::new(path.trim_end());
+    assert_eq!(std::fs::read(path.join("d/b.csv")).unwrap(), b"1,2");
+    let fetched = seed.requests().len();
+    page.show(&cli, &["list"]);
+    page.show(&cli, &["verify"]);
+    damage_unseen(&path.join("a"), 1);
+    page.show(&cli, &["verify"]);
+    page.show(&cli, &["list"]);
+    page.show(&cli, &["verify", "--repair"]);
+    assert_eq!(std::fs::read(path.join("a")).unwrap(), b"one");
+    damage_unseen(&path.join("a"), 1);
+    page.show(&cli, &["verify", "--repair"]);
+    assert_eq!(std::fs::read(path.join("a")).unwrap(), b"one");
+    assert_eq!(seed.requests().len(), fetched, "the archive was enough");
+    page.show(&cli, &["gc", "--dry-run"]);
+    // Of the two the project declares one any more: the archive.
+    cli.declare("lab = { torrent = \"lab.torrent\" }");
+    page.show(&cli, &["list"]);
+    page.show(&cli, &["gc"]);
+    assert!(!path.exists());
+    cli.declare("");
+    page.show(&cli, &["gc"]);
+    page.compare();
+}
+
+#[test]
+fn get_and_add_take_what_is_to_be_unpacked() {
+    let dataset = archive();
+    let cli = CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off");
+    let seed = WebSeed::serving(&dataset);
+    cli.write("lab.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    cli.declare("");
+    let path = cli.ok(&["get", "lab.torrent", "--unpack", "--members", "**/*.csv"]);
+    let path = Path::new(path.trim_end());
+    assert!(path.join("top/d/b.csv").exists() && !path.join("top/a").exists());
+    let into = cli.path("into");
+    let path = cli.ok(&[
+        "get",
+        "lab.torrent",
+        "--unpack",
+        "--strip",
+        "1",
+        "--into",
+        into.to_str().unwrap(),
+    ]);
+    assert_eq!(Path::new(path.trim_end()), into.join("lab"));
+    assert_eq!(std::fs::read(into.join("lab/a")).unwrap(), b"one");
+    assert_ne!(cli.run(&["get", "lab.torrent", "--members", "x"]).status, Some(0));
+    let added = cli.ok(&["add", "lab.torrent", "lab", "--dry-run", "--unpack", "--strip", "1"]);
+    assert!(added.contains("unpack = { strip = 1 }"), "{added}");
+    assert!(added.contains("features = [\"unpack\"]"), "{added}");
+}
