@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::cli_fixture::CliFixture;
 use crate::fixture::library;
+use crate::support::files::remove_tree;
 use crate::support::slashes;
 use crate::swarm::catalogue::{Catalogue, item};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
@@ -112,7 +113,7 @@ fn the_chapter_shows_what_is_printed() {
             ["verify"] => damage(Path::new(cli.ok(&["path", "mnist"]).trim_end())),
             ["import", path] => {
                 cli.write(path, &**mnist.stream());
-                fs::remove_dir_all(cli.path("store/v1/data")).unwrap();
+                remove_tree(&cli.path("store/v1/data"));
             }
             ["gc", "--dry-run"] => {
                 let torrent = old.clone().url_list([old_web_seed.url()]).torrent();

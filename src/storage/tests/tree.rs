@@ -188,7 +188,7 @@ fn a_tree_is_published_whole_and_read_only_with_its_digests() {
     // It is replaced as a whole.
     unpack_all(&store, &[("a.tar", TAR, tar(&[file("new", "1")]))], 1 << 20).unwrap();
     assert_eq!(listed(&place.join("root")), ["a/", "a/new 1"]);
-    std::fs::remove_dir_all(&place).unwrap();
+    fs::remove_tree(&place).unwrap();
 }
 
 #[test]
