@@ -528,3 +528,25 @@ fn what_only_looks_like_a_link_is_none() {
     let error = Metainfo::parse(single.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("symbolic link"), "{error}");
 }
+
+#[cfg(feature = "unpack")]
+#[test]
+fn what_may_be_unpacked_is_ten_times_the_download_and_capped_as_that_is() {
+    const GIB: u64 = 1 << 30;
+    let check = |requested, user, foreign, unpack, expected| {
+        let limit = Limit { requested, user, origin: &Origin::default(), foreign };
+        assert_eq!(limit.unpacked_bytes(unpack), expected, "{limit:?} {unpack:?}");
+    };
+    check(None, None, false, None, 10 * GIB);
+    check(Some(2 * GIB), None, false, None, 20 * GIB);
+    check(Some(u64::MAX), None, false, None, u64::MAX);
+    // The manifest's own word, for more and for less.
+    check(None, None, false, Some(100 * GIB), 100 * GIB);
+    check(None, None, false, Some(5), 5);
+    // The user's caps it, and so does what a dependency may.
+    check(None, Some(3 * GIB), false, None, 30 * GIB);
+    check(None, Some(3 * GIB), false, Some(100 * GIB), 30 * GIB);
+    check(Some(2 * GIB), None, true, None, 10 * GIB);
+    check(None, None, true, Some(100 * GIB), 10 * GIB);
+    check(None, None, true, Some(5), 5);
+}
