@@ -8,7 +8,7 @@ use academictorrents::{ErrorKind, Get, Unpack, Verify};
 use crate::fixture::Fixture;
 use crate::get::GetFixture;
 use crate::load_path::LOAD_PATH;
-use crate::support::files::{damage_unseen, inode, set_writable};
+use crate::support::files::{damage_unseen, inode, remove, remove_tree, set_writable};
 use crate::support::{Project, files_below};
 use crate::swarm::{Dataset, WebSeed};
 
@@ -267,7 +267,7 @@ fn an_archive_that_is_not_kept_goes_once_it_is_unpacked() {
     project.declare_data(&format!("web-seeds = [\"{}\"]\nunpack = true", seed.url()));
     assert_eq!(project.path_of("data"), data.path());
     assert!(kept.exists() && seed.requests().len() > fetched);
-    std::fs::remove_dir_all(data.path()).unwrap();
+    remove_tree(data.path());
     project.declare_data(&format!(
         "web-seeds = [\"{}\"]\nunpack = {{ keep-archive = false }}",
         seed.url()
@@ -288,7 +288,7 @@ fn what_is_missing_or_damaged_of_a_tree_is_unpacked_again_without_fetching() {
         check(&path, &MEMBERS);
         assert_eq!(seed.requests().len(), fetched);
     };
-    again(&|path| std::fs::remove_file(path.join("top/a")).unwrap());
+    again(&|path| remove(&path.join("top/a")));
     again(&|path| {
         set_writable(&path.join("top/a"));
         std::fs::write(path.join("top/a"), "longer").unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli_fixture::{CliFixture, Page};
-use crate::support::files::identity;
+use crate::support::files::{identity, remove};
 use crate::support::{build_in, files_below, slashes};
 use crate::swarm::http::HttpServer;
 use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
@@ -197,7 +197,7 @@ fn a_mirror_serves_builds_without_network_and_over_http() {
 
     // Damage is found, and put right from the store, which stays as it was.
     let damaged = mirror.join(&b).join("mnist.bin");
-    fs::remove_file(&damaged).unwrap();
+    remove(&damaged);
     fs::write(&damaged, random_bytes(1, 70_000)).unwrap();
     cli.ok(&["vendor", "--data", "mirror"]);
     assert_eq!(fs::read(&damaged).unwrap(), random_bytes(9, 70_000));
