@@ -64,7 +64,7 @@ fn web_seed_faults() -> Vec<(Vec<web_seed::Fault>, Alone)> {
     let one = |fault, alone| (vec![fault], alone);
     vec![
         one(CorruptPiece(3), Fails("sent corrupt data (piece 3)")),
-        one(CorruptAll, Fails("sent wrong bytes")),
+        one(CorruptAll, Fails("sent corrupt data")),
         one(Stall { after_bytes: 0 }, Fails("timed out")),
         one(Stall { after_bytes: 160_000 }, Comes),
         one(HalfClose { after_bytes: 0 }, Fails("closed")),
@@ -83,9 +83,9 @@ fn web_seed_faults() -> Vec<(Vec<web_seed::Fault>, Alone)> {
         one(Status(416), Fails("it refuses bytes")),
         one(Status(418), Fails("HTTP status 418")),
         one(Status(500), Fails("HTTP status 500")),
-        one(Status(503), Fails("asks for a pause")),
+        one(Status(503), Fails("asked to wait")),
         one(TooMany { retry_after_secs: 1, times: 1 }, Comes),
-        one(TooMany { retry_after_secs: 60, times: 99 }, Fails("asks for a pause")),
+        one(TooMany { retry_after_secs: 60, times: 99 }, Fails("asked to wait")),
         one(RedirectLoop, Fails("more than 5 redirects")),
         one(RedirectTo("http://127.0.0.1:9".into()), Fails("connection refused")),
         one(WrongLength, Fails("300001 bytes")),
@@ -183,7 +183,7 @@ fn peer_faults() -> Vec<(peer::Fault, Alone)> {
     use peer::Fault::*;
     vec![
         (CorruptPiece(2), Fails("sent corrupt data (piece 2)")),
-        (CorruptAll, Fails("sent wrong bytes")),
+        (CorruptAll, Fails("sent corrupt data")),
         (WrongInfohash, Fails("another torrent")),
         (GarbageHandshake, Fails("BitTorrent")),
         (SilentAfterHandshake, Fails("")),
@@ -200,7 +200,7 @@ fn peer_faults() -> Vec<(peer::Fault, Alone)> {
         (SpareBits, Fails("bitfield")),
         (HaveOutOfRange, Fails("piece")),
         // What nobody asked for may be what is about to be asked for.
-        (Unrequested, Either("sent wrong bytes")),
+        (Unrequested, Either("sent corrupt data")),
         (Slow { bytes_per_second: 600_000 }, Comes),
         (OutOfOrder, Comes),
         (RejectMetadata, Comes),

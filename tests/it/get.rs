@@ -205,7 +205,7 @@ fn a_run_that_failed_is_gone_on_from() {
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     let error = slashes(&error.to_string());
     assert!(error.contains("ACADEMICTORRENTS_MIRRORS") && !error.contains("Cargo.toml"), "{error}");
-    assert!(error.contains(".academictorrents/v1, and the next run goes on from there"), "{error}");
+    assert!(error.contains(".academictorrents/v1, and the next run resumes"), "{error}");
     // No file that is half there stands under its name.
     assert!(!fixture.data().join("data.bin").exists() && fixture.workplace().exists());
     let whole = WebSeed::serving(&dataset);
@@ -306,7 +306,7 @@ fn who_forbids_to_fetch_is_heard_by_a_call_too() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Offline);
     let text = error.to_string();
-    assert!(text.contains("may not be fetched"), "{text}");
+    assert!(text.contains("downloading is not allowed"), "{text}");
     assert!(text.ends_with("help: unset ACADEMICTORRENTS_FETCH"), "{text}");
     // The configuration file says it, and no variable.
     let directory = fixture.path("config/academictorrents");

@@ -163,7 +163,7 @@ fn a_file_that_cannot_be_judged_is_compared_with_the_downloaded_bytes() {
         assert_eq!(error.kind(), ErrorKind::Disk, "{error}");
         let text = error.to_string();
         for part in
-            [a.to_str().unwrap(), "has different content", FORCE, "what was verified is kept in"]
+            [a.to_str().unwrap(), "has different content", FORCE, "verified data is kept in"]
         {
             assert!(text.contains(part), "{text}");
         }

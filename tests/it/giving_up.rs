@@ -76,7 +76,7 @@ fn final_answers() -> Vec<(Fault, &'static str)> {
         (Fault::Status(410), "HTTP status 410"),
         (Fault::Status(451), "HTTP status 451"),
         (Fault::WrongLength, "300001 bytes"),
-        (Fault::CorruptAll, "sent wrong bytes"),
+        (Fault::CorruptAll, "sent corrupt data"),
     ]
 }
 

@@ -350,8 +350,8 @@ fn nobody_is_asked_who_may_not_be() {
         let connections = peer.server().connections() + tracker.http().server().connections();
         assert_eq!(connections, 0, "{name}={value} {lines}");
     };
-    check("ACADEMICTORRENTS_OFFLINE", "1", "", "the network may not be used");
-    check("ACADEMICTORRENTS_FETCH", "never", "", "may not be fetched");
+    check("ACADEMICTORRENTS_OFFLINE", "1", "", "network access is disabled");
+    check("ACADEMICTORRENTS_FETCH", "never", "", "downloading is not allowed");
     let left_out =
         |by: &str| format!("excluded by {by}: peers and trackers, which may have the torrent");
     let by_user = left_out("ACADEMICTORRENTS_SOURCES");

@@ -127,7 +127,7 @@ fn https_goes_through_it_with_the_name_and_certificates_are_checked_all_the_same
     // The catalog would be asked for other sources.
     let project = || of_seed(&proxy, &url).env("ACADEMICTORRENTS_SOURCES", "web-seeds");
     let error = project().error();
-    assert!(error.contains("its certificate is from an authority"), "{error}");
+    assert!(error.contains("its certificate is signed by an unknown authority"), "{error}");
     assert_eq!(seed.bytes_served(), 0);
     let project = project();
     front.write_ca(&project.path("ca.pem"));

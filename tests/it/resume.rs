@@ -105,7 +105,7 @@ fn a_build_does_not_wait_for_ever_for_another_that_does_not_move() {
         let holder = scope.spawn(holder);
         eventually("the first has begun", || !seed.requests().is_empty());
         let error = project.error();
-        assert!(error.contains("holds the dataset"), "{error}");
+        assert!(error.contains("has locked the dataset"), "{error}");
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(seed);
         assert!(holder.join().unwrap().is_err());

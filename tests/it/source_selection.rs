@@ -174,7 +174,7 @@ fn offline_opens_no_socket_and_directories_still_serve() {
         let lines = format!("peers = [\"{}\"]\nmirrors = [\"{}\"]", peer.addr(), catalogue.url());
         let project = Project::of(&dataset, &lines).env(variable, "true");
         let error = project.error();
-        assert!(error.contains("the network may not be used"), "{error}");
+        assert!(error.contains("network access is disabled"), "{error}");
         dataset.write_mirror(&project.path("mirror"));
         let mirrors = format!("mirrors = [\"{}\", \"mirror\"]", catalogue.url());
         project.declare_data(&mirrors);
@@ -184,7 +184,7 @@ fn offline_opens_no_socket_and_directories_still_serve() {
             .env(variable, "1")
             .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
         let error = project.error();
-        assert!(error.contains("the network may not be used"), "{error}");
+        assert!(error.contains("network access is disabled"), "{error}");
     }
     let opened = [connections(&seed), peer.server().connections(), tracker.announces().len()];
     assert_eq!((opened, catalogue.requests().len()), ([0; 3], 0));
