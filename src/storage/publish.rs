@@ -93,7 +93,7 @@ impl Partial {
 }
 
 impl Store {
-    /// Puts new files, of a dataset or of a tree, into their place; damaged data that lies there goes.
+    /// Moves new files, of a dataset or of a tree, to their place. Damaged data there is removed.
     pub(super) fn swap_in(&self, id: &str) -> io::Result<()> {
         let place = self.files_path(id);
         let dataset = self.data_path(id);

@@ -274,7 +274,7 @@ impl Seeding {
         StopHandle { host: self.seeder.host.clone() }
     }
 
-    /// Ends it: connections are closed, and trackers are told, for less than a second. Gives the bytes that were sent.
+    /// Stops seeding: closes connections and announces `stopped` to trackers, in less than a second. Returns the bytes sent.
     ///
     /// # Errors
     /// Of a dataset that could not be fetched before.
