@@ -24,7 +24,7 @@ use crate::workspace;
 /// On a terminal, a table shows each dataset with its progress, peers, bytes sent and rate. Failures of trackers are printed
 /// once per cause; with `-v`, their answers too.
 ///
-/// Ends when the ratio or time is reached, or on Ctrl-C, SIGTERM or SIGHUP: trackers are told within a second, and the exit
+/// Ends when the ratio or time is reached, or on Ctrl-C, SIGTERM or SIGHUP. Trackers are notified within a second, and the exit
 /// status is 130. A second Ctrl-C ends it at once. Signals that are ignored, as under `nohup`, stay ignored. At the end, the
 /// number of bytes sent is printed.
 #[derive(Debug, clap::Args)]
