@@ -7,8 +7,8 @@
 //!
 //! - [`Sha1`] (pieces and infohashes) is one block of assembly if the CPU has instructions for
 //!   SHA-1, and the `sha1` crate otherwise, as decided at run time when the hasher is created.
-//! - [`Sha256`] (the pins of a manifest) is `ring`, which rustls depends on anyway, or the `sha2`
-//!   crate in builds without rustls.
+//! - [`Sha256`] (the pins of a manifest) is `ring` with the feature `rustls`, which depends on it
+//!   anyway, or `unpack`, and the `sha2` crate otherwise.
 //!
 //! Invariants: the Rust code does a bounded amount of work per `update`, whatever the length: whole
 //! blocks are hashed in place, and at most 63 bytes are copied at either end. The digest depends
