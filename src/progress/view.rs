@@ -16,7 +16,7 @@ pub(super) struct View {
     pub(super) rate_bytes: u64,
     /// If requested, two texts per source: the line below the bar, and the words in a log.
     pub(super) sources: Vec<(String, String)>,
-    /// Where it is, once it is there.
+    /// The dataset's path once it is complete.
     pub(super) path: String,
     /// Set for the sum of all datasets while some sizes are unknown: the number of datasets that
     /// have ended, and of all.
