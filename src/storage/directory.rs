@@ -1,8 +1,8 @@
 //! Datasets in a user's directory: the torrent's own layout, without a stamp, and not read-only.
 //!
 //! ```text
-//! <directory>/<the torrent's own layout>          verified, and then the user's
-//! <directory>/.academictorrents/v1/partial/<id>   being fetched; gone once the dataset is whole
+//! <directory>/<the torrent's own layout>          verified, then owned by the user
+//! <directory>/.academictorrents/v1/partial/<id>   being fetched; removed once the dataset is complete
 //! ```
 //! Existing files at the dataset's paths are hashed on every run, since nothing records whether
 //! they changed; `replaceable.rs` decides which of them may be replaced. A file whose pieces are

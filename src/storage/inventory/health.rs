@@ -1,5 +1,5 @@
-//! Checks that a store's file system provides what datasets need, for `doctor`. Hashes nothing
-//! (feature `engine`).
+//! Checks that a store's file system provides what datasets need, for `doctor` (feature `engine`).
+//! Hashes nothing.
 
 mod access;
 
