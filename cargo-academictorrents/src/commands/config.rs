@@ -47,10 +47,11 @@ struct InForce {
 }
 
 impl InForce {
-    /// Reads the environment and the user's configuration file; `--store` and `--offline` are said on the command line.
+    /// Reads the environment and the user's configuration file, then applies `--store` and
+    /// `--offline`.
     ///
+    /// # Errors
     /// [`academictorrents::ErrorKind::Disk`] if the current directory is unknown.
-    /// [`academictorrents::ErrorKind::Disk`] where the directory that the process is in is not known.
     fn of(mut context: Context, common: &Common) -> Result<InForce, Error> {
         let mut errors: Vec<Error> = context.read_config().err().into_iter().collect();
         let found = context.settings();
