@@ -183,7 +183,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod get;
-// For rustdoc alone: it costs no compile time.
+// For rustdoc only, so that it costs no compile time.
 #[cfg(doc)]
 pub mod guide;
 mod hash;
@@ -222,7 +222,7 @@ pub use seed::{Seed, SeedNote, SeededDataset, Seeding};
 pub use settings::set_store;
 pub use torrent::infohash::Infohash;
 
-/// Its examples are documentation tests, as are those of [`guide`].
+/// Runs the examples in the README as documentation tests, as those of [`guide`] are.
 #[cfg(all(doctest, feature = "seed"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,7 +1,7 @@
 //! A dataset at run time: [`get`] and [`Get`].
 //!
-//! Layer 4, beside `build_script`: the same download, without Cargo around it. `run.rs` makes of a call what the manifest
-//! makes of a table, a [`crate::manifest::Request`], and hands it to `download`.
+//! Layer 4, beside `build_script`: the same download without Cargo. `run.rs` turns a call into a
+//! [`crate::manifest::Request`], as `manifest` does with a table, and passes it to `engine`.
 
 mod run;
 #[cfg(feature = "unpack")]
