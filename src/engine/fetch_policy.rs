@@ -5,6 +5,15 @@ use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
 use crate::settings::Fetch;
 
+/// Whether the policy allows downloads.
+pub fn allows(session: &Session<'_>) -> bool {
+    match session.settings.fetch {
+        Fetch::Always => true,
+        Fetch::Local => !session.foreign,
+        Fetch::Never => false,
+    }
+}
+
 /// Fails if the policy forbids fetching `what` ("the torrent … is", "1 GiB are"). Local data may be
 /// used under every policy, so callers check as late as possible: when something would be
 /// downloaded.

@@ -141,7 +141,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
         };
     }))
         .default(Value("local"))
-        .doc(r#""never""#, "Which packages may download missing data. `always`: all of them; `local`: your own packages, but not dependencies that Cargo downloaded; `never`: none. Data on this machine is used in every mode."),
+        .doc(r#""never""#, "Which packages may download missing data. `always`: all of them; `local`: your own packages, but not dependencies that Cargo downloaded; `never`: none. Data on this machine is used in every mode: the store, `LOAD_PATH`, `PATH_<NAME>` and mirrors that are directories. `cargo academictorrents` follows it too, and treats all packages as your own."),
     setting(&["ACADEMICTORRENTS_PROGRESS"], "progress", SettingKind::Word(&["auto", "plain", "off"], |to, it, _| {
         to.progress = match it {
             "plain" => Progress::Plain,

@@ -143,6 +143,14 @@ impl Directory {
     }
 }
 
+/// Returns where a mirror directory has a dataset, in the torrent's own layout: below `<infohash>` or,
+/// if the mirror is a store, in the data directory of that store.
+pub fn data_in_mirror(mirror: &Path, infohash: &str) -> PathBuf {
+    let own = mirror.join(infohash);
+    let in_store = mirror.join("v1").join("data").join(infohash).join("files");
+    if !own.is_dir() && in_store.is_dir() { in_store } else { own }
+}
+
 /// Returns why a directory that the user named cannot be read, as a clause that follows its path in
 /// a message.
 pub fn directory_fault(path: &Path) -> Option<String> {

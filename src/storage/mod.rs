@@ -77,7 +77,7 @@ use crate::hash::{Sha1, hex};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::MAX_TORRENT_BYTES;
 
-pub use directory::{Directory, directory_fault};
+pub use directory::{Directory, data_in_mirror, directory_fault};
 pub use file_fault::{IS_LFS_POINTER, LFS_POINTER, is_lfs_pointer};
 pub use fs::atomic_write;
 #[cfg(target_os = "linux")]

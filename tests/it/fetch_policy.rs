@@ -107,6 +107,36 @@ fn never_is_for_ones_own_packages_too() {
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
 
+#[test]
+fn a_mirror_directory_is_local_data_which_every_policy_allows() {
+    let dataset = data(110);
+    let seed = WebSeed::serving(&dataset);
+    // Packages of the user, without a `.torrent` and with one.
+    let bare = format!("data = \"{}\"", dataset.infohash_hex());
+    for lines in [bare.as_str(), &seeded(&seed, "")] {
+        let fixture = from_web_seed("fixture-mirrored", &dataset, &seed, "");
+        fixture.declare(lines);
+        dataset.write_mirror(&fixture.path("mirror"));
+        let mirror = fixture.path("mirror").display().to_string();
+        let fixture =
+            fixture.env("ACADEMICTORRENTS_FETCH", "never").env("ACADEMICTORRENTS_MIRRORS", mirror);
+        dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
+        // A mirror that has nothing of it.
+        std::fs::remove_dir_all(fixture.path("mirror")).unwrap();
+        std::fs::remove_dir_all(fixture.store()).unwrap();
+        let errors = fixture.cargo(&["build"]).errors().join("\n");
+        assert!(errors.contains("downloading is not allowed"), "{errors}");
+    }
+    // A dependency that Cargo downloaded.
+    let lines = seeded(&seed, "");
+    let fixture = holding("fixture-mirrors", "fixture-held-there", &dataset.torrent(), &lines);
+    dataset.write_mirror(&fixture.path("mirror"));
+    let mirror = fixture.path("mirror").display().to_string();
+    let fixture = fixture.env("ACADEMICTORRENTS_MIRRORS", mirror);
+    dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
+    assert_eq!(seed.http().server().connections(), 0);
+}
+
 pub const WITH_OR_WITHOUT: &str = r#"fn main() {
     #[cfg(at_dataset = "data")]
     println!("{}", env!("AT_DATA_PATH"));

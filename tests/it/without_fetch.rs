@@ -35,6 +35,10 @@ fn what_is_on_this_machine_is_used() {
     let by_mirror = by_mirror.env("ACADEMICTORRENTS_MIRRORS", &mirror);
     dataset.assert_at(&by_mirror.cargo(&["run"]).ok().printed_path());
     by_mirror.cargo(&["build"]).ok().assert_fresh();
+    // Its store is a mirror too.
+    let by_store_as_mirror = fixture("fixture-local-store-mirror", &declared)
+        .env("ACADEMICTORRENTS_MIRRORS", by_mirror.store().display());
+    dataset.assert_at(&by_store_as_mirror.cargo(&["run"]).ok().printed_path());
     // What it has brought is a store, which others may name.
     let by_store = fixture("fixture-local-store", &declared)
         .env("ACADEMICTORRENTS_LOAD_PATH", by_mirror.store().display());

@@ -1,6 +1,6 @@
 //! Copies of a dataset that the environment names: `PATH_<NAME>`, which has precedence over
 //! everything else, and the directories of `LOAD_PATH`, which are searched before anything is
-//! fetched.
+//! fetched. Also copies in mirror directories, for builds that must not fetch.
 //!
 //! Each directory of `LOAD_PATH` is tried as a store first, then as a directory with the torrent's
 //! own layout. Such a store is trusted like the user's own: if a stamp is valid, nothing is hashed.
@@ -11,13 +11,16 @@ use std::sync::Arc;
 
 use super::lock::wait_while_locked;
 use super::work::Work;
+use crate::address::NamedBy;
 use crate::engine::dataset::{Provided, ProvidedFiles};
 use crate::engine::resolve::{Resolved, local};
 use crate::engine::session::{Session, SharedCounters};
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{Request, StoreKind};
-use crate::storage::{LocalCopy, Site, Stamp, Store};
+use crate::manifest::{Mirror, Request, StoreKind};
+use crate::plan::Layout;
+use crate::storage::{LocalCopy, Site, Stamp, Store, data_in_mirror, directory_fault};
 use crate::torrent::infohash::Infohash;
+use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
 /// The copy that `PATH_<NAME>` names, which must be used. Not for datasets that no manifest
@@ -111,6 +114,29 @@ pub fn present(
             others.iter().find_map(|other| trusted(&store, other))
         })
     })
+}
+
+/// Returns the dataset's copies in mirror directories, and messages about mirrors that cannot be
+/// read or have nothing. Mirrors use the torrent's own name, not the request's `rename`.
+pub fn in_mirrors(work: &Work<'_>, mirrors: &[(NamedBy, Mirror)]) -> (Vec<LocalCopy>, Vec<String>) {
+    let metainfo = Metainfo::clone(&work.resolved.metainfo).renamed(None);
+    let layout = Arc::new(Layout::new(&metainfo, &work.resolved.selection));
+    let metainfo = Arc::new(metainfo);
+    let (mut copies, mut faults) = (Vec::new(), Vec::new());
+    for (_, mirror) in mirrors {
+        let Mirror::Directory(directory) = mirror else { continue };
+        let directory = data_in_mirror(directory, &metainfo.infohash.to_string());
+        if let Some(fault) = directory_fault(&directory) {
+            faults.push(format!("{}: {fault}", directory.display()));
+            continue;
+        }
+        let copy = LocalCopy::look(&Site::In(directory), &metainfo, &layout, Vec::new());
+        match copy.is_something() {
+            true => copies.push(copy),
+            false => faults.push(copy.summary()),
+        }
+    }
+    (copies, faults)
 }
 
 /// Copies of the wanted pieces in other selections in the user's own store, whether or not their

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use super::check_meanwhile::check_meanwhile;
+use super::elsewhere;
 use super::lack::{Begun, Lack, begin, may_fetch, take};
 use super::refresh::FromCatalogue;
 use super::work::Work;
@@ -15,6 +16,7 @@ use crate::address::NamedBy;
 use crate::counters::Phase;
 use crate::engine::announce::announcer::Announcers;
 use crate::engine::announce::target::{HAS_ALL, LEAVES, SEEDS};
+use crate::engine::fetch_policy;
 use crate::engine::resolve::Network;
 use crate::engine::session::Session;
 use crate::engine::sources::coordinator::Coordinator;
@@ -42,6 +44,13 @@ pub fn fetch(
 ) -> Result<(), Error> {
     let Work { session, request, counters, resolved, .. } = work;
     let (metainfo, layout) = (&resolved.metainfo, resolved.layout());
+    // Mirror directories are local data, which every policy allows.
+    let mut faults = Vec::new();
+    if !fetch_policy::allows(session) {
+        let (in_mirrors, why) = elsewhere::in_mirrors(work, &network.mirrors);
+        copies.extend(in_mirrors);
+        faults = why;
+    }
     let begun = Begun::new(work, &mut copies, existing)?;
     let Begun { partial, here, mut wanted, damaged_bytes } = begun;
     let mut sources = plan::sources(request, session.settings, &network.mirrors, metainfo);
@@ -63,7 +72,8 @@ pub fn fetch(
     let left_out = plan::DisabledSources::of(request, session.settings, metainfo);
     let may_fetch_these = |pieces: &PieceSet| {
         let lack = Lack::of(layout, pieces, damaged_bytes);
-        may_fetch(work, &partial, &lack)?;
+        may_fetch(work, &partial, &lack)
+            .map_err(|error| faults.iter().fold(error, |error, fault| error.why(fault.clone())))?;
         match sources.is_empty() && session.settings.offline && !pieces.is_empty() {
             true => Err(lack.explain(left_out.explain(offline(session, lack.bytes)))),
             false => Ok(()),

@@ -28,6 +28,7 @@ use crate::engine::sources::lost_files::LostFiles;
 use crate::net::SourceError;
 use crate::picker::pace::Pace;
 use crate::picker::{SourceId, WorkerId};
+use crate::storage::data_in_mirror;
 use crate::url::Url;
 
 use crate::engine::sources::manager::ending::WorkerGuard;
@@ -143,9 +144,8 @@ impl SourceManager {
     /// mirror is a store, the data directory of that store.
     pub fn add_directory(&mut self, mut path: PathBuf) {
         let infohash = self.swarm.partial.metainfo().infohash.to_string();
-        if path.ends_with(&infohash) && !path.is_dir() {
-            let in_store = path.with_file_name("v1").join("data").join(&infohash).join("files");
-            path = if in_store.is_dir() { in_store } else { path };
+        if let Some(mirror) = path.parent().filter(|_| path.ends_with(&infohash)) {
+            path = data_in_mirror(mirror, &infohash);
         }
         let name = path.display().to_string();
         let place = |_| StreamPlace::Directory(path, Arc::default());
