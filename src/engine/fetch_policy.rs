@@ -45,11 +45,13 @@ pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(),
         }));
     }
     error = error.help(format!("to allow it, run: ACADEMICTORRENTS_FETCH={mode} cargo build"));
-    if session.settings.fetch == Fetch::Never {
-        return Err(error);
-    }
+    // The command follows the setting too, and counts all packages as the user's own.
+    let setting = match session.settings.fetch {
+        Fetch::Never => "ACADEMICTORRENTS_FETCH=local ",
+        Fetch::Always | Fetch::Local => "",
+    };
     Err(error.help(format!(
-        "or download it yourself: cargo academictorrents fetch {}\n\
+        "or download it yourself: {setting}cargo academictorrents fetch {}\n\
          (after: cargo install cargo-academictorrents)",
         request.name
     )))
