@@ -58,7 +58,7 @@ impl FileGlob {
     }
 
     /// Corrections of a glob that matches nothing: without one of `roots`, `./` or `/` at the
-    /// start.
+    /// start, or at any depth.
     pub fn below(&self, roots: &[String]) -> Vec<FileGlob> {
         let pattern = self.pattern.as_str();
         let below = |root: &str| match pattern.trim_matches('/') == root {
@@ -67,6 +67,8 @@ impl FileGlob {
         };
         let below = |root: &String| [below(root), below(&Pattern::escape(root))];
         let globs = roots.iter().flat_map(below).flatten();
+        let at_any_depth = format!("**/{pattern}");
+        let globs = globs.chain([at_any_depth.as_str()]);
         let globs = globs.filter_map(|pattern| Pattern::new(pattern).ok());
         globs.map(|pattern| FileGlob { pattern, excludes: self.excludes }).collect()
     }
