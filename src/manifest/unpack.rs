@@ -41,7 +41,7 @@ impl Unpacking {
         match cfg!(feature = "unpack") {
             true => Ok(()),
             false => Err(Refusal::new("academictorrents was built without its feature `unpack`")
-                .help(format!("write this line under [build-dependencies]:\n{FEATURE_LINE}"))),
+                .help(format!("enable it in Cargo.toml, under [build-dependencies]; for example:\n{FEATURE_LINE}"))),
         }
     }
 

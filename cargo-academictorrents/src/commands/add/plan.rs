@@ -224,7 +224,7 @@ fn entry(
         keys.push(("unpack", value));
         if let Some(library) = &package.build_dependency {
             addition.changes.warnings.push(format!(
-                "`unpack` needs the feature of this name\nwhere it is not on, add features = [\"unpack\"] to `{library}` in [build-dependencies]"
+                "`unpack` requires the feature `unpack` of the build-dependency\nunless it is enabled already, add features = [\"unpack\"] to `{library}` in [build-dependencies]"
             ));
         }
     }
