@@ -2,6 +2,7 @@
 
 mod mirror;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use academictorrents::Error;
@@ -142,7 +143,10 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
     }
     let errors = vendored.iter().chain(&mirrored).filter_map(|done| done.result.as_ref().err());
     let errors: Vec<_> = errors.collect();
-    errors.iter().for_each(|error| tell_error(error));
+    // A torrent that cannot be found fails both times, in the same words.
+    let mut told = BTreeSet::new();
+    let errors_once = errors.iter().filter(|error| told.insert(error.to_string()));
+    errors_once.for_each(|error| tell_error(error));
     if errors.is_empty() { Ok(()) } else { Err(Failure::Told) }
 }
 
@@ -248,6 +252,9 @@ fn show_mirror(directory: &Path, mirrored: &[Done], output: &Output) {
             let was = if *is_new { "" } else { " (already there)" };
             output.result(format_args!("{}  {}{was}", path.display(), done.dataset.name()));
         }
+    }
+    if mirrored.iter().all(|done| done.result.is_err()) {
+        return;
     }
     // In the variable, spaces and commas separate list entries.
     let path = directory.display().to_string();

@@ -71,6 +71,7 @@ fn what_cannot_be_looked_up_is_told_and_the_others_are_kept() {
     cli.declare(&format!("mnist = \"{}\"\nnone = \"{}\"", single.infohash_hex(), "0".repeat(40)));
     let mut page = Page::new("vendor-failed");
     page.show(&cli, &["vendor"]);
+    page.show(&cli, &["vendor", "none", "--data", "mirror"]);
     page.compare();
     let manifest = read(&cli, "Cargo.toml");
     assert!(
