@@ -5,6 +5,7 @@ mod dependency;
 mod names;
 mod plan;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -116,7 +117,7 @@ pub(crate) fn run(arguments: &AddArguments, common: &Common, output: &Output) ->
         output.document(&document(&addition, torrent, &package.manifest, arguments));
     } else {
         if let Some(torrent) = &torrent {
-            describe(torrent, &known, output);
+            describe(&dataset, torrent, &known, output);
         }
         if addition.already && !addition.gets_torrent {
             let manifest = package.manifest.display();
@@ -207,8 +208,7 @@ fn look_up(
             Ok(None)
         }
         (None, None) => {
-            output.say("with a NAME behind the infohash, it is added without being looked up");
-            Err(error.into())
+            Err(error.help("to declare the dataset anyway, add its NAME after the ID").into())
         }
         (_, Some((_, option))) => {
             output.say(format_args!("{option} needs the torrent"));
@@ -257,7 +257,7 @@ impl Known {
 }
 
 /// Prints name, size, files, sources, license and citation.
-fn describe(torrent: &Resolved, known: &Known, output: &Output) {
+fn describe(dataset: &DatasetSpec, torrent: &Resolved, known: &Known, output: &Output) {
     let (metainfo, files) = (&torrent.metainfo, torrent.selection.files().len());
     output.result(stdout(metainfo.shown_name()).bold());
     output.result(format_args!("  infohash  {}", metainfo.infohash));
@@ -274,9 +274,16 @@ fn describe(torrent: &Resolved, known: &Known, output: &Output) {
     if files > most {
         output.result(format_args!("            … and {} more", files - most));
     }
-    let (seeds, trackers) = (metainfo.web_seeds.len(), metainfo.trackers.iter().flatten().count());
-    let named = [count(seeds, "web seed"), count(trackers, "tracker")].join(", ");
-    output.result(format_args!("  sources   {named}"));
+    let request = &dataset.request;
+    let distinct = |urls: Vec<&Url>| urls.into_iter().collect::<BTreeSet<_>>().len();
+    let seeds = distinct(metainfo.web_seeds.iter().chain(&request.web_seeds).collect());
+    let trackers = metainfo.trackers.iter().flatten();
+    let trackers = distinct(trackers.chain(&request.trackers).collect());
+    let mut sources = vec![count(seeds, "web seed"), count(trackers, "tracker")];
+    for (number, what) in [(request.peers.len(), "peer"), (request.mirrors.len(), "mirror")] {
+        sources.extend(Some(count(number, what)).filter(|_| number > 0));
+    }
+    output.result(format_args!("  sources   {}", sources.join(", ")));
     for (name, text) in [("license", &known.license), ("cite as", &known.citation)] {
         if let Some(text) = text {
             output.result(format_args!("  {name:8}  {text}"));

@@ -78,6 +78,7 @@ fn add_refuses_what_no_build_would_take_and_changes_nothing() {
         &["add", &infohash, "small", "-F", "fast"],
         &["add", &infohash, "-p", "nobody"],
         &["add", "mnist"],
+        &["add", "http://127.0.0.1:9/mnist.torrent"],
         &["add", &infohash, "--max-size", "much"],
         &["add", "0000000000000000000000000000000000000000"],
         &[
@@ -472,6 +473,8 @@ fn sources_are_written_and_asked_for_the_torrent() {
     // Relative to where the command is called, and in the manifest to that.
     let run = cli.command(&options).current_dir(cli.path("work")).output().unwrap();
     assert!(run.status.success(), "{run:?}");
+    let shown = String::from_utf8(run.stdout).unwrap();
+    assert!(shown.contains("sources   1 web seed, 1 tracker, 1 peer, 2 mirrors"), "{shown}");
     let manifest = read(&cli, "work/crate/Cargo.toml");
     for line in [
         format!("infohash = {infohash:?}"),
