@@ -1,7 +1,8 @@
 //! Damaged pieces of an earlier download, which are fetched again if that is allowed.
 //!
-//! Checking whether that is allowed involves all files. A damaged disk can have thousands of damaged
-//! pieces, so they are collected first: the cost of the check must not grow with their number.
+//! Checking whether that is allowed involves all files. A damaged disk can have thousands of
+//! damaged pieces, so they are collected first: the cost of the check must not grow with their
+//! number.
 
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
