@@ -19,12 +19,11 @@ pub const LOOK_AROUND_SERVING: Duration = Duration::from_millis(5);
 /// How often an interested peer's upload slot is checked.
 pub const SLOT_LOOK: Duration = Duration::from_secs(1);
 
-/// How long a Stopped or Completed announce to trackers may take at the end. Less than a second,
-/// including the time to notice the end.
+/// How long the last announces to trackers may take. The whole end takes less than a second,
+/// including the time to notice it.
 pub const GOODBYE: Duration = Duration::from_millis(800);
 
-/// How long a dial may take if others wait for its place. A lost first packet is sent again after
-/// one second.
+/// How long a hurried dial may take: a lost first packet is sent again after one second.
 pub const HURRIED: Duration = Duration::from_millis(1_500);
 
 /// How long to wait for a connection that fetched metadata and is to be reused for data. Its thread
