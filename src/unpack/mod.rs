@@ -7,9 +7,9 @@
 //! | file | job |
 //! | --- | --- |
 //! | `format.rs` | which names are archives, and of which kind |
-//! | `plan.rs` | what becomes of each file of a torrent |
+//! | `plan.rs` | the path of each file of a torrent in the tree |
 //! | `decode.rs` | gzip, bzip2, xz and Zstandard, as streams |
-//! | `members.rs` | which members are wanted, and where each goes: `strip`, globs, unsafe names |
+//! | `members.rs` | which members are wanted, and where each is stored: `strip`, globs, unsafe names |
 //! | `tar.rs`, `zip.rs` | the two containers |
 //! | `budget.rs` | how much may be unpacked |
 //!
