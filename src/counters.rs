@@ -13,7 +13,7 @@ use crate::mutex::Mutex;
 
 pub use sources::Sources;
 
-/// What is being done for a dataset: for [`Get::on_progress`](crate::Get::on_progress).
+/// What is currently done for a dataset, as [`Get::on_progress`](crate::Get::on_progress) reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub enum Phase {
     Publishing,
     /// Complete.
     Done,
-    /// Failed or stopped: the error says why.
+    /// Failed or stopped. The error contains the reason.
     Failed,
     /// Checked, but not the dataset that was searched for: no longer drawn, and not reported.
     #[doc(hidden)]

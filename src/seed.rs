@@ -204,8 +204,8 @@ impl Seed {
 fn request(id: &str) -> Result<Request, Error> {
     let identity = Identity::parse(id, None);
     let identity = identity.map_err(|why| why.error(format!("`{id}` cannot be seeded")))?;
-    // A magnet link only identifies the torrent: its file selection is ignored, and everything is
-    // seeded.
+    // A magnet link only identifies the torrent. Everything is seeded, whatever files the link selects,
+    // and the sources in the link are not used.
     let name = identity.shown_name(id);
     let identity = Identity { magnet: None, ..identity };
     Request::of_call(&name, identity, StoreKind::Shared, &Default::default())

@@ -53,7 +53,7 @@ pub const MAX_SOURCES: usize = 1_000;
 pub const MAX_REMEMBERED: usize = 4_000;
 
 /// Number of consecutive failures after which a source is given up. Peers asked for metadata are
-/// given up earlier, because they have only that one use.
+/// given up earlier, because a search can do nothing but wait for them.
 pub const FAILURES: u32 = 4;
 pub const METADATA_FAILURES: u32 = 3;
 

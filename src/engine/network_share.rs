@@ -47,7 +47,7 @@ impl NetworkShare {
     }
 
     /// The outcome of asking the catalog in this run: `None` if it was not asked yet, `Some(None)`
-    /// if it was asked and returned nothing newer. Callers use this to ask only once.
+    /// if it was asked and has returned nothing newer so far. Callers use this to ask only once.
     pub fn of_catalogue(&self, infohash: Infohash) -> Option<Option<Arc<Metainfo>>> {
         let answers = self.catalogue.lock();
         answers.get(&infohash).cloned()

@@ -63,8 +63,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Marks the datasets as a dependency's: size limits are stricter, and nothing is uploaded
-    /// unless the user set an upload rate.
+    /// Marks the datasets as a dependency's: its manifest cannot raise the size limit, and nothing
+    /// is uploaded unless the user set an upload rate.
     pub fn for_dependency(&mut self) {
         self.foreign = true;
         #[cfg(feature = "fetch")]

@@ -62,7 +62,8 @@ impl Reader<'_> {
 const NOT_INHERITED: &str = "the dataset cannot be inherited";
 
 /// Finds the root as Cargo does: in `package.workspace`, or the nearest manifest above that has a
-/// `[workspace]`.
+/// `[workspace]`. Unlike Cargo, stops at a root that excludes the package, and ignores
+/// `package.workspace` of packages in between.
 fn find_root(package: &DeTable<'_>, manifest: &Path) -> Result<RootManifest, Refusal> {
     let directory = manifest.parent().unwrap_or(manifest);
     let named = descend(package, &["package", "workspace"]).and_then(|(_, value)| value.as_str());

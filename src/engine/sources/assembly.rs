@@ -51,7 +51,7 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// `padding` is the ranges of pad files in the torrent's byte stream that overlap the piece.
+    /// `padding` yields the parts of pad files in the piece, as ranges of the torrent's stream.
     pub fn new(
         start: u64,
         length: u32,
@@ -61,7 +61,7 @@ impl Assembly {
         let blocks = length.div_ceil(BLOCK_BYTES) as usize;
         let mut whole = Vec::new();
         for range in padding {
-            // Only blocks that are wholly inside the pad file.
+            // Only blocks that are wholly padding. Blocks of a piece fit in a `u32`.
             let from = range.start.saturating_sub(start).div_ceil(BLOCK_BYTES.into()) as u32;
             let end = range.end.saturating_sub(start);
             let to = match end {

@@ -1,9 +1,9 @@
 //! How many connections a web seed gets: more as long as they add throughput.
 //!
 //! Throughput may be limited per connection (by its round trip, or by a server that throttles each
-//! one) or as a whole; in the latter case more connections only cost. So the number is doubled
-//! while that adds throughput, up to a ceiling, which drops when the server refuses. Pure: time and
-//! bytes are arguments.
+//! one) or as a whole; then more connections only add cost. So the number is doubled while that
+//! adds throughput, up to a ceiling, which drops when the server refuses. Pure: time and bytes are
+//! arguments.
 
 use std::time::Duration;
 

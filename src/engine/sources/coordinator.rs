@@ -111,7 +111,7 @@ impl<'a> Coordinator<'a> {
     }
 
     /// Runs until all needed pieces are verified or no source can provide them. Returns the
-    /// announcers, so that the caller can announce the end.
+    /// announcers, so that the caller can say goodbye to the trackers.
     ///
     /// # Errors
     /// [`ErrorKind::Network`] with the status of each source; [`ErrorKind::Disk`];

@@ -62,7 +62,7 @@ pub enum WorkerEvent {
     /// No tracker of this tier ever answered. For the DHT: no node knew a peer.
     TierLost(u32),
     Disk(Box<Error>),
-    /// The catalog was asked for a newer `.torrent`.
+    /// The result of asking the catalog for a newer `.torrent`.
     Refreshed(Box<Refreshed>),
 }
 

@@ -184,10 +184,10 @@ impl<'a> WebWorker<'a> {
                 let front_comes = schedule.is_fetched_beside(self.worker, first..piece);
                 (others_have, schedule.workers_of(seed.id) <= 1, front_comes)
             };
-            // One stream from the beginning of the file is enough, and none is needed if other sources
-            // have the data; those may fail later. A worker that reads from the front has priority even
-            // if this worker's reply arrives first: this stream would have to skip the pieces that the
-            // other worker has claimed.
+            // One stream from the beginning of the file is enough, and none is needed if other
+            // sources have the data; those may fail later. A worker that reads from the front has
+            // priority even if this worker's reply arrives first: this stream would have to skip
+            // the pieces that the other worker has claimed.
             let gives_way = skip > 0 && (front_comes || (!was_known && !is_alone));
             if gives_way || (skip > NEAR_BYTES && others_have) || !seed.streams(file, self.worker) {
                 return Err(self.leave_to_others());

@@ -1,6 +1,6 @@
 //! Damaged pieces of an earlier download, which are fetched again if that is allowed.
 //!
-//! The check whether that is allowed looks at all files. A damaged disk can have thousands of
+//! Checking whether that is allowed involves all files. A damaged disk can have thousands of
 //! damaged pieces, so they are collected first: the cost of the check must not grow with their
 //! number.
 
