@@ -1,12 +1,13 @@
 //! Which addresses may be contacted, depending on who named them.
 //!
-//! A torrent, a tracker, a peer, the DHT or a redirect can name any host. Without this module a stranger could have a build
-//! send requests to services on this machine or its private network. [`PrivateHosts::judge`] decides about an address *after*
-//! name resolution, so that neither the spelling of a host nor a name server can get around it; `net` connects to the address
-//! that was judged, and to no other.
+//! A torrent, tracker, peer, redirect or the DHT can name any host. Without this module a stranger
+//! could make a build send requests to services on this machine or its private network.
+//! [`PrivateHosts::judge`] checks an address *after* name resolution, so that neither the spelling
+//! of a host nor a name server can bypass the check. `net` connects only to the address that was
+//! checked.
 //!
-//! Documentation and benchmark networks count as public: nobody listens there, and some VPN clients resolve every name to
-//! an address of the latter.
+//! Documentation and benchmark networks count as public: nobody listens there, and some VPN clients
+//! resolve every name to an address in a benchmark network.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,14 +20,14 @@ mod tests;
 pub use no_proxy::NoProxy;
 pub use private_hosts::{NamedPlace, PrivateHosts, is_name};
 
-/// Who named a host or a torrent; the most trusted first.
+/// Who named a host or a torrent, most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NamedBy {
     /// The user: manifest of a workspace package, environment, configuration file, command line.
     User,
     /// A .torrent or magnet link from the user, or from a mirror or catalog that the user named.
     UserTorrent,
-    /// A tracker or peer that is itself on an address of that kind: see [`may_tell`].
+    /// A tracker or peer whose own address is of the same kind: see [`may_tell`].
     Neighbor,
     /// The built-in catalog.
     Catalog,
@@ -35,7 +36,7 @@ pub enum NamedBy {
     /// Any other .torrent.
     Torrent,
     Redirect,
-    /// One of the trackers that are asked for a bare infohash.
+    /// A tracker that is used for a bare infohash.
     DefaultTracker,
     #[cfg(feature = "dht")]
     Dht,
@@ -49,12 +50,13 @@ impl NamedBy {
         false
     }
 
-    /// Whether it names peers to whoever asks, and so none of a private torrent.
+    /// Whether this source gives peers to anyone who asks. It must not be used for a private
+    /// torrent.
     pub fn is_open_to_all(self) -> bool {
         self == NamedBy::DefaultTracker || self.is_dht()
     }
 
-    /// Who names the sources of a .torrent or magnet link that came from this place.
+    /// Who names the sources in a .torrent or magnet link that this party provided.
     pub fn torrent(self) -> NamedBy {
         match self {
             NamedBy::User | NamedBy::UserTorrent => NamedBy::UserTorrent,
@@ -63,8 +65,8 @@ impl NamedBy {
         }
     }
 
-    /// Who names the target of a redirect. Redirects of what the user named are the user's; others are judged as a stranger's,
-    /// unless they stay on the same scheme, host and port.
+    /// Who names the target of a redirect. Redirects from a URL of the user count as the user's.
+    /// Other redirects are judged like a stranger's, unless they keep scheme, host and port.
     pub fn redirect(self, same_authority: bool) -> NamedBy {
         if self == NamedBy::User || same_authority { self } else { NamedBy::Redirect }
     }
@@ -90,17 +92,17 @@ impl fmt::Display for NamedBy {
     }
 }
 
-/// What kind of address this is; the most restricted last.
+/// The kind of an address, most restricted last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AddressKind {
     Public,
-    /// RFC 1918, unique local (RFC 4193), behind a provider's NAT (RFC 6598).
+    /// RFC 1918, unique local (RFC 4193), or carrier-grade NAT (RFC 6598).
     Private,
     Loopback,
     /// Unspecified, multicast, broadcast, reserved.
     Special,
     LinkLocal,
-    /// Answers with credentials of the machine to whoever asks from it.
+    /// A cloud metadata service, which gives the machine's credentials to any process on it.
     Metadata,
 }
 
@@ -117,7 +119,8 @@ impl fmt::Display for AddressKind {
     }
 }
 
-/// What kind of address this is. An IPv4 address embedded in an IPv6 address counts as itself.
+/// Returns the kind of an address: for IPv6, the more restricted of its own kind and those of
+/// embedded IPv4 addresses.
 pub fn kind(ip: IpAddr) -> AddressKind {
     match ip {
         IpAddr::V4(ip) => kind_v4(ip),
@@ -127,7 +130,7 @@ pub fn kind(ip: IpAddr) -> AddressKind {
 
 fn kind_v4(ip: Ipv4Addr) -> AddressKind {
     match ip.octets() {
-        // Most clouds; Alibaba; Oracle; Azure.
+        // Metadata services of most clouds, Alibaba, Oracle and Azure.
         [169, 254, 169, 254] | [100, 100, 100, 200] | [192, 0, 0, 192] | [168, 63, 129, 16] => {
             AddressKind::Metadata
         }
@@ -144,7 +147,7 @@ fn kind_v4(ip: Ipv4Addr) -> AddressKind {
 
 fn kind_v6(ip: Ipv6Addr) -> AddressKind {
     let own = match ip.segments() {
-        // AWS; Google.
+        // Metadata services of AWS and Google.
         [0xfd00, 0xec2, ..] | [0xfd20, 0xce, ..] => AddressKind::Metadata,
         [0, 0, 0, 0, 0, 0, 0, 0] | [0xff00..=0xffff, ..] | [0x100, 0, 0, 0, ..] => {
             AddressKind::Special
@@ -164,10 +167,10 @@ fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     let last = at([12, 13, 14, 15]);
     match ip.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None; 4],
-        // Compatible (RFC 4291), mapped, translated (RFC 2765), NAT64 (RFC 6052).
+        // IPv4-compatible (RFC 4291), IPv4-mapped, IPv4-translated (RFC 2765), NAT64 (RFC 6052).
         [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => [last, None, None, None],
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => [last, None, None, None],
-        // A network's own NAT64 (RFC 8215), whose prefix may have any of four lengths (RFC 6052, 2.2).
+        // Local-use NAT64 (RFC 8215), with any of four prefix lengths (RFC 6052, 2.2).
         [0x64, 0xff9b, 1, ..] => {
             let of_prefix = |places| at(places).filter(|ip| ip.octets()[0] != 0);
             [last, of_prefix([6, 7, 9, 10]), of_prefix([7, 9, 10, 11]), of_prefix([9, 10, 11, 12])]
@@ -185,11 +188,13 @@ fn embedded(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     }
 }
 
-/// Whether whoever is at `teller` may tell of `address`: somebody on a private network or this machine of others there. Elsewhere such
-/// an address means somebody else, or nobody; it would tell strangers what our network looks like, and strangers' would have us
-/// connect there. `None`: its address is not known, since a proxy looks names up.
+/// Whether `teller` may name `address` to us, or we may name `address` to `teller`. Private and
+/// loopback addresses are exchanged only with hosts in such networks. Elsewhere a private address
+/// means a different host or none: sending it would reveal our network to strangers, and accepting
+/// it would let strangers make us connect to hosts in our network. `None`: the teller's address is
+/// unknown because a proxy resolves its name.
 pub fn may_tell(teller: Option<IpAddr>, address: IpAddr) -> bool {
-    // Who is on the same link may tell of the network behind it.
+    // A host on the same link may name hosts in the network behind that link.
     let from = teller.map_or(AddressKind::Public, |ip| match kind(ip) {
         AddressKind::Special | AddressKind::LinkLocal | AddressKind::Metadata => {
             AddressKind::Private
@@ -199,13 +204,13 @@ pub fn may_tell(teller: Option<IpAddr>, address: IpAddr) -> bool {
     kind(address) <= from
 }
 
-/// An address that is not contacted.
+/// Why an address is not contacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     kind: AddressKind,
-    /// As it was named.
+    /// The name or address as the source gave it.
     host: String,
-    /// What the name was resolved to, where it is a name.
+    /// The address that the name resolved to. `None` if `host` is this address.
     address: Option<IpAddr>,
     port: u16,
     by: NamedBy,
@@ -229,8 +234,8 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Which host an address is of: IPv4 within IPv6 is IPv4, and of IPv6 it is the /64, from which one host may choose as
-/// many addresses as it likes.
+/// Identifies the host that an address belongs to: an IPv4 address (also if embedded in IPv6), or
+/// an IPv6 /64 network, because a host can use as many addresses of its /64 as it likes.
 pub fn host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -238,8 +243,8 @@ pub fn host(address: IpAddr) -> IpAddr {
     }
 }
 
-/// An IP address as any resolver reads it: in brackets, with a zone or a final dot, and IPv4 in one to four parts that are
-/// decimal, octal or hexadecimal.
+/// Parses an IP address in every spelling that a resolver accepts: in brackets, with a zone or a
+/// final dot, and IPv4 in one to four parts that are decimal, octal or hexadecimal.
 pub fn literal(host: &str) -> Option<IpAddr> {
     let host = bare(host);
     if let Ok(ip) = host.split('%').next().unwrap_or_default().parse::<Ipv6Addr>() {
@@ -248,7 +253,7 @@ pub fn literal(host: &str) -> Option<IpAddr> {
     let parts: Option<Vec<u64>> = host.split('.').map(number).collect();
     let parts = parts.filter(|parts| parts.len() <= 4)?;
     let (last, first) = parts.split_last()?;
-    // The last part fills what the others leave.
+    // In `127.1`, the last part covers all remaining bytes.
     let room = 32 - 8 * first.len() as u32;
     if first.iter().any(|part| *part > 255) || *last >= 1 << room {
         return None;
@@ -272,7 +277,8 @@ fn number(text: &str) -> Option<u64> {
         .then(|| u64::from_str_radix(digits, radix).ok())?
 }
 
-/// A host without brackets and final dot; full-width dots and digits, which some resolvers read as the usual ones, are those.
+/// Removes brackets and a final dot, and lowercases. Maps full-width dots and digits to ASCII, as
+/// some resolvers do.
 fn bare(host: &str) -> String {
     let host: String = host
         .chars()
@@ -289,7 +295,8 @@ fn bare(host: &str) -> String {
     inner.unwrap_or(host).to_owned()
 }
 
-/// Whether this name means the machine itself, whatever resolves it: RFC 6761, and what distributions write into `/etc/hosts`.
+/// Whether this name means this machine for any resolver: RFC 6761, and what distributions write to
+/// `/etc/hosts`.
 fn is_localhost(host: &str) -> bool {
     let host = bare(host);
     let (name, domain) = host.split_once('.').unwrap_or((&host, ""));
@@ -301,17 +308,17 @@ fn is_localhost(host: &str) -> bool {
     host.ends_with(".localhost") || (is_its_name && is_its_domain)
 }
 
-/// The host of a URL, in one spelling: whose server this is, on whichever port.
+/// The host of a URL in canonical spelling, without the port.
 pub fn host_of_url(url: &str) -> String {
     one_spelling(place_of_url(url).0)
 }
 
-/// A host, in the one spelling that all of its spellings have in common.
+/// The canonical spelling of a host, so that two spellings of one host compare equal.
 pub fn one_spelling(host: &str) -> String {
     literal(host).map_or_else(|| bare(host), |ip| ip.to_canonical().to_string())
 }
 
-/// The host of a URL as it is written there, and the port.
+/// The host of a URL as written there, and the port or the scheme's default.
 pub fn place_of_url(url: &str) -> (&str, u16) {
     let is_https = url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -323,7 +330,7 @@ pub fn place_of_url(url: &str) -> (&str, u16) {
     (host, port.unwrap_or(if is_https { 443 } else { 80 }))
 }
 
-/// Host and port of `host:port`, an IPv6 address in brackets.
+/// Splits `host:port`. An IPv6 address must be in brackets.
 pub fn host_and_port(place: &str) -> Option<(&str, u16)> {
     let (host, port) = place.rsplit_once(':')?;
     let is_bracketed = host.starts_with('[') && host.ends_with(']');
@@ -334,8 +341,9 @@ pub fn host_and_port(place: &str) -> Option<(&str, u16)> {
 }
 
 impl PrivateHosts {
-    /// Whether this address of a host may be contacted. `proven`: a certificate will prove the host's name (https), which somebody
-    /// on a private network cannot have unless the network's owner gave the name to them.
+    /// Checks whether this address of a host may be contacted. `proven`: the connection uses https,
+    /// so a certificate proves the host's name. A host on a private network has such a certificate
+    /// only if the owner of the network assigned the name.
     ///
     /// # Errors
     /// [`Refused`].
@@ -364,8 +372,9 @@ impl PrivateHosts {
         Err(Refused { kind, host, address: resolved, port: address.port(), by })
     }
 
-    /// The same for a host whose name a proxy looks up: an address is judged, and any name may be contacted but `localhost`, and one
-    /// with a percent sign, which is no name, and which the proxy might decode.
+    /// Checks a host whose name a proxy resolves. An IP address is checked as in
+    /// [`PrivateHosts::judge`]. `localhost` counts as loopback. A name with a percent sign, which is
+    /// invalid and which the proxy might decode, counts as special-purpose. Other names are allowed.
     ///
     /// # Errors
     /// [`Refused`].
@@ -379,7 +388,7 @@ impl PrivateHosts {
         self.judge(by, host, false, SocketAddr::new(ip, port))
     }
 
-    /// Whether an address may be contacted that somebody told of.
+    /// Whether an address that `teller` named may be contacted.
     pub fn may_hear(&self, teller: Option<IpAddr>, address: SocketAddr) -> bool {
         may_tell(teller, address.ip()) || self.lists("", address)
     }

@@ -1,7 +1,7 @@
-//! Doors into the engine for `benches/` (feature `bench`); no part of the API.
+//! Entry points into the engine for `benches/` (feature `bench`); not part of the API.
 //!
-//! Layer 4. Each function does one step of a build on its argument and gives a number that depends on all of it, so
-//! that no compiler leaves the work out.
+//! Layer 4. Each function performs one step of a build, and returns a number that depends on the
+//! whole result, so that the compiler cannot optimize the work away.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     sha256.finish()
 }
 
-/// The scan alone, and the SHA-1 of `info`: what a warm build does with a vendored torrent.
+/// Scans a `.torrent` and hashes its `info`, as an up-to-date build with a vendored torrent does.
 pub fn infohash(torrent: &[u8]) -> Result<u8, Error> {
     Metainfo::infohash_of(torrent).map(|infohash| infohash.as_bytes()[0])
 }
@@ -37,26 +37,26 @@ pub fn parse(torrent: &[u8]) -> Result<usize, Error> {
     Metainfo::parse(torrent).map(|metainfo| metainfo.files.len())
 }
 
-/// Selection and layout of all files.
+/// Computes selection and layout for all files.
 pub fn plan(torrent: &[u8]) -> Result<u64, Error> {
     let metainfo = Metainfo::parse(torrent)?;
     let selection = Selection::new(&metainfo, &[])?;
     Ok(Layout::new(&metainfo, &selection).needed_bytes())
 }
 
-/// Who fetches, in [`crate::picker`].
+/// The sources of a simulated download with [`crate::picker`].
 #[derive(Clone, Copy, Debug)]
 pub struct Crowd {
-    /// Connections of web seeds.
+    /// Web seed connections.
     pub web_seeds: u32,
-    /// Peers who have all.
+    /// Peers that have all pieces.
     pub seeds: u32,
-    /// Peers who have each second piece, by chance.
+    /// Peers that have each piece with probability 1/2.
     pub leechers: u32,
 }
 
-/// Pieces of 1 MiB handed out to a crowd whose members take turns, until all are verified. One of them must have
-/// all. Gives the number of questions.
+/// Simulates a download of 1 MiB pieces until all are verified: the sources take turns. At least
+/// one source must have all pieces. Returns the number of requests to the picker.
 pub fn schedule(pieces: u32, crowd: Crowd) -> u32 {
     const PIECE_BYTES: u32 = 1 << 20;
     let geometry = Geometry::new(u64::from(pieces) * u64::from(PIECE_BYTES), PIECE_BYTES);
@@ -102,10 +102,11 @@ pub fn schedule(pieces: u32, crowd: Crowd) -> u32 {
     questions
 }
 
-/// Sources of a download that all wait for a connection: what the coordinator does about them in each of its turns.
+/// The sources of a download while all of them wait for a connection, to measure one turn of the
+/// coordinator.
 pub use crate::engine::bench::WaitingSources;
 
-/// See [`WaitingSources`].
+/// Creates [`WaitingSources`].
 pub fn waiting(
     store: &Path,
     torrent: &[u8],
@@ -116,13 +117,14 @@ pub fn waiting(
     WaitingSources::new(partial, schedule, web_seeds, peers)
 }
 
-/// All between a torrent and the first question of a source, in a store that has nothing of it; gives the bytes to
-/// fetch.
+/// Performs all steps between parsing a torrent and the first request to a source, in a store
+/// without any of its data. Returns the number of bytes to download.
 pub fn open(store: &Path, torrent: &[u8]) -> Result<u64, Error> {
     opened(store, torrent).map(|(_, schedule)| schedule.wanted_bytes())
 }
 
-/// [`open`], and then publishes these bytes: writes, records, syncs, renames, stamps.
+/// Does the same as [`open`], and then publishes these bytes: writes, records, syncs, renames,
+/// stamps.
 pub fn publish(store: &Path, torrent: &[u8], data: &[u8]) -> Result<(), Error> {
     let (partial, schedule) = opened(store, torrent)?;
     let geometry = partial.layout().geometry();
@@ -157,13 +159,14 @@ fn opened(store: &Path, torrent: &[u8]) -> Result<(Partial, Schedule), Error> {
     Ok((partial, schedule))
 }
 
-/// What a build does that finds the dataset there: reads the stamp, and looks at each file.
+/// Looks a complete dataset up as a build does: reads the stamp, and stats each file.
 pub fn present(store: &Path, torrent: &[u8]) -> Result<bool, Error> {
     let id = Metainfo::infohash_of(torrent)?.to_string();
     Ok(Store::at(store).present(&id).is_some())
 }
 
-/// Hashes what lies in the directory in the torrent's own layout; gives the bytes.
+/// Hashes a directory in the torrent's own layout. Returns the number of bytes, or 0 if the data is
+/// incomplete.
 pub fn recheck(directory: &Path, torrent: &[u8]) -> Result<u64, Error> {
     let metainfo = Arc::new(Metainfo::parse(torrent)?);
     let selection = Selection::new(&metainfo, &[])?;

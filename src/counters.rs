@@ -1,6 +1,6 @@
-//! What a download counts while it runs: written by `download`, drawn by `progress`.
+//! Counters of a running download: written by `engine`, drawn by `progress`.
 //!
-//! Layer 0. Plain atomics, and a lock where a phase begins; no clock is read.
+//! Layer 0. Atomics, and a lock for the start of a phase. Does not read the clock.
 
 pub mod sources;
 
@@ -13,7 +13,7 @@ use crate::mutex::Mutex;
 
 pub use sources::Sources;
 
-/// What is being done for a dataset: for [`Get::on_progress`](crate::Get::on_progress).
+/// What is currently done for a dataset, as [`Get::on_progress`](crate::Get::on_progress) reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -35,9 +35,9 @@ pub enum Phase {
     Publishing,
     /// Complete.
     Done,
-    /// Failed or stopped: the error says why.
+    /// Failed or stopped. The error contains the reason.
     Failed,
-    /// Was looked at, and is not what was looked for: no longer drawn, and nothing is said of it.
+    /// Checked, but not the dataset that was searched for: no longer drawn, and not reported.
     #[doc(hidden)]
     PassedOver,
 }
@@ -63,34 +63,34 @@ const PHASES: [Phase; 10] = [
     Phase::PassedOver,
 ];
 
-/// One dataset's counters.
+/// The counters of one dataset.
 #[derive(Debug, Default)]
 pub struct DatasetCounters {
     /// The dataset's key in the manifest.
     pub name: String,
     phase: AtomicU8,
-    /// Held while a phase begins: whoever reads sees the bytes of one phase.
+    /// Held while a phase begins, so that readers do not see bytes of two phases.
     beginning: Mutex<()>,
-    /// Who wants to hear of each change of phase.
+    /// Receives each change of phase.
     listener: Option<Sender<PhaseChange>>,
-    /// Bytes that the selection needs; 0 while that is not known.
+    /// Bytes that the selection needs; 0 while unknown.
     pub total_bytes: AtomicU64,
-    /// Bytes of it that are verified (while checking: that are hashed).
+    /// Verified bytes of `total_bytes`; while checking, hashed bytes.
     pub done_bytes: AtomicU64,
-    /// Bytes that came from any source, useful or not.
+    /// Bytes received from any source, useful or not.
     pub received_bytes: AtomicU64,
-    /// Bytes of blocks that peers were sent.
+    /// Bytes of blocks sent to peers.
     pub uploaded_bytes: AtomicU64,
     /// Connected peers.
     pub peers: AtomicU32,
     /// Web seeds and mirrors with a live connection.
     pub web_seeds: AtomicU32,
-    /// Where the dataset is, once it is there.
+    /// The dataset's path, once it is complete.
     pub path: OnceLock<PathBuf>,
-    /// Whether something was said that is said once.
+    /// Whether [`DatasetCounters::says_once`] was called.
     #[cfg(feature = "unpack")]
     has_said: AtomicBool,
-    /// Who brings the bytes, in the order of the download's own numbers.
+    /// The sources of this dataset, in the order of their IDs.
     pub sources: Sources,
 }
 
@@ -103,18 +103,18 @@ impl DatasetCounters {
         PHASES[usize::from(self.phase.load(Ordering::Relaxed)).min(PHASES.len() - 1)]
     }
 
-    /// True the first time.
+    /// Returns `true` on the first call only.
     #[cfg(feature = "unpack")]
     pub fn says_once(&self) -> bool {
         !self.has_said.swap(true, Ordering::Relaxed)
     }
 
-    /// What is there is hashed, so many bytes of it.
+    /// Starts [`Phase::Checking`] with this number of bytes to hash.
     pub fn begin_checking(&self, bytes: u64) {
         self.begin(Phase::Checking, 0, bytes);
     }
 
-    /// A phase of so many bytes, of which some are done already.
+    /// Starts a phase of `total_bytes`, of which `done_bytes` are done already.
     pub fn begin(&self, phase: Phase, done_bytes: u64, total_bytes: u64) {
         let beginning = self.beginning.lock();
         self.total_bytes.store(total_bytes, Ordering::Relaxed);
@@ -122,7 +122,8 @@ impl DatasetCounters {
         self.enter(phase, &beginning);
     }
 
-    /// So much of a download is left, in this phase. Of no effect once it has ended: a worker may be late.
+    /// Records how many bytes of a phase are left. Does nothing once the download ended: a worker
+    /// may report late.
     pub fn count(&self, phase: Phase, left_bytes: u64) {
         let beginning = self.beginning.lock();
         if self.phase() == Phase::Publishing || self.phase().is_over() {
@@ -140,7 +141,7 @@ impl DatasetCounters {
     fn enter(&self, phase: Phase, beginning: &MutexGuard<'_, ()>) {
         let before = self.phase.swap(phase as u8, Ordering::Relaxed);
         if let Some(listener) = self.listener.as_ref().filter(|_| before != phase as u8) {
-            let _ = listener.send(PhaseChange::To(self.read(beginning))); // nobody listens any more
+            let _ = listener.send(PhaseChange::To(self.read(beginning))); // the listener may be gone
         }
     }
 
@@ -160,7 +161,7 @@ impl DatasetCounters {
     }
 }
 
-/// A dataset's counters at one moment: see [`DatasetCounters`].
+/// Values of [`DatasetCounters`] at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     pub phase: Phase,
@@ -171,29 +172,29 @@ pub struct Reading {
     pub web_seeds: u32,
 }
 
-/// What a listener hears.
+/// A message to a listener.
 #[derive(Clone, Debug)]
 pub enum PhaseChange {
     To(Reading),
-    /// Nothing more.
+    /// No more changes follow.
     End,
 }
 
-/// A line that a person should read.
+/// A message for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserMessage {
     pub text: String,
-    /// The dataset that waits: the line holds until it goes on.
+    /// The waiting dataset, if the message applies only while it is in [`Phase::Waiting`].
     pub waiting: Option<String>,
 }
 
-/// All datasets of one build, and the lines that a person should read.
+/// The counters of all datasets of a build, and messages for the user.
 #[derive(Debug, Default)]
 pub struct Counters {
     datasets: Mutex<Vec<Arc<DatasetCounters>>>,
     messages: Mutex<Vec<UserMessage>>,
     listener: Mutex<Option<Sender<PhaseChange>>>,
-    /// Nobody is to be told anything any more: the user ends it.
+    /// Set when the user stops the program: nothing is printed after that.
     pub stopped: AtomicBool,
 }
 
@@ -206,14 +207,15 @@ impl Counters {
         counters
     }
 
-    /// Changes of phase of the datasets that are added from now on, in order; and what ends them.
+    /// Returns the phase changes of all datasets added from now on, in order, and a sender for
+    /// [`PhaseChange::End`].
     pub fn listen(&self) -> (Receiver<PhaseChange>, Sender<PhaseChange>) {
         let (listener, changes) = channel();
         *self.listener.lock() = Some(listener.clone());
         (changes, listener)
     }
 
-    /// The datasets, in the order in which they were added.
+    /// The datasets in the order in which they were added.
     pub fn datasets(&self) -> Vec<Arc<DatasetCounters>> {
         self.datasets.lock().clone()
     }
@@ -222,12 +224,13 @@ impl Counters {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Queues a line for the log: `progress` prints it.
+    /// Queues a message, which `progress` prints.
     pub fn say(&self, text: String) {
         self.queue(UserMessage { text, waiting: None });
     }
 
-    /// Queues a line that holds while this dataset is in [`Phase::Waiting`], into which it is put before.
+    /// Queues a message that applies while this dataset is in [`Phase::Waiting`]. Set that phase
+    /// first.
     pub fn say_while_waiting(&self, name: &str, text: String) {
         self.queue(UserMessage { text, waiting: Some(name.to_owned()) });
     }
@@ -236,7 +239,7 @@ impl Counters {
         self.messages.lock().push(message);
     }
 
-    /// Takes the queued lines.
+    /// Removes and returns the queued messages.
     pub fn take_messages(&self) -> Vec<UserMessage> {
         std::mem::take(&mut self.messages.lock())
     }
@@ -259,7 +262,7 @@ mod tests {
         dataset.count(Phase::Fetching, 10);
         dataset.count(Phase::Checking, 4);
         dataset.set_phase(Phase::Publishing);
-        // A worker that is late.
+        // A late worker.
         dataset.count(Phase::Fetching, 20);
         dataset.set_phase(Phase::Done);
         dataset.count(Phase::Fetching, 20);

@@ -1,6 +1,6 @@
 //! The one error type: what failed, on which dataset, why, and what to do next.
 //!
-//! Layer 0. It opens nothing and uses no other module but `url`, which keeps secrets out of what it prints.
+//! Layer 0. Does no I/O, and uses no other module but `url`, which masks secrets in messages.
 
 use std::fmt;
 
@@ -28,9 +28,11 @@ pub enum ErrorKind {
     Disk,
     /// Another process has locked the dataset and makes no progress.
     Locked,
-    /// A [`StopHandle`](crate::StopHandle) ended it. Verified data is kept, and the next run resumes.
+    /// A [`StopHandle`](crate::StopHandle) stopped the operation. Verified data is kept, and the
+    /// next run resumes.
     Stopped,
-    /// The function that [`Get::on_progress`](crate::Get::on_progress) was given panicked: yours to correct. Verified data is kept.
+    /// The function passed to [`Get::on_progress`](crate::Get::on_progress) panicked, which the
+    /// caller must fix. Verified data is kept.
     Callback,
 }
 
@@ -81,13 +83,13 @@ impl Error {
         }
     }
 
-    /// Whoever called wants no more.
+    /// The caller stopped the download.
     pub(crate) fn stopped() -> Error {
         Error::new(ErrorKind::Stopped, "the download was stopped")
             .why("verified data is kept, and the next run resumes")
     }
 
-    /// Adds a reason, printed below the first line. An empty one adds nothing.
+    /// Adds a reason, printed below the first line. An empty reason adds nothing.
     #[doc(hidden)]
     pub fn why(mut self, why: impl Into<String>) -> Error {
         let why = why.into();
@@ -97,12 +99,12 @@ impl Error {
         self
     }
 
-    /// The same, where that reason is not given yet.
+    /// Adds a reason unless the error has it already.
     pub(crate) fn why_once(self, why: String) -> Error {
         if self.0.why.contains(&why) { self } else { self.why(why) }
     }
 
-    /// Adds a mend, printed last, after `help: `: each is said once.
+    /// Adds advice on how to fix the failure, printed last, after `help: `. Duplicates are ignored.
     #[doc(hidden)]
     pub fn help(mut self, help: impl Into<String>) -> Error {
         let help = help.into();
@@ -112,7 +114,7 @@ impl Error {
         self
     }
 
-    /// The same, with what was probably meant, if that is known.
+    /// Adds `did you mean …?`, if the intended word is known.
     pub(crate) fn did_you_mean(self, meant: Option<impl fmt::Display>) -> Error {
         match meant {
             Some(meant) => self.help(format!("did you mean {:?}?", meant.to_string())),
@@ -120,21 +122,21 @@ impl Error {
         }
     }
 
-    /// The same failure, of something else.
+    /// Replaces the first line, and keeps kind, reasons and help.
     #[doc(hidden)]
     pub fn instead(mut self, what: impl Into<String>) -> Error {
         self.0.what = what.into();
         self
     }
 
-    /// Says for which dataset, where that is not known yet.
+    /// Sets the dataset, unless the error names one already.
     #[doc(hidden)]
     pub fn for_dataset(mut self, name: &str) -> Error {
         self.0.dataset.get_or_insert_with(|| name.to_owned());
         self
     }
 
-    /// Joins the failures of several datasets into one; `None` where there is none.
+    /// Joins the failures of several datasets into one. `None` if there are none.
     #[doc(hidden)]
     pub fn join(errors: Vec<Error>) -> Option<Error> {
         let mut errors = errors.into_iter();
@@ -143,14 +145,14 @@ impl Error {
         Some(first)
     }
 
-    /// Why, in one line: the first reason, or else what failed.
+    /// The failure in one line: the first reason, or else what failed.
     #[doc(hidden)]
     #[must_use]
     pub fn reason(&self) -> String {
         printable(self.0.why.first().unwrap_or(&self.0.what))
     }
 
-    /// The same failure, for those who are told elsewhere what to do.
+    /// Returns the failure without help, for callers that give advice themselves.
     #[doc(hidden)]
     #[must_use]
     pub fn without_help(mut self) -> Error {
@@ -158,14 +160,16 @@ impl Error {
         self
     }
 
-    /// What failed, and at most so many of the reasons, a line each; no help, and not for which dataset.
+    /// What failed and at most `reasons` lines of reasons, one per line, without help and the
+    /// dataset's name.
     pub(crate) fn summary(&self, reasons: usize) -> String {
         let reasons = self.0.why.iter().flat_map(|why| why.lines()).take(reasons);
         let lines = std::iter::once(self.what()).chain(reasons);
         lines.map(|line| escaped(line.trim(), "")).collect::<Vec<_>>().join("\n")
     }
 
-    /// This failure, without the others: what failed, with the dataset's name, why, and what to do next; each is one printable line.
+    /// Returns this failure without [`Error::others`]: what failed (with the dataset's name), why,
+    /// and help. Each is one printable line.
     #[doc(hidden)]
     #[must_use]
     pub fn lines(&self) -> (String, Vec<String>, Vec<String>) {
@@ -201,10 +205,10 @@ impl Error {
     }
 }
 
-/// What to do where a process may open no more files and sockets.
+/// Advice for a process that cannot open more files and sockets.
 pub(crate) const OUT_OF_DESCRIPTORS: &str = "this process has too many files and sockets open: raise its limit (`ulimit -n`), or close what else it has open";
 
-/// Whether the process (EMFILE) or the system (ENFILE) has too many files and sockets open.
+/// Whether the process (EMFILE) or the system (ENFILE) has too many open files and sockets.
 pub(crate) fn is_out_of_descriptors(why: &std::io::Error) -> bool {
     match why.raw_os_error() {
         Some(code) if cfg!(windows) => code == 4,
@@ -213,14 +217,15 @@ pub(crate) fn is_out_of_descriptors(why: &std::io::Error) -> bool {
     }
 }
 
-/// The text with nothing in it that moves a cursor, ends a line or turns the direction of writing: what others chose
-/// (a torrent's names, say) is quoted so where a message has lines of its own.
+/// Escapes characters that move the cursor, end a line or change the text direction, and masks
+/// secrets in URLs. For text from strangers (such as names in a torrent) that a message quotes in
+/// one line.
 pub fn printable(text: &str) -> String {
     escaped(text, "")
 }
 
-/// The text of a message, with line breaks as this: whoever quoted a stranger's words in it, they move no cursor, and
-/// show no secret of a URL.
+/// Escapes control characters, replaces line breaks by `line_break` (escapes them if that is
+/// empty), and masks secrets in URLs. Messages may quote a stranger's text.
 fn escaped(text: &str, line_break: &str) -> String {
     let text = masked(text);
     let mut shown = String::with_capacity(text.len());

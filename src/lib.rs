@@ -111,8 +111,8 @@
 //!
 //! Variables that begin with `ACADEMICTORRENTS_` say where data is (`STORE`, `LOAD_PATH`, `PATH_<NAME>`, `MIRRORS`), what may
 //! be downloaded (`FETCH`, `MAX_SIZE`, `SOURCES`, `OFFLINE`), and how (`TIMEOUT`, `UPLOAD`, `PROGRESS`, `CA_FILE` and others).
-//! [The reference](crate::guide::reference::environment) lists them all. An unknown one is an error. The file `academictorrents/config.toml` in the
-//! user's configuration directory provides values for variables that are not set:
+//! [The reference](crate::guide::reference::environment) lists them all. An unknown one is an error. The file
+//! `academictorrents/config.toml` in the user's configuration directory provides values for variables that are not set:
 //! see [Configuration file](crate::guide::reference::configuration_file).
 //!
 //! `CARGO_NET_OFFLINE`, `CARGO_HTTP_CAINFO`, `CARGO_HTTP_PROXY` and, after it, the usual proxy variables apply as well. A
@@ -183,7 +183,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod get;
-// For rustdoc alone: it costs no compile time.
+// For rustdoc only, so that it costs no compile time.
 #[cfg(doc)]
 pub mod guide;
 mod hash;
@@ -222,7 +222,7 @@ pub use seed::{Seed, SeedNote, SeededDataset, Seeding};
 pub use settings::set_store;
 pub use torrent::infohash::Infohash;
 
-/// Its examples are documentation tests, as are those of [`guide`].
+/// Runs the examples in the README as documentation tests, as those of [`guide`] are.
 #[cfg(all(doctest, feature = "seed"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

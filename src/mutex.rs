@@ -1,4 +1,5 @@
-//! A mutex that is not poisoned: a worker that panics ends alone, and what it shared with others is still whole.
+//! A mutex without poisoning. If a worker panics, only that worker ends; the data that it shares
+//! with others stays valid.
 
 #[cfg(feature = "fetch")]
 use std::sync::{Condvar, TryLockError};
@@ -18,7 +19,7 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` where another thread holds it.
+    /// Returns `None` if another thread holds the lock.
     #[cfg(feature = "fetch")]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.0.try_lock() {
@@ -33,7 +34,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Waits until somebody tells, or for so long.
+/// Waits for a notification, at most for `within`.
 #[cfg(feature = "fetch")]
 pub fn wait<'a, T>(
     told: &Condvar,

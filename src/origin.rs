@@ -1,4 +1,5 @@
-//! Where a request and a `.torrent` come from: error wording and the rules on addresses depend on it.
+//! Where a request and a `.torrent` come from. Error wording and the rules on addresses depend on
+//! it.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +9,13 @@ use crate::error::{Error, ErrorKind};
 /// Where a request comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
-    /// A Cargo.toml declares it on this line, counted from 1.
+    /// Declared in a Cargo.toml, on this line (counted from 1).
     Manifest {
         path: PathBuf,
         line: usize,
         is_dependency: bool,
     },
-    /// A program calls the library.
+    /// A program that calls the library.
     #[default]
     Api,
     CommandLine,
@@ -33,7 +34,7 @@ impl Origin {
         }
     }
 
-    /// The manifest is that of a dependency that Cargo downloaded.
+    /// Marks the manifest as that of a dependency that Cargo downloaded.
     pub fn set_dependency(&mut self) {
         if let Origin::Manifest { is_dependency, .. } = self {
             *is_dependency = true;
@@ -48,7 +49,7 @@ impl Origin {
         }
     }
 
-    /// Adds the line that declares the request to an error that can be fixed there.
+    /// Adds the location of the declaration to errors that can be fixed there.
     pub fn declared(&self, error: Error) -> Error {
         match (error.kind(), self.manifest()) {
             (ErrorKind::Manifest | ErrorKind::Metainfo, Some((path, line))) => {
@@ -58,7 +59,8 @@ impl Origin {
         }
     }
 
-    /// The method of [`crate::Get`], or the option of the command line, that sets a value.
+    /// The name of the [`crate::Get`] method or command-line option that sets a value, for error
+    /// messages.
     pub fn setter(&self, method: &str) -> String {
         match self {
             Origin::CommandLine => format!("`--{}`", method.replace('_', "-")),
@@ -70,12 +72,13 @@ impl Origin {
 /// Where a `.torrent` comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TorrentOrigin {
-    /// A file or a URL that the request names, or a file on `LOAD_PATH`.
+    /// A file or URL named in the request, or a file on `LOAD_PATH`.
     Named(NamedBy),
     Mirror(NamedBy),
     Catalogue(NamedBy),
     Peers,
-    /// A store in which it was kept with a note that the user named it, or a mirror or catalog that it came from.
+    /// A store with a note that the user named the `.torrent`, or the mirror or catalog that it was
+    /// downloaded from.
     KeptOfUser,
     /// Anywhere else.
     #[default]
@@ -83,7 +86,8 @@ pub enum TorrentOrigin {
 }
 
 impl TorrentOrigin {
-    /// Who names the trackers and web seeds in the torrent. A `.torrent` that nobody vouches for is a stranger's.
+    /// Who names the trackers and web seeds in the torrent. A `.torrent` of unknown origin counts
+    /// as a stranger's.
     pub fn named_by(self) -> NamedBy {
         match self {
             TorrentOrigin::Named(by) | TorrentOrigin::Mirror(by) | TorrentOrigin::Catalogue(by) => {

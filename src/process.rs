@@ -1,34 +1,37 @@
-//! What the system lets this process have: open files and sockets (`ulimit -n`), and the length of a file (`ulimit -f`).
+//! The system's limits for this process: open files and sockets (`ulimit -n`), and the length of a
+//! file (`ulimit -f`).
 //!
-//! Layer 0. Limits are read once, on Linux, which tells them in a file, and never raised: they are the user's.
+//! Layer 0. Limits are read once, on Linux, where `/proc` has them, and never raised, because they
+//! are the user's choice.
 
 use std::sync::OnceLock;
 
-/// Open files and sockets that a process may have where nobody says otherwise: the least that a system gives, which is macOS's.
+/// Default limit of open files and sockets: macOS's, the lowest of all supported systems.
 const FEWEST_DESCRIPTORS: usize = 256;
 
-/// Standard streams, Cargo's jobserver, locks, records, what a program that calls us has open, and what lasts for a moment only:
-/// trackers, UDP, the catalog.
+/// Descriptors for everything that is not counted below: standard streams, Cargo's jobserver,
+/// locks, records, the calling program's own files, and short-lived sockets (trackers, UDP, the
+/// catalog).
 const RESERVED: usize = 48;
 
-/// How the open files and sockets of the process are shared out.
+/// How the open files and sockets of the process are divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
-    /// Connections that transfer.
+    /// Connections that transfer data.
     pub connections: usize,
-    /// Connections to peers that are asked for metainfo.
+    /// Connections to peers for metadata (BEP 9).
     pub metadata: usize,
-    /// Connections that are not made yet.
+    /// Connections that are being established.
     pub connecting: usize,
-    /// Files of datasets that are kept open.
+    /// Open files of datasets.
     pub files: usize,
-    /// Peers of a seed, while a download runs beside it.
+    /// Incoming peers of a seed, while downloads run in the same process.
     #[cfg(feature = "seed")]
     pub guests: usize,
 }
 
 impl Descriptors {
-    /// Of so many in all.
+    /// Divides this number of descriptors.
     fn of(all: usize) -> Descriptors {
         let most = all.saturating_sub(RESERVED);
         let connections = (most / 4).clamp(4, 64);
@@ -46,7 +49,7 @@ impl Descriptors {
         }
     }
 
-    /// Peers that a seed may have: it has the downloads' share, too, if there are none.
+    /// Peers that a seed may have. Without downloads, it also gets their share.
     #[cfg(feature = "seed")]
     pub fn guests(self, with_downloads: bool) -> usize {
         let of_downloads = self.connections + self.connecting + self.metadata;
@@ -55,7 +58,7 @@ impl Descriptors {
     }
 }
 
-/// The process's own.
+/// The descriptors of this process.
 pub fn descriptors() -> Descriptors {
     static OURS: OnceLock<Descriptors> = OnceLock::new();
     *OURS.get_or_init(|| {
@@ -67,7 +70,7 @@ pub fn descriptors() -> Descriptors {
     })
 }
 
-/// The longest file that the process may write; `None` where there is no limit, or it is not known.
+/// The maximum length of a file that the process may write. `None` if unlimited or unknown.
 pub fn max_file_bytes() -> Option<u64> {
     static MOST: OnceLock<Option<u64>> = OnceLock::new();
     *MOST.get_or_init(|| limit_in(&limits()?, "Max file size"))
@@ -77,7 +80,7 @@ fn limits() -> Option<String> {
     std::fs::read_to_string("/proc/self/limits").ok()
 }
 
-/// A soft limit by its name; `None` where there is none.
+/// Parses a soft limit. `None` if unlimited.
 fn limit_in(limits: &str, name: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
@@ -123,7 +126,7 @@ mod tests {
         let usual = Descriptors::of(1_024);
         assert_eq!((usual.connections, usual.connecting), (64, 128));
         assert_eq!(Descriptors::of(usize::MAX).files, 1_024);
-        // What a seed is documented to have.
+        // What the documentation of `Seed` promises.
         #[cfg(feature = "seed")]
         assert!(usual.guests(true) >= 200 && usual.guests(false) >= 400);
     }

@@ -1,7 +1,7 @@
-//! Datasets given to others: [`Seed`].
+//! Serves datasets to other BitTorrent clients: [`Seed`].
 //!
-//! Layer 4, beside `get`: what a call says, as a [`SeedTask`]. Here, and nowhere else in the crate, peers can connect
-//! to us.
+//! Layer 4, beside `get`: turns a call into a [`SeedTask`]. This is the only part of the crate that
+//! accepts incoming connections.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::storage::Store;
 
 pub use crate::engine::{SeedNote, SeededDataset, Seeding};
 
-/// Peers that are connected at a time, where the caller does not say more.
+/// Default limit of connected peers.
 const CONNECTIONS: usize = 200;
 
 /// Serves datasets to other BitTorrent clients, such as the builds of colleagues. Requires the feature `seed`.
@@ -204,7 +204,8 @@ impl Seed {
 fn request(id: &str) -> Result<Request, Error> {
     let identity = Identity::parse(id, None);
     let identity = identity.map_err(|why| why.error(format!("`{id}` cannot be seeded")))?;
-    // Of a magnet link: which torrent it is. All of it is seeded.
+    // A magnet link only identifies the torrent. Everything is seeded, whatever files the link selects,
+    // and the sources in the link are not used.
     let name = identity.shown_name(id);
     let identity = Identity { magnet: None, ..identity };
     Request::of_call(&name, identity, StoreKind::Shared, &Default::default())

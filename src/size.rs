@@ -1,4 +1,4 @@
-//! Sizes and times as people write and read them. Layer 0.
+//! Parsing and formatting of sizes and times. Layer 0.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const UNITS: [(&str, u64); 10] = [
     ("", 1),
 ];
 
-/// Reads `"1GiB"`, `"1.5 MB"` or `"4096"` (bytes); units in either case.
+/// Parses `"1GiB"`, `"1.5 MB"` or `"4096"` (bytes). Units are case-insensitive.
 pub fn parse(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Option<u64> {
     (bytes.is_finite() && bytes < u64::MAX as f64).then_some(bytes as u64)
 }
 
-/// Writes a size for people, in binary units: `"11.1 MiB"`.
+/// Formats a size in binary units: `"11.1 MiB"`.
 pub fn display(bytes: u64) -> String {
     match UNITS[..4].iter().find(|(_, scale)| bytes >= *scale) {
         Some((unit, scale)) => {
@@ -40,7 +40,7 @@ pub fn display(bytes: u64) -> String {
     }
 }
 
-/// The smallest whole size, as a manifest takes it, that is at least `bytes`: `"2GiB"`.
+/// Rounds up to a whole number of GiB or MiB, in manifest syntax: `"2GiB"`.
 pub fn at_least(bytes: u64) -> String {
     for (unit, scale) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20)] {
         if bytes >= scale {
@@ -50,7 +50,7 @@ pub fn at_least(bytes: u64) -> String {
     "1MiB".to_owned()
 }
 
-/// Writes a time for people, to a tenth of a second: `"2.7 s"`, `"30 s"`.
+/// Formats a time, rounded to a tenth of a second: `"2.7 s"`, `"30 s"`.
 pub fn seconds(time: Duration) -> String {
     let tenths = (time.as_millis() + 50) / 100;
     match (tenths / 10, tenths % 10) {
@@ -59,7 +59,7 @@ pub fn seconds(time: Duration) -> String {
     }
 }
 
-/// Reads a time: `"120"` and `"120s"` are seconds; `"500ms"`, `"2m"`, `"1h"` and `"30d"` too.
+/// Parses a time: `"120"` and `"120s"` are seconds; also `"500ms"`, `"2m"`, `"1h"` and `"30d"`.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -1,9 +1,9 @@
-//! The word that was probably meant: for "did you mean". Layer 0.
+//! "Did you mean …?": finds the word that was probably intended. Layer 0.
 
-/// The candidate that `word` is most likely a slip of, if any is near enough to be worth a line.
+/// Returns the candidate closest to `word`, if any is close enough to suggest.
 ///
-/// Case, and `_` for `-`, cost nothing; otherwise a third of the letters may differ. A word that is
-/// one of a candidate's parts (`size` of `max-size`) is near, too.
+/// Case, and `_` instead of `-`, are ignored. At most a third of the characters may differ. A word
+/// that is a part of a candidate (`size` of `max-size`) is close, too.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     among(word, &mut candidates.into_iter())
 }
@@ -30,9 +30,9 @@ fn plain(word: &str) -> String {
     word.to_lowercase().replace('_', "-")
 }
 
-/// How many letters to insert, drop, replace, or swap with their neighbour.
+/// The edit distance: insertions, deletions, replacements, and swaps of neighbors.
 ///
-/// Each row has one entry more than `to`, so `j + 1` is in it.
+/// Each row has one more entry than `to`, so the index `j + 1` is valid.
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
     let first: Vec<usize> = (0..=to.len()).collect();

@@ -1,11 +1,12 @@
-//! URLs, which may hold secrets: logins, passkeys, signatures.
+//! URLs, which may contain secrets: logins, passkeys, signatures.
 //!
-//! Layer 0, below all others. [`Url`] prints masked, whoever prints it; its real text is [`Url::exposed`]'s alone. Where text
-//! comes from elsewhere and may quote a URL (a server's words, say), [`masked`] hides what a [`Url`] would.
+//! Layer 0, below all others. [`Url`] prints masked; only [`Url::exposed`] returns the real text.
+//! For other text that may quote a URL (such as a server's reply), [`masked`] hides what [`Url`]
+//! would hide.
 //!
-//! What counts as a secret: everything before `@`; a component of 32 hexadecimal digits; in a tracker's path, what looks
-//! like a key; the value of every query parameter that is not known to be harmless; a fragment. In a magnet link, the same for
-//! the URLs in it.
+//! These parts count as secret: everything before `@`; a component of 32 hexadecimal digits; in a
+//! tracker's path, what looks like a key; the value of every query parameter that is not known to
+//! be harmless; a fragment. The same applies to the URLs in a magnet link.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +23,7 @@ pub use mask::{magnet_query, masked};
 #[cfg(any(test, feature = "engine"))]
 pub use passkey::Passkey;
 
-/// What no part of a URL may hold as it is; nor what is not ASCII.
+/// Characters that must be percent-encoded in every part of a URL, besides non-ASCII ones.
 const NOT_IN_URLS: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -35,17 +36,18 @@ const NOT_IN_URLS: &AsciiSet = &CONTROLS
     .add(b'^')
     .add(b'\\');
 
-/// A URL, or what somebody gave as one: nothing is checked.
+/// A URL, or text that was given as one: it is not validated.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Url(String);
 
 impl Url {
-    /// The real text, with every secret: for requests, and for files that are to hold it. Never for messages.
+    /// The real text, with all secrets: for requests, and for files that must contain them. Never
+    /// for messages.
     pub fn exposed(&self) -> &str {
         &self.0
     }
 
-    /// Whether we can fetch from it.
+    /// Whether this is an http(s) URL, which can be downloaded from.
     pub fn is_http(&self) -> bool {
         is_http(&self.0)
     }
@@ -54,18 +56,18 @@ impl Url {
         begins(&self.0, "https://")
     }
 
-    /// Whether it is a UDP tracker's (BEP 15).
+    /// Whether this is the URL of a UDP tracker (BEP 15).
     pub fn is_udp(&self) -> bool {
         is_udp(&self.0)
     }
 
-    /// The URL with more text behind it.
+    /// Appends text.
     pub fn with(&self, more: &str) -> Url {
         Url([&self.0, more].concat())
     }
 
-    /// The same as a request can hold it (as the URL standard has it): without blanks around it and line breaks in it, and with
-    /// what a URL cannot hold percent-encoded behind its host.
+    /// Makes the URL valid for a request, as the URL standard does: trims white space, removes line
+    /// breaks and tabs, and percent-encodes invalid characters after the host.
     pub fn encoded(&self) -> Url {
         let text: String =
             self.0.trim().chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
@@ -75,8 +77,8 @@ impl Url {
         Url([before, &utf8_percent_encode(rest, NOT_IN_URLS).to_string()].concat())
     }
 
-    /// `scheme://host:port` of an http(s) URL, in lower case and with the port: two URLs whose origins are the same are one
-    /// server's, and a secret of one may be sent to the other.
+    /// `scheme://host:port` of an http(s) URL, in lower case and always with the port. URLs with
+    /// the same origin belong to one server, so a secret for one may be sent to the other.
     pub fn origin(&self) -> Option<String> {
         let parts = self.parts()?;
         let scheme = parts.scheme.to_ascii_lowercase();
@@ -90,7 +92,7 @@ impl Url {
         })
     }
 
-    /// Scheme, login, host with port, and the rest of an http(s) URL.
+    /// Splits an http(s) URL. `None` for other schemes or an empty host.
     pub fn parts(&self) -> Option<UrlParts<'_>> {
         if !self.is_http() {
             return None;
@@ -104,7 +106,7 @@ impl Url {
         (!host.is_empty()).then_some(UrlParts { scheme, login, host, target })
     }
 
-    /// What is written into a request's line or given to a library that connects: no login, no fragment.
+    /// The URL without login and fragment, for a request line or an HTTP library.
     pub fn without_login(&self) -> Cow<'_, str> {
         let text = self.0.split('#').next().unwrap_or_default();
         match self.parts() {
@@ -116,7 +118,8 @@ impl Url {
         }
     }
 
-    /// The value of the header `Authorization` that the login asks for (RFC 7617), percent-decoded.
+    /// The value of the `Authorization` header for the URL's login (RFC 7617), percent-decoded.
+    /// `None` without a login.
     pub fn authorization(&self) -> Option<String> {
         let login = self.parts()?.login?;
         let (name, word) = login.split_once(':').unwrap_or((login, ""));
@@ -126,13 +129,13 @@ impl Url {
         (decoded.len() > 1).then(|| ["Basic ", &base64(&decoded)].concat())
     }
 
-    /// The name in the URL, percent-decoded, where it has one and no password.
+    /// The user name in the URL, percent-decoded, if it has one and no password.
     pub fn name_alone(&self) -> Option<Vec<u8>> {
         let login = self.parts()?.login?;
         (!login.is_empty() && !login.contains(':')).then(|| percent_decode_str(login).collect())
     }
 
-    /// The URL that a redirect from here leads to, with this one's login where it is the same server's and has none.
+    /// Adds this URL's login to a redirect target that has the same origin and no login of its own.
     pub fn hand_login_to(&self, target: Url) -> Url {
         let login = self.parts().and_then(|parts| parts.login);
         match (login, target.parts()) {
@@ -145,17 +148,17 @@ impl Url {
         }
     }
 
-    /// Whether it prints otherwise than it is.
+    /// Whether the printed form differs from the real text.
     pub fn has_secrets(&self) -> bool {
         self.to_string() != self.0
     }
 
-    /// What a server said, without the secrets that this URL told it.
+    /// Masks a server's text, including the secrets that this URL sent to the server.
     pub fn redacted(&self, said: &str) -> String {
         let mut said = masked(said).into_owned();
         for secret in self.secrets() {
             for spelling in [percent_decode_str(&secret).decode_utf8_lossy().into_owned(), secret] {
-                // A shorter one would hide half of the sentence.
+                // Masking shorter secrets would garble the text.
                 if spelling.len() >= 4 {
                     said = said.replace(&spelling, mask::MASK);
                 }
@@ -164,7 +167,7 @@ impl Url {
         said
     }
 
-    /// The parts of the text that are not shown.
+    /// The hidden parts of the URL; of a login also the name and the password alone. Longest first.
     fn secrets(&self) -> Vec<String> {
         let (_, mut secrets) = mask::split(&self.0);
         let logins: Vec<String> = secrets
@@ -178,7 +181,8 @@ impl Url {
     }
 }
 
-/// The URLs in a text that should be one: some torrents have several trackers in one string, with blanks or commas between them.
+/// Splits a string into URLs. Some torrents have several trackers in one string, separated by
+/// whitespace or commas.
 pub fn several(text: &str) -> Vec<Url> {
     let is_between = |c: char| c.is_whitespace() || c == ',';
     let mut urls: Vec<Url> = Vec::new();
@@ -186,7 +190,7 @@ pub fn several(text: &str) -> Vec<Url> {
     let ends = text.match_indices(is_between).map(|(at, between)| (at, at + between.len()));
     for (end, next) in ends.chain([(text.len(), text.len())]) {
         let rest = &text[next..];
-        // No further than the scheme: a text may be all commas.
+        // Scan only the scheme, or a text of commas would take quadratic time.
         let scheme = rest.bytes().take_while(u8::is_ascii_alphanumeric).take(16).count();
         let begins = scheme > 0 && rest[scheme..].starts_with("://");
         if rest.is_empty() || begins {
@@ -198,13 +202,13 @@ pub fn several(text: &str) -> Vec<Url> {
     urls
 }
 
-/// An http(s) URL in its parts.
+/// The parts of an http(s) URL.
 #[derive(Clone, Copy)]
 pub struct UrlParts<'a> {
     pub scheme: &'a str,
-    /// What is before `@`, as it is written.
+    /// Everything before `@`, not decoded.
     login: Option<&'a str>,
-    /// With the port, where one is written.
+    /// With the port, if the URL has one.
     pub host: &'a str,
     /// Path, query and fragment.
     pub target: &'a str,
@@ -252,7 +256,7 @@ impl PartialEq<&str> for Url {
     }
 }
 
-/// Whether this is a URL that we can fetch from.
+/// Whether this is an http(s) URL.
 pub fn is_http(url: &str) -> bool {
     begins(url, "http://") || begins(url, "https://")
 }

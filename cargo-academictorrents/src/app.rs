@@ -1,4 +1,4 @@
-//! The user's settings and store, for all verbs.
+//! The user's settings and store, for all commands.
 
 #[cfg(test)]
 mod tests;
@@ -23,20 +23,21 @@ use crate::dataset_spec::DatasetSpec;
 pub struct App {
     pub context: Context,
     pub settings: Settings,
-    /// The store's directory, absolute, as `ACADEMICTORRENTS_STORE` has it.
+    /// The store's absolute directory, as in `ACADEMICTORRENTS_STORE`.
     pub directory: PathBuf,
     pub store: Store,
-    /// A directory of the user's that datasets are downloaded into, in the torrent's own layout.
+    /// A user's directory that datasets are downloaded into, in the torrent's own layout.
     pub into: Option<Directory>,
     pub stop: Stop,
 }
 
 impl App {
-    /// Reads the environment and the user's configuration file. `store` takes the place of theirs; `offline` is added to them. With a
-    /// directory to download `into` no store is needed; whether existing files there are replaced comes with it.
+    /// Reads the environment and the user's configuration file. `store` overrides their store, and
+    /// `offline` is added to their settings. `into` is a directory to download into, for which no
+    /// store is needed, and whether existing files there are replaced.
     ///
     /// # Errors
-    /// [`academictorrents::ErrorKind::Manifest`] for a variable or a key that cannot be used.
+    /// [`academictorrents::ErrorKind::Manifest`] for an invalid variable or key.
     pub fn open(
         mut context: Context,
         store: Option<&Path>,
@@ -62,7 +63,8 @@ impl App {
         Ok(App { context, settings, directory, store, into: own, stop: Stop::default() })
     }
 
-    /// The dataset's path, where it is complete in the store or where the environment says: nothing is fetched.
+    /// Returns the dataset's path if it is complete in the store or where the environment says.
+    /// Fetches nothing.
     pub fn present(&self, dataset: &DatasetSpec) -> Option<PathBuf> {
         let counters = Counters::default();
         engine::present(&self.session(&counters), &dataset.request).map(|there| there.path)
@@ -72,7 +74,7 @@ impl App {
         self.session_in(self.into.as_ref(), counters)
     }
 
-    /// The directory, or else the store.
+    /// Returns the directory, or else the store, as the target.
     pub fn target<'a>(&'a self, into: Option<&'a Directory>) -> Target<'a> {
         into.map_or(Target::Store(&self.store), Target::Directory)
     }
@@ -88,17 +90,18 @@ impl App {
         session
     }
 
-    /// Bars on the terminal, or plain lines, until it is dropped; of each source too where `sources` says so.
+    /// Starts bars on the terminal, or plain lines, until the result is dropped. With `sources`,
+    /// each source is shown too.
     pub fn draw(&self, counters: &Arc<Counters>, sources: bool) -> ProgressDisplay {
         self.stop.draws(counters);
         let (command, mode) = (Command { sources }, self.settings.progress);
-        // Without the directory plain lines are drawn; verifying makes none.
+        // Without this directory, plain lines are printed. Verifying does not create it.
         let locks = self.store.locks_path();
         progress::start_for(command, Arc::clone(counters), &self.context, mode, &locks)
     }
 }
 
-/// Ends what an app does; clones end the same. What was verified is kept.
+/// Stops what an app does; clones stop the same app. Verified data is kept.
 #[derive(Clone, Debug)]
 pub struct Stop {
     host: LocalPeer,
@@ -112,8 +115,9 @@ impl Default for Stop {
 }
 
 impl Stop {
-    /// Ends it: bars are erased within a tenth of a second, nothing is said any more, downloads let go. What cannot be ended (a
-    /// look-up, a hash) goes on until the process ends, which does no harm at any time.
+    /// Stops: bars are erased within a tenth of a second, nothing more is printed, downloads end.
+    /// What cannot be interrupted (a name look-up, hashing) runs until the process ends, which is
+    /// safe at any time.
     pub fn stop(&self) {
         self.host.stop.stop();
         let drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,7 +128,7 @@ impl Stop {
         self.host.is_stopped()
     }
 
-    /// These counters are being drawn.
+    /// Registers counters that are being drawn.
     fn draws(&self, counters: &Arc<Counters>) {
         self.drawn.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(counters));
         if self.is_stopped() {

@@ -1,4 +1,5 @@
-//! Files of a project that shall change, all or none, and how they are shown: as lines that come and go.
+//! Planned changes to a project's files: all are written or none, and they are shown as added and
+//! removed lines.
 
 use std::path::{Path, PathBuf};
 
@@ -9,31 +10,31 @@ use serde_json::{Value, json};
 
 use crate::output::{Output, stdout};
 
-/// So many lines of one file are shown.
+/// How many changed lines of a file are shown.
 const MOST_LINES: usize = 40;
 
-/// What would be written, and what its reader should know.
+/// Planned changes, and messages about them.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) files: Vec<ChangedFile>,
     pub(crate) warnings: Vec<String>,
-    /// What was done otherwise than one may think.
+    /// Decisions that the user may not expect.
     pub(crate) notes: Vec<String>,
     written: Vec<ProjectFile>,
 }
 
-/// A file that is new or changed.
+/// A new or changed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ChangedFile {
     pub(crate) path: PathBuf,
-    /// Its text; `None` where it is not there yet.
+    /// The current text; `None` if the file does not exist.
     pub(crate) before: Option<String>,
-    /// Its text; `None` for one that is no text, a `.torrent`.
+    /// The new text; `None` for a binary file (a `.torrent`).
     pub(crate) after: Option<String>,
 }
 
 impl Changes {
-    /// Writes all, in the order in which they were added, or nothing.
+    /// Writes all files in the order in which they were added, or none.
     ///
     /// # Errors
     /// [`academictorrents::ErrorKind::Disk`].
@@ -41,7 +42,7 @@ impl Changes {
         storage::write_all(&self.written)
     }
 
-    /// A text; `before` is what is there now.
+    /// Adds a text file; `before` is its current text.
     pub(crate) fn text(&mut self, path: PathBuf, before: Option<String>, after: String) {
         self.files.push(ChangedFile {
             path: path.clone(),
@@ -52,20 +53,20 @@ impl Changes {
         self.written.push(ProjectFile { path, bytes: after.into_bytes(), before });
     }
 
-    /// A new file that is no text.
+    /// Adds a new binary file.
     pub(crate) fn bytes(&mut self, path: PathBuf, bytes: Vec<u8>) {
         self.files.push(ChangedFile { path: path.clone(), before: None, after: None });
         self.written.push(ProjectFile { path, bytes, before: None });
     }
 
-    /// A file that is no text, in the place of what is there now.
+    /// Adds a binary file that replaces an existing one.
     pub(crate) fn replaced_bytes(&mut self, path: PathBuf, before: Vec<u8>, bytes: Vec<u8>) {
         let shown = Some(String::new());
         self.files.push(ChangedFile { path: path.clone(), before: shown, after: None });
         self.written.push(ProjectFile { path, bytes, before: Some(before) });
     }
 
-    /// Shows each file and its lines.
+    /// Prints each file with its changed lines.
     pub(crate) fn show(&self, manifest: &Path, output: &Output) {
         for file in &self.files {
             let new = if file.before.is_none() { " (new)" } else { "" };
@@ -85,7 +86,7 @@ impl Changes {
         }
     }
 
-    /// The same for `--json`.
+    /// Returns the changes for `--json`.
     pub(crate) fn document(&self) -> Value {
         let file = |file: &ChangedFile| {
             let of = |sign: char| -> Vec<String> {
@@ -102,7 +103,7 @@ impl Changes {
         self.files.iter().map(file).collect()
     }
 
-    /// Says what its reader should know.
+    /// Prints notes and warnings.
     pub(crate) fn tell(&self, output: &Output) {
         self.notes.iter().for_each(|note| output.say(note));
         for warning in &self.warnings {
@@ -111,19 +112,19 @@ impl Changes {
     }
 }
 
-/// As its reader would write it.
+/// Returns the path relative to the manifest, if it is below its directory.
 fn relative(path: &Path, manifest: &Path) -> String {
     let directory = manifest.parent().unwrap_or(manifest);
     path.strip_prefix(directory).unwrap_or(path).display().to_string()
 }
 
-/// The lines that go (`-`) and come (`+`).
+/// Returns the removed (`-`) and added (`+`) lines.
 fn lines(file: &ChangedFile) -> Vec<(char, String)> {
     let Some(after) = &file.after else { return Vec::new() };
     let before: Vec<&str> = file.before.iter().flat_map(|text| text.lines()).collect();
     let after: Vec<&str> = after.lines().collect();
     let (mut lines, mut next) = (Vec::new(), 0);
-    // What was there is there still, in order, but for single lines that became others.
+    // Changes keep the order of lines, so a greedy search suffices.
     for line in &before {
         match after[next..].iter().position(|it| it == line) {
             Some(new) => {

@@ -1,4 +1,4 @@
-//! Crates whose manifests are changed: members of the workspace here, never what Cargo brought.
+//! Packages whose manifests are changed: members of this workspace, never dependencies.
 
 use std::borrow::Borrow;
 use std::path::{Component, Path, PathBuf};
@@ -19,21 +19,21 @@ pub(crate) struct PackageFlags {
     pub(crate) manifest_path: Option<PathBuf>,
 }
 
-/// The crate that shall use a dataset, as Cargo sees it.
+/// A package that uses or will use datasets, as Cargo describes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Package {
-    /// Its Cargo.toml, absolute.
+    /// The absolute path of its Cargo.toml.
     pub(crate) manifest: PathBuf,
-    /// What its build script calls this library, where it is among the build-dependencies already.
+    /// The library's name in the build script, if it is already a build-dependency.
     pub(crate) build_dependency: Option<String>,
-    /// It is that for some targets or features alone.
+    /// Whether it is a build-dependency only for some targets or features.
     pub(crate) is_conditional: bool,
     /// The workspace's Cargo.toml.
     pub(crate) workspace: PathBuf,
 }
 
 impl PackageFlags {
-    /// The one crate that is meant.
+    /// Returns the selected package.
     pub(crate) fn package(&self) -> Result<Package> {
         let metadata = self.metadata()?;
         let found = self.found(&metadata)?;
@@ -47,7 +47,7 @@ impl PackageFlags {
         }
     }
 
-    /// All crates that are meant, where none is named: all of the workspace.
+    /// Returns the selected package, or else all packages of the workspace.
     pub(crate) fn packages(&self) -> Result<Vec<(String, Package)>> {
         let metadata = self.metadata()?;
         let found = self.found(&metadata)?;
@@ -72,7 +72,7 @@ impl PackageFlags {
         }
     }
 
-    /// The Cargo.toml here or above.
+    /// Returns the Cargo.toml in the current directory or above.
     fn here(&self) -> Option<PathBuf> {
         if let Some(path) = &self.manifest_path {
             return std::path::absolute(path).ok();
@@ -82,7 +82,8 @@ impl PackageFlags {
         above.into_iter().find(|it| it.is_file())
     }
 
-    /// Without the dependencies: none of them need be here, and no index is read.
+    /// Reads metadata without dependencies, so that they need not be downloaded and no index is
+    /// read.
     fn metadata(&self) -> Result<Metadata> {
         let mut command = MetadataCommand::new();
         command.no_deps();
@@ -93,7 +94,8 @@ impl PackageFlags {
     }
 }
 
-/// A path as Cargo writes it into a manifest: from the manifest's directory, with `/`.
+/// Formats a path as Cargo writes it into a manifest: relative to the manifest's directory, with
+/// `/`.
 pub(crate) fn relative_to(manifest: &Path, path: &Path) -> String {
     let normal = |path: &Path| -> PathBuf {
         let mut normal = PathBuf::new();
@@ -112,7 +114,7 @@ pub(crate) fn relative_to(manifest: &Path, path: &Path) -> String {
     let mut relative: PathBuf =
         directory.components().skip(common).map(|_| Component::ParentDir).collect();
     relative.extend(path.components().skip(common));
-    // On another drive of Windows nothing is common.
+    // On another Windows drive nothing is common.
     let relative = if common == 0 { path } else { relative };
     match relative.display().to_string() {
         here if here.is_empty() => ".".to_owned(),
@@ -121,7 +123,7 @@ pub(crate) fn relative_to(manifest: &Path, path: &Path) -> String {
     }
 }
 
-/// What `cargo metadata` says, or why it does not.
+/// Runs `cargo metadata`. Returns its output, or why it failed.
 pub(crate) fn read(command: &MetadataCommand) -> Result<Metadata> {
     command.exec().map_err(|why| {
         let said = match why {

@@ -1,4 +1,4 @@
-//! Datasets that somebody asks for: by a manifest, or on the command line.
+//! Datasets specified by a manifest or on the command line.
 
 use std::path::Path;
 
@@ -14,43 +14,45 @@ use academictorrents::{Error, Infohash};
 #[derive(Clone, Debug)]
 pub struct DatasetSpec {
     pub request: Request,
-    /// Whether a build keeps a copy of its own (`store = "out-dir"`), which nobody but it knows of.
+    /// Whether builds keep a separate copy (`store = "out-dir"`), which only they know.
     pub own_copy: bool,
 }
 
 impl DatasetSpec {
-    /// The Cargo.toml that declares it, where one does.
+    /// Returns the Cargo.toml that declares the dataset, if there is one.
     pub fn manifest(&self) -> Option<&Path> {
         self.request.origin.manifest().map(|(path, _)| path)
     }
 
-    /// Its key in the manifest; else what was given on the command line, or the name in the magnet link.
+    /// Returns its key in the manifest, or else what was given on the command line or the magnet
+    /// link's name.
     pub fn name(&self) -> &str {
         self.request.name.as_str()
     }
 
-    /// Its identity. Of a vendored torrent the file is read.
+    /// Returns its infohash. Reads the file of a vendored torrent.
     ///
     /// # Errors
-    /// [`academictorrents::ErrorKind::Metainfo`] for a torrent that cannot be read or is not the declared one.
+    /// [`academictorrents::ErrorKind::Metainfo`] for an invalid torrent, or one that is not the
+    /// declared one.
     pub fn infohash(&self) -> Result<Option<Infohash>, Error> {
         engine::infohash(&self.request)
     }
 
-    /// The same as text, for documents: `None` too where it cannot be told.
+    /// Returns the infohash as text, for JSON; `None` also if it cannot be determined.
     pub fn infohash_text(&self) -> Option<String> {
         self.infohash().ok().flatten().map(|infohash| infohash.to_string())
     }
 
-    /// Names the dataset in an error: its key in the manifest, as what was named by an infohash is named in the error already.
+    /// Adds the dataset's key in the manifest to an error. Errors for an infohash already name it.
     pub fn named(&self, error: Error) -> Error {
         if self.manifest().is_some() { error.for_dataset(self.name()) } else { error }
     }
 
-    /// The same, of which only files are asked for that one of these globs covers; none of them changes nothing.
+    /// Restricts the dataset to files that match one of these globs. An empty list changes nothing.
     ///
     /// # Errors
-    /// [`academictorrents::ErrorKind::Manifest`] for what is no glob.
+    /// [`academictorrents::ErrorKind::Manifest`] for an invalid glob.
     pub fn selecting(mut self, globs: &[String]) -> Result<DatasetSpec, Error> {
         if !globs.is_empty() {
             let options = CallOptions { files: globs.to_vec(), ..CallOptions::default() };
@@ -61,10 +63,10 @@ impl DatasetSpec {
         Ok(self)
     }
 
-    /// The same, called so on disk; without a name nothing changes.
+    /// Sets the dataset's name on disk. `None` changes nothing.
     ///
     /// # Errors
-    /// [`academictorrents::ErrorKind::Manifest`] for what is no name.
+    /// [`academictorrents::ErrorKind::Manifest`] for an invalid name.
     pub fn called(mut self, name: Option<&String>) -> Result<DatasetSpec, Error> {
         if name.is_some() {
             let options = CallOptions { rename: name.cloned(), ..call_options() };
@@ -75,55 +77,56 @@ impl DatasetSpec {
     }
 }
 
-/// What this Cargo.toml declares, in order of name: in the user's store, also what a build copies to its own.
+/// Returns the datasets that a Cargo.toml declares, sorted by name. All are looked for in the
+/// user's store, even those of which builds keep a separate copy.
 ///
 /// # Errors
-/// [`academictorrents::ErrorKind::Manifest`], with all that is wrong in it.
+/// [`academictorrents::ErrorKind::Manifest`], with all errors in the manifest.
 pub fn declared(manifest: &Path) -> Result<Vec<DatasetSpec>, Error> {
     let requests = Manifest::read(&absolute(manifest)?)?.requests;
     let asked = |mut request: Request| {
         let own_copy = request.store == StoreKind::Own;
         request.store = StoreKind::Shared;
-        // Whoever calls a command to fetch wants it; the built-in limit is for builds.
+        // A user who calls a command to fetch wants the data; the built-in limit is for builds.
         request.max_size_bytes.get_or_insert(u64::MAX);
         DatasetSpec { request, own_copy }
     };
     Ok(requests.into_iter().map(asked).collect())
 }
 
-/// What was asked for by infohash, magnet link or path of a `.torrent`. A name of 40 digits is an infohash, even where a file
-/// of that name is there.
+/// Parses an infohash, magnet link or path of a `.torrent`. A name of 40 hexadecimal digits is an
+/// infohash, even if a file with that name exists.
 ///
 /// # Errors
-/// [`academictorrents::ErrorKind::Manifest`] where it is none of these.
+/// [`academictorrents::ErrorKind::Manifest`] if it is none of these.
 pub fn asked(id: &str) -> Result<DatasetSpec, Error> {
     asked_with(id, &call_options(), StoreKind::Shared)
 }
 
-/// Why this is no dataset, where it looks as if it was to be an infohash, a magnet link or a `.torrent`, and not a key of a
-/// manifest.
+/// Returns why an id is invalid, if it looks like an infohash, magnet link or `.torrent` rather
+/// than a key of a manifest.
 pub fn refused(id: &str) -> Option<Error> {
     let is_key_like = id.starts_with(|c: char| c.is_ascii_lowercase())
         && id.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
-    // No one calls a dataset by so many letters and digits in a row.
+    // No dataset's key has so many letters and digits in a row.
     let is_infohash_like = id.len() >= 30 && id.bytes().all(|b| b.is_ascii_alphanumeric());
     let is_meant = !is_key_like || is_infohash_like;
     asked(id).err().filter(|_| is_meant)
 }
 
-/// Of a dataset that the command line names: nothing more is said of it.
+/// Options of a dataset that the command line names without further options.
 pub fn call_options() -> CallOptions {
     CallOptions { origin: Origin::CommandLine, ..CallOptions::default() }
 }
 
-/// As [`asked`], with what the command line says of it.
+/// As [`asked`], with options from the command line.
 pub fn asked_with(id: &str, options: &CallOptions, store: StoreKind) -> Result<DatasetSpec, Error> {
     let identity = Identity::parse(id, None)
         .map_err(|why| why.error(format!("`{}` is not a dataset", Url::from(id))))?;
     of(&identity.shown_name(id), identity, options, store)
 }
 
-/// A dataset that the command line names, by its identity.
+/// Returns a dataset that the command line names, from its identity.
 pub fn of(
     name: &str,
     identity: Identity,

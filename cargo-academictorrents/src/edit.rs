@@ -1,8 +1,9 @@
-//! Changes to the text of a manifest: a key more, or another value. All else of it stays byte for byte.
+//! Edits the text of a manifest: adds a key or replaces a value. Everything else stays byte for
+//! byte.
 //!
-//! toml_edit says where everything is, and the new text is put in there. It does not write the whole anew: it would turn
-//! CRLF into LF, end the last line, and put dotted keys in another order. What comes out is read again, and given out only
-//! where it says what it said before, and the new key.
+//! toml_edit locates the positions, and the new text is inserted there. Its own output is not used:
+//! it would turn CRLF into LF, add a final newline and reorder dotted keys. The result is parsed
+//! again, and returned only if its contents are the old ones plus the new key.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,19 +17,19 @@ mod tests;
 /// The table that datasets are declared in.
 pub(crate) const SECTION: [&str; 3] = ["package", "metadata", "academictorrents"];
 
-/// SHA-256 by file.
+/// File paths with their SHA-256.
 pub(crate) type PinList = Vec<(String, String)>;
 
-/// The keys of a dataset, in order, their values as TOML.
+/// The keys of a dataset, in order, with their values as TOML.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ManifestEntry {
     pub(crate) keys: Vec<(&'static str, String)>,
-    /// SHA-256 by file. Several of them are a table of their own where there is place for one.
+    /// SHA-256 by file. Several are written as a separate table if possible.
     pub(crate) pins: PinList,
 }
 
 impl ManifestEntry {
-    /// On one line.
+    /// Returns the entry on one line.
     pub(crate) fn inline(&self) -> String {
         if let ([("infohash", infohash)], []) = (&self.keys[..], &self.pins[..]) {
             return infohash.clone();
@@ -47,7 +48,7 @@ impl ManifestEntry {
         format!("{{ {} }}", keys.join(", "))
     }
 
-    /// Under a header of its own.
+    /// Returns the entry as a table with a header.
     fn lines(&self, header: &str) -> Vec<String> {
         let mut lines = vec![format!("[{header}]")];
         lines.extend(self.keys.iter().map(|(key, value)| format!("{key} = {value}")));
@@ -61,7 +62,8 @@ impl ManifestEntry {
     }
 }
 
-/// A string of TOML, on one line, whatever it holds: nothing in it moves a cursor or turns the direction of writing.
+/// Returns a TOML string on one line. Escapes characters that move the cursor or change the writing
+/// direction.
 pub(crate) fn text(string: &str) -> String {
     let mut quoted = String::from("\"");
     for c in string.chars() {
@@ -78,15 +80,15 @@ pub(crate) fn text(string: &str) -> String {
     quoted + "\""
 }
 
-/// A list of strings.
+/// Returns a TOML array of strings.
 pub(crate) fn list(strings: &[String]) -> String {
     format!("[{}]", strings.iter().map(|it| text(it)).collect::<Vec<_>>().join(", "))
 }
 
-/// Adds a dataset to the table at `path`, which is made where it is not there.
+/// Adds a dataset to the table at `path`, which is created if necessary.
 ///
 /// # Errors
-/// Why that cannot be, for a message.
+/// Why the manifest cannot be changed, for a message.
 pub(crate) fn add(
     manifest: &str,
     path: &[&str],
@@ -96,18 +98,18 @@ pub(crate) fn add(
     insert(manifest, path, key, &entry.inline(), Some(entry))
 }
 
-/// Adds `key = value` to the table at `path`, which is made where it is not there.
+/// Adds `key = value` to the table at `path`, which is created if necessary.
 ///
 /// # Errors
-/// Why that cannot be, for a message.
+/// Why the manifest cannot be changed, for a message.
 pub(crate) fn set(manifest: &str, path: &[&str], key: &str, value: &str) -> Result<String, Error> {
     insert(manifest, path, key, value, None)
 }
 
-/// Puts another value in the place of one that is there.
+/// Replaces the value of an existing key.
 ///
 /// # Errors
-/// Why that cannot be, for a message.
+/// Why the manifest cannot be changed, for a message.
 pub(crate) fn replace(
     manifest: &str,
     path: &[&str],
@@ -125,10 +127,10 @@ pub(crate) fn replace(
     checked(&document, &changed, path, key, value)
 }
 
-/// Puts another key, and its value, in the place of one that is there.
+/// Replaces an existing key and its value.
 ///
 /// # Errors
-/// Why that cannot be, for a message.
+/// Why the manifest cannot be changed, for a message.
 pub(crate) fn rename(
     manifest: &str,
     path: &[&str],
@@ -148,14 +150,14 @@ pub(crate) fn rename(
     }
 }
 
-/// A value of a manifest, where it is there.
+/// Returns a value of a manifest, if it exists.
 pub(crate) fn read(manifest: &str, path: &[&str], key: &str) -> Option<Item> {
     let document = parse(manifest).ok()?;
     let keys = path.iter().chain([&key]);
     keys.copied().try_fold(document.as_item(), |item, part| item.get(part)).cloned()
 }
 
-/// Why a manifest cannot be changed: it reads on from the manifest.
+/// Why a manifest cannot be changed. The text continues after the manifest's name.
 fn odd(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Manifest, what)
 }
@@ -164,7 +166,8 @@ fn parse(manifest: &str) -> Result<Document<&str>, Error> {
     Document::parse(manifest).map_err(|why| odd(format!("it is not TOML: {}", why.message())))
 }
 
-/// A table on the way that is written as one, with a header or in braces; others are parts of dotted keys, or of headers.
+/// The innermost table on the path that has a header or braces. Other tables are parts of dotted
+/// keys or headers.
 struct WrittenTable<'d> {
     depth: usize,
     item: &'d Item,
@@ -214,7 +217,7 @@ fn insert(
         };
         text.with_section(manifest.len(), &lines)
     } else if is_implicit(at) || (many.is_some() && is_written(at)) {
-        // Its datasets have headers of their own, or this one needs one.
+        // The table's datasets have separate headers, or this one needs a header.
         let end = last(table, true).map_or(0, |span| span.end).max(header_end(at));
         let lines = match entry {
             Some(entry) => {
@@ -233,7 +236,7 @@ fn insert(
     checked(&document, &changed, path, key, &value)
 }
 
-/// Where the manifest's text is changed.
+/// The text of the manifest that is changed.
 struct Text<'t> {
     manifest: &'t str,
     line_end: &'static str,
@@ -245,7 +248,7 @@ impl Text<'_> {
         [before, new, after].concat()
     }
 
-    /// `at` is where a line begins, or the end.
+    /// Inserts a line at `at`, the beginning of a line or the end of the text.
     fn with_line(&self, at: usize, line: &str) -> String {
         let before = &self.manifest[..at];
         let begin = if before.is_empty() || before.ends_with('\n') { "" } else { self.line_end };
@@ -290,7 +293,8 @@ fn header_end(item: &Item) -> usize {
     item.as_table().and_then(toml_edit::Table::span).map_or(0, |span| span.end)
 }
 
-/// The last value of a table in the text; `deep`, with all that stands under headers below its own.
+/// Returns the position of a table's last value in the text; if `deep`, including tables under
+/// headers below its own.
 fn last(table: &dyn TableLike, deep: bool) -> Option<Range<usize>> {
     let mut spans: Vec<Range<usize>> = Vec::new();
     for (_, item) in table.iter() {
@@ -315,7 +319,7 @@ fn last(table: &dyn TableLike, deep: bool) -> Option<Range<usize>> {
     spans.into_iter().max_by_key(|span| span.end)
 }
 
-/// The changed text, where it says what was meant and nothing else.
+/// Returns the changed text if it contains what was intended and nothing else.
 fn checked(
     before: &Document<&str>,
     changed: &str,
@@ -341,11 +345,11 @@ fn checked(
 
 const NOT_SO: &str = "it is written in a way that this program cannot change";
 
-/// What it says, without how it is written.
+/// The contents of a TOML value without its formatting.
 #[derive(Debug, PartialEq)]
 enum Plain {
     Nothing,
-    /// Its kind, and what it is.
+    /// Kind and value.
     Value(String),
     List(Vec<Plain>),
     Table(BTreeMap<String, Plain>),

@@ -1,38 +1,39 @@
-//! What only the command line refuses, in types: their words are here, and nowhere else.
+//! Failures that only the command line has, and their messages.
 
 use std::path::PathBuf;
 
 use academictorrents::{Error, ErrorKind};
 
-/// A failure that the library does not know.
+/// A failure that does not come from the library.
 #[derive(Debug)]
 pub(crate) enum CommandError {
-    /// `cargo metadata` failed, with these words.
+    /// `cargo metadata` failed with this text.
     CargoMetadata(String),
     /// The workspace with this Cargo.toml has no package.
     EmptyWorkspace(PathBuf),
-    /// Not one of the packages of the workspace, nor of its dependencies.
+    /// The named package is neither in the workspace nor among its dependencies.
     UnknownPackage { name: String, workspace: PathBuf },
-    /// Not one of these packages of the workspace.
+    /// The named package is not in the workspace, which has these members.
     UnknownMember { name: String, workspace: PathBuf, members: Vec<String> },
-    /// One of these packages is meant, and it is not said which.
+    /// Several packages are here, and none was selected.
     SeveralPackages(Vec<String>),
-    /// Several packages, of which these are two, declare a dataset of this name.
+    /// Several packages declare a dataset with this name; two of them are listed.
     SeveralDatasets { name: String, packages: [String; 2] },
-    /// Not one of these datasets, which are declared here.
+    /// The named dataset is not among these, which are declared here.
     UnknownDataset { name: String, declared: Vec<String> },
-    /// There is no dataset that could be imported.
+    /// No dataset is declared that could be imported.
     NoDataset,
-    /// The dataset of this name was not fetched yet.
+    /// The named dataset was not fetched yet.
     NotFetched(String),
-    /// The path that `--data` names has no absolute form.
+    /// The path given to `--data` cannot be made absolute.
     DataDirectory(std::io::Error),
-    /// Stdout took no more of the result (the disk is full, say): a script would take what there is of it for all.
+    /// Stdout did not accept the whole result (for example, the disk is full). A script would take
+    /// the truncated result for a complete one.
     ResultLost(String),
 }
 
 impl CommandError {
-    /// The same in words.
+    /// Returns the message.
     pub(crate) fn error(&self) -> Error {
         let new = |what: String| Error::new(ErrorKind::Manifest, what);
         match self {

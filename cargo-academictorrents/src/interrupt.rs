@@ -1,4 +1,4 @@
-//! Ctrl-C, and SIGTERM: the end within a second, and how to go on.
+//! Ctrl-C, SIGTERM and SIGHUP: ends within a second, and says how to resume.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use crate::app::Stop;
 
-/// As a shell has it of a program that SIGINT ended.
+/// The exit status that shells report after SIGINT.
 pub(crate) const STATUS: u8 = 130;
 
-/// How long a download has to let go, and to tell trackers. What it leaves after that is gone on from just as well.
+/// How long downloads have to stop and to notify trackers. A download that takes longer can be
+/// resumed too.
 const GRACE: Duration = Duration::from_millis(700);
 
 static HEARD: AtomicBool = AtomicBool::new(false);
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// From now on a signal ends what this app does, and then the program, whatever it does. Where there can be no handler a
-/// signal ends it as it ends any program: what was verified is kept then, too.
+/// Makes a signal stop what this app does, and then end the program. If no handler can be set, the
+/// default action ends the program; verified data is kept then, too.
 pub(crate) fn end_on_signal(stop: Stop) {
-    // Not where one of the signals is ignored, as under `nohup`: a handler would take all of them.
+    // The handler would catch all signals, even one that is ignored, as under `nohup`. It is not
+    // set in that case.
     let _ = ctrlc::try_set_handler(move || {
         HEARD.store(true, Ordering::Release);
         stop.stop();
@@ -28,12 +30,14 @@ pub(crate) fn end_on_signal(stop: Stop) {
     });
 }
 
-/// Whether there was a signal: what fails after it fails by it (a `cargo metadata` that heard it too, say).
+/// Whether a signal was received. Failures after that are consequences of the signal (such as that
+/// of a `cargo metadata` that received it too).
 pub(crate) fn heard() -> bool {
     HEARD.load(Ordering::Acquire)
 }
 
-/// Says it once, whoever comes first: the verb that has let go, or the signal's own thread.
+/// Prints the message once, from whichever is first: the command that stopped, or the signal
+/// handler's thread.
 pub(crate) fn tell() {
     if !TOLD.swap(true, Ordering::AcqRel) {
         let said = "stopped; verified data is kept, and the same command resumes";

@@ -1,7 +1,9 @@
-//! `cargo academictorrents`: the command line, on the public API of the library and what it keeps for this program in `engine`.
+//! The command line, `cargo academictorrents`. Uses the library's public API and its hidden module
+//! `engine`.
 //!
-//! Each verb has a file: its arguments, its words, its JSON. What was asked for goes to stdout, all else to stderr. Exit status: 0; 1 where
-//! something could not be provided, served or found, or is damaged; 2 for arguments that cannot be used; 130 after Ctrl-C.
+//! Each subcommand has a file with its arguments, messages and JSON. Results are printed to stdout,
+//! everything else to stderr. Exit status: 0; 1 if something could not be provided, served or
+//! found, or is damaged; 2 for invalid arguments; 130 after Ctrl-C.
 
 #![expect(
     unreachable_pub,
@@ -105,7 +107,7 @@ impl Common {
         self.app_into(None)
     }
 
-    /// As [`App::open`], of this process; `--quiet` shows no progress.
+    /// As [`App::open`], with this process's environment. `--quiet` disables the progress display.
     fn app_into(&self, into: Option<(&Path, bool)>) -> Result<App, Error> {
         let context = Context::of_command();
         let mut app = App::open(context, self.store.as_deref(), self.offline, into)?;
@@ -116,10 +118,11 @@ impl Common {
     }
 }
 
-/// The program's own name.
+/// The program's name.
 const PROGRAM: &str = "cargo-academictorrents";
 
-/// What the command line said. Called by its own name the program is told only what follows that.
+/// Returns the arguments as Cargo would pass them. If the user called the program directly, the
+/// word `academictorrents` is missing and is inserted.
 fn words() -> Vec<OsString> {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     if words.get(1).is_none_or(|word| word != "academictorrents") {
@@ -128,12 +131,13 @@ fn words() -> Vec<OsString> {
     words
 }
 
-/// The program as one command, for completions and manual pages.
+/// Returns the program as one command, for completions and manual pages.
 fn program() -> clap::Command {
     Arguments::augment_args(clap::Command::new(PROGRAM)).disable_help_subcommand(true)
 }
 
-/// The help or the version that was asked for, or what is wrong with the arguments: it quotes them, and they may be URLs.
+/// Prints the requested help or version, or what is wrong with the arguments. Masks URLs that the
+/// message quotes.
 #[expect(clippy::print_stderr, reason = "as clap would print it")]
 fn refused(error: &clap::Error) -> ExitCode {
     let said = error.to_string();

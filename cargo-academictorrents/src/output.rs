@@ -1,6 +1,6 @@
-//! Where words go: results to stdout, talk to stderr, in colour where someone sees it.
+//! Output: results on stdout, messages on stderr, in color on terminals.
 //!
-//! Lines are written by `writeln!`: what `eprintln!` does where stderr is closed is a panic.
+//! Lines are written by `writeln!`, because `eprintln!` panics if stderr is closed.
 
 use std::io::{ErrorKind as IoErrorKind, Write as _};
 use std::sync::OnceLock;
@@ -35,14 +35,14 @@ enum Color {
     Never,
 }
 
-/// The program's mouth.
+/// Prints results and messages.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// Results are one JSON document.
+    /// Whether results are printed as one JSON document.
     pub(crate) json: bool,
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
-    /// Why stdout took no more of the result.
+    /// The first error of writing the result.
     lost: OnceLock<String>,
 }
 
@@ -60,7 +60,8 @@ impl Output {
         }
     }
 
-    /// A line of the result. A closed pipe is no failure: whoever closed it has read what it wanted.
+    /// Prints a line of the result. A closed pipe is not a failure: its reader has read what it
+    /// wanted.
     pub(crate) fn result(&self, line: impl std::fmt::Display) {
         self.note(writeln!(std::io::stdout(), "{line}"));
     }
@@ -68,24 +69,24 @@ impl Output {
     fn note(&self, written: std::io::Result<()>) {
         match written {
             Err(why) if why.kind() != IoErrorKind::BrokenPipe => {
-                let _ = self.lost.set(why.to_string()); // the first reason is the one that is told
+                let _ = self.lost.set(why.to_string()); // the first error is the one reported
             }
             _ => {}
         }
     }
 
-    /// The failure of a result that did not reach whoever asked for it.
+    /// Returns a failure if the result could not be written.
     pub(crate) fn lost(&self) -> Option<Failure> {
         Some(CommandError::ResultLost(self.lost.get()?.clone()).into())
     }
 
-    /// The result as one JSON document, for `--json`.
+    /// Prints the result as a JSON document, for `--json`.
     pub(crate) fn document(&self, value: &Value) {
         self.result(format_args!("{value:#}"));
     }
 
-    /// As [`Output::document`]; the array under this key, which is empty in `value`, is written value by value, since it
-    /// may have a million.
+    /// As [`Output::document`], but writes the array with this key, which is empty in `value`,
+    /// element by element: it may have a million elements.
     pub(crate) fn document_with(
         &self,
         value: &Value,
@@ -93,7 +94,7 @@ impl Output {
         values: impl Iterator<Item = Value>,
     ) {
         let text = format!("{value:#}");
-        // No text of the document has a line break.
+        // Strings in the document contain no raw line breaks, so this can only match the key.
         let place = format!("\n  \"{key}\": [");
         let Some((before, after)) = text.split_once(&place) else { return self.document(value) };
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -111,19 +112,19 @@ impl Output {
         self.note(write());
     }
 
-    /// A line of talk, which `--quiet` leaves out.
+    /// Prints a message, unless `--quiet` is given.
     pub(crate) fn say(&self, line: impl std::fmt::Display) {
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{line}");
         }
     }
 
-    /// A failure of several, in words of one's own, on stderr: the others go on.
+    /// Prints one failure of several to stderr, with a custom text; the command continues.
     pub(crate) fn error(&self, text: &str) {
         error_line(text);
     }
 
-    /// Something that its reader should know, and that is no failure.
+    /// Prints a warning, unless `--quiet` is given.
     pub(crate) fn warn(&self, line: impl std::fmt::Display) {
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{} {line}", stderr("warning:").yellow().bold());
@@ -131,27 +132,27 @@ impl Output {
     }
 }
 
-/// Text for stdout, to be coloured: `stdout("complete").green()`.
+/// Prepares text for stdout to be styled: `stdout("complete").green()`.
 pub(crate) fn stdout<T>(text: T) -> StyledObject<T> {
     Style::new().apply_to(text)
 }
 
-/// Text for stderr, to be coloured.
+/// Prepares text for stderr to be styled.
 pub(crate) fn stderr<T>(text: T) -> StyledObject<T> {
     Style::new().for_stderr().apply_to(text)
 }
 
-/// What a verb comes to.
+/// The result of a command.
 pub(crate) type Result<T = (), E = Failure> = std::result::Result<T, E>;
 
-/// Why the exit status is 1.
+/// Why the exit status is not 0.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Error(Error),
     Command(CommandError),
-    /// What is wrong is in the result already (`verify` found damage, say).
+    /// The result already shows what is wrong (for example, `verify` found damage).
     Told,
-    /// The user ended it.
+    /// The user stopped the command.
     Stopped,
 }
 
@@ -167,7 +168,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// One failure of several, on stderr: the others go on.
+/// Prints one failure of several to stderr; the command continues.
 pub(crate) fn tell_error(error: &Error) {
     error_line(&error.to_string());
 }
@@ -177,7 +178,7 @@ fn error_line(text: &str) {
 }
 
 impl Failure {
-    /// The program's exit status.
+    /// Returns the exit status.
     pub(crate) fn status(&self) -> u8 {
         match self {
             Failure::Stopped => crate::interrupt::STATUS,
@@ -185,7 +186,7 @@ impl Failure {
         }
     }
 
-    /// Tells it on stderr; under `--json` as a document on stdout, too.
+    /// Prints the failure to stderr; with `--json`, also as a document to stdout.
     pub(crate) fn tell(&self, output: &Output) {
         let (document, text) = match self {
             Failure::Error(error) => (document(error), error.to_string()),
@@ -203,7 +204,7 @@ impl Failure {
     }
 }
 
-/// An error in JSON: its kind, dataset and text.
+/// Returns an error's kind, dataset and text as JSON.
 pub(crate) fn document(error: &Error) -> Value {
     json!({
         "kind": kind(error.kind()),

@@ -1,4 +1,4 @@
-//! Sources that can be asked about a dataset right now: for `info` and `doctor`.
+//! Sources that `info` and `doctor` ask about a dataset.
 
 use std::sync::Arc;
 
@@ -14,28 +14,29 @@ use academictorrents::engine::{self, ProbeAnswer, Question, UserPlaces};
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
 
-/// A tracker, web seed, peer or site.
+/// A tracker, web seed, peer or site that can be asked.
 #[derive(Clone, Debug)]
 pub struct ProbeTarget {
-    /// Its URL, printable.
+    /// The source's URL, printable.
     pub url: String,
-    /// Which tier a tracker is in, from 1; 0 for what the manifest or the user names.
+    /// A tracker's tier, from 1; 0 for sources that the manifest or the user names.
     pub tier: usize,
     pub question: Option<Question>,
-    /// What the user named for the dataset whose source it is.
+    /// The places that the user named as sources of the dataset.
     pub user_places: UserPlaces,
-    /// The user or the manifest does not allow it.
+    /// Whether the user or the manifest excludes the source.
     pub is_left_out: bool,
 }
 
-/// What a target answered, or why it did not; `None`: `sources` leaves it out.
+/// The answer of a target, or why there is none. `None` if `sources` excludes it.
 pub type Answered = Option<Result<ProbeAnswer, SourceError>>;
 
-/// Trackers, by tier; and web seeds, with mirrors that are asked like these.
+/// Trackers by tier; web seeds, together with mirrors that are asked the same way.
 pub type ProbeTargets = (Vec<ProbeTarget>, Vec<ProbeTarget>);
 
 impl App {
-    /// All that a download would ask, whatever the user allows: the report names what is left out.
+    /// Returns all sources that a download could ask, including excluded ones, which the report
+    /// shows.
     pub fn probe_targets(
         &self,
         dataset: &DatasetSpec,
@@ -84,10 +85,11 @@ impl App {
         Ok((trackers, web_seeds))
     }
 
-    /// Asks these right now, all side by side: each has five seconds. `None` offline, where nobody is asked.
+    /// Asks these targets in parallel, each for at most five seconds. Returns `None` if offline.
     ///
     /// # Errors
-    /// [`academictorrents::ErrorKind::Manifest`] for a proxy or a file of certificates that cannot be used.
+    /// [`academictorrents::ErrorKind::Manifest`] for a proxy or certificate file that cannot be
+    /// used.
     pub fn ask<'w>(
         &self,
         probe_targets: impl Iterator<Item = &'w ProbeTarget> + Clone,

@@ -1,4 +1,4 @@
-//! Fetching, for the verbs that do.
+//! Providing datasets, for the commands that download.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,23 +13,25 @@ use academictorrents::engine::manifest::Request;
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
 
-/// What became of a dataset.
+/// The result for a dataset.
 #[derive(Clone, Debug)]
 pub struct ProvideOutcome {
     pub result: Result<PathBuf, Error>,
-    /// Nothing had to be done: it was complete, or another that was asked for is the same.
+    /// Whether nothing had to be done: the dataset was complete, or is the same as one before it.
     pub was_there: bool,
 }
 
 impl App {
-    /// Provides a dataset, with bars on the terminal or plain lines: its path. What is there already costs a look.
+    /// Provides a dataset and returns its path. Shows bars on the terminal, or plain lines. Cheap
+    /// if the dataset is complete.
     pub fn provide(&self, dataset: &DatasetSpec) -> Result<PathBuf, Error> {
         let (outcomes, _) = self.fetch(&[dataset], false);
         outcomes.into_iter().next().map_or_else(|| Ok(PathBuf::new()), |outcome| outcome.result)
     }
 
-    /// Provides datasets, side by side, and shows each source where `sources` says so: what became of each, in order, and the bytes
-    /// that came from any source. What the first of a torrent has brought is there for the next.
+    /// Provides datasets, in parallel if they have different torrents. Selections of one torrent
+    /// follow one another, and reuse what was fetched before. With `sources`, each source is shown.
+    /// Returns the outcomes in order, and the bytes received from all sources.
     pub fn fetch(&self, datasets: &[&DatasetSpec], sources: bool) -> (Vec<ProvideOutcome>, u64) {
         let mut received_bytes = 0;
         let mut outcomes: Vec<Option<ProvideOutcome>> = vec![None; datasets.len()];
@@ -52,7 +54,7 @@ impl App {
         (outcomes.into_iter().flatten().collect(), received_bytes)
     }
 
-    /// Datasets of different torrents.
+    /// Provides datasets of different torrents in parallel.
     fn round(&self, datasets: &[&DatasetSpec], sources: bool) -> (Vec<ProvideOutcome>, u64) {
         let requests: Vec<&Request> = datasets.iter().map(|dataset| &dataset.request).collect();
         let counters = Arc::new(Counters::default());
@@ -60,7 +62,7 @@ impl App {
         let there: Vec<bool> =
             requests.iter().map(|request| engine::present(&session, request).is_some()).collect();
         let results = engine::provide_all(session, &requests, || {
-            let _ = self.store.create_locks(); // whoever fetches tells of a failure
+            let _ = self.store.create_locks(); // a download that needs the directory reports the failure
             self.draw(&counters, sources)
         });
         for (dataset, result) in datasets.iter().zip(&results) {
@@ -76,7 +78,8 @@ impl App {
     }
 }
 
-/// Indices of datasets that can be provided side by side: selections of one torrent would wait for each other's lock.
+/// Groups indices of datasets that can be provided in parallel: selections of one torrent would
+/// wait for each other's lock.
 pub fn rounds(datasets: &[&DatasetSpec]) -> Vec<Vec<usize>> {
     let mut rounds: Vec<Vec<usize>> = Vec::new();
     let mut asked_before = HashMap::new();
@@ -94,7 +97,7 @@ pub fn rounds(datasets: &[&DatasetSpec]) -> Vec<Vec<usize>> {
     rounds
 }
 
-/// The failure of one that was asked for in the very same words: it would be the same again.
+/// Returns the failure of an equal request before: it would fail again.
 fn failed_before(
     datasets: &[&DatasetSpec],
     outcomes: &[Option<ProvideOutcome>],

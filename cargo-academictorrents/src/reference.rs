@@ -1,6 +1,7 @@
-//! docs/reference/command-line.md, written from the definitions of the arguments.
+//! Writes docs/reference/command-line.md from the definitions of the arguments.
 //!
-//! `SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --bin cargo-academictorrents reference` writes the page anew.
+//! `SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --bin cargo-academictorrents
+//! reference` updates the page.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,7 +18,7 @@ All commands and options, as `--help` prints them. [The command line](../guide/c
 
 const COMMON: &str = "Common options";
 
-/// The argument as it is typed, such as `-p`, `--package <NAME>`.
+/// Returns the argument as it is typed, such as `-p`, `--package <NAME>`.
 fn typed(argument: &Arg) -> String {
     let names: Vec<_> = argument.get_value_names().into_iter().flatten().collect();
     let takes_value = argument.get_action().takes_values();

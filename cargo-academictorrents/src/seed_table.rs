@@ -1,4 +1,5 @@
-//! The live table of `seed`: on a terminal redrawn each second, elsewhere plain lines now and then.
+//! The live table of `seed`: redrawn each second on a terminal, otherwise plain lines every few
+//! minutes.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -9,14 +10,15 @@ use console::{Alignment, Term, measure_text_width, pad_str};
 
 use crate::output::Output;
 
-/// Between two pictures, over which rates are taken.
+/// The interval between pictures, over which rates are averaged.
 const TICK: Duration = Duration::from_secs(1);
-/// How often it is looked whether the seed has ended.
+/// How often to check whether seeding has ended.
 const LOOK: Duration = Duration::from_millis(50);
-/// Between two plain lines.
+/// The minimum interval between plain lines.
 const LINE: Duration = Duration::from_secs(5 * 60);
 
-/// Tells how a seed goes until it ends; what is drawn is erased then. Gives how its datasets stood at last.
+/// Displays the progress of seeding until it ends, then erases the table. Returns the final state
+/// of the datasets.
 pub(crate) fn watch(seeding: &Seeding, output: &Output) -> Vec<SeededDataset> {
     let terminal = Term::stderr();
     let draws = terminal.is_term() && !output.quiet;
@@ -33,7 +35,7 @@ pub(crate) fn watch(seeding: &Seeding, output: &Output) -> Vec<SeededDataset> {
         for dataset in &mut datasets {
             for note in dataset.notes.drain(..) {
                 let text = format!("{}: {}", note.from, note.said);
-                // A tracker of many datasets says the same of all.
+                // A tracker of many datasets sends the same text for each.
                 if (note.is_failure || output.verbose) && said.insert(text.clone()) {
                     output.say(format_args!("{}: {text}", dataset.name));
                 }
@@ -71,7 +73,7 @@ struct Shown {
     rate_bytes: u64,
 }
 
-/// What was sent of each dataset before, and when that was.
+/// The bytes sent per dataset at the previous picture, and its time.
 #[derive(Default)]
 struct Rates {
     then: Option<Instant>,
@@ -79,7 +81,7 @@ struct Rates {
 }
 
 impl Rates {
-    /// The datasets' lines, with what was sent a second since this was asked last.
+    /// Returns the datasets' lines, with rates since the previous call.
     fn shown(&mut self, now: Instant, datasets: &[SeededDataset]) -> Vec<Shown> {
         let then = self.then.replace(now);
         let shown = |it: &SeededDataset| Shown {
@@ -107,14 +109,14 @@ fn summary(datasets: &[Shown], sent: u64) -> String {
     format!("{} sent; {peers}", size(sent))
 }
 
-/// So much of a name is shown in any case; where the rest of a line does not fit then, it is cut.
+/// The minimum width of names. If the rest of a line does not fit then, it is cut.
 const LEAST_NAME: usize = 12;
 
-/// Lines that fit the terminal: those datasets first that have most peers, then those of which most was sent.
+/// Returns lines that fit the terminal, sorted by peers, then by bytes sent.
 fn picture(datasets: &[Shown], width: usize, height: usize) -> Vec<String> {
     let mut order: Vec<&Shown> = datasets.iter().collect();
     order.sort_by_key(|it| std::cmp::Reverse((it.peers, it.uploaded_bytes)));
-    // A line for the columns' names, one for those that are left out, one for the sum, one for the cursor.
+    // One line each for the header, the datasets left out, the total, and the cursor.
     let most = height.saturating_sub(4).max(1);
     let left_out = order.len().saturating_sub(most);
     let mut rows = vec![["dataset", "there", "peers", "sent", "rate"].map(str::to_owned)];
@@ -146,7 +148,7 @@ fn picture(datasets: &[Shown], width: usize, height: usize) -> Vec<String> {
         console::truncate_str(line.trim_end(), width, "…").into_owned()
     };
     let lines = rows.iter().map(line);
-    // Where there is hardly any room, the datasets are worth more than what the columns are called.
+    // On a very small terminal, datasets matter more than the header.
     lines.skip(usize::from(height < 6)).collect()
 }
 

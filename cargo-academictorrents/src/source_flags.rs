@@ -1,4 +1,5 @@
-//! Sources that the command line names beside those of the torrent, for the verbs that take them.
+//! Sources that the command line names in addition to the torrent's, for the commands that accept
+//! them.
 
 use std::path::Path;
 
@@ -26,7 +27,7 @@ pub(crate) struct SourceFlags {
 }
 
 impl SourceFlags {
-    /// As values of a call.
+    /// Returns the sources as options of a request.
     pub(crate) fn options(&self) -> CallOptions {
         let urls = |texts: &[String]| texts.iter().map(Url::from).collect();
         CallOptions {
@@ -38,7 +39,8 @@ impl SourceFlags {
         }
     }
 
-    /// As the keys of this manifest, from which relative paths begin there.
+    /// Returns the sources as keys of this manifest. Relative paths are made relative to its
+    /// directory.
     pub(crate) fn keys(&self, manifest: &Path) -> [(&'static str, Vec<String>); 4] {
         let mirror = |text: &String| match text.contains("://") || Path::new(text).is_absolute() {
             true => text.clone(),
@@ -52,7 +54,7 @@ impl SourceFlags {
         ]
     }
 
-    /// The options that are given, as they are written.
+    /// Returns the options that were given.
     pub(crate) fn given(&self) -> impl Iterator<Item = &'static str> {
         let all = [
             ("--web-seed", &self.web_seed),
@@ -64,7 +66,7 @@ impl SourceFlags {
         given.into_iter().flatten()
     }
 
-    /// What to say of the passkeys in them, which whoever has the manifest can use.
+    /// Returns a warning about passkeys in the URLs, which anyone with the manifest can use.
     pub(crate) fn passkey_warning(&self) -> Option<String> {
         let urls = self.web_seed.iter().chain(&self.tracker).chain(&self.mirror).map(Url::from);
         let urls: Vec<_> =

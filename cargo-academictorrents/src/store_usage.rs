@@ -1,4 +1,5 @@
-//! What is in the store, and which projects use it, by what their manifests say now: for `list` and `gc`.
+//! The datasets in the store, and which projects use them according to their current manifests, for
+//! `list` and `gc`.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,55 +17,56 @@ use academictorrents::engine::torrent::Metainfo;
 
 use crate::app::App;
 
-/// A Cargo.toml of more is read by nobody.
+/// No Cargo.toml is larger than this.
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 
-/// An entry of the store, and who uses it.
+/// An entry of the store, and its use.
 #[derive(Debug)]
 pub struct Stocked {
     pub entry: StoreEntry,
-    /// The torrent's name, fit to be printed, where its `.torrent` or its stamp is there.
+    /// The torrent's printable name, if its `.torrent` or stamp exists.
     pub torrent_name: Option<String>,
     pub path: PathBuf,
     pub used: Use,
-    /// The Cargo.toml of those that use it, else of those that did.
+    /// The Cargo.toml files of projects that use it, or else of those that did.
     pub manifests: Vec<PathBuf>,
-    /// The last build that used it, to a day; where none is known, when it was fetched.
+    /// The last build that used it, to the day, or else when it was fetched.
     pub last_use: Option<SystemTime>,
-    /// How long ago that was; none for what lies in the future.
+    /// The time since then; `None` if it is in the future.
     pub age: Option<Duration>,
 }
 
-/// Whether a dataset of the store is used.
+/// Whether a dataset in the store is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// A project that is there declares it.
+    /// An existing project declares it.
     Used,
-    /// Projects used it, and are gone, or declare it no more.
+    /// Projects used it, but were deleted or no longer declare it.
     Unused,
-    /// No project is known to have used it: it was fetched by `get`, by a program, or by an older version.
+    /// No known project has used it: it was fetched by `get`, by a program, or by an older version.
     Unknown,
 }
 
-/// The projects that are known to the store.
+/// The projects that the store knows.
 pub struct Usage {
     projects: Vec<(Root, Declares)>,
 }
 
 #[derive(Debug)]
 enum Declares {
-    /// The manifest is gone.
+    /// The manifest no longer exists.
     Gone,
-    /// It cannot be read now: in the middle of an edit, say. What it used is believed to be used.
+    /// The manifest cannot be read now (it may be being edited), so what it used is considered
+    /// used.
     Unknown,
     These {
         ids: Vec<String>,
-        /// Selections of these cannot be told, since the torrent is not at hand.
+        /// Torrents whose selections are unknown, because the `.torrent` is not on this machine.
         whichever: Vec<Infohash>,
     },
 }
 
-/// What a store holds now.
+/// Returns the current contents of a store.
 pub fn scan(store: &Store) -> StoreScan {
     store.scan(SystemTime::now())
 }
@@ -79,7 +81,7 @@ impl Usage {
         Usage { projects: roots.into_iter().map(declares).collect() }
     }
 
-    /// What is known of an entry.
+    /// Returns an entry with its use.
     pub fn stocked(&self, app: &App, entry: StoreEntry) -> Stocked {
         let mentions = |root: &Root| root.ids.contains(&entry.id);
         let uses = |(root, declares): &&(Root, Declares)| match declares {
@@ -123,14 +125,15 @@ impl Usage {
         })
     }
 
-    /// The projects that are gone.
+    /// Returns the projects that no longer exist.
     pub fn gone(&self) -> impl Iterator<Item = &Root> {
         let gone = self.projects.iter().filter(|(_, it)| matches!(it, Declares::Gone));
         gone.map(|(root, _)| root)
     }
 }
 
-/// Whether Cargo unpacked the package, and does so again when a build needs it: that it is not there says nothing.
+/// Whether Cargo unpacked the package and unpacks it again when a build needs it, so that its
+/// absence proves nothing.
 fn is_unpacked_by_cargo(manifest: &Path) -> bool {
     let parts: Vec<_> = manifest.components().map(|part| part.as_os_str()).collect();
     parts.windows(2).any(|pair| pair == ["registry", "src"] || pair == ["git", "checkouts"])
@@ -141,7 +144,7 @@ fn declares(app: &App, manifest: &Path) -> Declares {
         Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return if is_unpacked_by_cargo(manifest) { Declares::Unknown } else { Declares::Gone };
         }
-        // A pipe would be waited for.
+        // Reading a pipe would block.
         Ok(file) if file.is_file() && file.len() <= MAX_MANIFEST_BYTES => {}
         _ => return Declares::Unknown,
     }

@@ -1,22 +1,22 @@
-//! Rows in columns, for people; scripts have `--json`.
+//! Aligned rows for people; scripts use `--json`.
 
 use std::time::Duration;
 
 use console::Alignment;
 
-/// A row; the last cell, a path, is not aligned, and goes to a line of its own where the terminal is too narrow for it.
+/// A row. The last cell, a path, is not aligned, and is on a separate line if it does not fit.
 pub(crate) type Row = Vec<String>;
 
-/// Infohashes are whole from so many columns on, and in pipes.
+/// Terminals with at least this width, and pipes, show infohashes whole.
 const WHOLE: usize = 100;
 
-/// The terminal's columns; `None` for a pipe or a file, where nothing is cut or broken.
+/// Returns the terminal's width; `None` for a pipe or file, where nothing is cut or wrapped.
 pub(crate) fn width() -> Option<usize> {
     let terminal = console::Term::stdout();
     terminal.is_term().then(|| usize::from(terminal.size().1))
 }
 
-/// An infohash, or an id of the store, as long as there is room for it.
+/// Shortens an infohash or store id if the terminal is narrow.
 pub(crate) fn id(id: &str, width: Option<usize>) -> String {
     match id.get(..12) {
         Some(first) if width.is_some_and(|width| width < WHOLE) => format!("{first}…"),
@@ -24,7 +24,7 @@ pub(crate) fn id(id: &str, width: Option<usize>) -> String {
     }
 }
 
-/// These rows, indented by two; one whose last cell does not fit has a second line.
+/// Formats rows with an indentation of two. A last cell that does not fit is on a second line.
 pub(crate) fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let longest = |column: usize| {
@@ -54,13 +54,13 @@ pub(crate) fn lines(rows: &[Row], width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// `12.0 MiB`, `5 B`. Sizes stand one below the other by their units.
+/// Whether a cell is a size, such as `12.0 MiB` or `5 B`. Sizes are aligned right, by their units.
 fn is_size(cell: &str) -> bool {
     let Some((number, unit)) = cell.split_once(' ') else { return false };
     number.parse::<f64>().is_ok() && (unit == "B" || (unit.len() == 3 && unit.ends_with("iB")))
 }
 
-/// How long ago something was.
+/// Describes how long ago something was.
 pub(crate) fn ago(age: Option<Duration>) -> String {
     match age.map(|age| age.as_secs() / (24 * 60 * 60)) {
         None => "at an unknown time".to_owned(),

@@ -1,4 +1,4 @@
-//! What a torrent says, looked up for a verb that shows it or writes it down.
+//! Torrents that a command looks up to show them or write them to a package.
 
 use academictorrents::engine::counters::Counters;
 use academictorrents::engine::plan::{self, Selection};
@@ -12,18 +12,19 @@ use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
 
 impl App {
-    /// Looks a torrent up as a download would: vendored, in the store, at mirrors, the catalogue, peers. It is kept in the store.
+    /// Looks a torrent up like a download (vendored file, store, mirrors, catalog, peers), and
+    /// keeps it in the store.
     ///
     /// # Errors
-    /// [`ErrorKind::Metainfo`], [`ErrorKind::Network`] or [`ErrorKind::Offline`], with what each place said; [`ErrorKind::Manifest`]
-    /// for a glob that matches no file.
+    /// [`ErrorKind::Metainfo`], [`ErrorKind::Network`] or [`ErrorKind::Offline`], with the result
+    /// of each place; [`ErrorKind::Manifest`] for a glob that matches no file.
     pub fn look_up(&self, dataset: &DatasetSpec) -> Result<Resolved, Error> {
         let counters = Counters::default();
         let mut resolved = engine::resolve(&self.session(&counters), &dataset.request, None)
             .map_err(|error| dataset.named(error))?;
-        // No download follows on these connections, and many clients take one connection of a host.
+        // No download follows, and many clients accept only one connection per host.
         resolved.peers = Default::default();
-        // Who cannot write there still knows the torrent.
+        // If the store is not writable, the torrent is still known.
         let kept = self.store.create();
         let _ = kept.and_then(|()| self.store.keep_torrent(&resolved.metainfo, &resolved.bytes));
         Ok(resolved)
@@ -31,7 +32,7 @@ impl App {
 }
 
 impl App {
-    /// The `.torrent` of a dataset that the catalog has now.
+    /// Returns the dataset's current `.torrent` from the catalog.
     ///
     /// # Errors
     /// [`ErrorKind::Network`] or [`ErrorKind::Offline`]; [`ErrorKind::Manifest`] for a glob that matches no file.
@@ -43,23 +44,23 @@ impl App {
     }
 }
 
-/// The torrent's files, without padding.
+/// Returns the torrent's files without padding.
 pub fn files(metainfo: &Metainfo) -> impl Iterator<Item = &TorrentFile> {
     metainfo.files.iter().filter(|file| file.is_listed())
 }
 
-/// Of all its files.
+/// Returns the size of all files.
 pub fn size_bytes(metainfo: &Metainfo) -> u64 {
     files(metainfo).map(|file| file.length).sum()
 }
 
-/// The files that are asked for, in the torrent's order.
+/// Returns the selected files, in the torrent's order.
 pub fn selected(torrent: &Resolved) -> impl Iterator<Item = &TorrentFile> {
     let files = torrent.selection.files().iter();
     files.filter_map(|it| torrent.metainfo.files.get(*it as usize))
 }
 
-/// Which other platforms cannot build it, and why: a line each.
+/// Returns which other platforms cannot build the dataset and why, one line each.
 pub fn unsupported(metainfo: &Metainfo, selection: &Selection) -> Vec<String> {
     let unsupported = plan::unsupported(metainfo, selection);
     let same = |a: &(_, String), b: &(_, String)| a.1 == b.1;
@@ -72,7 +73,7 @@ pub fn unsupported(metainfo: &Metainfo, selection: &Selection) -> Vec<String> {
     groups.collect()
 }
 
-/// What to say of its size where what is downloaded is more.
+/// Returns a note if more must be downloaded than is selected.
 pub fn size_note(torrent: &Resolved) -> Option<String> {
     let needed = torrent.layout().needed_bytes();
     let selected: u64 = selected(torrent).map(|file| file.length).sum();
@@ -80,16 +81,17 @@ pub fn size_note(torrent: &Resolved) -> Option<String> {
     Some(format!("{} to download, as pieces are downloaded whole", size::display(needed)))
 }
 
-/// What a build of its crate counts towards `max-size`: bytes, and files and directories.
+/// Returns what a build counts towards `max-size`: bytes, with an allowance for files and
+/// directories.
 pub fn counted_bytes(torrent: &Resolved) -> u64 {
     plan::counted_bytes(torrent.layout().needed_bytes(), torrent.layout().entries)
 }
 
-/// The `.torrent` as others may have it, and what to say of it: without the passkeys that a site wrote into its URLs for
-/// whoever downloaded it. `keep`: as it is.
+/// Returns the `.torrent` without the passkeys that a site wrote into its URLs for the user who
+/// downloaded it, and a note on what was removed. With `keep`, returns it unchanged.
 ///
 /// # Errors
-/// [`ErrorKind::Metainfo`] where a passkey cannot be removed, or the torrent would be of no use without.
+/// [`ErrorKind::Metainfo`] if a passkey cannot be removed, or the torrent does not work without it.
 pub fn shareable(torrent: &Resolved, keep: bool) -> Result<(Vec<u8>, Option<String>), Error> {
     let Shareable { bytes, removed, fixed } = Metainfo::without_passkeys(&torrent.bytes)?;
     if keep || (removed.is_empty() && fixed.is_empty()) {
@@ -105,10 +107,11 @@ pub fn shareable(torrent: &Resolved, keep: bool) -> Result<(Vec<u8>, Option<Stri
     Ok((bytes, Some(note)))
 }
 
-/// What to say where passkeys are removed from these URLs, and others hold one that cannot be removed; `what` contains them.
+/// Returns the note on passkeys `removed` from URLs, unless others are `fixed` in their URLs.
+/// `what` names what contains them.
 ///
 /// # Errors
-/// [`ErrorKind::Metainfo`]: why it cannot be done, and the URLs.
+/// [`ErrorKind::Metainfo`], with the reason why removal is impossible, and the URLs.
 pub fn without(
     metainfo: &Metainfo,
     removed: &[Url],

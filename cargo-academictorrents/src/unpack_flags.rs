@@ -1,4 +1,4 @@
-//! What of a dataset's archives is unpacked, for the verbs that take it.
+//! Options for unpacking a dataset's archives, for the commands that accept them.
 
 use academictorrents::engine::manifest::UnpackOptions;
 
@@ -31,7 +31,7 @@ impl UnpackFlags {
         })
     }
 
-    /// The value of the key `unpack`; none where nothing is unpacked.
+    /// Returns the value of the manifest key `unpack`; `None` if nothing is unpacked.
     pub(crate) fn value(&self) -> Option<String> {
         let mut keys = Vec::new();
         for (key, globs) in [("archives", &self.archives), ("members", &self.members)] {

@@ -1,4 +1,4 @@
-//! `.torrent` files in the crates that declare them, so that a build looks nothing up.
+//! `.torrent` files in packages that declare datasets, so that builds need no look-up.
 
 use std::path::Path;
 
@@ -14,13 +14,14 @@ use crate::dataset_spec::DatasetSpec;
 use crate::edit::{self, SECTION, list, text};
 use crate::torrent::{self, shareable, without};
 
-/// Globs of the files that are asked for, each for one.
+/// Returns one glob per selected file.
 pub(crate) fn selected(torrent: &Resolved) -> Vec<String> {
     let path = |file| FileGlob::escape(&torrent.metainfo.display_path(file));
     torrent::selected(torrent).map(path).collect()
 }
 
-/// What a magnet link names, and the torrent does not: keys in its place, for others to have, as the torrent itself.
+/// Returns what a magnet link names and the torrent does not, as keys that replace the link in the
+/// manifest. Passkeys are removed unless `keep_passkey` is set.
 ///
 /// # Errors
 /// [`ErrorKind::Metainfo`] for a passkey that cannot be removed.
@@ -71,8 +72,9 @@ pub(crate) fn of_magnet(
     Ok(keys.into_iter().filter(|(_, urls)| !urls.is_empty()).collect())
 }
 
-/// Where builds find the `.torrent` that the user gave, relative to the manifest: where it is, if that is in the package, else in
-/// `datasets/`, where it is to be written.
+/// Returns where builds find the `.torrent` that the user gave, relative to the manifest: its
+/// current path if that is in the package, or else a copy in `datasets/`, which is added to the
+/// changes.
 pub(crate) fn keep(
     changes: &mut Changes,
     package: &Package,
@@ -90,7 +92,8 @@ pub(crate) fn keep(
     Ok(below)
 }
 
-/// The path of a file in the package's directory, relative to the manifest.
+/// Returns the path of a file in the package's directory, relative to the manifest; `None` if it is
+/// elsewhere.
 fn in_package(package: &Package, file: &Path) -> Option<String> {
     let directory = package.manifest.with_file_name("").canonicalize().ok()?;
     let file = file.canonicalize().ok()?;
@@ -98,7 +101,8 @@ fn in_package(package: &Package, file: &Path) -> Option<String> {
     Some(names.collect::<Option<Vec<_>>>()?.join("/"))
 }
 
-/// The path of a vendored `.torrent`, relative to the manifest; it is to be written where it is not there.
+/// Returns the path of a vendored `.torrent`, relative to the manifest. Adds the file to the
+/// changes if it does not exist.
 pub(crate) fn place(
     changes: &mut Changes,
     package: &Package,
@@ -111,7 +115,7 @@ pub(crate) fn place(
     let directory = package.manifest.with_file_name("datasets");
     let path = directory.join(format!("{name}.torrent"));
     match std::fs::read(&path) {
-        // Another copy may have other trackers, and is the user's.
+        // The existing file belongs to the user, and may have other trackers.
         Ok(there) if Metainfo::infohash_of(&there).ok() == Some(torrent.metainfo.infohash) => {
             if !keep_passkey {
                 warn_of_passkeys(changes, &path, &there);
@@ -135,11 +139,12 @@ pub(crate) fn place(
     Ok(below)
 }
 
-/// Adds the key `torrent` to a dataset that a manifest declares without it, and the keys of its magnet link. `place` is the path of the
-/// `.torrent`, relative to the manifest.
+/// Adds the key `torrent` to a declared dataset, and the keys that its magnet link stands for.
+/// `place` is the path of the `.torrent`, relative to the manifest.
 ///
 /// # Errors
-/// [`ErrorKind::Manifest`] for what the manifest cannot hold; [`ErrorKind::Metainfo`] for a passkey that cannot be removed.
+/// [`ErrorKind::Manifest`] for an unsupported manifest; [`ErrorKind::Metainfo`] for a passkey that
+/// cannot be removed.
 pub(crate) fn declare(
     changes: &mut Changes,
     (path, manifest): (&Path, &str),
@@ -175,7 +180,7 @@ fn declared(
     let Some(magnet) = &dataset.request.identity.magnet else {
         return edit::set(manifest, &path, "torrent", place);
     };
-    // A link and a torrent cannot both say which dataset it is.
+    // A dataset may not have both `magnet` and `torrent`.
     let mut new = edit::rename(manifest, &path, ("magnet", "infohash"), &infohash)?;
     new = edit::set(&new, &path, "torrent", place)?;
     if !magnet.files.is_empty() {
@@ -202,7 +207,7 @@ pub(crate) fn check_own(dataset: &DatasetSpec) -> Result<(), Error> {
         .for_dataset(dataset.name()))
 }
 
-/// A `.torrent` that the user has put there is left as it is.
+/// Warns of passkeys in an existing `.torrent` of the user, which is not changed.
 pub(crate) fn warn_of_passkeys(changes: &mut Changes, path: &Path, torrent: &[u8]) {
     let Ok(Shareable { removed, fixed, .. }) = Metainfo::without_passkeys(torrent) else { return };
     if !(removed.is_empty() && fixed.is_empty()) {
@@ -215,12 +220,12 @@ pub(crate) fn warn_of_passkeys(changes: &mut Changes, path: &Path, torrent: &[u8
     }
 }
 
-/// Says where the package that is published might lack the file.
+/// Warns if the published package might lack the file.
 fn is_published(changes: &mut Changes, package: &Package, below: &str) {
     let manifest = std::fs::read_to_string(&package.manifest).unwrap_or_default();
     let include = edit::read(&manifest, &["package"], "include");
     let Some(include) = include.as_ref().and_then(toml_edit::Item::as_array) else { return };
-    // Up to the first wildcard.
+    // Compares patterns up to their first wildcard.
     let covers = |pattern: &str| {
         let fixed = pattern.trim_start_matches('/').split(['*', '?', '[']).next();
         fixed.is_some_and(|fixed| below.starts_with(fixed))

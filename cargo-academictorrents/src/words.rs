@@ -1,4 +1,4 @@
-//! Words and sizes that several verbs read or say.
+//! Words and sizes that several commands print or parse.
 
 use std::fmt::Display;
 
@@ -9,10 +9,10 @@ pub(crate) fn count<N: Display + PartialEq + From<u8>>(number: N, what: &str) ->
     format!("{number} {what}{}", if number == N::from(1) { "" } else { "s" })
 }
 
-/// Reads `"1GiB"`, `"1.5 MB"` or `"4096"`, of more than nothing.
+/// Parses `"1GiB"`, `"1.5 MB"` or `"4096"`. Zero is invalid.
 ///
 /// # Errors
-/// How it is written.
+/// The expected format.
 pub(crate) fn parse_size(text: &str) -> Result<u64, &'static str> {
     let size = size::parse(text).filter(|size| *size > 0);
     size.ok_or("write a size above 0, such as `500kB`, `4MiB`")

@@ -1,4 +1,5 @@
-//! What the crates here declare, as `cargo metadata` sees them: the workspace, and what it depends on.
+//! The datasets that packages here declare, from `cargo metadata`: members of the workspace and
+//! their dependencies.
 
 use std::path::PathBuf;
 
@@ -29,20 +30,20 @@ pub(crate) struct WorkspaceFlags {
     no_default_features: bool,
 }
 
-/// A dataset, and the crate that declares it.
+/// A dataset and the package that declares it.
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) package: String,
     pub(crate) version: String,
-    /// Whether the crate is one of the workspace's, and not a dependency that Cargo brought.
+    /// Whether the package is a member of the workspace rather than a dependency.
     pub(crate) is_member: bool,
-    /// Features that are off, so that no build asks for it.
+    /// Required features that are disabled, so that builds do not need the dataset.
     pub(crate) features_off: Vec<String>,
     pub(crate) dataset: DatasetSpec,
 }
 
 impl WorkspaceFlags {
-    /// The same packages, with the features that are on by default.
+    /// Returns the same packages, with default features.
     pub(crate) fn of(options: &crate::crates::PackageFlags) -> WorkspaceFlags {
         WorkspaceFlags {
             package: options.package.iter().cloned().collect(),
@@ -51,7 +52,7 @@ impl WorkspaceFlags {
         }
     }
 
-    /// All that is declared: the packages' in order of name, those of the workspace first.
+    /// Returns all declared datasets, sorted by package; members of the workspace first.
     pub(crate) fn declared(&self, common: &Common) -> Result<Vec<Declared>> {
         let metadata = self.metadata(common)?;
         let mut found = Vec::new();
@@ -72,7 +73,7 @@ impl WorkspaceFlags {
                     .filter(|it| !on.contains(&it.as_str()))
                     .cloned()
                     .collect();
-                // One that Cargo downloaded names no hosts on private networks.
+                // Packages that Cargo downloaded must not name hosts on private networks.
                 if package.source.is_some() {
                     dataset.request.origin.set_dependency();
                 }
@@ -88,7 +89,7 @@ impl WorkspaceFlags {
         Ok(found)
     }
 
-    /// Whether no crate here, and none was named.
+    /// Whether no package is here and none was named.
     pub(crate) fn is_outside(&self) -> bool {
         let is_named = self.manifest_path.is_some() || !self.package.is_empty();
         let here = std::path::absolute("Cargo.toml").unwrap_or_default();
@@ -96,7 +97,7 @@ impl WorkspaceFlags {
         !is_named && !above.any(|directory| directory.join("Cargo.toml").exists())
     }
 
-    /// The packages that are meant: all, or those that are named.
+    /// Returns the named packages, or else all.
     fn packages<'a>(&self, metadata: &'a Metadata) -> Result<Vec<&'a Package>> {
         let mut packages: Vec<&Package> = metadata.packages.iter().collect();
         let is_member = |package: &Package| metadata.workspace_members.contains(&package.id);
@@ -133,14 +134,14 @@ impl WorkspaceFlags {
         crate::crates::read(&command)
     }
 
-    /// The dataset with this key in a manifest here; where there is none, what the words mean by themselves: an infohash, a magnet
-    /// link or the path of a `.torrent`.
+    /// Returns the dataset for an infohash, magnet link or path of a `.torrent`, or else for a key
+    /// in a manifest here.
     pub(crate) fn dataset(&self, name: &str, common: &Common) -> Result<DatasetSpec> {
         let itself = dataset_spec::asked(name);
         if let Ok(dataset) = itself {
             return Ok(dataset);
         }
-        // Outside of a workspace, and beside a manifest that cannot be read, it is still none.
+        // If the manifests cannot be read, a malformed id is reported first.
         let declared = self
             .declared(common)
             .map_err(|failure| dataset_spec::refused(name).map_or(failure, Failure::from))?;
@@ -159,7 +160,7 @@ impl WorkspaceFlags {
     }
 }
 
-/// No dataset of this name is declared, but those that are known.
+/// Returns the failure for a name that no manifest here declares; `known` are those that are.
 pub(crate) fn unknown(name: &str, known: &[&str]) -> Failure {
     if let Some(why) = dataset_spec::refused(name) {
         return why.into();

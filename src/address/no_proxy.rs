@@ -1,30 +1,32 @@
-//! What is reached without a proxy (`NO_PROXY`), read as curl and Cargo read it; and `10.1.*` and `*.example.org`, as ureq does.
+//! Hosts that are contacted without a proxy (`NO_PROXY`), parsed as by curl and Cargo, plus ureq's
+//! `10.1.*` and `*.example.org`.
 
 use super::private_hosts::{HostRule, Hosts, is_in};
 use super::{host_of_url, literal, place_of_url};
 
-/// The hosts of a list.
+/// The entries of a `NO_PROXY` list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoProxy(Vec<Excepted>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Excepted {
     All,
-    /// A name is a domain: itself, and all below it.
+    /// A name matches the domain and all of its subdomains.
     Pattern(HostRule),
-    /// Names and addresses that begin so, or end so.
+    /// Names and addresses with this prefix.
     Beginning(String),
     Ending(String),
 }
 
 impl NoProxy {
-    /// Of a list whose items are separated by commas or blanks. What cannot be read means no host, as it does elsewhere.
+    /// Parses a list separated by commas or whitespace. Invalid entries are ignored, as in curl and
+    /// Cargo.
     pub fn read(list: &str) -> NoProxy {
         let items = list.split([',', ' ', '\t', '\n', '\r']).filter(|item| !item.is_empty());
         NoProxy(items.filter_map(Excepted::read).collect())
     }
 
-    /// Whether a URL's host is among them.
+    /// Whether the host of a URL matches an entry.
     pub fn covers(&self, url: &str) -> bool {
         if self.0.is_empty() {
             return false;
@@ -57,7 +59,7 @@ impl Excepted {
             (Some(""), _) => Excepted::All,
             (Some(ending), _) => Excepted::Ending(ending.to_owned()),
             (_, Some(beginning)) => Excepted::Beginning(beginning.to_owned()),
-            // `10.1.`
+            // Also a prefix: `10.1.`
             _ if has_digits && item.len() > 1 && item.ends_with('.') => Excepted::Beginning(item),
             _ => Excepted::Pattern(HostRule::parse(item.trim_start_matches('.'))?),
         })
@@ -85,7 +87,7 @@ mod tests {
         }
         check("*", &["a.example", "10.0.0.1:81", "[::1]"], &[]);
         check("x.example, *", &["a.example"], &[]);
-        // A domain, however it is written, is itself and what is below it.
+        // In any spelling, a domain matches itself and its subdomains.
         for domain in ["a.example", ".a.example", "A.Example", "a.example.", "..a.example."] {
             let covered =
                 ["a.example", "A.EXAMPLE:81", "b.a.example", "c.b.a.example.", "me@a.example"];
@@ -95,12 +97,12 @@ mod tests {
             check(list, &["a.example"], &["z.example"]);
         }
         check("localhost", &["localhost:81", "a.localhost"], &["127.0.0.1", "[::1]"]);
-        // Of one port.
+        // With a port.
         check("a.example:81", &["a.example:81", "b.a.example:81"], &["a.example", "a.example:8"]);
         check(".a.example:80", &["a.example"], &["a.example:81"]);
         check("10.0.0.1:81", &["10.0.0.1:81"], &["10.0.0.1"]);
         check("[::1]:81", &["[::1]:81"], &["[::1]", "[::2]:81"]);
-        // Addresses, in any spelling; a name that holds one is none.
+        // Addresses in any spelling. A name that contains an address does not match.
         let others = ["10.0.0.10", "x.10.0.0.1.example"];
         check("10.0.0.1", &["10.0.0.1", "10.1", "[::ffff:10.0.0.1]"], &others);
         for spelling in ["::1", "[::1]", "0:0:0:0:0:0:0:1"] {
@@ -116,7 +118,7 @@ mod tests {
         check("::/0", &["[fd12::1]"], &["10.0.0.1"]);
         check("2001:db8::1/128", &["[2001:db8::1]"], &["[2001:db8::2]"]);
         check("::ffff:10.1.0.0/112", &["10.1.2.3"], &["10.2.0.1"]);
-        // As ureq reads them.
+        // Wildcards and prefixes of ureq.
         check("10.1.*", &["10.1.2.3"], &["10.2.0.1"]);
         check("10.1.", &["10.1.2.3"], &["10.2.0.1"]);
         check("*.a.example", &["b.a.example"], &["a.example"]);

@@ -4,20 +4,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{bare, host_and_port, literal, place_of_url};
 
-/// Hosts, addresses and networks, each with a port or for all ports.
+/// Hosts, addresses and networks, each for one port or all ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrivateHosts {
     entries: Vec<HostRule>,
-    /// What the user named as sources: others may name them, too.
+    /// Sources that the user named. Other parties may name them, too.
     named: Vec<NamedPlace>,
 }
 
-/// A host and port that the user named as a source, by a URL or as a peer.
+/// A host and port that the user named as a source, in a URL or as a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedPlace {
     host: String,
     port: u16,
-    /// By a URL that begins with `http:`. What is for https, for a tracker's UDP or for peers is not plain http's.
+    /// Whether the URL began with `http:`. A host named for https, a UDP tracker or a peer is not
+    /// trusted over plain HTTP.
     is_plain_http: bool,
 }
 
@@ -27,7 +28,7 @@ impl NamedPlace {
         NamedPlace { host: bare(host), port, is_plain_http: is_plain_http(url) }
     }
 
-    /// That of `host:port`.
+    /// Parses `host:port`.
     pub fn of_peer(peer: &str) -> Option<NamedPlace> {
         let (host, port) = host_and_port(peer)?;
         Some(NamedPlace { host: bare(host), port, is_plain_http: false })
@@ -38,7 +39,7 @@ fn is_plain_http(url: &str) -> bool {
     url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"))
 }
 
-/// A name, an address or a network, of one port or of all.
+/// A name, address or network, for one port or all ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HostRule {
     pub hosts: Hosts,
@@ -52,17 +53,17 @@ pub(super) enum Hosts {
 }
 
 impl PrivateHosts {
-    /// Reads a list of `host`, `host:port` and `network/bits`.
+    /// Parses a list of `host`, `host:port` and `network/bits`.
     ///
     /// # Errors
-    /// The entry that is none of these.
+    /// Returns the first invalid entry.
     pub fn parse<'t>(list: impl Iterator<Item = &'t str>) -> Result<PrivateHosts, &'t str> {
         let entries =
             list.map(|text| HostRule::parse(text).ok_or(text)).collect::<Result<_, _>>()?;
         Ok(PrivateHosts { entries, named: Vec::new() })
     }
 
-    /// The same, with what the user named as sources.
+    /// Returns a copy with more sources that the user named.
     pub fn naming(&self, places: impl IntoIterator<Item = NamedPlace>) -> PrivateHosts {
         let mut named = self.named.clone();
         named.extend(places);
@@ -75,12 +76,13 @@ impl PrivateHosts {
         self.named.iter().any(|place| place.port == port && place.host == host)
     }
 
-    /// Whether the user named the host and port of this `http:` URL for plain http.
+    /// Whether the user named the host and port of this URL for plain HTTP. False for other
+    /// schemes.
     pub fn is_named_for_http(&self, url: &str) -> bool {
         is_plain_http(url) && self.named.contains(&NamedPlace::of_url(url))
     }
 
-    /// Whether it lists the host by name, or the address.
+    /// Whether the setting lists the host by name, or the address.
     pub(super) fn lists(&self, host: &str, address: SocketAddr) -> bool {
         let port = address.port();
         let entries = self.entries.iter().filter(|it| it.is_at(port));
@@ -93,7 +95,7 @@ impl PrivateHosts {
 }
 
 impl HostRule {
-    /// Reads `host`, `host:port` or `network/bits`.
+    /// Parses `host`, `host:port` or `network/bits`.
     pub(super) fn parse(text: &str) -> Option<HostRule> {
         let network = |text: &str| {
             let (ip, bits) = text.split_once('/')?;
@@ -134,7 +136,8 @@ impl HostRule {
     }
 }
 
-/// Whether this is the name of a host, as any resolver takes it.
+/// Whether this is a syntactically valid host name. Allows `_` and non-ASCII letters, as resolvers
+/// do.
 pub fn is_name(host: &str) -> bool {
     let is_part = |part: &str| {
         let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
@@ -143,7 +146,7 @@ pub fn is_name(host: &str) -> bool {
     host.len() <= 253 && host.split('.').all(is_part)
 }
 
-/// Whether an address begins as the network does.
+/// Whether an address is in a network, that is, has the same first `bits` bits.
 pub(super) fn is_in(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
     let differ = match (ip.to_canonical(), network) {
         (IpAddr::V4(ip), IpAddr::V4(network)) => {

@@ -24,7 +24,7 @@ fn every_range_and_its_edges() {
             "169.253.255.255",
             "192.167.255.255",
             "223.255.255.255",
-            // Documentation, benchmarks: see the module.
+            // Documentation and benchmark networks count as public: see the module documentation.
             "203.0.113.9",
             "198.18.0.1",
             "2001:db8::1",

@@ -1,17 +1,20 @@
-//! Whose package this is: the user's own, or one that Cargo brought.
+//! Whether the package is the user's own, or one that Cargo downloaded.
 //!
-//! Cargo tells a build script nothing of this (`CARGO_PRIMARY_PACKAGE` is for rustc alone). But it marks what it
-//! unpacks: `.cargo-ok` in a package from a registry and at the top of a git checkout, `.cargo-checksum.json` in a
-//! vendored package. `cargo package` leaves no mark in the directory in which it verifies.
+//! Cargo does not tell a build script (`CARGO_PRIMARY_PACKAGE` is set for rustc only), but it marks
+//! what it unpacks: `.cargo-ok` in a package from a registry and at the top of a git checkout,
+//! `.cargo-checksum.json` in a vendored package. `cargo package` leaves no mark in the directory in
+//! which it verifies.
 //!
-//! What `cargo install` was asked for is the user's own, its dependencies are not. From a path it has no mark.
-//! From a registry or git it is told by cargo's command line, where the platform shows that.
+//! A package that `cargo install` was asked for is the user's own; its dependencies are not.
+//! Installed from a path, it has no mark. Installed from a registry or git, it is recognized by
+//! cargo's command line, on platforms that show it.
 
 use std::path::Path;
 
 use crate::settings::Context;
 
-/// Whether the package with this manifest is a dependency from a registry, git or a vendored directory.
+/// Whether the package with this manifest is a dependency from a registry, git or a vendored
+/// directory.
 pub(super) fn is_foreign(context: &Context, manifest: &Path) -> bool {
     let Some(directory) = manifest.parent() else { return false };
     let top = directory.ancestors().find(|above| above.join(".cargo-ok").is_file());

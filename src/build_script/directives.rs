@@ -1,4 +1,4 @@
-//! What a build script says to Cargo, on stdout.
+//! The directives that a build script prints to Cargo on stdout.
 
 use std::fmt::Write as _;
 
@@ -6,20 +6,22 @@ use super::Datasets;
 use super::paths::for_cargo;
 use crate::error::Error;
 
-/// The first Rust whose Cargo takes `cargo::`; it refuses it from packages whose `rust-version` is older.
+/// The first Rust whose Cargo accepts `cargo::`. Cargo rejects it from packages with an older
+/// `rust-version`.
 const NEW_SYNTAX: (u32, u32) = (1, 77);
 
-/// Behind a stamp's path: a path at which there never is a file.
+/// Appended to the stamp's path, names a file that never exists.
 const NEVER: &str = "-never";
 
-/// The form of a package's directives.
+/// The directive syntax that Cargo accepts from a package.
 #[derive(Clone, Copy, Debug)]
 pub struct Directives {
     prefix: &'static str,
     metadata_prefix: &'static str,
 }
 
-/// Whether a package's `rust-version` (empty or missing: none) is older than the `cargo::` syntax.
+/// Whether a package's `rust-version` is older than the `cargo::` syntax. False if it is empty or
+/// missing.
 pub fn is_old(rust_version: Option<&str>) -> bool {
     let mut numbers =
         rust_version.unwrap_or_default().split('.').map_while(|number| number.parse::<u32>().ok());
@@ -36,7 +38,7 @@ impl Directives {
         }
     }
 
-    /// All lines, or an error: a value that Cargo would cut or drop in silence is refused.
+    /// Formats all directives. Fails for a value that Cargo would truncate or ignore silently.
     ///
     /// # Errors
     /// As [`for_cargo`].
@@ -66,8 +68,9 @@ impl Directives {
             let archive_stamp = provided.archive.as_ref().map(|archive| &archive.stamp);
             for stamp in std::iter::once(&provided.stamp).chain(archive_stamp) {
                 let stamp = for_cargo(&of("stamp"), stamp)?;
-                // Cargo looks for what is newer than this run, and a stamp never is: should another build
-                // bring the dataset, only a path that is missing still makes Cargo run the script again.
+                // Cargo looks for files newer than this run, and the mtime of a stamp is always in
+                // 2000. Cargo would not notice a stamp that another build writes, so name a missing
+                // path, which makes Cargo run the script every time.
                 let never = if built.is_there { "" } else { NEVER };
                 line(format_args!("{prefix}rerun-if-changed={stamp}{never}"));
             }
@@ -91,7 +94,8 @@ impl Directives {
             let variable = built.request.name.variable();
             line(format_args!("{prefix}rustc-env=AT_{variable}_PATH={path}"));
             line(format_args!("{prefix}rustc-env=AT_{variable}_INFOHASH={}", dataset.infohash()));
-            // docs.rs has the path alone: what reads the file while it compiles must know.
+            // On docs.rs only the path is set. Code that reads the file at compile time must be
+            // able to check.
             if built.is_there {
                 line(format_args!("{prefix}rustc-cfg=at_dataset=\"{}\"", dataset.name()));
             }
@@ -114,7 +118,8 @@ pub fn print(lines: &str) {
     print!("{lines}");
 }
 
-/// Prints a failure, as Cargo shows it: `error:` lines, or warnings where it takes no `cargo::error` from the package.
+/// Prints a failure as `cargo::error` lines, or as warnings if Cargo does not accept `cargo::error`
+/// from this package.
 #[expect(clippy::print_stdout, reason = "this is where Cargo reads directives")]
 pub fn print_error(error: &Error, old_syntax: bool) {
     let prefix = if old_syntax { "cargo:warning" } else { "cargo::error" };

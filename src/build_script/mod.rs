@@ -1,7 +1,7 @@
-//! One build: the environment and the manifest say what is asked for, the engine provides it, directives tell
-//! Cargo.
+//! One build: the environment and the manifest declare the datasets, the engine provides them, and
+//! directives pass the paths to Cargo.
 //!
-//! Layer 4. Stdout belongs to [`directives`]; nothing is printed there unless all went well.
+//! Layer 4. Only [`directives`] writes to stdout, and only if everything succeeded.
 
 mod dependency;
 mod directives;
@@ -66,7 +66,7 @@ pub fn metabuild() {
     build();
 }
 
-/// The same as [`build`], for a build script that does more: it returns the datasets.
+/// The same as [`build`], for a build script that does more: returns the datasets.
 ///
 /// # Examples
 /// ```no_run
@@ -92,8 +92,8 @@ impl Default for Build {
 }
 
 impl Build {
-    /// A build as described by Cargo's environment variables, which are read now, and by Cargo's command line on
-    /// platforms where a build script can read that.
+    /// Creates a build from Cargo's environment variables, which are read now, and from Cargo's
+    /// command line on platforms where a build script can read it.
     #[must_use]
     pub fn new() -> Build {
         Build { context: Context::of_build_script(), cargo_output: true }
@@ -146,7 +146,8 @@ impl Build {
     }
 
     fn manifest_path(&self) -> Result<PathBuf, Error> {
-        // Cargo sets the path since 1.84, for single-file packages too; the directory always.
+        // Cargo sets the path since 1.84, also for single-file packages. It always sets the
+        // directory.
         if let Some(path) = self.context.var("CARGO_MANIFEST_PATH") {
             return Ok(PathBuf::from(path));
         }
@@ -157,14 +158,14 @@ impl Build {
         Ok(Path::new(directory).join("Cargo.toml"))
     }
 
-    /// Whether Cargo takes no `cargo::` directives from this package. The manifest alone does not tell: its `rust-version` may
-    /// be the workspace's.
+    /// Whether Cargo rejects `cargo::` directives from this package. Uses Cargo's variable instead
+    /// of the manifest, whose `rust-version` may be inherited from the workspace.
     fn needs_old_syntax(&self) -> bool {
         directives::is_old(self.context.text("CARGO_PKG_RUST_VERSION").ok().flatten())
     }
 
-    /// Whether the path's name is enough: docs.rs has no network, and whoever opens an editor asked for no download.
-    /// The next build runs the script again.
+    /// Whether to set the paths without downloading: docs.rs has no network, and opening an editor
+    /// should not download anything. The next build runs the script again.
     fn needs_paths_alone(&self) -> bool {
         ["DOCS_RS", "RA_RUSTC_WRAPPER"].iter().any(|name| self.context.var(name).is_some())
             || self.context.is_of_rust_analyzer(cfg!(target_os = "linux"))
@@ -242,7 +243,7 @@ impl Build {
         mode: crate::settings::Progress,
     ) -> Result<Vec<DatasetOutcome>, Error> {
         let note_of = |request: &Request| Note::of(request.name.as_str(), out_dir);
-        // An optional dataset that was missing a moment ago is not waited for in every build.
+        // An optional dataset that was missing a few minutes ago does not delay every build.
         let due = |request: &Request| {
             let missed = request.optional && note_of(request).holds(manifest, SystemTime::now());
             !missed
@@ -263,7 +264,7 @@ impl Build {
         let locks = session.shared.locks_path();
         let store = session.shared.clone();
         let begin = || {
-            let _ = store.create_locks(); // whoever fetches tells of a failure
+            let _ = store.create_locks(); // the download reports a failure
             progress::start(Arc::clone(counters), &self.context, mode, &locks)
         };
         let mut results = engine::provide_all(session, &asked, begin).into_iter();
@@ -283,7 +284,7 @@ impl Build {
                         errors.push(error);
                         continue;
                     }
-                    None => continue, // `provide_all` gives a result for each
+                    None => continue, // `provide_all` returns one result per request
                 }
             } else {
                 note_of(request).reminder()
@@ -296,16 +297,17 @@ impl Build {
     }
 }
 
-/// Whether this is for want of a dataset, which may be had at another time: a mistake stays one.
+/// Whether an optional dataset may be missing because of this failure. Mistakes in the manifest or
+/// the torrent are always errors.
 fn may_be_missing(why: ErrorKind) -> bool {
     !matches!(why, ErrorKind::Manifest | ErrorKind::Metainfo)
 }
 
 enum DatasetOutcome {
     There(Provided),
-    /// Where it would be: it is not there, and was not asked for.
+    /// Not there and not requested. Contains where it would be.
     NotLooked(Provided),
-    /// Optional, and could not be had, for this reason.
+    /// Optional and could not be provided. Contains where it would be, and the reason.
     Missing(Provided, String),
 }
 
@@ -313,21 +315,22 @@ enum DatasetOutcome {
 #[derive(Clone, Debug)]
 pub struct Datasets {
     manifest: PathBuf,
-    /// Further files that are read: the user's configuration, Cargo's, and the workspace's manifest where datasets are inherited.
+    /// Other files that were read: the user's and Cargo's configuration files, and the workspace's
+    /// manifest if datasets are inherited.
     config: Vec<PathBuf>,
     names: Vec<String>,
     list: Vec<BuiltDataset>,
 }
 
-/// A requested dataset, with what the directives to Cargo are made from.
+/// A requested dataset, with the data for the directives.
 #[derive(Clone, Debug)]
 struct BuiltDataset {
     dataset: Dataset,
     request: Request,
-    /// Whether the stamp was seen, so that Cargo may wait for it to go.
+    /// Whether the stamp exists, so that Cargo can watch it for removal.
     is_there: bool,
     store: Store,
-    /// Why it is not there, for an optional one.
+    /// Why an optional dataset is missing.
     missing: Option<String>,
 }
 

@@ -1,7 +1,9 @@
-//! The note of an optional dataset that was missing: why, so that the next builds need not wait to learn it again.
+//! A note in `OUT_DIR` that an optional dataset was missing, so that the next builds do not wait
+//! for it again.
 //!
-//! It lies in `OUT_DIR`, and holds what failed and the first reason. It is written for failures of the network alone: any
-//! other costs no time to find out, and a build that may not use the network says nothing of one that may.
+//! It contains what failed and the first reason. It is written only for network failures: other
+//! failures cost no time, and a build that is offline does not predict the result of one that is
+//! online.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,10 +11,10 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Error, ErrorKind};
 use crate::storage::atomic_write;
 
-/// An optional dataset that could not be had is tried again after so long.
+/// How long an optional dataset that could not be provided is not tried again.
 const AGAIN: Duration = Duration::from_secs(600);
 
-/// One dataset's note.
+/// The note of one dataset.
 #[derive(Debug)]
 pub struct Note {
     path: PathBuf,
@@ -23,17 +25,18 @@ impl Note {
         Note { path: out_dir.join(format!("academictorrents-missing-{dataset}")) }
     }
 
-    /// Whether it was written a moment ago, and the manifest was not mended since.
+    /// Whether the note is recent and the manifest did not change since.
     pub fn holds(&self, manifest: &Path, now: SystemTime) -> bool {
         let modified = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
         let (Ok(noted), Ok(declared)) = (modified(&self.path), modified(manifest)) else {
             return false;
         };
-        // One from the future is a wrong clock's, and would hold for who knows how long.
+        // A time in the future comes from a wrong clock, and would suppress attempts for an unknown
+        // time.
         noted >= declared && now.duration_since(noted).is_ok_and(|age| age < AGAIN)
     }
 
-    /// Writes the error down where it took time to find out.
+    /// Writes the note if the failure took time to detect.
     ///
     /// # Errors
     /// [`ErrorKind::Disk`].
@@ -44,7 +47,7 @@ impl Note {
         atomic_write(&self.path, error.summary(1).as_bytes())
     }
 
-    /// What is said by a build that does not try.
+    /// The message of a build that does not try again.
     pub fn reminder(&self) -> String {
         let why = std::fs::read(&self.path).unwrap_or_default();
         let why = String::from_utf8_lossy(&why);

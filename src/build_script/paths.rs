@@ -1,4 +1,5 @@
-//! Paths that a build cannot use: `PATH_<NAME>` of datasets that are not declared, and what Cargo would cut or drop.
+//! Rejects paths that a build cannot use: `PATH_<NAME>` of undeclared datasets, and paths that
+//! Cargo would truncate or ignore.
 
 use std::path::Path;
 
@@ -8,9 +9,10 @@ use crate::settings::{PREFIX, Settings};
 use crate::storage::Store;
 use crate::suggest::nearest;
 
-/// Refuses a name that was probably meant to be a declared one's. One that resembles none is let pass, since a
-/// build has one environment, and each of its crates sees the variables that are meant for the others. So is one that
-/// resembles a dataset whose own variable is set.
+/// Rejects a `PATH_<NAME>` whose name is probably a typo of a declared dataset. A name that
+/// resembles no dataset is accepted, because all crates of a build share one environment and see
+/// the variables meant for others. The same applies if the dataset that it resembles has its own
+/// variable set.
 ///
 /// # Errors
 /// [`ErrorKind::Manifest`].
@@ -18,7 +20,7 @@ pub fn check(settings: &Settings, requests: &[Request]) -> Result<(), Error> {
     let declared: Vec<String> = requests.iter().map(|request| request.name.variable()).collect();
     let free = || declared.iter().filter(|name| settings.path_of(name).is_none());
     let mut names: Vec<&str> = settings.paths.iter().map(|(name, _)| name.as_str()).collect();
-    names.sort(); // of several slips, it is always the same that is told
+    names.sort(); // reports the same one of several every time
     for name in names.into_iter().filter(|name| !declared.iter().any(|known| known == name)) {
         if let Some(near) = nearest(name, free().map(String::as_str)) {
             return Err(Error::new(
@@ -33,7 +35,8 @@ pub fn check(settings: &Settings, requests: &[Request]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses a dataset whose directory `cargo install` removes, with the program left that has its path.
+/// Rejects datasets in `OUT_DIR` for `cargo install`, which deletes that directory while the
+/// program has its path.
 ///
 /// # Errors
 /// [`ErrorKind::Manifest`].
@@ -52,7 +55,7 @@ pub fn check_install(is_install: bool, requests: &[&Request]) -> Result<(), Erro
     Err(request.origin.declared(error))
 }
 
-/// Refuses, before anything is fetched, the directories that would make paths which Cargo cannot be told.
+/// Rejects directories, before anything is downloaded, whose paths cannot be passed to Cargo.
 ///
 /// # Errors
 /// [`ErrorKind::Manifest`].
@@ -72,7 +75,8 @@ pub fn check_directories(
         }
     }
     for directory in &settings.load_path {
-        // What is in it ends in the dataset's name.
+        // Paths of datasets below it end with the dataset's name, so trailing white space in the
+        // directory is fine.
         let what = format!("a directory of {PREFIX}LOAD_PATH");
         for_cargo(&what, &directory.join("data"))
             .map_err(|error| error.help(format!("correct {PREFIX}LOAD_PATH, or unset it")))?;
@@ -92,7 +96,8 @@ pub fn check_directories(
     Ok(())
 }
 
-/// Refuses the path of a dataset whose own name makes it one that Cargo cannot be told; see [`check_directories`].
+/// Rejects a dataset whose own name results in a path that cannot be passed to Cargo; see
+/// [`check_directories`].
 ///
 /// # Errors
 /// [`ErrorKind::Manifest`].
@@ -101,7 +106,8 @@ pub fn check_dataset(path: &Path) -> Result<(), Error> {
     for_cargo("the dataset's path", path).map(drop).map_err(|error| error.help(help))
 }
 
-/// A path as the last part of a line that Cargo reads. It reads lines of UTF-8 and drops others, and cuts white space at their ends.
+/// Returns a path as the last part of a directive. Cargo ignores lines that are not UTF-8, and
+/// trims white space at their end.
 ///
 /// # Errors
 /// [`ErrorKind::Manifest`].

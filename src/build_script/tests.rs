@@ -102,7 +102,8 @@ fn a_note_of_a_network_failure_keeps_its_reason_and_no_other_failure_is_noted() 
     let now = SystemTime::now();
     assert!(note.holds(&manifest, now));
     assert!(!note.holds(&manifest, now + std::time::Duration::from_secs(700)));
-    // Written by a clock that was wrong: no touch of the manifest would be newer.
+    // Written by a wrong clock: touching the manifest would not help, because it would still be
+    // older.
     assert!(!note.holds(&manifest, now - std::time::Duration::from_secs(700)));
     assert_eq!(
         note.reminder(),

@@ -1,4 +1,4 @@
-//! The coordinator's turn among many sources, for `benches/`.
+//! A benchmark of `SourceManager::start_workers` with many known sources, for `benches/`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::settings::Context;
 use crate::storage::Partial;
 use crate::torrent::pieces::PieceSet;
 
-/// Sources that all wait for a connection, of which there are none left.
+/// Sources that all wait for a connection while the budget is exhausted.
 #[derive(Debug)]
 pub struct WaitingSources {
     manager: SourceManager,
@@ -28,7 +28,7 @@ pub struct WaitingSources {
 
 impl WaitingSources {
     /// # Errors
-    /// Of the settings, which are the defaults, and of the threads.
+    /// Invalid settings (the defaults are used), or the system refused to create a thread.
     pub fn new(
         partial: Partial,
         schedule: Schedule,
@@ -64,7 +64,7 @@ impl WaitingSources {
         Ok(WaitingSources { manager, budget, _permits: (connections, dials) })
     }
 
-    /// One turn; gives the number of sources.
+    /// Runs one turn of the manager and returns the number of sources.
     pub fn turn(&mut self) -> usize {
         self.manager.start_workers(&self.budget);
         self.manager.len()

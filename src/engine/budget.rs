@@ -1,8 +1,8 @@
-//! One budget of connections for the process, shared by all datasets.
+//! The connection budget of the process, shared by all datasets.
 //!
-//! A rayon pool has a fixed number of threads, and a worker blocks its thread: with more workers than threads
-//! the useful one might never run. So a worker is started only with a permit, and there are as many permits as
-//! threads.
+//! A rayon pool has a fixed number of threads, and each worker blocks its thread: with more workers
+//! than threads, a useful worker might never run. So a worker starts only with a permit, and there
+//! are as many permits as threads.
 
 use std::time::Duration;
 
@@ -12,72 +12,77 @@ use super::thread::start_peer_thread;
 use crate::net::timing::{HURRIED, Timing};
 use crate::process::{self, Descriptors};
 
-/// Connections in all.
+/// Limit on worker connections, all datasets together.
 const CONNECTIONS: usize = 64;
 
-/// A single dataset that is smaller than this many bytes for each connection gets fewer of them: 64 threads cost a
-/// debug build 65 ms of processor time to start and to end.
+/// A single dataset gets one connection per this many missing bytes, because starting and ending 64
+/// threads costs a debug build 65 ms of processor time.
 const BYTES_PER_CONNECTION: u64 = 4 << 20;
 
-/// What any download gets: a peer or two may be slow, or dead.
+/// The minimum for any download: a peer or two may be slow or dead.
 const FEWEST: usize = 16;
 
-/// Connections to one host: what browsers and aria2 hold for polite.
+/// Limit on connections to one host: what browsers and aria2 consider polite.
 const PER_HOST: usize = 16;
 
-/// A worker's stack: it holds slices of buffers, and ureq's and rustls's frames, which are large at opt-level 0.
+/// A worker's stack holds slices of buffers and the frames of ureq and rustls, which are large at
+/// opt-level 0.
 const STACK_BYTES: usize = 1 << 20;
 
-/// Peers that are being connected to, in all: each has a thread with a small stack until its handshake has come.
+/// Limit on concurrent dials. Each has a thread with a small stack until the peer's handshake
+/// arrives.
 const DIALS: usize = 128;
 
-/// So many of them may take as long as connecting may. The others are hurried, so that those that were never tried have their
-/// turn however many addresses are silent.
+/// Number of dials that may take the full connect timeout. The others are hurried, so that untried
+/// addresses get their turn however many addresses are silent.
 const PATIENT_DIALS: usize = 32;
 
-/// So many are dialed for each place that is free: most addresses that a tracker names are of nobody any more.
+/// Number of peers dialed for each free place: most addresses that trackers return are dead.
 pub const OVERBOOKED: usize = 16;
 
-/// Peers that are asked for metadata at a time, for one dataset and for all.
+/// Limits on peers asked for metadata at the same time: per dataset, and in total.
 const METADATA_PER_DATASET: usize = 16;
 const METADATA_IN_ALL: usize = 64;
 
-/// Peers that are known and not given up: a tracker may name hundreds with every announce, most of them gone. And web seeds with
-/// directories.
+/// Limit on known sources that were not given up. For peers: a tracker may return hundreds with
+/// every announce, most of them dead. The same limit applies to web seeds and directories.
 pub const MAX_SOURCES: usize = 1_000;
 
-/// Peers remembered, with those that were given up: an address that is named again and again is not tried anew.
+/// Limit on remembered peers, including those given up. A peer that was given up is not tried again
+/// when it is named again.
 pub const MAX_REMEMBERED: usize = 4_000;
 
-/// A source that failed so often, with nothing in between, is given up; a peer that gave no metadata earlier, as it is
-/// only waited for.
+/// Number of consecutive failures after which a source is given up. Peers asked for metadata are
+/// given up earlier, because a search can do nothing but wait for them.
 pub const FAILURES: u32 = 4;
 pub const METADATA_FAILURES: u32 = 3;
 
-/// Peers that are wanted of each announce: more than there are connections.
+/// Number of peers requested with each announce: more than there are connections.
 pub const NUMWANT: u32 = 100;
 
-/// Peers of one reply that are believed: a tracker that names thousands must not fill all places, tried or not.
+/// Number of peers accepted from one reply, so that a tracker that returns thousands cannot fill
+/// all places.
 pub const MOST_NAMED: usize = 4 * NUMWANT as usize;
 
-/// Addresses that fetching metadata passes on to the download.
+/// Number of peer addresses that a metadata search hands to the download.
 pub const PASSED_ON: usize = 50;
 
-/// Blocks that are handed to a peer's writer ahead: what we request has to wait behind them. A seed requests nothing.
+/// Blocks queued ahead for a peer's writer thread. Our own requests wait behind these blocks; a
+/// seed sends no requests, so it can queue more.
 pub const AHEAD: usize = 8;
 #[cfg(feature = "seed")]
 pub const AHEAD_OF_SEED: usize = 64;
 
-/// Of a seed's places one host may have a quarter: three others can do the same, and all are served.
+/// Of a seed's places, one host may have a quarter: four hosts are served at the same time.
 #[cfg(feature = "seed")]
 const HOSTS: usize = 4;
 
-/// So many of them one host may have in any case: behind the address of a university are several who want the same. A
-/// seed that has no more than these for all gives them to whoever comes first.
+/// One host may have this many places in any case: several users may share the address of a
+/// university. A seed with this many places or fewer gives them to whoever connects first.
 #[cfg(feature = "seed")]
 const LEAST_PER_HOST: usize = 8;
 
-/// The places that one host may have of so many.
+/// The number of places that one host may have, out of `places`.
 #[cfg(feature = "seed")]
 pub fn guests_per_host(places: usize) -> usize {
     places.div_ceil(HOSTS).max(LEAST_PER_HOST).min(places)
@@ -91,11 +96,12 @@ pub struct MetadataBudget {
     pub per_dataset: usize,
 }
 
-/// The right to one such connection, also while it waits to go on with data; given back when dropped.
+/// The right to one metadata connection, also while the connection waits to be reused for data.
+/// Dropping it returns it.
 pub type MetadataPermit = Permit<()>;
 
 impl MetadataBudget {
-    /// For so many datasets side by side.
+    /// `datasets` is the number of datasets fetched side by side.
     pub fn new(datasets: usize) -> MetadataBudget {
         MetadataBudget::of(process::descriptors(), datasets)
     }
@@ -116,7 +122,7 @@ impl MetadataBudget {
 
 #[derive(Debug)]
 pub struct Budget {
-    /// By host.
+    /// Keyed by host.
     limiter: ConnectionLimiter<String>,
     most: usize,
     pool: rayon::ThreadPool,
@@ -125,10 +131,11 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget and its threads, for so many datasets side by side, the first of which lacks so many bytes.
+    /// Creates the budget and its threads for `datasets` datasets fetched side by side.
+    /// `missing_bytes` is what the first of them lacks.
     ///
     /// # Errors
-    /// The system has no more threads.
+    /// The system refused to create a thread.
     pub fn new(
         datasets: usize,
         missing_bytes: u64,
@@ -141,7 +148,8 @@ impl Budget {
             .num_threads(connections)
             .stack_size(STACK_BYTES)
             .thread_name(|index| format!("at-worker-{index}"))
-            // A panic would be a fault of ours; the worker's guard tells the coordinator that it ended.
+            // Only a bug of ours panics here; the worker's guard reports the end to the
+            // coordinator.
             .panic_handler(|_| {})
             .build()?;
         Ok(Budget {
@@ -158,12 +166,13 @@ impl Budget {
         &self.dials
     }
 
-    /// Whether any host may get a connection.
+    /// Whether another connection is available, to any host that is below its own limit.
     pub fn has_room(&self) -> bool {
         self.limiter.count() < self.most
     }
 
-    /// A permit for a connection to `host`, if there is one.
+    /// Returns a permit for a connection to `host`, unless the host's or the total limit is
+    /// reached.
     pub fn permit(&self, host: &str) -> Option<Permit<String>> {
         self.limiter.admit(host.to_owned(), self.most, PER_HOST)
     }
@@ -177,12 +186,13 @@ impl Budget {
     }
 }
 
-/// The budget of connecting to peers: of its own, since most addresses that are known are of nobody any more.
+/// The budget of dials. It is separate from the connections because most known addresses are dead.
 #[derive(Clone, Debug)]
 pub struct Dials {
-    /// By whether they are given time.
+    /// Keyed by whether the dial may take the full timeout.
     under_way: ConnectionLimiter<bool>,
-    /// At a time, in all: [`DIALS`], or what the process may have open.
+    /// Concurrent dials in total: [`DIALS`], or fewer if the process may not open that many
+    /// sockets.
     most: usize,
     pub per_dataset: usize,
 }
@@ -192,7 +202,7 @@ pub struct Dials {
 pub struct DialPermit(Permit<bool>);
 
 impl Dials {
-    /// For so many datasets side by side.
+    /// `datasets` is the number of datasets fetched side by side.
     pub fn new(datasets: usize) -> Dials {
         let most = DIALS.min(process::descriptors().connecting);
         Dials {
@@ -202,7 +212,7 @@ impl Dials {
         }
     }
 
-    /// A permit, if there is one. Who was tried before is given time, or waits.
+    /// Returns a permit, if one is free. A retry gets a patient dial or none.
     pub fn permit(&self, is_retry: bool) -> Option<DialPermit> {
         let most_of = |patient| if patient { PATIENT_DIALS } else { self.most };
         let admit = |patient| self.under_way.admit(patient, self.most, most_of(patient));
@@ -211,12 +221,13 @@ impl Dials {
 }
 
 impl DialPermit {
-    /// How long it may take until the peer's handshake has come.
+    /// The time limit from the start of the dial to the peer's handshake.
     pub fn within(&self, timing: Timing) -> Duration {
         if self.0.key { timing.connect } else { timing.connect.min(HURRIED) }
     }
 
-    /// Runs a dial on a thread of its own; nobody joins it. Where the system gives none, the dial is dropped.
+    /// Runs a dial on a detached thread. If the system refuses to create a thread, the dial is
+    /// dropped.
     pub fn run(dial: Box<dyn FnOnce() + Send>) {
         drop(start_peer_thread("at-dial", dial));
     }

@@ -1,6 +1,7 @@
-//! How many connections there are, in all and of each kind: of a host, say.
+//! Counts connections against a total limit and a limit per key, such as a host.
 //!
-//! A connection is counted for as long as its [`Permit`] lives: a thread that panics drops it as well.
+//! A connection counts for as long as its [`Permit`] lives. A panicking thread drops its permit
+//! too.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use crate::mutex::Mutex;
 
-/// Counts connections by a key; clones count together.
+/// Counts connections by key. Clones share their counts.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimiter<K>(Arc<Mutex<Counts<K>>>);
 
@@ -18,7 +19,7 @@ struct Counts<K> {
     by_key: HashMap<K, usize>,
 }
 
-/// The right to one connection; given back when dropped.
+/// The right to one connection. Dropping it returns it.
 #[derive(Debug)]
 pub struct Permit<K: Eq + Hash> {
     counts: Arc<Mutex<Counts<K>>>,
@@ -33,7 +34,8 @@ impl<K> Default for ConnectionLimiter<K> {
 }
 
 impl<K: Eq + Hash + Clone> ConnectionLimiter<K> {
-    /// A permit, where there are fewer than so many in all, and of this key.
+    /// Returns a permit if there are fewer than `most` permits in total and fewer than
+    /// `most_of_key` with this key.
     pub fn admit(&self, key: K, most: usize, most_of_key: usize) -> Option<Permit<K>> {
         let mut counts = self.0.lock();
         let of_key = counts.by_key.get(&key).copied().unwrap_or(0);
@@ -46,7 +48,7 @@ impl<K: Eq + Hash + Clone> ConnectionLimiter<K> {
         Some(Permit { counts: Arc::clone(&self.0), key })
     }
 
-    /// How many there are.
+    /// The number of permits in use.
     pub fn count(&self) -> usize {
         self.0.lock().all
     }
@@ -86,7 +88,7 @@ mod tests {
         guests.admit(host(ip(from)), places, guests_per_host(places))
     }
 
-    /// As many as are let in from there.
+    /// Permits for `from` until the limiter refuses.
     fn fill(guests: &ConnectionLimiter<IpAddr>, from: &str, places: usize) -> Vec<Permit<IpAddr>> {
         std::iter::from_fn(|| admit(guests, from, places)).collect()
     }
@@ -142,7 +144,8 @@ mod tests {
         let guest = admit(&guests, "192.0.2.1", 10);
         let visit = std::thread::spawn(move || {
             let _guest = guest;
-            std::panic::resume_unwind(Box::new("a visitor's fault")); // prints nothing
+            // prints nothing, unlike `panic!`
+            std::panic::resume_unwind(Box::new("a visitor's fault"));
         });
         assert!(visit.join().is_err());
         assert_eq!(guests.count(), 1);

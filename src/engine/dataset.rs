@@ -1,4 +1,4 @@
-//! A dataset in its place: what a download gives, and what of it callers see.
+//! The result of a download ([`Provided`]), and its public view ([`Dataset`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,38 +7,39 @@ use crate::plan::Layout;
 use crate::storage::Stamp;
 use crate::torrent::infohash::Infohash;
 
-/// A dataset in its place.
+/// Where a complete dataset is, and which files it has.
 #[derive(Clone, Debug)]
 pub struct Provided {
     pub infohash: Infohash,
     /// The file of a single-file torrent, else its root directory.
     pub path: PathBuf,
-    /// What makes it complete: Cargo's rerun target.
+    /// The stamp file that marks the dataset complete: Cargo's `rerun-if-changed` target.
     pub stamp: PathBuf,
-    /// Of a dataset that is unpacked, what it was before that, unless it was not kept; the rest is the tree's.
+    /// The dataset with the original archives, if archives were unpacked and kept. The other fields
+    /// then describe the unpacked tree.
     pub archive: Option<Box<ProvidedArchive>>,
-    /// What is at `path`.
+    /// The files at `path`.
     pub files: ProvidedFiles,
 }
 
-/// The dataset that a tree was made of.
+/// The dataset whose archives were unpacked.
 #[derive(Clone, Debug)]
 pub struct ProvidedArchive {
     pub path: PathBuf,
     pub stamp: PathBuf,
 }
 
-/// The files of a dataset, by whatever names them: nothing is read for them.
+/// The files of a dataset, from the value that lists them. Reads nothing from disk.
 #[derive(Clone, Debug)]
 pub enum ProvidedFiles {
     Stamped(Arc<Stamp>),
     Selected(Arc<Layout>),
-    /// Where nothing was looked for, and the torrent is not at hand.
+    /// Nothing was looked up, and the torrent is not available.
     Unknown,
 }
 
 impl ProvidedFiles {
-    /// Their paths, which begin with the torrent's name, and their lengths in bytes.
+    /// Paths, beginning with the torrent's name, and lengths in bytes.
     pub fn iter(&self) -> Box<dyn Iterator<Item = (PathBuf, u64)> + '_> {
         match self {
             ProvidedFiles::Stamped(stamp) => Box::new(stamp.files()),
@@ -56,7 +57,8 @@ impl From<Stamp> for ProvidedFiles {
     }
 }
 
-/// A complete, verified dataset: from [`Get::fetch`](crate::Get::fetch), and from [`Build::run`](crate::Build::run).
+/// A complete, verified dataset, returned by [`Get::fetch`](crate::Get::fetch) and
+/// [`Build::run`](crate::Build::run).
 ///
 /// # Examples
 /// ```no_run
@@ -76,15 +78,16 @@ pub struct Dataset {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DatasetFile {
-    /// Where it is: [`Dataset::path`] itself for a single file, otherwise below that.
+    /// The file's location: [`Dataset::path`] itself for a single file, otherwise below that
+    /// directory.
     pub path: PathBuf,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub length: u64,
 }
 
 impl Dataset {
-    /// Its key in the manifest. For [`Get::fetch`](crate::Get::fetch), the name that messages use: the infohash, the name in the
-    /// magnet link, or the name of the `.torrent` file.
+    /// The dataset's key in the manifest. For [`Get::fetch`](crate::Get::fetch), the name that
+    /// messages use: the infohash, the name in the magnet link, or the name of the `.torrent` file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -96,7 +99,8 @@ impl Dataset {
         &self.provided.path
     }
 
-    /// What [`Dataset::path`] would be if nothing had been unpacked. `None` if nothing was unpacked, or if the archives are not kept.
+    /// The value that [`Dataset::path`] would have if nothing had been unpacked. `None` if nothing
+    /// was unpacked, or if the archives were not kept.
     #[must_use]
     pub fn archive(&self) -> Option<&Path> {
         self.provided.archive.as_ref().map(|archive| &*archive.path)

@@ -1,15 +1,16 @@
-//! Whether what is missing may be fetched: `ACADEMICTORRENTS_FETCH`.
+//! The fetch policy (`ACADEMICTORRENTS_FETCH`): whether missing data may be downloaded.
 
 use crate::engine::session::Session;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
 use crate::settings::Fetch;
 
-/// Refuses to fetch `what` ("the torrent … is", "1 GiB are") where nobody allowed it. What is on this machine is
-/// used in every mode, so this is asked as late as possible: when something would be fetched.
+/// Fails if the policy forbids fetching `what` ("the torrent … is", "1 GiB are"). Local data may be
+/// used under every policy, so callers check as late as possible: when something would be
+/// downloaded.
 ///
 /// # Errors
-/// [`ErrorKind::Offline`], with the command that allows it.
+/// [`ErrorKind::Offline`], with the command that allows the download.
 pub fn check(session: &Session<'_>, request: &Request, what: &str) -> Result<(), Error> {
     let never = format!("{} is `never`", session.settings.configured.place_of("FETCH"));
     let (why, mode) = match (session.settings.fetch, session.foreign) {

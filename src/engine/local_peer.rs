@@ -1,4 +1,4 @@
-//! Who this process is to the swarms that it takes part in.
+//! The identity of this process in the swarms that it joins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,25 +6,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::stop::StopHandle;
 use crate::protocol::extension::peer_id;
 
-/// Trackers are told this port where we take no connections: many refuse port 0, and it is the discard port of no peer.
+/// The port announced to trackers while we accept no connections. Many trackers refuse port 0, and
+/// no peer listens on this port.
 const NO_PORT: u16 = 1;
 
-/// A build is one, and a seed, with all that it fetches: a peer that it would connect to and that is it itself is
-/// known by its id.
+/// Shared by everything that one build or one seed fetches and serves. A peer that reports our own
+/// ID is ourselves.
 #[derive(Clone, Debug)]
 pub struct LocalPeer {
     pub peer_id: [u8; 20],
-    /// Where it listens.
+    /// The port on which we listen.
     pub port: u16,
-    /// By which trackers know it again.
+    /// The key by which trackers recognize us.
     pub key: u32,
-    /// Ends all that it does.
+    /// Stops everything that uses this identity.
     pub stop: StopHandle,
     sent_bytes: Arc<AtomicU64>,
 }
 
 impl LocalPeer {
-    /// One that listens nowhere.
+    /// An identity that does not listen.
     pub fn not_listening() -> LocalPeer {
         LocalPeer::at(NO_PORT)
     }
@@ -39,12 +40,12 @@ impl LocalPeer {
         }
     }
 
-    /// Whether it listens, and serves what it has fetched.
+    /// Whether we listen and continue to serve what was fetched.
     pub fn goes_on(&self) -> bool {
         self.port != NO_PORT && !self.is_stopped()
     }
 
-    /// The port that others may be told of.
+    /// The port to announce to others, if we listen.
     pub fn listens_at(&self) -> Option<u16> {
         (self.port != NO_PORT).then_some(self.port)
     }

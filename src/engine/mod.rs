@@ -1,20 +1,23 @@
-//! From a request to a dataset in its place: the one coordinator of everything that waits.
+//! The engine turns a request into a dataset on disk. It alone coordinates whatever waits for the
+//! network, the disk or a lock.
 //!
-//! [`provide_all`] serves the datasets of a build side by side. Its parts are layers; each uses only those before it:
+//! [`provide_all`] serves the datasets of a build side by side. The modules are layers; each uses
+//! only those listed before it:
 //!
-//! - [`upload`]: what peers are served, and of which peers others are told
+//! - [`upload`]: which peers are served, and which peers are reported to others by PEX
 //! - [`announce`]: trackers and the DHT
-//! - [`sources`]: workers of web seeds, directories and peers, and who manages them
-//! - [`mod@resolve`]: the torrent that a request means
-//! - [`job`]: one dataset, from what is on disk to its publication
-//! - [`seed`]: datasets that are given to others
+//! - [`sources`]: workers for web seeds, directories and peers, and their management
+//! - [`mod@resolve`]: finds the torrent of a request
+//! - [`job`]: one dataset, from the check of what is on disk to its publication
+//! - [`seed`]: datasets that are served to others
 //! - `command`: what the command line does beyond the API
 //!
-//! Threads: a coordinator for each dataset; workers in one rayon pool, one connection each ([`budget`]); a few that announce to
-//! trackers and search the DHT ([`announce::scheduler`]), which nobody waits for; hashing of what is on disk in a pool of its own.
-//! What workers share is in [`sources::swarm`]; who fetches what next is decided in [`crate::picker`].
+//! Threads: a coordinator per dataset; workers in one rayon pool, one connection each ([`budget`]);
+//! a few detached threads that announce to trackers and search the DHT ([`announce::scheduler`]); a
+//! separate pool that hashes what is on disk. [`sources::swarm`] holds what the workers share;
+//! [`crate::picker`] decides who fetches what next.
 //!
-//! With the feature `engine` it is the door of the command line, and no part of the API.
+//! The feature `engine` opens this module to the command line. It is not part of the API.
 
 #[cfg(feature = "fetch")]
 pub mod announce;

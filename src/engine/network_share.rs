@@ -1,4 +1,4 @@
-//! What the downloads of a build share.
+//! Network state shared by all downloads of a build.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
 
-/// What the downloads of a build share.
+/// Network state shared by all downloads of a build.
 #[derive(Debug)]
 pub struct NetworkShare {
     pub rate_limiter: Option<Arc<RateLimiter>>,
@@ -38,23 +38,26 @@ impl NetworkShare {
         }
     }
 
-    /// The catalog is asked for this torrent, or gave it, in place of the one that was at hand.
+    /// Records that the catalog was asked for this torrent, and its newer `.torrent` if it returned
+    /// one.
     pub fn note_catalogue(&self, infohash: Infohash, newer: Option<Arc<Metainfo>>) {
         let mut answers = self.catalogue.lock();
         let known = answers.entry(infohash).or_default();
         *known = newer.or_else(|| known.take());
     }
 
-    /// What became of asking the catalog for this torrent in this run; `None` if it was not asked yet. It is asked once.
+    /// The outcome of asking the catalog in this run: `None` if it was not asked yet, `Some(None)`
+    /// if it was asked and has returned nothing newer so far. Callers use this to ask only once.
     pub fn of_catalogue(&self, infohash: Infohash) -> Option<Option<Arc<Metainfo>>> {
         let answers = self.catalogue.lock();
         answers.get(&infohash).cloned()
     }
 
-    /// Threads are made when the first of so many datasets has to be fetched: a warm build makes none.
+    /// Creates the connection budget with its threads on first use, which is the first dataset that
+    /// has to be fetched: a build whose data is complete creates no threads.
     ///
     /// # Errors
-    /// The system gives no threads.
+    /// The system refused to create a thread.
     pub fn budget(
         &self,
         datasets: usize,
@@ -67,12 +70,12 @@ impl NetworkShare {
         Ok(self.budget.get_or_init(|| made))
     }
 
-    /// The budget of connecting to peers.
+    /// The budget of dials.
     pub fn dials(&self, datasets: usize) -> &Dials {
         self.dials.get_or_init(|| Dials::new(datasets))
     }
 
-    /// The budget of asking peers for metadata.
+    /// The budget of connections that ask peers for metadata.
     pub fn metadata_budget(&self, datasets: usize) -> &MetadataBudget {
         self.metadata.get_or_init(|| MetadataBudget::new(datasets))
     }

@@ -1,4 +1,4 @@
-//! What each source said, for the error of a download that failed.
+//! The last status of each source, for the error of a failed download.
 
 use std::fmt;
 
@@ -6,20 +6,21 @@ use crate::error::{Error, printable};
 use crate::mutex::Mutex;
 use crate::net::SourceError;
 
-/// Lines shown of sources that failed; a tracker may name hundreds of peers.
+/// Number of sources listed in an error; a tracker may return hundreds of peers.
 const SHOWN: usize = 30;
 
-/// What a source said, or why it failed.
+/// The status of a source, or why it failed.
 pub type Remark = Result<String, SourceError>;
 
-/// The last word of each source, in the order in which they were first heard of.
+/// The last status of each source, in the order in which the sources were first noted.
 #[derive(Debug, Default)]
 pub struct Report {
     lines: Mutex<Vec<(String, Remark)>>,
 }
 
 impl Report {
-    /// Notes what a source said last. `source` is a URL, an address or a directory.
+    /// Records the status of a source and replaces its previous one. `source` is a URL, an address
+    /// or a directory.
     pub fn note(&self, source: &str, said: Remark) {
         let mut lines = self.lines.lock();
         match lines.iter_mut().find(|(known, _)| known == source) {
@@ -28,7 +29,7 @@ impl Report {
         }
     }
 
-    /// Notes this of a source that nothing was noted of.
+    /// Records the status of a source that has none yet.
     pub fn note_first(&self, source: &str, said: Remark) {
         let mut lines = self.lines.lock();
         if lines.iter().all(|(known, _)| known != source) {
@@ -36,14 +37,14 @@ impl Report {
         }
     }
 
-    /// Whether it may not be contacted.
+    /// Whether the last status says that the source must not be contacted.
     pub fn has_refused(&self, source: &str) -> bool {
         let lines = self.lines.lock();
         let said = lines.iter().find(|(known, _)| known == source).map(|(_, said)| said);
         said.is_some_and(|said| said.as_ref().is_err_and(SourceError::is_refused))
     }
 
-    /// Adds all lines to an error.
+    /// Adds all sources and their status to an error.
     pub fn explain(&self, mut error: Error) -> Error {
         let lines = self.lines.lock();
         for (source, said) in lines.iter().take(SHOWN) {
@@ -59,13 +60,14 @@ impl Report {
         advise(error, lines.iter().filter_map(|(_, said)| said.as_ref().err()))
     }
 
-    /// All that was noted, moved out: others may hold the report itself, and go on noting for nobody.
+    /// Moves the contents out. Others may still hold this report and continue to write to it,
+    /// unread.
     pub fn take(&self) -> Report {
         let mut lines = self.lines.lock();
         Report { lines: Mutex::new(std::mem::take(&mut *lines)) }
     }
 
-    /// What each source said last.
+    /// The last status of each source.
     #[cfg(feature = "seed")]
     pub fn into_lines(self) -> Vec<(String, Remark)> {
         self.lines.into_inner()
@@ -76,7 +78,7 @@ impl Report {
     }
 }
 
-/// Adds the mends of what servers' certificates lack, and of a SOCKS proxy that does not help.
+/// Adds advice for bot checks, missing logins, unknown certificate authorities and proxy failures.
 pub fn advise<'s>(mut error: Error, failures: impl Iterator<Item = &'s SourceError>) -> Error {
     let (mut unknown_authority, mut wants_login, mut of_proxy) = (false, false, None);
     let mut bot_check = false;

@@ -1,6 +1,7 @@
-//! From a request to the torrent that it means, and what it selects of it. Everything after this uses [`Resolved`].
+//! Finds the torrent that a request means, and what the request selects of it. Later steps use only
+//! [`Resolved`].
 //!
-//! `local.rs` looks on this machine, and `remote.rs` asks mirrors, the catalogue and peers.
+//! `local.rs` looks on this machine, and `remote.rs` asks mirrors, the catalog and peers.
 
 mod local;
 #[cfg(feature = "fetch")]
@@ -34,25 +35,25 @@ type FoundPeers = KnownPeers;
 #[cfg(not(feature = "fetch"))]
 type FoundPeers = ();
 
-/// The torrent that a request means.
+/// The torrent that a request means, before selection.
 pub struct Located {
     pub metainfo: Metainfo,
-    /// The `.torrent`.
+    /// The contents of the `.torrent` file.
     pub bytes: Vec<u8>,
-    /// Peers that were found on the way.
+    /// Peers found while searching for the torrent.
     pub peers: FoundPeers,
 }
 
-/// The torrent that a request means, and what it selects of it.
+/// The torrent that a request means, and what the request selects of it.
 #[derive(Debug)]
 pub struct Resolved {
     pub metainfo: Arc<Metainfo>,
-    /// The `.torrent`.
+    /// The contents of the `.torrent` file.
     pub bytes: Vec<u8>,
-    /// Peers that were found on the way.
+    /// Peers found while searching for the torrent.
     pub peers: FoundPeers,
     pub selection: Selection,
-    /// A build whose data is there does not need it.
+    /// Computed on first use: a build whose data is complete does not need it.
     layout: OnceLock<Arc<Layout>>,
 }
 
@@ -62,7 +63,7 @@ impl Located {
     }
 
     /// # Errors
-    /// As [`Selection::of`], with the line that declares the request.
+    /// As [`Selection::of`], with the manifest line that declares the request.
     pub fn select(self, request: &Request) -> Result<Resolved, Error> {
         let metainfo = self.metainfo.renamed(request.rename.as_deref());
         let selection = Selection::of(&metainfo, &request.files, request.file_numbers())
@@ -79,7 +80,7 @@ impl Located {
 }
 
 impl Resolved {
-    /// What a request selects of a torrent that is known already.
+    /// Applies a request's selection to a torrent that is already known.
     ///
     /// # Errors
     /// As [`Located::select`].
@@ -88,7 +89,7 @@ impl Resolved {
         Located::new(metainfo, Vec::new()).select(request)
     }
 
-    /// The store's name for torrent and selection.
+    /// The store's name for this torrent and selection.
     pub fn id(&self) -> &str {
         self.selection.id()
     }
@@ -97,10 +98,10 @@ impl Resolved {
         self.layout.get_or_init(|| Arc::new(Layout::new(&self.metainfo, &self.selection)))
     }
 
-    /// What its archives are unpacked to; `None` where none are.
+    /// The plan for unpacking the selected archives; `None` if the request unpacks nothing.
     ///
     /// # Errors
-    /// As [`TreePlan::new`], with the line that declares the request.
+    /// As [`TreePlan::new`], with the manifest line that declares the request.
     #[cfg(feature = "unpack")]
     pub fn tree_plan(&self, request: &Request) -> Result<Option<TreePlan>, Error> {
         let plan = |unpacking| TreePlan::new(&self.metainfo, self.layout(), unpacking);
@@ -108,7 +109,8 @@ impl Resolved {
         plan.map_err(|error| request.origin.declared(error))
     }
 
-    /// A pin on a file that is not fetched would be found only after the download.
+    /// Checks that each `sha256` pin names a selected file. Without this check, a wrong path would
+    /// be found only after the download.
     ///
     /// # Errors
     /// [`ErrorKind::Manifest`].
@@ -130,7 +132,8 @@ impl Resolved {
         ))
     }
 
-    /// The paths of the selected files, as globs and pins name them; links are not among them.
+    /// The paths of the selected files, in the form that globs and pins use; symbolic links are
+    /// left out.
     fn selected_paths(&self) -> impl Iterator<Item = String> + '_ {
         let files = self.selection.files().iter();
         let files = files.filter_map(|index| self.metainfo.files.get(*index as usize));
@@ -138,9 +141,9 @@ impl Resolved {
     }
 }
 
-/// Where a torrent and its data may be fetched.
+/// The places from which a torrent and its data may be fetched.
 pub struct Network {
-    /// `None` offline.
+    /// `None` when offline.
     #[cfg(feature = "fetch")]
     pub client: Option<Client>,
     pub mirrors: Vec<(NamedBy, Mirror)>,
@@ -148,7 +151,7 @@ pub struct Network {
 
 impl Network {
     /// # Errors
-    /// Of proxies, certificates and mirrors of the environment.
+    /// Invalid proxies, certificates or mirrors in the settings.
     pub fn open(session: &Session<'_>, request: &Request) -> Result<Network, Error> {
         let settings = session.settings;
         #[cfg(feature = "fetch")]
@@ -172,19 +175,21 @@ impl Network {
     }
 }
 
-/// Resolves a request whose torrent is on this machine; `None` where it is not.
+/// Resolves a request if its torrent is on this machine, otherwise returns `None`.
 ///
 /// # Errors
-/// [`ErrorKind::Metainfo`] and [`ErrorKind::Manifest`], with the line that declares the request.
+/// [`ErrorKind::Metainfo`] and [`ErrorKind::Manifest`], with the manifest line that declares the
+/// request.
 pub fn local(session: &Session<'_>, request: &Request) -> Result<Option<Resolved>, Error> {
     let found = at_hand(session, request).map_err(|error| request.origin.declared(error))?;
     found.map(|located| located.select(request)).transpose()
 }
 
-/// Resolves a request, and looks its torrent up where it is not on this machine. `network` is opened for that unless it is given.
+/// Resolves a request. If its torrent is not on this machine, looks it up over `network`, or over a
+/// newly opened one if that is `None`.
 ///
 /// # Errors
-/// As [`locate`] and [`Located::select`], with the line that declares the request.
+/// As [`locate`] and [`Located::select`], with the manifest line that declares the request.
 pub fn resolve(
     session: &Session<'_>,
     request: &Request,
@@ -194,10 +199,11 @@ pub fn resolve(
     found.map_err(|error| request.origin.declared(error))?.select(request)
 }
 
-/// The torrent that a request means, from wherever it can be had.
+/// Finds the torrent that a request means, on this machine or over the network.
 ///
 /// # Errors
-/// [`ErrorKind::Metainfo`], [`ErrorKind::Network`] or [`ErrorKind::Offline`], with what each place said; as [`Network::open`].
+/// [`ErrorKind::Metainfo`], [`ErrorKind::Network`] or [`ErrorKind::Offline`], with the result of
+/// each place that was tried; as [`Network::open`].
 pub fn locate(
     session: &Session<'_>,
     request: &Request,
@@ -215,10 +221,11 @@ pub fn locate(
 #[cfg(feature = "fetch")]
 use remote::find;
 
-/// Looks in mirrors that are directories: without the feature `fetch` nobody is asked.
+/// Looks in mirrors that are directories. Without the feature `fetch`, nothing is asked over the
+/// network.
 #[cfg(not(feature = "fetch"))]
 fn find(session: &Session<'_>, request: &Request, network: &Network) -> Result<Located, Error> {
-    // `manifest` lets no request pass without one of the two.
+    // `manifest` rejects requests that have neither.
     let Some(infohash) = request.identity.infohash else {
         return Err(Error::new(ErrorKind::Manifest, "neither `infohash` nor `torrent` is given"));
     };
@@ -243,7 +250,7 @@ fn find(session: &Session<'_>, request: &Request, network: &Network) -> Result<L
     Err(cannot_fetch(request, error))
 }
 
-/// Adds why nothing is fetched, and the command that does it.
+/// Adds why nothing is fetched, and the command that would fetch.
 #[cfg(not(feature = "fetch"))]
 pub fn cannot_fetch(request: &Request, error: Error) -> Error {
     error

@@ -1,4 +1,4 @@
-//! What all datasets of a build share.
+//! State shared by all datasets of a build.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -16,29 +16,30 @@ use crate::storage::{DiskWork, Store, Target};
 
 pub type SharedCounters = Arc<DatasetCounters>;
 
-/// Refuses a path that a dataset would be published at.
+/// Rejects a path at which a dataset would be published.
 pub type PathCheck = fn(&Path) -> Result<(), Error>;
 
-/// What all datasets of a build share.
+/// State shared by all datasets of a build.
 #[derive(Debug)]
 pub struct Session<'a> {
     pub settings: &'a Settings,
-    /// The Cargo.toml whose use of the store is noted.
+    /// The Cargo.toml to record as a user of the store.
     pub manifest: Option<&'a Path>,
     /// The user's store.
     pub shared: &'a Store,
-    /// The build's own store, for `store = "out-dir"`, or the directory that a call names.
+    /// The target for requests that do not use the shared store: the build's own store (`store =
+    /// "out-dir"`), or the directory that the caller named.
     pub own: Target<'a>,
     pub counters: &'a Counters,
-    /// The manifest is not the user's own, but of a dependency that Cargo brought.
+    /// The manifest belongs to a dependency that Cargo downloaded, not to the user.
     pub foreign: bool,
-    /// Refuses a path that the caller has no use for, before anything is fetched.
+    /// Rejects a path that the caller cannot use, before anything is fetched.
     pub accepts_path: Option<PathCheck>,
     #[cfg(feature = "fetch")]
     pub network: NetworkShare,
     #[cfg(not(feature = "fetch"))]
     stop: StopHandle,
-    /// For hashing what is on disk, and for syncing.
+    /// Hashes what is on disk, and syncs files. Created on first use.
     hashing: OnceLock<rayon::ThreadPool>,
     pub datasets: usize,
 }
@@ -62,7 +63,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Its datasets are a dependency's: what they may cost is less, and nothing is uploaded unless the user said how much.
+    /// Marks the datasets as a dependency's: its manifest cannot raise the size limit, and nothing
+    /// is uploaded unless the user set an upload rate.
     pub fn for_dependency(&mut self) {
         self.foreign = true;
         #[cfg(feature = "fetch")]
@@ -78,7 +80,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Ends with this handle.
+    /// Replaces the handle that stops this session.
     pub fn stop_with(&mut self, stop: StopHandle) {
         #[cfg(feature = "fetch")]
         let own = &mut self.network.host.stop;
@@ -87,7 +89,7 @@ impl<'a> Session<'a> {
         *own = stop;
     }
 
-    /// What ends it.
+    /// The handle that stops this session.
     pub fn stop(&self) -> &StopHandle {
         #[cfg(feature = "fetch")]
         return &self.network.host.stop;
@@ -95,12 +97,13 @@ impl<'a> Session<'a> {
         return &self.stop;
     }
 
-    /// Whether whoever called wants no more.
+    /// Whether the caller has stopped this session.
     pub fn is_stopped(&self) -> bool {
         self.stop().is_stopped()
     }
 
-    /// Work on what is on disk, which this dataset's counters show, and which ends when the session does.
+    /// Context for work on files: progress is added to this dataset's counters, and the work ends
+    /// when the session is stopped.
     pub fn disk_work<'w>(&'w self, counters: &'w DatasetCounters) -> DiskWork<'w> {
         DiskWork { done_bytes: &counters.done_bytes, stopped: Some(self.stop().flag()) }
     }
@@ -110,7 +113,7 @@ impl<'a> Session<'a> {
     }
 
     /// # Errors
-    /// [`ErrorKind::Disk`] where there are no threads.
+    /// [`ErrorKind::Disk`] if the system refused to create a thread.
     #[cfg(feature = "fetch")]
     pub fn budget(&self, missing_bytes: u64) -> Result<&Budget, Error> {
         self.network.budget(self.datasets, missing_bytes).map_err(|why| no_threads(&why))

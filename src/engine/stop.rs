@@ -1,4 +1,4 @@
-//! Ending a download or a seed from elsewhere.
+//! Stopping a download or a seed from another thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -13,13 +13,13 @@ use crate::mutex::Mutex;
 #[cfg(feature = "fetch")]
 use crate::net::Client;
 
-/// How often a wait looks whether it is over.
+/// How often a wait checks whether it was stopped.
 #[cfg(feature = "fetch")]
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Stops downloads from elsewhere, such as a signal handler, a user interface or a callback: give it to
-/// [`Get::stop_with`](crate::Get::stop_with). A seed has one of its own (`Seeding::stop_handle`). Clones stop the same; dropping a handle
-/// changes nothing.
+/// Stops downloads from another thread, such as a signal handler, a user interface or a callback:
+/// pass it to [`Get::stop_with`](crate::Get::stop_with). A seed has a handle of its own
+/// (`Seeding::stop_handle`). Clones share one state; dropping a handle has no effect.
 ///
 /// # Examples
 /// ```no_run
@@ -45,10 +45,10 @@ pub struct StopHandle {
 #[derive(Debug, Default)]
 struct StopState {
     stopped: AtomicBool,
-    /// Whose connections are closed when it is stopped.
+    /// Clients whose connections are closed when the handle is stopped.
     #[cfg(feature = "fetch")]
     clients: Mutex<Vec<Arc<Client>>>,
-    /// What is stopped with it.
+    /// Handles that are stopped together with this one.
     parts: Mutex<Vec<Weak<StopState>>>,
 }
 
@@ -63,14 +63,14 @@ impl StopState {
 }
 
 impl StopHandle {
-    /// A handle that stops nothing yet.
+    /// Creates a handle that is not stopped.
     #[must_use]
     pub fn new() -> StopHandle {
         StopHandle::default()
     }
 
-    /// Stops everything that has this handle, and what gets it later. Does not wait: downloads and seeds return within about a
-    /// second. Calling it again has no effect.
+    /// Stops everything that uses this handle, or is given it later. Returns at once: downloads and
+    /// seeds return within about a second. Further calls have no effect.
     pub fn stop(&self) {
         self.state.stop();
     }
@@ -85,7 +85,7 @@ impl StopHandle {
         &self.state.stopped
     }
 
-    /// One that is stopped with this one, and can be stopped alone.
+    /// Returns a handle that is stopped together with this one, and can be stopped alone.
     pub(crate) fn part(&self) -> StopHandle {
         let part = StopHandle::new();
         let mut parts = self.state.parts.lock();
@@ -93,7 +93,7 @@ impl StopHandle {
         parts.push(Arc::downgrade(&part.state));
         drop(parts);
         if self.is_stopped() {
-            part.stop(); // before it was noted
+            part.stop(); // `self` may have been stopped before `part` was registered
         }
         part
     }
@@ -104,21 +104,22 @@ impl StopHandle {
         if self.is_stopped() { Err(Error::stopped()) } else { Ok(()) }
     }
 
-    /// Does work that waits for replies; when it is stopped, the client's connections are closed, and it waits no more.
+    /// Runs work that waits for replies. Stopping the handle closes the client's connections, which
+    /// ends the waits.
     #[cfg(feature = "fetch")]
     pub(crate) fn closing<T>(&self, client: Option<&Client>, work: impl FnOnce() -> T) -> T {
         let client = client.map(|client| Arc::new(client.clone()));
         let clients = &self.state.clients;
         clients.lock().extend(client.clone());
         if let Some(client) = client.as_ref().filter(|_| self.is_stopped()) {
-            client.shut_down(); // before it was noted
+            client.shut_down(); // the handle may have been stopped before the client was registered
         }
         let done = work();
         clients.lock().retain(|it| client.as_ref().is_none_or(|own| !Arc::ptr_eq(own, it)));
         done
     }
 
-    /// Waits for so long, or until it is stopped.
+    /// Sleeps for `time`, or until the handle is stopped.
     #[cfg(feature = "fetch")]
     pub(crate) fn pause(&self, time: Duration) {
         let begun = Instant::now();
@@ -131,7 +132,7 @@ impl StopHandle {
         }
     }
 
-    /// What another thread sends, or `None` once it is stopped, or if that thread is gone.
+    /// Waits for another thread's message. `None` if the handle was stopped or the sender is gone.
     #[cfg(feature = "fetch")]
     pub(crate) fn wait_for<T>(&self, sent: &Receiver<T>) -> Option<T> {
         loop {

@@ -1,4 +1,5 @@
-//! Assemblies: bytes in any order, from several sources. And what is said of a failure while others go on.
+//! Tests of assemblies and batches (bytes in any order, from several sources), and of messages
+//! about a failed dataset while others continue.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ const A: SourceId = SourceId(0);
 const B: SourceId = SourceId(1);
 const BLOCK: usize = BLOCK_BYTES as usize;
 
-/// A torrent of one piece of three blocks, the last one short, in a store of its own.
+/// A torrent with one piece of three blocks, the last one short, in a temporary store.
 pub(super) struct Fixture {
     pub(super) _directory: tempfile::TempDir,
     pub(super) partial: Partial,
@@ -126,7 +127,7 @@ fn blocks_are_asked_for_once_and_in_the_endgame_again_from_the_back() {
     assert_eq!(asked, [(0, block), (1, block), (2, 100)]);
     assert_eq!(piece.assembly.next_shared(|index| index == 2), Some((1, block)));
     assert_eq!(piece.assembly.next_shared(|index| index != 0), Some((0, block)));
-    // The first two may be silent.
+    // The first two sources may be silent.
     assert_eq!(piece.assembly.next_shared(|index| index != 0), Some((0, block)));
     assert_eq!(piece.assembly.next_shared(|_| true), None);
     (0..3).for_each(|_| piece.assembly.unask(0));
@@ -166,7 +167,8 @@ pub(super) fn swarm_with_timeout(partial: Partial, timeout: std::time::Duration)
     Swarm::new(partial, client, counters, schedule, uploads, host, events)
 }
 
-/// What a peer sent at a time: these blocks of the piece, in this order, each behind the head of its message.
+/// One read from a peer: the given blocks of the piece, in this order, each behind its message
+/// head.
 fn batch(piece: &[u8], assembly: &Arc<Mutex<Assembly>>, blocks: &[usize]) -> Batch {
     let mut batch = Batch::new(Vec::new(), Vec::new());
     for block in blocks {
@@ -218,12 +220,13 @@ fn what_a_batch_did_not_bring_may_be_asked_for_again() {
     assert_eq!([next(), next()], [Some(1), None]);
     batch(&bytes, &assembly, &[0, 1]).feed(&swarm, A, worker);
     assert_eq!(next(), None);
-    // Another source brings the last one, wrong: all that came is thrown away.
+    // Another source sends the last block, corrupt: all bytes of the piece are discarded.
     assert_eq!(swarm.feed(B, worker, 0, &assembly, 2 * BLOCK as u32, &[7; 100]), Fed::Wrong);
     assert_eq!([next(), next(), next()], [Some(0), Some(1), None]);
 }
 
-/// Two workers have a piece, as in the endgame. One finishes it while the other, which lies, asks for it.
+/// Two workers have the same piece, as in the endgame. One finishes it while the other, which sends
+/// corrupt data, tries to write to it.
 #[test]
 fn a_verified_piece_is_never_written_again() {
     for _ in 0..300 {

@@ -1,4 +1,4 @@
-//! Archives: whatever they hold, members stay below their directory, and memory and disk are bounded.
+//! Archives: for any content, members stay in their directory, and memory and disk use are bounded.
 
 use std::io::Cursor;
 use std::sync::atomic::AtomicU64;
@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicU64;
 use crate::error::{Error, ErrorKind};
 use crate::unpack::{Codec, Content, Format, MemberGlobs, MemberSink, Members, unpack};
 
-/// So much of an archive is taken.
+/// How much of an archive is unpacked.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// By the first byte of an input.
+/// The format is selected by the first byte of an input.
 const FORMATS: [Format; 10] = [
     Format::Tar(None),
     Format::Zip,
@@ -23,7 +23,7 @@ const FORMATS: [Format; 10] = [
     Format::File(Codec::Zstd),
 ];
 
-/// An archive of the kind that the first byte says.
+/// Unpacks an archive, whose format the first byte selects.
 pub fn archive(data: &[u8]) {
     let Some((kind, bytes)) = data.split_first() else { return };
     let format = FORMATS[usize::from(*kind) % FORMATS.len()];
@@ -36,7 +36,7 @@ pub fn archive(data: &[u8]) {
     }
 }
 
-/// Checks what is given, and keeps nothing.
+/// Checks the members, and discards their contents.
 struct Taken(u64);
 
 impl Taken {

@@ -17,7 +17,7 @@ use crate::url::Url;
 
 use super::Input;
 
-/// The scan, and `serde_bencode` behind it: what the scan accepts, the decoder decodes, and both read the same.
+/// The scan, and `serde_bencode` after it: both accept the same inputs and read the same values.
 pub fn bencode(data: &[u8]) {
     let limits = Limits { max_bytes: 1 << 20, max_values: 10_000 };
     let scanned = bencode::scan(data, &limits);
@@ -33,7 +33,7 @@ pub fn bencode(data: &[u8]) {
             assert_eq!(node.and_then(Node::bytes), bencode::bytes(value, key));
             assert_eq!(node.is_some_and(Node::is_dict), bencode::dict(value, key).is_some());
         }
-        // What was read with tolerance, written as it should be: nothing is left to be tolerant of.
+        // The canonical form of a tolerated input needs no tolerance.
         let canonical = scan.canonical();
         let again = bencode::scan(&canonical, &limits);
         assert!(again.is_ok_and(|again| again.is_exact() && again.canonical() == canonical));
@@ -45,7 +45,7 @@ pub fn bencode(data: &[u8]) {
     }
 }
 
-/// A `.torrent`: parsed, planned, and its `info` found again byte for byte.
+/// A `.torrent`: parsed and planned. Its `info` keeps its infohash when it is wrapped again.
 pub fn torrent(data: &[u8]) {
     #[cfg(feature = "engine")]
     let _ = Metainfo::about(data);
@@ -93,7 +93,7 @@ pub fn manifest(data: &[u8]) {
     let _ = Manifest::parse(&text, Path::new("Cargo.toml"));
 }
 
-/// URLs of web seeds, redirects and trackers, and what is shown of them.
+/// URLs of web seeds, redirects and trackers, and their masked form.
 pub fn urls(data: &[u8]) {
     let mut input = Input(data);
     let (first, second) = (input.chunk(), input.chunk());
@@ -107,9 +107,9 @@ pub fn urls(data: &[u8]) {
             .get(parts.scheme.len() + 3..)
             .and_then(|rest| rest.get(..authority)?.strip_suffix(parts.host)?.strip_suffix('@'))
         {
-            // Where the login occurs once, it is not shown.
+            // If the login occurs only once, it must not be shown.
             let is_shown = base.matches(login).count() == 1 && shown.contains(login);
-            // A login may hold the mask itself.
+            // A login may contain the mask itself.
             let is_mask = login.contains('…');
             assert!(login.len() < 4 || is_mask || !is_shown, "{shown} shows {login}");
         }
@@ -126,7 +126,7 @@ pub fn urls(data: &[u8]) {
     assert!(!of_file.exposed().trim_start().contains(['\r', '\n', ' ']), "{of_file:?}");
 }
 
-/// The head of an HTTP reply, and what it means for a range that was asked for.
+/// The head of an HTTP response, and its verdict for a requested range.
 pub fn http_head(data: &[u8]) {
     let mut input = Input(data);
     let (start, length) = (u64::from(input.number()), u64::from(input.byte()) + 1);
@@ -137,7 +137,7 @@ pub fn http_head(data: &[u8]) {
     }
 }
 
-/// What a tracker answers over HTTP: an announce's reply, and a scrape's.
+/// A tracker's HTTP response to an announce and to a scrape.
 pub fn tracker_reply(data: &[u8]) {
     if let Ok(reply) = tracker::parse_reply(data) {
         assert!(reply.peers.len() <= tracker::MAX_PEERS);
@@ -146,7 +146,7 @@ pub fn tracker_reply(data: &[u8]) {
     let _ = scrape::parse_scrape(data, crate::Infohash::from_bytes([7; 20]));
 }
 
-/// A stamp: what is read and written again is the same.
+/// A stamp: encoding a parsed stamp and parsing it again results in the same stamp.
 pub fn stamp(data: &[u8]) {
     if let Some(stamp) = Stamp::parse(&mut &data[..]) {
         let mut text = Vec::new();

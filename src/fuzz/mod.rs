@@ -1,8 +1,10 @@
-//! Entry points for fuzzing: every decoder of foreign bytes, and the two state machines (picker, storage).
+//! Entry points for fuzzing: every decoder of untrusted bytes, and two state machines (picker,
+//! storage).
 //!
-//! Layer 4, compiled for `cargo fuzz` (`--cfg fuzzing`) and for unit tests only; not part of the API. Each function
-//! takes arbitrary bytes and asserts what must hold for all of them. The targets in `fuzz/` call them under libFuzzer;
-//! [`tests`] runs each on its [`seeds`] and on mutations of them, so that a plain `cargo test` covers them too.
+//! Layer 4, compiled only for `cargo fuzz` (`--cfg fuzzing`) and for unit tests; not part of the
+//! API. Each function takes arbitrary bytes, and asserts invariants that hold for all inputs. The
+//! targets in `fuzz/` call them under libFuzzer. [`tests`] runs each on its [`seeds`] and mutations
+//! of them, so that a plain `cargo test` covers them, too.
 
 #![allow(
     clippy::missing_panics_doc,
@@ -29,10 +31,10 @@ pub use picker::picker;
 pub use sessions::*;
 pub use storage::storage;
 
-/// A decoder or session under test.
+/// A function under test.
 pub type FuzzTarget = fn(&[u8]);
 
-/// All targets that need nothing but bytes, by name. [`storage`] needs a directory as well.
+/// All targets that need only bytes, by name. [`storage`] also needs a directory.
 pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("bencode", bencode),
     ("torrent", torrent),
@@ -53,7 +55,7 @@ pub const TARGETS: &[(&str, FuzzTarget)] = &[
     ("picker", picker),
 ];
 
-/// Arbitrary bytes, read as numbers and slices; zeros and nothing after the end.
+/// Arbitrary bytes, read as numbers and slices. After the end, numbers are 0 and slices empty.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -69,7 +71,7 @@ impl<'a> Input<'a> {
         self.take(4).iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
     }
 
-    /// A number below `end`, which must not be 0.
+    /// A number less than `end`, which must not be 0.
     fn below(&mut self, end: u32) -> u32 {
         self.number() % end
     }
@@ -81,7 +83,7 @@ impl<'a> Input<'a> {
         now
     }
 
-    /// Bytes behind a length of two bytes.
+    /// The bytes after a two-byte length.
     fn chunk(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()) << 8 | usize::from(self.byte());
         self.take(length)

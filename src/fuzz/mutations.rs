@@ -1,11 +1,11 @@
-//! Seeds and mutations of them, as libFuzzer makes them; the command's tests include this file.
+//! Seeds and mutations of them, similar to libFuzzer's. The command line's tests include this file.
 
 use std::path::Path;
 
-/// Mutations of each seed.
+/// Number of mutations per seed.
 const MUTATIONS: usize = 300;
 
-/// Calls the target with each seed and with mutations of them.
+/// Calls the target with each seed and mutations of it.
 pub fn check(target: fn(&[u8]), seeds: &[Vec<u8>]) {
     let mut random = fastrand::Rng::with_seed(7);
     for seed in seeds {
@@ -36,7 +36,7 @@ fn mutate(random: &mut fastrand::Rng, seed: &[u8], other: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Writes the seeds into the target's corpus.
+/// Writes the seeds to the target's corpus.
 pub fn write_seeds(corpus: &Path, seeds: &[Vec<u8>]) {
     std::fs::create_dir_all(corpus).unwrap();
     for (number, seed) in seeds.iter().enumerate() {

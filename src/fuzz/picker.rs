@@ -1,4 +1,4 @@
-//! The picker as a state machine: any sequence of what sources and workers do.
+//! The picker as a state machine: any sequence of actions of sources and workers.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use super::Input;
 const PIECE_BYTES: u32 = 1 << 20;
 const SOURCES: u32 = 5;
 
-/// A worker that the model knows.
+/// A worker in the model.
 struct KnownWorker {
     worker: WorkerId,
     source: SourceId,
-    /// The pieces that it was told to fetch.
+    /// The pieces that it has to fetch.
     run: Range<u32>,
 }
 
-/// What must be true of the schedule.
+/// The expected state of the schedule.
 struct Model {
     schedule: Schedule,
     geometry: Geometry,
@@ -30,7 +30,8 @@ struct Model {
     now: Duration,
 }
 
-/// Feeds a [`Schedule`] with events in any order. Whatever happened, one honest source then finishes the rest.
+/// Feeds a [`Schedule`] with events in any order. Afterwards, one honest source must be able to
+/// provide the rest.
 pub fn picker(data: &[u8]) {
     let mut input = Input(data);
     let Some(mut model) = Model::new(&mut input) else { return };
@@ -106,7 +107,7 @@ impl Model {
         }
     }
 
-    /// What a worker does, or what happens to it.
+    /// One action of a worker, or an event for it.
     fn work(&mut self, index: usize, action: u8) {
         let Model { schedule, needed, unchecked, verified, workers, now, .. } = self;
         let KnownWorker { worker, source, run } = &mut workers[index];
@@ -121,7 +122,7 @@ impl Model {
                 match next {
                     Next::Fetch(fetch) => {
                         assert!(fetch.start < fetch.end);
-                        // A run that was stolen may have pieces in its middle that came meanwhile.
+                        // A stolen run may contain pieces that arrived in the meantime.
                         let is_missing = |piece| {
                             needed.contains(&piece)
                                 && !unchecked.contains(piece)
@@ -170,7 +171,7 @@ impl Model {
         assert!(self.needed.iter().all(|it| schedule.is_wanted(*it) == is_missing(*it)));
     }
 
-    /// All workers end, all that is unchecked is wrong, and a new source has everything.
+    /// Ends all workers, fails all unchecked pieces, and lets a new source with all pieces finish.
     fn finish(mut self) {
         for known in std::mem::take(&mut self.workers) {
             self.schedule.end(known.worker);

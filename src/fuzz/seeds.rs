@@ -1,8 +1,10 @@
-//! Inputs from which a fuzzer starts: small, valid, and made here.
+//! Initial inputs for a fuzzer: small, valid, and generated here.
 
 use super::sessions::INFOHASH;
 
-/// Small archives of each kind, by the programs: `f` is `hello`, in tar below it a directory and links.
+/// A small archive of each format. The tar archive is generated here, the others come from the usual
+/// programs. `f` contains `hello`; tar and zip also contain links, and tar a directory and extended
+/// headers.
 #[cfg(feature = "unpack")]
 fn archives() -> Vec<Vec<u8>> {
     let member = |name: &[u8], kind: u8, link: &[u8], content: &[u8]| {
@@ -174,7 +176,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     }
 }
 
-/// The contents of `info` up to the hashes of the pieces.
+/// The contents of `info` up to the piece hashes.
 const SINGLE: &[u8] = b"6:lengthi40000e4:name5:a.bin12:piece lengthi16384e6:pieces60:";
 const FOLDER: &[u8] = b"5:filesld6:lengthi3e4:pathl1:a1:beed6:lengthi20000e4:pathl1:ceee4:name1:n12:piece lengthi16384e6:pieces40:";
 const PADDED: &[u8] = b"5:filesld6:lengthi3e4:pathl1:aeed4:attr1:p6:lengthi16381e4:pathl4:.pad5:16381eed6:lengthi5e4:pathl1:beee4:name1:n12:piece lengthi16384e6:pieces40:";

@@ -1,4 +1,4 @@
-//! Sessions that are fed piece by piece: peers, datagrams, proxies.
+//! Sessions that receive their input in chunks: peers, datagrams, proxies.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -18,17 +18,18 @@ use crate::torrent::pieces::PieceSet;
 
 use super::Input;
 
-/// The infohash that sessions are about; seeds name it.
+/// The infohash of all sessions, which the seeds contain.
 pub const INFOHASH: [u8; 20] = [7; 20];
 
-/// The most that a session may be fed at a time, and the most rounds: a fuzzer finds longer inputs, not new states.
+/// Maximum number of rounds: longer inputs reach no new states.
 const ROUNDS: usize = 256;
 
 fn address(last: u8, port: u16) -> SocketAddr {
     (Ipv4Addr::new(192, 0, 2, last), port).into()
 }
 
-/// One connection to a peer, both ways. Each round feeds a chunk, and does what a caller may do in between.
+/// A connection to a peer, in both directions. Each round feeds a chunk, or does what a caller may
+/// do in between.
 pub fn peer(data: &[u8]) {
     let mut input = Input(data);
     let piece_count = 1 + input.below(300);
@@ -106,7 +107,8 @@ pub fn peer(data: &[u8]) {
     }
 }
 
-/// Peers that are asked for the metainfo, what they provide together, and what they said of their pieces meanwhile.
+/// Peers that are asked for metadata (BEP 9): the blocks that they provide together, and their
+/// messages about pieces meanwhile.
 pub fn metadata(data: &[u8]) {
     const MAX_BYTES: usize = 100_000;
     let infohash = Infohash::from_bytes(INFOHASH);
@@ -144,7 +146,7 @@ pub fn metadata(data: &[u8]) {
                 }
                 PeerEvent::Metadata(MetadataMessage::Data { piece, total_bytes, data }) => {
                     match blocks.brought(id, piece, total_bytes, data) {
-                        Ok(Brought::Whole(_)) => return, // nobody finds such a SHA-1
+                        Ok(Brought::Whole(_)) => return, // nobody can find data with this SHA-1
                         Ok(_) => {}
                         Err(_) => blocks.leave(id),
                     }
@@ -177,7 +179,7 @@ pub fn metadata(data: &[u8]) {
     }
 }
 
-/// A UDP tracker that answers anything.
+/// A UDP tracker that answers with any bytes.
 pub fn udp_tracker(data: &[u8]) {
     let mut input = Input(data);
     let announce = Announce {
@@ -207,7 +209,7 @@ pub fn udp_tracker(data: &[u8]) {
         }
         now += Duration::from_secs(u64::from(input.byte()));
         let mut answer = input.chunk().to_vec();
-        // A fuzzer does not guess transaction ids: the answer has that of the request, more often than not.
+        // A fuzzer does not guess transaction IDs, so most answers get that of the request.
         if input.byte() & 3 != 0 && answer.len() >= 8 && sent.len() >= 16 {
             answer[4..8].copy_from_slice(&sent[12..16]);
         }
@@ -218,7 +220,7 @@ pub fn udp_tracker(data: &[u8]) {
     let _ = session.silence();
 }
 
-/// A search of the DHT whose nodes answer anything.
+/// A DHT lookup whose nodes answer with any bytes.
 #[cfg(feature = "dht")]
 pub fn dht(data: &[u8]) {
     let mut input = Input(data);
@@ -241,7 +243,7 @@ pub fn dht(data: &[u8]) {
         now += Duration::from_millis(u64::from(input.byte()) * 20);
         let Some((to, query)) = &asked else { continue };
         let mut answer = input.chunk().to_vec();
-        // `1:t4:` and four bytes: as above.
+        // Four bytes after `1:t4:`, which get the transaction ID as above.
         let transaction = |bytes: &[u8]| {
             let at = bytes.windows(5).position(|window| window == b"1:t4:")?;
             (bytes.len() >= at + 9).then_some(at + 5..at + 9)
@@ -256,7 +258,7 @@ pub fn dht(data: &[u8]) {
     let _ = (search.answered(), search.announce(6881));
 }
 
-/// A SOCKS proxy that answers anything.
+/// A SOCKS proxy that answers with any bytes.
 pub fn socks(data: &[u8]) {
     let mut input = Input(data);
     let login = (input.byte() & 1 == 0).then_some(("user", "password"));

@@ -1,4 +1,5 @@
-//! The storage as a state machine: writes, kills and damage in any order. What is published is right.
+//! The storage as a state machine: writes, kills and damage in any order. Published data must be
+//! correct.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,25 +15,25 @@ use crate::torrent::metainfo::Metainfo;
 use super::Input;
 
 const PIECE_BYTES: usize = 16 << 10;
-/// Paths and lengths: pieces that hold several files, an empty file, files of several pieces.
+/// Paths and lengths: pieces with several files, an empty file, files with several pieces.
 const FILES: [(&str, usize); 5] =
     [("a", 5), ("b", 40_000), ("empty", 0), ("c", 16_379), ("d", 30_000)];
 
-/// A torrent, and the bytes behind it.
+/// A torrent and its data.
 struct Sample {
     metainfo: Arc<Metainfo>,
     torrent: Vec<u8>,
     data: Vec<u8>,
 }
 
-/// A process that fetches: the partial dataset, and which pieces it has verified.
+/// A downloading process: the partial dataset, and which pieces it has verified.
 struct Process {
     partial: Partial,
     verified: Vec<bool>,
 }
 
-/// Does to a store below `directory` what `data` says; then an honest process completes the dataset, which must be right.
-/// What lies in `directory` goes.
+/// Runs the actions in `data` on a store or target directory below `directory`. Then a correct
+/// process completes the dataset, which must have the right content. Deletes previous contents.
 pub fn storage(directory: &Path, data: &[u8]) {
     let mut input = Input(data);
     let Some(sample) = sample() else { unreachable!("the sample is a torrent") };
@@ -63,7 +64,7 @@ pub fn storage(directory: &Path, data: &[u8]) {
                 let written = partial.write(range.start, right);
                 verified[piece as usize] |= written.and_then(|()| partial.verified(piece)).is_ok();
             }
-            // A block of a piece that is not whole, or is corrupt. A verified piece is never written again.
+            // Part of a piece, possibly corrupt. A verified piece is never written again.
             (3, Some(Process { partial, verified })) if !verified[piece as usize] => {
                 let bytes = vec![input.byte(); right.len() / 2 + 1];
                 let _ = partial.write(range.start, &bytes);
@@ -103,7 +104,8 @@ pub fn storage(directory: &Path, data: &[u8]) {
     assert_right(&sample, target, id, &layout);
 }
 
-/// As a download begins: looks at what is there, and hashes what an earlier process left. `None`: all is there.
+/// Starts a download: checks existing data, and hashes what an earlier process left. `None` if
+/// everything is complete.
 fn open(sample: &Sample, target: Target<'_>, id: &str, layout: &Arc<Layout>) -> Option<Process> {
     let counted = AtomicU64::new(0);
     let opened = target
@@ -141,7 +143,8 @@ fn open(sample: &Sample, target: Target<'_>, id: &str, layout: &Arc<Layout>) -> 
     Some(Process { partial, verified: (0..pieces).map(|piece| right.contains(piece)).collect() })
 }
 
-/// Changes a file of the partial dataset; of published data nothing changes, since stamps are believed.
+/// Damages a file of the partial dataset. Published data stays unchanged, because stamps are
+/// trusted.
 fn damage(root: &Path, into: bool, input: &mut Input<'_>) {
     let partial = if into { ".academictorrents/v1/partial" } else { "v1/partial" };
     let mut files = Vec::new();
@@ -165,7 +168,7 @@ fn damage(root: &Path, into: bool, input: &mut Input<'_>) {
             return;
         }
     }
-    // In a new inode: the old one may be a link of a file that is published.
+    // Write a new inode: the old one may be hard-linked from a published file.
     let _ = std::fs::remove_file(&path);
     if std::fs::write(&path, bytes).is_ok() && input.byte() & 1 == 1 {
         if let Ok(metadata) = std::fs::metadata(&path) {
@@ -207,7 +210,7 @@ fn sample() -> Option<Sample> {
     Some(Sample { metainfo, torrent, data })
 }
 
-/// What is read-only, too.
+/// Also deletes read-only files.
 fn remove(root: &Path) {
     let _ = std::fs::remove_dir_all(root);
 }

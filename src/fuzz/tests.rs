@@ -1,4 +1,5 @@
-//! Each target on its seeds and on mutations of them: what libFuzzer does for minutes, for a moment.
+//! Runs each target for a moment on its seeds and mutations of them. libFuzzer does the same for
+//! longer.
 
 use super::mutations::check;
 use super::{TARGETS, seeds, storage};
@@ -35,7 +36,7 @@ fn what_the_storage_publishes_is_right_after_any_sequence_of_faults() {
     }
 }
 
-/// `.ci/fuzz` begins with it.
+/// `.ci/fuzz` runs this first.
 #[test]
 #[ignore = "writes into fuzz/corpus"]
 fn write_seeds() {

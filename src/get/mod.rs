@@ -1,7 +1,7 @@
 //! A dataset at run time: [`get`] and [`Get`].
 //!
-//! Layer 4, beside `build_script`: the same download, without Cargo around it. `run.rs` makes of a call what the manifest
-//! makes of a table, a [`crate::manifest::Request`], and hands it to `download`.
+//! Layer 4, beside `build_script`: the same download without Cargo. `run.rs` turns a call into a
+//! [`crate::manifest::Request`], as `manifest` does with a table, and passes it to `engine`.
 
 mod run;
 #[cfg(feature = "unpack")]
@@ -171,7 +171,7 @@ impl Get {
         self
     }
 
-    /// The store's directory, instead of that of [`set_store`](crate::set_store) or `ACADEMICTORRENTS_STORE`.
+    /// Uses this store instead of that of [`set_store`](crate::set_store) or `ACADEMICTORRENTS_STORE`.
     #[must_use]
     pub fn store(mut self, directory: impl Into<PathBuf>) -> Get {
         self.store = Some(directory.into());
@@ -247,9 +247,9 @@ impl Get {
     /// in between, and once at the end, with [`Phase::Done`](crate::Phase::Done) or
     /// [`Phase::Failed`](crate::Phase::Failed). If the dataset is there already, only the end is reported.
     ///
-    /// The calls come one after the other, from a thread of their own, so a slow function does not delay the download; the last call
-    /// is made by the thread that called [`Get::run`] or [`Get::fetch`], which return after it. If the function panics, the download
-    /// stops, and they return [`ErrorKind::Callback`](crate::ErrorKind::Callback).
+    /// Calls are made one at a time from a separate thread, so a slow function does not delay the download. The last
+    /// call is made by the thread that called [`Get::run`] or [`Get::fetch`], before that method returns. If the function
+    /// panics, the download stops, and the method returns [`ErrorKind::Callback`](crate::ErrorKind::Callback).
     ///
     /// # Examples
     /// ```no_run

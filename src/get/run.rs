@@ -1,4 +1,4 @@
-//! What a [`Get`] does.
+//! Runs a [`Get`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::settings::{OfflineBy, Settings};
 use crate::storage::{Directory, Store, Target};
 use crate::{plan, progress};
 
-/// What is shorter ends before a connection can stand.
+/// A shorter timeout would expire before a connection can be established.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl Get {
@@ -44,7 +44,7 @@ impl Get {
         let own = own.map(|directory| Directory::new(&directory, self.overwrite));
         let shared = match (self.store_dir(), &own) {
             (Ok(directory), _) => Store::at(&directory),
-            // The directory is all that is needed.
+            // A download to a directory needs no store: it locks and resumes in that directory.
             (Err(_), Some(own)) => Target::Directory(own).workplace().clone(),
             (Err(error), None) => return Err(error),
         };
@@ -64,12 +64,12 @@ impl Get {
             let stop_it = Box::new(move || stop.stop());
             let callback = self.on_progress.as_ref();
             watch = callback.map(|callback| callback.watch(&counters, stop_it));
-            let _ = shared.create_locks(); // whoever fetches tells of a failure
+            let _ = shared.create_locks(); // the download reports a failure
             let locks = shared.locks_path();
             progress::start(Arc::clone(&counters), &self.context, settings.progress, &locks)
         };
         let mut results = engine::provide_all(session, &[&request], begin);
-        // `provide_all` gives a result for each request.
+        // `provide_all` returns one result per request.
         let result = results.pop().unwrap_or_else(|| Err(self.odd("it was not provided")));
         let result = result.map(|provided| Dataset { name, provided });
         if let Some(callback) = &self.on_progress {
@@ -79,7 +79,7 @@ impl Get {
         result
     }
 
-    /// The environment's settings, and what the methods say before them.
+    /// The settings of the environment, overridden by the methods that were called.
     fn settings(&self) -> Result<Settings, Error> {
         let mut settings = self.context.settings()?;
         if self.offline && !settings.offline {

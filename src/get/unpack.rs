@@ -1,4 +1,4 @@
-//! What of a dataset's archives a [`super::Get`] unpacks.
+//! [`Unpack`]: which archives and members a [`super::Get`] unpacks.
 
 use crate::manifest::UnpackOptions;
 

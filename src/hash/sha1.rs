@@ -1,8 +1,8 @@
-//! SHA-1 (FIPS 180-4), with the CPU's own instructions where it has them.
+//! SHA-1 (FIPS 180-4), with the CPU's SHA instructions if it has them.
 //!
-//! The loop over the blocks is inside the assembly: at opt-level 0 each intrinsic would be a call with its
-//! operands in memory, and a loop in Rust a dozen calls per turn. The assembly takes an address to fill a
-//! register, hence the pointer widths in each `cfg`.
+//! The loop over the blocks is inside the assembly: at opt-level 0 each intrinsic would be a call
+//! with its operands in memory, and a loop in Rust would add a dozen calls per iteration. The
+//! assembly requires that an address fills a register, hence the pointer widths in each `cfg`.
 
 #![cfg_attr(
     any(
@@ -18,23 +18,23 @@ use ::sha1::digest::consts::U64;
 const BLOCK_BYTES: usize = 64;
 type Sha1Block = [u8; BLOCK_BYTES];
 
-/// A SHA-1 in the making: what pieces and `info` dictionaries are checked with (BEP 3).
+/// An incremental SHA-1, for pieces and `info` dictionaries (BEP 3).
 #[derive(Clone, Debug)]
 pub struct Sha1 {
     engine: Engine,
     state: [u32; 5],
-    /// All bytes so far. Those of the last block, while it is not full, wait in `pending`.
+    /// Number of bytes so far. `pending` holds those of the last, incomplete block.
     length_bytes: u64,
     pending: Sha1Block,
 }
 
 impl Sha1 {
-    /// The hash of no bytes yet, on the fastest engine that this CPU has.
+    /// Starts a hash on the fastest engine of this CPU.
     pub fn new() -> Sha1 {
         Sha1::on(Engine::fastest())
     }
 
-    /// The engine of CPUs without instructions for SHA-1, so that it is tested on all.
+    /// Uses the engine for CPUs without SHA instructions, so that it is tested on all CPUs.
     #[cfg(test)]
     pub(super) fn portable() -> Sha1 {
         Sha1::on(Engine::Portable)
@@ -45,7 +45,7 @@ impl Sha1 {
         Sha1 { engine, state, length_bytes: 0, pending: [0; BLOCK_BYTES] }
     }
 
-    /// Hashes these bytes behind those before them.
+    /// Adds bytes to the hash.
     pub fn update(&mut self, mut bytes: &[u8]) {
         let held = self.held_bytes();
         self.length_bytes = self.length_bytes.wrapping_add(bytes.len() as u64);
@@ -63,9 +63,10 @@ impl Sha1 {
         self.pending[..tail.len()].copy_from_slice(tail);
     }
 
-    /// The digest of all bytes.
+    /// Returns the digest of all bytes.
     pub fn finish(mut self) -> [u8; 20] {
-        // A one bit, zeros, and the length in bits, to the end of this block or, without room for them, the next.
+        // Padding: a one bit, zeros, and the length in bits, up to the end of this block, or of the
+        // next if it does not fit.
         let held = self.held_bytes();
         let padded_bytes = if held < BLOCK_BYTES - 8 { BLOCK_BYTES } else { 2 * BLOCK_BYTES };
         let mut last = [0; 2 * BLOCK_BYTES];
@@ -82,7 +83,7 @@ impl Sha1 {
         digest
     }
 
-    /// The digest of these bytes.
+    /// Returns the digest of a byte slice.
     pub fn digest(bytes: &[u8]) -> [u8; 20] {
         let mut sha1 = Sha1::new();
         sha1.update(bytes);
@@ -100,27 +101,29 @@ impl Default for Sha1 {
     }
 }
 
-/// Whole blocks, and what is left over: `as_chunks`, which std has from 1.88 on.
+/// Splits bytes into whole blocks and the rest, like `as_chunks`, which is in std since Rust 1.88.
 fn as_blocks(bytes: &[u8]) -> (&[Sha1Block], &[u8]) {
     let (blocks, tail) = Array::<u8, U64>::slice_as_chunks(bytes);
     (Array::cast_slice_to_core(blocks), tail)
 }
 
-/// Who hashes the blocks.
+/// Which implementation hashes the blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Engine {
-    /// The `sha1` crate: everywhere, and slow at opt-level 0.
+    /// The `sha1` crate: works everywhere, and is slow at opt-level 0.
     Portable,
-    /// Made by [`Engine::fastest`] alone, which has seen that the CPU has the instructions.
+    /// Only [`Engine::fastest`] creates this variant, after checking that the CPU has the
+    /// instructions.
     #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
     ShaNi,
-    /// Made by [`Engine::fastest`] alone, which has seen that the CPU has the instructions.
+    /// Only [`Engine::fastest`] creates this variant, after checking that the CPU has the
+    /// instructions.
     #[cfg(all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64"))]
     Armv8,
 }
 
 impl Engine {
-    /// std remembers what the CPU has: this costs a few loads.
+    /// Selects the engine. std caches the CPU's features, so that this costs only a few loads.
     fn fastest() -> Engine {
         #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
         if std::is_x86_feature_detected!("sha")
@@ -131,7 +134,7 @@ impl Engine {
         }
         #[cfg(all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64"))]
         if std::arch::is_aarch64_feature_detected!("sha2") {
-            return Engine::Armv8; // std's name for FEAT_SHA1 and FEAT_SHA256 together
+            return Engine::Armv8; // in std, this means FEAT_SHA1 and FEAT_SHA256
         }
         Engine::Portable
     }
@@ -153,21 +156,22 @@ impl Engine {
     }
 }
 
-/// Intel's SHA extensions. The names are those of Intel's paper: `e0` and `e1` take turns as the fifth word of the state,
-/// `w0` to `w3` hold the last sixteen words of the message schedule, four each.
+/// SHA-1 with Intel's SHA extensions. The names are those of Intel's paper: `e0` and `e1` alternate
+/// as the fifth word of the state; `w0` to `w3` hold the last sixteen words of the message
+/// schedule, four each.
 ///
 /// # Safety
-/// The CPU has these features. From Rust 1.86 on a function with features may be safe.
+/// The CPU must have these features. Since Rust 1.86, a function with target features may be safe.
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 #[target_feature(enable = "sha,ssse3,sse4.1")]
 unsafe fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Sha1Block]) {
-    /// The next four words of the message: big-endian, and the first of them in the highest lane.
+    /// Loads the next four words of the message, big-endian, the first one into the highest lane.
     macro_rules! load {
         ($w:literal, $at:literal) => {
             concat!("movdqu {", $w, "}, [{block} + ", $at, "]\npshufb {", $w, "}, {reverse}")
         };
     }
-    /// Four rounds with the function and the constant numbered `f`; `e` is spent, `next_e` made.
+    /// Four rounds with the function and constant number `f`. Consumes `e`, produces `next_e`.
     macro_rules! rounds {
         ($f:literal, $e:literal, $next_e:literal, $w:literal) => {
             concat!(
@@ -177,13 +181,14 @@ unsafe fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Sha1Block]) {
             )
         };
     }
-    /// Words 16 later in the schedule need three steps, each as soon as its operand is there.
+    /// One of the three steps that compute the words 16 later in the schedule. Each runs as soon as
+    /// its operand is ready.
     macro_rules! schedule {
         ($step:literal, $w:literal, $with:literal) => {
             concat!($step, " {", $w, "}, {", $with, "}")
         };
     }
-    /// Four rounds, and the steps of the schedule that wait for this `w`.
+    /// Four rounds, and the schedule steps that depend on this `w`.
     macro_rules! rounds_and_schedule {
         ($f:literal, $e:literal, $next_e:literal, $w:literal, $w1:literal, $w2:literal, $w3:literal) => {
             concat!(
@@ -197,12 +202,12 @@ unsafe fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Sha1Block]) {
     const REVERSE: [u8; 16] = [15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
 
     if blocks.is_empty() {
-        return; // the loop below tests at its end
+        return; // the loop below tests its condition at the end
     }
-    // SAFETY: the asm reads the 16 bytes of `REVERSE` and 64 bytes at each of `blocks.len()` places (not 0) from
-    // the start of `blocks`, and reads and writes the 20 bytes of `state`, all with instructions that need no alignment.
-    // It uses no stack, every register that it changes is an operand, and this function's target features say
-    // that the instructions are there.
+    // SAFETY: the asm reads the 16 bytes of `REVERSE` and `blocks.len()` (not 0) times 64 bytes
+    // from the start of `blocks`, and reads and writes the 20 bytes of `state`, all with
+    // instructions that need no alignment. It uses no stack, every register that it changes is an
+    // operand, and this function's target features guarantee that the instructions exist.
     unsafe {
         core::arch::asm!(
             "movdqu {reverse}, [{reverse_at}]",
@@ -217,7 +222,7 @@ unsafe fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Sha1Block]) {
             load!("w1", 16),
             load!("w2", 32),
             load!("w3", 48),
-            // The first four take `e0` as it is; `sha1nexte` would rotate it.
+            // The first four rounds use `e0` unchanged; `sha1nexte` would rotate it.
             "paddd {e0}, {w0}",
             "movdqa {e1}, {abcd}",
             "sha1rnds4 {abcd}, {e0}, 0",
@@ -273,15 +278,15 @@ unsafe fn compress_sha_ni(state: &mut [u32; 5], blocks: &[Sha1Block]) {
     }
 }
 
-/// The cryptographic extension of Armv8. `e0` and `e1` take turns as the fifth word of the state, `w0` to `w3` hold
-/// the last sixteen words of the message schedule, four each.
+/// SHA-1 with the cryptographic extension of Armv8. `e0` and `e1` alternate as the fifth word of
+/// the state; `w0` to `w3` hold the last sixteen words of the message schedule, four each.
 ///
 /// # Safety
-/// The CPU has this feature.
+/// The CPU must have this feature.
 #[cfg(all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64"))]
 #[target_feature(enable = "sha2")]
 unsafe fn compress_armv8(state: &mut [u32; 5], blocks: &[Sha1Block]) {
-    /// Four rounds with the function `f` and the constant `k`; `e` is spent, `next_e` made.
+    /// Four rounds with the function `f` and the constant `k`. Consumes `e`, produces `next_e`.
     macro_rules! rounds {
         ($f:literal, $k:literal, $e:literal, $next_e:literal, $w:literal) => {
             concat!(
@@ -291,7 +296,7 @@ unsafe fn compress_armv8(state: &mut [u32; 5], blocks: &[Sha1Block]) {
             )
         };
     }
-    /// Four rounds, and `w` goes on to the four words 16 later in the schedule.
+    /// Four rounds. Then `w` becomes the four words 16 later in the schedule.
     macro_rules! rounds_and_schedule {
         ($f:literal, $k:literal, $e:literal, $next_e:literal, $w:literal, $w1:literal, $w2:literal, $w3:literal) => {
             concat!(
@@ -304,12 +309,13 @@ unsafe fn compress_armv8(state: &mut [u32; 5], blocks: &[Sha1Block]) {
     const K: [u32; 4] = [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc, 0xca62_c1d6];
 
     if blocks.is_empty() {
-        return; // the loop below tests at its end
+        return; // the loop below tests its condition at the end
     }
-    // SAFETY: the asm reads the 16 bytes of `K` and 64 bytes at each of `blocks.len()` places (not 0) from the
-    // start of `blocks`, and reads and writes the 20 bytes of `state`; loads of bytes and words from normal memory need no
-    // more alignment than these have. It uses no stack, every register that it changes is an operand, and this
-    // function's target feature says that the instructions are there.
+    // SAFETY: the asm reads the 16 bytes of `K` and `blocks.len()` (not 0) times 64 bytes from the
+    // start of `blocks`, and reads and writes the 20 bytes of `state`. Loads of bytes and words
+    // from normal memory need no more alignment than these have. It uses no stack, every register
+    // that it changes is an operand, and this function's target feature guarantees that the
+    // instructions exist.
     unsafe {
         core::arch::asm!(
             "ld1r {{{k0:v}.4s}}, [{k_at}], #4",

@@ -1,28 +1,28 @@
-//! SHA-256 (FIPS 180-4), by whichever library the build has already.
+//! SHA-256 (FIPS 180-4), from the library that the build contains anyway.
 
 use std::fmt;
 
-/// A SHA-256 in the making: what a manifest's `sha256` pins are checked with.
+/// An incremental SHA-256, for the `sha256` pins of a manifest.
 #[derive(Clone)]
 pub struct Sha256(engine::Engine);
 
 impl Sha256 {
-    /// The hash of no bytes yet.
+    /// Starts a hash.
     pub fn new() -> Sha256 {
         Sha256(engine::new())
     }
 
-    /// Hashes these bytes behind those before them.
+    /// Adds bytes to the hash.
     pub fn update(&mut self, bytes: &[u8]) {
         engine::update(&mut self.0, bytes);
     }
 
-    /// The digest of all bytes.
+    /// Returns the digest of all bytes.
     pub fn finish(self) -> [u8; 32] {
         engine::finish(self.0)
     }
 
-    /// The digest of these bytes.
+    /// Returns the digest of a byte slice.
     #[cfg(test)]
     pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
         let mut sha256 = Sha256::new();
@@ -43,7 +43,7 @@ impl fmt::Debug for Sha256 {
     }
 }
 
-/// `ring` does its work in assembly, so it is fast at opt-level 0 too.
+/// `ring` is written in assembly, and therefore fast at opt-level 0.
 #[cfg(any(feature = "rustls", feature = "unpack"))]
 mod engine {
     pub(super) use ring::digest::Context as Engine;

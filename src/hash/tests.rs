@@ -1,18 +1,18 @@
-//! The published vectors, and the `sha1` and `sha2` crates as the second opinion.
+//! The published test vectors, and comparisons with the `sha1` and `sha2` crates.
 
 use ::sha1::Digest as _;
 use proptest::prelude::*;
 
 use super::{Sha1, Sha256};
 
-/// The last message of FIPS 180's examples: 448 bits, so that the padding needs a second block.
+/// The last example message of FIPS 180: 448 bits, so that the padding needs a second block.
 const TWO_BLOCKS: &[u8] = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Both engines; on a CPU without instructions for SHA-1 they are the same.
+/// Both engines. On a CPU without SHA instructions they are the same.
 fn sha1_engines() -> [Sha1; 2] {
     [Sha1::new(), Sha1::portable()]
 }
@@ -64,7 +64,7 @@ fn sha1_of_every_number_of_blocks_at_any_address() {
     }
 }
 
-/// Where a processor is emulated for its instructions, these tests are to be of them.
+/// In an emulator that provides SHA instructions, the other tests must use them.
 #[test]
 #[ignore = "of processors with instructions for SHA-1: `.ci/platforms` runs it"]
 fn this_processor_has_instructions_for_sha1() {
@@ -90,7 +90,8 @@ proptest! {
         misaligned_by in 0..64_usize,
         update_lengths in prop::collection::vec(0..300_usize, 0..20),
     ) {
-        // The same bytes elsewhere in memory, handed over in parts; what the lengths leave comes at once.
+        // The same bytes at another address, hashed in parts. What the lengths do not cover is
+        // hashed at once.
         let moved = [vec![0xff; misaligned_by], bytes.clone()].concat();
         let mut parts = Vec::new();
         let mut rest = &moved[misaligned_by..];

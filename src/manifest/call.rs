@@ -1,4 +1,4 @@
-//! What a program asks for by a call: the manifest's values, without a manifest.
+//! Requests of a program's calls: the same values as in a manifest, without a manifest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::origin::Origin;
 use crate::url::Url;
 
-/// What of a dataset a call wants to be unpacked, as it was given.
+/// The unpacking options of a call, not validated.
 #[derive(Clone, Debug, Default)]
 pub struct UnpackOptions {
     pub archives: Vec<String>,
@@ -19,7 +19,7 @@ pub struct UnpackOptions {
     pub max_size_bytes: Option<u64>,
 }
 
-/// The values of a call, as they were given.
+/// The options of a call, not validated.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
     pub files: Vec<String>,
@@ -29,11 +29,11 @@ pub struct CallOptions {
     pub peers: Vec<String>,
     pub mirrors: Vec<Url>,
     pub max_size_bytes: Option<u64>,
-    /// A file's path in the torrent, and its digest in hexadecimal.
+    /// Pairs of a file's path in the torrent and its digest in hexadecimal.
     pub sha256: Vec<(String, String)>,
-    /// What is unpacked; `None` for nothing.
+    /// What to unpack; `None` for nothing.
     pub unpack: Option<UnpackOptions>,
-    /// Errors name the method, or the option of the command line.
+    /// Determines whether errors name the method or the command-line option.
     pub origin: Origin,
 }
 
@@ -72,11 +72,12 @@ fn exposed(urls: &[Url]) -> Vec<&str> {
 }
 
 impl Request {
-    /// What a call asks for: from all sources, with no limit but the environment's. `id` is for messages. A
-    /// relative mirror begins at the process's directory.
+    /// Creates the request of a call. It allows all kinds of sources. Unless `options` sets a size
+    /// limit, only the environment's applies. `id` is for messages. Relative mirrors start at the
+    /// current directory.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Manifest`] for the first value that cannot be used.
+    /// [`crate::ErrorKind::Manifest`] for the first invalid value.
     pub fn of_call(
         id: &str,
         identity: Identity,

@@ -1,7 +1,7 @@
-//! One value of the manifest: its text, checked for form, to what it means.
+//! Checks and converts single values of the manifest.
 //!
-//! Each check says why it refuses, and the mend where there is one. What is refused is quoted with
-//! its control characters escaped, as an error is printed by line.
+//! Each check explains a rejection, with help if possible. Quoted values have their control
+//! characters escaped, because errors are printed line by line.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::torrent::magnet::Magnet;
 use crate::torrent::metainfo::{check_given_name, storable_name};
 use crate::url::{Url, is_http, is_udp};
 
-/// The value is of another type than the key has.
+/// The value has a different type than the key requires.
 pub(super) fn mistyped(expected: &str, found: &DeValue<'_>) -> Refusal {
     let found = match found {
         DeValue::String(_) => "a string",
@@ -33,7 +33,7 @@ pub(super) fn mistyped(expected: &str, found: &DeValue<'_>) -> Refusal {
     Refusal::new(format!("expected {expected}, found {found}"))
 }
 
-/// The string that the value is.
+/// The value as a string.
 pub(super) fn string<'v>(value: &'v DeValue<'_>, expected: &str) -> Result<&'v str, Refusal> {
     value.as_str().ok_or_else(|| mistyped(expected, value))
 }
@@ -59,7 +59,7 @@ pub(super) fn name(text: &str) -> Result<DatasetName, Refusal> {
 }
 
 pub(super) fn infohash(text: &str) -> Result<Infohash, Refusal> {
-    // Infohash's own error is one line: what was given, and why it is none.
+    // The infohash's own error is one line: the value, and why it is invalid.
     text.parse().map_err(|why: crate::Error| {
         Refusal::new(printable(&why.to_string())).or_help(
             if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -70,7 +70,7 @@ pub(super) fn infohash(text: &str) -> Result<Infohash, Refusal> {
             } else if text.ends_with(".torrent") && !text.contains("://") {
                 Some(format!("for a vendored torrent write `{{ torrent = {text:?} }}`"))
             } else {
-                // A link or a magnet, pasted whole.
+                // A pasted URL or magnet link may contain the infohash.
                 text.split(|c: char| !c.is_ascii_alphanumeric())
                     .find_map(|word| word.parse::<Infohash>().ok())
                     .map(|infohash| format!("did you mean `\"{infohash}\"`?"))
@@ -99,7 +99,7 @@ pub(super) fn torrent(text: &str, base_dir: &Path) -> Result<PathBuf, Refusal> {
     Ok(base_dir.join(text))
 }
 
-/// The name under which a dataset is stored.
+/// Checks the name under which a dataset is stored.
 pub(super) fn rename(text: &str) -> Result<String, Refusal> {
     check_given_name(text).map(|()| text.to_owned()).map_err(|why| {
         let name = storable_name(text.as_bytes());
@@ -131,7 +131,7 @@ pub(super) fn tracker(text: &str) -> Result<Url, Refusal> {
     Ok(text)
 }
 
-/// A peer's `host:port`.
+/// Checks a peer's `host:port`.
 pub(super) fn peer(text: &str) -> Result<String, Refusal> {
     let refused = |why: &str| {
         Err(Refusal::new(format!("{} {why}", quoted(text)))
@@ -196,7 +196,7 @@ pub(super) fn sha256(text: &str) -> Result<[u8; 32], Refusal> {
     unhex(text).ok_or_else(|| Refusal::new(why()))
 }
 
-/// A file's path in a torrent, as a pin names it.
+/// Checks a file's path in a torrent, for a pin.
 pub(super) fn torrent_path(text: &str) -> Result<String, Refusal> {
     if text.is_empty() || text.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(Refusal::new(format!("{} is not a path in a torrent", quoted(text)))
@@ -216,7 +216,7 @@ pub(super) fn store(text: &str) -> Result<StoreKind, Refusal> {
     }
 }
 
-/// A URL of an allowed kind, with a host.
+/// Checks that a URL has an allowed scheme, and a host.
 fn url(text: &str, allowed: impl Fn(&str) -> bool, schemes: &str) -> Result<Url, Refusal> {
     if text.is_empty() {
         return Err(Refusal::new("it is empty").help("remove it"));
@@ -239,7 +239,7 @@ fn url(text: &str, allowed: impl Fn(&str) -> bool, schemes: &str) -> Result<Url,
     }
 }
 
-/// What is between `://` and the path.
+/// The part of a URL between `://` and the path.
 fn authority(url: &str) -> Option<&str> {
     url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next())
 }

@@ -1,4 +1,4 @@
-//! One dataset's table, and `defaults`: which keys may meet.
+//! Reads one dataset's table, and `defaults`: which keys can be combined.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::suggest::nearest;
 use crate::torrent::infohash::Infohash;
 
 impl Reader<'_> {
-    /// The values that hold for all datasets.
+    /// Reads the values that apply to all datasets.
     pub(super) fn defaults(&mut self, key_at: usize, value: &DeValue<'_>) -> Request {
         let mut defaults = Request::default();
         let Some(table) = value.as_table() else {
@@ -38,7 +38,7 @@ impl Reader<'_> {
         defaults
     }
 
-    /// One dataset; `None` where something about it was found wrong.
+    /// Reads one dataset; `None` if something in it is wrong.
     pub(super) fn dataset(
         &mut self,
         key: &Spanned<std::borrow::Cow<'_, str>>,
@@ -63,7 +63,7 @@ impl Reader<'_> {
         Some(Request { name: name?, origin: self.findings.origin(at), workspace, ..declared? })
     }
 
-    /// Which dataset it is, and how to provide it.
+    /// Reads which dataset it is, and how to provide it.
     pub(super) fn declared(
         &mut self,
         at: usize,
@@ -92,7 +92,7 @@ impl Reader<'_> {
                     self.keys(table, owner, &mut request);
                     let magnet = request.identity.magnet.as_mut();
                     if let Some(magnet) = magnet.filter(|_| table.contains_key("files")) {
-                        magnet.files.clear(); // the package's own choice takes the place of `so=`
+                        magnet.files.clear(); // the package's own `files` replaces `so=`
                     }
                     return Some(request);
                 }
@@ -106,14 +106,15 @@ impl Reader<'_> {
             }
         };
         request.identity = identity?;
-        // A dataset's own choice takes the default's place, in whichever form it is.
+        // A dataset's own selection replaces the default, even if one is `files` and the other is
+        // `so=`.
         if !request.file_numbers().is_empty() {
             request.files.clear();
         }
         Some(request)
     }
 
-    /// Reads the keys that say how to provide a dataset. Whether there were others, which are unknown.
+    /// Reads the keys that say how to provide a dataset. Returns whether there were unknown keys.
     fn keys(&mut self, table: &DeTable<'_>, owner: Owner<'_>, request: &mut Request) -> bool {
         let mut stray = false;
         for (key, value) in table.iter() {
@@ -142,7 +143,7 @@ impl Reader<'_> {
             return self.magnet(magnet, infohash.or(torrent), owner, selects);
         }
         if infohash.is_none() && torrent.is_none() {
-            // An unknown key may be the one that was meant; one finding is enough.
+            // An unknown key may be a typo of the missing one; report only that.
             if !stray {
                 let refusal = Refusal::new("it has neither `infohash` nor `torrent` nor `magnet`")
                     .help("add `infohash = \"<40 hexadecimal digits>\"`");

@@ -1,4 +1,4 @@
-//! The features that the package has, for `required-features`.
+//! The package's features, for `required-features`.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -7,7 +7,7 @@ use super::checks;
 use super::findings::Refusal;
 use crate::suggest::nearest;
 
-/// The value at a path of keys, and where its last key is.
+/// The value at a path of keys, and the position of its last key.
 pub(super) fn descend<'d, 'i>(
     table: &'d DeTable<'i>,
     path: &[&str],
@@ -18,11 +18,11 @@ pub(super) fn descend<'d, 'i>(
     Some((key.span().start, value.get_ref()))
 }
 
-/// The features that Cargo knows of a package.
+/// The features of a package, as Cargo sees them.
 #[derive(Debug, Default)]
 pub(super) struct Features {
     names: Vec<String>,
-    /// Optional dependencies that are no features, as `dep:` names them.
+    /// Optional dependencies that are not features, because `dep:` names them.
     hidden: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ impl Features {
         Features { names, hidden }
     }
 
-    /// The feature, if the package has it.
+    /// Returns the feature if the package has it.
     pub(super) fn check(&self, feature: &str) -> Result<String, Refusal> {
         let is_among = |names: &[String]| names.iter().any(|name| name == feature);
         if is_among(&self.names) {

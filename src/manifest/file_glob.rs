@@ -1,20 +1,21 @@
-//! Globs of `files` and `unpack`: which paths of a torrent, or of a tree, are meant, and, after a `!`, which are not.
+//! Globs of `files` and `unpack`, which select paths of a torrent or of a tree, or with a leading
+//! `!` exclude them.
 
 use std::fmt;
 
 use glob::{MatchOptions, Pattern};
 
-/// `*` stops at `/`, as in a shell and in `.gitignore`; `**` does not.
+/// `*` does not match `/`, as in a shell and in `.gitignore`; `**` does.
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: false,
 };
 
-/// What a glob that excludes begins with.
+/// The first character of an excluding glob.
 const EXCLUDES: char = '!';
 
-/// A glob over the paths of a torrent.
+/// A glob for the paths of a torrent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileGlob {
     pattern: Pattern,
@@ -22,7 +23,7 @@ pub struct FileGlob {
 }
 
 impl FileGlob {
-    /// Reads a glob.
+    /// Parses a glob.
     ///
     /// # Errors
     /// What is wrong with it, and where.
@@ -34,18 +35,18 @@ impl FileGlob {
         Ok(FileGlob { pattern: Pattern::new(pattern)?, excludes })
     }
 
-    /// A glob that covers this path.
+    /// A glob that matches exactly this path (any first character, if the path starts with `!`).
     #[cfg(any(test, feature = "engine"))]
     pub fn escape(path: &str) -> String {
         let escaped = Pattern::escape(path);
         match escaped.strip_prefix(EXCLUDES) {
-            // No pattern but this one begins with any character.
+            // A `?` instead of `!`, which would exclude.
             Some(rest) => format!("?{rest}"),
             None => escaped,
         }
     }
 
-    /// A glob that excludes this path, in which long names are cut.
+    /// A glob that excludes this path. Long names are shortened to a prefix and `*`.
     pub fn excluding(path: &str) -> String {
         const MAX_CHARS: usize = 30;
         let short = |name: &str| match name.char_indices().nth(MAX_CHARS) {
@@ -56,7 +57,8 @@ impl FileGlob {
         format!("{EXCLUDES}{}", names.join("/"))
     }
 
-    /// What was perhaps meant by a glob that covers nothing: the same without one of these names in front, or without `./` or `/`.
+    /// Corrections of a glob that matches nothing: without one of `roots`, `./` or `/` at the
+    /// start.
     pub fn below(&self, roots: &[String]) -> Vec<FileGlob> {
         let pattern = self.pattern.as_str();
         let below = |root: &str| match pattern.trim_matches('/') == root {
@@ -69,20 +71,21 @@ impl FileGlob {
         globs.map(|pattern| FileGlob { pattern, excludes: self.excludes }).collect()
     }
 
-    /// Whether its pattern covers the path.
+    /// Whether the pattern matches the path, regardless of `excludes`.
     pub fn covers(&self, path: &str) -> bool {
         self.pattern.matches_with(path, OPTIONS)
     }
 }
 
-/// A path without the torrent's own name, `./` or `/` in front; `None` if it begins with none of them.
+/// A path without the torrent's own name, `./` or `/` at the start; `None` if it has none of them.
 pub fn below_root<'p>(path: &'p str, root: &str) -> Option<&'p str> {
     let plain = path.trim_start_matches("./").trim_start_matches('/');
     let below = plain.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
     Some(below.unwrap_or(plain)).filter(|below| below.len() < path.len())
 }
 
-/// Whether globs mean a path: one of those that include does, where there are any, and none excludes it.
+/// Whether globs select a path: one of the including globs matches, if there are any, and no
+/// excluding one does.
 pub fn is_meant(globs: &[FileGlob], path: &str) -> bool {
     let (mut includes, mut covered) = (false, false);
     for glob in globs {

@@ -1,11 +1,12 @@
-//! What was found wrong in a manifest: collected with places, reported in the order of the file.
+//! Collects the problems in a manifest with their positions, and reports them in the order of the
+//! file.
 
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind};
 use crate::origin::Origin;
 
-/// Why a value cannot be used, and the mend.
+/// Why a value is rejected, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     why: String,
@@ -22,13 +23,13 @@ impl Refusal {
         self
     }
 
-    /// Adds a mend where there is none yet.
+    /// Adds help if there is none yet.
     pub(super) fn or_help(mut self, help: Option<String>) -> Refusal {
         self.help = self.help.or(help);
         self
     }
 
-    /// The whole error, once it is known what the value was for.
+    /// Converts to an error, once it is known what the value is for.
     pub(super) fn error(self, what: String) -> Error {
         let error = Error::new(ErrorKind::Manifest, what).why(self.why);
         match self.help {
@@ -38,11 +39,11 @@ impl Refusal {
     }
 }
 
-/// The findings so far, for one manifest.
+/// The problems found so far in one manifest.
 pub(super) struct Findings<'a> {
     text: &'a str,
     pub path: &'a Path,
-    /// By where they are.
+    /// Sorted by position.
     found: Vec<(usize, Error)>,
 }
 
@@ -51,13 +52,13 @@ impl<'a> Findings<'a> {
         Findings { text, path, found: Vec::new() }
     }
 
-    /// The line, from 1, of a byte of the manifest.
+    /// The line number, from 1, of a byte offset in the manifest.
     pub(super) fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
         1 + before.iter().filter(|byte| **byte == b'\n').count()
     }
 
-    /// Of a request that is declared at `offset`.
+    /// The origin of a request that is declared at `offset`.
     pub(super) fn origin(&self, offset: usize) -> Origin {
         Origin::Manifest {
             path: self.path.to_owned(),
@@ -66,23 +67,24 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Adds a finding about what begins at `offset`.
+    /// Adds a problem with the item that begins at `offset`.
     pub(super) fn add(&mut self, offset: usize, what: &str, refusal: Refusal) {
         let at = self.found.partition_point(|(before, _)| *before <= offset);
         self.found.insert(at, (offset, self.one(offset, what, refusal)));
     }
 
-    /// Adds what was found elsewhere, and concerns the whole.
+    /// Adds an error from elsewhere that has no position in this manifest.
     pub(super) fn add_error(&mut self, error: Error) {
         self.found.push((usize::MAX, error));
     }
 
-    /// A finding by itself, for where nothing else can be found.
+    /// A single problem as an error, if parsing cannot continue.
     pub(super) fn one(&self, offset: usize, what: &str, refusal: Refusal) -> Error {
         refusal.error(format!("{}:{}: {what}", self.path.display(), self.line(offset)))
     }
 
-    /// All findings as one error, first the one that is first in the file; those of the workspace's manifest follow.
+    /// Joins all problems into one error, in the order of the file. Those of the workspace's
+    /// manifest come last.
     pub(super) fn into_result(self, workspace: Option<Findings<'_>>) -> Result<(), Error> {
         let all = self.found.into_iter().chain(workspace.into_iter().flat_map(|it| it.found));
         match Error::join(all.map(|(_, error)| error).collect()) {

@@ -1,4 +1,4 @@
-//! Which torrent is meant: by infohash, magnet link or `.torrent`.
+//! Which torrent is meant: an infohash, a magnet link or a `.torrent`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,22 +6,24 @@ use crate::error::{Error, ErrorKind};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::magnet::Magnet;
 
-/// What a dataset is: by infohash, by a vendored torrent, or both, which then must agree; or by a magnet link.
+/// Identifies a dataset: by infohash, by a vendored torrent, by both (which must then match), or by
+/// a magnet link.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     pub infohash: Option<Infohash>,
-    /// Absolute path of a .torrent; whether it is there is not known yet.
+    /// Absolute path of a .torrent, which may not exist.
     pub torrent: Option<PathBuf>,
-    /// The link that the infohash is from. What else it names counts as if the torrent named it.
+    /// The link that contains the infohash. Its sources count as if the torrent named them.
     pub magnet: Option<Magnet>,
 }
 
-/// Why a text is not an identity.
+/// Why a text does not identify a torrent.
 #[derive(Debug)]
 pub enum NoIdentity {
-    /// A magnet link, with the reason in words that follow "it".
+    /// An invalid magnet link. The reason continues a sentence that starts with "it".
     Magnet(Error),
-    /// Anything else, with the reason why it is not an infohash, and whether the path of a `.torrent` was given beside it.
+    /// Anything else. Contains the error from parsing it as an infohash, and whether the path of a
+    /// `.torrent` was given separately.
     Other(Error, bool),
     /// A path that cannot be made absolute.
     Path(Error),
@@ -40,8 +42,8 @@ impl From<Magnet> for Identity {
 }
 
 impl Identity {
-    /// Reads an infohash, a magnet link, or the path of a `.torrent` that exists, unless its path is given as `torrent`. 40 digits
-    /// are an infohash, even where a file has that name.
+    /// Parses an infohash, a magnet link, or, unless `torrent` is given, the path of an existing
+    /// `.torrent`. 40 digits are an infohash, even if a file has that name.
     ///
     /// # Errors
     /// [`NoIdentity`].
@@ -61,14 +63,15 @@ impl Identity {
         Ok(Identity { torrent: Some(path), ..Identity::default() })
     }
 
-    /// What to call it in messages: the name in its magnet link, else the text that it was read from.
+    /// The name for messages: that of the magnet link, or else `text`, which the identity was
+    /// parsed from.
     pub fn shown_name(&self, text: &str) -> String {
         self.magnet.as_ref().map_or_else(|| text.to_owned(), Magnet::shown_name)
     }
 }
 
 impl NoIdentity {
-    /// The error, with `what` cannot be done.
+    /// Converts to an error, with `what` as its first line.
     pub fn error(self, what: String) -> Error {
         let error = Error::new(ErrorKind::Manifest, what);
         match self {
@@ -85,7 +88,8 @@ impl NoIdentity {
     }
 }
 
-/// Paths are stored, and printed, independent of the directory that the process is in.
+/// Makes a path absolute, so that it does not depend on the current directory when it is used or
+/// printed.
 ///
 /// # Errors
 /// [`ErrorKind::Disk`].

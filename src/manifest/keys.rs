@@ -1,4 +1,4 @@
-//! The keys of a dataset's table: one table of them, [`KEYS`], and how their values are read.
+//! The keys of a dataset's table: [`KEYS`], and how their values are read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,9 +15,10 @@ use crate::settings::SourceSet;
 /// A row of [`KEYS`].
 pub(super) struct ManifestKey {
     pub(super) name: &'static str,
-    /// Reads the value; `None` for what says which dataset it is, which `dataset.rs` reads and `defaults` does not take.
+    /// Reads the value. `None` for keys that identify the dataset: `dataset.rs` reads them, and
+    /// `defaults` cannot have them.
     pub(super) read: Option<Read>,
-    /// Whether `defaults` takes it.
+    /// Whether `defaults` can have it.
     pub(super) in_defaults: bool,
     /// The type, the default, an example, and a sentence.
     #[cfg_attr(not(test), expect(dead_code, reason = "docs/reference is written from it"))]
@@ -128,12 +129,12 @@ fn keep<T>(field: &mut T, read: Option<T>) {
     }
 }
 
-/// Whether the key says which dataset it is.
+/// Whether the key identifies the dataset.
 pub(super) fn is_identity(key: &str) -> bool {
     KEYS.iter().any(|row| row.read.is_none() && row.name == key)
 }
 
-/// Whose table it is.
+/// The table that a key is in.
 #[derive(Clone, Copy)]
 pub(super) enum Owner<'n> {
     Dataset(&'n str),
@@ -149,14 +150,14 @@ impl fmt::Display for Owner<'_> {
     }
 }
 
-/// A key and its value, in somebody's table.
+/// A key and its value, with the table that they are in.
 pub(super) struct KeyValue<'e> {
     pub(super) key: &'e str,
     pub(super) value: &'e Spanned<DeValue<'e>>,
     pub(super) owner: Owner<'e>,
 }
 
-/// Reads tables, and collects what is wrong with them.
+/// Reads tables, and collects problems.
 pub(super) struct Reader<'a> {
     pub(super) findings: Findings<'a>,
     pub(super) base_dir: &'a Path,
@@ -164,7 +165,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a key that says how to provide a dataset; false where it is none.
+    /// Reads a key that says how to provide a dataset. False if the key is unknown in this table.
     pub(super) fn shared_key(&mut self, entry: &KeyValue<'_>, request: &mut Request) -> bool {
         let row = KEYS.iter().find(|row| row.name == entry.key);
         let row = row.filter(|row| row.in_defaults || matches!(entry.owner, Owner::Dataset(_)));
@@ -183,7 +184,7 @@ impl Reader<'_> {
         self.kept(entry, read)
     }
 
-    /// A list of strings, without duplicates.
+    /// Reads a list of strings, and removes duplicates.
     pub(super) fn list<T: PartialEq>(
         &mut self,
         entry: &KeyValue<'_>,
@@ -216,7 +217,7 @@ impl Reader<'_> {
         let mut pins = BTreeMap::new();
         for (path, value) in table.iter() {
             let (at, key) = (path.span().start, path.get_ref().as_ref());
-            // TOML reads a bare `labels.gz` as a table.
+            // TOML parses a bare `labels.gz` as a table.
             let pin = match value.get_ref() {
                 DeValue::Table(_) => Err(checks::mistyped("a SHA-256 in quotes", value.get_ref())
                     .help(format!("put the path in quotes: \"{}.…\"", checks::printable(key)))),
@@ -228,7 +229,7 @@ impl Reader<'_> {
         Some(pins)
     }
 
-    /// The value, or a finding about the key.
+    /// Returns the value, or adds a problem with the key.
     pub(super) fn kept<T>(&mut self, entry: &KeyValue<'_>, read: Result<T, Refusal>) -> Option<T> {
         self.kept_at(entry.value.span().start, entry, read)
     }

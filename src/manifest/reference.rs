@@ -1,6 +1,6 @@
-//! `docs/reference/manifest.md`, written from the table of the keys.
+//! Writes `docs/reference/manifest.md` from the table of the keys.
 //!
-//! `SNAPSHOTS=overwrite cargo test --lib reference` writes it anew.
+//! To update it, run `SNAPSHOTS=overwrite cargo test --lib reference`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn the_reference_is_written_from_the_keys() {
 
 #[test]
 fn each_example_is_one() {
-    // What is inherited is read from the disk: see tests/workspace.rs.
+    // Inherited datasets are read from the disk: see tests/workspace.rs.
     let is_on = |key: &str| key != "workspace" && (key != "unpack" || cfg!(feature = "unpack"));
     for key in KEYS.iter().filter(|key| is_on(key.name)) {
         let infohash = "infohash = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"\n";

@@ -1,4 +1,4 @@
-//! The document: where our section is, and which features there are.
+//! Finds our section in the document, and reads its datasets.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::suggest::nearest;
 use crate::torrent::infohash::Infohash;
 
-/// Places where it is looked for in vain.
+/// Tables in which the section is misplaced.
 const WRONG_PLACES: [&[&str]; 3] = [&["metadata", SECTION], &["package", SECTION], &[SECTION]];
 
 pub(super) fn read(text: &str, path: &Path) -> Result<Manifest, Error> {
@@ -92,7 +92,7 @@ fn datasets(
     requests
 }
 
-/// A dataset's key where a dataset's name should be: true, and a finding, where it is that.
+/// Reports a dataset's key in the place of a dataset's name. Returns whether it did.
 fn wrong_level(at: usize, key: &str, value: &DeValue<'_>, reader: &mut Reader<'_>) -> bool {
     let shared = KEYS.iter().filter(|key| key.in_defaults);
     let (near, place) = match nearest(key, shared.map(|key| key.name)) {
@@ -100,13 +100,14 @@ fn wrong_level(at: usize, key: &str, value: &DeValue<'_>, reader: &mut Reader<'_
         Some(near) => (near, "[package.metadata.academictorrents.defaults]"),
         None => return false,
     };
-    // A dataset may have such a name, if it is one beyond doubt.
+    // A dataset may have the name of a key, if it is clearly a dataset.
     let is_dataset = match value {
         DeValue::String(text) if near == key => {
             key != "infohash" && text.parse::<Infohash>().is_ok()
         }
         DeValue::Table(table) if near == key => table.keys().any(|key| is_identity(key.get_ref())),
-        // `file` and `story` are good names: a slip is one where the value says so, too.
+        // `file` and `story` are valid names: they count as typos only if the value suggests it,
+        // too.
         DeValue::String(text) => text.len() >= 32,
         DeValue::Table(_) => true,
         _ => false,
@@ -131,7 +132,7 @@ fn wrong_level(at: usize, key: &str, value: &DeValue<'_>, reader: &mut Reader<'_
     true
 }
 
-/// The section is not where it belongs: is it elsewhere?
+/// Reports sections in the wrong place, or with a misspelled name.
 fn misplaced(document: &DeTable<'_>, findings: &mut Findings<'_>) {
     for place in WRONG_PLACES {
         if let Some((at, _)) = descend(document, place) {
@@ -143,7 +144,7 @@ fn misplaced(document: &DeTable<'_>, findings: &mut Findings<'_>) {
     }
     let metadata = descend(document, &["package", "metadata"]);
     for (key, _) in metadata.and_then(|(_, value)| value.as_table()).into_iter().flatten() {
-        // Metadata is any tool's: only a slip of our name is our business.
+        // Other tools have metadata, too: report only names similar to ours.
         let plain = key.get_ref().replace(['-', '_'], "");
         if nearest(&plain, [SECTION]).is_some() {
             let what = format!("[package.metadata.{}] is ignored", key.get_ref());

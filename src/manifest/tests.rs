@@ -1,4 +1,4 @@
-//! A manifest in, requests or findings out.
+//! Manifests, and the expected requests or problems.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ const DIR: &str = r"C:\work\crate";
 #[cfg(not(windows))]
 const DIR: &str = "/project/crate";
 
-/// `HASH` and `PIN` in the text stand for a good infohash and a good SHA-256.
+/// Replaces `HASH` and `PIN` in the text by a valid infohash and a valid SHA-256.
 fn parse(text: &str) -> Result<Manifest, Error> {
     let text = text.replace("HASH", HASH).replace("PIN", PIN);
     Manifest::parse(&text, &Path::new(DIR).join("Cargo.toml"))
@@ -37,14 +37,14 @@ fn request(lines: &str) -> Request {
     requests.remove(0)
 }
 
-/// All findings, each without the path's directory, as `Cargo.toml:LINE: …`.
+/// All problems, each as `Cargo.toml:LINE: …` without the directory.
 fn findings(text: &str) -> Vec<String> {
     let error = parse(text).expect_err(text);
     let alone = |error: &Error| {
         assert_eq!(error.kind(), ErrorKind::Manifest);
         error.to_string()
     };
-    // The first error's Display holds the others too.
+    // The first error's Display includes the others.
     let mut first = error.to_string();
     let others: Vec<String> = error.others().iter().map(alone).collect();
     for other in others.iter().rev() {
@@ -54,7 +54,7 @@ fn findings(text: &str) -> Vec<String> {
     [vec![first], others].concat().iter().map(|finding| finding.replacen(&dir, "", 1)).collect()
 }
 
-/// One finding, that begins with `start` and holds each of the `parts`.
+/// Expects one problem that begins with `start` and contains each of the `parts`.
 fn check(text: &str, start: &str, parts: &[&str]) {
     let findings = findings(text);
     assert_eq!(findings.len(), 1, "{text}\n{findings:#?}");
@@ -64,13 +64,13 @@ fn check(text: &str, start: &str, parts: &[&str]) {
     }
 }
 
-/// One finding about a line of a good dataset `m`; the line is the third.
+/// Expects one problem with a line of an otherwise valid dataset `m`; it is the third line.
 fn check_key(line: &str, start: &str, parts: &[&str]) {
     let text = format!("[package.metadata.academictorrents.m]\ninfohash = \"HASH\"\n{line}\n");
     check(&text, &format!("Cargo.toml:3: {start}"), parts);
 }
 
-/// One finding about what the section itself holds; the line is the second.
+/// Expects one problem with a line of the section itself; it is the second line.
 fn check_section(line: &str, start: &str, parts: &[&str]) {
     let text = format!("[package.metadata.academictorrents]\n{line}\n");
     check(&text, &format!("Cargo.toml:2: {start}"), parts);
@@ -217,7 +217,7 @@ fn a_section_in_the_wrong_place_is_an_error_only_when_the_right_one_is_missing()
         check(&text, &start, &["rename it to [package.metadata.academictorrents]"]);
         assert_eq!(requests(&format!("{text}[package.metadata.academictorrents]\n")), []);
     }
-    // That of a workspace is for its members.
+    // The section of a workspace is for its members.
     assert_eq!(requests("[workspace.metadata.academictorrents]\nm = 'HASH'"), []);
     check("[academictorrents]", "Cargo.toml:1: [academictorrents] is ignored", &[]);
     check("[package.metadata.academic-torrents]", "Cargo.toml:1: ", &["did you mean [package"]);

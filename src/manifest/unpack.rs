@@ -1,4 +1,4 @@
-//! `unpack`: what becomes of a dataset's archives.
+//! `unpack`: how a dataset's archives are unpacked.
 
 use toml::de::{DeTable, DeValue};
 
@@ -13,29 +13,30 @@ use crate::suggest::nearest;
 /// What is unpacked of a dataset's archives, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unpacking {
-    /// Globs over the torrent's files: only archives that one of them covers and none excludes; empty for all.
+    /// Globs for the torrent's files: selects archives that match one of them and no excluding one;
+    /// empty for all.
     pub archives: Vec<FileGlob>,
-    /// The same, over the files of the tree.
+    /// The same for the unpacked files.
     pub members: Vec<FileGlob>,
-    /// So many components are dropped of each member's path.
+    /// Number of leading components to remove from each member's path.
     pub strip: u32,
-    /// The archives go once they are unpacked, where no project is known to keep them.
+    /// Whether to remove the archives after unpacking, unless a known project needs them.
     pub discards_archive: bool,
-    /// `None` for ten times what may be downloaded.
+    /// `None` for ten times the download limit.
     pub max_size_bytes: Option<u64>,
 }
 
-/// What does unpacking.
+/// The dependency line that enables unpacking.
 pub(super) const FEATURE_LINE: &str =
     "academictorrents = { version = \"0.1\", features = [\"unpack\"] }";
 
-/// More components than a path may have.
+/// More components than a path can have.
 const MAX_STRIP: u64 = 64;
 
 const KEYS: [&str; 5] = ["archives", "members", "strip", "keep-archive", "max-size"];
 
 impl Unpacking {
-    /// Refuses what this build of the crate cannot do.
+    /// Fails if this build of the crate cannot unpack.
     pub(super) fn check_feature() -> Result<(), Refusal> {
         match cfg!(feature = "unpack") {
             true => Ok(()),
@@ -44,11 +45,12 @@ impl Unpacking {
         }
     }
 
-    /// The store's name for the tree of a dataset that the store calls so. Where the archives come from, how large the tree may be and
-    /// whether they are kept does not change it.
+    /// The store's name for the unpacked tree of a dataset, whose own name in the store is
+    /// `dataset`. It does not depend on the archives' source, the size limit, or whether the
+    /// archives are kept.
     #[cfg(feature = "unpack")]
     pub fn tree_id(&self, dataset: &str) -> String {
-        // To be raised when the same archives give another tree.
+        // Must be incremented when the same archives result in a different tree.
         let mut text = "unpack 1".to_owned();
         for globs in [&self.archives, &self.members] {
             let mut globs: Vec<_> = globs.iter().map(ToString::to_string).collect();
@@ -64,7 +66,7 @@ impl Unpacking {
 }
 
 impl Reader<'_> {
-    /// `true`, `false`, or a table.
+    /// Reads `true`, `false`, or a table.
     pub(super) fn unpacking(&mut self, entry: &KeyValue<'_>) -> Option<Option<Unpacking>> {
         let read = match entry.value.get_ref() {
             DeValue::Boolean(false) => return Some(None),

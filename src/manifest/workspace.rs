@@ -1,5 +1,6 @@
-//! `[workspace.metadata.academictorrents]`: what the packages of a workspace share. Cargo leaves metadata alone, so that we find the
-//! workspace's root as Cargo does, and read the inherited datasets from there.
+//! `[workspace.metadata.academictorrents]`: datasets that the packages of a workspace share. Cargo
+//! does not resolve inheritance in metadata, so this module finds the workspace's root as Cargo
+//! does, and reads the datasets there.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use crate::suggest::nearest;
 
 const SHARED: &str = "[workspace.metadata.academictorrents]";
 
-/// The workspace's section, for the datasets that a package inherits.
+/// The workspace's section, from which packages inherit datasets.
 pub(super) struct Inheritance<'w> {
     reader: Reader<'w>,
     datasets: Option<&'w DeTable<'w>>,
@@ -31,7 +32,7 @@ pub(super) struct RootManifest {
 }
 
 impl Reader<'_> {
-    /// The workspace's root, if a dataset is inherited from there. Why it cannot be becomes a finding.
+    /// The workspace's root, if a dataset is inherited. If there is none, adds a problem.
     pub(super) fn root(
         &mut self,
         datasets: &DeTable<'_>,
@@ -47,7 +48,7 @@ impl Reader<'_> {
         found.map_err(add).ok()
     }
 
-    /// Its document.
+    /// Parses the root's manifest.
     pub(super) fn parsed<'r>(&mut self, root: &'r RootManifest) -> Option<Spanned<DeTable<'r>>> {
         let refused = |why: toml::de::Error| {
             let findings = Findings::new(&root.text, &root.path);
@@ -60,7 +61,9 @@ impl Reader<'_> {
 
 const NOT_INHERITED: &str = "the dataset cannot be inherited";
 
-/// As Cargo does: what `package.workspace` names, or the next manifest above that has a `[workspace]`.
+/// Finds the root as Cargo does: in `package.workspace`, or the nearest manifest above that has a
+/// `[workspace]`. Unlike Cargo, stops at a root that excludes the package, and ignores
+/// `package.workspace` of packages in between.
 fn find_root(package: &DeTable<'_>, manifest: &Path) -> Result<RootManifest, Refusal> {
     let directory = manifest.parent().unwrap_or(manifest);
     let named = descend(package, &["package", "workspace"]).and_then(|(_, value)| value.as_str());
@@ -89,7 +92,8 @@ fn find_root(package: &DeTable<'_>, manifest: &Path) -> Result<RootManifest, Ref
         .help("declare the dataset in the package's own manifest"))
 }
 
-/// Whether a workspace excludes a package below it: `exclude` covers it, and `members` does not name it.
+/// Whether a workspace excludes a package below it: `exclude` covers the package, and `members`
+/// does not list it.
 fn excludes(root: &DeTable<'_>, root_directory: &Path, package: &Path) -> bool {
     let names = |key: &str| {
         let list = descend(root, &["workspace", key]).and_then(|(_, value)| value.as_array());
@@ -100,7 +104,7 @@ fn excludes(root: &DeTable<'_>, root_directory: &Path, package: &Path) -> bool {
 }
 
 impl<'w> Inheritance<'w> {
-    /// Of the root's document. `features` are those of the package that inherits.
+    /// Reads the section of the root's document. `features` are those of the inheriting package.
     pub(super) fn new(
         root: &'w RootManifest,
         document: &'w DeTable<'w>,
@@ -120,10 +124,11 @@ impl<'w> Inheritance<'w> {
         Inheritance { reader, datasets, defaults, has_no_defaults }
     }
 
-    /// What the workspace says of a dataset; `None` where something about that was found wrong.
+    /// The dataset that the workspace declares; `None` if its declaration has problems, which are
+    /// collected.
     ///
     /// # Errors
-    /// Why it says nothing.
+    /// Why the workspace does not declare it.
     pub(super) fn dataset(&mut self, name: &str) -> Result<Option<Request>, Refusal> {
         let Some((key, value)) = self.declared(name) else {
             let root = self.reader.findings.path.display();
@@ -154,10 +159,10 @@ impl<'w> Inheritance<'w> {
         self.datasets?.get_key_value(name).filter(|_| name != "defaults")
     }
 
-    /// What to write into a manifest that is to be published in place of `name.workspace = true`.
+    /// The line to write into a package to be published, in place of `name.workspace = true`.
     pub(super) fn line_for(&self, name: &str) -> Option<String> {
         let (_, value) = self.declared(name)?;
-        // A table may have paths that begin at the root, and `defaults` hold there alone.
+        // A table may contain paths relative to the root, and `defaults` apply only there.
         let infohash = value.get_ref().as_str().filter(|_| self.has_no_defaults)?;
         Some(format!("{name} = {infohash:?}"))
     }
@@ -172,15 +177,15 @@ impl<'w> Inheritance<'w> {
     }
 }
 
-/// Whether Cargo has normalized this manifest, for a package that is published or was, or that it has vendored: its workspace is not
-/// what lies above.
+/// Whether this manifest was normalized by Cargo, because the package is published, unpacked or
+/// vendored. The directories above are not its workspace.
 fn is_normalized(manifest: &Path) -> bool {
     let marks = ["Cargo.toml.orig", ".cargo-checksum.json"];
     marks.iter().any(|mark| manifest.with_file_name(mark).exists())
 }
 
 impl Reader<'_> {
-    /// `name.workspace = true`; further keys take the place of the workspace's.
+    /// Reads `name.workspace = true`. Further keys override those of the workspace.
     pub(super) fn inherited(
         &mut self,
         name: &str,
@@ -215,7 +220,7 @@ impl Reader<'_> {
             let help = format!("write {line} into {}", HEADER);
             return refuse(at, Refusal::new(why).help(help));
         }
-        // Where there is none, the reason is a finding already.
+        // Without a parent, the reason was already reported.
         let parent = parent.as_mut()?;
         match parent.dataset(name) {
             Ok(dataset) => dataset,

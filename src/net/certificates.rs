@@ -1,7 +1,7 @@
-//! Root certificates: the built-in ones, those of the system, and those that the user names.
+//! Root certificates: the built-in ones, the system's, and those that the user names.
 //!
-//! A build script is compiled without optimization, and takes 20 ms to decode a system's 150 certificates: they are read when the first
-//! server is asked over https, once in a process.
+//! A build script is compiled without optimization and takes 20 ms to decode a system's 150
+//! certificates. They are therefore read once per process, before the first https request.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,7 +15,7 @@ use crate::error::{Error, is_out_of_descriptors};
 use crate::settings::{CaDirectories, CaFile, Settings};
 use crate::url::Url;
 
-/// Those that the user names.
+/// The root certificates that the user names.
 #[derive(Debug, Default)]
 pub struct NamedRoots {
     of_file: Vec<Certificate<'static>>,
@@ -23,8 +23,12 @@ pub struct NamedRoots {
 }
 
 impl NamedRoots {
+    /// Reads the certificate file of the settings and checks their directories. The certificates in
+    /// the directories are read by [`NamedRoots::with_all_others`].
+    ///
     /// # Errors
-    /// [`crate::ErrorKind::Manifest`] for a file or directory that cannot be read, or has no certificate.
+    /// [`crate::ErrorKind::Manifest`] for a file or directory that cannot be read or has no
+    /// certificate.
     pub fn of(settings: &Settings) -> Result<NamedRoots, Error> {
         let mut roots = NamedRoots::default();
         if let Some(file) = &settings.ca_file {
@@ -37,11 +41,11 @@ impl NamedRoots {
         Ok(roots)
     }
 
-    /// These, the built-in ones, and those of the system.
+    /// Returns these certificates together with the built-in ones and the system's, each once.
     pub fn with_all_others(&self) -> RootCerts {
         let mut roots = self.of_file.clone();
         for file in self.directories.iter().flat_map(|directory| files_in(directory)) {
-            // Some file there has certificates: what else is there does not matter.
+            // `check_directories` found a certificate here; other files do not matter.
             roots.extend(
                 certificates(&std::fs::read(file).unwrap_or_default()).into_iter().flatten(),
             );
@@ -49,36 +53,39 @@ impl NamedRoots {
         let built_in = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
         roots.extend(built_in.map(|root| Certificate::from_der(root).to_owned()));
         roots.extend_from_slice(of_system());
-        // Most of the system's are built in.
+        // Most of the system's certificates are also built in.
         let mut seen = BTreeSet::new();
         roots.retain(|root| seen.insert(root.der().to_vec()));
         RootCerts::new_with_certs(&roots)
     }
 }
 
-/// Those of the system, where this was built to read them. What of them cannot be read is left out: the built-in ones suffice for
-/// most servers, and a server that is not trusted is said to be so.
+/// Returns the system's certificates, if this build can read them. Unreadable ones are skipped: the
+/// built-in certificates suffice for most servers, and a server that is not trusted is reported
+/// anyway.
 pub fn of_system() -> &'static [Certificate<'static>] {
     static READ: OnceLock<Vec<Certificate<'static>>> = OnceLock::new();
     READ.get_or_init(read_system)
 }
 
-/// Whether it is the system's own file, as many environments set `SSL_CERT_FILE`: it is read later.
+/// Whether `path` is the system's own bundle, which many environments set as `SSL_CERT_FILE`.
+/// [`of_system`] reads it later.
 #[cfg(all(unix, not(target_os = "macos")))]
 fn is_of_system(path: &Path) -> bool {
     bundle().is_some_and(|bundle| bundle == path)
 }
 
-/// The system has no such file here.
+/// This platform has no bundle file.
 #[cfg(not(all(unix, not(target_os = "macos"))))]
 fn is_of_system(_path: &Path) -> bool {
     false
 }
 
-/// The file of all certificates, which most systems have in one of the directories.
+/// The file with all certificates that most systems keep in one of the certificate directories.
 #[cfg(all(unix, not(target_os = "macos")))]
 fn bundle() -> Option<PathBuf> {
-    // What `SSL_CERT_FILE` names is a setting, which `openssl_probe::probe` would take for the system's.
+    // `openssl_probe::probe` would also return what `SSL_CERT_FILE` names, which here is the user's
+    // setting and not the system's bundle.
     let names = ["ca-certificates.crt", "ca-bundle.crt"];
     let mut files =
         openssl_probe::candidate_cert_dirs().flat_map(|it| names.map(|name| it.join(name)));
@@ -113,7 +120,7 @@ fn of_file(file: &CaFile) -> Result<Vec<Certificate<'static>>, Error> {
     }
     let refused = |why: &str| refused("the certificate file", path, variable, why);
     let pem = std::fs::read(path).map_err(|why| match is_out_of_descriptors(&why) {
-        // The variable is right.
+        // The process has no file descriptors left, so the variable is not to blame.
         true => Error::disk("read", path, &why),
         false => refused(&why.to_string()),
     })?;
@@ -124,7 +131,7 @@ fn of_file(file: &CaFile) -> Result<Vec<Certificate<'static>>, Error> {
 
 fn check_directories(directories: &CaDirectories) -> Result<(), Error> {
     let CaDirectories { paths, variable } = directories;
-    // OpenSSL passes over what is not there, and its variable is set for all programs.
+    // OpenSSL skips missing directories, and this variable is set for all programs.
     if variable == "SSL_CERT_DIR" {
         return Ok(());
     }
@@ -139,7 +146,7 @@ fn check_directories(directories: &CaDirectories) -> Result<(), Error> {
     Ok(())
 }
 
-/// What keeps the certificates of a directory from being read.
+/// Returns what keeps the certificates of a directory from being read.
 pub fn directory_flaw(path: &Path) -> Option<io::Error> {
     let mut entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,
@@ -149,7 +156,7 @@ pub fn directory_flaw(path: &Path) -> Option<io::Error> {
         let pem = entry.and_then(|entry| std::fs::read(entry.path())).unwrap_or_default();
         String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----")
     };
-    // Mostly the first one: the others are read later.
+    // Usually the first file has one; all of them are read later.
     if entries.any(has_any) { None } else { Some(io::Error::other(NO_CERTIFICATE)) }
 }
 
@@ -161,14 +168,14 @@ fn refused(what: &str, path: &Path, variable: &str, why: &str) -> Error {
         .help(format!("correct {variable}, or unset it"))
 }
 
-/// The files of a directory, each once: `openssl rehash` makes links to them.
+/// Returns the files of a directory, each once: `openssl rehash` adds links to them.
 fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let files = entries.filter_map(|entry| entry.path().canonicalize().ok());
     files.filter(|path| path.is_file()).collect()
 }
 
-/// The certificates of a file in PEM form, which may hold keys and text as well.
+/// Parses the certificates of a PEM file, which may also hold keys and text.
 fn certificates(pem: &[u8]) -> Vec<Result<Certificate<'static>, ureq::Error>> {
     let items = parse_pem(pem).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),

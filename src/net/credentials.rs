@@ -1,8 +1,10 @@
-//! Who we say that we are: the login in a URL, the catalog's cookie, and what the user keeps for mirrors and web seeds.
+//! Credentials of requests: the login in a URL, the catalog's cookie, and the user's credentials
+//! for mirrors and web seeds.
 //!
-//! What the user keeps (the setting `credentials`, a netrc file) is sent with requests to mirrors and web seeds, for the user's own
-//! datasets: over https to exactly the host that it is kept for, over http only where the user named that host and port as an
-//! http source. It is never sent along a redirect, not even on the same server.
+//! The user's credentials (the setting `credentials`, a netrc file) are sent to mirrors and web
+//! seeds of the user's own datasets only: over https to exactly the host they are for, over http
+//! only if the user named that host and port as an http source. They are never sent along a
+//! redirect, not even on the same server.
 
 use std::io::Read as _;
 use std::sync::{Arc, OnceLock};
@@ -12,21 +14,21 @@ use crate::address::{self, NamedBy, PrivateHosts};
 use crate::settings::{AuthHeader, HostCredentials, Netrc, NetrcFile, Settings};
 use crate::url::Url;
 
-/// The longest netrc file that is read.
+/// The number of bytes that are read of a netrc file.
 const MAX_NETRC_BYTES: u64 = 1 << 20;
 
-/// What a request is sent with, besides the login in its URL.
+/// What a request sends besides the login in its URL.
 #[derive(Clone, Copy, Debug)]
 pub enum Credential<'a> {
     Nothing,
-    /// The catalog's, for the server of the first URL alone.
+    /// The catalog's cookie, for the server of the first URL alone.
     Cookie(&'a str),
-    /// What the user keeps for the host of the first URL.
+    /// The user's credentials for the host of the first URL.
     OfHost,
 }
 
 impl<'a> Credential<'a> {
-    /// What is left of it for the target of a redirect.
+    /// Returns what is sent to the target of a redirect.
     pub fn redirected(self, same_server: bool) -> Credential<'a> {
         match self {
             Credential::Cookie(_) if same_server => self,
@@ -39,7 +41,7 @@ impl<'a> Credential<'a> {
     }
 }
 
-/// What the user keeps for hosts. The file is read when the first host is asked.
+/// The user's credentials by host. The netrc file is read before the first request to a host.
 #[derive(Debug)]
 pub(super) struct Credentials {
     hosts: HostCredentials,
@@ -54,7 +56,7 @@ impl Credentials {
     }
 
     fn netrc(&self) -> &Netrc {
-        // One that cannot be read helps nobody in; `doctor` says so.
+        // An unreadable file provides no login; `doctor` reports it.
         let read = || self.netrc.as_ref().and_then(|file| read_netrc(file).ok().flatten());
         self.read.get_or_init(|| read().unwrap_or_default())
     }
@@ -72,13 +74,13 @@ impl Credentials {
     }
 }
 
-/// Reads a netrc file; `None` where nobody named it, and there is none.
+/// Reads a netrc file. Returns `None` if the user did not name it and it does not exist.
 ///
 /// # Errors
-/// Why it cannot be read.
+/// Why the file cannot be read.
 pub fn read_netrc(file: &NetrcFile) -> std::io::Result<Option<Netrc>> {
     let opened = std::fs::File::open(&file.path).or_else(|why| match file.by {
-        // Its name where a file's name may not begin with a dot.
+        // The default name where file names conventionally do not start with a dot.
         None if cfg!(windows) => std::fs::File::open(file.path.with_file_name("_netrc")),
         _ => Err(why),
     });
@@ -94,21 +96,22 @@ pub fn read_netrc(file: &NetrcFile) -> std::io::Result<Option<Netrc>> {
 }
 
 impl Client {
-    /// The same, for a dataset of the user's own: requests to its mirrors and web seeds are sent with what the user keeps for
-    /// their hosts.
+    /// Returns this client with the user's credentials, which it sends to mirrors and web seeds.
+    /// Only for the user's own datasets, not for those of dependencies.
     pub fn with_credentials(mut self, settings: &Settings) -> Client {
         self.credentials = Some(Arc::new(Credentials::of(settings)));
         self
     }
 
-    /// What the user keeps for the host of this URL. A login that is whole in the URL takes precedence.
+    /// Returns the user's credentials for the host of this URL. A complete login in the URL takes
+    /// precedence.
     pub fn kept_header(&self, by: NamedBy, url: &Url) -> Option<AuthHeader> {
         let credentials = self.credentials.as_ref()?;
         let is_whole = url.authorization().is_some() && url.name_alone().is_none();
         if is_whole { None } else { credentials.header(&self.private_hosts, by, url) }
     }
 
-    /// The header that a request for this URL is sent with.
+    /// Returns the header that authenticates a request for this URL.
     pub(super) fn auth_header(
         &self,
         by: NamedBy,
@@ -140,7 +143,7 @@ mod tests {
         let client =
             Client::new(&settings).unwrap().naming(named.iter().map(|url| NamedPlace::of_url(url)));
         let client = client.with_credentials(&settings);
-        // Before the directory goes.
+        // Read the file before the directory is removed.
         client.credentials.as_ref().unwrap().netrc();
         client
     }
@@ -175,7 +178,7 @@ mod tests {
             check(by, "http://h.org:80/a", None);
             check(by, "https://token.org/a", Some("Authorization: Bearer abc"));
             check(by, "https://token.org:444/a", Some("X-Key: def"));
-            // The user named this one as a source, by its port.
+            // The user named this host and port as a source.
             check(by, "http://127.0.0.1:8080/a", Some(ME));
             check(by, "http://127.0.0.1:8081/a", None);
             check(by, "https://unknown.org/a", None);

@@ -1,7 +1,7 @@
-//! The DHT (BEP 5): who is asked for peers, from a socket that is there for one search alone.
+//! The DHT (BEP 5): searches for peers, each from its own short-lived socket.
 //!
-//! We answer no questions (BEP 43), so nothing has to listen between searches; what a search leaves is nodes for the next
-//! one to begin with. The protocol is [`crate::protocol::dht`]'s.
+//! We answer no queries (BEP 43), so nothing listens between searches. A search leaves nodes for
+//! the next search to start with. [`crate::protocol::dht`] is the protocol.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -17,7 +17,7 @@ use crate::protocol::dht::{Contact, DhtPoll, DhtSearch};
 use crate::settings::Settings;
 use crate::torrent::infohash::Infohash;
 
-/// Nodes that are there to be asked first, where the user names none.
+/// Bootstrap nodes, unless the user names others.
 const BOOTSTRAP: [&str; 4] = [
     "router.bittorrent.com:6881",
     "dht.transmissionbt.com:6881",
@@ -25,27 +25,29 @@ const BOOTSTRAP: [&str; 4] = [
     "router.utorrent.com:6881",
 ];
 
-/// Nodes that a search leaves for the next. Where there are fewer, or it found nothing, the first ones are asked too.
+/// How many nodes a search keeps for the next one.
 const KEPT: usize = 64;
 const ENOUGH: usize = 8;
 
-/// Nodes that a person may name, and addresses of one name.
+/// Limits on the nodes that the user names, and on the addresses of one name.
 const MAX_NAMED: usize = 32;
 const MAX_ADDRESSES: usize = 8;
 
-/// Searches that run at a time. A seed may have thousands of torrents, and all begin at the same few nodes.
+/// How many searches run at a time. A seeder may have thousands of torrents, and all searches start
+/// at the same few nodes.
 const SIDE_BY_SIDE: usize = 8;
 
-/// How often it is looked whether one that waits for its turn is of use still.
+/// How often a search that waits for its turn checks whether it is still needed.
 const TURN: Duration = Duration::from_millis(100);
 
-/// How often a wait looks whether it is of use still.
+/// How long a read of the socket waits before the search checks whether it is still needed.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// No datagram is longer. Windows calls it a failure of the socket where one does not fit, and anyone may send one.
+/// No datagram is longer. Windows reports a datagram that does not fit as a failure of the socket,
+/// and anyone may send one.
 const DATAGRAM_BYTES: usize = 64 << 10;
 
-/// What all searches of a build share.
+/// State that all searches of a build share.
 #[derive(Debug)]
 pub struct Dht {
     /// `None`: [`BOOTSTRAP`].
@@ -58,7 +60,7 @@ pub struct Dht {
     ended: Condvar,
 }
 
-/// One of the searches that run.
+/// The right to run one search.
 struct SearchPermit<'a>(&'a Dht);
 
 impl Drop for SearchPermit<'_> {
@@ -69,7 +71,8 @@ impl Drop for SearchPermit<'_> {
 }
 
 impl Dht {
-    /// `None` where the user wants none. Nothing is opened or looked up before the first search.
+    /// Returns `None` if the user disabled the DHT. Opens and looks up nothing before the first
+    /// search.
     pub fn new(settings: &Settings) -> Option<Dht> {
         let bootstrap = settings.dht_bootstrap.clone();
         if settings.offline || bootstrap.as_ref().is_some_and(Vec::is_empty) {
@@ -83,19 +86,24 @@ impl Dht {
         Some(Dht { bootstrap, wait, private_hosts, own_id, known, running, ended })
     }
 
-    /// Searches once for a torrent's peers, and hands them on as they come. The nodes closest to the infohash are told that a
-    /// peer listens on `port` of ours, where there is one; they forget it within half an hour. Gives how many were told. It
-    /// takes seconds, and a look-up of names has no deadline: nobody may wait for it.
+    /// Searches once for a torrent's peers and passes them to `named` as they arrive. With `port`,
+    /// announces to the nodes closest to the infohash that a peer listens there, which they forget
+    /// within half an hour. Returns how many nodes the announcement was sent to. A search takes
+    /// seconds, and its name look-ups have no deadline: nobody may wait for it.
     ///
-    /// `in_vain`: the last search for it found nothing. Then the first nodes are asked again, however many others are
-    /// known: those may be of no use, or all of one network of their own.
+    /// `in_vain`: the last search for this torrent found nothing. The bootstrap nodes are then
+    /// asked again, however many others are known: those may be useless, or all belong to an
+    /// isolated network.
     ///
-    /// `nodes` are the torrent's own, and who names them: they are asked before the first ones.
+    /// `nodes` are the torrent's own nodes and who named them. They are asked before the bootstrap
+    /// nodes.
     ///
-    /// `time` is a clock's time, and `None` once peers are of no use any more; it is asked often.
+    /// `time` returns the clock's time, or `None` once peers are no longer needed. It is called
+    /// often.
     ///
     /// # Errors
-    /// No node could be asked, or none answered; [`SourceError::Ended`]: nobody needs what it would find. Peers may have come before.
+    /// No node could be asked, or none answered; [`SourceError::Ended`] if the peers are no longer
+    /// needed. `named` may have received peers before.
     pub fn search(
         &self,
         infohash: Infohash,
@@ -112,7 +120,7 @@ impl Dht {
         Ok(sent.count())
     }
 
-    /// Waits until fewer than [`SIDE_BY_SIDE`] others run: each takes less than a minute.
+    /// Waits until fewer than [`SIDE_BY_SIDE`] other searches run. Each takes less than a minute.
     fn turn(&self, time: &dyn Fn() -> Option<Duration>) -> Result<SearchPermit<'_>, SourceError> {
         let mut running = self.running.lock();
         while *running >= SIDE_BY_SIDE {
@@ -139,7 +147,7 @@ impl Dht {
             let now = time().ok_or(SourceError::Ended)?;
             match search.poll(now) {
                 DhtPoll::Send(node, message) => {
-                    // A node that cannot be reached is one that does not answer.
+                    // An unreachable node counts as one that does not answer.
                     let _ = socket.send_to(&message, node);
                 }
                 DhtPoll::Wait(until) => {
@@ -162,7 +170,7 @@ impl Dht {
         }
         let mut answered = search.answered();
         if answered.is_empty() {
-            // Those of the last search are gone, too.
+            // The nodes that the last search kept did not answer either.
             self.known.lock().clear();
             return Err(SourceError::NoNodeAnswered);
         }
@@ -171,7 +179,8 @@ impl Dht {
         Ok((search, socket))
     }
 
-    /// Says who is asked first.
+    /// Adds the nodes to start with. The torrent's nodes and the bootstrap nodes are left out if
+    /// enough nodes are known.
     fn begin(
         &self,
         search: &mut DhtSearch,
@@ -220,7 +229,8 @@ impl Dht {
     }
 }
 
-/// Whether it says nothing of the socket: no datagram came, or some systems' word that a node was not reached.
+/// Whether an error does not concern the socket itself: no datagram arrived, or (on some systems) a
+/// node was unreachable.
 fn is_of_one_node(why: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkUnreachable,

@@ -1,7 +1,7 @@
-//! Why a source did not provide what it was asked for: a server, a tracker, a peer, a node of the DHT, a directory.
+//! Why a source (server, tracker, peer, DHT node, directory) did not provide what it was asked for.
 //!
-//! Callers that react to a failure match on it. Its words are here; those of a protocol's own errors ([`HttpError`],
-//! [`TrackerError`], [`PeerError`] and so on) are beside these types.
+//! Callers that react to a failure match on it. Its messages are here; those of the protocols' own
+//! errors ([`HttpError`], [`TrackerError`], [`PeerError`] and so on) are next to these types.
 
 use std::fmt;
 use std::io;
@@ -22,23 +22,24 @@ use crate::url::Url;
 
 use super::MAX_REDIRECTS;
 
-/// Reads on from the source's name: "https://…: connection refused".
+/// A failure of a source. Its message continues after the source's name: "https://…: connection
+/// refused".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceError {
-    // The name and the address.
+    // Name and address.
     NotWebAddress,
     NotUrl,
     NotHostPort,
     UnsupportedTracker,
     UnsupportedWebSeed,
     UdpAddress(&'static str),
-    /// UDP would pass by the proxy that the user wants for all.
+    /// UDP would bypass the proxy that the user wants for everything.
     UdpBehindProxy,
-    /// It may not be contacted.
+    /// The address may not be contacted.
     Refused(Refused),
     Unjudged,
     UnknownHost,
-    /// The same, in the system's words.
+    /// An unknown host, in the system's words.
     LookUp(String),
     NoAddress,
 
@@ -51,38 +52,39 @@ pub enum SourceError {
     OutOfDescriptors,
     /// In the words of the system or of a library.
     Other(String),
-    /// Nobody waits any more.
+    /// Nobody waits for the result any more.
     Ended,
     NoThread,
 
     // TLS.
     NotTls,
-    /// Nobody vouches for its certificate that we know: where TLS is inspected, this is said of all servers.
+    /// No authority that we know signed its certificate. Where TLS is inspected, every server fails
+    /// so.
     UnknownAuthority,
     Certificate(String),
 
     // The proxy, as `host:port`.
     Through(String, Box<SourceError>),
-    /// The host's name was looked up here, and not by the proxy.
+    /// The host's name was looked up on this machine instead of by the proxy.
     LookedUpHere(Box<SourceError>),
     Socks(String, SocksFailure),
     HttpProxy(String, HttpProxyFailure),
-    /// Of either kind, which its name says.
+    /// A proxy of either kind; the text includes the kind.
     ProxyUnreachable(String, Box<SourceError>),
     ProxyBroken(String, Box<SourceError>),
 
     // HTTP.
     Status(u16),
-    /// The same, where the reply says why.
+    /// An HTTP status whose reply gives the reason.
     StatusSaying(u16, Box<SourceError>),
     Reply(HttpError),
-    /// A page that lets browsers through alone.
+    /// A page that only lets browsers through.
     BotCheck(u16),
     WebPage,
     Compressed,
     ReplyTooLong(u64),
     NoLength,
-    /// It ended so many bytes early: the connection, or the reply.
+    /// The connection (`CutOff`) or the reply (`EndedEarly`) ended this many bytes early.
     CutOff(u64),
     EndedEarly(u64),
     TakesNoRequests,
@@ -97,12 +99,12 @@ pub enum SourceError {
     NotAsked,
     NoAnswerYet,
     NoAnswer(Duration),
-    /// Of so many that are asked side by side it would have been one too many.
+    /// Not asked, because only this many sources are.
     BeyondMost(usize),
-    /// Asked over each family of addresses, in vain.
+    /// Asked over each address family, without success.
     OverFamilies(Vec<(SourceError, Option<&'static str>)>),
     NoNodeAnswered,
-    /// None could be asked; the last of them failed so.
+    /// No node could be asked; the failure is that of the last one.
     NoNode(String, Box<SourceError>),
     NoIpv4,
 
@@ -111,13 +113,13 @@ pub enum SourceError {
     Metadata(MetadataError),
     NoHandshake(Box<SourceError>),
     DoesNotRead,
-    /// It did not do this within that time.
+    /// The peer did not do this within that time.
     Silent(Awaited, Duration),
     NoPlace,
     GaveWay,
     MadeRoom,
 
-    // What it sends.
+    // Data.
     Corrupt {
         piece: PieceIndex,
         banned: bool,
@@ -127,33 +129,33 @@ pub enum SourceError {
     HoldsWrongBytes,
     Changed,
     InFile(String, Box<SourceError>),
-    /// So many bytes, where the torrent's file has so many.
+    /// The file's length, and its length in the torrent.
     WrongLength(u64, u64),
     NoSuchFile,
-    /// Another version of the file, or none.
+    /// The server has another version of the file, or none.
     Stale(String),
     NoRanges,
     Pause(Duration),
     RefusedFiles(u32, Box<SourceError>),
     AskedFor(Url, Box<SourceError>),
     OtherTorrent(Infohash),
-    /// The catalog gives no newer `.torrent`, or one that names nobody else.
+    /// The catalog has no newer `.torrent`, or one that names no other sources.
     NoNewerTorrent(Box<SourceError>),
     NoOtherSources,
-    /// No file, or no document, that can be used.
+    /// The file or document cannot be used.
     Unusable(String),
 
-    // All of them together.
+    // The download or search as a whole.
     Stopped,
     NoPeer,
-    /// So many peers, within that time.
+    /// How many peers were asked, and within which time.
     NobodyGaveIt(usize, Option<Duration>),
-    /// A fault of ours.
+    /// Our own fault, as is [`SourceError::FeederFailed`].
     WorkerFailed,
     FeederFailed,
 }
 
-/// What was waited for in vain.
+/// The step of a request that timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     LookUp,
@@ -162,7 +164,7 @@ pub enum Stage {
     Transfer,
 }
 
-/// What a peer should have done.
+/// What a peer was expected to send or do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
     Handshake,
@@ -174,7 +176,8 @@ pub enum Awaited {
 }
 
 impl SourceError {
-    /// Without what a server quotes of this URL: redirects may have led its secrets to another.
+    /// Removes what the server quotes of this URL: redirects may have sent the URL's secrets to
+    /// another server.
     pub(super) fn redacted(self, url: &Url) -> SourceError {
         let redirect = |location: Url| url.redacted(location.exposed()).into();
         match self {
@@ -189,7 +192,7 @@ impl SourceError {
         }
     }
 
-    /// This failure, or the first of those in it, of which there is something to say.
+    /// Returns the first result of `say` for this failure or one nested in it.
     fn look_for<T>(&self, say: &dyn Fn(&SourceError) -> Option<T>) -> Option<T> {
         say(self).or_else(|| match self {
             SourceError::Through(_, why)
@@ -205,12 +208,12 @@ impl SourceError {
         })
     }
 
-    /// Whether it is such a failure, or has one in it.
+    /// Whether `such` holds for this failure or one nested in it.
     pub(super) fn is(&self, such: &dyn Fn(&SourceError) -> bool) -> bool {
         self.look_for(&|why| such(why).then_some(())).is_some()
     }
 
-    /// Whether an address may not be contacted: it is the same each time.
+    /// Whether the address may not be contacted, so that retrying cannot help.
     pub fn is_refused(&self) -> bool {
         self.is(&|why| matches!(why, SourceError::Refused(_)))
     }
@@ -227,28 +230,28 @@ impl SourceError {
         self.is(&|why| *why == SourceError::UnknownAuthority)
     }
 
-    /// Whether the server asks who we are.
+    /// Whether the server requires a login.
     pub fn wants_login(&self) -> bool {
         self.is(&|why| *why == SourceError::Status(401))
     }
 
-    /// The status of an HTTP reply.
+    /// Returns the status of an HTTP reply.
     pub fn status(&self) -> Option<u16> {
         if let SourceError::Status(status) = self { Some(*status) } else { None }
     }
 
-    /// Whether the proxy itself failed, or says that it did.
+    /// Whether the proxy itself failed, or reported a failure.
     pub fn is_of_proxy(&self) -> bool {
         use SourceError::{HttpProxy, ProxyBroken, ProxyUnreachable, Socks};
         matches!(self, Socks(..) | HttpProxy(..) | ProxyBroken(..) | ProxyUnreachable(..))
     }
 
-    /// What to do about a proxy, where the fault is its own and not that of the host behind it.
+    /// Returns advice about a proxy, if the proxy is at fault and not the host behind it.
     pub fn proxy_advice(&self) -> Option<&'static str> {
         use LoginFailure::{Refused, Wanted};
         self.look_for(&|why| match why {
             SourceError::Socks(_, SocksFailure::Closed | SocksFailure::Reply(1 | 3..=6)) => None,
-            // It tells so that the host is down, or unknown.
+            // With these statuses a proxy reports that the host is down or unknown.
             SourceError::HttpProxy(_, HttpProxyFailure::Status(500..)) => None,
             SourceError::Socks(_, SocksFailure::Login(Wanted | Refused))
             | SourceError::HttpProxy(_, HttpProxyFailure::Login(Wanted | Refused)) => Some(
@@ -262,7 +265,8 @@ impl SourceError {
         })
     }
 
-    /// What rustls and OpenSSL say of certificates, whose own types we cannot name.
+    /// Classifies the text of a TLS error: the error types of rustls and OpenSSL cannot be named
+    /// here.
     fn of_tls(said: String) -> SourceError {
         let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
         if has(&["InvalidContentType"]) {
@@ -285,7 +289,7 @@ impl From<ureq::Error> for SourceError {
             ureq::Error::Timeout(ureq::Timeout::Connect) => SourceError::TimedOut(Stage::Connect),
             ureq::Error::Timeout(_) => SourceError::TimedOut(Stage::Reply),
             ureq::Error::HostNotFound => SourceError::UnknownHost,
-            // It would quote the URL.
+            // Its own message would quote the URL.
             ureq::Error::BadUri(_) => SourceError::NotWebAddress,
             ureq::Error::Io(why) if why.kind() == io::ErrorKind::InvalidData => {
                 SourceError::of_tls(why.to_string())
@@ -296,7 +300,8 @@ impl From<ureq::Error> for SourceError {
     }
 }
 
-/// On their way through ureq, and through what reads and writes.
+/// Carries a failure through ureq and through `Read` and `Write`; the reverse conversion unwraps
+/// it.
 impl From<SourceError> for io::Error {
     fn from(why: SourceError) -> io::Error {
         io::Error::other(why)
@@ -323,7 +328,7 @@ impl From<io::Error> for SourceError {
                 SourceError::TimedOut(Stage::Transfer)
             }
             io::ErrorKind::UnexpectedEof => SourceError::ClosedEarly,
-            _ => SourceError::Other(why.to_string()), // without the number that the platform adds
+            _ => SourceError::Other(why.to_string()), // without the number that the platform appends
         }
     }
 }
@@ -508,7 +513,7 @@ impl fmt::Display for SourceError {
 
 impl std::error::Error for SourceError {}
 
-/// What the statuses mean that are met most.
+/// Explains the most frequent statuses.
 fn words_of(status: u16) -> &'static str {
     match status {
         401 => " (a login is required, or was rejected)",

@@ -1,7 +1,8 @@
-//! Connects to a host that has several addresses, to the one that answers first (RFC 8305, section 5).
+//! Connects to the first of a host's addresses that answers (RFC 8305, section 5).
 //!
-//! A network may swallow all that is sent over IPv6. So families take turns, and an address that does not answer within a quarter of
-//! a second is joined by the next. Whether an address may be contacted was decided before: no other is ever connected to.
+//! A network may silently drop everything sent over IPv6. Address families therefore alternate, and
+//! if an address does not answer within a quarter of a second, the next one is tried in parallel.
+//! Callers decide beforehand which addresses may be contacted.
 
 use std::collections::HashSet;
 use std::io;
@@ -12,30 +13,33 @@ use std::time::Duration;
 
 use crate::mutex::Mutex;
 
-/// An address has this long before the next one is tried beside it: RFC 8305's recommendation.
+/// How long to wait for an address before trying the next in parallel: RFC 8305's recommendation.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The stack of a thread that does nothing but connect.
+/// The stack of a thread that only connects.
 const CONNECT_STACK_BYTES: usize = 64 << 10;
 
-/// Addresses that are remembered as slow, of all hosts.
+/// How many slow addresses are remembered, over all hosts.
 const MOST_SLOW: usize = 1024;
 
-/// Makes connections, and remembers which addresses did not answer in time: they come last the next time.
+/// Makes connections and remembers addresses that did not answer in time, which are tried last from
+/// then on.
 #[derive(Clone, Debug, Default)]
 pub struct HappyEyeballs {
     slow: Arc<Mutex<HashSet<IpAddr>>>,
 }
 
 impl HappyEyeballs {
+    /// Connects to the first address that answers.
+    ///
     /// # Errors
-    /// No address answered within that time. Of several failures the last one.
+    /// The last failure, if no address accepted a connection within that time.
     pub fn connect(&self, addresses: &[SocketAddr], within: Duration) -> io::Result<TcpStream> {
         let ordered = self.ordered(addresses);
         let delay = ATTEMPT_DELAY.min(within / (1 + ordered.len() as u32)); // at most 16
         let mut failure = io::Error::from(io::ErrorKind::ConnectionRefused);
         let mut rest = &ordered[..];
-        // Most hosts answer or refuse at once, so no thread is needed for them.
+        // Most hosts accept or refuse at once, so the first attempts need no thread.
         while let Some((address, others)) = rest.split_first() {
             let own = if others.is_empty() { within } else { delay };
             match TcpStream::connect_timeout(address, own.max(Duration::from_millis(1))) {
@@ -51,7 +55,8 @@ impl HappyEyeballs {
         Err(failure)
     }
 
-    /// Connects to all of them, one after the other had its time, until one answers. The first has had its.
+    /// Connects to all addresses, each started `delay` after the one before or as soon as an
+    /// attempt fails, until one answers. The caller has already waited for the first.
     fn race(
         &self,
         addresses: &[SocketAddr],
@@ -66,7 +71,8 @@ impl HappyEyeballs {
             if let Some((index, address)) = waiting.next() {
                 let (tell, own) = (tell.clone(), left.max(Duration::from_millis(1)));
                 let connect = move || {
-                    // Where another was faster, this one is closed.
+                    // If another attempt was faster, nobody receives this connection, and dropping
+                    // it closes it.
                     let _ = tell.send((address, TcpStream::connect_timeout(&address, own)));
                 };
                 let thread = std::thread::Builder::new().name("at-connect".to_owned());
@@ -81,7 +87,7 @@ impl HappyEyeballs {
             if running == 0 && waiting.peek().is_none() {
                 return Err(failure);
             }
-            // Each of them ends in time by itself.
+            // The last attempts end by their own timeouts.
             let wait = if waiting.peek().is_some() { delay } else { left + ATTEMPT_DELAY };
             match told.recv_timeout(wait) {
                 Ok((address, Ok(stream))) => {
@@ -103,7 +109,8 @@ impl HappyEyeballs {
         }
     }
 
-    /// The families in turns, the first one's first; those that did not answer before come last.
+    /// Orders addresses by alternating families, beginning with that of the first address.
+    /// Addresses that did not answer before are last.
     fn ordered(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
         let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) =
@@ -145,12 +152,12 @@ mod tests {
         TcpListener::bind((ip, 0)).unwrap()
     }
 
-    /// Where nobody is, and that is said at once.
+    /// An address that refuses connections at once.
     fn closed(ip: &str) -> SocketAddr {
         listener(ip).local_addr().unwrap()
     }
 
-    /// Where nobody answers: as many connections wait to be accepted as may.
+    /// An address that does not answer: its backlog is full.
     #[cfg(target_os = "linux")]
     struct Silence(SocketAddr, #[expect(dead_code, reason = "held")] Vec<TcpStream>, TcpListener);
 
@@ -224,10 +231,11 @@ mod tests {
         let (reached, took) = connect(&[silent.0, address]);
         assert_eq!(reached, address);
         assert!(took >= ATTEMPT_DELAY && took < LONG / 2, "{took:?}");
-        // From then on it costs nothing: not each time, or the fastest of many would not be that fast.
+        // From then on the silent address costs no time. The minimum of several runs excludes a
+        // busy machine.
         let took = (0..20).map(|_| connect(&[silent.0, address]).1).min().unwrap();
         assert!(took < ATTEMPT_DELAY, "{took:?}");
-        // Two silent ones before it; and one that refuses between them.
+        // Two silent addresses before the one that answers, and one that refuses between them.
         let other = HappyEyeballs::default();
         let begun = Instant::now();
         let nobody = closed("127.0.0.6");
@@ -246,7 +254,7 @@ mod tests {
         let failure = HappyEyeballs::default().connect(&addresses, within).unwrap_err();
         assert!(is_silence(&failure), "{failure}");
         assert!(begun.elapsed() < 50 * within, "{:?}", begun.elapsed());
-        // The first is asked on beside the others: it makes room after a while.
+        // The first attempt continues beside the others: its backlog has room again after a while.
         let [first, second, _] = silent;
         let (at, other) = (first.0, second.0);
         let accepting = std::thread::spawn(move || {

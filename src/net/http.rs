@@ -1,4 +1,5 @@
-//! HTTP: the agent, and whole small replies (a `.torrent`, a tracker's answer).
+//! HTTP requests: the agent's configuration, redirects, and small replies that are read whole (a
+//! `.torrent`, a tracker's reply).
 
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
@@ -26,10 +27,11 @@ use crate::protocol::web_url::NO_URL;
 use crate::settings::AuthHeader;
 use crate::url::{Url, UrlParts};
 
-/// Read from a socket at a time: large enough that system calls do not count, small enough for the cache.
+/// Bytes read from a socket at a time: large enough that system calls cost little, small enough for
+/// the CPU cache.
 const INPUT_BYTES: usize = 256 << 10;
 
-/// Requests are short; the default of 128 KiB is zeroed byte by byte at opt-level 0.
+/// Requests are short, and ureq's default of 128 KiB is zeroed byte by byte at opt-level 0.
 const OUTPUT_BYTES: usize = 16 << 10;
 
 /// A reply that was read whole.
@@ -38,13 +40,13 @@ pub struct Fetched {
     pub status: u16,
     pub body: Vec<u8>,
     pub retry_after: Option<Duration>,
-    /// A web page came.
+    /// Set if the body is a web page.
     pub page: Option<WebPage>,
-    /// Where it came from, where that is known: without a proxy. Of several possible addresses the most public.
+    /// The server's address, if there is no proxy. Of several candidates, the most public.
     pub from: Option<IpAddr>,
 }
 
-/// How a body is asked for that is read whole.
+/// Options of a request whose body is read whole.
 pub(super) struct Whole {
     within: Duration,
     family: Option<IpFamily>,
@@ -58,7 +60,7 @@ pub(super) fn config(timing: Timing, roots: RootCerts) -> Config {
     Agent::config_builder()
         .user_agent(USER_AGENT)
         .http_status_as_error(false)
-        // We follow redirects ourselves: ureq would follow https to http.
+        // We follow redirects ourselves: ureq would follow them from https to http.
         .max_redirects(0)
         .max_redirects_will_error(false)
         .input_buffer_size(INPUT_BYTES)
@@ -68,20 +70,21 @@ pub(super) fn config(timing: Timing, roots: RootCerts) -> Config {
         .timeout_connect(Some(timing.connect))
         .timeout_send_request(Some(timing.silence))
         .timeout_recv_response(Some(timing.silence))
-        // For bodies that ureq reads (chunked ones): they may take long, and not be silent for long.
+        // For bodies that ureq reads (chunked ones): they may take long, but not pause for long.
         .timeout_per_read(Some(timing.silence))
-        // ours; and never one of the environment, which the settings have read
+        // Our transport connects through proxies, and the settings have read the environment.
         .proxy(None)
         .tls_config(tls.build())
         .build()
 }
 
 impl Client {
-    /// Gets a URL whole, following redirects, never from https to http. The credential is for this URL alone: see
-    /// [`Credential::redirected`].
+    /// Downloads a URL whole. Follows redirects, except from https to http. The credential is for
+    /// this URL alone: see [`Credential::redirected`].
     ///
     /// # Errors
-    /// No reply, a redirect that is not followed, a body over `max_bytes` or slower than `within`.
+    /// No reply, a redirect that is not followed, a body longer than `max_bytes` or slower than
+    /// `within`.
     pub fn fetch(
         &self,
         by: NamedBy,
@@ -93,8 +96,9 @@ impl Client {
         self.fetch_over(by, None, url, credential, max_bytes, within)
     }
 
-    /// The same over one family of addresses, or any, and never over a connection that was used before: its address need not be
-    /// among those that the name has now.
+    /// As [`Client::fetch`], over one address family or any. If `family` is given (even
+    /// [`IpFamily::Any`]), the connection is new: the address of a reused one need not be among the
+    /// name's current addresses.
     pub(super) fn fetch_over(
         &self,
         by: NamedBy,
@@ -122,13 +126,14 @@ impl Client {
                 return Err(SourceError::ReplyTooLong(max_bytes));
             }
             let body = match inflated(body, max_bytes) {
-                // What matters then is the status.
+                // An error page's status matters more than its body.
                 Err(_) if head.status != 200 => Vec::new(),
                 other => other?,
             };
             let page = web_page(&head, &body);
             if head.status == 200 && page.is_none() && !head.content_encoding_identity {
-                // By another one than gzip, of which nothing can be made; a plain body may be called so by mistake.
+                // Compressed by another method than gzip. Some servers declare an encoding for a
+                // plain bencoded body (which starts with `d`), which is therefore accepted.
                 if !body.starts_with(b"d") {
                     return Err(SourceError::Compressed);
                 }
@@ -139,7 +144,7 @@ impl Client {
         Err(SourceError::TooManyRedirects)
     }
 
-    /// Whether a URL's host is reached without a proxy, and has addresses of both families.
+    /// Whether a URL's host is reached without a proxy and has addresses of both families.
     pub(super) fn reaches_both_families(&self, url: &Url) -> bool {
         if self.proxy.as_ref().is_some_and(|proxy| proxy.carries(url.exposed())) {
             return false;
@@ -151,7 +156,8 @@ impl Client {
         found.iter().any(v6) && !found.iter().all(v6)
     }
 
-    /// One request, no redirects followed; the body is not read yet: a range of it, or all of it within a time.
+    /// Sends one request without following redirects, and does not read the body. `part` is the
+    /// range to request, or the options of a body that is read whole.
     pub(super) fn request(
         &self,
         by: NamedBy,
@@ -162,12 +168,12 @@ impl Client {
         let auth = self.auth_header(by, url, credential);
         let mut request = self.get(url, auth.as_ref(), credential.cookie());
         match part {
-            // A web seed's body is watched as it comes.
+            // The caller watches how fast a web seed's body arrives.
             Ok(range) => request = request.header("Range", range),
             Err(Whole { within, family }) => {
                 request = request.config().timeout_recv_body(Some(within)).build();
                 if let Some(family) = family {
-                    // ureq does not tell which address a kept connection has, nor of which family it is.
+                    // ureq does not report the address of a reused connection, nor its family.
                     let config = request.config().ip_family(family);
                     request = config.max_idle_age(Duration::ZERO).build();
                 }
@@ -178,7 +184,8 @@ impl Client {
         Ok((reply, head, from))
     }
 
-    /// Makes a request, if the host that `by` named may be contacted. Gives the address that the reply came from, too, if it is known.
+    /// Makes a request, if the host that `by` named may be contacted. Also returns the address that
+    /// the reply came from, if known.
     pub(super) fn judged(
         &self,
         by: NamedBy,
@@ -189,7 +196,7 @@ impl Client {
         let uri: Uri = url.parse().map_err(|_| SourceError::NotUrl)?;
         let proven = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default();
-        // What is known without a look-up, which a proxy may do.
+        // What can be judged without a name look-up, which may be left to a proxy.
         let port = uri.port_u16().unwrap_or(if proven { 443 } else { 80 });
         self.private_hosts.judge_name(by, host, port)?;
         let hosts = Arc::clone(&self.private_hosts);
@@ -198,7 +205,7 @@ impl Client {
         let from = addresses.into_iter().map(|it| it.ip()).min_by_key(|ip| address::kind(*ip));
         let reply = reply.map_err(|why| proxy::blamed(proxy, &url, why.into()))?;
         let proxy = proxy.filter(|proxy| proxy.carries(&url));
-        // Whoever is behind it cannot ask for that.
+        // Only the proxy can send a 407, not the server behind it.
         if let Some(proxy) = proxy.filter(|it| reply.status() == 407 && it.forwards(&url)) {
             let head = head_of(&Url::from(&*url), None, &reply)?;
             let why = HttpProxyFailure::of(&head, proxy.authorization().is_some());
@@ -207,7 +214,8 @@ impl Client {
         Ok((reply, from.filter(|_| proxy.is_none())))
     }
 
-    /// A request. ureq never sees a URL's login: it sends none over a connection that we have borrowed, and quotes URLs in errors.
+    /// Starts a request. ureq never sees a URL's login: it would quote it in errors, and would not
+    /// send it over a borrowed connection.
     pub(super) fn get(
         &self,
         url: &Url,
@@ -227,8 +235,8 @@ impl Client {
     }
 }
 
-/// A reply's head in the protocol's words. A redirect that quotes a secret which the request was sent with is refused: it
-/// would carry that to wherever it leads.
+/// Parses the head of a reply. A redirect that quotes a secret of the request is refused: following
+/// it would send the secret to its target.
 pub(super) fn head_of<T>(
     url: &Url,
     auth: Option<&AuthHeader>,
@@ -245,7 +253,7 @@ pub(super) fn head_of<T>(
     checked(head, auth)
 }
 
-/// See [`head_of`].
+/// Refuses a redirect that quotes a secret: see [`head_of`].
 pub(super) fn checked(head: Head, auth: Option<&AuthHeader>) -> Result<Head, SourceError> {
     let is_quoted = |location: &String| auth.is_some_and(|auth| auth.is_in(location));
     if head.location.as_ref().is_some_and(is_quoted) {
@@ -254,15 +262,16 @@ pub(super) fn checked(head: Head, auth: Option<&AuthHeader>) -> Result<Head, Sou
     Ok(head)
 }
 
-/// Where a redirect leads (RFC 3986, section 5). The login of `base` goes along to the same server alone.
+/// Resolves the target of a redirect (RFC 3986, section 5). The login of `base` is kept only for
+/// the same server.
 ///
 /// # Errors
-/// For a location that is no http(s) URL, and from https to http.
+/// The location is not an http(s) URL, or leads from https to http.
 pub fn join(base: &Url, location: &str) -> Result<Url, SourceError> {
     let odd = || SourceError::OddRedirect(base.redacted(location).into());
     let UrlParts { scheme, host, target, .. } = base.parts().ok_or_else(odd)?;
     let path = target.split(['?', '#']).next().unwrap_or_default();
-    // Blanks and the like are sent as they are by many.
+    // Many servers send spaces and other invalid characters unencoded.
     let written: String = utf8_percent_encode(location.trim(), NO_URL).collect();
     let mut written = written.split('#').next().unwrap_or_default().to_owned();
     if written.starts_with("//") {
@@ -296,7 +305,7 @@ pub fn join(base: &Url, location: &str) -> Result<Url, SourceError> {
     Ok(base.hand_login_to(joined))
 }
 
-/// Whether a reference begins with a scheme: `ftp://x`, `mailto:x`.
+/// Whether a reference starts with a scheme: `ftp://x`, `mailto:x`.
 fn has_scheme(reference: &str) -> bool {
     let begin = reference.split(['/', '?']).next().unwrap_or_default();
     begin.split_once(':').is_some_and(|(scheme, _)| {
@@ -305,7 +314,7 @@ fn has_scheme(reference: &str) -> bool {
     })
 }
 
-/// A path without `.` and `..` (RFC 3986, section 5.2.4).
+/// Removes `.` and `..` from a path (RFC 3986, section 5.2.4).
 fn without_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();
@@ -348,7 +357,7 @@ mod tests {
         for other in ["mailto:me", "javascript:x", "http:c", "https:", "data:,x", " "] {
             check("http://a/b", other, None);
         }
-        // A query, and a query that names a URL.
+        // A query, and one that contains a URL.
         check("http://a/b/c?d", "?token=1", Some("http://a/b/c?token=1"));
         check("http://a", "?token=1", Some("http://a?token=1"));
         check("http://a/b/c", "f?u=http://x/y", Some("http://a/b/f?u=http://x/y"));
@@ -389,14 +398,14 @@ mod tests {
         ] {
             check("http://a/b/c/d;p?q", location, Some(expected));
         }
-        // What no URL may hold.
+        // Characters that are not valid in a URL.
         check("http://a/b", "/new place/x.bin", Some("http://a/new%20place/x.bin"));
         check("http://a/b", "http://a/new place/x.bin", Some("http://a/new%20place/x.bin"));
         check("http://a/b", " /x\t", Some("http://a/x"));
         check("http://a/b", "/\u{e9}|<x>", Some("http://a/%C3%A9%7C%3Cx%3E"));
         check("http://a/b", "/x%20y", Some("http://a/x%20y"));
         check("http://a/b", "//[::1]:8/x", Some("http://[::1]:8/x"));
-        // A login goes to its own server alone.
+        // A login is kept for its own server alone.
         check("http://u:p@a/b/c", "d", Some("http://u:p@a/b/d"));
         check("http://u:p@a/b/c", "http://A:80/d", Some("http://u:p@A:80/d"));
         check("http://u:p@a/b/c", "http://a:81/d", Some("http://a:81/d"));

@@ -1,4 +1,5 @@
-//! Small replies that come compressed although they were not asked for so: some servers store and send nothing else.
+//! Small replies that are compressed although the request did not allow it: some servers store and
+//! send nothing else.
 
 use zune_inflate::{DeflateDecoder, DeflateOptions};
 
@@ -10,11 +11,11 @@ const EXTRA: u8 = 4;
 const NAME: u8 = 8;
 const COMMENT: u8 = 16;
 
-/// The body as it was before it was compressed with gzip, if it was; at most so many bytes. No torrent, tracker's answer or page
-/// begins as gzip does.
+/// Decompresses a gzip body, to at most `max_bytes`; returns any other body unchanged. No
+/// `.torrent`, tracker reply or web page starts with the magic bytes of gzip.
 ///
 /// # Errors
-/// It cannot be inflated, or is longer.
+/// The body cannot be decompressed, or is longer.
 pub(super) fn inflated(body: Vec<u8>, max_bytes: u64) -> Result<Vec<u8>, SourceError> {
     if !body.starts_with(&[0x1f, 0x8b]) {
         return Ok(body);
@@ -25,12 +26,12 @@ pub(super) fn inflated(body: Vec<u8>, max_bytes: u64) -> Result<Vec<u8>, SourceE
         DeflateOptions::default().set_limit(most).set_size_hint((4 * body.len()).min(most));
     let mut decoder = DeflateDecoder::new_with_options(deflated, options);
     let inflated = decoder.decode_deflate().map_err(|_| SourceError::Compressed)?;
-    // The decoder looks at its limit not before every byte.
+    // The decoder does not check its limit before every byte.
     if inflated.len() > most { Err(SourceError::Compressed) } else { Ok(inflated) }
 }
 
 fn behind_header(body: &[u8]) -> Option<&[u8]> {
-    // Its two first bytes, the method, flags, time, two more.
+    // Two magic bytes, method, flags, four bytes of time, two more.
     let (head, mut rest) = body.split_at_checked(10)?;
     let flags = head.get(3).copied().filter(|_| head.get(2) == Some(&8))?;
     if flags & EXTRA != 0 {
@@ -53,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    /// `hello hello hello hello\n`, by gzip, with a name.
+    /// `hello hello hello hello\n`, compressed by gzip, with a file name.
     const GZIP: [u8; 31] = [
         31, 139, 8, 8, 0, 0, 0, 0, 0, 3, 120, 0, 203, 72, 205, 201, 201, 87, 200, 64, 39, 185, 0,
         0, 136, 89, 11, 24, 0, 0, 0,
@@ -75,7 +76,7 @@ mod tests {
         for plain in [b"d4:infoe".as_slice(), b"", b"\x1f", b"<html>"] {
             assert_eq!(inflated(plain.to_vec(), 1000).unwrap(), plain);
         }
-        // Cut short, of another method, too long.
+        // Truncated, another method, too long.
         for cut in 2..22 {
             assert!(inflated(GZIP[..cut].to_vec(), 1000).is_err(), "{cut}");
         }

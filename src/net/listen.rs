@@ -1,4 +1,5 @@
-//! The one place that accepts connections: for `seed`. A build, and a download at run time, listen nowhere.
+//! Listening sockets, the only ones of the program, for `seed`. Builds and downloads at run time do
+//! not listen.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -7,17 +8,17 @@ use std::sync::Arc;
 use super::error::SourceError;
 use super::{Client, PeerConnection};
 
-/// Ports that the system gives for IPv6 may be taken for IPv4: so many are tried.
+/// How often an ephemeral port is tried: one that is free for IPv6 may be taken for IPv4.
 const TRIES: usize = 8;
 
-/// Listens on one port, over IPv6 and IPv4.
+/// Listens on one port over IPv6 and IPv4.
 #[derive(Debug)]
 pub struct Listener {
     sockets: Vec<TcpListener>,
     address: SocketAddr,
 }
 
-/// A connection that somebody opened; closed where it is dropped.
+/// A connection that a peer opened. Dropping it closes it.
 #[derive(Debug)]
 pub struct Incoming {
     stream: TcpStream,
@@ -25,7 +26,7 @@ pub struct Incoming {
 }
 
 impl Listener {
-    /// Listens on all addresses of this machine; with port 0 on one that is free.
+    /// Listens on all addresses of this machine. Port 0 stands for any free port.
     ///
     /// # Errors
     /// The port is taken, or may not be listened on.
@@ -44,24 +45,27 @@ impl Listener {
         self.address
     }
 
-    /// A connection that waits, if one does.
+    /// Returns a waiting connection, if there is one. Does not block.
     pub fn accept(&self) -> Option<Incoming> {
-        // What fails (a peer that is gone again, too many open files) is no reason to stop: it is looked again soon.
+        // A failure (a peer that has left, too many open files) is no reason to stop: the caller
+        // polls again soon.
         let (stream, from) = self.sockets.iter().find_map(|socket| socket.accept().ok())?;
         Some(Incoming { stream, from: from.ip() })
     }
 }
 
 impl Incoming {
-    /// Who opened it; IPv4 may be written as IPv6.
+    /// Returns the peer's address. IPv4 may be written as IPv6.
     pub fn from(&self) -> IpAddr {
         self.from
     }
 
+    /// Starts the writer thread of this connection.
+    ///
     /// # Errors
-    /// The peer is gone, or the client was shut down.
+    /// The peer has disconnected, or the client was shut down.
     pub fn open(self, client: &Client) -> Result<PeerConnection, SourceError> {
-        // Some systems hand the listener's own mode on.
+        // On some systems a connection inherits the listener's non-blocking mode.
         self.stream.set_nonblocking(false)?;
         client.open_peer(Arc::new(self.stream))
     }
@@ -84,7 +88,8 @@ fn bind_once(port: u16) -> io::Result<Listener> {
     if address.is_ipv6() {
         match any(v4, address.port()) {
             Ok(second) => sockets.push(second),
-            // On most systems the first takes IPv4 too, which its address shows where it is connected to.
+            // On most systems an IPv6 socket accepts IPv4 too. Connecting to it shows whether this
+            // one does.
             Err(why) if why.kind() == io::ErrorKind::AddrInUse && takes_v4(&sockets[0]) => {}
             Err(why) => return Err(why),
         }
@@ -92,14 +97,14 @@ fn bind_once(port: u16) -> io::Result<Listener> {
     Ok(Listener { sockets, address })
 }
 
-/// Whether a socket that listens over IPv6 takes IPv4 too: a connection to it arrives.
+/// Whether an IPv6 listener also accepts IPv4, found out by connecting to it.
 fn takes_v4(socket: &TcpListener) -> bool {
     let Ok(port) = socket.local_addr().map(|address| address.port()) else { return false };
     let here = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
     let Ok(probe) = TcpStream::connect_timeout(&here, std::time::Duration::from_secs(1)) else {
         return false;
     };
-    // It waits in the socket's own queue already, or in another program's.
+    // The connection is already queued at this socket, or at another program's.
     let own = probe.local_addr().ok();
     while let Ok((_, from)) = socket.accept() {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
@@ -120,7 +125,7 @@ mod tests {
         let port = listener.address().port();
         let mut reached = 0;
         for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-            // A machine without IPv6 has nobody who could come over it.
+            // Without IPv6 on this machine, connecting over it fails.
             let Ok(_stream) = TcpStream::connect((ip, port)) else {
                 assert!(ip.is_ipv6() && listener.address().is_ipv4(), "{ip}");
                 continue;

@@ -1,11 +1,13 @@
-//! Everything that opens a socket: HTTP (catalogue, trackers, mirrors, web seeds), UDP trackers, the DHT and peers; each through
-//! the user's proxy, where that carries it. And what listens: [`Listener`], for `seed` alone.
+//! Everything that opens a socket: HTTP (catalog, trackers, mirrors, web seeds), UDP trackers, the
+//! DHT and peers, through the user's proxy where it applies. [`Listener`] accepts connections, for
+//! `seed` alone.
 //!
-//! Layer 2; the only module with sockets. What the bytes mean is decided in [`crate::protocol`]; this module moves
-//! them, with a deadline on every wait, and a bound on every length that comes from outside.
+//! Layer 2; the only module with sockets. [`crate::protocol`] decides what the bytes mean. This
+//! module moves them, with a deadline on every wait and a bound on every length that comes from
+//! outside.
 //!
-//! [`Client`] is made once for a dataset. [`Client::shut_down`] closes all its sockets at once, so that a worker
-//! that is blocked on one wakes up: the end of a download waits for nobody.
+//! There is one [`Client`] per dataset. [`Client::shut_down`] closes all its sockets at once, which
+//! wakes workers that are blocked on them: the end of a download waits for nobody.
 
 pub mod certificates;
 #[cfg(feature = "engine")]
@@ -53,7 +55,8 @@ pub use timing::Timing;
 pub use tracker::{Tracker, tracker_place};
 pub use web_seed::Connection;
 
-/// Says honestly who asks, and where to find out about it: Academic Torrents' tracker turns bots without a name away.
+/// Identifies the client and says where to read about it: Academic Torrents' tracker rejects bots
+/// without a name.
 pub const USER_AGENT: &str = concat!(
     "academictorrents-rs/",
     env!("CARGO_PKG_VERSION"),
@@ -62,20 +65,20 @@ pub const USER_AGENT: &str = concat!(
     ")"
 );
 
-/// Redirects followed for one request, or one file.
+/// How many redirects are followed for one request or one file.
 pub const MAX_REDIRECTS: usize = 5;
 
-/// Makes connections, and can end them all.
+/// Makes connections, and can close them all.
 #[derive(Clone, Debug)]
 pub struct Client {
     agents: Arc<Agents>,
     timing: Timing,
-    /// What HTTP goes through, and what peers are reached through.
+    /// The proxy for HTTP; `socks` is the one for peers.
     proxy: Option<proxy::Proxy>,
     socks: Option<proxy::Proxy>,
     private_hosts: Arc<PrivateHosts>,
     eyeballs: HappyEyeballs,
-    /// `None` for datasets that are not the user's own.
+    /// `None` for datasets of dependencies, which the user's credentials are not for.
     credentials: Option<Arc<credentials::Credentials>>,
     peers: Arc<Mutex<Sockets>>,
 }
@@ -87,8 +90,10 @@ struct Sockets {
 }
 
 impl Client {
+    /// Creates a client from the settings.
+    ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for a proxy or a file of certificates that cannot be used.
+    /// [`ErrorKind::Manifest`] for a proxy or certificate file that cannot be used.
     pub fn new(settings: &Settings) -> Result<Client, Error> {
         let timing = Timing {
             may_end_sooner: !settings.timeout_is_chosen,
@@ -114,13 +119,14 @@ impl Client {
         })
     }
 
-    /// Another one like this, whose connections are its own: [`Client::shut_down`] of one does not end the other's.
+    /// Returns a copy with separate connections, which [`Client::shut_down`] of the original does
+    /// not close.
     pub fn separate(&self) -> Client {
         let agents = Arc::new(self.agents.separate());
         Client { agents, peers: Arc::default(), ..self.clone() }
     }
 
-    /// The same, where the user named these places as sources.
+    /// Returns this client with `places` as sources that the user named.
     pub fn naming(mut self, places: impl IntoIterator<Item = NamedPlace>) -> Client {
         self.private_hosts = Arc::new(self.private_hosts.naming(places));
         self
@@ -130,7 +136,7 @@ impl Client {
         self.timing
     }
 
-    /// The same, with trackers that are announced to as often as they say.
+    /// Returns this client without a minimum announce interval: the tracker's own applies.
     #[cfg(test)]
     pub fn announcing_at_once(mut self) -> Client {
         self.timing.announce = std::time::Duration::ZERO;
@@ -143,11 +149,12 @@ impl Client {
         let mut peers = self.peers.lock();
         peers.shut_down = true;
         for socket in peers.open.drain(..).filter_map(|socket| socket.upgrade()) {
-            let _ = socket.shutdown(Shutdown::Both); // closed already: that is what was asked for
+            let _ = socket.shutdown(Shutdown::Both); // an error means that it was closed already
         }
     }
 
-    /// Whether a peer's `host:port` may be connected to. Its name is looked up already, or by the proxy.
+    /// Checks whether a peer's `host:port` may be connected to. `address` is what the name resolved
+    /// to; `None` if the proxy resolves it.
     ///
     /// # Errors
     /// [`SourceError::Refused`].
@@ -164,7 +171,7 @@ impl Client {
         }?)
     }
 
-    /// Whether an address may be contacted that somebody at `teller` told of.
+    /// Whether an address that the host at `teller` sent us may be contacted.
     pub fn may_hear(&self, teller: Option<IpAddr>, address: SocketAddr) -> bool {
         self.private_hosts.may_hear(teller, address)
     }
@@ -173,7 +180,8 @@ impl Client {
         self.peers.lock().shut_down
     }
 
-    /// Notes a peer's socket, to be closed at the end; false if that was already.
+    /// Registers a peer's socket for [`Client::shut_down`]. Returns `false` if the client is
+    /// already shut down.
     fn note(&self, socket: &Arc<TcpStream>) -> bool {
         let mut peers = self.peers.lock();
         if !peers.shut_down {

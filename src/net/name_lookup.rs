@@ -1,4 +1,5 @@
-//! Names of hosts, looked up by the system, which sets no deadline: on threads that nobody joins.
+//! Host name look-ups with a deadline. The system's resolver has none, so it runs on threads that
+//! nobody joins.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::mpsc::{RecvTimeoutError, channel, sync_channel};
@@ -8,16 +9,16 @@ use ureq::config::IpFamily;
 
 use super::error::{SourceError, Stage};
 
-/// How often a wait for several names looks around: whether it is of use still.
+/// How often a look-up of several names checks whether its result is still needed.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// Of one name: what ureq has room for.
+/// Addresses used per name: what ureq has room for.
 const MAX_ADDRESSES: usize = 16;
 
-/// The addresses of `host:port`, in the order in which the system would try them.
+/// Returns the addresses of `host:port` in the order in which the system would try them.
 ///
 /// # Errors
-/// The name is not known, or not within that time.
+/// The name is unknown, or was not resolved within that time.
 pub(super) fn look_up(
     place: &str,
     family: IpFamily,
@@ -33,8 +34,8 @@ pub(super) fn look_up(
     if addresses.is_empty() { Err(SourceError::UnknownHost) } else { Ok(addresses) }
 }
 
-/// The addresses of each `host:port`, looked up side by side within that time. `time` is a clock's, and `None` once they are of no use
-/// any more.
+/// Resolves each `host:port`, all in parallel, within that time. `time` returns the clock's time,
+/// or `None` once the addresses are no longer needed.
 pub(super) fn look_up_all(
     places: &[String],
     within: Duration,
@@ -52,7 +53,7 @@ pub(super) fn look_up_all(
             continue;
         }
         let (place, tell) = (place.clone(), tell.clone());
-        // Nobody may wait any more.
+        // The receiver may have given up.
         let work = move || drop(tell.send((index, addresses_of(&place))));
         let thread = std::thread::Builder::new().name("at-resolver".to_owned());
         if let Err(why) = thread.spawn(work) {
@@ -76,7 +77,7 @@ pub(super) fn look_up_all(
     found.into_iter().map(|addresses| addresses.and_then(checked)).collect()
 }
 
-/// The system's own words for an unknown name have no kind, and on Unix no code either.
+/// The system's error for an unknown name has no kind, and on Unix no code either.
 fn unknown(why: std::io::Error) -> SourceError {
     match why.raw_os_error() {
         Some(code) if !is_resolvers(code) => why.into(),
@@ -100,7 +101,7 @@ fn addresses_of(place: &str) -> std::io::Result<Vec<SocketAddr>> {
     Ok(place.to_socket_addrs()?.collect())
 }
 
-/// Names that unit tests can rely on: what `localhost` is differs from machine to machine.
+/// Names that unit tests can rely on: what `localhost` resolves to differs between machines.
 #[cfg(test)]
 fn addresses_of(place: &str) -> std::io::Result<Vec<SocketAddr>> {
     use std::net::{Ipv4Addr, Ipv6Addr};
@@ -112,6 +113,6 @@ fn addresses_of(place: &str) -> std::io::Result<Vec<SocketAddr>> {
     }
 }
 
-/// This one has an address of each family, on loopback.
+/// A name with one address of each family, on loopback.
 #[cfg(test)]
 pub const BOTH: &str = "both.test";

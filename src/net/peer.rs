@@ -1,8 +1,8 @@
 //! A peer's TCP connection (BEP 3).
 //!
-//! A reader must never block on writing: two peers that each wait for the other to read would wait for ever.
-//! So what a peer is sent goes through a bounded queue to a writer thread of its own. Blocks that the peer asked for
-//! are fetched by that thread, too: the reader waits for no disk.
+//! A reader must never block on writing: two peers that wait for each other to read would wait
+//! forever. Messages are therefore sent through a bounded queue by a separate writer thread. That
+//! thread also reads the blocks that the peer requested, so that the reader waits for no disk.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -20,15 +20,17 @@ use super::proxy::{Proxy, handshake};
 use crate::protocol::socks::Destination;
 use crate::protocol::wire::Handshake;
 
-/// Batches of messages, and their bytes, that may wait for the peer to read: far more than a peer that reads leaves.
-/// One more batch is always taken, however long a bitfield it holds.
+/// How many batches of messages, and how many of their bytes, may wait for the peer to read: far
+/// more than a peer that reads leaves unread. The byte limit is checked before a batch is added, so
+/// that a bitfield of any length is accepted.
 const QUEUED_BATCHES: usize = 1024;
 const QUEUED_BYTES: usize = 1 << 20;
 
-/// The stack of a thread that serves one peer: it reads files, and holds no large buffer there.
+/// The stack of a thread that serves one peer: it reads files, but keeps no large buffer on the
+/// stack.
 pub const PEER_STACK_BYTES: usize = 256 << 10;
 
-/// What the writer itself makes, when its turn comes, and writes.
+/// Produces and writes a message on the writer thread.
 pub type WriteJob = Box<dyn FnOnce(&mut dyn io::Write) -> io::Result<()> + Send>;
 
 enum Outgoing {
@@ -36,22 +38,22 @@ enum Outgoing {
     Job(WriteJob),
 }
 
-/// An open connection.
+/// An open connection to a peer.
 pub struct PeerConnection {
     stream: Arc<TcpStream>,
     queue: SyncSender<Outgoing>,
-    /// How many jobs wait, and how many bytes of messages.
+    /// How many jobs are queued, and how many bytes of messages.
     jobs: Arc<AtomicUsize>,
     bytes: Arc<AtomicUsize>,
     timeout: Option<Duration>,
 }
 
 impl Client {
-    /// Connects to a peer, sends our handshake, `hello`, and waits for the peer's: all that within so long. Gives what came, which
-    /// is a handshake or the beginning of something else.
+    /// Connects to a peer, sends our handshake (`hello`) and waits for the peer's, all within
+    /// `within`. Returns the bytes received: a handshake, or the beginning of something else.
     ///
     /// # Errors
-    /// Why it did not: refused, unreachable, timed out; the peer hung up, or was silent.
+    /// Why it failed: refused, unreachable, timed out; the peer hung up, or was silent.
     pub fn greet_peer(
         &self,
         target: &Destination,
@@ -101,7 +103,8 @@ impl Client {
         }
     }
 
-    /// Connects to a peer through the proxy. `time` is a clock's, and `None` once nobody waits any more.
+    /// Connects to a peer through the proxy. `time` returns the clock's time, or `None` once the
+    /// connection is no longer needed.
     pub(super) fn connect_through(
         &self,
         proxy: &Proxy,
@@ -130,19 +133,20 @@ impl Client {
         Ok(stream)
     }
 
-    /// [`Client::shut_down`] does not end this connection any more.
+    /// Excludes a connection from [`Client::shut_down`].
     pub fn release(&self, connection: &PeerConnection) {
         let stream = Arc::downgrade(&connection.stream);
         let mut peers = self.peers.lock();
         peers.open.retain(|open| !open.ptr_eq(&stream));
     }
 
-    /// [`Client::shut_down`] ends this connection, too; false where it was called already.
+    /// Includes a connection in [`Client::shut_down`]. Returns `false` if the client is already
+    /// shut down.
     pub fn adopt(&self, connection: &PeerConnection) -> bool {
         self.note(&connection.stream)
     }
 
-    /// Begins to write to a connection that stands.
+    /// Starts the writer thread of an established connection.
     pub(super) fn open_peer(&self, stream: Arc<TcpStream>) -> Result<PeerConnection, SourceError> {
         if !self.note(&stream) {
             return Err(SourceError::Ended);
@@ -169,7 +173,7 @@ impl Client {
                     }
                 };
                 if written.is_err() {
-                    // The reader finds the connection closed.
+                    // The reader then sees a closed connection.
                     let _ = writer.shutdown(std::net::Shutdown::Both);
                     break;
                 }
@@ -183,7 +187,7 @@ impl Client {
     }
 }
 
-/// A socket that waits no longer than there is time left for all.
+/// A socket whose reads and writes share one deadline.
 struct Timed<'a> {
     stream: &'a TcpStream,
     left: &'a dyn Fn() -> Option<Duration>,
@@ -219,7 +223,7 @@ impl PeerConnection {
     /// # Errors
     /// The peer does not read, or the connection is closed.
     pub fn send(&self, bytes: Vec<u8>) -> Result<(), SourceError> {
-        // Whoever asks for what it is refused, and reads no answer, must not have us keep them all.
+        // A peer that keeps requesting, is refused and reads no answer must not fill our memory.
         if self.bytes.load(Ordering::Relaxed) > QUEUED_BYTES {
             return Err(SourceError::DoesNotRead);
         }
@@ -227,7 +231,7 @@ impl PeerConnection {
         self.queue(Outgoing::Bytes(bytes))
     }
 
-    /// Queues what the writer makes and writes when its turn comes. Where it fails the connection is closed.
+    /// Queues a job for the writer thread. If it fails, the connection is closed.
     ///
     /// # Errors
     /// The peer does not read, or the connection is closed.
@@ -236,7 +240,7 @@ impl PeerConnection {
         self.queue(Outgoing::Job(job))
     }
 
-    /// How many jobs wait for their turn, or are being done.
+    /// Returns how many jobs are queued or running.
     pub fn waiting_jobs(&self) -> usize {
         self.jobs.load(Ordering::Relaxed)
     }
@@ -248,16 +252,16 @@ impl PeerConnection {
         })
     }
 
-    /// Reads what has come into the buffer; `None` if nothing did within `timeout`.
+    /// Reads what has arrived into the buffer. Returns `None` if nothing arrived within `timeout`.
     ///
     /// # Errors
-    /// The connection is closed (also cleanly) or broken.
+    /// The connection is closed (even cleanly) or broken.
     pub fn read(
         &mut self,
         buffer: &mut [u8],
         timeout: Duration,
     ) -> Result<Option<usize>, SourceError> {
-        let timeout = timeout.max(Duration::from_millis(1)); // zero would mean for ever
+        let timeout = timeout.max(Duration::from_millis(1)); // a zero timeout is an error
         if self.timeout != Some(timeout) {
             self.stream.set_read_timeout(Some(timeout))?;
             self.timeout = Some(timeout);
@@ -283,14 +287,14 @@ impl PeerConnection {
 
 impl Drop for PeerConnection {
     fn drop(&mut self) {
-        let _ = self.stream.shutdown(std::net::Shutdown::Both); // the writer has a handle of its own
+        let _ = self.stream.shutdown(std::net::Shutdown::Both); // wakes the writer, which holds the stream too
     }
 }
 
-/// The addresses of a `host:port` that a person named.
+/// Resolves a `host:port`. The look-up has no deadline.
 ///
 /// # Errors
-/// The name is not known.
+/// The name is unknown.
 pub fn resolve(peer: &str) -> Result<Vec<SocketAddr>, SourceError> {
     Ok(peer.to_socket_addrs()?.collect())
 }

@@ -1,7 +1,8 @@
-//! The user's proxy: an HTTP proxy for what is HTTP, a SOCKS 5 proxy for that and for peers.
+//! The user's proxy: an HTTP proxy for HTTP, a SOCKS 5 proxy for HTTP and for peers.
 //!
-//! ureq knows of no proxy: its own does CONNECT for plain http, which most proxies refuse, and peers need a way through as well. How
-//! a connection goes through one is in [`super::raw_transport`]. A password is in no error.
+//! ureq's own proxy support is not used: it sends CONNECT for plain http, which most proxies
+//! refuse, and peers need the proxy too. [`super::raw_transport`] connects through the proxy.
+//! Errors never quote a password.
 
 use std::fmt;
 use std::io;
@@ -21,7 +22,7 @@ use crate::url::Url;
 #[cfg(test)]
 mod tests;
 
-/// A proxy, and who is reached without it.
+/// A proxy, and the hosts that are reached without it.
 #[derive(Clone)]
 pub struct Proxy {
     server: ProxyServer,
@@ -36,7 +37,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// As it is named in errors.
+/// The proxy's name in errors.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_socks() { "SOCKS proxy " } else { "proxy " })?;
@@ -44,16 +45,18 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// Which proxy is for what.
+/// The proxies by purpose.
 pub(super) struct Proxies {
     pub http: Option<Proxy>,
-    /// A SOCKS proxy: no other carries what peers say.
+    /// A SOCKS proxy: an HTTP proxy does not carry the peer protocol.
     pub peers: Option<Proxy>,
 }
 
 impl Proxies {
+    /// Reads the proxies of the settings.
+    ///
     /// # Errors
-    /// [`crate::ErrorKind::Manifest`] for what is no proxy's URL.
+    /// [`crate::ErrorKind::Manifest`] for an invalid proxy URL.
     pub fn new(settings: &Settings) -> Result<Proxies, Error> {
         let read = |proxy: &Option<ProxyUrl>| {
             proxy.as_ref().map(|proxy| read(proxy, settings.no_proxy.as_deref())).transpose()
@@ -61,7 +64,7 @@ impl Proxies {
         let http = read(&settings.proxy)?;
         let peers = match http.clone().filter(Proxy::is_socks) {
             Some(socks) => Some(socks),
-            // An HTTP proxy is for HTTP: the one for all is for the rest.
+            // An HTTP proxy serves HTTP alone; `all_proxy` serves the rest.
             None => read(&settings.all_proxy)?.filter(Proxy::is_socks),
         };
         Ok(Proxies { http, peers })
@@ -73,17 +76,17 @@ impl Proxy {
         matches!(self.server.protocol(), ProxyProtocol::Socks5 | ProxyProtocol::Socks5h)
     }
 
-    /// Whether this URL's host is reached through it.
+    /// Whether this URL's host is reached through the proxy.
     pub fn carries(&self, url: &str) -> bool {
         !self.excepted.covers(url)
     }
 
-    /// Whether it makes the requests for this URL itself: they are for it to read.
+    /// Whether the proxy makes requests for this URL itself, and therefore reads them.
     pub fn forwards(&self, url: &str) -> bool {
         !self.is_socks() && !Url::from(url).is_https() && self.carries(url)
     }
 
-    /// Whether names are looked up here, and not by it.
+    /// Whether names are resolved on this machine instead of by the proxy.
     pub fn looks_up_here(&self) -> bool {
         self.server.resolve_target()
     }
@@ -92,22 +95,22 @@ impl Proxy {
         self.authorization.as_deref()
     }
 
-    /// Where it is.
+    /// Returns the proxy's address.
     pub fn uri(&self) -> &Uri {
         self.server.uri()
     }
 
-    /// `host:port`.
+    /// Returns the proxy's `host:port`.
     pub fn place(&self) -> String {
         format!("{}:{}", self.server.host(), self.server.port())
     }
 
-    /// It could not be reached.
+    /// The error for a proxy that cannot be reached.
     pub fn unreachable(&self, why: SourceError) -> SourceError {
         SourceError::ProxyUnreachable(self.to_string(), Box::new(why))
     }
 
-    /// It broke off, or did not answer.
+    /// The error for a proxy that broke off or did not answer.
     pub fn broken(&self, why: SourceError) -> SourceError {
         SourceError::ProxyBroken(self.to_string(), Box::new(why))
     }
@@ -127,7 +130,8 @@ fn read(named: &ProxyUrl, no_proxy: Option<&str>) -> Result<Proxy, Error> {
     let (authority, path) = after_scheme.split_once(['/', '?', '#']).unwrap_or((after_scheme, ""));
     let host = authority.rsplit('@').next().unwrap_or_default();
     let port = host.rsplit(']').next().unwrap_or_default().split_once(':');
-    // What is odd here ureq reads in a way of its own: a password with a slash in it as a host, for one.
+    // ureq would misread these URLs: with a slash in the password, part of the password as the
+    // host.
     if path.contains('@') || port.is_some_and(|(_, port)| port.parse::<u16>().is_err()) {
         return Err(odd());
     }
@@ -145,7 +149,7 @@ fn read(named: &ProxyUrl, no_proxy: Option<&str>) -> Result<Proxy, Error> {
     })
 }
 
-/// Where a proxy was in between, the failure may be the proxy's: names it.
+/// Names the proxy in a failure that may be the proxy's fault.
 pub(super) fn blamed(proxy: Option<&Proxy>, url: &str, failure: SourceError) -> SourceError {
     let is_its_own = failure.is_of_proxy() || failure.is_refused();
     let Some(proxy) = proxy.filter(|it| it.carries(url) && !is_its_own) else { return failure };
@@ -157,14 +161,15 @@ pub(super) fn blamed(proxy: Option<&Proxy>, url: &str, failure: SourceError) -> 
     }
 }
 
-/// Sends bytes, and fills the buffer with what comes. A function and no trait of `Read` and `Write`, whose further methods
-/// each user would compile.
+/// Sends bytes and fills the buffer with the answer. A function type, because the further methods
+/// of `Read` and `Write` would be compiled for each user.
 pub(super) type Exchange<'a> = dyn FnMut(&[u8], &mut [u8]) -> io::Result<()> + 'a;
 
-/// Has the proxy open a connection. `Ok(Err(_))`: it says that it could not, and another address may do.
+/// Has the proxy open a connection. `Ok(Err(_))`: the proxy reports that it could not, so another
+/// address may work.
 ///
 /// # Errors
-/// The proxy's failure, naming it.
+/// A failure of the proxy, with its name.
 pub(super) fn handshake(
     exchange: &mut Exchange<'_>,
     proxy: &Proxy,
@@ -193,7 +198,8 @@ pub(super) fn handshake(
 }
 
 impl Client {
-    /// The SOCKS proxy that a peer's or a UDP tracker's host is reached through. `place` is `host:port`.
+    /// Returns the SOCKS proxy through which the host of a peer or UDP tracker is reached. `place`
+    /// is `host:port`.
     pub(super) fn socks_for(&self, place: &str) -> Option<&Proxy> {
         self.socks.as_ref().filter(|proxy| proxy.carries(&format!("http://{place}/")))
     }
@@ -204,13 +210,14 @@ impl Client {
         self.socks.is_some()
     }
 
-    /// Whether a peer's name is the proxy's to look up, and must not be looked up here.
+    /// Whether a peer's name is resolved by the proxy and must not be resolved here.
     pub fn names_are_for_the_proxy(&self, place: &str) -> bool {
         self.socks_for(place).is_some_and(|proxy| !proxy.looks_up_here())
     }
 }
 
-/// The places to ask the proxy for: what was looked up here, or else the name.
+/// Returns the destinations to request from the proxy: the resolved addresses, or else the host
+/// name.
 pub(super) fn targets(addresses: &[SocketAddr], uri: &Uri) -> Vec<Destination> {
     if !addresses.is_empty() {
         return addresses.iter().copied().map(Destination::Address).collect();

@@ -1,11 +1,14 @@
-//! ureq's connections, borrowed: the only file that uses ureq's `unversioned` API.
+//! Borrows ureq's connections: the only file (with its submodules) that uses ureq's `unversioned`
+//! API.
 //!
-//! ureq resolves, connects (proxy, TLS, certificates) and reads the head of the first reply. Its body reader
-//! then looks at each byte several times at opt-level 0, so bodies are read beneath it: our connector wraps
-//! each transport, and when ureq drops a reply whose body nobody read, the wrapper hands the transport to
-//! whoever asked for it with [`borrow`], with the body's first bytes still in its buffer.
+//! ureq resolves, connects (proxy, TLS, certificates) and reads the head of the first reply. Its
+//! body reader looks at each byte several times at opt-level 0, so bodies are read beneath it: our
+//! connector wraps each transport, and when ureq drops a reply whose body nobody read, the wrapper
+//! hands the transport to the caller of [`borrow`], with the body's first bytes still in its
+//! buffer.
 //!
-//! docs/internals/transport.md says which versions of ureq this was read against, and what to check before widening the range.
+//! docs/internals/transport.md lists the versions of ureq this was checked against, and what to
+//! check before widening the range.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -30,32 +33,34 @@ mod connector;
 mod tcp;
 
 thread_local! {
-    /// Who is asked whether an address may be contacted, and the addresses that may. ureq resolves names on the thread that
-    /// makes the request.
+    /// The judge of the request under way, and the addresses it allowed. ureq resolves names on the
+    /// thread that makes the request.
     static JUDGING: RefCell<Option<(Judge, Vec<SocketAddr>)>> = const { RefCell::new(None) };
-    /// `None`: nobody asks. `Some(None)`: someone does. `Some(Some(_))`: here it is. ureq runs a request on the
-    /// thread that makes it, and drops a reply on the thread that does, so no other thread can meet it here.
+    /// `None`: nobody borrows. `Some(None)`: a borrower waits. `Some(Some(_))`: the transport for
+    /// it. ureq drops a reply's transport on the thread that drops the reply, so no other thread is
+    /// involved.
     static LENDING: RefCell<Option<Option<Box<dyn Transport>>>> = const { RefCell::new(None) };
 }
 
-/// An agent whose transports can be borrowed. ureq itself knows of no proxy.
+/// Creates an agent whose transports can be borrowed. ureq itself is given no proxy.
 pub fn agent(config: Config, proxy: Option<Proxy>, eyeballs: HappyEyeballs) -> ureq::Agent {
     let names = Judged(proxy.clone());
     ureq::Agent::with_parts(config, ProxyConnector::new(proxy, eyeballs), names)
 }
 
-/// Judges the addresses that a host's name is resolved to.
+/// Judges the addresses that a host name resolves to.
 #[derive(Debug)]
 pub struct Judge {
     pub hosts: Arc<PrivateHosts>,
     pub by: NamedBy,
-    /// As it was named.
+    /// The host as it was named.
     pub host: String,
-    /// A certificate will prove that name.
+    /// Whether a TLS certificate will prove that name.
     pub proven: bool,
 }
 
-/// Makes a request, which connects to no address that was not judged. Gives those that it could connect to.
+/// Makes a request that connects only to addresses which the judge allows. Also returns the allowed
+/// addresses.
 pub fn judged<T>(judge: Judge, call: impl FnOnce() -> T) -> (T, Vec<SocketAddr>) {
     let put = |new| JUDGING.with_borrow_mut(|judging| judging.replace(new));
     let before = put((judge, Vec::new()));
@@ -64,7 +69,8 @@ pub fn judged<T>(judge: Judge, call: impl FnOnce() -> T) -> (T, Vec<SocketAddr>)
     (result, judged.map(|(_, addresses)| addresses).unwrap_or_default())
 }
 
-/// Resolves names, and leaves out the addresses that may not be contacted. Names that the proxy looks up have none here.
+/// Resolves names and leaves out addresses that may not be contacted. Returns no address for names
+/// that the proxy resolves.
 #[derive(Debug)]
 struct Judged(Option<Proxy>);
 
@@ -107,8 +113,8 @@ impl Resolver for Judged {
     }
 }
 
-/// Drops a reply whose body was not read, and gives the connection that it came over; `None` where ureq has put
-/// that away already (no body).
+/// Drops a reply whose body was not read, and returns its connection. Returns `None` if ureq has
+/// already reclaimed the connection (the reply has no body).
 pub fn borrow(reply: ureq::http::Response<ureq::Body>) -> Option<RawTransport> {
     LENDING.with_borrow_mut(|lending| *lending = Some(None));
     drop(reply);
@@ -116,7 +122,7 @@ pub fn borrow(reply: ureq::http::Response<ureq::Body>) -> Option<RawTransport> {
     Some(RawTransport(transport))
 }
 
-/// A transport that goes to the borrower, if there is one, when ureq is done with it.
+/// A transport that is handed to the borrower, if there is one, when ureq drops it.
 #[derive(Debug)]
 struct LendingTransport(Option<Box<dyn Transport>>);
 
@@ -152,7 +158,7 @@ impl Transport for LendingTransport {
 impl Drop for LendingTransport {
     fn drop(&mut self) {
         let transport = self.0.take();
-        // A thread that is ending has no cell any more: nobody can be asking on it.
+        // A thread that is ending has destroyed its cell, and nobody borrows on it.
         let _ = LENDING.try_with(|lending| {
             if let Ok(mut lending) = lending.try_borrow_mut() {
                 if let Some(slot @ None) = lending.as_mut() {
@@ -163,21 +169,21 @@ impl Drop for LendingTransport {
     }
 }
 
-/// A connection that ureq made, in our hands.
+/// A connection that was borrowed from ureq.
 pub struct RawTransport(Box<dyn Transport>);
 
 impl RawTransport {
-    /// Bytes that have arrived and were not consumed.
+    /// Returns bytes that have arrived and are not consumed.
     pub fn input(&mut self) -> &[u8] {
         self.0.buffers().input()
     }
 
-    /// Lets go of the first bytes of [`RawTransport::input`].
+    /// Removes the first bytes of [`RawTransport::input`].
     pub fn consume(&mut self, bytes: usize) {
         self.0.buffers().input_consume(bytes);
     }
 
-    /// Waits for more input; false at the end of the stream.
+    /// Waits for more input. Returns `false` at the end of the stream.
     pub fn fill(&mut self, timeout: Duration) -> io::Result<bool> {
         self.0.await_input(within(timeout, ureq::Timeout::RecvBody)).map_err(ureq::Error::into_io)
     }
@@ -189,7 +195,7 @@ impl RawTransport {
     }
 }
 
-/// Sends all bytes, in as many steps as the output buffer makes of them.
+/// Sends all bytes, in steps of the output buffer's size.
 fn transmit(
     transport: &mut Box<dyn Transport>,
     mut bytes: &[u8],

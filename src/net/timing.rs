@@ -1,76 +1,83 @@
-//! How long whatever concerns sources is waited for: derived from the user's `TIMEOUT`, and the rest.
+//! How long to wait for sources. Derived from the user's `TIMEOUT`, except for the constants.
 
 use std::time::Duration;
 
 use crate::protocol::udp_tracker::FIRST_WAIT;
 use crate::settings::LONGEST_TIMEOUT;
 
-/// How often a coordinator looks around when nothing happens.
+/// How often a coordinator checks its state when nothing happens.
 pub const TICK: Duration = Duration::from_millis(50);
 
-/// How long a read from a peer waits at most before its thread looks around: for keep-alives, work that came up, and the end.
+/// How long a read from a peer waits before its thread checks for keep-alives, new work and the end
+/// of the download.
 pub const LOOK_AROUND: Duration = Duration::from_millis(100);
 
-/// The same for a peer that connected to us and waits for blocks.
+/// As [`LOOK_AROUND`], for a peer that connected to us and waits for blocks.
 #[cfg(feature = "seed")]
 pub const LOOK_AROUND_SERVING: Duration = Duration::from_millis(5);
 
-/// How often it is looked whether a peer has, or still has, one of the slots.
+/// How often an interested peer's upload slot is checked.
 pub const SLOT_LOOK: Duration = Duration::from_secs(1);
 
-/// How long trackers are given to hear that we leave: with what it takes to find out that it is over, less than a second.
+/// How long the last announces to trackers may take. The whole end takes less than a second,
+/// including the time to notice it.
 pub const GOODBYE: Duration = Duration::from_millis(800);
 
-/// How long a hurried dial may take: a first packet that is lost is sent again after a second.
+/// How long a hurried dial may take: a lost first packet is sent again after one second.
 pub const HURRIED: Duration = Duration::from_millis(1_500);
 
-/// How long a connection is waited for that fetched metadata and is to fetch data: its thread looks around more often.
+/// How long to wait for a connection that fetched metadata and is to be reused for data. Its thread
+/// checks more often than that.
 pub const HANDED_OVER_WITHIN: Duration = Duration::from_millis(250);
 
-/// A peer that connected to us is silent for two minutes at most (BEP 3).
+/// A peer that connected to us is silent for at most two minutes (BEP 3); some more are allowed.
 #[cfg(feature = "seed")]
 pub const GUEST_SILENCE: Duration = Duration::from_secs(150);
 
-/// One that wants nothing of a dataset that will not become more is let go after this time.
+/// A peer that requests nothing of a complete dataset is disconnected after this time.
 #[cfg(feature = "seed")]
 pub const GUEST_IDLE: Duration = Duration::from_secs(60);
 
-/// See [`Timing::useless`] and [`Timing::refusal`].
+/// Factors of [`Timing::useless`] and [`Timing::refusal`].
 const USELESS_SILENCES: u32 = 3;
 const REFUSALS_IN_A_SILENCE: u32 = 10;
 
-/// A peer that sends nothing useful keeps its place for this part of the silence, at first, while others wait for one.
+/// A peer that sends nothing useful while others wait first keeps its place for this fraction of
+/// the silence.
 const SLICES: u32 = 10;
 
-/// How long to wait for what, all derived from the user's `TIMEOUT`, so that tests run in milliseconds.
+/// Timeouts and intervals. All but `announce` are derived from the user's `TIMEOUT`, so that tests
+/// run in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// No byte from any source for so long: the download gives up.
+    /// The download gives up after so long without a byte from any source.
     pub give_up: Duration,
-    /// Nobody chose that: a download that cannot succeed may end sooner.
+    /// Whether a download that cannot succeed may end sooner, because the user did not choose
+    /// `give_up`.
     pub may_end_sooner: bool,
     /// For name look-up, connection and TLS.
     pub connect: Duration,
     /// A source that is silent for so long loses its claims.
     pub silence: Duration,
-    /// For a tracker's or the catalogue's whole reply.
+    /// For a whole reply of a tracker or the catalog.
     pub reply: Duration,
-    /// A tracker that answered is not announced to again before this, whatever it says.
+    /// The shortest interval between announces to a tracker, even if it asks for a shorter one.
     pub announce: Duration,
-    /// After so long without data the catalog is asked for other sources.
+    /// After so long without data, the catalog is asked for other sources.
     pub refresh: Duration,
-    /// The first pause before a failed source is tried again; doubled each time.
+    /// The pause before the first retry of a failed source; doubled each time.
     pub back_off: Duration,
-    /// How long a UDP tracker's answer is waited for first; doubled each time (BEP 15).
+    /// How long to wait for a UDP tracker's first answer; doubled each time (BEP 15).
     pub datagram: Duration,
-    /// How long the answer of a node of the DHT is waited for.
+    /// How long to wait for the answer of a DHT node.
     #[cfg(feature = "dht")]
     pub node: Duration,
 }
 
 impl Timing {
-    /// The defaults (`TIMEOUT` of 120 s): 10 s to connect, 20 s of silence, 15 s for a reply, 1 s of
-    /// back-off, and 15 s for a datagram's answer: three tries of that, each twice as long as the one before, are 105 s.
+    /// Derives all values. With the default `TIMEOUT` of 120 s: 10 s to connect, 20 s of silence,
+    /// 15 s for a reply, 1 s of back-off, and 15 s for the answer to a datagram. Three such tries,
+    /// each twice as long as the one before, take 105 s.
     pub fn for_timeout(give_up: Duration) -> Timing {
         let give_up = give_up.min(LONGEST_TIMEOUT);
         Timing {
@@ -88,20 +95,21 @@ impl Timing {
         }
     }
 
-    /// How long a peer keeps its place while others wait for one, after it gave way to others so often: twice as long each
-    /// time, so that slow peers finish, too.
+    /// Returns how long a useless peer keeps its place while others wait, by how often it gave way
+    /// before. Doubled each time, so that slow peers finish too.
     pub fn slice(&self, gave_way: u32) -> Duration {
         let first = self.silence / SLICES;
         first.saturating_mul(2_u32.saturating_pow(gave_way)).min(self.silence)
     }
 
-    /// A peer that does not unchoke us, or has nothing for us, is left after this time, which ends before the download gives
-    /// up: else nobody is told what the peer did.
+    /// Returns how long a peer may not unchoke us, or have nothing for us, before it is
+    /// disconnected. Shorter than the time after which the download gives up, so that the failure
+    /// report says what the peer did.
     pub fn useless(&self) -> Duration {
         (self.silence * USELESS_SILENCES).min(self.give_up / 2)
     }
 
-    /// What a peer refused to serve is requested from it again after this time.
+    /// Returns how long a request that a peer rejected is not repeated.
     pub fn refusal(&self) -> Duration {
         self.silence / REFUSALS_IN_A_SILENCE
     }

@@ -1,4 +1,4 @@
-//! Announces to trackers, over HTTP (BEP 3, 7, 12, 23) or UDP (BEP 15).
+//! Announces to trackers over HTTP (BEP 3, 7, 12, 23) or UDP (BEP 15).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::url::Url;
 #[cfg(test)]
 mod tests;
 
-/// Why a tracker brought no peers, and how long it wants to be left alone, where it says so.
+/// Why a tracker did not provide peers, and when it wants to be asked again, if it says so.
 #[derive(Debug)]
 pub struct TrackerFailure {
     pub why: SourceError,
@@ -35,7 +35,7 @@ impl From<SourceError> for TrackerFailure {
     }
 }
 
-/// Where a tracker is, whichever torrents it is asked for: its host and port.
+/// Returns a tracker's host and port, which identify it across torrents and paths.
 pub fn tracker_place(url: &Url) -> String {
     match parts(url.exposed()) {
         Ok((place, _)) if url.is_udp() => format!("udp://{}", place.to_ascii_lowercase()),
@@ -43,14 +43,14 @@ pub fn tracker_place(url: &Url) -> String {
     }
 }
 
-/// A tracker that is announced to, now and again.
+/// A tracker that is announced to repeatedly.
 #[derive(Debug)]
 pub struct Tracker {
     pub url: Url,
     pub(super) by: NamedBy,
     pub(super) udp: UdpTracker,
-    /// Over HTTP it is told over each family of addresses, so that it knows where we can be connected to over each (BEP 7); and
-    /// over which it has answered.
+    /// Whether announces over HTTP are sent over IPv4 and IPv6, so that the tracker knows our
+    /// address of each family (BEP 7). `knows_us`: over which families it has answered.
     each_family: bool,
     knows_us: [bool; FAMILIES.len()],
 }
@@ -59,10 +59,12 @@ const FAMILIES: [(IpFamily, &str); 2] =
     [(IpFamily::Ipv4Only, "IPv4"), (IpFamily::Ipv6Only, "IPv6")];
 
 impl Tracker {
-    /// # Errors
-    /// Why it is never asked: a URL of another kind; a UDP tracker, where a proxy is not to be passed by.
+    /// Creates a tracker. `each_family`: we listen over IPv4 and IPv6, and announce over both. UDP
+    /// trackers are announced to over both in any case.
     ///
-    /// `each_family`: it is to know that we listen over IPv4 and over IPv6. Over UDP it is asked over both in any case.
+    /// # Errors
+    /// Why it can never be announced to: an unsupported URL, or a UDP tracker that would bypass the
+    /// proxy.
     pub fn new(
         client: &Client,
         by: NamedBy,
@@ -85,14 +87,15 @@ impl Tracker {
         Ok(Tracker { url, by, udp, each_family, knows_us })
     }
 
-    /// Announces once, and hands on what is answered as it comes: a UDP tracker may answer over IPv4 and over IPv6.
+    /// Announces once, and passes replies on as they arrive: a UDP tracker may reply over IPv4 and
+    /// over IPv6.
     ///
-    /// `time` is a clock's time, and `None` once the answer is of no use any more; it is asked often. An announce
-    /// over HTTP has a deadline, and is ended by [`Client::shut_down`] alone. Peers that are named by their hosts' names follow
-    /// in a reply of their own, once those are looked up.
+    /// `time` returns the clock's time, or `None` once the reply is no longer needed. It is called
+    /// often. An announce over HTTP has a deadline, and only [`Client::shut_down`] ends it earlier.
+    /// Peers that are named by host name follow in a separate reply, once their names are resolved.
     ///
     /// # Errors
-    /// No reply, an HTTP error, a failure reason, or a reply that makes no sense.
+    /// No reply, an HTTP error, a failure reason, or an invalid reply.
     pub fn announce(
         &mut self,
         client: &Client,
@@ -102,7 +105,7 @@ impl Tracker {
     ) -> Result<(), TrackerFailure> {
         let own_url = self.url.clone();
         let mut answered = |mut reply: Reply| {
-            // Its words may quote the passkey.
+            // The tracker's text may quote the passkey.
             reply.warning = reply.warning.map(|warning| own_url.redacted(&warning));
             answered(reply);
         };
@@ -113,7 +116,7 @@ impl Tracker {
         let url = announce_url(&self.url, announce);
         let leaves =
             matches!(announce.event, Some(AnnounceEvent::Stopped | AnnounceEvent::Completed));
-        // Who is told that we leave has heard of us.
+        // The tracker only needs to hear this over families over which it has answered.
         let over = match leaves {
             true => self.knows_us,
             false => [self.each_family && client.reaches_both_families(&self.url); FAMILIES.len()],
@@ -140,7 +143,7 @@ impl Tracker {
 }
 
 impl Client {
-    /// Leaves out the peers that this tracker may not tell of.
+    /// Removes peers that this tracker may not name.
     pub(super) fn leave_out(&self, tracker: Option<IpAddr>, reply: &mut Reply) {
         let named = reply.peers.len();
         reply.peers.retain(|peer| self.may_hear(tracker, *peer));
@@ -148,7 +151,7 @@ impl Client {
     }
 }
 
-/// Whether an http(s) URL has a host, and a port that is one where it has any.
+/// Whether an http(s) URL has a host and, if any, a valid port.
 fn leads_somewhere(url: &Url) -> bool {
     let Ok(uri) = url.without_login().parse::<Uri>() else { return false };
     let Some(authority) = uri.authority() else { return false };
@@ -156,7 +159,8 @@ fn leads_somewhere(url: &Url) -> bool {
     !authority.host().is_empty() && (port.len() < 2 || authority.port_u16().is_some())
 }
 
-/// One announce over HTTP, over a connection of its own: the peers that the tracker may name depend on its address.
+/// Announces once over HTTP, over a new connection: the peers that the tracker may name depend on
+/// its address.
 fn ask(
     client: &Client,
     by: NamedBy,
@@ -166,11 +170,11 @@ fn ask(
     answered: &mut dyn FnMut(Reply),
 ) -> Result<(), TrackerFailure> {
     let (most, within) = (MAX_REPLY_BYTES as u64, client.timing().reply);
-    // Its words, and those of whoever it redirects to, may quote the passkey.
+    // The texts of the tracker, and of a redirect's target, may quote the passkey.
     let reply = client
         .fetch_over(by, Some(family), url, Credential::Nothing, most, within)
         .map_err(|why| why.redacted(url))?;
-    // Trackers send failure reasons with any status; a body that is bencode is the better answer.
+    // Trackers send failure reasons with any status; a bencoded body says more than the status.
     match parse_reply(&reply.body) {
         Ok(mut answer) => {
             client.leave_out(reply.from, &mut answer);
@@ -201,8 +205,8 @@ fn ask(
 }
 
 impl Client {
-    /// Looks up the hosts of peers that a tracker named, side by side. Those that are not known remain as names, and all of them
-    /// where that is the proxy's to do.
+    /// Resolves the host names of peers that a tracker named, in parallel. Unresolved names stay in
+    /// the reply, as do names that the proxy resolves.
     fn look_up_peers(
         &self,
         mut names: Vec<String>,

@@ -1,7 +1,8 @@
-//! A UDP tracker's sockets (BEP 15).
+//! UDP trackers (BEP 15): sockets and waiting.
 //!
-//! A tracker with addresses of both families is asked over IPv4 and IPv6 side by side: over each it names peers of that
-//! family alone. The sockets are connected, so that only the tracker is heard, and that its port is closed is told at once.
+//! A tracker with addresses of both families is asked over IPv4 and IPv6 in parallel: over each it
+//! names peers of that family alone. The sockets are connected, so that only the tracker is heard,
+//! and a closed port is reported at once.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -18,38 +19,40 @@ use crate::url::Url;
 #[cfg(test)]
 mod tests;
 
-/// How often a wait looks around: whether it is of use still, and at the other family's socket.
+/// How long a read waits before it checks the other family's socket, and whether the reply is still
+/// needed.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// Addresses of a family that are tried.
+/// How many addresses of a family are tried.
 const MAX_ADDRESSES: usize = 8;
 
 /// No datagram is longer.
 const DATAGRAM_BYTES: usize = 64 << 10;
 
-/// What is known of a tracker from one announce to the next.
+/// The state of a tracker between announces.
 #[derive(Debug, Default)]
 pub struct UdpTracker {
-    /// One for each family; empty until the host is looked up.
+    /// One per family; empty until the host is resolved.
     endpoints: Vec<Endpoint>,
 }
 
 /// A tracker's addresses of one family.
 #[derive(Debug)]
 struct Endpoint {
-    /// The one that is asked is the first.
+    /// The first is the one that is asked.
     addresses: Vec<SocketAddr>,
-    /// Those of them that were found dead by the announce under way.
+    /// How many of them failed during the current announce.
     dead: usize,
-    /// There while somebody is asked, and of the same port the next time: to some trackers a connection id is that of a port.
+    /// Open only during an announce. The next one uses the same port, because some trackers bind a
+    /// connection id to it.
     socket: Option<UdpSocket>,
     port: u16,
     session: UdpTrackerSession,
-    /// It has answered an announce, and is to be told that we leave.
+    /// Whether it has answered an announce, and must therefore hear that we leave.
     knows_us: bool,
 }
 
-/// How one announce goes at an endpoint.
+/// The state of one announce at an endpoint.
 enum Step {
     Waits,
     Answered(Reply),
@@ -57,10 +60,10 @@ enum Step {
 }
 
 impl UdpTracker {
-    /// Announces, with one try for each family; the next call waits twice as long.
+    /// Announces, with one try per family. The next call waits twice as long.
     ///
     /// # Errors
-    /// The host is not known, or no address of it answered with peers.
+    /// The host is unknown, or none of its addresses replied.
     pub fn announce(
         &mut self,
         client: &Client,
@@ -76,7 +79,7 @@ impl UdpTracker {
         self.ask(client, tracker, &begin, leaves, time, answered)
     }
 
-    /// `leaves`: only those are told that have heard of us.
+    /// Asks over each family. `leaves`: only families over which the tracker has answered before.
     pub(super) fn ask(
         &mut self,
         client: &Client,
@@ -134,13 +137,13 @@ impl UdpTracker {
                 }
             });
         }
-        // The next announce may be an hour away: meanwhile others need the sockets.
+        // The next announce may be an hour away, and others need the sockets meanwhile.
         self.endpoints.iter_mut().for_each(|endpoint| endpoint.socket = None);
         if has_answered {
             return Ok(());
         }
         if self.endpoints.iter().all(|endpoint| endpoint.dead >= endpoint.addresses.len()) {
-            // Nobody is there: the host may have moved.
+            // No address has a listener: the host may have moved, so it is resolved again.
             self.endpoints.clear();
         }
         Err(SourceError::OverFamilies(failures))
@@ -148,7 +151,7 @@ impl UdpTracker {
 }
 
 impl Endpoint {
-    /// Sends what is due, and waits a moment for an answer.
+    /// Sends what is due, and waits briefly for an answer.
     fn step(&mut self, url: &Url, now: Duration, buffer: &mut [u8]) -> Step {
         let heard = match self.session.poll(now) {
             TrackerPoll::Idle => return Step::Failed(SourceError::NotAsked),
@@ -171,7 +174,7 @@ impl Endpoint {
                     self.knows_us = true;
                     Step::Answered(reply)
                 }
-                // Its words may quote the passkey.
+                // The tracker's text may quote the passkey.
                 Some(Err(why)) => Step::Failed(SourceError::Tracker(why.redacted(url))),
             },
             Err(why) => match why.kind() {
@@ -203,14 +206,14 @@ impl Endpoint {
         self.socket.insert(socket).send(datagram).map(|_| ())
     }
 
-    /// The length of a datagram that came into the buffer.
+    /// Receives a datagram into the buffer, and returns its length.
     fn hear(&self, within: Duration, buffer: &mut [u8]) -> io::Result<usize> {
         let socket = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        socket.set_read_timeout(Some(within.max(Duration::from_millis(1))))?; // zero would mean for ever
+        socket.set_read_timeout(Some(within.max(Duration::from_millis(1))))?; // a zero timeout is an error
         socket.recv(buffer)
     }
 
-    /// The next address is asked from now on.
+    /// Switches to the next address.
     fn move_on(&mut self) {
         self.socket = None;
         self.session.move_on();
@@ -218,7 +221,7 @@ impl Endpoint {
         self.addresses.rotate_left(step);
     }
 
-    /// Who is asked.
+    /// Returns the address that is asked.
     fn ip(&self) -> Option<IpAddr> {
         self.addresses.first().map(SocketAddr::ip)
     }
@@ -231,7 +234,7 @@ impl Endpoint {
     }
 }
 
-/// A socket of this port, where that is free.
+/// Opens a socket on this port, or on any if the port is taken.
 fn open(address: Option<SocketAddr>, port: u16) -> io::Result<UdpSocket> {
     let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
     let any: IpAddr = match address {

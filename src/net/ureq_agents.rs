@@ -1,4 +1,4 @@
-//! ureq's agents of a client: one for plain http, and one for https, which is made when it is needed.
+//! ureq's agents of a client: one for plain http, and one for https that is created on first use.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,11 +10,11 @@ use super::happy_eyeballs::HappyEyeballs;
 use super::proxy::Proxy;
 use super::{Timing, http, raw_transport};
 
-/// Makes HTTP connections, keeps those that are idle, and can end them all.
+/// Makes HTTP connections, keeps idle ones, and can close them all.
 #[derive(Debug)]
 pub(super) struct Agents {
     plain: Agent,
-    /// To trust the system's roots they have to be read first.
+    /// Created on first use, because it reads the system's root certificates.
     secure: OnceLock<Agent>,
     timing: Timing,
     roots: Arc<NamedRoots>,
@@ -36,7 +36,7 @@ impl Agents {
         Agents { plain, secure, timing, roots, proxy, eyeballs }
     }
 
-    /// Others like these, whose connections are their own.
+    /// Returns agents with the same configuration and separate connections.
     pub(super) fn separate(&self) -> Agents {
         let config = self.plain.config().clone();
         let plain = raw_transport::agent(config, self.proxy.clone(), self.eyeballs.clone());
@@ -50,7 +50,7 @@ impl Agents {
         }
     }
 
-    /// The one for requests to this URL.
+    /// Returns the agent for requests to this URL.
     pub(super) fn of(&self, url: &str) -> &Agent {
         let is_secure = url.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("https:"));
         if !is_secure {
@@ -65,7 +65,7 @@ impl Agents {
     /// Closes all connections, idle or in use, and refuses new ones.
     pub(super) fn shut_down(&self) {
         self.plain.clone().shutdown();
-        // Where nothing was asked over https, nothing will be.
+        // If the https agent was not used yet, it is replaced by the plain one, which is shut down.
         self.secure.get_or_init(|| self.plain.clone()).clone().shutdown();
     }
 }

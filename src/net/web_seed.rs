@@ -1,4 +1,4 @@
-//! A web seed's connection: requests out, heads and bodies in (BEP 19).
+//! A connection to a web seed (BEP 19): sends range requests, reads heads and bodies.
 
 use std::io::{self, Read as _};
 use std::ops::Range;
@@ -14,38 +14,40 @@ use crate::protocol::http::{Head, encode_get, parse_head};
 use crate::settings::AuthHeader;
 use crate::url::{Url, UrlParts};
 
-/// Read at a time from ureq's own reader, where its transport cannot be borrowed.
+/// Bytes read at a time from ureq's own reader, used where its transport cannot be borrowed.
 const READER_BYTES: usize = 64 << 10;
 
-/// The head of the reply to a connection's first request, and the connection, where its body can be read.
+/// The head of the reply to a connection's first request. `connection` is set if the body can be
+/// read.
 #[derive(Debug)]
 pub struct FirstReply {
     pub head: Head,
     pub connection: Option<Connection>,
 }
 
-/// A connection, with the replies to come in order of the requests.
+/// A connection with pipelined requests. Replies arrive in the order of the requests.
 #[derive(Debug)]
 pub struct Connection {
     body: BodySource,
     server: Server,
-    /// Requests that were not sent yet.
+    /// Encoded requests that were not sent yet.
     requests: Vec<u8>,
-    /// What requests were sent with besides a login in their URL: all are to one server.
+    /// The user's credentials that requests were sent with. One header, because all requests are
+    /// for one server.
     kept: Option<AuthHeader>,
-    /// Body bytes of the current reply that are still to come.
+    /// Bytes of the current body that are not yet consumed.
     left: u64,
     silence: Duration,
-    /// Replies may follow on it.
+    /// Whether more replies may follow.
     pub keep_alive: bool,
 }
 
-/// What a connection was opened for. Most URLs that are asked for begin like the first: these are not taken apart again, which
-/// costs a build script more than the request.
+/// The server of the first URL. Most later URLs have the same beginning and are not parsed again,
+/// which costs a build script more than the request itself.
 #[derive(Debug)]
 struct Server {
     origin: Option<String>,
-    /// The first URL up to its path.
+    /// The first URL without its path and query.
     base: String,
     host: String,
     authorization: Option<String>,
@@ -64,7 +66,7 @@ impl Server {
         }
     }
 
-    /// Path and query, where the URL begins like the first.
+    /// Returns path and query of a URL that begins like the first one.
     fn target_of<'u>(&self, url: &'u Url) -> Option<&'u str> {
         let target = url.exposed().strip_prefix(&self.base)?;
         target.starts_with('/').then_some(target)
@@ -72,9 +74,9 @@ impl Server {
 }
 
 enum BodySource {
-    /// The transport itself: length-delimited bodies, pipelined requests.
+    /// The transport itself: bodies with a length, pipelined requests.
     Raw(RawTransport),
-    /// ureq's reader: chunked bodies, and those that the connection's end delimits.
+    /// ureq's reader: chunked bodies, and bodies that end with the connection.
     Reader { reader: ureq::BodyReader<'static>, buffer: Vec<u8>, range: Range<usize> },
 }
 
@@ -85,10 +87,10 @@ impl std::fmt::Debug for BodySource {
 }
 
 impl Client {
-    /// Makes a connection for a first ranged request.
+    /// Opens a connection, or reuses an idle one, with a first range request.
     ///
     /// # Errors
-    /// No reply.
+    /// The server sent no reply.
     pub fn open(
         &self,
         by: NamedBy,
@@ -123,16 +125,17 @@ impl Client {
 }
 
 impl Connection {
-    /// Whether the URL can be asked for over this connection: it is the same server's.
+    /// Whether the URL is on the same server, and this connection accepts more requests.
     pub fn reaches(&self, url: &Url) -> bool {
         matches!(self.body, BodySource::Raw(_))
             && (self.server.target_of(url).is_some()
                 || self.server.origin.is_some() && self.server.origin == url.origin())
     }
 
-    /// Adds a request for a URL that it reaches, before or after the current body has come. It goes out with
-    /// [`Connection::send`], or with the next wait for a head. `kept` is what [`Client::kept_header`] gives; else the URL's own
-    /// login is sent.
+    /// Queues a request for a URL that this connection [reaches](Connection::reaches). May be
+    /// called before the current body is read. The request is sent by [`Connection::send`], or by
+    /// the next wait for a head. `kept` is the result of [`Client::kept_header`]; without it, the
+    /// URL's own login is sent.
     pub fn ask(&mut self, url: &Url, kept: Option<&AuthHeader>, range: &Range<u64>) {
         if let (None, Some(kept)) = (&self.kept, kept) {
             self.kept = Some(kept.clone());
@@ -151,10 +154,10 @@ impl Connection {
         }
     }
 
-    /// Sends the requests that were added.
+    /// Sends the queued requests.
     ///
     /// # Errors
-    /// A connection that takes no more requests, or an I/O error.
+    /// The connection takes no more requests, or an I/O error.
     pub fn send(&mut self) -> Result<(), SourceError> {
         if self.requests.is_empty() {
             return Ok(());
@@ -167,11 +170,12 @@ impl Connection {
         Ok(sent?)
     }
 
-    /// Waits for the head of the next reply, which has as long as that of a first one, or so long if that is shorter, however it
-    /// comes. The current body has been read.
+    /// Waits for the head of the next reply. Must be called after the current body was read. The
+    /// wait is limited to `patience` or the silence timeout, whichever is shorter, even if the head
+    /// arrives byte by byte.
     ///
     /// # Errors
-    /// A damaged head, or one whose body cannot be told from the next reply; an I/O error.
+    /// An invalid head, a body without a length, an I/O error.
     pub fn next_head(
         &mut self,
         patience: Duration,
@@ -208,15 +212,15 @@ impl Connection {
         }
     }
 
-    /// Bytes of the current body that are still to come; `u64::MAX` where its end is not known.
+    /// Returns how many bytes of the current body remain; `u64::MAX` if its length is unknown.
     pub fn left(&self) -> u64 {
         self.left
     }
 
-    /// The next bytes of the body, at most `max`; empty at its end.
+    /// Returns the next bytes of the body, at most `max`; empty at its end.
     ///
     /// # Errors
-    /// The connection ended before the body did, or was silent for too long.
+    /// The connection ended before the body, or was silent for too long.
     pub fn read(&mut self, max: u64) -> Result<&[u8], SourceError> {
         let max = max.min(self.left);
         if max == 0 {
@@ -242,7 +246,7 @@ impl Connection {
         }
     }
 
-    /// Lets go of the first bytes that [`Connection::read`] gave.
+    /// Removes the first bytes that [`Connection::read`] returned.
     pub fn consume(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes as u64);
         match &mut self.body {
@@ -290,7 +294,7 @@ mod tests {
             stream.write_all(first.as_bytes()).unwrap();
             read_request(&mut stream);
             stream.write_all(b"HTTP/1.1 206 OK\r\nX-Slow: ").unwrap();
-            // Until the other end is closed.
+            // Until the client closes the connection.
             let _ = stream.read(&mut [0]);
         });
         let client = Client::new(&Context::default().settings().unwrap()).unwrap();
@@ -299,7 +303,7 @@ mod tests {
         assert_eq!(connection.read(1).unwrap(), b"x");
         connection.consume(1);
         connection.ask(&url, None, &(1..2));
-        // Between one look at the clock and the next a part of the time has passed.
+        // Each reading of the clock is two thirds of the silence after the one before.
         let time = Cell::new(Duration::ZERO);
         let now = || time.replace(time.get() + client.timing().silence * 2 / 3);
         let failure = connection.next_head(Duration::MAX, &now).unwrap_err();

@@ -1,29 +1,29 @@
-//! Who is to blame for a corrupt piece, and when a source is banned.
+//! Decides which source is to blame for a corrupt piece, and when a source is banned.
 
 use super::{Schedule, SourceId};
 use crate::torrent::geometry::PieceIndex;
 
-/// A source is banned after this many corrupt pieces of its own.
+/// How many corrupt pieces a source may provide alone before it is banned.
 pub const STRIKES: u32 = 3;
 
-/// What became of a source after a piece of its own was bad.
+/// The consequence for a source that alone provided a corrupt piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
-    /// It may go on.
+    /// It may continue.
     Warned,
     /// It is not asked again.
     Banned,
 }
 
 impl Schedule {
-    /// The piece had the wrong SHA-1. Where it came from one source alone, that one is to blame.
+    /// Handles a piece with the wrong SHA-1. If a single source contributed, it is to blame.
     pub fn failed(
         &mut self,
         piece: PieceIndex,
         contributors: &[SourceId],
     ) -> Option<(SourceId, Blame)> {
         self.drop_claims_of(piece);
-        // One that it was shared with may hold it still.
+        // A worker that shared the piece may still hold it; `give_back` then checks all workers.
         self.duplicates.insert(piece);
         self.give_back(piece..piece + 1);
         let [culprit] = contributors else {
@@ -36,7 +36,7 @@ impl Schedule {
         Some((*culprit, if source.strikes >= STRIKES { Blame::Banned } else { Blame::Warned }))
     }
 
-    /// What a source sent was right, and meant for another request: that is not held against it.
+    /// Clears a source's strikes: its bytes were correct, but meant for another request.
     pub fn forgive_strikes(&mut self, source: SourceId) {
         if let Some(source) = self.sources.get_mut(source) {
             source.strikes = 0;
@@ -44,7 +44,7 @@ impl Schedule {
         }
     }
 
-    /// Whether a failed piece is to be fetched whole from one source.
+    /// Whether a failed piece must be fetched whole from one source.
     pub fn is_whole(&self, piece: PieceIndex) -> bool {
         self.whole.contains(&piece)
     }

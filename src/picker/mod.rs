@@ -1,6 +1,8 @@
-//! Who fetches what next. Sans-IO: no clock, no sockets; time comes in as an argument.
+//! Decides which source fetches which piece next. Sans-IO: no clock and no sockets; time is an
+//! argument.
 //!
-//! Layer 1. The unit is the piece. Each needed piece is *unchecked*, *unclaimed*, *claimed* by a worker, or *verified*:
+//! Layer 1. The unit is the piece. Each needed piece is *unchecked*, *unclaimed*, *claimed* by a
+//! worker, or *verified*:
 //!
 //! ```text
 //!                                  checked
@@ -11,15 +13,21 @@
 //!     ▲                            │  ▲ │ steal: the far half of a run changes hands
 //!     └──── release, failed ───────┘  └─┘ endgame: a second worker joins
 //! ```
-//! An unchecked piece was left by an earlier process. Until its hash fails it counts as present: no source is asked for it.
-//! Workers are connections. A *streaming* one (a web seed's or a directory's) takes a run of pieces from the
-//! front; a *peer* takes single pieces, the rarest first among what it has, from the back while anyone streams,
-//! so that runs stay long. One source per piece until the endgame, so that blame is exact; a piece that
-//! several contributed to and that fails is fetched again from one alone. What a source holds that trickles is
-//! given to whoever has nothing else to do.
 //!
-//! Invariants: a wanted piece (needed, and neither unchecked nor verified) is unclaimed exactly when no worker claims it; memory is linear in the pieces (a few bytes each, and a bit for each peer), and no call
-//! walks them all: at most it passes over whole words of sets. What a peer has is counted piece by piece, once.
+//! An unchecked piece was left by an earlier process. Until its hash turns out to be wrong, it
+//! counts as present, and no source is asked for it.
+//!
+//! Workers are connections. A *streaming* worker (of a web seed or a directory) takes a run of
+//! pieces from the front. A *peer* takes single pieces, the rarest first; while anyone streams, it
+//! takes them from the back, so that runs stay long. Each piece has one source until the endgame,
+//! so that blame is exact. A piece with several contributors that fails verification is fetched
+//! again from one source alone. The claims of a source that trickles go to workers that have
+//! nothing else to do.
+//!
+//! Invariants: a wanted piece (needed, and neither unchecked nor verified) is unclaimed exactly
+//! when no worker claims it. Memory is linear in the number of pieces: a few bytes for each, and
+//! one bit per peer. No call visits all pieces; at most, it skips over whole words of piece sets.
+//! Only availability is counted piece by piece, once per peer.
 
 mod blame;
 pub mod pace;
@@ -40,7 +48,7 @@ pub use crate::torrent::pieces::PieceSet;
 pub use blame::{Blame, STRIKES};
 pub use sources::SLOW_SOURCE;
 
-/// A place that data comes from; one may have several workers.
+/// A place that data comes from; it may have several workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(pub u32);
 
@@ -51,11 +59,11 @@ pub struct WorkerId(pub u32);
 /// What a worker should do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Fetch these pieces, in order (a peer: the one piece).
+    /// Fetch these pieces, in order; for a peer, a single piece.
     Fetch(Range<PieceIndex>),
-    /// Nothing that this source can bring now; ask again when something changed.
+    /// Wait: this source cannot provide anything now. Ask again when something has changed.
     Wait,
-    /// All needed pieces are verified.
+    /// Stop: all needed pieces are verified.
     Done,
 }
 
@@ -65,7 +73,7 @@ struct PickerWorker {
     source: SourceId,
     streams: bool,
     claims: Vec<PieceIndex>,
-    /// Claims that came to an end, by whomever, and of which it was not told yet.
+    /// Claims that ended, whichever worker caused it, and that the worker has not been told yet.
     ended_claims: Vec<PieceIndex>,
     run: Range<PieceIndex>,
     last_bytes: Duration,
@@ -80,7 +88,7 @@ impl PickerWorker {
         self.run.contains(&piece) || self.claims.contains(&piece)
     }
 
-    /// Takes what others have brought off both ends of the run.
+    /// Removes pieces that others have fetched from both ends of the run.
     fn trim_run(&mut self, wanted: &PieceSet) {
         while !self.run.is_empty() && !wanted.contains(self.run.start) {
             self.run.start += 1;
@@ -100,29 +108,30 @@ fn bytes_of(geometry: Geometry, pieces: &PieceSet) -> u64 {
     u64::from(pieces.len()) * u64::from(geometry.piece_bytes()) - u64::from(lacks_bytes)
 }
 
-/// The schedule of one dataset's download.
+/// The schedule of a dataset's download.
 #[derive(Debug)]
 pub struct Schedule {
     geometry: Geometry,
-    /// To be fetched.
+    /// The pieces to fetch.
     wanted: PieceSet,
     wanted_bytes: u64,
-    /// Present, as far as is known, and to be hashed.
+    /// The pieces that are presumed present, and have yet to be hashed.
     unchecked: PieceSet,
     unchecked_bytes: u64,
     total_bytes: u64,
     unclaimed: PieceSet,
-    /// How many connected peers have each piece; those who have all make none rarer, and are not counted.
+    /// How many connected peers have each piece. Peers with all pieces do not affect rarity, and
+    /// are not counted.
     availability: Vec<u16>,
     sources: SourceTable,
-    /// By their ids, which only grow. Each piece goes through all of them, and at opt-level 0 a tree takes ten times
-    /// as long for that.
+    /// Sorted by ID; new IDs are always greater. Many operations visit all workers for each piece,
+    /// which takes ten times as long with a tree at opt-level 0.
     workers: Vec<PickerWorker>,
     next_worker: u32,
     streaming_workers: u32,
-    /// Failed with several contributors: to be fetched whole from one.
+    /// Pieces that failed with several contributors, to be fetched whole from one source.
     whole: BTreeSet<PieceIndex>,
-    /// How far pieces had come that sources bring in parts.
+    /// How far a piece has progressed, if sources provide parts of it.
     cursors: HashMap<PieceIndex, u32>,
     duplicated_bytes: u64,
     /// Pieces that two workers hold.
@@ -131,7 +140,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule for these pieces; `seed` makes its choices repeatable.
+    /// Creates a schedule for these pieces; `seed` makes its choices reproducible.
     pub fn new(geometry: Geometry, wanted: PieceSet, seed: u64) -> Schedule {
         let wanted_bytes = bytes_of(geometry, &wanted);
         Schedule {
@@ -159,22 +168,22 @@ impl Schedule {
         self.wanted.is_empty() && self.unchecked.is_empty()
     }
 
-    /// Bytes of pieces that have to be downloaded.
+    /// Returns the total size of the pieces that must be downloaded.
     pub fn wanted_bytes(&self) -> u64 {
         self.wanted_bytes
     }
 
-    /// Whether the piece is to be fetched.
+    /// Whether the piece must be fetched.
     pub fn is_wanted(&self, piece: PieceIndex) -> bool {
         self.wanted.contains(piece)
     }
 
-    /// Whether any of these pieces is still to be verified.
+    /// Whether any of these pieces must still be fetched.
     pub fn wants_any(&self, pieces: Range<PieceIndex>) -> bool {
         self.wanted.next_common(&self.wanted, pieces).is_some()
     }
 
-    /// A connection to the source begins its work.
+    /// Adds a worker for a connection to the source.
     pub fn begin(&mut self, source: SourceId, now: Duration) -> WorkerId {
         let id = WorkerId(self.next_worker);
         self.next_worker += 1;
@@ -209,13 +218,14 @@ impl Schedule {
         self.index_of(worker).and_then(|index| self.workers.get_mut(index))
     }
 
-    /// The connection is gone, or shall claim nothing for now: its claims are anyone's again.
+    /// Releases all claims of a worker whose connection ended, or that must not claim anything for
+    /// now.
     pub fn release(&mut self, worker: WorkerId) {
         let Some(known) = self.worker_mut(worker) else { return };
         let run = std::mem::replace(&mut known.run, 0..0);
         let claims = std::mem::take(&mut known.claims);
         known.ended_claims.clear();
-        // A peer may have moved a piece that those wait for who can bring a part of it.
+        // The peer may have advanced a piece that sources with a part of it are waiting for.
         for source in self.sources.iter_mut().filter(|source| !source.waits_for.is_empty()) {
             claims.iter().for_each(|piece| {
                 source.waits_for.remove(piece);
@@ -225,7 +235,7 @@ impl Schedule {
         claims.into_iter().for_each(|piece| self.give_back(piece..piece + 1));
     }
 
-    /// The connection has ended. Gives how many useful bytes it had brought.
+    /// Removes a worker whose connection has ended. Returns how many useful bytes it received.
     pub fn end(&mut self, worker: WorkerId) -> u64 {
         self.release(worker);
         let Some(index) = self.index_of(worker) else { return 0 };
@@ -237,7 +247,7 @@ impl Schedule {
         known.brought_bytes
     }
 
-    /// A worker holds these pieces no more.
+    /// Releases pieces that a worker no longer holds.
     fn give_back(&mut self, pieces: Range<PieceIndex>) {
         if pieces.is_empty() {
             return;
@@ -246,7 +256,7 @@ impl Schedule {
             if self.duplicates.contains(&piece) {
                 self.unclaim(piece);
             } else if self.wanted.contains(piece) {
-                // What is not shared nobody else holds.
+                // A piece that is not shared has no other holder.
                 self.unclaimed.insert(piece);
             }
         }
@@ -265,7 +275,7 @@ impl Schedule {
         }
     }
 
-    /// Useful bytes came in over this connection.
+    /// Records useful bytes received over this connection.
     pub fn received(&mut self, worker: WorkerId, bytes: u64, now: Duration) {
         let Some(known) = self.worker_mut(worker) else { return };
         known.last_bytes = now;
@@ -288,7 +298,7 @@ impl Schedule {
         }
     }
 
-    /// The piece is verified: nobody needs to fetch it any more.
+    /// Marks the piece as verified, and ends all claims of it.
     pub fn verified(&mut self, piece: PieceIndex) {
         if !self.wanted.remove(piece) {
             return;
@@ -316,28 +326,28 @@ impl Schedule {
         }
     }
 
-    /// A streaming worker has read to the end of a piece. Gives the rest of its run.
+    /// Records that a streaming worker has read to the end of a piece. Returns the rest of its run.
     pub fn passed(&mut self, worker: WorkerId, piece: PieceIndex) -> Range<PieceIndex> {
         let Some(known) = self.worker_mut(worker) else { return 0..0 };
         if known.run.contains(&piece) {
             let passed = known.run.start..piece + 1;
             known.run.start = piece + 1;
             let rest = known.run.clone();
-            // What it could not finish (its bytes did not count) is anyone's again.
+            // Pieces that it could not finish (its bytes did not count) are released.
             self.give_back(passed);
             return rest;
         }
         known.run.clone()
     }
 
-    /// The claims of a peer's connection that came to an end since it was last asked: the piece was verified, or was
-    /// wrong and is anyone's again, whoever brought its last bytes.
+    /// Takes the claims of a peer's connection that ended since the last call: the piece was
+    /// verified, or failed and is unclaimed again, whichever source sent its last bytes.
     pub fn take_ended_claims(&mut self, worker: WorkerId) -> Vec<PieceIndex> {
         self.worker_mut(worker)
             .map_or_else(Vec::new, |known| std::mem::take(&mut known.ended_claims))
     }
 
-    /// Whether the piece has a second worker: its blocks may be asked for twice.
+    /// Whether the piece has a second worker, so that its blocks may be requested twice.
     pub fn is_shared(&self, piece: PieceIndex) -> bool {
         self.duplicates.contains(&piece)
     }

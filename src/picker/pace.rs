@@ -1,29 +1,32 @@
-//! How fast bytes come, over the last stretch of time. Pure: time and bytes come as arguments.
+//! The mean data rate over a recent window. Pure: time and bytes are arguments.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Bytes a second below which a source, or a download, does not count as one that delivers: a modem is faster.
+/// The rate, in bytes per second, below which a source or download counts as stalled; a modem is
+/// faster.
 pub const TRICKLE: u64 = 1 << 10;
 
-/// Marks in a window: the mean is taken over at most a sixteenth more than that.
+/// Marks per window: the actual window is at most a sixteenth longer than requested.
 const MARKS: u32 = 16;
 
-/// Measures the mean rate over a window that moves with time.
+/// Measures the mean rate over a sliding window.
 #[derive(Clone, Debug)]
 pub struct Pace {
     window: Duration,
-    /// Times, and the bytes that had come by then; the first is the window's beginning.
+    /// Times, and the number of bytes received by then; the first mark is the beginning of the
+    /// window.
     marks: VecDeque<(Duration, u64)>,
 }
 
 impl Pace {
-    /// From now on; by now, so many bytes have come.
+    /// Starts a measurement at `now`, when `bytes` bytes have been received.
     pub fn new(window: Duration, now: Duration, bytes: u64) -> Pace {
         Pace { window, marks: VecDeque::from([(now, bytes)]) }
     }
 
-    /// The mean rate over the window, or since its beginning, in bytes a second.
+    /// Returns the mean rate over the window, or since the start of the measurement, in bytes per
+    /// second.
     pub fn mean(&self, now: Duration, bytes: u64) -> u64 {
         let Some((since, before)) = self.marks.front() else { return 0 };
         let millis = now.saturating_sub(*since).as_millis().max(1);
@@ -31,7 +34,8 @@ impl Pace {
         u64::try_from(came * 1000 / millis).unwrap_or(u64::MAX)
     }
 
-    /// Whether the mean rate over the window is below [`TRICKLE`]. Not before so long has passed.
+    /// Whether the mean rate over the window is below [`TRICKLE`]; false until a whole window has
+    /// passed.
     pub fn trickles(&mut self, now: Duration, bytes: u64) -> bool {
         let spacing = self.window / MARKS;
         if self.marks.back().is_none_or(|(at, _)| now.saturating_sub(*at) >= spacing) {
@@ -53,7 +57,8 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(30);
 
-    /// The seconds at which it trickles, of two minutes with so many bytes in each second.
+    /// Returns the seconds, of two minutes, at which a source counts as trickling if it sends this
+    /// many bytes in each second.
     fn trickles(bytes_in: impl Fn(u64) -> u64) -> Vec<u64> {
         let mut pace = Pace::new(WINDOW, Duration::ZERO, 0);
         let mut bytes = 0;
@@ -73,7 +78,7 @@ mod tests {
         assert_eq!(trickles(|_| 1023), (30..=120).collect::<Vec<_>>());
         assert_eq!(trickles(|_| 0), (30..=120).collect::<Vec<_>>());
         assert!(trickles(|_| 1024).is_empty());
-        // In bursts, as pieces come.
+        // In bursts, as pieces arrive.
         assert!(trickles(|second| if second % 15 == 0 { 16 << 10 } else { 0 }).is_empty());
     }
 

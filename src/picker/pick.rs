@@ -1,4 +1,5 @@
-//! The choices: the next run, the rarest piece, whom to steal from, what to fetch twice.
+//! The decisions: the next run, the rarest piece, which worker to steal from, which piece to fetch
+//! twice.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -7,19 +8,22 @@ use super::pace::Pace;
 use super::{Next, PickerSource, PickerWorker, SLOW_SOURCE, STRIKES, Schedule, WorkerId};
 use crate::torrent::geometry::PieceIndex;
 
-/// Runs are long, so that requests and steals are rare, and end within the time that a line needs for 64 MiB.
+/// Runs are long, so that requests and steals are rare, but take no longer than a connection needs
+/// for 64 MiB.
 const RUN_BYTES: std::ops::RangeInclusive<u64> = (1 << 20)..=(64 << 20);
 
-/// A robbed web-seed connection must be closed: less than this is not worth a new one, unless its line is slow.
+/// Stealing from a web seed forces its connection to close; less than this is not worth a new
+/// connection, unless the victim is slow.
 const STEAL_BYTES: u64 = 1 << 20;
 
-/// A victim that needs longer than this for the rest of its run is slow.
+/// A victim is slow if the rest of its run would take longer than this.
 pub(super) const SLOW: Duration = Duration::from_secs(2);
 
-/// Pieces looked at for the rarest: all of them where there are few, a sample where there are many.
+/// How many pieces are examined to find the rarest: all if there are few, a sample if there are
+/// many.
 const SAMPLE: usize = 64;
 
-/// What the endgame may fetch twice: 1 % of the dataset, or this where that is more.
+/// What the endgame may fetch twice: 1 % of the dataset, but at least this much.
 const DUPLICATED_BYTES: u64 = 4 << 20;
 
 impl PickerSource {
@@ -31,7 +35,8 @@ impl PickerSource {
             && (as_last_resort || !self.bad.contains(&piece))
     }
 
-    /// The first piece of the range that it does not serve, or the range's end.
+    /// Returns the first piece of the range that the source does not serve, or the end of the
+    /// range.
     fn serves_until(&self, pieces: Range<PieceIndex>) -> PieceIndex {
         if self.strikes >= STRIKES || pieces.is_empty() {
             return pieces.start;
@@ -44,14 +49,15 @@ impl PickerSource {
 }
 
 impl PickerWorker {
-    /// Whether it holds any piece.
+    /// Whether the worker holds any piece.
     fn is_busy(&self) -> bool {
         !self.run.is_empty() || !self.claims.is_empty()
     }
 
     fn seconds_left(&self, bytes: u64, now: Duration) -> f64 {
         let silent = now.saturating_sub(self.last_bytes).as_secs_f64();
-        // A worker that was never measured counts as slow once it has been silent for a while.
+        // A worker whose rate was never measured counts as slow once it has been silent for a
+        // while.
         if self.bytes_per_second <= 0.0 {
             silent
         } else {
@@ -61,7 +67,8 @@ impl PickerWorker {
 }
 
 impl Schedule {
-    /// The next run of a streaming worker: from the front; else stolen; else, in the endgame, shared.
+    /// Returns the next run of a streaming worker: from the front; otherwise stolen; otherwise, in
+    /// the endgame, a shared piece, one taken over, or a last resort.
     pub fn next_run(&mut self, worker: WorkerId, now: Duration) -> Next {
         self.release(worker);
         if self.is_done() {
@@ -76,7 +83,8 @@ impl Schedule {
         self.claim_run(worker, found, now)
     }
 
-    /// The next run that begins within `pieces`: for a server without ranges, whose stream goes on anyway.
+    /// Returns the next run that starts within `pieces`: for a server without range requests, whose
+    /// stream continues anyway.
     pub fn next_run_within(
         &mut self,
         worker: WorkerId,
@@ -103,7 +111,8 @@ impl Schedule {
         Next::Fetch(run)
     }
 
-    /// The next piece of a peer: the rarest that it has; else, in the endgame, a shared one.
+    /// Returns the next piece of a peer: the rarest that it has; otherwise stolen; otherwise, in
+    /// the endgame, a shared piece, one taken over, or a last resort.
     pub fn next_piece(&mut self, worker: WorkerId, now: Duration) -> Next {
         if self.is_done() {
             return Next::Done;
@@ -117,7 +126,7 @@ impl Schedule {
         self.claim_one(worker, found, now)
     }
 
-    /// One of these pieces for a peer that serves no others now.
+    /// Claims one of these pieces for a peer that currently serves no others.
     pub fn next_of(&mut self, worker: WorkerId, pieces: &[PieceIndex], now: Duration) -> Next {
         let Some(source) = self.source_of(worker) else { return Next::Wait };
         let is_free =
@@ -126,7 +135,8 @@ impl Schedule {
         self.claim_one(worker, found, now)
     }
 
-    /// A worker is about to claim something: its source's pace counts from the first of its claims.
+    /// Must be called before a worker claims anything: a source's pace is measured from its first
+    /// claim.
     pub(super) fn note_claim(&mut self, worker: WorkerId, now: Duration) {
         let Some(id) = self.worker(worker).filter(|it| !it.is_busy()).map(|it| it.source) else {
             return;
@@ -152,7 +162,7 @@ impl Schedule {
         self.sources.get(self.worker(worker)?.source)
     }
 
-    /// A stretch of unclaimed pieces that this source has and that begins within these bounds.
+    /// Returns a run of unclaimed pieces that this source has, starting within these bounds.
     fn unclaimed_run(
         &self,
         worker: WorkerId,
@@ -175,7 +185,7 @@ impl Schedule {
         Some(start..source.serves_until(start..self.unclaimed.next_lacked(start..whole)))
     }
 
-    /// The first unclaimed piece within bounds that the source serves.
+    /// Returns the first unclaimed piece within the bounds that the source serves.
     fn first_unclaimed(
         &self,
         source: &PickerSource,
@@ -188,19 +198,21 @@ impl Schedule {
             if source.serves(had, false) {
                 return Some(had);
             }
-            // One that it sent wrong is passed over alone.
+            // The source has the piece but does not serve it (it sent it corrupt, for example):
+            // only this piece is skipped.
             at = had + 1;
         }
     }
 
-    /// The far half of the run that will take longest.
+    /// Steals the far half of the run that will take longest.
     fn steal(&mut self, thief: WorkerId, now: Duration) -> Option<Range<PieceIndex>> {
         let source = self.source_of(thief)?;
         let victim = self.victim(thief, now)?;
         let run = self.worker(victim)?.run.clone();
-        // Its first piece is on its way.
+        // The first piece of the run is being received.
         let middle = run.start + 1 + (run.end - run.start - 1) / 2;
-        // Others may have brought pieces of it: a run has no holes, and what lies behind one is anyone's.
+        // Others may have fetched pieces in the middle. A run has no holes, so everything after the
+        // first hole is released.
         let start = self.wanted.next_common(&self.wanted, middle..run.end)?;
         let stolen = start..self.wanted.next_lacked(start..run.end);
         if source.serves_until(stolen.clone()) < stolen.end {
@@ -211,7 +223,7 @@ impl Schedule {
         Some(stolen)
     }
 
-    /// Leaves a worker this part of its run, without what others have brought of its ends.
+    /// Reduces a worker's run to this part, without pieces at its ends that others have fetched.
     fn cut_run(
         &mut self,
         worker: WorkerId,
@@ -223,12 +235,12 @@ impl Schedule {
         Some(())
     }
 
-    /// For a peer: the last piece of that run.
+    /// Steals the last piece of that run, for a peer.
     pub(super) fn steal_one(&mut self, thief: WorkerId, now: Duration) -> Option<PieceIndex> {
         let source = self.source_of(thief)?;
         let victim = self.victim(thief, now)?;
         let piece = self.worker(victim)?.run.end.checked_sub(1)?;
-        // A second worker has it already, perhaps this very one.
+        // A second worker already has the piece, possibly the thief itself.
         if !source.serves(piece, false) || self.duplicates.contains(&piece) {
             return None;
         }
@@ -256,9 +268,10 @@ impl Schedule {
         slowest.map(|(id, ..)| id)
     }
 
-    /// The endgame: a piece that one other worker has claimed and that takes long. Bounded: at most two
-    /// workers a piece, and 1 % of the dataset in all, but for workers that bring nothing. A piece that only these hold goes
-    /// to a worker of any other source, if that worker has nothing else.
+    /// The endgame: returns a piece that one other worker has claimed and that will take long. At
+    /// most two workers share a piece, and at most 1 % of the dataset is fetched twice, not
+    /// counting workers that send nothing. A piece that only silent workers hold is also given to a
+    /// worker of another source, if that worker has nothing else.
     fn share(&mut self, worker: WorkerId, now: Duration) -> Option<PieceIndex> {
         let allowed = (self.total_bytes / 100).max(DUPLICATED_BYTES);
         let source = self.source_of(worker)?;
@@ -275,7 +288,8 @@ impl Schedule {
                 let bytes = u64::from(self.geometry.len(piece));
                 !self.is_counted_on(other, now) || self.duplicated_bytes + bytes <= allowed
             };
-            // Sooner than a peer gives up its place, or a good one never has anything to ask for.
+            // Silent workers are replaced sooner than a useless peer loses its connection;
+            // otherwise a good peer might never have anything to request.
             let is_live = |it: &PickerWorker| {
                 let is_late = it.brought_bytes == 0 && now.saturating_sub(it.last_bytes) > SLOW / 2;
                 !is_late && self.is_counted_on(it, now)
@@ -295,7 +309,7 @@ impl Schedule {
                     && !mine.holds(*piece)
                     && source.serves(*piece, false)
             };
-            // Only the torrent's last piece is shorter than others.
+            // Only the torrent's last piece can be shorter than the others.
             let first = match affordable(other.run.start) {
                 true => other.run.start,
                 false => other.run.end.saturating_sub(1),
@@ -316,8 +330,8 @@ impl Schedule {
         Some(piece)
     }
 
-    /// A piece that another source holds and brings nearly nothing of: from now on that one's no more. Where the piece has
-    /// two workers the other one keeps it.
+    /// Takes over a piece from a worker of another source that sends almost nothing. If a second
+    /// worker holds the piece, it keeps it.
     fn take_over(&mut self, thief: WorkerId, now: Duration) -> Option<PieceIndex> {
         let id = self.worker(thief)?.source;
         for index in 0..self.workers.len() {
@@ -350,7 +364,7 @@ impl Schedule {
         None
     }
 
-    /// A piece that this source once sent wrong, where nobody else who is connected has it.
+    /// Returns a piece that this source once sent corrupt, if no other connected source has it.
     fn last_resort(&self, worker: WorkerId, now: Duration) -> Option<PieceIndex> {
         let id = self.worker(worker)?.source;
         let source = self.sources.get(id)?;
@@ -361,7 +375,8 @@ impl Schedule {
         })
     }
 
-    /// The piece that the fewest peers have, among a sample of the unclaimed ones that this one has.
+    /// Returns the piece that the fewest peers have, among a sample of the unclaimed pieces that
+    /// this peer has.
     pub(super) fn rarest(&mut self, worker: WorkerId) -> Option<PieceIndex> {
         let id = self.worker(worker)?.source;
         let source = self.sources.get_mut(id)?;
@@ -371,7 +386,8 @@ impl Schedule {
         let from_back = self.streaming_workers > 0;
         let start = if from_back { end } else { self.random.u32(..end) };
         let source = self.sources.get(id)?;
-        // What is left to look at: behind the start, and then before it; or all of it from the back.
+        // The pieces left to examine: from the start to the end, and then those before the start;
+        // from the back, all of them.
         let (mut rest, mut before) = (start..end, Some(0..start));
         let mut next = || loop {
             if from_back {
@@ -386,7 +402,7 @@ impl Schedule {
                 None => rest = before.take()?,
             }
         };
-        // None is rarer than one that it alone has.
+        // No piece can be rarer than one that only this peer has.
         let least = u16::from(source.counted);
         let mut rarest: Option<(u16, PieceIndex)> = None;
         for _ in 0..SAMPLE {

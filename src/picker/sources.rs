@@ -1,4 +1,4 @@
-//! What the sources have, as far as is known.
+//! What is known about each source.
 
 use std::collections::{BTreeSet, HashMap};
 use std::mem::take;
@@ -9,11 +9,12 @@ use super::pace::Pace;
 use super::{PickerWorker, PieceSet, STRIKES, Schedule, SourceId, WorkerId, pick};
 use crate::torrent::geometry::PieceIndex;
 
-/// So many turns at one piece, and the source is not asked for it again: more than files that sources lack in turns
-/// within a piece should need, and whatever else goes round in circles ends.
+/// After this many turns at the same piece, the source is not asked for it again. Files that
+/// sources lack alternately within a piece should never need as many; the limit ends any other
+/// endless loop.
 const TURNS: u32 = 64;
 
-/// A source that trickles for so long while it has claims gives them to others.
+/// A source that trickles for this long while it has claims loses them to others.
 pub const SLOW_SOURCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -21,28 +22,29 @@ pub(super) struct PickerSource {
     pub(super) has: PieceSet,
     pub(super) peer: bool,
     pub(super) strikes: u32,
-    /// What all its connections have brought, and how fast, while it had claims.
+    /// The bytes received over all of its connections, and their rate while the source had claims.
     pub(super) brought_bytes: u64,
     pub(super) pace: Pace,
-    /// Its last connection ended and had brought nothing.
+    /// Whether its last connection ended without sending anything useful.
     pub(super) in_vain: bool,
-    /// Pieces that it sent wrong: asked for again only where nobody else has them.
+    /// Pieces that it sent corrupt: asked for again only if no other source has them.
     pub(super) bad: BTreeSet<PieceIndex>,
-    /// Pieces that it would not serve when it was last asked.
+    /// Pieces that it refused when it was last asked.
     pub(super) refused: BTreeSet<PieceIndex>,
-    /// Pieces of which it has brought its part.
+    /// Pieces of which it has provided its part, and that another source must advance.
     pub(super) waits_for: BTreeSet<PieceIndex>,
-    /// How often it has brought its part of a piece.
+    /// How often it has provided its part of a piece.
     pub(super) turns: HashMap<PieceIndex, u32>,
-    /// What it has is in [`Schedule::availability`].
+    /// Whether its pieces are counted in [`Schedule::availability`].
     pub(super) counted: bool,
-    /// It has no wanted piece before this one.
+    /// It has no wanted piece before this index.
     pub(super) useful_from: PieceIndex,
-    /// It has no unclaimed piece from this one on.
+    /// It has no unclaimed piece at or after this index.
     pub(super) unclaimed_before: PieceIndex,
 }
 
-/// By their ids, which are counted from 0: at opt-level 0 any other index is slower, and costs every user time to compile.
+/// Indexed by ID, counted from 0: any other index is slower at opt-level 0, and costs every user
+/// compile time.
 #[derive(Debug, Default)]
 pub(super) struct SourceTable(Vec<Option<PickerSource>>);
 
@@ -59,7 +61,7 @@ impl SourceTable {
         self.0.iter_mut().flatten()
     }
 
-    /// Adds a source, or replaces the one with its id.
+    /// Adds a source, or replaces the one with this ID.
     fn insert(&mut self, id: SourceId, source: PickerSource) {
         let place = id.0 as usize;
         self.0.resize_with(self.0.len().max(place + 1), || None);
@@ -68,12 +70,13 @@ impl SourceTable {
 }
 
 impl Schedule {
-    /// Adds a source that can seek and stream: it has all pieces until it is told otherwise.
+    /// Adds a source that can seek and stream. It has all pieces until [`Schedule::lacks`] says
+    /// otherwise.
     pub fn add_streaming(&mut self, source: SourceId) {
         self.add(source, PieceSet::all(self.geometry.piece_count()), false);
     }
 
-    /// Adds a peer: it has nothing until it says so.
+    /// Adds a peer. It has no pieces until it announces some.
     pub fn add_peer(&mut self, source: SourceId) {
         self.add(source, PieceSet::none(self.geometry.piece_count()), true);
     }
@@ -103,7 +106,7 @@ impl Schedule {
         );
     }
 
-    /// A peer's bitfield: what it has, all at once.
+    /// Handles a peer's bitfield, which replaces all that was known about its pieces.
     pub fn peer_has(&mut self, source: SourceId, pieces: PieceSet) {
         self.forget_peer(source);
         if let Some(known) = self.sources.get_mut(source) {
@@ -119,7 +122,7 @@ impl Schedule {
         }
     }
 
-    /// A peer's `have`. Whether that is wanted, or may turn out to be damaged.
+    /// Handles a peer's `have`. Returns whether the piece is wanted, or may turn out to be damaged.
     pub fn peer_has_piece(&mut self, source: SourceId, piece: PieceIndex) -> bool {
         if let Some(known) = self.sources.get_mut(source) {
             if known.has.insert(piece) {
@@ -134,7 +137,7 @@ impl Schedule {
         self.wanted.contains(piece) || self.unchecked.contains(piece)
     }
 
-    /// A peer has this piece no more.
+    /// Records that a peer no longer has this piece.
     pub fn peer_lacks(&mut self, source: SourceId, piece: PieceIndex) {
         let Some(known) = self.sources.get_mut(source) else { return };
         if !known.has.remove(piece) {
@@ -143,12 +146,12 @@ impl Schedule {
         if std::mem::replace(&mut known.counted, true) {
             self.availability[piece as usize] = self.availability[piece as usize].saturating_sub(1);
         } else {
-            // It had all until now.
+            // Until now the peer had all pieces, which are not counted.
             known.has.iter().for_each(|piece| self.availability[piece as usize] += 1);
         }
     }
 
-    /// The peer is gone: what it had counts no more.
+    /// Forgets the pieces of a peer that disconnected.
     pub fn forget_peer(&mut self, source: SourceId) {
         let Some(known) = self.sources.get_mut(source).filter(|known| known.peer) else { return };
         let none = PieceSet::none(self.geometry.piece_count());
@@ -161,15 +164,15 @@ impl Schedule {
         }
     }
 
-    /// A peer's connection lets go of a piece that it has claimed. One that the peer `refused` is asked of others
-    /// first, until the peer is forgiven.
+    /// Releases a piece that a peer's connection has claimed. If the peer `refused` it, only others
+    /// are asked for it until the peer is forgiven.
     pub fn give_up(&mut self, worker: WorkerId, piece: PieceIndex, refused: bool) {
         let Some(known) = self.worker_mut(worker) else { return };
         let source = known.source;
         let Some(index) = known.claims.iter().position(|claim| *claim == piece) else { return };
         known.claims.remove(index);
         for known in self.sources.iter_mut() {
-            // It may have moved the piece.
+            // The connection may have advanced the piece.
             known.waits_for.remove(&piece);
         }
         if let Some(known) = self.sources.get_mut(source).filter(|_| refused) {
@@ -178,24 +181,26 @@ impl Schedule {
         self.give_back(piece..piece + 1);
     }
 
-    /// The source may be asked again for what it refused.
+    /// Allows asking the source again for what it refused.
     pub fn forgive(&mut self, source: SourceId) {
         if let Some(known) = self.sources.get_mut(source) {
             known.refused.clear();
         }
     }
 
-    /// The source cannot bring the piece (its server does not have the file).
+    /// Records that the source cannot provide the piece (its server does not have the file).
     pub fn lacks(&mut self, source: SourceId, piece: PieceIndex) {
         if let Some(known) = self.sources.get_mut(source) {
             known.has.remove(piece);
         }
     }
 
-    /// The source has brought of a piece what it can, and found it at `cursor` then. Where it has come no further
-    /// meanwhile, by whomever, the source can go on only behind what another brings; where it has, all may try again.
+    /// Records that the source has provided its part of a piece, whose progress was at `cursor`
+    /// then. If nobody has advanced the piece meanwhile, the source can only continue after another
+    /// source does; otherwise, all may try again.
     ///
-    /// `cursor` was read before the schedule was locked: another source may have moved the piece since, and told.
+    /// `cursor` was read before the schedule was locked: another source may have advanced the piece
+    /// and reported it since then.
     pub fn brought_its_part(
         &mut self,
         source: SourceId,
@@ -222,7 +227,8 @@ impl Schedule {
         }
     }
 
-    /// Whether the source, as far as is known, has anything that is wanted, or may turn out to be damaged.
+    /// Whether the source is known to have a piece that is wanted, or that may turn out to be
+    /// damaged.
     pub fn is_useful(&mut self, source: SourceId) -> bool {
         let count = self.geometry.piece_count();
         let Some(known) = self.sources.get_mut(source) else { return false };
@@ -235,7 +241,7 @@ impl Schedule {
         known.strikes < STRIKES && (first.is_some() || may_be())
     }
 
-    /// Whether each wanted piece is had by one of these sources.
+    /// Whether each wanted piece is available from at least one of these sources.
     pub fn is_covered_by(&self, sources: &[SourceId]) -> bool {
         let known = sources.iter().filter_map(|source| self.sources.get(*source));
         let sets: Vec<_> =
@@ -244,8 +250,9 @@ impl Schedule {
         sets.iter().any(has_all) || self.wanted.is_covered_by(&sets)
     }
 
-    /// Whether any source but this one could bring the piece: one that has brought something a moment ago, or has just
-    /// begun. One that comes back and had brought nothing is not counted on, however often it begins.
+    /// Whether any other source could provide the piece: one that sent something a moment ago, or
+    /// has just started. A source that reconnects after sending nothing does not count, however
+    /// often it starts.
     pub fn others_have(&self, source: SourceId, piece: PieceIndex, now: Duration) -> bool {
         let serves = |worker: &PickerWorker| {
             worker.source != source
@@ -259,14 +266,15 @@ impl Schedule {
         self.workers.iter().any(serves)
     }
 
-    /// Whether a worker has sent something a moment ago, or has just begun, and not come back after it had sent nothing.
+    /// Whether a worker sent something a moment ago, or has just started and is not a reconnect
+    /// after sending nothing.
     pub(super) fn is_counted_on(&self, worker: &PickerWorker, now: Duration) -> bool {
         let in_vain = || self.sources.get(worker.source).is_none_or(|source| source.in_vain);
         now.saturating_sub(worker.last_bytes) <= pick::SLOW
             && (worker.brought_bytes > 0 || !in_vain())
     }
 
-    /// How many connections to the source have brought useful bytes.
+    /// Returns how many connections to the source have received useful bytes.
     pub fn delivering(&self, source: SourceId) -> usize {
         self.workers
             .iter()
@@ -274,20 +282,20 @@ impl Schedule {
             .count()
     }
 
-    /// How many peers have sent nothing useful for longer than each has the time.
+    /// Returns how many peers have sent nothing useful for longer than `time` allows each of them.
     pub fn idle_peers(&self, now: Duration, time: impl Fn(SourceId) -> Duration) -> usize {
         let is_idle =
             |it: &&PickerWorker| !it.streams && now.saturating_sub(it.last_bytes) > time(it.source);
         self.workers.iter().filter(is_idle).count()
     }
 
-    /// How many useful bytes a second the source sent of late, if it has sent any.
+    /// Returns the source's recent rate of useful bytes per second; `None` if it has sent none.
     pub fn rate_of(&self, source: SourceId, now: Duration) -> Option<u64> {
         let known = self.sources.get(source).filter(|known| known.brought_bytes > 0)?;
         Some(known.pace.mean(now, known.brought_bytes))
     }
 
-    /// Whether another connection to the same source fetches some of these pieces.
+    /// Whether another connection to the same source is fetching some of these pieces.
     pub fn is_fetched_beside(&self, worker: WorkerId, pieces: Range<PieceIndex>) -> bool {
         let Some(source) = self.worker(worker).map(|known| known.source) else { return false };
         let others = self.workers.iter().filter(|it| it.source == source && it.id != worker);
@@ -295,7 +303,7 @@ impl Schedule {
         others.map(|other| both(&other.run)).any(|it| it.start < it.end && self.wants_any(it))
     }
 
-    /// How many connections to the source work.
+    /// Returns the number of connections to the source.
     pub fn workers_of(&self, source: SourceId) -> usize {
         self.workers.iter().filter(|worker| worker.source == source).count()
     }

@@ -4,7 +4,7 @@ mod claims;
 mod unchecked;
 
 impl Schedule {
-    /// The rest of a streaming worker's run: shorter than it was when someone stole from it.
+    /// Returns the rest of a streaming worker's run, which is shorter if a part was stolen.
     fn run(&self, worker: WorkerId) -> Range<PieceIndex> {
         self.worker(worker).map_or(0..0, |worker| worker.run.clone())
     }
@@ -21,7 +21,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A schedule of pieces of 1 MiB, with streaming sources (ids from 0) and then peers.
+/// A schedule of 1 MiB pieces, with streaming sources (IDs from 0) followed by peers.
 fn schedule(pieces: u32, streaming: u32, peers: u32) -> Schedule {
     let geometry = Geometry::new(u64::from(pieces) * PIECE, PIECE as u32).unwrap();
     let mut schedule = Schedule::new(geometry, PieceSet::all(pieces), 7);
@@ -53,7 +53,7 @@ fn what_another_connection_to_the_source_fetches_is_known() {
     fetch(schedule.next_run(elsewhere, ZERO));
     assert!(schedule.is_fetched_beside(behind, 0..next.start));
     assert!(!schedule.is_fetched_beside(front, 0..run.end));
-    // Another source's is none of its business.
+    // The run belongs to another source.
     assert!(!schedule.is_fetched_beside(elsewhere, 0..next.start));
     assert!(!schedule.is_fetched_beside(behind, next.end..100));
     assert!(!schedule.is_fetched_beside(behind, 0..0));
@@ -69,7 +69,7 @@ fn a_streaming_source_takes_runs_from_the_front() {
     let mut schedule = schedule(100, 1, 0);
     let worker = schedule.begin(SourceId(0), ZERO);
     let run = fetch(schedule.next_run(worker, ZERO));
-    // The remaining bytes, halved for one connection.
+    // Half of the remaining bytes for the only connection.
     assert_eq!(run, 0..50);
     for piece in run {
         schedule.verified(piece);
@@ -88,7 +88,7 @@ fn every_piece_is_fetched_once_by_however_many() {
     while !schedule.is_done() {
         now += Duration::from_millis(10);
         for (index, worker) in workers.iter().enumerate() {
-            // The first worker is slow, as one always is.
+            // The first worker is slow.
             if index == 0 && now.as_millis() % 50 != 0 {
                 continue;
             }
@@ -106,7 +106,7 @@ fn every_piece_is_fetched_once_by_however_many() {
         }
     }
     assert_eq!(fetched, vec![1; 333]);
-    // In the endgame a few pieces had a second worker, who was not the faster one.
+    // In the endgame a few pieces had a second worker, but it was never the faster one.
     assert!(schedule.duplicated_bytes <= 4 << 20);
 }
 
@@ -139,7 +139,7 @@ fn the_endgame_has_two_workers_a_piece_and_a_third_once_both_are_silent() {
     schedule.received(b, 1, seconds(8));
     assert_eq!(schedule.next_run(c, seconds(9)), Next::Wait);
     assert_eq!(fetch(schedule.next_run(c, seconds(11))), 0..1);
-    // Nor has a source another connection of its own to it.
+    // A source does not get a second connection for the piece either.
     let other = schedule.begin(SourceId(2), seconds(11));
     assert_eq!(schedule.next_run(other, seconds(30)), Next::Wait);
     schedule.verified(0);
@@ -190,7 +190,8 @@ fn a_peer_that_found_nothing_finds_what_comes_up_later() {
             [fetch(schedule.next_piece(first, ZERO)), fetch(schedule.next_piece(first, ZERO))];
         taken.sort_by_key(|pieces| pieces.start);
         assert_eq!(taken, [7..8, 250..251]);
-        // It has nothing unclaimed, until it is given back, or until it has another.
+        // The second peer has nothing unclaimed until the piece is released, or until it gets
+        // another.
         assert_eq!(schedule.rarest(second), None);
         schedule.release(first);
         assert_eq!(schedule.rarest(second), Some(250));
@@ -269,7 +270,7 @@ fn blame_falls_on_the_only_contributor_and_the_third_time_bans() {
     let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
     fetch(schedule.next_run(a, ZERO));
     assert_eq!(schedule.failed(0, &[SourceId(0)]), Some((SourceId(0), Blame::Warned)));
-    // Others are asked for what it sent wrong.
+    // Other sources are asked for the piece that it sent corrupt.
     assert_eq!(fetch(schedule.next_run(a, ZERO)).start, 1);
     assert_eq!(fetch(schedule.next_run(b, ZERO)).start, 0);
     assert_eq!(schedule.failed(1, &[SourceId(0)]), Some((SourceId(0), Blame::Warned)));
@@ -306,7 +307,8 @@ fn a_piece_of_several_that_fails_is_fetched_whole_from_one() {
 
 #[test]
 fn what_others_brought_of_a_run_is_not_stolen_from_it() {
-    // Each piece but the one in its middle is stolen by a peer in turn; that one came from elsewhere.
+    // A peer steals every piece except the first, which is being received, and the one that another
+    // source provided.
     let mut schedule = schedule(5, 1, 1);
     let [seed, peer] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
     schedule.peer_has(SourceId(1), PieceSet::all(5));
@@ -378,7 +380,7 @@ fn a_shared_piece_whose_first_worker_left_can_be_shared_again() {
 fn two_sources_that_each_have_a_part_of_a_piece_take_turns() {
     let mut schedule = schedule(1, 2, 0);
     let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
-    // The one with the second part comes first, and cannot move the piece.
+    // The source with the second part is first, and cannot advance the piece.
     assert_eq!(fetch(schedule.next_run(b, ZERO)), 0..1);
     schedule.brought_its_part(SourceId(1), 0, 0, false);
     assert_eq!(schedule.next_run(b, ZERO), Next::Wait);
@@ -394,11 +396,12 @@ fn two_sources_that_each_have_a_part_of_a_piece_take_turns() {
 fn a_turn_that_was_over_before_another_source_moved_the_piece_does_not_count() {
     let mut schedule = schedule(1, 2, 0);
     let b = schedule.begin(SourceId(1), ZERO);
-    // The second looked at the cursor, the first moved it and told, and now the second tells.
+    // The second source read the cursor; then the first one advanced the piece and reported it; now
+    // the second one reports.
     schedule.brought_its_part(SourceId(0), 0, 500, true);
     schedule.brought_its_part(SourceId(1), 0, 0, false);
     assert_eq!(fetch(schedule.next_run(b, ZERO)), 0..1);
-    // Whatever goes round in circles ends.
+    // The limit on turns ends any endless loop.
     (0..100).for_each(|_| schedule.brought_its_part(SourceId(1), 0, 0, false));
     assert_eq!(schedule.next_run(b, ZERO), Next::Wait);
 }

@@ -4,26 +4,26 @@ use super::{PieceSet, Schedule, bytes_of};
 use crate::torrent::geometry::PieceIndex;
 
 impl Schedule {
-    /// With these needed pieces, none of them wanted, that an earlier process left.
+    /// Adds needed pieces that an earlier process left; none of them may be wanted.
     pub fn with_unchecked(mut self, pieces: PieceSet) -> Schedule {
         self.unchecked_bytes = bytes_of(self.geometry, &pieces);
         self.unchecked = pieces;
         self
     }
 
-    /// Bytes of pieces that are to be hashed.
+    /// Returns the total size of the pieces that must be hashed.
     pub fn unchecked_bytes(&self) -> u64 {
         self.unchecked_bytes
     }
 
-    /// An unchecked piece is right.
+    /// Marks an unchecked piece as correct.
     pub fn checked(&mut self, piece: PieceIndex) {
         if self.unchecked.remove(piece) {
             self.unchecked_bytes -= u64::from(self.geometry.len(piece));
         }
     }
 
-    /// An unchecked piece is wrong, and is to be fetched.
+    /// Marks an unchecked piece as wrong, so that it is fetched.
     pub fn damaged(&mut self, piece: PieceIndex) {
         if !self.unchecked.contains(piece) {
             return;

@@ -1,4 +1,4 @@
-//! What `sources` leaves out of that which was named, for the error of a download that it made fail.
+//! Which known sources the setting and the key `sources` disable, to explain why a download failed.
 
 use crate::error::Error;
 use crate::manifest::Request;
@@ -6,23 +6,23 @@ use crate::settings::{Settings, SourceSet};
 use crate::torrent::magnet::Magnet;
 use crate::torrent::metainfo::Metainfo;
 
-/// The sources that may not be used, by kind.
+/// The disabled sources, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DisabledSources {
-    /// Manifest and environment each allow something, and nothing that the other does.
+    /// Manifest and environment each allow some kinds, but none in common.
     nothing_in_common: bool,
     kinds: Vec<DisabledKind>,
-    /// By a manifest, which may name more.
+    /// Whether the request is declared in a manifest, to which more sources can be added.
     declared: bool,
-    /// What holds the user's `sources`.
+    /// Where the user's `sources` is set.
     environment: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct DisabledKind {
-    /// As `sources` writes it.
+    /// The name of the kind in `sources`.
     name: &'static str,
-    /// `"2 web seeds"`.
+    /// Number and kind, such as `"2 web seeds"`.
     which: String,
     by_manifest: bool,
     by_environment: bool,
@@ -31,8 +31,9 @@ struct DisabledKind {
 const MANIFEST: &str = "`sources` in the manifest";
 
 impl DisabledSources {
-    /// Of what user, manifest and torrent name; offline that is the mirrors alone, as others would not be used
-    /// anyway. The catalogue is left out of no download: it brings torrents, and no data.
+    /// Finds the disabled sources among those that user, manifest and torrent name. Offline, only
+    /// mirrors count, because others would not be used anyway. The catalog never counts: it
+    /// provides torrents, not data.
     pub fn of(request: &Request, settings: &Settings, metainfo: &Metainfo) -> DisabledSources {
         let (manifest, environment) = (request.sources, settings.sources);
         let mut kinds = Vec::new();
@@ -87,7 +88,7 @@ impl DisabledSources {
         self.kinds.is_empty()
     }
 
-    /// Adds how to name more sources.
+    /// Adds help on how to name more sources.
     pub fn advise(&self, error: Error) -> Error {
         error.help(if self.declared {
             "add `mirrors`, `web-seeds` or `peers` to the dataset in Cargo.toml, if you know any"
@@ -96,7 +97,7 @@ impl DisabledSources {
         })
     }
 
-    /// Adds what was left out, and how to let it in.
+    /// Adds what was disabled, and how to enable it.
     pub fn explain(&self, mut error: Error) -> Error {
         let environment = &*self.environment;
         if self.nothing_in_common {

@@ -1,4 +1,4 @@
-//! Where each needed byte of a torrent's stream lies on disk.
+//! Maps the needed bytes of a torrent's stream to places on disk.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -10,24 +10,24 @@ use crate::torrent::geometry::{Geometry, PieceIndex};
 use crate::torrent::metainfo::{Components, FileKind, Metainfo, TorrentFile};
 use crate::torrent::pieces::PieceSet;
 
-/// The place of a run of bytes.
+/// Where a run of bytes is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegmentPlace {
-    /// In a selected file: its index in [`Layout::files`], and where in it.
+    /// In a selected file: its index in [`Layout::files`], and the offset in it.
     File { file: u32, offset: u64 },
-    /// In the scratch file: bytes of files that were not selected but share a piece with one that was.
-    /// They are needed to check that piece, and are not kept.
+    /// In the scratch file: bytes of files that are not selected but share a piece with a selected
+    /// file. They are needed to verify the piece, and are not kept.
     Scratch { offset: u64 },
-    /// In a pad file (BEP 47): zeros that nobody stores.
+    /// In a pad file (BEP 47): zeros, which are not stored.
     Zeros,
 }
 
-/// A run of bytes of the torrent's stream that lies in one file.
+/// A run of bytes of the torrent's stream within one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// In the torrent's stream.
+    /// Position in the torrent's stream.
     pub range: Range<u64>,
-    /// Index in [`Metainfo::files`], and where in that file the run begins.
+    /// Index in [`Metainfo::files`], and where the run begins in that file.
     pub torrent_file: u32,
     pub file_offset: u64,
     pub place: SegmentPlace,
@@ -42,12 +42,12 @@ pub struct PlacedFile<'l> {
 }
 
 impl PlacedFile<'_> {
-    /// Below the directory that holds the torrent's own layout. It is made anew each time.
+    /// Path below the directory that contains the torrent's own layout. Each call computes it.
     pub fn path(&self) -> PathBuf {
         self.layout.metainfo.layout_path(&self.file)
     }
 
-    /// In the torrent's stream.
+    /// Position in the torrent's stream.
     pub fn range(&self) -> Range<u64> {
         self.file.range()
     }
@@ -60,17 +60,17 @@ impl PlacedFile<'_> {
 /// The map from a torrent's stream to the disk, for one selection.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// Its files and their paths, which are not copied.
+    /// Owns files and paths, which are not copied.
     metainfo: Metainfo,
-    /// The selected files, by their index there.
+    /// The selected files, by their index in [`Metainfo::files`].
     files: Vec<u32>,
-    /// Directories that are made, although no file need be in them.
+    /// Directories to create even if they contain no files.
     folders: Vec<u32>,
-    /// The selected symbolic links, which are not among the files.
+    /// The selected symbolic links, which `files` does not include.
     links: Vec<SelectedLink>,
-    /// Sorted by their start; gaps are bytes that no needed piece holds.
+    /// Sorted by start. Gaps are bytes that are not in a needed piece.
     extents: Vec<Segment>,
-    /// Sorted, apart from one another.
+    /// Sorted and disjoint.
     needed: Vec<Range<PieceIndex>>,
     scratch_bytes: u64,
     /// Bytes of pad files in needed pieces.
@@ -110,7 +110,8 @@ impl Layout {
         layout
     }
 
-    /// That of all files of the torrent, without links: this one, where it is of all of them.
+    /// The layout of all files of the torrent, without links. Returns this layout if it contains
+    /// all of them.
     pub fn whole(layout: &Arc<Layout>) -> Arc<Layout> {
         let metainfo = &layout.metainfo;
         let is_data = |file: &&TorrentFile| file.kind == FileKind::Data;
@@ -130,7 +131,8 @@ impl Layout {
             let chosen = selected
                 .next_if(|(_, chosen)| **chosen as usize == index)
                 .map(|(placed, _)| placed as u32);
-            // Each needed range that ends before this file does is done with; the last one may go on.
+            // Consume the needed ranges that end within this file. The last one may extend into the
+            // next.
             while let Some(range) = needed.peek().cloned() {
                 let part = range.start.max(file.offset)..range.end.min(file.range().end);
                 if part.start < part.end {
@@ -173,7 +175,7 @@ impl Layout {
         self.files.iter().map(file)
     }
 
-    /// A selected file.
+    /// A selected file, by its index in [`Layout::files`].
     pub fn file(&self, index: u32) -> Option<PlacedFile<'_>> {
         self.files.get(index as usize).map(|index| self.placed(*index))
     }
@@ -183,18 +185,19 @@ impl Layout {
     }
 
     fn placed(&self, index: u32) -> PlacedFile<'_> {
-        // A selection is of these files.
+        // A selection contains only indices of these files.
         PlacedFile { layout: self, torrent_file: index, file: self.metainfo.files[index as usize] }
     }
 
-    /// Directories that are made, although no file need be in them: their places below the directory that holds the layout.
+    /// Paths of directories to create even if they contain no files, below the directory that
+    /// contains the layout.
     pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
         let files =
             self.folders.iter().filter_map(|index| self.metainfo.files.get(*index as usize));
         files.map(|file| self.metainfo.layout_path(file))
     }
 
-    /// Everything that is created, below the torrent's name: files, links and directories.
+    /// Everything that is created, as paths below the torrent's name: files, links and directories.
     pub fn created(&self) -> impl Iterator<Item = Components<'_>> {
         let links = self.links.iter().map(|link| &link.torrent_file);
         let all = self.files.iter().chain(links).chain(&self.folders);
@@ -202,7 +205,8 @@ impl Layout {
         files.map(|file| self.metainfo.components(file))
     }
 
-    /// The selected symbolic links: their places below the directory that holds the torrent's own layout, and where they lead.
+    /// The selected symbolic links, with their paths below the directory that contains the
+    /// torrent's own layout.
     pub fn links(&self) -> impl Iterator<Item = (PathBuf, &SelectedLink)> {
         let path = |link: &SelectedLink| {
             self.metainfo.layout_path(&self.metainfo.files[link.torrent_file as usize])
@@ -210,7 +214,8 @@ impl Layout {
         self.links.iter().map(move |link| (path(link), link))
     }
 
-    /// The paths of the selected symbolic links, and of those of the selected files, by their index in [`Layout::files`].
+    /// Paths of the selected symbolic links, and of the files for which `is_one` returns true,
+    /// given the index in [`Layout::files`].
     pub fn sorted_paths(&self, is_one: &dyn Fn(u32) -> bool) -> SortedPaths<'_> {
         let files = (0..).zip(&self.files).filter(|(index, _)| is_one(*index));
         let links = self.links.iter().map(|link| link.torrent_file);
@@ -221,12 +226,12 @@ impl Layout {
         !self.links.is_empty()
     }
 
-    /// What the torrent is called on disk.
+    /// The torrent's name on disk.
     pub fn root_name(&self) -> &[u8] {
         self.metainfo.stored_name()
     }
 
-    /// The place of a path that is below the torrent's name.
+    /// Converts a path below the torrent's name to a path below the layout's directory.
     pub fn path_of(&self, path: Components<'_>) -> PathBuf {
         self.metainfo.path_of(path)
     }
@@ -236,7 +241,8 @@ impl Layout {
         self.metainfo.root_path()
     }
 
-    /// Those that are made where these pieces are missing: all but the files that have all of theirs.
+    /// The number of files and directories to create if these pieces are missing: all except
+    /// non-empty files whose pieces are all present.
     pub fn entries_of(&self, wanted: &PieceSet) -> u64 {
         let is_whole = |file: &PlacedFile<'_>| {
             let pieces = self.geometry().pieces(file.range());
@@ -245,7 +251,7 @@ impl Layout {
         self.entries - self.files().filter(is_whole).count() as u64
     }
 
-    /// The pieces that hold any selected byte.
+    /// The pieces that contain a selected byte.
     pub fn needed(&self) -> PieceSet {
         let mut pieces = PieceSet::none(self.geometry().piece_count());
         self.needed.iter().cloned().for_each(|range| pieces.insert_range(range));
@@ -269,7 +275,7 @@ impl Layout {
         u64::from(self.geometry().len(piece)) - padding.map(|it| it.end - it.start).sum::<u64>()
     }
 
-    /// Bytes of these needed pieces that are in files which are not selected: pieces are fetched whole.
+    /// Bytes of these needed pieces in files that are not selected: pieces are downloaded whole.
     pub fn scratch_bytes_of(&self, pieces: &PieceSet) -> u64 {
         let scratch = self.extents.iter();
         let scratch = scratch.filter(|it| matches!(it.place, SegmentPlace::Scratch { .. }));
@@ -283,13 +289,13 @@ impl Layout {
         parts.sum()
     }
 
-    /// Where pad files are in this range of the torrent's stream.
+    /// The parts of a range of the torrent's stream that are in pad files.
     pub fn padding(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
         let segments = (self.pad_bytes > 0).then(|| self.segments(range)).into_iter().flatten();
         segments.filter(|it| it.place == SegmentPlace::Zeros).map(|it| it.range)
     }
 
-    /// Of so many bytes of needed pieces, about how many are in files that are no pad files.
+    /// Estimates how many of `bytes` in needed pieces are not in pad files.
     pub fn without_padding(&self, bytes: u64) -> u64 {
         let needed = self.needed_bytes();
         if self.pad_bytes == 0 {
@@ -304,14 +310,14 @@ impl Layout {
         self.scratch_bytes
     }
 
-    /// The runs that make up `range` of the torrent's stream, in order; bytes outside of needed pieces
-    /// are left out.
+    /// Splits a range of the torrent's stream into segments, in order. Omits bytes outside of
+    /// needed pieces.
     pub fn segments(&self, range: Range<u64>) -> impl Iterator<Item = Segment> + '_ {
         let first = self.extents.partition_point(|extent| extent.range.end <= range.start);
         self.extents[first..]
             .iter()
             .take_while({
-                // What is empty has none, wherever it begins.
+                // An empty range has no segments, even within an extent.
                 let end = if range.is_empty() { 0 } else { range.end };
                 move |extent| extent.range.start < end
             })
@@ -335,7 +341,8 @@ impl Layout {
             })
     }
 
-    /// Whether the whole piece is kept (pad files count as kept), so that it can be hashed again later.
+    /// Whether no byte of the piece is in the scratch file, so that it can be verified again later.
+    /// Pad files count as kept.
     pub fn is_kept(&self, piece: PieceIndex) -> bool {
         self.scratch_bytes == 0
             || self
@@ -344,7 +351,8 @@ impl Layout {
     }
 }
 
-/// What to say of so many bytes to be fetched, of which some are in files that are not selected; `None` where no size shows it.
+/// A note for a download of `bytes`, of which `scratch_bytes` are in files that are not selected.
+/// `None` if the displayed size is the same without them.
 pub fn of_other_files(bytes: u64, scratch_bytes: u64) -> Option<String> {
     let [all, part, rest] =
         [bytes, scratch_bytes, bytes.saturating_sub(scratch_bytes)].map(size::display);

@@ -1,28 +1,30 @@
-//! How much may be fetched for a dataset: [`Limit`].
+//! The size limit of a dataset's download: [`Limit`].
 
 use crate::error::{Error, ErrorKind};
 use crate::origin::Origin;
 use crate::size;
 
-/// The limit in a build script where nobody set one: 1 GiB.
+/// The limit in a build script if none is set: 1 GiB.
 pub const DEFAULT_MAX_SIZE_BYTES: u64 = 1 << 30;
 
-/// What each file and each directory counts, whatever its length: so much of a disk, and of its inodes, it takes.
+/// What each file and directory adds to the counted size, for the disk space and inode that it
+/// uses.
 pub const ENTRY_BYTES: u64 = 4 << 10;
 
-/// More files and directories than this are made only where a limit was given that allows them.
+/// More files and directories than this require an explicit limit that allows them.
 pub const MAX_ENTRIES: u64 = 1_000_000;
 
-/// How much may be fetched for a dataset.
+/// The size limit of a dataset's download.
 ///
-/// The user's limit (the environment's) takes the built-in's place and caps the manifest's.
+/// The user's limit (from the environment) replaces the built-in limit, and caps the manifest's.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit<'a> {
-    /// Of the request.
+    /// The limit of the request: of the manifest, or of a call.
     pub requested: Option<u64>,
     pub user: Option<u64>,
     pub origin: &'a Origin,
-    /// The manifest is a dependency's that Cargo brought: it may lower the built-in limit, and not raise it.
+    /// The manifest is that of a dependency that Cargo downloaded: it may lower the built-in limit,
+    /// but not raise it.
     pub foreign: bool,
 }
 
@@ -36,7 +38,8 @@ impl Limit<'_> {
         }
     }
 
-    /// How much may be unpacked, where `requested` says more or less than ten times of what may be downloaded. What caps a download caps that too.
+    /// The limit for unpacked data: `requested`, or else ten times the download limit. The user's
+    /// limit, and for dependencies the built-in one, caps it at ten times its value.
     #[cfg(feature = "unpack")]
     pub fn unpacked_bytes(self, requested: Option<u64>) -> u64 {
         const TIMES: u64 = 10;
@@ -48,7 +51,7 @@ impl Limit<'_> {
         }
     }
 
-    /// Refuses to unpack more than that.
+    /// The error for unpacked data that exceeds the limit.
     #[cfg(feature = "unpack")]
     pub fn refuse_unpacking(self, requested: Option<u64>, user_by: &str) -> Error {
         let limit = self.unpacked_bytes(requested);
@@ -72,11 +75,11 @@ impl Limit<'_> {
         error.help("or unpack less: `members` of `unpack` takes globs of the files that you need")
     }
 
-    /// Refuses to fetch more than is allowed: bytes, and files and directories that are made for them. `user_by` is what
-    /// says the user's limit.
+    /// Checks the bytes to download, and the files and directories to create. `user_by` names what
+    /// sets the user's limit.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`], with how much is needed and the line or variable that allows it.
+    /// [`ErrorKind::TooLarge`], with the required size, and the line or variable that allows it.
     pub fn check(
         self,
         name: &str,
@@ -87,7 +90,7 @@ impl Limit<'_> {
         let counted = counted_bytes(missing_bytes, entries);
         let limit = self.bytes();
         if limit == u64::MAX && entries > MAX_ENTRIES {
-            // Nobody gave a limit.
+            // The call has no limit.
             let by = self.setter().unwrap_or_else(|| "`max-size`".to_owned());
             let what = format!("{entries} files and directories would be created");
             return Err(Error::new(ErrorKind::TooLarge, what)
@@ -110,7 +113,7 @@ impl Limit<'_> {
             .why(format!("each file and directory counts as {each}: {all} for {entries} of them")))
     }
 
-    /// What selects files, where the limit is set.
+    /// The option or key that selects files, for help.
     fn files(self) -> &'static str {
         if *self.origin == Origin::CommandLine { "--files" } else { "files" }
     }
@@ -120,7 +123,7 @@ impl Limit<'_> {
         (!self.origin.is_declared()).then(|| self.origin.setter("max_size"))
     }
 
-    /// `missing_bytes` is what is told, `counted` what a limit must allow.
+    /// `missing_bytes` is the size in the message, `counted` the size that a limit must allow.
     fn refusal(self, name: &str, missing_bytes: u64, counted: u64, user_by: &str) -> Error {
         let Limit { requested, user, foreign, .. } = self;
         let setter = self.setter();
@@ -147,7 +150,7 @@ impl Limit<'_> {
         )
         .why(format!("the limit is {}, {set_by}", exact(limit)));
         if foreign {
-            // Its manifest is not for the user to change.
+            // The user cannot change the manifest of a dependency.
             let user_allows = format!("ACADEMICTORRENTS_MAX_SIZE={enough} ");
             return match requested {
                 Some(requested) if requested < counted => {
@@ -163,14 +166,14 @@ impl Limit<'_> {
         }
         let table = format!("[package.metadata.academictorrents.{name}]");
         error = match (requested, setter) {
-            // A line in the manifest would not raise it.
+            // A line in the manifest would not raise the user's limit.
             (None, _) if user.is_some() => error,
             (None, _) => error.help(format!(
                 "to allow it, add this line under {table} in Cargo.toml:\n\
                  max-size = \"{enough}\"\n\
                  or, in the short form, write {name} = {{ infohash = \"…\", max-size = \"{enough}\" }}"
             )),
-            // A second line would be a duplicate key.
+            // Adding a second line would be a duplicate key.
             (Some(requested), Some(setter)) if requested < counted => {
                 error.help(format!("to allow it, set {setter} to at least {counted}"))
             }
@@ -190,12 +193,12 @@ impl Limit<'_> {
     }
 }
 
-/// What counts towards a limit.
+/// The size that is compared with the limit.
 pub fn counted_bytes(bytes: u64, entries: u64) -> u64 {
     bytes.saturating_add(entries.saturating_mul(ENTRY_BYTES))
 }
 
-/// A size for people, and in bytes where that says more.
+/// Formats a size, with the number of bytes if the size is rounded.
 fn exact(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),

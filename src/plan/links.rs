@@ -1,8 +1,8 @@
-//! Where the symbolic links of a selection lead (BEP 47), and those of an archive.
+//! Resolves the symbolic links of a selection (BEP 47), and of an archive.
 //!
-//! A torrent gives a link's target as components below its root. Other links that it passes through are resolved here, so
-//! that what is left is a selected file or directory. The text that is written to disk is computed from that, and never
-//! the torrent's own.
+//! A torrent gives the target of a link as components below its root. Other links on the way are
+//! resolved here, so that the result is a selected file or directory. The text written to disk is
+//! computed from the result, and never taken from the torrent.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use crate::error::{Error, ErrorKind, printable};
 use crate::torrent::metainfo::{Components, FileKind, Metainfo};
 
-/// A link that leads through more links than this leads nowhere, as in an operating system.
+/// A link that passes through more links than this is an error, as in an operating system.
 const MAX_STEPS: usize = 40;
 
-/// As many as a path of a torrent may have.
+/// The maximum number of components of a path in a torrent.
 const MAX_TARGET_COMPONENTS: usize = 64;
 
-/// More than any dataset has. Each may lead to a path of 2 KiB, however short the link is.
+/// More than any real dataset has. Each link can have a target of 2 KiB, however short the link is.
 const MAX_LINKS: usize = 10_000;
 
 /// A selected link.
@@ -24,17 +24,18 @@ const MAX_LINKS: usize = 10_000;
 pub struct SelectedLink {
     /// Index in [`Metainfo::files`].
     pub torrent_file: u32,
-    /// What it leads to, below the directory that holds the torrent's own layout.
+    /// The target, below the directory that contains the torrent's own layout.
     pub target: PathBuf,
-    /// The same, relative to the link's directory: what is written to disk.
+    /// The target relative to the link's directory, as written to disk.
     pub text: PathBuf,
 }
 
-/// Resolves the links among the selected files, none of which is there twice.
+/// Resolves the links among the selected files, which must have distinct paths.
 ///
 /// # Errors
-/// [`ErrorKind::Metainfo`] for a link that leads to nothing that is selected, or to a directory in which another link leads to a
-/// directory: then following them may never end, or takes too long; or where the platform has none.
+/// [`ErrorKind::Metainfo`] if the platform does not support links, or for a link that leads to
+/// nothing that is selected, or to a directory that contains another link to a directory: following
+/// such links may take very long or never end.
 pub fn resolve(metainfo: &Metainfo, selected: &[u32]) -> Result<Vec<SelectedLink>, Error> {
     let file = |index: u32| &metainfo.files[index as usize];
     let is_link = |index: &u32| file(*index).is_link();
@@ -84,7 +85,7 @@ pub fn resolve(metainfo: &Metainfo, selected: &[u32]) -> Result<Vec<SelectedLink
     Ok(ends.into_iter().map(link).collect())
 }
 
-/// Whether the torrent has a file or directory there, selected or not.
+/// Whether the torrent has a file or directory at this path, selected or not.
 fn exists(metainfo: &Metainfo, path: Components<'_>) -> bool {
     metainfo.files.iter().filter(|file| file.is_listed()).any(|file| {
         let other = metainfo.components(file);
@@ -92,22 +93,23 @@ fn exists(metainfo: &Metainfo, path: Components<'_>) -> bool {
     })
 }
 
-/// Files and links, of a torrent or of an archive. None of them is below another.
+/// The files and links of a torrent or an archive. No entry is below another.
 pub struct LinkTree<'a> {
     /// Sorted by path, each with its index.
     entries: Vec<(Components<'a>, u32)>,
-    /// Where a link says that it leads, from the root down, if it says so; `None` of what is not a link.
+    /// Returns a link's target from the root down, or `Some(None)` if the link has none; `None` if
+    /// the entry is not a link.
     target: &'a dyn Fn(u32) -> Option<Option<Components<'a>>>,
 }
 
-/// Where a link leads in the end.
+/// The final target of a link.
 #[derive(Debug)]
 pub struct LinkEnd {
     /// The link's index.
     pub link: u32,
-    /// A path without links in it, from the root down, encoded as [`Components`] are.
+    /// A path from the root down that contains no links, encoded as [`Components`].
     pub target: Vec<u8>,
-    /// The same, relative to the link's directory: what is written to disk.
+    /// The target relative to the link's directory, as written to disk.
     pub text: PathBuf,
 }
 
@@ -115,27 +117,28 @@ pub struct LinkEnd {
 enum PathEntry {
     Directory,
     File,
-    /// The path is that of a link, or leads through it: its index, and the bytes of its own path.
+    /// The path is that of a link, or leads through one: the link's index, and the encoded length
+    /// of its own path.
     Link(u32, usize),
     Nothing,
 }
 
-/// Where a link leads in the end: a path without links in it, encoded as [`Components`] are.
+/// The final target of a link: a path that contains no links, encoded as [`Components`].
 #[derive(Clone, Debug)]
 struct End {
     path: Vec<u8>,
     is_directory: bool,
-    /// Links on the way, the first one included.
+    /// Number of links on the way, including the first.
     steps: usize,
 }
 
-/// The ends of links, by their index; `None` while one is looked for.
+/// The final targets by link index; `None` while one is being resolved.
 type ResolvedEnds = HashMap<u32, Option<End>>;
 
-/// Why a link leads nowhere.
+/// Why a link cannot be created.
 #[derive(Debug)]
 pub enum LinkFault {
-    /// There are too many of them.
+    /// The number of links exceeds the limit.
     TooMany(usize),
     NoTarget,
     Circle,
@@ -144,7 +147,7 @@ pub enum LinkFault {
     Missing(Vec<u8>),
     /// It leads to a directory that contains it.
     Above,
-    /// It leads to a directory, and in that is another link to a directory.
+    /// It leads to a directory that contains another link to a directory.
     ToDirectory {
         directory: Vec<u8>,
         link: Vec<u8>,
@@ -161,7 +164,7 @@ impl<'a> LinkTree<'a> {
         LinkTree { entries, target }
     }
 
-    /// Resolves these links, in their order.
+    /// Resolves these links, in the given order.
     ///
     /// # Errors
     /// The first link that cannot be created, and why.
@@ -185,7 +188,7 @@ impl<'a> LinkTree<'a> {
                 to_directories.push((path(link), link, end));
             }
         }
-        // Whoever follows links must come to an end, and soon.
+        // A program that follows all links must terminate soon.
         to_directories.sort_by_key(|(path, ..)| *path);
         for (_, link, end) in &to_directories {
             let target = Components::of(&end.path);
@@ -200,7 +203,8 @@ impl<'a> LinkTree<'a> {
         Ok(ends)
     }
 
-    /// Follows a link. Each is followed once, however many lead through it; `depth` of them are being followed.
+    /// Follows a link. Each link is resolved only once, however many lead through it. `depth` is
+    /// the number of links being followed.
     fn end(&self, link: u32, known: &mut ResolvedEnds, depth: usize) -> Result<End, LinkFault> {
         match known.get(&link) {
             Some(Some(end)) => return Ok(end.clone()),
@@ -240,18 +244,19 @@ impl<'a> LinkTree<'a> {
         Ok(end)
     }
 
-    /// Where a link says that it leads.
+    /// The target that a link names.
     fn target(&self, link: u32) -> Option<Components<'a>> {
         (self.target)(link).flatten()
     }
 
-    /// The link's own words, for a message.
+    /// The target as the link names it, for messages.
     pub fn said(&self, link: u32) -> String {
         let target = self.target(link).unwrap_or_default();
         format!("its target `{}`", printable(&target.joined().escape_ascii().to_string()))
     }
 
-    /// Why a link cannot be created, in words that follow its name; callers may know more of some reasons.
+    /// Why a link cannot be created, continuing a sentence that starts with its name. Callers may
+    /// have a better explanation.
     pub fn why(&self, link: u32, fault: &LinkFault) -> String {
         let said = || self.said(link);
         match fault {
@@ -292,7 +297,8 @@ impl<'a> LinkTree<'a> {
             Some((other, _)) if other.is_below(path) => return PathEntry::Directory,
             _ => {}
         }
-        // What it is below comes just before it, since nothing else is below that.
+        // A link that this path is below sorts directly before it, because no other entry is below
+        // the link.
         match first.checked_sub(1).and_then(|before| self.entries.get(before)) {
             Some((other, index)) if path.is_below(*other) && is_link(*index) => {
                 PathEntry::Link(*index, other.encoded().len())
@@ -302,7 +308,7 @@ impl<'a> LinkTree<'a> {
     }
 }
 
-/// What a link must say that is at `own` and leads to `target`; `None` where the target contains it.
+/// The text of a link at `own` that leads to `target`; `None` if the target contains the link.
 fn text(own: Components<'_>, target: Components<'_>) -> Option<PathBuf> {
     let (own, target): (Vec<&[u8]>, Vec<&[u8]>) = (own.collect(), target.collect());
     let directory = own.get(..own.len().saturating_sub(1)).unwrap_or_default();
@@ -332,7 +338,7 @@ mod tests {
             }
         };
         let as_well = "is a symbolic link to a directory as well";
-        // In a circle, of two and of three.
+        // Circles of two and of three links.
         let circle: &[(&str, Option<&[&str]>)] = &[("d/l", Some(&["x"])), ("x/k", Some(&["d"]))];
         check(circle, &["`d/l`", "directory `x`", "`x/k`", as_well]);
         check(
@@ -341,9 +347,9 @@ mod tests {
         );
         // Through another link.
         check(&[("d/l", Some(&["m"])), ("m", Some(&["x"])), ("x/k", Some(&["d"]))], &[as_well]);
-        // It would come to an end, after as many ways as one likes.
+        // Following these terminates, but with more links it could take arbitrarily long.
         check(&[("x/k", Some(&["y"])), ("y/l", Some(&["d"]))], &["`x/k`", "`y/l`"]);
-        // Nothing leads on.
+        // No link leads to a directory with another link to a directory.
         check(&[("k", Some(&["d"])), ("l", Some(&["k", "e"])), ("d2/x", Some(&["d"]))], &[]);
         check(&[("k", Some(&["d"])), ("d/l", Some(&["a"]))], &[]);
     }
@@ -359,7 +365,7 @@ mod tests {
         );
     }
 
-    /// A third of the links that there may be, each through as many others as there may be, deep below.
+    /// A third of the allowed links, each through the maximum number of others, deep in the tree.
     #[test]
     fn many_links_through_many_others_take_no_time() {
         const LINKS: usize = MAX_LINKS / 3;
@@ -375,10 +381,10 @@ mod tests {
             let links: Vec<(&str, Option<&[&str]>)> =
                 links.iter().zip(&targets).map(|((path, _), to)| (&**path, Some(&**to))).collect();
             let metainfo = linked(&[file], &links);
-            // Without bounds it took minutes of a processor.
+            // Without bounds this took minutes of CPU time.
             select(&metainfo, &[])
         };
-        // A chain, in which each leads to the next.
+        // A chain, in which each link leads to the next.
         let mut links: Vec<_> = (0..39)
             .map(|at| {
                 let to = names.get(at + 1).map_or("f", |name| name);
@@ -390,7 +396,7 @@ mod tests {
         }));
         let selection = check(&links, &file.join("/")).unwrap();
         assert!(selection.links().iter().all(|link| link.text.as_os_str() == "f"));
-        // Directories, in each of which a link leads to the next one.
+        // Directories, each with a link that leads to the next directory.
         deep.truncate(23);
         let mut links: Vec<_> = (0..38)
             .map(|at| {
@@ -407,7 +413,7 @@ mod tests {
         let file = deeper(&deep, &[&names[38], "f"]).join("/");
         let error = check(&links, &file).unwrap_err().to_string();
         assert!(error.contains("is a symbolic link to a directory as well"), "{error}");
-        // One more step than there may be.
+        // One step more than allowed.
         links.push((deeper(&deep, &["z"]).join("/"), deeper(&deep, &["m38"])));
         links.push((deeper(&deep, &["zz"]).join("/"), deeper(&deep, &["z"])));
         links.remove(100);

@@ -1,9 +1,10 @@
-//! The plan: which bytes of a torrent a request needs, where they go, whence they may come, and
-//! whether that is within the limit.
+//! Plans a download: which bytes of a torrent a request needs, where they are stored, which sources
+//! may provide them, and whether the size is within the limit.
 //!
-//! Pure. [`Selection`] resolves the manifest's globs, or a magnet link's numbers; [`Layout`] maps each needed byte of the
-//! torrent's stream to its place on disk; [`Limit`] refuses before the first data byte;
-//! [`sources`] puts what the user and the manifest named first.
+//! Performs no I/O. [`Selection`] resolves the manifest's globs or a magnet link's file numbers;
+//! [`Layout`] maps each needed byte of the torrent's stream to its place on disk; [`Limit`] rejects
+//! a download before its first byte; [`sources`] orders the sources, with those of the user and the
+//! manifest first.
 
 mod disabled_sources;
 mod layout;

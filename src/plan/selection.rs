@@ -1,4 +1,5 @@
-//! Which files of a torrent are wanted: the manifest's `files`, resolved.
+//! Which files of a torrent are downloaded: resolves `files`, and the file numbers of a magnet
+//! link.
 
 use std::collections::HashSet;
 
@@ -10,19 +11,20 @@ use crate::torrent::metainfo::{
     Components, FileKind, Metainfo, OddPath, Platform, TorrentFile, check_storable, storable_name,
 };
 
-/// The files to fetch, by index, in the torrent's order, without pad files. Symbolic links are among them.
+/// The selected files, by index, in the torrent's order. Includes symbolic links, but not pad
+/// files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     files: Vec<u32>,
     folders: Vec<u32>,
     id: String,
     links: Vec<SelectedLink>,
-    /// The directories that hold the files.
+    /// The number of directories that contain the files, or are created empty.
     directories: u64,
 }
 
 impl Selection {
-    /// Resolves the globs; none of them means all files.
+    /// Resolves globs. An empty list selects all files.
     ///
     /// # Errors
     /// As [`Selection::of`].
@@ -31,12 +33,13 @@ impl Selection {
         Selection::of(metainfo, globs, &[])
     }
 
-    /// Resolves globs, or the numbers of a magnet link's `so=` (BEP 53), first and last of each range; neither means
-    /// all files.
+    /// Resolves globs, or the numbers of a magnet link's `so=` (BEP 53), first and last of each
+    /// range. If both are empty, selects all files.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for a glob that matches no file, for the number of none, and for both at once;
-    /// [`ErrorKind::Metainfo`] where the selected files cannot lie side by side on this platform.
+    /// [`ErrorKind::Manifest`] for a glob that matches no file, for a number without a file, and if
+    /// both are given; [`ErrorKind::Metainfo`] if this platform cannot store the selected files
+    /// together.
     pub fn of(
         metainfo: &Metainfo,
         globs: &[FileGlob],
@@ -101,7 +104,8 @@ impl Selection {
         Ok(Selection { files, folders, id, links, directories })
     }
 
-    /// All files but links, whatever they are called: for reading, where names need not suit every platform.
+    /// All files except links, whatever their names: for reading only, so that the names need not
+    /// suit this platform.
     pub fn all(metainfo: &Metainfo) -> Selection {
         let data_files = (0..).zip(metainfo.files.iter());
         let data_files = data_files.filter(|(_, file)| file.is_listed() && !file.is_link());
@@ -120,29 +124,31 @@ impl Selection {
         &self.files
     }
 
-    /// Those that stand for directories, which are made.
+    /// Indices of the selected directories that have an entry in the torrent. They are created even
+    /// if empty.
     pub fn folders(&self) -> &[u32] {
         &self.folders
     }
 
-    /// Those of the files that are symbolic links.
+    /// The symbolic links among the files.
     pub fn links(&self) -> &[SelectedLink] {
         &self.links
     }
 
-    /// Files and directories that are made for it: of each a file system keeps something, whatever its length.
+    /// The number of files and directories to create. Each uses space in a file system, whatever
+    /// its length.
     pub fn entries(&self) -> u64 {
         self.files.len() as u64 + self.directories
     }
 
-    /// The store's name for this torrent and selection: the infohash, with a digest of the file list
-    /// where that is not all of them. Globs that cover the same files have the same id.
+    /// The store's name for this torrent and selection: the infohash, with a digest of the file
+    /// list unless all files are selected. Globs that select the same files result in the same ID.
     pub fn id(&self) -> &str {
         &self.id
     }
 }
 
-/// The directories that are made, although no file need be in them: those that the torrent has entries for.
+/// The directories with an entry in the torrent that the globs select. File numbers select none.
 fn folders(metainfo: &Metainfo, globs: &[FileGlob], numbers: &[(u32, u32)]) -> Vec<u32> {
     let folders = (0..).zip(metainfo.files.iter());
     let folders =
@@ -151,7 +157,8 @@ fn folders(metainfo: &Metainfo, globs: &[FileGlob], numbers: &[(u32, u32)]) -> V
     folders.filter(|(_, file)| is_meant(file)).map(|(index, _)| index).collect()
 }
 
-/// Checks that a platform can store the selected files and directories, and counts the directories below the torrent's own.
+/// Checks that a platform can store the selected files and directories, and counts the directories
+/// below the torrent's own.
 fn check(
     metainfo: &Metainfo,
     files: &[u32],
@@ -159,7 +166,7 @@ fn check(
     on: Platform,
 ) -> Result<u64, OddPath> {
     let path = |index: &u32| metainfo.components(&metainfo.files[*index as usize]);
-    // As if there was a file in it.
+    // A directory is checked as if it contained a file.
     let child = Components::encode(&[b""]);
     let made: HashSet<_> = folders.iter().map(|it| [path(it).encoded(), &child].concat()).collect();
     let paths = files.iter().map(path).chain(made.iter().map(|it| Components::of(it)));
@@ -180,7 +187,7 @@ fn cannot_be_stored(metainfo: &Metainfo, files: &[u32], why: OddPath) -> Error {
     let glob = odd.map(|index| {
         let file = metainfo.display_path(path(&index));
         match why.directory(metainfo.components(path(&index))) {
-            // Others may be below it.
+            // Other files may be below it.
             Some(depth) => {
                 let above: Vec<&str> = file.split('/').take(depth).collect();
                 FileGlob::excluding(&above.join("/")) + "/**"
@@ -199,7 +206,7 @@ fn cannot_be_stored(metainfo: &Metainfo, files: &[u32], why: OddPath) -> Error {
     })
 }
 
-/// What each platform cannot store of these files.
+/// The platforms that cannot store these files, each with the first unsupported path.
 #[cfg(feature = "engine")]
 pub fn unsupported(metainfo: &Metainfo, selection: &Selection) -> Vec<(Platform, OddPath)> {
     let all = [Platform::Windows, Platform::MacOs, Platform::Linux].into_iter();
@@ -207,7 +214,8 @@ pub fn unsupported(metainfo: &Metainfo, selection: &Selection) -> Vec<(Platform,
     all.filter_map(odd).collect()
 }
 
-/// Numbers can tell apart two files with one path, and the id, which is a digest of paths, cannot.
+/// Rejects a selection of one of several files with the same path. The ID, a digest of paths, would
+/// not distinguish them.
 fn check_alone(metainfo: &Metainfo, files: &[u32], numbers: &[(u32, u32)]) -> Result<(), Error> {
     if numbers.is_empty() {
         return Ok(());
@@ -231,7 +239,7 @@ fn check_alone(metainfo: &Metainfo, files: &[u32], numbers: &[(u32, u32)]) -> Re
     }
 }
 
-/// A magnet link's numbers count all files, pad files too.
+/// Checks that a magnet link's numbers exist. They count all files, including pad files.
 fn check_numbers(
     metainfo: &Metainfo,
     globs: &[FileGlob],
@@ -265,7 +273,7 @@ fn digest(metainfo: &Metainfo, files: &[u32]) -> String {
         sha1.update(b"\0");
     }
     if metainfo.is_renamed() {
-        // No path is empty.
+        // Paths are not empty, so an empty one separates the paths from the name.
         sha1.update(b"\0");
         sha1.update(metainfo.stored_name());
     }

@@ -1,6 +1,7 @@
-//! The paths of a layout in order, so that what a directory holds is side by side.
+//! The paths of a layout in sorted order, so that the entries of a directory are adjacent.
 //!
-//! A torrent may have a million files below a long name: paths are made when they are needed.
+//! A torrent may have a million files below a long name, so paths are computed when they are
+//! needed.
 
 use std::path::{Path, PathBuf};
 
@@ -16,41 +17,41 @@ pub struct SortedPaths<'l> {
 impl<'l> SortedPaths<'l> {
     pub(super) fn new(metainfo: &'l Metainfo, mut files: Vec<u32>) -> SortedPaths<'l> {
         let components = |index: &u32| components(metainfo, *index);
-        // Torrents mostly list their files in order.
+        // Most torrents list their files in order.
         if !files.is_sorted_by_key(components) {
             files.sort_unstable_by(|a, b| Ord::cmp(&components(a), &components(b)));
         }
         SortedPaths { metainfo, files }
     }
 
-    /// The paths, below the torrent's name.
+    /// The paths below the torrent's name.
     pub fn components(&self) -> impl Iterator<Item = Components<'l>> {
         self.files.iter().map(|index| components(self.metainfo, *index))
     }
 
-    /// What the torrent is called: all paths begin with that.
+    /// The torrent's name, with which all paths begin.
     pub fn root_name(&self) -> &'l [u8] {
         self.metainfo.stored_name()
     }
 
-    /// The paths, below the directory that holds the torrent's own layout.
+    /// The paths below the directory that contains the torrent's own layout.
     pub fn iter(&self) -> impl Iterator<Item = PathBuf> {
         let files = self.files.iter().filter_map(|index| self.metainfo.files.get(*index as usize));
         files.map(|file| self.metainfo.layout_path(file))
     }
 
-    /// Whether one of the paths is this one, or below it.
+    /// Whether one of the paths is equal to `path` or below it.
     pub fn has(&self, path: &Path) -> bool {
         self.first(path, &|first, path| first == path || first.is_below(path))
     }
 
-    /// Whether one of the paths is this one.
+    /// Whether one of the paths is equal to `path`.
     #[cfg(feature = "engine")]
     pub fn contains(&self, path: &Path) -> bool {
         self.first(path, &|first, path| first == path)
     }
 
-    /// Whether this holds for the first of the paths that does not come before this one.
+    /// Whether the first entry that is not sorted before `path` satisfies `is_it`.
     fn first(&self, path: &Path, is_it: &dyn Fn(Components<'_>, Components<'_>) -> bool) -> bool {
         let Ok(below) = path.strip_prefix(self.metainfo.root_path()) else { return false };
         let names: Vec<&[u8]> = below.iter().map(|name| name.as_encoded_bytes()).collect();

@@ -1,4 +1,4 @@
-//! Whence a dataset may come, in which order.
+//! The sources of a dataset, and their order.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,8 @@ use crate::settings::{Settings, SourceSet};
 use crate::torrent::metainfo::Metainfo;
 use crate::url::Url;
 
-/// Who named a source. Those of a later rank join only for what the earlier lack or fail to bring.
+/// Who named a source. Sources of a later rank are used only for what earlier ones lack or fail to
+/// provide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// The user or the manifest.
@@ -19,16 +20,16 @@ pub enum Rank {
     Torrent,
 }
 
-/// A place to fetch from.
+/// A place to download from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceKind {
-    /// A directory that holds the torrent's own layout.
+    /// A directory that contains the torrent's own layout.
     Directory(PathBuf),
     /// An HTTP server (BEP 19).
     WebSeed(Url),
     /// A peer's `host:port`.
     Peer(String),
-    /// Tiers of trackers (BEP 12).
+    /// Tracker tiers (BEP 12).
     Trackers(Vec<Vec<Url>>),
     /// The DHT (BEP 5).
     #[cfg(feature = "dht")]
@@ -42,28 +43,29 @@ pub struct SourceSpec {
     pub by: NamedBy,
 }
 
-/// The trackers of Academic Torrents, and the catalog with which they go.
+/// The trackers of Academic Torrents, and the catalog that they belong to.
 const SITE_TRACKERS: [&str; 2] =
     ["https://academictorrents.com/announce.php", "https://ipv6.academictorrents.com/announce.php"];
 const SITE: &str = "https://academictorrents.com";
 
-/// In the setting `default-trackers`: without those.
+/// In the setting `default-trackers`: disables the built-in trackers.
 const NO_DEFAULTS: &str = "off";
 
-/// Mirrors, and who names each.
+/// Mirrors, and who named each.
 pub type Mirrors = Vec<(NamedBy, Mirror)>;
 
-/// Tiers of trackers, and who names them.
+/// Tracker tiers, and who named them.
 pub type NamedTiers = Vec<(NamedBy, Vec<Vec<Url>>)>;
 
-/// Trackers and web seeds of one host that are asked, besides those that the user names: a torrent must not have many builds
-/// flood somebody's server.
+/// Maximum number of trackers and web seeds used per host, except those that the user names.
+/// Prevents a torrent from making many builds flood a server.
 pub const MAX_PER_HOST: usize = 8;
 
-/// The mirrors that may serve this request: the environment's, then the manifest's.
+/// The mirrors that may have this request's data: first the environment's, then the manifest's.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Manifest`] for a mirror of the environment that is neither URL nor absolute directory.
+/// [`crate::ErrorKind::Manifest`] for a mirror of the environment that is neither a URL nor an
+/// absolute directory.
 pub fn metainfo_mirrors(request: &Request, settings: &Settings) -> Result<Mirrors, Error> {
     if !request.sources.and(settings.sources).mirrors {
         return Ok(Vec::new());
@@ -83,8 +85,8 @@ pub fn metainfo_mirrors(request: &Request, settings: &Settings) -> Result<Mirror
     Ok(mirrors)
 }
 
-/// Refuses mirrors, peers and nodes of the DHT of the environment or the user's configuration file that are none: once, not for each
-/// dataset that would ask them.
+/// Validates the mirrors, peers, DHT nodes and trackers of the environment or the user's
+/// configuration file: once, not for each dataset that would use them.
 ///
 /// # Errors
 /// [`ErrorKind::Manifest`].
@@ -104,7 +106,7 @@ pub fn check_named(settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
-/// A mirror that the user names: there is no directory that a relative path could begin at.
+/// Parses a mirror of the user, which must not be a relative path: there is no base directory.
 fn mirror_of_user(text: &Url, settings: &Settings) -> Result<Mirror, Error> {
     let what = || invalid("MIRRORS", settings);
     match Mirror::parse(text.exposed(), Path::new("")) {
@@ -124,7 +126,7 @@ fn invalid(name: &str, settings: &Settings) -> String {
     format!("invalid {kind}{place}")
 }
 
-/// All sources of a request, by rank; offline only directories are left.
+/// All sources of a request, by rank. Offline, only directories.
 pub fn sources(
     request: &Request,
     settings: &Settings,
@@ -138,7 +140,7 @@ pub fn sources(
             return;
         }
         match all.iter_mut().find(|source| source.kind == kind) {
-            // Somebody more trusted may name it, too.
+            // A more trusted party may name the same source.
             Some(known) => known.by = known.by.min(by),
             None => all.push(SourceSpec { rank, kind, by }),
         }
@@ -150,7 +152,8 @@ pub fn sources(
             *by,
             match mirror {
                 Mirror::Directory(directory) => SourceKind::Directory(directory.join(infohash)),
-                // A folder's seed is the parent of `name`; a single file's too, where the URL ends in `/`.
+                // BEP 19: a web seed of several files is the parent of `name`; so is that of a
+                // single file, if it ends in `/`.
                 Mirror::Url(url) => SourceKind::WebSeed(url.with(&format!("/{infohash}/"))),
             },
         );
@@ -176,7 +179,8 @@ pub fn sources(
             add(Rank::Named, by_request, SourceKind::Trackers(named.clone()));
         }
         let trackers = magnet.map_or(&[][..], |magnet| &magnet.trackers);
-        // A torrent that came from peers names those trackers that the request does. They are the more trusted one's.
+        // A `.torrent` from peers repeats the request's trackers. They count as named by the more
+        // trusted party.
         let is_magnets =
             |url: &Url| by_magnet < metainfo.origin.named_by() && trackers.contains(url);
         let mut own = metainfo.trackers.clone();
@@ -199,7 +203,8 @@ pub fn sources(
     all
 }
 
-/// The web seeds and trackers that a newer `.torrent` names beyond those that are known, and were not refused for who named them.
+/// The web seeds and trackers of a newer `.torrent` that are not known yet. A URL that was refused
+/// counts as new if the newer `.torrent` comes from a more trusted party.
 pub fn further_sources(
     request: &Request,
     settings: &Settings,
@@ -220,7 +225,8 @@ pub fn further_sources(
         };
         match kind {
             SourceKind::WebSeed(url) => !is_known(url),
-            // Whoever uploaded the newer one chose its trackers: a private torrent is announced to its own alone (BEP 27).
+            // A private torrent is announced only to its own trackers (BEP 27), and those of the
+            // newer `.torrent` were chosen by whoever uploaded it.
             SourceKind::Trackers(_) if newer.private => false,
             SourceKind::Trackers(tiers) => {
                 retain(tiers, |url| !is_known(url));
@@ -232,7 +238,7 @@ pub fn further_sources(
     further
 }
 
-/// Leaves out what is more than [`MAX_PER_HOST`] of a host.
+/// Removes sources that exceed [`MAX_PER_HOST`].
 fn limit_per_host(sources: &mut Vec<SourceSpec>) {
     let mut asked = PerHost::default();
     sources.retain_mut(|source| match &mut source.kind {
@@ -245,7 +251,7 @@ fn limit_per_host(sources: &mut Vec<SourceSpec>) {
     });
 }
 
-/// How many URLs of each host are asked.
+/// Counts URLs per host.
 #[derive(Default)]
 struct PerHost(HashMap<String, usize>);
 
@@ -282,13 +288,14 @@ pub fn user_places<'a>(
         .chain(peers.filter_map(|peer| NamedPlace::of_peer(peer)))
 }
 
-/// Whether the DHT may be asked for peers. Never for those of a private torrent (BEP 27), once that is known.
+/// Whether the DHT may be used. The caller must also check that the torrent is not private (BEP
+/// 27).
 pub fn allows_dht(request: &Request, settings: &Settings) -> bool {
     let is_off = settings.dht_bootstrap.as_ref().is_some_and(Vec::is_empty);
     request.sources.and(settings.sources).peers && !settings.offline && !is_off
 }
 
-/// What to say where the user names nodes of the DHT, and it was left out of the build.
+/// A message for users who name DHT nodes in a build without DHT support.
 #[cfg(not(feature = "dht"))]
 pub fn without_dht(request: &Request, settings: &Settings) -> Option<String> {
     let named = settings.dht_bootstrap.is_some() && allows_dht(request, settings);
@@ -298,7 +305,7 @@ pub fn without_dht(request: &Request, settings: &Settings) -> Option<String> {
     })
 }
 
-/// Keeps only such trackers, and tiers that have any.
+/// Keeps only matching trackers, and tiers that are not empty.
 fn retain(tiers: &mut Vec<Vec<Url>>, mut is_kept: impl FnMut(&Url) -> bool) {
     tiers.iter_mut().for_each(|tier| tier.retain(&mut is_kept));
     tiers.retain(|tier| !tier.is_empty());
@@ -308,14 +315,14 @@ fn names(tiers: &[Vec<Url>], url: &Url) -> bool {
     tiers.iter().any(|tier| tier.contains(url))
 }
 
-/// Each tracker as a tier of its own, so that all of them are asked; without those of other tiers.
+/// Puts each tracker into its own tier, so that all of them are used. Omits those in `others`.
 fn tiers_of(trackers: &[Url], others: &[&[Vec<Url>]]) -> Vec<Vec<Url>> {
     let is_new = |url: &&Url| !others.iter().any(|tiers| names(tiers, url));
     trackers.iter().filter(is_new).map(|url| vec![url.clone()]).collect()
 }
 
-/// The trackers of a bare infohash, for which neither manifest nor magnet link names any: those of the site, where its catalog is
-/// asked, and the user's.
+/// The trackers for a bare infohash, if neither manifest nor magnet link names any: the user's, and
+/// the built-in ones of Academic Torrents if its catalog is used.
 pub fn default_tiers(request: &Request, settings: &Settings) -> NamedTiers {
     let allowed = request.sources.and(settings.sources);
     if !allowed.peers || !metainfo_tiers(request).is_empty() {
@@ -336,7 +343,8 @@ pub fn default_tiers(request: &Request, settings: &Settings) -> NamedTiers {
     tiers.into_iter().filter(|(_, tiers)| !tiers.is_empty()).collect()
 }
 
-/// The same as sources of a download, where the torrent came from peers and so names nobody.
+/// [`default_tiers`] as sources of a download, for a public torrent that names no tracker or web
+/// seed, such as one from peers.
 pub fn default_sources(
     request: &Request,
     settings: &Settings,
@@ -353,7 +361,7 @@ pub fn default_sources(
     tiers.map(source).collect()
 }
 
-/// The peers that may have the torrent itself: the user's, the manifest's and the magnet link's.
+/// The peers that may have the `.torrent`: the user's, the manifest's and the magnet link's.
 pub fn metainfo_peers(request: &Request, settings: &Settings) -> Vec<(NamedBy, String)> {
     let magnets = request.identity.magnet.as_ref().map_or(&[][..], |magnet| &magnet.peers);
     let by = request.origin.named_by();
@@ -370,7 +378,7 @@ pub fn metainfo_peers(request: &Request, settings: &Settings) -> Vec<(NamedBy, S
     peers
 }
 
-/// The trackers that may know such peers: the manifest's and the magnet link's.
+/// The trackers that may know peers with the `.torrent`: the manifest's and the magnet link's.
 pub fn metainfo_tiers(request: &Request) -> NamedTiers {
     let named = tiers_of(&request.trackers, &[]);
     let magnet = request.identity.magnet.as_ref();

@@ -9,7 +9,8 @@ fn declared(is_dependency: bool) -> Origin {
     Origin::Manifest { path: "Cargo.toml".into(), line: 1, is_dependency }
 }
 
-/// A torrent of pieces of 10 bytes whose files have these names and lengths; `.pad` marks a pad file.
+/// A torrent with pieces of 10 bytes and files with these names and lengths. Names with `.pad` are
+/// pad files.
 fn torrent(files: &[(&str, u64)]) -> Metainfo {
     let total: u64 = files.iter().map(|(_, length)| length).sum();
     let mut entries = String::new();
@@ -64,7 +65,7 @@ fn the_id_depends_on_the_files_and_not_on_the_globs() {
 
 #[test]
 fn numbers_cannot_select_one_of_two_files_with_the_same_path() {
-    // Both would have the same id in the store: one would be taken for the other.
+    // Both would have the same ID in the store, and one would be used for the other.
     let metainfo = torrent(&[("a", 10), ("b", 10), ("a", 10), ("d/a", 10)]);
     for one in [0, 2] {
         let error = Selection::of(&metainfo, &[], &[(one, one)]).unwrap_err().to_string();
@@ -99,7 +100,7 @@ fn unselected_files_may_have_names_that_cannot_be_stored_everywhere() {
         assert!(error.contains("`files`"), "{error}");
         assert!(error.lines().all(|line| line.chars().count() < 160), "{error}");
         assert!(select(&metainfo, &["a"]).is_ok());
-        // What is said helps.
+        // The suggested glob works.
         if let Some((_, glob)) = error.split_once("add \"") {
             let glob = glob.split('"').next().unwrap().replace("\\\\", "\\");
             assert_eq!(select(&metainfo, &[&glob]).unwrap().files(), [0], "{glob}");
@@ -107,7 +108,7 @@ fn unselected_files_may_have_names_that_cannot_be_stored_everywhere() {
             assert!(name.contains('\t'), "{error}");
         }
     }
-    // A directory is left out with all that is below it.
+    // A directory is excluded with everything below it.
     let below = (0..20).map(|n| format!("d/{long}/x{n}")).collect::<Vec<_>>();
     let mut files: Vec<(&str, u64)> = below.iter().map(|path| (&**path, 3)).collect();
     files.insert(0, ("a", 3));
@@ -143,7 +144,7 @@ fn a_glob_after_an_exclamation_mark_excludes() {
         error(&["!none"])
     );
     assert!(error(&["a.txt", "!**"]).contains("nothing to download"));
-    // The same files have the same id.
+    // The same files have the same ID.
     let id = |globs: &[&str]| select(&metainfo, globs).unwrap().id().to_owned();
     assert_eq!(id(&["!d/**"]), id(&["a.txt", "?x"]));
 }
@@ -215,7 +216,7 @@ fn a_whole_torrent_lies_in_its_files() {
         shown(&layout, 2..12),
         ["2-4 of 0+2: file 0+2", "4-10 of 2+0: zeros", "10-12 of 3+0: file 2+0"]
     );
-    // Nothing has no place: neither at the edge of a file nor within it.
+    // An empty range has no segments, neither at the edge of a file nor within it.
     for at in 0..=25 {
         assert_eq!(shown(&layout, at..at), [""; 0], "{at}");
     }
@@ -386,7 +387,7 @@ fn a_bare_infohash_has_the_trackers_of_the_catalogs_site_and_of_the_user() {
     check(&[(SETTING, "udp://t:1"), other], &request, &["udp://t:1"]);
     check(&[(SETTING, site[1])], &request, &[site[1], site[0]]);
     check(&[("ACADEMICTORRENTS_SOURCES", "catalogue")], &request, &[]);
-    // Who does not want the catalog asked does not want its trackers asked.
+    // Users who disable the catalog do not want its trackers, either.
     check(&[("ACADEMICTORRENTS_SOURCES", "peers")], &request, &[]);
     request.trackers.push("udp://named:1".into());
     check(&[], &request, &[]);
@@ -413,7 +414,7 @@ fn files_and_directories_count_towards_the_limit() {
     check(None, 1, 262_144, &["counts as 4.0 KiB: 1.0 GiB for 262144 of them"]);
     check(None, 0, 1_500_000, &["5.7 GiB have to be downloaded", "max-size = \"6GiB\""]);
     check(Some(6 << 30), 1 << 20, 1_500_000, &[]);
-    // A call that gives no limit.
+    // A call without a limit.
     check(Some(u64::MAX), u64::MAX, 1_000_000, &[]);
     let said = ["1000001 files and directories", "set `--max-size` to at least 4096004097 bytes"];
     check(Some(u64::MAX), 1, 1_000_001, &said);
@@ -427,7 +428,7 @@ fn directories_of_the_selected_files_count() {
     let layout = |globs: &[&str]| Layout::new(&metainfo, &select(&metainfo, globs).unwrap());
     let all = layout(&[]);
     assert_eq!(all.entries_of(&PieceSet::all(2)), 8);
-    // Piece 1 has the end of `a/b/d`, and `f/g`.
+    // Piece 1 contains the end of `a/b/d`, and `f/g`.
     let mut second = PieceSet::none(2);
     second.insert(1);
     assert_eq!(all.entries_of(&second), 7);
@@ -436,7 +437,7 @@ fn directories_of_the_selected_files_count() {
     assert_eq!(layout(&["a/b/c"]).entries_of(&PieceSet::all(2)), 4);
 }
 
-/// A torrent of data files with 3 bytes each, and of links; `None` for a link without a target.
+/// A torrent with data files of 3 bytes each, and links; `None` for a link without a target.
 #[cfg(unix)]
 pub(super) fn linked(files: &[&str], links: &[(&str, Option<&[&str]>)]) -> Metainfo {
     let list = |path: &[&str]| -> String {
@@ -447,7 +448,7 @@ pub(super) fn linked(files: &[&str], links: &[(&str, Option<&[&str]>)]) -> Metai
         files.iter().map(|path| format!("d6:lengthi3e4:pathl{}ee", split(path))).collect();
     for (path, target) in links {
         let target = target.map(|it| format!("12:symlink pathl{}e", list(it))).unwrap_or_default();
-        // A length does not count.
+        // The length of a link is ignored.
         entries += &format!("d4:attr2:xl6:lengthi7e4:pathl{}e{target}e", split(path));
     }
     let pieces = "x".repeat((files.len() * 3).div_ceil(10) * 20);
@@ -478,7 +479,7 @@ fn links_lead_relatively_to_what_they_resolve_to() {
     check(&[("d/e/l", Some(&["d", "b"]))], &[("d/e/l", "../b")]);
     check(&[("x/y/l", Some(&["d"]))], &[("x/y/l", "../../d")]);
     check(&[("l", Some(&["d", "e"]))], &[("l", "d/e")]);
-    // Through other links, of files and of directories.
+    // Through other links, to files and directories.
     check(&[("k", Some(&["l"])), ("l", Some(&["a"]))], &[("k", "a"), ("l", "a")]);
     check(&[("k", Some(&["l", "e", "c"])), ("l", Some(&["d"]))], &[("k", "d/e/c"), ("l", "d")]);
     check(
@@ -496,7 +497,7 @@ fn links_that_lead_to_nothing_that_is_selected_are_refused() {
         let text = error.to_string();
         assert!(text.contains("symbolic link `") && text.contains("`files` takes globs"), "{text}");
         assert!(text.contains(said), "{said}: {text}");
-        // Without the links it can be had.
+        // Without the links, the selection is valid.
         assert!(select(&metainfo, &["a", "d/**"]).is_ok());
     };
     let out = "leads out of the torrent";
@@ -551,10 +552,10 @@ fn what_may_be_unpacked_is_ten_times_the_download_and_capped_as_that_is() {
     check(None, None, false, None, 10 * GIB);
     check(Some(2 * GIB), None, false, None, 20 * GIB);
     check(Some(u64::MAX), None, false, None, u64::MAX);
-    // The manifest's own word, for more and for less.
+    // The manifest's own limit, higher and lower.
     check(None, None, false, Some(100 * GIB), 100 * GIB);
     check(None, None, false, Some(5), 5);
-    // The user's caps it, and so does what a dependency may.
+    // The user's limit caps it, and so does the limit for dependencies.
     check(None, Some(3 * GIB), false, None, 30 * GIB);
     check(None, Some(3 * GIB), false, Some(100 * GIB), 30 * GIB);
     check(Some(2 * GIB), None, true, None, 10 * GIB);

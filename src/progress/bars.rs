@@ -1,9 +1,9 @@
-//! Which lines a terminal of a given size shows.
+//! Decides which lines a terminal of a given size shows.
 //!
-//! One line a dataset that has not ended, then the newest messages. Those that fetch line up in
-//! columns; where the terminal is too narrow for all columns the last ones go, and below 40 columns
-//! all but name and percent. Text is ASCII: what `indicatif` takes for its width depends on the
-//! features that some other crate of the build asked for.
+//! One line per dataset that has not ended, then the newest messages. Datasets being fetched are
+//! aligned in columns. Columns that do not fit are left out from the right; below 40 columns,
+//! everything but name and percent is. Text is ASCII: the width that `indicatif` assumes for other
+//! characters depends on features that another crate of the build may enable.
 
 use std::time::Duration;
 
@@ -24,23 +24,23 @@ pub(super) struct Size {
 const NARROW: u16 = 40;
 const LONGEST_NAME: usize = 24;
 const BAR: std::ops::RangeInclusive<usize> = 8..=40;
-/// At most so many messages stand below the bars.
+/// How many messages are shown below the bars.
 const MESSAGES: usize = 2;
-/// Percent, done/total, rate, time left, peers, web seeds: the width that each has at least, so that
-/// the bars do not change their length with every digit.
+/// The minimum widths of percent, done/total, rate, time left, peers and web seeds, so that the
+/// length of the bars does not change with every digit.
 const COLUMNS: [usize; 6] = [4, 16, 11, 10, 8, 11];
-/// Which of the columns are sources.
+/// The columns of [`COLUMNS`] that count sources.
 const SOURCES: std::ops::Range<usize> = 4..6;
 const GAP: usize = 2;
 
-/// Draws the rows, one after the other, with one `indicatif` bar.
+/// Renders the rows one after another with a single `indicatif` bar.
 pub(super) struct Bars {
     bar: ProgressBar,
     line: Line,
     bar_width: usize,
-    /// A line for all datasets together, for those that have one.
+    /// Summarizes all datasets in one more line, if wanted.
     pub(super) total: fn(&[View]) -> Option<View>,
-    /// Adds the sources of the datasets that are shown, where there is room.
+    /// Adds lines for the sources of the shown datasets where there is room.
     pub(super) with_sources: fn(Vec<String>, &[&View], usize) -> Vec<String>,
 }
 
@@ -57,12 +57,12 @@ impl Bars {
         }
     }
 
-    /// The lines for datasets and messages, none where there is no dataset left.
+    /// Returns the lines for datasets and messages; none if all datasets have ended.
     pub(super) fn lines(&mut self, views: &[View], messages: &[&str], size: Size) -> Vec<String> {
         let live = views.iter().filter(|view| !view.phase.is_over());
         let (queued, mut live): (Vec<_>, Vec<_>) =
             live.partition(|view| view.phase == Phase::Queued);
-        // The other two are Cargo's bar and the empty line below it: see `frame`.
+        // Cargo's bar and the empty line below it take the other two rows: see `frame`.
         let rows = usize::from(size.rows.saturating_sub(2));
         if (live.is_empty() && queued.is_empty()) || rows == 0 {
             return Vec::new();
@@ -71,7 +71,7 @@ impl Bars {
         let rows = rows - said;
         let total = (self.total)(views).filter(|_| rows > 2);
         let for_datasets = rows - usize::from(total.is_some());
-        // Those that wait for their turn are shown where there is room for all.
+        // Queued datasets are shown only if all datasets fit.
         let all = live.len() + queued.len();
         if all <= for_datasets {
             live.extend(queued);
@@ -98,14 +98,14 @@ impl Bars {
     }
 
     fn wide(&mut self, views: &[&View], columns: u16) -> Vec<String> {
-        // The last column stays free: see `frame`.
+        // The last column stays empty: see `frame`.
         let columns = columns.saturating_sub(1);
         let longest = LONGEST_NAME.min(usize::from(columns) / 3);
         let names: Vec<String> = views.iter().map(|view| short(&view.name, longest)).collect();
         let name_width = names.iter().map(String::len).max().unwrap_or(0);
         let mut cells: Vec<_> = views.iter().map(|view| cells(view)).collect();
         let mut least = COLUMNS.to_vec();
-        // A kind of source that no dataset has takes no room from one that some have.
+        // A kind of source that no dataset has takes no space.
         for kind in SOURCES.rev() {
             let unused = |cells: &Vec<String>| cells.get(kind).is_none_or(String::is_empty);
             if cells.iter().all(unused) {
@@ -157,15 +157,15 @@ impl Bars {
     fn row(&self, view: &View, name: String, message: String) -> String {
         let (position, length) = view.extent();
         let bar = self.bar.clone().with_prefix(name).with_message(message).with_position(position);
-        // Of these calls the one that draws.
+        // Only this last call draws.
         bar.set_length(length);
         self.line.take()
     }
 }
 
-/// How many columns fit beside a bar, and how wide the bar is then.
+/// Returns how many columns fit beside a bar, and the width of the bar.
 fn fit(columns: usize, name_width: usize, widths: &[usize]) -> (usize, usize) {
-    // Name, gap, brackets.
+    // Name, gap and brackets.
     let mut left = columns.saturating_sub(name_width + GAP + 2);
     let mut shown = 0;
     for width in widths {
@@ -177,7 +177,8 @@ fn fit(columns: usize, name_width: usize, widths: &[usize]) -> (usize, usize) {
     (shown, left.clamp(*BAR.start(), *BAR.end()))
 }
 
-/// What stands right of the bar; nothing for sources of a kind that nobody has.
+/// Returns the texts to the right of the bar. Texts of source kinds that a dataset does not have
+/// are empty.
 fn cells(view: &View) -> Vec<String> {
     if let Phase::Checking | Phase::Unpacking = view.phase {
         let mut cells = vec![String::new(); COLUMNS.len()];
@@ -206,7 +207,7 @@ fn cells(view: &View) -> Vec<String> {
     ]
 }
 
-/// How much of it is there; without what it is a part of where that is not known.
+/// Returns percent, and done/total bytes. If the total is unknown, only the bytes done.
 fn share(view: &View) -> (String, String) {
     if view.open.is_some() {
         return (String::new(), size::display(view.done_bytes));
@@ -224,7 +225,8 @@ fn ratio(done: u64, total: u64) -> String {
     }
 }
 
-/// `"0:07"`, `"12:34"`, `"1:02:03"` or `"3 days"`; `None` where that cannot be said.
+/// Formats the remaining time as `"0:07"`, `"12:34"`, `"1:02:03"` or `"3 days"`. Returns `None` if
+/// it cannot be estimated.
 fn time_left(view: &View) -> Option<String> {
     if view.open.is_some() {
         return None;
@@ -240,7 +242,7 @@ fn time_left(view: &View) -> Option<String> {
     }
 }
 
-/// The word that stands in the bar's place.
+/// Returns the text shown in place of a bar.
 fn doing(view: &View) -> String {
     let what = view::activity(view.phase);
     match (view.phase, view.percent()) {
@@ -259,7 +261,7 @@ fn narrow(view: &View, columns: usize) -> String {
     short(&view.name, columns.saturating_sub(6)) + &percent
 }
 
-/// The name in ASCII, and in at most so many columns.
+/// Returns the name in ASCII, cut to this many columns.
 fn short(name: &str, columns: usize) -> String {
     let mut name: String = name.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
     if name.len() > columns {

@@ -1,8 +1,9 @@
-//! Progress reports to a program's own function.
+//! Reports progress to a function of the program.
 //!
-//! It is called on a thread of its own, which nothing waits for while the dataset is provided: at each change of phase, of which
-//! [`Counters`] keeps a queue, and ten times a second. The last call comes after the end, on the thread that called us. A panic ends
-//! the calls, and becomes the error.
+//! A separate thread calls it at each change of phase (which [`Counters`] queue) and ten times a
+//! second. Providing the dataset never waits for it. The last call comes after the end, on the
+//! thread that called us. If the function panics, it is not called again, and the panic becomes the
+//! error.
 
 use std::any::Any;
 use std::fmt;
@@ -17,20 +18,22 @@ use super::rate::Rate;
 use crate::counters::{Counters, Phase, PhaseChange, Reading};
 use crate::error::{Error, ErrorKind};
 
-/// How far a dataset is: for [`Get::on_progress`](crate::Get::on_progress).
+/// The progress of a dataset, for [`Get::on_progress`](crate::Get::on_progress).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// What is being done.
+    /// The current phase.
     pub phase: Phase,
-    /// Bytes of `total_bytes` that are done: verified while data is downloaded, read while it is checked or unpacked. Starts again
-    /// in each phase, and becomes less if existing data turns out to be damaged.
+    /// How many of `total_bytes` are done: verified while downloading, read while checking or
+    /// unpacking. Starts at zero in each phase, and decreases if existing data turns out to be
+    /// damaged.
     pub done_bytes: u64,
-    /// Bytes to do in this phase, those included that exist already. `None` until they are known. At the end, the size of the dataset.
+    /// Bytes to process in this phase, including those that already exist. `None` until known. At
+    /// the end, the size of the dataset.
     pub total_bytes: Option<u64>,
-    /// Bytes per second that sources send, averaged over five seconds.
+    /// Bytes per second received from sources, averaged over five seconds.
     pub bytes_per_second: u64,
-    /// Sources that are connected: mirrors, web seeds and peers.
+    /// Number of connected sources: mirrors, web seeds and peers.
     pub sources: usize,
 }
 
@@ -45,7 +48,8 @@ impl Snapshot {
         }
     }
 
-    /// The end, of a dataset of so many bytes, or of one that could not be provided.
+    /// Returns the last report. `size_bytes` is the dataset's size, or `None` if it could not be
+    /// provided.
     pub(crate) fn at_end(counters: &Counters, size_bytes: Option<u64>) -> Snapshot {
         let reading = counters.datasets().first().map(|dataset| dataset.reading());
         let last = Snapshot::of(&reading.unwrap_or_default(), 0);
@@ -60,7 +64,7 @@ impl Snapshot {
     }
 }
 
-/// A program's own function.
+/// A function of the program that receives progress reports.
 #[derive(Clone)]
 pub struct ProgressCallback(Arc<dyn Fn(&Snapshot) + Send + Sync>);
 
@@ -70,11 +74,11 @@ impl fmt::Debug for ProgressCallback {
     }
 }
 
-/// A function that is being called.
+/// A running progress report.
 #[derive(Debug)]
 pub struct Watch {
     end: Sender<PhaseChange>,
-    /// Without a thread, there is the last call alone.
+    /// If the thread could not be created, only the last call is made.
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -83,7 +87,8 @@ impl ProgressCallback {
         ProgressCallback(Arc::new(function))
     }
 
-    /// Calls it from now on, of the first dataset that is added. `panicked` is called where it panics.
+    /// Starts calling the function, for the first dataset that is added. `panicked` is called if it
+    /// panics.
     pub fn watch(&self, counters: &Arc<Counters>, panicked: Box<dyn FnOnce() + Send>) -> Watch {
         let (changes, end) = counters.listen();
         let (callback, counters) = (self.clone(), Arc::clone(counters));
@@ -98,7 +103,7 @@ impl ProgressCallback {
         Watch { end, thread: thread.ok() }
     }
 
-    /// Until there is nothing more to hear. The end is the caller's to report.
+    /// Calls the function until the end. The caller makes the last call.
     fn follow(&self, counters: &Counters, changes: &Receiver<PhaseChange>) -> Result<(), Error> {
         let (begun, mut rate) = (Instant::now(), Rate::default());
         let (mut phase, mut due) = (Phase::Queued, TICK);
@@ -108,7 +113,7 @@ impl ProgressCallback {
                     phase = reading.phase;
                     Some(reading)
                 }
-                // Of another phase there is word on its way.
+                // The phase has changed, and its event is still in the queue.
                 Err(RecvTimeoutError::Timeout) => {
                     let reading = counters.datasets().first().map(|dataset| dataset.reading());
                     reading.filter(|reading| reading.phase == phase)
@@ -124,19 +129,21 @@ impl ProgressCallback {
         }
     }
 
+    /// Calls the function.
+    ///
     /// # Errors
-    /// [`ErrorKind::Callback`] where it panics.
+    /// [`ErrorKind::Callback`] if it panics.
     fn call(&self, snapshot: &Snapshot) -> Result<(), Error> {
         catch_unwind(AssertUnwindSafe(|| (self.0)(snapshot))).map_err(|panic| panicked(&*panic))
     }
 
-    /// Waits for the calls that are due, and makes the last one.
+    /// Waits for pending calls, then makes the last one.
     ///
     /// # Errors
-    /// [`ErrorKind::Callback`] where it panics, or has panicked.
+    /// [`ErrorKind::Callback`] if the function panics now or has panicked before.
     pub fn finish(&self, watch: Option<Watch>, last: &Snapshot) -> Result<(), Error> {
         if let Some(Watch { end, thread }) = watch {
-            let _ = end.send(PhaseChange::End); // its thread has ended
+            let _ = end.send(PhaseChange::End); // an error means that its thread has ended
             if let Some(thread) = thread {
                 thread.join().unwrap_or_else(|panic| Err(panicked(&*panic)))?;
             }

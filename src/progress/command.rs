@@ -1,5 +1,5 @@
-//! What a command that the user called shows beyond the bars of a build: a line for all datasets together and, where they were asked
-//! for, the sources of each.
+//! What a command of the user shows in addition to a build's bars: a line for all datasets together
+//! and, if requested, the sources of each dataset.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::counters::{Counters, DatasetCounters, Phase};
 use crate::settings::{Context, Progress};
 use crate::size;
 
-/// At most so many sources stand below a dataset, however tall the terminal is.
+/// The maximum number of sources below a dataset, however tall the terminal is.
 const SOURCES: usize = 10;
 
-/// How the user wants it.
+/// Options of the display.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Command {
-    /// Each source is shown, with its rate.
+    /// Whether each source is shown with its rate.
     pub sources: bool,
 }
 
-/// As [`super::start`], for a command that the user called: its own stderr tells where the user looks, and the line of the cursor is
-/// its own.
+/// As [`super::start`], for a command that the user called: its stderr shows which terminal the
+/// user watches, and it owns the cursor's line.
 pub fn start_for(
     command: Command,
     counters: Arc<Counters>,
@@ -57,7 +57,8 @@ pub fn start_for(
 struct SourceRates(Vec<Vec<Rate>>);
 
 impl SourceRates {
-    /// The sources of a dataset that work, or have brought something: the fastest first.
+    /// Returns the sources of a dataset that are working or have sent data, the fastest first:
+    /// lines for below a bar, and for the log.
     fn push(
         &mut self,
         now: Duration,
@@ -81,7 +82,7 @@ impl SourceRates {
         let words = |(rate, received, name): (u64, u64, String)| {
             let (name, bytes) = (printable(&name), size::display(received));
             let rate = size::display(rate) + "/s";
-            // The name comes last below a bar: it may be cut.
+            // The name is last because the line may be cut.
             let line = format!("  {rate:>13}  {bytes:>10}  {name}");
             let rate = if is_over { String::new() } else { format!(", {rate}") };
             (line, format!("{bytes} from {name}{rate}"))
@@ -90,7 +91,7 @@ impl SourceRates {
     }
 }
 
-/// All datasets as one, where there are several; how many of them have ended is its name.
+/// Summarizes several datasets in one view, whose name counts those that have ended.
 fn total(views: &[View]) -> Option<View> {
     let over = views.iter().filter(|view| view.phase.is_over()).count();
     if views.len() < 2 || over == views.len() {
@@ -115,8 +116,8 @@ fn total(views: &[View]) -> Option<View> {
     .filter(|total| total.total_bytes > 0)
 }
 
-/// The lines with those of the sources below each dataset's, as many as there is room for. The first of `lines` are those of
-/// `shown`.
+/// Adds lines for sources below each dataset, as many as there is room for. The first of `lines`
+/// are those of `shown`.
 fn with_sources(lines: Vec<String>, shown: &[&View], rows: usize) -> Vec<String> {
     let fetching = shown.iter().filter(|view| !view.sources.is_empty()).count();
     let room = rows.saturating_sub(lines.len()).checked_div(fetching).unwrap_or(0).min(SOURCES);
@@ -124,7 +125,7 @@ fn with_sources(lines: Vec<String>, shown: &[&View], rows: usize) -> Vec<String>
     for (index, line) in lines.into_iter().enumerate() {
         all.push(line);
         let sources = shown.get(index).map_or(&[][..], |view| &view.sources);
-        // In a single line the fastest one says more than a number, which the bar has.
+        // A single line shows the fastest source: the bar already shows how many there are.
         let named = if sources.len() > room && room > 1 { room - 1 } else { room };
         all.extend(sources.iter().take(named).map(|(line, _)| line.clone()));
         if named < sources.len() && room > 1 {
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(lines(&views[..1], 24, 60).len(), 1);
     }
 
-    /// Most of what is known may be there, and most of all not begun.
+    /// Datasets of known size may be almost complete while most have not started.
     #[test]
     fn before_all_sizes_are_known_it_is_told_how_many_have_ended_and_no_share_of_bytes() {
         let mut views = vec![

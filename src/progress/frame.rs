@@ -1,16 +1,17 @@
-//! A picture at or below the cursor's line, in one write.
+//! Draws a frame at or below the cursor's line, in one write.
 //!
-//! A command that the user called owns the line of the cursor, and its frame begins there. A build script does not:
-//! Cargo has its own bar on the terminal, and leaves the cursor at the first column of that line; it
-//! redraws or erases the line at any time. So a frame goes to the lines *below* the cursor and
-//! brings the cursor back, in a single write, which the terminal takes whole. No line is wider than
-//! the terminal less one column: one that wraps, or waits to, would break the way back.
+//! A command that the user called owns the cursor's line, and its frame starts there. A build
+//! script does not: Cargo has its own bar on the terminal, leaves the cursor at the first column of
+//! that line, and redraws or erases the line at any time. A build script's frame is therefore drawn
+//! *below* the cursor and returns it, in a single write, which the terminal processes as a whole.
+//! Lines leave the terminal's last column empty: a line that wraps, or is about to, would break the
+//! way back.
 //!
-//! Ctrl-C ends a build script before it can erase its frame. The line between Cargo's and the frame stays empty for this case:
-//! the shell's prompt appears there, and not across a bar.
+//! Ctrl-C ends a build script before it can erase its frame. The line between Cargo's and the frame
+//! stays empty for this case: the shell's prompt appears there, and not across a bar.
 //!
 //! `indicatif` expects to own its lines. [`Line`] is the terminal that it sees: it keeps the text
-//! and ignores the cursor moves.
+//! and ignores cursor movements.
 
 use std::fmt::Write as _;
 use std::io;
@@ -21,18 +22,18 @@ use indicatif::TermLike;
 
 use crate::mutex::Mutex;
 
-/// Where a frame begins.
+/// Where a frame starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Begin {
-    /// Below the line of the cursor, which is another's.
+    /// Below the cursor's line, which belongs to Cargo.
     #[default]
     Below,
-    /// In the line of the cursor.
+    /// In the cursor's line.
     Here,
 }
 
 impl Begin {
-    /// Erases the frame, and leaves the cursor where it is.
+    /// Returns the text that erases the frame and leaves the cursor where it is.
     pub(super) fn erase(self) -> &'static str {
         match self {
             Begin::Below => "\r\n\x1b[J\x1b[1A\r",
@@ -40,7 +41,7 @@ impl Begin {
         }
     }
 
-    /// The frame that shows `lines`, clipped to the terminal's width.
+    /// Returns the frame that shows `lines`, clipped to the terminal's width.
     pub(super) fn frame(self, lines: &[String], columns: u16) -> String {
         let (first, above) = match self {
             Begin::Below => ("\r\n\x1b[K\r\n\x1b[K", 2),
@@ -52,7 +53,7 @@ impl Begin {
             frame.push_str(clip(line, usize::from(columns).saturating_sub(1)));
         }
         frame.push_str("\x1b[J");
-        // A terminal moves up by 1 where 0 is written.
+        // A terminal treats a move by 0 as a move by 1.
         match (above + lines.len()).saturating_sub(1) {
             0 => frame.push('\r'),
             up => {
@@ -63,14 +64,15 @@ impl Begin {
     }
 }
 
-/// Lines in the place of the cursor's line and of all below it, which end before the cursor: whoever draws there goes on below.
+/// Returns lines that replace the cursor's line and everything below. The cursor ends below them,
+/// where other processes continue drawing.
 pub(super) fn kept(lines: &[String]) -> String {
     lines.iter().fold("\r\x1b[J".to_owned(), |text, line| text + line + "\r\n")
 }
 
-/// The beginning of `text` that surely fits in so many columns.
+/// Returns the longest prefix of `text` that certainly fits in this many columns.
 ///
-/// What is not ASCII counts as two columns each: at most that, for all that a terminal draws.
+/// Every non-ASCII character counts as two columns, the most that a terminal uses.
 pub(super) fn clip(text: &str, columns: usize) -> &str {
     let mut used = 0;
     for (at, c) in text.char_indices() {
@@ -82,7 +84,7 @@ pub(super) fn clip(text: &str, columns: usize) -> &str {
     text
 }
 
-/// The one line that `indicatif` draws its bar on; clones share it.
+/// The line that `indicatif` draws its bar on. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     columns: Arc<AtomicU16>,
@@ -90,12 +92,13 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Sets the width for the next draw: `indicatif` asks several times a draw, and subtracts.
+    /// Sets the width for the next draw: `indicatif` queries it several times per draw, and
+    /// subtracts.
     pub(super) fn set_columns(&self, columns: u16) {
         self.columns.store(columns, Ordering::Relaxed);
     }
 
-    /// Takes what was drawn, without the blanks with which `indicatif` fills the line.
+    /// Takes what was drawn, without the spaces that `indicatif` pads the line with.
     pub(super) fn take(&self) -> String {
         let text = std::mem::take(&mut *self.text.lock());
         text.trim_end().to_owned()
@@ -104,7 +107,7 @@ impl Line {
 
 impl TermLike for Line {
     fn width(&self) -> u16 {
-        // At no width, indicatif divides by it.
+        // `indicatif` divides by the width.
         self.columns.load(Ordering::Relaxed).max(1)
     }
 

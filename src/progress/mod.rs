@@ -1,21 +1,24 @@
-//! Draws [`Counters`] for a person: bars on the terminal, plain lines on stderr.
+//! Displays [`Counters`]: bars on the terminal, plain lines on stderr.
 //!
-//! Layer 3; the one module that touches the terminal and stderr. It reads counters and changes none:
-//! a download that nobody draws is the same download.
+//! Layer 3; the only module that accesses the terminal and stderr. It reads counters and changes
+//! none: the display does not affect a download.
 //!
-//! - **Plain lines** go to stderr (`plain.rs`): one where a dataset's phase changes, few while it
-//!   fetches, and the messages. Cargo hides a build script's stderr unless the script fails, so
-//!   they tell a failed build's story.
-//! - **What was fetched** is a line that stays on the terminal after the bars, too: a build that fetched nothing says nothing.
-//! - **Bars** go to the terminal (`picture.rs`, `bars.rs`, `frame.rs`), which a build script can open although
-//!   its output is hidden; only where that is polite (`terminal.rs`), which a build script can know on Linux alone. Elsewhere, and
-//!   without the feature `fetch` (`no_picture.rs`), there are plain lines only.
+//! - **Plain lines** go to stderr (`plain.rs`): one per change of a dataset's phase, a few while it
+//!   is fetched, and the messages. Cargo hides a build script's stderr unless the script fails, so
+//!   they document a failed build.
+//! - **What was fetched** is also printed to the terminal, where it stays after the bars. A build
+//!   that fetched nothing prints nothing.
+//! - **Bars** go to the terminal (`picture.rs`, `bars.rs`, `frame.rs`), which a build script can
+//!   open although its output is hidden. They are drawn only if nothing else uses the terminal
+//!   (`terminal.rs`), which a build script can determine on Linux alone. Elsewhere, and without the
+//!   feature `fetch` (`no_picture.rs`), there are only plain lines.
 //!
-//! A program's own function (`callback.rs`) is called on a thread of its own: it may be slow.
+//! A function of the program (`callback.rs`) is called on a separate thread, because it may be
+//! slow.
 //!
-//! One thread looks at the counters ten times a second. Nothing here can fail: what cannot be
-//! written is not written. The end waits for the thread, but not for a terminal or a pipe that
-//! takes no more.
+//! One thread reads the counters ten times a second. Nothing here fails: output that cannot be
+//! written is dropped. The end waits for the thread, but not for a terminal or pipe that does not
+//! accept output.
 
 #[cfg(feature = "fetch")]
 mod bars;
@@ -58,18 +61,19 @@ use view::View;
 
 pub use callback::{ProgressCallback, Snapshot};
 
-/// How often the counters are looked at, and at most drawn.
+/// How often the counters are read; also the minimum interval between draws.
 const TICK: Duration = Duration::from_millis(100);
-/// How long the end waits for a terminal that takes no more (Ctrl-S).
+/// How long the end waits for a terminal that is paused (Ctrl-S).
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// The drawing of one run. When it is dropped, the bars are erased and what is left to say is printed.
+/// The display of one run. Dropping it erases the bars and prints the remaining lines.
 #[derive(Debug)]
 #[must_use = "drawing ends when this is dropped"]
 pub struct ProgressDisplay {
     running: Option<(Sender<()>, Receiver<()>)>,
 }
 
-/// Starts to draw `counters` as `mode` says; the lock that lets one process draw lies in `lock_dir`.
+/// Starts to display `counters` as `mode` says. `lock_dir` holds the lock that lets one process at
+/// a time draw.
 pub fn start(
     counters: Arc<Counters>,
     context: &Context,
@@ -93,7 +97,7 @@ fn run(mut drawing: Drawing) -> ProgressDisplay {
             }
             drawing.end();
         });
-    // Without a thread there is nothing to see, and nothing less to fetch.
+    // Without the thread nothing is displayed, and the download runs all the same.
     ProgressDisplay { running: drawn.is_ok().then_some((stop, ended)) }
 }
 
@@ -106,19 +110,20 @@ impl Drop for ProgressDisplay {
     }
 }
 
-/// Of a dataset with this number, that has ended or not: see [`View::sources`].
+/// Returns [`View::sources`] of the dataset with this number. The last argument says whether it has
+/// ended.
 type SourcesOf = dyn FnMut(Duration, usize, &DatasetCounters, bool) -> Vec<(String, String)> + Send;
 
-/// What the thread knows.
+/// The state of the display thread.
 struct Drawing {
     counters: Arc<Counters>,
     begin: Instant,
     rates: Vec<Rate>,
     log: PlainLog,
     picture: Picture,
-    /// At run time (`get`), stderr may be the very terminal that has the bars.
+    /// At run time (`get`), stderr may be the terminal that shows the bars.
     stderr_is_terminal: bool,
-    /// What is shown of a dataset's sources, where they were asked for.
+    /// Lists a dataset's sources, if requested.
     sources: Option<Box<SourcesOf>>,
 }
 
@@ -140,7 +145,8 @@ impl Drawing {
             return self.picture.erase();
         }
         let now = self.begin.elapsed();
-        // Before the phases are read: whoever waits says so after its phase.
+        // Before the phases are read: a process that waits sets its phase first and then adds its
+        // message.
         let said = self.counters.take_messages();
         let views = self.views(now);
         let beside =
@@ -176,7 +182,8 @@ impl Drawing {
         views
     }
 
-    /// Prints to stderr; while the bars are on that same terminal, the messages alone, above them.
+    /// Prints to stderr. While bars are on the same terminal, only messages and what was fetched,
+    /// above the bars.
     fn print(&mut self, now: Duration, views: &[View], said: Vec<UserMessage>, beside_bars: bool) {
         let mut lines = self.log.lines(now, views);
         let fetched = std::mem::take(&mut self.log.fetched);
@@ -195,7 +202,8 @@ impl Drawing {
             return;
         }
         self.picture.erase();
-        // One write, so that lines of parallel processes do not mix; a closed pipe is no failure.
+        // One write, so that lines of parallel processes do not mix. A closed pipe is not a
+        // failure.
         let text = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>();
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }

@@ -1,5 +1,5 @@
-//! Without the feature `fetch` nothing is drawn, and `indicatif` is not compiled: what is on this machine is copied and hashed, of which
-//! plain lines tell.
+//! Stands in for `picture.rs` without the feature `fetch`: `indicatif` is not compiled and nothing
+//! is drawn. Plain lines report on copying and hashing local data.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is drawn on the terminal: bars, and messages below them.
+//! Draws the bars on the terminal, and messages below them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,14 +10,16 @@ use super::view::{self, View};
 use crate::counters::{Phase, UserMessage};
 use crate::settings::{Context, Progress};
 
-/// An unchanged picture is drawn again after so long: cargo's own lines overwrite parts of it.
+/// An unchanged picture is redrawn at this interval, because Cargo's own lines overwrite parts of
+/// it.
 const REPAIR: Duration = Duration::from_secs(1);
-/// How long who only waits leaves the terminal to others: longer than these need to look for it again.
+/// How long a process that only waits leaves the terminal to others: longer than they take to check
+/// the terminal again.
 const OTHERS_FIRST: Duration = Duration::from_secs(2);
-/// How long a message stays below the bars.
+/// How long a message is shown below the bars.
 const MESSAGE_STAYS: Duration = Duration::from_secs(30);
 
-/// Whether a message that was said so long ago belongs below the bars.
+/// Whether a message of this age is still shown below the bars.
 pub(super) fn still_holds(message: &UserMessage, age: Duration, views: &[View]) -> bool {
     match &message.waiting {
         Some(name) => {
@@ -28,8 +30,8 @@ pub(super) fn still_holds(message: &UserMessage, age: Duration, views: &[View]) 
     }
 }
 
-/// Whether this process does nothing but wait for others, and not for long: whoever fetches, perhaps on this terminal, is then
-/// let draw first. `since` keeps when that began.
+/// Whether this process only waits for others, and has not done so for long: a process that
+/// fetches, perhaps on this terminal, may then draw first. `since` keeps when the waiting began.
 pub(super) fn lets_others_draw(
     since: &mut Option<Duration>,
     now: Duration,
@@ -44,7 +46,7 @@ pub(super) fn lets_others_draw(
     }
 }
 
-/// The terminal, where bars are drawn on it.
+/// Returns the terminal if bars may be drawn on it.
 pub(super) fn place(
     context: &Context,
     mode: Progress,
@@ -55,7 +57,7 @@ pub(super) fn place(
     has_bars.then(|| Terminal::new(lock_dir, watched))
 }
 
-/// The picture on the terminal, as far as there is one.
+/// The picture on the terminal, if there is one.
 pub(super) struct Picture {
     pub(super) bars: Bars,
     terminal: Option<Terminal>,
@@ -67,7 +69,7 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// On no terminal nothing is drawn.
+    /// Creates a picture. Without a terminal nothing is drawn.
     pub(super) fn new(terminal: Option<Terminal>, begin_at: Begin) -> Picture {
         Picture {
             bars: Bars::new(),
@@ -80,7 +82,7 @@ impl Picture {
         }
     }
 
-    /// That of a build script.
+    /// Creates the picture of a build script.
     pub(super) fn of_build(context: &Context, mode: Progress, lock_dir: &Path) -> Picture {
         Picture::new(place(context, mode, lock_dir, Watched::Parent(None)), Begin::Below)
     }
@@ -89,18 +91,21 @@ impl Picture {
         !self.shown.is_empty()
     }
 
-    /// Whether bars tell, from the beginning on, what the lines of a log would: so for a command, which tells the end itself.
+    /// Whether bars will replace the log from the start. True for commands, which report the result
+    /// themselves.
     pub(super) fn will_draw(&mut self, now: Duration) -> bool {
         self.begin_at == Begin::Here
             && self.terminal.as_mut().is_some_and(|terminal| terminal.open(now).is_some())
     }
 
-    /// Whether the user called a command, which tells itself what it did.
+    /// Whether the picture belongs to a command that the user called, which reports its result
+    /// itself.
     pub(super) fn is_of_command(&self) -> bool {
         self.begin_at == Begin::Here
     }
 
-    /// Lines that stay on the terminal, above where bars are drawn. Others may be drawing there: they go on below.
+    /// Writes lines that stay on the terminal, above the bars. Other processes may be drawing
+    /// there, and continue below the lines.
     pub(super) fn keep(&mut self, lines: &[String]) {
         if lines.is_empty() || self.is_of_command() {
             return;
@@ -111,13 +116,13 @@ impl Picture {
         }
     }
 
-    /// A message to be shown below the bars.
+    /// Adds a message to be shown below the bars.
     pub(super) fn say(&mut self, now: Duration, message: UserMessage) {
         self.messages.push((now, message));
     }
 
     pub(super) fn draw(&mut self, now: Duration, views: &[View]) {
-        // What the user called says at once that it waits.
+        // A command reports at once that it waits.
         if self.begin_at == Begin::Below && lets_others_draw(&mut self.idle_since, now, views) {
             self.erase();
             if let Some(terminal) = &mut self.terminal {
@@ -151,7 +156,8 @@ impl Picture {
 
     pub(super) fn erase(&mut self) {
         if let Some(terminal) = self.terminal.as_mut().filter(|_| !self.shown.is_empty()) {
-            // Where this is refused, we are in the background: what is there is the shell's now.
+            // The write is refused if we are in the background: the terminal then belongs to the
+            // shell.
             terminal.write(self.begin_at.erase());
             self.shown.clear();
         }

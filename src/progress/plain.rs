@@ -1,7 +1,8 @@
-//! Plain lines: what a log should say, and no more. Time by argument.
+//! Plain lines for a log, kept few. Time is passed as an argument.
 //!
-//! A line where a dataset's phase changes, but for a wait, of which a message says more; while it fetches, one when both ten seconds and ten
-//! percent have passed since the last, or five minutes alone: where sources trickle, who waits is told.
+//! One line per change of a dataset's phase, except for waiting, which has its own message. While a
+//! dataset is fetched or unpacked, a line when ten seconds and ten percent have passed since the
+//! last, and at the latest every five minutes, so that slow progress is visible.
 
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ const EVERY: Duration = Duration::from_secs(10);
 const EVERY_PERCENT: u8 = 10;
 const AT_LEAST_EVERY: Duration = Duration::from_secs(300);
 
-/// What was said already, by dataset.
+/// What was already printed, by dataset.
 #[derive(Debug, Default)]
 pub(super) struct PlainLog {
     said: Vec<PrintedState>,
-    /// What was fetched since the last call, a line for each dataset: also for people who see only bars.
+    /// Lines on what was fetched since the last call, which are also printed for users who see only
+    /// bars.
     pub(super) fetched: Vec<String>,
-    /// A line that tells how far it is, or that it is done, has one for each source behind it.
+    /// Whether a line on progress or the end is followed by one line per source.
     pub(super) with_sources: bool,
 }
 
@@ -33,7 +35,7 @@ struct PrintedState {
 }
 
 impl PlainLog {
-    /// The lines that are due; `views` in the order of before, new ones at the end.
+    /// Returns the lines that are due. `views` keep their order between calls, new ones at the end.
     pub(super) fn lines(&mut self, now: Duration, views: &[View]) -> Vec<String> {
         let new = PrintedState { phase: Phase::Queued, at: now, percent: 0, begun: now };
         self.said.resize(views.len().max(self.said.len()), new);
@@ -62,7 +64,8 @@ impl PrintedState {
         let text = if view.phase != self.phase {
             if self.phase == Phase::Queued {
                 self.begun = now;
-                // All was there: a build that has nothing to do says nothing. What came between two looks is told.
+                // Everything was present: a build without work prints nothing. If data was received
+                // between two calls, the line is printed.
                 if view.phase == Phase::Done && view.received_bytes == 0 {
                     self.phase = Phase::Done;
                     return None;
@@ -89,7 +92,7 @@ impl PrintedState {
     }
 }
 
-/// A line of ours, among those of others.
+/// Marks a line as ours among the output of other programs.
 pub(super) fn prefixed(line: &str) -> String {
     format!("academictorrents: {}", view::printable(line))
 }

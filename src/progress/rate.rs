@@ -1,25 +1,25 @@
-//! A rate, smoothed over the last seconds. Time by argument.
+//! A rate, smoothed over the last seconds. Time is passed as an argument.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 const WINDOW: Duration = Duration::from_secs(5);
-/// Samples closer than this add nothing to a window of seconds.
+/// Samples at shorter intervals add nothing to a window of seconds.
 const SPACING: Duration = Duration::from_millis(250);
-/// A rate of less than this is noise: the first bytes came in one gulp.
+/// A rate over less than this is noise, because the first bytes arrive in a burst.
 const SHORTEST: Duration = Duration::from_millis(500);
 
-/// Bytes a second over a sliding window of five seconds.
+/// Bytes per second over a sliding window of five seconds.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
-    /// Oldest first; the oldest is the last one that is at least a window old, where there is one.
+    /// Oldest first. At most the first sample is older than the window.
     samples: VecDeque<(Duration, u64)>,
 }
 
 impl Rate {
-    /// Takes how many bytes there are `now`, and says how many came a second.
+    /// Records the byte count at time `now`, and returns the rate.
     pub(super) fn push(&mut self, now: Duration, bytes: u64) -> u64 {
-        // A count that falls was begun anew.
+        // A decreasing count means that counting restarted.
         if self.samples.back().is_some_and(|(_, last)| bytes < *last) {
             self.samples.clear();
         }

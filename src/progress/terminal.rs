@@ -1,20 +1,23 @@
-//! The terminal: where drawing is allowed, and the one write.
+//! The terminal: when drawing is allowed, and writing.
 //!
-//! Drawn is only where the environment does not speak against it ([`environment_allows`]), and of a build script on Linux alone, where
-//! all of this holds:
-//! - our process group is the terminal's foreground group: under `stty tostop`, a background
-//!   process that writes is stopped for good (SIGTTOU), and a build hangs. A person may put the job
-//!   into the background at any time, so this is read again before each write;
-//! - the stderr of our parent, which for a build script is cargo, is that same terminal: else the
-//!   bars land in an editor's terminal while cargo's output goes elsewhere. Of a command that the user called it is its own;
-//! - no other process draws on that terminal: it holds `progress-<device number>.lock`, and whoever gets it next
-//!   takes over. Who only waits for others begins later than these would.
+//! The environment must allow drawing ([`environment_allows`]). A build script draws on Linux
+//! alone, and only if all of this holds:
+//! - Our process group is the terminal's foreground group. Under `stty tostop`, a background
+//!   process that writes is stopped (SIGTTOU), and the build hangs. The user may put the job into
+//!   the background at any time, so this is checked before each write.
+//! - The stderr of our parent (for a build script: Cargo) is the same terminal. Otherwise the bars
+//!   would appear in an editor's terminal while Cargo's output is elsewhere. For a command that the
+//!   user called, its own stderr counts.
+//! - No other process draws on that terminal. The process that draws holds `progress-<device
+//!   number>.lock`; the next to acquire it takes over. A process that only waits for others starts
+//!   later than they do.
 //!
-//! What these need is read from `/proc`, so that there is neither foreign call nor unsafe code. On other platforms a build script
-//! cannot learn where cargo's stderr leads, though it could open the terminal: an editor that runs cargo often has one. There
-//! a command that the user called draws where its own stderr is a terminal; on Windows, one that takes escape sequences.
+//! This information is read from `/proc`, which needs neither foreign calls nor unsafe code. On
+//! other platforms a build script cannot find out where Cargo's stderr leads, although it could
+//! open the terminal: an editor that runs Cargo often has one. There, only commands that the user
+//! called draw, if their stderr is a terminal; on Windows, it must accept escape sequences.
 //!
-//! A write that fails ends the drawing, silently.
+//! A write that fails ends the drawing silently.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -23,13 +26,13 @@ use std::time::Duration;
 use super::bars::Size;
 use crate::settings::Context;
 
-/// How long until we look again whether we may draw.
+/// How long to wait before checking again whether we may draw.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Whether the variables allow to draw.
+/// Whether the environment variables allow drawing.
 pub(super) fn environment_allows(context: &Context) -> bool {
     let is = |name: &str, value: &str| context.var(name) == Some(OsStr::new(value));
-    // Windows has no such variable.
+    // Windows does not set TERM.
     (cfg!(windows) || context.var("TERM").is_some())
         && !is("TERM", "dumb")
         && context.var("CI").is_none()
@@ -37,28 +40,28 @@ pub(super) fn environment_allows(context: &Context) -> bool {
         && !is("CARGO_TERM_PROGRESS_WHEN", "never")
 }
 
-/// What `/proc/self/stat` says of our place on a terminal.
+/// Our process group and terminal, from `/proc/self/stat`.
 #[cfg(any(target_os = "linux", test))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TerminalJob {
     pub(super) parent: u32,
     pub(super) group: i64,
-    /// The controlling terminal's device number; 0 where there is none.
+    /// The controlling terminal's device number; 0 without one.
     pub(super) terminal: u32,
     pub(super) foreground_group: i64,
 }
 
 #[cfg(any(target_os = "linux", test))]
 impl TerminalJob {
-    /// Reads the text of `/proc/self/stat` (proc_pid_stat(5)).
+    /// Parses `/proc/self/stat` (proc_pid_stat(5)).
     pub(super) fn parse(stat: &str) -> Option<TerminalJob> {
-        // The second field is the program's name, in parentheses, and may hold any of `) `.
+        // The second field is the program's name in parentheses, which may contain `) ` itself.
         let (_, fields) = stat.rsplit_once(')')?;
         let mut fields = fields.split_ascii_whitespace().skip(1);
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
         let _session = fields.next()?;
-        // Printed as a signed number, and made of bits.
+        // A bit field, printed as a signed number.
         let terminal: i32 = fields.next()?.parse().ok()?;
         let foreground_group = fields.next()?.parse().ok()?;
         Some(TerminalJob { parent, group, terminal: terminal as u32, foreground_group })
@@ -69,21 +72,22 @@ impl TerminalJob {
         self.terminal != 0 && self.group > 0 && self.group == self.foreground_group
     }
 
-    /// Whether a file with the device number `rdev` is our controlling terminal, by its own name or
-    /// as `/dev/tty` (5, 0).
+    /// Whether a file with the device number `rdev` is our controlling terminal, under its own name
+    /// or as `/dev/tty` (5, 0).
     pub(super) fn is_terminal(self, rdev: u64) -> bool {
         const DEV_TTY: u64 = 5 << 8;
-        // A file's number has more bits for the major number than a process's; a terminal's is small.
+        // A file's device number has more bits for the major number than that in `stat`, but those
+        // of terminals are small.
         self.terminal != 0 && (rdev == u64::from(self.terminal) || rdev == DEV_TTY)
     }
 }
 
-/// Whose stderr has to be the terminal that is drawn on.
+/// The process whose stderr must be the terminal that is drawn on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watched {
-    /// That of who started us, cargo, whose process id is kept once it is known: a build script's own is hidden.
+    /// Our parent, Cargo, by its process id once known: a build script's own stderr is hidden.
     Parent(Option<u32>),
-    /// Our own: the user called us.
+    /// Our own process, which the user called.
     #[cfg_attr(
         all(target_os = "linux", not(feature = "engine")),
         expect(dead_code, reason = "nobody calls a build script")
@@ -91,11 +95,11 @@ pub(super) enum Watched {
     Own,
 }
 
-/// The terminal, while we have it.
+/// The terminal, while we draw on it.
 #[derive(Debug)]
 pub(super) struct Terminal {
     lock_dir: PathBuf,
-    /// Whose stderr tells where the user looks, once that is known.
+    /// The process whose stderr shows which terminal the user watches.
     watched: Watched,
     tty: Option<tty::Tty>,
     next_try: Duration,
@@ -113,7 +117,7 @@ impl Terminal {
         }
     }
 
-    /// The terminal's size, where it is ours to draw on.
+    /// Returns the terminal's size if we may draw on it.
     pub(super) fn open(&mut self, now: Duration) -> Option<Size> {
         if self.tty.is_none() && !self.failed && now >= self.next_try {
             self.next_try = now + AGAIN;
@@ -123,9 +127,9 @@ impl Terminal {
         self.tty.as_ref()?.size()
     }
 
-    /// Writes, in one piece, where that is still allowed; says whether it was.
+    /// Writes the text at once if that is still allowed. Returns whether it was written.
     pub(super) fn write(&mut self, text: &str) -> bool {
-        // The lock goes with the foreground, for a build that has it.
+        // A build that loses the foreground gives up the lock too.
         if tty::allowed(&mut self.watched).is_none() {
             self.tty = None;
         }
@@ -138,7 +142,7 @@ impl Terminal {
         written
     }
 
-    /// Writes, in one piece, where we may draw, also while another process does.
+    /// Writes the text at once if we may draw, even while another process draws.
     pub(super) fn write_beside(&mut self, text: &str) {
         if self.tty.is_some() {
             self.write(text);
@@ -162,12 +166,13 @@ mod tty {
 
     use super::{Size, TerminalJob, Watched};
 
-    /// `/dev/tty`, and the lock that says that we draw.
+    /// `/dev/tty`, and the lock of the process that draws.
     #[derive(Debug)]
     pub(super) struct Tty {
         file: File,
         term: console::Term,
-        /// `None` where the file system gives no lock: better two that draw than none.
+        /// `None` if the file system does not support locks: better two processes that draw than
+        /// none.
         _lock: Option<File>,
     }
 
@@ -196,13 +201,13 @@ mod tty {
         }
     }
 
-    /// Writes without the lock. A failure is not told.
+    /// Writes without the lock. Failures are ignored.
     pub(super) fn write_beside(_: TerminalJob, text: &str) {
         let file = OpenOptions::new().write(true).open("/dev/tty");
         let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
     }
 
-    /// Our place on the terminal, where it is ours to draw on now.
+    /// Returns our terminal if we may draw on it now.
     pub(super) fn allowed(watched: &mut Watched) -> Option<TerminalJob> {
         let job = TerminalJob::parse(&std::fs::read_to_string("/proc/self/stat").ok()?)?;
         if !job.in_foreground() {
@@ -211,7 +216,8 @@ mod tty {
         let process = match watched {
             Watched::Own => std::process::id(),
             Watched::Parent(parent) => {
-                // A parent that is gone leaves us to another, whose stderr says nothing about cargo's.
+                // After the parent's end we have a new one, whose stderr says nothing about
+                // Cargo's.
                 let parent = *parent.get_or_insert(job.parent);
                 (parent == job.parent).then_some(parent)?
             }
@@ -219,7 +225,7 @@ mod tty {
         job.is_terminal(stderr_of(process)?).then_some(job)
     }
 
-    /// The device number of that process's stderr, where it is a character device.
+    /// Returns the device number of a process's stderr if it is a character device.
     fn stderr_of(process: u32) -> Option<u64> {
         let metadata = std::fs::metadata(format!("/proc/{process}/fd/2")).ok()?;
         metadata.file_type().is_char_device().then(|| metadata.rdev())
@@ -235,7 +241,7 @@ mod tty {
 
     use super::{Size, Watched};
 
-    /// That our own stderr is a terminal.
+    /// Evidence that our own stderr is a terminal.
     #[derive(Debug)]
     pub(super) struct OwnTerminal(Term);
 
@@ -244,7 +250,8 @@ mod tty {
 
     impl Tty {
         pub(super) fn open(place: OwnTerminal, _lock_dir: &Path) -> Option<Tty> {
-            // On Windows this switches escape sequences on; it is false before Windows 10, and where `NO_COLOR` is set.
+            // On Windows this enables escape sequences. It is false before Windows 10, and if
+            // `NO_COLOR` is set.
             let takes_sequences = !cfg!(windows) || place.0.features().colors_supported();
             takes_sequences.then_some(Tty(place))
         }
@@ -258,12 +265,12 @@ mod tty {
         }
     }
 
-    /// Writes where nothing is drawn. A failure is not told.
+    /// Writes without drawing. Failures are ignored.
     pub(super) fn write_beside(_: OwnTerminal, text: &str) {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
-    /// Our own stderr, where it is a terminal and ours to draw on.
+    /// Returns our own stderr if it is a terminal and we may draw on it.
     pub(super) fn allowed(watched: &mut Watched) -> Option<OwnTerminal> {
         let terminal = Term::stderr();
         (*watched == Watched::Own && terminal.features().is_attended())

@@ -67,7 +67,7 @@ fn another_terminal_or_a_file_is_not_ours() {
     check("34816", 0, false);
     check("0", 0, false);
     check("0", 5 << 8, false);
-    // A minor number so high that the signed field is below zero.
+    // A minor number so high that the signed field is negative.
     check("-2147448832", 0x8000_8800, true);
 }
 
@@ -135,7 +135,7 @@ fn a_kind_of_source_that_nobody_has_takes_no_room() {
     check(0, 1, "1 web seed");
     check(12, 0, "12 peers");
     check(1, 0, "1 peer");
-    // Of both the first has room here.
+    // Of both kinds of source, only the first fits.
     check(2, 1, "2 peers");
 }
 
@@ -286,14 +286,14 @@ fn a_dataset_that_came_at_once_is_told() {
     let mut log = PlainLog::default();
     assert!(log.lines(seconds(0), &[view("mnist", Phase::Queued, 0)]).is_empty());
     let mut done = view("mnist", Phase::Done, 100);
-    // Some came twice.
+    // Some bytes were received twice.
     done.received_bytes = 101 * MIB;
     done.path = "/store/mnist".to_owned();
     let said = log.lines(seconds(1), &[done]);
     assert_eq!(said, ["academictorrents: mnist: fetched 100.0 MiB in 0 s: /store/mnist"]);
 }
 
-/// The line that stays on the terminal: of each dataset once, and of none that was there.
+/// The line that stays on the terminal: once per fetched dataset.
 #[test]
 fn what_was_fetched_is_kept_to_be_told_where_bars_were() {
     let mut log = PlainLog::default();
@@ -309,10 +309,10 @@ fn what_was_fetched_is_kept_to_be_told_where_bars_were() {
     assert!(log.fetched.is_empty());
     log.lines(Duration::from_millis(5_250), &views(Phase::Done, 7 * MIB));
     log.lines(seconds(6), &views(Phase::Done, 7 * MIB));
-    // What was there before is not among the bytes.
+    // Bytes that existed before are not counted.
     let line = "academictorrents: mnist: fetched 7.0 MiB in 4.3 s: /store/mnist";
     assert_eq!(std::mem::take(&mut log.fetched), [line]);
-    // In the place of Cargo's bar, which Cargo draws again below.
+    // Written over Cargo's bar, which Cargo redraws below.
     let kept = kept(&[line.to_owned(), "other".to_owned()]);
     assert_eq!(kept, format!("\r\x1b[J{line}\r\nother\r\n"));
 }
@@ -328,7 +328,7 @@ fn the_rate_is_that_of_the_last_five_seconds() {
     }
     assert_eq!(rate.push(seconds(23), 20_000), 2000 / 5);
     assert_eq!(rate.push(seconds(28), 20_000), 0);
-    // Counted anew.
+    // The count restarted.
     assert_eq!(rate.push(seconds(29), 5), 0);
     assert_eq!(rate.push(seconds(30), 105), 100);
 }

@@ -1,4 +1,4 @@
-//! One dataset's counters at one moment, and the words for them that bars and plain lines share.
+//! One dataset's counters at one moment, and the texts that bars and plain lines share.
 
 use crate::counters::{DatasetCounters, Phase};
 use crate::{error, size};
@@ -12,13 +12,14 @@ pub(super) struct View {
     pub(super) received_bytes: u64,
     pub(super) peers: u32,
     pub(super) web_seeds: u32,
-    /// Bytes a second.
+    /// Bytes per second.
     pub(super) rate_bytes: u64,
-    /// Of each source, where they were asked for: the line below the bar, and the words in a log.
+    /// If requested, two texts per source: the line below the bar, and the words in a log.
     pub(super) sources: Vec<(String, String)>,
-    /// Where it is, once it is there.
+    /// The dataset's path once it is complete.
     pub(super) path: String,
-    /// More is to be fetched than is known yet: of so many datasets so many have ended, those first.
+    /// Set for the sum of all datasets while some sizes are unknown: the number of datasets that
+    /// have ended, and of all.
     pub(super) open: Option<(u64, u64)>,
 }
 
@@ -44,7 +45,7 @@ impl View {
         }
     }
 
-    /// Bytes that were fetched of a dataset that is there. What came twice counts once.
+    /// Returns how many bytes of a complete dataset were fetched. Bytes received twice count once.
     pub(super) fn fetched_bytes(&self) -> u64 {
         match self.phase {
             Phase::Done => self.received_bytes.min(self.total_bytes),
@@ -52,13 +53,13 @@ impl View {
         }
     }
 
-    /// Rounded down, so that 100 is said when all is there; `None` while the total is not known.
+    /// Rounded down, so that 100 means complete. `None` while the total is unknown.
     pub(super) fn percent(&self) -> Option<u8> {
         let percent = (u128::from(self.done_bytes) * 100).checked_div(self.total_bytes.into())?;
         Some(u8::try_from(percent).unwrap_or(100).min(100))
     }
 
-    /// How far the bar goes, and how long it is.
+    /// Returns the bar's position and length.
     pub(super) fn extent(&self) -> (u64, u64) {
         let bytes = (self.done_bytes.min(self.total_bytes), self.total_bytes);
         self.open.unwrap_or(bytes)
@@ -69,7 +70,7 @@ impl View {
         format!("{}/s", size::display(self.rate_bytes))
     }
 
-    /// `"2 peers"` and `"1 web seed"`, without those that are none.
+    /// `"2 peers"` and `"1 web seed"`; kinds without sources are left out.
     pub(super) fn sources(&self) -> Vec<String> {
         [(self.peers, "peer"), (self.web_seeds, "web seed")]
             .into_iter()
@@ -79,7 +80,7 @@ impl View {
     }
 }
 
-/// What a dataset does, in words.
+/// Returns what a dataset is doing, in words.
 pub(super) fn activity(phase: Phase) -> &'static str {
     match phase {
         Phase::Queued => "queued",
@@ -95,8 +96,8 @@ pub(super) fn activity(phase: Phase) -> &'static str {
     }
 }
 
-/// The text without control characters: names and messages may quote what a torrent or a server
-/// says, and must not move the cursor.
+/// Replaces control characters by spaces: names and messages may quote a torrent or a server, and
+/// must not move the cursor.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

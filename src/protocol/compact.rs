@@ -1,8 +1,8 @@
-//! Addresses of peers as trackers and peers write them: six bytes, or eighteen for IPv6 (BEP 23, 7, 11).
+//! The compact format of peer addresses (BEP 23, 7, 11): six bytes for IPv4, eighteen for IPv6.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Each six bytes are an address; what is left over at the end is none.
+/// Decodes IPv4 addresses of six bytes each; an incomplete one at the end is ignored.
 pub(super) fn v4(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> {
     bytes.chunks_exact(6).filter_map(|peer| {
         let (ip, port) = peer.split_first_chunk::<4>()?;
@@ -10,7 +10,7 @@ pub(super) fn v4(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> {
     })
 }
 
-/// Each eighteen bytes are an address.
+/// Decodes IPv6 addresses of eighteen bytes each; an incomplete one at the end is ignored.
 pub(super) fn v6(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> {
     bytes.chunks_exact(18).filter_map(|peer| {
         let (ip, port) = peer.split_first_chunk::<16>()?;
@@ -18,7 +18,7 @@ pub(super) fn v6(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> {
     })
 }
 
-/// Whether anyone can listen there.
+/// Whether a peer can listen at this address.
 pub(super) fn can_be_a_peer(address: SocketAddr) -> bool {
     let nobody = match address.ip() {
         IpAddr::V4(ip) => ip.is_broadcast(),

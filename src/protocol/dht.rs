@@ -1,18 +1,21 @@
-//! A search of the DHT for a torrent's peers (BEP 5): nodes that are asked name others, ever closer to the infohash.
+//! A search of the DHT for a torrent's peers (BEP 5): each queried node names other nodes, ever
+//! closer to the infohash.
 //!
 //! ```text
-//! known ─▶ asked ─┬─ answered: names nodes, which are known then, and peers
-//!                 └─ silent (an answer that comes late still counts)
+//! known ─▶ queried ─┬─ answered: names peers, and nodes, which become known
+//!                   └─ silent (a late answer still counts)
 //! ```
 //!
-//! It ends when the closest that are not silent have all answered. We are a read-only node (BEP 43): we ask, and answer
-//! nobody, so that no others keep us in their tables.
+//! The search ends when the closest nodes, silent ones aside, have all answered. We are a read-only
+//! node (BEP 43): we send queries and answer none, so that other nodes do not add us to their
+//! routing tables.
 //!
-//! Anyone may send us anything, and whoever answers can have us send a datagram to any address. So an answer counts only
-//! from the address that was asked, with the transaction id of that question, and everything has a limit: nodes and peers
-//! of an answer, and the questions and peers of a search. A host may have as many nodes as it likes, under ids of its
-//! choice: one of them is asked, kept and told like anybody's, and its others after those of all other hosts. So where
-//! there is one host alone, as in a test, all its nodes have their turn.
+//! Anyone may send us datagrams, and an answer can make us send a datagram to any address.
+//! Therefore an answer counts only if it comes from the queried address and has the transaction ID
+//! of that query, and everything is limited: nodes and peers per answer, queries and peers per
+//! search. A host can run any number of nodes with IDs of its choice: one node per host is queried,
+//! kept and announced to with normal priority, and the host's other nodes only after those of all
+//! other hosts. If there is only one host, as in a test, all of its nodes get their turn.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -26,26 +29,28 @@ use crate::torrent::infohash::Infohash;
 #[cfg(test)]
 mod tests;
 
-/// How long a node's answer is waited for. BEP 5 does not say; those who answer at all do it within this.
+/// How long to wait for a node's answer. BEP 5 sets no limit; nodes that answer at all do so within
+/// this time.
 pub const WAIT: Duration = Duration::from_secs(2);
 
-/// Peers of one search.
+/// Maximum number of peers per search.
 pub const MAX_PEERS: usize = 500;
 
-/// An id of a node, or how far two are apart.
+/// A node ID, or the XOR distance of two.
 type Id = [u8; 20];
 
-/// BEP 5's K is 8, and so many nodes are announced to. Some of them are gone when they are asked: twice as many are.
+/// BEP 5's K is 8: the number of nodes to announce to. The search keeps twice as many candidates,
+/// because some are gone by then.
 const ANNOUNCED_TO: usize = 8;
 const CLOSEST: usize = 2 * ANNOUNCED_TO;
 
-/// Questions under way at a time.
+/// Maximum number of pending queries.
 const AT_ONCE: usize = 8;
 
-/// Questions of a search. In a network of millions of nodes it takes some fifty.
+/// Maximum number of queries per search. A network of millions of nodes takes about fifty.
 const MAX_QUESTIONS: usize = 200;
 
-/// Nodes that are remembered: the closest.
+/// Maximum number of known nodes; the closest are kept.
 const MAX_NODES: usize = 400;
 
 const MAX_NODES_OF_AN_ANSWER: usize = 32;
@@ -54,24 +59,24 @@ const MAX_TOKEN_BYTES: usize = 128;
 
 const LIMITS: Limits = Limits { max_bytes: 8 << 10, max_values: 10_000 };
 
-/// A node's `id` and its address in one string.
+/// The length of a node's ID and IPv4 address in the compact format.
 const NODE_BYTES: usize = 26;
 
-/// A node that may be asked first. Of one that a person named the id is not known.
+/// A node to query. The ID is unknown if a user named the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contact {
     pub id: Option<Id>,
     pub address: SocketAddr,
 }
 
-/// What is to be done now.
+/// What the caller should do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DhtPoll {
-    /// A datagram is to be sent.
+    /// Send this datagram.
     Send(SocketAddr, Vec<u8>),
-    /// An answer may come until then.
+    /// Wait for answers until this time.
     Wait(Duration),
-    /// Nobody is left to be asked.
+    /// The search is over.
     Done,
 }
 
@@ -89,7 +94,7 @@ struct DhtNode {
     distance: Id,
     state: NodeState,
     transaction: [u8; 4],
-    /// What it wants to see when it is announced to.
+    /// Required by the node in an announce.
     token: Vec<u8>,
 }
 
@@ -100,14 +105,14 @@ pub struct DhtSearch {
     infohash: Infohash,
     wait: Duration,
     random: fastrand::Rng,
-    /// The closest first; those without an id before all.
+    /// By increasing distance; nodes without an ID come first.
     nodes: Vec<DhtNode>,
     questions: usize,
     peers: HashSet<SocketAddr>,
 }
 
 impl DhtSearch {
-    /// `wait` stands for [`WAIT`], of which tests want less.
+    /// `wait` is [`WAIT`], or less in tests.
     pub fn new(own_id: Id, infohash: Infohash, wait: Duration, seed: u64) -> DhtSearch {
         DhtSearch {
             own_id,
@@ -120,7 +125,7 @@ impl DhtSearch {
         }
     }
 
-    /// A node to be asked, if it is close enough.
+    /// Adds a node that may be queried, if it is close enough.
     pub fn add(&mut self, contact: Contact) {
         let known = |node: &DhtNode| node.contact.address == contact.address;
         if !contact.address.is_ipv4()
@@ -147,8 +152,9 @@ impl DhtSearch {
         }
     }
 
-    /// The nodes for which this holds: one of each host, and then their others; the closest first. The one is whoever
-    /// of the host was asked: else it would name ever closer ones, and each would be the next to be asked.
+    /// Returns the nodes for which `holds` is true, closest first: one node per host, then the
+    /// others. The one is the host's node that was already queried, if any; otherwise the host
+    /// could name ever closer nodes, each of which would be queried next.
     fn hosts_first(&self, holds: impl Fn(&DhtNode) -> bool) -> Vec<usize> {
         let mut of_host: HashMap<IpAddr, usize> = HashMap::new();
         let nodes = || self.nodes.iter().enumerate().filter(|(_, node)| holds(node));
@@ -166,12 +172,12 @@ impl DhtSearch {
         order.into_iter().map(|(index, _)| index).collect()
     }
 
-    /// Whether there is nobody to be asked.
+    /// Whether no node is known.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// What is to be done at this time.
+    /// Returns what to do at this time.
     pub fn poll(&mut self, now: Duration) -> DhtPoll {
         let mut under_way = 0;
         let mut first_until = Duration::MAX;
@@ -201,7 +207,7 @@ impl DhtSearch {
         if under_way > 0 { DhtPoll::Wait(first_until) } else { DhtPoll::Done }
     }
 
-    /// Takes a datagram; gives the peers in it that nobody named before.
+    /// Handles a datagram; returns the peers in it that were not named before.
     pub fn handle(&mut self, from: SocketAddr, datagram: &[u8]) -> Vec<SocketAddr> {
         let mut new = Vec::new();
         let Ok(scan) = scan(datagram, &LIMITS) else { return new };
@@ -216,7 +222,7 @@ impl DhtSearch {
         let answer = message.get(b"r").filter(|_| text(b"y") == Some(b"r"));
         let id = answer.and_then(|it| it.get(b"id")).and_then(Value::bytes);
         let (Some(answer), Some(id)) = (answer, id.and_then(|id| Id::try_from(id).ok())) else {
-            // A refusal, or nonsense: it is of no use to ask this one again.
+            // An error or garbage: another query would not help.
             self.nodes[index].state = NodeState::Silent;
             return new;
         };
@@ -231,7 +237,7 @@ impl DhtSearch {
         for node in nodes.chunks_exact(NODE_BYTES).take(MAX_NODES_OF_AN_ANSWER) {
             if let Some((id, address)) = node.split_first_chunk() {
                 let id = Some(*id);
-                // The user's own nodes may be on a private network: see there.
+                // A private address is accepted only from a node that may name it: see `may_tell`.
                 let told = compact::v4(address).filter(|it| may_tell(Some(from.ip()), it.ip()));
                 told.for_each(|address| self.add(Contact { id, address }));
             }
@@ -252,13 +258,14 @@ impl DhtSearch {
         new
     }
 
-    /// Those that answered, the closest first, but each host's others last: the next search may begin with them.
+    /// Returns the nodes that answered, closest first, but with further nodes of the same host
+    /// last. The next search can start from them.
     pub fn answered(&self) -> Vec<Contact> {
         let answered = self.hosts_first(|node| node.state == NodeState::Answered);
         answered.into_iter().map(|index| self.nodes[index].contact).collect()
     }
 
-    /// What tells the closest nodes that a peer listens on this port of ours.
+    /// Returns the datagrams that announce our listening port to the closest nodes.
     pub fn announce(&mut self, port: u16) -> Vec<(SocketAddr, Vec<u8>)> {
         let infohash = self.infohash.as_bytes();
         let told = self.hosts_first(|it| it.state == NodeState::Answered && !it.token.is_empty());
@@ -275,10 +282,10 @@ impl DhtSearch {
     }
 }
 
-/// A question, with the arguments that follow our id.
+/// Encodes a query, with the arguments that follow our ID.
 fn query(own_id: &Id, name: &[u8], arguments: &[u8], transaction: [u8; 4]) -> Vec<u8> {
     let begin: &[u8] = b"d1:ad2:id20:";
-    // `ro`: BEP 43.
+    // `ro` marks a read-only node (BEP 43).
     let end: &[u8] = b"1:v4:AD\0\x011:y1:qe";
     [begin, own_id, arguments, b"e1:q", name, b"2:roi1e1:t4:", &transaction, end].concat()
 }

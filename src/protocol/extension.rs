@@ -1,9 +1,9 @@
-//! The extension handshake (BEP 10): a dictionary in which each side says what it can do.
+//! The extension handshake (BEP 10): a dictionary in which each side states what it supports.
 //!
-//! Ours offers what we take: `lt_donthave`, `ut_metadata` where we serve or want the metadata, but for private
-//! torrents, `ut_pex`, and connections, where we listen. Theirs is read with tolerance, as everything in it is optional: what has
-//! another type than it should is as good as not there. What is not bencode, or beyond the limits,
-//! is an error, and the caller may ignore it: a peer without extensions still has pieces.
+//! Ours offers what we accept: `lt_donthave`; `ut_metadata` if we serve or want the metadata;
+//! `ut_pex`, but never for private torrents; and our port, if we listen. Every key of a peer's
+//! handshake is optional, so a value of the wrong type counts as absent. Invalid or oversized
+//! bencode is an error, which the caller may ignore: a peer without extensions still has pieces.
 
 use crate::torrent::bencode::{self, Limits, ScanError};
 
@@ -12,13 +12,14 @@ use super::printable;
 #[cfg(test)]
 mod tests;
 
-/// Requests that we let a peer have open with us, and that a peer lets us where it does not say.
+/// How many open requests we allow a peer, and assume that a peer allows us if it does not say.
 pub const DEFAULT_REQQ: u32 = 250;
 
-/// Our name and version, to peers, trackers and web servers alike.
+/// Our name and version, as sent to peers, trackers and web servers.
 pub const CLIENT: &str = concat!("academictorrents-rs/", env!("CARGO_PKG_VERSION"));
 
-/// Begins our peer ids (BEP 20): ours is the client `AD`, and each part of the version is a digit.
+/// The prefix of our peer IDs (BEP 20): client code `AD`, then one digit for each part of the
+/// version.
 const PEER_ID_PREFIX: [u8; 8] = [
     b'-',
     b'A',
@@ -30,7 +31,8 @@ const PEER_ID_PREFIX: [u8; 8] = [
     b'-',
 ];
 
-/// The ids under which we take `ut_pex` (BEP 11), `ut_metadata` (BEP 9) and `lt_donthave` (BEP 54).
+/// Our extension message IDs for `ut_pex` (BEP 11), `ut_metadata` (BEP 9) and `lt_donthave` (BEP
+/// 54).
 pub const PEX_ID: u8 = 1;
 pub const METADATA_ID: u8 = 2;
 pub const DONT_HAVE_ID: u8 = 3;
@@ -40,28 +42,29 @@ const MAX_CLIENT_CHARS: usize = 64;
 const MAX_EXTENSIONS: usize = 64;
 const MAX_EXTENSION_NAME_BYTES: usize = 64;
 
-/// What a peer said in its extension handshake.
+/// The contents of a peer's extension handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExtendedHandshake {
-    /// How many requests it keeps for us; never 0.
+    /// How many requests the peer queues for us; never 0.
     pub reqq: Option<u32>,
-    /// Its name and version, printable, at most 64 characters.
+    /// The client's name and version: printable, at most 64 characters.
     pub client: Option<String>,
-    /// Its extensions (`ut_metadata`, `ut_pex`, …) and the ids it gave them, sorted by name; 0 says that it is off.
+    /// The peer's extensions (`ut_metadata`, `ut_pex`, …) with its message IDs, sorted by name; ID
+    /// 0 means disabled.
     pub extensions: Vec<(Vec<u8>, u8)>,
     /// The length of the `info` dictionary (BEP 9).
     pub metadata_size_bytes: Option<u64>,
-    /// It wants nothing: it has all, or all that it wants (BEP 21).
+    /// Whether the peer requests nothing: it has everything that it wants (BEP 21).
     pub upload_only: Option<bool>,
-    /// The port on which it accepts connections.
+    /// The port on which the peer accepts connections.
     pub listen_port: Option<u16>,
 }
 
 impl ExtendedHandshake {
-    /// Reads a peer's; `payload` is what follows the extended message's id 0.
+    /// Decodes a peer's handshake; `payload` is what follows the extended message's ID 0.
     ///
     /// # Errors
-    /// Where it is not bencode, or too much of it.
+    /// The payload is not bencode, or exceeds the limits.
     pub fn decode(payload: &[u8]) -> Result<ExtendedHandshake, ScanError> {
         let value = bencode::decode(payload, &LIMITS)?;
         let positive = |key| bencode::int(&value, key).filter(|&int| int > 0);
@@ -89,13 +92,15 @@ impl ExtendedHandshake {
         })
     }
 
-    /// The id under which the peer wants to be sent messages of this extension.
+    /// Returns the message ID that the peer assigned to this extension; `None` if it is absent or
+    /// disabled.
     pub fn id(&self, extension: &[u8]) -> Option<u8> {
         let found = self.extensions.iter().find(|(name, _)| name == extension);
         found.map(|&(_, id)| id).filter(|id| *id != 0)
     }
 
-    /// Adds the extensions of an earlier one: a later one may name those alone that change (BEP 10).
+    /// Adds the extensions of an earlier handshake: a later one may contain only the changes (BEP
+    /// 10).
     pub fn add_extensions(&mut self, earlier: Vec<(Vec<u8>, u8)>) {
         for extension in earlier {
             let at = self.extensions.partition_point(|(name, _)| *name < extension.0);
@@ -110,24 +115,24 @@ impl ExtendedHandshake {
 /// What we offer beyond BEP 3 and 6.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
-    /// To tell of other peers, and be told; never for private torrents (BEP 27). Who only tells has to offer it, too:
-    /// libtorrent hangs up on who sends what it does not take.
+    /// Peer exchange; never for private torrents (BEP 27). Required even if we only send:
+    /// libtorrent disconnects a peer that sends an extension message which it did not offer itself.
     pub pex: bool,
-    /// To read what the peer tells; else it is passed over.
+    /// Whether to read the peer's PEX messages; otherwise they are ignored.
     pub wants_peers: bool,
-    /// To serve blocks.
+    /// Whether we serve blocks.
     pub serves: bool,
-    /// To serve the `info` dictionary, which has so many bytes.
+    /// The length of the `info` dictionary, if we serve it.
     pub metadata_bytes: Option<u64>,
-    /// To be sent the `info` dictionary.
+    /// Whether we want to receive the `info` dictionary.
     pub wants_metadata: bool,
-    /// We want nothing (BEP 21).
+    /// Whether we request nothing (BEP 21).
     pub upload_only: bool,
-    /// To take connections, on this port.
+    /// The port on which we accept connections.
     pub port: Option<u16>,
 }
 
-/// Our own.
+/// Encodes our own handshake.
 pub fn encode_ours(offer: &Offer) -> Vec<u8> {
     let mut ids = format!("11:lt_donthavei{DONT_HAVE_ID}e");
     let size = offer.metadata_bytes.map(|bytes| format!("13:metadata_sizei{bytes}e"));
@@ -144,7 +149,7 @@ pub fn encode_ours(offer: &Offer) -> Vec<u8> {
     format!("d1:md{ids}e{size}{port}4:reqqi{DEFAULT_REQQ}e{only}1:v{name}:{CLIENT}e").into_bytes()
 }
 
-/// Our id for a download (BEP 20): who we are, and what `random` gives.
+/// Creates our peer ID for a download (BEP 20): the prefix, then bytes from `random`.
 pub fn peer_id(mut random: impl FnMut() -> u8) -> [u8; 20] {
     let mut peer_id = [0; 20];
     let (prefix, rest) = peer_id.split_at_mut(PEER_ID_PREFIX.len());
@@ -153,7 +158,7 @@ pub fn peer_id(mut random: impl FnMut() -> u8) -> [u8; 20] {
     peer_id
 }
 
-/// A number below 36 as one digit; a greater one is the last of these.
+/// Encodes a number below 36 as one digit; greater numbers become `Z`.
 const fn digit(number: &str) -> u8 {
     match *number.as_bytes() {
         [one] => one,

@@ -1,11 +1,14 @@
-//! Web seeds' replies: the head of an HTTP/1.1 response, and what it means for the bytes asked for.
+//! Replies of web seeds: the head of an HTTP/1.1 response, and what it means for the requested
+//! bytes.
 //!
-//! [`parse_head`] reads one from raw bytes, [`Head::from_parts`] from what an HTTP library parsed; both
-//! give the same [`Head`]. [`verdict::judge`] then says what to do with it. Bodies are not seen here.
+//! [`parse_head`] reads a head from raw bytes, [`Head::from_parts`] from what an HTTP library
+//! parsed; both return the same [`Head`]. [`verdict::judge`] then decides how to use the reply.
+//! This module does not see bodies.
 //!
-//! Invariants: a head is at most [`MAX_HEAD_BYTES`]; lengths that contradict one another are an error
-//! and never a guess; of a body that is not certainly the file's bytes as they are (another range,
-//! another length, compressed) none is used. That the bytes are right is for the hash to say.
+//! Invariants: a head has at most [`MAX_HEAD_BYTES`]. Contradictory lengths are an error, never
+//! resolved by guessing. A body is not used if it may be anything but the file's unmodified bytes:
+//! another range, another length, or compressed. Whether the bytes are correct is decided by their
+//! hash.
 
 use std::fmt;
 use std::ops::Range;
@@ -22,53 +25,55 @@ pub mod verdict;
 #[cfg(test)]
 mod tests;
 
-/// The longest head that is read.
+/// The longest head that is accepted.
 pub const MAX_HEAD_BYTES: usize = 64 << 10;
 
 const MAX_HEADERS: usize = 128;
 const MAX_LOCATION_BYTES: usize = 8 << 10;
-/// What a date in `Retry-After` is taken for: this module has no clock to compare it with.
+/// The pause for a date in `Retry-After`: this module has no clock to compare the date with.
 const RETRY_AT_DATE: Duration = Duration::from_secs(60);
 const MAX_RETRY_AFTER_SECONDS: u64 = 24 * 60 * 60;
 
-/// What we read of a response's head.
+/// The relevant parts of a response's head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The status code.
     pub status: u16,
-    /// HTTP/1.1; else HTTP/1.0.
+    /// Whether the response is HTTP/1.1; otherwise it is HTTP/1.0.
     pub version_1_1: bool,
-    /// The server takes another request on this connection, once the body is read.
+    /// Whether the server accepts another request on this connection after the body.
     pub keep_alive: bool,
-    /// The body's length, where it is stated and the body is not chunked.
+    /// The body's length, if it is stated and the body is not chunked.
     pub content_length: Option<u64>,
-    /// The body comes in chunks.
+    /// Whether the body is sent in chunks.
     pub chunked: bool,
-    /// Which part of the file a 206 brings.
+    /// The part of the file that a 206 contains.
     pub content_range: Option<ContentRange>,
-    /// The file's length, as a 416 states it.
+    /// The file's length as stated by a 416.
     pub actual_length: Option<u64>,
-    /// For how long the server wants to be left alone: at most a day.
+    /// How long the server asks us to wait; at most a day.
     pub retry_after: Option<Duration>,
-    /// Where the file is instead, as it was sent: absolute or not.
+    /// The target of a redirect as it was sent, absolute or relative.
     pub location: Option<String>,
-    /// The body is the file's bytes as they are.
+    /// Whether the body consists of the file's unmodified bytes.
     pub content_encoding_identity: bool,
-    /// A proxy takes a name and a password (RFC 7617), or does not say what it takes.
+    /// Whether the proxy accepts basic authentication (RFC 7617), or does not state what it
+    /// accepts.
     pub takes_basic_login: bool,
-    /// The body is said to be a web page; and what was asked for was kept back by a bot check, as Cloudflare says.
+    /// `is_html`: the body is declared as a web page. `is_bot_check`: Cloudflare's header says that
+    /// a bot check replaced the reply.
     pub is_html: bool,
     pub is_bot_check: bool,
 }
 
-/// The part of a file that a 206 brings.
+/// The part of a file that a 206 contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentRange {
-    /// Its first byte.
+    /// The offset of the first byte.
     pub start: u64,
-    /// The byte behind its last.
+    /// The offset after the last byte.
     pub end_exclusive: u64,
-    /// The whole file's length, where the server says it.
+    /// The length of the whole file, if the server states it.
     pub total: Option<u64>,
 }
 
@@ -77,14 +82,15 @@ pub struct ContentRange {
 pub enum HttpError {
     /// Not HTTP.
     Malformed(String),
-    /// Over [`MAX_HEAD_BYTES`], or over 128 headers.
+    /// Longer than [`MAX_HEAD_BYTES`], or more than 128 headers.
     TooLong,
-    /// A header that cannot be, or that contradicts another: its name and what it says.
+    /// An invalid or contradictory header: its name and value.
     Header(&'static str, String),
 }
 
 impl HttpError {
-    /// The same, without the secrets that the server was told, which `redact` leaves out of its words.
+    /// Returns the same error without secrets: `redact` removes what was sent to the server from
+    /// the server's words.
     pub fn redacted(self, redact: impl FnOnce(&str) -> String) -> HttpError {
         match self {
             HttpError::Header(name, value) => HttpError::Header(name, redact(&value)),
@@ -113,12 +119,13 @@ impl fmt::Display for HttpError {
 
 impl std::error::Error for HttpError {}
 
-/// The head at the beginning of the bytes, and how many of them it took; `None` until more have come.
+/// Parses the head at the beginning of the bytes, and returns it with its length; `None` if more
+/// bytes are needed.
 ///
-/// Interim responses (100 Continue, 103 Early Hints) are passed over.
+/// Interim responses (100 Continue, 103 Early Hints) are skipped.
 ///
 /// # Errors
-/// What is wrong with it: the connection is of no use any more.
+/// The head is invalid; the connection cannot be used any more.
 pub fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, HttpError> {
     let mut before = 0;
     loop {
@@ -137,7 +144,8 @@ pub fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, HttpError> {
         };
         before += used;
         let status = response.code.unwrap_or_default();
-        // After a 101 no more HTTP comes; it is the answer, if not one that is of use.
+        // A 101 is final: after it, the connection no longer speaks HTTP. The caller rejects its
+        // status.
         if (100..200).contains(&status) && status != 101 {
             continue;
         }
@@ -148,10 +156,10 @@ pub fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, HttpError> {
 }
 
 impl Head {
-    /// A head from what an HTTP library parsed.
+    /// Creates a head from what an HTTP library parsed.
     ///
     /// # Errors
-    /// Where a header cannot be, or contradicts another.
+    /// A header is invalid, or contradicts another.
     pub fn from_parts<'h>(
         status: u16,
         version_1_1: bool,
@@ -200,7 +208,8 @@ impl Head {
             } else if is("retry-after") {
                 head.retry_after = retry_after(value);
             } else if is("location") && value.len() <= MAX_LOCATION_BYTES {
-                // Some servers send raw UTF-8 here, or bytes of another encoding, which are sent back as they are.
+                // Some servers send raw UTF-8 here, or bytes in a legacy encoding, which must be
+                // sent back unchanged.
                 let location = match std::str::from_utf8(value) {
                     Ok(location) => location.trim().to_owned(),
                     Err(_) => percent_encode(value.trim_ascii(), &AsciiSet::EMPTY).to_string(),
@@ -209,7 +218,8 @@ impl Head {
             }
         }
         if head.chunked && head.content_length.take().is_some() {
-            // Two who disagree about where the body ends share this connection (RFC 9112, 6.3).
+            // A message with both headers may be read differently by a proxy, so the connection is
+            // not reused (RFC 9112, 6.3).
             close = true;
         }
         head.keep_alive &= !close;
@@ -217,7 +227,7 @@ impl Head {
         Ok(head)
     }
 
-    /// Some servers repeat the header; it must then say the same (RFC 9112, 6.3).
+    /// Some servers repeat the header; all values must then agree (RFC 9112, 6.3).
     fn length(&mut self, value: &[u8]) -> Result<(), HttpError> {
         let wrong = || HttpError::Header("Content-Length", printable(value, 80));
         let mut any = false;
@@ -243,8 +253,8 @@ impl Head {
         Ok(())
     }
 
-    /// `bytes 0-99/200`, `bytes 0-99/*`, and of a 416 `bytes */200`. One that cannot be is as good
-    /// as none: [`verdict::judge`] then refuses a 206, and others do not need it.
+    /// Reads `bytes 0-99/200`, `bytes 0-99/*`, and in a 416 `bytes */200`. An invalid value counts
+    /// as absent: [`verdict::judge`] then rejects a 206, and other statuses do not need it.
     fn range(&mut self, value: &[u8]) {
         let parsed = || {
             let text = std::str::from_utf8(value).ok()?.trim();
@@ -270,13 +280,13 @@ impl Head {
     }
 }
 
-/// What may not stand in a line of a request: it would end the line or the word.
+/// Characters that would end a request line, or a word in it.
 const NO_WORD: &AsciiSet = &CONTROLS.add(b' ');
 
-/// Appends a GET. `host` is as in the URL, with the port where it is not the scheme's own; `range` `None`
-/// asks for the whole file.
+/// Appends a GET request. `host` is written as in the URL, with the port if it is not the scheme's
+/// default; a `range` of `None` requests the whole file.
 ///
-/// Spaces and control characters, which could smuggle in a header, are percent-encoded.
+/// Spaces and control characters are percent-encoded, because they could inject headers.
 pub fn encode_get(
     host: &str,
     path_and_query: &str,
@@ -298,7 +308,7 @@ pub fn encode_get(
         encode(value, CONTROLS, out);
         out.extend_from_slice(b"\r\n");
     }
-    // An empty range cannot be written, and is not asked for.
+    // An empty range cannot be expressed in HTTP, so the header is omitted.
     if let Some(range) = range.filter(|range| range.start < range.end) {
         let line = format!("Range: bytes={}-{}\r\n", range.start, range.end - 1);
         out.extend_from_slice(line.as_bytes());
@@ -310,12 +320,12 @@ fn encode(text: &str, set: &'static AsciiSet, out: &mut Vec<u8>) {
     utf8_percent_encode(text, set).for_each(|part| out.extend_from_slice(part.as_bytes()));
 }
 
-/// The members of a comma-separated list.
+/// Returns the elements of a comma-separated list.
 fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 
-/// Digits and nothing else: `parse` alone would take a sign.
+/// Parses digits only: `parse` alone would accept a sign.
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;

@@ -1,27 +1,29 @@
-//! What is said on the wire, without the wire: bytes and time in, bytes and events out.
+//! Sans-IO protocol code: bytes and time in, bytes and events out.
 //!
-//! Layer 1. Codecs and state machines that open no socket and read no clock; `net` owns both, and
-//! calls in here with what it read and with the time since some moment of its own.
+//! Layer 1. Codecs and state machines that open no socket and read no clock. `net` does both: it
+//! calls this module with the bytes that it read and the time since some fixed moment.
 //!
-//! - [`wire`]: handshake and messages of the peer protocol (BEP 3, 6), the envelope of its extensions.
+//! - [`wire`]: handshake and messages of the peer protocol (BEP 3, 6), and the envelope of
+//!   extension messages (BEP 10).
 //! - [`extension`]: the extension handshake (BEP 10).
-//! - [`peer`]: one connection, both ways: handshake, bitfield, requests, blocks; before the metainfo is known, too.
-//! - [`ut_metadata`]: the metainfo from peers (BEP 9), and what several of them send of it.
-//! - [`upload`]: how fast we serve, and whom.
-//! - [`pex`]: the peers that a peer names, and that it is told of (BEP 11); `compact`: how addresses are written.
-//! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tiers (BEP 12).
-//! - `scrape`: HTTP scrapes (BEP 48), for the command line alone.
-//! - [`udp_tracker`]: announces over UDP, their retransmission and the tracker's connection ids (BEP 15, 41).
-//! - [`socks`]: what is said to a SOCKS proxy (RFC 1928, 1929).
+//! - [`peer`]: one peer connection in both directions (handshake, bitfield, requests, blocks), also
+//!   before the metainfo is known.
+//! - [`ut_metadata`]: fetches the metainfo from peers (BEP 9), from several of them at once.
+//! - [`upload`]: the upload rate, and which peers are served.
+//! - [`pex`]: peer exchange in both directions (BEP 11); `compact`: the compact address format.
+//! - [`tracker`]: HTTP announces and their replies (BEP 3, 7, 23), and tracker tiers (BEP 12).
+//! - `scrape`: tracker scrapes (BEP 48), only for the command line.
+//! - [`udp_tracker`]: announces over UDP, with retransmission and connection IDs (BEP 15, 41).
+//! - [`socks`]: the SOCKS 5 client (RFC 1928, 1929).
 //! - `dht`: a search of the DHT (BEP 5; feature `dht`).
-//! - [`http`]: heads of web seeds' replies, and what they mean for the bytes that were asked for.
+//! - [`http`]: response heads of web seeds, and what they mean for the requested bytes.
 //! - [`web_url`]: the URL of a file on a web seed (BEP 19).
 //!
-//! Invariants: every length that a peer, tracker or server states is bounded before it is used; what
-//! they say in words is made printable and short before anybody sees it; payloads are handed on as
-//! slices of the caller's buffer, never copied and never walked byte by byte, because a build script
-//! runs at opt-level 0. Failures are this module's own small types; who talks to whom, and so what a
-//! person should be told, is known in `net`.
+//! Invariants: every length that a peer, tracker or server states is bounded before it is used.
+//! Their texts are made printable and short before anyone sees them. Payloads are passed on as
+//! slices of the caller's buffer, never copied and never processed byte by byte, because a build
+//! script runs at opt-level 0. Errors are small types of this module; `net` knows which party they
+//! concern and adds that to the message.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
@@ -43,12 +45,13 @@ pub mod ut_metadata;
 pub mod web_url;
 pub mod wire;
 
-/// All but RFC 3986's unreserved characters.
+/// All characters except RFC 3986's unreserved ones.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A stranger's words, fit for a line of a log: at most `max_chars`, and nothing that moves a cursor.
+/// Makes untrusted text safe for a log line: at most `max_chars` characters, none of which control
+/// the terminal.
 fn printable(bytes: &[u8], max_chars: usize) -> String {
-    // Four bytes make at most one character, so no more of them need be looked at.
+    // UTF-8 uses at most four bytes per character, so no further bytes can matter.
     let bytes = bytes.get(..max_chars.saturating_mul(4)).unwrap_or(bytes);
     let unfit = |c: char| {
         c.is_control()

@@ -1,24 +1,27 @@
-//! One connection to a peer, both ways: the state machine without the socket. Who is connected to reads the other's
-//! handshake first, to know which torrent it is about, and begins a session then: that hears the handshake again.
+//! A connection to a peer, in both directions: the state machine without the socket. The accepting
+//! side reads the other's handshake first, to learn which torrent it is for, and then starts a
+//! session, which processes the same handshake again.
 //!
 //! ```text
 //! new ── our handshake out ──▶ waiting
-//! waiting ── theirs: same infohash, not ourselves ──▶ choked   (what we have and can do out)
+//! waiting ── theirs: same infohash, not ourselves ──▶ choked   (our pieces and extensions out)
 //! choked ◀── choke (requests dropped) ── unchoke ──▶ unchoked  (requests out, blocks in)
 //! ```
 //!
-//! A session may begin before `info` is known: `early` keeps what the peer says of its pieces until then.
+//! A session may start before `info` is known: until then, `early` records what the peer announces
+//! about its pieces.
 //!
-//! With the fast extension (BEP 6) a choke drops nothing: each request is served or rejected. And some
-//! pieces may be asked for while choked.
+//! With the fast extension (BEP 6), a choke drops no requests: each is served or rejected. Some
+//! pieces may also be requested while choked.
 //!
-//! The caller reads into a buffer of its own and calls [`PeerSession::next`] until it has no more
-//! events, each time with what is left in the buffer; writes what [`PeerSession::output`] gives; and
-//! calls [`PeerSession::poll`] now and then. Times are since any moment of the caller's.
+//! The caller reads into its own buffer and calls [`PeerSession::next`], each time with the
+//! unconsumed part of the buffer, until there are no more events. It sends what
+//! [`PeerSession::output`] returns, and calls [`PeerSession::poll`] from time to time. Times are
+//! relative to any fixed moment that the caller chooses.
 //!
-//! Invariants: a block is reported only where it was asked for, to the byte; a bitfield has the
-//! torrent's length and no spare bits; a piece index is in range. Every error is the peer's fault and
-//! ends the session. Who waits how long is the caller's to say: see `silent_for` and
+//! Invariants: a block is reported only if exactly that range was requested; a bitfield has the
+//! torrent's length and no spare bits set; piece indexes are in range. Every error is the peer's
+//! fault and ends the session. Timeouts are the caller's responsibility: see `silent_for` and
 //! [`PeerSession::oldest_request_age`].
 
 use std::time::Duration;
@@ -47,35 +50,35 @@ pub use event::{PeerError, PeerEvent};
 #[cfg(test)]
 mod tests;
 
-/// The longest block that may be asked for: many peers refuse more.
+/// The longest block that may be requested: many peers reject longer ones.
 pub const MAX_BLOCK_BYTES: u32 = 128 << 10;
 
 /// Peers close connections that are silent for two minutes (BEP 3).
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
-/// More than a client sends that has a bitfield wherever that is shorter than the `have`s in its place: each may
-/// be long, and is work for us.
+/// More than a client sends that replaces `have` messages by a bitfield whenever that is shorter.
+/// Bitfields can be long and cost us processing time.
 const MAX_BITFIELDS: u32 = 100;
-/// How many blocks nobody asked for are forgiven.
+/// How many unrequested blocks are tolerated.
 const MAX_UNCALLED_FOR: u64 = 64;
 
-/// One connection, from our handshake on.
+/// A connection, from our handshake on.
 #[derive(Debug)]
 pub struct PeerSession {
     ours: Handshake,
     offer: Offer,
     piece_count: u32,
-    /// While `info` is not known.
+    /// Set while `info` is unknown.
     early: Option<EarlyPieces>,
     out: Vec<u8>,
     open: bool,
     extensions: bool,
-    /// Both speak BEP 6.
+    /// Whether both sides support BEP 6.
     fast: bool,
-    /// May be asked for while choked.
+    /// The pieces that may be requested while we are choked.
     allowed: Vec<PieceIndex>,
     choked: bool,
     interested: bool,
-    /// How often it said all that it has at once.
+    /// How many messages stated all of the peer's pieces at once.
     bitfields: u32,
     theirs: ExtendedHandshake,
     named: PeerExchange,
@@ -83,16 +86,16 @@ pub struct PeerSession {
     waiting: RequestQueue,
     requests: Requests,
     limit: MessageLimit,
-    /// When it last asked for something that we may serve.
+    /// When the peer last requested a block that we may serve.
     asked_at: Option<Duration>,
     last_sent: Duration,
     last_heard: Duration,
-    /// Bytes of the caller's buffer that we saw and could not use yet.
+    /// How many bytes of the caller's buffer have been seen but not consumed.
     unread: usize,
 }
 
 impl PeerSession {
-    /// A connection that stands since `now`; our handshake waits to be sent.
+    /// Creates a session for a connection opened at `now`; our handshake is queued for sending.
     pub fn new(
         now: Duration,
         infohash: Infohash,
@@ -129,7 +132,7 @@ impl PeerSession {
         }
     }
 
-    /// Takes the bytes to be sent; the caller sends them all, in order.
+    /// Takes the bytes to send; the caller must send all of them, in order.
     pub fn output(&mut self, now: Duration) -> Option<Vec<u8>> {
         if self.out.is_empty() {
             return None;
@@ -138,12 +141,13 @@ impl PeerSession {
         Some(std::mem::take(&mut self.out))
     }
 
-    /// The first event in the bytes, and how many of them it took; `None` until more have come.
+    /// Decodes the first event in the bytes, and returns it with its length; `None` if more bytes
+    /// are needed.
     ///
-    /// [`PeerSession::max_message_bytes`] says how many the buffer must have room for.
+    /// The buffer must have room for [`PeerSession::max_message_bytes`].
     ///
     /// # Errors
-    /// What the peer did wrong: the session is over.
+    /// What the peer did wrong; the session is over.
     pub fn next<'b>(
         &mut self,
         now: Duration,
@@ -157,20 +161,20 @@ impl PeerSession {
         Ok(found)
     }
 
-    /// The longest message that is accepted, length prefix included: a buffer of this size is
-    /// always enough.
+    /// Returns the length of the longest accepted message, including the length prefix: a buffer of
+    /// this size always suffices.
     pub fn max_message_bytes(&self) -> usize {
         let bitfield = 1 + bitfield_bytes(self.piece_count);
         let block = 9 + MAX_BLOCK_BYTES as usize;
         4 + bitfield.max(block)
     }
 
-    /// Whether the peer was told that we want what it has.
+    /// Whether we have told the peer that we are interested.
     pub fn is_interested(&self) -> bool {
         self.interested
     }
 
-    /// Tells the peer whether we want what it has. Said once; again only when it changes.
+    /// Tells the peer whether we are interested, unless it already knows.
     pub fn interested(&mut self, interested: bool) {
         if self.interested != interested {
             self.interested = interested;
@@ -179,8 +183,9 @@ impl PeerSession {
         }
     }
 
-    /// Asks for a block; the caller knows which are asked for already. False, and nothing is sent, where the peer
-    /// chokes us and has not allowed the piece, or the block's length is 0 or over [`MAX_BLOCK_BYTES`].
+    /// Requests a block; the caller must avoid duplicate requests. Returns false, and sends
+    /// nothing, if the peer chokes us and has not allowed the piece, or if the block's length is 0
+    /// or above [`MAX_BLOCK_BYTES`].
     pub fn request(&mut self, now: Duration, request: BlockRequest) -> bool {
         let fits = (1..=MAX_BLOCK_BYTES).contains(&request.length);
         if !self.may_ask(request.piece) || !fits {
@@ -191,8 +196,8 @@ impl PeerSession {
         true
     }
 
-    /// Takes a request back. False, and nothing is sent, where it is not outstanding. Its block may
-    /// still come, and is then ignored.
+    /// Cancels a request. Returns false, and sends nothing, if it is not outstanding. Its block may
+    /// still arrive, and is then ignored.
     pub fn cancel(&mut self, request: BlockRequest) -> bool {
         let was_there = self.requests.cancel(request);
         if was_there {
@@ -201,67 +206,69 @@ impl PeerSession {
         was_there
     }
 
-    /// Queues a keep-alive where one is due. To be called at [`PeerSession::keep_alive_at`] or later.
+    /// Queues a keep-alive if one is due. Call it at [`PeerSession::keep_alive_at`] or later.
     pub fn poll(&mut self, now: Duration) {
         if self.open && self.out.is_empty() && now >= self.keep_alive_at() {
             Message::KeepAlive.encode(&mut self.out);
         }
     }
 
-    /// When a keep-alive is due, if nothing is sent before.
+    /// Returns when a keep-alive is due, unless something is sent before.
     pub fn keep_alive_at(&self) -> Duration {
         self.last_sent + KEEP_ALIVE
     }
 
-    /// How many blocks are asked for and not here.
+    /// Returns the number of outstanding requests.
     pub fn outstanding(&self) -> usize {
         self.requests.len()
     }
 
-    /// The blocks that are asked for and not here, the oldest request first.
+    /// Returns the outstanding requests, oldest first.
     pub fn outstanding_requests(&self) -> impl Iterator<Item = BlockRequest> {
         self.requests.outstanding()
     }
 
-    /// Takes the requests that a choke threw away.
+    /// Takes the requests that a choke dropped.
     pub fn take_dropped(&mut self) -> Vec<BlockRequest> {
         self.requests.take_dropped()
     }
 
-    /// How many requests should be outstanding: three seconds' worth at the rate seen, at least 64,
-    /// at most 500 and what the peer keeps (250 if it does not say). Until a rate was seen, 64 and as many as came.
+    /// Returns how many requests should be outstanding: three seconds' worth at the measured rate,
+    /// at least 64, and at most 500 and what the peer queues (250 if it does not say). Until a rate
+    /// is measured: 64 plus the number of received blocks.
     pub fn queue_depth(&self) -> usize {
         self.requests.depth(self.theirs.reqq)
     }
 
-    /// The rate at which blocks come, over the last second or so in which they came.
+    /// Returns the rate at which blocks arrive, averaged over recent windows of at least half a
+    /// second.
     #[cfg(test)]
     fn bytes_per_second(&self) -> u64 {
         self.requests.bytes_per_second()
     }
 
-    /// For how long nothing came.
+    /// Returns how long nothing has arrived.
     #[cfg(any(feature = "seed", test))]
     pub fn silent_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.last_heard)
     }
 
-    /// For how long the oldest outstanding request waits.
+    /// Returns the age of the oldest outstanding request.
     pub fn oldest_request_age(&self, now: Duration) -> Option<Duration> {
         self.requests.oldest().map(|asked| now.saturating_sub(asked))
     }
 
-    /// Whether the handshake is done.
+    /// Whether the peer's handshake has arrived.
     pub fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Whether the peer refuses to serve us; so it begins.
+    /// Whether the peer chokes us, as it does at first.
     pub fn is_choked(&self) -> bool {
         self.choked
     }
 
-    /// Blocks that came without being asked for, or after a cancel or choke had crossed them.
+    /// Returns how many blocks arrived unrequested, or after their request was canceled or dropped.
     #[cfg(test)]
     fn ignored_blocks(&self) -> u64 {
         self.requests.unasked()
@@ -342,8 +349,9 @@ impl PeerSession {
         Ok(Some((event, used)))
     }
 
-    /// BEP 3 has the bitfield first, and once. Some clients send their extension handshake, port or choke state before
-    /// it, and aria2 sends one in place of many `have`: that does no harm, and the last one holds.
+    /// BEP 3 expects at most one bitfield, as the first message. Some clients send their extension
+    /// handshake, port or choke state before it, and aria2 sends a bitfield in place of many `have`
+    /// messages. That is harmless: the last bitfield is valid.
     fn bitfield<'b>(&mut self, bits: &'b [u8]) -> Result<PeerEvent<'b>, PeerError> {
         self.pieces_told_at_once()?;
         if self.early.is_none() {

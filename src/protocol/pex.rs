@@ -1,8 +1,9 @@
-//! Peer exchange (BEP 11): a peer names others that it is connected to. What we say is `sender`'s; here is what we hear.
+//! Peer exchange (BEP 11): peers name other peers that they are connected to. `sender` has the
+//! sending side; this file has the receiving side.
 //!
-//! Whoever sends such a message can have us connect to any address, so that little of it is believed: so many
-//! addresses a message and a connection, and one message a minute. What is sent faster is passed over. Who left is of
-//! no interest, and neither are the flags: we find out ourselves.
+//! A PEX message can make us connect to any address, so the number of addresses per message and per
+//! connection is limited, and messages that arrive faster than once a minute are ignored. Dropped
+//! peers and flags are ignored too: we find out ourselves.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -18,28 +19,28 @@ pub use sender::{Neighbour, PexSender, REACHABLE, SEED};
 #[cfg(test)]
 mod tests;
 
-/// The most peers of one message that are taken; BEP 11 has at most fifty of each family.
+/// How many peers of one message are used; BEP 11 allows fifty of each address family.
 pub const MAX_IN_A_MESSAGE: usize = 100;
 
-/// And of all messages of a connection.
+/// How many peers of a connection are used in total.
 pub const MAX_OF_A_PEER: usize = 250;
 
-/// BEP 11 has a minute; clocks and lines differ.
+/// BEP 11 allows one message a minute; clocks and delays vary.
 const INTERVAL: Duration = Duration::from_secs(50);
 
 const LIMITS: Limits = Limits { max_bytes: 64 << 10, max_values: 10_000 };
 
-/// What one peer has named.
+/// The peers that one peer has named.
 #[derive(Debug, Default)]
 pub(super) struct PeerExchange {
     heard_at: Option<Duration>,
     named: HashSet<SocketAddr>,
-    /// Not taken yet.
+    /// Named since the last [`PeerExchange::take`].
     new: Vec<SocketAddr>,
 }
 
 impl PeerExchange {
-    /// Reads a message. Whether it named anyone new.
+    /// Reads a message. Returns whether there are new peers to take.
     pub(super) fn hear(&mut self, now: Duration, payload: &[u8]) -> bool {
         if self.heard_at.is_some_and(|before| now.saturating_sub(before) < INTERVAL) {
             return false;

@@ -1,8 +1,8 @@
-//! What one peer was asked for and has not sent yet, and how much may be asked at once.
+//! The outstanding requests to one peer, and how many there may be.
 //!
-//! The depth of the queue follows the rate: three seconds' worth of blocks, so that the line stays
-//! full over any round trip, within what the peer keeps for us. Until the rate is known the queue grows
-//! by one for each block that comes, which doubles it in each round trip.
+//! The queue depth follows the rate: three seconds' worth of blocks, within what the peer queues
+//! for us, so that the connection stays busy over any round trip. Until the rate is known, the
+//! queue grows by one for each block that arrives, which doubles it every round trip.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,15 +16,15 @@ const QUEUE_SECONDS: u64 = 3;
 const MIN_DEPTH: u64 = 64;
 const MAX_DEPTH: u64 = 500;
 
-/// Requests under way to one peer, in the order in which they were sent.
+/// The outstanding requests to one peer, in the order in which they were sent.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     sent: VecDeque<(BlockRequest, Duration)>,
     dropped: Vec<BlockRequest>,
-    /// Requests that were cancelled or dropped: their blocks may still come.
+    /// How many requests were canceled or dropped: their blocks may still arrive.
     withdrawn: u64,
     unasked: u64,
-    /// Blocks that came.
+    /// How many blocks arrived.
     arrived: u64,
     rate: PeerRate,
 }
@@ -34,19 +34,19 @@ impl Requests {
         self.sent.push_back((request, now));
     }
 
-    /// False where it was not asked for.
+    /// Returns false if the request is not outstanding.
     pub(super) fn cancel(&mut self, request: BlockRequest) -> bool {
         let position = self.position(request);
         self.withdrawn += u64::from(position.is_some());
         position.and_then(|at| self.sent.remove(at)).is_some()
     }
 
-    /// The peer will not serve it. False where it was not asked for.
+    /// Handles a reject by the peer. Returns false if the request is not outstanding.
     pub(super) fn reject(&mut self, request: BlockRequest) -> bool {
         self.position(request).and_then(|at| self.sent.remove(at)).is_some()
     }
 
-    /// The peer choked us: what it has not sent, it will not send.
+    /// Drops all requests after a choke: the peer will not serve them.
     pub(super) fn drop_all(&mut self) {
         self.withdrawn += self.sent.len() as u64;
         self.dropped.extend(self.sent.drain(..).map(|(request, _)| request));
@@ -56,9 +56,9 @@ impl Requests {
         std::mem::take(&mut self.dropped)
     }
 
-    /// A block came: whether it was asked for.
+    /// Handles a block that arrived. Returns whether it was requested.
     pub(super) fn arrived(&mut self, now: Duration, block: BlockRequest) -> bool {
-        // Unasked ones count for the rate too: they took their share of the line.
+        // Unrequested blocks also count: they used the connection's bandwidth.
         self.rate.received(now, block.length.into());
         self.arrived += 1;
         let asked = self.position(block).and_then(|at| self.sent.remove(at)).is_some();
@@ -66,7 +66,8 @@ impl Requests {
         asked
     }
 
-    /// Blocks that were never asked for, not even before a cancel or choke that crossed them.
+    /// Returns how many blocks were never requested, not counting those whose cancel or choke
+    /// crossed them.
     pub(super) fn uncalled_for(&self) -> u64 {
         self.unasked.saturating_sub(self.withdrawn)
     }
@@ -93,7 +94,7 @@ impl Requests {
         self.rate.bytes_per_second
     }
 
-    /// Time without requests is not time in which the peer was slow.
+    /// Restarts the measurement: time without requests is not time in which the peer was slow.
     pub(super) fn restart_rate(&mut self) {
         self.rate.since = None;
     }
@@ -106,13 +107,14 @@ impl Requests {
         blocks.min(reqq.unwrap_or(DEFAULT_REQQ).into()).min(MAX_DEPTH) as usize
     }
 
-    /// Peers serve in order, so that what arrives is nearly always at the front.
+    /// Peers serve in order, so a block nearly always matches the first request.
     fn position(&self, request: BlockRequest) -> Option<usize> {
         self.sent.iter().position(|(sent, _)| *sent == request)
     }
 }
 
-/// Bytes a second, over windows of at least half a second; each new window counts for a half.
+/// Bytes per second, over windows of at least half a second; the average of the newest window and
+/// the previous value.
 #[derive(Debug, Default)]
 struct PeerRate {
     since: Option<Duration>,
@@ -125,7 +127,7 @@ const WINDOW: Duration = Duration::from_millis(500);
 impl PeerRate {
     fn received(&mut self, now: Duration, bytes: u64) {
         let Some(since) = self.since else {
-            // When this block was on its way is not known: it opens the window, uncounted.
+            // It is unknown when this block was sent, so it only starts the window.
             (self.since, self.window_bytes) = (Some(now), 0);
             return;
         };

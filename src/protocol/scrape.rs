@@ -1,4 +1,5 @@
-//! Scrapes of trackers (BEP 15, 48): how many have a torrent, without taking part in it (feature `engine`).
+//! Tracker scrapes (BEP 15, 48): the number of peers of a torrent, without joining its swarm
+//! (feature `engine`).
 
 use percent_encoding::percent_encode;
 
@@ -12,13 +13,14 @@ use crate::url::Url;
 #[cfg(test)]
 mod tests;
 
-/// A tracker that passes over the infohash tells of all its torrents: there is a limit to that.
+/// A tracker that ignores the infohash returns all of its torrents, so the number of values is
+/// limited.
 const LIMITS: Limits = Limits { max_bytes: MAX_REPLY_BYTES, max_values: 200_000 };
 
 /// The action of a scrape over UDP.
 const SCRAPE: u32 = 2;
 
-/// How many have a torrent.
+/// The number of peers of a torrent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScrapeCounts {
     /// Peers that have everything.
@@ -27,7 +29,8 @@ pub struct ScrapeCounts {
     pub leechers: Option<u64>,
 }
 
-/// The URL that scrapes, by that which announces; `None` where a tracker's URL says that it has none.
+/// Returns the scrape URL for an announce URL; `None` if the tracker does not support scrapes,
+/// which the announce URL shows.
 pub fn scrape_url(announce: &Url, infohash: Infohash) -> Option<Url> {
     let announce = announce.exposed().trim().split('#').next().unwrap_or_default();
     let (path, query) = announce.split_once('?').unwrap_or((announce, ""));
@@ -38,7 +41,8 @@ pub fn scrape_url(announce: &Url, infohash: Infohash) -> Option<Url> {
     Some(format!("{before}/scrape{rest}?{query}{joint}info_hash={infohash}").into())
 }
 
-/// What a scrape's reply says of this torrent; `None` where it is no scrape, refuses, or does not have the torrent.
+/// Parses the counts for this torrent; `None` if the reply is not a scrape's, is a refusal, or does
+/// not have the torrent.
 pub fn parse_scrape(reply: &[u8], infohash: Infohash) -> Option<ScrapeCounts> {
     let scan = bencode::scan(reply, &LIMITS).ok()?;
     let root = scan.root();
@@ -51,13 +55,14 @@ pub fn parse_scrape(reply: &[u8], infohash: Infohash) -> Option<ScrapeCounts> {
 }
 
 impl UdpTrackerSession {
-    /// Begins a scrape, in the place of what may be under way: its [`Reply`] has counts and no peers.
+    /// Starts a scrape, replacing any pending request; its [`Reply`] has counts and no peers.
     pub fn scrape(&mut self, infohash: Infohash) {
         self.ask(SCRAPE, infohash.as_bytes().to_vec(), scraped);
     }
 }
 
-/// What follows the transaction id of a scrape's answer, of one torrent: seeders, completed, leechers.
+/// Parses what follows the transaction ID in the answer for one torrent: seeders, completed,
+/// leechers.
 fn scraped(bytes: &[u8], _ipv6: bool) -> Option<Reply> {
     let words = bytes.first_chunk::<12>()?;
     let [seeders, leechers] =

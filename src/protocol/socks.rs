@@ -1,7 +1,7 @@
-//! What is said to a SOCKS 5 proxy before a connection goes through it (RFC 1928), with a user name and a password
-//! where there are any (RFC 1929).
+//! The client side of SOCKS 5 (RFC 1928), with a user name and password if there are any (RFC
+//! 1929).
 //!
-//! Each answer is read to its last byte and no further: what follows is the other end's.
+//! Each answer is read exactly to its last byte: what follows belongs to the proxied connection.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,19 +12,19 @@ mod tests;
 const VERSION: u8 = 5;
 const CONNECT: u8 = 1;
 
-/// No answer is longer, or asked for in longer parts.
+/// The maximum length of an answer, and of each part to read.
 pub const MAX_ANSWER_BYTES: usize = 255 + 2;
 
-/// Where a connection leads.
+/// The destination of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
     Address(SocketAddr),
-    /// A host whose name the proxy looks up, and a port.
+    /// A host name, which the proxy resolves, and a port.
     Name(String, u16),
 }
 
 impl Destination {
-    /// Of `host:port`.
+    /// Parses `host:port`.
     pub fn parse(text: &str) -> Option<Destination> {
         if let Ok(address) = text.parse() {
             return Some(Destination::Address(address));
@@ -43,25 +43,25 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Why the proxy does not connect us. Reads on from the proxy's name.
+/// Why the proxy does not connect us. Continues a sentence that begins with the proxy's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocksFailure {
     NotSocks,
     Login(LoginFailure),
     LoginTooLong,
     NameTooLong,
-    /// It hung up when it knew where to.
+    /// It closed the connection after receiving the destination.
     Closed,
-    /// A reply code; the connection to the proxy is of no more use.
+    /// An error code; the connection to the proxy is no longer usable.
     Reply(u8),
 }
 
-/// Why a proxy, of whichever kind, does not let us in.
+/// Why a proxy of either kind refuses our login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginFailure {
     Wanted,
     Refused,
-    /// None of the ways to log in that we know.
+    /// It requires an authentication method that we do not support.
     NoMethod,
 }
 
@@ -104,33 +104,34 @@ impl fmt::Display for SocksFailure {
     }
 }
 
-/// What is waited for.
+/// What the session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AwaitedReply {
     Method,
     Login,
     Reply,
-    /// Reserved, the kind of the address that the proxy connects from, and the address's first byte.
+    /// A reserved byte, the type of the proxy's outgoing address, and the first byte of that
+    /// address.
     Bound,
-    /// What is left of that address, and its port.
+    /// The rest of that address, and its port.
     Rest(usize),
     /// Nothing: the connection is open.
     None,
 }
 
-/// One connection's way through the proxy.
+/// The negotiation with the proxy for one connection.
 pub struct SocksSession {
     awaited: AwaitedReply,
-    /// To be sent if the proxy asks for it; empty where there is none.
+    /// Sent if the proxy requires it; empty if there is no login.
     login: Vec<u8>,
     request: Vec<u8>,
 }
 
 impl SocksSession {
-    /// Gives what is to be sent first, too.
+    /// Creates a session, and returns it with the first bytes to send.
     ///
     /// # Errors
-    /// What does not fit into the protocol's single bytes for lengths.
+    /// A name or password is too long for the protocol's one-byte lengths.
     pub fn new(
         target: &Destination,
         login: Option<(&str, &str)>,
@@ -164,7 +165,8 @@ impl SocksSession {
             }
         };
         request.extend(port.to_be_bytes());
-        // No login is always offered: a proxy that wants none may refuse who offers nothing else.
+        // "No authentication" is always offered: a proxy without logins may reject clients that
+        // offer only a login.
         let greeting = match login {
             Some(_) => vec![VERSION, 2, 0, 2],
             None => vec![VERSION, 1, 0],
@@ -172,7 +174,8 @@ impl SocksSession {
         Ok((SocksSession { awaited: AwaitedReply::Method, login: message, request }, greeting))
     }
 
-    /// How many bytes are to be read before [`SocksSession::handle`] is called with them; 0: the connection is open.
+    /// Returns how many bytes to read for the next [`SocksSession::handle`]; 0 when the connection
+    /// is open.
     pub fn wants(&self) -> usize {
         match self.awaited {
             AwaitedReply::Method | AwaitedReply::Login | AwaitedReply::Reply => 2,
@@ -182,15 +185,15 @@ impl SocksSession {
         }
     }
 
-    /// Whether the proxy knows where to.
+    /// Whether the destination has been sent to the proxy.
     pub fn has_asked(&self) -> bool {
         self.request.is_empty()
     }
 
-    /// Takes as many bytes as were wanted; gives what is to be sent.
+    /// Handles exactly the bytes that [`SocksSession::wants`] asked for; returns the bytes to send.
     ///
     /// # Errors
-    /// The proxy refuses, or is none.
+    /// The proxy refuses, or does not speak SOCKS 5.
     pub fn handle(&mut self, answer: &[u8]) -> Result<Vec<u8>, SocksFailure> {
         let mut send = Vec::new();
         self.awaited = match (self.awaited, answer) {
@@ -208,7 +211,7 @@ impl SocksSession {
             (AwaitedReply::Method, [VERSION, _]) => {
                 return Err(SocksFailure::Login(LoginFailure::NoMethod));
             }
-            // Some proxies write 5 for the version here.
+            // Some proxies send version 5 here.
             (AwaitedReply::Login, [_, 0]) => {
                 send = std::mem::take(&mut self.request);
                 AwaitedReply::Reply
@@ -228,7 +231,7 @@ impl SocksSession {
     }
 }
 
-/// A byte with the length, then the text; `None` where that is too long.
+/// Appends a length byte and the text; `None` if the text is too long.
 fn push_counted(message: &mut Vec<u8>, text: &str) -> Option<()> {
     message.push(u8::try_from(text.len()).ok()?);
     message.extend(text.as_bytes());

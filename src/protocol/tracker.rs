@@ -1,8 +1,10 @@
-//! Trackers: what they are told and what they answer, the URL of an announce over HTTP and what its reply means
-//! (BEP 3, 7, 23), and the order in which a torrent's trackers are asked (BEP 12). Over UDP: [`super::udp_tracker`].
+//! Trackers: the URL of an HTTP announce and the meaning of its reply (BEP 3, 7, 23), the contents
+//! of any announce and reply, and the order in which a torrent's trackers are asked (BEP 12). For
+//! UDP, see [`super::udp_tracker`].
 //!
-//! Replies are read with tolerance: an address that cannot be a peer's is left out, as is a second
-//! one; an interval that is missing, zero or negative is half an hour. Peers, intervals and texts are bounded.
+//! Replies are parsed leniently: addresses that cannot be a peer's and duplicates are left out, and
+//! a missing, zero or negative interval counts as half an hour. Peers, intervals and texts are
+//! bounded.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -28,28 +30,28 @@ pub use rounds::{After, Rounds};
 
 /// The longest reply that is read.
 pub const MAX_REPLY_BYTES: usize = 1 << 20;
-/// The most peers that one reply is believed.
+/// The maximum number of peers that are used from one reply.
 pub const MAX_PEERS: usize = 2_000;
 
-/// Peers of one reply whose host names are looked up: each look-up is a thread.
+/// The maximum number of peers per reply whose host names are resolved: each lookup takes a thread.
 pub const MAX_NAMES: usize = 16;
-/// Tiers that are asked side by side.
+/// The maximum number of tiers that are asked in parallel.
 const MAX_TIERS: usize = 32;
 
-/// Enough for [`MAX_PEERS`] dictionaries of an address, a port and an id each.
+/// Enough for [`MAX_PEERS`] dictionaries, each with an address, a port and an ID.
 const LIMITS: Limits = Limits { max_bytes: MAX_REPLY_BYTES, max_values: 30_000 };
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) const MAX_TEXT_CHARS: usize = 200;
 
-/// What a tracker is told.
+/// What an announce tells the tracker.
 #[derive(Clone, Debug)]
 pub struct Announce {
     /// The torrent.
     pub infohash: Infohash,
-    /// Who we are in this session.
+    /// Our ID in this session.
     pub peer_id: [u8; 20],
-    /// Where we would take connections, if we did.
+    /// The port on which we accept connections, or would if we listened.
     pub port: u16,
     /// Bytes sent since `started`.
     pub uploaded_bytes: u64,
@@ -57,28 +59,28 @@ pub struct Announce {
     pub downloaded_bytes: u64,
     /// Bytes still missing.
     pub left_bytes: u64,
-    /// Why we announce; `None`: because the interval is over.
+    /// The reason for the announce; `None` for a regular one after the interval.
     pub event: Option<AnnounceEvent>,
-    /// How many peers we would like.
+    /// How many peers we ask for.
     pub numwant: u32,
-    /// By which the tracker knows us again when our address changes.
+    /// Identifies us to the tracker when our address changes.
     pub key: u32,
 }
 
-/// Why an announce is sent.
+/// The reason for an announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnnounceEvent {
-    /// The first one.
+    /// The first announce.
     Started,
-    /// We leave.
+    /// We leave the swarm.
     Stopped,
-    /// All is here.
+    /// The download is complete.
     Completed,
 }
 
-/// The URL that announces; `base` is what the torrent names, with or without a query of its own.
+/// Returns the announce URL; `base` is the tracker's URL from the torrent, with or without a query.
 pub fn announce_url(base: &Url, announce: &Announce) -> Url {
-    // What follows a `#` would never be sent, and the announce would follow it.
+    // A fragment is never sent, and the parameters must not become part of it.
     let base = base.exposed().trim().split('#').next().unwrap_or_default();
     let joint = match base.split_once('?') {
         None => "?",
@@ -102,48 +104,50 @@ pub fn announce_url(base: &Url, announce: &Announce) -> Url {
     ))
 }
 
-/// What a tracker answered.
+/// A tracker's answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
-    /// When it wants to hear from us again, at most after a day; half an hour if it does not say.
+    /// When the tracker wants the next announce: at most a day, and half an hour if it does not
+    /// say.
     pub interval: Duration,
-    /// Before which it does not want to.
+    /// The interval before which the tracker wants no announce.
     pub min_interval: Option<Duration>,
-    /// Peers, each once, in the tracker's order; at most [`MAX_PEERS`].
+    /// Peers without duplicates, in the tracker's order; at most [`MAX_PEERS`].
     pub peers: Vec<SocketAddr>,
-    /// Peers by the name of their host, `host:port`, that are not looked up (yet); at most [`MAX_NAMES`].
+    /// Peers named by host (`host:port`), not resolved yet; at most [`MAX_NAMES`].
     pub names: Vec<String>,
-    /// How many more there were, on networks of which this tracker may not tell.
+    /// How many peers were left out because this tracker may not name addresses in their networks.
     pub left_out: usize,
-    /// How many peers have everything.
+    /// The number of peers that have everything.
     pub complete: Option<u64>,
-    /// How many do not.
+    /// The number of peers that do not.
     pub incomplete: Option<u64>,
-    /// What it wants a person to read, printable and short.
+    /// A message for the user, printable and short.
     pub warning: Option<String>,
 }
 
-/// Why a tracker's reply brings nothing.
+/// Why a tracker's reply is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrackerError {
-    /// It says no, and why.
+    /// The tracker refuses, for this reason.
     Failure(String),
-    /// The reply has no bytes.
+    /// The reply is empty.
     Empty,
-    /// The reply is a web page, with this title.
+    /// The reply is a web page with this title.
     Page(String),
-    /// The reply is text.
+    /// The reply is plain text.
     Text(String),
     /// The reply is not bencode.
     Bencode(ScanError),
-    /// The reply is bencode, but no dictionary.
+    /// The reply is bencode, but not a dictionary.
     NoDictionary,
-    /// So many datagrams in a row were not answered; why the last that came was no answer.
+    /// This many consecutive datagrams were not answered. `stray`: why the last datagram that
+    /// arrived was not an answer.
     NoAnswer { tries: u32, stray: Option<&'static str> },
 }
 
 impl TrackerError {
-    /// The same, without the secrets that this URL told the tracker.
+    /// Returns the same error without the secrets in this URL, which the tracker may quote.
     pub fn redacted(self, url: &Url) -> TrackerError {
         match self {
             TrackerError::Failure(text) => TrackerError::Failure(url.redacted(&text)),
@@ -153,7 +157,7 @@ impl TrackerError {
         }
     }
 
-    /// Whether the tracker says something in words, which an HTTP status says less well.
+    /// Whether the tracker explains the failure in words, which say more than an HTTP status.
     pub fn is_worded(&self) -> bool {
         match self {
             TrackerError::Failure(text) | TrackerError::Text(text) => !text.is_empty(),
@@ -192,10 +196,11 @@ impl fmt::Display for TrackerError {
 
 impl std::error::Error for TrackerError {}
 
-/// Reads the body of a reply. Trackers send failures with any HTTP status, so the body is read first.
+/// Parses the body of a reply. Trackers send failures with any HTTP status, so the body takes
+/// precedence.
 ///
 /// # Errors
-/// The tracker's own refusal, or what is wrong with its reply.
+/// The tracker's refusal, or what is wrong with its reply.
 pub fn parse_reply(body: &[u8]) -> Result<Reply, TrackerError> {
     let value = bencode::decode(body, &LIMITS).map_err(|why| not_bencode(body, why))?;
     if !matches!(value, Value::Dict(_)) {
@@ -221,7 +226,7 @@ pub fn parse_reply(body: &[u8]) -> Result<Reply, TrackerError> {
     })
 }
 
-/// What a body is that is not bencode.
+/// Classifies a body that is not bencode.
 fn not_bencode(body: &[u8], why: ScanError) -> TrackerError {
     let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body).trim_ascii();
     if text.is_empty() {
@@ -230,7 +235,7 @@ fn not_bencode(body: &[u8], why: ScanError) -> TrackerError {
     if text.starts_with(b"<") {
         return TrackerError::Page(printable(title_of(text), MAX_TEXT_CHARS));
     }
-    // A dictionary that is damaged is none, though all of it may be printable.
+    // A damaged dictionary is not text, even if all of its bytes are printable.
     let is_dictionary = matches!(text, [b'd', b'0'..=b'9' | b'e', ..]);
     let beginning = text.get(..MAX_TEXT_CHARS * 4).unwrap_or(text);
     let is_text =
@@ -241,7 +246,7 @@ fn not_bencode(body: &[u8], why: ScanError) -> TrackerError {
     }
 }
 
-/// The title of a web page; empty where it has none.
+/// Returns the title of a web page; empty if it has none.
 fn title_of(page: &[u8]) -> &[u8] {
     let lower = page.to_ascii_lowercase();
     let find = |what: &[u8], from: usize| {
@@ -255,18 +260,19 @@ fn title_of(page: &[u8]) -> &[u8] {
     title().unwrap_or_default().trim_ascii()
 }
 
-/// What a tracker says of when it wants to hear from us again, within bounds; `None` where that is no time.
+/// Converts a tracker's interval, bounded; `None` if it is zero or negative.
 pub(super) fn interval(seconds: i64) -> Option<Duration> {
     let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
     Some(Duration::from_secs(seconds).min(MAX_INTERVAL))
 }
 
-/// The same of a tracker that has but one number for it.
+/// Converts the interval of a tracker that states only one number for it.
 pub(super) fn interval_or_default(seconds: i64) -> Duration {
     interval(seconds).unwrap_or(DEFAULT_INTERVAL)
 }
 
-/// Peers by address and by name. `peers` and `peers6` are each compact, or a list of dictionaries and compact strings.
+/// Returns the peers by address and by name. `peers` and `peers6` are each a compact string, or a
+/// list of dictionaries and compact strings.
 fn peers(reply: &Value) -> (Vec<SocketAddr>, Vec<String>) {
     let (mut addresses, mut names): (Vec<SocketAddr>, Vec<String>) = (Vec::new(), Vec::new());
     for (key, is_v6) in [(&b"peers"[..], false), (b"peers6", true)] {
@@ -294,7 +300,7 @@ enum ListedPeer {
     Named(String),
 }
 
-/// A peer in a list.
+/// Parses a peer in a list.
 fn listed(peer: &Value) -> Option<ListedPeer> {
     if let Some(bytes) = bencode::as_bytes(peer) {
         return match bytes.len() {
@@ -313,7 +319,7 @@ fn listed(peer: &Value) -> Option<ListedPeer> {
     is_name.then(|| ListedPeer::Named(format!("{host}:{port}")))
 }
 
-/// Those that can be peers, each once, at most [`MAX_PEERS`].
+/// Keeps the addresses that can be a peer's, without duplicates; at most [`MAX_PEERS`].
 pub fn distinct(peers: &mut dyn Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = HashSet::new();
     peers
@@ -323,17 +329,18 @@ pub fn distinct(peers: &mut dyn Iterator<Item = SocketAddr>) -> Vec<SocketAddr> 
         .collect()
 }
 
-/// A torrent's trackers in the order in which they are asked (BEP 12): tier by tier, and within a
-/// tier shuffled once.
+/// A torrent's trackers in the order in which they are asked (BEP 12): tier by tier, each tier
+/// shuffled once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tiers(Vec<Vec<Url>>);
 
 impl Tiers {
-    /// From a torrent's `announce-list`, or from `announce` where that names nobody.
+    /// Creates the tiers from a torrent's `announce-list`, or from `announce` if the list names no
+    /// tracker.
     ///
-    /// Real torrents hold empty URLs and the same one several times: both are left out, the first
-    /// of its like stays. The same `seed` shuffles alike. Of more than [`MAX_TIERS`] tiers, the trackers of each further one
-    /// are asked where those of an earlier one do not answer.
+    /// Real torrents contain empty and duplicate URLs: empty ones are left out, and of duplicates
+    /// only the first stays. The same `seed` shuffles the same way. Trackers of tiers beyond
+    /// [`MAX_TIERS`] are appended to earlier tiers, to be asked if those do not answer.
     pub fn new(announce: Option<&Url>, announce_list: &[Vec<Url>], seed: u64) -> Tiers {
         let mut seen = HashSet::new();
         let mut tier = |urls: &mut dyn Iterator<Item = &Url>| -> Vec<Url> {
@@ -356,7 +363,7 @@ impl Tiers {
         Tiers(tiers)
     }
 
-    /// The tiers, the one to be asked first at the front.
+    /// Returns the tiers, the first to ask at the front.
     pub fn tiers(&self) -> &[Vec<Url>] {
         &self.0
     }

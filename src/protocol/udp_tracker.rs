@@ -1,18 +1,20 @@
-//! UDP trackers (BEP 15): datagrams to and from one of them at one address, with the URL's path and query (BEP 41).
+//! UDP trackers (BEP 15): the exchange of datagrams with one tracker at one address, including the
+//! URL's path and query (BEP 41).
 //!
 //! ```text
-//!            ┌─────────────── no connection id, or it is too old ──────────────┐
+//!            ┌────────────── no connection ID, or it has expired ──────────────┐
 //! announce ──┤                                                                 ▼
-//!            └─ an id of the last minute ─▶ announcing ◀── an id comes ── connecting
-//!                                             │  │ refused, by an old id ──▶   │
+//!            └─ an ID of the last minute ─▶ announcing ◀─ an ID arrives ─ connecting
+//!                                             │  │ refused, old ID ────────▶   │
 //!                                 peers, or   │  └─ silent ─┐      ┌─ silent ──┤
 //!                                 a refusal ◀─┘             ▼      ▼           └─▶ a refusal
 //!                                                  the same again, twice as long
 //! ```
 //!
-//! A request that is not answered within 15·2ⁿ seconds is sent again; n grows with each, to 8, and is 0 again once the
-//! tracker says anything. [`UdpTrackerSession::poll`] tells when the time is over, and it is the caller who gives up. A datagram that is
-//! too short or belongs to nothing that was asked is passed over, and remembered for the message alone.
+//! A request that is not answered within 15·2ⁿ seconds is sent again; n grows by one each time, up
+//! to 8, and returns to 0 once the tracker answers anything. [`UdpTrackerSession::poll`] reports
+//! when the time is over; the caller decides when to give up. A datagram that is too short or
+//! matches no request is ignored, and only mentioned in the error message.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,15 +27,15 @@ use super::{compact, printable};
 #[cfg(test)]
 mod tests;
 
-/// BEP 15: how long a request is waited for first. Tests want less.
+/// BEP 15's timeout for the first request. Tests use less.
 pub const FIRST_WAIT: Duration = Duration::from_secs(15);
 
-/// The longest path with query that is sent: with it the datagram is still one that no network takes apart.
+/// The longest path with query that is sent: the datagram stays small enough not to be fragmented.
 pub const MAX_URL_DATA_BYTES: usize = 1_000;
 
-/// BEP 15: for so long after it came a connection id may be used.
+/// How long a connection ID may be used after it arrived (BEP 15).
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
-/// BEP 15: waits grow no more after so many.
+/// How often the timeout doubles (BEP 15).
 const MAX_DOUBLINGS: u32 = 8;
 
 const MAGIC: u64 = 0x0417_2710_1980;
@@ -41,16 +43,16 @@ const CONNECT: u32 = 0;
 const ANNOUNCE: u32 = 1;
 const ERROR: u32 = 3;
 
-/// What BEP 41 calls path and query.
+/// BEP 41's option for path and query.
 const URL_DATA: u8 = 2;
 
-/// What comes before an announce's action and transaction id.
+/// The length of the connection ID, which precedes the action and transaction ID.
 const ID_BYTES: usize = 8;
 
-/// Host and port of a UDP tracker's URL, and its path with query.
+/// Splits a UDP tracker's URL into host with port, and path with query.
 ///
 /// # Errors
-/// What is wrong with it: no port, or a path beyond [`MAX_URL_DATA_BYTES`].
+/// What is wrong with the URL, for example no port, or a path longer than [`MAX_URL_DATA_BYTES`].
 pub fn parts(url: &str) -> Result<(&str, &str), &'static str> {
     const ODD: &str = "it is not a UDP tracker's address, which is udp://host:port";
     const NO_PORT: &str = "it has no port: a UDP tracker's address is udp://host:port";
@@ -60,7 +62,7 @@ pub fn parts(url: &str) -> Result<(&str, &str), &'static str> {
     if !scheme.eq_ignore_ascii_case("udp") || place.is_empty() {
         return Err(ODD);
     }
-    // The last colon of an IPv6 address in brackets is none of a port's.
+    // The last colon of a bracketed IPv6 address does not start a port.
     let port = place.rsplit_once(':').filter(|(_, port)| !port.is_empty() && !port.ends_with(']'));
     let (host, port) = port.ok_or(NO_PORT)?;
     let is_one = !host.is_empty()
@@ -75,36 +77,37 @@ pub fn parts(url: &str) -> Result<(&str, &str), &'static str> {
     }
 }
 
-/// What is to be done now.
+/// What the caller should do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrackerPoll {
-    /// Nothing is asked.
+    /// Nothing: there is no request.
     Idle,
-    /// A datagram is to be sent.
+    /// Send this datagram.
     Send(Vec<u8>),
-    /// An answer may come until then.
+    /// Wait for an answer until this time.
     Wait(Duration),
-    /// No answer came in time. The next call sends the request again.
+    /// No answer arrived in time. The next call sends the request again.
     Silent,
 }
 
-/// What one tracker at one address is asked, and what is known of it.
+/// The state of the exchange with one tracker at one address.
 #[derive(Debug)]
 pub struct UdpTrackerSession {
     ipv6: bool,
     first_wait: Duration,
     random: fastrand::Rng,
-    /// What is wanted: to announce, or to scrape.
+    /// The action of the current task: announce or scrape.
     action: u32,
-    /// Reads what follows the transaction id of its answer, of a tracker over IPv6 or not; `None` where that is too short.
+    /// Decodes what follows the transaction ID in the answer; the flag says whether the tracker's
+    /// address is IPv6. `None` if the answer is too short.
     decode: fn(&[u8], bool) -> Option<Reply>,
-    /// The announce from its action on, without its transaction id (or the scrape); empty when nothing is asked.
+    /// What follows the transaction ID in the announce or scrape; empty if there is no request.
     announce: Vec<u8>,
     connection: Option<TrackerConnection>,
     request: Option<PendingRequest>,
-    /// Requests in a row that were not answered.
+    /// How many requests in a row were not answered.
     unanswered: u32,
-    /// What came and was no answer.
+    /// Why the last datagram that arrived was not an answer.
     stray: Option<&'static str>,
 }
 
@@ -112,7 +115,7 @@ pub struct UdpTrackerSession {
 struct TrackerConnection {
     id: [u8; ID_BYTES],
     until: Duration,
-    /// It was asked for by the announce under way.
+    /// Whether it was requested for the current announce.
     fresh: bool,
 }
 
@@ -120,13 +123,13 @@ struct TrackerConnection {
 struct PendingRequest {
     action: u32,
     transaction: u32,
-    /// Until when it is waited for; `None`: it is to be sent again.
+    /// The end of the wait; `None` if the request must be sent again.
     until: Option<Duration>,
 }
 
 impl UdpTrackerSession {
-    /// `ipv6`: the family of the tracker's address, which decides how peers are written. `first_wait`: what
-    /// stands for BEP 15's 15 s, [`FIRST_WAIT`].
+    /// `ipv6`: the family of the tracker's address, which determines the format of peers.
+    /// `first_wait`: [`FIRST_WAIT`], or less in tests.
     pub fn new(ipv6: bool, first_wait: Duration, seed: u64) -> UdpTrackerSession {
         UdpTrackerSession {
             ipv6,
@@ -142,7 +145,8 @@ impl UdpTrackerSession {
         }
     }
 
-    /// Begins an announce, in the place of one that may be under way; `url_data` is what [`parts`] gave.
+    /// Starts an announce, replacing any pending one; `url_data` is the second part that [`parts`]
+    /// returned.
     pub fn announce(&mut self, announce: &Announce, url_data: &str) {
         self.ask(ANNOUNCE, body(announce, url_data), reply);
     }
@@ -154,20 +158,20 @@ impl UdpTrackerSession {
         decode: fn(&[u8], bool) -> Option<Reply>,
     ) {
         (self.action, self.announce, self.decode) = (action, body, decode);
-        // A connection that is being asked for is of use to this one too.
+        // A pending connect request serves the new task as well.
         self.request = self.request.filter(|request| request.action == CONNECT);
         if let Some(connection) = &mut self.connection {
             connection.fresh = false;
         }
     }
 
-    /// Forgets what belongs to the address: the tracker is asked at another one.
+    /// Forgets everything that belongs to the address, because the tracker is asked at another one.
     pub fn move_on(&mut self) {
         self.connection = None;
         self.request = None;
     }
 
-    /// What is to be done at this time.
+    /// Returns what to do at this time.
     pub fn poll(&mut self, now: Duration) -> TrackerPoll {
         if self.announce.is_empty() {
             return TrackerPoll::Idle;
@@ -180,7 +184,7 @@ impl UdpTrackerSession {
             request.until = None;
             self.unanswered = self.unanswered.saturating_add(1);
             if request.action != CONNECT {
-                // Some trackers do not answer at all to an id that they have forgotten.
+                // Some trackers do not answer at all if they have forgotten the connection ID.
                 self.connection = self.connection.filter(|connection| connection.fresh);
             }
             return TrackerPoll::Silent;
@@ -203,7 +207,7 @@ impl UdpTrackerSession {
         )
     }
 
-    /// Takes a datagram from the tracker; gives how the announce ended, where it did.
+    /// Handles a datagram from the tracker; returns the result when the announce ends.
     pub fn handle(
         &mut self,
         datagram: &[u8],
@@ -230,7 +234,8 @@ impl UdpTrackerSession {
                 None
             }
             (ANNOUNCE, ANNOUNCE) if rest.is_empty() => {
-                // So opentracker says that it does not track this torrent; over HTTP it has words for that.
+                // This is how opentracker refuses a torrent that it does not track; over HTTP it
+                // sends a message.
                 self.answered();
                 self.announce.clear();
                 Some(Err(TrackerError::Failure(String::new())))
@@ -248,7 +253,8 @@ impl UdpTrackerSession {
                 let had = self.connection.take();
                 self.answered();
                 if request.action != CONNECT && had.is_some_and(|connection| !connection.fresh) {
-                    // It may be the id alone that it refuses, and no code says so: once with a new one.
+                    // The tracker may refuse only the connection ID, which no error code reveals:
+                    // retry once with a new one.
                     return None;
                 }
                 self.announce.clear();
@@ -261,7 +267,7 @@ impl UdpTrackerSession {
         }
     }
 
-    /// What to say of a tracker that did not answer.
+    /// Returns the error for a tracker that did not answer.
     pub fn silence(&self) -> TrackerError {
         TrackerError::NoAnswer { tries: self.unanswered, stray: self.stray }
     }
@@ -273,14 +279,14 @@ impl UdpTrackerSession {
     }
 }
 
-/// Action, transaction id, and what follows them.
+/// Splits a datagram into action, transaction ID, and the rest.
 fn head(datagram: &[u8]) -> Option<(u32, u32, &[u8])> {
     let (action, rest) = datagram.split_first_chunk()?;
     let (transaction, rest) = rest.split_first_chunk()?;
     Some((u32::from_be_bytes(*action), u32::from_be_bytes(*transaction), rest))
 }
 
-/// What follows the transaction id of an announce.
+/// Encodes what follows the transaction ID in an announce.
 fn body(announce: &Announce, url_data: &str) -> Vec<u8> {
     let event: u32 = match announce.event {
         None => 0,
@@ -292,7 +298,7 @@ fn body(announce: &Announce, url_data: &str) -> Vec<u8> {
     for bytes in [announce.downloaded_bytes, announce.left_bytes, announce.uploaded_bytes] {
         body.extend(bytes.to_be_bytes());
     }
-    // Our address is the one that we send from: 0.
+    // IP address 0: the tracker uses the datagram's source address.
     for word in [event, 0, announce.key, announce.numwant] {
         body.extend(word.to_be_bytes());
     }
@@ -304,7 +310,7 @@ fn body(announce: &Announce, url_data: &str) -> Vec<u8> {
     body
 }
 
-/// What follows the transaction id of an announce's answer.
+/// Decodes what follows the transaction ID in the answer to an announce.
 fn reply(bytes: &[u8], ipv6: bool) -> Option<Reply> {
     let (words, peers) = bytes.split_first_chunk::<12>()?;
     let [seconds, leechers, seeders] =

@@ -1,12 +1,15 @@
-//! Serving back, sans-IO: how much may be sent, who is unchoked, and what one peer still waits for.
+//! Serving other peers, sans-IO: the upload rate, which peers are unchoked, and the queued requests
+//! of a peer.
 //!
-//! Simple and fair: so many peers are unchoked at a time ([`SLOTS`] while we fetch), each for a turn at least, and in rounds. Who had no turn in
-//! this round, and of these who has waited the longest, takes the place of who was unchoked the longest; where all who wait had theirs, the next
-//! round begins. What peers give us plays no part: most of those who give are seeds and want nothing.
+//! The rules are simple and fair: a fixed number of peers is unchoked at a time ([`SLOTS`] while we
+//! download), each for at least one turn, in rounds. A waiting peer without a turn in this round,
+//! and among those the one that has waited longest, replaces the peer that has been unchoked
+//! longest. When all waiting peers have had their turn, the next round starts. What peers send us
+//! plays no role: most peers that send are seeds and request nothing.
 //!
-//! Who leaves after its turn and comes again, under whatever id, has still had it: that is remembered by its host. So
-//! it is for each of a host's connections on its own, as several may share one address; how many these may be is not
-//! decided here.
+//! A peer that leaves after its turn and returns, even with another ID, does not get another turn:
+//! turns are remembered by host. Each of a host's connections has its own turn, as several peers
+//! may share an address; how many connections a host may have is not decided here.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -17,29 +20,31 @@ use super::wire::BlockRequest;
 #[cfg(test)]
 mod tests;
 
-/// Peers of a torrent that are unchoked at a time, while we fetch it.
+/// How many of a torrent's peers are unchoked at a time while we download it.
 pub const SLOTS: usize = 4;
 
-/// How long a slot is held, at least, while others wait.
+/// The minimum time for which a peer stays unchoked while others wait.
 pub const TURN: Duration = Duration::from_secs(10);
 
-/// How long one waits, at least, before it takes another's place: else two would take each other's at once.
+/// The minimum time that a peer waits before it replaces another: otherwise two peers would replace
+/// each other immediately.
 const PATIENCE: Duration = Duration::from_millis(2_500);
 
-/// What was not sent in time may be made up for, for so long.
+/// How much unused sending time may be made up for later.
 const BURST: Duration = Duration::from_millis(250);
 
-/// Peers that are gone whose turn is remembered. Where more come and go within a round, hardly anybody waits.
+/// How many disconnected peers are remembered with their turn. If more come and go within a round,
+/// hardly any peer waits.
 const MOST_REMEMBERED: usize = 1_024;
 
-/// Requests of one peer that are kept: what we say in `reqq`.
+/// How many requests of one peer are queued: what we state as `reqq`.
 const MAX_WAITING: usize = super::extension::DEFAULT_REQQ as usize;
 
-/// A token bucket: so many bytes a second, in the long run exactly.
+/// A token bucket for bytes; in the long run it meets the rate exactly.
 #[derive(Debug)]
 pub struct Bucket {
     bytes_per_second: u64,
-    /// When the next bytes may go.
+    /// When more bytes may be sent.
     free_at: Duration,
 }
 
@@ -48,7 +53,7 @@ impl Bucket {
         Bucket { bytes_per_second, free_at: Duration::ZERO }
     }
 
-    /// Takes so many bytes where any may be sent now.
+    /// Charges this many bytes and returns true, if anything may be sent now.
     pub fn take(&mut self, now: Duration, bytes: u64) -> bool {
         let free = self.is_free(now);
         if free {
@@ -57,12 +62,12 @@ impl Bucket {
         free
     }
 
-    /// Whether any may be sent now.
+    /// Whether anything may be sent now.
     pub fn is_free(&self, now: Duration) -> bool {
         self.bytes_per_second > 0 && self.free_at <= now
     }
 
-    /// So many are sent; what comes next waits for as long as these are worth.
+    /// Charges for bytes that are sent: the next ones wait for as long as these take at the rate.
     pub fn charge(&mut self, now: Duration, bytes: u64) {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second.max(1));
         let worth = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
@@ -70,40 +75,41 @@ impl Bucket {
     }
 }
 
-/// A peer that wants blocks of us, or did.
+/// A peer that wants blocks from us, or did.
 #[derive(Debug)]
 struct Seat {
     id: u32,
-    /// Where it is known who may come under another id.
+    /// Set if the peer may return from there with another ID.
     host: Option<IpAddr>,
     wants: bool,
     unchoked: bool,
-    /// Its turn of this round has begun, and may be over.
+    /// Whether its turn in this round has begun; it may be over.
     had_turn: bool,
-    /// That it is unchoked, or waits.
+    /// Since when it has been unchoked, or has waited.
     since: Duration,
 }
 
-/// What each unchoked peer of a seed shall be sent in a second, at least.
+/// The minimum rate, in bytes per second, that a seed plans for each unchoked peer.
 #[cfg(feature = "seed")]
 const SHARE_BYTES: u64 = 64 << 10;
 
-/// Peers of a torrent that a seed unchokes at a time: there is a line to be filled, and nothing else that waits for it.
+/// How many of a torrent's peers a seed unchokes at most: it fills the connection, which nothing
+/// else competes for.
 #[cfg(feature = "seed")]
 const MOST_SLOTS: u64 = 64;
 
-/// How many peers a seed with this rate unchokes at a time.
+/// Returns how many peers a seed with this upload rate unchokes at a time.
 #[cfg(feature = "seed")]
 pub fn seed_slots(bytes_per_second: u64) -> usize {
     (bytes_per_second / SHARE_BYTES).clamp(SLOTS as u64, MOST_SLOTS) as usize
 }
 
-/// Who of a torrent's peers is unchoked.
+/// Decides which of a torrent's peers are unchoked.
 #[derive(Debug)]
 pub struct Choker {
     slots: usize,
     seats: Vec<Seat>,
-    /// The hosts of those that had their turn in this round and are gone, the first to go at the front.
+    /// The hosts of peers that had a turn in this round and disconnected, oldest first.
     gone: VecDeque<IpAddr>,
 }
 
@@ -118,8 +124,8 @@ impl Choker {
         Choker { slots, seats: Vec::new(), gone: VecDeque::new() }
     }
 
-    /// A peer that is interested asks whether it is unchoked now; to be asked again now and then. The `host` is that of one
-    /// that connected to us, and may do so again under another id.
+    /// Returns whether an interested peer is unchoked now; must be called repeatedly. `host` is set
+    /// for a peer that connected to us, since it can reconnect with another ID.
     pub fn is_unchoked(&mut self, id: u32, host: Option<IpAddr>, now: Duration) -> bool {
         match self.seat(id) {
             Some(seat) if seat.wants => {}
@@ -135,14 +141,16 @@ impl Choker {
         self.seat(id).is_some_and(|seat| seat.unchoked)
     }
 
-    /// The peer wants nothing any more. Its turn is remembered: wanting anew gains it nothing.
+    /// Records that the peer wants nothing any more. Its turn is remembered, so becoming interested
+    /// again gains nothing.
     pub fn rest(&mut self, id: u32) {
         if let Some(seat) = self.seat(id) {
             (seat.wants, seat.unchoked) = (false, false);
         }
     }
 
-    /// The peer is gone. Its turn is remembered by its host: coming anew gains it nothing.
+    /// Records that the peer disconnected. Its turn is remembered by its host, so reconnecting
+    /// gains nothing.
     pub fn leave(&mut self, id: u32) {
         let Some(index) = self.seats.iter().position(|seat| seat.id == id) else { return };
         let seat = self.seats.remove(index);
@@ -154,7 +162,7 @@ impl Choker {
         }
     }
 
-    /// How many are unchoked.
+    /// Returns the number of unchoked peers.
     pub fn unchoked(&self) -> usize {
         self.seats.iter().filter(|seat| seat.unchoked).count()
     }
@@ -163,7 +171,7 @@ impl Choker {
         self.seats.iter_mut().find(|seat| seat.id == id)
     }
 
-    /// Gives each place that is free, or was held for a turn, to who is next.
+    /// Gives each slot that is free, or has been held for a turn, to the next peer.
     fn turn(&mut self, now: Duration) {
         while let Some(next) = self.first(false) {
             if self.unchoked() >= self.slots {
@@ -185,13 +193,14 @@ impl Choker {
         }
     }
 
-    /// All who wait had their turn. A turn that goes on was the last round's.
+    /// Starts a round, once all waiting peers have had a turn. Turns in progress belong to the
+    /// previous round.
     fn begin_round(&mut self) {
         self.seats.iter_mut().for_each(|seat| seat.had_turn = false);
         self.gone.clear();
     }
 
-    /// Who is next, of those that wait, or of those that are unchoked.
+    /// Returns the next of the waiting peers, or the one that has been unchoked longest.
     fn first(&self, unchoked: bool) -> Option<usize> {
         let seats = self.seats.iter().enumerate();
         let seats = seats.filter(|(_, seat)| seat.wants && seat.unchoked == unchoked);
@@ -200,20 +209,20 @@ impl Choker {
     }
 }
 
-/// What a peer asked us for.
+/// A request from a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadRequest {
-    /// A block, which may be of a piece that we do not have, or beyond its end.
+    /// A block, which may be missing here or beyond the piece's end.
     Block(BlockRequest),
-    /// A part of the `info` dictionary (BEP 9), which may be beyond its end.
+    /// A piece of the `info` dictionary (BEP 9), which may be beyond its end.
     Metadata(u32),
 }
 
-/// One peer's requests to us.
+/// A peer's queued requests.
 #[derive(Debug)]
 pub(super) struct RequestQueue {
     pub(super) interested: bool,
-    /// We choke it; so it begins.
+    /// Whether we choke the peer, as we do at first.
     pub(super) choking: bool,
     queue: Vec<UploadRequest>,
 }
@@ -223,7 +232,7 @@ impl RequestQueue {
         RequestQueue { interested: false, choking: true, queue: Vec::new() }
     }
 
-    /// False where too much waits already.
+    /// Returns false if the queue is full.
     pub(super) fn add(&mut self, wanted: UploadRequest) -> bool {
         let fits = self.queue.len() < MAX_WAITING;
         if fits {
@@ -241,7 +250,7 @@ impl RequestQueue {
         found.map(|index| self.queue.remove(index)).is_some()
     }
 
-    /// Takes all requests for blocks.
+    /// Takes all block requests.
     pub(super) fn take_blocks(&mut self) -> Vec<UploadRequest> {
         let is_block = |wanted: &UploadRequest| matches!(wanted, UploadRequest::Block(_));
         let (blocks, rest) = std::mem::take(&mut self.queue).into_iter().partition(is_block);

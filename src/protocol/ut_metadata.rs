@@ -1,7 +1,7 @@
 //! `ut_metadata` (BEP 9): the `info` dictionary, which peers send each other in pieces of 16 KiB.
 //!
-//! The codec of its three messages, for both directions. Which piece is requested from whom is [`blocks`]'s matter; the
-//! connection is a [`super::peer::PeerSession`] like any other.
+//! This is the codec of the three messages, for both directions. [`blocks`] decides which piece is
+//! requested from which peer; the connection is an ordinary [`super::peer::PeerSession`].
 
 use std::fmt;
 
@@ -11,17 +11,17 @@ pub mod blocks;
 #[cfg(test)]
 mod tests;
 
-/// The length of a piece of the `info` dictionary; the last may be shorter.
+/// The length of a piece of the `info` dictionary; the last one may be shorter.
 pub const METADATA_PIECE_BYTES: usize = 16 << 10;
 
-/// Three numbers.
+/// Enough for the three integers of a message.
 const HEAD: Limits = Limits { max_bytes: 1 << 10, max_values: 256 };
 
 const REQUEST: i64 = 0;
 const DATA: i64 = 1;
 const REJECT: i64 = 2;
 
-/// One message. A piece is one of the dictionary, not of the data.
+/// A message. A piece here is a piece of the `info` dictionary, not of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetadataMessage<'b> {
     Request(u32),
@@ -30,18 +30,18 @@ pub enum MetadataMessage<'b> {
         total_bytes: Option<u64>,
         data: &'b [u8],
     },
-    /// The sender does not have the piece, or does not give it.
+    /// The sender does not have the piece, or refuses to send it.
     Reject(u32),
 }
 
 impl<'b> MetadataMessage<'b> {
-    /// The data of a piece of `info`; `None` where there is no such piece.
+    /// Creates the message with a piece of `info`; `None` if there is no such piece.
     pub fn data_of(info: &'b [u8], piece: u32) -> Option<MetadataMessage<'b>> {
         let data = info.chunks(METADATA_PIECE_BYTES).nth(piece as usize)?;
         Some(MetadataMessage::Data { piece, total_bytes: Some(info.len() as u64), data })
     }
 
-    /// Reads what follows the extended message's id; `None` where it makes no sense.
+    /// Decodes what follows the extended message's ID; `None` if it is invalid.
     pub fn decode(payload: &'b [u8]) -> Option<MetadataMessage<'b>> {
         let scan = bencode::scan_prefix(payload, &HEAD).ok()?;
         let number = |key| scan.root().get(key).and_then(Node::int);
@@ -58,7 +58,7 @@ impl<'b> MetadataMessage<'b> {
         }
     }
 
-    /// The bytes that follow the extended message's id.
+    /// Encodes what follows the extended message's ID.
     pub fn encode(&self) -> Vec<u8> {
         let head =
             |kind, piece, total: &str| format!("d8:msg_typei{kind}e5:piecei{piece}e{total}e");
@@ -75,25 +75,25 @@ impl<'b> MetadataMessage<'b> {
     }
 }
 
-/// Why no metadata comes from a peer.
+/// Why a peer provides no metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetadataError {
-    /// It does not speak BEP 10, or BEP 9.
+    /// It does not support BEP 10 or BEP 9.
     NotOffered,
     /// It does not have the `info` dictionary itself.
     NotThere,
-    /// It states a length beyond the limit.
+    /// It states a length above the limit.
     TooLong { bytes: u64, max_bytes: usize },
-    /// A piece whose length is not the one it must have, or one of a dictionary with another length.
+    /// A piece has the wrong length, or belongs to a dictionary of another length.
     OddBlock { block: u32, bytes: usize },
-    /// It does not give what it offered.
+    /// It rejected a request although it offers the dictionary.
     Rejected,
-    /// What it sent is not the torrent's.
+    /// What it sent does not match the infohash.
     Wrong,
 }
 
 impl MetadataError {
-    /// Whether the same peer may be worth asking again.
+    /// Whether asking the same peer again later may help.
     pub fn may_pass(&self) -> bool {
         matches!(self, MetadataError::NotThere | MetadataError::Rejected)
     }

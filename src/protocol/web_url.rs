@@ -1,13 +1,14 @@
 //! The URL of a torrent's file on a web seed (BEP 19).
 //!
-//! A seed of a single file is the file's URL, or, where it ends in `/`, the directory that holds it. A
-//! seed of a folder is the parent of the folder. Which of the two a torrent is, its `files` key says.
+//! For a single-file torrent, the seed is the file's URL or, if it ends in `/`, that of the
+//! directory that contains the file. For a torrent with a `files` key, the seed is the URL of the
+//! parent of the torrent's folder.
 //!
-//! Components are bytes, and are encoded from them: all but RFC 3986's unreserved characters, so
-//! that `#`, `?`, `%` and names in any old encoding reach the server. The seed's own URL was encoded
-//! by whoever wrote it; only what no URL may hold (spaces are common) is mended.
-//! A seed with a query is appended to like any other, as libtorrent and Transmission do:
-//! `…/get?file=` is how such a seed is meant. A fragment would swallow what is appended, and is cut.
+//! Path components are bytes and are percent-encoded as such, except for RFC 3986's unreserved
+//! characters, so `#`, `?`, `%` and names in any legacy encoding reach the server. The seed's own
+//! URL is already encoded; only characters that no URL may contain (spaces are common) are encoded.
+//! Paths are appended even to a seed with a query, as libtorrent and Transmission do, because
+//! `…/get?file=` is meant that way. A fragment would swallow the appended path, so it is removed.
 
 use std::borrow::Cow;
 
@@ -21,7 +22,7 @@ use crate::url::Url;
 #[cfg(test)]
 mod tests;
 
-/// What may not stand in a URL as it is. `%` may: the URL is encoded already.
+/// Characters that must not occur in a URL. `%` is not one of them: the URL is already encoded.
 pub const NO_URL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -34,8 +35,8 @@ pub const NO_URL: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// The URLs of a torrent's files on one seed. What people name is not always what BEP 19 means: so there may be further forms, which
-/// are tried in turn.
+/// The URLs of a torrent's files on one seed. Seeds do not always follow BEP 19, so there may be
+/// alternative forms, which are tried in turn.
 #[derive(Clone, Debug)]
 pub struct FileUrls {
     forms: Vec<UrlForm>,
@@ -43,14 +44,14 @@ pub struct FileUrls {
 
 #[derive(Clone, Debug)]
 struct UrlForm {
-    /// The URL as far as it is the same for all files.
+    /// The part of the URL that all files share.
     base: Url,
-    /// The file's path follows.
+    /// Whether the file's path is appended.
     is_folder: bool,
 }
 
 impl FileUrls {
-    /// `name` is the torrent's; `multi`, whether it is a folder.
+    /// `name` is the torrent's name; `multi` tells whether the torrent is a folder.
     pub fn new(seed: &Url, multi: bool, name: &[u8]) -> FileUrls {
         let seed = seed.exposed().trim().split('#').next().unwrap_or_default();
         let url: String = utf8_percent_encode(seed, NO_URL).collect();
@@ -68,13 +69,13 @@ impl FileUrls {
         let mut forms = Vec::new();
         if multi || directory {
             forms.push(form(&below, multi));
-            // The folder or file itself was named, and not where it is.
+            // The seed may be the URL of the folder or file itself, rather than of its parent.
             if ends_in_name {
                 forms.push(form(bare, multi));
             }
         } else {
             forms.push(form(&url, false));
-            // Where it is was named, without a slash behind it.
+            // The seed may be the URL of the parent, without a trailing slash.
             if !ends_in_name && !has_query {
                 forms.push(form(&below, false));
             }
@@ -82,7 +83,7 @@ impl FileUrls {
         FileUrls { forms }
     }
 
-    /// The same for a folder of one file, of which the file's own URL may have been named.
+    /// Adds the form for a folder with one file, whose seed may be the URL of that file.
     pub fn of_one_file(mut self, seed: &Url) -> FileUrls {
         let file = seed.exposed().trim().split('#').next().unwrap_or_default();
         if self.forms.iter().any(|form| form.is_folder) && !file.ends_with('/') {
@@ -92,15 +93,16 @@ impl FileUrls {
         self
     }
 
-    /// How many forms there are.
+    /// Returns the number of forms.
     pub fn forms(&self) -> usize {
         self.forms.len()
     }
 
-    /// The file's URL, in one of the forms; the first one is BEP 19's. `path` is the file's below the torrent's name, which a torrent of
-    /// a single file does not have.
+    /// Returns the file's URL in one of the forms; the first form is BEP 19's. `path` is the file's
+    /// path below the torrent's name; empty for a single-file torrent.
     ///
-    /// Components are taken as they are: that none is empty or `..` is checked where the torrent is read.
+    /// Components are not checked here: parsing the torrent has already rejected empty ones and
+    /// `..`.
     pub fn in_form<'p>(&self, form: usize, path: impl Iterator<Item = &'p [u8]>) -> Url {
         let Some(form) = self.forms.get(form).or(self.forms.first()) else { return Url::default() };
         let mut url = form.base.exposed().to_owned();

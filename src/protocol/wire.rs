@@ -1,8 +1,8 @@
 //! The peer protocol's handshake and messages (BEP 3), those of the fast extension (BEP 6), and the
-//! envelope of further extensions (BEP 10).
+//! envelope of extension messages (BEP 10).
 //!
-//! Messages borrow from the caller's buffer: a block is never copied here. An id that we do not know
-//! is [`Message::Unknown`], and hurts nobody.
+//! Messages borrow from the caller's buffer: blocks are never copied here. A message with an
+//! unknown ID is decoded as [`Message::Unknown`], which is harmless.
 
 use std::fmt;
 
@@ -12,18 +12,19 @@ use crate::torrent::infohash::Infohash;
 #[cfg(test)]
 mod tests;
 
-/// What every connection begins with (BEP 3).
+/// The first bytes of every connection (BEP 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handshake {
-    /// Eight bytes of flags: what the sender can do beyond BEP 3.
+    /// Eight bytes of flags for what the sender supports beyond BEP 3.
     pub reserved: [u8; 8],
-    /// The torrent that this is about.
+    /// The torrent that the connection is for.
     pub infohash: Infohash,
-    /// Who the sender says it is.
+    /// The sender's stated ID.
     pub peer_id: [u8; 20],
 }
 
-/// What comes before a block's bytes in its message: length, id, piece and begin (BEP 3).
+/// The length of what precedes a block's bytes in its message: length prefix, ID, piece and begin
+/// (BEP 3).
 pub const BLOCK_HEAD_BYTES: usize = 13;
 
 const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
@@ -33,10 +34,10 @@ const FAST_BYTE: usize = 7;
 const FAST_BIT: u8 = 0x04;
 
 impl Handshake {
-    /// Bytes of an encoded handshake.
+    /// The length of an encoded handshake.
     pub const BYTES: usize = 68;
 
-    /// Ours, with the flags for BEP 10 and BEP 6.
+    /// Creates our handshake, with the flags for BEP 10 and BEP 6.
     pub fn ours(infohash: Infohash, peer_id: [u8; 20]) -> Handshake {
         let mut reserved = [0; 8];
         reserved[EXTENSION_BYTE] = EXTENSION_BIT;
@@ -44,17 +45,17 @@ impl Handshake {
         Handshake { reserved, infohash, peer_id }
     }
 
-    /// Whether the sender speaks BEP 10.
+    /// Whether the sender supports BEP 10.
     pub fn extension_bit(&self) -> bool {
         self.reserved[EXTENSION_BYTE] & EXTENSION_BIT != 0
     }
 
-    /// Whether the sender speaks BEP 6.
+    /// Whether the sender supports BEP 6.
     pub fn fast_bit(&self) -> bool {
         self.reserved[FAST_BYTE] & FAST_BIT != 0
     }
 
-    /// Appends the handshake's bytes.
+    /// Appends the encoded handshake.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(PROTOCOL);
         out.extend_from_slice(&self.reserved);
@@ -62,10 +63,10 @@ impl Handshake {
         out.extend_from_slice(&self.peer_id);
     }
 
-    /// The handshake at the beginning of the buffer; `None` while bytes are missing.
+    /// Decodes the handshake at the beginning of the buffer; `None` if more bytes are needed.
     ///
     /// # Errors
-    /// [`WireError::NotBitTorrent`], as soon as one byte tells.
+    /// [`WireError::NotBitTorrent`], as soon as one byte differs.
     pub fn decode(buffer: &[u8]) -> Result<Option<Handshake>, WireError> {
         let seen = buffer.len().min(PROTOCOL.len());
         if buffer.get(..seen) != PROTOCOL.get(..seen) {
@@ -81,90 +82,90 @@ impl Handshake {
     }
 }
 
-/// A block, as it is asked for.
+/// A block, as requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlockRequest {
-    /// The piece in which it lies.
+    /// The piece that contains the block.
     pub piece: PieceIndex,
-    /// Its first byte, counted from the piece's.
+    /// The block's offset in the piece.
     pub begin: u32,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub length: u32,
 }
 
-/// One message; what it carries lies in the buffer that it was decoded from.
+/// A message; its payload borrows from the buffer that it was decoded from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// Nothing but a sign of life.
+    /// Keeps the connection open.
     KeepAlive,
-    /// The sender will not serve us.
+    /// The sender will not serve the receiver.
     Choke,
-    /// The sender will serve us.
+    /// The sender will serve the receiver.
     Unchoke,
-    /// The sender wants pieces of ours.
+    /// The sender wants pieces from the receiver.
     Interested,
-    /// The sender wants none.
+    /// The sender wants no pieces from the receiver.
     NotInterested,
     /// The sender now has this piece.
     Have(PieceIndex),
     /// The pieces that the sender has, the first in the highest bit.
     Bitfield(&'a [u8]),
-    /// Asks for a block.
+    /// Requests a block.
     Request(BlockRequest),
-    /// Brings a block.
+    /// Contains a block.
     Piece {
-        /// The piece in which it lies.
+        /// The piece that contains the block.
         piece: PieceIndex,
-        /// Its first byte, counted from the piece's.
+        /// The block's offset in the piece.
         begin: u32,
-        /// Its bytes.
+        /// The block's bytes.
         block: &'a [u8],
     },
-    /// Takes a request back.
+    /// Cancels a request.
     Cancel(BlockRequest),
     /// The sender's DHT port (BEP 5).
     Port(u16),
-    /// A piece that would suit the sender (BEP 6).
+    /// Suggests a piece to request (BEP 6).
     Suggest(PieceIndex),
     /// The sender has all pieces (BEP 6).
     HaveAll,
-    /// The sender has none yet (BEP 6).
+    /// The sender has no pieces yet (BEP 6).
     HaveNone,
     /// The sender will not serve this request (BEP 6).
     Reject(BlockRequest),
-    /// Blocks of this piece may be asked for while the sender chokes us (BEP 6).
+    /// Blocks of this piece may be requested while the sender chokes the receiver (BEP 6).
     AllowedFast(PieceIndex),
-    /// A message of an extension (BEP 10); id 0 is the extension handshake.
+    /// An extension message (BEP 10); ID 0 is the extension handshake.
     Extended {
-        /// The id that the receiver gave to the extension.
+        /// The ID that the receiver assigned to the extension.
         id: u8,
-        /// What the extension says.
+        /// The extension's payload.
         payload: &'a [u8],
     },
-    /// A message that we do not know; its payload is skipped.
+    /// A message with an unknown ID; its payload is skipped.
     Unknown {
-        /// Its id.
+        /// The message's ID.
         id: u8,
     },
 }
 
-/// Why bytes are not the peer protocol.
+/// Why bytes are not valid in the peer protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireError {
-    /// The connection does not begin like BitTorrent.
+    /// The connection does not start with BitTorrent's handshake.
     NotBitTorrent,
-    /// A message's length prefix is over the limit.
+    /// A message's length prefix exceeds the limit.
     Oversized {
-        /// What the prefix says.
+        /// The length in the prefix.
         length_bytes: u32,
-        /// What is accepted.
+        /// The limit.
         max_bytes: usize,
     },
-    /// A message of this id cannot have this length.
+    /// A message's length does not fit its ID.
     Length {
-        /// The message's id.
+        /// The message's ID.
         id: u8,
-        /// Its length without the id.
+        /// The payload's length, without the ID.
         payload_bytes: usize,
     },
 }
@@ -188,11 +189,12 @@ impl fmt::Display for WireError {
 
 impl std::error::Error for WireError {}
 
-/// The message at the beginning of the buffer, and the bytes it takes; `None` while bytes are missing.
+/// Decodes the message at the beginning of the buffer, and returns it with its length; `None` if
+/// more bytes are needed.
 ///
 /// # Errors
-/// A message over `max_message_bytes` (its length prefix not counted) is refused from its prefix
-/// alone, before its bytes arrive; one whose length does not fit its id, when it is there.
+/// A message above `max_message_bytes` (without its length prefix) is refused based on the prefix
+/// alone, before its bytes arrive; a message whose length does not fit its ID, once it is complete.
 pub fn decode(
     buffer: &[u8],
     max_message_bytes: usize,
@@ -216,7 +218,7 @@ pub fn decode(
     Ok(Some((message, prefix.len() + body.len())))
 }
 
-/// The first bytes of a message that brings a block; the block's own follow.
+/// Encodes the beginning of a message with a block, without the block's bytes.
 pub fn block_head(block: BlockRequest) -> [u8; BLOCK_HEAD_BYTES] {
     let mut head = [0; BLOCK_HEAD_BYTES];
     let length = block.length.saturating_add(BLOCK_HEAD_BYTES as u32 - 4);
@@ -229,7 +231,7 @@ pub fn block_head(block: BlockRequest) -> [u8; BLOCK_HEAD_BYTES] {
 
 const PREFIX_BYTES: usize = 4;
 
-/// `None` where the payload's length does not fit.
+/// Returns `None` if the payload's length does not fit the ID.
 fn message(id: u8, mut payload: &[u8]) -> Option<Message<'_>> {
     let message = match id {
         0 => Message::Choke,
@@ -260,7 +262,7 @@ fn message(id: u8, mut payload: &[u8]) -> Option<Message<'_>> {
 }
 
 impl Message<'_> {
-    /// Appends the message's bytes.
+    /// Appends the encoded message.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             Message::KeepAlive => out.extend_from_slice(&[0; PREFIX_BYTES]),
@@ -289,7 +291,7 @@ impl Message<'_> {
 
 fn put(out: &mut Vec<u8>, id: u8, parts: &[&[u8]]) {
     let payload_bytes: usize = parts.iter().map(|part| part.len()).sum();
-    out.extend_from_slice(&(payload_bytes as u32 + 1).to_be_bytes()); // our own: far below 4 GiB
+    out.extend_from_slice(&(payload_bytes as u32 + 1).to_be_bytes()); // our own message: far below 4 GiB
     out.push(id);
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }

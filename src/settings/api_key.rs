@@ -1,17 +1,18 @@
-//! The key of the user's account at the catalogue, which nobody but the catalogue is to see.
+//! The API key of the user's account at the catalog. It must be sent to the catalog only.
 
 use std::fmt;
 
 pub(super) const FORM: &str =
     "expected a key as the catalog shows it: `uid=<number>;pass=<letters and digits>`";
 
-/// A key, as the cookies that Academic Torrents takes it for: `uid=1; pass=0f…`.
+/// An API key in the form of the cookies that Academic Torrents accepts: `uid=1; pass=0f…`.
 #[derive(Clone)]
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// The catalogue shows the pairs with `;` or `&` between them. What no cookie may hold (RFC 6265) would begin
-    /// another header, or end the request.
+    /// Parses the pairs, which the catalog shows with `;` or `&` between them. Rejects characters
+    /// that cookies must not contain (RFC 6265), because they could start another header or end the
+    /// request.
     pub(super) fn parse(value: &str) -> Option<ApiKey> {
         let may_be = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b'\\');
         let is_pair = |pair: &str| {
@@ -31,7 +32,7 @@ impl ApiKey {
         Some(ApiKey(cookie))
     }
 
-    /// What follows `Cookie: ` in a request.
+    /// The value of the `Cookie` header.
     pub fn cookie(&self) -> &str {
         &self.0
     }

@@ -1,29 +1,30 @@
-//! The command line of the cargo that runs us: what it says, and no variable does.
+//! The command line of the cargo that runs this build script, for flags that no variable contains.
 //!
-//! A build script's parent is cargo itself. Its arguments are read from `/proc`, so on Linux alone; elsewhere
-//! nothing is known of them, and all answers are no. What an alias or a configuration file of Cargo's adds is
-//! not among them.
+//! The parent of a build script is cargo itself. Its arguments are read from `/proc`, so only on
+//! Linux; on other systems they count as absent. Arguments from an alias or from Cargo's
+//! configuration are not included.
 
 use std::path::{Path, PathBuf};
 
-/// The arguments of a call of cargo, up to `--`: what follows is the program's.
+/// The arguments of a cargo call up to `--`, after which the program's arguments follow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CargoCall {
     arguments: Vec<String>,
-    /// Where it was called: its configuration is looked for from there.
+    /// The directory of the call, from which Cargo searches its configuration.
     directory: Option<PathBuf>,
 }
 
-/// Options that take a value as an argument of its own: of cargo itself, and of `cargo install`.
+/// Options of cargo and `cargo install` that take their value as a separate argument.
 const WITH_VALUE: &str = "--config --color -C -Z --version --vers --git --branch --tag --rev --path --root --registry --index --bin --example --features -F --profile --target --target-dir --jobs -j --message-format --lockfile-path";
 
 impl CargoCall {
-    /// The call of this process's parent, where that is cargo.
+    /// Reads the call from this process's parent, if that is cargo.
     ///
-    /// `pwd` is the variable of that name: cargo changes the script's directory, and not this variable.
+    /// `pwd` is the value of the variable `PWD`: cargo changes the script's directory, but not this
+    /// variable.
     pub fn of_parent(pwd: Option<PathBuf>) -> CargoCall {
         let Some(line) = parent_command_line() else {
-            // Where the platform does not show it.
+            // The platform does not show the parent's command line.
             let directory = pwd.filter(|it| it.is_absolute() && !cfg!(target_os = "linux"));
             return CargoCall { arguments: Vec::new(), directory };
         };
@@ -34,7 +35,7 @@ impl CargoCall {
         call
     }
 
-    /// That of the cargo that ran this command, which is in the same directory.
+    /// The call of the cargo that ran this command in the same directory.
     #[cfg(feature = "engine")]
     pub fn of_command(directory: Option<PathBuf>) -> CargoCall {
         CargoCall { arguments: Vec::new(), directory }
@@ -49,14 +50,14 @@ impl CargoCall {
         self.directory.as_deref()
     }
 
-    /// Reads the text of `/proc/<process>/cmdline`: arguments that each end with a NUL.
+    /// Parses `/proc/<process>/cmdline`: arguments, each terminated by NUL.
     fn parse(command_line: &[u8]) -> CargoCall {
         let mut arguments = command_line
             .split(|byte| *byte == 0)
             .map(|argument| String::from_utf8_lossy(argument).into_owned());
         let program = arguments.next().unwrap_or_default();
         let file = program.rsplit(['/', '\\']).next().unwrap_or_default();
-        // `cargo`, `cargo.exe`, and tools that are cargo inside, such as `cargo-auditable`.
+        // `cargo`, `cargo.exe`, and tools that embed cargo, such as `cargo-auditable`.
         if !file.starts_with("cargo") {
             return CargoCall::default();
         }
@@ -65,23 +66,23 @@ impl CargoCall {
         CargoCall { arguments, directory: None }
     }
 
-    /// The flag by which cargo was told not to use the network.
+    /// The flag that disables cargo's network access.
     pub fn offline_flag(&self) -> Option<&'static str> {
         ["--offline", "--frozen"].into_iter().find(|flag| self.has(flag))
     }
 
-    /// Whether only build scripts and macros are compiled: so rust-analyzer begins.
+    /// Whether only build scripts and proc macros are compiled, as when rust-analyzer starts.
     pub fn compile_time_deps(&self) -> bool {
         self.has("--compile-time-deps")
     }
 
-    /// Whether this is a `cargo install`.
+    /// Whether this is `cargo install`.
     pub fn is_install(&self) -> bool {
         self.plain().next() == Some("install")
     }
 
-    /// Whether this is the `cargo install` of a package: named, or in the git checkout that it is told to
-    /// install from. Cargo names a checkout's directory by the last part of the URL, and a digest.
+    /// Whether this `cargo install` was asked for the package, by name or by the URL of its git
+    /// checkout. Cargo names the directory of a checkout by the last part of the URL and a digest.
     pub fn installs(&self, package: &str, checkout: Option<&str>) -> bool {
         let mut plain = self.plain();
         if plain.next() != Some("install") {
@@ -107,7 +108,7 @@ impl CargoCall {
         self.arguments.iter().any(|argument| argument == flag)
     }
 
-    /// The value of an option, in either form.
+    /// The value of an option, written as `--option value` or `--option=value`.
     fn value(&self, option: &str) -> Option<&str> {
         let mut arguments = self.arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -122,13 +123,13 @@ impl CargoCall {
         None
     }
 
-    /// The arguments that are neither options nor their values: the subcommand first.
+    /// The arguments that are neither options nor their values, starting with the subcommand.
     fn plain(&self) -> impl Iterator<Item = &str> {
         let mut is_value = false;
         self.arguments.iter().map(String::as_str).filter(move |argument| {
             let skipped =
                 std::mem::replace(&mut is_value, WITH_VALUE.split(' ').any(|it| it == *argument));
-            // `+stable` is rustup's.
+            // `+stable` is an argument of rustup.
             !skipped && !argument.starts_with(['-', '+'])
         })
     }

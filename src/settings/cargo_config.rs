@@ -1,17 +1,18 @@
-//! Cargo's own configuration (`.cargo/config.toml`): what of it concerns us.
+//! The part of Cargo's own configuration (`.cargo/config.toml`) that applies to us.
 //!
-//! Cargo reads `[net] offline` and the variable `CARGO_NET_OFFLINE` into one value, and so with the others. Here too such a key is
-//! what that variable would be, where it is not set. Of the files counts the one nearest to the directory in which cargo was
-//! called, and last that in Cargo's home. Arguments `--config` are not heard: only Linux would show them.
+//! Cargo treats `[net] offline` and the variable `CARGO_NET_OFFLINE` as one value, and the other
+//! keys likewise. Here, too, a key takes the place of its variable if that is not set. The nearest
+//! file takes precedence, starting from the directory in which cargo was called; the file in
+//! Cargo's home comes last. `--config` arguments are ignored, because only Linux shows them.
 //!
-//! What cannot be read is passed over: Cargo itself has the say of it.
+//! Files and values that cannot be read are ignored, because Cargo reports them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-/// Table, key, and the variable that says the same.
+/// Table, key, and the corresponding variable.
 const KEYS: [(&str, &str, &str); 3] = [
     ("net", "offline", "CARGO_NET_OFFLINE"),
     ("http", "proxy", "CARGO_HTTP_PROXY"),
@@ -23,11 +24,11 @@ const KEYS: [(&str, &str, &str); 3] = [
 pub(super) struct CargoValue {
     pub(super) variable: &'static str,
     pub(super) value: OsString,
-    /// For messages: the key, and the file that sets it.
+    /// The key and the file that sets it, for messages.
     pub(super) place: String,
 }
 
-/// What is set, in order of precedence.
+/// The keys that are set, in order of precedence.
 #[derive(Clone, Default)]
 pub(super) struct CargoConfig {
     values: Vec<CargoValue>,
@@ -36,16 +37,16 @@ pub(super) struct CargoConfig {
 }
 
 impl CargoConfig {
-    /// Reads the files from this directory upward, and that in Cargo's home.
+    /// Reads the files from this directory upward, and the one in Cargo's home.
     pub(super) fn read(directory: &Path, home: Option<&Path>) -> CargoConfig {
         let mut config = CargoConfig::default();
         let above = directory.ancestors().map(|above| above.join(".cargo"));
         for directory in above.chain(home.map(Path::to_owned)) {
-            // Of the two names Cargo prefers the older one.
+            // If both names exist, Cargo prefers the one without extension.
             let mut names = ["config", "config.toml"].into_iter().map(|name| directory.join(name));
             let Some(file) = names.find(|file| file.is_file()) else { continue };
             if !config.files.contains(&file) {
-                // Paths in the file begin where `.cargo` is.
+                // Relative paths in the file start at the parent of `.cargo`.
                 let base = directory.parent().unwrap_or(&directory);
                 config.values.extend(values_of(&file, base));
                 config.files.push(file);
@@ -54,18 +55,18 @@ impl CargoConfig {
         config
     }
 
-    /// What would be the value of this variable.
+    /// The value that takes the place of this variable.
     pub(super) fn value(&self, variable: &str) -> Option<&CargoValue> {
         self.values.iter().find(|it| it.variable == variable)
     }
 
-    /// The files that exist: what they say may change.
+    /// The files that exist. A build must run again when one changes.
     pub(super) fn files(&self) -> &[PathBuf] {
         &self.files
     }
 }
 
-/// What a file sets; its relative paths begin at `base`.
+/// The values that a file sets. Its relative paths start at `base`.
 fn values_of(file: &Path, base: &Path) -> Vec<CargoValue> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let Ok(document) = DeTable::parse(&text) else { return Vec::new() };
@@ -92,7 +93,7 @@ mod tests {
     use super::super::{Context, OfflineBy, Settings};
     use super::*;
 
-    /// `<root>/a/b` is where cargo is called, `<root>/home` is Cargo's.
+    /// Cargo is called in `<root>/a/b`, and `<root>/home` is Cargo's home.
     fn settings(files: &[(&str, &str)], vars: &[(&str, &str)]) -> Settings {
         let root = tempfile::tempdir().unwrap();
         let below = root.path().join("a/b");
@@ -152,7 +153,8 @@ mod tests {
         let ca = found.ca_file.unwrap();
         assert!(ca.path.ends_with("a/ca.pem") && ca.path.is_absolute(), "{ca:?}");
         assert!(ca.variable.starts_with("`http.cainfo` in "), "{ca:?}");
-        // Before other programs' variables, and after Cargo's own.
+        // Cargo's file takes precedence over variables of other programs, but not over Cargo's
+        // variables.
         let others = [("HTTPS_PROXY", "http://other"), ("SSL_CERT_FILE", "/other.pem")];
         let found = settings(&file, &others);
         assert_eq!(proxy(&found), Some("http://file"));
@@ -165,14 +167,14 @@ mod tests {
         let found = settings(&file, &cargos);
         assert_eq!((proxy(&found), found.offline), (Some("http://var"), false));
         assert_eq!(found.ca_file.unwrap().path, Path::new("/var.pem"));
-        // Our own variable turns offline on, and does not turn off what Cargo says.
+        // Our own variable can enable offline mode, but not disable Cargo's.
         let ours = |value| settings(&file, &[("ACADEMICTORRENTS_OFFLINE", value)]).offline;
         assert!(ours("0") && ours("1"));
         let found = settings(&file, &[("ACADEMICTORRENTS_CA_FILE", "/our.pem")]);
         assert_eq!(found.ca_file.unwrap().path, Path::new("/our.pem"));
     }
 
-    /// As with Cargo, which tells curl so.
+    /// As in Cargo, which passes the empty value to curl.
     #[test]
     fn an_empty_proxy_is_none() {
         let file = [("a/.cargo/config.toml", "http.proxy = ''")];

@@ -1,4 +1,5 @@
-//! Credentials that the user keeps for single hosts: the setting `credentials`, and the header that any of them becomes.
+//! Credentials for single hosts: the setting `credentials`, and the HTTP header that they are sent
+//! as.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use crate::url::base64;
 
 pub(super) const FORM: &str = "write `\"data.example.org\" = { token = \"…\" }` or `{ header = \"Name: value\" }`; in the variable `host=token` or `host=Name:value`";
 
-/// Headers that say how a request is to be read, or that we write ourselves.
+/// Headers that determine how a request is parsed, or that we write ourselves.
 const NOT_FOR_CREDENTIALS: [&str; 13] = [
     "accept-encoding",
     "connection",
@@ -26,17 +27,17 @@ const NOT_FOR_CREDENTIALS: [&str; 13] = [
     "upgrade",
 ];
 
-/// A header that says who asks.
+/// An HTTP header with credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthHeader {
     name: String,
     value: String,
-    /// What of it no message may show, besides the value.
+    /// Parts that messages must not show, in addition to the whole value.
     secrets: Vec<String>,
 }
 
 impl AuthHeader {
-    /// Name and password (RFC 7617).
+    /// Basic authentication (RFC 7617).
     pub fn basic(name: &[u8], password: &[u8]) -> AuthHeader {
         let encoded = base64(&[name, b":", password].concat());
         let value = format!("Basic {encoded}");
@@ -44,12 +45,12 @@ impl AuthHeader {
         AuthHeader { name: "Authorization".to_owned(), value, secrets }
     }
 
-    /// What a URL's own login asks for: that URL hides it.
+    /// The header for a URL's own login. The URL itself masks it in messages.
     pub fn of_url(value: String) -> AuthHeader {
         AuthHeader { name: "Authorization".to_owned(), value, secrets: Vec::new() }
     }
 
-    /// `Name: value`, or a bearer token alone (RFC 6750).
+    /// Parses `Name: value`, or a bearer token (RFC 6750).
     fn parse(text: &str) -> Option<AuthHeader> {
         let (name, value) = text.split_once(':').unwrap_or(("Authorization", ""));
         let is_token = !text.contains(':');
@@ -59,7 +60,7 @@ impl AuthHeader {
         };
         let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let name = name.trim();
-        // A value that ends in a blank is a token that is empty.
+        // `Bearer ` with an empty token ends with a space.
         let fits = !name.is_empty()
             && name.bytes().all(of_name)
             && !NOT_FOR_CREDENTIALS.contains(&&*name.to_ascii_lowercase())
@@ -74,14 +75,15 @@ impl AuthHeader {
         (&self.name, &self.value)
     }
 
-    /// Whether a URL holds a secret of this header. Of a short one that would say nothing.
+    /// Whether a URL contains a secret of this header. Secrets of less than 8 bytes are not
+    /// searched for, because a match would mean nothing.
     pub fn is_in(&self, url: &str) -> bool {
         let decoded = percent_decode_str(url).decode_utf8_lossy();
         let mut long = self.secrets().filter(|secret| secret.len() >= 8);
         long.any(|secret| url.contains(secret) || decoded.contains(secret))
     }
 
-    /// A server's words, without what this header told it.
+    /// Masks this header's secrets in a server's text.
     pub fn redacted(&self, said: &str) -> String {
         let long = self.secrets().filter(|secret| secret.len() >= 4);
         long.fold(said.to_owned(), |said, secret| said.replace(secret, "…"))
@@ -104,26 +106,28 @@ pub struct HostCredentials(Vec<HostCredential>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct HostCredential {
-    /// In one spelling.
+    /// In canonical spelling.
     host: String,
     port: Option<u16>,
     header: AuthHeader,
 }
 
 impl HostCredentials {
-    /// Reads `host=token`, `host:port=token` and `host=Name: value`; `None` where one of them is neither.
+    /// Parses `host=token`, `host:port=token` and `host=Name: value`. `None` if an entry is
+    /// invalid.
     pub(super) fn parse(list: &[String]) -> Option<HostCredentials> {
         list.iter().map(|text| HostCredential::parse(text)).collect::<Option<_>>().map(Self)
     }
 
-    /// What is kept for a host, in the spelling of [`address::host_of_url`], and a port; an entry with that port takes precedence.
+    /// The header for a host (spelled as by [`address::host_of_url`]) and port. An entry with the
+    /// port takes precedence.
     pub fn of(&self, host: &str, port: u16) -> Option<&AuthHeader> {
         let of_host = |it: &&HostCredential| it.host == host && it.port.is_none_or(|it| it == port);
         let found = self.0.iter().filter(of_host).max_by_key(|it| it.port.is_some());
         found.map(|it| &it.header)
     }
 
-    /// The hosts, as they are shown.
+    /// The hosts, with ports, for display.
     #[cfg(feature = "engine")]
     pub fn hosts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|it| match it.port {
@@ -141,7 +145,8 @@ impl HostCredential {
     }
 }
 
-/// A host in one spelling, and the port, of `host` or `host:port`; `None` for what is neither, such as a URL or a pattern.
+/// Parses `host` or `host:port`, and returns the host in canonical spelling. `None` for anything
+/// else, such as a URL or a pattern.
 pub(super) fn exact_host(place: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match host_and_port(place) {
         Some((host, port)) => (host, Some(port)),

@@ -1,7 +1,8 @@
-//! The variables: a snapshot of them, and what they say.
+//! The environment variables: a snapshot, and the settings that they contain.
 //!
-//! [`Context`] is taken once, so that a run does not depend on what other threads do to the environment, and so that tests pass
-//! variables by argument. A build script's snapshot holds cargo's own command line, too.
+//! [`Context`] is created once, so that a run does not depend on what other threads do to the
+//! environment, and so that tests can pass variables as arguments. In a build script the snapshot
+//! includes cargo's command line.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -16,18 +17,20 @@ use crate::error::{Error, ErrorKind};
 use crate::mutex::Mutex;
 use crate::suggest::nearest;
 
-/// Begins the names of the variables of single datasets; the dataset's name follows.
+/// The prefix of the variables of single datasets; the dataset's name follows.
 const PATH_PREFIX: &str = "ACADEMICTORRENTS_PATH_";
 
-/// The proxy for what the other one is not for, by the first of these.
+/// Variables for the proxy of everything that the main proxy does not apply to, in order of
+/// precedence.
 const ALL_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 
-/// The store that calls of this process use in place of the environment's: see [`set_store`].
+/// The store for calls in this process, set by [`set_store`]. Overrides the environment.
 static STORE: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Sets the store of this process. It applies to each [`get`](crate::get), [`Get`](crate::Get) and `Seed` that is
-/// created afterwards. Their own method `store` takes precedence over it, and it takes precedence over
-/// `ACADEMICTORRENTS_STORE` and the configuration file. Build scripts do not use it.
+/// Sets the store of this process, for each [`get`](crate::get), [`Get`](crate::Get) and `Seed`
+/// that is created afterwards. Their method `store` takes precedence over it, and it takes
+/// precedence over `ACADEMICTORRENTS_STORE` and the configuration file. Build scripts do not use
+/// it.
 ///
 /// A relative path refers to the current directory at the time of this call. An empty path removes the setting.
 ///
@@ -39,7 +42,7 @@ static STORE: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// ```
 pub fn set_store(directory: impl Into<PathBuf>) {
     let directory = directory.into();
-    // Without a current directory, the error is that of a relative path.
+    // Without a current directory, the path stays relative, and the call that uses it reports that.
     let directory = std::path::absolute(&directory).unwrap_or(directory);
     *STORE.lock() = Some(directory).filter(|directory| !directory.as_os_str().is_empty());
 }
@@ -48,14 +51,16 @@ pub fn set_store(directory: impl Into<PathBuf>) {
 #[derive(Clone, Default)]
 pub struct Context {
     pub(super) vars: HashMap<OsString, OsString>,
-    /// What the user's configuration file says where a variable does not; read by [`Context::read_config`].
+    /// The user's configuration file, after [`Context::read_config`]. Variables take precedence
+    /// over it.
     pub(super) config: Option<Config>,
     cargo: CargoCall,
-    /// What Cargo's configuration says, read by [`Context::read_config`].
+    /// Cargo's configuration, after [`Context::read_config`].
     pub(super) cargo_config: CargoConfig,
 }
 
-/// Without the variables: some hold passwords, and users print what a `Context` is part of.
+/// Omits the variables, because some contain passwords, and users print values that contain a
+/// `Context`.
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context").finish_non_exhaustive()
@@ -68,7 +73,7 @@ impl Context {
         Context { vars: std::env::vars_os().collect(), ..Context::default() }
     }
 
-    /// The same, for a call of this process: with the store that it has set.
+    /// A snapshot for a call in this process, with the store from [`set_store`].
     pub fn of_call() -> Context {
         let mut context = Context::of_process();
         if let Some(store) = &*STORE.lock() {
@@ -77,7 +82,7 @@ impl Context {
         context
     }
 
-    /// The same, for a command that cargo runs: with Cargo's configuration.
+    /// A snapshot for a command that cargo runs, with Cargo's configuration.
     #[cfg(feature = "engine")]
     pub fn of_command() -> Context {
         Context {
@@ -86,15 +91,17 @@ impl Context {
         }
     }
 
-    /// The same, with the command line of the cargo that runs this build script.
+    /// A snapshot for a build script, with the command line of the cargo that runs it.
     pub fn of_build_script() -> Context {
         let context = Context::of_process();
         let pwd = context.var("PWD").map(PathBuf::from);
         Context { cargo: CargoCall::of_parent(pwd), ..context }
     }
 
-    /// Whether rust-analyzer runs this build script, to know what it makes. Where the platform shows how cargo was called, that alone
-    /// tells. Elsewhere a variable does which rust-analyzer sets; people set it for real builds, too, of unstable features and in CI.
+    /// Whether rust-analyzer runs this build script, to analyze its output. If the platform shows
+    /// how cargo was called (`shows_calls`), only the command line decides. Otherwise, a variable
+    /// that rust-analyzer sets decides, unless other variables suggest a real build: people set it
+    /// for unstable features and in CI, too.
     pub fn is_of_rust_analyzer(&self, shows_calls: bool) -> bool {
         if shows_calls || self.cargo.compile_time_deps() {
             return self.cargo.compile_time_deps();
@@ -108,7 +115,7 @@ impl Context {
             && !self.vars.keys().any(unstable)
     }
 
-    /// How cargo was called, where that is known.
+    /// How cargo was called, if known.
     pub fn cargo_call(&self) -> &CargoCall {
         &self.cargo
     }
@@ -118,7 +125,8 @@ impl Context {
         self.vars.insert(name.into(), value.into());
     }
 
-    /// The variable's value; an empty one counts as unset, as shells make it hard to unset one for a command.
+    /// The variable's value. An empty value counts as unset, because shells cannot easily unset a
+    /// variable for one command.
     pub fn var(&self, name: &str) -> Option<&OsStr> {
         self.vars.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
@@ -126,22 +134,24 @@ impl Context {
     /// The variable's value as text.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] where it is not UTF-8.
+    /// [`ErrorKind::Manifest`] if it is not UTF-8.
     pub fn text(&self, name: &str) -> Result<Option<&str>, Error> {
         self.var(name)
             .map(|value| value.to_str().ok_or_else(|| invalid(name, value, "is not UTF-8")))
             .transpose()
     }
 
-    /// Whether the variable is set to something that does not mean no.
+    /// Whether the variable is set, and not to `0`, `false` or `no`.
     pub fn flag(&self, name: &str) -> bool {
         self.var(name).is_some_and(means_yes)
     }
 
-    /// Where the user's shared store is: `STORE`, else `academictorrents` in the OS cache directory.
+    /// The directory of the user's shared store: the setting `STORE`, or else `academictorrents` in
+    /// the OS cache directory.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] where neither is known, or `STORE` is relative (builds run in many directories).
+    /// [`ErrorKind::Manifest`] if neither is known, or if `STORE` is relative (builds run in many
+    /// directories).
     pub fn store_dir(&self) -> Result<PathBuf, Error> {
         let row = Setting::named("STORE");
         if let Some(said) = row.and_then(|row| self.said(row)) {
@@ -157,18 +167,18 @@ impl Context {
         })
     }
 
-    /// The directory that the variable names by an absolute path.
+    /// The value of the variable, if it is an absolute path.
     pub(super) fn directory(&self, name: &str) -> Option<PathBuf> {
         self.var(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
-    /// The user's home directory, as the snapshot tells.
+    /// The user's home directory, according to the snapshot.
     pub(super) fn home(&self) -> Option<PathBuf> {
         let names: &[&str] = if cfg!(windows) { &["USERPROFILE", "HOME"] } else { &["HOME"] };
         names.iter().find_map(|name| self.directory(name))
     }
 
-    /// Reads Cargo's configuration, where it is known that cargo runs us, and where it was called.
+    /// Reads Cargo's configuration, if the directory in which cargo was called is known.
     pub(super) fn read_cargo_config(&mut self) {
         let Some(directory) = self.cargo.directory() else { return };
         let home = self.var("CARGO_HOME").map(PathBuf::from).map(|home| directory.join(home));
@@ -176,15 +186,16 @@ impl Context {
         self.cargo_config = CargoConfig::read(directory, home.as_deref());
     }
 
-    /// A call of cargo in this directory.
+    /// Pretends that cargo was called in this directory.
     #[cfg(test)]
     pub(super) fn called_in(&mut self, directory: &std::path::Path) {
         self.cargo = CargoCall::in_directory(directory);
     }
 
-    /// The OS cache directory: `XDG_CACHE_HOME` and `HOME` from the snapshot, elsewhere what the OS says.
+    /// The OS cache directory: from `XDG_CACHE_HOME` or `HOME` in the snapshot, or else from the
+    /// OS.
     fn cache_dir(&self) -> Option<PathBuf> {
-        // It reads the variable, too, whatever that holds.
+        // This reads `HOME` of the process, whatever the snapshot contains.
         #[allow(deprecated, reason = "it was, until Rust 1.87")]
         let of_system = || std::env::home_dir().filter(|home| home.is_absolute());
         if cfg!(windows) {
@@ -201,14 +212,16 @@ impl Context {
         self.directory("XDG_CACHE_HOME").or_else(|| Some(home()?.join(".cache")))
     }
 
-    /// Where a setting is set: its variables, the configuration file, the variables of others.
+    /// Where a setting is set: its variables, the configuration file, or the variables of other
+    /// programs.
     pub(super) fn said(&self, row: &'static Setting) -> Option<SettingSource<'_>> {
         let variable = |name: &&'static str| {
             let set = self.var(name).map(|value| SettingSource::Variable(name, value));
             set.or_else(|| self.cargo_config.value(name).map(SettingSource::Cargo))
         };
         let is_flag = matches!(row.kind, SettingKind::Flag(_));
-        // Any variable turns a flag on; our own alone keeps the file from it.
+        // Any variable can enable a flag, but only our own can override the configuration file by
+        // disabling it.
         let mut set = row.variables.iter().filter_map(variable);
         set.find(|said| !is_flag || said.means_yes())
             .or_else(|| row.variables.first().and_then(variable))
@@ -216,7 +229,7 @@ impl Context {
             .or_else(|| row.fallbacks.iter().find_map(variable))
     }
 
-    /// What holds where nothing sets it.
+    /// The default value.
     pub(super) fn default_of(&self, row: &Setting) -> Option<&'static str> {
         match row.default {
             DefaultValue::OutsideCi(_, in_ci) if self.var("CI").is_some() => Some(in_ci),
@@ -225,12 +238,13 @@ impl Context {
         }
     }
 
-    /// What the variables and the configuration file say, checked.
+    /// The validated settings.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for a name that is none of ours, and for the first value that cannot be read.
+    /// [`ErrorKind::Manifest`] for an unknown variable with our prefix, and for the first invalid
+    /// value.
     pub fn settings(&self) -> Result<Settings, Error> {
-        // A slip in a name would otherwise be a setting that does nothing.
+        // A typo in a name would otherwise be a setting without effect.
         if let Some((name, near)) = self.unknown_names().into_iter().next() {
             let what = format!("unknown environment variable {name}");
             let error = Error::new(ErrorKind::Manifest, what);
@@ -266,7 +280,7 @@ impl Context {
         Ok(settings)
     }
 
-    /// Variables that begin as ours do and are none, each with the one that was probably meant.
+    /// Variables with our prefix that are not known, each with the most similar known one.
     pub fn unknown_names(&self) -> Vec<(String, Option<String>)> {
         let known = names();
         let set = self.vars.iter().filter(|(_, value)| !value.is_empty());
@@ -282,7 +296,7 @@ impl Context {
         unknown
     }
 
-    /// Each `<NAME>` with the value of `PATH_<NAME>`.
+    /// All variables `PATH_<NAME>`, as `<NAME>` and value.
     fn paths(&self) -> Result<Vec<(String, PathBuf)>, Error> {
         let set = self.vars.iter().filter(|(_, value)| !value.is_empty());
         let of_datasets = set.filter_map(|(variable, value)| {
@@ -297,7 +311,7 @@ impl Context {
     }
 }
 
-/// What follows [`PREFIX`] in the names of our variables, in order.
+/// The names of our variables without [`PREFIX`], sorted.
 fn names() -> Vec<&'static str> {
     let ours = SETTINGS.iter().filter_map(|row| row.variable().strip_prefix(PREFIX));
     let mut names: Vec<&str> = ours.collect();
@@ -305,12 +319,13 @@ fn names() -> Vec<&'static str> {
     names
 }
 
-/// Whether it is the variable of a single dataset.
+/// Whether this is the variable of a single dataset.
 pub(super) fn is_path_of(variable: &str) -> bool {
     variable.len() > PATH_PREFIX.len() && variable.starts_with(PATH_PREFIX)
 }
 
-/// The name of this machine, or of its container: for other users of a shared store. Nothing depends on it, so it is in no snapshot.
+/// The name of this machine or container, shown to other users of a shared store. Only informative,
+/// so it is not part of the snapshot.
 pub fn host_name() -> Option<String> {
     let of_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let of_system =

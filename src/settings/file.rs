@@ -1,7 +1,7 @@
-//! The user's configuration file: the settings of a person or a machine.
+//! The user's configuration file, for the settings of a person or a machine.
 //!
-//! `academictorrents/config.toml` in the OS configuration directory. A key holds where no variable of the setting is set. A
-//! list is an array, whose strings may have spaces.
+//! It is `academictorrents/config.toml` in the OS configuration directory. A key applies if no
+//! variable of the setting is set. Lists are arrays, whose strings may contain spaces.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::{Context, SETTINGS, Setting, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::suggest::nearest;
 
-/// What the file says, checked.
+/// The validated contents of the file.
 #[derive(Clone, Default)]
 pub(super) struct Config {
     path: PathBuf,
@@ -20,10 +20,11 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// Reads the file; `None` where there is none.
+    /// Reads the file; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`], naming the line, for what cannot be read, is no key, or cannot be its value.
+    /// [`ErrorKind::Manifest`], with the line, if the file cannot be read, or has an unknown key or
+    /// an invalid value.
     pub(super) fn read(path: &Path, home: Option<&Path>) -> Result<Option<Config>, Error> {
         let unreadable = |why: String| {
             Error::new(
@@ -81,10 +82,10 @@ impl Config {
 }
 
 impl Context {
-    /// Reads the user's configuration file, if there is one.
+    /// Reads the user's configuration file, if there is one, and Cargo's configuration.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for one that cannot be used.
+    /// [`ErrorKind::Manifest`] if the user's file is invalid.
     pub fn read_config(&mut self) -> Result<(), Error> {
         if let Some(path) = self.config_place() {
             self.config = Config::read(&path, self.home().as_deref())?;
@@ -93,24 +94,24 @@ impl Context {
         Ok(())
     }
 
-    /// Where that file is, or would be.
+    /// Where the configuration file is, or would be.
     pub fn config_place(&self) -> Option<PathBuf> {
         Some(self.config_dir()?.join("academictorrents").join("config.toml"))
     }
 
-    /// All files of configuration that were read: that one, and Cargo's.
+    /// All configuration files that were read: the user's and Cargo's.
     pub fn config_files(&self) -> impl Iterator<Item = &Path> {
         let of_cargo = self.cargo_config.files().iter().map(PathBuf::as_path);
         self.config.as_ref().map(Config::path).into_iter().chain(of_cargo)
     }
 
-    /// The configuration file that was read.
+    /// The user's configuration file, if it was read.
     #[cfg(any(test, feature = "engine"))]
     pub fn config_path(&self) -> Option<&Path> {
         self.config.as_ref().map(Config::path)
     }
 
-    /// The OS configuration directory, as the snapshot tells.
+    /// The OS configuration directory, according to the snapshot.
     pub(super) fn config_dir(&self) -> Option<PathBuf> {
         if cfg!(windows) {
             return self.directory("APPDATA");

@@ -1,4 +1,4 @@
-//! How the values of settings are written: from text to what it means.
+//! Parses and checks the values of settings.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use crate::error::{Error, ErrorKind};
 use crate::size;
 use crate::url::{Url, is_http};
 
-/// Stores a value, with what set it: `None` for the default.
+/// Stores a value, with what set it (`None`: the default).
 type Setter<T> = fn(&mut Settings, T, Option<String>);
-/// The same, for a value that is borrowed.
+/// The same as [`Setter`], for borrowed text.
 type TextSetter = fn(&mut Settings, &str, Option<String>);
 
-/// How a setting is written, and what stores it.
+/// The syntax of a setting, and the function that stores its value.
 pub(super) enum SettingKind {
-    /// `0`, `false` and `no` mean no.
+    /// False for `0`, `false` and `no`.
     Flag(Setter<bool>),
     /// One of these words.
     Word(&'static [&'static str], TextSetter),
@@ -32,30 +32,31 @@ pub(super) enum SettingKind {
     Rate(Setter<u64>),
     /// An `http://` or `https://` URL.
     Url(TextSetter),
-    /// A proxy's URL, which may hold a password.
+    /// A proxy's URL, which may contain a password.
     Proxy(Setter<Url>),
     ApiKey(Setter<ApiKey>),
-    /// By host: a token or a header.
+    /// A token or a header for each host.
     Credentials(Setter<HostCredentials>),
     File(Setter<PathBuf>),
-    /// Absolute directories, separated as those of `PATH` are.
+    /// Absolute directories, separated as in `PATH`.
     Directories(Setter<Vec<PathBuf>>),
     /// URLs and absolute directories.
     Mirrors(Setter<Vec<String>>),
-    /// Trackers' URLs, or `off`.
+    /// URLs of trackers, or `off`.
     Trackers(Setter<Vec<String>>),
     /// `host:port`.
     Peers(Setter<Vec<String>>),
-    /// `host:port`; `off` alone for none.
+    /// `host:port`, or only `off` for an empty list.
     Nodes(Setter<Vec<String>>),
     /// Hosts, addresses and networks.
     Hosts(Setter<PrivateHosts>),
     Text(TextSetter),
-    /// The store's directory, for [`super::Context::store_dir`]: it matters only where that is asked.
+    /// The store's directory. It is read by [`super::Context::store_dir`], and only where a store
+    /// is needed.
     Store,
 }
 
-/// Where a setting is set, and to what.
+/// Where a setting is set, and its value.
 #[derive(Clone, Copy)]
 pub(super) enum SettingSource<'a> {
     Variable(&'static str, &'a OsStr),
@@ -66,7 +67,7 @@ pub(super) enum SettingSource<'a> {
 }
 
 impl<'a> SettingSource<'a> {
-    /// The value of what is not a list.
+    /// The value, for settings that are not lists.
     pub(super) fn value(&self) -> &'a OsStr {
         match self {
             SettingSource::Variable(_, value) => value,
@@ -86,7 +87,7 @@ impl<'a> SettingSource<'a> {
                 words.map(str::to_owned).collect()
             }
             SettingSource::Key(_, _, values) => values.to_vec(),
-            // None of them is a list.
+            // No key of Cargo's that we read is a list.
             SettingSource::Cargo(_) => Vec::new(),
         }
     }
@@ -95,7 +96,7 @@ impl<'a> SettingSource<'a> {
         means_yes(self.value())
     }
 
-    /// For messages.
+    /// What sets it, for messages.
     pub(super) fn place(&self) -> String {
         match self {
             SettingSource::Variable(name, _) => (*name).to_owned(),
@@ -104,7 +105,7 @@ impl<'a> SettingSource<'a> {
         }
     }
 
-    /// Refuses a relative path of a configuration file.
+    /// Rejects a relative path in a configuration file.
     fn absolute(&self, text: &str) -> Result<(), Error> {
         if !matches!(self, SettingSource::Key(..)) || Path::new(text).is_absolute() {
             return Ok(());
@@ -116,10 +117,10 @@ impl<'a> SettingSource<'a> {
 }
 
 impl Setting {
-    /// Checks what is said, and stores it.
+    /// Checks a value, and stores it.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] for what the setting cannot be.
+    /// [`ErrorKind::Manifest`] if the value is invalid.
     pub(super) fn apply(
         &self,
         said: SettingSource<'_>,
@@ -176,7 +177,7 @@ impl Setting {
             SettingKind::Url(_) => {
                 return Err(refused(text, "a URL that begins with http:// or https://"));
             }
-            // In Cargo's configuration an empty one says that there is none.
+            // In Cargo's configuration, an empty value disables the proxy.
             SettingKind::Proxy(_) if text.is_empty() => {}
             SettingKind::Proxy(store) => store(settings, text.into(), by),
             SettingKind::ApiKey(store) => {
@@ -250,7 +251,7 @@ impl Setting {
         }
     }
 
-    /// Values of the configuration file, in which paths may begin with `~/`: no shell has seen them.
+    /// Expands `~/` at the start of paths from the configuration file, which no shell has expanded.
     pub(super) fn with_home(&self, values: Vec<String>, home: Option<&Path>) -> Vec<String> {
         use SettingKind::{Directories, File, Mirrors, Store};
         let is_path = matches!(self.kind, File(_) | Directories(_) | Mirrors(_) | Store);
@@ -270,10 +271,10 @@ impl Setting {
         )
     }
 
-    /// A value of a configuration file, as a variable would have it.
+    /// Converts a value of a configuration file to the syntax of variables.
     ///
     /// # Errors
-    /// What it should be.
+    /// What is expected instead.
     pub(super) fn values(&self, value: &DeValue<'_>) -> Result<Vec<String>, &'static str> {
         match (value, &self.kind) {
             (_, SettingKind::Credentials(_)) => credentials(value).ok_or(super::credentials::FORM),
@@ -297,7 +298,7 @@ impl Setting {
     }
 }
 
-/// A table of tokens and headers by host, each as a variable would have it.
+/// Converts a table of tokens and headers by host to the syntax of the variable.
 fn credentials(value: &DeValue<'_>) -> Option<Vec<String>> {
     let DeValue::Table(hosts) = value else { return None };
     let of_host = |(host, entry): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
@@ -313,7 +314,7 @@ fn credentials(value: &DeValue<'_>) -> Option<Vec<String>> {
             return None;
         }
         match (&**kind, text.split_once(':')) {
-            // With a colon it would be read as a header.
+            // A token with a colon would be parsed as a header.
             ("token", None) => Some(format!("{host}={text}")),
             ("header", Some((name, value))) => Some(format!("{host}={name}:{}", value.trim())),
             _ => None,
@@ -322,7 +323,7 @@ fn credentials(value: &DeValue<'_>) -> Option<Vec<String>> {
     hosts.iter().map(of_host).collect()
 }
 
-/// What is said of a flag, in a variable or the configuration file.
+/// Whether the value of a flag means yes.
 pub(super) fn means_yes(value: &OsStr) -> bool {
     !matches!(value.to_str(), Some("0" | "false" | "no"))
 }
@@ -332,12 +333,12 @@ pub(super) fn invalid(name: &str, value: &OsStr, why: &str) -> Error {
         .why(format!("`{}` {why}", Url::from(&*value.to_string_lossy())))
 }
 
-/// The value is not in the error: it may hold a password.
+/// The error does not contain the value, which may contain a password.
 pub(super) fn not_utf8(variable: &str) -> Error {
     Error::new(ErrorKind::Manifest, format!("the variable {variable} is not UTF-8"))
 }
 
-/// Refuses a relative path, of a variable or of the configuration file.
+/// Rejects a relative path, from a variable or the configuration file.
 pub(super) fn absolute(name: &str, path: PathBuf, is_variable: bool) -> Result<PathBuf, Error> {
     if path.is_absolute() {
         return Ok(path);

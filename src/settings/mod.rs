@@ -1,15 +1,15 @@
 //! The environment and the user's configuration file: one table of settings, `SETTINGS`.
 //!
-//! A setting is a row of the table and a field of [`Settings`]. Parsing, precedence, `config`, `doctor`, "did you mean" and
-//! the pages in `docs/reference` come from the row.
+//! A setting is a row of the table and a field of [`Settings`]. Parsing, precedence, `config`,
+//! `doctor`, "did you mean" and the pages in `docs/reference` use the row.
 //!
 //! | file | job |
 //! | --- | --- |
 //! | `table.rs` | `SETTINGS` |
-//! | `kind.rs` | how the values are written: text to what it means |
+//! | `kind.rs` | parses and checks values |
 //! | `environment.rs` | [`Context`], a snapshot of the variables; precedence; unknown names |
 //! | `file.rs` | the configuration file |
-//! | `shown.rs` | the settings in force, for the command line |
+//! | `shown.rs` | the settings in effect, for the command line |
 //! | `reference.rs` | a test that writes the pages in `docs/reference` |
 //! | `values.rs`, `api_key.rs`, `credentials.rs`, `netrc.rs` | types of values |
 //! | `cargo.rs` | the command line and the directory of the cargo that runs a build script |
@@ -48,89 +48,92 @@ pub use values::{
     CaDirectories, CaFile, Configured, Fetch, OfflineBy, Progress, ProxyUrl, SourceSet,
 };
 
-/// Begins the name of each variable of ours.
+/// The prefix of the names of our variables.
 pub const PREFIX: &str = "ACADEMICTORRENTS_";
 
-/// A year: longer than anybody waits. Without a bound a clock's time plus the timeout may be none that there is.
+/// One year. The bound prevents an overflow when a timeout is added to a clock's time.
 pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What the environment and the configuration file say, for all datasets of the run.
+/// The settings of a run, from the environment and the configuration file. They apply to all
+/// datasets.
 ///
-/// A blank one is of no use: [`Context::settings`] fills it from [`SETTINGS`].
+/// The `Default` value is not usable: [`Context::settings`] fills it from [`SETTINGS`].
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Base URL of the catalogue, without a slash at the end.
+    /// Base URL of the catalog, without a trailing slash.
     pub catalogue: Url,
-    /// A setting names it.
+    /// Whether the user set it.
     pub catalogue_is_chosen: bool,
     /// Hosts that may be contacted whoever names them.
     pub private_hosts: Arc<PrivateHosts>,
-    /// What the catalogue alone is told.
+    /// Sent only to the catalog.
     pub api_key: Option<ApiKey>,
-    /// What mirrors and web seeds on these hosts are sent.
+    /// Sent to mirrors and web seeds on these hosts.
     pub credentials: HostCredentials,
-    /// Names and passwords for others; nothing is known of whether it exists.
+    /// Names and passwords for other hosts. The file may not exist.
     pub netrc: Option<NetrcFile>,
-    /// No byte from any source for so long: give up.
+    /// Give up when no source has sent a byte for this long.
     pub timeout: Duration,
-    /// The user chose that: then it is waited for also where there is little hope.
+    /// Whether the user set it. Then downloads wait that long even if success is unlikely.
     pub timeout_is_chosen: bool,
     pub progress: Progress,
-    /// The kinds of source that may be used.
+    /// The kinds of sources that may be used.
     pub sources: SourceSet,
-    /// Takes the place of the built-in limit, and caps the manifest's.
+    /// Replaces the built-in limit, and caps the manifest's.
     pub max_size_bytes: Option<u64>,
-    /// What peers may be sent in all; 0 for nothing.
+    /// Total upload rate to peers; 0 disables uploading.
     pub upload_bytes_per_second: u64,
-    /// The user set it: then it holds for datasets of dependencies too.
+    /// Whether the user set it. Then it also applies to datasets of dependencies.
     pub upload_is_chosen: bool,
-    /// No socket may be opened.
+    /// Do not open any socket.
     pub offline: bool,
     pub offline_by: Option<OfflineBy>,
-    /// Directories that are searched before anything is fetched: stores, or datasets in the torrent's own layout.
+    /// Directories to search before anything is downloaded: stores, or datasets in the torrent's
+    /// own layout.
     pub load_path: Vec<PathBuf>,
-    /// Copies to be used, by the `<NAME>` of the dataset.
+    /// Copies to use, by the `<NAME>` of the dataset.
     pub paths: Vec<(String, PathBuf)>,
-    /// Who may fetch what is missing.
+    /// Which packages may download missing data.
     pub fetch: Fetch,
-    /// More mirrors: base URLs, or absolute directories.
+    /// Additional mirrors: base URLs, or absolute directories.
     pub mirrors: Vec<Url>,
-    /// More peers, `host:port`.
+    /// Additional peers, `host:port`.
     pub peers: Vec<String>,
-    /// Trackers for a bare infohash, besides the built-in ones; `off` among them, or none: without those.
+    /// Trackers for a bare infohash, in addition to the built-in ones. An empty list, or one with
+    /// `off`, disables those.
     pub default_trackers: Option<Vec<Url>>,
-    /// Nodes of the DHT to be asked first, `host:port`; `None`: well-known ones; an empty list: no DHT.
+    /// DHT nodes to contact first, `host:port`. `None`: well-known nodes; empty: no DHT.
     pub dht_bootstrap: Option<Vec<String>>,
-    /// PEM file of root certificates, added to the built-in ones.
+    /// PEM file of root certificates, in addition to the built-in ones.
     pub ca_file: Option<CaFile>,
-    /// Directories of such files.
+    /// Directories of such PEM files.
     pub ca_directories: Option<CaDirectories>,
-    /// For all that is http or https; and for peers, where it is a SOCKS proxy.
+    /// Proxy for HTTP and HTTPS, and if it is a SOCKS proxy, also for peers.
     pub proxy: Option<ProxyUrl>,
-    /// For what the other is not for.
+    /// Proxy for everything that `proxy` does not apply to.
     pub all_proxy: Option<ProxyUrl>,
-    /// Hosts that are connected to directly.
+    /// Hosts to connect to without the proxy.
     pub no_proxy: Option<String>,
     pub configured: Configured,
 }
 
 impl Settings {
-    /// Who named the catalogue.
+    /// Who named the catalog.
     pub fn catalogue_by(&self) -> NamedBy {
         if self.catalogue_is_chosen { NamedBy::User } else { NamedBy::Catalog }
     }
 
-    /// The copy to be used of the dataset whose `<NAME>` this is.
+    /// The copy to use for the dataset with this `<NAME>`.
     pub fn path_of(&self, name: &str) -> Option<&PathBuf> {
         self.paths.iter().find(|(known, _)| known == name).map(|(_, path)| path)
     }
 
-    /// How long is waited without data.
+    /// How long to wait without receiving data.
     pub fn patience(&self) -> Duration {
         self.timeout.min(LONGEST_TIMEOUT)
     }
 
-    /// Why nothing may be fetched, for an error.
+    /// Why downloads are disabled, for error messages.
     pub fn offline_reason(&self) -> String {
         match &self.offline_by {
             Some(OfflineBy::Cargo(flag)) => format!("offline: cargo was called with {flag}"),

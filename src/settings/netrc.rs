@@ -1,24 +1,26 @@
-//! A netrc file: names and passwords, by host.
+//! A netrc file: names and passwords by host.
 //!
-//! As curl and Python read it: words, some in quotes; `#` begins a comment where a keyword is expected; a macro ends with an
-//! empty line. The entry `default`, which is for all hosts, is read past and never used.
+//! Parsed as by curl and Python: words, which may be quoted; `#` starts a comment where a keyword
+//! is expected; a macro ends with an empty line. The entry `default`, which applies to all hosts,
+//! is parsed but never used.
 
 use std::path::PathBuf;
 
 use super::credentials::{AuthHeader, exact_host};
 
-/// A netrc file, and the variable, or the configuration file's key, that names it; `None` for the one in the home directory.
+/// A netrc file, and the variable or the configuration file's key that names it; `None` for
+/// `~/.netrc`.
 #[derive(Clone, Debug)]
 pub struct NetrcFile {
     pub path: PathBuf,
     pub by: Option<String>,
 }
 
-/// What the file says.
+/// The parsed file.
 #[derive(Default)]
 pub struct Netrc {
     machines: Vec<Machine>,
-    /// The line of the first word that is none of the format's.
+    /// The line of the first invalid word.
     flaw: Option<usize>,
 }
 
@@ -30,7 +32,7 @@ impl std::fmt::Debug for Netrc {
 
 #[derive(Default)]
 struct Machine {
-    /// In one spelling; `None` for `default`.
+    /// In canonical spelling; `None` for `default`.
     host: Option<String>,
     port: Option<u16>,
     login: Option<Vec<u8>>,
@@ -50,7 +52,7 @@ impl Netrc {
                     if place.is_none() {
                         netrc.flaw.get_or_insert(line);
                     }
-                    // One without a usable host takes up the words that follow, for nobody.
+                    // An entry with an invalid host must still consume the words that follow.
                     let (host, port) =
                         place.map_or((None, None), |(host, port)| (Some(host), port));
                     netrc.machines.push(Machine { host, port, ..Machine::default() });
@@ -79,7 +81,7 @@ impl Netrc {
         }
     }
 
-    /// What the first entry of exactly this host says, of the one with this login where one is asked for.
+    /// The login of the first entry for exactly this host, with this name if `login` is given.
     pub fn of(&self, host: &str, port: u16, login: Option<&[u8]>) -> Option<AuthHeader> {
         let is_meant = |it: &&Machine| {
             it.host.as_deref() == Some(host)
@@ -92,19 +94,19 @@ impl Netrc {
         Some(AuthHeader::basic(&text(&machine.login), &text(&machine.password)))
     }
 
-    /// The hosts that have an entry.
+    /// The number of hosts with an entry.
     pub fn hosts(&self) -> usize {
         self.machines.iter().filter(|machine| machine.host.is_some()).count()
     }
 
-    /// The line of the first word that is none of the format's: entries after it may be misread.
+    /// The line of the first invalid word. Entries after it may be misread.
     #[cfg(any(test, feature = "engine"))]
     pub fn flaw(&self) -> Option<usize> {
         self.flaw
     }
 }
 
-/// The words of a text that are still to come.
+/// The remaining words of a text.
 struct Words<'t> {
     text: &'t [u8],
     line: usize,
@@ -128,7 +130,7 @@ impl Words<'_> {
         while self.bump().is_some_and(|byte| byte != b'\n') {}
     }
 
-    /// A word that may be a keyword: comments before it are passed over.
+    /// The next word where a keyword is expected. Skips comments.
     fn keyword(&mut self) -> Option<Vec<u8>> {
         loop {
             self.skip_blanks();
@@ -170,7 +172,7 @@ impl Words<'_> {
         Some(word)
     }
 
-    /// A macro goes on up to an empty line.
+    /// Skips a macro, which ends with an empty line.
     fn skip_macro(&mut self) {
         self.skip_line();
         while !self.text.is_empty() {
@@ -220,7 +222,7 @@ mod tests {
         check("machine h login me password \"p w\\\"\\\\\\n\"", Some(("me", "p w\"\\\n")));
         check("machine h password pw", Some(("", "pw")));
         check("machine h login me", Some(("me", "")));
-        // Words that belong to nobody, or to another.
+        // Words that belong to no entry, or to another host.
         for none in [
             "",
             "machine",

@@ -1,6 +1,7 @@
-//! `docs/reference/environment.md` and `docs/reference/configuration-file.md`, written from the table.
+//! Writes `docs/reference/environment.md` and `docs/reference/configuration-file.md` from the
+//! table.
 //!
-//! `SNAPSHOTS=overwrite cargo test --lib reference` writes them anew.
+//! To update them, run `SNAPSHOTS=overwrite cargo test --lib reference`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -58,7 +59,7 @@ const FILE: &str = "The configuration file holds the settings of a person or a m
 An unknown key is an error that names the line and suggests the most similar key. Build scripts run again when the file changes; after it is created, it takes effect
 the next time they run. `cargo academictorrents config` shows the settings in effect and where each of them comes from.";
 
-/// The types of a variable and of a key.
+/// The types of the variable and of the key.
 fn types(kind: &SettingKind) -> (String, &'static str) {
     let words = |words: &[&str]| format!("`{}`", words.join("`, `"));
     let (variable, key) = match kind {
@@ -112,7 +113,7 @@ fn default(row: &Setting) -> String {
     }
 }
 
-/// The example as a variable has it.
+/// The example in the syntax of the variable.
 fn variable_value(row: &Setting) -> String {
     let document = format!("key = {}", row.example);
     let table = DeTable::parse(&document).unwrap().into_inner();

@@ -1,4 +1,5 @@
-//! The settings in force, where each comes from, and which variables concern us: for `config` and `doctor` (feature `engine`).
+//! The settings in effect and where each is set, and the variables that we read: for `config` and
+//! `doctor` (feature `engine`).
 
 use std::ffi::OsStr;
 
@@ -7,14 +8,14 @@ use super::kind::{SettingKind, SettingSource};
 use super::{Context, DefaultValue, PREFIX, SETTINGS, Setting};
 use crate::url::Url;
 
-/// A setting, its value and what set it.
+/// A setting, its value, and what set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownSetting {
-    /// The variable that sets it; of the proxy, there are several.
+    /// The variable that sets it. The proxy has several.
     pub variable: String,
-    /// The key of the configuration file, where there is one.
+    /// The key of the configuration file, if it has one.
     pub key: Option<&'static str>,
-    /// Printable as it is but for control characters; `None` where it is not set, and nothing takes its place.
+    /// Printable except for control characters. `None` if it is not set and has no default.
     pub value: Option<String>,
     /// What set it.
     pub from: SettingOrigin,
@@ -23,11 +24,11 @@ pub struct ShownSetting {
 /// What set a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingOrigin {
-    /// An environment variable, by its name: ours, or one that cargo and others have, too.
+    /// An environment variable: one of ours, or one of cargo and other programs.
     Variable(String),
     /// A key of the user's configuration file.
     Key(&'static str),
-    /// A key of Cargo's configuration, and where that is.
+    /// A key of Cargo's configuration, and its file.
     Cargo(String),
     /// An option of the command line.
     Flag(&'static str),
@@ -36,7 +37,7 @@ pub enum SettingOrigin {
 }
 
 impl Context {
-    /// All settings, in order of name, with the proxies last.
+    /// All settings, sorted by name, then those without our prefix, such as the proxy.
     pub fn shown(&self) -> Vec<ShownSetting> {
         let (mut ours, others): (Vec<_>, Vec<_>) =
             SETTINGS.iter().partition(|row| row.variable().starts_with(PREFIX));
@@ -53,12 +54,12 @@ impl Context {
         shown
     }
 
-    /// The value of `ACADEMICTORRENTS_<name>`, where it is set.
+    /// The value of `ACADEMICTORRENTS_<name>`, or its default.
     pub fn value_shown(&self, name: &str) -> Option<String> {
         self.one(Setting::named(name)?).value
     }
 
-    /// The names of the variables that are set and read; the values of some are secret.
+    /// The names of all variables that are set and that we read. Some values are secret.
     pub fn set_names(&self) -> Vec<String> {
         let set = self.vars.iter().filter(|(_, value)| !value.is_empty());
         let is_read = |name: &&str| {
@@ -93,7 +94,7 @@ impl Context {
             _ if row.secret => value.map(|_| "set".to_owned()),
             _ => value,
         };
-        // Of the proxies' variables, the one that counts.
+        // A proxy may be set by several variables: show the one that takes effect.
         let variable = match &from {
             SettingOrigin::Variable(name) if !row.variable().starts_with(PREFIX) => name.clone(),
             _ => row.variable().to_owned(),
@@ -144,7 +145,7 @@ mod tests {
             assert!(with_key == 1 || key.is_none(), "{name}");
         }
         assert!(shown.iter().any(|it| it.variable == "ACADEMICTORRENTS_PATH_MNIST"));
-        // What has a default shows it: the others are named here, so that a new one is thought of.
+        // Settings without a default are listed here, so that adding one requires a decision.
         let unset = [
             "CA_DIR",
             "CA_FILE",

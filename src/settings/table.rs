@@ -12,20 +12,22 @@ use DefaultValue::{Described, OutsideCi, Value};
 /// A row of [`SETTINGS`].
 #[cfg_attr(not(test), expect(dead_code, reason = "docs/reference is written from all fields"))]
 pub(super) struct Setting {
-    /// The variables that set it, the first one first. They take precedence over the configuration file.
+    /// The variables that set it, in order of precedence. They take precedence over the
+    /// configuration file.
     pub(super) variables: &'static [&'static str],
-    /// The key of the configuration file; empty where there is none.
+    /// The key in the configuration file; empty if the setting has none.
     pub(super) key: &'static str,
-    /// Variables of other programs that set it where neither of the above does.
+    /// Variables of other programs, used if neither the variables nor the key is set.
     pub(super) fallbacks: &'static [&'static str],
-    /// How it is written, and the field of [`super::Settings`] that takes it, with what set it (`None`: the default).
+    /// How to parse the value, and which field of [`super::Settings`] to store it in, with what set
+    /// it (`None`: the default).
     pub(super) kind: SettingKind,
     pub(super) default: DefaultValue,
-    /// Its value is never printed.
+    /// Whether its value is never printed.
     pub(super) secret: bool,
-    /// A value, as the configuration file has it.
+    /// An example value, in the syntax of the configuration file.
     pub(super) example: &'static str,
-    /// A sentence or more for the reference.
+    /// One or more sentences for the reference.
     pub(super) doc: &'static str,
 }
 
@@ -62,13 +64,13 @@ impl Setting {
 pub(super) enum DefaultValue {
     Unset,
     Value(&'static str),
-    /// The second one where the variable `CI` is set.
+    /// The second value applies if the variable `CI` is set.
     OutsideCi(&'static str, &'static str),
-    /// Not a value: how it is described.
+    /// A description instead of a fixed value.
     Described(&'static str),
 }
 
-/// A row that has no default.
+/// A row without a default.
 const fn setting(
     variables: &'static [&'static str],
     key: &'static str,
@@ -91,7 +93,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
         .doc(r#"["https://data.example.edu/at", "/shared/mirror"]"#, "Additional mirrors, tried before those of the manifest."),
     setting(&["ACADEMICTORRENTS_SOURCES"], "sources", SettingKind::Words(&SourceSet::NAMES, |to, it, _| {
         let kinds = SourceSet::parse(it.iter().map(String::as_str)).unwrap_or_default();
-        // A list of commas alone names none.
+        // A list that consists only of commas has no items.
         to.sources = if kinds == SourceSet::NONE { SourceSet::default() } else { kinds };
     }))
         .default(Value("mirrors, catalogue, web-seeds, peers"))
@@ -122,7 +124,8 @@ pub(super) static SETTINGS: [Setting; 22] = [
     setting(&["ACADEMICTORRENTS_UPLOAD"], "upload", SettingKind::Rate(|to, it, by| {
         (to.upload_bytes_per_second, to.upload_is_chosen) = (it, by.is_some());
     }))
-        // A modest part of what universities' and homes' lines carry. Whoever pays for the machines of a CI service did not ask for uploads.
+        // A small part of the upload bandwidth of universities and homes. In CI, the machine's
+        // owner did not ask for uploads.
         .default(OutsideCi("1.0 MiB", "0 B"))
         .doc(r#""500kB""#, "Bytes per second sent to peers, in total, while a dataset is downloaded; `0` disables uploading. Unless this is set, datasets of dependencies are not uploaded."),
     setting(&["ACADEMICTORRENTS_OFFLINE", "CARGO_NET_OFFLINE"], "offline", SettingKind::Flag(|to, yes, by| {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What an absolute path begins with.
+/// The beginning of an absolute path.
 const ROOT: &str = if cfg!(windows) { "C:/" } else { "/" };
 use crate::error::ErrorKind;
 

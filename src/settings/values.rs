@@ -1,20 +1,21 @@
-//! Types of settings' values.
+//! The types of settings' values.
 
 use std::path::PathBuf;
 
 use crate::url::Url;
 
-/// The settings that the configuration file says, for errors: they name what their reader has set.
+/// The settings that the configuration file sets, so that error messages name the key that the user
+/// wrote.
 #[derive(Clone, Debug, Default)]
 pub struct Configured(pub(super) Vec<(&'static str, String)>);
 
 impl Configured {
-    /// Where `ACADEMICTORRENTS_<name>` is said: the key and the file, else the variable.
+    /// Where `ACADEMICTORRENTS_<name>` is set: the key and the file, or else the variable.
     pub fn place_of(&self, name: &str) -> String {
         self.in_file(name).map_or_else(|| [super::PREFIX, name].concat(), str::to_owned)
     }
 
-    /// The key and the file, where the configuration file says it.
+    /// The key and the file, if the configuration file sets it.
     pub fn in_file(&self, name: &str) -> Option<&str> {
         let is_it = |variable: &str| variable.strip_prefix(super::PREFIX) == Some(name);
         let found = self.0.iter().find(|(variable, _)| is_it(variable));
@@ -22,44 +23,44 @@ impl Configured {
     }
 }
 
-/// Who may fetch what is missing.
+/// Which packages may download missing data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fetch {
     /// Every package.
     Always,
-    /// The user's own packages; not dependencies from a registry, git or a vendored directory.
+    /// The user's own packages, but not dependencies from a registry, git or a vendored directory.
     #[default]
     Local,
     Never,
 }
 
-/// A file of certificates, and the variable, or the configuration file's key, that names it.
+/// A PEM file, and the variable or the configuration file's key that names it.
 #[derive(Clone, Debug)]
 pub struct CaFile {
     pub path: PathBuf,
     pub variable: String,
 }
 
-/// Directories of certificates, and the variable, or the configuration file's key, that names them.
+/// Directories of PEM files, and the variable or the configuration file's key that names them.
 #[derive(Clone, Debug)]
 pub struct CaDirectories {
     pub paths: Vec<PathBuf>,
     pub variable: String,
 }
 
-/// A proxy's URL, and the variable, or the configuration file's key, that says it.
+/// A proxy's URL, and the variable or the configuration file's key that sets it.
 #[derive(Clone, Debug)]
 pub struct ProxyUrl {
     pub url: Url,
     pub variable: String,
 }
 
-/// What says that no socket may be opened.
+/// What disables the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OfflineBy {
-    /// A flag of cargo's.
+    /// A flag of cargo.
     Cargo(&'static str),
-    /// A variable, the configuration file's key, or an option of the call.
+    /// A variable, a key of the configuration file, or an option of the call.
     Setting(String),
 }
 
@@ -76,7 +77,8 @@ pub enum Progress {
     Off,
 }
 
-/// Which kinds of source may be used: `mirrors`, `catalogue`, `web-seeds`, `peers`. By default, all.
+/// The kinds of sources that may be used: `mirrors`, `catalogue`, `web-seeds`, `peers`. All by
+/// default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceSet {
     pub mirrors: bool,
@@ -94,10 +96,10 @@ impl Default for SourceSet {
 impl SourceSet {
     pub const NONE: SourceSet =
         SourceSet { mirrors: false, catalogue: false, web_seeds: false, peers: false };
-    /// The names, as manifest and environment write them.
+    /// The names in manifest and environment.
     pub const NAMES: [&str; 4] = ["mirrors", "catalogue", "web-seeds", "peers"];
 
-    /// Reads a list of names; the error is the first that is none.
+    /// Parses a list of names. Returns the first unknown name as error.
     pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<SourceSet, &'a str> {
         let mut set = SourceSet::NONE;
         for name in names {
@@ -112,7 +114,7 @@ impl SourceSet {
         Ok(set)
     }
 
-    /// What both allow.
+    /// The kinds that both sets allow.
     pub fn and(self, other: SourceSet) -> SourceSet {
         SourceSet {
             mirrors: self.mirrors && other.mirrors,

@@ -1,4 +1,4 @@
-//! Hashing what is on disk: what an earlier process left, a damaged dataset, a copied store.
+//! Hashes pieces that are already on disk: partial downloads, damaged datasets, copied stores.
 
 use std::io;
 
@@ -11,10 +11,12 @@ use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
-/// Read at a time: the largest that stays in the L2 cache between the read and the hash.
+/// Bytes read at a time: the largest buffer that stays in the L2 cache between the read and the
+/// hash.
 pub(super) const BUFFER_BYTES: usize = 256 << 10;
 
-/// The pieces whose bytes on disk have the right SHA-1, of those asked for. Runs on the current rayon pool.
+/// Returns those of `pieces` whose bytes on disk have the right SHA-1. Runs on the current rayon
+/// pool.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Stopped`].
@@ -32,7 +34,8 @@ pub fn hash_pieces(
     })
 }
 
-/// Hashes pieces as long as `goes_on`, and says of each whether it is right. Runs on the current rayon pool.
+/// Hashes pieces while `goes_on` returns true, and calls `said` with each piece and whether it is
+/// right. Runs on the current rayon pool.
 pub(super) fn judge_pieces(
     files: &LayoutFiles,
     metainfo: &Metainfo,
@@ -40,7 +43,7 @@ pub(super) fn judge_pieces(
     goes_on: &(dyn Fn() -> bool + Sync),
     said: &(dyn Fn(PieceIndex, bool) + Sync),
 ) {
-    // It does not fail, as the work does not.
+    // `each` fails only if the closure does, and this one never does.
     let _ = parallel::each(pieces.len(), &|index, buffer| {
         if goes_on() {
             said(pieces[index], is_right(files, metainfo, pieces[index], buffer));
@@ -49,7 +52,7 @@ pub(super) fn judge_pieces(
     });
 }
 
-/// Whether a piece's bytes on disk have the right SHA-1. What cannot be read is not right.
+/// Returns whether a piece's bytes on disk have the right SHA-1; false if they cannot be read.
 pub(super) fn is_right(
     files: &LayoutFiles,
     metainfo: &Metainfo,
@@ -57,7 +60,7 @@ pub(super) fn is_right(
     buffer: &mut Vec<u8>,
 ) -> bool {
     if buffer.is_empty() {
-        *buffer = vec![0; BUFFER_BYTES]; // `resize` goes byte by byte at opt-level 0
+        *buffer = vec![0; BUFFER_BYTES]; // `resize` fills byte by byte at opt-level 0
     }
     hash_piece(files, piece, buffer).ok() == metainfo.piece_hash(piece)
 }
@@ -75,7 +78,8 @@ fn hash_piece(files: &LayoutFiles, piece: PieceIndex, buffer: &mut [u8]) -> io::
     Ok(sha1.finish())
 }
 
-/// The SHA-1 of the bytes of a piece that a selection keeps.
+/// Returns the SHA-1 of the part of a piece that the selection keeps: everything but its scratch
+/// bytes.
 pub(super) fn hash_kept(files: &LayoutFiles, piece: PieceIndex) -> io::Result<[u8; 20]> {
     let mut sha1 = Sha1::new();
     let mut buffer = vec![0; BUFFER_BYTES];

@@ -1,10 +1,11 @@
-//! What exists at the places of a dataset's files in a directory of the user's; `replaceable.rs` decides it.
+//! What exists at the paths of a dataset's files in a user's directory. `replaceable.rs` fills in
+//! these types.
 
 use std::collections::BTreeMap;
 
 use super::fs::FileFingerprint;
 
-/// An existing file at the place of one of the dataset's, as it was when it was hashed.
+/// An existing file at the path of one of the dataset's files, as it was when it was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PathClaim {
     pub kind: ClaimKind,
@@ -13,15 +14,16 @@ pub(super) struct PathClaim {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClaimKind {
-    /// Right in all its pieces: it stays.
+    /// All of its pieces are right: the file stays in place.
     Right,
-    /// Enough of it is right: it is repaired.
+    /// Enough of it is right to show that it is the dataset's: it is repaired.
     Damaged,
-    /// It only contains zeros, or the user allows replacing it.
+    /// It contains only zeros, or the user allows replacing it.
     Replaceable,
-    /// It has the right length, and all its pieces extend into other files. None of them is taken over, right or not.
+    /// It has the right length, and all of its pieces extend into other files. None of its pieces
+    /// is reused, right or not.
     Unknown,
 }
 
-/// By their index in [`Layout::files`]; others did not exist.
+/// Claims by index in [`Layout::files`]. Files without an entry did not exist.
 pub(super) type Claims = BTreeMap<u32, PathClaim>;

@@ -1,15 +1,16 @@
-//! Datasets in a directory of the user's: the torrent's own layout, no stamp, nothing read-only.
+//! Datasets in a user's directory: the torrent's own layout, without a stamp, and not read-only.
 //!
 //! ```text
-//! <directory>/<the torrent's own layout>          verified, and then the user's
-//! <directory>/.academictorrents/v1/partial/<id>   being fetched; gone once the dataset is whole
+//! <directory>/<the torrent's own layout>          verified, then owned by the user
+//! <directory>/.academictorrents/v1/partial/<id>   being fetched; removed once the dataset is complete
 //! ```
-//! What lies there under the dataset's names is hashed each time, since nothing tells whether it was changed; `replaceable.rs`
-//! decides what of it may be replaced. A file that is right in all its pieces stays where it is. So does a damaged one,
-//! until the first byte comes for it: then it moves into the workplace, where its damaged pieces are written, and moves
-//! back when all are verified. So at its place there is never a file that is half fetched, of a terabyte with one bad
-//! piece nothing is copied, and where nothing comes nothing moves. One with other hard links, and one that we cannot write
-//! to, is copied instead.
+//! Existing files at the dataset's paths are hashed on every run, since nothing records whether
+//! they changed; `replaceable.rs` decides which of them may be replaced. A file whose pieces are
+//! all right stays in place. A damaged file also stays until the first byte for it arrives. Then it
+//! is moved into the workplace, its damaged pieces are rewritten, and it is moved back once
+//! everything is verified. As a result, a half-downloaded file is never at its final path, a
+//! terabyte with one bad piece is not copied, and nothing moves if no data arrives. Files with
+//! other hard links and files that we cannot write to are copied instead.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,23 +22,23 @@ use crate::error::{Error, printable};
 use crate::plan::Layout;
 use crate::torrent::infohash::Infohash;
 
-/// Where we work, below the user's directory.
+/// Name of the working directory below the user's directory.
 pub(super) const WORKPLACE: &str = ".academictorrents";
 
 const WORDING: Wording =
     Wording { create: "create the directory", help: "choose a directory that you can write to" };
 
-/// A directory of the user's.
+/// A user's directory as the destination of a dataset.
 #[derive(Clone, Debug)]
 pub struct Directory {
     pub(super) path: PathBuf,
-    /// Files that do not belong to the dataset may be replaced.
+    /// Whether files that do not belong to the dataset may be replaced.
     pub(super) overwrite: bool,
-    /// For locks, torrents and unfinished downloads.
+    /// Holds locks, torrents and unfinished downloads.
     pub(super) workplace: Store,
 }
 
-/// Removes directories that have no files below them; whether this one is gone.
+/// Removes a directory tree that contains no files. Returns whether it is gone.
 fn remove_empty(directory: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(directory) else { return !directory.exists() };
     for entry in entries.flatten() {
@@ -49,7 +50,8 @@ fn remove_empty(directory: &Path) -> bool {
 }
 
 impl Directory {
-    /// A directory of the user's. With `overwrite`, existing files that are not the dataset's are replaced. Nothing is created yet.
+    /// A user's directory. With `overwrite`, existing files that are not the dataset's are
+    /// replaced. Nothing is created yet.
     pub fn new(path: &Path, overwrite: bool) -> Directory {
         let workplace = Store { root: path.join(WORKPLACE).join("v1"), wording: &WORDING };
         Directory { path: path.to_owned(), overwrite, workplace }
@@ -68,7 +70,8 @@ impl Directory {
     /// # Errors
     /// [`crate::ErrorKind::Disk`], also where the file system has no locks.
     pub(super) fn try_lock(&self, infohash: Infohash) -> Result<Result<Lock, LockHolder>, Error> {
-        // A process that is done with the directory removes the lock, and the directories above it that are empty.
+        // A process that has finished removes its lock file and the directories above it that are
+        // then empty, possibly while we create ours.
         self.create()?;
         let tried = match self.workplace.try_lock(infohash) {
             Err(_) if !self.workplace.locks_path().is_dir() => {
@@ -80,7 +83,8 @@ impl Directory {
         match tried {
             Ok(lock) if !lock.is_at(&path) => Ok(Err(LockHolder::default())),
             Ok(lock) => {
-                // It lies in `.academictorrents/v1/locks`.
+                // The lock file is in `.academictorrents/v1/locks`: three levels below the user's
+                // directory.
                 let lock = lock.emptying(path, 3);
                 self.create()?;
                 Ok(Ok(lock))
@@ -89,8 +93,8 @@ impl Directory {
         }
     }
 
-    /// After a failure: leaves the directory as it was if nothing was downloaded into it, and otherwise says where
-    /// unfinished files are. The lock is held.
+    /// Cleans up after a failure: if nothing was downloaded, leaves the directory as it was;
+    /// otherwise adds to the error where the unfinished files are. The caller holds the lock.
     pub(super) fn left(
         &self,
         id: &str,
@@ -127,9 +131,10 @@ impl Directory {
         ))
     }
 
-    /// Removes the workplace, as far as it is this dataset's alone. The lock is held; its file goes with it.
+    /// Removes this dataset's part of the workplace. The caller holds the lock; dropping the lock
+    /// removes its file.
     pub(super) fn leave(&self, id: &str, infohash: Infohash) {
-        // A failure leaves something that is of no harm.
+        // Failures leave only files that do no harm.
         let _ = remove_tree(&self.workplace.partial_path(id));
         let _ = self.workplace.remove_torrent(infohash);
         for emptied in ["partial", "torrents"] {
@@ -138,9 +143,10 @@ impl Directory {
     }
 }
 
-/// What keeps a directory that the user names, to be read, from being read; in words that follow its path.
+/// Returns why a directory that the user named cannot be read, as a clause that follows its path in
+/// a message.
 pub fn directory_fault(path: &Path) -> Option<String> {
-    // Windows has no error of its own for what is below a file.
+    // Windows has no distinct error for a path below a file.
     let is_in_file = || {
         path.ancestors().find_map(|it| std::fs::metadata(it).ok()).is_some_and(|it| it.is_file())
     };

@@ -1,12 +1,13 @@
-//! Copies of a dataset that are not the store's: used where they lie, and only ever read.
+//! Copies of a dataset outside the store (`LOAD_PATH`, `PATH_<NAME>`): used in place and only read.
 //!
 //! ```text
 //! <store>/v1/elsewhere/<id>/<digest of the place>    stamp of a copy that was verified there
 //! ```
-//! A copy may be on read-only media, or another user's, and its owner may change it at any time. So it is hashed before
-//! it is used, and its stamp lies in the user's own store; the stamp is taken before the hashing, so that what changed
-//! meanwhile does not fit it. Nothing is linked from there: pieces of a copy that is not whole are copied, and each is
-//! hashed on its way.
+//! A copy may be on read-only media or belong to another user, who may change it at any time. So it
+//! is hashed before it is used, and its stamp is kept in the user's own store. The stamp is taken
+//! before the hashing, so that a file that changes meanwhile does not match it. Files are never
+//! hard-linked from a copy: the pieces of an incomplete copy are copied, and each is hashed on the
+//! way.
 
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
 impl Store {
-    /// The stamp of a copy that lies elsewhere.
+    /// Returns the path of the stamp of a copy outside the store.
     pub fn elsewhere_path(&self, id: &str, site: &Site) -> PathBuf {
         let kind: &[u8] = match site {
             Site::In(_) => b"in\0",
@@ -33,14 +34,15 @@ impl Store {
         self.root.join("elsewhere").join(id).join(name)
     }
 
-    /// The stamp of a copy that was verified where it lies, where each of its files is still as it was then.
+    /// Returns the stamp of a copy that was verified in place, if each of its files is unchanged
+    /// since.
     pub fn present_elsewhere(&self, id: &str, site: &Site) -> Option<Stamp> {
         let stamp = Stamp::read(&self.elsewhere_path(id, site))?;
         let is_its_own = stamp.place.as_deref() == Some(site.named());
         (is_its_own && stamp.matches(site)).then_some(stamp)
     }
 
-    /// Says that a copy is not complete: it was found damaged.
+    /// Removes the stamp of a copy that was found damaged.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -50,7 +52,8 @@ impl Store {
 }
 
 impl LocalCopy {
-    /// Stamps the complete copy in `store`, after its pins were checked; false where it changed since it was looked at.
+    /// Checks the pins of the complete copy and stamps it in `store`. Returns false if the copy
+    /// changed since it was examined.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Verification`] for a pin that does not hold; [`crate::ErrorKind::Disk`] of the store.
@@ -66,12 +69,12 @@ impl LocalCopy {
 }
 
 impl Partial {
-    /// Copies those of the wanted pieces that a copy elsewhere has; each is hashed on its way, and recorded. Gives
-    /// the pieces. Runs on the current rayon pool.
+    /// Copies the `wanted` pieces that the copy has, hashing each on the way. Records and returns
+    /// the right ones. Runs on the current rayon pool.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Disk`] of the partial dataset; what cannot be read from the copy is not taken.
-    /// [`crate::ErrorKind::Stopped`].
+    /// [`crate::ErrorKind::Disk`] of the partial dataset; pieces that cannot be read from the copy
+    /// are skipped. [`crate::ErrorKind::Stopped`].
     pub fn take(
         &self,
         found: &LocalCopy,

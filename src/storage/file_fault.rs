@@ -1,4 +1,4 @@
-//! What is wrong with a file of a dataset, in one set of words.
+//! What can be wrong with a file of a dataset, and the wording for it.
 
 use std::fmt;
 use std::fs::File;
@@ -14,14 +14,14 @@ use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
-/// So begins what Git LFS leaves in place of a file that was not fetched.
+/// First bytes of a Git LFS pointer, which replaces a file that Git LFS has not fetched.
 pub const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
-/// That, for people: reads on from its path.
+/// Message for a Git LFS pointer; follows the file's path.
 pub const IS_LFS_POINTER: &str =
     "is a Git LFS pointer, not the file itself: run `git lfs pull` there";
 
-/// Whether a file is what Git LFS leaves in its place.
+/// Returns whether a file is a Git LFS pointer.
 pub fn is_lfs_pointer(path: &Path) -> bool {
     let mut start = [0; LFS_POINTER.len()];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
@@ -35,28 +35,29 @@ pub fn is_lfs_pointer(path: &Path) -> bool {
     expect(dead_code, reason = "only `verify` hashes all")
 )]
 pub enum FileFault {
-    /// It is not there.
+    /// The file does not exist.
     Missing,
-    /// A directory, or something else, is in its place.
+    /// The path is a directory or another kind of entry.
     NotAFile,
-    /// It is not the symbolic link that leads there.
+    /// The path is not a symbolic link that leads to this target.
     Link(PathBuf),
-    /// The system says so.
+    /// The file cannot be read: the system's message.
     Unreadable(String),
-    /// It has so many bytes.
+    /// The file has this length, in bytes, which is wrong.
     Length(u64),
-    /// It is what Git LFS leaves in place of a file that was not fetched.
+    /// The file is a Git LFS pointer.
     LfsPointer,
-    /// Pieces with a wrong SHA-1: their bytes in this file, neighbors as one.
+    /// Ranges of this file in pieces with a wrong SHA-1; adjacent ranges are merged.
     Damaged(Vec<Range<u64>>),
-    /// Bytes whose piece cannot be checked: the rest of it, in another file, is not there.
+    /// Ranges in pieces that cannot be checked, since another file that has part of the piece is
+    /// missing.
     Unchecked(Vec<Range<u64>>),
-    /// Its pieces are right, and its SHA-256 is not the pinned one.
+    /// The pieces are right, but the SHA-256 is not the pinned one.
     Pin,
 }
 
 impl FileFault {
-    /// What is wrong with a file of this length, without its bytes being read.
+    /// Returns what is wrong with a file that should have this length, without hashing its content.
     pub(super) fn of_file(path: &Path, length: u64) -> Option<FileFault> {
         match std::fs::metadata(path) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => Some(FileFault::Missing),
@@ -73,7 +74,7 @@ impl FileFault {
         }
     }
 
-    /// What is wrong with a symbolic link.
+    /// Returns what is wrong with a symbolic link.
     pub(super) fn of_link(site: &Site, path: &Path, link: &SelectedLink) -> Option<FileFault> {
         if links::is_right(site, path, link) {
             return None;
@@ -83,24 +84,25 @@ impl FileFault {
     }
 }
 
-/// What is wrong first with what is at a place.
+/// The first thing that is wrong with a copy of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CopyFault {
-    /// A file that is to have this length.
+    /// A file, its fault, and the length that it should have.
     File(PathBuf, FileFault, u64),
-    /// What is there is not the symbolic link that leads to the second path.
+    /// The first path is not a symbolic link that leads to the second.
     Link(PathBuf, PathBuf),
-    /// A piece that begins at this byte of this file is wrong.
+    /// A wrong piece, and the file and offset where it begins.
     Piece(PieceIndex, Option<(PathBuf, u64)>),
-    /// A piece of which this file holds a part, which is not there.
+    /// A piece that cannot be checked, since this file, which has part of it, does not exist.
     PartOfPiece(PieceIndex, PathBuf),
-    /// There was something wrong, and is not any more.
+    /// There was a fault, but it is gone now.
     Changed,
 }
 
 impl CopyFault {
-    /// What is wrong first: a file that is not as the torrent says, else a piece that is not among the `right` ones. `files` are
-    /// those of the pieces, of which `layout` holds the selected ones.
+    /// Finds the first fault: a file or link that is not as the torrent says, else a needed piece
+    /// that is not in `right`. `files` are those that pieces are read from; `layout` has the
+    /// selected ones among them.
     pub(super) fn first(
         site: &Site,
         files: &LayoutFiles,
@@ -137,7 +139,7 @@ impl CopyFault {
         CopyFault::Piece(piece, first)
     }
 
-    /// The file that it is about, where it is one.
+    /// The file that the fault is about, if it is about one.
     pub fn path(&self) -> Option<&Path> {
         match self {
             CopyFault::File(path, ..)
@@ -180,7 +182,7 @@ impl fmt::Display for CopyFault {
     }
 }
 
-/// The torrent's makers chose the names.
+/// Makes a path printable: the torrent's author chose the names.
 fn shown(path: &Path) -> String {
     printable(&path.display().to_string())
 }

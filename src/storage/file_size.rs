@@ -1,14 +1,15 @@
 //! The largest file that this process may write: `ulimit -f`.
 //!
-//! A write beyond that limit does not fail: the system ends the process by a signal (SIGXFSZ), whose handling would need unsafe code.
-//! So lengths are compared with the limit before files are written, on Linux, which tells it in a file. On other platforms such a process
-//! still ends without a message.
+//! A write beyond that limit does not fail: the system ends the process with SIGXFSZ, and handling
+//! that signal would need unsafe code. So lengths are compared with the limit before files are
+//! written. Only Linux exposes the limit in a file; on other platforms such a process still ends
+//! without a message.
 
 use std::io;
 
 use crate::{process, size};
 
-/// Refuses a file of this length.
+/// Refuses a file that is longer than the limit.
 ///
 /// # Errors
 /// [`io::ErrorKind::FileTooLarge`], with the limit.

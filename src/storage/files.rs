@@ -17,23 +17,24 @@ use super::{Site, file_size, folded_names, fs, links};
 use crate::error::Error;
 use crate::plan::{Layout, SegmentPlace};
 
-/// The files of a layout below a directory, opened when they are first needed.
+/// The files of a layout below a directory, opened on first use.
 ///
-/// Shared by all workers: each reads and writes at offsets of its own.
+/// Shared by all workers, each of which reads and writes at its own offsets.
 #[derive(Debug)]
 pub struct LayoutFiles {
     layout: Arc<Layout>,
-    /// Holds the torrent's own layout.
+    /// Where the torrent's own layout is.
     site: Site,
-    /// Where a dataset is being fetched: holds `scratch`, for what is needed and not kept. `None` for reading only.
+    /// The directory of a partial dataset; also holds `scratch`, for bytes that are needed for
+    /// checking but not kept. `None` if the files are only read.
     workplace: Option<PathBuf>,
-    /// Where the user's own files lie, of a directory that is the user's.
+    /// The user's own files, if the target is a user's directory.
     home: Option<UserFiles>,
     open: OpenFiles,
     origins: FileOrigins,
 }
 
-/// Stands for the scratch file among the indices of [`Layout::files`].
+/// Index of the scratch file, beyond all of [`Layout::files`].
 pub(super) const SCRATCH: u32 = u32::MAX;
 
 impl LayoutFiles {
@@ -48,11 +49,11 @@ impl LayoutFiles {
         }
     }
 
-    /// Files below `files` in the workplace, including those that an earlier process left. A symbolic link in the place of one of
-    /// their directories is removed.
+    /// Files below `files` in the workplace, including those that an earlier process left. Symbolic
+    /// links in place of their directories are removed.
     ///
     /// # Errors
-    /// Of removing it.
+    /// Of removing such a link.
     pub fn for_writing(
         layout: Arc<Layout>,
         workplace: PathBuf,
@@ -61,7 +62,7 @@ impl LayoutFiles {
         let mut files = LayoutFiles::for_reading(layout, Site::In(workplace.join("files")));
         files.workplace = Some(workplace);
         files.home = home;
-        // Else nothing is below it.
+        // Without the root there is nothing below it to check.
         if files.site.has_root(&files.layout) {
             let links = files.layout.links().map(|(path, _)| path);
             let paths = files.layout.files().map(|file| file.path()).chain(links);
@@ -72,7 +73,8 @@ impl LayoutFiles {
             true => files.layout.file_count() as u32,
             false => 0,
         };
-        // What is not a regular file holds nothing of ours. It is replaced when something is written to it.
+        // An entry that is not a regular file holds none of our data. It is replaced on the first
+        // write.
         let is_left = |index: &u32| fs::file_at(&files.path(*index)).is_some();
         let left = (0..count).chain([SCRATCH]).filter(is_left);
         left.for_each(|index| files.set_origin(index, Some(FileOrigin::Left)));
@@ -91,23 +93,26 @@ impl LayoutFiles {
         self.home.as_ref()
     }
 
-    /// Where a file comes from, by its index in [`Layout::files`]; `None` if the workplace does not have it.
+    /// Returns where a file came from, by its index in [`Layout::files`]; `None` if the workplace
+    /// does not have it.
     pub(super) fn origin(&self, index: u32) -> Option<FileOrigin> {
         self.origins.get(index)
     }
 
-    /// A file was put into the workplace without [`LayoutFiles::write`], or removed from it.
+    /// Notes that a file was added to the workplace without [`LayoutFiles::write`], or removed from
+    /// it (`None`).
     pub(super) fn set_origin(&self, index: u32, origin: Option<FileOrigin>) {
         self.origins.set(index, origin);
     }
 
-    /// Whether the user has a file that was hashed and is right. As that of a sealed one, a write to it is dropped.
+    /// Whether the user already has this file, hashed and right. Writes to it are dropped, as for a
+    /// sealed file.
     fn stays(&self, index: u32) -> bool {
         self.home.as_ref().is_some_and(|home| home.stays(index))
     }
 
-    /// Writes bytes of the torrent's stream, except those of pad files, [`FileOrigin::Sealed`] files, and files that are right where the user
-    /// has them.
+    /// Writes bytes of the torrent's stream. Bytes of pad files, of [`FileOrigin::Sealed`] files
+    /// and of files that are already right in the user's directory are dropped.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`], also if not all bytes were written.
@@ -147,7 +152,8 @@ impl LayoutFiles {
         }
     }
 
-    /// A small file is made, written and closed at once: where there are thousands, each further system call counts.
+    /// Creates, writes and closes a small file at once: with thousands of such files, each further
+    /// system call counts.
     fn write_whole(&self, index: u32, bytes: &[u8]) -> io::Result<()> {
         if self.origin(index).is_some() || self.stays(index) {
             return self.write_part(index, bytes, 0);
@@ -168,7 +174,7 @@ impl LayoutFiles {
     /// Reads bytes of the torrent's stream.
     ///
     /// # Errors
-    /// Of the file: not there, too short, not to be read.
+    /// Of the file: missing, too short or unreadable.
     pub fn read(&self, offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
         let mut at = offset;
         for segment in self.layout.segments(offset..offset + buffer.len() as u64) {
@@ -191,7 +197,7 @@ impl LayoutFiles {
         if buffer.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Path of a file by its index in [`Layout::files`].
+    /// Returns the path of a file by its index in [`Layout::files`].
     pub fn path(&self, index: u32) -> PathBuf {
         match self.layout.file(index) {
             Some(file) => self.site.path(&file.path()),
@@ -208,13 +214,15 @@ impl LayoutFiles {
         self.open.close();
     }
 
-    /// What is not in the workplace lies where the user has it, or nowhere: reading makes no file.
+    /// Opens a file for reading. A file that is not in the workplace is read from the user's
+    /// directory, if it is there; reading never creates a file.
     fn to_read(&self, index: u32) -> io::Result<Arc<File>> {
         if let Some(file) = self.open.get(index, false) {
             return Ok(file);
         }
         let path = self.path(index);
-        // A copy that is only read may consist of symbolic links. The workplace has none, whoever can write to it.
+        // A copy that is only read may consist of symbolic links. In the workplace none is
+        // followed, whoever can write there.
         let opened = if self.workplace.is_some() { fs::open(&path) } else { File::open(&path) };
         let file = match opened {
             Ok(file) => Arc::new(file),
@@ -225,7 +233,7 @@ impl LayoutFiles {
                 if self.origin(index).is_some() {
                     return Err(why);
                 }
-                // Not kept open: it may move at any time.
+                // Not kept open: the file may be moved into the workplace at any time.
                 return File::open(home.path(&file.path())).map(Arc::new);
             }
         };
@@ -233,7 +241,7 @@ impl LayoutFiles {
         Ok(file)
     }
 
-    /// The file, open for writing; `None` if it is never written.
+    /// Opens a file for writing; `None` if writes to it are dropped.
     fn to_write(&self, index: u32) -> io::Result<Option<Arc<File>>> {
         if let Some(file) = self.open.get(index, true) {
             return Ok(Some(file));
@@ -253,13 +261,14 @@ impl LayoutFiles {
             let mut created = self.with_parents(&path);
             let is_taken = |why: &io::Error| why.kind() == io::ErrorKind::AlreadyExists;
             if created.as_ref().is_err_and(is_taken) && fs::file_at(&path).is_none() {
-                // By a symbolic link or an empty directory.
+                // A symbolic link or an empty directory has the name.
                 fs::remove(&path)?;
                 created = self.with_parents(&path);
             }
             match created {
                 Ok(new) => file = Some(new),
-                // Another worker has just created it, if it is not another file of the layout.
+                // Another worker has just created it, unless the file system takes it for another
+                // file of the layout.
                 Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {
                     if self.twins(index).is_some() {
                         return Err(why);
@@ -273,7 +282,7 @@ impl LayoutFiles {
             Some(FileOrigin::Sealed) => return Ok(None),
             Some(FileOrigin::Left) if !fs::may_be_written(&path)? => {
                 let workplace = self.workplace.as_deref().unwrap_or(Path::new(""));
-                // It may have been hashed.
+                // It may be open for reading, since hashing reads it.
                 self.open.close_one(index);
                 fs::copy(&path, &path, fs::CopyMode::New, workplace)?;
             }
@@ -281,12 +290,12 @@ impl LayoutFiles {
         }
         let file = match file {
             Some(file) => file,
-            // Not created anew: what was verified of a file that is gone is gone with it.
+            // Never created anew: the verified bytes of a file that disappeared are lost with it.
             None => fs::open_to_write(&path)?,
         };
         let metadata = file.metadata()?;
         if metadata.permissions().readonly() {
-            // By the user's umask. It must open again.
+            // The user's umask made it read-only, but it must be possible to open it again.
             fs::make_writable(&file, metadata.permissions())?;
         }
         let length = self.length(index);
@@ -300,7 +309,8 @@ impl LayoutFiles {
         Ok(Some(file))
     }
 
-    /// Moves a damaged file of the user's into the workplace, if it waits for that; whether there was one.
+    /// Moves a damaged file of the user's into the workplace, if it is waiting for repair. Returns
+    /// whether it was.
     pub(super) fn bring(&self, index: u32) -> io::Result<bool> {
         match (&self.home, self.layout.file(index)) {
             (Some(home), Some(file)) => home.bring(index, &file),
@@ -308,13 +318,14 @@ impl LayoutFiles {
         }
     }
 
-    /// The path of this file and that of another, or of directories, where the file system takes them for one.
+    /// Returns this file's path and another file's (or directories of both) if the file system
+    /// takes them for the same entry.
     fn twins(&self, index: u32) -> Option<(PathBuf, PathBuf)> {
         let path = self.layout.file(index)?.path();
         folded_names::taken_by(&self.site, &path, &mut self.layout.files().map(|file| file.path()))
     }
 
-    /// Why a file could not be created or written.
+    /// The error for a file that could not be created or written.
     fn failed(&self, what: &str, index: u32, why: &io::Error) -> Error {
         let may_be_taken = matches!(
             why.kind(),
@@ -326,7 +337,7 @@ impl LayoutFiles {
         }
     }
 
-    /// Creates a file; its directories are made where it fails for want of them.
+    /// Creates a file. Its directories are created only after a first attempt fails.
     fn with_parents(&self, path: &Path) -> io::Result<File> {
         match fs::create_new(path) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {
@@ -337,12 +348,12 @@ impl LayoutFiles {
         }
     }
 
-    /// Makes the directories of a file of the layout, or of the scratch file.
+    /// Creates the directories of a file of the layout, or of the scratch file.
     pub(super) fn create_parents(&self, path: &Path) -> io::Result<()> {
         fs::create_parents(self.site.named(), path)
     }
 
-    /// Makes all links; what is in the place of one is replaced, if it is not a file of the torrent.
+    /// Creates all symbolic links. Replaces an existing entry unless it is a file of the torrent.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -352,7 +363,8 @@ impl LayoutFiles {
             if links::is_exact(&path, link) {
                 continue;
             }
-            // A file of the torrent, where the file system takes both names for one, must not be lost for the link.
+            // If the file system takes both names for one, a file of the torrent must not be
+            // replaced by the link.
             if fs::file_at(&path).is_some() {
                 let mut files = self.layout.files().map(|file| file.path());
                 if let Some(twins) = folded_names::taken_by(&self.site, &in_layout, &mut files) {
@@ -365,7 +377,8 @@ impl LayoutFiles {
         Ok(())
     }
 
-    /// Does what no piece needs: makes empty files with their directories, and cuts what an earlier process left to its length.
+    /// Does what no piece triggers: creates empty files with their directories, and truncates files
+    /// that an earlier process left longer than they should be.
     pub fn finish(&self) -> Result<(), Error> {
         for (index, file) in self.layout.files().enumerate() {
             let (index, path) = (index as u32, self.path(index as u32));
@@ -377,23 +390,25 @@ impl LayoutFiles {
         Ok(())
     }
 
-    /// Checks that each file of the workplace has a name of its own, and removes what is not of the torrent.
+    /// Checks that each file of the workplace has its own directory entry, and removes entries that
+    /// are not of the torrent.
     pub(super) fn check_names(&self) -> Result<(), Error> {
         self.close();
         folded_names::check_all(&self.site, &self.layout, &|index| self.origin(index).is_some())
     }
 
-    /// Makes the directories that the torrent has entries for. What is not of the torrent has been removed.
+    /// Creates the directories that the torrent lists. Entries that are not of the torrent have
+    /// been removed before.
     pub(super) fn create_folders(&self) -> Result<(), Error> {
         self.layout.folders().try_for_each(|folder| {
             let path = self.site.path(&folder);
-            // The directories that hold what would be in it.
+            // Creates the parents of a file that would be in it, so the directory itself too.
             let made = self.create_parents(&path.join("file"));
             made.map_err(|why| Error::disk("create", &path, &why))
         })
     }
 
-    /// Makes all files last through a power cut, and read-only.
+    /// Syncs all files to disk and makes them read-only.
     pub fn sync_and_seal(&self) -> Result<(), Error> {
         self.close();
         super::parallel::each(self.layout.file_count(), &|index, _| {

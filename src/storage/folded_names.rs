@@ -1,8 +1,9 @@
-//! Names that a file system takes for one: in case, in the form of an accent, by a short name. Whether it does is its own
-//! business (APFS, NTFS, a directory of ext4), so nothing here folds names: what was created is looked at.
+//! Names that a file system treats as the same: case, composed accents, Windows' short names. The
+//! rules differ per file system and even per directory (APFS, NTFS, ext4 with casefold), so nothing
+//! here folds names: it inspects what was created.
 //!
-//! The first creation of a file is exclusive, and before files are published each name of the layout must have an entry of
-//! its own. Else one of two files would be lost without a word.
+//! The first creation of a file is exclusive, and before files are published each name of the
+//! layout must have its own directory entry. Otherwise one of two files would be lost silently.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -15,8 +16,8 @@ use crate::error::{Error, ErrorKind, printable};
 use crate::plan::{Layout, SortedPaths};
 use crate::torrent::metainfo::os_path;
 
-/// Checks that each name in a layout has an entry of its own. Several hard links to the same bytes have. What is missing, and
-/// what else is there, does not matter.
+/// Checks that each name in a layout has its own directory entry. Hard links to the same bytes are
+/// separate entries. Missing files and entries that are not of the layout do not matter.
 ///
 /// # Errors
 /// [`ErrorKind::Disk`], with the paths that are the same here.
@@ -27,11 +28,12 @@ pub(super) fn check(site: &Site, layout: &Layout) -> Result<(), Error> {
     }
 }
 
-/// The same of a directory that is ours alone: all links must be there, and these files, by their index in
-/// [`Layout::files`]. What does not belong there is removed.
+/// Does the same for a directory that is ours alone: all links must exist, and the files for which
+/// `is_there` returns true, by index in [`Layout::files`]. Entries that are not of the layout are
+/// removed.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`], also for a file that is missing and for what cannot be removed.
+/// [`ErrorKind::Disk`], also for a missing file and for an entry that cannot be removed.
 pub(super) fn check_all(
     site: &Site,
     layout: &Layout,
@@ -41,11 +43,13 @@ pub(super) fn check_all(
 }
 
 fn compare(site: &Site, paths: &SortedPaths<'_>, ours: bool) -> Result<(), Error> {
-    // That of the directory that holds the layout, and those of the directories of a path, from above.
+    // The listing of the base directory, then those of the current path's directories, outermost
+    // first.
     let mut open = vec![Listing::read(site, Path::new(""), ours)?];
     let mut before = None;
     for path in paths.components() {
-        // So many of its names the path before has, too: their directories are open.
+        // Number of leading names shared with the previous path: the listings of those directories
+        // are open.
         let known = before.map_or(0, |before| 1 + path.common(before));
         before = Some(path);
         while open.len() > known + 1 {
@@ -65,13 +69,13 @@ fn compare(site: &Site, paths: &SortedPaths<'_>, ours: bool) -> Result<(), Error
     open.into_iter().rev().try_for_each(|listing| listing.close(site, ours))
 }
 
-/// What a directory lists, in order, and what of it belongs to the torrent.
+/// The entries of a directory, sorted, and which of them belong to the torrent.
 struct Listing {
-    /// In the layout.
+    /// Path in the layout.
     directory: PathBuf,
     names: Vec<OsString>,
     is_ours: Vec<bool>,
-    /// Entries by what they are; only where a name is not listed as it was created.
+    /// Indices by identity; filled only if a name is not listed as it was created.
     entries: Option<HashMap<FileIdentity, usize>>,
 }
 
@@ -85,7 +89,8 @@ impl Listing {
             entries.map(|entry| entry.map(|it| it.file_name())).collect::<io::Result<Vec<_>>>()
         });
         let mut names = match read {
-            // A file in the place of a directory is reported by whoever needs that. Not every system has an error of its own for it.
+            // Whoever needs the directory reports a file in its place. Not every system has a
+            // distinct error for that.
             Err(why)
                 if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
                     || place.is_file() =>
@@ -99,7 +104,7 @@ impl Listing {
         Ok(Listing { directory: directory.to_owned(), names, is_ours, entries: None })
     }
 
-    /// Looks for the entry of a name.
+    /// Finds the entry of a name and marks it as the torrent's.
     fn find(
         &mut self,
         name: &OsStr,
@@ -111,7 +116,7 @@ impl Listing {
             self.is_ours[at] = true;
             return Ok(());
         }
-        // What is empty holds no name in another form either.
+        // An empty directory has no other form of the name either.
         if self.names.is_empty() && !must_be_there {
             return Ok(());
         }
@@ -122,7 +127,8 @@ impl Listing {
             Err(why) if must_be_there => return Err(Error::disk("publish", &on_disk, &why)),
             Err(_) => return Ok(()),
         };
-        // The entry is listed under another name: its own, as a file system may write it in another form, or that of another file.
+        // The entry is listed under another name: either the file system's form of this name, or
+        // the name of another file.
         let entries = self.entries.get_or_insert_with(|| {
             let entries = self.names.iter().enumerate();
             entries.filter_map(|(at, it)| Some((identity_of(&place.join(it))?, at))).collect()
@@ -137,7 +143,7 @@ impl Listing {
         Err(same_name(&place, &twin.unwrap_or((path, other))))
     }
 
-    /// Removes what is not the torrent's, where that is to be.
+    /// Removes the entries that are not the torrent's, if the directory is `ours`.
     fn close(self, site: &Site, ours: bool) -> Result<(), Error> {
         if !ours {
             return Ok(());
@@ -157,7 +163,8 @@ impl Listing {
     }
 }
 
-/// A symbolic link in the place of a directory of ours: what it leads to is not ours to list, nor to clean up.
+/// Refuses a symbolic link in place of one of our directories: its target is not ours to list or to
+/// clean up.
 ///
 /// # Errors
 /// [`ErrorKind::Disk`].
@@ -171,8 +178,9 @@ fn check_directory(place: &Path) -> Result<(), Error> {
     }
 }
 
-/// This path, or a directory above it, and one of these paths or of their directories that has the same entry: for a file that
-/// could not be created. A file may have the name of a directory.
+/// Returns this path (or a directory above it) and the one of `paths` (or a directory of theirs)
+/// that has the same entry, for a file that could not be created. A file may collide with a
+/// directory.
 pub(super) fn taken_by(
     site: &Site,
     path: &Path,
@@ -193,7 +201,7 @@ pub(super) fn taken_by(
     None
 }
 
-/// The file system takes two paths of a torrent for one.
+/// The error for two paths of a torrent that the file system takes for one.
 pub(super) fn same_name(place: &Path, (path, twin): &(PathBuf, PathBuf)) -> Error {
     let shown = |path: &Path| printable(&path.display().to_string());
     let what = format!(
@@ -207,7 +215,7 @@ pub(super) fn same_name(place: &Path, (path, twin): &(PathBuf, PathBuf)) -> Erro
         .help("leave one of them out with `files`, or store the dataset on a file system that distinguishes such names")
 }
 
-/// What tells whether two names are the same entry, or hard links to the same file.
+/// Identifies a directory entry's file: equal for two names of the same entry and for hard links.
 #[cfg(unix)]
 type FileIdentity = (u64, u64);
 
@@ -217,7 +225,7 @@ fn identity(path: &Path) -> io::Result<FileIdentity> {
     std::fs::symlink_metadata(path).map(|it| (it.dev(), it.ino()))
 }
 
-/// The path as the file system has it.
+/// The path in the file system's own spelling.
 #[cfg(not(unix))]
 type FileIdentity = PathBuf;
 

@@ -1,4 +1,4 @@
-//! File-system work that the other files of this module share.
+//! File-system operations shared by the storage module.
 
 mod file_lock;
 mod in_use;
@@ -20,7 +20,7 @@ pub use open::*;
 use super::file_size;
 use crate::error::Error;
 
-/// By what a file is known to be the one that was hashed.
+/// Length and modification time of a file, which identify it as the one that was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileFingerprint {
     length: u64,
@@ -28,14 +28,15 @@ pub(super) struct FileFingerprint {
 }
 
 impl FileFingerprint {
-    /// How a file is now; nothing where it is none.
+    /// Returns a file's current fingerprint; `None` if there is no regular file.
     pub(super) fn at(path: &Path) -> Option<FileFingerprint> {
         let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
         Some(FileFingerprint { length: file.len(), modified: file.modified().ok() })
     }
 }
 
-/// Writes a file so that a reader sees the old bytes or all of the new, also after a power cut.
+/// Writes a file atomically: a reader sees the old content or all of the new, even after a power
+/// cut.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Disk`].
@@ -43,10 +44,11 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     atomic_write_with(path, bytes, |_| Ok(()))
 }
 
-/// [`atomic_write`], with something done to the file before it appears.
+/// Does the same as [`atomic_write`], and calls `prepare` on the file before it appears under its
+/// name.
 ///
 /// # Errors
-/// As above.
+/// As for [`atomic_write`].
 pub fn atomic_write_with(
     path: &Path,
     bytes: &[u8],
@@ -59,10 +61,11 @@ pub fn atomic_write_with(
         .map_err(|why| Error::disk("write", path, &why))
 }
 
-/// Writes a file of the store's as [`atomic_write_with`] does; what is in its way and holds nothing is removed.
+/// Writes a store file as [`atomic_write_with`] does. A symbolic link or an empty directory at its
+/// path is removed.
 ///
 /// # Errors
-/// Of writing; where something else is in its place, what.
+/// Of writing; names whatever else is at the path.
 pub fn keep(
     path: &Path,
     bytes: &[u8],
@@ -71,10 +74,11 @@ pub fn keep(
     write_with(path, &|file| file.write_all(bytes), prepare, rename)
 }
 
-/// The same, of what is written in blocks, so that it is never in memory as a whole.
+/// Does the same as [`keep`] for content that is written in blocks, so that it is never in memory
+/// as a whole.
 ///
 /// # Errors
-/// As above.
+/// As for [`keep`].
 pub fn keep_stream(
     path: &Path,
     block_bytes: usize,
@@ -89,7 +93,7 @@ pub fn keep_stream(
     write_with(path, &write, prepare, rename)
 }
 
-/// A new file, which stops before it is longer than this process may write.
+/// A new file that refuses to grow beyond this process's file size limit.
 struct Limited {
     file: File,
     length: u64,
@@ -123,11 +127,11 @@ fn write_with(
     });
     let renamed = written.and_then(|()| rename(&temporary, path));
     renamed.and_then(|()| sync_parent(path)).inspect_err(|_| {
-        let _ = remove_entry(&temporary); // the error that is told is the first one
+        let _ = remove_entry(&temporary); // the first error is the one that is reported
     })
 }
 
-/// Gives a file of the store's its name. An empty directory that has it is removed: see [`clear`].
+/// Renames a store file. Removes an obstacle at `to` that holds nothing: see [`clear`].
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match move_entry(from, to) {
         Err(_) if clear(to) => move_entry(from, to),
@@ -136,18 +140,20 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// A name in the same directory that no other thread, process, container or host uses, and that nobody can guess.
+/// Returns a name in the same directory that no other thread, process, container or host uses and
+/// that cannot be guessed.
 pub fn beside(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     static RANDOM: OnceLock<RandomState> = OnceLock::new();
-    // Its keys come from the system's randomness. `fastrand` starts from the time and the thread, and in each container the process is
-    // number 1: two of them have had the same name.
+    // `RandomState`'s keys come from the system's randomness. `fastrand` is seeded with the time
+    // and the thread, and in a container the process id is often 1: two containers have had the
+    // same name.
     let random = RANDOM.get_or_init(RandomState::new);
     let number = random.hash_one((std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     path.with_file_name(format!(".tmp-{number:016x}"))
 }
 
-/// Makes a rename or a new entry in the parent directory last through a power cut.
+/// Makes a rename or a new entry in the parent directory survive a power cut.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) => sync_directory(parent),
@@ -155,16 +161,17 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a file survive a power cut, and returns its length.
+/// Syncs a file to disk, and returns its length.
 pub fn sync_file(path: &Path) -> io::Result<u64> {
-    // For writing where that is Windows, which syncs through no other handle. Elsewhere also a read-only file can be synced.
+    // Windows needs a handle opened for writing to sync. Elsewhere a read-only file can be synced
+    // too.
     let (file, metadata) = open_with_metadata(path, cfg!(windows))?;
     file.sync_all()?;
     Ok(metadata.len())
 }
 
-/// Makes a file last through a power cut, and read-only. In a store that a group shares, a file of another member stays as it is,
-/// and so does any file where the file system has no permissions.
+/// Syncs a file to disk and makes it read-only. In a store shared by a group another member's file
+/// keeps its permissions, and so does any file on a file system without permissions.
 pub fn sync_and_seal(path: &Path) -> io::Result<()> {
     if cfg!(windows) {
         set_read_only(path, false)?;
@@ -176,8 +183,8 @@ pub fn sync_and_seal(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a file's permissions or times cannot be set, while its bytes can be written: they are somebody else's, or the file
-/// system has none.
+/// Whether the error means that a file's permissions or times cannot be set although its bytes can
+/// be written: the file belongs to another user, or the file system does not store them.
 pub fn is_not_supported(why: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     matches!(why.kind(), PermissionDenied | Unsupported | InvalidInput)
@@ -196,13 +203,13 @@ pub fn is_executable(file: &std::fs::Metadata) -> bool {
     file.permissions().mode() & 0o111 != 0
 }
 
-/// Here a file's name says that.
+/// On this platform a file's name decides that.
 #[cfg(all(not(unix), feature = "unpack"))]
 pub fn is_executable(_file: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Lets those execute a file who may read it.
+/// Lets everyone who may read a file execute it.
 #[cfg(all(unix, feature = "unpack"))]
 pub fn make_executable(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -215,18 +222,18 @@ pub fn make_executable(file: &File) -> io::Result<()> {
     }
 }
 
-/// Here a file's name says that.
+/// On this platform a file's name decides that.
 #[cfg(all(not(unix), feature = "unpack"))]
 pub fn make_executable(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Windows has no handle on a directory that could be synced; its file systems journal names.
+/// Syncs a directory. Windows cannot sync a directory handle; its file systems journal names.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
-/// Directories hold the names: they are synced too.
+/// Syncs a directory and all directories below it, since directories hold the names.
 pub fn sync_tree(directory: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
@@ -237,19 +244,20 @@ pub fn sync_tree(directory: &Path) -> io::Result<()> {
     sync_directory(directory)
 }
 
-/// Makes the file at `to` the same as `from`: a hard link, else a copy. The result is read-only. The directory of `to` is there.
+/// Makes the file at `to` the same as `from`: a hard link, else a copy. The result is read-only.
+/// The directory of `to` must exist.
 ///
 /// # Errors
-/// Of the copy; of a `from` that is not a regular file.
+/// Of the copy; if `from` is not a regular file.
 pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> {
     if std::fs::hard_link(from, to).is_ok() {
-        // A symbolic link gets a second name as it is. What is another user's and writable is not linked either: whoever wrote to the
-        // link would write to both.
+        // Hard-linking a symbolic link links the link itself. Another user's writable file is
+        // copied rather than linked: writing to one name would change both.
         match set_read_only(to, true) {
             Err(why) if why.kind() == io::ErrorKind::PermissionDenied => remove_entry(to)?,
             other => {
                 return other.inspect_err(|_| {
-                    let _ = remove_entry(to); // the error that is told is the first one
+                    let _ = remove_entry(to); // the first error is the one that is reported
                 });
             }
         }
@@ -263,15 +271,15 @@ pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> 
 pub enum CopyMode {
     /// Those of a new file.
     New,
-    /// Those of a new file that nobody may write to.
+    /// Those of a new file, without write permission.
     ReadOnly,
-    /// Those of the original. Nobody else can read the copy before it has them.
+    /// Those of the original. The copy is private until it has them.
     Same,
 }
 
-/// Copies a file. It appears at `to` whole, with its permissions: a read-only file is taken for a
-/// complete one, so a copy that was cut short must never be there under its name. Until then it lies in `workplace`, which is
-/// not published. The directory of `to` is there.
+/// Copies a file. The copy appears at `to` complete and with its permissions: a read-only file is
+/// taken for a complete one, so a truncated copy must never have that name. Until then it is in
+/// `workplace`, which is not published. The directory of `to` must exist.
 ///
 /// # Errors
 /// Of the copy.
@@ -290,12 +298,12 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
         })
         .and_then(|()| rename(&temporary, to));
     if copied.is_err() {
-        let _ = remove_entry(&temporary); // the error that is told is the first one
+        let _ = remove_entry(&temporary); // the first error is the one that is reported
     }
     copied
 }
 
-/// The file system makes the copy where it can (`copy_file_range`).
+/// Copies the bytes, in the file system if it can (`copy_file_range`).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn copy_bytes(from: &Path, to: &Path, mode: CopyMode) -> io::Result<File> {
     let create = if mode == CopyMode::Same { create_private } else { create_new };
@@ -304,8 +312,8 @@ fn copy_bytes(from: &Path, to: &Path, mode: CopyMode) -> io::Result<File> {
     Ok(to)
 }
 
-/// The same; it wants to create the file itself (`clonefile`, `CopyFileEx`), under a name that nobody can guess, and with the
-/// permissions of the original.
+/// Does the same. On these platforms std creates the file itself (`clonefile`, `CopyFileEx`), with
+/// the permissions of the original; nobody can guess its temporary name.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn copy_bytes(from: &Path, to: &Path, _mode: CopyMode) -> io::Result<File> {
     std::fs::copy(from, to)?;
@@ -313,7 +321,7 @@ fn copy_bytes(from: &Path, to: &Path, _mode: CopyMode) -> io::Result<File> {
     open_to_write(to)
 }
 
-/// Copies or links all files below `from` to `to`.
+/// Recreates the tree below `from` at `to`: files by link or copy, symbolic links as they are.
 ///
 /// # Errors
 /// Of reading a directory or of a copy.
@@ -339,16 +347,17 @@ pub fn copy_tree(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Switches a file's write permission. On Unix it is switched for all, as `chmod a-w` and `chmod u+w` do.
+/// Sets or clears a file's write permission. On Unix it is cleared for everyone and set for the
+/// owner, as `chmod a-w` and `chmod u+w` do.
 ///
 /// # Errors
-/// Of a file that is not ours, and of what is not a regular file.
+/// If the file is another user's or not a regular file.
 #[cfg(unix)]
 pub fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
     seal(&open(path)?, read_only)
 }
 
-/// Here a handle for reading may not do it.
+/// On this platform a read handle cannot change permissions.
 #[cfg(not(unix))]
 pub fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
     obstacle(path, false).map_or(Ok(()), Err)?;
@@ -360,7 +369,7 @@ pub fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
     std::fs::set_permissions(path, permissions)
 }
 
-/// The same, of an open file.
+/// Does the same for an open file.
 fn seal(file: &File, read_only: bool) -> io::Result<()> {
     let mut permissions = file.metadata()?.permissions();
     if permissions.readonly() == read_only {
@@ -382,7 +391,8 @@ fn writable(permissions: &mut Permissions, writable: bool) {
     permissions.set_readonly(!writable);
 }
 
-/// Whether a group is meant to share a directory: it may write there, and what is created there is the group's.
+/// Whether a group is meant to share a directory: it is group-writable and setgid, so new entries
+/// belong to the group.
 #[cfg(unix)]
 pub fn is_shared(directory: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
@@ -391,17 +401,18 @@ pub fn is_shared(directory: &Path) -> bool {
     mode & SETGID_AND_WRITABLE == SETGID_AND_WRITABLE
 }
 
-/// Groups have no directories of their own here.
+/// On this platform directories have no setgid bit.
 #[cfg(not(unix))]
 pub fn is_shared(_directory: &Path) -> bool {
     false
 }
 
-/// Whether a file that an earlier process left can be written where it is. One that is read-only or has further names may share its
-/// bytes with complete data; one of another member of a group that shares the store may be closed to us.
+/// Whether a file that an earlier process left may be written in place. A read-only file or one
+/// with further names may share its bytes with complete data; a file of another member of the group
+/// that shares the store may not be writable.
 ///
 /// # Errors
-/// Of looking at it.
+/// Of reading its metadata.
 pub fn may_be_written(left: &Path) -> io::Result<bool> {
     let found = std::fs::symlink_metadata(left)?;
     let is_alone = found.is_file() && !found.permissions().readonly() && is_its_only_name(&found);
@@ -415,13 +426,14 @@ fn is_its_only_name(found: &std::fs::Metadata) -> bool {
     found.nlink() == 1
 }
 
-/// There is no stable way to count a file's links here. What is linked from complete data is read-only.
+/// Std has no stable way to count a file's links on this platform. Links to complete data are
+/// read-only.
 #[cfg(not(unix))]
 fn is_its_only_name(_found: &std::fs::Metadata) -> bool {
     true
 }
 
-/// What is free for us where this directory is.
+/// Returns the bytes available to us on the file system of this directory.
 pub fn free_bytes(directory: &Path) -> Option<u64> {
     #[cfg(unix)]
     return fs2::available_space(directory).ok();
@@ -429,13 +441,13 @@ pub fn free_bytes(directory: &Path) -> Option<u64> {
     return fs4::available_space(directory).ok();
 }
 
-/// Makes a symbolic link.
+/// Creates a symbolic link.
 #[cfg(unix)]
 pub fn symlink(text: &Path, path: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(text, path)
 }
 
-/// Selections with links are refused.
+/// On this platform selections with links are refused.
 #[cfg(not(unix))]
 pub fn symlink(_text: &Path, _path: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())

@@ -1,7 +1,8 @@
-//! An unpacked tree of the store, copied into a directory of the user's (feature `unpack`).
+//! Copies an unpacked tree from the store into a user's directory (feature `unpack`).
 //!
-//! What is there already with the same bytes stays. All that is in the way is found before anything is written, and reported as for
-//! a dataset: see `replaceable.rs`. The copies are the user's: they can be changed.
+//! Existing files with the same bytes stay. All conflicts are found before anything is written, and
+//! are reported as for a dataset: see `replaceable.rs`. The copies belong to the user and are
+//! writable.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,11 +15,11 @@ use super::{Stamp, folded_names, links, pins};
 use crate::error::{Error, ErrorKind, printable};
 use crate::torrent::metainfo::{check_visible, is_same_name};
 
-/// Copies the tree that has this stamp, and lies in `files`, into a directory.
+/// Copies the tree with this stamp, whose files are in `files`, into a directory.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`], for what is in the way among others, and for a tree that is being changed; [`ErrorKind::Archive`] for names that
-/// other programs act on; [`ErrorKind::Stopped`].
+/// [`ErrorKind::Disk`], for conflicts and for a tree that changes meanwhile, among others;
+/// [`ErrorKind::Archive`] for names that other programs act on; [`ErrorKind::Stopped`].
 pub fn copy_tree_into(
     stamp: &Path,
     files: &Path,
@@ -44,7 +45,7 @@ pub fn copy_tree_into(
         match in_the_way(&directory.path, &path) {
             None => missing.push((path, true)),
             Some((_, Conflict::Foreign)) if is_same() => {}
-            // What a run that was ended has left.
+            // Left by a run that was killed.
             Some((_, Conflict::Foreign)) if is_empty(&place) => missing.push((path, false)),
             Some((_, why)) if directory.overwrite && why.can_be_forced() => {
                 missing.push((path, false));
@@ -74,7 +75,7 @@ pub fn copy_tree_into(
         fs::create_parents(&directory.path, &place).map_err(|why| failed(&why))?;
         let created = if *is_new { fs::create_new(&place).map(drop) } else { Ok(()) };
         created.map_err(|why| {
-            // Another file of the tree has it, where the file system takes both names for one.
+            // The file system takes this name and that of another file of the tree for one.
             let others = &mut all.iter().filter(|other| *other != path).cloned();
             match folded_names::taken_by(&site, path, others) {
                 Some(twins) => folded_names::same_name(&directory.path, &twins),
@@ -96,7 +97,7 @@ pub fn copy_tree_into(
     Ok(())
 }
 
-/// Whether a file may be created in a directory of the user's under this name.
+/// Checks that a file may have this name in a user's directory.
 fn check_name(path: &Path, overwrite: bool) -> Result<(), Error> {
     let names = || path.iter().map(|name| name.as_encoded_bytes());
     let refused = |why: String| {
@@ -122,7 +123,7 @@ fn is_empty(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.len() == 0)
 }
 
-/// A file of the store's becomes one of the user's.
+/// Copies a store file for the user: writable, and executable if the original is.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::copy(from, to, CopyMode::New, to.parent().unwrap_or(to))?;
     match fs::is_executable(&std::fs::metadata(from)?) {
@@ -131,7 +132,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// What is at a file's place, or on the way there.
+/// Returns what is at a file's path, or in place of one of its directories.
 fn in_the_way(directory: &Path, path: &Path) -> Option<(PathBuf, Conflict)> {
     let mut place = directory.to_owned();
     let mut names = path.iter().peekable();

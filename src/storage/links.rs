@@ -1,7 +1,8 @@
-//! Symbolic links of a torrent (BEP 47): made last, when all files are there.
+//! Symbolic links of a torrent (BEP 47). They are created last, when all files exist.
 //!
-//! A link holds no bytes, so no hash covers it: what it must say is computed from the layout (see [`crate::plan::SelectedLink`]).
-//! In the store it must say exactly that, since stores are moved; elsewhere a link is right if it leads to the same file.
+//! A link has no bytes, so no hash covers it: its text is computed from the layout (see
+//! [`crate::plan::SelectedLink`]). In the store a link must have exactly that text, since stores
+//! are moved; elsewhere a link is right if it leads to the same file.
 
 use std::io;
 use std::path::Path;
@@ -11,7 +12,7 @@ use super::fs::{self, symlink};
 use crate::error::Error;
 use crate::plan::{Layout, SelectedLink};
 
-/// Whether a directory can hold symbolic links: asked before anything is downloaded.
+/// Checks that a directory supports symbolic links, before anything is downloaded.
 pub(super) fn probe(directory: &Path, layout: &Layout) -> Result<(), Error> {
     if !layout.has_links() {
         return Ok(());
@@ -24,7 +25,7 @@ pub(super) fn probe(directory: &Path, layout: &Layout) -> Result<(), Error> {
     })
 }
 
-/// Whether all links are there as the store makes them.
+/// Whether all links exist with the exact text that the store uses.
 pub(super) fn are_exact(site: &Site, layout: &Layout) -> bool {
     layout.links().all(|(path, link)| is_exact(&site.path(&path), link))
 }
@@ -33,7 +34,7 @@ pub(super) fn is_exact(path: &Path, link: &SelectedLink) -> bool {
     std::fs::read_link(path).is_ok_and(|text| text == link.text)
 }
 
-/// Whether a link of a copy leads to the file of that copy that it should.
+/// Whether a link of a copy leads to the right file of the same copy.
 pub(super) fn is_right(site: &Site, path: &Path, link: &SelectedLink) -> bool {
     let path = site.path(path);
     is_exact(&path, link)
@@ -43,12 +44,12 @@ pub(super) fn is_right(site: &Site, path: &Path, link: &SelectedLink) -> bool {
             }))
 }
 
-/// Whether all links of a copy lead where they should.
+/// Whether all links of a copy lead to the right files.
 pub(super) fn are_right(site: &Site, layout: &Layout) -> bool {
     layout.links().all(|(path, link)| is_right(site, &path, link))
 }
 
-/// Makes a link, in the place of a file or link that is there.
+/// Creates a link, replacing an existing file or link.
 pub(super) fn replace(text: &Path, path: &Path) -> io::Result<()> {
     match fs::remove_entry(path) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),

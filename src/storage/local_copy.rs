@@ -1,5 +1,5 @@
-//! What of a dataset is at a location, and how that is known: in its place in the store, in a directory of the user's, or in a copy
-//! that is only read.
+//! What exists of a dataset at one location, and how that is known: in the store, in a user's
+//! directory, or in a copy that is only read.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,31 +17,34 @@ use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
-/// What is at a location under the names of a dataset.
+/// What exists at a location under the names of a dataset, as of one moment.
 #[derive(Debug)]
 pub struct LocalCopy {
     pub(super) site: Site,
     pub(super) metainfo: Arc<Metainfo>,
-    /// Its selected files.
+    /// The selected files.
     pub(super) layout: Arc<Layout>,
-    /// Those that pieces are read from. Of a copy these are all files of the torrent: what was not selected may hold the rest of a
-    /// piece.
+    /// The files that pieces are read from. For a copy these are all files of the torrent:
+    /// unselected files may have the rest of a piece.
     pub(super) files: LayoutFiles,
-    /// By a stamp, the digests of what is kept of pieces that are not kept whole.
+    /// Digests from a stamp: of the kept part of pieces that are not kept whole.
     pub(super) fragments: Vec<(PieceIndex, [u8; 20])>,
-    /// Needed pieces whose files are all there; once they were hashed, those that are right.
+    /// Needed pieces whose files all exist; after hashing, those that are right.
     pub(super) pieces: PieceSet,
     is_hashed: bool,
-    /// Whether all symbolic links of the layout are there.
+    /// Whether all symbolic links of the layout are right.
     has_links: bool,
-    /// Size and time of all selected files before they were hashed, where each is there and has its length.
+    /// Size and time of all selected files before they were hashed; `None` unless all exist with
+    /// their lengths.
     pub(super) stamp: Option<Stamp>,
-    /// Of what is the store's own, its `data`: no symbolic link leads from there to the files.
+    /// The store's `data` directory, if the location is in it: then no symbolic link may lead from
+    /// there to the files.
     own: Option<PathBuf>,
 }
 
 impl LocalCopy {
-    /// Looks for the files of a copy, and reads none. `fragments` are those of the stamp where the place is a store's.
+    /// Finds the files of a copy and reads none. `fragments` come from the stamp if the location is
+    /// in a store.
     pub fn look(
         site: &Site,
         metainfo: &Arc<Metainfo>,
@@ -57,7 +60,7 @@ impl LocalCopy {
         copy
     }
 
-    /// Hashes what is in a dataset's own place; `None` where nothing is.
+    /// Hashes a dataset's own location; `None` if none of its files exists there.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Stopped`].
@@ -69,7 +72,8 @@ impl LocalCopy {
         work: DiskWork<'_>,
     ) -> Result<Option<LocalCopy>, Error> {
         let directory = target.files_path(id);
-        // Nothing of the store's own is a symbolic link: what one leads to is not ours to seal and to stamp.
+        // Nothing in the store is a symbolic link: the target of one is not ours to make read-only
+        // and to stamp.
         let own = target.store().map(|store| store.root().join("data"));
         if !directory.is_dir() || own.as_ref().is_some_and(|data| !fs::is_below(data, &directory)) {
             return Ok(None);
@@ -114,7 +118,8 @@ impl LocalCopy {
         }
     }
 
-    /// Whether a file is there. What is none (a pipe, say) is never opened.
+    /// Returns a check whether a regular file exists. Other entries, such as pipes, are never
+    /// opened.
     fn is_there(&self) -> impl FnMut(PathBuf) -> bool + use<> {
         let mut below = self.own.as_ref().map(|_| fs::Below::new(self.site.named().to_owned()));
         move |path| match &mut below {
@@ -151,11 +156,11 @@ impl LocalCopy {
         (self.stamp, self.pieces) = (stamp, pieces);
     }
 
-    /// Hashes the pieces. One that is not kept whole, and whose rest is not there, is judged by its digest in the stamp. Runs on the
-    /// current rayon pool.
+    /// Hashes the pieces. A piece that is not kept whole and whose rest is not available is
+    /// compared with its digest from the stamp. Runs on the current rayon pool.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Stopped`]: then nothing more is known than before.
+    /// [`crate::ErrorKind::Stopped`]: then the previous state remains.
     pub fn hash(&mut self, work: DiskWork<'_>) -> Result<(), Error> {
         let layout = self.files.layout();
         let pieces: Vec<_> = self.pieces.iter().filter(|piece| layout.is_kept(*piece)).collect();
@@ -163,7 +168,7 @@ impl LocalCopy {
         if !self.fragments.is_empty() {
             let kept = LayoutFiles::for_reading(Arc::clone(&self.layout), self.site.clone());
             right.extend(self.fragments.iter().filter_map(|(piece, sha1)| {
-                // Nothing but the torrent says of a piece that is kept whole what is right.
+                // For a piece that is kept whole only the torrent's hash counts.
                 let is_part = self.pieces.contains(*piece) && !self.layout.is_kept(*piece);
                 let is_right = is_part && hash_kept(&kept, *piece).is_ok_and(|it| it == *sha1);
                 is_right.then_some(*piece)
@@ -174,7 +179,7 @@ impl LocalCopy {
         Ok(())
     }
 
-    /// Whether the selected files are as this stamp says.
+    /// Whether the selected files match this stamp.
     fn fits(&self, stamp: &Stamp) -> bool {
         match &self.own {
             Some(data) => stamp.matches_own(data.clone(), self.site.named().to_owned()),
@@ -182,29 +187,30 @@ impl LocalCopy {
         }
     }
 
-    /// How all files were before they were hashed, where they are still so.
+    /// Returns the state of all files before they were hashed, if they still match it.
     pub(super) fn unchanged(&self) -> Option<&Stamp> {
         self.stamp.as_ref().filter(|stamp| self.fits(stamp))
     }
 
-    /// The digests of the stamp that were checked again.
+    /// Returns the stamp's digests that were checked again.
     pub(super) fn checked_fragments(&self) -> Vec<(PieceIndex, [u8; 20])> {
         let is_checked =
             |piece: PieceIndex| self.pieces.contains(piece) && !self.layout.is_kept(piece);
         self.fragments.iter().filter(|(piece, _)| is_checked(*piece)).copied().collect()
     }
 
-    /// Whether there is anything at all.
+    /// Whether any of it exists.
     pub fn is_something(&self) -> bool {
         self.stamp.is_some() || !self.pieces.is_empty()
     }
 
-    /// Whether all links and all files with their lengths are there: whether hashing may show that it is complete.
+    /// Whether all links and all files with their lengths exist, so that hashing may prove the copy
+    /// complete.
     pub fn may_be_complete(&self) -> bool {
         self.has_links && self.stamp.is_some() && self.pieces.len() == self.layout.needed().len()
     }
 
-    /// Whether each piece was hashed and is right.
+    /// Whether each needed piece was hashed and is right.
     pub fn is_complete(&self) -> bool {
         self.is_hashed && self.may_be_complete()
     }
@@ -213,12 +219,13 @@ impl LocalCopy {
         self.is_hashed
     }
 
-    /// Pieces that may be right; once they were hashed, those that are.
+    /// Pieces that may be right; after hashing, those that are.
     pub fn pieces(&self) -> &PieceSet {
         &self.pieces
     }
 
-    /// Whether this file, by its index in [`Layout::files`], has the right length and no bad piece.
+    /// Whether a file, by its index in [`Layout::files`], has the right length and only right
+    /// pieces.
     pub(super) fn has_file(&self, index: u32) -> bool {
         self.layout.file(index).is_some_and(|file| {
             let path = self.site.path(&file.path());
@@ -227,7 +234,7 @@ impl LocalCopy {
         })
     }
 
-    /// How much of it is there, and what is wrong first, for a message.
+    /// Describes for a message how much of it exists and what is wrong first.
     pub fn summary(&self) -> String {
         let place = self.site.named().display();
         if !self.is_something() {
@@ -250,7 +257,7 @@ impl LocalCopy {
         }
     }
 
-    /// What is wrong first: a file that is not as the torrent says, else a piece.
+    /// Returns the first fault: a file that is not as the torrent says, else a piece.
     pub fn fault(&self) -> CopyFault {
         CopyFault::first(&self.site, &self.files, &self.layout, &self.metainfo, &self.pieces)
     }

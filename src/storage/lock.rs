@@ -1,7 +1,8 @@
-//! One process at a time fetches a torrent.
+//! Locks a torrent, so that one process at a time fetches it.
 //!
-//! The lock is the operating system's (`flock`, `LockFileEx`), so that it ends with the process that held it,
-//! however that ended. This file only tries; how long to wait is for the caller, who has the clock.
+//! The operating system's locks (`flock`, `LockFileEx`) end with the process that holds them,
+//! however it ends. This module only tries to lock; the caller, which has the clock, decides how
+//! long to wait.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
@@ -11,27 +12,29 @@ use super::{Store, WRITABLE, fs};
 use crate::error::Error;
 use crate::torrent::infohash::Infohash;
 
-/// Held for as long as it lives.
+/// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
-    /// Dropped after the file is closed.
+    /// Declared after `file`, so it is dropped after the file is closed.
     emptied: Option<Emptied>,
 }
 
-/// A lock's file that goes with the lock, and the directories above it that are empty then.
+/// A lock file that is removed with the lock, together with the directories above it that are then
+/// empty.
 ///
-/// On Unix it goes while the lock is held: whoever has opened it meanwhile finds that it is gone ([`Lock::is_at`]). On Windows a file
-/// that is open stays, so it goes once it is closed, unless somebody else has opened it.
+/// On Unix it is removed while the lock is held; a process that has opened it meanwhile finds out
+/// with [`Lock::is_at`]. On Windows an open file cannot be removed, so it is removed after it is
+/// closed, unless another process has opened it.
 #[derive(Debug)]
 struct Emptied {
     file: PathBuf,
-    /// How many directories above it are ours.
+    /// How many directories above the file are ours.
     levels: usize,
 }
 
 impl Emptied {
-    /// What fails leaves something that does no harm.
+    /// Removes the file and the directories. Failures leave only entries that do no harm.
     fn remove(&self) {
         let _ = fs::remove_entry(&self.file);
         for directory in self.file.ancestors().skip(1).take(self.levels) {
@@ -50,26 +53,26 @@ impl Drop for Emptied {
     }
 }
 
-/// The process that has a lock, as far as it could be read.
+/// The process that holds a lock, as far as the lock file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LockHolder {
-    /// Its id, which means something on its host alone.
+    /// Its process id, which is valid only on its host.
     pub process: Option<u32>,
     /// The name of the machine or container that it runs on.
     pub host: Option<String>,
 }
 
-/// A host's name has at most so many bytes (RFC 1123).
+/// Maximum length of a host name (RFC 1123).
 const MAX_HOST_BYTES: usize = 253;
 
 impl LockHolder {
-    /// This process, as a lock's file names it.
+    /// Returns the text that a lock file contains while this process holds it.
     fn ours() -> String {
         let host = crate::settings::host_name().unwrap_or_default();
         format!("{} {host}", std::process::id()).trim_end().to_owned()
     }
 
-    /// What a lock's file says. Anyone who may write to the store may have written it.
+    /// Parses a lock file. Anyone who can write to the store may have written it.
     fn parse(text: &str) -> LockHolder {
         let mut words = text.split_whitespace();
         let process = words.next().and_then(|word| word.parse().ok());
@@ -90,7 +93,7 @@ impl LockHolder {
     }
 }
 
-/// "process 1234 on login1".
+/// Formats as "process 1234 on login1".
 impl std::fmt::Display for LockHolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.process, &self.host) {
@@ -102,26 +105,28 @@ impl std::fmt::Display for LockHolder {
 }
 
 impl Lock {
-    /// Tells those who wait that this process lives: the lock's mtime moves. Only a file's owner may set it, but whoever writes to a file
-    /// moves it too.
+    /// Updates the lock file's mtime, which shows waiting processes that this one is alive. Only
+    /// the owner may set the time, but writing to the file updates it too.
     pub fn alive(&self, now: std::time::SystemTime) {
         if self.file.set_modified(now).is_err() {
-            self.sign(); // a file system that cannot do that either: they wait for as long as they would
+            self.sign(); // if that fails too, they wait for as long as they would anyway
         }
     }
 
-    /// Whether the file at this path is the lock: it may have been removed after it was opened.
+    /// Whether the file at this path is the lock file: it may have been removed after it was
+    /// opened.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         is_at(&self.file, path)
     }
 
-    /// The same lock; its file goes with it, and so many directories above it that are empty then.
+    /// Makes the lock remove its file when it is dropped, and up to `levels` directories above it
+    /// that are then empty.
     pub(super) fn emptying(mut self, file: PathBuf, levels: usize) -> Lock {
         self.emptied = Some(Emptied { file, levels });
         self
     }
 
-    /// Says in the file who has the lock: for those who wait, since a lock without it is a lock.
+    /// Writes the holder into the file, for waiting processes only: the lock is valid without it.
     fn sign(&self) {
         let mut file = &self.file;
         let text = LockHolder::ours();
@@ -137,7 +142,7 @@ impl Store {
         self.locks_path().join(format!("{infohash}.lock"))
     }
 
-    /// Tries to lock a torrent. Only the lock is created: `gc` and `remove` lock too.
+    /// Tries to lock a torrent. Creates only the lock file: `gc` and `remove` lock too.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`], also where the file system has no locks.
@@ -166,7 +171,8 @@ impl Store {
         }
     }
 
-    /// Who holds the lock of this torrent; `None` where nobody does. Nothing is written, so the store may be read-only.
+    /// Returns who holds the lock of this torrent; `None` if nobody does. Works on a read-only
+    /// store, since nothing is written.
     pub fn locked(&self, infohash: Infohash) -> Option<LockHolder> {
         let mut file = fs::open(&self.lock_path(infohash)).ok()?;
         matches!(fs::try_lock_shared(&file), Ok(false)).then(|| LockHolder::on(&mut file))
@@ -180,7 +186,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     found.is_ok_and(|(file, there)| (file.dev(), file.ino()) == (there.dev(), there.ino()))
 }
 
-/// Here a file that [`fs::open_or_create`] has opened stays.
+/// A file opened by [`fs::open_or_create`] cannot be removed on this platform.
 #[cfg(not(unix))]
 fn is_at(_file: &File, _path: &Path) -> bool {
     true
@@ -192,7 +198,7 @@ impl Drop for Lock {
             self.emptied.iter().for_each(Emptied::remove);
         }
         let _ = self.file.set_len(0);
-        let _ = fs::unlock(&self.file); // closing the file does it as well
+        let _ = fs::unlock(&self.file); // closing the file unlocks it too
     }
 }
 

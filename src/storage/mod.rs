@@ -1,22 +1,23 @@
-//! The store: verified datasets on disk, and what is on its way there.
+//! The store: verified datasets on disk, and datasets that are being fetched.
 //!
 //! Layer 2; the only module that writes files. It opens no sockets.
 //!
 //! ```text
 //! <store>/v1/CACHEDIR.TAG
 //!            torrents/<infohash>.torrent
-//!            torrents/<infohash>.origin                    who vouches for the hosts that it names
+//!            torrents/<infohash>.origin                    exists if the user vouches for the hosts that it names
 //!            data/<id>/files/<the torrent's own layout>     complete, read-only
-//!            data/<id>/stamp                                 what makes it complete; `stamp.old` where it is known to be damaged
+//!            data/<id>/stamp                                 makes it complete; `stamp.old` if it is known to be damaged
 //!            partial/<id>/files/…  scratch  record           being fetched
-//!            elsewhere/<id>/<digest of a place>             stamp of a copy that lies there, and is not ours
+//!            elsewhere/<id>/<digest of a place>             stamp of a copy outside the store
 //!            locks/<infohash>.lock
 //!            roots/<digest of a manifest's path>            which project uses which ids
-//!            catalogue/<digest of its URL>/…                what the catalogue said, kept by the command line
+//!            catalogue/<digest of its URL>/…                cached catalog documents, for the command line
 //! ```
-//! `<id>` is the infohash, with a digest of the file list where not all files are selected.
+//! `<id>` is the infohash, with a digest of the file list if not all files are selected.
 //!
-//! A dataset goes this way; a process that is killed anywhere leaves a state that the next one goes on from:
+//! A dataset passes through these states; if a process is killed at any point, the next one
+//! continues from what it left:
 //!
 //! ```text
 //! (nothing) ─ Partial::open ─▶ partial ─ pieces verified, recorded ─▶ partial, whole
@@ -24,9 +25,9 @@
 //!                 salvage: links  │                                      ▼ rename
 //!                 and good pieces └──── damaged data ◀── re-hash ── data without stamp ─ stamp ─▶ present
 //! ```
-//! Invariants: nothing is under `data/*/files` whose pieces were not all verified before it was renamed
-//! there; the stamp is written last, after a sync; no file under `data` is ever written again (its inode may
-//! be linked from another selection): repair makes a new one.
+//! Invariants: files are renamed to `data/*/files` only after all of their pieces were verified;
+//! the stamp is written last, after a sync; a file below `data` is never written again, since its
+//! inode may be linked from another selection: repair creates a new one.
 
 mod check;
 mod claims;
@@ -99,17 +100,18 @@ pub use tree::TreeFault;
 #[cfg(feature = "unpack")]
 pub use tree::TreeWriter;
 
-/// What helps where a store cannot be written to.
+/// Help for a store that cannot be written to.
 const WRITABLE: &str = "set ACADEMICTORRENTS_STORE to a directory that you can write to";
 
-/// A store's root: the user's shared one, a build's own below `OUT_DIR`, or the workplace in a directory of the user's.
+/// A store's root: the user's shared store, a build's own below `OUT_DIR`, or the workplace in a
+/// user's directory.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
     wording: &'static Wording,
 }
 
-/// Words of the error that a directory could not be created.
+/// Wording of the error for a directory that could not be created.
 #[derive(Debug)]
 struct Wording {
     create: &'static str,
@@ -117,7 +119,8 @@ struct Wording {
 }
 
 impl Store {
-    /// The store below `directory`, of this layout's version. Nothing is created yet.
+    /// Returns the store below `directory`, in the current version of the layout. Creates nothing
+    /// yet.
     pub fn at(directory: &Path) -> Store {
         const WORDING: Wording = Wording { create: "create the store's directory", help: WRITABLE };
         Store { root: directory.join("v1"), wording: &WORDING }
@@ -135,7 +138,7 @@ impl Store {
         self.create_below(&["torrents", "data", "partial", "locks"])?;
         let tag = self.root.join("CACHEDIR.TAG");
         if fs::file_at(&tag).is_none() {
-            // The signature is fixed by the Cache Directory Tagging Specification.
+            // The Cache Directory Tagging Specification prescribes this signature.
             let text = "Signature: 8a477f597d28d172789f06886806bc55\n# Datasets fetched by academictorrents.\n";
             self.keep(&tag, text.as_bytes())?;
         }
@@ -149,8 +152,9 @@ impl Store {
         })
     }
 
-    /// Refuses symbolic links of strangers: people move `data` to a larger disk, and whoever can write to a shared store could have us
-    /// write wherever we can.
+    /// Refuses symbolic links that belong to other users. Links as such are allowed, since people
+    /// move `data` to a larger disk, but whoever can write to a shared store could make us write to
+    /// any place that we can write to.
     fn check_links(&self) -> Result<(), Error> {
         let below = ["torrents", "data", "partial", "locks", "roots", "elsewhere", "catalogue"];
         let directories = below.map(|directory| self.root.join(directory));
@@ -167,7 +171,8 @@ impl Store {
         self.failed(self.wording.create, path, why).help(self.wording.help)
     }
 
-    /// An error of the disk; where a group shares the store and may not write to all of it, with what its members need.
+    /// Returns a disk error; if a group shares the store and permission was denied, with advice for
+    /// its members.
     fn failed(&self, what: &str, path: &Path, why: &std::io::Error) -> Error {
         let error = Error::disk(what, path, why);
         let Some(store) = self.root.parent().filter(|store| fs::is_shared(store)) else {
@@ -180,22 +185,23 @@ impl Store {
         error.help(format!("if a group shares the store, all of its members need `umask 002`; once, run: chmod -R g+w {store}"))
     }
 
-    /// The kept `.torrent`'s bytes, where there are any.
+    /// Returns the bytes of the stored `.torrent`, if there is one.
     pub fn torrent(&self, infohash: Infohash) -> Option<Vec<u8>> {
         fs::read(&self.torrent_path(infohash), MAX_TORRENT_BYTES as u64).ok()
     }
 
-    /// Writes a small file of the store's: a reader sees the old bytes or all of the new.
+    /// Writes a small store file: a reader sees the old content or all of the new.
     fn keep(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         fs::keep(path, bytes, |_| Ok(()))
             .map_err(|why| self.failed("write", path, &why).help(self.wording.help))
     }
 
-    /// Creates the directory of a file of the store's.
+    /// Creates the directory of a store file.
     fn create_directory(&self, of: &Path) -> Result<(), Error> {
         let directory = of.parent().unwrap_or(&self.root);
         let below = directory.strip_prefix(&self.root).unwrap_or(Path::new(""));
-        // What is directly below the root may be a link, to a larger disk: `create` looks at these.
+        // The directories directly below the root may be links to a larger disk; `create` checks
+        // those.
         let mut parts = below.iter();
         let top = parts.next().map_or_else(|| self.root.clone(), |top| self.root.join(top));
         std::fs::create_dir_all(&top)
@@ -207,19 +213,21 @@ impl Store {
         self.root.join("torrents").join(format!("{infohash}.torrent"))
     }
 
-    /// Where a complete dataset lies: below it the torrent's own layout.
+    /// Returns the directory of a complete dataset's files, in the torrent's own layout.
     pub fn files_path(&self, id: &str) -> PathBuf {
         self.data_path(id).join("files")
     }
 
-    /// The file whose presence makes a dataset complete: Cargo's rerun target.
+    /// Returns the path of the stamp, whose presence makes a dataset complete. It is Cargo's rerun
+    /// target.
     pub fn stamp_path(&self, id: &str) -> PathBuf {
         self.data_path(id).join("stamp")
     }
 
-    /// Says that a dataset is not complete: it is known to be damaged. The lock is held.
+    /// Marks a dataset as damaged. The caller holds the lock.
     ///
-    /// The stamp is put aside until there is a new one: nothing else has the digests of what a selection keeps of a piece.
+    /// The stamp is renamed until there is a new one: only it has the digests of pieces that the
+    /// selection keeps in part.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -237,7 +245,7 @@ impl Store {
         self.data_path(id).join("stamp.old")
     }
 
-    /// The stamp, or the one that was put aside: what was true of the dataset once.
+    /// Returns the stamp, or else the one that was set aside, which was true at some time.
     fn last_stamp(&self, id: &str) -> Option<Stamp> {
         Stamp::read(&self.stamp_path(id)).or_else(|| Stamp::read(&self.old_stamp_path(id)))
     }
@@ -250,13 +258,14 @@ impl Store {
         self.root.join("partial").join(id)
     }
 
-    /// The resume record of a dataset that is being fetched: it moves while the fetcher lives.
+    /// Returns the path of a partial dataset's resume record, whose mtime changes while its process
+    /// is alive.
     pub fn record_path(&self, id: &str) -> PathBuf {
         self.partial_path(id).join("record")
     }
 
-    /// What changes while someone fetches, checks or publishes any selection of the torrent: length and time of its
-    /// resume records, and of its lock.
+    /// Returns values that change while a process fetches, checks or publishes any selection of the
+    /// torrent: length and mtime of its resume records and of its lock.
     pub fn signs_of_life(&self, infohash: Infohash) -> Vec<(u64, SystemTime)> {
         let partial = ids_in(&self.root.join("partial"), infohash);
         let records = partial.into_iter().map(|id| self.record_path(&id));
@@ -267,7 +276,8 @@ impl Store {
         records.chain([self.lock_path(infohash)]).filter_map(sign).collect()
     }
 
-    /// Creates the directory of the locks alone: for `progress`, also where the data goes elsewhere.
+    /// Creates only the directory of the locks: for `progress`, even if the data is stored
+    /// elsewhere.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -277,29 +287,30 @@ impl Store {
             .map_err(|why| Error::disk("create the store's directory", &path, &why))
     }
 
-    /// Directory of the locks; `progress` keeps its own there.
+    /// Returns the directory of the locks; `progress` keeps its own lock there.
     pub fn locks_path(&self) -> PathBuf {
         self.root.join("locks")
     }
 
-    /// The dataset's stamp, where each file is still as it was when it was verified: one `stat` per file.
+    /// Returns the dataset's stamp if each file still matches it: one `stat` per file.
     pub fn present(&self, id: &str) -> Option<Stamp> {
         let stamp = Stamp::read(&self.stamp_path(id))?;
         self.is_as_stamped(id, &stamp).then_some(stamp)
     }
 
-    /// Whether a dataset's own files are as its stamp says.
+    /// Whether a dataset's own files match its stamp.
     fn is_as_stamped(&self, id: &str, stamp: &Stamp) -> bool {
         stamp.matches_own(self.root.join("data"), self.files_path(id))
     }
 
-    /// The ids of all complete selections of a torrent.
+    /// Returns the ids of the torrent's selections that have a directory in `data`, complete or
+    /// not.
     pub fn selections(&self, infohash: Infohash) -> Vec<String> {
         ids_in(&self.root.join("data"), infohash)
     }
 }
 
-/// The beginning of the SHA-1, as the name of a file.
+/// Returns the beginning of the SHA-1, for use as a file name.
 fn digest_name(bytes: &[u8]) -> String {
     hex(&Sha1::digest(bytes)[..8])
 }
@@ -308,12 +319,12 @@ fn remove_if_there(stamp: &Path) -> Result<(), Error> {
     fs::remove(stamp).map_err(|why| Error::disk("remove", stamp, &why).help(WRITABLE))
 }
 
-/// The ids of a torrent's selections that have a directory below this one, in order.
+/// Returns the ids of a torrent's selections that have a directory below this one, sorted.
 fn ids_in(directory: &Path, infohash: Infohash) -> Vec<String> {
     let infohash = infohash.to_string();
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let mut ids: Vec<String> = entries
-        // What a symbolic link leads to is not the store's.
+        // The target of a symbolic link is not the store's.
         .filter_map(|entry| entry.ok().filter(|it| it.file_type().is_ok_and(|it| it.is_dir())))
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| {

@@ -1,4 +1,4 @@
-//! Publishing into a directory of the user's.
+//! Publishes a dataset into a user's directory.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,10 +17,12 @@ use super::user_files::UserFiles;
 use crate::error::{Error, ErrorKind};
 
 impl Partial {
-    /// Moves what was fetched or mended to its place, synced. All of it is verified.
+    /// Moves downloaded and repaired files to their final paths and syncs them. All pieces are
+    /// verified.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Disk`], for what was created or changed meanwhile, among others. Nothing has moved then.
+    /// [`crate::ErrorKind::Disk`], also if a conflicting file was created or changed meanwhile;
+    /// such a conflict is found before any file is moved.
     pub(super) fn move_in(&self, home: &UserFiles) -> Result<(), Error> {
         let directory = &home.directory;
         let from = self.store.partial_path(&self.id).join("files");
@@ -32,7 +34,7 @@ impl Partial {
         let settle =
             || replaceable::settle(&self.files, &directory.path, directory.overwrite, &home.claims);
         self.sync(&settle()?)?;
-        // Where nothing is there: one step for all, if the file system can.
+        // If nothing exists there yet, a single rename suffices, unless it crosses file systems.
         let moved = home.claims.is_empty()
             && std::fs::symlink_metadata(&place).is_err()
             && match fs::move_entry(&on_disk(&from, &name), &place) {
@@ -40,7 +42,7 @@ impl Partial {
                 other => other.map(|()| true).map_err(|why| failed(&place, &why))?,
             };
         if !moved {
-            // Syncing takes its time.
+            // Compared again, since syncing takes a while.
             let stay = settle()?;
             for (index, file) in (0_u32..).zip(self.layout().files()) {
                 let (from, to) =
@@ -52,7 +54,7 @@ impl Partial {
                         .map_err(|why| failed(&to, &why))?;
                 }
             }
-            // A directory may fold names, and the one beside it not.
+            // The user's directory may fold names even if the workplace does not.
             folded_names::check(&site, self.layout())?;
         }
         for folder in self.layout().folders().filter(|_| !moved) {
@@ -73,12 +75,12 @@ impl Partial {
         synced.and_then(|()| sync_directory(&directory.path)).map_err(|why| failed(&place, &why))
     }
 
-    /// Whether files of the user's would move when bytes come for them.
+    /// Whether files of the user's would be moved when bytes for them arrive.
     pub fn would_move_files(&self) -> bool {
         self.files.home().is_some_and(|home| !home.lock().is_empty())
     }
 
-    /// Moves those too for which no byte came: they have a wrong length alone.
+    /// Also moves the waiting files for which no bytes arrived: only their length is wrong.
     pub(super) fn bring_all(&self) -> Result<(), Error> {
         let Some(home) = self.files.home() else { return Ok(()) };
         let waiting: Vec<u32> = home.lock().keys().copied().collect();
@@ -91,12 +93,12 @@ impl Partial {
         })
     }
 
-    /// Makes everything in the workplace that leaves it last through a power cut.
+    /// Syncs all files that are about to leave the workplace.
     fn sync(&self, stay: &BTreeSet<u32>) -> Result<(), Error> {
         self.files.close();
         parallel::each(self.layout().file_count(), &|index, _| {
             if stay.contains(&(index as u32)) || self.files.origin(index as u32).is_none() {
-                return Ok(()); // it was right, and stays where it is
+                return Ok(()); // it was right and stays in place
             }
             let path = self.files.path(index as u32);
             let length = sync_file(&path).map_err(|why| Error::disk("sync", &path, &why))?;

@@ -1,12 +1,14 @@
-//! What of a torrent can be given to others: complete selections, what is verified of those that are being fetched, by
-//! whatever process, and copies elsewhere.
+//! The pieces of a torrent that can be served to peers: those of complete selections, verified
+//! pieces of partial downloads of any process, and copies elsewhere.
 //!
-//! Nothing is locked and nothing is written. A stamp says that a selection is complete, and a resume record which pieces
-//! of one that is being fetched to look at; both are read again and again. A recorded piece is hashed before it is offered: the record may be
-//! of a process that ended long ago. When a selection is published its files move: what cannot be read in `partial` is read in `data`.
+//! Nothing is locked and nothing is written. A stamp shows that a selection is complete, and a
+//! resume record which pieces of a partial one to check; both are read again and again. A recorded
+//! piece is hashed before it is offered, since the record's process may have ended long ago.
+//! Publishing moves the files of a selection: what cannot be read in `partial` is read in `data`.
 //!
-//! Of a copy, which is the user's, nothing says that it is still what was hashed but its files' sizes and times. They
-//! are looked at after each read: so what was read before a change is right, and what was read after it is not given.
+//! A copy belongs to the user, and only its files' sizes and times show that it is unchanged since
+//! it was hashed. They are compared after each read: bytes read before a change are right, and
+//! bytes read after it are not served.
 
 use std::io;
 use std::ops::Range;
@@ -29,41 +31,42 @@ use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
-/// Bytes of recorded pieces that are hashed in one look, at least one piece: looks are many, and short.
+/// Bytes of recorded pieces that are hashed per call of `look` (at least one piece): calls are
+/// frequent and must be short.
 const CHECKED_BYTES: u64 = 8 << 20;
 
-/// By what a stamp or a record is known to be another than before. Its time of change is no help: stamps are backdated, and records
-/// are touched.
+/// Identifies a version of a stamp or record. The mtime is of no use: stamps are backdated, and
+/// records are touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct EvidenceVersion {
     length: u64,
     created: Option<SystemTime>,
 }
 
-/// The file that says which pieces of a selection, by its id, are in the store.
+/// The file that shows which pieces of a selection (by id) are in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Evidence {
     Stamp(String),
     ResumeRecord(String),
 }
 
-/// Pieces of the torrent at one place, for as long as they are served.
+/// Pieces of the torrent in one place, for as long as they are served.
 ///
-/// Not a [`LocalCopy`], which is one selection as it was at one moment. Here the id of a selection is known, and not its globs, the
-/// pieces change while peers read them, and the files of a selection move when it is published.
+/// Not a [`LocalCopy`], which is one selection as of one moment. Here only the id of a selection is
+/// known, not its globs; the pieces change while peers read them; and publishing moves the files.
 #[derive(Debug)]
 struct ServedPlace {
-    /// `None` of a copy, which was hashed when it was added.
+    /// `None` for a copy, which was hashed when it was added.
     evidence: Option<(Evidence, EvidenceVersion)>,
-    /// Of a copy they become fewer, of a record more.
+    /// Only shrinks for a copy, and only grows for a record.
     pieces: Mutex<PieceSet>,
-    /// Recorded pieces that are to be hashed, those that were recorded last at the end.
+    /// Recorded pieces that are still to be hashed, the newest last.
     unchecked: Mutex<Vec<PieceIndex>>,
-    /// How many entries of the record were read.
+    /// Number of entries read from the record.
     entries: usize,
-    /// Read from the first that has the bytes.
+    /// The first that can provide the bytes is used.
     files: Arc<Vec<LayoutFiles>>,
-    /// Of a copy, how each of the torrent's files was when it was hashed.
+    /// For a copy, the state of each of the torrent's files before it was hashed.
     fingerprints: Vec<Option<FileFingerprint>>,
 }
 
@@ -73,17 +76,17 @@ pub struct Offered {
     store: Store,
     infohash: Infohash,
     metainfo: Arc<Metainfo>,
-    /// All files of the torrent: which of them a selection has is seen from its stamp.
+    /// All files of the torrent; a selection's stamp shows which of them it has.
     whole: Arc<Layout>,
     places: Mutex<Vec<Arc<ServedPlace>>>,
-    /// Files of copies that have changed, of which nobody has heard yet.
+    /// Changed files of copies that were not reported yet.
     changed: Mutex<Vec<PathBuf>>,
-    /// They took pieces with them.
+    /// Whether pieces were lost since the last look.
     is_less: AtomicBool,
 }
 
 impl Offered {
-    /// Nothing is looked at yet.
+    /// Starts empty: [`Offered::look`] finds the pieces.
     pub fn new(store: &Store, metainfo: &Arc<Metainfo>) -> Offered {
         Offered {
             store: store.clone(),
@@ -96,8 +99,9 @@ impl Offered {
         }
     }
 
-    /// Looks what there is now; `None` where nothing has changed. A `quick` look sees how far those have come that
-    /// are known, and no new ones.
+    /// Updates and returns the verified pieces; `None` if nothing has changed. With `quick` only the
+    /// known stamps and records are read again; new ones are searched for only if one of them is
+    /// gone.
     pub fn look(&self, quick: bool) -> Option<PieceSet> {
         let old = self.places();
         let (mut new, of_store): (Vec<_>, Vec<_>) =
@@ -132,14 +136,14 @@ impl Offered {
         Some(self.pieces())
     }
 
-    /// Looks for the dataset in this directory, a store or one with the torrent's own layout, and hashes what lies
-    /// there. Runs on the current rayon pool.
+    /// Hashes what `directory` has of the dataset: a store, or a directory with the torrent's own
+    /// layout. Runs on the current rayon pool.
     pub fn add_copy(&self, directory: &Path, hashed_bytes: &AtomicU64) {
         let in_store = Store::at(directory).files_path(&self.infohash.to_string());
         for directory in [directory.to_owned(), in_store] {
             let site = Site::In(directory);
             let mut copy = LocalCopy::look(&site, &self.metainfo, &self.whole, Vec::new());
-            // Before it is hashed, so that what changes meanwhile does not fit.
+            // Taken before the hashing, so that a file that changes meanwhile does not match.
             let paths = self.whole.files().map(|file| site.path(&file.path()));
             let fingerprints = paths.map(|path| FileFingerprint::at(&path)).collect();
             let hashed = copy.hash(DiskWork::counting(hashed_bytes));
@@ -151,7 +155,7 @@ impl Offered {
         }
     }
 
-    /// All verified pieces, as they were last looked at.
+    /// Returns all verified pieces, as of the last look.
     pub fn pieces(&self) -> PieceSet {
         let mut pieces = PieceSet::none(self.whole.geometry().piece_count());
         self.places().iter().for_each(|place| pieces.insert_all(&place.pieces()));
@@ -161,7 +165,7 @@ impl Offered {
     /// Reads bytes of one verified piece.
     ///
     /// # Errors
-    /// The piece is not there, or not any more.
+    /// If the piece is not available, or no longer.
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let piece = self.whole.geometry().piece_at(offset);
         let mut result = Err(io::ErrorKind::NotFound.into());
@@ -179,12 +183,13 @@ impl Offered {
         result
     }
 
-    /// The files of copies that have changed since this was asked last.
+    /// Returns the files of copies that have changed since the last call.
     pub fn new_changes(&self) -> Vec<PathBuf> {
         std::mem::take(&mut *self.changed.lock())
     }
 
-    /// Whether one of the files of a copy that hold this range is not what was hashed. Its pieces are let go then.
+    /// Whether a file of a copy that has part of this range is no longer what was hashed. If so,
+    /// its pieces are withdrawn.
     fn has_changed(&self, place: &ServedPlace, range: Range<u64>) -> bool {
         let mut has_changed = false;
         for segment in self.whole.segments(range) {
@@ -203,7 +208,7 @@ impl Offered {
             if let Some(file) = self.whole.file(file) {
                 pieces.remove_range(self.whole.geometry().pieces(file.range()));
             }
-            // Reads that were under way beside the first one find the pieces gone.
+            // Of several concurrent reads only the first that removes pieces reports the change.
             if pieces.len() < before {
                 self.is_less.store(true, Ordering::Release);
                 self.changed.lock().push(path);
@@ -225,7 +230,7 @@ impl Offered {
         Some(EvidenceVersion { length: file.len(), created: file.created().ok() })
     }
 
-    /// `known` is what the place was before.
+    /// `known` is the previous state of the same place.
     fn place(
         &self,
         evidence: Evidence,
@@ -248,7 +253,7 @@ impl Offered {
             }
             Evidence::ResumeRecord(id) => {
                 let recorded = ResumeRecord::read(&self.store.record_path(id), id);
-                // Of the same record, which has grown, only what is new is looked at.
+                // If it is the same record and has grown, only the new entries are checked.
                 let is_it =
                     |known: &(Evidence, EvidenceVersion)| known.1.created == version.created;
                 let known = known.filter(|known| {
@@ -276,7 +281,7 @@ impl Offered {
         }
     }
 
-    /// Hashes some of the recorded pieces, the newest first. Gives whether any is right.
+    /// Hashes some of the recorded pieces, the newest first. Returns whether any is right.
     fn check_some(&self, place: &ServedPlace) -> bool {
         let (mut left, mut buffer, mut any) = (CHECKED_BYTES, Vec::new(), false);
         while left > 0 {
@@ -285,7 +290,8 @@ impl Offered {
                 continue;
             }
             left = left.saturating_sub(u64::from(self.whole.geometry().len(piece)));
-            // Of a selection, bytes of other files lie in its scratch file: such a piece cannot be read here.
+            // A piece at the edge of a selection is partly in its scratch file, and cannot be read
+            // here.
             let mut files = place.files.iter();
             if files.any(|files| is_right(files, &self.metainfo, piece, &mut buffer)) {
                 any |= place.pieces().insert(piece);
@@ -294,7 +300,7 @@ impl Offered {
         any
     }
 
-    /// The pieces that lie wholly in stamped files.
+    /// Returns the pieces that are completely in stamped files.
     fn stamped(&self, stamp: &Stamp) -> PieceSet {
         let geometry = self.whole.geometry();
         let mut pieces = PieceSet::all(geometry.piece_count());

@@ -1,7 +1,9 @@
-//! The kept `.torrent`s, and who vouches for the hosts that each names: what the first build decided, the second decides again.
+//! The stored `.torrent`s, and whether the user vouches for the hosts that each one names, so that
+//! a later build decides as the first one did.
 //!
-//! `<infohash>.origin` beside a `.torrent` from the user holds its SHA-1, so that it says nothing of other bytes that come to lie there
-//! later. Of any other `.torrent` there is none: without it, or with one that cannot be read, the hosts are named by a stranger.
+//! `<infohash>.origin` exists beside a `.torrent` from the user and contains that file's SHA-1, so
+//! it does not apply to other bytes stored there later. If it is missing or unreadable, the hosts
+//! count as named by a stranger.
 
 use std::path::PathBuf;
 
@@ -13,11 +15,12 @@ use crate::origin::TorrentOrigin;
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
 
-/// A longer one is none.
+/// Limit for the origin file's size; a longer one is ignored.
 const MAX_ORIGIN_BYTES: u64 = 100;
 
 impl Store {
-    /// Keeps a `.torrent` whose infohash was checked, and who vouches for it. Nothing is written where it is kept already.
+    /// Stores a `.torrent` whose infohash was checked, and whether the user vouches for it. Writes
+    /// nothing if both are stored already.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -28,7 +31,7 @@ impl Store {
             self.keep(&self.torrent_path(infohash), bytes)?;
         }
         if metainfo.origin.named_by() != NamedBy::UserTorrent {
-            // What was vouched for once, with the same bytes, still is.
+            // The same bytes stay vouched for.
             return if is_new { remove_if_there(&self.origin_path(infohash)) } else { Ok(()) };
         }
         if is_new || self.torrent_origin(infohash, bytes) != TorrentOrigin::KeptOfUser {
@@ -37,8 +40,9 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces the kept `.torrent` by a newer one with the same infohash, whose sources work. What the user vouched for stays where
-    /// nobody vouches for the newer one: its sources may be on hosts that nobody else may name.
+    /// Replaces the stored `.torrent` with a newer one of the same infohash, whose sources work. A
+    /// `.torrent` that the user vouched for stays unless the newer one is vouched for too: its
+    /// sources may be on hosts that only the user may name.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -53,7 +57,7 @@ impl Store {
         self.keep_torrent(newer, bytes)
     }
 
-    /// The torrents that are kept.
+    /// Returns the infohashes of the stored `.torrent`s.
     #[cfg(feature = "seed")]
     pub fn torrents(&self) -> Vec<Infohash> {
         let entries = std::fs::read_dir(self.root.join("torrents")).into_iter().flatten();
@@ -61,7 +65,7 @@ impl Store {
         names.filter_map(|name| name.strip_suffix(".torrent")?.parse().ok()).collect()
     }
 
-    /// Where the kept `.torrent` with these bytes comes from.
+    /// Returns where the stored `.torrent` with these bytes came from.
     pub fn torrent_origin(&self, infohash: Infohash, bytes: &[u8]) -> TorrentOrigin {
         match fs::read(&self.origin_path(infohash), MAX_ORIGIN_BYTES) {
             Ok(says) if says == user_says(bytes).as_bytes() => TorrentOrigin::KeptOfUser,
@@ -69,7 +73,7 @@ impl Store {
         }
     }
 
-    /// Removes the kept `.torrent`.
+    /// Removes the stored `.torrent`.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -113,7 +117,7 @@ mod tests {
         assert_eq!(keep(&a, TorrentOrigin::Catalogue(NamedBy::Catalog)), TorrentOrigin::Unknown);
         assert_eq!(keep(&a, TorrentOrigin::Named(NamedBy::User)), TorrentOrigin::KeptOfUser);
         assert_eq!(keep(&a, TorrentOrigin::Named(NamedBy::Dependency)), TorrentOrigin::KeptOfUser);
-        // Others under the same infohash, as catalogs give them.
+        // Another `.torrent` with the same infohash, as catalogs provide.
         assert_eq!(keep(&b, TorrentOrigin::Named(NamedBy::Dependency)), TorrentOrigin::Unknown);
         assert_eq!(keep(&a, TorrentOrigin::Named(NamedBy::User)), TorrentOrigin::KeptOfUser);
         let origin = store.origin_path(infohash);

@@ -1,4 +1,4 @@
-//! Work on many pieces or files side by side.
+//! Parallel work on many pieces or files.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -9,16 +9,16 @@ use crate::mutex::Mutex;
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
-/// Work on what is on disk: how much of it is done, and whether it goes on.
+/// Progress counter and stop flag of work on existing data.
 #[derive(Clone, Copy, Debug)]
 pub struct DiskWork<'a> {
     pub done_bytes: &'a AtomicU64,
-    /// Set once whoever called wants no more.
+    /// Set when the caller wants to stop the work.
     pub stopped: Option<&'a AtomicBool>,
 }
 
 impl<'a> DiskWork<'a> {
-    /// Work that nobody stops.
+    /// Work that cannot be stopped.
     pub fn counting(done_bytes: &'a AtomicU64) -> DiskWork<'a> {
         DiskWork { done_bytes, stopped: None }
     }
@@ -37,20 +37,22 @@ impl<'a> DiskWork<'a> {
     }
 }
 
-/// What is done for one index, with a buffer of the thread's own that is empty at first.
+/// The work for one index. The buffer belongs to the thread and is empty at first.
 pub type IndexedWork<'a> = dyn Fn(usize, &mut Vec<u8>) -> Result<(), Error> + Sync + 'a;
 
-/// Calls `work` for each index below `count`, side by side on the current rayon pool.
+/// Calls `work` for each index below `count`, in parallel on the current rayon pool.
 ///
-/// Not generic: else each caller would have rayon's iterators compiled anew, and every user waits for that.
+/// Not generic: otherwise each caller would compile rayon's iterators anew, and every user waits
+/// for that.
 ///
 /// # Errors
-/// One of `work`'s; then no further index is begun.
+/// One of `work`'s errors; after an error no further index is started.
 pub fn each(count: usize, work: &IndexedWork<'_>) -> Result<(), Error> {
     (0..count).into_par_iter().try_for_each_init(Vec::new, |buffer, index| work(index, buffer))
 }
 
-/// The pieces for which `is_right` holds, of those asked for, out of a torrent's `count`. As [`each`] otherwise.
+/// Returns those of `pieces` for which `is_right` returns true; the torrent has `count` pieces.
+/// Otherwise like [`each`].
 ///
 /// # Errors
 /// [`crate::ErrorKind::Stopped`].

@@ -1,5 +1,5 @@
-//! A dataset on its way: bytes come in at any offset, verified pieces are recorded, and when all are there it
-//! is published.
+//! A dataset that is being fetched: bytes arrive at any offset, verified pieces are recorded, and
+//! the complete dataset is published.
 
 use std::io;
 use std::path::Path;
@@ -26,35 +26,36 @@ use crate::torrent::pieces::PieceSet;
 /// A dataset that is being fetched; shared by the workers.
 #[derive(Debug)]
 pub struct Partial {
-    /// Where it is being fetched.
+    /// The store that contains the partial dataset.
     pub(super) store: Store,
     pub(super) id: String,
     pub(super) metainfo: Arc<Metainfo>,
     pub(super) files: LayoutFiles,
-    /// Pieces that are right, of which this selection keeps a part, in order and with its digest. Their rest is only in other
-    /// selections.
+    /// Right pieces of which this selection keeps a part, sorted, with the digest of that part. The
+    /// rest is only in other selections.
     pub(super) edges: Vec<(PieceIndex, [u8; 20])>,
     pub(super) record: ResumeRecord,
 }
 
-/// What of a dataset is there when its download begins.
+/// The pieces that exist when a download begins.
 #[derive(Debug)]
 pub struct Here {
     /// Hashed by this process, or in files of a selection with a valid stamp.
     pub verified: PieceSet,
-    /// What an earlier process left: recorded, and to be hashed.
+    /// Left by an earlier process: recorded, and still to be hashed.
     pub unchecked: PieceSet,
 }
 
 impl Partial {
-    /// Goes on from what is there: what an earlier download left, the good pieces of damaged data (`existing`), and the files
-    /// that other selections of the torrent have already. Hashes nothing.
+    /// Continues from existing data: a partial download, the good pieces of damaged data
+    /// (`existing`), and files that other selections of the torrent already have. Hashes only
+    /// pieces at the selection's edges.
     ///
-    /// With `hash_again` the stamps of other selections are not believed. The caller holds the lock.
+    /// With `hash_again` the stamps of other selections are not trusted. The caller holds the lock.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Disk`]; in a directory of the user's also for what may not be replaced there, and
-    /// [`crate::ErrorKind::Metainfo`] for unsafe paths.
+    /// [`crate::ErrorKind::Disk`]; in a user's directory also for files that may not be replaced,
+    /// and [`crate::ErrorKind::Metainfo`] for unsafe paths.
     pub fn open(
         target: Target<'_>,
         id: &str,
@@ -68,13 +69,13 @@ impl Partial {
         let failed = |why: io::Error| store.failed("prepare", &directory, &why);
         let home = match target {
             Target::Directory(home) => {
-                // Before anything is fetched for a file that would take the place of another.
+                // Checked before anything is fetched for a file that would replace another.
                 folded_names::check(&home.path.as_path().into(), layout)?;
                 let claims = replaceable::survey(&home.path, home.overwrite, layout, existing)?;
                 Some(UserFiles::new(home.clone(), directory.clone(), claims))
             }
             Target::Store(store) => {
-                // Reported before anything is downloaded for a place that could not be used.
+                // Reported before anything is downloaded for a path that cannot be used.
                 obstacle(&store.data_path(id), true).map_or(Ok(()), Err).map_err(failed)?;
                 None
             }
@@ -93,7 +94,7 @@ impl Partial {
             };
             let taken = taken.map_err(failed)?;
             verified.insert_all(&taken.sure);
-            // A process may have been killed before it recorded what it had copied.
+            // An earlier process may have been killed between copying and recording.
             unchecked.insert_all(&taken.unsure);
         }
         let recorded = store.recorded(id, layout.geometry().piece_count());
@@ -125,7 +126,8 @@ impl Partial {
         Ok((partial, Here { verified, unchecked }))
     }
 
-    /// Hashes pieces where they lie, and says of each whether it is right, as long as `goes_on`. Runs on the current rayon pool.
+    /// Hashes pieces in place while `goes_on` returns true, and calls `said` with each piece and
+    /// whether it is right. Runs on the current rayon pool.
     pub fn check(
         &self,
         pieces: &[PieceIndex],
@@ -139,7 +141,7 @@ impl Partial {
         self.files.layout()
     }
 
-    /// The root of the store.
+    /// Returns the root of the store.
     pub fn place(&self) -> &Path {
         self.store.root()
     }
@@ -148,7 +150,7 @@ impl Partial {
         &self.metainfo
     }
 
-    /// The pieces that can be read here, where these are missing.
+    /// Returns the pieces that can be read here, given the missing ones.
     pub fn readable(&self, missing: &PieceSet) -> PieceSet {
         let mut pieces = self.layout().needed();
         pieces.remove_all(missing);
@@ -186,8 +188,9 @@ impl Partial {
             .map_err(|why| Error::disk("write", &self.store.record_path(&self.id), &why))
     }
 
-    /// Bytes that the file system can still give to this dataset: what is free, and what its files hold that was
-    /// not verified and will be written again. `None` where the platform does not tell.
+    /// Returns the bytes that the file system can still provide for this dataset: free space, plus
+    /// the space of unverified data, which will be overwritten. `None` if the platform does not
+    /// report free space.
     pub fn room_bytes(&self, verified_bytes: u64) -> Option<u64> {
         let free = free_bytes(&self.store.partial_path(&self.id))?;
         let bytes = |path: &Path| std::fs::metadata(path).ok().map(|it| allocated_bytes(&it));
@@ -202,7 +205,7 @@ impl Partial {
             let Some(home) = self.files.home().filter(|home| home.is_used(index)) else { continue };
             let path = home.path(&file.path());
             let Some(bytes) = bytes(&path) else { continue };
-            // What has further names, or is a link, is copied where it is to be mended.
+            // A file with further names, or a symbolic link, is copied before it is repaired.
             let is_copied = home.waits(index) && !is_ours_alone(&path);
             held += bytes;
             copied += if is_copied { bytes } else { 0 };
@@ -211,10 +214,10 @@ impl Partial {
         Some(room.saturating_sub(copied))
     }
 
-    /// Refuses files that this process may not write at their length, before they are begun.
+    /// Refuses files that exceed this process's file size limit, before any is written.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Disk`], for the first of them.
+    /// [`crate::ErrorKind::Disk`], for the first such file.
     pub fn check_file_sizes(&self) -> Result<(), Error> {
         for (index, file) in self.layout().files().enumerate() {
             let path = self.files.path(index as u32);
@@ -227,14 +230,15 @@ impl Partial {
         Ok(())
     }
 
-    /// Tells those who wait for the lock that data comes in.
+    /// Shows processes that wait for the lock that this one is alive.
     pub fn alive(&self, now: std::time::SystemTime) {
         self.record.touch(now);
     }
 }
 
 impl Store {
-    /// The pieces that a resume record names, of a torrent of so many. Nothing says that they are right.
+    /// Returns the pieces that a resume record names, for a torrent with `piece_count` pieces. They
+    /// may be wrong.
     pub fn recorded(&self, id: &str, piece_count: u32) -> PieceSet {
         let mut pieces = PieceSet::none(piece_count);
         pieces.extend(ResumeRecord::read(&self.record_path(id), id));
@@ -247,20 +251,21 @@ fn allocated_bytes(file: &std::fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::blocks(file) * 512
 }
 
-/// Here std tells the length alone.
+/// On this platform std provides only the length.
 #[cfg(not(unix))]
 fn allocated_bytes(file: &std::fs::Metadata) -> u64 {
     file.len()
 }
 
-/// The pieces that an earlier process may have left: those that it recorded, and those in read-only files, which are linked before they are
-/// recorded.
+/// Returns the pieces that an earlier process may have left: recorded pieces, and pieces in
+/// read-only files, which are linked before they are recorded.
 fn left(files: &LayoutFiles, recorded: PieceSet) -> PieceSet {
     let layout = files.layout();
     let geometry = layout.geometry();
     let (mut pieces, needed) = (recorded, layout.needed());
     pieces.retain(|piece| needed.contains(piece));
-    // Each byte of a piece must be in the workplace. What lies under a name in the user's directory was hashed already, as it was found.
+    // All bytes of a piece must be in the workplace. Files in the user's directory have been hashed
+    // already.
     for (index, file) in layout.files().enumerate() {
         if file.length() > 0 && files.origin(index as u32).is_none() {
             pieces.remove_range(geometry.pieces(file.range()));
@@ -277,7 +282,8 @@ fn left(files: &LayoutFiles, recorded: PieceSet) -> PieceSet {
     pieces
 }
 
-/// The pieces that lie wholly in these files (and in pad files).
+/// Returns the pieces that are completely in files for which `is_one` returns true (and in pad
+/// files).
 fn pieces_in(files: &LayoutFiles, is_one: &dyn Fn(u32) -> bool) -> PieceSet {
     let layout = files.layout();
     let (mut pieces, mut none) = (layout.needed(), true);

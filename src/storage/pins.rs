@@ -1,4 +1,5 @@
-//! SHA-256 pins of a manifest: checked before a dataset is published, and when they are added to one that is there.
+//! The manifest's SHA-256 pins: checked before a dataset is published, and when pins are added to
+//! an existing one.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
@@ -9,17 +10,18 @@ use crate::error::{Error, ErrorKind};
 use crate::hash::{Sha256, hex};
 use crate::torrent::metainfo::{Metainfo, TorrentFile};
 
-/// SHA-256 by file, as [`Metainfo::display_path`] names it.
+/// SHA-256 by file, named as [`Metainfo::display_path`] does.
 pub type Pins = BTreeMap<String, [u8; 32]>;
 
-/// Read at a time.
+/// Bytes read at a time.
 pub(super) const BUFFER_BYTES: usize = 256 << 10;
 
 impl Store {
-    /// Checks pins on a dataset that is there, and notes them in its stamp, so that it is done once.
+    /// Checks pins on an existing dataset, and records them in its stamp so that they are checked
+    /// only once.
     ///
     /// # Errors
-    /// [`ErrorKind::Verification`] for a pin that does not hold.
+    /// [`ErrorKind::Verification`] for a pin that does not match.
     pub fn pin(
         &self,
         id: &str,
@@ -38,7 +40,7 @@ pub(super) fn check(dataset: &Site, metainfo: &Metainfo, pins: &Pins) -> Result<
     check_at(&|in_layout| dataset.path(in_layout), metainfo, pins)
 }
 
-/// The same, where a file that the layout calls so is at the path that is given for it.
+/// Does the same; `place` maps a file's path in the layout to its path on disk.
 pub(super) fn check_at(
     place: &(dyn Fn(&Path) -> PathBuf + Sync),
     metainfo: &Metainfo,
@@ -61,7 +63,7 @@ pub(super) fn check_at(
 pub(super) type Pinned<'a> = (&'a TorrentFile, String, [u8; 32]);
 
 pub(super) fn pinned<'a>(metainfo: &'a Metainfo, pins: &Pins) -> Result<Vec<Pinned<'a>>, Error> {
-    // Each file is named once, however many pins there are.
+    // Builds each file's name once, however many pins there are.
     let mut unknown = pins.clone();
     let mut pinned = Vec::new();
     for file in metainfo.files.iter() {

@@ -1,4 +1,4 @@
-//! From verified pieces to a dataset in its place.
+//! Publishes verified pieces as a complete dataset.
 
 use std::io;
 use std::path::Path;
@@ -21,11 +21,11 @@ use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
 
 impl Partial {
-    /// Checks the pins, syncs, renames into place, stamps. All needed pieces are verified.
+    /// Checks the pins, syncs, renames into place, and stamps. All needed pieces are verified.
     ///
     /// # Errors
-    /// [`ErrorKind::Verification`] for a pin that does not hold: nothing is published, and what was fetched is
-    /// kept. [`ErrorKind::Disk`] otherwise.
+    /// [`ErrorKind::Verification`] for a pin that does not match: nothing is published, and the
+    /// downloaded data is kept. [`ErrorKind::Disk`] otherwise.
     pub fn publish(&self, pins: &Pins) -> Result<(), Error> {
         self.bring_all()?;
         self.files.finish()?;
@@ -35,7 +35,7 @@ impl Partial {
         let directory = self.store.partial_path(&self.id);
         let files = directory.join("files");
         let place = |in_layout: &Path| match self.files.home() {
-            // What was right in a user's directory has stayed there.
+            // Files that were right in a user's directory have stayed there.
             Some(home) if !on_disk(&files, in_layout).exists() => home.path(in_layout),
             _ => on_disk(&files, in_layout),
         };
@@ -58,8 +58,8 @@ impl Partial {
         stamp(&self.store, &self.id, self.layout(), fragments, pins)
     }
 
-    /// Digests of what is kept of pieces that are not kept whole. The piece is verified once more in the same
-    /// pass over its bytes, so that the digest is of verified bytes.
+    /// Returns digests of the kept part of pieces that are not kept whole. Each piece is verified
+    /// once more, so that the digest is of verified bytes.
     fn fragments(&self) -> Result<Vec<(u32, [u8; 20])>, Error> {
         let layout = self.layout();
         let pieces: Vec<_> =
@@ -95,7 +95,7 @@ impl Partial {
 }
 
 impl Store {
-    /// Moves new files, of a dataset or of a tree, to their place. Damaged data there is removed.
+    /// Moves new files, of a dataset or a tree, to their final path. Damaged data there is removed.
     pub(super) fn swap_in(&self, id: &str) -> io::Result<()> {
         let place = self.files_path(id);
         let dataset = self.data_path(id);
@@ -106,17 +106,19 @@ impl Store {
         sync_directory(&dataset)?;
         sync_parent(&dataset)?;
         if let Some(old) = old {
-            let _ = remove_tree(&old); // the stamp's writer tries once more
+            let _ = remove_tree(&old); // `remove_leftovers` tries again after stamping
         }
         step(());
         Ok(())
     }
 
-    /// Takes a complete dataset over from another store, by link or copy; `None` where that does not have it (any
-    /// more: another process may be repairing it). Of its stamp only what `layout` says too is believed.
+    /// Copies or links a complete dataset from another store; `None` if that store does not have
+    /// it, or no longer: another process may be repairing it. Of its stamp only what agrees with
+    /// `layout` is trusted.
     ///
     /// # Errors
-    /// [`ErrorKind::Verification`] for a pin that does not hold: nothing is published then. [`ErrorKind::Disk`].
+    /// [`ErrorKind::Verification`] for a pin that does not match: nothing is published then.
+    /// [`ErrorKind::Disk`].
     pub fn copy_from(
         &self,
         other: &Store,
@@ -131,12 +133,12 @@ impl Store {
         let copy = beside(&place);
         match copy_tree(&other.files_path(id), &copy, &dataset).and_then(|()| sync_tree(&copy)) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {
-                let _ = remove_tree(&copy); // half a copy, of no use
+                let _ = remove_tree(&copy); // an incomplete copy, of no use
                 return Ok(None);
             }
             other => other.map_err(failed)?,
         }
-        // Copying takes its time: what was changed meanwhile is not what was stamped.
+        // Checked again, since copying takes a while and the stamp does not cover later changes.
         if !other.is_as_stamped(id, &theirs) || !theirs.is_of(layout) || !is_whole(&copy, layout) {
             let _ = remove_tree(&copy);
             return Ok(None);
@@ -152,7 +154,7 @@ impl Store {
         Ok(Some(()))
     }
 
-    /// What is left of earlier attempts is of no use to anyone; a failure to remove it is none of the build's.
+    /// Removes what earlier attempts left. A failure is ignored: it does not affect the build.
     pub(super) fn remove_leftovers(&self, id: &str) {
         let _ = remove_tree(&self.partial_path(id));
         let _ = fs::remove(&self.old_stamp_path(id));
@@ -165,11 +167,11 @@ impl Store {
 }
 
 impl LocalCopy {
-    /// Stamps data that was found complete in its place, without a stamp that fitted. It is synced first: who
-    /// copied it may not have done that. In a directory of the user's there is nothing to be done.
+    /// Stamps data that was found complete in place, without a matching stamp. It is synced first,
+    /// since whoever copied it may not have done so. A user's directory gets no stamp.
     ///
     /// # Errors
-    /// [`ErrorKind::Verification`] for a pin that does not hold; [`ErrorKind::Disk`].
+    /// [`ErrorKind::Verification`] for a pin that does not match; [`ErrorKind::Disk`].
     pub fn stamp(&self, target: Target<'_>, id: &str, pins: &Pins) -> Result<(), Error> {
         pins::check(&self.site, &self.metainfo, pins)?;
         let place = self.site.named();
@@ -195,7 +197,8 @@ impl LocalCopy {
     }
 }
 
-/// Whether a copy has all files, with their lengths, and all symbolic links as the store makes them. None of its directories is a link.
+/// Whether a copy has all files with their lengths, and all symbolic links as the store creates
+/// them. None of its directories may be a link.
 fn is_whole(copy: &Path, layout: &Layout) -> bool {
     let mut below = fs::Below::new(copy.to_owned());
     let mut has = |path: &Path, length| below.file(path).is_some_and(|it| it.len() == length);
@@ -203,7 +206,7 @@ fn is_whole(copy: &Path, layout: &Layout) -> bool {
         && links::are_exact(&copy.into(), layout)
 }
 
-/// The last step: what lies there is complete.
+/// Writes the stamp, the last step: from now on the dataset is complete.
 fn stamp(
     store: &Store,
     id: &str,

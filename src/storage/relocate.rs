@@ -1,8 +1,9 @@
-//! Moving directories and files, also where a rename is not possible.
+//! Moves directories and files, even if they cannot be renamed.
 //!
-//! A rename fails with EXDEV across file systems (`data` may be a link to a larger disk), and for a directory of a lower
-//! overlay layer: in a container, all that the image holds. Then the directory is copied beside its new place, synced,
-//! renamed there, and removed last. Within one file system the copy consists of hard links.
+//! A rename fails with EXDEV across file systems (`data` may be a link to a larger disk) and for
+//! directories of a lower overlay layer: in a container, all of the image's. Then the directory is
+//! copied beside its new path, synced, renamed, and removed last. Within one file system the copy
+//! consists of hard links.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,10 +13,11 @@ use super::fs::{
     sync_tree,
 };
 
-/// Moves a directory to a place where nothing is. At every moment the whole directory is at one of the two places.
+/// Moves a directory to a path where nothing exists. At every moment the complete directory is at
+/// one of the two paths.
 ///
 /// # Errors
-/// Of the rename or the copy: nothing is at `to` then.
+/// Of the rename or the copy; then nothing is at `to`.
 pub fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
     match rename(from, to) {
         Err(why) if why.kind() == io::ErrorKind::CrossesDevices => {}
@@ -28,19 +30,19 @@ pub fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
         .and_then(|()| rename(&copied, to))
         .and_then(|()| sync_parent(to));
     if let Err(why) = moved {
-        let _ = remove_tree(&copied); // the error that is reported is the first one
+        let _ = remove_tree(&copied); // the first error is the one that is reported
         return Err(why);
     }
-    // What remains is of no use, and whoever cleans up tries again.
+    // A failure leaves only what a later cleanup removes.
     let _ = remove_tree(from);
     step(Ok(()))
 }
 
-/// Takes a directory out of its place in one step, and returns where it is now. Where it cannot be renamed it is removed
-/// instead, file by file.
+/// Moves a directory out of its place in one step, and returns its new path. If it cannot be
+/// renamed, it is removed file by file instead.
 ///
 /// # Errors
-/// Of the rename or the removal; a directory that is not there is not an error.
+/// Of the rename or the removal; a missing directory is not an error.
 pub fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     let aside = beside(path);
     match rename(path, &aside) {
@@ -53,8 +55,8 @@ pub fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// Moves a file with its permissions, in the place of another one where there is one. It is removed only where its copy would
-/// survive a power cut.
+/// Moves a file with its permissions, replacing an existing one. The original is removed only once
+/// its copy would survive a power cut.
 ///
 /// # Errors
 /// Of the rename or the copy.
@@ -77,14 +79,14 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     step(move_entry(from, to))
 }
 
-/// Marks the end of a step: here tests stop, as if the process had been killed.
+/// Marks the end of a step. Tests stop here, as if the process had been killed.
 pub fn step<T>(done: T) -> T {
     #[cfg(test)]
     stops::step();
     done
 }
 
-/// For tests: what a kill leaves, and a lower layer without one.
+/// For tests: simulates a kill after a step, lower overlay layers and several disks.
 #[cfg(test)]
 pub mod stops {
     use std::cell::Cell;
@@ -96,7 +98,7 @@ pub mod stops {
         static HAS_DISKS: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Does the work, and stops it when so many steps were done; whether it was stopped.
+    /// Runs `work` and stops it after `steps` steps. Returns whether it was stopped.
     pub fn after(steps: usize, work: impl FnOnce()) -> bool {
         LEFT.set(steps);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
@@ -108,12 +110,13 @@ pub mod stops {
         }
     }
 
-    /// Whether directories that exist cannot be renamed on this thread, as those of a lower layer; new ones (`.tmp-…`) can.
+    /// Sets whether existing directories cannot be renamed on this thread, like those of a lower
+    /// layer; new ones (`.tmp-…`) can.
     pub fn set_layers(has_layers: bool) {
         HAS_LAYERS.set(has_layers);
     }
 
-    /// Whether files cannot be renamed on this thread, as to another file system.
+    /// Sets whether files cannot be renamed on this thread, as if to another file system.
     pub fn set_disks(has_disks: bool) {
         HAS_DISKS.set(has_disks);
     }
@@ -131,7 +134,7 @@ pub mod stops {
         }
         LEFT.set(left.saturating_sub(1));
         if left <= 1 {
-            // No message: it is what the test asked for.
+            // Without a message: the test asked for it.
             std::panic::resume_unwind(Box::new(()));
         }
     }

@@ -1,10 +1,12 @@
-//! Which existing files in a user's directory may be replaced.
+//! Decides which existing files in a user's directory may be replaced.
 //!
-//! A file belongs to the dataset if it has a run of right bytes that nobody guesses: see `evidence.rs`. One that only contains zeros counts as absent: other clients
-//! allocate files before they download them. Where a piece that lies entirely in the file is wrong and nothing shows that the file is
-//! the dataset's, or where a file that is shorter than a piece has the wrong length, the file is foreign: it stays, and the download fails before it
-//! begins. A file that cannot be judged, since its pieces extend into other files, is compared with the downloaded bytes.
-//! With `overwrite` foreign files are replaced. Directories, and anything else that is not a file, never are.
+//! A file belongs to the dataset if it has a run of right bytes that nobody can guess: see
+//! `evidence.rs`. A file that contains only zeros counts as absent: other clients allocate files
+//! before they download them. A file is foreign if a piece entirely within it is wrong and nothing
+//! shows that the file is the dataset's, or if it is shorter than a piece and has the wrong length.
+//! Foreign files stay, and the download fails before it begins. A file that cannot be judged, since
+//! its pieces extend into other files, is compared with the downloaded bytes. With `overwrite`
+//! foreign files are replaced. Directories, and anything else that is not a file, never are.
 
 pub(super) mod conflicts;
 mod evidence;
@@ -28,11 +30,12 @@ use crate::plan::{Layout, PlacedFile, SegmentPlace, SelectedLink};
 use crate::torrent::geometry::BLOCK_BYTES;
 use crate::torrent::metainfo::{Components, check_visible, is_same_name};
 
-/// Examines what exists in `directory` at the paths of the dataset. `existing` has the pieces that are right.
+/// Examines what exists in `directory` at the paths of the dataset. `existing` has the pieces that
+/// are right.
 ///
 /// # Errors
-/// [`ErrorKind::Metainfo`] for paths that are hidden or that other programs act on; [`ErrorKind::Disk`] for foreign files and
-/// for whatever else is in the way.
+/// [`ErrorKind::Metainfo`] for paths that are hidden or that other programs act on;
+/// [`ErrorKind::Disk`] for foreign files and other conflicts.
 pub(super) fn survey(
     directory: &Path,
     overwrite: bool,
@@ -72,7 +75,7 @@ pub(super) fn survey(
         }
     }
     for folder in layout.folders() {
-        // It is the parent of what would be in it.
+        // Passes a path in the folder, so that the folder itself is checked as a parent.
         if let Err((path, why)) = parents.exist(&folder.join("file")) {
             conflicts.add(path, why);
         }
@@ -80,7 +83,7 @@ pub(super) fn survey(
     conflicts.result(directory).map(|()| claims)
 }
 
-/// What keeps a symbolic link of the dataset from being created.
+/// Returns what keeps a symbolic link of the dataset from being created.
 fn link_conflict(
     directory: &Path,
     overwrite: bool,
@@ -100,16 +103,16 @@ fn link_conflict(
         () if !is_link && !found.is_file() => Some(Conflict::Special),
         () if overwrite => None,
         () if is_link => Some(Conflict::Link),
-        // An empty file is what clients without links make of one.
+        // Clients without support for links create an empty file instead.
         () if found.len() == 0 => None,
         () => Some(Conflict::Foreign),
     }
 }
 
-/// Whether a symbolic link may be created now.
+/// Checks that a symbolic link may be created now.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`] for what was created meanwhile.
+/// [`ErrorKind::Disk`] for a conflicting entry that was created meanwhile.
 pub(super) fn check_link(
     directory: &Path,
     overwrite: bool,
@@ -123,7 +126,7 @@ pub(super) fn check_link(
     conflicts.result(directory)
 }
 
-/// What exists at the place of a file.
+/// Classifies what exists at the path of a file.
 fn claim(
     path: &Path,
     index: u32,
@@ -181,7 +184,7 @@ fn claim(
     Err(Conflict::Foreign)
 }
 
-/// Whether what the dataset calls its files may be created in a directory of the user's.
+/// Checks that the dataset's names may be created in a user's directory.
 fn check_names(layout: &Layout, overwrite: bool) -> Result<(), Error> {
     let unsafe_path = |path: Components<'_>, why: &str| {
         let path = layout.path_of(path).display().to_string();
@@ -198,7 +201,7 @@ fn check_names(layout: &Layout, overwrite: bool) -> Result<(), Error> {
         if overwrite {
             return Ok(());
         }
-        // Directories that the path before is in, too, have been judged.
+        // Directories shared with the previous path have been checked.
         let known = before.map_or(0, |before| 1 + path.common(before));
         before = Some(path);
         let names = std::iter::once(root).chain(path);
@@ -214,12 +217,12 @@ fn check_names(layout: &Layout, overwrite: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Directories that the files need.
+/// The directories that the files need.
 struct Parents<'a> {
     directory: &'a Path,
-    /// The components of the last path that is known to exist, and to consist of directories.
+    /// Components of the last path that is known to exist and to consist of directories.
     known: Vec<OsString>,
-    /// Below `known`, a directory that does not exist.
+    /// A directory below `known` that does not exist.
     absent: Option<OsString>,
 }
 
@@ -227,7 +230,7 @@ impl Parents<'_> {
     /// Whether all directories of a file exist.
     fn exist(&mut self, file: &Path) -> Result<bool, (PathBuf, Conflict)> {
         let names: Vec<&OsStr> = file.parent().map(|it| it.iter().collect()).unwrap_or_default();
-        // Files of one directory are mostly neighbors: it is examined once.
+        // Files of one directory are mostly adjacent, so it is examined once.
         let same = self.known.iter().zip(&names).take_while(|(known, name)| known == *name).count();
         if same < self.known.len() {
             self.known.truncate(same);
@@ -261,11 +264,12 @@ impl Parents<'_> {
     }
 }
 
-/// Compares what was downloaded with what exists now, before anything is replaced. `path` is where the user has a file.
-/// Gives the files that stay because they have the right bytes.
+/// Compares the downloaded files with what exists now, before anything is replaced. Returns the
+/// files that stay because they have the right bytes.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`] for a file that was changed since it was hashed, and for one that turned out to be foreign.
+/// [`ErrorKind::Disk`] for a file that was changed since it was hashed, and for one that turned out
+/// to be foreign.
 pub(super) fn settle(
     files: &LayoutFiles,
     directory: &Path,
@@ -328,8 +332,8 @@ pub(super) fn settle(
     conflicts.result(directory).map(|()| same)
 }
 
-/// Whether a file whose bytes are different is known to be the dataset's, if that is here: all files that its pieces extend into
-/// existed, and one of them is right.
+/// Whether a file with different bytes is a damaged one of the dataset, given that the dataset is
+/// here: all files that its pieces extend into existed, and one of them is right.
 fn is_damage(
     layout: &Layout,
     index: u32,

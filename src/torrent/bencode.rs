@@ -1,18 +1,20 @@
-//! Bencode (BEP 3): what comes from outside is scanned first, then decoded.
+//! Bencode (BEP 3): scans untrusted bytes first, then decodes them.
 //!
-//! Layer 0; `metainfo` and `protocol` read through it. `serde_bencode` recurses without limit (a list
-//! nested 1,200 deep aborts the process). So [`scan()`] walks the bytes first, with a stack of its own and within
-//! [`Limits`], and the decoder is given what is safe. What may have a million values is read from the scan itself,
-//! where each is a [`Node`]: at opt-level 0 the decoder takes as long for ten of them as the scan for a hundred.
+//! Layer 0; `metainfo` and `protocol` read bencode through this module. `serde_bencode` recurses
+//! without limit (a list nested 1,200 deep aborts the process). So [`scan()`] first walks the bytes
+//! with an explicit stack and within [`Limits`], and the decoder sees only what is safe to decode.
+//! Values that may number in the millions are read from the scan itself, where each is a [`Node`]:
+//! at opt-level 0, decoding ten values takes as long as scanning a hundred.
 //!
-//! Most of what is read here is covered by no hash, and other programs read it with tolerance. So do we, in one way
-//! everywhere: a byte order mark and blanks before the value, and any bytes after it, are ignored; of a key that is there
-//! twice the first counts; `-0` and `0123` are numbers, and a number that is none, or beyond 64 bits, is as good as
-//! not there. The scan notes where it was tolerant ([`Scan::oddity`]), for `info`, in which that is not accepted.
+//! No hash covers most of what is read here, and other programs read it leniently. This module does
+//! the same, in one place and in one way: it ignores a byte order mark and whitespace before the
+//! value and any bytes after it; the first of duplicate keys wins; `-0` and `0123` are valid
+//! numbers; an integer that is not a number, or does not fit into 64 bits, counts as absent. The
+//! scan records each deviation ([`Scan::oddity`]), because `info` must be exact.
 //!
-//! Invariants: nothing here recurses on input; a string is skipped whole, so that 20 MB of `pieces`
-//! cost as much as 20 bytes; every length is checked against what is there before it is used.
-//! Dictionaries whose keys are not sorted exist in the wild and are accepted.
+//! Invariants: nothing here recurses on input; strings are skipped whole, so 20 MB of `pieces` cost
+//! as much as 20 bytes; every length is checked against the remaining bytes before it is used.
+//! Dictionaries with unsorted keys exist in the wild and are accepted.
 
 mod scan;
 #[cfg(feature = "fetch")]
@@ -28,16 +30,16 @@ use serde_bencode::value::Value;
 
 pub use scan::{Node, Scan, before, scan, scan_prefix};
 
-/// How much bencode is read before it is refused.
+/// Limits beyond which bencode is refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes in all.
+    /// Total size of the input in bytes.
     pub max_bytes: usize,
-    /// Strings, integers, lists and dictionaries in all; keys count.
+    /// Total number of strings, integers, lists and dictionaries; keys count.
     pub max_values: usize,
 }
 
-/// Why bytes are not acceptable bencode, and where.
+/// Why bytes are not acceptable bencode, and at which offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanError {
     what: &'static str,
@@ -48,12 +50,12 @@ const CUT: &str = "unexpected end";
 const TOO_LONG: &str = "a string that is longer than the rest";
 
 impl ScanError {
-    /// Whether the bytes end too soon: what is there may be right.
+    /// Whether the input ended too early; the bytes so far may be valid.
     pub fn is_cut_short(&self) -> bool {
         [CUT, TOO_LONG].contains(&self.what)
     }
 
-    /// The offset of the byte that does not fit.
+    /// Returns the offset of the offending byte.
     #[cfg(test)]
     fn at(&self) -> usize {
         self.at
@@ -68,10 +70,10 @@ impl fmt::Display for ScanError {
 
 impl std::error::Error for ScanError {}
 
-/// Scans, then decodes.
+/// Scans the bytes, then decodes them.
 ///
 /// # Errors
-/// Says what is wrong, and at which byte.
+/// What is wrong, and at which byte.
 #[cfg(feature = "fetch")]
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Value, ScanError> {
     let scan = scan(bytes, limits)?;
@@ -79,7 +81,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Value, ScanError> {
     serde_bencode::from_bytes(&scan.canonical()).map_err(refused)
 }
 
-/// The value of a dictionary's key; `None` where it is not there, or this is no dictionary.
+/// Returns the value of a dictionary's key; `None` if the key is missing or `value` is not a
+/// dictionary.
 #[cfg(feature = "fetch")]
 pub fn get<'v>(value: &'v Value, key: &[u8]) -> Option<&'v Value> {
     match value {
@@ -88,13 +91,13 @@ pub fn get<'v>(value: &'v Value, key: &[u8]) -> Option<&'v Value> {
     }
 }
 
-/// The string under a key, as bytes.
+/// Returns the string under a key, as bytes.
 #[cfg(feature = "fetch")]
 pub fn bytes<'v>(value: &'v Value, key: &[u8]) -> Option<&'v [u8]> {
     get(value, key).and_then(as_bytes)
 }
 
-/// The integer under a key.
+/// Returns the integer under a key.
 #[cfg(feature = "fetch")]
 pub fn int(value: &Value, key: &[u8]) -> Option<i64> {
     match get(value, key) {
@@ -103,13 +106,13 @@ pub fn int(value: &Value, key: &[u8]) -> Option<i64> {
     }
 }
 
-/// The dictionary under a key: a value to which these functions apply again.
+/// Returns the dictionary under a key, to which these functions apply again.
 #[cfg(feature = "fetch")]
 pub fn dict<'v>(value: &'v Value, key: &[u8]) -> Option<&'v Value> {
     get(value, key).filter(|value| matches!(value, Value::Dict(_)))
 }
 
-/// The value's bytes, where it is a string.
+/// Returns the bytes of a string; `None` for other types.
 #[cfg(feature = "fetch")]
 pub fn as_bytes(value: &Value) -> Option<&[u8]> {
     match value {

@@ -1,19 +1,22 @@
-//! Where pieces lie in a torrent's bytes (BEP 3). Pure arithmetic, layer 0.
+//! Where a torrent's pieces are in its byte stream (BEP 3). Pure arithmetic, layer 0.
 
 use std::ops::Range;
 
-/// Index of a piece, from 0.
+/// The index of a piece, from 0.
 pub type PieceIndex = u32;
 
-/// The unit that peers are asked for: 16 KiB, but for a piece's last block (BEP 3).
+/// The size of the blocks that peers are asked for: 16 KiB, except for a piece's last block (BEP
+/// 3).
 pub const BLOCK_BYTES: u32 = 16 << 10;
 
-/// Far longer than any that is in use, and so short that offsets within a piece add up in 32 bits.
+/// Far longer than any piece length in use, and short enough that offsets within a piece fit into
+/// 32 bits.
 const MAX_PIECE_BYTES: u32 = 1 << 30;
 
-/// Piece length, total length and piece count of one torrent, checked against one another.
+/// Piece length, total length and piece count of a torrent, checked against one another.
 ///
-/// Offsets count bytes in the torrent's stream: all its files, in order, one behind the other.
+/// Offsets count bytes in the torrent's stream: the contents of all its files, concatenated in
+/// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     total_bytes: u64,
@@ -22,7 +25,8 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// `None` where the piece length is zero or beyond 1 GiB, or the count does not fit: such a torrent cannot be.
+    /// Returns `None` if the piece length is zero or above 1 GiB, or if the piece count exceeds 32
+    /// bits.
     pub fn new(total_bytes: u64, piece_bytes: u32) -> Option<Geometry> {
         if piece_bytes == 0 || piece_bytes > MAX_PIECE_BYTES {
             return None;
@@ -44,29 +48,29 @@ impl Geometry {
         self.piece_count
     }
 
-    /// Where the piece begins in the torrent's stream.
+    /// Returns the offset of the piece in the torrent's stream.
     pub fn start(&self, piece: PieceIndex) -> u64 {
         u64::from(piece) * u64::from(self.piece_bytes)
     }
 
-    /// The piece's bytes in the torrent's stream; the last piece may be short.
+    /// Returns the piece's bytes in the torrent's stream; the last piece may be short.
     pub fn range(&self, piece: PieceIndex) -> Range<u64> {
         let start = self.start(piece).min(self.total_bytes);
         start..(start + u64::from(self.piece_bytes)).min(self.total_bytes)
     }
 
-    /// The piece's length in bytes; 0 for one that is not there.
+    /// Returns the piece's length in bytes; 0 for a piece that does not exist.
     pub fn len(&self, piece: PieceIndex) -> u32 {
         let range = self.range(piece);
-        (range.end - range.start) as u32 // at most piece_bytes, which is a u32
+        (range.end - range.start) as u32 // at most piece_bytes, a u32
     }
 
-    /// The piece that holds the byte at `offset`.
+    /// Returns the piece that contains the byte at `offset`.
     pub fn piece_at(&self, offset: u64) -> PieceIndex {
-        (offset / u64::from(self.piece_bytes)) as u32 // within the stream: less than piece_count
+        (offset / u64::from(self.piece_bytes)) as u32 // offset is within the stream: less than piece_count
     }
 
-    /// The pieces that hold any of these bytes.
+    /// Returns the pieces that contain any of these bytes.
     pub fn pieces(&self, bytes: Range<u64>) -> Range<PieceIndex> {
         if bytes.start >= bytes.end {
             return 0..0;
@@ -74,7 +78,7 @@ impl Geometry {
         self.piece_at(bytes.start)..self.piece_at(bytes.end - 1) + 1
     }
 
-    /// The bytes of a range of pieces.
+    /// Returns the bytes of a range of pieces, clamped to the stream.
     pub fn bytes(&self, pieces: Range<PieceIndex>) -> Range<u64> {
         self.start(pieces.start).min(self.total_bytes)..self.start(pieces.end).min(self.total_bytes)
     }

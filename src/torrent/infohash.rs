@@ -24,7 +24,7 @@ impl Infohash {
         Infohash(bytes)
     }
 
-    /// The 20 bytes, as sent to trackers and peers.
+    /// Returns the 20 bytes, as sent to trackers and peers.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 20] {
         &self.0

@@ -1,8 +1,8 @@
-//! Magnet links (BEP 9, 53): which torrent, and where to ask for it.
+//! Magnet links (BEP 9, 53): the torrent that a link names, and sources for it.
 //!
-//! Layer 0, on top of `infohash`. Links are pasted from web pages: order, case, repeats and what is not known do not
-//! matter, and a place that makes no sense is passed over. Which torrent and which files are meant is not guessed:
-//! there an odd value is refused. All lengths are bounded.
+//! Layer 0, on top of `infohash`. Links are pasted from web pages, so order, case, repetition and
+//! unknown keys do not matter, and invalid sources are skipped. The torrent and the selected files
+//! are never guessed: an invalid value for them is an error. All lengths are bounded.
 
 use percent_encoding::percent_decode_str;
 
@@ -23,43 +23,44 @@ const MAX_PLACE_BYTES: usize = 2 << 10;
 const MAX_RANGES: usize = 4_096;
 const MAX_NAME_CHARS: usize = 100;
 
-/// A magnet link, read.
+/// A parsed magnet link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Magnet {
-    /// As it was given.
+    /// The link as it was given.
     pub link: Url,
     pub infohash: Infohash,
-    /// What to call it while nothing else is known (`dn`): printable, and short.
+    /// `dn`: a printable, short name to use until a better one is known.
     pub name: Option<String>,
-    /// `tr`: each is a tier of its own.
+    /// `tr`: each tracker is a tier of its own.
     pub trackers: Vec<Url>,
-    /// `ws`: http and https URLs.
+    /// `ws`: HTTP and HTTPS URLs.
     pub web_seeds: Vec<Url>,
-    /// `xs`: http and https URLs of the `.torrent`.
+    /// `xs`: HTTP and HTTPS URLs of the `.torrent`.
     pub torrents: Vec<Url>,
     /// `x.pe`: `host:port`.
     pub peers: Vec<String>,
-    /// `so`: the files that are meant, first and last number of each range, from 0; empty for all.
+    /// `so`: the selected files, as first and last index (from 0) of each range; empty for all
+    /// files.
     pub files: Vec<(u32, u32)>,
 }
 
 impl Magnet {
-    /// Whether the text is meant as a magnet link; blanks around it do not matter.
+    /// Whether the text is meant as a magnet link; leading whitespace is ignored.
     pub fn is_one(text: &str) -> bool {
         let text = text.trim_start();
         text.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
     }
 
-    /// What to call it in messages, where nobody named it otherwise.
+    /// Returns the name for messages when the user gave no other.
     pub fn shown_name(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.infohash.to_string())
     }
 
-    /// Reads a link.
+    /// Parses a link.
     ///
     /// # Errors
-    /// Why it cannot be used, in words that follow "it": another kind of text, too long, no v1 infohash, two of
-    /// them, an odd `so`.
+    /// Why the link cannot be used, in words that follow "it": not a magnet link, too long, no v1
+    /// infohash, two different infohashes, an invalid `so`.
     pub fn parse(link: &str) -> Result<Magnet, Error> {
         let link = link.trim();
         if !Magnet::is_one(link) {
@@ -84,7 +85,8 @@ impl Magnet {
             match &*base_of(key) {
                 "xt" => match topic(value) {
                     Topic::V1(digits) => {
-                        // What is none goes into a message.
+                        // Invalid digits are quoted in the error message, so they must be printable
+                        // and short.
                         let plain = |c: &char| !c.is_control();
                         let digits: String = digits.chars().filter(plain).take(80).collect();
                         let found: Infohash = digits
@@ -120,8 +122,8 @@ impl Magnet {
     }
 }
 
-/// The key without the number that tells it from others of its kind (`tr.1`), and without what a link has before it
-/// that was copied from a page's source (`&amp;`).
+/// Returns the key without the number that distinguishes repeated keys (`tr.1`), and without the
+/// `amp;` that remains when a link is copied from HTML source (`&amp;`).
 fn base_of(key: &str) -> String {
     let key = key.strip_prefix("amp;").unwrap_or(key).to_ascii_lowercase();
     match key.rsplit_once('.') {
@@ -148,7 +150,7 @@ fn topic(urn: &str) -> Topic<'_> {
     }
 }
 
-/// Adds a place that makes sense, once.
+/// Adds a source if it is valid and not yet present.
 fn add<T>(places: &mut Vec<T>, place: &str, most: usize, is_one: impl Fn(&str) -> bool)
 where
     T: for<'a> From<&'a str> + for<'a> PartialEq<&'a str>,
@@ -166,12 +168,12 @@ fn is_peer(text: &str) -> bool {
     })
 }
 
-/// What is wrong with a link: it reads on from "it".
+/// Creates an error that continues a sentence about "it", the link.
 fn odd(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Manifest, what)
 }
 
-/// BEP 53: numbers and ranges of files, between them commas.
+/// Reads file numbers and ranges, separated by commas (BEP 53).
 fn read_numbers(value: &str, files: &mut Vec<(u32, u32)>) -> Result<(), Error> {
     for part in value.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -191,7 +193,7 @@ fn read_numbers(value: &str, files: &mut Vec<(u32, u32)>) -> Result<(), Error> {
     Ok(())
 }
 
-/// A name in a stranger's words, fit for a line.
+/// Makes an untrusted name printable on one line; `None` if nothing remains.
 fn shown(name: &str) -> Option<String> {
     let plain = |c: &char| {
         !c.is_control()

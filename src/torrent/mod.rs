@@ -1,4 +1,5 @@
-//! What describes a torrent: its infohash, magnet links, and the `.torrent` file with its files and pieces. No file is opened here.
+//! What describes a torrent: infohash, magnet link, `.torrent` metainfo, files and pieces. Pure:
+//! this module opens no files.
 
 pub mod bencode;
 pub mod geometry;

@@ -1,4 +1,4 @@
-//! A set of pieces, a bit each (a `bitfield` of BEP 3). Pure, layer 0.
+//! A set of pieces, stored as one bit each (like the `bitfield` message of BEP 3). Pure, layer 0.
 
 #[cfg(test)]
 mod tests;
@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use crate::torrent::geometry::PieceIndex;
 
-/// A set of pieces below a fixed count. While it never had a piece it takes no memory.
+/// A set of pieces with indexes below a fixed count. It allocates nothing until the first piece is
+/// added.
 #[derive(Clone, Debug)]
 pub struct PieceSet {
-    /// None, or all.
+    /// Empty until the first insertion, then complete.
     words: Vec<u64>,
     count: u32,
     len: u32,
@@ -27,7 +28,8 @@ impl PieceSet {
         set
     }
 
-    /// From a bitfield as peers send it: the first piece is the high bit of the first byte.
+    /// Reads a bitfield as peers send it: the first piece is the highest bit of the first byte.
+    /// Spare bits are ignored.
     pub fn from_bitfield(bitfield: &[u8], count: u32) -> PieceSet {
         let mut set = PieceSet { words: vec![0; count.div_ceil(64) as usize], count, len: 0 };
         for ((word, bytes), (_, mask)) in
@@ -41,7 +43,7 @@ impl PieceSet {
         set
     }
 
-    /// As a bitfield that peers are sent: a byte for each eight pieces.
+    /// Returns the bitfield to send to peers: one byte for every eight pieces.
     pub fn to_bitfield(&self) -> Vec<u8> {
         let length = self.count.div_ceil(8) as usize;
         let mut bitfield = Vec::with_capacity(length + 8);
@@ -64,7 +66,7 @@ impl PieceSet {
         self.words.get(piece as usize / 64).is_some_and(|word| word >> (piece % 64) & 1 == 1)
     }
 
-    /// Adds a piece; false if it was there, or is none.
+    /// Adds a piece; false if it was present already or is out of range.
     pub fn insert(&mut self, piece: PieceIndex) -> bool {
         let new = piece < self.count && !self.contains(piece);
         if new {
@@ -84,7 +86,7 @@ impl PieceSet {
         }
     }
 
-    /// Adds the pieces of another set of the same count.
+    /// Adds the pieces of another set with the same count.
     pub fn insert_all(&mut self, other: &PieceSet) {
         self.allocate();
         for (word, more) in self.words.iter_mut().zip(&other.words) {
@@ -93,7 +95,7 @@ impl PieceSet {
         }
     }
 
-    /// Removes a piece; false if it was not there.
+    /// Removes a piece; false if it was not present.
     pub fn remove(&mut self, piece: PieceIndex) -> bool {
         let there = self.contains(piece);
         if there {
@@ -119,7 +121,7 @@ impl PieceSet {
         }
     }
 
-    /// Removes the pieces of which this is false.
+    /// Removes the pieces for which `keep` returns false.
     pub fn retain(&mut self, keep: impl Fn(PieceIndex) -> bool) {
         let mut at = 0;
         while let Some(piece) = self.next_from(at) {
@@ -130,7 +132,7 @@ impl PieceSet {
         }
     }
 
-    /// The first piece of the set at or behind this one; whole words without any are passed over.
+    /// Returns the first piece of the set at or after this index; empty words are skipped whole.
     pub fn next_from(&self, piece: PieceIndex) -> Option<PieceIndex> {
         let first = piece as usize / 64;
         let within = self.words.get(first)? >> (piece % 64);
@@ -155,10 +157,10 @@ impl PieceSet {
         })
     }
 
-    /// The first piece of the range that both sets have.
+    /// Returns the first piece of the range that is in both sets.
     pub fn next_common(&self, other: &PieceSet, pieces: Range<PieceIndex>) -> Option<PieceIndex> {
-        // Loops by index, here and below: at opt-level 0 iterators cost five times as much, and a million pieces
-        // are 16,000 words.
+        // Index loops, here and below: at opt-level 0 iterators take five times as long, and a
+        // million pieces are 16,000 words.
         let (a, b) = (self.words.as_slice(), other.words.as_slice());
         let end = (pieces.end.div_ceil(64) as usize).min(a.len()).min(b.len());
         let mut index = pieces.start as usize / 64;
@@ -175,7 +177,7 @@ impl PieceSet {
         None
     }
 
-    /// The last piece before this one that both sets have.
+    /// Returns the last piece before this index that is in both sets.
     pub fn last_common(&self, other: &PieceSet, before: PieceIndex) -> Option<PieceIndex> {
         let (a, b) = (self.words.as_slice(), other.words.as_slice());
         let mut index = (before as usize / 64 + 1).min(a.len()).min(b.len());
@@ -192,7 +194,7 @@ impl PieceSet {
         None
     }
 
-    /// The first piece of the range that the set does not have, or the range's end.
+    /// Returns the first piece of the range that is not in the set, or the end of the range.
     pub fn next_lacked(&self, pieces: Range<PieceIndex>) -> PieceIndex {
         let words = self.words.as_slice();
         let mut at = pieces.start;
@@ -207,7 +209,7 @@ impl PieceSet {
         at.min(pieces.end)
     }
 
-    /// Whether each of these pieces is in one of the sets.
+    /// Whether each piece of this set is in at least one of the other sets.
     pub fn is_covered_by(&self, sets: &[&PieceSet]) -> bool {
         let mut index = 0;
         while index < self.words.len() {
@@ -234,7 +236,7 @@ impl PieceSet {
 
 impl PartialEq for PieceSet {
     fn eq(&self, other: &PieceSet) -> bool {
-        // Of two sets of one length either both have their words, or both are empty.
+        // Sets of equal length either both have their words, or are both empty.
         self.count == other.count
             && self.len == other.len
             && self.words.iter().zip(&other.words).all(|(a, b)| a == b)
@@ -251,7 +253,7 @@ impl Extend<PieceIndex> for PieceSet {
     }
 }
 
-/// The words in which a range lies, and which bits of each.
+/// Returns the words that a range touches, each with a mask of its bits in the range.
 fn masks(pieces: Range<PieceIndex>) -> impl Iterator<Item = (usize, u64)> {
     (pieces.start / 64..pieces.end.div_ceil(64)).map(move |word| {
         let first = pieces.start.saturating_sub(word * 64);

@@ -1,4 +1,4 @@
-//! What of a URL may be shown.
+//! Decides which parts of a URL may be shown.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use super::{begins, is_udp};
 
-/// Takes a secret's place.
+/// Replaces a secret.
 pub(super) const MASK: &str = "…";
 
 /// Query parameters whose values may be shown.
@@ -15,15 +15,15 @@ const HARMLESS: [&str; 11] = [
     "version",
 ];
 
-/// The longest query without `=` that is taken for a word.
+/// A query without `=` may be shown as a word up to this length.
 const MAX_WORD_BYTES: usize = 12;
 
 const MAGNET: &str = "magnet:";
 
-/// What is not harmless in a magnet link's parameter.
+/// Characters that must be encoded in the parameter of a magnet link.
 const IN_MAGNET: &AsciiSet = &CONTROLS.add(b' ').add(b'&').add(b'#').add(b'%').add(b'+');
 
-/// The text with every URL and magnet link in it masked. What is masked already stays as it is.
+/// Masks every URL and magnet link in a text. Masking a second time changes nothing.
 pub fn masked(text: &str) -> Cow<'_, str> {
     if !text.contains("://") && next_magnet(text).is_none() {
         return Cow::Borrowed(text);
@@ -34,7 +34,7 @@ pub fn masked(text: &str) -> Cow<'_, str> {
         let (before, url) = rest.split_at(start);
         sink.shown.push_str(before);
         let mut end = url.find(ends).unwrap_or(url.len());
-        // A login may hold anything, where nobody encoded it.
+        // A login that is not percent-encoded may contain any character.
         if let Some(at) = stray_login(url) {
             end = end.max(at + url[at..].find(ends).unwrap_or(url.len() - at));
         }
@@ -48,12 +48,12 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     Cow::Owned(sink.shown)
 }
 
-/// Whether a URL in a text ends before this.
+/// Whether this character ends a URL in running text.
 fn ends(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')
 }
 
-/// Where the next URL of a text begins.
+/// Where the next URL in a text begins.
 fn next_url(text: &str) -> Option<usize> {
     let of_scheme = text.find("://").map(|at| {
         let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
@@ -70,13 +70,15 @@ fn next_magnet(text: &str) -> Option<usize> {
     starts.find(|at| is_magnet(&text[*at..]))
 }
 
-/// What follows the `?` of a magnet link, which some programs write `magnet:/?`; `None` of what is none.
+/// The query of a magnet link, after `magnet:?` or `magnet:/?`, which some programs write. `None`
+/// for other text.
 pub fn magnet_query(text: &str) -> Option<&str> {
     let rest = text.get(..MAGNET.len()).filter(|start| start.eq_ignore_ascii_case(MAGNET));
     text.get(rest?.len()..)?.trim_start_matches('/').strip_prefix('?')
 }
 
-/// Where the `@` is that ends a login with characters in it that a URL cannot have there: `http://me:pa/ss@host`.
+/// Position of the `@` that ends an unencoded login with characters that are invalid there:
+/// `http://me:pa/ss@host`.
 pub(super) fn stray_login(url: &str) -> Option<usize> {
     let (scheme, rest) = url.split_once("://")?;
     let ends = |c: char| matches!(c, '/' | '?' | '#') || ends(c);
@@ -90,14 +92,14 @@ pub(super) fn stray_login(url: &str) -> Option<usize> {
     line.rfind('@').map(|at| scheme.len() + 3 + at)
 }
 
-/// A URL as it is shown, and what is hidden of it.
+/// Returns the masked URL and the hidden parts.
 pub(super) fn split(url: &str) -> (String, Vec<String>) {
     let mut sink = Sink::default();
     mask_any(url, &mut sink);
     (sink.shown, sink.hidden)
 }
 
-/// Where masked text goes, and what it lacks.
+/// Collects masked text and the parts that were hidden.
 #[derive(Default)]
 struct Sink {
     shown: String,
@@ -135,7 +137,8 @@ fn mask_url(url: &str, sink: &mut Sink) {
     }
 }
 
-/// Masks a URL up to another one in its path, which is left over: so are lists of URLs read.
+/// Masks a URL up to another URL in its path, which is returned: lists of URLs joined by commas are
+/// masked this way.
 fn mask_first<'u>(url: &'u str, sink: &mut Sink) -> Option<&'u str> {
     let Some((scheme, rest)) = url.split_once("://") else {
         mask_bare(url, sink);
@@ -187,7 +190,7 @@ fn mask_first<'u>(url: &'u str, sink: &mut Sink) -> Option<&'u str> {
     (!another.is_empty()).then_some(another)
 }
 
-/// What has no scheme: a path, or a host with a login before it, as proxies may be written.
+/// Masks text without a scheme: a path, or a host with a login before it, as in proxy settings.
 fn mask_bare(text: &str, sink: &mut Sink) {
     let is_drive = text.get(1..3).is_some_and(|it| matches!(it, ":\\" | ":/"));
     let is_login = |at: &usize| {
@@ -245,7 +248,7 @@ fn mask_magnet(link: &str, sink: &mut Sink) {
     });
 }
 
-/// Each piece of a text, with the characters between them shown.
+/// Calls `each` for every part of a text, and shows the separators between them.
 fn pieces<'t>(
     text: &'t str,
     between: [char; 2],
@@ -261,7 +264,7 @@ fn pieces<'t>(
     each(rest, sink);
 }
 
-/// 32 hexadecimal digits: no infohash has so few.
+/// Whether this is a key: exactly 32 hexadecimal digits. An infohash has 40.
 pub(super) fn is_key(text: &str) -> bool {
     let decoded = percent_decode_str(text).decode_utf8_lossy();
     decoded.len() == 32 && decoded.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -272,7 +275,7 @@ pub(super) fn is_tracker(url: &str, path: &str) -> bool {
     is_udp(url) || path.split('/').any(is_name)
 }
 
-/// What trackers that know their users have in their paths.
+/// Whether a component of a tracker's path looks like the passkey of a user.
 fn is_tracker_key(part: &str) -> bool {
     let decoded = percent_decode_str(part).decode_utf8_lossy();
     let is_name = begins(&decoded, "announce") || begins(&decoded, "scrape");
@@ -280,7 +283,7 @@ fn is_tracker_key(part: &str) -> bool {
     !is_name && (decoded.len() >= 16 || (decoded.len() >= 8 && has_digit))
 }
 
-/// A query that is a word, such as `download`, and no key.
+/// Whether a query is a plain word, such as `download`, rather than a key.
 fn is_word(text: &str) -> bool {
     text.len() <= MAX_WORD_BYTES && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }

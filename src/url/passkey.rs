@@ -1,11 +1,11 @@
-//! What of a URL is one user's own, and must not be handed to others in a `.torrent`.
+//! Finds the parts of a URL that identify one user and must not be shared in a `.torrent`.
 
 use percent_encoding::percent_decode_str;
 
 use super::Url;
 use super::mask::{is_key, is_tracker};
 
-/// Parameters that name or prove who asks. What signs a URL is among them.
+/// Query parameters that identify or authenticate the user. Signatures count as such.
 const PERSONAL: [&str; 19] = [
     "access_token",
     "api_key",
@@ -28,21 +28,21 @@ const PERSONAL: [&str; 19] = [
     "token",
 ];
 
-/// Begin the names of further ones.
+/// Prefixes of further parameters.
 const PERSONAL_BEGINNINGS: [&str; 4] = ["torrent_pass", "torrent-pass", "x-amz-", "x-goog-"];
 
-/// Whether a URL holds one user's passkey.
+/// Whether a URL contains a user's passkey.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Passkey {
     None,
-    /// In the query: the URL without it.
+    /// In the query. Contains the URL without it.
     InQuery(Url),
-    /// In the path or the login: without it the URL would be another one's.
+    /// In the path, host or login. It cannot be removed without changing where the URL points.
     Fixed,
 }
 
 impl Url {
-    /// Looks for a passkey.
+    /// Searches the URL for a passkey.
     pub fn passkey(&self) -> Passkey {
         let text = self.exposed();
         let Some((scheme, rest)) = text.split_once("://") else { return Passkey::None };
@@ -74,7 +74,8 @@ fn is_personal(pair: &str) -> bool {
     is_key(value) || (is_named && !value.is_empty() && value != pair)
 }
 
-/// Long, with digits in it, and no word between separators: what a tracker gives its users.
+/// Whether a path component looks like a passkey: at least 16 alphanumeric characters with digits
+/// among them.
 fn is_tracker_passkey(part: &str) -> bool {
     let decoded = percent_decode_str(part).decode_utf8_lossy();
     decoded.len() >= 16

@@ -13,7 +13,7 @@ fn a_url_prints_without_its_secrets() {
         let expected = expected.replace("INFOHASH", INFOHASH);
         assert_eq!(Url::from(&url).to_string(), expected);
         assert_eq!(format!("{:?}", Url::from(&url)), format!("\"{expected}\""));
-        // Who masks twice changes nothing, nor does who masks a text that quotes it.
+        // Masking is idempotent, alone and in a text that quotes the URL.
         assert_eq!(Url::from(&expected).to_string(), expected);
         let quoted = |url: &str| format!("from `{url}` and {url}, then {url}: 404");
         if stray_login(&url).is_none() && url.contains(":/") && !url.starts_with("u:") {
@@ -64,7 +64,7 @@ fn a_url_prints_without_its_secrets() {
     check("udp://t:80/announce/q1w2e3r4t5y6", "udp://t:80/announce/…");
     check("http://t/passkey=abc/announce", "http://t/passkey=…/announce");
     check("http://t/x;jsessionid=abc?file=y", "http://t/x;jsessionid=…?file=y");
-    // All parameters but harmless ones.
+    // All parameters except harmless ones.
     check("http://t/announce?passkey=abc", "http://t/announce?passkey=…");
     check(
         "http://t/a.php?uid=1;authkey=a&torrent_pass=b",
@@ -213,10 +213,10 @@ fn what_a_request_cannot_hold_is_encoded_behind_the_host() {
     check("http://t/ann\nounce", "http://t/announce");
     check("http://t?a b", "http://t?a%20b");
     check("http://t/é\"<>{}|^`\\\u{1}", "http://t/%C3%A9%22%3C%3E%7B%7D%7C%5E%60%5C%01");
-    // What is encoded already is not encoded again.
+    // Existing percent-encoding is kept.
     check("http://t/%20%", "http://t/%20%");
     check("udp://t:1/a b", "udp://t:1/a%20b");
-    // A host is no place for it.
+    // The host is not encoded.
     check("http://t t/a b", "http://t t/a%20b");
     check("", "");
     check("é", "é");
@@ -240,7 +240,7 @@ fn several_urls_in_one_text_are_told_apart() {
 fn a_text_of_separators_is_read_once() {
     let began = super::several(&",a://".repeat(20_000)).len();
     assert_eq!(began, 20_000);
-    // Quadratic, it would take minutes.
+    // Quadratic time would take minutes here.
     assert_eq!(super::several(&", ".repeat(4_000_000)), [""; 0]);
     assert_eq!(super::several(&"a,".repeat(2_000_000)).len(), 1);
 }

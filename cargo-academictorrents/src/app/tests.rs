@@ -1,4 +1,4 @@
-//! Which datasets a manifest or an id specifies.
+//! Datasets that a manifest or an id specifies.
 
 use std::path::Path;
 

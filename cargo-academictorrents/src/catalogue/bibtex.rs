@@ -1,29 +1,30 @@
-//! BibTeX: an entry as people write it, and as programs can read it.
+//! BibTeX: parses entries as people write them, and writes them for programs.
 //!
-//! What the catalogue holds was typed into a form: `@article{, title= {…}, journal= {}, …}`, without a key, with empty fields. It
-//! is read with limits and without recursion, and written anew: a key, one field a line, values as they were.
+//! The catalog's entries were typed into a form: `@article{, title= {…}, journal= {}, …}`, without
+//! a key, with empty fields. Parsing is limited and does not recurse. Entries are written with a
+//! key, one field per line, and unchanged values.
 
-/// Longer is no citation.
+/// Limits; citations are shorter.
 const MAX_BYTES: usize = 256 << 10;
 const MAX_FIELDS: usize = 100;
 const MAX_KEY_BYTES: usize = 100;
 
-/// An entry.
+/// A BibTeX entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bibtex {
-    /// `article`, `misc`, …: in lower case.
+    /// `article`, `misc`, …, in lower case.
     pub kind: String,
-    /// What it is cited by.
+    /// The citation key.
     pub key: String,
-    /// Names in lower case, and values as they stand in braces; of each name one.
+    /// Lower-case names, and values as they are within braces. Each name occurs once.
     pub fields: Vec<(String, String)>,
 }
 
 impl Bibtex {
-    /// Reads the first entry. Its key is empty where it has none that could be cited.
+    /// Parses the first entry. Its key is empty if it has none that can be cited.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Why it is invalid.
     pub fn parse(text: &str) -> Result<Bibtex, &'static str> {
         if text.len() > MAX_BYTES {
             return Err("it is longer than 262144 bytes");
@@ -36,7 +37,7 @@ impl Bibtex {
         }
         let end = text.find([',', '}', ')', '=']).ok_or("it is truncated")?;
         let (key, mut rest) = text.split_at(end);
-        // `@misc{title = {…}}`: the key was forgotten, comma and all.
+        // `@misc{title = {…}}`: the key and its comma are missing.
         let key = if rest.starts_with('=') {
             rest = text;
             ""
@@ -71,7 +72,7 @@ impl Bibtex {
         Ok(Bibtex { kind, key, fields })
     }
 
-    /// The field of this name.
+    /// Returns the field with this name.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -88,7 +89,8 @@ impl std::fmt::Display for Bibtex {
     }
 }
 
-/// A value as it may stand in braces, and what follows it. Parts that `#` joins are joined.
+/// Parses a value, and returns it as it is within braces, with the rest of the text. Parts joined
+/// by `#` are concatenated.
 fn value(text: &str) -> Result<(String, &str), &'static str> {
     let mut rest = text.trim_start();
     let mut value = String::new();
@@ -106,9 +108,9 @@ fn value(text: &str) -> Result<(String, &str), &'static str> {
         match next.strip_prefix('#') {
             Some(next) => rest = next.trim_start(),
             None => {
-                // What moves a cursor is no text, and line breaks mean nothing to BibTeX.
+                // Removes what moves a cursor, and line breaks, which BibTeX ignores.
                 let value = visible(&value);
-                // In quotes, braces may be open when they end; in ours they may not.
+                // A value in quotes may end with open braces; a value in braces must not.
                 return match is_balanced(&value) {
                     true => Ok((value, next)),
                     false => Err("its braces do not match"),
@@ -118,7 +120,7 @@ fn value(text: &str) -> Result<(String, &str), &'static str> {
     }
 }
 
-/// What stands between the first character and this one, where no brace is open.
+/// Returns the text between the first character and `end` outside of braces, and the text after it.
 fn enclosed(text: &str, end: char) -> Result<(&str, &str), &'static str> {
     let mut open = 0_usize;
     for (at, c) in text.char_indices().skip(1) {
@@ -150,7 +152,8 @@ fn is_balanced(value: &str) -> bool {
     open == 0
 }
 
-/// Words with a space between them, without what moves a cursor or turns the direction of writing.
+/// Joins words by single spaces. Removes control characters, and characters that change the writing
+/// direction.
 fn visible(text: &str) -> String {
     let is_odd =
         |c: &char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -164,20 +167,20 @@ fn is_name(name: &str) -> bool {
     (1..=40).contains(&name.len()) && name.chars().all(fits)
 }
 
-/// What every program takes for a key.
+/// Whether every program accepts this as a key.
 pub fn is_key(key: &str) -> bool {
     let fits =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '+');
     (1..=MAX_KEY_BYTES).contains(&key.len()) && key.chars().all(fits)
 }
 
-/// Text as LaTeX has it.
+/// Escapes text for LaTeX.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in visible(text).chars() {
         match c {
             '&' | '%' | '$' | '#' | '_' => escaped.extend(['\\', c]),
-            // BibTeX counts braces, with a backslash before them too.
+            // BibTeX counts braces even after a backslash.
             '{' => escaped.push_str("\\textbraceleft{}"),
             '}' => escaped.push_str("\\textbraceright{}"),
             '\\' => escaped.push_str("\\textbackslash{}"),
@@ -189,7 +192,7 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// A URL as `url` has it: as it is, but for what would end the value.
+/// Encodes what would end a URL's value; the rest needs no escaping within `url`.
 pub fn url(url: &str) -> String {
     visible(url).replace('{', "%7B").replace('}', "%7D").replace([' ', '\\'], "%20")
 }

@@ -1,4 +1,5 @@
-//! How a dataset is cited: as the catalogue's record says; else what is known of it makes a citation.
+//! Citations of datasets: as in the catalog's record, or else made from what is known of the
+//! dataset.
 
 use super::bibtex::{Bibtex, escape, is_key, url};
 use super::database::{CatalogueEntry, Entries, MAX_DATABASE_BYTES, text};
@@ -18,31 +19,32 @@ pub struct Citation {
     pub infohash: Infohash,
     pub bibtex: Bibtex,
     pub made_from: MadeFrom,
-    /// What may be done with the dataset, as the catalogue's record says.
+    /// The dataset's license, as the catalog's record says.
     pub license: Option<String>,
-    /// What its reader should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
-/// Whose words a citation is made of.
+/// The source of a citation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MadeFrom {
-    /// The BibTeX of the catalogue's record.
+    /// The BibTeX in the catalog's record.
     Bibtex,
-    /// What else the record says.
+    /// The other fields of the record.
     Record,
-    /// The entry in the kept copy of the catalogue's database.
+    /// The entry in the stored copy of the catalog's database.
     Database,
-    /// The `.torrent`, which knows no authors.
+    /// The `.torrent`, which does not list authors.
     Torrent,
 }
 
 impl App {
-    /// How this dataset is cited. Where the catalogue's record cannot be had, what is on this machine makes a citation, and
-    /// notes say so.
+    /// Returns the citation of a dataset. If the catalog's record is unavailable, local data is
+    /// used, and the notes say so.
     ///
     /// # Errors
-    /// Of asking for the record, where nothing else is here; [`ErrorKind::Metainfo`] for a `.torrent` that cannot be read.
+    /// Those of requesting the record, if no local data exists; [`ErrorKind::Metainfo`] for an
+    /// invalid `.torrent`.
     pub fn cite(&self, dataset: &DatasetSpec, refresh: bool) -> Result<Citation, Error> {
         let Some(infohash) = dataset.infohash()? else {
             return Err(Error::new(
@@ -51,7 +53,7 @@ impl App {
             ));
         };
         let page = format!("{}/details/{infohash}", self.settings.catalogue);
-        // A key that was chosen is what the paper is best cited by; an id is no name.
+        // A key from a manifest was chosen by the user and suits a citation; an id does not.
         let name = dataset.manifest().is_some().then(|| dataset.name());
         let failure = match self.record(infohash, refresh) {
             Ok((record, mut notes)) => {
@@ -113,7 +115,7 @@ impl App {
         Ok((CatalogueRecord::parse(&document.body)?, document.notes))
     }
 
-    /// What the database says that a search fetched some time ago.
+    /// Returns the dataset's entry in the database that an earlier search stored.
     fn kept_entry(&self, infohash: Infohash) -> Option<CatalogueEntry> {
         let catalogue = &self.settings.catalogue;
         let kept = self.store.kept_document(catalogue, "database.xml", MAX_DATABASE_BYTES)?;
@@ -122,10 +124,10 @@ impl App {
     }
 }
 
-/// Where the citation comes from, since the record could not be had.
+/// Returns a note on the citation's source and on why the record is unavailable.
 fn note(failure: &Error, made_from: &str) -> String {
     let (what, why, _) = failure.lines();
-    // Of an answer that is of no use, the reason names the record's address.
+    // For a network failure, the reason names the record's URL.
     let why = why.into_iter().next().filter(|_| failure.kind() == ErrorKind::Network);
     format!("the citation is based on {made_from}\n  {}", why.unwrap_or(what))
 }
@@ -145,7 +147,7 @@ fn of_bibtex(
 }
 
 impl Citation {
-    /// Authors, title and year, in a line that people read; `None` where the authors are not known.
+    /// Returns authors, title and year in a readable line; `None` if the authors are unknown.
     pub fn line(&self) -> Option<String> {
         let field = |name| self.bibtex.field(name).map(plain).filter(|text| !text.is_empty());
         let authors = field("author").or_else(|| field("editor"))?;
@@ -162,7 +164,7 @@ impl Citation {
     }
 }
 
-/// The text of a field without what is meant for TeX.
+/// Returns the text of a field without TeX markup.
 fn plain(field: &str) -> String {
     let mut plain = String::new();
     let mut characters = field.chars().peekable();
@@ -179,11 +181,11 @@ fn plain(field: &str) -> String {
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What a citation is made of.
+/// What a citation is made from.
 struct CitationDetails<'a> {
     title: &'a str,
     record: Option<&'a CatalogueRecord>,
-    /// The dataset's page at the catalogue.
+    /// The dataset's page in the catalog.
     page: &'a str,
 }
 
@@ -211,7 +213,7 @@ impl CitationDetails<'_> {
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         let fields = fields.filter(|(_, value)| !value.is_empty()).collect();
-        // Each style knows @misc; @dataset is biblatex's alone.
+        // Every style knows @misc; only biblatex knows @dataset.
         let key = key(name, self.title, infohash);
         let bibtex = Bibtex { kind: "misc".to_owned(), key, fields };
         let license = said(|record| &record.license).map(str::to_owned);
@@ -219,7 +221,8 @@ impl CitationDetails<'_> {
     }
 }
 
-/// The dataset's key in the manifest; else the title's first word that says something, with the infohash's first digits.
+/// Returns the dataset's key in the manifest, or else the first significant word of the title with
+/// the first digits of the infohash.
 fn key(name: Option<&str>, title: &str, infohash: Infohash) -> String {
     if let Some(name) = name.filter(|name| is_key(name)) {
         return name.to_owned();

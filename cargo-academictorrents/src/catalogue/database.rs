@@ -1,7 +1,7 @@
-//! The catalogue's `database.xml`, read an entry at a time.
+//! Reads the catalog's `database.xml` entry by entry.
 //!
-//! Academic Torrents documents it as RSS 2.0 with all public entries, for those who search (docs/searching.md and docs/api.md of its
-//! documentation; it is written anew each night):
+//! Academic Torrents documents it as RSS 2.0 with all public entries, for searching
+//! (docs/searching.md and docs/api.md of its documentation). It is regenerated each night:
 //!
 //! ```xml
 //! <rss xmlns:academictorrents="http://academictorrents.com" version="2.0"><channel>
@@ -10,10 +10,11 @@
 //! <link>…/details/<infohash></link><description>…</description><size>bytes</size></item> …
 //! </channel></rss>
 //! ```
-//! Known is this example. Assumed, and read: elements with a prefix (the namespace is declared, and not used in it), in any order, in
-//! CDATA or with entities, with elements of others between them; descriptions with raw HTML, and a bare `&`. An entry without an
-//! infohash is skipped and counted; one whose size is no number has none. A document type declares nothing here: an entity
-//! that XML does not define stays as it is written, so none is ever expanded. Nothing recurses.
+//! The example above is all that is documented. Also accepted: elements with a prefix (the example
+//! declares the namespace without using it), in any order, with CDATA, entities, and other elements
+//! between them; descriptions with raw HTML and a bare `&`. An entry without an infohash is skipped
+//! and counted; an invalid size is treated as missing. Document types declare nothing here: an
+//! entity that XML does not define stays unchanged, and none is expanded. Nothing recurses.
 
 use std::borrow::Cow;
 
@@ -26,19 +27,19 @@ use academictorrents::Infohash;
 /// The longest document that is read.
 pub const MAX_DATABASE_BYTES: u64 = 64 << 20;
 
-/// The longest field: what is longer is no title and no description.
+/// The longest field. A title or description is never longer.
 const MAX_FIELD_BYTES: usize = 256 << 10;
 
-/// An entry of the catalogue.
+/// An entry of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogueEntry {
     pub infohash: Infohash,
     pub title: String,
-    /// `Dataset`, `Paper`, `Course`, … as the catalogue writes it.
+    /// `Dataset`, `Paper`, `Course`, … as the catalog writes it.
     pub category: String,
     pub description: String,
     pub size_bytes: Option<u64>,
-    /// Its page at the catalogue.
+    /// The entry's page in the catalog.
     pub link: String,
     pub guid: String,
 }
@@ -49,13 +50,13 @@ const FIELDS: [&str; 7] = ["infohash", "title", "category", "description", "size
 pub struct Entries<'a> {
     reader: Reader<&'a [u8]>,
     state: ParserState,
-    /// Entries that cannot be used.
+    /// How many entries could not be used.
     pub odd: u64,
-    /// The first element, where there is one.
+    /// The name of the first element, if there is one.
     root: Option<String>,
-    /// Whether the end of the list was there: it may have been cut short.
+    /// Whether the end of the list was reached; the document may be truncated.
     ended: bool,
-    /// A field was too long.
+    /// Whether a field of the current entry was too long.
     too_long: bool,
     item: Item,
 }
@@ -66,11 +67,11 @@ type Item = [String; 7];
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ParserState {
     Outside,
-    /// Within an entry, between its fields.
+    /// In an entry, between its fields.
     Between,
-    /// Within a field.
+    /// In a field.
     Field(usize),
-    /// Within an element of another kind, so many of its own name deep.
+    /// In another element, with the nesting depth of elements with its name.
     Foreign(String, u32),
 }
 
@@ -92,7 +93,7 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Why this is no `database.xml`, or not all of it; all of it is read.
+    /// Returns why the document is not a complete `database.xml`. Reads all of it.
     pub fn flaw(document: &[u8]) -> Option<String> {
         let text = text(document);
         let mut entries = Entries::new(&text);
@@ -114,7 +115,7 @@ impl<'a> Entries<'a> {
     }
 
     fn start(&mut self, name: &str, is_empty: bool) {
-        // A foreign name may be of any length.
+        // The name of a foreign document's element may have any length.
         if self.root.is_none() {
             self.root = Some(name.chars().take(30).collect());
         }
@@ -131,7 +132,7 @@ impl<'a> Entries<'a> {
             }
             ParserState::Between if !is_empty => {
                 self.state = match FIELDS.iter().position(|field| *field == name) {
-                    // Of two the first counts.
+                    // The first of several counts.
                     Some(field) if self.item[field].is_empty() => ParserState::Field(field),
                     _ => ParserState::Foreign(name.to_owned(), 1),
                 };
@@ -140,7 +141,7 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// The entry that ends here.
+    /// Ends an element. Returns the entry, if one ends here.
     fn end(&mut self, name: &str) -> Option<CatalogueEntry> {
         let name = local(name);
         if matches!(name, "channel" | "rss") {
@@ -184,7 +185,7 @@ impl<'a> Entries<'a> {
         let [infohash, title, category, description, size, link, guid] = item;
         let infohash = match infohash.parse() {
             Ok(infohash) => infohash,
-            // The page's address ends with it.
+            // The page's URL ends with the infohash.
             Err(_) if infohash.is_empty() => {
                 [&link, &guid].into_iter().find_map(|url| url.rsplit('/').next()?.parse().ok())?
             }
@@ -225,7 +226,7 @@ impl Iterator for Entries<'_> {
                 }
                 Ok(Event::Eof) => return None,
                 Ok(_) => None,
-                // What XML does not allow, and can be read over; as long as it goes on.
+                // Invalid XML that can be skipped, as long as the reader advances.
                 Err(XmlError::IllFormed(_)) if self.reader.buffer_position() > before => None,
                 Err(_) => return None,
             };
@@ -236,22 +237,22 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// A document's text: what is no UTF-8 in it is shown as such.
+/// Decodes a document. Invalid UTF-8 is replaced by U+FFFD.
 pub fn text(document: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(document)
 }
 
-/// A part of a document that is a `str`: it begins and ends beside ASCII.
+/// Part of a document that is a `str`, which begins and ends next to ASCII.
 fn utf8(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Without the prefix of a namespace.
+/// Removes a namespace prefix.
 fn local(name: &str) -> &str {
     name.rsplit(':').next().unwrap_or(name)
 }
 
-/// What an entity stands for; one that XML does not define stays as it is written.
+/// Returns what an entity stands for. One that XML does not define stays unchanged.
 fn entity(name: &str) -> Cow<'static, str> {
     let known = match name {
         "amp" => "&",

@@ -1,8 +1,9 @@
-//! The fuzz target `catalogue`: all that reads what a catalogue says. `fuzz/` includes this file.
+//! The fuzz target `catalogue`: everything that parses the catalog's documents. `fuzz/` includes
+//! this file.
 
 use super::{bibtex, database, record};
 
-/// Documents to begin with.
+/// The initial corpus.
 pub const SEEDS: [&[u8]; 3] = [
     b"<rss><channel><item><title>a &amp; b</title><infohash>0707070707070707070707070707070707070707</infohash><size>5</size></item></channel></rss>",
     br#"{"bibtex":"@article{a, title={b}}","name":"n"}"#,

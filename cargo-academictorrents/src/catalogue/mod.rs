@@ -1,7 +1,7 @@
-//! The catalogue: who has which dataset is found in its database, how one is cited in its records.
+//! The catalog: its database lists all datasets, its records say how to cite one.
 //!
-//! Both are kept in the store for a day (`engine/command/catalogue.rs`). What is known of their formats, and what is assumed, stands in
-//! `database.rs` and `record.rs`.
+//! Both are kept in the store for a day (`engine/command/catalogue.rs`). What is documented about
+//! their formats, and what is assumed, is in `database.rs` and `record.rs`.
 
 mod bibtex;
 mod citation;
@@ -25,8 +25,8 @@ pub use database::{CatalogueEntry, text};
 pub use query::{Query, SearchResults};
 
 impl App {
-    /// The catalogue's database: the copy in the store where that is younger than a day, or where nothing else can be had.
-    /// `refresh` asks the catalogue however young it is.
+    /// Returns the catalog's database: the stored copy if it is younger than a day or nothing newer
+    /// can be fetched. `refresh` asks the catalog in any case.
     ///
     /// # Errors
     /// [`academictorrents::ErrorKind::Offline`] and [`academictorrents::ErrorKind::Network`].

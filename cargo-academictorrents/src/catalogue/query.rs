@@ -1,42 +1,43 @@
-//! Which entries of the catalogue are meant, and which come first.
+//! Searches the catalog, and ranks the results.
 
 use super::database::{CatalogueEntry, Entries};
 
-/// Words to search for
+/// A search of the catalog.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Each must be in the title, the description, the category or the infohash, in whichever case. One may hold spaces.
+    /// Each must occur in the title, description, category or infohash, ignoring case. May contain
+    /// spaces.
     pub words: Vec<String>,
-    /// Only of this category, in whichever case.
+    /// Only entries of this category, ignoring case.
     pub category: Option<String>,
-    /// Give no more than so many, the best.
+    /// The maximum number of results; the best ones are kept.
     pub limit: Option<usize>,
 }
 
-/// What was found.
+/// The results of a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchResults {
-    /// The best first: those with more of the words in the title, as words of their own before parts of others; among equals the
-    /// catalogue's order.
+    /// The best first: entries with more of the words in the title, where whole words count more
+    /// than parts. Ties keep the catalog's order.
     pub entries: Vec<CatalogueEntry>,
-    /// How many there are, with those that the limit left out.
+    /// How many entries match, including those beyond the limit.
     pub matching: usize,
-    /// Entries of the catalogue.
+    /// How many entries the catalog has.
     pub searched: usize,
-    /// Entries that could not be used.
+    /// How many entries could not be used.
     pub odd: u64,
-    /// The categories that there are, in the order of the alphabet.
+    /// The existing categories, sorted.
     pub categories: Vec<String>,
 }
 
-/// More kinds of category are not listed.
+/// The maximum number of categories that are listed.
 const MAX_CATEGORIES: usize = 32;
 
-/// What is found is sorted and cut to the limit when it is so many longer.
+/// Results are sorted and cut to the limit when they exceed it by this many.
 const SLACK: usize = 1024;
 
 impl Query {
-    /// What of a document of the catalogue's is meant.
+    /// Searches a database document of the catalog.
     pub fn run(&self, document: &str) -> SearchResults {
         let words: Vec<String> = self.words.iter().map(|word| word.to_lowercase()).collect();
         let category = self.category.as_ref().map(|category| category.to_lowercase());
@@ -78,7 +79,7 @@ fn note_category(categories: &mut Vec<String>, category: &str) {
     }
 }
 
-/// How well it fits; `None` where a word is missing. The words are in lower case.
+/// Ranks an entry. Returns `None` if a word is missing. Words are in lower case.
 fn score(words: &[String], entry: &CatalogueEntry) -> Option<usize> {
     let title = entry.title.to_lowercase();
     let mut elsewhere = None;
@@ -99,7 +100,7 @@ fn score(words: &[String], entry: &CatalogueEntry) -> Option<usize> {
     Some(score)
 }
 
-/// Whether it stands somewhere as a word of its own; `at` is where it is found first.
+/// Whether a word occurs as a whole word; `at` is its first occurrence.
 fn is_whole(text: &str, word: &str, at: usize) -> bool {
     let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
     let tail = text.get(at..).unwrap_or_default();

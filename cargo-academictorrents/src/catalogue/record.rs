@@ -1,12 +1,14 @@
-//! The catalogue's record of an entry, `/apiv2/entry/<infohash>`.
+//! The catalog's record of a dataset, `/apiv2/entry/<infohash>`.
 //!
-//! Known (docs/api.md of Academic Torrents' documentation): `GET /apiv2/entry/INFOHASH` gives "data about an INFOHASH", and whoever
-//! uploads gives `name`, `authors`, `descr` (BibTeX in the example), `category`, `tags` and `urllist`. Known from programs that read it,
-//! and not documented: the answer is an object with the string `bibtex`, which is often empty, and it is not strict JSON (there are raw
-//! line breaks in strings); older listings (`/apiv2/entries`) have `name`, `url`, `size`.
+//! Documented (docs/api.md of Academic Torrents): `GET /apiv2/entry/INFOHASH` returns "data about
+//! an INFOHASH", and uploads have `name`, `authors`, `descr` (BibTeX in the example), `category`,
+//! `tags` and `urllist`. Undocumented, but known from programs that read it: the reply is an object
+//! with the string `bibtex`, which is often empty, and is not strict JSON (strings contain raw line
+//! breaks); older listings (`/apiv2/entries`) have `name`, `url`, `size`.
 //!
-//! So the reader takes what it finds: raw control characters and odd escapes in strings, an object in an array or under `entry`
-//! or `data`, names as of the upload or as people would expect. All else is passed over.
+//! The parser is therefore lenient: it accepts raw control characters and invalid escapes in
+//! strings, an object in an array or under `entry` or `data`, and the names of uploads or other
+//! common names. It ignores everything else.
 
 use academictorrents::{Error, ErrorKind};
 use serde_json::Value;
@@ -16,23 +18,25 @@ use super::bibtex::Bibtex;
 /// The longest record that is read.
 pub const MAX_RECORD_BYTES: u64 = 1 << 20;
 
-/// What a record says.
+/// The contents of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CatalogueRecord {
     pub title: Option<String>,
-    /// As it is written: names joined by " and ", as a rule.
+    /// Unchanged; usually names joined by " and ".
     pub authors: Option<String>,
     pub year: Option<String>,
     pub url: Option<String>,
     pub license: Option<String>,
     pub bibtex: Option<Bibtex>,
-    /// Why its BibTeX cannot be used, where it has any.
+    /// Why the record's BibTeX cannot be used, if it has any.
     pub odd_bibtex: Option<&'static str>,
 }
 
 impl CatalogueRecord {
+    /// Parses a record.
+    ///
     /// # Errors
-    /// [`ErrorKind::Network`], with the reason why not a record.
+    /// [`ErrorKind::Network`], with the reason why it is not a record.
     pub fn parse(document: &[u8]) -> Result<CatalogueRecord, Error> {
         let odd = |why: String| {
             Error::new(ErrorKind::Network, "the catalog's record cannot be read").why(why)
@@ -41,7 +45,7 @@ impl CatalogueRecord {
         let json: Value = serde_json::from_str(&strict(&text))
             .map_err(|_| odd(format!("not JSON{}", shown(&text))))?;
         let mut object = &json;
-        // However it is wrapped, it is not wrapped often.
+        // Objects and arrays around the record; three levels are more than enough.
         for _ in 0..3 {
             object = match object {
                 Value::Array(list) => {
@@ -77,7 +81,7 @@ impl CatalogueRecord {
     }
 }
 
-/// A value as text, where it says something.
+/// Returns a value as text, unless it is empty.
 fn words(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -91,7 +95,8 @@ fn words(value: &Value) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// JSON as the grammar has it: in strings, control characters and backslashes that mean nothing are escaped.
+/// Turns lenient JSON into valid JSON: escapes control characters and meaningless backslashes in
+/// strings.
 fn strict(text: &str) -> String {
     let mut strict = String::with_capacity(text.len());
     let mut in_string = false;
@@ -118,7 +123,7 @@ fn strict(text: &str) -> String {
     strict
 }
 
-/// How a text begins that is something else.
+/// Quotes the beginning of a text that is not JSON.
 fn shown(text: &str) -> String {
     let begin: String = text.trim_start().chars().take(20).collect();
     match begin.is_empty() {

@@ -1,4 +1,4 @@
-//! Readers of what the catalogue says, and what is made of it.
+//! Parsers of the catalog's documents, and what is made from them.
 
 #[path = "../../../src/fuzz/mutations.rs"]
 mod mutations;
@@ -24,7 +24,7 @@ fn item(title: &str, more: &str) -> String {
     format!("<item>\n<title>{title}</title>\n<infohash>{HASH}</infohash>\n{more}\n</item>")
 }
 
-/// Titles and descriptions, and how many were odd.
+/// Returns titles and descriptions, and how many entries could not be used.
 fn read(document: &str) -> (Vec<(String, String)>, u64) {
     let mut entries = Entries::new(document);
     let found = entries.by_ref().map(|entry| (entry.title, entry.description)).collect();
@@ -76,7 +76,7 @@ fn what_is_odd_is_read_over_and_entries_without_an_infohash_are_counted() {
     check(&page, &[("a", "")], 0);
     let prefixed = format!("<item><title>a</title><x:infohash> {HASH}\n</x:infohash></item>");
     check(&prefixed, &[("a", "")], 0);
-    // An entry that is not closed is lost; those after it are not.
+    // An entry that is not closed is lost, but later entries are not.
     check(&format!("<item><title>lost</title>{}", item("a", "")), &[("a", "")], 0);
     check(&item(&"x".repeat(300 << 10), ""), &[], 1);
     let odd_size = document(&item("a", "<size>big</size>"));
@@ -118,7 +118,7 @@ fn what_is_no_whole_database_is_told() {
     check(&whole[..whole.len() - 40], "truncated after 1 entry");
     check(&document("<item></item>"), "no entry has an infohash");
     assert_eq!(Entries::flaw(whole.trim_end().as_bytes()), None);
-    // With a mark in front, and with bytes that are no UTF-8.
+    // With a byte order mark, and with bytes that are not UTF-8.
     let marked = [b"\xef\xbb\xbf", whole.as_bytes()].concat();
     assert_eq!(Entries::flaw(&marked), None);
     let broken = whole.replace("<title>a", "<title>\u{1}").into_bytes();
@@ -153,7 +153,7 @@ fn all_words_must_be_there_and_titles_come_first() {
         assert_eq!(found.categories, ["Course", "Dataset"]);
     };
     check(&["mnist"], None, &["The MNIST Database", "KMNIST", "Digits"]);
-    // Each has one of them in its title: the order stays.
+    // Each has one of the words in its title, so they stay in order.
     check(&["mnist", "DIGITS"], None, &["Digits", "The MNIST Database"]);
     check(&["mnist database"], None, &["The MNIST Database"]);
     check(&["course"], None, &["Lectures"]);
@@ -274,7 +274,7 @@ fn a_record_is_read_in_whichever_form() {
     assert!(CatalogueRecord::parse(deep.as_bytes()).is_err());
 }
 
-/// Pieces that such documents are made of, in any order.
+/// Concatenates parts of such documents in any order.
 fn pieces(of: &'static [&'static str]) -> impl Strategy<Value = String> {
     let piece =
         prop_oneof![4 => proptest::sample::select(of).prop_map(str::to_owned), 1 => ".{0,5}"];
@@ -377,7 +377,7 @@ fn the_fuzz_target_holds_for_its_seeds_and_for_mutations_of_them() {
     mutations::check(fuzz::decode, &fuzz::SEEDS.map(<[u8]>::to_vec));
 }
 
-/// `.ci/fuzz` begins with it.
+/// The initial corpus of `.ci/fuzz`.
 #[test]
 #[ignore = "writes into fuzz/corpus"]
 fn write_seeds() {

@@ -33,7 +33,7 @@ use crate::words::{count, parse_size};
 use crate::{Common, crates, interrupt};
 use dependency::DependencyFlags;
 
-/// So many files are shown without `--verbose`.
+/// How many files are shown without `--verbose`.
 const MOST_FILES: usize = 5;
 
 /// Declare a dataset in Cargo.toml, with everything that a build needs
@@ -134,7 +134,8 @@ pub(crate) fn run(arguments: &AddArguments, common: &Common, output: &Output) ->
 }
 
 impl AddArguments {
-    /// The options that are keys of a dataset, as they are written: those of one that is declared already stay as they are.
+    /// Returns the given options that are keys of a dataset. They do not change a dataset that is
+    /// already declared.
     fn given_keys(&self) -> Vec<&'static str> {
         let flags = [
             ("--files", !self.files.is_empty()),
@@ -150,27 +151,27 @@ impl AddArguments {
     }
 }
 
-/// What would be written.
+/// The planned declaration of a dataset.
 struct Addition {
     name: String,
     infohash: Infohash,
-    /// It was declared already, and its entry stays as it is.
+    /// Whether the dataset is already declared; its entry is kept.
     already: bool,
-    /// Of such an entry: the key `torrent` alone is added to it.
+    /// Whether the key `torrent` is added to the existing entry.
     gets_torrent: bool,
-    /// The limit that the entry has to raise, so that a build fetches it.
+    /// The limit that the new entry must raise for a build to fetch the dataset.
     max_size_bytes: Option<u64>,
     changes: Changes,
 }
 
 impl Addition {
-    /// The `<NAME>` of its variables.
+    /// Returns the `<NAME>` part of the dataset's variables.
     fn variable(&self) -> String {
         self.name.to_ascii_uppercase().replace('-', "_")
     }
 }
 
-/// The SHA-256 of each file that is asked for, by its path, in hexadecimal: what is not here is fetched first.
+/// Returns path and hexadecimal SHA-256 of each selected file. Missing data is fetched first.
 fn pins(app: &App, dataset: &DatasetSpec, torrent: &Resolved) -> Result<PinList, Error> {
     let site = Site::At(app.provide(dataset)?);
     let digests = storage::digests(&site, &torrent.metainfo, torrent.selection.files())?;
@@ -178,7 +179,7 @@ fn pins(app: &App, dataset: &DatasetSpec, torrent: &Resolved) -> Result<PinList,
     Ok(digests.into_iter().map(|(file, digest)| (file, hex(digest))).collect())
 }
 
-/// The torrent; `None` where it cannot be had and can be done without.
+/// Looks the torrent up. Returns `None` if it is unavailable and not needed.
 fn look_up(
     app: &App,
     dataset: &DatasetSpec,
@@ -188,7 +189,7 @@ fn look_up(
     if let (false, Some(infohash)) =
         (dataset.request.identity.torrent.is_some(), dataset.infohash()?)
     {
-        // It may take a while where only peers have it.
+        // Can take a while if only peers have it.
         output.say(format_args!("looking for the torrent {infohash}"));
     }
     let error = match app.look_up(dataset) {
@@ -216,10 +217,10 @@ fn look_up(
     }
 }
 
-/// How a dataset is cited, as its record says. The catalog is asked for that where it had the torrent: whoever has that from elsewhere
-/// may not want it to know.
+/// Returns the dataset's citation from its record. The catalog is asked only if the torrent came
+/// from it: users who have the torrent from elsewhere may not want the catalog to know.
 fn cited(dataset: &DatasetSpec, torrent: &Resolved, common: &Common) -> Option<Citation> {
-    /// So long the catalog is waited for: without its record the dataset is declared all the same.
+    /// How long to wait for the catalog: the dataset can be declared without its record.
     const PATIENCE: Duration = Duration::from_secs(5);
     let is_listed = matches!(torrent.metainfo.origin, TorrentOrigin::Catalogue(_));
     let (cited, citing) = channel();
@@ -228,15 +229,15 @@ fn cited(dataset: &DatasetSpec, torrent: &Resolved, common: &Common) -> Option<C
         let Ok(mut app) = common.app() else { return };
         app.settings.offline |= !is_listed;
         if let Ok(citation) = app.cite(&dataset, false) {
-            let _ = cited.send(citation); // nobody may be waiting any more
+            let _ = cited.send(citation); // the receiver may have given up
         }
     };
-    // Nobody joins it: a look-up may have no end.
+    // Nobody joins the thread: a name look-up has no deadline.
     std::thread::Builder::new().name("at-cite".to_owned()).spawn(cite).ok()?;
     citing.recv_timeout(PATIENCE).ok()
 }
 
-/// What is known of a dataset beside its files, printable.
+/// Printable information on a dataset besides its files.
 #[derive(Default)]
 struct Known {
     license: Option<String>,
@@ -255,7 +256,7 @@ impl Known {
     }
 }
 
-/// Name, size, files, sources, license, citation.
+/// Prints name, size, files, sources, license and citation.
 fn describe(torrent: &Resolved, known: &Known, output: &Output) {
     let (metainfo, files) = (&torrent.metainfo, torrent.selection.files().len());
     output.result(stdout(metainfo.shown_name()).bold());
@@ -294,7 +295,7 @@ fn size_of(torrent: &Resolved) -> String {
     }
 }
 
-/// What its reader should know, and do next.
+/// Prints notes, warnings and the next step.
 fn tell(
     addition: &Addition,
     torrent: Option<&Resolved>,

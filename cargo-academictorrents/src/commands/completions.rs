@@ -34,7 +34,8 @@ pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result {
     let mut script = Vec::new();
     match arguments.shell {
         Shell::Bash => {
-            // Of a name with a hyphen clap_complete makes a function that loses its way behind a verb.
+            // For a name with a hyphen, clap_complete's function does not complete after a
+            // subcommand.
             let name = "academictorrents";
             generate(Shell::Bash, &mut program().name(name), name, &mut script);
             let text = String::from_utf8_lossy(&script);
@@ -44,18 +45,19 @@ pub(crate) fn run(arguments: &CompletionsArguments, output: &Output) -> Result {
         }
         Shell::Fish => {
             generate(Shell::Fish, &mut program(), PROGRAM, &mut script);
-            // What is said of `cargo` is added to what fish knows of it.
+            // fish adds this to its own completions for `cargo`.
             generate(Shell::Fish, &mut Cargo::command(), "cargo", &mut script);
         }
-        // zsh's own completion of cargo calls a function of this name. The others know of no such way.
+        // zsh's completion of cargo calls a function with this name. Other shells have no such
+        // mechanism.
         shell => generate(shell, &mut program(), PROGRAM, &mut script),
     }
     output.result(String::from_utf8_lossy(&script).trim_end());
     Ok(())
 }
 
-/// Bash has one function for a command: what is not ours is handed to cargo's, which is looked for where toolchains and Debian
-/// have it.
+/// Bash has one completion function per command. Ours handles `cargo academictorrents` and passes
+/// the rest to Cargo's function, which is searched for where toolchains and Debian install it.
 const BASH: &str = r#"
 _cargo_with_academictorrents() {
     if [[ $COMP_CWORD -gt 1 && ${COMP_WORDS[1]} == academictorrents ]]; then

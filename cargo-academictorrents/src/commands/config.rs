@@ -36,20 +36,22 @@ pub(crate) fn run(_: &ConfigArguments, common: &Common, output: &Output) -> Resu
     Err(Failure::Told)
 }
 
-/// What this process would go by.
+/// The effective settings of this process.
 struct InForce {
     settings: Vec<ShownSetting>,
-    /// The user's configuration file, and whether it is there; `None` where the home directory is not known.
+    /// The path of the user's configuration file, and whether it exists; `None` if the home
+    /// directory is unknown.
     file: Option<(PathBuf, bool)>,
-    /// What cannot be used: every verb would end with it.
+    /// Invalid settings, with which every command fails.
     errors: Vec<Error>,
 }
 
 impl InForce {
-    /// Reads the environment and the user's configuration file; `--store` and `--offline` are said on the command line.
+    /// Reads the environment and the user's configuration file, then applies `--store` and
+    /// `--offline`.
     ///
     /// # Errors
-    /// [`academictorrents::ErrorKind::Disk`] where the directory that the process is in is not known.
+    /// [`academictorrents::ErrorKind::Disk`] if the current directory is unknown.
     fn of(mut context: Context, common: &Common) -> Result<InForce, Error> {
         let mut errors: Vec<Error> = context.read_config().err().into_iter().collect();
         let found = context.settings();
@@ -111,7 +113,7 @@ fn show(in_force: &InForce, output: &Output) {
 
 fn origin(setting: &ShownSetting, in_force: &InForce) -> String {
     match &setting.from {
-        // Its own name stands beside it.
+        // The variable's own name is printed beside it.
         SettingOrigin::Variable(name) if *name == setting.variable => "variable".to_owned(),
         SettingOrigin::Variable(name) => name.clone(),
         SettingOrigin::Key(key) => {

@@ -70,7 +70,8 @@ fn declared(
     common: &Common,
     findings: &mut DoctorReport,
 ) -> Vec<Declared> {
-    // Cargo asks the network only where it must, and then for as long as it likes: here that would hide what is wrong.
+    // Run Cargo offline first: its network access takes as long as Cargo likes, and would hide what
+    // is wrong here.
     let here = arguments.workspace.declared(&Common { offline: true, ..common.clone() });
     let found = match here {
         Err(Failure::Command(CommandError::CargoMetadata(_))) if !common.offline => {

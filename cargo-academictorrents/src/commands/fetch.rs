@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &FetchArguments, common: &Common, output: &Output) 
     if arguments.dry_run { plan(&app, &asked, output) } else { fetch(&app, &asked, output) }
 }
 
-/// Those that are named; else all whose features are on.
+/// Returns the named datasets, or else all whose features are enabled.
 fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Declared>> {
     let is_named = |it: &&Declared| names.iter().any(|name| name == it.dataset.name());
     if names.is_empty() {
@@ -71,7 +71,7 @@ fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Decl
     }
 }
 
-/// Why there is nothing to do.
+/// Returns why there is nothing to fetch.
 fn nothing(declared: &[Declared]) -> String {
     if declared.is_empty() {
         return "no dataset is declared here or in a dependency; to declare one: cargo academictorrents add ID"
@@ -121,7 +121,7 @@ fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result {
     result
 }
 
-/// `"2 datasets fetched (20.0 MiB), 1 was there already, 1 could not be fetched"`.
+/// `"2 datasets fetched (20.0 MiB), 1 was already there, 1 could not be fetched"`.
 fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     let of = |what: fn(&ProvideOutcome) -> bool| outcomes.iter().filter(|it| what(it)).count();
     let there = of(|it| it.was_there && it.result.is_ok());
@@ -164,7 +164,7 @@ fn plan(app: &App, asked: &[&Declared], output: &Output) -> Result {
             "optional": declared.dataset.request.optional,
             "error": error.map(document),
         }));
-        // What several declare is fetched once.
+        // A dataset that several packages declare is fetched once.
         if let Some(plan) = plan.filter(|plan| !counted.contains(&plan.id)) {
             counted.push(plan.id.clone());
             missing_bytes = missing_bytes.saturating_add(plan.missing_bytes);
@@ -190,7 +190,7 @@ fn plan(app: &App, asked: &[&Declared], output: &Output) -> Result {
     failures.tell(output)
 }
 
-/// Name, state, what is to be fetched, all of it, from where.
+/// Name, state, missing bytes, total bytes, sources.
 type PlanRow = [String; 5];
 
 fn row(label: String, plan: Option<&Planned>) -> PlanRow {
@@ -227,7 +227,7 @@ fn table(rows: &[PlanRow], output: &Output) {
     }
 }
 
-/// `"data.example.org, 2 peers, 3 trackers"`: where the first that are asked are, and how many of a kind.
+/// `"data.example.org, 2 peers, 3 trackers"`: the sources that are asked first, counted or by host.
 fn whence(plan: &Planned) -> String {
     let sources = sources(plan);
     let first = sources.first().is_some_and(|source| source.named);
@@ -261,12 +261,13 @@ fn whence(plan: &Planned) -> String {
     }
 }
 
-/// Where bytes would come from.
+/// A source that would be asked.
 struct PlannedSource {
     kind: &'static str,
     /// A path, URL or address.
     place: String,
-    /// The user or the manifest names it: the torrent's own are asked for what these lack.
+    /// Whether the user or the manifest names it. The torrent's own sources are asked for what
+    /// these lack.
     named: bool,
 }
 
@@ -294,11 +295,11 @@ fn sources(plan: &Planned) -> Vec<PlannedSource> {
     sources
 }
 
-/// Datasets that are looked up at a time.
+/// How many datasets are looked up at a time.
 const SIDE_BY_SIDE: usize = 8;
 
-/// Plans datasets, a few at a time: a plan or an error for each, in order. Torrents are looked up where they are not at hand;
-/// nothing is kept.
+/// Plans datasets, a few at a time. Returns a plan or an error for each, in order. Torrents that
+/// are not on this machine are looked up and not kept.
 fn plans(app: &App, asked: &[&Declared]) -> Vec<Result<Planned, Error>> {
     let plan = |dataset: &DatasetSpec| {
         let counters = Counters::default();
@@ -315,11 +316,12 @@ fn plans(app: &App, asked: &[&Declared]) -> Vec<Result<Planned, Error>> {
             let started: Vec<_> = some.iter().copied().map(start).collect();
             for (thread, it) in started.into_iter().zip(some) {
                 plans.push(match thread {
-                    // A thread that panicked has said so: it is done here, where that ends the program as it should.
+                    // The panic was already printed; it is resumed here so that it ends the
+                    // program.
                     Some(thread) => {
                         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                     }
-                    // The system has no more threads.
+                    // The system refused to create a thread.
                     None => plan(&it.dataset),
                 });
             }
@@ -328,7 +330,7 @@ fn plans(app: &App, asked: &[&Declared]) -> Vec<Result<Planned, Error>> {
     plans
 }
 
-/// The datasets' names; where one stands in several packages, with theirs.
+/// Returns the datasets' names, with the package's name if several packages use the name.
 fn labels(asked: &[&Declared]) -> Vec<String> {
     let label = |it: &&Declared| {
         let name = it.dataset.name();
@@ -340,12 +342,12 @@ fn labels(asked: &[&Declared]) -> Vec<String> {
     asked.iter().map(label).collect()
 }
 
-/// What could not be had.
+/// Datasets that could not be provided.
 #[derive(Default)]
 struct Failures<'a>(Vec<(&'a Declared, &'a Error)>);
 
 impl Failures<'_> {
-    /// One after the other, the same once. What is optional is a warning.
+    /// Prints each distinct error once. For optional datasets, prints warnings.
     fn tell(self, output: &Output) -> Result {
         let (mut told, mut result) = (Vec::new(), Ok(()));
         for (declared, error) in self.0 {

@@ -72,33 +72,34 @@ pub(crate) fn run(arguments: &GcArguments, common: &Common, output: &Output) -> 
     if failed { Err(Failure::Told) } else { Ok(()) }
 }
 
-/// What became of something that was to go.
+/// The result for a dataset or leftover that was to be removed.
 enum Removal {
-    /// Removed, or would be, with so many bytes freed on the disk: none where other names hold the same bytes.
+    /// Removed, or would be. The bytes freed on the disk are 0 if other hard links hold the same
+    /// data.
     Removed(u64),
-    /// A process fetches or checks it.
+    /// In use by a process that fetches or checks it.
     Locked(LockHolder),
-    /// It, or a part of it, is still there.
+    /// All or part of it is still there.
     Failed(Error),
 }
 
 #[derive(Default)]
 struct Gc {
-    /// What was not used for longest first, as it was before.
+    /// Datasets to remove, as they were before, least recently used first.
     datasets: Vec<(Stocked, Removal)>,
-    /// Left by processes that were killed, and stamps of copies that are gone.
+    /// Files of killed processes, and stamps of copies that no longer exist.
     leftovers: Vec<(Leftover, Removal)>,
-    /// In all.
+    /// The total of datasets and leftovers.
     freed_bytes: u64,
-    /// What the store's datasets hold now, or would, on the disk.
+    /// The space on disk that the store's datasets use now, or would use.
     held_bytes: u64,
-    /// Datasets that stay, since a project uses them.
+    /// Datasets kept because a project uses them.
     used: usize,
-    /// … since no project is known to have used them.
+    /// … because no known project has used them.
     unknown: usize,
-    /// … since they were used not long ago.
+    /// … because they were used recently.
     recent: usize,
-    /// … since the store is small enough.
+    /// … because the store is small enough.
     enough: usize,
 }
 
@@ -110,7 +111,7 @@ impl Gc {
         let has_swept = !leftovers.is_empty() && !arguments.dry_run;
         leftovers.into_iter().for_each(|it| gc.sweep(app, it, arguments.dry_run));
         if has_swept {
-            // It moved the times of the directories.
+            // Removing leftovers changed the directories' times.
             scan = store_usage::scan(&app.store);
         }
         let usage = Usage::of(app, scan.roots);
@@ -118,13 +119,13 @@ impl Gc {
         let mut candidates = Vec::new();
         for entry in scan.entries {
             let stocked = usage.stocked(app, entry);
-            // One of the future is a wrong clock's, and counts as new.
+            // A time in the future results from a wrong clock, and counts as recent.
             let is_old = |least| stocked.age.is_some_and(|age| age >= least);
             match stocked.used {
                 Use::Used if !arguments.all => gc.used += 1,
                 Use::Unknown if !arguments.all && !arguments.unknown => gc.unknown += 1,
                 _ if !arguments.older_than.is_none_or(is_old) => gc.recent += 1,
-                // What a declared dataset is fetched with again costs next to nothing.
+                // The `.torrent` of a declared dataset is needed to fetch it again, and small.
                 _ if stocked.entry.state == EntryState::Torrent
                     && !arguments.all
                     && usage.declares(stocked.entry.infohash) =>
@@ -172,7 +173,8 @@ impl Gc {
     }
 }
 
-/// Gives the bytes of the `.torrent` that went with it, or who holds the lock.
+/// Removes a dataset. Returns the bytes of the `.torrent` removed with it, or the holder of its
+/// lock.
 fn collect(
     app: &App,
     entry: &StoreEntry,
@@ -191,7 +193,7 @@ fn collect(
     app.store.remove_torrent_alone(entry.infohash).map(Ok)
 }
 
-/// Projects that are gone, and nothing of what they used is here.
+/// Forgets projects that no longer exist and whose datasets are all removed.
 fn forget(app: &App, usage: &Usage) {
     let mut gone = usage.gone().peekable();
     if gone.peek().is_none() {
@@ -200,7 +202,7 @@ fn forget(app: &App, usage: &Usage) {
     let left = store_usage::scan(&app.store).entries;
     let is_left = |id: &String| left.iter().any(|entry| entry.id == *id);
     for root in gone.filter(|root| !root.ids.iter().any(is_left)) {
-        let _ = app.store.remove_root(root); // one that stays says nothing of what is here
+        let _ = app.store.remove_root(root); // a record that stays does no harm
     }
 }
 

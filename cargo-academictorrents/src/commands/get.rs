@@ -89,14 +89,14 @@ pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) ->
     Ok(())
 }
 
-/// What was asked for: infohash, magnet link, path or web address of a `.torrent`, which is fetched.
+/// Resolves an infohash, magnet link, path or URL of a `.torrent`. A URL is downloaded.
 fn asked(app: &App, id: &str, options: &CallOptions) -> Result<DatasetSpec, Error> {
     let kind = if app.into.is_some() { StoreKind::Own } else { StoreKind::Shared };
     let url = Url::from(id);
     if !url.is_http() {
         return asked_with(id, options, kind);
     }
-    // Before anything is asked for.
+    // Check the options before any network access.
     of(&url.to_string(), Identity::default(), options, kind)?;
     let counters = Counters::default();
     let Located { metainfo, bytes, .. } = engine::at_url(&app.session(&counters), &url)?;

@@ -106,16 +106,17 @@ pub(crate) fn run(arguments: &ImportArguments, common: &Common, output: &Output)
     if failed { Err(Failure::Told) } else { Ok(()) }
 }
 
-/// For which datasets, by name, a path had something, and what is in the store now, or why it is not.
+/// The datasets that a path contained something of, by name, with the result of their import.
 type Took<'a> = Vec<(&'a str, Result<Imported, Error>)>;
-/// Why it did not fit others, or could not be tried.
+/// Datasets that did not fit or could not be tried, with the reason.
 type Unfit<'a> = Vec<(&'a str, String)>;
 
-/// Takes over what a path holds of these datasets. One that the user named may be called, and be as large, as it likes. Else all are
-/// tried whose names or sizes fit: first those whose torrents are here, then, where none fits, the others.
+/// Imports what a path contains of these datasets. A path for a dataset that the user named may
+/// have any name and size. Otherwise all datasets whose names or sizes fit are tried: first those
+/// whose torrents are on this machine, then, if none fits, the others.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`] where nothing is at the path.
+/// [`ErrorKind::Disk`] if the path does not exist.
 fn import<'a>(
     app: &App,
     datasets: &'a [DatasetSpec],
@@ -126,7 +127,7 @@ fn import<'a>(
     let path = absolute(path)?;
     std::fs::metadata(&path).map_err(|why| Error::disk("look at", &path, &why))?;
     let counters = Arc::new(Counters::default());
-    let _ = app.store.create_locks(); // whoever writes there tells of a failure
+    let _ = app.store.create_locks(); // a write to the store reports the failure
     let _bars = app.draw(&counters, false);
     let (mut took, mut unfit) = (Took::new(), Unfit::new());
     for ask in [false, true] {
@@ -143,7 +144,7 @@ fn import<'a>(
                     took.push((dataset.name(), Ok(done)));
                 }
                 Ok(Import::Unfit(why)) => unfit.push((dataset.name(), why)),
-                // Of one that was not named nobody knows whether it is the one that is meant.
+                // It is unknown whether the user meant this dataset.
                 Err(error) if !named && !is_of_the_store(&error) => {
                     unfit.push((dataset.name(), error.to_string()));
                 }

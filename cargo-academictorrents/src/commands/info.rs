@@ -41,13 +41,13 @@ pub(crate) struct InfoArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-/// So many lines of the tree are shown without `-v`; a longer one is shown by directory.
+/// How many lines of the tree are shown without `-v`; a longer tree is shown by directory.
 const MOST_LINES: usize = 20;
 
-/// So many files beside the directories are shown at least.
+/// How many files beside the directories are shown at least.
 const LEAST_FILES: usize = 3;
 
-/// So many of the comment's.
+/// How many lines of the comment are shown without `-v`.
 const MOST_COMMENT_LINES: usize = 6;
 
 pub(crate) fn run(arguments: &InfoArguments, common: &Common, output: &Output) -> Result {
@@ -79,26 +79,28 @@ pub(crate) fn run(arguments: &InfoArguments, common: &Common, output: &Output) -
     Ok(())
 }
 
-/// What a torrent holds.
+/// The contents of a torrent, and its sources.
 struct Info {
     metainfo: Arc<Metainfo>,
-    /// Printable; several lines may be in the comment alone.
+    /// Printable; only the comment may have several lines.
     about: About,
     trackers: Vec<ProbeTarget>,
     web_seeds: Vec<ProbeTarget>,
-    /// What a build of its crate takes: files, and their bytes.
+    /// What a build of the package selects: number of files, and bytes.
     selected: Option<(usize, u64)>,
-    /// What is downloaded for it, where that is more.
+    /// What is downloaded for the selection, if that is more.
     size_note: Option<String>,
-    /// Which platforms cannot build it, and why.
+    /// Platforms that cannot store the files, and why.
     unsupported: Vec<String>,
 }
 
 impl Info {
-    /// Its metainfo comes from wherever a download has it: vendored, the store, mirrors, the catalogue, peers; it is not kept.
+    /// Looks the metainfo up like a download: vendored file, store, mirrors, catalog, peers. Does
+    /// not keep it.
     ///
     /// # Errors
-    /// As [`academictorrents::get()`], before any data is fetched; of `files`, where they do not fit.
+    /// Those of [`academictorrents::get()`] before any data is fetched, including a `files` that
+    /// does not match.
     fn of(app: &App, dataset: &DatasetSpec) -> Result<Info, Error> {
         let counters = Arc::new(Counters::default());
         let request = &dataset.request;
@@ -136,11 +138,11 @@ impl Info {
     }
 }
 
-/// What may stand in a query is left as it is (RFC 3986), so that a person can read the URLs in it.
+/// Keeps characters that are valid in a query (RFC 3986), so that URLs in it stay readable.
 const IN_QUERY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'/');
 
-/// A magnet link with all trackers and web seeds that show no secret.
+/// Returns a magnet link with all trackers and web seeds whose URLs contain no secret.
 fn magnet(metainfo: &Metainfo) -> String {
     let encoded = |bytes: &[u8]| percent_encode(bytes, IN_QUERY).to_string();
     let mut link = format!(
@@ -156,7 +158,7 @@ fn magnet(metainfo: &Metainfo) -> String {
             Passkey::InQuery(url) => url,
             _ => url.clone(),
         };
-        // What is left of a secret would go wherever the link goes.
+        // A remaining secret would be shared with the link.
         if !url.has_secrets() {
             link += &format!("&{key}={}", encoded(url.exposed().as_bytes()));
         }
@@ -207,7 +209,8 @@ fn facts(info: &Info, output: &Output) {
     fact("magnet", &magnet(metainfo));
 }
 
-/// The day of a time in seconds since 1970, in UTC: `2014-09-22`. By the calendar's own arithmetic, in which years begin in March.
+/// Formats a time in seconds since 1970 as a day in UTC: `2014-09-22`. Counts years from March, so
+/// that the leap day is the last.
 fn day(seconds: i64) -> String {
     let days = seconds.div_euclid(86_400).clamp(-1_000_000_000, 1_000_000_000) + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -242,7 +245,8 @@ fn tree_line(Listed { name, bytes, depth, .. }: &Listed, end: &str, output: &Out
     output.result(format_args!("{:>12}  {indent}{name}{end}", size(*bytes)));
 }
 
-/// A line for each directory, as deep as there is room for, and the files beside the first of them.
+/// Prints one line per directory, as deep as there is room for, and files directly in the torrent's
+/// directory.
 fn directories(info: &Info, output: &Output) {
     let mut by_depth: Vec<usize> = Vec::new();
     listing::tree(&info.metainfo, &mut |listed| {
@@ -263,7 +267,7 @@ fn directories(info: &Info, output: &Output) {
     listing::tree(&info.metainfo, &mut |listed| {
         let (kind, is_meant, most) = match listed.files {
             Some(_) => (0, listed.depth < deepest, MOST_LINES),
-            // Those of the torrent's own directory alone.
+            // Only files directly in the torrent's directory.
             None => (1, listed.depth < 2, room.max(LEAST_FILES)),
         };
         match (is_meant, shown[kind] < most) {
@@ -288,7 +292,7 @@ fn directories(info: &Info, output: &Output) {
     output.result(format_args!("{:>12}  {more}-v lists all {files} files", "…"));
 }
 
-/// First what is short, so that it lines up: a URL may be of any length.
+/// Prints sources with the short answer first, so that the columns align: URLs have any length.
 fn sources_of(title: &str, sources: &[ProbeTarget], answers: Option<&[Answered]>, output: &Output) {
     output.result(format_args!("\n{}", stdout(title).bold()));
     if sources.is_empty() {
@@ -317,7 +321,7 @@ fn sources_of(title: &str, sources: &[ProbeTarget], answers: Option<&[Answered]>
     }
 }
 
-/// In few words, and why not.
+/// Returns the answer in a few words, and why there is none.
 pub(crate) fn told(answer: &Answered) -> (String, String) {
     match answer {
         Some(Ok(ProbeAnswer::Counts(counts))) => {
@@ -395,7 +399,7 @@ mod tests {
         assert_eq!(day(-1), "1969-12-31");
         assert_eq!(day(951_782_400), "2000-02-29");
         assert_eq!(day(4_107_542_400), "2100-03-01");
-        // Anyone may write a number there.
+        // Torrents may contain any number.
         assert!(day(i64::MIN).contains('-') && day(i64::MAX).contains('-'));
     }
 }

@@ -89,7 +89,8 @@ pub(crate) fn run(arguments: &ListArguments, common: &Common, output: &Output) -
     if failed { Err(Failure::Told) } else { Ok(()) }
 }
 
-/// What no crate here declares. Where a selection cannot be told, for want of the torrent, any may be the declared one.
+/// Returns the stored datasets that no package here declares. Without a dataset's torrent, its
+/// selection is unknown, so all selections of it count as declared.
 fn orphans(app: &App, standings: &[(Declared, DatasetStatus)]) -> Vec<Stocked> {
     let ids: Vec<&String> = standings.iter().flat_map(|(_, it)| it.ids()).collect();
     let untold = standings.iter().filter(|(_, standing)| standing.id.is_none());
@@ -97,7 +98,7 @@ fn orphans(app: &App, standings: &[(Declared, DatasetStatus)]) -> Vec<Stocked> {
     let is_known = |entry: &StoreEntry| {
         whichever.contains(&entry.infohash)
             || ids.contains(&&entry.id)
-            // The `.torrent` of a dataset that is declared.
+            // The `.torrent` of a declared dataset.
             || (entry.state == EntryState::Torrent
                 && ids.iter().any(|id| id.starts_with(&entry.infohash.to_string())))
     };
@@ -111,7 +112,7 @@ fn orphans(app: &App, standings: &[(Declared, DatasetStatus)]) -> Vec<Stocked> {
     orphans
 }
 
-/// What is said of a torrent that a process fetches or checks at the moment.
+/// Returns a note if a process is downloading or checking the torrent.
 fn now(app: &App, infohash: Option<Infohash>) -> &'static str {
     let is_locked = infohash.is_some_and(|infohash| app.store.locked(infohash).is_some());
     if is_locked { ", being downloaded" } else { "" }
@@ -138,7 +139,7 @@ fn show(app: &App, standings: &[(Declared, DatasetStatus)], output: &Output) {
             last.join(" "),
         ]
     };
-    // All packages' columns are the same.
+    // All packages share the columns' widths.
     let rows: Vec<_> = standings.iter().map(row).collect();
     let mut package = None;
     for ((declared, _), line) in standings.iter().zip(lines(&rows, width)) {
@@ -152,7 +153,7 @@ fn show(app: &App, standings: &[(Declared, DatasetStatus)], output: &Output) {
     }
 }
 
-/// What is to be said of a dataset beside its state.
+/// Returns notes on a dataset besides its state.
 fn notes(declared: &Declared) -> Option<String> {
     let mut notes = Vec::new();
     match declared.features_off.as_slice() {
@@ -166,14 +167,14 @@ fn notes(declared: &Declared) -> Option<String> {
     (!notes.is_empty()).then(|| format!("({})", notes.join("; ")))
 }
 
-/// The state in a word, and what there is to be said of it.
+/// Returns the state in one word, and details.
 fn state(app: &App, standing: &DatasetStatus) -> (&'static str, String) {
     let now = now(app, standing.infohash);
     match &standing.state {
         Completeness::Complete => ("complete", String::new()),
         Completeness::Elsewhere { variable } => ("complete", format!(", from {variable}")),
         Completeness::Partial { done_bytes, needed_bytes } => {
-            // 99.99 % is not all.
+            // Rounded down: 99.99 % is not complete.
             let percent = (*done_bytes as u128 * 100) / (*needed_bytes).max(1) as u128;
             ("partial", format!(" {percent} %{now}"))
         }
@@ -214,7 +215,7 @@ pub(crate) fn kind(stocked: &Stocked) -> &'static str {
     }
 }
 
-/// When it was last used, and by whom.
+/// Describes when the dataset was last used, and by which projects.
 pub(crate) fn used(stocked: &Stocked) -> String {
     let manifests: Vec<_> =
         stocked.manifests.iter().map(|path| path.display().to_string()).collect();

@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &ManArguments, output: &Output) -> Result {
     Ok(())
 }
 
-/// What the whole's page says beyond the help.
+/// Sections of the main page that the help does not contain.
 const MORE: &str = r#".SH "EXIT STATUS"
 .TP
 0
@@ -65,10 +65,10 @@ stopped by Ctrl\-C, SIGTERM or SIGHUP; the same command resumes
 \fBcargo academictorrents config\fR prints the paths of the store and of the configuration file.
 "#;
 
-/// Names and pages, the whole's first.
+/// Returns the pages with their names, the main page first.
 fn pages() -> Vec<(String, String)> {
     let mut program = program().bin_name("cargo academictorrents");
-    // What all verbs understand becomes theirs.
+    // Copies the global options into each subcommand.
     program.build();
     let verbs: Vec<_> = program.get_subcommands().cloned().collect();
     let whole = page(program, &format!("{MORE}.SH \"SEE ALSO\"\n\\fBcargo\\fR(1)\n"));
@@ -81,13 +81,13 @@ fn pages() -> Vec<(String, String)> {
     pages
 }
 
-/// As roff has what is no hyphen.
+/// Escapes hyphens that roff must print as minus signs.
 fn dashes(name: &str) -> String {
     name.replace('-', "\\-")
 }
 
-/// How a page begins: clap's own would leave out the date, quotes and all, so that what follows takes its place. The names are so long
-/// that no manual's title has room between them.
+/// The beginning of a page. clap_mangen omits the empty date with its quotes, which shifts the
+/// fields after it. The names leave no room for the manual's title, so it is blank.
 const TITLE: &str = concat!(
     ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n.TH NAME 1 \"\" \"academictorrents ",
     env!("CARGO_PKG_VERSION"),
@@ -111,7 +111,7 @@ fn page(command: clap::Command, more: &str) -> String {
     ascii(&(String::from_utf8_lossy(&page).into_owned() + &examples(&help) + more))
 }
 
-/// The examples of the help, as they are: roff would fill the lines.
+/// Formats the examples of the help unfilled: roff would join the lines.
 fn examples(help: &str) -> String {
     let Some((_, calls)) = help.split_once("Examples:\n") else { return String::new() };
     let mut section = ".SH EXAMPLES\n.nf\n".to_owned();
@@ -121,7 +121,7 @@ fn examples(help: &str) -> String {
     section + ".fi\n"
 }
 
-/// What is not ASCII is named by its number, so that each roff reads it, whatever the locale.
+/// Replaces non-ASCII characters by their code points, which roff reads in every locale.
 fn ascii(text: &str) -> String {
     let mut ascii = String::new();
     for c in text.chars() {

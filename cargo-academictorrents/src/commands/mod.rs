@@ -1,4 +1,4 @@
-//! The verbs: a file for each, with its arguments, its words and its JSON.
+//! The subcommands: one file each, with its arguments, messages and JSON.
 
 pub mod add;
 pub mod cite;

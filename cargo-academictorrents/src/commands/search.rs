@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &SearchArguments, common: &Common, output: &Output)
             age(database.age)
         ));
     }
-    // A word of spaces alone is in all of them.
+    // A word of only spaces matches everything.
     let words = arguments.words.iter().map(|word| word.trim().to_owned());
     let query = Query {
         words: words.filter(|word| !word.is_empty()).collect(),
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &SearchArguments, common: &Common, output: &Output)
     Err(Failure::Told)
 }
 
-/// Younger is not worth a word.
+/// The age of a younger copy is not mentioned.
 const NEW: Duration = Duration::from_secs(60);
 
 fn nothing(query: &Query, found: &SearchResults) -> String {
@@ -101,7 +101,7 @@ fn nothing(query: &Query, found: &SearchResults) -> String {
     text
 }
 
-/// `3 days`: the largest unit of which there are two, or one.
+/// `3 days`: the largest unit that occurs at least twice, or else seconds.
 fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     let (count, unit) = match seconds {
@@ -113,10 +113,11 @@ fn age(age: Duration) -> String {
     words::count(count, unit)
 }
 
-/// A narrower title would say too little: then it has a line of its own.
+/// If fewer columns remain for the title, it is printed on a separate line.
 const TITLE: usize = 30;
 
-/// The entries as columns: infohash, size, title. In a terminal a line is no longer than that is wide; elsewhere nothing is left out.
+/// Formats entries as columns: infohash, size, title. Cuts lines to the terminal's `width`, if
+/// there is one.
 fn lines(entries: &[CatalogueEntry], width: Option<usize>) -> Vec<String> {
     let mut lines = Vec::new();
     for entry in entries {
@@ -143,7 +144,7 @@ fn lines(entries: &[CatalogueEntry], width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// The text in so many columns of a terminal; cut where it is longer.
+/// Cuts a text to this many columns of a terminal.
 fn fitted(text: &str, room: usize) -> String {
     if text.chars().map(columns).sum::<usize>() <= room {
         return text.to_owned();
@@ -160,7 +161,8 @@ fn fitted(text: &str, room: usize) -> String {
     cut + "…"
 }
 
-/// How wide terminals show a character: those of East Asia, and emoji, take two columns (Unicode's annex 11, by its blocks).
+/// Returns the width of a character on a terminal: East Asian characters and emoji take two columns
+/// (approximately Unicode's annex 11, by blocks).
 fn columns(c: char) -> usize {
     match u32::from(c) {
         0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,

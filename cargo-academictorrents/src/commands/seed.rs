@@ -85,7 +85,8 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
     if let Some(time) = time {
         seed = seed.for_time(time);
     }
-    // What lies in directories is hashed now; until it is served there is nobody to say goodbye to.
+    // Directories are hashed here. Signals are handled only after that, because no tracker needs to
+    // be notified before.
     let seeding = seed.start()?;
     let interrupted = stop_at_signals(seeding.stop_handle(), output);
     output.say(format_args!("listening on port {}", seeding.local_addr().port()));
@@ -114,7 +115,8 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
     Ok(())
 }
 
-/// By what [`Seed`] knows a dataset: the path of its `.torrent`, else its infohash.
+/// Returns the id by which [`Seed`] finds a dataset: the path of its `.torrent`, or else its
+/// infohash.
 fn seed_id(dataset: &DatasetSpec) -> Result<String, Error> {
     if let Some(torrent) = &dataset.request.identity.torrent {
         let odd = || {
@@ -127,10 +129,12 @@ fn seed_id(dataset: &DatasetSpec) -> Result<String, Error> {
     Ok(infohash.map(|infohash| infohash.to_string()).unwrap_or_default())
 }
 
-/// The exit status of what a Ctrl-C has ended, as shells have it. The handler is not told which signal it was.
+/// The exit status after Ctrl-C by shell convention. The handler does not learn which signal it
+/// was.
 const INTERRUPTED: i32 = 130;
 
-/// Says goodbye at the first signal, and ends at once at the second. Gives whether there was one.
+/// Ends gracefully at the first signal and at once at the second. The result says whether there was
+/// a signal.
 fn stop_at_signals(seeding: StopHandle, output: &Output) -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&interrupted);
@@ -140,7 +144,8 @@ fn stop_at_signals(seeding: StopHandle, output: &Output) -> Arc<AtomicBool> {
         }
         seeding.stop();
     };
-    // Who ignores a signal, as `nohup` does, wants it to be ignored: the handler would take all or none.
+    // A signal that is ignored, as under `nohup`, must stay ignored, but the handler would catch
+    // all of them.
     if let Err(why) = ctrlc::try_set_handler(handler) {
         output
             .say(format_args!("note: trackers will not be notified if a signal ends this: {why}"));

@@ -48,15 +48,15 @@ pub(crate) struct VendorArguments {
     package: crates::PackageFlags,
 }
 
-/// How `.torrent` files are kept.
+/// Options for keeping `.torrent` files.
 #[derive(Clone, Copy)]
 struct How {
     keep_passkey: bool,
-    /// Those that are there are replaced.
+    /// Whether existing files are replaced.
     refresh: bool,
 }
 
-/// What came of a dataset.
+/// The result for a dataset; `Ok(true)` if something new was written.
 struct Done {
     package: String,
     dataset: DatasetSpec,
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
         |dataset: &DatasetSpec| names.is_empty() || names.iter().any(|it| it == dataset.name());
     let data = data.as_deref().map(std::path::absolute).transpose();
     let data = data.map_err(CommandError::DataDirectory)?;
-    // All manifests are read before anything is changed.
+    // Read all manifests before anything is changed.
     let mut declared = Vec::new();
     for (name, package) in options.packages()? {
         let mut datasets = dataset_spec::declared(&package.manifest)?;
@@ -146,7 +146,7 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
     if errors.is_empty() { Ok(()) } else { Err(Failure::Told) }
 }
 
-/// One crate: what can be looked up is kept, whatever becomes of the rest.
+/// Vendors the torrents of one package. Those that are found are kept even if others are not.
 fn vendor(
     app: &App,
     (name, package): (&str, &Package),
@@ -160,7 +160,7 @@ fn vendor(
             let is_vendored = dataset.request.identity.torrent.is_some();
             if !is_vendored {
                 check_own(dataset)?;
-                // It may take a while where only peers have it.
+                // Can take a while if only peers have it.
                 output.say(format_args!("looking for the torrent of `{}`", dataset.name()));
             }
             let found = app.look_up(dataset)?;
@@ -185,11 +185,13 @@ fn vendor(
     Ok((changes, done.collect()))
 }
 
-/// Plans to keep the `.torrent` of each of these datasets of a crate in it. Those that have one stay as they are, or are replaced.
+/// Plans to keep the `.torrent` of each dataset in its package. Existing files are kept or, with
+/// `refresh`, replaced.
 ///
 /// # Errors
-/// [`academictorrents::ErrorKind::Manifest`] for what the manifest cannot hold; [`academictorrents::ErrorKind::Disk`]; [`academictorrents::ErrorKind::Metainfo`] for a passkey that
-/// cannot be removed.
+/// [`academictorrents::ErrorKind::Manifest`] for an unsupported manifest;
+/// [`academictorrents::ErrorKind::Disk`]; [`academictorrents::ErrorKind::Metainfo`] for a passkey
+/// that cannot be removed.
 fn plan(
     package: &Package,
     datasets: &[(&DatasetSpec, &Resolved)],
@@ -247,7 +249,7 @@ fn show_mirror(directory: &Path, mirrored: &[Done], output: &Output) {
             output.result(format_args!("{}  {}{was}", path.display(), done.dataset.name()));
         }
     }
-    // A list in a variable ends at spaces and commas.
+    // In the variable, spaces and commas separate list entries.
     let path = directory.display().to_string();
     if path.contains([' ', ',']) {
         output.say(format_args!(

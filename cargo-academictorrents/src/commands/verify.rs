@@ -55,20 +55,20 @@ pub(crate) struct VerifyArguments {
     workspace: workspace::WorkspaceFlags,
 }
 
-/// A dataset that is to be verified, and what came of it.
+/// A dataset to verify, and its result.
 struct VerifyRow {
     packages: Vec<String>,
     name: String,
     infohash: Option<Infohash>,
     asked: Option<DatasetSpec>,
-    /// `None`: nothing of it is there.
+    /// `Ok(None)` if nothing of the dataset is there.
     found: Result<Option<VerifiedDataset>, Error>,
     repaired: Option<Repaired>,
 }
 
 pub(crate) fn run(arguments: &VerifyArguments, common: &Common, output: &Output) -> Result {
     let app = common.app()?;
-    // What is hashed alone is begun anew by the next call, and leaves nothing to be told.
+    // Hashing alone leaves nothing to resume, so the default signal handling suffices.
     if arguments.repair {
         interrupt::end_on_signal(app.stop.clone());
     }
@@ -148,7 +148,8 @@ fn rows(arguments: &VerifyArguments, common: &Common, app: &App) -> Result<Vec<V
     Ok(rows)
 }
 
-/// Whether it is the same dataset, by the same name, with the same files and pins: what is done for one is done for both.
+/// Whether both are the same dataset, with the same name, files and pins, so that one result is
+/// valid for both.
 fn is_same(one: &DatasetSpec, other: &DatasetSpec) -> bool {
     let (mine, theirs) = (&one.request, &other.request);
     let infohash = one.infohash().ok().flatten();
@@ -162,17 +163,18 @@ fn is_same(one: &DatasetSpec, other: &DatasetSpec) -> bool {
         && mine.unpack == theirs.unpack
 }
 
-/// What a repair brought: the dataset's path, or why it could not be repaired, and how many bytes came from any source.
+/// The result of a repair: the dataset's path or why it failed, and how many bytes were received
+/// from all sources.
 struct Repaired {
     result: Result<PathBuf, Error>,
     fetched_bytes: u64,
 }
 
-/// Hashes datasets where they lie, in the user's store or in `into`, one after the other and each by all cores. The stamp of a
-/// damaged one is removed, so that no build uses it; nothing else is changed.
+/// Hashes datasets in the user's store or in `into`, one after another and each on all cores.
+/// Removes the stamp of a damaged dataset, so that no build uses it; changes nothing else.
 ///
 /// # Errors
-/// For each of them: of its metainfo, of `files` and pins, of the disk.
+/// For each dataset: of its metainfo, `files`, pins, or the disk.
 fn verify(
     app: &App,
     datasets: &[&DatasetSpec],
@@ -194,8 +196,9 @@ fn verify(
     datasets.iter().zip(&rows).map(check).collect()
 }
 
-/// Repairs datasets where they lie: all is hashed again, and what is missing or damaged is fetched. A damaged file of the store is
-/// replaced by a new one, never written, since its bytes may have other names.
+/// Repairs datasets where they are: hashes everything again, and fetches what is missing or
+/// damaged. A damaged file in the store is replaced by a new one and never overwritten, because
+/// other hard links may share its data.
 fn repair(app: &App, datasets: &[&DatasetSpec], into: Option<&Path>) -> Vec<Repaired> {
     let mut repaired: Vec<Option<Repaired>> = datasets.iter().map(|_| None).collect();
     for round in rounds(datasets) {
@@ -217,7 +220,7 @@ fn repair_side_by_side(app: &App, requests: &[Request], into: Option<&Path>) -> 
     let session = app.session_in(own.as_ref(), &counters);
     let requests: Vec<&Request> = requests.iter().collect();
     let results = engine::provide_all(session, &requests, || app.draw(&counters, false));
-    // None was passed over as present: rows are in the order of the requests.
+    // None is skipped as present, so the rows are in the order of the requests.
     let rows = counters.datasets();
     let fetched =
         |at: usize| rows.get(at).map_or(0, |row| row.received_bytes.load(Ordering::Relaxed));
@@ -247,7 +250,7 @@ enum VerifyOutcome {
     Repaired,
     Damaged,
     Missing,
-    /// It could not be told.
+    /// The state could not be determined.
     Failed,
 }
 
@@ -271,14 +274,14 @@ impl VerifyRow {
         };
         let infohash = asked.as_ref().and_then(|asked| asked.infohash().ok().flatten());
         let name = match &asked {
-            // An id, or a path: a torrent's own name is not what was asked for.
+            // An id is shown by its name; a path stays as it was given.
             Some(asked) if name.len() >= 40 && !name.contains(['/', '\\']) => asked.name(),
             _ => name,
         };
         VerifyRow { packages, name: printable(name), infohash, asked, found, repaired: None }
     }
 
-    /// What was found, and where; `None` too where it could not be told.
+    /// Returns the dataset and its path. Also `None` if the state could not be determined.
     fn there(&self) -> Option<(&VerifiedDataset, &PathBuf)> {
         let found = self.found.as_ref().ok()?.as_ref()?;
         Some((found, found.path.as_ref()?))
@@ -309,7 +312,8 @@ impl VerifyRow {
         }
     }
 
-    /// Whether fetching helps. What is right, and has no stamp, gets one: builds would hash it otherwise.
+    /// Whether a repair would help. A correct dataset without a stamp gets one, because builds
+    /// would hash it otherwise.
     fn is_for_repair(&self, in_directory: bool) -> bool {
         let Some((found, _)) = self.there() else { return false };
         let faults = &found.report.faults;
@@ -318,7 +322,7 @@ impl VerifyRow {
             && (is_broken || (!in_directory && faults.is_empty() && !found.is_stamped))
     }
 
-    /// What a table has no room for.
+    /// Prints what the table has no room for.
     fn tell(&self, output: &Output, repair: bool) {
         if let Err(error) = &self.found {
             tell_error(error);
@@ -407,12 +411,12 @@ fn table(rows: &[VerifyRow], output: &Output) {
             output.result(format_args!("{}{pad}  {}", row.name, word.to_string().trim_end()));
             continue;
         };
-        // What was unpacked again lies elsewhere than the archive that was found.
+        // A dataset that was unpacked again is at another path than its archive.
         let path = row.repaired.as_ref().and_then(|it| it.result.as_ref().ok()).unwrap_or(path);
         let bytes = size(found.size_bytes);
         let begin = format!("{}{pad}  {word}  {bytes:>10}", row.name);
         let line = format!("{begin}  {}", path.display());
-        // A path that does not fit stands by itself, so that it can be copied whole.
+        // A path that does not fit is on a separate line, so that it can be copied whole.
         if table::width().is_some_and(|width| console::measure_text_width(&line) > width) {
             output.result(begin);
             output.result(format_args!("  {}", path.display()));
@@ -430,7 +434,7 @@ fn table(rows: &[VerifyRow], output: &Output) {
     }
 }
 
-/// Lines on what is wrong; without `-v` no more than a screen has.
+/// Prints the faults; without `-v` no more than fit on a screen.
 fn faults(found: &VerifiedDataset, output: &Output) {
     const MOST: usize = 20;
     let mut lines = Vec::new();

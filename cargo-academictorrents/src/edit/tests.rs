@@ -1,4 +1,4 @@
-//! Ways to write a manifest, and what is added to each.
+//! Styles of manifests, and what is added to each.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ fn entry() -> ManifestEntry {
     ManifestEntry { keys: vec![("infohash", text(HASH))], pins: Vec::new() }
 }
 
-/// What is added, which must be one run of text.
+/// Checks the text that is added, which must be contiguous.
 #[track_caller]
 fn check(manifest: &str, added: &str) {
     let added = added.replace("HASH", HASH);
@@ -124,7 +124,7 @@ fn strings_are_what_they_were_when_they_are_read() {
     }
 }
 
-/// Something of a manifest that others wrote: comments, tables, white space of all kinds.
+/// Part of a manifest that others wrote: comments, tables, white space.
 fn block() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("[package]\nname = \"a\" # name\nversion='0.1.0'\n".to_owned()),
@@ -165,7 +165,7 @@ proptest! {
         pins in 0_usize..3,
     ) {
         let mut head = before.concat();
-        // One package table.
+        // Only one [package] table is valid.
         if let Some(second) = head.match_indices("[package]").nth(1) {
             head.truncate(second.0);
         }
@@ -182,13 +182,13 @@ proptest! {
         let changed = super::add(&manifest, &SECTION, "new", &entry).unwrap();
         let same_head = changed.bytes().zip(manifest.bytes()).take_while(|(a, b)| a == b).count();
         let rest = manifest.len() - same_head;
-        // One run of bytes is new; all before and behind it is as it was.
+        // The new bytes are contiguous, and everything before and after them is unchanged.
         prop_assert!(changed.len() > manifest.len());
         prop_assert_eq!(&changed.as_bytes()[changed.len() - rest..], &manifest.as_bytes()[same_head..]);
         if manifest.contains('\r') {
             prop_assert_eq!(changed.matches('\n').count(), changed.matches("\r\n").count());
         }
-        // A second one, and a table elsewhere, find their places, too.
+        // A second dataset, and a key of another table, can be added too.
         let twice = super::add(&changed, &SECTION, "newer", &entry).unwrap();
         let with = super::set(&twice, &["build-dependencies"], "academictorrents", "\"0.1\"").unwrap();
         prop_assert!(parse(&with).unwrap()["build-dependencies"]["academictorrents"].is_str());

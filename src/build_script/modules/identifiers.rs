@@ -1,12 +1,13 @@
-//! Rust identifiers for names that anyone chose.
+//! Turns arbitrary names into Rust identifiers.
 //!
-//! Any name gives a valid identifier, and names of one list give different ones. Identifiers are ASCII: which other
-//! characters are letters changes with Unicode, and the compiler warns of those that look alike. A character that is
-//! not ASCII stands as its number, so that two names rarely meet; of names that do, all but the first get a number.
+//! Every name results in a valid identifier, and the names of a list in distinct ones. Identifiers
+//! are ASCII: which other characters are letters depends on the Unicode version, and the compiler
+//! warns about those that look alike. A non-ASCII character is replaced by its code point, so that
+//! collisions are rare. All but the first of colliding names get a number.
 
 use std::collections::HashSet;
 
-/// Keywords of any edition, in use or reserved: `r#` makes identifiers of them, in each edition.
+/// Keywords of all editions, used or reserved. `r#` makes them identifiers in each edition.
 const KEYWORDS: [&str; 48] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
     "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
@@ -15,10 +16,10 @@ const KEYWORDS: [&str; 48] = [
     "virtual", "where", "while", "yield",
 ];
 
-/// Those that stay keywords behind `r#`.
+/// Names that cannot be raw identifiers.
 const NEVER_RAW: [&str; 4] = ["crate", "self", "super", "Self"];
 
-/// The modules of datasets: the names with `-` as `_`, keywords behind `r#`.
+/// Identifiers for the modules of datasets: the names with `_` for `-`, and keywords with `r#`.
 pub fn modules<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let bare = names.into_iter().map(|name| {
         let mut module = spelled(name, |c| c.to_ascii_lowercase());
@@ -36,7 +37,7 @@ pub fn modules<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     distinct(bare).into_iter().map(raw).collect()
 }
 
-/// The constants of files: the paths in capitals, with one `_` for all that lies between letters and digits.
+/// Identifiers for the constants of files: the paths in upper case, with one `_` between words.
 pub fn constants<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     distinct(paths.into_iter().map(|path| {
         let spelled = spelled(path, |c| c.to_ascii_uppercase());
@@ -50,7 +51,7 @@ pub fn constants<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     }))
 }
 
-/// The name in ASCII letters, digits and `_`.
+/// Spells a name with ASCII letters, digits and `_`.
 fn spelled(name: &str, in_case: impl Fn(char) -> char) -> String {
     let mut spelled = String::with_capacity(name.len());
     for c in name.chars() {
@@ -63,10 +64,10 @@ fn spelled(name: &str, in_case: impl Fn(char) -> char) -> String {
     spelled
 }
 
-/// The names, of which the second of a kind has `_2` behind it, or the next number that is free.
+/// Makes names distinct: appends `_2`, or the next free number, to repeated ones.
 fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let names: Vec<String> = names.collect();
-    // Who has a name of their own keeps it, wherever they stand in the list.
+    // A name that occurs literally is kept, wherever it is in the list.
     let mut taken: HashSet<String> = names.iter().cloned().collect();
     let mut seen = HashSet::new();
     let mut found = Vec::with_capacity(names.len());

@@ -4,15 +4,16 @@
 //! datasets there, or as docs.rs has them ─ key unchanged? ─────────────────────────┐
 //!                                            └─ stamp, torrent ─ Rust ─ changed? ─┴─ OUT_DIR/datasets.rs
 //! ```
-//! The file's first line holds a digest of all that it was made from, stamps included. While it holds, a build reads the
-//! stamps' bytes and that line, and neither parses nor writes anything. What cannot be told so (nothing was looked for)
-//! is written anew, and compared.
+//! The first line of the file contains a digest of its inputs: names, infohashes, paths, stamps and
+//! globs. While the digest matches, a build reads only the stamps and that line, and neither parses
+//! nor writes anything. If a dataset was not looked for (as on docs.rs), the text is generated
+//! again and compared.
 //!
-//! Invariants: whatever the names in a torrent or in a manifest are, the file is valid Rust and gives no warning; nothing
-//! in it is compiled or run but what [`rust`] wrote. A missing optional dataset has no module: a use of it that is not
-//! behind its cfg does not compile, as with `env!`.
+//! Invariants: the file is valid Rust without warnings, whatever the names in a torrent or a
+//! manifest are. It contains no code except what [`rust`] wrote. A missing optional dataset has no
+//! module: using it outside of its cfg is a compile error, as with `env!`.
 //!
-//! Failures: the disk's. A stamp or a torrent that cannot be read is no failure: the files are not known then.
+//! Errors: disk errors only. If a stamp or a torrent cannot be read, its files count as unknown.
 
 mod identifiers;
 mod rust;
@@ -31,19 +32,20 @@ use crate::storage::atomic_write;
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
 
-/// The file's name in `OUT_DIR`.
+/// The name of the file in `OUT_DIR`.
 pub const FILE_NAME: &str = "datasets.rs";
 
-/// A list of more files than this is read at run time: the compiler takes 50 s for a million of them.
+/// Longer file lists are read at run time, because the compiler takes 50 s for a million files.
 const MAX_LISTED: usize = 10_000;
 
-/// Read at a time.
+/// Size of the read buffer.
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// To be raised when what is written for the same datasets changes, or files of before would stay.
+/// Must be incremented when the text for the same datasets changes. Otherwise files of earlier
+/// versions are kept.
 const VERSION: u32 = 2;
 
-/// A dataset, as its module tells of it.
+/// The data for a dataset's module.
 #[derive(Clone, Debug)]
 struct Module {
     name: String,
@@ -52,9 +54,10 @@ struct Module {
     path: String,
     stamp: String,
     torrent_name: Option<String>,
-    /// Whether archives were unpacked: what the environment names at run time is one of those.
+    /// Whether archives were unpacked. The variable for run time then refers to archives, not to
+    /// `path`.
     is_unpacked: bool,
-    /// Whether `path` is a directory, with the files below it.
+    /// Whether `path` is a directory that contains the files.
     is_directory: bool,
     files: Files,
     license: Option<String>,
@@ -63,9 +66,10 @@ struct Module {
 
 #[derive(Clone, Debug)]
 enum Files {
-    /// Path below the dataset's, with `/` between components, and length in bytes; a single file's name.
+    /// Path below the dataset's path, with `/` between components, and length in bytes. For a
+    /// single file, its name.
     Listed(Vec<(String, u64)>),
-    /// Too many to be listed, or with names that are no text: the stamp has them.
+    /// Too many to list, or with names that are not UTF-8. They are in the stamp.
     Stamped {
         count: usize,
         bytes: u64,
@@ -73,7 +77,7 @@ enum Files {
     Unknown,
 }
 
-/// Writes the file where it is not there already, as these datasets have it.
+/// Writes the file, unless it is up to date for these datasets.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Disk`].
@@ -93,7 +97,7 @@ pub fn write(out_dir: &Path, datasets: &Datasets) -> Result<(), Error> {
     })
 }
 
-/// All modules' text.
+/// The text of all modules.
 fn rust(modules: &[Module]) -> String {
     let mut out = String::new();
     let names = identifiers::modules(modules.iter().map(|module| module.name.as_str()));
@@ -103,7 +107,7 @@ fn rust(modules: &[Module]) -> String {
     out
 }
 
-/// The line that tells whether the file is that of these datasets.
+/// The first line, which identifies the datasets that the file was generated for.
 fn first_line(datasets: &Datasets) -> String {
     let mut key = Sha1::new();
     add(&mut key, &VERSION.to_le_bytes());
@@ -119,7 +123,7 @@ fn first_line(datasets: &Datasets) -> String {
             add(&mut key, bytes);
         }
         add(&mut key, &digest_of(stamp));
-        // The stamp may be of a copy that has more files.
+        // The stamp may belong to a copy with more files.
         for glob in &request.files {
             add(&mut key, glob.to_string().as_bytes());
         }
@@ -133,7 +137,7 @@ fn add(key: &mut Sha1, bytes: &[u8]) {
     key.update(bytes);
 }
 
-/// The SHA-1 of a file, which may be large; of nothing where it is not there.
+/// The SHA-1 of a file, which may be large. A missing file counts as empty.
 fn digest_of(path: &Path) -> [u8; 20] {
     let (mut sha1, mut block) = (Sha1::new(), vec![0; BLOCK_BYTES]);
     if let Ok(mut file) = std::fs::File::open(path) {
@@ -144,7 +148,7 @@ fn digest_of(path: &Path) -> [u8; 20] {
     sha1.finish()
 }
 
-/// Whether the file at `path` begins so.
+/// Whether the file starts with this line.
 fn begins_with(path: &Path, line: &str) -> bool {
     let mut begin = Vec::with_capacity(line.len());
     let file = std::fs::File::open(path);
@@ -163,7 +167,7 @@ impl Module {
             name: dataset.name().to_owned(),
             variable: request.name.variable(),
             infohash: dataset.infohash(),
-            // No path but those that Cargo was told gets here: they are UTF-8.
+            // Paths were checked before being passed to Cargo, so they are UTF-8.
             path: dataset.path().to_string_lossy().into_owned(),
             stamp: dataset.provided.stamp.to_string_lossy().into_owned(),
             torrent_name: torrent_name.map(|name| name.to_string_lossy().into_owned()),
@@ -177,7 +181,7 @@ impl Module {
 }
 
 impl Files {
-    /// Of paths that begin with the torrent's name.
+    /// Takes paths that begin with the torrent's name.
     fn of(files: &FirstFiles, is_directory: bool) -> Files {
         if files.count == 0 {
             return Files::Unknown;
@@ -199,7 +203,8 @@ impl Files {
     }
 }
 
-/// Files with their lengths: as many as may be listed, and how many there are of how many bytes.
+/// The first files up to the limit of a list, with their lengths; number and total size of all
+/// files.
 #[derive(Debug, Default)]
 struct FirstFiles {
     first: Vec<(PathBuf, u64)>,
@@ -221,7 +226,8 @@ impl FirstFiles {
 }
 
 impl BuiltDataset {
-    /// The `.torrent`, vendored or kept in the store, where it is at hand and is this dataset's.
+    /// The `.torrent`, vendored or from the store, if it is available and has this dataset's
+    /// infohash.
     fn torrent_bytes(&self) -> Option<Vec<u8>> {
         let bytes = match &self.request.identity.torrent {
             Some(path) => read_torrent(path).ok(),

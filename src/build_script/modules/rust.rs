@@ -1,7 +1,8 @@
-//! The Rust text of a dataset's module.
+//! Writes the Rust module of a dataset.
 //!
-//! Valid in each edition and for Rust 1.70, without a warning where the user denies them, clippy's pedantic ones
-//! included. It is `include!`d, so it has no inner attributes, and names all of `std` from the root.
+//! The code is valid in every edition since Rust 1.70, without warnings, including clippy's
+//! pedantic lints, even if the user denies them. It is `include!`d, so it has no inner attributes,
+//! and refers to `std` by absolute paths.
 
 use std::fmt::Write as _;
 
@@ -9,15 +10,15 @@ use super::text::{block, code_span, line, literal, number};
 use super::{Files, Module, identifiers};
 use crate::settings::PREFIX;
 
-/// Up to so many files have a constant each.
+/// The maximum number of files for which each file has a constant.
 const MAX_CONSTANTS: usize = 100;
 
-/// A crate uses some of the items, at whatever visibility, and they carry the names that the manifest gives. The lints
-/// that clippy calls restrictions contradict one another. Rust 1.70 takes no reasons here.
+/// A crate uses only some items, with any visibility, and their names come from the manifest.
+/// Clippy's restriction lints contradict each other. Rust 1.70 does not support reasons here.
 const ALLOW: &str = "#[allow(dead_code, non_snake_case, unreachable_pub)]
 #[allow(clippy::restriction, clippy::module_inception, clippy::module_name_repetitions)]";
 
-/// Writes the module under this identifier.
+/// Writes the module with this identifier.
 pub fn write(out: &mut String, identifier: &str, module: &Module) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "\n#[doc = {}]", literal(&summary(module)));
@@ -28,7 +29,7 @@ pub fn write(out: &mut String, identifier: &str, module: &Module) {
         paragraph(&format!("License, according to its creators: {}.", code_span(&license)));
     }
     let comment = module.comment.as_deref();
-    // BibTeX, in many a torrent.
+    // Many torrents have a BibTeX entry as comment.
     let is_citation = comment.is_some_and(|comment| comment.trim_start().starts_with('@'));
     if let Some(comment) = comment.and_then(block) {
         paragraph(if is_citation { "To cite it:" } else { "Comment of its creators:" });
@@ -63,7 +64,7 @@ pub fn write(out: &mut String, identifier: &str, module: &Module) {
             }
         }
         Files::Stamped { .. } => write_function(out, module),
-        // A crate that uses one of the two compiles on docs.rs, too.
+        // Code that uses only one of the two compiles on docs.rs, too.
         Files::Unknown => {
             write_list(out, module, &[]);
             write_function(out, module);
@@ -72,7 +73,7 @@ pub fn write(out: &mut String, identifier: &str, module: &Module) {
     out.push_str("}\n");
 }
 
-/// What the dataset is, in a line.
+/// A one-line description of the dataset.
 fn summary(module: &Module) -> String {
     let name = code_span(&module.name);
     let torrent = module.torrent_name.as_deref().map(code_span).unwrap_or_default();
@@ -93,7 +94,7 @@ fn summary(module: &Module) -> String {
     }
 }
 
-/// Of a tree: a variable names archives.
+/// For an unpacked dataset, whose variable names the archives instead.
 const PATH_ALONE: &str = "    /// `PATH`, as a path.
     #[must_use]
     pub fn path() -> ::std::path::PathBuf {
@@ -145,7 +146,7 @@ fn write_constants(out: &mut String, files: &[(String, u64)]) {
     out.push_str("    }\n");
 }
 
-/// `storage/stamp.rs` documents the stamp's format.
+/// Writes a function that reads the stamp. `storage/stamp.rs` documents the format.
 fn write_function(out: &mut String, module: &Module) {
     let below = if module.is_directory { "path.components().skip(1).collect()" } else { "path" };
     let _ = write!(

@@ -25,7 +25,7 @@ fn listed(files: &[(&str, u64)]) -> Files {
     Files::Listed(files.iter().map(|(path, length)| ((*path).to_owned(), *length)).collect())
 }
 
-/// Where this changes, `VERSION` has to be raised: else the file of an earlier version stays where it is.
+/// If this changes, increment `VERSION`. Otherwise the file of an earlier version is kept.
 #[test]
 fn a_module_is_written_so() {
     let digits = Module {
@@ -79,7 +79,7 @@ pub mod mnist_small {
     assert_eq!((rust(&[digits]).as_str(), VERSION), (expected, 2));
 }
 
-/// Many a torrent's comment is BibTeX.
+/// Many torrents have a BibTeX entry as comment.
 #[test]
 fn a_comment_that_is_a_citation_is_called_so() {
     let text = |comment: &str| {
@@ -104,7 +104,7 @@ fn what_a_module_has_depends_on_how_many_files_there_are() {
     // A single file is at `path()` itself.
     assert_eq!(has(false, many(1)), [true, false, false]);
     assert_eq!(has(true, Files::Stamped { count: 10_001, bytes: 9 }), [false, false, true]);
-    // What docs.rs compiles may use either.
+    // Code compiled by docs.rs may use either.
     assert_eq!(has(true, Files::Unknown), [true, false, true]);
 }
 
@@ -133,7 +133,7 @@ fn modules_have_the_names_of_datasets() {
     for (names, expected) in [
         (["mnist-small", "a--b", "x1"], ["mnist_small", "a__b", "x1"]),
         (["type", "gen", "union"], ["r#type", "r#gen", "union"]),
-        // The first of a kind keeps the name.
+        // The first of colliding names keeps it.
         (["self", "self_", "super"], ["self_", "self__2", "super_"]),
         (["crate", "datasets", "Self"], ["crate_", "datasets", "self_"]),
         (["", "_", "1"], ["dataset_", "dataset__", "dataset_1"]),
@@ -171,7 +171,7 @@ fn constants_have_the_names_of_files() {
     );
 }
 
-/// Whether rustc takes it as an identifier, in any edition.
+/// Whether rustc accepts this as an identifier in every edition.
 fn is_identifier(name: &str) -> bool {
     let bare = name.strip_prefix("r#").unwrap_or(name);
     let mut chars = bare.chars();
@@ -182,7 +182,7 @@ fn is_identifier(name: &str) -> bool {
         && (name != bare || !keywords().contains(&bare))
 }
 
-/// The Reference's list of all editions.
+/// The keywords of all editions, from the Reference.
 fn keywords() -> Vec<&'static str> {
     "as break const continue crate else enum extern false fn for if impl in let loop match mod move mut pub ref return \
      self Self static struct super trait true type unsafe use where while async await dyn abstract become box do final \
@@ -210,7 +210,7 @@ fn check_identifiers(found: &[String], names: &[String]) -> Result<(), TestCaseE
     for name in found {
         prop_assert!(is_identifier(name), "{}", name);
     }
-    // `r#a` and `a` are one.
+    // `r#a` and `a` are the same identifier.
     let bare = |name: &String| name.strip_prefix("r#").unwrap_or(name).to_owned();
     let distinct: HashSet<_> = found.iter().map(bare).collect();
     prop_assert_eq!(distinct.len(), names.len());

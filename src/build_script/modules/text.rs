@@ -1,23 +1,23 @@
-//! Hostile text in Rust source and in its documentation.
+//! Embeds untrusted text in Rust source and its documentation.
 //!
-//! A torrent's comment and the names in it are anyone's. They stand in string literals, escaped, so that none of
-//! them ends its literal; and what rustdoc makes of them is code that is text: no HTML, no link, no doctest.
+//! A torrent's comment and names may contain anything. They are written as escaped string literals,
+//! and rustdoc renders them as plain code: no HTML, no links, no doctests.
 
 use std::fmt::Write as _;
 
-/// So many characters of a comment are shown.
+/// Longer comments are truncated.
 const MAX_COMMENT_CHARS: usize = 2_000;
 
-/// So many of a license's name.
+/// Longer license names are truncated.
 const MAX_LINE_CHARS: usize = 200;
 
-/// A literal of this string. `Debug` escapes quotes, control characters, and those that change the direction of
-/// writing, which the compiler refuses.
+/// A string literal. `Debug` escapes quotes, control characters, and characters that change the
+/// text direction, which the compiler rejects.
 pub fn literal(text: &str) -> String {
     format!("{text:?}")
 }
 
-/// `1_234_567`: rustc does not mind, clippy and people do.
+/// `1_234_567`, because clippy and people prefer digit groups.
 pub fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
@@ -30,16 +30,16 @@ pub fn number(number: u64) -> String {
     grouped
 }
 
-/// The text as code within a line of Markdown.
+/// Formats text as inline code in Markdown.
 pub fn code_span(text: &str) -> String {
     let text: String = text.chars().map(|c| if is_shown(c) { c } else { '\u{fffd}' }).collect();
     let fence = "`".repeat(longest_run(&text) + 1);
-    // Spaces keep a backtick at either end apart from the fence; Markdown drops one on each side.
+    // Spaces separate a backtick at either end from the fence. Markdown strips one on each side.
     let pad = if fence.len() > 1 { " " } else { "" };
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
-/// The beginning of the text, on one line.
+/// The text on one line, truncated.
 pub fn line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ");
@@ -49,9 +49,10 @@ pub fn line(text: &str) -> String {
     }
 }
 
-/// The text as a block of Markdown that is neither compiled nor run; `None` where nothing is left of it.
+/// Formats text as a Markdown code block that is not compiled or run. `None` if nothing is left of
+/// it.
 pub fn block(text: &str) -> Option<String> {
-    // Tabs are nothing that a doc comment should hold.
+    // Clippy warns about tabs in doc comments.
     let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\t', "    ");
     let mut shown: String = text
         .trim()
@@ -71,7 +72,8 @@ pub fn block(text: &str) -> Option<String> {
     Some(block)
 }
 
-/// Whether a reader sees it: neither a control character, nor one that turns or hides its neighbours.
+/// Whether a character is visible: not a control character, and not one that hides or reorders its
+/// neighbors.
 fn is_shown(c: char) -> bool {
     let invisible = matches!(
         c,

@@ -1,6 +1,8 @@
-//! Trackers, and the DHT as if it was one: each tier is announced to until the download or the seeding ends.
+//! Announces to each tier of trackers, and to the DHT as if it were a tier, until the download or
+//! the seeding ends.
 //!
-//! On threads of their own ([`super::scheduler`]), since a tracker that is dead blocks for as long as it likes, and nobody may wait for it.
+//! Announces run on separate threads ([`super::scheduler`]), because a dead tracker may block for a
+//! long time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,20 +23,21 @@ use crate::engine::announce::tier::TrackerTier;
 #[cfg(test)]
 mod tests;
 
-/// The announcers of a download, or of a seed with all its datasets.
+/// The announcers of one download, or of a seed with all its datasets.
 pub struct Announcers {
     client: Client,
     scheduler: Arc<AnnounceScheduler>,
     #[cfg(feature = "dht")]
     dht: Option<Arc<crate::net::Dht>>,
-    /// Trackers are to know that we listen over IPv4 and over IPv6.
+    /// Announce over both IPv4 and IPv6, because we listen on both.
     each_family: bool,
-    /// The download has ended: nobody waits for peers any more.
+    /// The download has ended, so that peers are no longer needed.
     over: Arc<AtomicBool>,
 }
 
 impl Announcers {
-    /// `client` is not the workers': theirs is shut down at the end, and then the trackers are still to be told.
+    /// `client` must not be the workers': theirs is shut down at the end of the download, before
+    /// the trackers get a goodbye.
     pub fn new(client: Client) -> Announcers {
         Announcers {
             scheduler: AnnounceScheduler::new(client.timing().back_off),
@@ -46,27 +49,29 @@ impl Announcers {
         }
     }
 
-    /// The same, for one who listens over IPv4 and IPv6: each tracker is to know both addresses, if it has some of both.
+    /// Sets whether each tracker is announced to over both IPv4 and IPv6, if it has addresses of
+    /// both.
     #[cfg(feature = "seed")]
     pub fn over_each_family(mut self, each_family: bool) -> Announcers {
         self.each_family = each_family;
         self
     }
 
-    /// The same, with the DHT to be searched.
+    /// Sets the DHT to search.
     #[cfg(feature = "dht")]
     pub fn with_dht(mut self, dht: Option<Arc<crate::net::Dht>>) -> Announcers {
         self.dht = dht;
         self
     }
 
-    /// Begins to search the DHT for peers, as if it was a tier. Whether it did; the report says why it did not.
+    /// Starts to search the DHT for peers, as if it were a tier. Returns whether it did; if not,
+    /// the reason is in the report.
     #[cfg(feature = "dht")]
     pub fn search_dht(&mut self, torrent: &Arc<dyn AnnounceTarget>, tier_id: u32) -> bool {
         use super::dht::{NAME, Searches};
         let Some(dht) = self.dht.clone() else { return false };
         if self.client.is_behind_socks() {
-            // Of the addresses of its nodes nobody knows whether the user excepts them.
+            // It is not known whether `no_proxy` would exempt the addresses of DHT nodes.
             torrent.note(NAME, Err(SourceError::UdpBehindProxy));
             return false;
         }
@@ -77,8 +82,9 @@ impl Announcers {
         true
     }
 
-    /// Begins to announce to all tiers (BEP 12), side by side. `party` is told of each tier that may name peers, by its
-    /// number: from `first` on. Gives the number behind the last. `by` names the trackers.
+    /// Starts to announce to all tiers (BEP 12), side by side. `party` is called for each usable
+    /// tier with its number, from `first` on. Returns the number after the last one. `by` is who
+    /// named the trackers.
     pub fn start(
         &mut self,
         by: NamedBy,
@@ -112,14 +118,14 @@ impl Announcers {
         next
     }
 
-    /// Says goodbye to the trackers that know us, for at most so long.
+    /// Says goodbye to the trackers that know us, for at most `patience`.
     pub fn stop(self, goodbye: Goodbye, patience: Duration) {
         self.over.store(true, Ordering::Release);
         self.scheduler.end(goodbye, patience);
     }
 }
 
-/// Who was not stopped says nothing.
+/// Without a call of [`Announcers::stop`], trackers get no goodbye.
 impl Drop for Announcers {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Release);

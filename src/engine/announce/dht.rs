@@ -1,4 +1,5 @@
-//! The DHT: it is searched now and again while there are too few peers, until the download ends.
+//! Searching the DHT for one torrent: repeated while there are too few peers, until the download
+//! ends.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -14,36 +15,38 @@ use crate::protocol::tracker::announce_queue::PlaceId;
 #[cfg(test)]
 mod tests;
 
-/// How the report calls it.
+/// The name of the DHT in reports.
 pub const NAME: &str = "DHT";
 
-/// Searches that found nobody, until it is given up.
+/// Number of fruitless searches after which the DHT is given up.
 const ROUNDS: u32 = 3;
 
-/// Connected peers that are enough.
+/// Number of connected peers that is enough.
 pub const ENOUGH: u32 = 20;
 
-/// Between two searches for peers. They come and go slowly, and each search asks some fifty nodes.
+/// The interval between searches for peers. Peers change slowly, and each search asks about fifty
+/// nodes.
 pub const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Between two searches for nodes to be told of us: BEP 5 has them forget within half an hour.
+/// The interval between searches that announce us to nodes: by BEP 5, nodes forget peers within
+/// half an hour.
 pub const TELL_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
-/// Peers that it has named are believed up to here, so that trackers' always have room.
+/// Limit on the peers accepted from the DHT, so that peers from trackers always have room.
 const MAX_NAMED: usize = 250;
 
-/// Searches for one torrent, as if the DHT was a tier of trackers.
+/// The searches for one torrent, scheduled as if the DHT were a tier of trackers.
 pub struct Searches {
     dht: Arc<Dht>,
-    /// What it holds is let go with its end, whether a search runs or not: a look-up of the first nodes' names may take as long as
-    /// it likes.
+    /// Weak, so that the torrent's resources are released at its end even while a search is
+    /// running: looking up the names of the bootstrap nodes may take any amount of time.
     torrent: Weak<dyn AnnounceTarget>,
     over: Arc<AtomicBool>,
     timing: Timing,
     tier_id: u32,
     place: PlaceId,
     known: HashSet<SocketAddr>,
-    /// Searches in a row that were in vain.
+    /// Consecutive fruitless searches.
     rounds: u32,
 }
 
@@ -59,12 +62,13 @@ impl Searches {
         Searches { dht, torrent, over, timing, tier_id, place, known, rounds: 0 }
     }
 
-    /// Who waits for peers, if that is anybody still.
+    /// The torrent, while peers are still needed.
     fn torrent(&self) -> Option<Arc<dyn AnnounceTarget>> {
         self.torrent.upgrade().filter(|_| !self.over.load(Ordering::Acquire))
     }
 
-    /// After each search the torrent is told of no peers, where some were named: it is over.
+    /// Searches once. If peers are known, the torrent gets an empty list at the end, which marks
+    /// the end of the search.
     fn search(&mut self) -> Searched {
         let about =
             self.torrent().map(|it| (it.announce().infohash, it.listens_at(), it.dht_nodes()));
@@ -96,7 +100,8 @@ impl Searches {
         if peers > 0 {
             torrent.named(Vec::new());
         }
-        // Peers of an earlier search are no reason to leave it at that where nobody heard of us: in half an hour all forget.
+        // Peers from an earlier search are not enough if we listen and no node accepted our
+        // announce: nodes forget us within half an hour.
         if told > 0 || (port.is_none() && peers > 0) {
             self.rounds = 0;
             return Searched::Well;
@@ -110,7 +115,7 @@ impl Searches {
 }
 
 impl AnnounceTask for Searches {
-    /// Until the download or the seeding ends, or it is enough that nobody is found.
+    /// Runs until the download or the seeding ends, or the DHT is given up.
     fn run(&mut self, _nth: usize) -> TaskOutcome {
         let Some(torrent) = self.torrent() else {
             return TaskOutcome { failed: false, again: None };
@@ -141,18 +146,18 @@ impl AnnounceTask for Searches {
         TaskOutcome { failed, again: Some((pause, vec![self.place])) }
     }
 
-    /// Its nodes forget us within half an hour, and have no word for it.
+    /// Does nothing: the DHT has no message for leaving, and nodes forget us within half an hour.
     fn say_goodbye(&mut self, _: Goodbye) {}
 }
 
-/// How a search ended.
+/// The result of a search.
 #[derive(Debug, PartialEq, Eq)]
 enum Searched {
-    /// Peers are known; or, where we listen, nodes know us.
+    /// Peers are known or, if we listen, nodes have accepted our announce.
     Well,
-    /// Nobody was found, or told.
+    /// No peer was found, or no node accepted our announce.
     InVain,
-    /// There need be no other.
+    /// No further search is needed.
     Enough,
 }
 

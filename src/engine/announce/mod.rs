@@ -1,4 +1,4 @@
-//! Trackers and the DHT: who is told of a torrent, when, and which peers they name.
+//! Announcing to trackers and the DHT, and receiving peers from them.
 
 pub mod announcer;
 #[cfg(feature = "dht")]

@@ -1,8 +1,9 @@
-//! The threads that announce, and search the DHT: as many as there is to do at a time, within a bound.
+//! The threads that announce and search the DHT: as many as there are due tasks, up to a limit.
 //!
-//! What is done when, and where, is [`crate::protocol::tracker::announce_queue`]'s matter. One thread at most waits for the next that will be due;
-//! who has nothing to do beside it ends, since another is started within microseconds. Nobody joins them: a tracker may keep one
-//! for as long as it likes.
+//! [`crate::protocol::tracker::announce_queue`] decides which task runs when, and at which place.
+//! At most one thread waits for the next due task; other idle threads end, because starting a
+//! thread takes only microseconds. The threads are detached: a dead tracker may block one for any
+//! amount of time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, MutexGuard};
@@ -13,60 +14,61 @@ use crate::engine::thread::start_thread;
 use crate::mutex::{Mutex, wait};
 use crate::protocol::tracker::announce_queue::{AnnounceQueue, PlaceId, TaskId, Turn};
 
-/// Threads at a time: of a download's tiers all are asked side by side, of a seed's thousands these many.
+/// Limit on threads: enough to ask all tiers of a download side by side. The thousands of tiers of
+/// a seed share them.
 pub const THREADS: usize = 32;
 
-/// The same while goodbye is said, which takes a second at most: a store's thousands of tiers have that second in common, and
-/// each waits for a round trip or four.
+/// The limit while saying goodbye, which takes a second at most: the thousands of tiers of a store
+/// share that second, and each needs one to four round trips.
 const THREADS_AT_END: usize = 512;
 
-/// Something that is done again and again.
+/// A task that is repeated.
 pub trait AnnounceTask: Send {
-    /// Does it once, at this one of the places that it gave.
+    /// Runs the task once, at the `nth` of the places that it returned.
     fn run(&mut self, nth: usize) -> TaskOutcome;
-    /// Tells those that know us that we leave.
+    /// Tells the trackers that know us that we leave.
     fn say_goodbye(&mut self, goodbye: Goodbye);
 }
 
-/// How it went.
+/// The result of a run.
 pub struct TaskOutcome {
     pub failed: bool,
-    /// After what pause, and at which places, it is to be done again; `None`: never.
+    /// The pause before the next run, and the places where it may run; `None` if the task is over.
     pub again: Option<(Duration, Vec<PlaceId>)>,
 }
 
-/// What the threads share.
+/// State shared by the threads.
 pub struct AnnounceScheduler {
     state: Mutex<SchedulerState>,
     changed: Condvar,
     begun: Instant,
-    /// Who failed only after so long kept a thread waiting.
+    /// A task that fails only after at least this long is considered to hang.
     long: Duration,
 }
 
 #[derive(Default)]
 struct SchedulerState {
     announce_queue: AnnounceQueue,
-    /// By task.
+    /// Indexed by task.
     slots: Vec<Slot>,
     threads: usize,
     busy: usize,
-    /// It is over; and what is said to whom.
+    /// Set once the scheduler has ended: the events to send.
     goodbye: Option<Goodbye>,
     farewells: Vec<Box<dyn AnnounceTask>>,
     saying: usize,
 }
 
 struct Slot {
-    /// `None` while it is under way, and once it is over.
+    /// `None` while the task is running, and once it is over.
     task: Option<Box<dyn AnnounceTask>>,
     is_under_way: bool,
-    /// Someone has answered, and is to be told that we leave.
+    /// Whether a tracker has answered, and so must get a goodbye.
     known: Arc<AtomicBool>,
 }
 
 impl SchedulerState {
-    /// Nobody is to be told goodbye any more.
+    /// Whether no goodbye is outstanding.
     fn is_said(&self) -> bool {
         let may_be_owed = |slot: &Slot| slot.is_under_way && slot.known.load(Ordering::Relaxed);
         self.farewells.is_empty() && self.saying == 0 && !self.slots.iter().any(may_be_owed)
@@ -81,12 +83,12 @@ impl AnnounceScheduler {
         Arc::new(AnnounceScheduler { state, changed, begun: Instant::now(), long })
     }
 
-    /// The place of this name.
+    /// The place with this name.
     pub fn place(&self, name: &str) -> PlaceId {
         self.state.lock().announce_queue.place(name)
     }
 
-    /// Has this done from now on. `known` says whether goodbye is to be said.
+    /// Adds a task to be run from now on. `known` is set by the task once it must say goodbye.
     pub fn add(
         self: &Arc<AnnounceScheduler>,
         task: Box<dyn AnnounceTask>,
@@ -102,13 +104,13 @@ impl AnnounceScheduler {
         self.changed.notify_all();
     }
 
-    /// Ends it, and waits for so long until goodbye is said.
+    /// Ends all tasks, and waits for the goodbyes for at most `patience`.
     pub fn end(self: &Arc<AnnounceScheduler>, goodbye: Goodbye, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut left = Vec::new();
         let mut state = self.state.lock();
         state.goodbye = Some(goodbye);
-        left.append(&mut state.farewells); // it was over before
+        left.append(&mut state.farewells); // tasks left over from an earlier call
         let mut farewells = Vec::new();
         for task in 0..state.slots.len() {
             let hangs = state.announce_queue.hangs(TaskId(task));
@@ -119,7 +121,8 @@ impl AnnounceScheduler {
                 false => left.push(task),
             }
         }
-        // Taken from the end: who does not answer keeps nobody from hearing it who does.
+        // Threads take tasks from the end, so hanging trackers are placed first and do not delay
+        // the others.
         farewells.sort_by_key(|(hangs, _)| !hangs);
         state.farewells = farewells.into_iter().map(|(_, task)| task).collect();
         let wanted = state.farewells.len().min(THREADS_AT_END);
@@ -136,7 +139,7 @@ impl AnnounceScheduler {
             state = wait(&self.changed, state, within);
         }
         drop(state);
-        drop(left); // whatever they hold, not under the lock
+        drop(left); // dropped without the lock, because dropping may run arbitrary code
     }
 
     #[cfg(test)]
@@ -144,7 +147,7 @@ impl AnnounceScheduler {
         self.state.lock().threads
     }
 
-    /// Starts a thread where nobody waits for what is due next.
+    /// Starts a thread if none is waiting for the next due task.
     fn staff(self: &Arc<AnnounceScheduler>, state: &mut SchedulerState) {
         if state.threads == state.busy
             && state.threads < THREADS
@@ -157,7 +160,7 @@ impl AnnounceScheduler {
 
     fn start(self: &Arc<AnnounceScheduler>, name: &str, state: &mut SchedulerState) {
         let scheduler = Arc::clone(self);
-        // Where the system gives no more, those that are there do it.
+        // If the system refuses, the existing threads do the work.
         if start_thread(name, Box::new(move || scheduler.work())).is_ok() {
             state.threads += 1;
         }

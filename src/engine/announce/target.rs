@@ -1,4 +1,4 @@
-//! What announcers know of a torrent, and what they tell trackers at its end.
+//! The announcers' view of a torrent, and the final events for trackers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,41 +8,42 @@ use crate::address::NamedBy;
 use crate::engine::report::Remark;
 use crate::protocol::tracker::{Announce, AnnounceEvent};
 
-/// A torrent that trackers are told of, and who hears what they answer.
+/// A torrent that is announced to trackers, and that receives their replies.
 pub trait AnnounceTarget: Send + Sync {
-    /// Time since any moment.
+    /// Time since an arbitrary but fixed moment.
     fn now(&self) -> Duration;
-    /// How it stands; the announcer knows event and key.
+    /// The current transfer statistics. The announcer sets `event` and `key`.
     fn announce(&self) -> Announce;
-    /// A tracker said this; or failed so, or is never asked.
+    /// Records a tracker's status, or why it failed or is never asked.
     fn note(&self, tracker: &str, said: Remark);
-    /// A tracker named peers.
+    /// Receives peers from a tracker or from the DHT.
     fn named(&self, peers: Vec<SocketAddr>);
     /// The tier has answered, or all of its trackers have failed, for the first time.
     fn heard_of(&self, _tier: u32) {}
-    /// No tracker of the tier has ever answered: whether that is enough.
+    /// No tracker of the tier has ever answered. Returns whether to give the tier up.
     fn lost(&self, tier: u32) -> bool;
-    /// The time between two searches of the DHT; `None` while none is wanted.
+    /// The interval between searches of the DHT; `None` while no search is needed.
     #[cfg(feature = "dht")]
     fn dht_interval(&self) -> Option<Duration>;
-    /// Nodes that may be asked first, and who names them.
+    /// Bootstrap nodes for this torrent, and who named them.
     #[cfg(feature = "dht")]
     fn dht_nodes(&self) -> Vec<(NamedBy, String)> {
         Vec::new()
     }
-    /// Where peers may connect to us, for the DHT's nodes to know.
+    /// The port to announce to DHT nodes.
     #[cfg(feature = "dht")]
     fn listens_at(&self) -> Option<u16> {
         None
     }
 }
 
-/// What trackers are told at the end, one after another.
+/// The final events for trackers, in this order.
 pub type Goodbye = &'static [AnnounceEvent];
 
-/// The download has not come to its end.
+/// The download was not completed.
 pub const LEAVES: Goodbye = &[AnnounceEvent::Stopped];
-/// It has all.
+/// The download was completed.
 pub const HAS_ALL: Goodbye = &[AnnounceEvent::Completed, AnnounceEvent::Stopped];
-/// It has all, and a seed of this process goes on under the same id and port: it may have announced itself already.
+/// The download was completed, and a seed of this process continues under the same ID and port,
+/// which it may have announced already.
 pub const SEEDS: Goodbye = &[AnnounceEvent::Completed];

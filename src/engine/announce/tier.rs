@@ -1,4 +1,4 @@
-//! A tier of a torrent's trackers, to which is announced.
+//! Announcing to one tier of a torrent's trackers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +18,9 @@ pub struct TrackerTier {
     key: u32,
     torrent: Arc<dyn AnnounceTarget>,
     known: Arc<AtomicBool>,
-    /// Its first round is over.
+    /// Whether the first round is over.
     heard_of: bool,
-    /// Nobody waits for peers any more.
+    /// Set once peers are no longer needed.
     over: Arc<AtomicBool>,
 }
 
@@ -37,12 +37,12 @@ impl TrackerTier {
         TrackerTier { client, trackers, rounds, id, key, torrent, known, heard_of: false, over }
     }
 
-    /// Whether one of them has answered.
+    /// Whether a tracker of the tier has answered.
     pub fn known(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.known)
     }
 
-    /// Where those are that may be asked now.
+    /// The places of the trackers that may be asked now.
     pub fn places(&self) -> Vec<PlaceId> {
         let left = self.rounds.left().iter();
         left.filter_map(|index| Some(self.trackers.get(*index)?.0)).collect()
@@ -107,7 +107,7 @@ impl AnnounceTask for TrackerTier {
         });
         let failure = match result {
             Ok(()) => {
-                // BEP 12: who answered is asked first from now on.
+                // BEP 12: a tracker that answered moves to the front of its tier.
                 self.trackers[..=index].rotate_right(1);
                 self.rounds.answered();
                 self.round_is_over();
@@ -130,13 +130,13 @@ impl AnnounceTask for TrackerTier {
         TaskOutcome { failed: true, again }
     }
 
-    /// Tells the tracker that answered last, which is the first.
+    /// Says goodbye to the tracker that answered last, which is the first of the tier.
     fn say_goodbye(&mut self, goodbye: Goodbye) {
         for event in goodbye {
             let message = self.message(Some(*event));
             let Some((_, tracker)) = self.trackers.first_mut() else { return };
             let time = || Some(self.torrent.now());
-            // It will forget us anyway.
+            // If this fails, the tracker will forget us anyway.
             let _ = tracker.announce(&self.client, &message, &time, &mut |_| {});
         }
     }

@@ -1,7 +1,8 @@
-//! Documents of the catalogue, kept in the store for a day. For the command line alone.
+//! Documents of the catalog, cached in the store for a day. Used only by the command line.
 //!
-//! A copy that is younger is used as it is. An older one is asked for again, with what the server said of it (304 costs no
-//! download); where that fails the old one stands in, and says so. Offline it is used whatever its age.
+//! A copy younger than that is used as it is. For an older copy, a conditional request is sent (304
+//! avoids the download); if that fails, the old copy is used with a note. Offline, a copy of any
+//! age is used.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,49 +15,51 @@ use crate::storage::Store;
 use crate::storage::inventory::Kept;
 use crate::url::Url;
 
-/// So long a copy is used without asking: the catalogue writes its database anew each night.
+/// How long a copy is used without asking: the catalog rebuilds its database every night.
 const CURRENT: Duration = Duration::from_secs(24 * 3600);
 
-/// Times that a busy server is asked.
+/// Number of requests to a busy server.
 const ATTEMPTS: u32 = 3;
 
-/// As long as bytes come, a document may take so many times what is waited for without any: the database has
-/// several megabytes.
+/// While data arrives, a document may take this multiple of the timeout: the database has several
+/// megabytes.
 const SLOW: u32 = 5;
 
-/// Which document.
+/// A document to get, and how.
 #[derive(Debug)]
 pub struct DocumentRequest<'a> {
-    /// Behind the catalogue's base URL, with the slash.
+    /// The path after the catalog's base URL, with the leading slash.
     pub path: &'a str,
-    /// Its name in the store.
+    /// The document's name in the store.
     pub name: &'a str,
-    /// What it is, for errors: "the catalog's database".
+    /// A description for errors, such as "the catalog's database".
     pub what: &'a str,
     pub max_bytes: u64,
-    /// What to do where the catalogue does not have it.
+    /// The help text if the catalog does not have the document.
     pub if_missing: &'a str,
-    /// Ask, however young the copy is.
+    /// Ask the catalog even if the copy is recent.
     pub refresh: bool,
-    /// Why it is not what it should be: such a one is not kept.
+    /// Returns what is wrong with the contents. A document with a flaw is not stored.
     pub flaw: fn(&[u8]) -> Option<String>,
 }
 
-/// A document, from the catalogue or the store.
+/// A document from the catalog or from the store.
 #[derive(Debug)]
 pub struct Document {
     pub body: Vec<u8>,
     pub url: Url,
-    /// How long ago it was known to be current.
+    /// Time since the document was known to be current.
     pub age: Duration,
-    /// What its reader should know: an old copy stands in, it could not be kept.
+    /// Notes for the user: an old copy is used, or the document could not be stored.
     pub notes: Vec<String>,
 }
 
-/// The document, as new as it should be and can be had.
+/// Returns the document: a recent copy, otherwise the catalog's current version, otherwise an old
+/// copy.
 ///
 /// # Errors
-/// [`ErrorKind::Offline`] or [`ErrorKind::Network`] where no copy is here; with `refresh`, also where one is.
+/// [`ErrorKind::Offline`] or [`ErrorKind::Network`] if there is no copy; with `refresh`, even if
+/// there is one.
 pub fn document(
     settings: &Settings,
     store: &Store,
@@ -65,7 +68,7 @@ pub fn document(
     let url = settings.catalogue.with(wanted.path);
     let kept = store.kept_document(&settings.catalogue, wanted.name, wanted.max_bytes);
     let kept = kept.filter(|kept| (wanted.flaw)(&kept.body).is_none());
-    // One of the future has a clock of its own: it is asked for.
+    // A copy from the future, after a change of the clock, is treated as expired.
     let age = |kept: &Kept| SystemTime::now().duration_since(kept.at).unwrap_or(CURRENT);
     let of_kept =
         |kept: Kept, notes| Document { age: age(&kept), body: kept.body, url: url.clone(), notes };
@@ -124,7 +127,7 @@ enum DocumentReply {
     Same,
 }
 
-/// Asks, again after a pause where the server is busy.
+/// Sends the request, and retries after a pause if the server is busy.
 fn fetch(
     client: &Client,
     url: &Url,
@@ -158,7 +161,7 @@ fn fetch(
             304 if kept.is_some() => return Ok(DocumentReply::Same),
             408 | 429 | 500..=599 => {
                 let wait = reply.retry_after.unwrap_or(pause).max(pause);
-                // Someone sits there and waits.
+                // A user is waiting for the answer.
                 if attempts == ATTEMPTS || begun.elapsed() + wait > timing.reply {
                     return Err(SourceError::Status(reply.status));
                 }

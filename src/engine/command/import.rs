@@ -1,7 +1,8 @@
-//! Bytes that are on this machine already become a dataset of the store: `import`.
+//! `import`: makes data on this machine a dataset of the store.
 //!
-//! What lies at the path is hashed first, and nothing is written for what does not fit; what does is taken over by
-//! `storage/inventory/adopt.rs`, where it is hashed again. Nothing but the torrent is fetched.
+//! The files at the path are hashed first, and nothing is written for files that do not match.
+//! Matching data is taken over by `storage/inventory/adopt.rs`, which hashes it again. Only the
+//! torrent may be downloaded.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,39 +24,40 @@ use crate::storage::inventory::Adopted;
 use crate::storage::{DiskWork, LocalCopy, Partial, Site};
 use crate::torrent::metainfo::Metainfo;
 
-/// What became of a path and a dataset.
+/// The result of importing a path as a dataset.
 #[derive(Clone, Debug)]
 pub enum Import {
-    /// Some of it is in the store now.
+    /// Some of the dataset is in the store now.
     Done(Imported),
-    /// Nothing there is right: why not.
+    /// No data at the path matches; with the reason.
     Unfit(String),
 }
 
-/// What of a dataset is in the store after an import.
+/// What is in the store after an import.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// Where it lies; the stamp is not there where something is missing.
+    /// Where the dataset is. The stamp does not exist if data is missing.
     pub provided: Provided,
-    /// The torrent's name, as its maker chose it.
+    /// The name in the torrent.
     pub torrent_name: String,
-    /// Bytes of the pieces that the dataset needs.
+    /// Bytes of all pieces that the dataset needs.
     pub needed_bytes: u64,
-    /// Those that are not there yet.
+    /// The part of `needed_bytes` that is still missing.
     pub missing_bytes: u64,
-    /// How the files came into the store.
+    /// How the files were added to the store.
     pub adopted: Adopted,
-    /// It was complete before.
+    /// The dataset was complete before.
     pub was_there: bool,
-    /// What is wrong with the copy first, where something is missing.
+    /// If data is missing, the first fault of the copy.
     pub fault: Option<String>,
 }
 
-/// Takes over what is right. `named` says that the dataset was named by the user; else its files, or the path itself, must have the
-/// names or the sizes that the torrent gives. With `ask` the torrent may be looked up.
+/// Imports the data that is correct. `link`: link the files of a complete copy instead of copying
+/// them. `named`: the user named the dataset; otherwise the files, or the path itself, must have
+/// the names or the sizes in the torrent. `ask`: the torrent may be looked up over the network.
 ///
 /// # Errors
-/// Of the torrent, the pins, or the store.
+/// Errors of the torrent, the pins or the store.
 pub fn import(
     session: &Session<'_>,
     request: &Request,
@@ -111,7 +113,7 @@ pub fn import(
     }))
 }
 
-/// The place at or below the path where most of the dataset may be.
+/// The location at or below the path that has most of the dataset.
 fn best(
     path: &Path,
     named: bool,
@@ -131,7 +133,7 @@ fn best(
     best
 }
 
-/// A renamed root directory looks like any other, and a renamed file too.
+/// The possible locations of the torrent's root. Any directory or file may be a renamed one.
 fn sites(path: &Path, multi: bool) -> Vec<Site> {
     let itself = Site::At(path.to_owned());
     match (path.is_dir(), multi) {
@@ -142,7 +144,8 @@ fn sites(path: &Path, multi: bool) -> Vec<Site> {
     }
 }
 
-/// Gives the bytes that are missing still.
+/// Adds the data to the store. Returns the number of missing bytes, how files were added, and
+/// whether the dataset was complete before.
 fn take_over(
     work: &Work<'_>,
     found: &LocalCopy,
@@ -180,7 +183,7 @@ fn take_over(
 }
 
 impl Imported {
-    /// Where it lies, where it is complete.
+    /// The dataset's path, if it is complete.
     pub fn path(&self) -> Option<&PathBuf> {
         (self.missing_bytes == 0).then_some(&self.provided.path)
     }

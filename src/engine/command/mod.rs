@@ -1,7 +1,8 @@
-//! What the command `cargo academictorrents` uses beyond the public API. Not part of the API: it may change in any release, and
-//! `cargo-academictorrents` requires the exact version of this crate (feature `engine`).
+//! What the command `cargo academictorrents` uses beyond the public API. Not part of the API: it
+//! may change in any release, and `cargo-academictorrents` requires the exact version of this crate
+//! (feature `engine`).
 //!
-//! One module for each module of the library, with only what the command needs of it.
+//! Each submodule mirrors a module of the library, and contains only what the command needs of it.
 
 mod catalogue;
 mod import;

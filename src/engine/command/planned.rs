@@ -1,6 +1,7 @@
-//! What a dataset would take, without taking it: for `fetch --dry-run`.
+//! What fetching a dataset would involve, for `fetch --dry-run`.
 //!
-//! Nothing is written, and no data is asked for; the `.torrent` is looked up where it is not at hand, and not kept.
+//! Writes nothing and requests no data. A missing `.torrent` is looked up over the network, but not
+//! stored.
 
 use crate::engine::job::{elsewhere, present};
 use crate::engine::resolve::{Network, resolve};
@@ -10,28 +11,30 @@ use crate::manifest::Request;
 use crate::plan::{self, SourceSpec};
 use crate::torrent::infohash::Infohash;
 
-/// A dataset, and what there is of it.
+/// The plan for a dataset.
 #[derive(Clone, Debug)]
 pub struct Planned {
     pub infohash: Infohash,
-    /// The infohash and, where not all files are selected, a digest of those that are.
+    /// The infohash and, if not all files are selected, a digest of the selection.
     pub id: String,
-    /// Bytes that are needed.
+    /// Bytes that the dataset needs.
     pub total_bytes: u64,
-    /// Bytes of them that are in files which are not selected.
+    /// The part of `total_bytes` that belongs to files that are not selected.
     pub scratch_bytes: u64,
-    /// Bytes of them that are still to be fetched, by what the store has noted: data without a note may prove right, too.
+    /// Bytes to fetch, according to the store's records. Unrecorded data on disk may turn out to be
+    /// correct, too.
     pub missing_bytes: u64,
-    /// Where these would come from, in the order in which they would be asked.
+    /// The sources of the missing data, in order of use.
     pub sources: Vec<SourceSpec>,
-    /// A copy that the environment names would be hashed first.
+    /// Whether there may be a copy elsewhere, which would be hashed first.
     pub may_lie_elsewhere: bool,
 }
 
 /// Plans one dataset.
 ///
 /// # Errors
-/// As a download's up to its first byte of data; not those of limits and of the disk's room.
+/// The errors of a download before its first byte of data, except those of size limits and disk
+/// space.
 pub fn planned(session: &Session<'_>, request: &Request) -> Result<Planned, Error> {
     let is_there = present::present(session, request)?.is_some();
     let network = Network::open(session, request)?;

@@ -1,7 +1,9 @@
-//! Who answers right now: trackers, web seeds, peers, the catalogue; all side by side, within one deadline (feature `engine`).
+//! Probes which trackers, web seeds, peers and sites answer right now: all side by side, within one
+//! deadline (feature `engine`).
 //!
-//! Nobody is waited for after it: the threads end with their sockets. Trackers are scraped, which makes nobody a peer. One that has no
-//! scrape is announced to, and told at once that we leave.
+//! Nothing is awaited after the deadline: the threads end when their sockets are shut down.
+//! Trackers are scraped, which does not add us to a swarm. A tracker without scrape support gets an
+//! announce, followed at once by `stopped`.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -24,48 +26,51 @@ use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
 use crate::url::Url;
 
-/// How long each of them has.
+/// The time limit for all probes.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
-/// More than any torrent has that works; a thread each, and no more than the process may connect to at a time.
+/// Limit on probes: more than a working torrent needs. Each has a thread, and the process's limit
+/// on concurrent connects applies, too.
 const MOST: usize = 128;
 
-/// Whether an announce shows a swarm: what is wanted is the counts.
+/// Number of peers to request in an announce. Only the counts matter, but some trackers return
+/// peers without counts.
 const NUMWANT: u32 = 50;
 
-/// Who is asked.
+/// What to probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// How many have the torrent of so many bytes.
+    /// The number of peers of the torrent, which has `bytes` bytes.
     Tracker { by: NamedBy, url: Url, infohash: Infohash, bytes: u64 },
-    /// Whether it has a file of this length, at one of the URLs that the file may have there. Of a dataset of the user's own it is sent
-    /// what the user keeps for its host.
+    /// Whether the seed has a file of this length, at one of the URLs that are possible for it. If
+    /// `is_own`, the dataset is the user's, and the user's credential for the host is sent.
     WebSeed { by: NamedBy, urls: Vec<Url>, length: u64, is_own: bool },
-    /// Whether it takes a connection: `host:port`.
+    /// Whether a peer accepts a connection; `host:port`.
     Peer(NamedBy, String),
-    /// Whether it answers at all.
+    /// Whether a site answers at all.
     Site(NamedBy, Url),
 }
 
-/// Hosts and ports that the user named as sources of a dataset: strangers may name them for it, too.
+/// Hosts and ports that the user named as sources of a dataset. They may be contacted even if an
+/// untrusted source names them.
 pub type UserPlaces = Arc<[NamedPlace]>;
 
-/// What was answered.
+/// The answer to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeAnswer {
     Counts(ScrapeCounts),
-    /// It is there, and has what it should.
+    /// It answered and has what it should.
     Alive,
 }
 
-/// Whether the clock may be right: TLS refuses all certificates where it is not.
+/// Whether the clock is plausible: TLS rejects every certificate if it is far off.
 pub fn clock_is_plausible() -> bool {
-    // 2026-01-01: this program is younger.
+    // 2026-01-01, which is before the first release.
     let earliest = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
     SystemTime::now() >= earliest
 }
 
-/// The question to a web seed: whether it has the torrent's first file that is not empty.
+/// The probe of a web seed: whether it has the torrent's first non-empty file.
 pub fn of_web_seed(by: NamedBy, seed: &Url, metainfo: &Metainfo, is_own: bool) -> Option<Question> {
     let file = metainfo.files.iter().find(|file| file.is_listed() && file.length > 0)?;
     let urls = file_urls(seed, metainfo);
@@ -73,17 +78,19 @@ pub fn of_web_seed(by: NamedBy, seed: &Url, metainfo: &Metainfo, is_own: bool) -
     Some(Question::WebSeed { by, urls: urls.collect(), length: file.length, is_own })
 }
 
-/// Asks all of them; an answer for each, or why there is none. It takes [`DEADLINE`] at most, or the user's `TIMEOUT`.
+/// Runs all probes. Returns an answer or an error for each, within [`DEADLINE`] or the user's
+/// `TIMEOUT`, whichever is shorter.
 ///
 /// # Errors
-/// Of the user's proxy and certificates.
+/// The user's proxy or certificates are invalid.
 pub fn ask(
     settings: &Settings,
     questions: &[(Question, UserPlaces)],
 ) -> Result<Vec<Result<ProbeAnswer, SourceError>>, Error> {
     let mut settings = settings.clone();
     let deadline = DEADLINE.min(settings.timeout);
-    // Connections and replies have parts of that, a try over UDP an eighth.
+    // The timeouts of connections and replies are fractions of this, and a UDP attempt gets an
+    // eighth.
     settings.timeout = settings.timeout.min(2 * deadline);
     let client = Client::new(&settings)?.with_credentials(&settings);
     let silent = || Err(SourceError::NoAnswer(deadline));
@@ -103,13 +110,14 @@ pub fn ask(
             note(&answers, Err(SourceError::BeyondMost(most)));
             continue;
         }
-        // As a download of the dataset is allowed to.
+        // Applies the same address rules as a download of the dataset.
         let (client, question) = (client.clone().naming(places.iter().cloned()), question.clone());
         let (theirs, working) = (Arc::clone(&answers), working.clone());
         let work = move || {
             let time = || Some(begun.elapsed()).filter(|now| *now < deadline);
             let answer = answer(&client, &question, &time);
-            // After the deadline nobody looks: what a socket says that was shut down is no answer.
+            // Results after the deadline are ignored: they only come from sockets that were shut
+            // down.
             if time().is_some() {
                 note(&theirs, answer);
             }
@@ -121,7 +129,7 @@ pub fn ask(
     }
     drop(working);
     let left = deadline.saturating_sub(begun.elapsed());
-    // Nothing is ever sent: the channel's end is that of the last of them.
+    // Nothing is ever sent on the channel: it closes when the last probe ends.
     let _: Result<(), RecvTimeoutError> = ended.recv_timeout(left);
     let found = answers.lock().clone();
     client.shut_down();
@@ -145,7 +153,7 @@ fn answer(
                 let credential = if *is_own { Credential::OfHost } else { Credential::Nothing };
                 match web_seed(client, *by, url, credential, *length) {
                     Ok(()) => return Ok(ProbeAnswer::Alive),
-                    // The first form is what BEP 19 means.
+                    // Reports the error of the first form, which is BEP 19's.
                     Err(why) if *url == urls[0] => said = Err(why),
                     Err(_) => {}
                 }
@@ -167,7 +175,7 @@ fn tracker(
     time: &Time<'_>,
 ) -> Result<ScrapeCounts, SourceError> {
     let mut tracker = Tracker::new(client, by, url, false)?;
-    // Who cannot be reached hears no announce either.
+    // If the tracker is unreachable, an announce would fail, too.
     if let Some(counts) = tracker.scrape(client, infohash, time)? {
         return Ok(counts);
     }
@@ -193,15 +201,16 @@ fn tracker(
         })
         .map_err(|failure| failure.why)?;
     if counts == ScrapeCounts::default() {
-        // It counts nobody: who they are it does not say.
+        // The tracker returned no counts, so the peers are counted without knowing which are seeds.
         counts.leechers = Some(peers);
     } else if let Some(leechers) = &mut counts.leechers {
-        // We are one of them.
+        // One of the leechers is this process.
         *leechers = leechers.saturating_sub(1);
     }
     announce.event = Some(AnnounceEvent::Stopped);
     (announce.numwant, announce.left_bytes) = (0, bytes);
-    let _ = tracker.announce(client, &announce, time, &mut |_| {}); // it forgets us by itself
+    // if it fails, the tracker forgets us anyway
+    let _ = tracker.announce(client, &announce, time, &mut |_| {});
     Ok(counts)
 }
 
@@ -250,7 +259,7 @@ fn peer(client: &Client, by: NamedBy, peer: &str, time: &Time<'_>) -> Result<(),
     Err(why)
 }
 
-/// Any answer but a refusal is one: what lies at the root of a site is its own matter.
+/// Any answer except a refusal or an overload counts: the contents of the root page do not matter.
 fn site(client: &Client, by: NamedBy, url: &Url) -> Result<(), SourceError> {
     match client.open(by, url, Credential::Nothing, &(0..1))?.head.status {
         status @ (403 | 407 | 429 | 500..=599) => Err(SourceError::Status(status)),

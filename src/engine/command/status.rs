@@ -1,4 +1,4 @@
-//! How a dataset stands, for `list` and `gc`: nothing is hashed, locked, fetched or written.
+//! The status of a dataset, for `list` and `gc`. Hashes, locks, fetches and writes nothing.
 
 use std::path::PathBuf;
 
@@ -10,71 +10,72 @@ use crate::manifest::Request;
 use crate::torrent::infohash::Infohash;
 
 impl Resolved {
-    /// Bytes of the selected files.
+    /// Total size of the selected files in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.layout().files().map(|file| file.length()).sum()
     }
 }
 
-/// What is known of a dataset without asking anyone.
+/// What is known about a dataset without network access.
 #[derive(Clone, Debug, Default)]
 pub struct DatasetStatus {
-    /// Its identity; `None` of a vendored torrent that cannot be used.
+    /// The infohash; `None` for a vendored torrent that cannot be used.
     pub infohash: Option<Infohash>,
-    /// The store's name for torrent and selection; `None` where that needs a torrent that is not at hand.
+    /// The store's name for torrent and selection; `None` if that requires a torrent that is not
+    /// available.
     pub id: Option<String>,
-    /// The same of what it is unpacked to.
+    /// The store's name for the unpacked tree.
     pub tree_id: Option<String>,
-    /// Whether the dataset itself is kept, once it is unpacked.
+    /// Whether the dataset itself is kept after it is unpacked.
     pub is_kept: bool,
-    /// Of its files; `None` where neither torrent nor stamp is at hand.
+    /// Total size of the files; `None` if neither torrent nor stamp is available.
     pub total_bytes: Option<u64>,
-    /// The torrent's name, as its maker chose it.
+    /// The name in the torrent.
     pub torrent_name: Option<String>,
-    /// How much of it is there.
+    /// How much of the dataset is present.
     pub state: Completeness,
-    /// Where it lies.
+    /// The location of the data.
     pub path: Option<PathBuf>,
 }
 
-/// How much of a dataset is there.
+/// How much of a dataset is present.
 #[derive(Clone, Debug, Default)]
 pub enum Completeness {
-    /// All of it, in the user's store.
+    /// Complete, in the user's store.
     Complete,
-    /// Complete at a place that this variable names.
+    /// Complete, at a location that this variable names.
     Elsewhere {
-        /// Without its prefix.
+        /// The name without its prefix.
         variable: String,
     },
-    /// Verified are so many bytes of those to fetch.
+    /// Partly downloaded.
     Partial {
-        /// Of pieces that the resume record names.
+        /// Bytes of the needed pieces that the resume record lists.
         done_bytes: u64,
-        /// Of all pieces that hold a selected byte.
+        /// Bytes of all pieces that contain a selected byte.
         needed_bytes: u64,
     },
-    /// Begun, and the torrent is not at hand, so that nobody knows how far.
+    /// Partly downloaded; how far is not known without the torrent.
     Begun,
-    /// It lies there without a stamp that fits: the next build hashes it.
+    /// Present without a valid stamp: the next build hashes it.
     Unchecked,
-    /// The archives are there, and are not unpacked.
+    /// The archives are present, but not unpacked.
     Packed,
-    /// Nothing of it is there.
+    /// Nothing is present.
     #[default]
     Missing,
-    /// Its torrent or its `files` cannot be used.
+    /// The torrent or `files` cannot be used.
     Wrong(Error),
 }
 
 impl DatasetStatus {
-    /// What of the store belongs to it.
+    /// The IDs in the store that belong to the dataset.
     pub fn ids(&self) -> impl Iterator<Item = &String> {
         self.id.iter().filter(|_| self.is_kept).chain(&self.tree_id)
     }
 }
 
-/// See [`DatasetStatus`].
+/// Determines the status of a dataset.
 pub fn standing(session: &Session<'_>, request: &Request) -> DatasetStatus {
     let mut found = DatasetStatus {
         infohash: request.identity.infohash,

@@ -1,7 +1,9 @@
-//! `verify`: hashes a dataset where it lies, and takes its stamp where it is damaged (feature `engine`).
+//! `verify`: hashes a dataset where it is, and removes its stamp if it is damaged (feature
+//! `engine`).
 //!
-//! The files stay as they are: repair is [`crate::engine::job::provide::provide_all`] with `hash_again`, which makes new inodes. A damaged dataset is not
-//! left complete, though: its stamp says that all was verified, and would let the next build use it.
+//! The files are not changed: repair is [`crate::engine::job::provide::provide_all`] with
+//! `hash_again`, which creates new inodes. But a damaged dataset must not remain marked as
+//! complete, because the next build would use it.
 
 use std::path::PathBuf;
 
@@ -18,16 +20,16 @@ use crate::storage::inventory::{FaultyFile, VerifyReport};
 use crate::storage::{DiskWork, LocalCopy, Site, Stamp, Store};
 use crate::torrent::infohash::Infohash;
 
-/// A place of `LOAD_PATH` where a dataset may lie.
+/// A location on `LOAD_PATH` where a dataset may be.
 struct OnLoadPath {
     site: Site,
-    /// The digests that another store's stamp has.
+    /// The digests in the stamp of another store.
     fragments: Vec<(u32, [u8; 20])>,
-    /// That store's stamp says that it is complete.
+    /// Whether that store's stamp marks the dataset complete.
     is_stamped: bool,
 }
 
-/// All such places, in the order in which they are searched.
+/// All such locations, in search order.
 fn places(session: &Session<'_>, infohash: Infohash, id: &str) -> Vec<OnLoadPath> {
     let place = |Candidate { site, store }| {
         let Some((store, id)): Option<(Store, String)> = store else {
@@ -40,39 +42,41 @@ fn places(session: &Session<'_>, infohash: Infohash, id: &str) -> Vec<OnLoadPath
     candidates(session, infohash, id).into_iter().map(place).collect()
 }
 
-/// What was found where a dataset should be.
+/// The result of verifying a dataset.
 #[derive(Debug)]
 pub struct VerifiedDataset {
-    /// Of the selected files.
+    /// Total size of the selected files in bytes.
     pub size_bytes: u64,
     pub files: usize,
-    /// Where it lies: the single file, else the root directory. `None` where nothing of it does.
+    /// The single file, otherwise the root directory. `None` if nothing is present.
     pub path: Option<PathBuf>,
     pub whose: Whose,
     pub report: VerifyReport,
-    /// A build would take it for complete.
+    /// Whether a build would consider the dataset complete.
     pub is_stamped: bool,
-    /// Ids of what was taken for complete before, and is no longer: itself, and selections with the same inodes.
+    /// IDs that were marked complete before, and no longer are: the dataset itself, and selections
+    /// that share its inodes.
     pub unstamped: Vec<String>,
     /// Why a stamp could not be removed.
     pub still_stamped: Option<Error>,
 }
 
-/// Whose the place is.
+/// The kind of location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// The user's store's, or the directory that was named.
+    /// The user's store, or a directory that the user named as the target.
     Own,
-    /// A variable of the dataset names it.
+    /// A copy that a variable of the dataset names.
     Named,
-    /// It is on `LOAD_PATH`.
+    /// A location on `LOAD_PATH`.
     LoadPath,
 }
 
-/// Hashes all that lies at the dataset's place.
+/// Hashes everything at the dataset's location.
 ///
 /// # Errors
-/// Of the metainfo, `files` and pins; [`ErrorKind::Locked`] where another process holds the dataset and does not move.
+/// Errors of the metainfo, `files` and pins; [`ErrorKind::Locked`] if another process holds the
+/// lock and makes no progress.
 pub fn verify(
     session: &Session<'_>,
     request: &Request,
@@ -82,14 +86,15 @@ pub fn verify(
     if let Some(tree) = tree::faults(session, request, counters)? {
         return Ok(Some(with_tree(session, request, tree, dataset)));
     }
-    // What was found damaged before is not there any more.
+    // The tree was found damaged earlier, and its stamp was removed.
     if request.unpack.is_some() && tree::present(session, request)?.is_none() {
         dataset.iter_mut().for_each(|dataset| dataset.is_stamped = false);
     }
     Ok(dataset)
 }
 
-/// Adds what was found of the tree. A damaged one is no longer complete, and is unpacked again by the next build.
+/// Adds the result for the tree. The stamp of a damaged tree is removed, so that the next build
+/// unpacks it again.
 fn with_tree(
     session: &Session<'_>,
     request: &Request,
@@ -141,7 +146,7 @@ fn verify_dataset(
             && named.is_none()
             && session.settings.load_path.is_empty()
     };
-    // Nobody is asked for the torrent of what is not there.
+    // The network is not asked for the torrent of a dataset that is not present anywhere.
     counters.set_phase(Phase::Metainfo);
     let resolved = match resolve::local(session, request)? {
         Some(resolved) => resolved,
@@ -177,7 +182,8 @@ impl VerifyJob<'_> {
         let VerifyJob { session, request, counters, resolved } = self;
         let (metainfo, layout, id) = (&resolved.metainfo, resolved.layout(), resolved.id());
         let target = session.target(request);
-        // Nobody shall put the dataset in its place meanwhile. A store that cannot be written to has no lock, and nobody who does.
+        // The lock prevents others from publishing the dataset meanwhile. A store that is not
+        // writable has no lock, and no writer either.
         let is_held = target.workplace().root().is_dir();
         let lock = is_held.then(|| lock(session, target, metainfo.infohash, counters)).transpose();
         let lock = match lock {
@@ -200,7 +206,7 @@ impl VerifyJob<'_> {
         }
         let site = target.files_path(id).into();
         let mut verified = self.verified(&site, Whose::Own);
-        // Of files none is there, though their directory is.
+        // The directory exists, but none of the files.
         let Some(report) = report?.transpose()? else {
             verified.path = None;
             return Ok(verified);
@@ -241,7 +247,7 @@ impl VerifyJob<'_> {
         if !report.is_none() && ours {
             match session.shared.remove_stamp_elsewhere(id, &site) {
                 Ok(()) => {
-                    // What another store's stamp says is not ours to change.
+                    // The stamp of another store must not be changed.
                     verified.is_stamped = is_stamped;
                     verified.unstamped.push(id.to_owned());
                 }

@@ -1,4 +1,4 @@
-//! Hashing what an earlier process left.
+//! Hashing what an earlier process left on disk.
 
 use std::sync::atomic::Ordering;
 
@@ -10,15 +10,15 @@ use crate::storage::{Here, Partial};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
-/// Bytes that are hashed at a time: other datasets' work in the same pool has its turn between two. But at least so many pieces for each
-/// thread, since some wait for others at the end of each turn.
+/// Bytes hashed per turn: between two turns, other datasets that share the pool get theirs. A turn
+/// has at least `TURN_PIECES` pieces per thread, because some threads wait for others at its end.
 const TURN_BYTES: u64 = 64 << 20;
 const TURN_PIECES: usize = 8;
 
-/// Hashes what an earlier process left, and says of each piece whether it is right.
+/// Hashes the pieces that an earlier process left, and reports for each whether it is correct.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`](crate::ErrorKind::Disk) if there are no threads.
+/// [`ErrorKind::Disk`](crate::ErrorKind::Disk) if the system refused to create threads.
 pub fn check(
     work: &Work<'_>,
     partial: &Partial,
@@ -39,10 +39,12 @@ pub fn check(
     Ok(())
 }
 
-/// [`check`] where nothing else is to be done meanwhile. Moves the pieces to where they belong.
+/// Runs [`check`] to its end, and moves the correct pieces from `here.unchecked` to
+/// `here.verified`.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`](crate::ErrorKind::Disk) if there are no threads; [`ErrorKind::Stopped`](crate::ErrorKind::Stopped).
+/// [`ErrorKind::Disk`](crate::ErrorKind::Disk) if the system refused to create threads;
+/// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped).
 pub fn check_first(work: &Work<'_>, partial: &Partial, here: &mut Here) -> Result<(), Error> {
     let Work { session, counters, resolved, .. } = work;
     let layout = resolved.layout();

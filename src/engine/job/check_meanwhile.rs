@@ -1,4 +1,4 @@
-//! Hashing what an earlier process left, while what is missing is being fetched.
+//! Hashing what an earlier process left on disk, while missing data is being fetched.
 
 use super::check::check;
 use super::work::Work;
@@ -10,9 +10,9 @@ use crate::picker::Schedule;
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
-/// [`check()`] while what is missing is being fetched.
+/// Runs [`check()`] while missing data is being fetched, and reports to the swarm.
 pub fn check_meanwhile(work: &Work<'_>, swarm: &Swarm, unchecked: &PieceSet) {
-    /// Who waits for the check must hear of its end, however that comes.
+    /// Reports a panic of the check: the coordinator waits for its end.
     struct CheckGuard<'a>(&'a Swarm);
     impl Drop for CheckGuard<'_> {
         fn drop(&mut self) {
@@ -32,7 +32,7 @@ pub fn check_meanwhile(work: &Work<'_>, swarm: &Swarm, unchecked: &PieceSet) {
 }
 
 impl Swarm {
-    /// A piece that an earlier process left was hashed.
+    /// Handles the hash result of a piece that an earlier process left.
     pub fn checked(&self, piece: PieceIndex, is_right: bool) {
         if !is_right {
             return self.tell(WorkerEvent::Damaged(piece));
@@ -47,18 +47,19 @@ impl Swarm {
         self.end_if(done);
     }
 
-    /// These pieces are damaged, and may be fetched.
+    /// Marks damaged pieces as missing, so that they are fetched again.
     pub fn fetch_damaged(&self, pieces: &[PieceIndex]) {
         let mut schedule = self.schedule();
         pieces.iter().for_each(|piece| schedule.damaged(*piece));
         self.count(&schedule);
         drop(schedule);
-        // The wait for a source begins now.
+        // The wait for a source starts now.
         self.skipped(0);
         self.wake();
     }
 
-    /// What the bar shows: how much is present, or, when nothing more is to be fetched, how much is checked. Gives what it is then.
+    /// Updates the progress bar: how much is present or, if nothing is left to fetch, how much is
+    /// checked. Returns the phase.
     pub fn count(&self, schedule: &Schedule) -> Phase {
         let (phase, left) = match schedule.wanted_bytes() {
             0 if schedule.is_done() => (self.counters.phase(), 0),

@@ -1,4 +1,4 @@
-//! One dataset: is it there, and if not, all it takes.
+//! One dataset, from the check of what is on disk to its publication.
 
 use super::elsewhere::{self, LoadPathSearch};
 #[cfg(feature = "fetch")]
@@ -18,17 +18,17 @@ use crate::manifest::Request;
 use crate::net::Timing;
 use crate::storage::{LocalCopy, Site, Target};
 
-/// Provides a dataset that was not there when it was looked for.
+/// Provides a dataset that was not complete when it was looked up.
 ///
 /// # Errors
-/// See [`ErrorKind`]: each of its kinds can happen here.
+/// Any [`ErrorKind`].
 pub fn provide(
     session: &Session<'_>,
     request: &Request,
     counters: &SharedCounters,
 ) -> Result<Provided, Error> {
     let named = elsewhere::named(session, request);
-    // A copy's stamp lies in the shared store.
+    // The stamp of a copy elsewhere is in the shared store.
     let target = match &named {
         Some(_) => Target::Store(session.shared),
         None => session.target(request),
@@ -37,7 +37,7 @@ pub fn provide(
     let network = Network::open(session, request)?;
     let mut resolved = resolve::resolve(session, request, Some(&network))?;
     resolved.check_pins(request)?;
-    // Before it is fetched.
+    // Checks the unpacking plan before anything is fetched.
     #[cfg(feature = "unpack")]
     resolved.tree_plan(request)?;
     if named.is_none() {
@@ -67,14 +67,15 @@ fn provide_locked(
     let target = session.target(request);
     session.stop().check()?;
     target.workplace().keep_torrent(metainfo, &torrent)?;
-    drop(torrent); // of up to 64 MiB, while the data comes in
+    drop(torrent); // up to 64 MiB, not needed during the download
     if let Some(found) = present_as(session, request, resolved) {
         return Ok(found);
     }
     if let Some(site) = named {
         return elsewhere::use_named(work, &site);
     }
-    // While we waited, another build may have brought it; or it was there, and a pin is new.
+    // Another build may have completed it while this one waited for the lock; or the dataset was
+    // complete and a pin is new.
     let there = provided_as(target, resolved);
     let mut existing = None;
     match target.present(id) {
@@ -100,7 +101,8 @@ fn provide_locked(
     }
 }
 
-/// From whatever is on disk to a stamped dataset. What `copies` have is copied, and the rest is fetched.
+/// Completes and stamps a dataset from whatever is on disk: copies what `copies` have, and fetches
+/// the rest.
 fn complete(
     work: &Work<'_>,
     network: Network,
@@ -120,7 +122,7 @@ fn complete(
         None => work.existing()?,
         hashed => hashed,
     };
-    // Hashing may have taken minutes: peers that gave the metainfo may have others to serve.
+    // Hashing may have taken minutes: peers that delivered the metainfo may have others to serve.
     #[cfg(feature = "fetch")]
     resolved.peers.open.expire(Timing::for_timeout(session.settings.timeout).silence);
     if work.is_stamped(existing.as_ref())? {

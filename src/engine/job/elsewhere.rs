@@ -1,9 +1,11 @@
-//! Copies of a dataset that the environment names: `PATH_<NAME>`, which is used whatever else there is, and the
-//! directories of `LOAD_PATH`, which are searched before anything is fetched.
+//! Copies of a dataset that the environment names: `PATH_<NAME>`, which has precedence over
+//! everything else, and the directories of `LOAD_PATH`, which are searched before anything is
+//! fetched.
 //!
-//! What a directory of `LOAD_PATH` holds is tried as a store first, then in the torrent's own layout. A store there is
-//! trusted as the user's own is: a stamp that fits needs no hashing, or each user of a cluster would hash
-//! terabytes that their store has verified. All else is hashed once, and stamped in the user's own store.
+//! Each directory of `LOAD_PATH` is tried as a store first, then as a directory with the torrent's
+//! own layout. Such a store is trusted like the user's own: if a stamp is valid, nothing is hashed.
+//! Otherwise each user of a cluster would hash terabytes that the shared store has already
+//! verified. Everything else is hashed once, and then stamped in the user's own store.
 
 use std::sync::Arc;
 
@@ -18,21 +20,22 @@ use crate::storage::{LocalCopy, Site, Stamp, Store};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::pieces::PieceSet;
 
-/// The copy that the user wants to be used, and nothing else. A call's dataset has no name to be named by, and a directory that a
-/// call names is the place itself.
+/// The copy that `PATH_<NAME>` names, which must be used. Not for datasets that no manifest
+/// declares, which have no name, and not for a directory that the caller named, which is the target
+/// itself.
 pub fn named(session: &Session<'_>, request: &Request) -> Option<Site> {
     let may_be_named = request.origin.is_declared() && session.target(request).store().is_some();
     may_be_named.then_some(())?;
     session.settings.path_of(&request.name.variable()).cloned().map(Site::At)
 }
 
-/// A place where the dataset may lie; of a store, the store and the id that it has there.
+/// A place where the dataset may be. For a store: the store, and the dataset's ID in it.
 pub struct Candidate {
     pub site: Site,
     pub store: Option<(Store, String)>,
 }
 
-/// All such places, in the order in which they are searched.
+/// All candidates on `LOAD_PATH`, in search order.
 pub fn candidates(session: &Session<'_>, infohash: Infohash, id: &str) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for directory in &session.settings.load_path {
@@ -50,7 +53,8 @@ pub fn candidates(session: &Session<'_>, infohash: Infohash, id: &str) -> Vec<Ca
     candidates
 }
 
-/// The copy at this place, where it was verified and is as it was then: a `stat` for each file.
+/// The copy at this place, if it was verified earlier and has not changed since: costs one `stat`
+/// per file.
 pub fn stamped(
     session: &Session<'_>,
     request: &Request,
@@ -65,8 +69,8 @@ pub fn stamped(
     Some(Provided { infohash, path, stamp: stamp_path, archive: None, files: stamp.into() })
 }
 
-/// The first complete copy on `LOAD_PATH`, by its stamp; `selected` is given where not all files are wanted. A dataset with a place of its own is
-/// never used from there.
+/// The first complete copy on `LOAD_PATH`, judged by stamps. `selected` is `None` if all files are
+/// wanted. Not for a dataset with its own target.
 pub fn present(
     session: &Session<'_>,
     request: &Request,
@@ -79,13 +83,13 @@ pub fn present(
     }
     let trusted = |store: &Store, id: &str| {
         let stamp = store.present(id).filter(|stamp| stamp.holds(&request.sha256))?;
-        // Of another selection.
+        // The stamp may be that of another selection.
         let has_all = |it: &Resolved| stamp.has_all(&it.metainfo, &it.selection);
         if !(id == infohash.to_string() || selected.is_none_or(has_all)) {
             return None;
         }
         let path = store.files_path(id).join(stamp.name()?);
-        // Of another selection.
+        // The copy may contain more files than were selected.
         let files = match selected {
             Some(resolved) => ProvidedFiles::Selected(Arc::clone(resolved.layout())),
             None => stamp.into(),
@@ -96,7 +100,8 @@ pub fn present(
         let in_store = candidate.store.and_then(|(store, id)| trusted(&store, &id));
         in_store.or_else(|| stamped(session, request, infohash, id, &candidate.site))
     });
-    // Another selection may have all that is wanted. It is looked for last, since that lists what the store has.
+    // Another selection may contain all selected files. This search is last, because it lists the
+    // store's directory.
     found.or_else(|| {
         let stores = session.settings.load_path.iter().map(|directory| Store::at(directory));
         let mut stores =
@@ -108,8 +113,8 @@ pub fn present(
     })
 }
 
-/// What other selections in the user's own store have of these pieces, whether their stamps are valid or not: each piece is
-/// hashed when it is copied.
+/// Copies of the wanted pieces in other selections in the user's own store, whether or not their
+/// stamps are valid: each piece is hashed when it is copied.
 pub fn selections(work: &Work<'_>, wanted: &PieceSet) -> Vec<LocalCopy> {
     if wanted.is_empty() {
         return Vec::new();
@@ -127,7 +132,8 @@ pub fn selections(work: &Work<'_>, wanted: &PieceSet) -> Vec<LocalCopy> {
     found.filter(|found| found.pieces().iter().any(|piece| wanted.contains(piece))).collect()
 }
 
-/// Waits for whoever is fetching the torrent into a store on `LOAD_PATH`. If they make no progress the dataset is fetched here.
+/// Waits while another process fetches the torrent into a store on `LOAD_PATH`. If that process
+/// makes no progress, the dataset is fetched here.
 ///
 /// # Errors
 /// [`ErrorKind::Stopped`].
@@ -147,7 +153,7 @@ pub fn wait_for_stores(
     Ok(())
 }
 
-/// Whether the environment names a copy, or a directory that holds something of the dataset.
+/// Whether the environment names a copy, or a directory that contains something of the dataset.
 pub fn may_lie_elsewhere(session: &Session<'_>, request: &Request) -> bool {
     if named(session, request).is_some() {
         return true;
@@ -162,17 +168,18 @@ pub fn may_lie_elsewhere(session: &Session<'_>, request: &Request) -> bool {
         .any(|candidate| candidate.site.path(&name).exists())
 }
 
-/// What a search of `LOAD_PATH` brought.
+/// The result of a search of `LOAD_PATH`.
 pub enum LoadPathSearch {
     Complete(Provided),
-    /// Copies that lack something, and what is to be said of each directory.
+    /// Incomplete copies, and a note about each directory for error messages.
     Incomplete(Vec<LocalCopy>, Vec<String>),
 }
 
-/// Searches `LOAD_PATH`, and hashes what may be complete.
+/// Searches `LOAD_PATH`, and hashes copies that may be complete.
 ///
 /// # Errors
-/// [`ErrorKind::Verification`] for a pin that does not hold; [`ErrorKind::Disk`] of the user's own store.
+/// [`ErrorKind::Verification`] if a pin does not match; [`ErrorKind::Disk`] for the user's own
+/// store.
 pub fn search(work: &Work<'_>) -> Result<LoadPathSearch, Error> {
     let (mut copies, mut notes) = (Vec::new(), Vec::new());
     let Resolved { metainfo, .. } = work.resolved;
@@ -186,10 +193,10 @@ pub fn search(work: &Work<'_>) -> Result<LoadPathSearch, Error> {
             if found.is_complete() && stamp_it(work, &found)? {
                 return Ok(LoadPathSearch::Complete(provided(work, &site)));
             }
-            // One that fits would bring it back to the next run, which hashes nothing.
+            // A valid stamp would make the next run use the copy without hashing it.
             work.session.shared.remove_stamp_elsewhere(id, &site)?;
         }
-        // What is no store is not told as one.
+        // A directory that is not a store gets no note as a store.
         if store.is_none() || found.is_something() {
             notes.push(found.summary());
         }
@@ -200,11 +207,12 @@ pub fn search(work: &Work<'_>) -> Result<LoadPathSearch, Error> {
     Ok(LoadPathSearch::Incomplete(copies, notes))
 }
 
-/// Uses the copy that was named, which must be right.
+/// Uses the copy that the user named, which must be complete and correct.
 ///
 /// # Errors
-/// [`ErrorKind::Manifest`], with what is wrong first: the variable is the user's to correct, for an optional dataset
-/// too. [`ErrorKind::Verification`] for a pin that does not hold; [`ErrorKind::Disk`] of the user's own store.
+/// [`ErrorKind::Manifest`], with the fault first: only the user can correct the variable, even if
+/// the dataset is optional. [`ErrorKind::Verification`] if a pin does not match;
+/// [`ErrorKind::Disk`] for the user's own store.
 pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
     let Resolved { metainfo, .. } = work.resolved;
     let mut found = LocalCopy::look(site, metainfo, work.resolved.layout(), Vec::new());
@@ -219,7 +227,7 @@ pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
     let mut error =
         Error::new(ErrorKind::Manifest, format!("the copy named by {variable} is not the dataset"))
             .why(fault.to_string());
-    // A torrent's single file is named already.
+    // For a single-file torrent, the fault already names this path.
     if metainfo.multi || fault.path().is_none() {
         error = error.why(format!("{variable} is `{place}`"));
     }
@@ -262,7 +270,7 @@ fn provided(work: &Work<'_>, site: &Site) -> Provided {
     }
 }
 
-/// Adds what was found on `LOAD_PATH` to the error of a dataset that could not be had otherwise.
+/// Adds the notes about `LOAD_PATH` to the error of a dataset that could not be provided.
 pub fn explain(notes: &[String], mut error: Error) -> Error {
     if !matches!(error.kind(), ErrorKind::Network | ErrorKind::Offline | ErrorKind::TooLarge) {
         return error;

@@ -1,7 +1,8 @@
 //! Fetching what a dataset lacks.
 //!
-//! What an earlier process left is hashed before it counts as verified. If something is missing anyway, that is fetched
-//! meanwhile; else nobody is asked for anything, unless some of it turns out to be damaged.
+//! What an earlier process left on disk is hashed before it counts as verified. If data is missing
+//! anyway, it is fetched at the same time; otherwise no source is contacted unless some of the data
+//! turns out to be damaged.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -29,7 +30,7 @@ use crate::storage::LocalCopy;
 use crate::torrent::pieces::PieceSet;
 use crate::url::Url;
 
-/// Fetches what neither the data that is there nor the copies have.
+/// Fetches what is neither on disk nor in the copies.
 ///
 /// # Errors
 /// As [`super::dataset::provide`].
@@ -47,13 +48,13 @@ pub fn fetch(
     sources.extend(resolved.peers.addresses.iter().map(|address| SourceSpec {
         rank: Rank::Torrent,
         kind: SourceKind::Peer(address.clone()),
-        // They were judged when they were heard of.
+        // Their addresses were checked when they were received.
         by: NamedBy::Neighbor,
     }));
     let defaults = plan::default_sources(request, session.settings, metainfo);
     let refresh = FromCatalogue::new(work, sources.clone(), defaults);
     sources.extend(refresh.defaults_at_once());
-    // Another selection of the torrent may have looked for other sources.
+    // Another selection of the same torrent may already have asked the catalog.
     if let Some(Some(newer)) = session.network.of_catalogue(metainfo.infohash) {
         let (settings, none_refused) = (session.settings, |_: &Url| false);
         let further = plan::further_sources(request, settings, &newer, &sources, &none_refused);
@@ -114,7 +115,7 @@ pub fn fetch(
                 );
             }
         }
-        // The check has ended then, or ends soon.
+        // The check has ended when this returns, or ends soon after.
         coordinator.run()
     });
     if result.is_ok() {
@@ -125,10 +126,10 @@ pub fn fetch(
         true => HAS_ALL,
         false => LEAVES,
     };
-    // Trackers are told while the data is being synced.
+    // Says goodbye to the trackers while the data is synced.
     std::thread::scope(|scope| {
         let patience = GOODBYE.min(swarm.phase.client.timing().reply);
-        // Without a thread for it trackers hear nothing.
+        // If no thread can be created, the trackers get no goodbye.
         let goodbye = move || announcers.stop(goodbye, patience);
         let _ = std::thread::Builder::new().spawn_scoped(scope, goodbye);
         let result = result.and_then(|()| {

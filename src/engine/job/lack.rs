@@ -1,4 +1,5 @@
-//! What a dataset lacks, whoever brings that: how much it is, whether it may be fetched, and what copies have of it.
+//! What a dataset lacks, independent of the source: how much is missing, whether it may be fetched,
+//! and which parts copies can provide.
 
 use std::sync::atomic::Ordering;
 
@@ -15,22 +16,22 @@ use crate::torrent::pieces::PieceSet;
 
 /// What a dataset lacks, and why that may be more than before.
 pub struct Lack {
-    /// To be fetched in all.
+    /// Bytes to fetch in total.
     pub bytes: u64,
-    /// Those of them that an earlier process had left, and that were damaged.
+    /// The part of `bytes` that an earlier process left and that is damaged.
     pub damaged_bytes: u64,
-    /// Those of them that are in files which are not selected.
+    /// The part of `bytes` that belongs to files that are not selected.
     pub scratch_bytes: u64,
-    /// To be fetched still.
+    /// Bytes that are still missing.
     pub missing_bytes: u64,
-    /// Files and directories that are created for it, also where no byte is missing.
+    /// Files and directories to create, even if no byte is missing.
     pub entries: u64,
 }
 
-/// Whether what is missing may be fetched, and there is room for it.
+/// Checks that the missing data may be fetched and fits on the disk.
 ///
 /// # Errors
-/// Why not.
+/// The reason why it may not.
 pub fn may_fetch(work: &Work<'_>, partial: &Partial, lack: &Lack) -> Result<(), Error> {
     let Work { session, request, counters, resolved, .. } = work;
     let limit = plan::Limit {
@@ -82,8 +83,8 @@ impl Lack {
     }
 }
 
-/// Copies what `copies` have of what is wanted, where the rest may be fetched. That is asked before anything is written: files of
-/// the user's move when something is.
+/// Copies the wanted pieces that `copies` have, if the rest may be fetched. The check comes before
+/// anything is written, because writing may move the user's files.
 pub fn take(
     work: &Work<'_>,
     partial: &Partial,
@@ -106,25 +107,26 @@ pub fn take(
         let taken = work.hashing(|| partial.take(copy, wanted, work.disk_work()))??;
         wanted.remove_all(&taken);
     }
-    // A copy that was not hashed, or has changed, may have had less.
+    // A copy that was not hashed, or has changed, may have provided less than expected.
     if copies.is_empty() { Ok(()) } else { may_fetch(wanted) }
 }
 
-/// A download that has begun: what is there of it, and what is not.
+/// A download that was opened: what is on disk, and what is missing.
 pub struct Begun {
     pub partial: Partial,
     pub here: Here,
     pub wanted: PieceSet,
-    /// Of what an earlier process had left.
+    /// Damaged bytes among those that an earlier process left.
     pub damaged_bytes: u64,
 }
 
 impl Begun {
-    /// Opens what there is. Where nothing may be missing, or `copies` have it, what an earlier process left is hashed first. Other
-    /// selections of the torrent join the copies.
+    /// Opens the partial download. If nothing seems to be missing, or there are copies, what an
+    /// earlier process left is hashed first. Other selections of the torrent are added to the
+    /// copies.
     ///
     /// # Errors
-    /// Of the disk.
+    /// Errors of the disk.
     pub fn new(
         work: &Work<'_>,
         copies: &mut Vec<LocalCopy>,
@@ -153,7 +155,7 @@ impl Begun {
     }
 }
 
-/// Begins a phase in which so much is missing.
+/// Begins a phase with `missing_bytes` still missing.
 pub fn begin(work: &Work<'_>, phase: Phase, missing_bytes: u64) {
     let needed = work.resolved.layout().needed_bytes();
     work.counters.begin(phase, needed.saturating_sub(missing_bytes), needed);

@@ -1,5 +1,5 @@
-//! Completing a dataset where the crate is built without its feature `fetch`: from what is on this machine, directories of mirrors
-//! included.
+//! Completing a dataset without the feature `fetch`: from data on this machine, including mirrors
+//! that are directories.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::storage::{LocalCopy, Site, directory_fault};
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
-/// Takes what the data that is there lacks from the copies and from mirrors.
+/// Adds what is missing on disk from the copies and mirror directories.
 ///
 /// # Errors
-/// As [`super::dataset::provide`]; [`ErrorKind::Offline`] where something is missing.
+/// As [`super::dataset::provide`]; [`ErrorKind::Offline`] if data is missing.
 pub fn fetch(
     work: &Work<'_>,
     network: Network,
@@ -49,7 +49,8 @@ pub fn fetch(
     work.hashing(|| partial.publish(&request.sha256))?
 }
 
-/// What mirrors that are directories have of it, and what of them cannot be read. They have the torrent's own name for it.
+/// Returns the dataset's copies in mirror directories, and messages about mirrors that cannot be
+/// read or have nothing. Mirrors use the torrent's own name, not the request's `rename`.
 fn in_mirrors(work: &Work<'_>, mirrors: &[(NamedBy, Mirror)]) -> (Vec<LocalCopy>, Vec<String>) {
     let metainfo = Metainfo::clone(&work.resolved.metainfo).renamed(None);
     let layout = Arc::new(Layout::new(&metainfo, &work.resolved.selection));

@@ -1,4 +1,5 @@
-//! The lock of a torrent: waiting for whoever holds it, and showing those who wait that its holder lives.
+//! The lock of a torrent: waiting for its holder, and showing waiting processes that this one is
+//! alive.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,16 +11,18 @@ use crate::error::{Error, ErrorKind};
 use crate::storage::{Lock, LockHolder, Store, Target};
 use crate::torrent::infohash::Infohash;
 
-/// How often a process that waits for a lock looks whether it is free.
+/// How often a waiting process checks whether the lock is free.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-/// How often a process that hashes or syncs shows that it lives.
+/// How often a process that hashes or syncs shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Waits for the lock while its holder makes progress, and then for as long as the user waits without data.
+/// Waits for the lock while its holder makes progress, and after the last progress for as long as
+/// the user's timeout.
 ///
 /// # Errors
-/// [`ErrorKind::Locked`] after that; [`ErrorKind::Stopped`]; [`ErrorKind::Disk`] of the lock.
+/// [`ErrorKind::Locked`] after the timeout; [`ErrorKind::Stopped`]; [`ErrorKind::Disk`] for the
+/// lock file.
 pub fn lock(
     session: &Session<'_>,
     target: Target<'_>,
@@ -40,8 +43,8 @@ pub fn lock(
     }
 }
 
-/// Creates the target and waits for the lock, like [`lock`]. If it cannot be written to, waits for whoever can and is fetching the
-/// dataset, and returns what `look` finds then.
+/// Creates the target and waits for the lock, like [`lock`]. If the target is not writable, waits
+/// while another process fetches the dataset there, and then returns what `look` finds.
 ///
 /// # Errors
 /// As [`lock`].
@@ -61,7 +64,7 @@ pub fn lock_or_look(
     }
 }
 
-/// Waits while somebody fetches the torrent into a store that is only read here.
+/// Waits while another process fetches the torrent into a store that this process only reads.
 ///
 /// # Errors
 /// As [`lock`].
@@ -81,7 +84,7 @@ pub fn wait_while_locked(
     Ok(())
 }
 
-/// One process that waits for another.
+/// The state of a process that waits for another.
 struct Wait<'a> {
     session: &'a Session<'a>,
     store: &'a Store,
@@ -103,7 +106,7 @@ impl<'a> Wait<'a> {
         Wait { session, store, infohash, counters, last_signs, since: Instant::now(), told: false }
     }
 
-    /// Lets a moment pass, as long as the holder makes progress.
+    /// Sleeps briefly. Fails once the holder has made no progress for the user's timeout.
     fn a_moment(&mut self, holder: &LockHolder) -> Result<(), Error> {
         let Wait { session, counters, .. } = self;
         session.stop().check()?;
@@ -136,9 +139,11 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Does work that moves no record (hashing, syncing), and tells those who wait for the lock that we live.
+/// Runs work that writes no records (hashing, syncing), and meanwhile shows processes that wait for
+/// the lock that this one is alive.
 ///
-/// Not generic: else each caller would have the threads' machinery compiled anew, a tenth of the whole crate.
+/// Not generic: otherwise each caller would compile the thread machinery anew, a tenth of the whole
+/// crate.
 pub fn while_alive(lock: &Lock, pool: &rayon::ThreadPool, work: &mut (dyn FnMut() + Send)) {
     let (working, ended) = channel::<()>();
     std::thread::scope(|scope| {
@@ -147,7 +152,8 @@ pub fn while_alive(lock: &Lock, pool: &rayon::ThreadPool, work: &mut (dyn FnMut(
                 lock.alive(SystemTime::now());
             }
         };
-        // Without a thread for it those who wait may give up; the work is done all the same.
+        // If no thread can be created, waiting processes may give up; the work is done all the
+        // same.
         let _ = std::thread::Builder::new().spawn_scoped(scope, beat);
         pool.install(work);
         drop(working);

@@ -1,4 +1,4 @@
-//! One dataset: what is on disk of it, what is missing, and its publication.
+//! The steps for one dataset: what is on disk, what is missing, and publication.
 
 pub mod check;
 #[cfg(feature = "fetch")]

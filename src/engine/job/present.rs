@@ -1,4 +1,4 @@
-//! Datasets that are complete already.
+//! Datasets that are already complete.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,16 +12,17 @@ use crate::manifest::Request;
 use crate::storage::Target;
 use crate::torrent::infohash::Infohash;
 
-/// The dataset, where it is complete already: a `stat` for each file, no hash, no socket.
+/// Returns the dataset if it is already complete. Costs one `stat` per file; hashes nothing and
+/// opens no socket.
 ///
 /// # Errors
-/// Of a vendored torrent or of `files`.
+/// For an invalid vendored torrent or `files`.
 pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
     if request.hash_again {
         return Ok(None);
     }
     if request.is_whole() {
-        // All files: the stamp says everything else.
+        // For all files of a torrent, the stamp is enough; the torrent need not be read.
         let infohash =
             resolve::infohash(request).map_err(|error| request.origin.declared(error))?;
         return Ok(infohash.and_then(|it| look_for(session, request, it, &it.to_string(), None)));
@@ -29,7 +30,7 @@ pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provid
     Ok(resolve::local(session, request)?.and_then(|it| present_as(session, request, &it)))
 }
 
-/// The same, of a dataset that is resolved.
+/// Like [`present`], for a resolved request.
 pub fn present_as(
     session: &Session<'_>,
     request: &Request,
@@ -39,7 +40,7 @@ pub fn present_as(
     look_for(session, request, resolved.metainfo.infohash, resolved.id(), selected)
 }
 
-/// The same, of a dataset whose id is known. `selected` is given where it may not be all files.
+/// Like [`present`], for a known ID. `selected` is `Some` if the request may not want all files.
 fn look_for(
     session: &Session<'_>,
     request: &Request,
@@ -73,15 +74,15 @@ fn provided(
     Provided { infohash, path: target.files_path(id).join(name), stamp, archive: None, files }
 }
 
-/// Where a dataset is once it is complete there: the file or directory with the torrent's name.
+/// Where the dataset is once it is complete: the file or directory with the torrent's name.
 pub fn provided_as(target: Target<'_>, resolved: &Resolved) -> Provided {
     let metainfo = &resolved.metainfo;
     let files = ProvidedFiles::Selected(Arc::clone(resolved.layout()));
     provided(target, metainfo.infohash, resolved.id(), &metainfo.root_path(), files)
 }
 
-/// Where a dataset would lie, for those who build without it (docs.rs): as exact as can be told without looking
-/// anything up.
+/// Where the dataset would be, for builds without data (docs.rs): as exact as possible without any
+/// look-up.
 pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
     let target = session.target(request);
     let located = resolve::at_hand(session, request).ok().flatten();

@@ -1,4 +1,4 @@
-//! The datasets of a build, side by side.
+//! Provides the datasets of a build side by side.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,25 +18,26 @@ use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
 use crate::mutex::Mutex;
 
-/// Datasets fetched at a time; more wait for their turn.
+/// Limit on datasets fetched at the same time; the others wait.
 const SIDE_BY_SIDE: usize = 8;
 
-/// Provides datasets side by side; a result for each, in the order of the requests.
+/// Provides datasets side by side. Returns a result for each request, in order.
 ///
-/// `begin` is called when something has to be done that takes time, and what it gives is kept until that is done.
+/// `begin` is called before work that takes time, and its result is kept until that work is done.
 pub fn provide_all<Guard>(
     mut session: Session<'_>,
     requests: &[&Request],
     begin: impl FnOnce() -> Guard,
 ) -> Vec<Result<Provided, Error>> {
-    // The warm path: no lock, no thread, no socket.
+    // The fast path for complete datasets: no lock, no thread, no socket.
     let mut results: Vec<_> =
         requests.iter().map(|request| looked_up(&session, request).transpose()).collect();
     let missing: Vec<_> = (0..requests.len()).filter(|index| results[*index].is_none()).collect();
     session.datasets = missing.len().min(SIDE_BY_SIDE);
     let guard = (!missing.is_empty()).then(begin);
     if !missing.is_empty() {
-        // Before the download: whoever ends it comes back to go on.
+        // Before the download, since a build that is stopped resumes later and `gc` must keep its
+        // data.
         let mut would_be = missing.iter().map(|index| would_be(&session, requests[*index]));
         roots::note_use(session.shared, session.manifest, &mut would_be);
     }
@@ -54,7 +55,7 @@ pub fn provide_all<Guard>(
             }
             let result = dataset::provide(&session, requests[*index], counters);
             if let Ok(provided) = &result {
-                let _ = counters.path.set(provided.path.clone()); // it is provided once
+                let _ = counters.path.set(provided.path.clone()); // can only be set once
             }
             counters.set_phase(if result.is_ok() { Phase::Done } else { Phase::Failed });
             let others = running.fetch_sub(1, Ordering::Relaxed) - 1;
@@ -69,7 +70,8 @@ pub fn provide_all<Guard>(
         }
     };
     std::thread::scope(|scope| {
-        // This thread is one of them: if the system has no more, it provides all.
+        // This thread is one of the workers: if the system creates no others, it provides all
+        // datasets.
         for _ in 1..session.datasets {
             let _ = std::thread::Builder::new().spawn_scoped(scope, provide);
         }
@@ -101,7 +103,7 @@ pub fn provide_all<Guard>(
         .collect()
 }
 
-/// The dataset, where it is complete and nothing needs to be looked up.
+/// Returns the dataset if it is complete and nothing must be looked up over the network.
 pub fn present(session: &Session<'_>, request: &Request) -> Option<Provided> {
     looked_up(session, request).ok().flatten()
 }

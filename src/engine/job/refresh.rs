@@ -1,4 +1,4 @@
-//! A newer `.torrent` from the catalog, for a download whose sources fail.
+//! Asking the catalog for a newer `.torrent` when a download's sources fail.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,18 +14,19 @@ use crate::plan::{self, SourceSpec};
 use crate::torrent::metainfo::Metainfo;
 use crate::url::Url;
 
-/// The catalog, where it may be asked.
+/// Access to the catalog, if it may be asked.
 pub struct FromCatalogue<'a> {
     work: &'a Work<'a>,
     known: Vec<SourceSpec>,
     /// The default trackers, for a torrent that names no source.
     defaults: Vec<SourceSpec>,
-    /// What the catalog gave, and its bytes.
+    /// The newer `.torrent` from the catalog, and its bytes.
     newer: OnceLock<(Arc<Metainfo>, Vec<u8>)>,
 }
 
 impl<'a> FromCatalogue<'a> {
-    /// `known`: the sources of the download. `defaults` follow where the catalog has none.
+    /// `known`: the sources of the download. `defaults` are used if the catalog lists no other
+    /// sources.
     pub fn new(
         work: &'a Work<'a>,
         known: Vec<SourceSpec>,
@@ -34,7 +35,7 @@ impl<'a> FromCatalogue<'a> {
         FromCatalogue { work, known, defaults, newer: OnceLock::new() }
     }
 
-    /// The defaults, where the catalog is not asked before.
+    /// Returns the defaults to use from the start, which is if the catalog will not be asked.
     pub fn defaults_at_once(&self) -> Vec<SourceSpec> {
         if self.may_ask() { Vec::new() } else { self.defaults.clone() }
     }
@@ -52,7 +53,8 @@ impl<'a> FromCatalogue<'a> {
         session.settings.catalogue.with(&url)
     }
 
-    /// Keeps the newer one, if there is one, for the builds to come. To be called once its sources are known to be good ones.
+    /// Stores the newer `.torrent`, if there is one, for later builds. Call this only after its
+    /// sources have worked.
     pub fn keep(&self) {
         let Some((newer, bytes)) = self.newer.get() else { return };
         let Work { session, request, counters, .. } = self.work;
@@ -71,7 +73,7 @@ impl<'a> FromCatalogue<'a> {
         }
     }
 
-    /// A file of the user's is theirs to change.
+    /// Prints a notice. A file of the user's is not changed, so the notice says how to update it.
     fn tell(&self) {
         let Work { session, request, counters, .. } = self.work;
         let is_users = request.origin.named_by() == NamedBy::User;
@@ -136,7 +138,7 @@ impl FromCatalogue<'_> {
         self.tell();
         let newer = Arc::new(newer);
         session.network.note_catalogue(newer.infohash, Some(Arc::clone(&newer)));
-        let _ = self.newer.set((newer, bytes)); // it is asked once
+        let _ = self.newer.set((newer, bytes)); // the catalog is asked only once
         Ok(further)
     }
 }

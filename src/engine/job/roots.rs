@@ -1,4 +1,4 @@
-//! Which project uses which datasets of the store is noted when it uses them.
+//! Recording which project uses which datasets of the store.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -7,12 +7,13 @@ use crate::engine::dataset::Provided;
 use crate::storage::Store;
 
 impl Provided {
-    /// The name that torrent and selection have in the store. It is the directory of the stamp, of a copy elsewhere too.
+    /// The store's name for torrent and selection, taken from the stamp's directory. Also valid for
+    /// a copy elsewhere.
     pub fn id(&self) -> Option<&str> {
         id_of(&self.stamp)
     }
 
-    /// The same of all that it is made of.
+    /// The IDs of the dataset and, if it was unpacked, of its archives.
     fn ids(&self) -> impl Iterator<Item = &str> {
         let archive = self.archive.as_ref().and_then(|archive| id_of(&archive.stamp));
         self.id().into_iter().chain(archive)
@@ -23,9 +24,9 @@ fn id_of(stamp: &Path) -> Option<&str> {
     stamp.parent()?.file_name()?.to_str()
 }
 
-/// Notes in the user's store what this manifest uses; a call has none. Where that cannot
-/// be done (a store that is read-only, say), nobody is the worse for it: `gc` keeps what it knows nothing of. `used` is not
-/// looked at without a manifest: it may cost the reading of a torrent.
+/// Records in the user's store what this manifest uses. Failures, such as a read-only store, are
+/// ignored: `gc` keeps what it knows nothing about. Without a manifest `used` is not evaluated,
+/// because that may read a torrent.
 pub fn note_use(shared: &Store, manifest: Option<&Path>, used: &mut dyn Iterator<Item = Provided>) {
     if let Some(manifest) = manifest.filter(|manifest| manifest.is_absolute()) {
         let used: Vec<_> = used.collect();

@@ -1,4 +1,4 @@
-//! Whether the disk has room for what is to be fetched.
+//! Checks that the disk has enough space for the missing data.
 
 use crate::engine::session::Session;
 use crate::error::{Error, ErrorKind};
@@ -6,11 +6,12 @@ use crate::manifest::{Request, StoreKind};
 use crate::size;
 use crate::storage::{Partial, Target};
 
-/// Refuses before the first data byte what cannot end well. Where the platform does not tell how much is free, the
-/// download begins.
+/// Fails before the first data byte if the data cannot fit. If the platform does not report free
+/// space, the download starts anyway.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`], with how much is needed, how much there is, where, and what moves it elsewhere.
+/// [`ErrorKind::Disk`], with the needed space, the free space, the location, and how to move the
+/// data elsewhere.
 pub fn check(
     partial: &Partial,
     session: &Session<'_>,

@@ -1,7 +1,8 @@
-//! A dataset whose archives are unpacked (feature `unpack`): the dataset itself as without that, and the tree that is made of it.
+//! Datasets whose archives are unpacked (feature `unpack`): the dataset itself, and the tree of
+//! unpacked files.
 //!
-//! A tree that is there with its stamp costs a `stat` for each file. Else the dataset is provided first, from wherever it can be had,
-//! and unpacked into the user's own store under the torrent's lock.
+//! A complete tree costs one `stat` per file. Otherwise the dataset is provided first, from any
+//! source, and then unpacked into the user's own store under the torrent's lock.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,16 +25,16 @@ use crate::storage::DiskWork;
 use crate::storage::{Directory, Lock, Stamp, Store, Target, TreeWriter, copy_tree_into, each};
 use crate::unpack::{self, MemberGlobs, Members, PlannedFile, TreePlan, UnpackBudget};
 
-/// More than this left to do, in a build script that is not optimized, is worth a word.
+/// If an unoptimized build script has longer than this left to unpack, the user gets a notice.
 const LONG: Duration = Duration::from_secs(30);
 
-/// So long is watched before it is said how long it will take.
+/// How long to observe the progress before estimating the remaining time.
 const WATCHED: Duration = Duration::from_secs(3);
 
-/// The dataset and its tree, where both are complete already: see [`present::present`].
+/// Returns the dataset and its tree if both are already complete; see [`present::present`].
 ///
 /// # Errors
-/// Of a vendored torrent or of `files`.
+/// For an invalid vendored torrent or `files`.
 pub fn present(session: &Session<'_>, request: &Request) -> Result<Option<Provided>, Error> {
     let Some(unpacking) = &request.unpack else { return present::present(session, request) };
     if request.hash_again || into_directory(session, request) {
@@ -63,7 +64,7 @@ fn with_archive(tree: Provided, archive: Option<Provided>) -> Provided {
     Provided { archive, ..tree }
 }
 
-/// The torrent, and the store's name for what is selected of it, as far as that is known here.
+/// The torrent's infohash, and the store's name for the selection, if known without the network.
 fn named(
     session: &Session<'_>,
     request: &Request,
@@ -81,7 +82,7 @@ fn into_directory(session: &Session<'_>, request: &Request) -> bool {
     session.target(request).store().is_none()
 }
 
-/// The store that trees are made in.
+/// The store in which trees are created.
 pub fn own<'a>(session: &Session<'a>, request: &Request) -> &'a Store {
     match elsewhere::named(session, request) {
         Some(_) => session.shared,
@@ -89,7 +90,7 @@ pub fn own<'a>(session: &Session<'a>, request: &Request) -> &'a Store {
     }
 }
 
-/// The stores whose trees are used.
+/// The stores in which trees are looked up.
 fn stores(session: &Session<'_>, request: &Request) -> impl Iterator<Item = Store> {
     let own = own(session, request).clone();
     let may_be_elsewhere =
@@ -99,7 +100,7 @@ fn stores(session: &Session<'_>, request: &Request) -> impl Iterator<Item = Stor
     std::iter::once(own).chain(others)
 }
 
-/// Where the dataset and its tree would be: see [`present::would_be`].
+/// Where the dataset and its tree would be; see [`present::would_be`].
 pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
     let archive = present::would_be(session, request);
     let Some(unpacking) = &request.unpack else { return archive };
@@ -117,16 +118,16 @@ pub fn would_be(session: &Session<'_>, request: &Request) -> Provided {
         path: store.files_path(&id).join(name),
         stamp: store.stamp_path(&id),
         archive: None,
-        // What is in an archive is not known.
+        // The contents of the archives are not known.
         files: ProvidedFiles::Unknown,
     };
     with_archive(tree, Some(archive).filter(|_| !unpacking.discards_archive))
 }
 
-/// Provides a dataset that was not there when it was looked for, and unpacks it.
+/// Provides a dataset that was not complete when it was looked up, and unpacks it.
 ///
 /// # Errors
-/// See [`ErrorKind`]: each of its kinds can happen here.
+/// Any [`ErrorKind`].
 pub fn provide(
     session: &Session<'_>,
     request: &Request,
@@ -188,7 +189,8 @@ pub fn provide(
     Ok(with_archive(tree, archive))
 }
 
-/// The same, and copies the tree into a directory of the user's: archives are in the store.
+/// Like [`provide`], but copies the tree into the user's directory. The archives remain in the
+/// store.
 fn provide_into(
     session: &Session<'_>,
     request: &Request,
@@ -209,8 +211,8 @@ fn provide_into(
     Ok(Provided { path: session.target(request).files_path("").join(name), ..tree })
 }
 
-/// Removes the dataset that was fetched to be unpacked, where no known project uses it. A failure leaves what `gc` removes. The lock is
-/// held.
+/// Removes the dataset that was fetched only to be unpacked, unless a known project uses it. If
+/// that fails, `gc` removes it later. The caller holds the lock.
 fn discard(session: &Session<'_>, store: &Store, id: &str, archive: &Provided) {
     let is_own = archive.stamp == store.stamp_path(id);
     if is_own && !session.shared.is_noted(id) {
@@ -218,7 +220,7 @@ fn discard(session: &Session<'_>, store: &Store, id: &str, archive: &Provided) {
     }
 }
 
-/// Hashes a tree that is there. What is damaged is no longer complete.
+/// Hashes an existing tree. If it is damaged, its stamp is removed.
 fn is_right(
     session: &Session<'_>,
     lock: &Lock,
@@ -238,11 +240,11 @@ fn is_right(
     store.remove_stamp(id).map(|()| false)
 }
 
-/// A tree that was hashed.
+/// The result of hashing a tree.
 #[cfg(feature = "engine")]
 pub struct HashedTree {
     pub id: String,
-    /// What holds its root.
+    /// The parent directory of the tree's root.
     pub directory: PathBuf,
     pub path: PathBuf,
     pub files: usize,
@@ -250,10 +252,10 @@ pub struct HashedTree {
     pub faults: Vec<crate::storage::TreeFault>,
 }
 
-/// Hashes the tree of a dataset; `None` where there is none.
+/// Hashes the tree of a dataset; `None` if there is no tree.
 ///
 /// # Errors
-/// Of a vendored torrent or of `files`; [`ErrorKind::Locked`].
+/// For an invalid vendored torrent or `files`; [`ErrorKind::Locked`].
 #[cfg(feature = "engine")]
 pub fn faults(
     session: &Session<'_>,
@@ -267,7 +269,7 @@ pub fn faults(
     let Some((infohash, id)) = named(session, request)? else { return Ok(None) };
     let (store, id) = (own(session, request), unpacking.tree_id(&id));
     let Some(stamp) = Stamp::read(&store.stamp_path(&id)) else { return Ok(None) };
-    // Who cannot lock a store cannot change it.
+    // A process that cannot lock the store cannot change it either.
     let lock = match lock(session, Target::Store(store), infohash, counters) {
         Err(error) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Stopped) => {
             return Err(error);
@@ -294,7 +296,7 @@ pub fn faults(
     }))
 }
 
-/// A tree whose archives are not kept: where it is right, they are not wanted.
+/// Handles trees whose archives are not kept: if the tree is correct, the archives are not needed.
 fn right_alone(
     session: &Session<'_>,
     request: &Request,
@@ -313,7 +315,7 @@ fn right_alone(
     Ok(is_right(session, &lock, store, &id, counters)?.then_some(tree))
 }
 
-/// A tree that is to be made.
+/// A tree to be created.
 struct TreeWork<'a> {
     session: &'a Session<'a>,
     request: &'a Request,
@@ -365,7 +367,8 @@ impl TreeWork<'_> {
         published
     }
 
-    /// Writes all files: what stays as it is first, then the archives side by side.
+    /// Writes all files of the tree: first those that are not archives, then the unpacked archives,
+    /// in parallel.
     fn write(
         &self,
         tree: &TreeWriter<'_>,
@@ -402,7 +405,7 @@ impl TreeWork<'_> {
     }
 }
 
-/// Tells once that it will take long, and what takes less.
+/// Prints one notice if unpacking will take long, with advice.
 struct UnpackClock<'a> {
     work: &'a TreeWork<'a>,
     begun: Instant,
@@ -410,7 +413,7 @@ struct UnpackClock<'a> {
 
 impl UnpackClock<'_> {
     fn look(&self) {
-        // What is optimized is as fast as it can be.
+        // Optimized code cannot be made faster.
         if !cfg!(debug_assertions) || self.work.session.manifest.is_none() {
             return;
         }

@@ -1,4 +1,4 @@
-//! A dataset that is being provided, and what is done to its files.
+//! A dataset that is being provided, and operations on its files.
 
 use super::lock::while_alive;
 use crate::engine::resolve::Resolved;
@@ -7,7 +7,8 @@ use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
 use crate::storage::{DiskWork, LocalCopy, Lock};
 
-/// A dataset that is not there, and all that was found out about it. The lock is held.
+/// A dataset that is not complete yet, with everything that is known about it. The caller holds the
+/// lock.
 pub struct Work<'a> {
     pub session: &'a Session<'a>,
     pub request: &'a Request,
@@ -17,10 +18,11 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Does work on what is on disk, in the pool for that, while those who wait for the lock are told that we live.
+    /// Runs file work in the hashing pool, and meanwhile shows processes that wait for the lock
+    /// that this one is alive.
     ///
     /// # Errors
-    /// [`ErrorKind::Disk`] where there are no threads.
+    /// [`ErrorKind::Disk`] if the system refused to create threads.
     pub fn hashing<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
         let pool = self.session.hashing()?;
         let (mut work, mut result) = (Some(work), None);
@@ -33,7 +35,7 @@ impl Work<'_> {
         self.session.disk_work(self.counters)
     }
 
-    /// What lies at the dataset's place, hashed.
+    /// Hashes what is at the dataset's location.
     ///
     /// # Errors
     /// As [`Work::hashing`]; [`ErrorKind::Stopped`].
@@ -45,7 +47,8 @@ impl Work<'_> {
         self.hashing(|| LocalCopy::in_place(target, id, metainfo, layout, work))?
     }
 
-    /// Stamps what was hashed where it is complete. Where it is damaged its stamp goes, whatever comes of the rest.
+    /// If the hashed data is complete, stamps it and returns true. If it is damaged, removes its
+    /// stamp.
     pub fn is_stamped(&self, existing: Option<&LocalCopy>) -> Result<bool, Error> {
         let (target, pins) = (self.session.target(self.request), &self.request.sha256);
         let id = self.resolved.id();

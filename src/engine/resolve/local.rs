@@ -1,4 +1,4 @@
-//! The metainfo that lies on this machine: vendored, in a store, beside a copy.
+//! Finding the `.torrent` on this machine: vendored, in a store, or next to a copy.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use crate::storage::{IS_LFS_POINTER, LFS_POINTER, Store, directory_fault};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::{MAX_TORRENT_BYTES, Metainfo, not_declared};
 
-/// The infohash that a request means. Of a vendored torrent nothing more is read: a warm build has no time.
+/// The infohash of a request. For a vendored torrent, only the infohash is computed, which keeps
+/// builds with complete data fast.
 ///
 /// # Errors
 /// [`ErrorKind::Metainfo`] for a vendored torrent that cannot be read or is not the declared one.
@@ -52,14 +53,15 @@ fn of_vendored(error: Error, path: &Path) -> Error {
     error.why(format!("the torrent is {}", path.display()))
 }
 
-/// Why a file is no use as a `.torrent`: reads on from its path.
+/// Why a file cannot be used as a `.torrent`. The text continues a message that begins with its
+/// path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TorrentFault {
     LfsPointer,
     TooLarge(u64),
-    /// In the system's words.
+    /// In the operating system's words.
     Unreadable(String),
-    /// The directory that it should be in.
+    /// The directory that should contain the file has a fault.
     Directory(String),
     #[cfg(not(feature = "fetch"))]
     Unusable(String),
@@ -86,8 +88,10 @@ impl From<TorrentFault> for crate::net::SourceError {
     }
 }
 
+/// Reads a `.torrent` file, without parsing it.
+///
 /// # Errors
-/// What is wrong with it.
+/// The file is missing or unreadable, too large, or a Git LFS pointer.
 pub fn read_torrent(path: &Path) -> Result<Vec<u8>, TorrentFault> {
     let failed = |why: std::io::Error| TorrentFault::Unreadable(why.to_string());
     let bytes = std::fs::metadata(path).map_err(failed)?.len();
@@ -98,7 +102,8 @@ pub fn read_torrent(path: &Path) -> Result<Vec<u8>, TorrentFault> {
     if bytes.starts_with(LFS_POINTER) { Err(TorrentFault::LfsPointer) } else { Ok(bytes) }
 }
 
-/// The `.torrent` in a directory that is a mirror, which may be a store; and where it is, or should be.
+/// The `.torrent` in a mirror directory, which may be a store; and the path at which it is or
+/// should be.
 pub fn in_mirror(directory: &Path, infohash: Infohash) -> (PathBuf, Result<Vec<u8>, TorrentFault>) {
     if let Some(fault) = directory_fault(directory) {
         return (directory.to_owned(), Err(TorrentFault::Directory(fault)));
@@ -114,7 +119,7 @@ pub fn in_mirror(directory: &Path, infohash: Infohash) -> (PathBuf, Result<Vec<u
     }
 }
 
-/// The metainfo that lies on this machine without looking anything up: vendored, or in a store.
+/// Finds the `.torrent` on this machine: vendored, in a store, or in `LOAD_PATH`.
 ///
 /// # Errors
 /// [`ErrorKind::Metainfo`] for a vendored torrent that cannot be used or is not the declared one.
@@ -137,7 +142,7 @@ pub fn at_hand(session: &Session<'_>, request: &Request) -> Result<Option<Locate
         Some((store.torrent_origin(infohash, &bytes), bytes))
     };
     let kept = stores.iter().filter_map(|store| of_store(store));
-    // at-python kept it beside the data.
+    // at-python stored the `.torrent` next to the data.
     let elsewhere = session.settings.load_path.iter().flat_map(|directory| {
         let beside = read_torrent(&directory.join(format!("{infohash}.torrent"))).ok();
         [
@@ -146,7 +151,7 @@ pub fn at_hand(session: &Session<'_>, request: &Request) -> Result<Option<Locate
         ]
     });
     let found = kept.chain(elsewhere.flatten()).find_map(|(origin, bytes)| {
-        // A damaged copy in the store is as good as none: it is fetched again.
+        // A damaged `.torrent` in a store is treated as missing, and is downloaded again.
         let metainfo =
             Metainfo::parse(&bytes).and_then(|metainfo| metainfo.expect(infohash)).ok()?;
         Some(Located::new(metainfo.with_origin(origin), bytes))

@@ -1,7 +1,7 @@
-//! The metainfo from peers (BEP 9), where it is known from nobody else.
+//! Fetching the metainfo from peers (BEP 9), if nothing else provides it.
 //!
-//! It comes before there is anything to plan or to store. Peers come from the same queue as those of a download, and the
-//! connections to those that gave it go on with one.
+//! This precedes planning and storage. Peers come from the same kind of queue as those of a
+//! download, and connections to the peers that delivered the metainfo are reused for the download.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::torrent::infohash::Infohash;
 
 use crate::engine::resolve::peers::tier::MetadataTier;
 
-/// A worker's place among those that are at work. It is given back at the end, however that comes.
+/// A worker's place. The guard reports the end of the worker even after a panic.
 struct HeldPlace<'a> {
     phase: &'a PeerPhase,
     source: SourceId,
@@ -51,25 +51,26 @@ mod tests;
 mod tier;
 mod worker;
 
-/// In all it takes no longer than so many times the user's patience: a peer that brings little, again and again, would
-/// else hold a build for hours.
+/// The limit for the whole search, as a multiple of the user's timeout: otherwise a peer that sends
+/// a little again and again could hold up a build for hours.
 const MOST_PATIENCE: u32 = 10;
 
-/// Whom to ask.
+/// The sources of a search.
 #[derive(Debug, Default)]
 pub struct MetadataSources {
-    /// `host:port`.
+    /// `host:port` addresses.
     pub peers: Vec<(NamedBy, String)>,
     pub trackers: NamedTiers,
-    /// Asked where nobody names any, as the DHT is.
+    /// Trackers that are used when none are named, like the DHT.
     pub default_trackers: NamedTiers,
-    /// A torrent that is not known yet is not known to be private: all clients ask, and only here.
+    /// As in all clients, the DHT is asked although the torrent may be private: that is not known
+    /// before its metainfo. A private torrent's download does not use the DHT.
     #[cfg(feature = "dht")]
     pub dht: Option<Arc<crate::net::Dht>>,
 }
 
 impl MetadataSources {
-    /// Whether peers may be found that nobody names.
+    /// Whether the DHT is searched.
     pub fn ask_dht(&self) -> bool {
         #[cfg(feature = "dht")]
         return self.dht.is_some();
@@ -78,45 +79,46 @@ impl MetadataSources {
     }
 }
 
-/// The raw `info` dictionary, and peers that are known.
+/// The raw `info` dictionary, and the known peers.
 #[derive(Debug)]
 pub struct FetchedMetadata {
     pub info: Vec<u8>,
-    /// `host:port`.
+    /// `host:port` addresses.
     pub peers: Vec<String>,
-    /// Those that the DHT and default trackers alone named, which a private torrent must not have.
+    /// Peers that only the DHT and default trackers reported. A private torrent must not use them.
     pub open_to_all: Vec<String>,
-    /// The connections to those that gave it.
+    /// The open connections to the peers that delivered the metainfo.
     pub open: OpenPeers,
 }
 
-/// Why there is none: in a few words, and what each one said.
+/// Why the metainfo was not found: a summary, and the status of each source.
 #[derive(Debug)]
 pub struct MetadataFailure {
     pub why: SourceError,
     pub report: Report,
 }
 
-/// What all threads share.
+/// State shared by all threads of a search.
 struct MetadataFetch {
     phase: Arc<PeerPhase>,
     max_bytes: usize,
     open: OpenPeers,
-    /// Locked for bookkeeping, never across I/O.
+    /// Locked for bookkeeping only, never across I/O.
     progress: Mutex<MetadataProgress>,
 }
 
 struct MetadataProgress {
     blocks: Blocks,
     found: Option<Vec<u8>>,
-    /// When the last block came.
+    /// When the last block arrived.
     useful: Duration,
 }
 
 impl MetadataFetch {}
 
-/// Asks peers for the `info` dictionary of a torrent, of which no more than `max_bytes` are accepted, until the host is stopped.
-/// The threads end with it; nobody joins them: all their waits have deadlines, and their sockets are closed.
+/// Asks peers for a torrent's `info` dictionary of at most `max_bytes`, until the host is stopped.
+/// The threads are detached and end with this call: all their waits have deadlines, and their
+/// sockets are closed.
 pub fn fetch(
     client: &Client,
     (dials, budget): (&Dials, &MetadataBudget),
@@ -153,15 +155,15 @@ pub fn fetch(
     let result = coordinator.until_done(&heard, host);
     phase.end();
     phase.client.shut_down();
-    // Permits of peers that wait are for others.
+    // Returns the permits of waiting peers.
     drop((coordinator, heard));
     let goodbye = GOODBYE.min(client.timing().reply);
-    // The download that follows announces anew; meanwhile nobody waits for the trackers.
+    // The following download announces anew, so on success the goodbyes need not be awaited.
     let stop = move || announcers.stop(LEAVES, goodbye);
     let stopping = start_thread("at-goodbye", Box::new(stop));
     result.map_err(|why| {
         if let Ok(stopping) = stopping {
-            let _ = stopping.join(); // it waits no longer than for the goodbye
+            let _ = stopping.join(); // takes no longer than the goodbyes may
         }
         MetadataFailure { why, report: phase.report.take() }
     })
@@ -174,12 +176,13 @@ struct MetadataCoordinator<'a> {
     queue: PeerQueue,
     /// Tiers that have not answered yet.
     open_tiers: HashSet<u32>,
-    /// When anything was heard of anybody.
+    /// When the last event arrived.
     heard: Duration,
 }
 
 impl MetadataCoordinator<'_> {
-    /// Looks up the named peers, and announces. Gives what the searches of the DHT tell, which hold it weakly.
+    /// Looks up the named peers, and starts to announce. Returns the DHT's target, to which the
+    /// searches hold only a weak reference.
     fn begin(
         &mut self,
         sources: &MetadataSources,
@@ -250,13 +253,13 @@ impl MetadataCoordinator<'_> {
             WorkerEvent::TierHeardOf(tier) | WorkerEvent::TierLost(tier) => {
                 self.open_tiers.remove(&tier);
             }
-            // The others are a download's.
+            // The other events occur only in downloads.
             _ => {}
         }
     }
 
-    /// Gives places to peers that answered, and dials more. Where there is no place, those that have had theirs for a while make
-    /// room.
+    /// Gives places to peers that answered, and dials more. If no place is free, peers that have
+    /// used their time slice make room.
     fn start_workers(&mut self) {
         let phase = &self.fetch.phase;
         let most = self.budget.per_dataset;
@@ -276,7 +279,7 @@ impl MetadataCoordinator<'_> {
         }
         self.queue.expire(phase.now());
         phase.want_places(self.queue.waiting());
-        // Who answers waits for a place, and not all of them together.
+        // Peers that answer need places, so waiting peers reduce the number of dials.
         let free = most.saturating_sub(self.queue.waiting());
         self.queue.dial(phase.now(), free * OVERBOOKED, self.dials);
     }
@@ -285,10 +288,10 @@ impl MetadataCoordinator<'_> {
         self.queue.iter().filter(|peer| peer.attempts.tries > 0).count()
     }
 
-    /// Why there is no use in going on, if there is none.
+    /// Why the search is hopeless, if it is.
     fn is_hopeless(&self) -> Option<SourceError> {
         let (now, timing) = (self.fetch.phase.now(), self.fetch.phase.client.timing());
-        // A tracker may answer twice, over IPv4 and IPv6.
+        // A tracker may answer twice, over IPv4 and over IPv6.
         let quiet = now.saturating_sub(self.heard) >= timing.back_off;
         let is_decided = self.open_tiers.is_empty() && !self.queue.is_looking_up();
         if quiet && is_decided && self.queue.is_exhausted() {
@@ -306,8 +309,9 @@ impl MetadataCoordinator<'_> {
         None
     }
 
-    /// What a download that follows can use. Of the peers some that are not known to be gone, those first that are connected: who
-    /// has a connection to one that takes part hands it over.
+    /// The result for the download that follows: the `info` dictionary and some peers that are not
+    /// known to be dead, with connected ones first. Each connection that contributed a block is
+    /// promised, because its thread will hand it over.
     fn found(&self, info: Vec<u8>) -> FetchedMetadata {
         let progress = self.fetch.progress.lock();
         let (connected, others): (Vec<_>, Vec<_>) =

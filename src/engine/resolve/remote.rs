@@ -1,7 +1,8 @@
-//! The metainfo that is not on this machine: from mirrors, the catalogue, peers, in this order.
+//! Finding a `.torrent` that is not on this machine: in mirrors, the catalog and peers, in this
+//! order.
 //!
-//! Where peers can be asked, a catalogue that does not answer at once is not waited for: it is asked again where no peer
-//! has it.
+//! If peers can be asked, the catalog gets a single attempt first, and is asked again only if peers
+//! do not have the torrent.
 
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
@@ -30,26 +31,26 @@ use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::{MAX_INFO_BYTES, MAX_TORRENT_BYTES, Metainfo};
 use crate::url::Url;
 
-/// Times that a server is asked, with pauses, where that may help.
+/// Number of requests to a server, with pauses in between, if a retry may help.
 const ATTEMPTS: u32 = 4;
 
-/// The same where a download waits that has another `.torrent`.
+/// The same while a download, which has a `.torrent` already, waits for a newer one.
 const REFRESH_ATTEMPTS: u32 = 2;
 
 /// See [`super::locate`].
 pub fn find(session: &Session<'_>, request: &Request, network: &Network) -> Result<Located, Error> {
-    // `manifest` lets no request pass without one of the two.
+    // `manifest` rejects requests that have neither.
     let Some(infohash) = request.identity.infohash else {
         return Err(Error::new(ErrorKind::Manifest, "neither `infohash` nor `torrent` is given"));
     };
     fetch_policy::check(session, request, &format!("the torrent {infohash} is"))?;
     let (client, stop) = (network.client.as_ref(), session.stop());
     let found = stop.closing(client, || search(session, request, infohash, network));
-    // What failed since it was stopped has no reason of its own.
+    // Anything that fails after a stop is reported as stopped.
     found.map_err(|error| stop.check().err().unwrap_or(error))
 }
 
-/// Asks each place until the host is stopped.
+/// Asks each source until the host is stopped.
 fn search(
     session: &Session<'_>,
     request: &Request,
@@ -92,7 +93,7 @@ fn search(
     };
     if let Some(client) = client.filter(|_| allowed.web_seeds) {
         let magnet = request.identity.magnet.as_ref();
-        // What the link names is as much believed as what a torrent of its origin would.
+        // URLs in the magnet link are trusted as much as those in a torrent of the same origin.
         let by = request.origin.named_by().torrent();
         for url in magnet.map_or(&[][..], |magnet| &magnet.torrents) {
             let bytes =
@@ -136,7 +137,7 @@ fn search(
     Err(not_found(session, request, infohash, tried, &asked))
 }
 
-/// What the catalog is sent.
+/// The credential for requests to the catalog.
 #[cfg(feature = "engine")]
 pub fn catalog_credential(settings: &Settings) -> Credential<'_> {
     credential_of(settings.api_key.as_ref())
@@ -146,7 +147,7 @@ fn credential_of(key: Option<&ApiKey>) -> Credential<'_> {
     key.map_or(Credential::Nothing, |key| Credential::Cookie(key.cookie()))
 }
 
-/// A torrent at the catalog.
+/// A torrent in the catalog.
 pub struct CatalogTorrent {
     client: Client,
     by: NamedBy,
@@ -169,10 +170,10 @@ impl CatalogTorrent {
         }
     }
 
-    /// The `.torrent` that the catalog has now.
+    /// Fetches the catalog's current `.torrent`.
     ///
     /// # Errors
-    /// Why it gives none, or none that can be used.
+    /// Why the catalog returned none, or none that can be used.
     pub fn newest(&self) -> Result<Located, SourceError> {
         self.fetch(REFRESH_ATTEMPTS).map_err(|failed| failed.why)
     }
@@ -185,16 +186,16 @@ impl CatalogTorrent {
     }
 }
 
-/// What else was asked for a torrent that could not be had.
+/// What happened with the other sources of a torrent that was not found.
 #[derive(Default)]
 struct Asked {
     catalogue_left_out: bool,
     peers_left_out: bool,
-    /// Why peers did not bring it, and what each of them said.
+    /// Why peers did not deliver the metainfo, with the status of each.
     peers: Option<peers::MetadataFailure>,
 }
 
-/// From peers: the `info` dictionary, kept as a `.torrent` with the trackers that are known.
+/// Fetches the `info` dictionary from peers and wraps it as a `.torrent` with the known trackers.
 fn of_peers(
     session: &Session<'_>,
     client: &Client,
@@ -207,7 +208,8 @@ fn of_peers(
     );
     let found =
         peers::fetch(client, budgets, infohash, MAX_INFO_BYTES, sources, &session.network.host)?;
-    // Whose word each of these is, the next build finds in the request again.
+    // The `.torrent` does not record who named each tracker: the next build takes that from the
+    // request.
     let tiers: Vec<_> = sources.trackers.iter().flat_map(|(_, tiers)| tiers).cloned().collect();
     let bytes = Metainfo::wrap(&found.info, &tiers);
     match checked(infohash, TorrentOrigin::Peers, bytes) {
@@ -219,12 +221,14 @@ fn of_peers(
             located.peers = KnownPeers { addresses, open: found.open };
             Ok(located)
         }
-        // It is the declared one, whoever is asked: as a torrent it is of no use.
+        // The data has the declared infohash, so asking others is useless: it is not a valid
+        // torrent.
         Err(why) => Err(peers::MetadataFailure { why, report: Report::default() }),
     }
 }
 
-/// Who leaves out what the user allows, or does not.
+/// The place that excludes a source: the manifest if the user's setting allows the source,
+/// otherwise that setting.
 fn left_out_by(session: &Session<'_>, user_allows: bool) -> String {
     match user_allows {
         true => "`sources` in the manifest".to_owned(),
@@ -232,7 +236,7 @@ fn left_out_by(session: &Session<'_>, user_allows: bool) -> String {
     }
 }
 
-/// The `.torrent` in a mirror, and where that is. A mirror may be a store.
+/// The `.torrent` in a mirror, which may be a store, and its URL.
 fn from_mirror(
     (by, mirror): (NamedBy, &Url),
     infohash: Infohash,
@@ -245,7 +249,7 @@ fn from_mirror(
         (url.to_string(), bytes.map_err(|failed| failed.why))
     };
     let found = ask(&format!("/{infohash}.torrent"));
-    // It works, and does not have it.
+    // The mirror works, but does not have the file.
     let is_missing = |why: &SourceError| matches!(why.status(), Some(403 | 404 | 410));
     if !found.1.as_ref().is_err_and(is_missing) {
         return found;
@@ -319,7 +323,7 @@ fn not_found(
     }
     error = advise(error, tried.iter().map(|(_, why)| why));
     let has_key = session.settings.api_key.is_some();
-    // The catalogue is the last.
+    // The catalog was asked last.
     error = match tried.last().and_then(|(_, why)| why.status()) {
         Some(404) => error.help("check the infohash in the catalog"),
         Some(401 | 403) if has_key => {
@@ -342,7 +346,8 @@ fn checked(
     origin: TorrentOrigin,
     bytes: Vec<u8>,
 ) -> Result<Located, SourceError> {
-    // Of what anyone may have sent, no more is read than that before it is known to be the declared one.
+    // The bytes may come from anyone: nothing but the infohash is computed before it is known to be
+    // the declared one.
     let unusable = |error: Error| SourceError::Unusable(error.reason());
     let found = Metainfo::infohash_of(&bytes).map_err(unusable)?;
     if found != infohash {
@@ -352,10 +357,11 @@ fn checked(
     Ok(Located::new(metainfo.with_origin(origin), bytes))
 }
 
-/// The `.torrent` that the catalog has now.
+/// Fetches the catalog's current `.torrent`.
 ///
 /// # Errors
-/// [`ErrorKind::Network`] where it cannot be had, [`ErrorKind::Offline`] where it may not.
+/// [`ErrorKind::Network`] if it cannot be fetched; [`ErrorKind::Offline`] if network access is
+/// disabled.
 #[cfg(feature = "engine")]
 pub fn newest(session: &Session<'_>, infohash: Infohash) -> Result<Located, Error> {
     let failed = |kind| {
@@ -372,10 +378,11 @@ pub fn newest(session: &Session<'_>, infohash: Infohash) -> Result<Located, Erro
     })
 }
 
-/// The `.torrent` at a web address.
+/// Fetches the `.torrent` at a URL.
 ///
 /// # Errors
-/// [`ErrorKind::Network`] where it cannot be had, [`ErrorKind::Offline`] where it may not, [`ErrorKind::Metainfo`] where it is none.
+/// [`ErrorKind::Network`] if it cannot be fetched, [`ErrorKind::Offline`] if network access is
+/// disabled, [`ErrorKind::Metainfo`] if it is not a torrent.
 #[cfg(feature = "engine")]
 pub fn at_url(session: &Session<'_>, url: &Url) -> Result<Located, Error> {
     let failed = |kind| Error::new(kind, format!("could not download a torrent from {url}"));
@@ -397,7 +404,7 @@ pub fn at_url(session: &Session<'_>, url: &Url) -> Result<Located, Error> {
             Ok(Located::new(metainfo.with_origin(origin), bytes))
         }
         Err(error) => {
-            // The mends are those of a torrent that lies here.
+            // The help texts of `error` are for torrents on this machine.
             let what = format!("there is no valid torrent at {url}");
             Err(Error::new(ErrorKind::Metainfo, what)
                 .why(error.reason())
@@ -409,11 +416,12 @@ pub fn at_url(session: &Session<'_>, url: &Url) -> Result<Located, Error> {
 /// Why a `.torrent` could not be fetched.
 struct Failed {
     why: SourceError,
-    /// From then on it may go better, within the time that the user waits.
+    /// When a retry may succeed, if that is within the user's timeout.
     again_at: Option<Instant>,
 }
 
-/// One request, on a thread that nobody joins: neither connecting nor the system's look-up of a name can be ended.
+/// Sends one request, on a detached thread: neither connecting nor the system's name look-up can be
+/// cancelled.
 fn ask(
     client: &Client,
     by: NamedBy,
@@ -434,7 +442,7 @@ fn ask(
             None => Credential::Nothing,
         };
         let reply = client.fetch(by, &url, credential, MAX_TORRENT_BYTES as u64, within);
-        let _ = tell.send(reply); // nobody may wait any more
+        let _ = tell.send(reply); // the caller may have stopped waiting
     };
     start_thread("at-torrent", Box::new(ask))?;
     host.stop.wait_for(&told).unwrap_or(Err(match host.is_stopped() {
@@ -443,8 +451,8 @@ fn ask(
     }))
 }
 
-/// Gets a `.torrent`, again after a pause where the server is busy or does not answer, within the time that the
-/// user waits without data, and until the host is stopped.
+/// Downloads a `.torrent`. Retries after a pause if the server is busy or does not answer, within
+/// the user's timeout, until the host is stopped.
 fn fetch(
     client: &Client,
     by: NamedBy,
@@ -460,7 +468,7 @@ fn fetch(
     loop {
         attempts += 1;
         let (why, wait) = match ask(client, by, url, credential, host) {
-            // Asking again is what it is there against.
+            // Repeated requests are what a bot check is meant to prevent.
             Ok(reply) if reply.page == Some(WebPage::BotCheck) => {
                 let why = SourceError::BotCheck(reply.status);
                 return Err(Failed { why, again_at: None });

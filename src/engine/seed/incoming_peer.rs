@@ -1,7 +1,7 @@
-//! A peer that connected to us.
+//! The connection of a peer that connected to us.
 //!
-//! Its handshake is read first: which torrent it is about decides whether it may stay. From then on it is served as a peer
-//! that we connected to is; from a seed's point of view it has nothing to give.
+//! Its handshake is read first: the torrent that it names decides whether the peer may stay. From
+//! then on it is served like a peer that we connected to; a seed requests nothing from it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ use crate::protocol::peer::{PeerEvent, PeerSession};
 use crate::protocol::wire::Handshake;
 use crate::torrent::pieces::PieceSet;
 
-/// How long a peer holds its place without asking for anything.
+/// How long a peer has held its place without a request.
 #[derive(Debug)]
 struct Idle {
     since: Duration,
-    /// It could have asked since.
+    /// Since then, the peer has been unchoked and could have sent requests.
     was_unchoked: bool,
 }
 
 impl Idle {
-    /// Whether the peer has asked for nothing for [`GUEST_IDLE`], though it could.
+    /// Whether the peer has requested nothing for [`GUEST_IDLE`], although it could.
     fn look(&mut self, now: Duration, asked_at: Option<Duration>, unchoked: bool) -> bool {
         if let Some(asked_at) = asked_at.filter(|at| *at > self.since) {
             (self.since, self.was_unchoked) = (asked_at, false);
@@ -44,7 +44,7 @@ impl Idle {
     }
 }
 
-/// Serves a peer until either side ends it. `id` is its own.
+/// Serves a peer until either side ends the connection. `id` identifies the connection.
 pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Permit<IpAddr>, id: u32) {
     let from = incoming.from();
     let Ok(mut connection) = incoming.open(&seeder.client) else { return };
@@ -56,7 +56,7 @@ pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Permit<IpAddr>, id: 
         serves: true,
         metadata_bytes: Some(seeded.metainfo.raw_info().len() as u64),
         upload_only: seeded.is_complete(),
-        // Who connected knows our port.
+        // A peer that connected to us knows our port.
         ..Offer::default()
     };
     let count = seeded.metainfo.geometry.piece_count();
@@ -74,7 +74,7 @@ pub fn receive(seeder: &Seeder, incoming: Incoming, guest: &Permit<IpAddr>, id: 
     peer_loop::run(&mut visitor, &mut DialedPeer::new(connection, handshake.to_vec()));
 }
 
-/// The dataset that the peer comes for, and its handshake.
+/// Reads the peer's handshake, and returns the dataset that it names.
 fn shake_hands(
     seeder: &Seeder,
     connection: &mut PeerConnection,
@@ -97,7 +97,7 @@ struct IncomingPeer<'a> {
     session: PeerSession,
     serving: Serving,
     seat: PexEntry,
-    /// When it last wanted something, or might have.
+    /// When the peer last wanted something, or might have.
     wanted_at: Duration,
     idle: Idle,
 }
@@ -129,7 +129,7 @@ impl PeerHandler for IncomingPeer<'_> {
         let (is_complete, now) = (self.seeded.is_complete(), self.now());
         let sent = self.serving.serve(&mut self.session, connection);
         if is_complete {
-            self.session.upload_only(); // after the last piece was told
+            self.session.upload_only(); // sent after the last `have`
         }
         self.seat.exchange(&mut self.session, now, self.serving.has_all);
         sent.map_err(WorkerOutcome::Failed)?;
@@ -140,7 +140,8 @@ impl PeerHandler for IncomingPeer<'_> {
             && (self.serving.has_all
                 || self.session.is_upload_only()
                 || now.saturating_sub(self.wanted_at) > GUEST_IDLE);
-        // A place that somebody else could use is not for a peer that says it is interested and asks for nothing.
+        // A peer that claims interest but requests nothing must not hold a place that another peer
+        // could use.
         let (asked_at, unchoked) = (self.session.asked_at(), !self.session.is_choking());
         let gives_way = self.idle.look(now, asked_at, unchoked)
             && self.seeder.all_places_are_taken(&self.seeded);
@@ -160,13 +161,13 @@ mod tests {
     fn a_peer_that_could_ask_and_does_not_is_idle_after_a_minute() {
         let at = Duration::from_secs;
         let mut idle = Idle { since: at(5), was_unchoked: false };
-        // As long as it is choked it cannot ask.
+        // A choked peer cannot send requests.
         assert!(!idle.look(at(500), None, false));
         assert!(idle.look(at(501), None, true));
         assert!(!idle.look(at(502), Some(at(501)), true));
         assert!(!idle.look(at(561), Some(at(501)), true));
         assert!(idle.look(at(562), Some(at(501)), true));
-        // Choked meanwhile: it had its turn.
+        // It was choked in between, but had its chance before.
         assert!(idle.look(at(563), Some(at(501)), false));
     }
 }

@@ -1,14 +1,15 @@
-//! Seeding: peers connect to us, and are served what the store has verified.
+//! Seeding: peers connect to us, and are served the verified data of the store.
 //!
-//! A seed is a listener, a seeded for each dataset, and what serving back has for a download: `Served` is implemented by a
-//! seeded as it is by a download's swarm, so that a peer's session, the slots, the rate and the writer are the same,
-//! whoever opened the connection. A seeded knows what is verified from the store's own files (stamps and resume
-//! records), which it looks at ten times a second. So it need not care who fetches what is missing: a build in another
-//! process, or, with [`SeedTask::fetch`], this one, by a download like any other.
+//! A seed has a listener, a [`SeededTorrent`] per dataset, and the upload code of downloads:
+//! [`SeededTorrent`] implements `Served` as a download's swarm does, so sessions, slots, rate limit
+//! and writers are the same whoever opened the connection. A [`SeededTorrent`] learns what is
+//! verified from the store's own files (stamps and resume records), which it checks ten times a
+//! second. So it does not matter who fetches missing data: a build in another process or, with
+//! [`SeedTask::fetch`], a download in this process.
 //!
-//! Threads: one that accepts, looks at the all_seeded and knows when it is enough; one for each peer, and its writer; a
-//! few for all trackers; those of a download. The end wakes all of them and waits for the trackers alone, and for the
-//! download, which has trackers of its own, for less than a second in all.
+//! Threads: one accepts connections, checks the store and decides when to end; each peer has one,
+//! plus its writer; all trackers share a few; a download has its own. The end wakes all of them,
+//! and waits less than a second in total for the trackers' goodbyes, its own and the download's.
 
 pub mod incoming_peer;
 mod run;
@@ -48,28 +49,28 @@ use crate::engine::seed::seeded_torrent::SeededTorrent;
 
 pub use crate::engine::seed::seeded_torrent::SeedNote;
 
-/// What is to be seeded, how, and until when.
+/// What to seed, how, and until when.
 #[derive(Debug)]
 pub struct SeedTask {
     pub settings: Settings,
     pub store: Store,
-    /// What is seeded; all that the store has, where it is empty.
+    /// The datasets to seed; if empty, everything in the store.
     pub requests: Vec<Request>,
-    /// Directories that may hold it, beside the store.
+    /// Directories that may contain the data, in addition to the store.
     pub from: Vec<PathBuf>,
-    /// 0 for any.
+    /// 0 for any free port.
     pub port: u16,
     pub bytes_per_second: u64,
-    /// Until so many times the datasets' bytes were sent.
+    /// Ends once this multiple of the datasets' size was sent.
     pub ratio: Option<f64>,
     pub time: Option<Duration>,
-    /// What is missing is fetched.
+    /// Whether to fetch missing data.
     pub fetch: bool,
-    /// Peers that may be connected at a time, in all; fewer where the process may not have so many sockets.
+    /// Limit on connected peers in total; lower if the process may not open that many sockets.
     pub connections: usize,
 }
 
-/// What the threads of a seed share.
+/// State shared by the threads of a seed.
 pub struct Seeder {
     client: Client,
     host: LocalPeer,
@@ -77,7 +78,7 @@ pub struct Seeder {
     rate_limiter: Arc<RateLimiter>,
     all_seeded: Mutex<Vec<Arc<SeededTorrent>>>,
     connections: usize,
-    /// The peers that are connected, their handshake done or not.
+    /// The connected peers, including those whose handshake has not arrived.
     guests: ConnectionLimiter<IpAddr>,
     failed: Mutex<Option<Error>>,
 }
@@ -87,29 +88,30 @@ impl Seeder {
         self.all_seeded.lock().iter().find(|seeded| seeded.metainfo.infohash == infohash).cloned()
     }
 
-    /// One of many datasets may have a quarter of all, so that it does not starve the others.
+    /// With several datasets, each may have an equal share of the places, or a quarter if there are
+    /// more than four, so that it does not starve the others.
     fn most_per_dataset(&self) -> usize {
         let datasets = self.all_seeded.lock().len().clamp(1, 4);
         self.connections.div_ceil(datasets)
     }
 
-    /// A place for a peer that connected to us, from this address.
+    /// Admits a peer that connected to us from this address.
     fn admit(&self, from: IpAddr) -> Option<Permit<IpAddr>> {
         self.guests.admit(host(from), self.connections, guests_per_host(self.connections))
     }
 
-    /// A place for one of them among this dataset's.
+    /// Admits such a peer to the dataset's share of the places.
     fn admit_for(&self, seeded: &SeededTorrent, host: IpAddr) -> Option<Permit<IpAddr>> {
         let most = self.most_per_dataset();
         seeded.guests.admit(host, most, guests_per_host(most))
     }
 
-    /// Whether a further peer of this dataset would be turned away.
+    /// Whether another peer of this dataset would be turned away.
     fn all_places_are_taken(&self, seeded: &SeededTorrent) -> bool {
         self.guests.count() >= self.connections || seeded.guests.count() >= self.most_per_dataset()
     }
 
-    /// Adds a dataset whose torrent is at hand; `None` where it is not.
+    /// Adds a dataset whose torrent is on this machine; `None` if it is not.
     fn add(
         &self,
         session: &Session<'_>,
@@ -160,7 +162,7 @@ pub struct SeededDataset {
 pub struct Seeding {
     address: SocketAddr,
     seeder: Arc<Seeder>,
-    /// `None` once it was waited for.
+    /// `None` after `wait`.
     thread: Option<JoinHandle<()>>,
 }
 
@@ -172,11 +174,11 @@ impl std::fmt::Debug for Seeding {
 }
 
 impl Seeding {
-    /// Looks what there is, hashes what lies in directories, and listens.
+    /// Finds what there is to seed, hashes the data in directories, and starts to listen.
     ///
     /// # Errors
-    /// [`ErrorKind::Offline`]; [`ErrorKind::Metainfo`] where nothing of a dataset is there and nothing is to be fetched;
-    /// [`ErrorKind::Network`] for a port that is taken.
+    /// [`ErrorKind::Offline`]; [`ErrorKind::Metainfo`] if nothing of a dataset is present and
+    /// nothing is to be fetched; [`ErrorKind::Network`] if the port is taken.
     pub(crate) fn start(task: SeedTask) -> Result<Seeding, Error> {
         let failed = |what: &str| Error::new(ErrorKind::Network, what);
         if task.settings.offline {
@@ -233,7 +235,7 @@ impl Seeding {
         Ok(Seeding { address, seeder, thread: Some(thread) })
     }
 
-    /// The address it listens on: all addresses of this machine, with the port.
+    /// The address the seed listens on: all addresses of this machine, with the port.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
@@ -318,11 +320,12 @@ impl Seeding {
 impl Drop for Seeding {
     fn drop(&mut self) {
         self.seeder.host.stop.stop();
-        let _ = self.thread.take().map(JoinHandle::join); // who drops it wants to hear nothing
+        // the caller is not interested in the result
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-/// Fills `all_seeded` with what is there, and gives what lacks something.
+/// Fills `all_seeded` with what is present, and returns the requests that lack data.
 fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
     let counters = Counters::default();
     let session = Session::new(&task.settings, &task.store, &counters);
@@ -383,14 +386,14 @@ fn all_of(store: &Store) -> Vec<Request> {
     store.torrents().into_iter().filter_map(of).collect()
 }
 
-/// Fetches what is missing, as any download does. It is announced by the download, under our port.
+/// Fetches missing data with a regular download, which announces itself under the seed's port.
 fn fetch(seeder: &Arc<Seeder>, settings: &Settings, missing: &[Request]) {
     let counters = Counters::default();
     let store = &seeder.store;
     let mut session = Session::new(settings, store, &counters);
     session.network.rate_limiter = Some(Arc::clone(&seeder.rate_limiter));
     session.network.host = seeder.host.clone();
-    // What is served is the torrent's own.
+    // Peers are served the torrent's own files, not unpacked ones.
     let packed = |request: &Request| Request { unpack: None, ..request.clone() };
     let missing: Vec<Request> = missing.iter().map(packed).collect();
     let requests: Vec<&Request> = missing.iter().collect();

@@ -1,4 +1,4 @@
-//! The thread of a seed that accepts, looks at the all_seeded, and knows when it is enough.
+//! The main thread of a seed: accepts connections, checks the store, and decides when to end.
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -18,28 +18,29 @@ use crate::net::Listener;
 use crate::net::timing::GOODBYE;
 use crate::torrent::infohash::Infohash;
 
-/// How often it is looked who connects, how far partial datasets have come, and whether it is enough.
+/// How often to accept connections and check the end conditions; to check the progress of partial
+/// datasets; and to check everything.
 const TICK: Duration = Duration::from_millis(20);
 const QUICK_LOOK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Connections that are accepted in a tick: 12,800 a second.
+/// Limit on connections accepted per tick: 12,800 a second.
 const MOST_ACCEPTED: usize = 256;
 
-/// The thread that accepts.
+/// The state of the main thread.
 pub struct SeedRun {
     pub seeder: Arc<Seeder>,
     pub task: SeedTask,
     pub listener: Listener,
     pub announcers: Announcers,
     pub announced: Vec<Infohash>,
-    /// Nothing comes: it closes when what is fetched has ended.
+    /// Carries no messages: closes when the download has ended.
     pub fetched: Receiver<()>,
     pub next_id: u32,
 }
 
 impl SeedRun {
-    /// Until it is told to end, or it is enough.
+    /// Runs until the seed is stopped or an end condition is met.
     pub fn run(mut self) {
         let begun = Instant::now();
         let mut looked: (Option<Instant>, Option<Instant>) = (None, None);
@@ -66,33 +67,34 @@ impl SeedRun {
         let goodbye = GOODBYE.min(self.seeder.client.timing().reply);
         let until = Instant::now() + goodbye;
         self.announcers.stop(LEAVES, goodbye);
-        // The program may end when we do, and the download's trackers are told by the download.
+        // The program may exit after this returns, and the download says goodbye to its trackers
+        // itself.
         let _ = self.fetched.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     fn accept(&mut self) {
-        // However many come, the rest has its turn.
+        // Limited, so that many connections do not starve the rest of the loop.
         for _ in 0..MOST_ACCEPTED {
             let Some(incoming) = self.listener.accept() else { return };
-            // Who comes too many is let go, and may come again.
+            // A connection over the limit is closed; the peer may try again.
             let Some(guest) = self.seeder.admit(incoming.from()) else { continue };
             let seeder = Arc::clone(&self.seeder);
             let id = self.next_id;
             self.next_id = self.next_id.wrapping_add(1);
             let visit = move || incoming_peer::receive(&seeder, incoming, &guest, id);
-            // Where there is no thread for it, it is let go.
+            // If no thread can be created, the connection is closed.
             let _ = start_peer_thread("at-seed-peer", Box::new(visit));
         }
     }
 
-    /// Datasets whose torrent was not at hand, and now is, since it is being fetched.
+    /// Adds named datasets whose torrent is on this machine now, such as after a download.
     fn look_for_named(&self) {
         if self.seeder.all_seeded.lock().len() < self.task.requests.len() {
             self.add_all(&self.task.requests);
         }
     }
 
-    /// The same, and where none is named, what came into the store since.
+    /// Does the same and, if no dataset is named, adds what is new in the store.
     fn look_for_more(&self) {
         self.look_for_named();
         if self.task.requests.is_empty() {
@@ -110,12 +112,13 @@ impl SeedRun {
         let SeedTask { settings, store, .. } = &self.task;
         let session = Session::new(settings, store, &counters);
         for request in requests {
-            // What is wrong with a torrent, whoever fetches it finds out.
+            // Errors of a torrent are reported by the download.
             let _ = self.seeder.add(&session, request);
         }
     }
 
-    /// Tells the trackers of what is there. While we fetch, the download does that, and it says goodbye at its end.
+    /// Starts to announce datasets that have data. While a dataset is being fetched, the download
+    /// announces it, and says goodbye at its end.
     fn announce(&mut self) {
         let allowed = self.task.settings.sources.peers;
         for seeded in self.seeder.all_seeded.lock().iter() {
@@ -135,7 +138,7 @@ impl SeedRun {
             for (tracker, why) in never_asked.into_lines() {
                 seeded.note(&tracker, why);
             }
-            // BEP 27: of a private torrent nobody hears but its trackers.
+            // BEP 27: a private torrent is announced only to its trackers.
             #[cfg(feature = "dht")]
             if !seeded.metainfo.private {
                 self.announcers.search_dht(&torrent(0), 0);

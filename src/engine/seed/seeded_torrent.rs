@@ -1,4 +1,4 @@
-//! One dataset that is seeded.
+//! A dataset that is being seeded.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,10 +21,11 @@ use crate::storage::{Offered, Store};
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
-/// Where nobody listens, so many are kept.
+/// Limit on notes that were not collected.
 const MOST_NOTES: usize = 64;
 
-/// What a tracker, or the DHT, said of a dataset that a [`crate::Seeding`] serves, or what became of one of its files. Needs the feature `seed`.
+/// A message from a tracker or the DHT about a dataset that a [`crate::Seeding`] serves, or about a
+/// changed file. Requires the feature `seed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SeedNote {
@@ -32,7 +33,8 @@ pub struct SeedNote {
     pub from: String,
     /// The answer, such as `knows no peers`, or the failure, such as `connection refused`.
     pub said: String,
-    /// Whether it failed, is never asked, or is no longer served. A tracker that failed is asked again later.
+    /// Whether the request failed, the tracker is never asked, or the file is no longer served. A
+    /// tracker that failed is asked again later.
     pub is_failure: bool,
 }
 
@@ -43,7 +45,7 @@ struct Notes {
 }
 
 impl Notes {
-    /// Each is heard when it says something for the first time, or something else than before.
+    /// Adds a note, unless it repeats the last one from the same origin.
     fn add(&mut self, note: SeedNote) {
         match self.last.iter_mut().find(|known| known.from == note.from) {
             Some(last) if *last == note => return,
@@ -59,15 +61,15 @@ impl Notes {
 pub struct SeededTorrent {
     pub metainfo: Arc<Metainfo>,
     pub offered: Offered,
-    /// Peers that others are told of.
+    /// Peers that are reported to other peers by PEX.
     pub pex: Arc<PexRegistry>,
     uploads: UploadManager,
     host: LocalPeer,
     started: Instant,
     uploaded_bytes: AtomicU64,
-    /// The peers that are connected for it.
+    /// The peers that are connected for this dataset.
     pub guests: ConnectionLimiter<IpAddr>,
-    /// What trackers and the DHT said that nobody has heard yet, and what was said already.
+    /// Messages that were not collected yet, and the last message of each origin.
     notes: Mutex<Notes>,
 }
 
@@ -94,7 +96,7 @@ impl SeededTorrent {
         }
     }
 
-    /// Looks what is verified by now: see [`Offered::look`].
+    /// Updates what is verified: see [`Offered::look`].
     pub fn look(&self, quick: bool) {
         if let Some(pieces) = self.offered.look(quick) {
             self.uploads.set(pieces);
@@ -104,7 +106,7 @@ impl SeededTorrent {
         }
     }
 
-    /// Takes what was added to what is offered.
+    /// Serves all pieces that `offered` has now.
     pub fn take_stock(&self) {
         self.uploads.set(self.offered.pieces());
     }
@@ -117,7 +119,7 @@ impl SeededTorrent {
         self.uploads.count() == 0
     }
 
-    /// What trackers and the DHT said since this was asked last.
+    /// Notes since the last call.
     pub fn new_notes(&self) -> Vec<SeedNote> {
         std::mem::take(&mut self.notes.lock().new)
     }
@@ -171,7 +173,7 @@ impl AnnounceTarget for SeededTorrent {
             downloaded_bytes: 0,
             left_bytes: self.missing_bytes(),
             event: None,
-            // Peers come to us.
+            // Peers connect to us, so none are needed.
             numwant: 0,
             key: 0,
         }
@@ -189,14 +191,14 @@ impl AnnounceTarget for SeededTorrent {
 
     fn named(&self, _: Vec<SocketAddr>) {}
 
-    /// A tracker that is down today may be up tomorrow.
+    /// Never gives up a tracker: it may be down only for a while.
     fn lost(&self, _: u32) -> bool {
         false
     }
 
     #[cfg(feature = "dht")]
     fn dht_interval(&self) -> Option<Duration> {
-        // What was removed from the store is announced no more.
+        // A dataset that was removed from the store is no longer announced.
         (!self.is_empty()).then_some(crate::engine::announce::dht::TELL_INTERVAL)
     }
 

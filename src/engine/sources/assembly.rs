@@ -1,8 +1,9 @@
-//! A piece on its way: which of its bytes are on disk, and its SHA-1 as far as it is known.
+//! A piece that is being downloaded: which of its bytes are on disk, and its SHA-1 so far.
 //!
-//! The hash has a cursor. Bytes that arrive at the cursor are hashed while they are in the cache; blocks that
-//! arrive ahead of it are written, and read again when the cursor gets there. So no buffer is ever as long as a
-//! piece, and a piece that one source left half done is gone on with by the next.
+//! The hash has a cursor. Bytes that arrive at the cursor are hashed while they are in the CPU
+//! cache; blocks that arrive ahead of it are written, and read back when the cursor reaches them.
+//! So no buffer is as long as a piece, and another source can continue a piece that one source left
+//! unfinished.
 
 use crate::error::Error;
 use crate::hash::Sha1;
@@ -10,44 +11,47 @@ use crate::picker::SourceId;
 use crate::storage::Partial;
 use crate::torrent::geometry::BLOCK_BYTES;
 
-/// What some bytes did to a piece.
+/// The effect of adding bytes to a piece.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Added {
-    /// They were there already, or may not come from this source.
+    /// The bytes were already present, or are not accepted from this source.
     Nothing,
-    /// So many bytes of them were new.
+    /// This many of the bytes were new.
     Bytes(u64),
-    /// The piece is whole and right.
+    /// The piece is complete, and its hash matches.
     Verified,
-    /// The piece is whole and wrong, by these. It begins anew.
+    /// The piece is complete, but its hash does not match. The piece starts over. These sources
+    /// contributed.
     Failed(Vec<SourceId>),
 }
 
 #[derive(Debug)]
 pub struct Assembly {
-    /// Where the piece begins in the torrent's stream.
+    /// The offset of the piece in the torrent's byte stream.
     start: u64,
     length: u32,
     expected: [u8; 20],
-    /// Bytes from the front that are hashed.
+    /// Number of bytes from the front that are hashed.
     cursor: u32,
     sha1: Sha1,
-    /// Blocks ahead of the cursor that are on disk, or in pad files: these are read as zeros, and never asked for.
+    /// Blocks ahead of the cursor that are on disk, or wholly in pad files: pad blocks are read as
+    /// zeros and never requested.
     received: Vec<bool>,
-    /// The blocks of pad files.
+    /// Blocks wholly inside pad files.
     padding: Vec<u32>,
-    /// How many peers were asked for each block.
+    /// How many peers each block was requested from.
     asked: Vec<u8>,
-    /// Each block before this one is on disk, or was asked for.
+    /// Every block before this index is on disk or was requested.
     unasked_from: u32,
     contributors: Vec<SourceId>,
-    /// After a failure that could not be blamed on one: whose bytes alone are taken.
+    /// After a failure that could not be blamed on one source: the only source whose bytes are
+    /// accepted.
     only: Option<SourceId>,
     done: bool,
 }
 
 impl Assembly {
-    /// `padding` is where pad files are, in the torrent's stream.
+    /// `padding` yields the parts of pad files in the piece, as ranges of the torrent's stream.
     pub fn new(
         start: u64,
         length: u32,
@@ -57,7 +61,7 @@ impl Assembly {
         let blocks = length.div_ceil(BLOCK_BYTES) as usize;
         let mut whole = Vec::new();
         for range in padding {
-            // Within the piece.
+            // Only blocks that are wholly padding. Blocks of a piece fit in a `u32`.
             let from = range.start.saturating_sub(start).div_ceil(BLOCK_BYTES.into()) as u32;
             let end = range.end.saturating_sub(start);
             let to = match end {
@@ -92,12 +96,12 @@ impl Assembly {
         }
     }
 
-    /// Bytes from the front that need not be fetched again.
+    /// Number of bytes from the front that need not be fetched again.
     pub fn cursor(&self) -> u32 {
         self.cursor
     }
 
-    /// From now on takes bytes of this source alone; what others brought is forgotten.
+    /// Accepts bytes from this source only, from now on. Discards what others contributed.
     pub fn restrict_to(&mut self, source: SourceId) {
         if self.only != Some(source) {
             self.reset();
@@ -105,7 +109,8 @@ impl Assembly {
         }
     }
 
-    /// Takes bytes that begin at `begin` in the piece: writes them, and hashes them where the cursor is.
+    /// Adds bytes that begin at offset `begin` of the piece: writes them, and hashes them if they
+    /// continue at the cursor.
     pub fn add(
         &mut self,
         partial: &Partial,
@@ -116,7 +121,7 @@ impl Assembly {
         if self.done || self.only.is_some_and(|only| only != source) {
             return Ok(Added::Nothing);
         }
-        // A pad file may be at the front.
+        // The piece may begin with padding.
         self.catch_up(partial)?;
         let skipped = self.cursor.saturating_sub(begin) as usize;
         let Some(bytes) = bytes.get(skipped..).filter(|bytes| !bytes.is_empty()) else {
@@ -160,7 +165,7 @@ impl Assembly {
         self.only = None;
     }
 
-    /// Writes the whole blocks of these bytes that are not on disk yet.
+    /// Writes each whole block within these bytes that is not on disk yet.
     fn put_ahead(&mut self, partial: &Partial, begin: u32, bytes: &[u8]) -> Result<u64, Error> {
         let mut new = 0;
         let end = begin + bytes.len() as u32;
@@ -179,14 +184,15 @@ impl Assembly {
         Ok(new)
     }
 
-    /// Hashes the blocks on disk that the cursor has come to.
+    /// Hashes the blocks on disk that the cursor has reached.
     fn catch_up(&mut self, partial: &Partial) -> Result<(), Error> {
         let mut buffer = Vec::new();
         while self.cursor < self.length
             && self.received.get((self.cursor / BLOCK_BYTES) as usize) == Some(&true)
         {
             if buffer.is_empty() {
-                buffer = vec![0; BLOCK_BYTES as usize]; // `resize` goes byte by byte at opt-level 0
+                // `resize` works byte by byte at opt-level 0
+                buffer = vec![0; BLOCK_BYTES as usize];
             }
             let block_end = ((self.cursor / BLOCK_BYTES + 1) * BLOCK_BYTES).min(self.length);
             let part = &mut buffer[..(block_end - self.cursor) as usize];
@@ -197,7 +203,8 @@ impl Assembly {
         Ok(())
     }
 
-    /// The next block that nobody was asked for, as an index: `(block, length)`.
+    /// Returns the next block that was not requested from any peer, as `(block index, length)`, and
+    /// marks it requested.
     pub fn next_unasked(&mut self) -> Option<(u32, u32)> {
         let mut block = self.unasked_from.max(self.cursor / BLOCK_BYTES);
         while !self.is_free(block, 1)? {
@@ -207,8 +214,9 @@ impl Assembly {
         self.ask(block)
     }
 
-    /// One that another peer was asked for, from the back, since that one works from the front; and not one of `mine`.
-    /// The schedule bounds how many hold a piece, so nothing else is counted here.
+    /// Returns a block that was already requested from another peer, but is not one of `mine`.
+    /// Searches from the back, since the other peer works from the front. The schedule limits how
+    /// many peers share a piece, so this function sets no limit.
     pub fn next_shared(&mut self, mine: impl Fn(u32) -> bool) -> Option<(u32, u32)> {
         let blocks = self.cursor / BLOCK_BYTES..self.received.len() as u32;
         let block = blocks
@@ -217,7 +225,8 @@ impl Assembly {
         self.ask(block)
     }
 
-    /// Whether the block is missing and fewer than `most` peers were asked for it; `None` behind the piece's end.
+    /// Whether the block is missing and was requested from fewer than `most` peers; `None` past the
+    /// end of the piece.
     fn is_free(&self, block: u32, most: u8) -> Option<bool> {
         let (received, asked) =
             (self.received.get(block as usize)?, self.asked.get(block as usize)?);
@@ -229,7 +238,7 @@ impl Assembly {
         Some((block, BLOCK_BYTES.min(self.length - block * BLOCK_BYTES)))
     }
 
-    /// The block came, or will not come any more.
+    /// Withdraws one request for the block: it arrived, or will not arrive.
     pub fn unask(&mut self, block: u32) {
         let Some(asked) = self.asked.get_mut(block as usize) else { return };
         *asked = asked.saturating_sub(1);

@@ -1,34 +1,35 @@
-//! How it went with a source so far: whether it is tried again, and when.
+//! The connection history of a source: whether it is tried again, and when.
 
 use std::time::Duration;
 
 use super::event::WorkerOutcome;
 use crate::net::SourceError;
 
-/// A connection that had brought something before it broke is no sign of a dead source: it is asked again at once, but only
-/// so many times in a back-off, however little it brings.
+/// If a connection delivered data before it broke, the source is not dead and is tried again almost
+/// at once: at most this many times per back-off pause, however little each connection delivers.
 const AT_ONCE: u32 = 10;
 
-/// How patient one is with sources.
+/// How often and how soon failed sources are retried.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
-    /// The pause after the first failure, doubled each time, and after a place was given up.
+    /// The pause after the first failure, doubled after each further failure. Also the pause after
+    /// a source gave up its place.
     pub pause: Duration,
-    /// It is given up after so many failures with nothing in between.
+    /// Number of consecutive failures after which a source is given up.
     pub failures: u32,
 }
 
-/// The connections to one source.
+/// The history of the connections to one source.
 #[derive(Debug, Default)]
 pub struct Attempts {
-    /// Connections now. A peer's begins with being dialed.
+    /// Current connections. For a peer, dialing counts.
     pub working: usize,
-    /// Its last connection brought something.
+    /// The last connection delivered data.
     pub brought: bool,
     pub failures: u32,
-    /// How often it gave up its place to others.
+    /// How often the source gave up its place to others.
     pub gave_way: u32,
-    /// How often a connection was begun, and when that was last.
+    /// The number of connections started so far, and when the last one started.
     pub tries: u32,
     pub begun: Duration,
     pub not_before: Duration,
@@ -36,34 +37,36 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// A connection is begun.
+    /// Records the start of a connection.
     pub fn begin(&mut self, now: Duration) {
         self.working += 1;
         (self.tries, self.begun) = (self.tries.saturating_add(1), now);
     }
 
-    /// Whether a connection may begin.
+    /// Whether a new connection may start.
     pub fn may_begin(&self, now: Duration) -> bool {
         !self.lost && now >= self.not_before
     }
 
-    /// Whether it is lost for good, and no connection is left.
+    /// Whether the source is lost for good and has no connection left.
     pub fn is_over(&self) -> bool {
         self.lost && self.working == 0
     }
 
-    /// Whether it is neither lost nor known to fail.
+    /// Whether the source is not lost, and is connected or did not fail last.
     pub fn goes_well(&self) -> bool {
         !self.lost && (self.failures == 0 || self.working > 0)
     }
 
-    /// How many rounds it has had to no avail: others that had fewer come before it.
+    /// The number of rounds that the source used without success. Sources with fewer rounds have
+    /// priority.
     pub fn round(&self) -> u32 {
         self.failures.saturating_add(self.gave_way)
     }
 
-    /// A connection has come to its end, or to nothing. `is_wanted`: there is something to ask for; who is asked for nothing need
-    /// not stay. Gives what is to be said of it.
+    /// Records the end of a connection or of a failed attempt, and returns the error to report, if
+    /// any. `is_wanted`: something is left to request; otherwise a closed connection does not count
+    /// as a failure.
     pub fn end(
         &mut self,
         outcome: WorkerOutcome,
@@ -82,7 +85,7 @@ impl Attempts {
                 if brought_bytes > 0 {
                     self.failures = 0;
                     self.not_before = self.not_before.max(self.begun + policy.pause / AT_ONCE);
-                // Connections that fail together, as they do when a server goes, are one failure.
+                // Connections that fail together, as when a server goes down, count as one failure.
                 } else if now >= self.not_before && is_wanted {
                     let doubled = 2_u32.saturating_pow(self.failures);
                     self.failures += 1;
@@ -100,7 +103,7 @@ impl Attempts {
                 self.not_before = self.not_before.max(now + policy.pause);
                 Some(why)
             }
-            // Of a banned one it was noted already which piece was wrong.
+            // The report already names the corrupt piece of a banned source.
             WorkerOutcome::Lost(why) => (!std::mem::replace(&mut self.lost, true)).then_some(why),
         }
     }

@@ -1,4 +1,4 @@
-//! The blocks of one read from a peer, on their way to their pieces.
+//! The blocks of one read from a peer, on their way to the pieces' assemblies.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,31 +11,32 @@ use crate::picker::{Blame, SourceId, WorkerId};
 use crate::protocol::wire::BLOCK_HEAD_BYTES;
 use crate::torrent::geometry::{BLOCK_BYTES, PieceIndex};
 
-/// A block that came, in the buffer of its batch.
+/// A block that was received into its batch's buffer.
 #[derive(Debug)]
 pub struct ReceivedBlock {
     pub piece: PieceIndex,
-    /// In the piece.
+    /// Offset in the piece.
     pub begin: u32,
     pub assembly: Arc<Mutex<Assembly>>,
-    /// In the buffer.
+    /// Range in the buffer.
     pub data: Range<usize>,
 }
 
 impl Drop for ReceivedBlock {
-    /// What was not taken may be asked for again.
+    /// A block that was not added to its piece may be requested again.
     fn drop(&mut self) {
         let mut assembly = self.assembly.lock();
         assembly.unask(self.begin / BLOCK_BYTES);
     }
 }
 
-/// What was read from a peer at a time.
+/// The data of one read from a peer.
 #[derive(Debug)]
 pub struct Batch {
     pub buffer: Vec<u8>,
     pub blocks: Vec<ReceivedBlock>,
-    /// Once it was fed: [`Fed::Onward`], or the end, for its source or for all.
+    /// The result after feeding: [`Fed::Onward`], or the reason to stop: the source was banned, or
+    /// the download is over.
     pub fed: Fed,
 }
 
@@ -44,9 +45,9 @@ impl Batch {
         Batch { buffer, blocks, fed: Fed::Onward }
     }
 
-    /// Feeds the blocks to their pieces, in the torrent's order, those that follow each other as one.
+    /// Adds the blocks to their pieces in the torrent's order, and merges adjacent blocks.
     pub fn feed(&mut self, swarm: &Swarm, source: SourceId, worker: WorkerId) {
-        // Peers that read from a disk send blocks in other orders than they were asked for.
+        // A peer may send blocks in another order than they were requested, such as its disk order.
         self.blocks.sort_unstable_by_key(|block| (block.piece, block.begin));
         let mut rest = self.blocks.as_slice();
         while let Some((first, following)) = rest.split_first() {
@@ -59,7 +60,7 @@ impl Batch {
                     && next.data.start == end_in_buffer + BLOCK_HEAD_BYTES
             }) {
                 rest = following;
-                // Closes the gap that the head of its message leaves.
+                // Closes the gap that the next message's head leaves.
                 self.buffer.copy_within(next.data.clone(), data.end);
                 data.end += next.data.len();
                 end_in_buffer = next.data.end;
@@ -75,8 +76,8 @@ impl Batch {
     }
 }
 
-/// A thread that feeds the batches of a peer that sends faster than one thread takes in: one batch at a time, while
-/// the worker reads the next.
+/// A thread that writes and hashes the batches of a peer that sends faster than one thread can
+/// process: one batch at a time, while the worker reads the next.
 #[derive(Debug)]
 pub struct BlockFeeder {
     to: Sender<Batch>,
@@ -85,7 +86,8 @@ pub struct BlockFeeder {
 }
 
 impl BlockFeeder {
-    /// `None` where the system refused to create a thread: the worker does it all itself then.
+    /// `None` if the system refused to create a thread: the worker then processes its batches
+    /// itself.
     pub fn new(swarm: &Arc<Swarm>, source: SourceId, worker: WorkerId) -> Option<BlockFeeder> {
         let (to, batches) = channel::<Batch>();
         let (done, from) = channel();
@@ -103,15 +105,15 @@ impl BlockFeeder {
         Some(BlockFeeder { to, from, is_busy: false })
     }
 
-    /// Feeds a batch; the one before has been collected.
+    /// Sends a batch to the thread. The caller must have collected the previous batch.
     pub fn feed(&mut self, batch: Batch) {
         self.is_busy = self.to.send(batch).is_ok();
     }
 
-    /// The batch that was being fed, if one was.
+    /// Waits for the batch in progress, if there is one.
     ///
     /// # Errors
-    /// The thread has panicked.
+    /// The thread panicked.
     pub fn collect(&mut self) -> Result<Option<Batch>, RecvError> {
         if std::mem::take(&mut self.is_busy) { self.from.recv().map(Some) } else { Ok(None) }
     }

@@ -1,4 +1,4 @@
-//! A piece that a peer's connection has claimed: which of its blocks that peer was asked for.
+//! A piece that a connection has claimed: which of its blocks were requested from that peer.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,12 +13,13 @@ use crate::protocol::peer::PeerSession;
 use crate::protocol::wire::BlockRequest;
 use crate::torrent::geometry::{BLOCK_BYTES, PieceIndex};
 
-/// A block of the piece, for this peer.
+/// Whether a block of the piece was requested from this peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BlockState {
     No,
     Yes,
-    /// It was, and sent it. It may still wait to be fed, and is not asked for beside another peer.
+    /// The peer sent it. The block may still be waiting to be fed, so the endgame must not request
+    /// it again here.
     Came,
 }
 
@@ -26,15 +27,15 @@ enum BlockState {
 pub struct Claim {
     pub piece: PieceIndex,
     assembly: Arc<Mutex<Assembly>>,
-    /// By block.
+    /// One entry per block.
     asked: Vec<BlockState>,
     outstanding: u32,
-    /// When it was last looked at, all its blocks were asked for.
+    /// At the last check, all blocks had been requested.
     exhausted: bool,
 }
 
 impl Claim {
-    /// `None` where the piece is not wanted any more.
+    /// `None` if the piece is no longer needed.
     pub fn new(swarm: &Swarm, source: SourceId, piece: PieceIndex) -> Option<Claim> {
         let assembly = swarm.assembly(source, piece)?;
         let blocks = swarm.geometry().len(piece).div_ceil(BLOCK_BYTES) as usize;
@@ -42,11 +43,12 @@ impl Claim {
         Some(Claim { piece, assembly, asked, outstanding: 0, exhausted: false })
     }
 
-    /// Asks for blocks until so many are outstanding, or all were asked for.
+    /// Requests blocks until `depth` requests are outstanding in the session, or none are left.
     pub fn ask(&mut self, session: &mut PeerSession, swarm: &Swarm, depth: usize, now: Duration) {
         let mut assembly = match self.assembly.try_lock() {
             Some(assembly) => assembly,
-            // It is being written to. What others gave back of it is not worth waiting for.
+            // Another thread is writing to it. Blocks that others gave back are not worth waiting
+            // for.
             None if self.exhausted => return,
             None => self.assembly.lock(),
         };
@@ -69,7 +71,7 @@ impl Claim {
         }
     }
 
-    /// A block that came, if it was asked for; `data` is where it lies in the batch's buffer.
+    /// Takes a received block, if it was requested; `data` is its range in the batch's buffer.
     pub fn came(&mut self, begin: u32, data: Range<usize>) -> Option<ReceivedBlock> {
         let asked = self.asked.get_mut((begin / BLOCK_BYTES) as usize)?;
         if *asked != BlockState::Yes {
@@ -80,7 +82,7 @@ impl Claim {
         Some(ReceivedBlock { piece: self.piece, begin, assembly: Arc::clone(&self.assembly), data })
     }
 
-    /// The peer will not serve this block.
+    /// The peer rejected the request for this block.
     pub fn rejected(&mut self, begin: u32) {
         let block = begin / BLOCK_BYTES;
         if let Some(asked @ BlockState::Yes) = self.asked.get_mut(block as usize) {
@@ -90,12 +92,12 @@ impl Claim {
         }
     }
 
-    /// Whether nothing is asked for and not here.
+    /// Whether no request is outstanding.
     pub fn is_idle(&self) -> bool {
         self.outstanding == 0
     }
 
-    /// Nothing more will come for it. Whether anything was outstanding.
+    /// Withdraws all outstanding requests. Returns whether there were any.
     pub fn unask_all(&self) -> bool {
         if self.outstanding == 0 {
             return false;

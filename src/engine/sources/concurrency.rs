@@ -1,35 +1,38 @@
-//! How many connections a web seed is worth: more for as long as they bring more.
+//! How many connections a web seed gets: more as long as they add throughput.
 //!
-//! A line may be held back for each connection (by its round trip, by a server that limits them), or as a whole:
-//! then further connections only cost. So they are doubled while that adds throughput, up to a ceiling, which
-//! falls where the server says no. Pure: time and bytes come as arguments.
+//! Throughput may be limited per connection (by its round trip, or by a server that throttles each
+//! one) or as a whole; then more connections only add cost. So the number is doubled while that
+//! adds throughput, up to a ceiling, which drops when the server refuses. Pure: time and bytes are
+//! arguments.
 
 use std::time::Duration;
 
-/// Connections to begin with: as browsers do.
+/// Initial number of connections: as in browsers.
 const FIRST: usize = 6;
 
-/// Connections to one web seed at most: what browsers and aria2 hold for polite.
+/// Limit on connections to one web seed: what browsers and aria2 consider polite.
 const MOST: usize = 16;
 
-/// How long a number of connections is measured, once all of them bring data: short beside a download.
+/// How long the throughput of a number of connections is measured, once all of them deliver: short
+/// compared with a download.
 const PROBE: Duration = Duration::from_millis(100);
 
-/// What a step must bring to be worth the next.
+/// The factor by which a step must raise the throughput to justify the next step.
 const WORTHWHILE: f64 = 1.1;
 
 #[derive(Clone, Debug)]
 pub struct Concurrency {
     pub allowed: usize,
     ceiling: usize,
-    /// When this number of connections had all brought something, and what had been brought by then.
+    /// When all allowed connections were first seen delivering, and the source's byte count at that
+    /// time.
     since: Option<(Duration, u64)>,
     bytes_per_second: f64,
     settled: bool,
 }
 
 impl Concurrency {
-    /// For a source whose missing bytes are worth so many connections.
+    /// For a source whose missing bytes justify at most `useful` connections.
     pub fn up_to(useful: usize) -> Concurrency {
         let ceiling = useful.clamp(1, MOST);
         Concurrency {
@@ -41,12 +44,13 @@ impl Concurrency {
         }
     }
 
-    /// For a source that has one connection.
+    /// For a source with a single connection.
     pub fn single() -> Concurrency {
         Concurrency::up_to(1)
     }
 
-    /// Looks at a source of which so many connections have brought data, and all of them so many bytes by now.
+    /// Updates the limit. `delivering` is the number of connections that have delivered data,
+    /// `bytes` the source's total so far.
     pub fn look(&mut self, now: Duration, delivering: usize, bytes: u64) {
         if self.settled || delivering < self.allowed || self.allowed == self.ceiling {
             self.since = None;
@@ -67,13 +71,13 @@ impl Concurrency {
         self.since = None;
     }
 
-    /// No more than so many are of use.
+    /// Lowers the ceiling to `most`.
     pub fn limit(&mut self, most: usize) {
         self.ceiling = self.ceiling.min(most.max(1));
         self.allowed = self.allowed.min(self.ceiling);
     }
 
-    /// The server refused, failed, or asked for a pause: half as many, and no more than that again.
+    /// Halves the number for good: the server refused, failed, or asked for a pause.
     pub fn shrink(&mut self) {
         self.allowed = self.allowed.div_ceil(2);
         self.ceiling = self.allowed;
@@ -84,7 +88,7 @@ impl Concurrency {
 mod tests {
     use super::*;
 
-    /// What is allowed in the end, where so many connections bring so much a second.
+    /// The final limit if `rate` maps the number of connections to bytes per second.
     fn settles_at(useful: usize, rate: impl Fn(usize) -> u64) -> usize {
         let mut concurrency = Concurrency::up_to(useful);
         let mut bytes = 0;
@@ -98,7 +102,7 @@ mod tests {
     #[test]
     fn connections_grow_while_they_bring_more() {
         assert_eq!(settles_at(64, |connections| connections as u64 * 1_000_000), 16);
-        // The first step is taken to see; the second is not.
+        // The first step is always tried; it adds nothing, so there is no second.
         assert_eq!(settles_at(64, |_| 1_000_000), 12);
         assert_eq!(settles_at(64, |connections| connections.min(8) as u64 * 1_000_000), 16);
         assert_eq!(settles_at(1, |connections| connections as u64 * 1_000_000), 1);

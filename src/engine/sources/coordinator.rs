@@ -1,6 +1,8 @@
-//! The coordinator of one dataset's download: starts workers, hears how they ended, decides when to stop.
+//! The coordinator of one dataset's download: starts workers, handles their events and decides when
+//! to stop.
 //!
-//! Which sources there are is the [`SourceManager`]'s matter; here is when which of them join, and when it is enough.
+//! The [`SourceManager`] knows the sources; this module decides when sources join, and when the
+//! download is complete or hopeless.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -33,10 +35,10 @@ mod refreshing;
 pub use refreshing::Refresh;
 use refreshing::RefreshState;
 
-/// A download that trickles for so long ends, or for the user's `TIMEOUT` where that is longer.
+/// A download that trickles for this long fails; for the user's `TIMEOUT` if that is longer.
 const SHORTEST_TRICKLE: Duration = Duration::from_secs(30);
 
-/// Runs the download to its end.
+/// Runs one download to its end.
 pub struct Coordinator<'a> {
     swarm: Arc<Swarm>,
     budget: &'a Budget,
@@ -46,24 +48,25 @@ pub struct Coordinator<'a> {
     left_out: DisabledSources,
     pub manager: SourceManager,
     exchanged: Exchanged,
-    /// Tiers that may still name peers.
+    /// Tiers that may still return peers.
     open_tiers: HashSet<u32>,
-    /// Those of them that were never heard of.
+    /// The open tiers that have neither answered nor failed yet.
     unheard_tiers: HashSet<u32>,
-    /// The most trackers of one of them.
+    /// The number of trackers in the longest tier.
     longest_tier: usize,
     next_tier: u32,
     active: Option<Rank>,
     active_since: Duration,
     /// Since when there is a file that no web seed and no directory has.
     short_since: Option<Duration>,
-    /// Whether so many bytes may be fetched that turned out to be damaged, of so many that are missing now.
+    /// Whether damaged bytes may be fetched again; see [`Coordinator::new`].
     may_fetch: &'a MayFetch<'a>,
-    /// Where its sources fail, there may be others.
+    /// Finds other sources when the torrent's own fail.
     pub refresh: Option<&'a dyn Refresh>,
     refreshing: RefreshState,
     damaged: Damaged,
-    /// How fast data comes: of the named sources, while these are alone, and in all.
+    /// Whether data arrives too slowly: from the named sources while only they are active, and in
+    /// total.
     named_pace: Pace,
     pace: Pace,
 }
@@ -72,8 +75,8 @@ pub struct Coordinator<'a> {
 pub type MayFetch<'a> = dyn Fn(u64, u64) -> Result<(), Error> + 'a;
 
 impl<'a> Coordinator<'a> {
-    /// `may_fetch` is asked before pieces are fetched that turned out to be damaged: with their bytes, and those of all that is missing
-    /// then.
+    /// `may_fetch` is called before damaged pieces are fetched again, with the number of damaged
+    /// bytes so far and the total number of missing bytes.
     pub fn new(
         (swarm, budget, announcers): (Arc<Swarm>, &'a Budget, Announcers),
         events: Receiver<WorkerEvent>,
@@ -107,17 +110,19 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// Until all needed pieces are verified, or no source can bring them. Gives the announcers, to say goodbye.
+    /// Runs until all needed pieces are verified or no source can provide them. Returns the
+    /// announcers, so that the caller can say goodbye to the trackers.
     ///
     /// # Errors
-    /// [`ErrorKind::Network`] with what each source said; [`ErrorKind::Disk`]; [`ErrorKind::Stopped`].
+    /// [`ErrorKind::Network`] with the status of each source; [`ErrorKind::Disk`];
+    /// [`ErrorKind::Stopped`].
     pub fn run(mut self) -> (Result<(), Error>, Announcers) {
         let result = self.until_done();
         self.swarm.close();
         (result, self.announcers)
     }
 
-    /// Measures from now on whether the download is too slow.
+    /// Starts a new measurement of whether the download is too slow.
     fn pace_from(&self, now: Duration) -> Pace {
         let window = self.swarm.phase.client.timing().give_up.max(SHORTEST_TRICKLE);
         Pace::new(window, now, self.swarm.heard_bytes())
@@ -147,7 +152,8 @@ impl<'a> Coordinator<'a> {
                 self.swarm.partial.alive(SystemTime::now());
             }
             let give_up = self.swarm.phase.client.timing().give_up;
-            // Nobody is waited for. The last piece may have come in this moment, and its source ended.
+            // Nothing is being fetched, so the timeouts must not apply. The last piece may have
+            // arrived just now, and its source may have ended.
             if self.swarm.schedule().wanted_bytes() == 0 {
                 self.pace = self.pace_from(now);
                 continue;
@@ -176,13 +182,14 @@ impl<'a> Coordinator<'a> {
         Ok(())
     }
 
-    /// What is being done; `None` once all needed pieces are verified.
+    /// The current phase; `None` once all needed pieces are verified.
     fn phase(&self) -> Option<Phase> {
         let schedule = self.swarm.schedule();
         (!schedule.is_done()).then(|| self.swarm.count(&schedule))
     }
 
-    /// Lets the named sources begin, and the torrent's own once those lack something or fail.
+    /// Activates the named sources first, and the torrent's own sources once the named ones lack
+    /// data, fail or are too slow.
     fn activate(&mut self) {
         let now = self.swarm.now();
         match self.active {
@@ -194,7 +201,8 @@ impl<'a> Coordinator<'a> {
                 let quiet = self.swarm.phase.client.timing().silence / 2;
                 let since_news = now.saturating_sub(self.swarm.last_news());
                 let since = now.saturating_sub(self.swarm.last_useful().max(self.active_since));
-                // A peer that is still fetching lacks something, and that will change.
+                // A named peer that is still downloading lacks pieces now, but will have them
+                // later.
                 let grows = since_news < quiet && self.manager.has_named_peer();
                 let trickles = self.named_pace.trickles(now, self.swarm.heard_bytes());
                 if !grows && (since >= quiet || trickles || self.named_sources_fail()) {
@@ -283,7 +291,8 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// A peer that a peer named: whoever named that one, this is a source like those of the torrent's trackers.
+    /// Adds a peer that another peer reported (PEX). It ranks with the peers from the torrent's
+    /// trackers, whoever named the reporting peer.
     fn on_exchanged(&mut self, by: SourceId, address: SocketAddr) {
         if !self.exchanged.adds(by, address) {
             return;

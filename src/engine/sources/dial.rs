@@ -1,5 +1,5 @@
-//! Connecting to a peer, until its handshake has come: on a thread with a small stack, under a budget of its own, so that
-//! addresses where nobody answers keep no worker from those that do.
+//! Connecting to a peer, up to its handshake. Dials have their own small threads and their own
+//! budget, so that silent addresses do not take workers from responsive peers.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -14,32 +14,33 @@ use crate::protocol::socks::Destination;
 use crate::protocol::wire::Handshake;
 use crate::torrent::infohash::Infohash;
 
-/// A connection, and what came over it that was not used yet.
+/// A connection, and the bytes received over it that were not processed yet.
 pub struct DialedPeer {
     pub connection: PeerConnection,
     pub buffer: Vec<u8>,
-    /// So much of the buffer was read.
+    /// The number of bytes in the buffer that were read.
     pub filled: usize,
 }
 
 impl DialedPeer {
-    /// `heard` is what the peer has said so far.
+    /// `heard` is what the peer has sent so far.
     pub fn new(connection: PeerConnection, heard: Vec<u8>) -> DialedPeer {
         DialedPeer { connection, filled: heard.len(), buffer: heard }
     }
 }
 
-/// A peer that has answered our handshake, and waits for a place.
+/// A peer that has answered our handshake and waits for a place.
 pub struct Greeting {
     link: DialedPeer,
-    /// Of a connection that was asked for metainfo before, and goes on. It counts as one of these until it has a place, or is let
-    /// go; others count as being dialed.
+    /// The session of a connection that delivered the metainfo and is reused for data. It counts
+    /// against the metadata budget until it gets a place or is dropped; all other greetings count
+    /// as dials.
     going_on: Option<(PeerSession, MetadataPermit)>,
     _dial: Option<DialPermit>,
 }
 
 impl Greeting {
-    /// A connection that goes on with something else.
+    /// A connection that is reused after fetching the metainfo.
     pub fn going_on(link: DialedPeer, session: PeerSession, permit: MetadataPermit) -> Greeting {
         Greeting { link, going_on: Some((session, permit)), _dial: None }
     }
@@ -48,8 +49,8 @@ impl Greeting {
         &self.link.connection
     }
 
-    /// The connection of a peer that has a place now, and its session, if it goes on. The dial ends here, and another may
-    /// begin.
+    /// Returns the connection of a peer that got a place, and the session if the connection is
+    /// reused. Releases the permit, so that another dial may begin.
     pub fn end_dial(self) -> (DialedPeer, Option<PeerSession>) {
         (self.link, self.going_on.map(|(session, _)| session))
     }
@@ -63,7 +64,7 @@ impl fmt::Debug for Greeting {
 
 pub type Dialed = Result<Box<Greeting>, SourceError>;
 
-/// Whom to tell how it went: told in any case.
+/// The callback for a dial's result. It is called even if the dial is dropped.
 struct Tell(Option<Box<dyn FnOnce(Dialed) + Send>>);
 
 impl Tell {
@@ -80,7 +81,8 @@ impl Drop for Tell {
     }
 }
 
-/// Dials a peer, and tells how it went. `time` is a clock's, and `None` once nobody waits any more.
+/// Dials a peer on its own thread and passes the result to `tell`. `time` is the caller's clock; it
+/// returns `None` once the result is no longer needed.
 pub fn dial(
     permit: DialPermit,
     client: Client,
@@ -110,11 +112,12 @@ pub fn greet(
     Ok(Box::new(Greeting { link, going_on: None, _dial: Some(permit) }))
 }
 
-/// Where a peer is that was named by its `host:port`: known at once, or `found` is called once its name is looked up, on
-/// a thread of its own, since the resolver has no deadline.
+/// Returns the address of a peer that was named as `host:port`, if it is known at once. Otherwise
+/// looks up the name and calls `found` later. The look-up has its own thread, since the resolver
+/// has no deadline.
 ///
 /// # Errors
-/// It may not be contacted, or there is no such place.
+/// The peer may not be contacted, or `name` is not a valid `host:port`.
 pub fn find_peer(
     client: &Client,
     by: NamedBy,
@@ -135,7 +138,7 @@ pub fn find_peer(
     Ok(None)
 }
 
-/// Whose address it is, for turns: of a host with many, one is tried before others' second.
+/// The host for round-robin: one address of each host is tried before the second of any.
 fn host_of(target: &Destination) -> Option<IpAddr> {
     match target {
         Destination::Address(address) => Some(host(address.ip())),
@@ -143,7 +146,7 @@ fn host_of(target: &Destination) -> Option<IpAddr> {
     }
 }
 
-/// How many of these are the target's host's too: the target's turn.
+/// Returns how many of `others` have the same host as the target: the target's round.
 pub fn turn_of<'t>(target: &Destination, others: impl Iterator<Item = &'t Destination>) -> u32 {
     match host_of(target) {
         Some(host) => others.filter(|other| host_of(other) == Some(host)).count() as u32,

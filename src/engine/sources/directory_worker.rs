@@ -1,4 +1,5 @@
-//! A mirror that is a directory: read like any other source, and verified like one.
+//! The worker of a mirror that is a local directory. Its data is verified like that of any other
+//! source.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -12,10 +13,10 @@ use crate::net::SourceError;
 use crate::picker::{SourceId, WorkerId};
 use crate::storage::{IS_LFS_POINTER, directory_fault, is_lfs_pointer};
 
-/// Read at a time.
+/// Number of bytes read at a time.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// Fetches runs from a directory that holds the torrent's own layout, until there are none.
+/// Fetches runs from a directory with the torrent's own layout, until none are left.
 pub fn work(
     swarm: &Swarm,
     source: SourceId,
@@ -23,7 +24,7 @@ pub fn work(
     directory: &Path,
     files_lost: &LostFiles,
 ) -> WorkerOutcome {
-    // One line of the mirror, in the place of one for each file that is not in it.
+    // Reports one error for the whole mirror, not one for each missing file.
     if let Some(fault) = directory_fault(directory) {
         return WorkerOutcome::Lost(SourceError::Other(fault));
     }

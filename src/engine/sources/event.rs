@@ -1,4 +1,4 @@
-//! What workers and announcers report to the coordinator.
+//! Events that workers and announcers send to the coordinator.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::protocol::ut_metadata::MetadataError;
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
 
-/// What came of asking for a newer `.torrent`: its metainfo and its bytes.
+/// The result of asking for a newer `.torrent`: its metainfo and its bytes.
 pub type Refreshed = Result<(Metainfo, Vec<u8>), SourceError>;
 
 #[derive(Debug)]
@@ -24,17 +24,17 @@ pub enum WorkerEvent {
         source: SourceId,
         file: u32,
     },
-    /// A peer was connected to, or was not.
+    /// A dial ended, with a connection or an error.
     Dialed {
         source: SourceId,
         dialed: Dialed,
     },
-    /// A piece that an earlier process left is wrong.
+    /// A piece that an earlier process left on disk is damaged.
     Damaged(PieceIndex),
     Ended {
         source: SourceId,
         outcome: WorkerOutcome,
-        /// What the connection had brought before.
+        /// The number of bytes that the connection delivered.
         brought_bytes: u64,
     },
     BadPiece {
@@ -46,23 +46,23 @@ pub enum WorkerEvent {
         addresses: Vec<SocketAddr>,
         by: NamedBy,
     },
-    /// Peers that a peer named (BEP 11).
+    /// Peers that a peer reported (PEX, BEP 11).
     Exchanged {
         source: SourceId,
         addresses: Vec<SocketAddr>,
     },
-    /// A named peer's name look-up ended.
+    /// The look-up of a named peer's host name ended.
     Resolved {
         by: NamedBy,
         name: String,
         addresses: Result<Vec<SocketAddr>, SourceError>,
     },
-    /// The tier has answered, or failed, for the first time.
+    /// The tier has answered or failed for the first time.
     TierHeardOf(u32),
-    /// No tracker of this tier ever answered; of the DHT's, nobody there knew a peer.
+    /// No tracker of this tier ever answered. For the DHT: no node knew a peer.
     TierLost(u32),
     Disk(Box<Error>),
-    /// The catalog gave a `.torrent` with its metainfo, or did not.
+    /// The result of asking the catalog for a newer `.torrent`.
     Refreshed(Box<Refreshed>),
 }
 
@@ -71,13 +71,14 @@ pub enum WorkerEvent {
 pub enum WorkerOutcome {
     /// There was nothing more to do.
     Ended,
-    /// It may work later.
+    /// The source may work later.
     Failed(SourceError),
-    /// The source asks to be left alone for so long.
+    /// The source asked for a pause of this length.
     Paused(Duration, SourceError),
-    /// It was of no use, or slow, while others waited for its place, and keeps it for longer next time.
+    /// The peer was useless or slow while others waited for its place. It keeps its place longer
+    /// next time.
     GaveWay(SourceError),
-    /// Never again.
+    /// The source must not be used again.
     Lost(SourceError),
 }
 

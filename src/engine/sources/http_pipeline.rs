@@ -1,4 +1,4 @@
-//! A web seed worker's connection, with the requests whose replies are to come.
+//! A web seed worker's connection, with HTTP requests pipelined ahead of their replies.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,32 +10,35 @@ use crate::net::{Connection, SourceError};
 use crate::protocol::http::Head;
 use crate::url::Url;
 
-/// Requests sent ahead of the reply that is read: they cost nothing where files are small.
+/// Limit on requests sent ahead of the current reply, which hide the round trips of small files.
 const PIPELINED_REQUESTS: usize = 16;
 
-/// And so many bytes of them: a robbed connection throws away what it asked for.
+/// Limit on the bytes that those requests ask for: a worker whose run is stolen discards the
+/// replies.
 const PIPELINED_BYTES: u64 = 1 << 20;
 
-/// So long a reply to a request that was sent ahead is waited for, until the server is known to answer such: some drop them.
+/// How long to wait for the reply to a request that was sent ahead, until the server has proven
+/// that it answers pipelined requests: some servers drop them.
 const PATIENCE_AHEAD: Duration = Duration::from_secs(2);
 
-/// An error page that is read past; a longer one costs more than a new connection.
+/// Limit for reading past an error page; a longer page costs more than a new connection.
 const DRAINED_BYTES: u64 = 64 << 10;
 
-/// Connections that wait: where a server redirects each file to another, the two are used in turns.
+/// Limit on idle connections kept: where a server redirects each file to another server, the two
+/// connections alternate.
 const MOST_ASIDE: usize = 2;
 
-/// A worker's connection, with the requests whose replies are to come.
+/// A worker's connection, with the requests whose replies are outstanding.
 #[derive(Debug, Default)]
 pub struct HttpPipeline {
     pub connection: Option<Connection>,
-    /// Idle ones, to other servers.
+    /// Idle connections to other servers.
     aside: Vec<Connection>,
-    /// Requests behind the current reply: their parts and URLs.
+    /// Requests sent after the current one: their parts and URLs.
     ahead: VecDeque<(Part, Url)>,
-    /// The reply at hand is to a request that was sent ahead.
+    /// The current reply answers a request that was sent ahead.
     was_ahead: bool,
-    /// The connection has brought a file, or a part of one.
+    /// The connection has delivered a file, or part of a file.
     pub has_served: bool,
 }
 
@@ -45,8 +48,8 @@ impl HttpPipeline {
             && self.connection.as_ref().is_none_or(|c| c.left() == 0 && c.keep_alive)
     }
 
-    /// Reads past the rest of a reply that is of no use, so that those behind it can be read; false where it is too
-    /// long for that, or the connection takes no more requests.
+    /// Reads past the rest of an unwanted reply, so that the replies behind it can be read. Returns
+    /// false if the rest is too long, or the connection takes no more requests.
     pub fn drain(&mut self) -> bool {
         let Some(connection) =
             self.connection.as_mut().filter(|c| c.keep_alive && c.left() <= DRAINED_BYTES)
@@ -62,21 +65,21 @@ impl HttpPipeline {
         true
     }
 
-    /// Closes the connection: what it still brings is of no use.
+    /// Closes the connection, because its remaining data is not needed.
     pub fn close(&mut self) {
         self.connection = None;
         self.ahead.clear();
     }
 
-    /// A reply has been read: a connection that takes no more requests is closed.
+    /// Called after a reply: closes a connection that takes no more requests.
     pub fn shut_if_ended(&mut self) {
         if self.connection.as_ref().is_some_and(|it| !it.keep_alive || it.left() > 0) {
             self.close();
         }
     }
 
-    /// The reply at hand is not what was asked for. Whether it may be another request's: such a server is asked one at a time from
-    /// now on.
+    /// Called when a reply is not what was requested. Returns whether it may answer another
+    /// pipelined request; if so, the seed gets one request at a time from now on.
     pub fn is_mixed_up(&self, seed: &WebSeed) -> bool {
         if self.was_ahead {
             seed.ask_one_at_a_time();
@@ -84,8 +87,8 @@ impl HttpPipeline {
         self.was_ahead
     }
 
-    /// The head of the reply to this part's request, and the URL that it was for; asks for it, and for those that
-    /// follow, where that is still to do.
+    /// Returns the head of the reply for this part, and the URL that was requested. Sends the
+    /// request if it was not sent ahead, and sends those that follow.
     pub fn reply(
         &mut self,
         seed: &WebSeed,
@@ -99,7 +102,7 @@ impl HttpPipeline {
             Some((ahead, url)) if ahead == *part => (true, url),
             other => {
                 if other.is_some() {
-                    self.close(); // the replies to others would come first
+                    self.close(); // the replies to other requests would arrive first
                 }
                 let url = seed.url_of(swarm, file);
                 let url = url.ok_or(SourceError::NoSuchFile)?;
@@ -124,13 +127,15 @@ impl HttpPipeline {
                     self.ask_ahead(seed, swarm, &head, following);
                     return Ok((head, url));
                 }
-                // Who answers many may close a connection for their number.
+                // A server that answers pipelined requests may still close a connection after a
+                // number of them.
                 Err(why) if asked && (!seed.answers_ahead() || why.is_timeout()) => {
                     seed.ask_one_at_a_time();
                 }
                 Err(_) => {}
             }
-            // A server closes a connection that was idle, or had its number of requests: once more, on a new one.
+            // The server may have closed an idle connection, or one that reached its request limit:
+            // tries once more, on a new connection.
             self.close();
         }
         (self.was_ahead, self.has_served) = (false, false);
@@ -142,7 +147,8 @@ impl HttpPipeline {
         Ok((opened.head, url))
     }
 
-    /// Goes on with a connection that reaches the URL, if there is one; the one that was in use waits, if it can.
+    /// Switches to a connection that reaches the URL, if there is one. The previous connection is
+    /// kept aside if it is idle.
     fn turn_to(&mut self, url: &Url) {
         if self.connection.as_ref().is_some_and(|connection| connection.reaches(url)) {
             return;
@@ -154,8 +160,8 @@ impl HttpPipeline {
         self.aside.extend(before);
     }
 
-    /// Sends the requests of small files that follow one that was served, so that no round trip lies between them:
-    /// many in one message, once half of those before are answered.
+    /// Sends the requests for the small files that follow, to avoid a round trip for each: many in
+    /// one message, once half of the previous ones are answered.
     fn ask_ahead(
         &mut self,
         seed: &WebSeed,
@@ -184,7 +190,7 @@ impl HttpPipeline {
             connection.ask(&url, seed.kept(swarm, file, &url), &part.file_range());
             self.ahead.push_back((part.clone(), url));
         }
-        // Where it fails, so does the wait for the next head.
+        // If sending fails, so will the wait for the next head.
         let _ = connection.send();
     }
 }

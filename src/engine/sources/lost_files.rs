@@ -1,8 +1,9 @@
-//! The files that a source does not have, and the pieces that it can bring in part.
+//! The files that a source does not have, and the pieces that it can only provide in part.
 //!
-//! A piece may lie in two files, of which one source has the first and another the second. Each brings its part:
-//! the second goes on where the first left the piece's cursor. A source during whose turn the cursor did not move is
-//! not asked for the piece again until it has.
+//! If a piece spans two files, one source may have only the first file, and another only the
+//! second. Each provides its part: the second continues where the first left the piece's cursor. A
+//! source that did not advance the cursor is not asked for the piece again until another source has
+//! advanced it.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use crate::picker::SourceId;
 use crate::plan::SegmentPlace;
 use crate::torrent::geometry::PieceIndex;
 
-/// Pieces that a source can bring in part, and how far each had come.
+/// Pieces that a source can provide in part, and the cursor of each.
 pub type Cursors = Vec<(PieceIndex, u32)>;
 
 #[derive(Debug, Default)]
@@ -26,7 +27,8 @@ impl LostFiles {
         self.files.lock().contains(&file)
     }
 
-    /// The source does not have the file: pieces that it can bring nothing of are others' alone.
+    /// Records that the source does not have the file. Pieces of which it can provide nothing are
+    /// left to other sources.
     pub fn lose(&self, swarm: &Swarm, source: SourceId, file: u32) {
         let Some(range) =
             swarm.partial.metainfo().files.get(file as usize).map(|file| file.range())
@@ -51,7 +53,7 @@ impl LostFiles {
         lacked.into_iter().for_each(|piece| schedule.lacks(source, piece));
     }
 
-    /// The pieces of a run that the source can bring in part, before or after it has.
+    /// The pieces of a run that the source can provide only in part, with their current cursors.
     pub fn partly(&self, swarm: &Swarm, run: &Range<PieceIndex>) -> Cursors {
         let lost = self.files.lock();
         if lost.is_empty() {
@@ -75,7 +77,8 @@ impl LostFiles {
         pieces.into_iter().map(|piece| (piece, swarm.progress_of(piece))).collect()
     }
 
-    /// The source has brought of the run what it can.
+    /// Called when the source has provided what it can of the run. `before` is the result of
+    /// [`Self::partly`] at the start.
     pub fn settle(
         &self,
         swarm: &Swarm,

@@ -1,10 +1,12 @@
-//! The sources of one dataset's download: which there are, who works, and who is given up.
+//! The sources of one dataset's download: which are known, which are working, and which are given
+//! up.
 //!
 //! ```text
 //! known ─ permit ─▶ working ──ended──▶ known (after a failure: after a pause, doubled each time)
 //!                      └──lost, or failed too often──▶ lost
 //! ```
-//! Web seeds and directories, which stream, are here; how a peer comes to work is in [`super::peer_queue`].
+//! Web seeds and directories, which stream whole files, are handled here; [`super::peer_queue`]
+//! handles peers until they get a worker.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,7 +36,8 @@ use crate::engine::sources::manager::final_answers::LackedFiles;
 mod ending;
 mod final_answers;
 
-/// What a further connection to a web seed must have to fetch, to be worth its handshake.
+/// A web seed gets another connection for this many missing bytes; with fewer, the handshake is not
+/// worth it.
 const BYTES_PER_CONNECTION: u64 = 2 << 20;
 
 #[derive(Debug)]
@@ -43,7 +46,7 @@ enum StreamPlace {
     Web(Arc<WebSeed>),
 }
 
-/// A source of whole files.
+/// A source of whole files: a web seed or a directory.
 #[derive(Debug)]
 struct StreamSource {
     id: SourceId,
@@ -51,14 +54,15 @@ struct StreamSource {
     host: String,
     place: StreamPlace,
     attempts: Attempts,
-    /// How many connections are worth having.
+    /// The number of connections that are worth having.
     concurrency: Concurrency,
-    /// Of a mirror: the URL of its data where it is a store, until that was tried.
+    /// For a mirror that was named by URL: the URL of the data if the mirror is a store. Taken when
+    /// it is tried.
     as_store: Option<(NamedBy, Url)>,
 }
 
 impl StreamSource {
-    /// The files that it does not have.
+    /// The files that the source does not have.
     fn lost_files(&self) -> &LostFiles {
         match &self.place {
             StreamPlace::Directory(_, lost) => lost,
@@ -67,19 +71,19 @@ impl StreamSource {
     }
 }
 
-/// What a worker does on its thread.
+/// The work of a worker on its thread.
 type WorkerRun = Box<dyn FnOnce(&Arc<Swarm>) -> WorkerOutcome + Send>;
 
-/// The sources. Their ids are in the order in which they became known.
+/// All sources of a download. IDs are assigned in the order in which sources become known.
 #[derive(Debug)]
 pub struct SourceManager {
     swarm: Arc<Swarm>,
     policy: RetryPolicy,
     streams: Vec<StreamSource>,
     pub peers: PeerQueue,
-    /// Workers of streams.
+    /// The number of streaming workers.
     streaming: usize,
-    /// Of what comes from all sources.
+    /// The pace of all sources together.
     pace: Pace,
     lacked: LackedFiles,
 }
@@ -109,12 +113,12 @@ impl SourceManager {
         self.streams.len() + self.peers.iter().count()
     }
 
-    /// Whether each source is lost for good, and nobody works any more.
+    /// Whether every source is lost for good and has no worker left.
     pub fn is_exhausted(&self) -> bool {
         self.streams.iter().all(|source| source.attempts.is_over()) && self.peers.is_exhausted()
     }
 
-    /// Whether the sources so far lack something, or fail.
+    /// Whether the known sources lack data that is needed, or fail.
     pub fn falls_short(&mut self) -> bool {
         let lacks_a_file = self.lacks_a_file();
         let streams: Vec<_> = self.streams.iter().filter(|it| it.attempts.goes_well()).collect();
@@ -124,18 +128,19 @@ impl SourceManager {
         if self.swarm.schedule().is_covered_by(&ids) {
             return false;
         }
-        // A peer says what it has once it is connected: until then it may have all.
+        // A peer reports its pieces only once it is connected; until then it may have all of them.
         let undecided = !peers.is_empty() && self.swarm.last_useful().is_zero();
         let undecided = undecided || streams.iter().any(|source| source.as_store.is_some());
         !(undecided || peers.iter().any(|peer| peer.attempts.working == 0))
     }
 
-    /// Whether some peer is connected that was named by its address.
+    /// Whether a peer is connected that was named by its address.
     pub fn has_named_peer(&self) -> bool {
         self.peers.iter().any(|peer| peer.attempts.working > 0 && peer.named)
     }
 
-    /// A directory with the torrent's own layout: of a mirror `<infohash>`, or that of a store, where the mirror is one.
+    /// Adds a mirror directory with the torrent's own layout: `<infohash>` in the mirror or, if the
+    /// mirror is a store, the data directory of that store.
     pub fn add_directory(&mut self, mut path: PathBuf) {
         let infohash = self.swarm.partial.metainfo().infohash.to_string();
         if path.ends_with(&infohash) && !path.is_dir() {
@@ -147,12 +152,13 @@ impl SourceManager {
         self.add(name.clone(), name, Concurrency::single(), place);
     }
 
-    /// What was there already is to be fetched after all.
+    /// Called when data that was already present must be fetched again.
     pub fn is_wanted_again(&mut self) {
         self.lacked.look_again();
     }
 
-    /// A source does not have a file. A mirror that lacks something under its own layout may be a store, which has another.
+    /// Records that a source does not have a file. A mirror that lacks a file in its own layout may
+    /// be a store, whose layout differs; that is tried once.
     pub fn on_lacked(&mut self, id: SourceId, file: u32) {
         self.lacked.add(file);
         let source = self.stream_mut(id);
@@ -161,7 +167,7 @@ impl SourceManager {
         }
     }
 
-    /// A web seed; where the user named it, it may be a mirror.
+    /// Adds a web seed. If the user named it, it may be a mirror.
     pub fn add_web_seed(&mut self, url: Url, by: NamedBy, may_be_mirror: bool) {
         let infohash = self.swarm.partial.metainfo().infohash;
         let mirror = url.exposed().strip_suffix(&format!("/{infohash}/"));
@@ -207,16 +213,18 @@ impl SourceManager {
         self.streams.get_mut(index)
     }
 
-    /// Starts as many workers as are allowed and useful, and dials peers.
+    /// Starts as many workers as the budget allows and the download can use, and dials peers.
     pub fn start_workers(&mut self, budget: &Budget) {
         let now = self.swarm.now();
-        // Those who stream first, and a share kept for them: peers may all be silent, and many.
+        // Streaming sources first, with a share reserved for them: peers may be numerous and all
+        // silent.
         let all = budget.per_dataset;
         self.start_streams(now, all, budget);
         self.start_peers(now, all.div_ceil(4) * 3, budget);
     }
 
-    /// One connection each before any source gets a second; within that, in the order in which they became known.
+    /// Each source gets one connection before any source gets a second; ties are broken by the
+    /// order in which sources became known.
     fn start_streams(&mut self, now: Duration, most: usize, budget: &Budget) {
         let mut ready = Vec::new();
         let mut schedule = self.swarm.schedule();
@@ -263,7 +271,7 @@ impl SourceManager {
         }
     }
 
-    /// Starts a worker, if there is any use in it, and a permit.
+    /// Starts a worker, if it would be useful and a permit is available.
     fn start_stream(&mut self, index: usize, now: Duration, budget: &Budget) -> bool {
         let source = &mut self.streams[index];
         let id = source.id;
@@ -294,7 +302,7 @@ impl SourceManager {
         true
     }
 
-    /// Peers that wait get places, up to so many workers in all, and more are dialed.
+    /// Gives places to waiting peers, up to `most` workers in total, and dials more peers.
     fn start_peers(&mut self, now: Duration, most: usize, budget: &Budget) {
         while self.at_work() < most {
             let next = self.peers.next_greeted(|peer| budget.permit(&peer.target.to_string()));
@@ -307,13 +315,13 @@ impl SourceManager {
         let idle = if starves { self.swarm.schedule().idle_peers(now, slice) } else { 0 };
         let waiting = self.peers.waiting();
         self.swarm.phase.want_places(waiting.min(idle));
-        // For each free place, and for those that may be given up to others than those who wait.
+        // Dials for each free place, and for each idle peer's place that no waiting peer will take.
         let free = most.saturating_sub(self.at_work() + waiting);
         let dialed_for = free + idle.saturating_sub(waiting);
         self.peers.dial(now, dialed_for * OVERBOOKED, budget.dials());
     }
 
-    /// Starts the worker of a peer that has answered.
+    /// Starts the worker of a peer that answered the handshake.
     fn start_peer(
         &mut self,
         id: SourceId,
@@ -325,7 +333,7 @@ impl SourceManager {
         let Some(peer) = self.peers.get(id) else { return };
         let (target, named, slice) = (peer.target.clone(), peer.named, self.peers.slice(id));
         let mut schedule = self.swarm.schedule();
-        // What a peer has is known only while it is connected.
+        // A peer's pieces are known only while it is connected.
         schedule.add_peer(id);
         let worker = schedule.begin(id, now);
         drop(schedule);

@@ -1,4 +1,5 @@
-//! Where bytes come from: workers of web seeds, directories and peers, what they share, and who manages them.
+//! Where bytes come from: the workers of web seeds, directories and peers, their shared state, and
+//! their management.
 
 pub mod assembly;
 pub mod attempts;

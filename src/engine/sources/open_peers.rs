@@ -1,4 +1,5 @@
-//! Peers that are known when a download begins, and the connections to those that gave the metainfo: they go on to fetch data.
+//! Peers that are known when a download begins, and open connections to those that delivered the
+//! metainfo, which are reused for data.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use crate::mutex::Mutex;
 use crate::net::timing::HANDED_OVER_WITHIN;
 use crate::protocol::socks::Destination;
 
-/// What is known of peers from fetching the metainfo.
+/// Peers known from the search for the metainfo.
 #[derive(Debug, Default)]
 pub struct KnownPeers {
     /// `host:port`.
@@ -16,7 +17,7 @@ pub struct KnownPeers {
     pub open: OpenPeers,
 }
 
-/// Connections on their way from one phase of a download to the next.
+/// Connections that pass from one phase of a job to the next.
 #[derive(Clone, Debug, Default)]
 pub struct OpenPeers(Arc<Mutex<Vec<OpenPeer>>>);
 
@@ -24,20 +25,20 @@ pub struct OpenPeers(Arc<Mutex<Vec<OpenPeer>>>);
 struct OpenPeer {
     target: Destination,
     since: Instant,
-    /// `None` where it is promised.
+    /// `None` if the connection is only promised.
     connection: Option<Box<Greeting>>,
 }
 
 /// Whether there is a connection to a peer.
 pub enum OpenState {
     No,
-    /// It is about to be handed over.
+    /// A connection is about to be handed over.
     Soon,
     Here(Box<Greeting>),
 }
 
 impl OpenPeers {
-    /// The connection to this peer will be put here, if nothing happens to it.
+    /// Announces that the connection to this peer will probably be put here.
     pub fn promise(&self, target: &Destination) {
         self.add(target, None);
     }
@@ -68,7 +69,7 @@ impl OpenPeers {
         open.swap_remove(index).connection.map_or(OpenState::No, OpenState::Here)
     }
 
-    /// Lets go of what nobody has taken for so long: such a peer may have others to serve.
+    /// Drops connections that nobody has taken for `after`, so that the peers can serve others.
     pub fn expire(&self, after: Duration) {
         self.0.lock().retain(|it| it.since.elapsed() < after);
     }

@@ -1,5 +1,6 @@
-//! The loop that reads from a peer: bytes of its connection, messages of its session, events for a handler. It is the same
-//! whoever opened the connection, and for whatever: the handlers fetch the metainfo, fetch data, or only serve.
+//! The read loop of a peer connection: bytes from the socket, messages from the session, events for
+//! a handler. It is the same whoever opened the connection and whatever the handler does: fetch the
+//! metainfo, fetch data, or only serve.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,25 +10,26 @@ use super::event::WorkerOutcome;
 use crate::net::{PeerConnection, SourceError};
 use crate::protocol::peer::{PeerEvent, PeerSession};
 
-/// What a connection is for.
+/// The purpose of a connection.
 pub trait PeerHandler {
     fn session(&mut self) -> &mut PeerSession;
 
-    /// The session's clock.
+    /// The clock of the session.
     fn now(&self) -> Duration;
 
-    /// How much is read at a time, at least. The buffer grows for a longer message.
+    /// The minimum size of the read buffer. It grows for longer messages.
     fn buffer_bytes(&mut self) -> usize {
         32 << 10
     }
 
-    /// A message means this; it ends there in the buffer.
+    /// Handles an event. `end` is the end of its message in the buffer.
     ///
     /// # Errors
-    /// The connection is of no use any more. The same holds below.
+    /// The connection is no longer useful. The same applies to the methods below.
     fn on_event(&mut self, event: PeerEvent<'_>, end: usize) -> Result<(), WorkerOutcome>;
 
-    /// All messages were taken that have come whole. Gives a buffer to read into that begins with the `rest`.
+    /// Called when all complete messages were handled. Returns the next read buffer, which begins
+    /// with the `rest`.
     fn on_read(
         &mut self,
         mut buffer: Vec<u8>,
@@ -37,7 +39,8 @@ pub trait PeerHandler {
         Ok(buffer)
     }
 
-    /// Does what is due, whether something was read or not. Gives how long to wait for more, at most.
+    /// Does what is due, whether or not something was read. Returns the maximum time to wait for
+    /// more.
     fn turn(&mut self, connection: &PeerConnection) -> Result<Duration, WorkerOutcome>;
 }
 
@@ -52,7 +55,7 @@ pub fn run(handler: &mut dyn PeerHandler, link: &mut DialedPeer) -> WorkerOutcom
     }
 }
 
-/// Takes what has come, and reads more.
+/// Handles what has arrived, and reads more.
 fn turn(handler: &mut dyn PeerHandler, link: &mut DialedPeer) -> Result<(), WorkerOutcome> {
     let mut used = 0;
     loop {
@@ -63,7 +66,7 @@ fn turn(handler: &mut dyn PeerHandler, link: &mut DialedPeer) -> Result<(), Work
                 used += length;
                 handler.on_event(event, used)?;
             }
-            // It speaks another language, or to another torrent: that will not change.
+            // The peer speaks another protocol or serves another torrent: retrying would not help.
             Err(why) => return Err(WorkerOutcome::Lost(SourceError::Peer(why))),
         }
     }

@@ -1,12 +1,13 @@
-//! Peers on their way to a worker: of a download, or of a search for the metainfo.
+//! The peers of a download, or of a search for the metainfo, until they get a worker.
 //!
 //! ```text
 //! never tried ─┐
 //!              ├─▶ dialed ── handshake ──▶ waiting ── a free place ──▶ working
 //! tried before ┘      └── silent, refused: tried before, after a pause
 //! ```
-//! Peers that were never tried come first, and of a host with many addresses one before its others; the rest follow in
-//! rounds. Peers that are of no use, or slow, give up their places to those that wait, and keep them for longer each time.
+//! Untried peers have priority, and of a host with many addresses one address has priority over the
+//! others. The rest follow in rounds. Peers that are useless or slow give up their places to
+//! waiting peers, and keep them longer each time.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -29,41 +30,41 @@ use crate::protocol::socks::Destination;
 pub struct QueuedPeer {
     pub id: SourceId,
     pub target: Destination,
-    /// The user or the manifest named it by its address.
+    /// The user or the manifest named the peer by its address.
     pub named: bool,
-    /// The DHT or default trackers have named it, and nobody else.
+    /// Only the DHT or default trackers have reported the peer.
     pub open_to_all: bool,
-    /// How many addresses of its host were known before.
+    /// How many addresses of the same host were already known.
     turn: u32,
     pub attempts: Attempts,
 }
 
 impl QueuedPeer {
-    /// How reports and counters call it.
+    /// The peer's name in reports and counters.
     pub fn name(&self) -> String {
         format!("peer {}", self.target)
     }
 }
 
-/// The peers, in the order in which they became known, which is that of their ids.
+/// The peers, in the order in which they became known, which is also the order of their IDs.
 #[derive(Debug)]
 pub struct PeerQueue {
     phase: Arc<PeerPhase>,
     policy: RetryPolicy,
-    /// Of a download.
+    /// `None` for a search for the metainfo.
     counters: Option<Arc<DatasetCounters>>,
     peers: Vec<QueuedPeer>,
-    /// Indexes of the peers.
+    /// Indexes into `peers`.
     known: HashMap<Destination, usize>,
     next_id: u32,
-    /// Names that are being looked up.
+    /// Number of host names being looked up.
     looking_up: usize,
     dialing: usize,
-    /// Peers that answered, and since when they wait for a place.
+    /// Peers that answered the handshake, and since when they have waited for a place.
     greeted: VecDeque<(SourceId, Duration, Box<Greeting>)>,
-    /// Those that have one.
+    /// Number of peers that have a place.
     at_work: usize,
-    /// Connections to peers that need not be dialed.
+    /// Open connections to peers that need not be dialed.
     pub open: OpenPeers,
 }
 
@@ -105,7 +106,7 @@ impl PeerQueue {
         self.peers.binary_search_by_key(&id, |peer| peer.id).ok()
     }
 
-    /// The id of a source that is added now, a peer or another.
+    /// Assigns the ID of a new source, a peer or another.
     pub fn next_id(&mut self, name: &str) -> SourceId {
         if let Some(counters) = &self.counters {
             counters.sources.add(name);
@@ -114,15 +115,15 @@ impl PeerQueue {
         SourceId(self.next_id - 1)
     }
 
-    /// Whether there is no room for another one. A peer that is given up leaves its room to others, but is remembered, so that it is
-    /// not tried anew.
+    /// Whether there is no room for another peer. A peer that was given up makes room for others,
+    /// but is remembered, so that it is not tried again.
     fn is_full(&self) -> bool {
         let count = self.peers.len();
         let kept = || self.peers.iter().filter(|peer| !peer.attempts.is_over()).count();
         count >= MAX_REMEMBERED || (count >= MAX_SOURCES && kept() >= MAX_SOURCES)
     }
 
-    /// Adds a peer, if there is room for it and it is not known yet.
+    /// Adds a peer, unless it is known already or there is no room.
     pub fn add(&mut self, target: Destination, by: NamedBy) {
         let open_to_all = by.is_open_to_all();
         let named = by != NamedBy::Neighbor && !open_to_all;
@@ -138,18 +139,19 @@ impl PeerQueue {
         }
     }
 
-    /// Adds the peers of one reply: not all are believed of one that names thousands.
+    /// Adds the peers of one reply, up to a limit: a single reply may list thousands.
     pub fn add_all(&mut self, addresses: Vec<SocketAddr>, by: NamedBy) {
         let believed = addresses.into_iter().take(MOST_NAMED);
         believed.for_each(|address| self.add(Destination::Address(address), by));
     }
 
-    /// Whether each peer is lost for good, and no connection is left.
+    /// Whether every peer is lost for good and has no connection left.
     pub fn is_exhausted(&self) -> bool {
         self.peers.iter().all(|peer| peer.attempts.is_over())
     }
 
-    /// Adds a peer that was named by its `host:port`, after its name was looked up, if it may be contacted.
+    /// Adds a peer that was named as `host:port`, once its name is looked up, if it may be
+    /// contacted.
     pub fn look_up(&mut self, by: NamedBy, name: String) {
         let (phase, owned) = (Arc::clone(&self.phase), name.clone());
         let found = move |addresses| {
@@ -162,12 +164,12 @@ impl PeerQueue {
         }
     }
 
-    /// Whether names are still being looked up.
+    /// Whether host names are still being looked up.
     pub fn is_looking_up(&self) -> bool {
         self.looking_up > 0
     }
 
-    /// A name was looked up.
+    /// Handles the end of a host name look-up.
     pub fn on_resolved(
         &mut self,
         by: NamedBy,
@@ -191,7 +193,7 @@ impl PeerQueue {
         self.phase.report.note(&format!("peer {name}"), Err(why));
     }
 
-    /// A dial of this peer ended. `is_wanted`: there is something to ask for.
+    /// Handles the end of a dial. `is_wanted`: something is left to request.
     pub fn on_dialed(&mut self, id: SourceId, dialed: Dialed, is_wanted: bool) {
         self.dialing = self.dialing.saturating_sub(1);
         match dialed {
@@ -200,7 +202,7 @@ impl PeerQueue {
         }
     }
 
-    /// The worker of this peer ended.
+    /// Handles the end of a peer's worker.
     pub fn on_ended(
         &mut self,
         id: SourceId,
@@ -215,7 +217,7 @@ impl PeerQueue {
         self.leave(id, outcome, brought_bytes, is_wanted);
     }
 
-    /// A connection to this peer has come to its end, or to nothing.
+    /// Records that a connection ended, or was not established.
     fn leave(&mut self, id: SourceId, outcome: WorkerOutcome, brought_bytes: u64, is_wanted: bool) {
         let (now, policy) = (self.phase.now(), self.policy);
         self.set_works(id, false);
@@ -232,18 +234,18 @@ impl PeerQueue {
         }
     }
 
-    /// How many peers have a place.
+    /// Number of peers that have a place.
     pub fn at_work(&self) -> usize {
         self.at_work
     }
 
-    /// How many peers answered and wait for a place.
+    /// Number of peers that answered and wait for a place.
     pub fn waiting(&self) -> usize {
         self.greeted.len()
     }
 
-    /// Who of the peers that answered gets the next place, if there is a permit for it: of the earliest round the one that has
-    /// waited for longest.
+    /// Takes the waiting peer that gets the next place, if there is a permit for it: in the lowest
+    /// round, the peer that has waited longest.
     pub fn next_greeted<P>(
         &mut self,
         permit: impl FnOnce(&QueuedPeer) -> Option<P>,
@@ -257,7 +259,7 @@ impl PeerQueue {
         Some((permit, id, greeting))
     }
 
-    /// Lets go of who waits in vain: it may have others to serve.
+    /// Drops peers that have waited for a place for too long, so that they can serve others.
     pub fn expire(&mut self, now: Duration) {
         let silence = self.phase.client.timing().silence;
         self.open.expire(silence);
@@ -276,14 +278,15 @@ impl PeerQueue {
         self.phase.client.timing().slice(gave_way)
     }
 
-    /// The peers that may be dialed now, in order: by their indexes, and whether each was tried before.
+    /// The peers that may be dialed now, in order of priority: their indexes, and whether each was
+    /// tried before.
     fn due(&self, now: Duration) -> Vec<(usize, bool)> {
         let mut due: Vec<_> = self
             .peers
             .iter()
             .enumerate()
             .filter(|(_, it)| it.attempts.working == 0 && it.attempts.may_begin(now))
-            // In a round, those that answered before come before those that failed.
+            // In a round, peers that answered before precede those that failed.
             .map(|(index, QueuedPeer { attempts, turn, .. })| {
                 ((attempts.tries > 0, attempts.round(), attempts.failures, *turn), index)
             })
@@ -292,7 +295,7 @@ impl PeerQueue {
         due.into_iter().map(|((is_retry, ..), index)| (index, is_retry)).collect()
     }
 
-    /// Dials peers, so many at a time at most.
+    /// Dials peers, with at most `most` dials under way.
     pub fn dial(&mut self, now: Duration, most: usize, dials: &Dials) {
         let most = most.min(dials.per_dataset);
         if self.dialing >= most {
@@ -304,7 +307,7 @@ impl PeerQueue {
             }
             let QueuedPeer { id, target, attempts, .. } = &mut self.peers[index];
             let (id, target) = (*id, target.clone());
-            // Of one that is connected already, or a permit.
+            // An open connection, or a permit for a dial.
             let how = match self.open.take(&target) {
                 OpenState::Soon => continue,
                 OpenState::Here(greeting) => Ok(greeting),
@@ -346,7 +349,7 @@ mod tests {
 
     const STEP: Duration = Duration::from_millis(100);
 
-    /// So many peers, each of another host.
+    /// A queue of `peers` peers, each on another host.
     fn queue(peers: u32) -> PeerQueue {
         let Fixture { _directory, partial, .. } = fixture();
         let swarm = swarm_with_timeout(partial, Duration::from_secs(120));
@@ -360,10 +363,11 @@ mod tests {
         queue
     }
 
-    /// Has `useless` peers, which answer and send nothing, and one that sends its first block after so long, take turns in so
-    /// many places. When that one is done.
+    /// Simulates `places` places that are shared by `useless` peers, which answer but send nothing,
+    /// and one peer that sends its first block after `first_block`. Returns when that block
+    /// arrives.
     fn done_after(useless: u32, places: usize, first_block: Duration) -> Option<Duration> {
-        // The useful one is last.
+        // The useful peer is the last one.
         let mut queue = queue(useless + 1);
         let mut held: Vec<(usize, Duration)> = Vec::new();
         let mut now = Duration::ZERO;
@@ -393,15 +397,15 @@ mod tests {
     #[test]
     fn a_slow_peer_gets_its_turn_again_and_for_longer_among_useless_ones() {
         let seconds = Duration::from_secs;
-        // Within the first turn.
+        // Within its first turn.
         let soon = done_after(20, 12, seconds(1));
         assert!(soon.is_some_and(|it| it < seconds(4)), "{soon:?}");
-        // It gives way once, and twice.
+        // After giving way once, and after giving way twice.
         let slow = done_after(20, 12, seconds(3));
         assert!(slow.is_some_and(|it| it < seconds(12)), "{slow:?}");
         let slower = done_after(20, 12, seconds(7));
         assert!(slower.is_some_and(|it| it < seconds(30)), "{slower:?}");
-        // And among many.
+        // Among many useless peers.
         let late = done_after(300, 12, seconds(7));
         assert!(late.is_some_and(|it| it < seconds(400)), "{late:?}");
     }
@@ -450,7 +454,7 @@ mod tests {
         let mut queue = queue(0);
         (0..MAX_SOURCES + 10).for_each(|number| add(&mut queue, number));
         assert_eq!(queue.peers.len(), MAX_SOURCES);
-        // Two are given up; one of them still has a connection that ends.
+        // Two peers are given up; one of them still has a connection.
         attempts(&mut queue, 3).lost = true;
         attempts(&mut queue, 4).lost = true;
         attempts(&mut queue, 4).working = 1;
@@ -461,7 +465,7 @@ mod tests {
         assert_eq!(queue.peers.len(), MAX_SOURCES + 1);
         let last = queue.get(SourceId(MAX_SOURCES as u32)).unwrap();
         assert_eq!(last.name(), format!("peer {}", address(5_000)));
-        // One that was refused comes in later.
+        // A peer that was refused for lack of room is added later.
         attempts(&mut queue, 4).working = 0;
         add(&mut queue, 5_001);
         assert_eq!(queue.peers.len(), MAX_SOURCES + 2);
@@ -471,7 +475,6 @@ mod tests {
     fn given_up_peers_are_not_remembered_without_end() {
         let mut queue = queue(0);
         for number in 0..MAX_REMEMBERED + 10 {
-            // Hosts are all different, which is quick.
             add(&mut queue, number);
             let last = queue.peers.len() - 1;
             attempts(&mut queue, last).lost = true;

@@ -1,4 +1,4 @@
-//! A connection to a peer (BEP 3), from which we take, and which we serve.
+//! The worker of a peer connection (BEP 3): downloads from the peer, and serves it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ mod asking;
 #[cfg(test)]
 mod tests;
 
-/// Read at a time, at least; the longest message always fits.
+/// Minimum number of bytes read at a time; the longest message always fits.
 const BUFFER_BYTES: usize = 256 << 10;
 
 struct PeerDownload<'a> {
@@ -36,27 +36,29 @@ struct PeerDownload<'a> {
     worker: WorkerId,
     session: PeerSession,
     named: bool,
-    /// In the order in which they are asked for, which is that in which their blocks come.
+    /// In the order in which they are requested, which is the order in which blocks usually arrive.
     claims: Vec<Claim>,
-    /// The peer choked us, and dropped what was asked for, since the claims were last dropped.
+    /// The peer choked us and thereby dropped our requests, and the claims have not been released
+    /// yet.
     was_choked: bool,
-    /// Claims that the peer does not serve, and whether it refused them.
+    /// Claims that the peer does not serve, and whether it rejected them.
     returned: Vec<(PieceIndex, bool)>,
     refused_at: Option<Duration>,
     serving: Serving,
     seat: PexEntry,
-    /// Once the peer was faster than we; and a buffer that is free.
+    /// Created when the peer sends faster than this thread can process.
     feeder: Option<BlockFeeder>,
-    /// The blocks of one read, until it is fed.
+    /// The blocks of the current read, until they are fed.
     blocks: Vec<ReceivedBlock>,
     spare: Option<Vec<u8>>,
     useful_at: Duration,
-    /// How long it keeps its place while it is of no use and others wait for one.
+    /// How long the peer keeps its place while it is useless and others wait for one.
     slice: Duration,
 }
 
-/// Takes pieces of a peer that answered, until there are none. `named`: the user or the manifest gave the peer's address.
-/// `slice`: how long it keeps its place while it is of no use and others wait for one.
+/// Downloads pieces from a peer that answered the handshake, until none are left. `named`: the user
+/// or the manifest gave the peer's address. `slice`: how long the peer keeps its place while it is
+/// useless and others wait for one.
 pub fn work(
     swarm: &Arc<Swarm>,
     (source, worker): (SourceId, WorkerId),
@@ -77,7 +79,7 @@ pub fn work(
     let goes_on = going_on.is_some();
     let session = going_on.unwrap_or_else(|| {
         let mut new = PeerSession::new(now, infohash, swarm.host.peer_id, count, offer);
-        new.output(now); // our handshake, which the peer has
+        new.output(now); // discards our handshake, which the peer already has
         new
     });
     let mut worker = PeerDownload {
@@ -129,7 +131,7 @@ impl PeerHandler for PeerDownload<'_> {
         if let PeerEvent::Block { piece, begin, data } = event {
             self.useful_at = self.swarm.now();
             let claim = self.claims.iter_mut().find(|claim| claim.piece == piece);
-            // The block ends its message.
+            // The data of a block is the end of its message.
             self.blocks.extend(claim.and_then(|claim| claim.came(begin, end - data.len()..end)));
         } else {
             self.on_message(event);
@@ -137,12 +139,12 @@ impl PeerHandler for PeerDownload<'_> {
         Ok(())
     }
 
-    /// Feeds the blocks to their pieces. Where the peer sends faster than that, the feeder does it while the next are read
-    /// into another buffer.
+    /// Feeds the blocks to their pieces. If the peer sends faster than that, the feeder thread does
+    /// so while the next blocks are read into another buffer.
     fn on_read(&mut self, buffer: Vec<u8>, rest: Range<usize>) -> Result<Vec<u8>, WorkerOutcome> {
         let more_waits = rest.end == buffer.len();
         let mut batch = Batch::new(buffer, std::mem::take(&mut self.blocks));
-        // One at a time, so that most bytes come in order.
+        // One batch at a time, so that most bytes arrive in order.
         self.collect()?;
         if more_waits && self.feeder.is_none() {
             self.feeder = BlockFeeder::new(self.swarm, self.source, self.worker);
@@ -162,7 +164,7 @@ impl PeerHandler for PeerDownload<'_> {
 
     fn turn(&mut self, connection: &PeerConnection) -> Result<Duration, WorkerOutcome> {
         if std::mem::take(&mut self.was_choked) {
-            // What came before has been fed by now: whose it is, is still known.
+            // The blocks received before the choke must be fed while their claims still exist.
             self.collect()?;
             self.session.take_dropped();
             self.drop_claims();
@@ -178,7 +180,7 @@ impl PeerHandler for PeerDownload<'_> {
 }
 
 impl PeerDownload<'_> {
-    /// Waits for the batch that the feeder works on.
+    /// Waits for the feeder's current batch, if there is one.
     fn collect(&mut self) -> Result<(), WorkerOutcome> {
         let failed = |_| WorkerOutcome::Lost(SourceError::FeederFailed);
         let collected = self.feeder.as_mut().and_then(|feeder| feeder.collect().transpose());
@@ -193,7 +195,7 @@ impl PeerDownload<'_> {
         match fed {
             Fed::Blamed(Blame::Banned) => Err(WorkerOutcome::Lost(SourceError::Banned)),
             Fed::Over => Err(WorkerOutcome::Ended),
-            // The schedule tells which claims came to an end.
+            // The schedule knows which claims ended.
             Fed::Onward | Fed::Done | Fed::Wrong | Fed::Blamed(Blame::Warned) => Ok(()),
         }
     }
@@ -241,7 +243,7 @@ impl PeerDownload<'_> {
         }
     }
 
-    /// The peer gave the metainfo before.
+    /// Continues a connection that delivered the metainfo.
     fn begin_data(&mut self, offer: Offer) -> Result<(), PeerError> {
         self.swarm.counters.peers.fetch_add(1, Ordering::Relaxed);
         let pieces = self.serving.begin_data(&mut self.session, offer)?;
@@ -258,7 +260,8 @@ impl PeerDownload<'_> {
         self.show_interest();
     }
 
-    /// The peer lacks something, and is on its way to it. Of others than named ones there are many, and it says nothing.
+    /// Records that a named peer lacks pieces and is downloading them. Other peers are too numerous
+    /// for this to mean anything.
     fn news(&self) {
         if self.named {
             self.swarm.news();
@@ -270,7 +273,7 @@ impl PeerDownload<'_> {
         self.session.interested(useful);
     }
 
-    /// Whether the peer is worth waiting for any longer.
+    /// Fails if the peer is not worth waiting for any longer.
     fn judge(&self) -> Result<(), WorkerOutcome> {
         let timing = self.swarm.phase.client.timing();
         let now = self.swarm.now();
@@ -282,8 +285,9 @@ impl PeerDownload<'_> {
             let why = SourceError::Silent(Awaited::Data, timing.silence);
             return Err(WorkerOutcome::Failed(why));
         }
-        // Whatever it has claimed: one that chokes and unchokes us in turns is never asked for long.
-        // And one that takes nothing has nothing new to offer later.
+        // Applies even with claims: a peer that alternates between choke and unchoke never has a
+        // request outstanding for long. A peer that is upload-only and has nothing for us will have
+        // nothing later either.
         let hopeless = self.session.is_upload_only() && !self.session.is_interested();
         let patience = match hopeless {
             true => timing.silence,

@@ -1,4 +1,5 @@
-//! A phase of a dataset's job in which peers are asked: the search for its metainfo, or the download.
+//! A phase of a dataset's job in which peers are used: the search for its metainfo, or the
+//! download.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -9,18 +10,18 @@ use crate::engine::report::Report;
 use crate::net::Client;
 use crate::torrent::infohash::Infohash;
 
-/// What all threads of a phase share.
+/// State shared by all threads of a phase.
 #[derive(Debug)]
 pub struct PeerPhase {
     pub client: Client,
     pub report: Report,
     pub infohash: Infohash,
-    /// Who we are to peers.
+    /// The ID that we send to peers.
     pub peer_id: [u8; 20],
     started: Instant,
     over: AtomicBool,
     events: Sender<WorkerEvent>,
-    /// Places that peers are to give up to those that wait.
+    /// Number of places that peers should give up to waiting peers.
     wanted_places: AtomicUsize,
 }
 
@@ -43,7 +44,7 @@ impl PeerPhase {
         }
     }
 
-    /// Time since it began: the clock of the schedule and of the sessions.
+    /// Time since the phase began: the clock of the schedule and of the sessions.
     pub fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -57,15 +58,17 @@ impl PeerPhase {
     }
 
     pub fn tell(&self, event: WorkerEvent) {
-        let _ = self.events.send(event); // the coordinator is gone: nobody needs to know
+        // fails once the coordinator has ended, when events no longer matter
+        let _ = self.events.send(event);
     }
 
-    /// So many peers shall make room for others.
+    /// Sets how many peers should make room for others.
     pub fn want_places(&self, count: usize) {
         self.wanted_places.store(count, Ordering::Relaxed);
     }
 
-    /// Whether a place is wanted, which the caller gives up then. Each is given up once.
+    /// Whether a place is wanted. If so, the caller must give up its place; each wanted place is
+    /// taken only once.
     pub fn gives_up_place(&self) -> bool {
         let fewer = |count: usize| count.checked_sub(1);
         self.wanted_places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok()

@@ -1,4 +1,4 @@
-//! Where a web seed's files were redirected to.
+//! Where a web seed redirected the requests for its files.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -7,16 +7,17 @@ use crate::mutex::Mutex;
 use crate::net::{MAX_REDIRECTS, SourceError, join};
 use crate::url::Url;
 
-/// The longest URL that is followed: each file may have one.
+/// The longest redirect URL that is followed, since one may be stored for each file.
 const MAX_URL_BYTES: usize = 2 << 10;
 
-/// How often a redirect may run out (signed links do) before anything came from it.
+/// How often a redirect may expire (signed links do) before any data came from it.
 const MAX_EXPIRED: u32 = 2;
 
-/// What the connections of a web seed know of redirects, by the file's index.
+/// The redirects of a web seed, by file index, shared by its connections.
 #[derive(Debug, Default)]
 pub struct Redirects {
-    /// In which form of URL the seed has served a file: all are asked for in that one then.
+    /// The URL form in which the seed first served a file. All files are then requested in that
+    /// form.
     form: OnceLock<usize>,
     files: Mutex<HashMap<u32, Redirect>>,
 }
@@ -26,12 +27,12 @@ struct Redirect {
     target: Option<Url>,
     hops: usize,
     expired: u32,
-    /// The form of its first URL that is tried: see `FileUrls`.
+    /// The form of the first URL to try: see `FileUrls`.
     form: usize,
 }
 
 impl Redirects {
-    /// In which form the file's first URL is asked for.
+    /// The form in which the file's first URL is requested.
     pub fn form(&self, file: u32) -> usize {
         let tried = || self.files.lock().get(&file).map_or(0, |redirect| redirect.form);
         self.form.get().copied().unwrap_or_else(tried)
@@ -41,7 +42,8 @@ impl Redirects {
         self.form.get().is_some()
     }
 
-    /// The file is not to be had in the form that was tried. Whether there is another one, of so many.
+    /// Switches to the next form after the file was not available in the current one. Returns
+    /// whether there is a next form, out of `forms`.
     pub fn next_form(&self, file: u32, forms: usize) -> bool {
         if self.form.get().is_some() || forms < 2 {
             return false;
@@ -55,20 +57,21 @@ impl Redirects {
         has_next
     }
 
-    /// Where the file is to be asked for, if not at its first URL.
+    /// The redirect target to request, if the file has one.
     pub fn target(&self, file: u32) -> Option<Url> {
         self.files.lock().get(&file)?.target.clone()
     }
 
-    /// Whether this is where the file was redirected to.
+    /// Whether `url` is the file's current redirect target.
     pub fn leads_to(&self, file: u32, url: &Url) -> bool {
         self.files.lock().get(&file).is_some_and(|redirect| redirect.target.as_ref() == Some(url))
     }
 
-    /// The reply to a request for `asked` leads to `location`. `first` is the file's URL without redirects.
+    /// Records that the reply to a request for `asked` redirects to `location`. `first` is the
+    /// file's URL without redirects.
     ///
     /// # Errors
-    /// Why it is not followed: it reads on from the URL.
+    /// Why the redirect is not followed. The text completes a sentence that begins with the URL.
     pub fn follow(
         &self,
         file: u32,
@@ -78,7 +81,7 @@ impl Redirects {
     ) -> Result<(), SourceError> {
         let mut files = self.files.lock();
         let redirect = files.entry(file).or_default();
-        // Another connection asked there too, and followed first: the hop counts once.
+        // Another connection got the same redirect and recorded it first: the hop counts once.
         if redirect.target.as_ref().unwrap_or(first) != asked {
             return Ok(());
         }
@@ -94,7 +97,8 @@ impl Redirects {
         Ok(())
     }
 
-    /// The file is not to be had at `asked`. Whether it may be at its first URL, which is then asked once more.
+    /// Called when the file is not available at `asked`. Returns whether to ask again at its first
+    /// URL.
     pub fn begin_anew(&self, file: u32, first: &Url, asked: &Url) -> bool {
         let mut files = self.files.lock();
         let Some(redirect) = files.get_mut(&file).filter(|_| asked != first) else { return false };
@@ -105,7 +109,8 @@ impl Redirects {
         redirect.expired <= MAX_EXPIRED
     }
 
-    /// The file's bytes come: what ran out before is forgiven.
+    /// Called when the file's data arrives: resets the count of expired redirects, and records the
+    /// form.
     pub fn brought(&self, file: u32) {
         let mut files = self.files.lock();
         let form = files.get_mut(&file).map_or(0, |redirect| {
@@ -114,7 +119,7 @@ impl Redirects {
         });
         drop(files);
         if self.form.get().is_none() {
-            let _ = self.form.set(form); // another connection's counts as well
+            let _ = self.form.set(form); // another connection may have set it first
         }
     }
 }

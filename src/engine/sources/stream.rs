@@ -1,4 +1,4 @@
-//! What web seeds and directories have in common: a run of pieces is read from the front, file by file.
+//! What web seeds and directories have in common: a run of pieces is read in order, file by file.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,12 +11,12 @@ use crate::picker::{Blame, SourceId, WorkerId};
 use crate::plan::SegmentPlace;
 use crate::torrent::geometry::PieceIndex;
 
-/// A part of a run that lies in one file of the torrent.
+/// The part of a run that is in one file of the torrent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// In the torrent's stream.
+    /// Range in the torrent's byte stream.
     pub range: Range<u64>,
-    /// The file, and where in it; `None` for pad files.
+    /// The file index, and the offset in the file; `None` for pad files.
     pub file: Option<(u32, u64)>,
 }
 
@@ -25,14 +25,14 @@ impl Part {
         self.range.end - self.range.start
     }
 
-    /// In its file.
+    /// The range in the file.
     pub fn file_range(&self) -> Range<u64> {
         let start = self.file.map_or(0, |(_, offset)| offset);
         start..start + self.length()
     }
 }
 
-/// The parts of a run, from where an earlier source left its first piece.
+/// The parts of a run, starting after the bytes of its first piece that are already there.
 pub fn parts(swarm: &Swarm, source: SourceId, run: &Range<PieceIndex>) -> VecDeque<Part> {
     let mut bytes = swarm.geometry().bytes(run.clone());
     bytes.start += u64::from(swarm.cursor(source, run.start));
@@ -46,13 +46,13 @@ pub fn parts(swarm: &Swarm, source: SourceId, run: &Range<PieceIndex>) -> VecDeq
         .collect()
 }
 
-/// What the worker should do after it fed some bytes.
+/// What the worker should do after feeding some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     Onward,
-    /// The rest of the run is someone else's now, or it is all done.
+    /// The rest of the run was given to another source, or is complete.
     RunEnded,
-    /// The source sent too many bad pieces.
+    /// The source sent too many corrupt pieces.
     Banned,
     /// The download is over.
     Over,
@@ -65,7 +65,7 @@ pub struct Feeder<'a> {
     source: SourceId,
     worker: WorkerId,
     current: Option<(PieceIndex, Option<Arc<Mutex<Assembly>>>)>,
-    /// A piece was wrong.
+    /// A piece turned out to be corrupt.
     pub fed_wrong: bool,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Feeder<'a> {
         Feeder { swarm, source, worker, current: None, fed_wrong: false }
     }
 
-    /// Feeds bytes that begin at `at` in the torrent's stream.
+    /// Feeds bytes that begin at offset `at` of the torrent's byte stream.
     pub fn feed(&mut self, mut at: u64, mut bytes: &[u8]) -> Flow {
         let geometry = self.swarm.geometry();
         while !bytes.is_empty() {
@@ -114,7 +114,7 @@ impl<'a> Feeder<'a> {
         if self.swarm.is_over() { Flow::Over } else { Flow::Onward }
     }
 
-    /// Feeds a pad file's zeros.
+    /// Feeds the zeros of a pad file.
     pub fn feed_zeros(&mut self, range: Range<u64>) -> Flow {
         static ZEROS: [u8; 16 << 10] = [0; 16 << 10];
         let mut at = range.start;

@@ -1,4 +1,4 @@
-//! What the workers of one dataset's download share.
+//! State shared by the workers of one dataset's download.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -28,21 +28,22 @@ use crate::storage::Partial;
 use crate::torrent::geometry::{Geometry, PieceIndex};
 use crate::torrent::metainfo::Metainfo;
 
-/// How long an idle worker sleeps when nobody wakes it: slow sources become worth stealing from with time alone.
+/// How long an idle worker sleeps unless it is woken: slow sources become worth stealing from
+/// merely with time.
 const IDLE: Duration = Duration::from_millis(100);
 
 mod signs;
 
-/// What became of bytes that a worker brought.
+/// The result of feeding bytes to a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fed {
-    /// The piece goes on, or is none of ours any more.
+    /// The piece is not complete yet, or is no longer needed.
     Onward,
-    /// The piece is done: verified now, or before.
+    /// The piece was completed and verified.
     Done,
-    /// The piece was wrong, and this worker's source is not to blame alone.
+    /// The piece is corrupt, but this worker's source cannot be blamed alone.
     Wrong,
-    /// The piece was wrong, by this worker's source.
+    /// The piece is corrupt, and this worker's source is to blame.
     Blamed(Blame),
     /// The download is over.
     Over,
@@ -54,19 +55,19 @@ pub struct Swarm {
     pub phase: Arc<PeerPhase>,
     pub counters: Arc<DatasetCounters>,
     pub uploads: UploadManager,
-    /// Peers that others are told of.
+    /// Peers that are reported to other peers by PEX.
     pub pex: Arc<PexRegistry>,
-    /// Who we are to peers and trackers, and where a seed of this process listens.
+    /// Our identity to peers and trackers, and the port on which a seed in this process listens.
     pub host: LocalPeer,
     schedule: Mutex<Schedule>,
     changed: Condvar,
     assemblies: Mutex<HashMap<PieceIndex, Arc<Mutex<Assembly>>>>,
-    /// Read-locked while bytes are written: once it is set, nothing is written any more.
+    /// Read-locked while bytes are written. Once it is `true`, nothing is written any more.
     closed: RwLock<bool>,
     last_useful_millis: AtomicU64,
     last_skipped_millis: AtomicU64,
     last_news_millis: AtomicU64,
-    /// Bytes that were useful, or lay on the way to such.
+    /// Useful bytes, plus bytes that had to be read past to reach useful ones.
     heard_bytes: AtomicU64,
 }
 
@@ -108,7 +109,7 @@ impl Swarm {
         self.partial.layout().geometry()
     }
 
-    /// The schedule, locked: for bookkeeping, never across I/O.
+    /// Locks the schedule: for bookkeeping only, never across I/O.
     pub fn schedule(&self) -> MutexGuard<'_, Schedule> {
         self.schedule.lock()
     }
@@ -122,7 +123,8 @@ impl Swarm {
         self.phase.is_over()
     }
 
-    /// Ends it: no byte is written after this returns, sockets are closed, workers find out.
+    /// Ends the download: after this returns, no byte is written. Sockets are closed, and workers
+    /// notice by themselves.
     pub fn close(&self) {
         self.phase.end();
         *self.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
@@ -134,12 +136,12 @@ impl Swarm {
         self.phase.tell(event);
     }
 
-    /// A streaming worker's next run: waits until there is one. `None`: the download is over, or the source has
-    /// nothing more to give.
+    /// Waits for a streaming worker's next run. `None`: the download is over, or the source has
+    /// nothing more to offer.
     pub fn next_run(&self, source: SourceId, worker: WorkerId) -> Option<Range<PieceIndex>> {
         let mut schedule = self.schedule();
         loop {
-            // While nothing is missing, as far as is known, no connection is held.
+            // No connection is held while nothing is known to be missing.
             let wants = schedule.wanted_bytes() > 0;
             if self.is_over() || !wants || !schedule.is_useful(source) {
                 return None;
@@ -154,13 +156,13 @@ impl Swarm {
         }
     }
 
-    /// The piece's assembly; `None` where the piece is not wanted any more.
+    /// The piece's assembly; `None` if the piece is no longer needed.
     pub fn assembly(&self, source: SourceId, piece: PieceIndex) -> Option<Arc<Mutex<Assembly>>> {
         let expected = self.partial.metainfo().piece_hash(piece)?;
         let geometry = self.geometry();
-        // The schedule is asked while the map is held: `verified` marks the piece first and removes its assembly
-        // then. Otherwise a piece that another worker finishes in between would get a second assembly, and be
-        // written again after it was verified.
+        // The schedule must be asked while the map is locked: `verified` first marks the piece and
+        // then removes its assembly. Otherwise a piece that another worker finishes in between
+        // would get a second assembly and be overwritten after it was verified.
         let mut assemblies = self.assemblies.lock();
         let whole = {
             let schedule = self.schedule();
@@ -183,13 +185,13 @@ impl Swarm {
         Some(Arc::clone(assembly))
     }
 
-    /// Where to begin a piece: behind what an earlier source has brought.
+    /// The offset at which to start fetching the piece: after the bytes that are already hashed.
     pub fn cursor(&self, source: SourceId, piece: PieceIndex) -> u32 {
         self.assembly(source, piece).map_or(0, |assembly| assembly.lock().cursor())
     }
 
-    /// How far a piece has come, by whomever. Unlike [`Swarm::cursor`] this claims nothing: a piece that is to come
-    /// whole from one source stays that one's.
+    /// How far the piece has progressed, through any source. Unlike [`Swarm::cursor`], this has no
+    /// side effect on a piece that must come whole from one source.
     pub fn progress_of(&self, piece: PieceIndex) -> u32 {
         let assemblies = self.assemblies.lock();
         let assembly = assemblies.get(&piece).cloned();
@@ -197,7 +199,8 @@ impl Swarm {
         assembly.map_or(0, |it| it.lock().cursor())
     }
 
-    /// Takes bytes of a piece from a worker: writes, hashes, and does what follows.
+    /// Adds bytes from a worker to a piece, and handles the result: verified, corrupt, or a disk
+    /// error.
     pub fn feed(
         &self,
         source: SourceId,
@@ -259,7 +262,7 @@ impl Swarm {
         self.end_if(done);
     }
 
-    /// Ends it if all needed pieces are verified.
+    /// Ends the phase if all needed pieces are verified.
     pub fn end_if(&self, done: bool) {
         if done {
             self.phase.end();
@@ -280,7 +283,7 @@ impl Swarm {
         }
     }
 
-    /// The disk refused: no source can help.
+    /// Reports a disk error, which ends the download: no other source can help.
     pub fn disk_failed(&self, error: Error) {
         self.tell(WorkerEvent::Disk(Box::new(error)));
     }
@@ -299,7 +302,7 @@ impl Served for Swarm {
         self.now()
     }
 
-    /// After the end there is nothing to read any more: the files move.
+    /// Fails after the end of the download, when the files are moved.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
         let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
         if *closed {
@@ -362,7 +365,7 @@ impl AnnounceTarget for Swarm {
     fn dht_interval(&self) -> Option<Duration> {
         let few =
             self.counters.peers.load(Ordering::Relaxed) < crate::engine::announce::dht::ENOUGH;
-        // Who listens has to be told of in any case.
+        // A listening peer must announce itself even if it has enough peers.
         let tell = || self.listens_at().map(|_| crate::engine::announce::dht::TELL_INTERVAL);
         few.then_some(crate::engine::announce::dht::INTERVAL).or_else(tell)
     }

@@ -1,4 +1,4 @@
-//! A web seed (BEP 19), or a mirror that is a URL: what its connections share.
+//! The shared state of the connections to one web seed (BEP 19), or to a mirror that is a URL.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -16,10 +16,10 @@ use crate::settings::AuthHeader;
 use crate::torrent::metainfo::{FileKind, Metainfo};
 use crate::url::Url;
 
-/// After so many replies to requests that were sent ahead a server is known to answer them.
+/// Number of replies to pipelined requests after which a server is known to support pipelining.
 const PROVEN_AHEAD: u32 = 32;
 
-/// What the connections of one web seed share.
+/// State shared by the connections to one web seed.
 #[derive(Debug)]
 pub struct WebSeed {
     pub id: SourceId,
@@ -30,23 +30,23 @@ pub struct WebSeed {
     pub lost: LostFiles,
     pub received_bytes: AtomicU64,
     pub refused_in_a_row: AtomicU32,
-    /// Replies to requests that were sent ahead of others' replies; and that one of them was lost or mixed up.
+    /// Number of replies to pipelined requests; and whether such a reply was lost or mixed up.
     answered_ahead: AtomicU32,
     one_at_a_time: AtomicBool,
-    /// It sends files from the front alone: who reads which file.
+    /// The server ignores range requests: which worker reads which file from its beginning.
     is_without_ranges: AtomicBool,
     streams: Mutex<HashMap<u32, WorkerId>>,
     files: usize,
-    /// What the user keeps for its host.
+    /// The credential that the user stored for the seed's host.
     kept: OnceLock<Option<AuthHeader>>,
 }
 
-/// How many files a web seed has.
+/// Number of non-empty data files in the torrent.
 fn files_on_seed(metainfo: &Metainfo) -> usize {
     metainfo.files.iter().filter(|it| it.kind == FileKind::Data && it.length > 0).count()
 }
 
-/// Where the torrent's files may be on a web seed.
+/// The possible URLs of the torrent's files on a web seed.
 pub fn file_urls(seed: &Url, metainfo: &Metainfo) -> FileUrls {
     let urls = FileUrls::new(seed, metainfo.multi, &metainfo.name);
     if files_on_seed(metainfo) == 1 { urls.of_one_file(seed) } else { urls }
@@ -73,46 +73,48 @@ impl WebSeed {
         }
     }
 
-    /// Bytes that all its connections have brought.
+    /// Bytes received over all connections.
     pub fn received_bytes(&self) -> u64 {
         self.received_bytes.load(Ordering::Relaxed)
     }
 
-    /// Where the file is asked for, as far as is known.
+    /// The URL to request for the file, after the redirects known so far.
     pub fn url_of(&self, swarm: &Swarm, file: u32) -> Option<Url> {
         self.redirects.target(file).or_else(|| self.first_url(swarm, file))
     }
 
-    /// What a request for this URL of the file is sent with: what the user keeps for a host is not for redirects.
+    /// The credential for a request for this URL of the file: the user's credential for a host is
+    /// never sent to a redirect target.
     pub fn credential(&self, file: u32, url: &Url) -> Credential<'static> {
-        // Another connection may learn meanwhile that the redirect has ended: a URL elsewhere is none of the seed's all the same.
+        // Another connection may have dropped the redirect meanwhile, so `leads_to` is not enough:
+        // a URL of another origin never gets the seed's credential.
         match self.redirects.leads_to(file, url) || url.origin() != self.url.origin() {
             true => Credential::Nothing,
             false => Credential::OfHost,
         }
     }
 
-    /// The same, for a request over a connection that there is.
+    /// The same, for a request over an existing connection.
     pub fn kept(&self, swarm: &Swarm, file: u32, url: &Url) -> Option<&AuthHeader> {
-        // The URLs of all files begin like the seed's.
+        // All file URLs have the seed's origin.
         let find = || swarm.phase.client.kept_header(self.by, &self.url);
         let kept = self.kept.get_or_init(find).as_ref()?;
         matches!(self.credential(file, url), Credential::OfHost).then_some(kept)
     }
 
-    /// Who names this URL, to which a file of this seed may have been redirected.
+    /// Who named this URL, which may be a redirect target of the seed.
     pub fn named_by(&self, url: &Url) -> NamedBy {
         self.by.redirect(url.origin() == self.url.origin())
     }
 
-    /// Without redirects.
+    /// The file's URL before any redirect.
     pub fn first_url(&self, swarm: &Swarm, file: u32) -> Option<Url> {
         let metainfo = swarm.partial.metainfo();
         let components = metainfo.components(metainfo.files.get(file as usize)?);
         Some(self.urls.in_form(self.redirects.form(file), components))
     }
 
-    /// Whether this is the file's URL in another form than it is asked for in now.
+    /// Whether this is the file's URL in a form other than the current one.
     pub fn is_other_form(&self, swarm: &Swarm, file: u32, url: &Url) -> bool {
         let metainfo = swarm.partial.metainfo();
         let Some(known) = metainfo.files.get(file as usize) else { return false };
@@ -120,49 +122,51 @@ impl WebSeed {
         others.any(|form| self.urls.in_form(form, metainfo.components(known)) == *url)
     }
 
-    /// Whether requests may be sent ahead of replies: not before it is known in which form.
+    /// Whether requests may be pipelined: only once the URL form is known.
     pub fn takes_requests_ahead(&self) -> bool {
         let knows_form = self.urls.forms() == 1 || self.redirects.knows_form();
         knows_form && !self.one_at_a_time.load(Ordering::Relaxed)
     }
 
-    /// Whether a reply may have been another request's.
+    /// Whether a reply may belong to another request.
     pub fn may_mix_up(&self) -> bool {
         self.takes_requests_ahead() && self.answered_ahead.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether it is known to answer requests that are sent ahead.
+    /// Whether the server is known to answer pipelined requests.
     pub fn answers_ahead(&self) -> bool {
         self.answered_ahead.load(Ordering::Relaxed) >= PROVEN_AHEAD
     }
 
-    /// A request that was sent ahead was answered.
+    /// Counts a reply to a pipelined request.
     pub fn answered_ahead(&self) {
         self.answered_ahead.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request that was sent ahead was lost, or answered with what belongs to another: from now on each waits for its reply.
+    /// Disables pipelining: a pipelined request was lost, or its reply belonged to another request.
     pub fn ask_one_at_a_time(&self) {
         self.one_at_a_time.store(true, Ordering::Relaxed);
     }
 
-    /// It sent a file from the front where a part was asked for. Whether that was known.
+    /// Records that the server ignored a range request and sent the file from its beginning.
+    /// Returns whether that was known.
     pub fn has_no_ranges(&self) -> bool {
         self.is_without_ranges.swap(true, Ordering::Relaxed)
     }
 
-    /// How many connections are of use at most: without ranges one for each file.
+    /// Limit on useful connections: without ranges, one per file.
     pub fn most_connections(&self) -> Option<usize> {
         self.is_without_ranges.load(Ordering::Relaxed).then_some(self.files)
     }
 
-    /// Whether this worker alone reads the file of a server without ranges; it does from now on, if nobody does.
+    /// Whether this worker is the one that reads the file from a server without ranges. Assigns the
+    /// file to it if it has no reader.
     pub fn streams(&self, file: u32, worker: WorkerId) -> bool {
         let mut streams = self.streams.lock();
         *streams.entry(file).or_insert(worker) == worker
     }
 
-    /// This worker reads no file any more.
+    /// Releases the files that this worker reads.
     pub fn ends_streams(&self, worker: WorkerId) {
         if self.is_without_ranges.load(Ordering::Relaxed) {
             let mut streams = self.streams.lock();
@@ -170,7 +174,7 @@ impl WebSeed {
         }
     }
 
-    /// What is said of a request for this URL: which one it was, where that is not the seed's own.
+    /// The error for a request for `url`, which it names unless it is the seed's own URL.
     pub fn asked(&self, url: &Url, why: SourceError) -> SourceError {
         match *url == self.url {
             true => why,

@@ -1,4 +1,4 @@
-//! A connection to a web seed (BEP 19), or to a mirror that is a URL.
+//! The worker of one connection to a web seed (BEP 19), or to a mirror that is a URL.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -15,29 +15,30 @@ use crate::protocol::http::Head;
 use crate::protocol::http::verdict::{Verdict, judge};
 use crate::url::Url;
 
-/// A reply that begins so far before what was asked is read past; beyond that only where nobody else has it.
+/// If a reply begins before the requested range by at most this much, the excess is read and
+/// discarded; by more than this, only if no other source has the data.
 const NEAR_BYTES: u64 = 1 << 20;
 
-/// So many files refused, and none served in between, count as a failure of the server.
+/// After this many refused files in a row, the server is considered to have failed.
 const REFUSED_IN_A_ROW: u32 = 16;
 
 /// The longest pause that a server may ask for.
 const MAX_SEED_PAUSE: Duration = Duration::from_secs(60);
 
-/// Why a run was left.
+/// Why a run was left, and how to continue.
 enum Left {
-    /// The next one, on this connection.
+    /// Continue with the next run on this connection.
     Run,
-    /// The next one; what this connection still brings is of no use.
+    /// Continue with the next run on a new connection: the rest of this one's data is useless.
     Connection,
-    /// The seed does not have this file: the run goes on behind it.
+    /// The seed does not have this file: continue the run after it.
     File,
-    /// The next one: the file is to be asked for elsewhere.
+    /// Continue with the next run: the file must be requested at another URL.
     Elsewhere,
     Worker(WorkerOutcome),
 }
 
-/// Fetches runs from a web seed until there are none.
+/// Fetches runs from a web seed until none are left.
 pub fn work(swarm: &Swarm, seed: &WebSeed, worker: WorkerId) -> WorkerOutcome {
     let mut it = WebWorker { swarm, seed, worker, pipeline: HttpPipeline::default() };
     while let Some(run) = swarm.next_run(seed.id, worker) {
@@ -91,7 +92,7 @@ impl<'a> WebWorker<'a> {
                 Err(why) => return failed(why),
             };
             let read = self.read_body(&mut feeder, &head, &url, &part);
-            // Right bytes, as it may be, of another request.
+            // The bytes may be correct but belong to another request.
             if feeder.fed_wrong && seed.may_mix_up() {
                 seed.ask_one_at_a_time();
                 swarm.schedule().forgive_strikes(seed.id);
@@ -100,7 +101,7 @@ impl<'a> WebWorker<'a> {
             match read {
                 Ok(Flow::Onward) => self.pipeline.shut_if_ended(),
                 Ok(flow) => return self.left(flow),
-                // What was asked for behind it is on its way.
+                // The replies to the requests behind it are on their way.
                 Err(Left::File) if self.pipeline.drain() => {}
                 Err(left) => return left,
             }
@@ -108,13 +109,14 @@ impl<'a> WebWorker<'a> {
         Left::Run
     }
 
-    /// Others read the file, of a server without ranges.
+    /// Pauses, since other workers read the file from a server without ranges.
     fn leave_to_others(&self) -> Left {
         let pause = self.swarm.phase.client.timing().back_off * 4;
         Left::Worker(WorkerOutcome::Paused(pause, SourceError::NoRanges))
     }
 
-    /// The seed's own address is not asked again. Of a redirect only that file is lost: others may lead elsewhere.
+    /// If the seed's own address is refused, the seed is lost. For a redirect, only this file is
+    /// lost: other files may redirect elsewhere.
     fn refused_address(&self, file: u32, why: SourceError) -> Left {
         let (swarm, seed) = (self.swarm, self.seed);
         if seed.redirects.target(file).is_none() {
@@ -129,13 +131,13 @@ impl<'a> WebWorker<'a> {
         match flow {
             Flow::Banned => Left::Worker(WorkerOutcome::Lost(SourceError::Banned)),
             Flow::Over => Left::Worker(WorkerOutcome::Ended),
-            // What was asked for behind the run's end would come first on this connection.
+            // Replies to requests beyond the run's end would arrive first on this connection.
             Flow::RunEnded | Flow::Onward if self.pipeline.is_idle() => Left::Run,
             Flow::RunEnded | Flow::Onward => Left::Connection,
         }
     }
 
-    /// Reads the reply's body, if it is one, into the pieces.
+    /// Reads the body of a successful reply into the pieces.
     fn read_body(
         &mut self,
         feeder: &mut Feeder<'a>,
@@ -159,7 +161,8 @@ impl<'a> WebWorker<'a> {
             {
                 return Err(Left::Connection);
             }
-            // So some say that a client has too many connections: whoever is served over one is not forbidden the file.
+            // Some servers use 403 for too many connections. After a connection has served data,
+            // 403 refers to the file.
             Verdict::Gone(403)
                 if !self.pipeline.has_served && swarm.schedule().workers_of(seed.id) > 1 =>
             {
@@ -181,8 +184,10 @@ impl<'a> WebWorker<'a> {
                 let front_comes = schedule.is_fetched_beside(self.worker, first..piece);
                 (others_have, schedule.workers_of(seed.id) <= 1, front_comes)
             };
-            // One stream from the file's beginning is enough, and none where others have it; they may fail later. Who began at the
-            // front goes on, though the reply to a request behind it comes first: that stream would pass over what is claimed.
+            // One stream from the beginning of the file is enough, and none is needed if other
+            // sources have the data; those may fail later. A worker that reads from the front has
+            // priority even if this worker's reply arrives first: this stream would have to skip
+            // the pieces that the other worker has claimed.
             let gives_way = skip > 0 && (front_comes || (!was_known && !is_alone));
             if gives_way || (skip > NEAR_BYTES && others_have) || !seed.streams(file, self.worker) {
                 return Err(self.leave_to_others());
@@ -193,7 +198,7 @@ impl<'a> WebWorker<'a> {
         }
         let file_end = whole_from + file_length;
         if head.status == 200 && skip > 0 {
-            // What comes first is of use, too.
+            // The bytes before the requested range may be useful, too.
             return self.go_on(feeder, Flow::RunEnded, whole_from, file_end);
         }
         let (mut skipped, mut at) = (0, part.range.start);
@@ -212,14 +217,15 @@ impl<'a> WebWorker<'a> {
             }
         }
         if end < part.range.end {
-            // A shorter range than asked: the rest is asked for anew.
+            // The reply covers less than the requested range: the rest is requested again.
             return Err(Left::Connection);
         }
         Ok(Flow::Onward)
     }
 
-    /// Reads some of the next bytes, which are those of this range of the torrent's where they are wanted. How many, and what came
-    /// of them; `None` where the reply ends.
+    /// Reads some of the next bytes of the reply. If `is_wanted`, they are the bytes of `range` in
+    /// the torrent's byte stream, and are fed. Returns how many bytes were read and what to do
+    /// next; `None` at the end of the reply.
     fn read_on(
         &mut self,
         feeder: &mut Feeder<'a>,
@@ -241,7 +247,8 @@ impl<'a> WebWorker<'a> {
         Ok((count > 0).then_some((count as u64, flow)))
     }
 
-    /// A server without ranges goes on with the file: what comes next is taken where it is still wanted.
+    /// Continues to read a file from a server without ranges, and claims the runs that follow where
+    /// they are still needed.
     fn go_on(
         &mut self,
         feeder: &mut Feeder<'a>,
@@ -273,14 +280,14 @@ impl<'a> WebWorker<'a> {
                 }
             }
             if flow == Flow::Onward {
-                // The run reaches into the next file: that is asked for anew.
+                // The run continues in the next file, which is requested separately.
                 return Ok(Flow::RunEnded);
             }
         }
         Ok(flow)
     }
 
-    /// What follows from a reply, to a request for `url`, that has no useful body.
+    /// Handles a reply without a useful body to a request for `url`.
     fn refused(&self, file: u32, url: &Url, verdict: &Verdict) -> Left {
         let (swarm, seed) = (self.swarm, self.seed);
         let Some(first) = seed.first_url(swarm, file) else { return Left::Connection };
@@ -294,7 +301,7 @@ impl<'a> WebWorker<'a> {
                 return Left::Elsewhere;
             }
             seed.lost.lose(swarm, seed.id, file);
-            // A server that has nothing is not asked for each of 100,000 files.
+            // A server that has none of 100,000 files is not asked for each.
             let in_a_row = seed.refused_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
             if in_a_row % REFUSED_IN_A_ROW == 0 {
                 let why = SourceError::RefusedFiles(in_a_row, Box::new(seed.asked(url, why)));
@@ -311,7 +318,7 @@ impl<'a> WebWorker<'a> {
             },
             Verdict::Gone(status) | Verdict::Refused(status) => lost(SourceError::Status(*status)),
             Verdict::Stale(why) => lost(SourceError::Stale(why.clone())),
-            // The same for each file.
+            // The bot check would be the same for every file.
             Verdict::BotCheck(status) => {
                 let why = seed.asked(url, SourceError::BotCheck(*status));
                 Left::Worker(WorkerOutcome::Lost(why))

@@ -1,7 +1,7 @@
-//! Serving: what of a dataset is verified, who is unchoked, and how fast it goes.
+//! Uploads: which pieces are verified, which peers are unchoked, and at what rate data is sent.
 //!
-//! Peers are served by the thread that writes to them. What a download is for is
-//! never kept waiting: a worker hands a few blocks at a time to that thread, and the end waits for nobody.
+//! Each peer's writer thread does the sending. Uploads never delay a download: a worker hands over
+//! only a few blocks at a time, and the end of the download does not wait for uploads.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,22 +15,22 @@ use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
-/// A dataset whose verified pieces peers are sent: one that is being fetched, or one that is seeded.
+/// A dataset whose verified pieces are sent to peers: a download or a seed.
 pub trait Served: Send + Sync {
     fn uploads(&self) -> &UploadManager;
     fn metainfo(&self) -> &Metainfo;
-    /// Time since any moment.
+    /// Time since an arbitrary but fixed moment.
     fn now(&self) -> Duration;
-    /// Reads verified bytes of the torrent's stream.
+    /// Reads verified bytes of the torrent's byte stream.
     ///
     /// # Errors
-    /// They are not there any more, or the disk refused.
+    /// The data is no longer present, or the disk failed.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-    /// So many bytes went out.
+    /// Counts bytes that were sent.
     fn sent(&self, bytes: u64);
 }
 
-/// The rate, shared by all datasets of a build.
+/// The upload rate limit, shared by all datasets of a build.
 #[derive(Debug)]
 pub struct RateLimiter {
     bytes_per_second: u64,
@@ -39,7 +39,7 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// `None` where nothing may be sent.
+    /// `None` if the rate is 0: nothing is uploaded.
     pub fn new(bytes_per_second: u64) -> Option<Arc<RateLimiter>> {
         let bucket = Mutex::new(Bucket::new(bytes_per_second));
         (bytes_per_second > 0)
@@ -56,25 +56,25 @@ impl RateLimiter {
     }
 }
 
-/// What a dataset's peers are served.
+/// The upload state of a dataset.
 #[derive(Debug)]
 pub struct UploadManager {
     rate_limiter: Option<Arc<RateLimiter>>,
     choker: Mutex<Choker>,
     verified: Mutex<Verified>,
-    /// How many are in the log.
+    /// The length of the log.
     logged: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Verified {
     pieces: PieceSet,
-    /// Those that were verified since the download began, in order.
+    /// Pieces verified since the start, in order.
     log: Vec<PieceIndex>,
 }
 
 impl UploadManager {
-    /// Of a dataset with these pieces verified, where so many peers are unchoked at a time.
+    /// `pieces` are verified already; `slots` is the number of peers unchoked at a time.
     pub fn new(
         rate_limiter: Option<Arc<RateLimiter>>,
         pieces: PieceSet,
@@ -88,12 +88,12 @@ impl UploadManager {
         }
     }
 
-    /// Whether anything may be sent.
+    /// Whether uploads are enabled.
     pub fn is_on(&self) -> bool {
         self.rate_limiter.is_some()
     }
 
-    /// The piece is verified, and may be served.
+    /// Marks a piece as verified, so that it can be served.
     pub fn add(&self, piece: PieceIndex) {
         if self.is_on() {
             let mut verified = self.verified.lock();
@@ -103,7 +103,8 @@ impl UploadManager {
         }
     }
 
-    /// These are verified now, and no others: what is new is told, and what is gone is refused from now on.
+    /// Replaces the set of verified pieces: new ones are announced to peers, and requests for
+    /// removed ones are refused from now on.
     #[cfg(feature = "seed")]
     pub fn set(&self, pieces: PieceSet) {
         let mut verified = self.verified.lock();
@@ -114,7 +115,7 @@ impl UploadManager {
         self.logged.store(verified.log.len(), Ordering::Release);
     }
 
-    /// How many are verified.
+    /// Number of verified pieces.
     #[cfg(feature = "seed")]
     pub fn count(&self) -> u32 {
         self.verified.lock().pieces.len()
@@ -124,7 +125,8 @@ impl UploadManager {
         self.verified.lock().pieces.contains(piece)
     }
 
-    /// All that may be served now, and the place in the log from which on there is more; nothing, where nothing may.
+    /// The pieces that may be served, and the current length of the log. No pieces if uploads are
+    /// disabled.
     pub fn pieces(&self) -> (PieceSet, usize) {
         let verified = self.verified.lock();
         let pieces = match self.is_on() {
@@ -134,7 +136,7 @@ impl UploadManager {
         (pieces, verified.log.len())
     }
 
-    /// Pieces that were verified since this place in the log, which moves on.
+    /// The pieces verified since position `since` of the log. Advances `since`.
     pub fn news(&self, since: &mut usize) -> Vec<PieceIndex> {
         if self.logged.load(Ordering::Acquire) <= *since {
             return Vec::new();
@@ -145,28 +147,28 @@ impl UploadManager {
         news
     }
 
-    /// Whether a peer that is interested is unchoked, and how many share the rate with it.
+    /// Whether an interested peer is unchoked, and the number of peers that share the rate.
     pub fn is_unchoked(&self, id: u32, host: Option<IpAddr>, now: Duration) -> (bool, u64) {
         let mut choker = self.choker.lock();
         (choker.is_unchoked(id, host, now), choker.unchoked() as u64)
     }
 
-    /// What one peer alone may be sent.
+    /// The rate limit if only one peer is served.
     pub fn bytes_per_second(&self) -> u64 {
         self.rate_limiter.as_ref().map_or(0, |rate_limiter| rate_limiter.bytes_per_second)
     }
 
-    /// The peer is interested no more.
+    /// Records that the peer is no longer interested.
     pub fn rest(&self, id: u32) {
         self.choker.lock().rest(id);
     }
 
-    /// The peer is gone.
+    /// Records that the peer has disconnected.
     pub fn leave(&self, id: u32) {
         self.choker.lock().leave(id);
     }
 
-    /// Whether so many bytes may be sent now; they count as sent then.
+    /// Whether this many bytes may be sent now. If so, they count as sent.
     pub fn may_send(&self, bytes: u64) -> bool {
         self.rate_limiter.as_ref().is_some_and(|rate_limiter| rate_limiter.may_send(bytes))
     }

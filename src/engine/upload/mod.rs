@@ -1,4 +1,4 @@
-//! What peers are served, at which rate, and of which peers others are told.
+//! Uploads to peers, their rate limit, and peer exchange (PEX).
 
 pub mod manager;
 pub mod pex_registry;

@@ -1,4 +1,5 @@
-//! The peers that are connected for a dataset, of whom the others are told (PEX, BEP 11), whoever opened the connection.
+//! The connected peers of a dataset, to be reported to each other (PEX, BEP 11), whoever opened the
+//! connection.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,27 +10,27 @@ use crate::protocol::peer::PeerSession;
 use crate::protocol::pex::{Neighbour, REACHABLE, SEED};
 use crate::protocol::socks::Destination;
 
-/// Those that others can connect to, by the numbers that they have with us.
+/// Peers that others can connect to, with our IDs for them.
 #[derive(Debug, Default)]
 pub struct PexRegistry {
     known: Mutex<Vec<(u32, Neighbour)>>,
 }
 
-/// One peer's place in it, left when this is dropped.
+/// One peer's entry in the registry, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct PexEntry {
     pex: Arc<PexRegistry>,
     id: u32,
-    /// Where it is; not known of one that a proxy has looked up.
+    /// The peer's address; `None` if a proxy looked up its name.
     pub ip: Option<IpAddr>,
-    /// Where we have connected to it.
+    /// The port at which we connected to the peer.
     reached: Option<u16>,
-    /// What the pex knows of it.
+    /// The entry in the registry.
     known: Option<Neighbour>,
 }
 
 impl PexEntry {
-    /// Of a peer that we connected to.
+    /// For a peer that we connected to.
     pub fn of_one_we_reached(pex: &Arc<PexRegistry>, id: u32, target: &Destination) -> PexEntry {
         let at = match target {
             Destination::Address(address) => Some(*address),
@@ -38,7 +39,8 @@ impl PexEntry {
         PexEntry::new(pex, id, at.map(|it| it.ip()), at.map(|it| it.port()))
     }
 
-    /// Of one that connected to us. From which port, says nothing: it has to say where it listens itself.
+    /// For a peer that connected to us. Its source port is useless to others: the peer must report
+    /// its listening port itself.
     #[cfg(feature = "seed")]
     pub fn of_one_that_came(pex: &Arc<PexRegistry>, id: u32, from: IpAddr) -> PexEntry {
         PexEntry::new(pex, id, Some(from), None)
@@ -49,7 +51,7 @@ impl PexEntry {
         PexEntry { pex: Arc::clone(pex), id, ip, reached, known: None }
     }
 
-    /// Has the pex know what the peer said of itself, and tells the peer of the others when it is time.
+    /// Updates the peer's entry with what it reported, and sends it the other peers when due.
     pub fn exchange(&mut self, session: &mut PeerSession, now: Duration, has_all: bool) {
         if !session.is_open() {
             return;
@@ -76,7 +78,7 @@ impl PexEntry {
         }
     }
 
-    /// All but the peer itself, which may be connected twice.
+    /// All peers except this one, which may be connected twice.
     fn others(&self) -> Vec<Neighbour> {
         let own = self.known.map(|it| it.address);
         let known = self.pex.known.lock();

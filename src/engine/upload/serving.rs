@@ -1,4 +1,4 @@
-//! What a peer is served, whoever opened the connection: verified pieces, and the `info` dictionary.
+//! Serving one peer, whoever opened the connection: verified pieces, and the `info` dictionary.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,21 +15,22 @@ use crate::protocol::ut_metadata::{METADATA_PIECE_BYTES, MetadataMessage};
 use crate::protocol::wire::{BlockRequest, Message, block_head};
 use crate::torrent::pieces::PieceSet;
 
-/// How far it came with serving one peer, which is gone where this is dropped.
+/// The state of serving one peer. Dropping it gives up the peer's slot.
 pub struct Serving {
     served: Arc<dyn Served>,
-    /// Who of the dataset's peers it is.
+    /// The ID of the peer's connection.
     id: u32,
-    /// Of one that connected to us: it may come again under another id.
+    /// The host of a peer that connected to us, which may return with another ID.
     host: Option<IpAddr>,
-    /// The peer has all pieces: it need not hear of ours.
+    /// The peer has all pieces, so that it need not hear of ours.
     pub has_all: bool,
-    /// The verified pieces that it has heard of, as a place in the log.
+    /// The position in the log up to which the peer was told of our pieces.
     told: usize,
-    /// It was last interested, and when its slot is to be looked at.
+    /// Whether the peer was interested at the last check, and when to check its slot again.
     interested: bool,
     look_at: Duration,
-    /// The peer's own part of the rate: else who is looked at more often would take all of it.
+    /// The peer's own share of the rate: otherwise the peer that is checked most often would get
+    /// everything.
     share: Option<Bucket>,
     sharers: u64,
     ahead: usize,
@@ -51,28 +52,29 @@ impl Serving {
         }
     }
 
-    /// The peer connected to us, from this host.
+    /// Sets the host of a peer that connected to us.
     #[cfg(feature = "seed")]
     pub fn from(mut self, host: IpAddr) -> Serving {
         self.host = Some(host);
         self
     }
 
-    /// So many blocks are handed to the writer ahead.
+    /// Sets how many blocks are queued ahead for the writer.
     #[cfg(feature = "seed")]
     pub fn ahead(mut self, blocks: usize) -> Serving {
         self.ahead = blocks;
         self
     }
 
-    /// Tells the peer, whose handshake came, who we are.
+    /// Introduces us to a peer whose handshake has arrived.
     pub fn introduce(&mut self, session: &mut PeerSession) {
         let (pieces, told) = self.served.uploads().pieces();
         self.told = told;
         session.introduce(&pieces);
     }
 
-    /// The same, for a session that began before `info` was known: gives the pieces that the peer has.
+    /// Like [`Serving::introduce`], for a session that began before `info` was known. Returns the
+    /// peer's pieces.
     ///
     /// # Errors
     /// See [`PeerSession::begin_data`].
@@ -87,7 +89,7 @@ impl Serving {
         session.begin_data(self.served.now(), &pieces, count, offer)
     }
 
-    /// Tells the peer what is new, and hands on what it may be sent now.
+    /// Announces new pieces to the peer, and queues what it may be sent now.
     ///
     /// # Errors
     /// The connection is closed, or the peer does not read.
@@ -149,7 +151,8 @@ impl Serving {
         self.interested = wants;
     }
 
-    /// Sends a block; `None` where it is not verified, or reaches beyond its piece.
+    /// A job that sends a block; `None` if the piece is not verified, or the request exceeds the
+    /// piece.
     fn block(&self, request: BlockRequest) -> Option<WriteJob> {
         let geometry = self.served.metainfo().geometry;
         let end = request.begin.checked_add(request.length)?;
@@ -170,7 +173,8 @@ impl Serving {
         }))
     }
 
-    /// Sends a piece of `info`; `None` where there is no such piece, or the peer takes none.
+    /// A job that sends a piece of `info`; `None` if there is no such piece, or the peer does not
+    /// support the extension.
     fn metadata(&self, session: &PeerSession, piece: u32) -> Option<WriteJob> {
         let id = session.metadata_id()?;
         MetadataMessage::data_of(self.served.metainfo().raw_info(), piece)?;
@@ -186,7 +190,7 @@ impl Serving {
 }
 
 impl Drop for Serving {
-    /// Also where its thread panicked: a peer that is gone would have its turns as before.
+    /// Runs even after a panic: otherwise a disconnected peer would keep getting turns.
     fn drop(&mut self) {
         self.served.uploads().leave(self.id);
     }

@@ -1,4 +1,4 @@
-//! What is wrong with one key is said on its line, with the mend.
+//! A problem with a key is reported on its line, with help.
 
 use super::super::keys::KEYS;
 use super::*;
@@ -87,7 +87,7 @@ fn a_magnet_link_is_an_identity_and_names_sources() {
     let link = "magnet:?xt=urn:btih:HASH&tr=http://t/&ws=http://w/&x.pe=p:1&so=1-2";
     let request = of(&format!("m = {{ magnet = '{link}', trackers = ['http://u/'] }}"));
     assert_eq!(request.identity.infohash, HASH.parse().ok());
-    // Its places are the torrent's own, and not the manifest's.
+    // The link's sources count as the torrent's, not as the manifest's.
     assert_eq!(request.trackers, ["http://u/"]);
     assert!(request.web_seeds.is_empty() && request.peers.is_empty());
     let magnet = request.identity.magnet.as_ref().unwrap();
@@ -96,7 +96,7 @@ fn a_magnet_link_is_an_identity_and_names_sources() {
         (&["http://t/".into()][..], &["p:1".into()][..])
     );
     assert_eq!((request.file_numbers(), request.is_whole()), (&[(1, 2)][..], false));
-    // The dataset's own choice takes the default's place.
+    // The dataset's own selection replaces the default.
     let request = of(&format!("m.magnet = '{link}'\ndefaults.files = ['*.csv']"));
     assert!(request.files.is_empty());
     let request = of("m.magnet = 'magnet:?xt=urn:btih:HASH'\ndefaults.files = ['*.csv']");

@@ -1,4 +1,4 @@
-//! `name.workspace = true`: what the package inherits, and what is said where it cannot.
+//! `name.workspace = true`: what a package inherits, and the messages if it cannot.
 
 use std::fs;
 
@@ -34,7 +34,7 @@ impl Members {
         self.read("member", &text)
     }
 
-    /// The first error, without the directory of the test.
+    /// The first error, without the test's directory.
     fn error(&self, datasets: &str) -> String {
         let error = self.member(datasets).expect_err(datasets).to_string();
         error.replace(&format!("{}{}", self.0.path().display(), std::path::MAIN_SEPARATOR), "")
@@ -57,15 +57,15 @@ fn a_dataset_is_as_the_workspace_declares_it() {
     assert_eq!(manifest.workspace, Some(members.path("Cargo.toml")));
     let [inline, own, plain, table] = &manifest.requests[..] else { panic!("{manifest:?}") };
     assert_eq!(plain.identity.infohash.unwrap().to_string(), HASH);
-    // The workspace's defaults are for its own datasets, and the package's for the package's.
+    // The workspace's defaults apply to its own datasets, and the package's to the package's.
     assert_eq!((plain.max_size_bytes, plain.optional), (Some(2 << 30), false));
     assert_eq!((own.max_size_bytes, own.optional), (None, true));
-    // Paths begin where they are written.
+    // Relative paths start at the manifest that contains them.
     assert_eq!(inline.identity.torrent, Some(members.path("data/x.torrent")));
     assert_eq!(inline.mirrors, [Mirror::Directory(members.path("mirror"))]);
     assert_eq!(inline.files.len(), 1);
     assert_eq!(table.required_features, ["full"]);
-    // The line that a person finds is that of the package.
+    // The reported line is in the package's manifest.
     assert_eq!((line(plain), line(inline)), (Some(7), Some(8)));
 }
 
@@ -79,7 +79,7 @@ fn further_keys_take_the_place_of_the_workspaces() {
     assert_eq!(inline.mirrors, [Mirror::Directory(members.path("member/here"))]);
     assert_eq!(inline.identity.torrent, Some(members.path("data/x.torrent")));
     assert!(inline.optional);
-    // A choice of files takes the place of a magnet link's.
+    // `files` in the package replaces the selection of a magnet link.
     let root = "[workspace.metadata.academictorrents.m]\nmagnet = 'magnet:?xt=urn:btih:HASH&so=0'";
     let members = Members::of(&format!("[workspace]\n{root}"));
     let m = &members.member("m = { workspace = true, files = ['b'] }").unwrap().requests[0];
@@ -99,10 +99,10 @@ fn the_root_is_found_as_cargo_finds_it() {
     for place in ["member", "a/b/c"] {
         assert_eq!(read(place, "").unwrap().requests.len(), 1, "{place}");
     }
-    // A package between, without a workspace, does not count.
+    // A package in between, without a `[workspace]`, is not a root.
     read("between", "").unwrap();
     assert_eq!(read("between/member", "").unwrap().workspace, Some(members.path("Cargo.toml")));
-    // Another root, by its name.
+    // `package.workspace` names another root.
     let other = Members::of("[workspace]\nmetadata.academictorrents.plain = 'HASH'");
     let named = format!("workspace = '{}'", other.0.path().display());
     assert_eq!(read("member", &named).unwrap().workspace, Some(other.path("Cargo.toml")));
@@ -110,10 +110,10 @@ fn the_root_is_found_as_cargo_finds_it() {
     let root = format!("{}\n[package]\nname = 'root'\n{section}", ROOT.replace("HASH", HASH));
     let root = members.read("", &root).unwrap();
     assert_eq!((root.requests.len(), root.workspace), (1, Some(members.path("Cargo.toml"))));
-    // One with a `[workspace]` of its own is none of this one's.
+    // A package with its own `[workspace]` does not belong to the outer workspace.
     let error = read("alone", "[workspace]").unwrap_err().to_string();
     assert!(error.contains("has no such dataset"), "{error}");
-    // An excluded one has none, unless it is named as a member.
+    // An excluded package has no workspace, unless it is listed as a member.
     let exclude = "[workspace]\nmembers = ['out/named']\nexclude = ['out']\n\
                    metadata.academictorrents.plain = 'HASH'";
     let excluding = Members::of(exclude);
@@ -127,7 +127,7 @@ fn the_root_is_found_as_cargo_finds_it() {
     assert!(error.contains("the package is not in a workspace"), "{error}");
     read("out/named").unwrap();
     read("outer").unwrap();
-    // Where nothing is inherited nobody looks.
+    // Without inherited datasets, the workspace is not searched.
     assert_eq!(members.member("own = 'HASH'").unwrap().workspace, None);
 }
 
@@ -155,7 +155,7 @@ fn what_cannot_be_inherited_is_said_on_its_line() {
     check("table = { workspace = true, required-features = ['none'] }", &["no feature `none`"]);
     check("defaults.workspace = true", &["`workspace` is not allowed in `defaults`"]);
     check("workspace = true", &["`workspace` is not a dataset name"]);
-    // What the workspace's manifest has wrong is said where it is, if it is inherited.
+    // A problem in the workspace's manifest is reported there, if the dataset is inherited.
     let error = members.error("broken.workspace = true");
     assert!(error.starts_with("Cargo.toml:12: "), "{error}");
     members.member("plain.workspace = true").unwrap();
@@ -177,7 +177,7 @@ fn what_cannot_be_inherited_is_said_on_its_line() {
     assert!(error.contains("correct `package.workspace`"), "{error}");
 }
 
-/// `cargo package` leaves the line as it is, and there is no workspace where the package is unpacked.
+/// `cargo package` keeps the line, but the unpacked package has no workspace.
 #[test]
 fn a_manifest_that_is_published_must_declare_it_itself() {
     let members = Members::of(ROOT);
@@ -188,7 +188,8 @@ fn a_manifest_that_is_published_must_declare_it_itself() {
     let plain = "[workspace.metadata.academictorrents]\nplain = 'HASH'";
     for (root, datasets, line) in [
         (plain, "plain.workspace = true", format!("`plain = \"{HASH}\"`")),
-        // The workspace's defaults would be lost, as would what the package adds; and paths begin elsewhere.
+        // The workspace's defaults and the package's additions would be lost, and relative paths
+        // would change.
         (ROOT, "plain.workspace = true", itself.to_owned()),
         (plain, "plain = { workspace = true, optional = true }", itself.to_owned()),
         (ROOT, "inline.workspace = true", itself.to_owned()),

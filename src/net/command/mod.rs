@@ -1,4 +1,4 @@
-//! What only the command line asks of the network (feature `engine`).
+//! Network requests that only the command line makes (feature `engine`).
 
 mod newer;
 mod scrape;
@@ -11,10 +11,10 @@ use crate::net::{Client, PeerConnection, SourceError};
 use crate::protocol::socks::Destination;
 use crate::settings::Settings;
 
-/// The proxy for HTTP and the one for peers, as they may be shown.
+/// Returns the proxies for HTTP and for peers, without their logins.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Manifest`] for what is no proxy's URL.
+/// [`crate::ErrorKind::Manifest`] for an invalid proxy URL.
 pub fn shown_proxies(settings: &Settings) -> Result<(Option<String>, Option<String>), Error> {
     let shown = |proxy: &Proxy| {
         let scheme = if proxy.is_socks() { "socks5" } else { "http" };
@@ -25,11 +25,11 @@ pub fn shown_proxies(settings: &Settings) -> Result<(Option<String>, Option<Stri
 }
 
 impl Client {
-    /// Connects to a peer, through the SOCKS proxy where there is one. `time` is a clock's, and `None` once nobody
-    /// waits any more.
+    /// Connects to a peer, through the SOCKS proxy if there is one. `time` returns the clock's
+    /// time, or `None` once the connection is no longer needed.
     ///
     /// # Errors
-    /// Why it did not: refused, unreachable, timed out.
+    /// Why the connection failed: refused, unreachable, timed out.
     pub fn connect_peer(
         &self,
         target: &Destination,

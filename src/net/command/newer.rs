@@ -1,4 +1,5 @@
-//! A document that is kept, and asked for whole only where it has changed (RFC 9110, section 13). For the command line alone.
+//! Conditional requests (RFC 9110, section 13): downloads a document again only if it has changed.
+//! Used by the command line alone.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -11,20 +12,21 @@ use crate::net::{Client, MAX_REDIRECTS};
 use crate::protocol::http::page::web_page;
 use crate::url::Url;
 
-/// What a server said of a document, and the question that goes with it.
+/// The validators that a server sends, and the request headers that send them back.
 const VALIDATORS: [(&str, &str); 2] =
     [("etag", "If-None-Match"), ("last-modified", "If-Modified-Since")];
 
-/// A validator that is longer is not kept.
+/// Longer validators are not kept.
 const MAX_VALIDATOR_BYTES: usize = 200;
 
 impl Client {
-    /// Gets a URL whole, as [`Client::fetch`] does. `known` is what the server said of the copy that is here, by header: where
-    /// that is still the same the status is 304. What it says of this one comes with the reply. The credential is for
-    /// this URL alone: see [`Credential::redirected`].
+    /// Downloads a URL whole, as [`Client::fetch`] does. `known` holds the validators of the local
+    /// copy, by header: if the document has not changed, the status is 304. Returns the validators
+    /// of the new copy along with the reply. The credential is for this URL alone: see
+    /// [`Credential::redirected`].
     ///
     /// # Errors
-    /// As of [`Client::fetch`].
+    /// Those of [`Client::fetch`].
     pub fn fetch_newer(
         &self,
         by: NamedBy,
@@ -49,7 +51,7 @@ impl Client {
             let request = request.config().timeout_recv_body(Some(within)).build();
             let (mut reply, from) = self.judged(by, &url, || request.call())?;
             let head = head_of(&url, auth.as_ref(), &reply)?;
-            // A 304 has no body, and leads nowhere.
+            // A 304 has no body and is not a redirect.
             if let (300..=303 | 305..=399, Some(location)) = (head.status, &head.location) {
                 url = join(&url, location)?;
                 credential = credential.redirected(url.origin() == meant_for);
@@ -77,7 +79,7 @@ impl Client {
     }
 }
 
-/// Whether it can be a header's value: it may come from a file.
+/// Whether `value` is a valid header value: it may come from a file.
 fn fits(value: &str) -> bool {
     value.len() <= MAX_VALIDATOR_BYTES && value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

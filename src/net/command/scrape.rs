@@ -1,4 +1,4 @@
-//! Scrapes of trackers (feature `engine`).
+//! Scrapes of trackers: how many peers have a torrent (feature `engine`).
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::torrent::infohash::Infohash;
 use crate::url::Url;
 
 impl Tracker {
-    /// Asks how many have a torrent, without taking part in it (BEP 48, BEP 15). `Ok(None)`: this tracker has no scrape, or
-    /// does not say that it has.
+    /// Asks how many peers have a torrent, without joining the swarm (BEP 48, BEP 15). Returns
+    /// `Ok(None)` if the tracker has no scrape, or does not announce that it has.
     ///
     /// # Errors
-    /// It cannot be reached.
+    /// The tracker cannot be reached.
     pub fn scrape(
         &mut self,
         client: &Client,
@@ -36,7 +36,7 @@ impl Tracker {
                 let tracker = (self.by, &self.url);
                 match self.udp.scrape(client, tracker, infohash, time, &mut add) {
                     Ok(()) => return Ok(Some(counts)),
-                    // A datagram may be lost: it waits longer each time.
+                    // A datagram may be lost: each attempt waits longer.
                     Err(why) if why.is_unanswered() && time().is_some() => {}
                     Err(why) if why.is_refusal() => return Ok(None),
                     Err(why) => return Err(why),
@@ -52,10 +52,10 @@ impl Tracker {
 }
 
 impl UdpTracker {
-    /// Asks how many have a torrent, over UDP.
+    /// Asks over UDP how many peers have a torrent.
     ///
     /// # Errors
-    /// It cannot be reached; some trackers answer no scrape.
+    /// The tracker cannot be reached, or does not answer scrapes.
     fn scrape(
         &mut self,
         client: &Client,
@@ -70,12 +70,12 @@ impl UdpTracker {
 }
 
 impl SourceError {
-    /// Whether a tracker did not answer over UDP, where a datagram may be lost.
+    /// Whether a UDP tracker did not answer, in which case a datagram may have been lost.
     fn is_unanswered(&self) -> bool {
         self.is(&|why| matches!(why, SourceError::Tracker(TrackerError::NoAnswer { .. })))
     }
 
-    /// Whether a tracker says no.
+    /// Whether the tracker answered with an error.
     fn is_refusal(&self) -> bool {
         self.is(&|why| matches!(why, SourceError::Tracker(TrackerError::Failure(_))))
     }

@@ -1,4 +1,4 @@
-//! Against a DHT that others wrote (the crate `mainline`), on loopback.
+//! Searches of a DHT of another implementation (the crate `mainline`), on loopback.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -16,7 +16,7 @@ fn dht(nodes: &str) -> Dht {
     Dht::new(&context.settings().unwrap()).unwrap()
 }
 
-/// What a search finds, and how it ends.
+/// Searches once; returns the peers and the result.
 fn found(dht: &Dht) -> (Vec<SocketAddr>, Result<usize, SourceError>) {
     let begun = Instant::now();
     let mut found = Vec::new();
@@ -38,7 +38,7 @@ fn a_peer_that_another_implementation_announced_is_found_through_one_node() {
     let (peers, result) = found(&dht);
     assert_eq!(peers, [SocketAddr::from(([127, 0, 0, 1], 45_555))]);
     assert!(result.is_ok(), "{result:?}");
-    // The next search begins with nodes that this one left.
+    // The next search starts with nodes that this one kept.
     assert!(dht.known.lock().len() >= ENOUGH, "{:?}", dht.known.lock());
 }
 
@@ -59,7 +59,7 @@ fn what_we_announce_another_implementation_finds() {
         .build()
         .unwrap();
     let found = || asks.get_peers(Id::from(*WANTED.as_bytes())).flatten().next();
-    // The datagrams may be on their way still.
+    // The datagrams may still be in flight.
     let found = std::iter::from_fn(|| Some(found())).take(5).flatten().next();
     assert_eq!(found.map(|peer| peer.port()), Some(45_556));
 }
@@ -84,7 +84,7 @@ fn after_a_search_that_found_nothing_the_first_nodes_are_asked_again() {
     let network = network.unwrap();
     announce(&network, 1, 45_557);
     let dht = dht(&network.bootstrap[0]);
-    // What an earlier search has left: enough nodes, which know neither the network nor the peer.
+    // What an earlier search kept: enough nodes, which know neither the network nor the peer.
     let contact = |node: &String| Contact { id: None, address: node.parse().unwrap() };
     *dht.known.lock() = islands.bootstrap.iter().map(contact).collect();
     assert!(dht.known.lock().len() >= ENOUGH);
@@ -130,7 +130,7 @@ fn of_many_searches_so_many_run_at_a_time() {
                 assert!(result.is_err(), "{result:?}");
             });
         }
-        // The node is silent, and each waits two seconds for it.
+        // The node is silent, and each search waits two seconds for it.
         let asked = std::iter::from_fn(|| node.recv_from(&mut [0; 2048]).ok()).count();
         assert_eq!(asked, SIDE_BY_SIDE);
         is_over.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! How ureq's connections are made: TCP, the proxy, TLS. What ureq's own connector does in one is put together here, since its proxy
-//! is none for plain http, and it tries addresses one after the other.
+//! Connects for ureq: TCP, proxy, TLS. Replaces ureq's own connectors, which send CONNECT even for
+//! plain http and try a host's addresses one after another.
 
 use std::fmt;
 use std::io::{Read as _, Write as _};
@@ -85,7 +85,7 @@ impl ProxyConnector {
         tcp::connect(details, &self.eyeballs).map(boxed)
     }
 
-    /// Where the URL is of https.
+    /// Adds TLS for an https URL.
     fn tls(&self, details: &ConnectionDetails<'_>, inner: Boxed) -> Result<Boxed, ureq::Error> {
         let transport = Some(inner);
         #[cfg(feature = "rustls")]
@@ -95,7 +95,7 @@ impl ProxyConnector {
         transport.ok_or(ureq::Error::ConnectionFailed)
     }
 
-    /// A connection to the proxy itself, with TLS where its URL is of https.
+    /// Connects to the proxy itself, with TLS if the proxy's URL is https.
     fn to_proxy(
         &self,
         details: &ConnectionDetails<'_>,
@@ -138,7 +138,7 @@ impl ProxyConnector {
     ) -> Result<Boxed, ureq::Error> {
         let mut refused = ureq::Error::HostNotFound;
         for target in targets(&details.addrs, details.uri) {
-            // Each try is a connection of its own: after a refusal the proxy closes it.
+            // A new connection for each attempt: the proxy closes it after a refusal.
             let transport = self.to_proxy(details, proxy)?;
             let mut wire = TransportAdapter::new(transport, details.current_time.clone());
             wire.set_timeout(left(details)?);
@@ -154,7 +154,7 @@ impl ProxyConnector {
         Err(refused)
     }
 
-    /// A connection to the host that the proxy opens.
+    /// Has an HTTP proxy open a connection to the host (CONNECT).
     fn tunnel(&self, details: &ConnectionDetails<'_>, proxy: &Proxy) -> Result<Boxed, ureq::Error> {
         let Some(target) = targets(&[], details.uri).pop() else {
             return Err(ureq::Error::HostNotFound);
@@ -186,7 +186,7 @@ fn failed(why: SourceError) -> ureq::Error {
     ureq::Error::Io(why.into())
 }
 
-/// What is left of the time to connect.
+/// Returns what remains of the time to connect.
 fn left(details: &ConnectionDetails<'_>) -> Result<NextTimeout, ureq::Error> {
     let mut timeout = details.timeout;
     if let (time::Duration::Exact(all), time::Instant::Exact(now), time::Instant::Exact(begun)) =
@@ -205,7 +205,8 @@ fn boxed(transport: impl Transport) -> Boxed {
     Box::new(transport)
 }
 
-/// A connection that goes on behind the proxy: TLS to the proxy is none to the host.
+/// A tunnel through the proxy. `is_tls` is false even if the connection to the proxy uses TLS, so
+/// that TLS to the host is added.
 #[derive(Debug)]
 struct TunnelTransport(Boxed);
 
@@ -227,8 +228,8 @@ impl Transport for TunnelTransport {
     }
 }
 
-/// A connection to a proxy that makes the requests itself. All that is sent is written anew, ureq's first request and those that
-/// follow on the borrowed connection.
+/// A connection to a proxy that makes the requests itself. Rewrites all requests: ureq's first one,
+/// and those that follow on the borrowed connection.
 struct ForwardingTransport {
     inner: Boxed,
     forwarded: Forwarded,

@@ -1,4 +1,5 @@
-//! A TCP socket as ureq's transport: its own, which is not exported, tries a host's addresses one after the other.
+//! A TCP socket as ureq's transport. ureq's own is not exported, and tries a host's addresses one
+//! after another.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,7 +12,7 @@ use ureq::unversioned::transport::{
 
 use crate::net::happy_eyeballs::HappyEyeballs;
 
-/// Connects to one of the addresses that the resolver gave.
+/// Connects to one of the resolved addresses.
 pub(super) fn connect(
     details: &ConnectionDetails<'_>,
     eyeballs: &HappyEyeballs,
@@ -28,10 +29,10 @@ pub(super) fn connect(
 
 #[derive(Debug)]
 pub(super) struct TcpTransport {
-    /// Shared with the agent, which shuts it down when nobody waits any more.
+    /// Shared with the agent, which shuts it down when nobody needs it any more.
     stream: Arc<TcpStream>,
     buffers: LazyBuffers,
-    /// As they are set: each change is a system call.
+    /// The current settings of the socket, because each change is a system call.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
 }
@@ -66,7 +67,7 @@ impl Transport for TcpTransport {
         Ok(amount > 0)
     }
 
-    /// Whether nothing has come that nobody asked for, and nobody has hung up.
+    /// Whether the connection is idle: the peer has neither closed it nor sent unexpected data.
     fn is_open(&mut self) -> bool {
         let mut stream = &*self.stream;
         let is_silent = |why: io::Error| why.kind() == io::ErrorKind::WouldBlock;
@@ -76,7 +77,7 @@ impl Transport for TcpTransport {
     }
 }
 
-/// Sets a socket's timeout, if it is another one.
+/// Sets a socket's timeout unless it is already set.
 fn set(
     known: &mut Option<Duration>,
     timeout: NextTimeout,
@@ -91,7 +92,7 @@ fn set(
     }
     match set(wanted) {
         Ok(()) => *known = wanted,
-        // macOS refuses once the other end has closed: the reply may be there to be read.
+        // macOS refuses to set it once the peer has closed, although the reply may be readable.
         Err(why) if cfg!(target_os = "macos") && why.kind() == io::ErrorKind::InvalidInput => {}
         Err(why) => return Err(why.into()),
     }

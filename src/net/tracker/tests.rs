@@ -1,4 +1,4 @@
-//! A tracker whose host has addresses of both families.
+//! Trackers whose host has addresses of both families, and replies of trackers.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -10,10 +10,10 @@ use crate::net::name_lookup::BOTH;
 use crate::settings::Context;
 use crate::torrent::infohash::Infohash;
 
-/// The events that it was told, by family.
+/// The events that the tracker received, by family.
 type Told = Arc<Mutex<[Vec<String>; 2]>>;
 
-/// Answers whoever connects, one announce after the other. A connection is kept.
+/// Answers each connection, with any number of announces per connection.
 fn answer(listener: TcpListener, told: Told) {
     let family = usize::from(listener.local_addr().unwrap().is_ipv6());
     std::thread::spawn(move || {
@@ -44,7 +44,7 @@ fn answer(listener: TcpListener, told: Told) {
     });
 }
 
-/// One port of both families, and its number.
+/// Returns listeners of both families on one port, and the port.
 fn listeners() -> ([TcpListener; 2], u16) {
     for _ in 0..100 {
         let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -80,7 +80,7 @@ fn a_message() -> Announce {
     }
 }
 
-/// Announces with these events, and gives how many answers came to each.
+/// Announces with these events. Returns how many replies each announce had.
 fn announce(
     tracker: &mut Tracker,
     client: &Client,
@@ -119,7 +119,7 @@ fn who_listens_over_both_families_is_announced_over_both() {
         assert_eq!(std::mem::take(&mut *told.lock()), expected, "{host}");
     };
     check(BOTH, true, [&EVENTS, &EVENTS]);
-    // A download listens nowhere: once is enough.
+    // A download does not listen, so one announce is enough.
     check(BOTH, false, [&EVENTS, &[]]);
     check("127.0.0.1", true, [&EVENTS, &[]]);
     check("[::1]", true, [&[], &EVENTS]);
@@ -152,7 +152,7 @@ fn through_a_proxy_there_is_one_way_to_a_tracker() {
     let (listeners, port) = listeners();
     let told = Told::default();
     listeners.into_iter().for_each(|listener| answer(listener, Arc::clone(&told)));
-    // The proxy is the tracker itself: whatever is wanted of it, it is at the other end.
+    // The proxy is the tracker itself, and answers every request.
     let client = client(Some(&format!("http://127.0.0.1:{port}")));
     let url = format!("http://{BOTH}:1/announce");
     let mut tracker = Tracker::new(&client, NamedBy::User, &url.as_str().into(), true).unwrap();
@@ -178,13 +178,14 @@ fn a_tracker_names_peers_of_its_own_network_alone() {
     check("::1", &["10.0.0.1:1", "127.0.0.1:1", "[fd00::1]:1", "203.0.113.1:1"]);
 }
 
-/// Which peers a tracker may name depends on its address, and a kept connection's need not be one that the name has now.
+/// The peers that a tracker may name depend on its address, and a reused connection's address need
+/// not be one that the name has now.
 #[test]
 fn each_announce_has_a_connection_of_its_own() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}/announce", listener.local_addr().unwrap());
     let serve = move || {
-        // Of each connection one request is answered, and nothing says that it is the last.
+        // Answers one request per connection, without announcing that the connection closes.
         let one = |stream: std::io::Result<std::net::TcpStream>| {
             let (mut stream, mut head, mut byte) = (stream.unwrap(), Vec::new(), [0]);
             while !head.ends_with(b"\r\n\r\n") {
@@ -205,7 +206,7 @@ fn each_announce_has_a_connection_of_its_own() {
     assert_eq!(server.join().unwrap().len(), EVENTS.len());
 }
 
-/// A tracker that gives this reply, head and all, again and again.
+/// A tracker that sends this reply (head and body) to every request.
 fn tracker_saying(reply: Vec<u8>) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -221,7 +222,8 @@ fn tracker_saying(reply: Vec<u8>) -> String {
     url
 }
 
-/// What comes of one announce to a tracker whose reply has this status and body: the replies, or why there is none.
+/// Announces once to a tracker that replies with this status and body. Returns the replies, or the
+/// error.
 fn announced(status: u16, body: &[u8], path: &str) -> Result<Vec<Reply>, String> {
     let length = body.len();
     let head =
@@ -257,7 +259,7 @@ fn the_reason_that_a_tracker_gives_is_told_whatever_the_status_of_its_reply() {
     check(400, b"no such torrent", said);
     let said = "the reply is not a tracker's: it is a web page (`Parked`)";
     check(200, b"<!doctype html><title>Parked</title>", said);
-    // Nobody's words repeat a secret.
+    // Messages repeat no secret.
     check(
         400,
         b"bad key s3cr3t",
@@ -268,7 +270,7 @@ fn the_reason_that_a_tracker_gives_is_told_whatever_the_status_of_its_reply() {
         b"<title>s3cr3t</title>",
         "the reply is not a tracker's: it is a web page (`\u{2026}`)",
     );
-    // Peers are taken, whatever the status.
+    // Peers are accepted with any status.
     let replies = announced(404, b"d5:peers6:\x7f\0\0\x01\x1a\xe1e", "/announce").unwrap();
     assert_eq!(replies[0].peers, ["127.0.0.1:6881".parse().unwrap()]);
 }
@@ -292,7 +294,7 @@ fn peers_by_host_name_are_looked_up_and_do_not_delay_the_others() {
         }
         assert_eq!(replies.last().unwrap().names, unknown, "{hosts:?}");
     };
-    // No address of `localhost` but those of this machine, where the tracker is.
+    // `localhost` only counts with loopback addresses, where the tracker is.
     check(&["localhost"], &[&["127.0.0.1:6881"]], &[]);
     check(&["192.0.2.1", "localhost"], &[&["192.0.2.1:6881"], &["127.0.0.1:6881"]], &[]);
     check(&["none.invalid"], &[&[]], &["none.invalid:6881"]);

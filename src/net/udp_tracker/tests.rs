@@ -8,7 +8,7 @@ use crate::torrent::infohash::Infohash;
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
-/// For a try that is to be waited for; and for one that nobody may wait for.
+/// The wait for a try that must time out, and for one that must not.
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(600);
 
@@ -19,7 +19,7 @@ fn socket(ip: IpAddr) -> UdpSocket {
     socket
 }
 
-/// Answers so many datagrams, and gives the events of the announces. It names itself as the peer.
+/// Answers this many datagrams with itself as the only peer. Returns the events of the announces.
 fn tracker(ip: IpAddr, datagrams: usize) -> (SocketAddr, JoinHandle<Vec<u8>>) {
     let socket = socket(ip);
     let address = socket.local_addr().unwrap();
@@ -59,7 +59,7 @@ fn at(addresses: &[SocketAddr], first_wait: Duration) -> UdpTracker {
     UdpTracker { endpoints: endpoints(addresses, first_wait) }
 }
 
-/// The peers of one announce, in the order in which they came; it is left once there are `enough`.
+/// Announces once, until there are `enough` peers. Returns the peers in order of arrival.
 fn announce(
     tracker: &mut UdpTracker,
     event: AnnounceEvent,
@@ -108,7 +108,7 @@ fn the_answer_of_one_family_is_there_while_the_other_is_silent() {
     let silent = socket(V6);
     let mut tracker = at(&[silent.local_addr().unwrap(), v4], LONG);
     assert_eq!(announce(&mut tracker, Started, 1).unwrap(), [v4]);
-    // Who never answered is told no goodbye, and not waited for.
+    // A family that never answered gets no goodbye, and is not waited for.
     assert_eq!(announce(&mut tracker, Completed, 9).unwrap(), [v4]);
     assert_eq!(announce(&mut tracker, Stopped, 9).unwrap(), [v4]);
     assert_eq!(answering.join().unwrap(), [2, 1, 3]);
@@ -155,8 +155,8 @@ fn a_host_is_looked_up_within_its_time() {
     assert_eq!(look_up("127.0.0.1:5").unwrap(), ["127.0.0.1:5".parse().unwrap()]);
     assert_eq!(look_up("[::ffff:127.0.0.1]:5").unwrap(), ["127.0.0.1:5".parse().unwrap()]);
     assert!(look_up("localhost:5").unwrap().contains(&"127.0.0.1:5".parse().unwrap()));
-    // The resolver refuses this one without a question to anybody.
+    // The resolver rejects this name without sending a query.
     assert!(look_up(&format!("{}:5", "x".repeat(300))).is_err());
-    // Over before it began.
+    // No longer needed before the look-up begins.
     assert!(look_up_at("localhost:5", None).is_err());
 }

@@ -1,4 +1,4 @@
-//! Claims that come to an end, that a peer refuses to serve, or that it serves while it chokes.
+//! Claims that end, that a peer refuses to serve, or that it serves while it chokes us.
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn a_claim_that_ends_is_told_to_who_held_it_whoever_ended_it() {
     let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
     assert_eq!(fetch(schedule.next_piece(b, ZERO)), 0..1);
     assert_eq!(fetch(schedule.next_piece(a, ZERO)), 0..1);
-    // It was choked, and what it had brought before is found wrong only now.
+    // The peer choked us, and what it had sent before is found corrupt only now.
     schedule.release(a);
     schedule.failed(0, &[SourceId(0), SourceId(1)]);
     assert_eq!((schedule.take_ended_claims(a), schedule.take_ended_claims(b)), (vec![], vec![0]));
@@ -63,7 +63,7 @@ fn a_claim_that_ends_is_told_to_who_held_it_whoever_ended_it() {
     assert_eq!((schedule.take_ended_claims(b), schedule.take_ended_claims(b)), (vec![0], vec![]));
 }
 
-/// A web seed has a run of four pieces, and a peer what it asks for.
+/// A web seed with a run of four pieces, and a peer that takes what it asks for.
 fn run_and_peer() -> (Schedule, WorkerId, WorkerId) {
     let geometry = Geometry::new(1 << 20, 256 << 10).unwrap();
     let mut schedule = Schedule::new(geometry, has([0, 1, 2, 3], 4), 7);
@@ -101,7 +101,7 @@ fn nobody_is_sent_for_what_is_verified() {
         assert_eq!(schedule.next_run(other, seconds(3)), expected, "{verified:?}");
         assert!(schedule.run(web).all(|piece| schedule.is_wanted(piece)));
     };
-    // Nothing but the piece that is on its way: it is shared.
+    // Only the piece that is being received is left: it is shared.
     check(&[1, 2, 3], Next::Fetch(0..1));
     check(&[3], Next::Fetch(2..3));
     check(&[2, 3], Next::Fetch(1..2));
@@ -125,7 +125,7 @@ fn a_piece_that_a_peer_has_no_more_is_not_asked_of_it_and_becomes_rarer() {
     assert_eq!(schedule.availability, [0; 4]);
 }
 
-/// Behind what the peer brought of it, the server can go on.
+/// After the part that the peer provided, the server can continue.
 #[test]
 fn a_piece_that_a_peer_gives_up_is_tried_again_by_who_brought_its_part() {
     let mut schedule = schedule(1, 1, 1);
@@ -148,7 +148,8 @@ fn large(sources: u32, pieces: u32) -> Schedule {
     schedule
 }
 
-/// The seconds at which an idle peer is given the piece of a source that brings so many bytes each second.
+/// Returns the seconds after which an idle peer is given the piece of a source that sends this many
+/// bytes per second.
 fn taken_over_at(bytes_per_second: u64) -> Option<u64> {
     let mut schedule = large(1, 1);
     let slow = schedule.begin(SourceId(0), ZERO);
@@ -194,7 +195,7 @@ fn the_time_in_which_a_source_had_nothing_to_do_does_not_count() {
     let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
     assert_eq!(fetch(schedule.next_run(a, ZERO)), 0..1);
     assert_eq!(schedule.next_run(b, ZERO), Next::Wait);
-    // The first one is gone after a minute.
+    // The first worker disconnects after a minute.
     schedule.end(a);
     assert_eq!(fetch(schedule.next_run(b, seconds(60))), 0..1);
     schedule.add_streaming(SourceId(2));
@@ -206,7 +207,7 @@ fn the_time_in_which_a_source_had_nothing_to_do_does_not_count() {
     assert_eq!(given.next(), Some(90));
 }
 
-/// Peers that take requests and send nothing, two of them for each piece, and as many as there are.
+/// Peers that accept requests and send nothing; two of them hold each piece.
 #[test]
 fn what_only_silent_peers_hold_goes_to_an_idle_one_a_piece_at_a_time() {
     let mut schedule = schedule(3, 0, 4);
@@ -218,7 +219,7 @@ fn what_only_silent_peers_hold_goes_to_an_idle_one_a_piece_at_a_time() {
     for _ in 0..3 {
         fetch(schedule.next_piece(second, ZERO));
     }
-    // They have just begun.
+    // They have only just started.
     assert_eq!(schedule.next_piece(third, ZERO), Next::Wait);
     let honest = schedule.begin(SourceId(3), seconds(3));
     let piece = fetch(schedule.next_piece(honest, seconds(3))).start;
@@ -227,7 +228,7 @@ fn what_only_silent_peers_hold_goes_to_an_idle_one_a_piece_at_a_time() {
     schedule.verified(piece);
     assert_ne!(fetch(schedule.next_piece(honest, seconds(4))).start, piece);
     schedule.received(honest, 1, seconds(4));
-    // What it has begun is its own, and so is nothing of what those take that come back in vain.
+    // The piece that the honest peer has begun is not given to a peer that reconnects in vain.
     schedule.end(first);
     let first = schedule.begin(SourceId(0), seconds(4));
     let of_first = fetch(schedule.next_piece(first, seconds(4))).start;

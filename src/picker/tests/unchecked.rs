@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Pieces of 1 MiB, the first ones left by an earlier process; a streaming source, and a peer that has all.
+/// Pieces of 1 MiB, the first ones left by an earlier process; a streaming source, and a peer with
+/// all pieces.
 fn left(pieces: u32, left: u32) -> Schedule {
     let geometry = Geometry::new(u64::from(pieces) * PIECE - 1, PIECE as u32).unwrap();
     let mut schedule =
@@ -26,7 +27,8 @@ fn an_unchecked_piece_is_asked_of_nobody() {
     }
     assert_eq!(asked, [6, 7, 8, 9]);
     assert_eq!(schedule.next_piece(peer, ZERO), Next::Wait);
-    // It may be damaged yet, so it is not done, and the sources are still of use.
+    // Unchecked pieces may be damaged, so the schedule is not done, and the sources are still
+    // useful.
     assert_eq!(schedule.wanted_bytes(), 0);
     assert!(!schedule.is_done());
     assert!([0, 1].iter().all(|id| schedule.is_useful(SourceId(*id))));
@@ -46,7 +48,7 @@ fn a_damaged_piece_is_fetched_like_any_other() {
             false => schedule.next_run(worker, ZERO),
         };
         assert_eq!(next(&mut schedule), Next::Wait);
-        // The last piece is a byte shorter.
+        // The last piece is one byte shorter.
         for (piece, bytes) in [(9, PIECE - 1), (2, PIECE)] {
             schedule.damaged(piece);
             schedule.damaged(piece);
@@ -59,7 +61,7 @@ fn a_damaged_piece_is_fetched_like_any_other() {
         [0, 1, 3, 4, 5, 6, 7, 8].iter().for_each(|piece| schedule.checked(*piece));
         assert!(schedule.is_done());
         assert_eq!((schedule.wanted_bytes(), schedule.unchecked_bytes()), (0, 0));
-        // What was checked is not damaged later.
+        // A checked piece cannot become damaged later.
         schedule.damaged(0);
         assert!(schedule.is_done());
     }

@@ -20,7 +20,7 @@ fn compact(address: SocketAddr) -> Vec<u8> {
     [&address.ip().octets()[..], &address.port().to_be_bytes()].concat()
 }
 
-/// An id that so many leading bytes share with the infohash.
+/// An ID that shares this many leading bytes with the infohash.
 fn id_near(shared: usize, rest: u8) -> Id {
     std::array::from_fn(|index| if index < shared { 0xAB } else { rest })
 }
@@ -33,7 +33,7 @@ fn string(bytes: &[u8]) -> Vec<u8> {
     [bytes.len().to_string().as_bytes(), b":", bytes].concat()
 }
 
-/// An answer to this question.
+/// An answer to this query.
 fn answer(question: &[u8], id: Id, nodes: &[Vec<u8>], values: &[Vec<u8>]) -> Vec<u8> {
     let nodes = [b"5:nodes".to_vec(), string(&nodes.concat())].concat();
     let values: Vec<_> = values.iter().map(|value| string(value)).collect();
@@ -47,7 +47,7 @@ fn transaction(question: &[u8]) -> &[u8] {
     &question[at..at + 4]
 }
 
-/// All that may be sent now.
+/// All queries that may be sent now.
 fn questions(search: &mut DhtSearch, now: Duration) -> Vec<(SocketAddr, Vec<u8>)> {
     let sent = std::iter::from_fn(|| match search.poll(now) {
         DhtPoll::Send(to, question) => Some((to, question)),
@@ -56,7 +56,7 @@ fn questions(search: &mut DhtSearch, now: Duration) -> Vec<(SocketAddr, Vec<u8>)
     sent.collect()
 }
 
-/// A search that has asked one node.
+/// A search with one pending query.
 fn asking() -> (DhtSearch, Vec<u8>) {
     let mut search = search();
     search.add(Contact { id: None, address: address(1) });
@@ -84,12 +84,12 @@ fn nodes_that_an_answer_names_are_asked_the_closest_first_until_none_is_closer()
     assert_eq!(search.handle(address(1), &answer(&question, [0; 20], &named, &[])), []);
     let asked = questions(&mut search, SECOND);
     assert_eq!(asked.iter().map(|it| it.0).collect::<Vec<_>>(), [address(3), address(2)]);
-    // It names those that are known already, and a peer.
+    // It names nodes that are known already, and a peer.
     let peer = compact(address(99));
     let found = answer(&asked[0].1, id_near(5, 0), &named, std::slice::from_ref(&peer));
     assert_eq!(search.handle(address(3), &found), [address(99)]);
     assert_eq!(search.poll(SECOND), DhtPoll::Wait(WAIT + SECOND));
-    // The same peer again is none that is new.
+    // A peer that was named before is not returned again.
     let again = answer(&asked[1].1, id_near(1, 0), &[], &[peer]);
     assert_eq!(search.handle(address(2), &again), []);
     assert_eq!(search.poll(SECOND), DhtPoll::Done);
@@ -132,7 +132,7 @@ fn an_answer_counts_only_from_whom_was_asked_what_was_asked() {
     assert_eq!(search.handle(address(1), &answer(&other, [1; 20], &[], &values)), []);
     assert_eq!(search.poll(SECOND), DhtPoll::Wait(WAIT));
     assert_eq!(search.handle(address(1), &right), [address(99)]);
-    // And once.
+    // An answer counts only once.
     let more = answer(&question, [1; 20], &[], &[compact(address(98))]);
     assert_eq!(search.handle(address(1), &more), []);
 }
@@ -187,7 +187,7 @@ fn hostile_nodes_that_always_name_more_have_us_ask_so_many_and_no_more() {
         }
         for (to, question) in batch {
             asked += 1;
-            // Always closer ones, and always other peers.
+            // The answers always name closer nodes and new peers.
             let places: Vec<_> = (0..100)
                 .map(|_| {
                     next += 1;
@@ -220,7 +220,7 @@ fn one_answer_brings_so_many_nodes_and_peers_and_no_more() {
     assert_eq!(search.handle(address(1), &message), [], "no datagram is so long");
     let message = answer(&question, [1; 20], &nodes[..100], &values);
     assert_eq!(search.handle(address(1), &message).len(), MAX_PEERS_OF_AN_ANSWER);
-    // The one that was asked is among those that it names.
+    // The queried node is among those that it names.
     assert_eq!(search.nodes.len(), MAX_NODES_OF_AN_ANSWER);
 }
 
@@ -238,7 +238,7 @@ fn the_closest_are_told_of_a_peer_with_the_token_that_they_gave() {
     assert_eq!(told, [(address(1), expected)]);
 }
 
-/// Each of these ends a process in which serde_bencode reads it on a thread with the usual stack, without optimisation.
+/// serde_bencode overflows the usual thread stack on each of these in an unoptimized build.
 #[test]
 fn deeply_nested_datagrams_are_passed_over() {
     let (mut search, _) = asking();
@@ -288,7 +288,7 @@ proptest! {
     }
 }
 
-/// The host has as many nodes as it likes, all of them closer than anybody's.
+/// The host runs many nodes, all of them closer than those of other hosts.
 fn of_one_host(port: u16) -> Contact {
     let mut id = id_near(18, 0);
     id[18..].copy_from_slice(&port.to_be_bytes());
@@ -339,7 +339,7 @@ fn one_host_under_many_ids_pushes_nobody_out() {
     for contact in honest(100) {
         assert!(search.nodes.iter().any(|node| node.contact == contact), "{contact:?}");
     }
-    // With a host each the farthest goes.
+    // If each node has its own host, the farthest is dropped.
     let many = |n: u16| Contact {
         id: Some(id_near(1, (n % 200) as u8)),
         address: SocketAddr::from(([10, 1, (n >> 8) as u8, n as u8], 1)),

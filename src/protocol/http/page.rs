@@ -1,23 +1,23 @@
-//! Web pages that come in place of what was asked for.
+//! Recognizes web pages that servers send instead of the requested data.
 
 use super::Head;
 
-/// What a page is.
+/// The kind of a web page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebPage {
-    /// It asks whether a person asks, and lets browsers through alone.
+    /// Asks whether the client is a person, and only lets browsers through.
     BotCheck,
     Other,
 }
 
-/// So much of a page is looked at.
+/// How many bytes of a page are examined.
 const SCANNED_BYTES: usize = 64 << 10;
 
-/// With these statuses bot checks come.
+/// The statuses that bot checks use.
 const STATUSES: [u16; 6] = [200, 202, 403, 405, 429, 503];
 
-/// What only bot checks have in their pages, in lower case: Cloudflare's, DDoS-Guard's, Imperva's, Anubis', Sucuri's, AWS', and what
-/// all of them say.
+/// Text that only bot checks contain, in lower case: those of Cloudflare, DDoS-Guard, Imperva,
+/// Anubis, Sucuri and AWS, and phrases that they share.
 const SIGNS: [&str; 19] = [
     "challenge-platform",
     "cf-chl",
@@ -40,7 +40,7 @@ const SIGNS: [&str; 19] = [
     "bot protection",
 ];
 
-/// Which page a reply is, if it is one.
+/// Returns the kind of page that a reply is; `None` if it is not a page.
 pub fn web_page(head: &Head, body: &[u8]) -> Option<WebPage> {
     if head.is_bot_check {
         return Some(WebPage::BotCheck);
@@ -88,7 +88,8 @@ mod tests {
             assert_eq!(page(status, &html, "Please come back later"), other);
             assert_eq!(page(status, &[], "<html><h1>Forbidden"), other);
         }
-        // A torrent, whatever it is said to be, and what is neither.
+        // Torrents, whatever their declared type, and replies that are neither a torrent nor a
+        // page.
         assert_eq!(page(200, &html, "d8:announce3:url4:infod4:name7:captchaee"), None);
         assert_eq!(page(200, &[], "d4:infodee<html>captcha"), None);
         assert_eq!(page(403, &[("Content-Type", "application/json")], "{\"captcha\":1}"), None);

@@ -1,22 +1,24 @@
-//! What is said to an HTTP proxy: CONNECT for https (RFC 9110, 9.3.6), and for http the whole URL in each request's line (RFC 9112,
-//! 3.2.2). Many proxies, squid as it is installed among them, refuse CONNECT to port 80.
+//! Requests to an HTTP proxy: CONNECT for https (RFC 9110, 9.3.6), and the whole URL in the request
+//! line for http (RFC 9112, 3.2.2). Many proxies, including squid in its default configuration,
+//! refuse CONNECT to port 80.
 
 use std::fmt;
 
 use super::{Head, HttpError, NO_WORD, encode};
 use crate::protocol::socks::LoginFailure;
 
-/// Why an HTTP proxy does not do what it is asked for. Reads on from the proxy's name.
+/// Why an HTTP proxy refuses a request. Continues a sentence that begins with the proxy's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpProxyFailure {
     Login(LoginFailure),
-    /// It opens no connection to the host.
+    /// The proxy does not connect to the host, and replies with this status.
     Status(u16),
     Reply(HttpError),
 }
 
 impl HttpProxyFailure {
-    /// Of a reply of the proxy's own, which is no success. `has_login`: it was told a name and a password.
+    /// Interprets a reply of the proxy itself that is not a success. `has_login`: we sent a user
+    /// name and password.
     pub fn of(head: &Head, has_login: bool) -> HttpProxyFailure {
         match head.status {
             407 if !head.takes_basic_login => HttpProxyFailure::Login(LoginFailure::NoMethod),
@@ -27,7 +29,7 @@ impl HttpProxyFailure {
     }
 }
 
-/// The request for a connection to `host:port`.
+/// Encodes the request for a connection to `host:port`.
 pub fn encode_connect(place: &str, user_agent: &str, login: Option<&str>) -> Vec<u8> {
     let mut out = b"CONNECT ".to_vec();
     encode(place, NO_WORD, &mut out);
@@ -49,34 +51,35 @@ fn encode_login(login: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-/// Makes of requests without bodies, as they are for a host, the same for a proxy: however they are cut into pieces.
+/// Rewrites requests without bodies, addressed to a host, for a proxy; the input may be split at
+/// any byte.
 pub struct Forwarded {
-    /// Goes before the path.
+    /// Inserted before the path.
     origin: String,
-    /// The proxy's own header; empty where it wants no login.
+    /// The proxy's authorization header; empty if it requires no login.
     login: Vec<u8>,
     at: At,
 }
 
-/// Where in a request.
+/// The position in a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     Method,
     Target,
-    /// Behind a line's end, and within a line.
+    /// `LineStart`: after the end of a line. `Line`: inside a line.
     LineStart,
     Line,
 }
 
 impl Forwarded {
-    /// `origin` is `http://host`, with the port where it is not 80.
+    /// `origin` is `http://host`, with the port if it is not 80.
     pub fn new(origin: String, login: Option<&str>) -> Forwarded {
         let mut header = Vec::new();
         encode_login(login, &mut header);
         Forwarded { origin, login: header, at: At::Method }
     }
 
-    /// The next bytes of the requests.
+    /// Rewrites the next bytes of the requests.
     pub fn rewrite(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for byte in bytes {
             out.push(*byte);
@@ -158,7 +161,7 @@ mod tests {
         check(&[("Proxy-Authenticate", b"NTLM, Basic realm=x")], true, LoginFailure::Refused);
         check(&[others], true, LoginFailure::NoMethod);
         check(&[others], false, LoginFailure::NoMethod);
-        // One that does not say.
+        // A proxy that does not state what it accepts.
         check(&[], false, LoginFailure::Wanted);
         check(&[("Proxy-Authenticate", b"")], true, LoginFailure::Refused);
     }

@@ -138,7 +138,7 @@ fn location_and_encoding_are_read() {
     check("Location: http://other/x", Some("http://other/x"));
     check("Location: /é", Some("/é"));
     check("Location:", None);
-    // What is not UTF-8 is sent back byte for byte.
+    // A value that is not UTF-8 is sent back byte for byte.
     let latin = parse_head(b"HTTP/1.1 302 Found\r\nLocation: /caf\xe9?a=b%20c\r\n\r\n").unwrap();
     assert_eq!(latin.unwrap().0.location.as_deref(), Some("/caf%E9?a=b%20c"));
     check(&format!("Location: /{}", "x".repeat(9_000)), None);
@@ -203,7 +203,7 @@ fn a_get_asks_for_the_range_as_it_is_and_nothing_can_be_smuggled_in() {
     assert!(out.contains("\r\nAuthorization: Basic dTpw%0D%0AX: y\r\n"), "{out}");
 }
 
-/// What a reply means to one who asked for bytes 100–199 of a file of 1,000.
+/// Judges the reply to a request for bytes 100–199 of a file of 1,000.
 fn judged(text: &str) -> Verdict {
     judge(&head(&format!("HTTP/1.1 {text}")), &(100..200), 1000)
 }
@@ -217,7 +217,7 @@ fn bodies_are_used_where_they_hold_what_was_asked_for() {
     check("206 P\nContent-Range: bytes 100-149/1000", 0, 50);
     check("206 P\nContent-Range: bytes 64-255/1000", 36, 100);
     check("200 OK\nContent-Length: 1000", 100, 100);
-    // A file that is compressed itself.
+    // The file is itself compressed.
     for encoding in ["gzip", "x-gzip", "X-GZIP", "br", "zstd", "compress", "identity, gzip"] {
         let encoding = format!("Content-Encoding: {encoding}");
         check(&format!("200 OK\nContent-Length: 1000\n{encoding}"), 100, 100);

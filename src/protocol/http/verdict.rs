@@ -1,41 +1,42 @@
-//! What a web seed's reply means for the range that was asked for.
+//! What a web seed's reply means for the requested range.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use super::Head;
 
-/// What to do with a reply.
+/// How to use a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The body holds bytes that were asked for.
+    /// The body contains requested bytes.
     Body {
-        /// Bytes before the first that was asked for. A server that ignores ranges sends the file
-        /// from its beginning: the caller says how much of that it reads past.
+        /// How many bytes precede the first requested byte. A server that ignores ranges sends the
+        /// file from its beginning; the caller decides how many bytes it is willing to skip.
         skip: u64,
-        /// How many bytes then follow that were asked for; fewer than asked where the server sends
-        /// less. What comes behind them is of no use, and the connection has to be closed.
+        /// How many requested bytes follow; fewer than requested if the server sends less. Anything
+        /// after them is useless, and the connection must be closed.
         len: u64,
     },
-    /// The file is elsewhere: as it was sent, absolute or relative to the URL that was asked.
+    /// A redirect to this target, as it was sent: absolute, or relative to the requested URL.
     Redirect(String),
     /// The seed does not have the file (403, 404, 410, 451).
     Gone(u16),
-    /// What the seed has there is not the torrent's file, and why we think so.
+    /// The seed's file is not the torrent's, for this reason.
     Stale(String),
-    /// The server wants to be left alone (429, 503), for as long as it says.
+    /// The server asks us to wait (429, 503), for the time that it states.
     Pause(Option<Duration>),
-    /// It may work later (408, 5xx).
+    /// A temporary failure (408, 5xx).
     Retry(u16),
-    /// A bot check lets browsers through alone.
+    /// A bot check, which only lets browsers through.
     BotCheck(u16),
     /// Any other status.
     Refused(u16),
 }
 
-/// What a reply to a GET of `asked` means; the torrent says that the file has `file_len` bytes.
+/// Interprets the reply to a GET of the range `asked`; the torrent says that the file has
+/// `file_len` bytes.
 ///
-/// `asked` is not empty and lies within the file.
+/// `asked` must not be empty, and must be within the file.
 pub fn judge(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
     let status = head.status;
     match status {
@@ -61,8 +62,8 @@ pub fn judge(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
     }
 }
 
-/// A stored file may be compressed itself, and its server say so (`AddEncoding x-gzip`): where the length is the torrent's the bytes
-/// are taken as they are, and their hash decides.
+/// A file that is itself compressed may be served with a `Content-Encoding` (`AddEncoding x-gzip`):
+/// if the length matches the torrent's, the bytes are accepted as they are, and their hash decides.
 fn whole(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
     match head.content_length {
         Some(length) if length == file_len => {}
@@ -87,7 +88,8 @@ fn part(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
     if let Some(stated) = head.content_length.filter(|stated| *stated != length) {
         return Verdict::Stale(format!("it announced {length} bytes but sends {stated}"));
     }
-    // A server may send less than was asked, or from a block boundary on (RFC 9110, 15.3.7).
+    // A server may send less than requested, or start at an earlier block boundary (RFC 9110,
+    // 15.3.7).
     let end = asked.end.min(range.end_exclusive);
     if range.start > asked.start || end <= asked.start || range.end_exclusive > file_len {
         return Verdict::Stale(format!(

@@ -1,5 +1,5 @@
-//! A session that begins before `info` is known: nobody knows yet how many pieces there are. What the peer says of its
-//! pieces is kept, and checked once their number is known.
+//! Sessions that start before `info`, and therefore the number of pieces, is known. What the peer
+//! announces about its pieces is recorded, and checked once their number is known.
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use crate::torrent::geometry::PieceIndex;
 use crate::torrent::infohash::Infohash;
 use crate::torrent::pieces::PieceSet;
 
-/// The longest message while the number of pieces is not known: a bitfield of four million pieces, more than a
-/// torrent within our limits can have.
+/// The longest message while the number of pieces is unknown: a bitfield of four million pieces,
+/// more than a torrent within our limits can have.
 const MAX_EARLY_MESSAGE_BYTES: u32 = 512 << 10;
 
-/// As many pieces as fit into such a bitfield.
+/// The number of pieces that fit into such a bitfield.
 const MOST_PIECES: u32 = (MAX_EARLY_MESSAGE_BYTES - 1) * 8;
 
-/// The pieces that a peer has, of a number that is not known.
+/// The pieces that a peer has, while their total number is unknown.
 #[derive(Debug, Default)]
 pub(super) struct EarlyPieces {
-    /// The first pieces, as in a bitfield.
+    /// The state of the first pieces, in the format of a bitfield.
     bits: Vec<u8>,
-    /// Whether it has all that follow.
+    /// Whether the peer has all later pieces.
     rest: bool,
-    /// The length of the last bitfield, if there was one.
+    /// The length of the peer's last bitfield, if it sent one.
     stated_bytes: Option<usize>,
 }
 
 impl EarlyPieces {
-    /// Keeps what an event says of pieces; gives the event where it says something else.
+    /// Records an event about pieces as [`PeerEvent::Ignored`]; returns other events unchanged.
     pub(super) fn keep<'b>(&mut self, event: PeerEvent<'b>) -> PeerEvent<'b> {
         match event {
             PeerEvent::Have(piece) => self.set(piece, true),
@@ -46,7 +46,7 @@ impl EarlyPieces {
         PeerEvent::Ignored
     }
 
-    /// The piece is in range: below [`MOST_PIECES`].
+    /// `piece` must be below [`MOST_PIECES`].
     fn set(&mut self, piece: PieceIndex, has: bool) {
         let byte = (piece / 8) as usize;
         if byte >= self.bits.len() {
@@ -84,7 +84,8 @@ impl EarlyPieces {
 }
 
 impl PeerSession {
-    /// A session that is to fetch the `info` dictionary first: see [`PeerSession::begin_data`].
+    /// Creates a session that first fetches the `info` dictionary; [`PeerSession::begin_data`]
+    /// follows.
     pub fn without_info(now: Duration, infohash: Infohash, peer_id: [u8; 20]) -> PeerSession {
         let offer = Offer { wants_metadata: true, ..Offer::default() };
         let mut session = PeerSession::new(now, infohash, peer_id, MOST_PIECES, offer);
@@ -93,11 +94,12 @@ impl PeerSession {
         session
     }
 
-    /// The `info` dictionary is known, and we have these of its pieces: from now on the session is one that was begun
-    /// with its number of pieces and this offer, at a clock that may be another one. Gives the pieces that the peer has.
+    /// Continues the session once the `info` dictionary is known, as if it had been created with
+    /// this number of pieces and this offer. `pieces` are those that we have; `now` may be from a
+    /// different clock than before. Returns the pieces that the peer has.
     ///
     /// # Errors
-    /// What the peer said of its pieces does not fit the torrent: the session is over.
+    /// What the peer announced does not fit the torrent; the session is over.
     pub fn begin_data(
         &mut self,
         now: Duration,

@@ -1,4 +1,4 @@
-//! What a session reports, and what ends it.
+//! What a session reports, and the errors that end it.
 
 use std::fmt;
 
@@ -7,79 +7,81 @@ use crate::protocol::wire::{BlockRequest, WireError};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::infohash::Infohash;
 
-/// What a peer's bytes mean for us.
+/// The meaning of a peer's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerEvent<'b> {
-    /// It speaks BitTorrent, and about this torrent: [`super::PeerSession::introduce`] is due.
+    /// The peer speaks BitTorrent and has this torrent; [`super::PeerSession::introduce`] must be
+    /// called now.
     HandshakeDone {
-        /// Who it says it is.
+        /// The peer's stated ID.
         peer_id: [u8; 20],
-        /// Whether it speaks BEP 10, as we do.
+        /// Whether both sides support BEP 10.
         extensions: bool,
     },
-    /// The pieces it has, the first in the highest bit; length and spare bits are checked.
+    /// The pieces that the peer has, the first in the highest bit; length and spare bits are
+    /// checked.
     Bitfield(&'b [u8]),
-    /// It has this piece now.
+    /// The peer now has this piece.
     Have(PieceIndex),
-    /// It has all pieces.
+    /// The peer has all pieces.
     HaveAll,
-    /// It has none yet.
+    /// The peer has no pieces yet.
     HaveNone,
-    /// It has this piece no more (BEP 54).
+    /// The peer no longer has this piece (BEP 54).
     DontHave(PieceIndex),
-    /// It will not serve us now. Without the fast extension, what was asked for is in
-    /// [`super::PeerSession::take_dropped`]; with it, each request is served or rejected.
+    /// The peer chokes us. Without the fast extension, [`super::PeerSession::take_dropped`] has the
+    /// dropped requests; with it, each request is served or rejected.
     Choked,
-    /// It will serve us: ask.
+    /// The peer unchokes us: requests may be sent.
     Unchoked,
-    /// A block that was asked for.
+    /// A block that was requested.
     Block {
-        /// The piece in which it lies.
+        /// The piece that contains the block.
         piece: PieceIndex,
-        /// Its first byte, counted from the piece's.
+        /// The block's offset in the piece.
         begin: u32,
-        /// Its bytes, in the caller's buffer.
+        /// The block's bytes, in the caller's buffer.
         data: &'b [u8],
     },
-    /// It will not serve this request, which is no longer outstanding.
+    /// The peer rejects this request, which is no longer outstanding.
     Rejected(BlockRequest),
-    /// Blocks of this piece may be asked for while it chokes us.
+    /// Blocks of this piece may be requested while the peer chokes us.
     AllowedFast(PieceIndex),
-    /// It named other peers: [`super::PeerSession::take_named`] has them.
+    /// The peer named other peers: see [`super::PeerSession::take_named`].
     PeersNamed,
-    /// Its extension handshake came, or a further one: the session knows already.
+    /// An extension handshake arrived; the session has already processed it.
     Extensions,
-    /// Data of `info`, which nobody may have requested, or the refusal of it.
+    /// Data of `info`, possibly unrequested, or a rejected request for it.
     Metadata(MetadataMessage<'b>),
-    /// Nothing to be done now: a keep-alive, a block that nobody asked for, a request, which waits.
+    /// Nothing to do: a keep-alive, an unrequested block, a request, which the session queues.
     Ignored,
 }
 
 /// What a peer did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerError {
-    /// It broke the protocol's framing.
+    /// The peer violated the protocol's framing.
     Wire(WireError),
-    /// It is here for another torrent.
+    /// The peer's handshake names another torrent.
     OtherTorrent(Infohash),
-    /// It is we.
+    /// The peer is this process.
     Ourselves,
-    /// It keeps sending bitfields (or the word that all or none are there).
+    /// The peer keeps sending bitfields (or the have-all and have-none messages).
     TooManyBitfields,
-    /// A bitfield of the wrong length.
+    /// A bitfield has the wrong length.
     BitfieldLength {
-        /// Its length.
+        /// The bitfield's length.
         bytes: usize,
-        /// What this torrent's is.
+        /// The length for this torrent.
         expected_bytes: usize,
     },
-    /// A bitfield with bits set for pieces that are not.
+    /// A bitfield has bits set beyond the last piece.
     SpareBits,
-    /// It announced a piece that the torrent does not have.
+    /// The peer announced a piece that the torrent does not have.
     NoSuchPiece(PieceIndex),
-    /// It keeps sending blocks that nobody asked for.
+    /// The peer keeps sending unrequested blocks.
     Flood,
-    /// It keeps sending more messages than anybody needs.
+    /// The peer keeps sending more messages than any client needs.
     TooManyMessages,
 }
 

@@ -1,4 +1,5 @@
-//! What comes in the envelope of BEP 10: the extension handshake, and messages of the extensions that ours offers.
+//! Extension messages (BEP 10): the extension handshake, and messages of the extensions that we
+//! offer.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,28 +12,30 @@ use crate::protocol::wire::Message;
 use crate::torrent::geometry::PieceIndex;
 
 impl PeerSession {
-    /// Whether the peer says that it wants nothing (BEP 21).
+    /// Whether the peer states that it requests nothing (BEP 21).
     pub fn is_upload_only(&self) -> bool {
         self.theirs.upload_only == Some(true)
     }
 
-    /// Takes the peers that this one named.
+    /// Takes the peers that this peer named.
     pub fn take_named(&mut self) -> Vec<SocketAddr> {
         self.named.take()
     }
 
-    /// The port on which the peer says that it accepts connections.
+    /// Returns the port on which the peer states that it accepts connections.
     pub fn listen_port(&self) -> Option<u16> {
         self.theirs.listen_port
     }
 
-    /// Whether it is time for [`PeerSession::tell_of`]: never where the peer does not take that, or we do not offer it.
+    /// Whether [`PeerSession::tell_of`] is due; never if the peer does not support PEX or we do not
+    /// offer it.
     pub fn may_be_told(&mut self, now: Duration) -> bool {
         let takes = self.offer.pex && self.theirs.id(b"ut_pex").is_some();
         takes && self.sender.is_due(now)
     }
 
-    /// Tells the peer, which is at this address, who else is `connected`, as far as it does not know (BEP 11).
+    /// Sends the peer the changes among the `connected` peers since the last message (BEP 11); `to`
+    /// is the peer's address.
     pub fn tell_of(&mut self, now: Duration, to: Option<IpAddr>, connected: &[Neighbour]) {
         let Some(id) = self.theirs.id(b"ut_pex") else { return };
         if let Some(payload) = self.sender.message(now, to, connected) {
@@ -40,15 +43,15 @@ impl PeerSession {
         }
     }
 
-    /// The id under which the peer takes `ut_metadata`.
+    /// Returns the peer's message ID for `ut_metadata`.
     pub fn metadata_id(&self) -> Option<u8> {
         self.theirs.id(b"ut_metadata")
     }
 
-    /// The length of the `info` dictionary that the peer offers, which must not be over `max_bytes`.
+    /// Returns the length of the `info` dictionary that the peer offers.
     ///
     /// # Errors
-    /// It offers none, or a longer one.
+    /// The peer offers none, or one longer than `max_bytes`.
     pub fn offered_metadata(&self, max_bytes: usize) -> Result<usize, MetadataError> {
         self.metadata_id().ok_or(MetadataError::NotOffered)?;
         let bytes = self.theirs.metadata_size_bytes.ok_or(MetadataError::NotThere)?;
@@ -56,14 +59,14 @@ impl PeerSession {
         fits.ok_or(MetadataError::TooLong { bytes, max_bytes })
     }
 
-    /// Sends a message of `ut_metadata`, where the peer takes that.
+    /// Sends a message of `ut_metadata`, if the peer supports it.
     pub fn send_metadata(&mut self, message: MetadataMessage<'_>) {
         if let Some(id) = self.metadata_id() {
             Message::Extended { id, payload: &message.encode() }.encode(&mut self.out);
         }
     }
 
-    /// What the peer calls itself, if it said.
+    /// Returns the client's name, if the peer stated it.
     #[cfg(test)]
     pub(super) fn client(&self) -> Option<&str> {
         self.theirs.client.as_deref()
@@ -99,7 +102,7 @@ impl PeerSession {
 
     fn extended_handshake(&mut self, payload: &[u8]) {
         let Ok(mut theirs) = ExtendedHandshake::decode(payload) else { return };
-        // A later one may say only what changed (BEP 10).
+        // A later handshake may contain only the changes (BEP 10).
         theirs.reqq = theirs.reqq.or(self.theirs.reqq);
         theirs.upload_only = theirs.upload_only.or(self.theirs.upload_only);
         theirs.listen_port = theirs.listen_port.or(self.theirs.listen_port);
@@ -108,7 +111,7 @@ impl PeerSession {
         self.theirs = theirs;
     }
 
-    /// BEP 54.
+    /// Handles `lt_donthave` (BEP 54).
     fn dont_have<'b>(&self, payload: &[u8]) -> Result<PeerEvent<'b>, PeerError> {
         let Ok(piece) = payload.try_into().map(PieceIndex::from_be_bytes) else {
             return Ok(PeerEvent::Ignored);

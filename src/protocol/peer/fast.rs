@@ -1,25 +1,26 @@
-//! The fast extension (BEP 6): what a peer has in one word, requests that are refused one by one, and pieces that
-//! may be asked for while it chokes us. What it suggests is passed over: we ask for the rarest pieces.
+//! The fast extension (BEP 6): have-all and have-none, rejected requests, and pieces that may be
+//! requested while we are choked. Suggested pieces are ignored: we request the rarest pieces.
 
 use super::{PeerError, PeerEvent, PeerSession};
 use crate::protocol::wire::Message;
 use crate::torrent::geometry::PieceIndex;
 
-/// Allowed pieces that are remembered: BEP 6 has ten.
+/// How many allowed pieces are remembered; BEP 6 suggests ten.
 const MAX_ALLOWED: usize = 64;
 
 impl PeerSession {
-    /// Whether both sides speak BEP 6: the peer says of each request that it refuses it.
+    /// Whether both sides support BEP 6, so that the peer answers each request with a block or a
+    /// reject.
     pub fn is_fast(&self) -> bool {
         self.fast
     }
 
-    /// The pieces that may be asked for while the peer chokes us.
+    /// Returns the pieces that may be requested while the peer chokes us.
     pub fn allowed_fast(&self) -> &[PieceIndex] {
         &self.allowed
     }
 
-    /// Whether blocks of this piece may be asked for now.
+    /// Whether blocks of this piece may be requested now.
     pub fn may_ask(&self, piece: PieceIndex) -> bool {
         !self.choked || self.allowed.contains(&piece)
     }
@@ -37,7 +38,7 @@ impl PeerSession {
                 self.pieces_told_at_once()?;
                 PeerEvent::HaveNone
             }
-            // One that crossed our cancel is no news.
+            // A reject that crossed our cancel is ignored.
             Message::Reject(request) if self.requests.reject(request) => {
                 PeerEvent::Rejected(request)
             }

@@ -1,14 +1,17 @@
-//! How many messages of a peer are read. Each costs processor time, and most cost the peer next to nothing.
+//! A limit on a peer's messages. Each costs us processor time, and most cost the peer almost
+//! nothing.
 
 use std::time::Duration;
 
-/// Messages a second that are read in the long run, beside blocks that were asked for and requests that are taken.
+/// The sustained rate of messages that are read, not counting requested blocks and requests that
+/// are queued.
 const MESSAGES_PER_SECOND: u32 = 1_000;
 
-/// So many may come at once.
+/// The number of messages that may arrive at once.
 const MAX_MESSAGES_AT_ONCE: u32 = 10_000;
 
-/// In all while the number of pieces is not known: with a `have` for each of many, and the blocks of the metainfo.
+/// The total while the number of pieces is unknown: it covers many `have` messages and the blocks
+/// of the metainfo.
 const MAX_EARLY_MESSAGES: u32 = 100_000;
 
 /// A token bucket of messages.
@@ -21,19 +24,20 @@ pub(super) struct MessageLimit {
 }
 
 impl MessageLimit {
-    /// A peer of a torrent with so many pieces: it announces each of them once.
+    /// Creates the limit for a torrent with this many pieces, each of which the peer may announce
+    /// once.
     pub(super) fn new(now: Duration, piece_count: u32) -> MessageLimit {
         let most = MAX_MESSAGES_AT_ONCE.saturating_add(piece_count);
         MessageLimit { left: most, most, per_second: MESSAGES_PER_SECOND, filled_at: now }
     }
 
-    /// A peer of a torrent that is not known.
+    /// Creates the limit for a peer while `info` is unknown.
     pub(super) fn without_info(now: Duration) -> MessageLimit {
         let most = MAX_EARLY_MESSAGES;
         MessageLimit { left: most, most, per_second: 0, filled_at: now }
     }
 
-    /// A message came; false where it is one too many.
+    /// Counts a message; false if it exceeds the limit.
     pub(super) fn take(&mut self, now: Duration) -> bool {
         let seconds = u32::try_from(now.saturating_sub(self.filled_at).as_secs());
         let seconds = seconds.unwrap_or(u32::MAX);

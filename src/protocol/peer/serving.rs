@@ -1,7 +1,7 @@
-//! What we serve: pieces that are verified, and the `info` dictionary (BEP 9).
+//! Serving peers: verified pieces, and the `info` dictionary (BEP 9).
 //!
-//! The session keeps what the peer asked for, in order and bounded. The caller decides who is unchoked and how fast it
-//! goes, looks whether a block can be served, and sends it.
+//! The session queues the peer's requests, in order and bounded. The caller decides which peers are
+//! unchoked and at which rate data is sent, checks whether a block can be served, and sends it.
 
 use super::{MAX_BLOCK_BYTES, PeerSession};
 use crate::protocol::extension;
@@ -12,8 +12,8 @@ use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
 impl PeerSession {
-    /// What follows the peer's handshake: what we have, and what we can do beyond BEP 3. To be called once, when
-    /// [`super::PeerEvent::HandshakeDone`] came.
+    /// Sends what follows the peer's handshake: the pieces that we have, and our extension
+    /// handshake. Must be called once, after [`super::PeerEvent::HandshakeDone`].
     pub fn introduce(&mut self, pieces: &PieceSet) {
         if pieces.is_empty() {
             if self.fast {
@@ -31,7 +31,7 @@ impl PeerSession {
         }
     }
 
-    /// Tells the peer that we want nothing any more (BEP 21); what it knows of us else still holds (BEP 10).
+    /// Tells the peer that we request nothing any more (BEP 21).
     #[cfg(feature = "seed")]
     pub fn upload_only(&mut self) {
         let told = std::mem::replace(&mut self.offer.upload_only, true);
@@ -41,17 +41,18 @@ impl PeerSession {
         }
     }
 
-    /// Tells the peer that we have this piece now.
+    /// Announces that we now have this piece.
     pub fn have(&mut self, piece: PieceIndex) {
         Message::Have(piece).encode(&mut self.out);
     }
 
-    /// Whether the peer wants blocks of us. One that says it only uploads (BEP 21) has no use for them.
+    /// Whether the peer wants blocks from us; never if it states that it requests nothing (BEP 21).
     pub fn wants_blocks(&self) -> bool {
         self.waiting.interested && self.offer.serves && !self.is_upload_only()
     }
 
-    /// Chokes the peer, or ends that. What it has asked for is rejected where it understands that, and else forgotten.
+    /// Chokes or unchokes the peer. Choking rejects its queued block requests if it supports that,
+    /// and otherwise drops them.
     pub fn set_choking(&mut self, choking: bool) {
         if self.waiting.choking == choking {
             return;
@@ -67,17 +68,17 @@ impl PeerSession {
         }
     }
 
-    /// What the peer has waited for the longest.
+    /// Returns the peer's oldest queued request.
     pub fn first_wanted(&self) -> Option<UploadRequest> {
         self.waiting.first()
     }
 
-    /// It is being sent.
+    /// Removes a request that is being served.
     pub fn served(&mut self, wanted: UploadRequest) {
         self.waiting.remove(wanted);
     }
 
-    /// It cannot be had.
+    /// Rejects a request that cannot be served.
     pub fn refuse(&mut self, wanted: UploadRequest) {
         self.waiting.remove(wanted);
         self.say_no(wanted);
@@ -93,7 +94,7 @@ impl PeerSession {
         }
     }
 
-    /// Interest, requests and cancels. True for a request that waits to be served.
+    /// Handles interest, requests and cancels. True for a request that was queued.
     pub(super) fn leecher_message(&mut self, message: Message<'_>) -> bool {
         match message {
             Message::Interested => self.waiting.interested = true,
@@ -113,7 +114,7 @@ impl PeerSession {
         false
     }
 
-    /// When the peer last asked for a block that we may serve.
+    /// Returns when the peer last requested a block that we may serve.
     #[cfg(feature = "seed")]
     pub fn asked_at(&self) -> Option<std::time::Duration> {
         self.asked_at
@@ -132,7 +133,7 @@ impl PeerSession {
             && (1..=MAX_BLOCK_BYTES).contains(&request.length)
     }
 
-    /// The peer requests a piece of `info`.
+    /// Handles the peer's request for a piece of `info`.
     pub(super) fn metadata_requested(&mut self, piece: u32) {
         let begin = u64::from(piece) * METADATA_PIECE_BYTES as u64;
         let is_there = self.offer.metadata_bytes.is_some_and(|bytes| begin < bytes);

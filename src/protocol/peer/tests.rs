@@ -34,7 +34,7 @@ fn session(piece_count: u32) -> PeerSession {
     PeerSession::new(at(0), INFOHASH, OURS, piece_count, OFFER)
 }
 
-/// A session after both handshakes, nothing left to send.
+/// A session after both handshakes, with nothing left to send.
 fn open(piece_count: u32) -> PeerSession {
     let mut session = session(piece_count);
     session.output(at(0));
@@ -52,13 +52,13 @@ fn unchoked(piece_count: u32) -> PeerSession {
     session
 }
 
-/// Written by hand, so that a mistake in `wire` is not mirrored.
+/// Written by hand, so that a mistake in `wire` is not repeated here.
 fn handshake(flag: u8, infohash: [u8; 20], peer_id: [u8; 20]) -> Vec<u8> {
     let reserved = [0, 0, 0, 0, 0, flag, 0, 0];
     [b"\x13BitTorrent protocol".as_slice(), &reserved, &infohash, &peer_id].concat()
 }
 
-/// With both bits.
+/// With the flags of both extensions.
 fn fast_handshake(infohash: [u8; 20], peer_id: [u8; 20]) -> Vec<u8> {
     let mut bytes = handshake(0x10, infohash, peer_id);
     bytes[27] = 0x04;
@@ -131,7 +131,7 @@ fn bitfields_are_checked_against_the_piece_count() {
     check(9, b"\xff\x40", Err(PeerError::SpareBits));
     check(9, b"\xff", Err(PeerError::BitfieldLength { bytes: 1, expected_bytes: 2 }));
     check(9, b"\xff\0\0", Err(PeerError::BitfieldLength { bytes: 3, expected_bytes: 2 }));
-    // A million pieces: 125,000 bytes, and more than the longest block.
+    // Two million pieces need 250,000 bytes, more than the longest block.
     let bits = vec![0xff; 250_000];
     check(2_000_000, &bits, Ok(PeerEvent::Bitfield(&bits)));
 }
@@ -143,7 +143,7 @@ fn a_bitfield_may_come_late_and_again_but_not_without_end() {
         said(&mut session, before).unwrap();
         assert_eq!(said(&mut session, &frame(5, b"\x01")), expected);
     };
-    // aria2 sends one in place of many `have`.
+    // aria2 sends a bitfield in place of many `have` messages.
     check(&frame(5, b"\0"), Ok(PeerEvent::Bitfield(b"\x01")));
     check(&frame(4, b"\0\0\0\x01"), Ok(PeerEvent::Bitfield(b"\x01")));
     // Transmission sends its extension handshake first.
@@ -228,7 +228,7 @@ fn a_choke_drops_what_is_outstanding_and_says_what() {
     assert_eq!(session.take_dropped(), [block(0), block(1), block(2)]);
     assert_eq!(session.take_dropped(), []);
     assert!(session.is_choked());
-    // What was on its way when the peer choked is not held against it.
+    // Blocks that were in flight when the peer choked us are not counted as unrequested.
     (0..3).for_each(|n| {
         assert_eq!(said(&mut session, &block_frame(block(n))), Ok(PeerEvent::Ignored))
     });
@@ -307,7 +307,7 @@ fn the_oldest_request_tells_its_age() {
     assert_eq!(session.outstanding_requests().collect::<Vec<_>>(), [block(1)]);
 }
 
-/// A block every `interval_ms` for five seconds; then the queue is this deep.
+/// Checks the queue depth after five seconds with a block every `interval_ms`.
 fn check_depth(reqq: Option<u32>, interval_ms: u64, expected: usize) {
     let mut session = unchoked(100_000);
     if let Some(reqq) = reqq {

@@ -1,4 +1,4 @@
-//! What one peer is told of the others that we are connected to.
+//! The peer exchange messages for one peer.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -10,33 +10,34 @@ use crate::protocol::compact;
 #[cfg(test)]
 mod tests;
 
-/// It has all, or wants nothing.
+/// PEX flag: the peer has everything or requests nothing.
 pub const SEED: u8 = 0x02;
-/// We connected to it, so others can.
+/// PEX flag: we connected to the peer, so others can too.
 pub const REACHABLE: u8 = 0x10;
 
-/// BEP 11: no more than so many are named in a message, and so many said to have left.
+/// BEP 11's limit for the peers named in a message, and for those reported as gone.
 const MAX_IN_A_MESSAGE: usize = 50;
 
-/// What is remembered of a peer. Connections are far fewer, but for a seed that was allowed more.
+/// How many peers are remembered as named. Connections are far fewer, except for a seed that was
+/// allowed more.
 const MAX_TOLD: usize = 250;
 
-/// BEP 11: no more than a message a minute.
+/// BEP 11 allows one message a minute.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long after its handshake a peer is told, as peers come in a burst; and how often it is looked then whether
-/// there is news.
+/// The delay after the handshake, because peers connect in bursts; afterwards, how often to check
+/// for changes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A connected peer that others can connect to.
+/// A connected peer to which others can connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbour {
     pub address: SocketAddr,
-    /// [`SEED`], [`REACHABLE`].
+    /// A combination of [`SEED`] and [`REACHABLE`].
     pub flags: u8,
 }
 
-/// What one peer was told, and when.
+/// What one peer has been told, and when it may be told more.
 #[derive(Debug, Default)]
 pub struct PexSender {
     told: HashSet<SocketAddr>,
@@ -44,13 +45,13 @@ pub struct PexSender {
 }
 
 impl PexSender {
-    /// Whether it is time to look whom the peer could be told of. To be asked from its handshake on.
+    /// Whether to check for changes now. Must be called from the handshake on.
     pub fn is_due(&mut self, now: Duration) -> bool {
         now >= *self.next_at.get_or_insert(now + LOOK)
     }
 
-    /// The message for a peer at this address, where that is known: who of the `connected` is new to it, and who left.
-    /// `None` where there is no news.
+    /// Returns the message for the peer at address `to`, if that is known: which of the `connected`
+    /// peers are new to it, and which are gone. `None` if nothing changed.
     pub fn message(
         &mut self,
         now: Duration,

@@ -33,7 +33,7 @@ fn heard(exchange: &mut PeerExchange, seconds: u64, bytes: &[u8]) -> Vec<String>
 fn both_families_are_read_and_each_address_once() {
     let mut exchange = PeerExchange::default();
     let six = [&[0x20, 1, 0xd, 0xb8][..], &[0; 11], &[1, 0x1a, 0xe1]].concat();
-    // The first again, as IPv6 writes IPv4.
+    // The first address again, as an IPv4-mapped IPv6 address.
     let mapped = [&[0; 10][..], &[0xff, 0xff, 10, 1, 0, 1, 0x1a, 0xe1]].concat();
     let bytes = message(&[peers(1, 2), peers(1, 1)].concat(), &[six, mapped].concat());
     let expected = ["10.1.0.1:6881", "10.1.1.1:6881", "[2001:db8::1]:6881"];
@@ -46,7 +46,7 @@ fn addresses_where_nobody_can_be_are_left_out() {
     let nobody =
         [[0, 0, 0, 0, 1, 1], [10, 0, 0, 1, 0, 0], [255, 255, 255, 255, 1, 1], [224, 0, 0, 1, 1, 1]];
     assert_eq!(heard(&mut PeerExchange::default(), 0, &message(&nobody.concat(), &[])), [""; 0]);
-    // Seven bytes are one address.
+    // Seven bytes contain one address.
     let ragged = message(&[10, 0, 0, 1, 1, 1, 10], &[1; 17]);
     assert_eq!(heard(&mut PeerExchange::default(), 0, &ragged), ["10.0.0.1:257"]);
 }
@@ -62,7 +62,7 @@ fn a_message_a_minute_is_heard() {
     check(101, 2, 0);
     check(149, 3, 0);
     check(150, 4, 1);
-    // What was passed over does not move the next time.
+    // An ignored message does not restart the interval.
     check(199, 5, 0);
     check(200, 6, 1);
 }

@@ -1,4 +1,4 @@
-//! Scrape URLs, and replies.
+//! Scrape URLs and replies.
 
 use super::*;
 use crate::torrent::bencode::variants;
@@ -14,7 +14,7 @@ fn the_last_part_of_the_path_says_whether_there_is_a_scrape() {
         let found = scrape_url(&announce.into(), infohash());
         assert_eq!(found.as_ref().map(Url::exposed), expected.as_deref(), "{announce}");
     };
-    // BEP 48's own examples.
+    // The examples in BEP 48.
     check("http://example.com/announce", Some("http://example.com/scrape?"));
     check("http://example.com/x/announce", Some("http://example.com/x/scrape?"));
     check("http://example.com/announce.php", Some("http://example.com/scrape.php?"));

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What a session does with a proxy's answers: all that it sent, and how it ended. `left` are bytes that it did not take.
+/// The result of a session with a proxy's answers: everything that it sent, and how it ended.
+/// `left` are the bytes that it did not consume.
 struct Done {
     sent: Vec<Vec<u8>>,
     result: Result<(), SocksFailure>,
@@ -129,7 +130,7 @@ fn what_does_not_fit_is_said_before_anything_is_sent() {
 }
 
 fn answers() -> impl Strategy<Value = Vec<u8>> {
-    // Mostly what a proxy would say, so that the later states are reached.
+    // Mostly plausible answers, so that later states are reached.
     let byte = prop_oneof![Just(5), Just(0), 0..5_u8, any::<u8>()];
     prop::collection::vec(byte, 0..600)
 }
@@ -139,7 +140,7 @@ proptest! {
     fn whatever_the_proxy_says_the_session_ends(answers in answers(), logs_in: bool) {
         let login = logs_in.then_some(("me", "secret"));
         let done = talk(&v4(), login, &answers);
-        // Greeting, login and request at most, and the request only where the method was agreed on.
+        // At most greeting, login and request; the request only after the method was agreed on.
         prop_assert!(done.sent.len() <= 3);
         prop_assert!(!(done.open && done.result.is_err()));
         if done.open {

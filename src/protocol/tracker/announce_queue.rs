@@ -1,25 +1,27 @@
-//! When who is asked that names peers (trackers, the DHT), by a bounded number of threads. Sans-IO.
+//! Schedules announces and DHT searches over a bounded number of threads. Sans-IO.
 //!
-//! A task is a tier of a torrent's trackers, or its searches of the DHT. It waits for its time, and then for its turn. It can be
-//! done at one of several places (hosts), the first of which is meant. A place that kept a thread waiting and then failed *hangs*,
-//! until it answers.
+//! A task is a tier of a torrent's trackers, or the torrent's DHT searches. It becomes due at some
+//! time and then waits for its turn. It can be done at one of several places (hosts), the first of
+//! which is preferred. A place that kept a thread waiting and then failed *hangs* until it answers.
 //!
-//! Three rules see to it that places which hang leave room for those that answer, however many they are and though what they
-//! are asked is always due:
+//! Three rules ensure that hanging places leave threads for the others, however many they are, and
+//! although their tasks are always due:
 //!
-//! - at a place eight tasks are done at a time, where it hangs one: a store's datasets have mostly the same trackers, and one
-//!   answer is enough to know that such a tracker is back;
-//! - places that hang have half of the threads in all;
-//! - what is due at one that does not hang goes first, and a task that may be done at one of those is done there.
+//! - a place runs at most eight tasks at a time, or one if it hangs: the datasets of a store mostly
+//!   share their trackers, and one answer is enough to show that such a tracker works again;
+//! - all hanging places together use at most half of the threads;
+//! - due tasks at places that do not hang go first, and a task with a choice of places uses one
+//!   that does not hang.
 //!
-//! So it costs the others one wait at most that a place begins to hang, and nothing that it goes on so.
+//! So a place that begins to hang delays the others by one timeout at most, and not at all while it
+//! continues to hang.
 
 use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
 
-/// Tasks that are done at one place at a time: no tracker should see hundreds of connections of ours.
+/// How many tasks run at one place at a time: no tracker should see hundreds of our connections.
 const AT_ONE_PLACE: usize = 8;
 
 /// A place where tasks are done.
@@ -33,18 +35,18 @@ pub struct TaskId(pub usize);
 /// What a thread should do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// This task, at so many-th of its places.
+    /// Do this task, at its place with this index.
     Do(TaskId, usize),
-    /// Nothing before this time.
+    /// Wait until this time.
     Wait(Duration),
-    /// Nothing until a task is done, or added.
+    /// Wait until a task is done or added.
     Nothing,
 }
 
 #[derive(Debug)]
 struct AnnouncePlace {
     name: String,
-    /// Tasks that are done there now.
+    /// How many tasks run there now.
     running: usize,
     hangs: bool,
 }
@@ -56,7 +58,7 @@ enum TaskState {
     Over,
 }
 
-/// Which task is to be done when, and where.
+/// Which task is due when, and where.
 #[derive(Debug, Default)]
 pub struct AnnounceQueue {
     threads: usize,
@@ -65,12 +67,12 @@ pub struct AnnounceQueue {
 }
 
 impl AnnounceQueue {
-    /// For so many threads at most.
+    /// Creates a queue for at most this many threads.
     pub fn new(threads: usize) -> AnnounceQueue {
         AnnounceQueue { threads, ..AnnounceQueue::default() }
     }
 
-    /// The place of this name.
+    /// Returns the place with this name, adding it if necessary.
     pub fn place(&mut self, name: &str) -> PlaceId {
         let known = self.places.iter().position(|place| place.name == name);
         PlaceId(known.unwrap_or_else(|| {
@@ -79,13 +81,14 @@ impl AnnounceQueue {
         }))
     }
 
-    /// Adds a task that is due then. Tasks are numbered as they come, from 0.
+    /// Adds a task that is due at this time. Tasks are numbered from 0, in the order in which they
+    /// are added.
     pub fn add(&mut self, due: Duration, places: Vec<PlaceId>) -> TaskId {
         self.tasks.push(TaskState::Waits { due, places });
         TaskId(self.tasks.len() - 1)
     }
 
-    /// What to do now. Nothing has changed before [`AnnounceQueue::begin`].
+    /// Returns what to do now. The queue does not change until [`AnnounceQueue::begin`].
     pub fn turn(&self, now: Duration) -> Turn {
         let hanging: usize = self.places.iter().filter(|it| it.hangs).map(|it| it.running).sum();
         let is_free = |place: &AnnouncePlace| match place.hangs {
@@ -111,7 +114,7 @@ impl AnnounceQueue {
         }
     }
 
-    /// The task is being done, at this one of its places.
+    /// Records that the task runs, at its place with this index.
     pub fn begin(&mut self, task: TaskId, nth: usize) {
         let Some(task) = self.tasks.get_mut(task.0) else { return };
         let TaskState::Waits { places, .. } = task else { return };
@@ -121,7 +124,8 @@ impl AnnounceQueue {
         }
     }
 
-    /// The task was done, and its place hangs, or does not. It is to be done again at this time, at these places; or never.
+    /// Records the end of a task, and whether its place hangs. `again` has the task's next time and
+    /// places; `None` ends it for good.
     pub fn done(&mut self, task: TaskId, hangs: bool, again: Option<(Duration, Vec<PlaceId>)>) {
         let Some(task) = self.tasks.get_mut(task.0) else { return };
         if let TaskState::Runs { at } = task {
@@ -142,7 +146,7 @@ impl AnnounceQueue {
         }
     }
 
-    /// The first place that does not hang, or else the first.
+    /// Returns the first place that does not hang, or otherwise the first place.
     fn best(&self, places: &[PlaceId]) -> Option<(usize, &AnnouncePlace)> {
         let mut all = places.iter().map(|place| &self.places[place.0]).enumerate();
         let first = all.next()?;

@@ -1,40 +1,41 @@
-//! Rounds through a tier's trackers (BEP 12): who of them is asked next, and when.
+//! Rounds through the trackers of a tier (BEP 12): which one is asked next, and when.
 //!
-//! In a round each is asked until one answers. Then it is that one's interval until the next; after a round in vain a pause
-//! that is doubled each time.
+//! In a round, the trackers are asked until one answers; its interval decides when the next round
+//! starts. A round without an answer is followed by a pause, which doubles each time.
 
 use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
 
-/// A tier that never answered may be given up after so many rounds.
+/// The number of failed rounds after which a tier that never answered may be given up.
 const ROUNDS: u32 = 3;
 
-/// A tier that does not answer is asked at least so often.
+/// The longest pause between two rounds.
 const MAX_TIER_PAUSE: Duration = Duration::from_secs(30 * 60);
 
-/// Where a tier stands in its round.
+/// The state of a tier's current round.
 #[derive(Debug)]
 pub struct Rounds {
     trackers: usize,
-    /// Those that are still to be asked, by their index in the tier, the one that is meant next at the front.
+    /// The trackers that are still to be asked, as indexes into the tier; the preferred one is
+    /// first.
     left: Vec<usize>,
     is_known: bool,
     failed_rounds: u32,
-    /// What the round has cost, and how long its trackers want to be left alone.
+    /// The time spent in this round, and the longest wait that its trackers asked for.
     waited: Duration,
     retry_after: Duration,
 }
 
-/// What comes after a tracker that did not answer.
+/// What to do after a tracker did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// The round's next tracker, at once.
+    /// Ask the round's next tracker at once.
     Next,
-    /// The next round, after this pause.
+    /// Start the next round after this pause.
     Pause(Duration),
-    /// The same, unless it is enough that so many rounds were in vain.
+    /// The same; but so many rounds have failed that the tier may be given up.
     PauseOrLost(Duration),
 }
 
@@ -51,22 +52,25 @@ impl Rounds {
         }
     }
 
-    /// The trackers that may be asked now, as indexes into the tier; in order, which need not be kept.
+    /// Returns the trackers that may be asked now, as indexes into the tier. The order is only a
+    /// preference.
     pub fn left(&self) -> &[usize] {
         &self.left
     }
 
-    /// Whether one has answered: then the others need not be told that we started.
+    /// Whether a tracker has answered: then the others need no `started` event.
     pub fn is_known(&self) -> bool {
         self.is_known
     }
 
-    /// One has answered, and the round is over. Who answers is asked first from then on: its place is the tier's first.
+    /// Ends the round with an answer. The caller moves the tracker that answered to the tier's
+    /// first place (BEP 12).
     pub fn answered(&mut self) {
         *self = Rounds { is_known: true, ..Rounds::new(self.trackers) };
     }
 
-    /// This one of [`Rounds::left`] did not answer, which took so long, and wants to be left alone.
+    /// Records that the tracker at index `nth` of [`Rounds::left`] did not answer, how long that
+    /// took, and how long it asked us to wait.
     pub fn failed(
         &mut self,
         nth: usize,
@@ -85,7 +89,7 @@ impl Rounds {
         self.failed_rounds = self.failed_rounds.saturating_add(1);
         let pause =
             back_off.saturating_mul(2_u32.saturating_pow(self.failed_rounds)).min(MAX_TIER_PAUSE);
-        // Who waited for an answer for longer than that has paused enough.
+        // Time spent waiting for answers counts towards the pause.
         let pause = self.retry_after.max(pause.saturating_sub(self.waited));
         self.left = (0..self.trackers).collect();
         (self.waited, self.retry_after) = (Duration::ZERO, Duration::ZERO);

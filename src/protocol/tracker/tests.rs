@@ -92,7 +92,7 @@ fn peers_come_in_many_forms() {
     );
     const V6: &[u8] = b"18:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\x50";
     let list = |key: &[u8], items: &[&[u8]]| [b"d", key, b"l", &items.concat(), b"ee"].concat();
-    // Compact strings in a list, of either family, beside dictionaries and what is neither.
+    // Compact strings of either family in a list, alongside dictionaries and invalid values.
     let v4: &[&[u8]] = &[b"6:\x01\x02\x03\x04\0\x50", b"6:\x05\x06\x07\x08\x01\0"];
     let both = [v4, &[V6]].concat();
     check(&list(b"5:peers", v4), &["1.2.3.4:80", "5.6.7.8:256"]);
@@ -135,7 +135,7 @@ fn addresses_that_are_nobodys_and_second_ones_are_left_out() {
     check(b"\0\0\0\0\0\x50");
     check(b"\xe0\0\0\x01\0\x50");
     check(b"\xff\xff\xff\xff\0\x50");
-    // The same peer, in IPv4 and as IPv4 within IPv6.
+    // The same peer, in IPv4 and as an IPv4-mapped IPv6 address.
     let twice = b"d5:peers12:\x01\x02\x03\x04\0\x50\x01\x02\x03\x04\0\x50\
                   6:peers618:\0\0\0\0\0\0\0\0\0\0\xff\xff\x01\x02\x03\x04\0\x50e";
     assert_eq!(peers_of(twice), ["1.2.3.4:80"]);
@@ -160,7 +160,7 @@ fn intervals_are_bounded() {
     };
     check("", 1800);
     check("8:interval3:abc", 1800);
-    // No time: as if it was not said.
+    // Not a valid time: treated as absent.
     check("8:intervali0e", 1800);
     check("8:intervali-7e", 1800);
     check("8:intervali1e", 1);

@@ -23,7 +23,7 @@ fn at(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A session of 15 ms where BEP 15 has 15 s, that has begun an announce.
+/// A session that has started an announce, with 15 ms instead of BEP 15's 15 s.
 fn begun(ipv6: bool) -> UdpTrackerSession {
     let mut session = UdpTrackerSession::new(ipv6, at(15), 7);
     session.announce(&announce(STARTED), "/announce");
@@ -38,12 +38,12 @@ fn sent(session: &mut UdpTrackerSession, now: Duration) -> Vec<u8> {
     }
 }
 
-/// What a tracker answers: this action, the request's transaction id, and these bytes.
+/// A tracker's answer: this action, the request's transaction ID, and these bytes.
 fn answer(request: &[u8], action: u8, rest: &[u8]) -> Vec<u8> {
     [&[0, 0, 0, action][..], &request[12..16], rest].concat()
 }
 
-/// The same session once it has a connection id.
+/// The same session once it has a connection ID.
 fn connected(ipv6: bool, now: Duration) -> UdpTrackerSession {
     let mut session = begun(ipv6);
     let request = sent(&mut session, now);
@@ -150,7 +150,7 @@ fn peers_are_six_bytes_or_eighteen_by_the_family_of_the_socket() {
         assert_eq!(session.poll(at(3)), TrackerPoll::Idle);
     };
     check(false, b"", &[]);
-    // What is no time counts as not said.
+    // An invalid interval counts as absent.
     for seconds in [0, u32::MAX, 1 << 31] {
         let mut session = connected(false, at(0));
         let request = sent(&mut session, at(1));
@@ -159,7 +159,7 @@ fn peers_are_six_bytes_or_eighteen_by_the_family_of_the_socket() {
         assert_eq!(reply.interval, Duration::from_secs(1800), "{seconds}");
     }
     check(false, b"\x01\x02\x03\x04\0\x50\x05\x06\x07\x08\x01\0", &["1.2.3.4:80", "5.6.7.8:256"]);
-    // What is cut off, twice there, or nobody's.
+    // Incomplete, duplicate and invalid addresses.
     check(
         false,
         b"\x01\x02\x03\x04\0\x50\x01\x02\x03\x04\0\x50\0\0\0\0\0\x50\x05\x06\x07",
@@ -206,7 +206,8 @@ fn a_sign_of_life_begins_the_waits_anew() {
     let announced = sent(&mut session, at(20));
     assert_eq!(session.poll(at(21)), TrackerPoll::Wait(at(35)));
     assert_eq!(session.poll(at(35)), TrackerPoll::Silent);
-    // The id is of this announce, so it is the answer that was lost: the same again.
+    // The ID was requested for this announce, so the answer must have been lost: the same request
+    // again.
     assert_eq!(sent(&mut session, at(36)), announced);
 }
 
@@ -219,7 +220,7 @@ fn a_late_answer_to_what_is_sent_again_counts() {
     assert_eq!(&sent(&mut session, at(16))[..8], b"conn-id1");
 }
 
-/// A session that came to its connection id at 0 and has announced once.
+/// A session that received its connection ID at 0 and has completed one announce.
 fn announced() -> UdpTrackerSession {
     let mut session = connected(false, at(0));
     let request = sent(&mut session, at(0));
@@ -260,7 +261,7 @@ fn an_old_id_that_is_refused_or_not_answered_is_asked_for_anew_once() {
     session.handle(&answer(&request, 0, b"conn-id2"), at(3));
     let request = sent(&mut session, at(3));
     assert_eq!(&request[..12], b"conn-id2\0\0\0\x01");
-    // Now it is no matter of ids.
+    // With a fresh ID, the refusal is final.
     let refused = session.handle(&answer(&request, 3, b"go\x1b away"), at(4)).unwrap();
     assert_eq!(refused, Err(TrackerError::Failure("go  away".to_owned())));
     assert_eq!(session.poll(at(5)), TrackerPoll::Idle);
@@ -299,7 +300,7 @@ fn what_is_no_answer_is_passed_over_and_said_in_the_end() {
         assert_eq!(session.poll(at(2)), TrackerPoll::Wait(at(15)));
         assert_eq!(session.poll(at(15)), TrackerPoll::Silent);
         assert!(session.silence().to_string().contains(said), "{}", session.silence());
-        // What comes then is an answer all the same.
+        // A late answer still counts.
         sent(&mut session, at(15));
         assert_eq!(session.handle(&answer(&request, 0, b"conn-id1"), at(16)), None);
         assert_eq!(&sent(&mut session, at(17))[..8], b"conn-id1");
@@ -319,7 +320,7 @@ fn what_is_no_answer_is_passed_over_and_said_in_the_end() {
     assert_eq!(session.handle(&answer(&request, 1, &COUNTS[..11]), at(2)), None);
     assert_eq!(session.handle(&answer(&request, 0, b"conn-id2"), at(2)), None);
     assert!(session.handle(&answer(&request, 1, &COUNTS), at(3)).is_some());
-    // Once is enough.
+    // An answer counts only once.
     assert_eq!(session.handle(&answer(&request, 1, &COUNTS), at(4)), None);
 }
 
@@ -368,7 +369,7 @@ fn a_scrape_has_counts_and_makes_nobody_a_peer() {
     let request = sent(&mut session, at(1));
     assert_eq!(request[..12], [&b"conn-id1"[..], &[0, 0, 0, 2]].concat());
     assert_eq!(request[16..], *b"infohash-infohash-in");
-    // Seeders, completed, leechers; what is too short is no answer, nor is an announce's.
+    // Seeders, completed, leechers. Neither a truncated answer nor one to an announce counts.
     let counts = [0, 0, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7];
     assert_eq!(session.handle(&answer(&request, 2, &counts[..11]), at(2)), None);
     assert_eq!(session.handle(&answer(&request, 1, &counts), at(2)), None);

@@ -7,7 +7,7 @@ fn at(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// The bytes sent within so many seconds by one who tries each 10 ms, in blocks of this size.
+/// The bytes sent in this many seconds by a sender that tries every 10 ms, in blocks of this size.
 fn sent(rate: u64, block: u64, seconds: u64) -> u64 {
     let mut bucket = Bucket::new(rate);
     let tries = (0..seconds * 100).map(|tick| at(60_000 + tick * 10));
@@ -42,7 +42,8 @@ fn time_without_requests_is_not_saved_up() {
     assert_eq!(burst(&mut bucket, at(7_200_100)), 102);
 }
 
-/// One is looked at each millisecond, and one each 100: with a bucket of its own for each, both have half.
+/// One peer is served every millisecond and one every 100 ms: with a bucket for each, both get
+/// half.
 #[test]
 fn who_is_looked_at_more_often_has_no_more_than_its_share() {
     let mut all = Bucket::new(1 << 20);
@@ -63,7 +64,7 @@ fn who_is_looked_at_more_often_has_no_more_than_its_share() {
     assert!(sent.iter().all(|sent| sent.abs_diff(half) < 1 << 20), "{sent:?}");
 }
 
-/// Who of these is unchoked, when each of them asks.
+/// Returns which of these peers are unchoked after each of them asked.
 fn unchoked(choker: &mut Choker, ids: &[u32], now: u64) -> Vec<u32> {
     for id in ids {
         choker.is_unchoked(*id, None, at(now));
@@ -78,7 +79,7 @@ fn four_are_unchoked_and_who_waits_is_next() {
     assert_eq!(unchoked(&mut choker, &[1, 2, 3, 4, 5, 6], 1_000), [1, 2, 3, 4]);
     choker.leave(3);
     assert_eq!(unchoked(&mut choker, &[1, 2, 4, 5, 6], 2_000), [1, 2, 4, 5]);
-    // Two have had their turn, and only one waits.
+    // Two have had their turn, but only one peer waits.
     assert_eq!(unchoked(&mut choker, &[1, 2, 4, 5, 6], 10_000), [2, 4, 5, 6]);
     choker.leave(2);
     choker.leave(2);
@@ -116,7 +117,7 @@ fn who_wants_nothing_for_a_while_gains_nothing_by_it() {
     assert_eq!(unchoked(&mut choker, &[1, 2, 3, 4, 5], 0), [1, 2, 3, 4]);
     choker.rest(1);
     assert_eq!(unchoked(&mut choker, &[2, 3, 4, 5], 0), [2, 3, 4, 5]);
-    // It had a turn, and 6 had none.
+    // Peer 1 had a turn, peer 6 had none.
     assert_eq!(unchoked(&mut choker, &[1, 6], 0), [0_u32; 0]);
     choker.rest(2);
     assert_eq!(unchoked(&mut choker, &[1, 6], 0), [6]);
@@ -136,12 +137,12 @@ fn all_have_their_turn() {
     assert!(turns.iter().all(|turns| (110..=130).contains(turns)), "{turns:?}");
 }
 
-/// The host that many of the tests' peers are behind.
+/// A host's address.
 fn host(number: u8) -> Option<IpAddr> {
     Some(IpAddr::from([192, 0, 2, number]))
 }
 
-/// Four are unchoked, each of its own host; of these, the first has been for the longest.
+/// Four unchoked peers, each with its own host; the first one has been unchoked longest.
 fn four_hosts() -> Choker {
     let mut choker = Choker::default();
     assert!((1..=4).all(|id| choker.is_unchoked(id.into(), host(id), at(0))));
@@ -155,23 +156,23 @@ fn who_leaves_after_its_turn_and_comes_under_another_id_waits_behind_who_had_non
     assert!(choker.is_unchoked(5, host(5), at(1_000)));
     assert!(!choker.is_unchoked(11, host(1), at(1_000)));
     assert!(!choker.is_unchoked(6, host(6), at(2_000)));
-    // It comes again and again, which changes nothing.
+    // Reconnecting repeatedly changes nothing.
     choker.leave(11);
     assert!(!choker.is_unchoked(12, host(1), at(2_500)));
     choker.leave(2);
     assert!(!choker.is_unchoked(12, host(1), at(3_000)));
     assert!(choker.is_unchoked(6, host(6), at(3_000)));
-    // Who comes now and had none is served before it, too.
+    // A new peer without a turn is also served before it.
     assert!(!choker.is_unchoked(7, host(7), at(4_000)));
     choker.leave(3);
     assert!(!choker.is_unchoked(12, host(1), at(5_000)));
     assert!(choker.is_unchoked(7, host(7), at(5_000)));
-    // And then it, once nobody waits who had none.
+    // It gets the next slot once no waiting peer is without a turn.
     choker.leave(4);
     assert!(choker.is_unchoked(12, host(1), at(6_000)));
 }
 
-/// Each of ten wants all it can get, and nine of them never leave.
+/// Ten peers request as much as they can, and nine of them never disconnect.
 #[test]
 fn who_reconnects_at_each_chance_has_no_more_than_who_stays() {
     let check = |slots: usize, reconnects: fn(bool, u64) -> bool| {
@@ -191,7 +192,7 @@ fn who_reconnects_at_each_chance_has_no_more_than_who_stays() {
         }
         let most = turns[1..].iter().max();
         assert!(Some(&turns[0]) <= most, "{turns:?}");
-        // The others' turns go on all the same.
+        // The others get their turns regardless.
         assert!(turns[1..].iter().all(|it| *it as usize >= slots * 80), "{turns:?}");
         assert!(choker.seats.len() <= 10 && choker.gone.len() <= 1);
     };
@@ -206,13 +207,13 @@ fn who_reconnects_at_each_chance_has_no_more_than_who_stays() {
 #[test]
 fn of_several_behind_one_address_each_has_its_turn() {
     let mut choker = four_hosts();
-    // The fifth is behind the address of the first, which stays.
+    // The fifth peer shares the address of the first, which stays connected.
     assert!(!choker.is_unchoked(5, host(1), at(1_000)));
     assert!(!choker.is_unchoked(6, host(6), at(2_000)));
     choker.leave(4);
     assert!(!choker.is_unchoked(6, host(6), at(3_000)));
     assert!(choker.is_unchoked(5, host(1), at(3_000)));
-    // One of them is gone, and one comes: as far as can be seen it is the same.
+    // One of them disconnects and another connects; they cannot be told apart.
     choker.leave(1);
     assert!(choker.is_unchoked(6, host(6), at(4_000)));
     assert!(!choker.is_unchoked(7, host(1), at(4_000)));

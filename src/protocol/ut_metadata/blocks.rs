@@ -1,50 +1,55 @@
-//! The blocks of an `info` dictionary, from several peers at once.
+//! Fetches the blocks of an `info` dictionary from several peers at once.
 //!
-//! The dictionary as a whole is all that can be checked, so the peers that state the same length share the work first.
-//! Where what they brought together is not the torrent's, each is asked for the whole by itself from then on: that tells
-//! exactly who lies. Peers that state different lengths never share, and do not hinder one another.
+//! Only the whole dictionary can be verified, so at first the peers that state the same length
+//! share the work. If the result does not match the infohash, each of them must send the whole
+//! dictionary itself, which reveals exactly who lies. Peers that state different lengths never
+//! share, and do not hinder one another.
 //!
-//! A peer is asked for one block at a time: rtorrent (0.9.8, with libtorrent 0.13.8) stalls when two requests come
-//! together, and hung up at once when we came back seconds later.
+//! A peer is asked for one block at a time: rtorrent (0.9.8, with libtorrent 0.13.8) stalled when
+//! two requests arrived together, and disconnected us immediately when we reconnected seconds
+//! later.
 //!
-//! Invariants: a block is taken only from a peer that was asked for it, once, and with the length it must have; what is
-//! held at any time is at most [`HELD`] times the longest dictionary. Where another one does not fit beside
-//! the others, one with a greater length gives way: a small one is soon done with, right or wrong.
+//! Invariants: a block is accepted only from a peer that was asked for it, once, and with the
+//! expected length. At most [`HELD`] times the longest allowed dictionary is held in memory. If a
+//! new dictionary does not fit, a longer one is discarded: short ones are finished sooner, right or
+//! wrong.
 
 use super::{METADATA_PIECE_BYTES, MetadataError};
 use crate::hash::Sha1;
 use crate::torrent::infohash::Infohash;
 
-/// At the end a block is asked of several peers, so that nobody waits for slow ones.
+/// Towards the end, a block is requested from several peers, so that slow ones delay nobody.
 const MAX_ASKED: u8 = 3;
 
-/// So many of the longest dictionaries may be held at a time.
+/// How many dictionaries of the maximum length may be held at a time.
 const HELD: usize = 2;
 
-/// What became of a block.
+/// The result of receiving a block.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Brought {
-    /// Nobody waited for it.
+    /// The block was not needed.
     Nothing,
-    /// More are to come.
+    /// The block was stored; more are missing.
     Block,
-    /// The `info` dictionary: its SHA-1 is the infohash.
+    /// The `info` dictionary is complete: its SHA-1 is the infohash.
     Whole(Vec<u8>),
-    /// All blocks were there, and are not the torrent's: these peers lie, and have left. None, where it is not known who
-    /// of several does; then each is asked for the whole.
+    /// The dictionary is complete but does not match the infohash. These peers lied, and have been
+    /// removed; empty if it is not known which of several lied, and each is now asked for the
+    /// whole.
     Wrong(Vec<u32>),
 }
 
-/// All that is fetched of one torrent's `info`, by length, and by peer where several disagreed.
+/// Everything being fetched of one torrent's `info`: by length, and by peer where several
+/// disagreed.
 #[derive(Debug)]
 pub struct Blocks {
     infohash: Infohash,
     max_bytes: usize,
     dictionaries: Vec<Dictionary>,
     peers: Vec<MetadataPeer>,
-    /// Lengths of which several peers together brought something wrong.
+    /// Lengths for which a shared dictionary turned out to be wrong.
     disputed: Vec<usize>,
-    /// All is there: nobody is asked any more.
+    /// Whether the dictionary is complete: no peer is asked any more.
     done: bool,
 }
 
@@ -55,12 +60,12 @@ struct Dictionary {
     missing: usize,
 }
 
-/// The stated length, and the only peer that may bring it, where it is no common work.
+/// The stated length, and, for a dictionary that is not shared, the only peer that may contribute.
 type MetadataKey = (usize, Option<u32>);
 
 #[derive(Clone, Debug, Default)]
 struct MetadataBlock {
-    /// Empty until it is there.
+    /// Empty until received.
     data: Vec<u8>,
     from: u32,
     asked: u8,
@@ -70,18 +75,18 @@ struct MetadataBlock {
 struct MetadataPeer {
     id: u32,
     bytes: usize,
-    /// The block, and of which dictionary: it may have gone since.
+    /// The requested block and its dictionary, which may have been discarded since.
     asked: Option<(u32, MetadataKey)>,
 }
 
 impl Blocks {
-    /// `max_bytes`: no peer joins that states more.
+    /// Peers that state more than `max_bytes` cannot join.
     pub fn new(infohash: Infohash, max_bytes: usize) -> Blocks {
         let (dictionaries, peers) = (Vec::new(), Vec::new());
         Blocks { infohash, max_bytes, dictionaries, peers, disputed: Vec::new(), done: false }
     }
 
-    /// A peer is ready to give a dictionary of so many bytes. One that was here before, under the same id, begins anew.
+    /// Adds a peer that offers a dictionary of this length. A peer with the same ID starts over.
     pub fn join(&mut self, id: u32, bytes: usize) {
         self.leave(id);
         if (1..=self.max_bytes).contains(&bytes) {
@@ -89,7 +94,7 @@ impl Blocks {
         }
     }
 
-    /// A peer is gone. What it brought of a common work stays.
+    /// Removes a peer. Its contributions to a shared dictionary stay.
     pub fn leave(&mut self, id: u32) {
         let asked = self.peers.iter().find(|peer| peer.id == id).and_then(|peer| peer.asked);
         asked.and_then(|(number, _)| self.take_request(id, number));
@@ -97,18 +102,19 @@ impl Blocks {
         self.dictionaries.retain(|dictionary| dictionary.key.1 != Some(id));
     }
 
-    /// Whether the dictionary is there.
+    /// Whether the dictionary is complete.
     pub fn is_done(&self) -> bool {
         self.done
     }
 
-    /// Whether the peer takes part: a liar does not any more.
+    /// Whether the peer takes part; peers that lied were removed.
     pub fn has(&self, id: u32) -> bool {
         self.peers.iter().any(|peer| peer.id == id)
     }
 
-    /// The block to ask this peer for now; it counts as asked for from now on. None, where it has not answered yet, others
-    /// have been asked for all that is missing, or there is no room: later there may be.
+    /// Returns the block to request from this peer now, and counts it as requested. `None` if the
+    /// peer has not answered yet, if others have been asked for everything that is missing, or if
+    /// there is no room, which may change.
     pub fn ask(&mut self, id: u32) -> Option<u32> {
         let key = self.key_of(id)?;
         if self.done || self.awaits(id) || !self.make_room(key) {
@@ -129,15 +135,15 @@ impl Blocks {
         None
     }
 
-    /// Whether the peer is to answer a request: one, too, whose answer is of no use any more.
+    /// Whether an answer from the peer is pending, even if it is not needed any more.
     pub fn awaits(&self, id: u32) -> bool {
         self.peers.iter().any(|peer| peer.id == id && peer.asked.is_some())
     }
 
-    /// A peer sent a block.
+    /// Handles a block that a peer sent.
     ///
     /// # Errors
-    /// [`MetadataError::OddBlock`]: the peer contradicts the length that it stated.
+    /// [`MetadataError::OddBlock`]: the block contradicts the length that the peer stated.
     pub fn brought(
         &mut self,
         id: u32,
@@ -184,7 +190,7 @@ impl Blocks {
         Ok(Brought::Wrong(Vec::new()))
     }
 
-    /// A peer does not give a block; whether it was asked for it.
+    /// Handles a rejected request. Returns whether it was pending.
     pub fn rejected(&mut self, id: u32, number: u32) -> bool {
         self.take_request(id, number).is_some()
     }
@@ -194,12 +200,12 @@ impl Blocks {
         Some((peer.bytes, self.disputed.contains(&peer.bytes).then_some(id)))
     }
 
-    /// What is held, or will be.
+    /// Returns the total length of all dictionaries in progress.
     pub(super) fn held_bytes(&self) -> usize {
         self.dictionaries.iter().map(|dictionary| dictionary.key.0).sum()
     }
 
-    /// Begins the dictionary, where it is not begun; false where there is no room for it.
+    /// Starts the dictionary if necessary; false if there is no room for it.
     fn make_room(&mut self, key: MetadataKey) -> bool {
         if self.dictionaries.iter().any(|dictionary| dictionary.key == key) {
             return true;
@@ -220,7 +226,7 @@ impl Blocks {
         true
     }
 
-    /// The request that the peer answers: it is not open any more. Gives for which dictionary it was.
+    /// Closes the request that the peer answers, and returns its dictionary.
     fn take_request(&mut self, id: u32, number: u32) -> Option<MetadataKey> {
         let peer = self.peers.iter_mut().find(|peer| peer.id == id)?;
         let (_, key) = peer.asked.take_if(|(asked, _)| *asked == number)?;
@@ -232,7 +238,7 @@ impl Blocks {
     }
 }
 
-/// The length that a block must have; 0 where there is none of this number.
+/// Returns the expected length of a block; 0 if there is no block with this number.
 fn length_of(bytes: usize, number: u32) -> usize {
     let begin = (number as usize).saturating_mul(METADATA_PIECE_BYTES);
     bytes.saturating_sub(begin).min(METADATA_PIECE_BYTES)

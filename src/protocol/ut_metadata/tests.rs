@@ -48,7 +48,7 @@ fn each_piece_of_info_is_16_kib_but_the_last() {
     assert_eq!(lengths.collect::<Vec<_>>(), [16_384, 16_384, 5, 0]);
 }
 
-/// A dictionary of so many bytes, and what is to be fetched of it.
+/// A dictionary of this length, and a fetch of it.
 fn info(bytes: usize) -> (Vec<u8>, Blocks) {
     let info: Vec<u8> = (0..bytes).map(|index| (index / 7) as u8).collect();
     let blocks = Blocks::new(Infohash::from_bytes(Sha1::digest(&info)), MAX);
@@ -59,7 +59,7 @@ fn block_of(info: &[u8], number: u32) -> Vec<u8> {
     info.chunks(METADATA_PIECE_BYTES).nth(number as usize).unwrap_or_default().to_vec()
 }
 
-/// Has a peer bring these blocks, rightly or with wrong bytes.
+/// Makes a peer send these blocks, with correct or wrong bytes.
 fn bring(blocks: &mut Blocks, id: u32, info: &[u8], numbers: &[u32], right: bool) -> Brought {
     let mut last = Brought::Nothing;
     for number in numbers {
@@ -70,7 +70,7 @@ fn bring(blocks: &mut Blocks, id: u32, info: &[u8], numbers: &[u32], right: bool
     last
 }
 
-/// The same, where it is to be asked for each of them in this order.
+/// The same, checking that the peer is asked for exactly these blocks in this order.
 fn fetch(blocks: &mut Blocks, id: u32, info: &[u8], numbers: &[u32], right: bool) -> Brought {
     let mut last = Brought::Nothing;
     for number in numbers {
@@ -99,7 +99,7 @@ fn several_share_the_work_and_the_slow_one_is_not_waited_for() {
     assert_eq!(fetch(&mut blocks, 2, &info, &[1, 2, 3, 4, 5, 6, 7, 8], true), Brought::Block);
     assert_eq!(blocks.ask(3), Some(9));
     assert_eq!(fetch(&mut blocks, 2, &info, &[0], true), Brought::Block);
-    // Late, and for nothing; but until then nothing else is asked of it.
+    // Late and useless, but nothing else is requested from this peer until it arrives.
     assert_eq!(blocks.ask(1), None);
     assert_eq!(bring(&mut blocks, 1, &info, &[0], true), Brought::Nothing);
     assert_eq!(blocks.ask(1), Some(9));
@@ -158,13 +158,14 @@ fn of_several_the_liar_is_found_by_asking_each_for_the_whole() {
     assert_eq!([1, 2, 3].map(|id| blocks.ask(id)), [Some(0), Some(1), Some(0)]);
     bring(&mut blocks, 1, &info, &[0], false);
     assert_eq!(bring(&mut blocks, 2, &info, &[1], true), Brought::Wrong(Vec::new()));
-    // Each anew, and nothing of one for another: nor what was asked before, which comes all the same.
+    // Each peer starts over, and blocks are not shared. A late answer to an earlier request is
+    // ignored.
     assert_eq!([1, 2, 3].map(|id| blocks.ask(id)), [Some(0), Some(0), None]);
     assert_eq!(bring(&mut blocks, 3, &info, &[0], true), Brought::Nothing);
     assert_eq!(fetch(&mut blocks, 3, &info, &[0], true), Brought::Block);
     bring(&mut blocks, 1, &info, &[0], false);
     assert_eq!(fetch(&mut blocks, 1, &info, &[1], false), Brought::Wrong(vec![1]));
-    // Who comes later, too.
+    // The same applies to a peer that joins later.
     blocks.join(4, info.len());
     assert_eq!(fetch(&mut blocks, 4, &info, &[0], true), Brought::Block);
     assert_eq!(bring(&mut blocks, 2, &info, &[0], true), Brought::Block);
@@ -187,7 +188,7 @@ fn long_ones_give_way_to_short_ones_and_wait_for_room() {
     let (info, mut blocks) = info(2 * METADATA_PIECE_BYTES);
     (1..=3).for_each(|id| blocks.join(id, MAX - id as usize));
     assert_eq!([1, 2].map(|id| blocks.ask(id)), [Some(0), Some(0)]);
-    // Shorter than the first, for which there is no room any more: what it brings is for nothing.
+    // Shorter than the first, which is discarded to make room: blocks for it are useless.
     assert_eq!(blocks.ask(3), Some(0));
     assert_eq!(blocks.brought(1, 0, None, &[0; METADATA_PIECE_BYTES]), Ok(Brought::Nothing));
     assert_eq!((blocks.awaits(1), blocks.ask(1)), (false, None));
@@ -250,7 +251,8 @@ proptest! {
         let _ = MetadataMessage::decode(&bytes);
     }
 
-    /// Whatever liars do, what is given is the torrent's, and no more is held than may be.
+    /// Whatever dishonest peers do, the result is the correct dictionary, and the memory limit
+    /// holds.
     #[test]
     fn whatever_happens_only_the_right_dictionary_is_given(steps in proptest::collection::vec(step(), 0..200)) {
         let (info, mut blocks) = info(2 * METADATA_PIECE_BYTES + 1);
@@ -283,7 +285,7 @@ proptest! {
             }
             prop_assert!(blocks.held_bytes() <= 2 * MAX);
         }
-        // Where one honest peer is left, it brings it.
+        // A single honest peer completes the dictionary.
         (0..4).for_each(|id| blocks.leave(id));
         blocks.join(9, info.len());
         while let Some(number) = blocks.ask(9) {

@@ -76,12 +76,12 @@ fn what_people_name_in_place_of_what_bep_19_means_is_tried_too() {
     {
         check(named, true, false, &[twice, folder]);
     }
-    // A folder of one file: the file's own URL.
+    // A folder with one file: the seed may be the file's own URL.
     let below = "http://h/d/f.bin/a%20set/f.bin";
     check("http://h/d/f.bin", true, true, &[below, "http://h/d/f.bin"]);
     check("http://h/x?id=1", true, true, &["http://h/x?id=1/a%20set/f.bin", "http://h/x?id=1"]);
     check("http://h/d/a set", true, true, &[twice, folder, "http://h/d/a%20set"]);
-    // A single file: where it is, or itself.
+    // A single file: the seed may be its directory or the file itself.
     check("http://h/d/a set", false, false, &["http://h/d/a%20set"]);
     check("http://h/d/a set", false, true, &["http://h/d/a%20set"]);
     check("http://h/d", false, false, &["http://h/d", "http://h/d/a%20set"]);

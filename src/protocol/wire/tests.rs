@@ -4,7 +4,7 @@ use super::*;
 
 const MAX: usize = 1 << 20;
 
-/// The bytes are this message, and no shorter prefix of them is one.
+/// Checks that the bytes decode to this message, and that no shorter prefix decodes.
 fn check(bytes: &[u8], message: Message<'_>) {
     assert_eq!(decode(bytes, MAX), Ok(Some((message, bytes.len()))));
     for cut in 0..bytes.len() {

@@ -1,16 +1,16 @@
 use super::*;
 
-/// What an absolute path begins with.
+/// The beginning of an absolute path.
 const ROOT: &str = if cfg!(windows) { "C:/" } else { "/" };
 
-/// Where the file is, and the variable that says so.
+/// The variable that determines where the configuration file is.
 const VARIABLE: &str = match (cfg!(windows), cfg!(target_os = "macos")) {
     (true, _) => "APPDATA",
     (_, true) => "HOME",
     _ => "XDG_CONFIG_HOME",
 };
 
-/// What a file of this text gives, with these variables beside it.
+/// Reads a configuration file with this text, with these variables set.
 pub fn context(text: &str, vars: &[(&str, &str)]) -> Result<Context, Error> {
     let directory = tempfile::tempdir().unwrap();
     let below = if cfg!(target_os = "macos") { "Library/Application Support" } else { "" };
@@ -118,6 +118,6 @@ fn a_path_may_begin_with_the_home_directory() {
     assert_eq!(settings.ca_file.unwrap().path, Path::new("/h/ca.pem"));
     assert_eq!(settings.netrc.unwrap().path, Path::new("/h/n"));
     assert_eq!(settings.proxy.unwrap().url, "~/p");
-    // Another user's home is not known.
+    // The home directory of another user is unknown.
     assert!(super::tests::context("store = '~you/s'", &[("HOME", "/h")]).is_err());
 }

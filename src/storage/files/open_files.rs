@@ -1,4 +1,4 @@
-//! The open files of a dataset: a torrent may have 100,000, and a process may open far fewer.
+//! The open files of a dataset. A torrent may have 100,000 files, and a process may open far fewer.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::mutex::Mutex;
 use crate::process;
 
-/// Open files of a dataset at a time.
+/// Largest number of open files per dataset.
 const MAX_OPEN: usize = 128;
 
-/// Open files of all datasets; [`process::descriptors`] has their limit.
+/// Open files of all datasets together; [`process::descriptors`] has the limit.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Files by their index in the layout. The one that was opened first is closed first.
+/// Open files by index in the layout. The file that was opened first is closed first.
 #[derive(Debug, Default)]
 pub(super) struct OpenFiles(Mutex<Queue>);
 
@@ -44,17 +44,18 @@ impl Drop for OpenedFile {
 }
 
 impl OpenFiles {
-    /// The file, if it is open, and open for writing where that is asked for.
+    /// Returns the file if it is open, and open for writing if `for_writing` is set.
     pub(super) fn get(&self, index: u32, for_writing: bool) -> Option<Arc<File>> {
         let queue = self.0.lock();
         let opened = queue.files.get(&index).filter(|opened| opened.for_writing || !for_writing);
         opened.map(|opened| Arc::clone(&opened.file))
     }
 
-    /// Keeps a file open, and closes others where there are too many.
+    /// Keeps a file open, and closes the oldest ones if there are too many.
     pub(super) fn keep(&self, index: u32, opened: OpenedFile) {
         let mut queue = self.0.lock();
-        // One that is open for writing may have replaced what was opened for reading meanwhile.
+        // The existing entry may be open for writing, and its file may have replaced the one opened
+        // for reading here.
         if !opened.for_writing && queue.files.contains_key(&index) {
             return;
         }
@@ -70,14 +71,15 @@ impl OpenFiles {
         }
     }
 
-    /// Closes one: Windows replaces no file that is open, where its file system does not do it as Unix does.
+    /// Closes one file: Windows cannot replace an open file on file systems without POSIX rename
+    /// semantics.
     pub(super) fn close_one(&self, index: u32) {
         let mut queue = self.0.lock();
         queue.files.remove(&index);
         queue.order.retain(|it| *it != index);
     }
 
-    /// Closes all of them.
+    /// Closes all files.
     pub(super) fn close(&self) {
         *self.0.lock() = Queue::default();
     }

@@ -1,35 +1,38 @@
-//! Where the files of a workplace come from, by their index in the layout: asked for each piece that is written, of up to a million
-//! files.
+//! Where the files of a workplace come from, by index in the layout. Read for each piece that is
+//! written, with up to a million files, so the states are atomics.
 
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::mutex::Mutex;
 
-/// Where a file of the workplace comes from. Its permissions do not tell: anyone may have changed them.
+/// Where a file of the workplace comes from. Its permissions do not say: anyone may have changed
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileOrigin {
-    /// An earlier process left it. It may be a link to complete data, so this is checked before the first write.
+    /// Left by an earlier process. It may be a link to complete data, so this is checked before the
+    /// first write.
     Left,
-    /// This process created it, or made sure that nobody else has it.
+    /// Created by this process, or known to have no other name.
     Ours,
-    /// This process linked it from data with a valid stamp, or hashed all of it. Writes to it are dropped.
+    /// Linked by this process from data with a valid stamp, or hashed completely. Writes to it are
+    /// dropped.
     Sealed,
 }
 
-/// Files that are opened at a time.
+/// Number of locks for opening files; files share them by index.
 const OPENING: usize = 16;
 
-/// The files of the workplace, as far as they exist.
+/// The origins of the files of the workplace that exist.
 #[derive(Debug)]
 pub(super) struct FileOrigins {
-    /// The last one is the scratch file's, whose index is beyond all others.
+    /// The last element is the scratch file's; its index is beyond all others.
     files: Box<[AtomicU8]>,
     opening: [Mutex<()>; OPENING],
 }
 
 impl FileOrigins {
-    /// For so many files. None is there.
+    /// Origins for `files` files, none of which exists yet.
     pub(super) fn none(files: usize) -> FileOrigins {
         let files = (0..=files).map(|_| AtomicU8::new(0)).collect();
         FileOrigins { files, opening: Default::default() }
@@ -60,7 +63,8 @@ impl FileOrigins {
         }
     }
 
-    /// Whoever else opens this file to write waits: it must not be replaced once it was written to. Other files are opened meanwhile.
+    /// Locks a file while it is opened for writing: it must not be replaced after another worker
+    /// wrote to it. Most other files can be opened meanwhile.
     pub(super) fn opening(&self, index: u32) -> MutexGuard<'_, ()> {
         let lock = &self.opening[index as usize % OPENING];
         lock.lock()

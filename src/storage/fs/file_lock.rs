@@ -1,15 +1,16 @@
-//! Locks of files: `flock` on Unix, `LockFileEx` on Windows.
+//! File locks: `flock` on Unix, `LockFileEx` on Windows.
 //!
-//! std has the same calls from Rust 1.89 on, so a process that uses those is kept out too. The traits' functions are called by their
-//! full names: std's methods have some of these names, and a method of the type itself hides a trait's.
+//! Since Rust 1.89 std has the same calls, so processes that use those are excluded too. The
+//! traits' functions are called by their full paths, since std's methods have some of the same
+//! names and inherent methods hide a trait's.
 
 use std::fs::File;
 use std::io;
 
-/// Locks a file for this process alone; false where another process has a lock.
+/// Locks a file exclusively; false if another process holds a lock on it.
 ///
 /// # Errors
-/// Where the file system has no locks.
+/// If the file system does not support locks.
 pub fn try_lock(file: &File) -> io::Result<bool> {
     #[cfg(unix)]
     return locked(fs2::FileExt::try_lock_exclusive(file));
@@ -17,10 +18,10 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
     return locked(fs4::FileExt::try_lock(file).map_err(io::Error::from));
 }
 
-/// Locks a file together with others that do the same; false where a process has it for itself.
+/// Takes a shared lock on a file; false if another process holds an exclusive one.
 ///
 /// # Errors
-/// As above.
+/// As for [`try_lock`].
 pub fn try_lock_shared(file: &File) -> io::Result<bool> {
     #[cfg(unix)]
     return locked(fs2::FileExt::try_lock_shared(file));
@@ -28,7 +29,7 @@ pub fn try_lock_shared(file: &File) -> io::Result<bool> {
     return locked(fs4::FileExt::try_lock_shared(file).map_err(io::Error::from));
 }
 
-/// Ends a lock.
+/// Releases a lock.
 ///
 /// # Errors
 /// Of the system.

@@ -1,13 +1,15 @@
-//! Renames and removals, which Windows refuses where Unix does not: of a file that is read-only, and while another program has it
-//! open, such as a virus scanner or an indexer that looks at each new file for a moment.
+//! Renames and removals that Windows refuses where Unix does not: of read-only files, and while
+//! another program has the file open, such as a virus scanner or an indexer that reads each new
+//! file for a moment.
 //!
-//! There a read-only file loses that attribute first, where the file system cannot ignore it; and what fails because a file is in use
-//! is tried again for a second, as Cargo and rustup do. Elsewhere these are the functions of std.
+//! On Windows a read-only file loses that attribute first, unless the file system can ignore it;
+//! and what fails because a file is in use is retried for a second, as Cargo and rustup do.
+//! Elsewhere these are std's functions.
 
 use std::io;
 use std::path::Path;
 
-/// Gives an entry another name; a file that has it is replaced, a read-only one too.
+/// Renames an entry. An existing file at `to` is replaced, even if it is read-only.
 ///
 /// # Errors
 /// Of the rename.
@@ -18,10 +20,11 @@ pub fn move_entry(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)
 }
 
-/// Removes a file, a read-only one too, or a symbolic link. Other names of the file stay read-only.
+/// Removes a file, even a read-only one, or a symbolic link. Other hard links to the file stay
+/// read-only.
 ///
 /// # Errors
-/// Of the removal; `NotFound` where there is none.
+/// Of the removal; `NotFound` if there is no such entry.
 pub fn remove_entry(path: &Path) -> io::Result<()> {
     #[cfg(windows)]
     return windows::remove_entry(path);
@@ -29,7 +32,7 @@ pub fn remove_entry(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
 }
 
-/// Removes a directory and all in it; one that is not there is no error.
+/// Removes a directory and everything in it. A missing directory is not an error.
 ///
 /// # Errors
 /// Of the removal.
@@ -52,13 +55,14 @@ mod windows {
     use std::path::Path;
     use std::time::Duration;
 
-    /// 1 ms, 2 ms and so on, each pause twice as long as the one before it: a second in all.
+    /// Number of retries. The pauses are 1 ms, 2 ms and so on, doubling each time: a second in
+    /// total.
     const PAUSES: u32 = 10;
 
     const ACCESS_DENIED: i32 = 5;
     const SHARING_VIOLATION: i32 = 32;
     const LOCK_VIOLATION: i32 = 33;
-    /// A file that is removed has its name until whoever has it open closes it.
+    /// A removed file keeps its name until every handle to it is closed.
     const DIR_NOT_EMPTY: i32 = 145;
     const DELETE_PENDING: i32 = 303;
 
@@ -69,7 +73,7 @@ mod windows {
                     remove_read_only(to)?;
                     std::fs::rename(from, to)
                 }
-                // It stays in the way.
+                // A directory stays in the way, so retrying would not help.
                 Ok(found) if found.is_dir() => Err(io::Error::other(why)),
                 _ => Err(why),
             },
@@ -99,7 +103,7 @@ mod windows {
         })
     }
 
-    /// Does it again while it fails because a file is in use.
+    /// Repeats `work` while it fails because a file is in use.
     pub(super) fn patiently(
         pause: &mut dyn FnMut(Duration),
         work: &mut dyn FnMut() -> io::Result<()>,
@@ -117,7 +121,7 @@ mod windows {
         why.raw_os_error() == Some(ACCESS_DENIED)
     }
 
-    /// A directory cannot be renamed while a file in it is open, which is said to be denied.
+    /// A directory cannot be renamed while a file in it is open; the error is ACCESS_DENIED.
     fn is_in_use(why: &io::Error) -> bool {
         const ALL: [i32; 5] =
             [ACCESS_DENIED, SHARING_VIOLATION, LOCK_VIOLATION, DIR_NOT_EMPTY, DELETE_PENDING];
@@ -128,7 +132,8 @@ mod windows {
         found.is_file() && found.permissions().readonly()
     }
 
-    /// The attribute is the file's, not the name's: other names of it have it again afterwards.
+    /// The attribute belongs to the file, not the name, so it is restored afterwards for the other
+    /// names.
     fn remove_read_only(path: &Path) -> io::Result<()> {
         const READ_AND_WRITE_ATTRIBUTES: u32 = 0x180;
         const OPEN_REPARSE_POINT: u32 = 0x0020_0000;
@@ -167,7 +172,7 @@ mod tests {
     use super::*;
     use crate::storage::fs::set_read_only;
 
-    /// A read-only file `a`, with a second name.
+    /// A directory with a read-only file `a`, which has a second name, `other`.
     fn sealed() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         let path = |name| directory.path().join(name);
@@ -218,7 +223,7 @@ mod tests {
         remove_tree(&directory.path().join("tree")).unwrap();
     }
 
-    /// A junction leads elsewhere, as a symbolic link does, and everybody may make one.
+    /// A junction redirects as a symbolic link does, and any user may create one.
     #[cfg(windows)]
     #[test]
     fn a_junction_is_a_link_and_nothing_behind_it_is_removed_or_written() {
@@ -239,7 +244,7 @@ mod tests {
         assert!(Below::new(path("tree")).file(&path("tree/junction/d/precious")).is_none());
         remove_tree(&path("tree")).unwrap();
         assert!(!path("tree").exists());
-        // In the place of a file.
+        // In place of a file.
         make("file");
         drop(open_or_create(&path("file")).unwrap());
         make("other-file");
@@ -268,7 +273,7 @@ mod tests {
         };
         windows::patiently(&mut pause, &mut remove).unwrap();
         assert_eq!((pauses, path.exists()), (3, false));
-        // It is not waited for without end.
+        // The wait is bounded.
         std::fs::write(&path, "new").unwrap();
         let (held, mut waited) = (open().unwrap(), std::time::Duration::ZERO);
         let error = windows::patiently(&mut |pause| waited += pause, &mut remove).unwrap_err();

@@ -1,41 +1,43 @@
-//! Opening and creating the store's files.
+//! Opens and creates the store's files.
 //!
-//! A store may be shared, and whoever can write to it could make us read or write a file of their choice, or wait for a pipe. So
-//! nothing here follows a symbolic link, and only a regular file is opened.
+//! A store may be shared, and whoever can write to it could make us read or write a file of their
+//! choice, or block on a pipe. So nothing here follows a symbolic link, and only regular files are
+//! opened.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Opens a file of the store's to read it.
+/// Opens a store file for reading.
 ///
 /// # Errors
-/// Of opening it; where something else is in its place, what, and what to do.
+/// Of opening it; for anything but a regular file, names what it is and says to remove it.
 pub fn open(path: &Path) -> io::Result<File> {
     open_with(File::options().read(true), path)
 }
 
-/// The same, to read and write what is there.
+/// Does the same for reading and writing an existing file.
 ///
 /// # Errors
-/// As above.
+/// As for [`open`].
 pub fn open_to_write(path: &Path) -> io::Result<File> {
     open_with(File::options().read(true).write(true), path)
 }
 
-/// The same, to add to its end.
+/// Does the same for appending to an existing file.
 ///
 /// # Errors
-/// As above.
+/// As for [`open`].
 pub fn open_to_append(path: &Path) -> io::Result<File> {
     open_with(File::options().append(true), path)
 }
 
-/// The same, of a file to lock, which may not be there yet. A symbolic link or an empty directory in its place is removed. On Windows
-/// nobody can remove or rename the file while it is open.
+/// Does the same for a lock file, which is created if it does not exist. A symbolic link or an
+/// empty directory in its place is removed. On Windows nobody can remove or rename the file while
+/// it is open.
 ///
 /// # Errors
-/// As above.
+/// As for [`open`].
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     let open = || open_with(keep_name(File::options().read(true).write(true).create(true)), path);
     match open() {
@@ -44,48 +46,48 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates a file that must not be there.
+/// Creates a file that must not exist.
 ///
 /// # Errors
-/// `AlreadyExists` for whatever has its name, a dangling symbolic link among others.
+/// `AlreadyExists` if any entry has the name, even a dangling symbolic link.
 pub fn create_new(path: &Path) -> io::Result<File> {
     File::options().read(true).write(true).create_new(true).open(path)
 }
 
-/// The same, of a file that no other user can read.
+/// Does the same for a file that no other user can read.
 ///
 /// # Errors
-/// As above.
+/// As for [`create_new`].
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn create_private(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     File::options().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Reads a small file of the store's.
+/// Reads a small store file.
 ///
 /// # Errors
-/// As of [`open`]; `FileTooLarge` for one that is larger than that.
+/// As for [`open`]; `FileTooLarge` if the file is larger than `max_bytes`.
 pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut file = open(path)?;
     let length = file.metadata()?.len();
     if length > max_bytes {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    let mut bytes = Vec::with_capacity(length as usize + 1); // one read, and one that finds the end
+    let mut bytes = Vec::with_capacity(length as usize + 1); // one read, and one to find the end
     Read::by_ref(&mut file).take(max_bytes).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The metadata of a regular file; nothing where there is none, or a symbolic link.
+/// Returns the metadata of a regular file; `None` for anything else, including a symbolic link.
 pub fn file_at(path: &Path) -> Option<std::fs::Metadata> {
     std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file)
 }
 
-/// A file that is there, and what it was when it was opened.
+/// Opens a file and returns it with its metadata as of that moment.
 ///
 /// # Errors
-/// As above.
+/// As for [`open`].
 pub fn open_with_metadata(path: &Path, to_write: bool) -> io::Result<(File, std::fs::Metadata)> {
     look_and_open(File::options().read(true).write(to_write), path)
 }
@@ -102,21 +104,21 @@ fn look_and_open(options: &mut OpenOptions, path: &Path) -> io::Result<(File, st
     }
 }
 
-/// `O_NONBLOCK`, since a pipe would be waited for before anyone can see that it is one.
+/// `O_NONBLOCK`, since opening a pipe would block before its type can be checked.
 #[cfg(unix)]
 fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
     options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
 }
 
-/// `FILE_FLAG_OPEN_REPARSE_POINT`: the link itself is opened, which is not a file.
+/// `FILE_FLAG_OPEN_REPARSE_POINT`: opens the link itself, which is not a regular file.
 #[cfg(windows)]
 fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::windows::fs::OpenOptionsExt as _;
     options.custom_flags(0x0020_0000)
 }
 
-/// An open file can lose its name here.
+/// On Unix an open file can be removed or renamed.
 #[cfg(unix)]
 fn keep_name(options: &mut OpenOptions) -> &mut OpenOptions {
     options
@@ -129,7 +131,8 @@ fn keep_name(options: &mut OpenOptions) -> &mut OpenOptions {
     options.share_mode(1 | 2)
 }
 
-/// What is in the place of a file or of a directory of the store's; nothing where that is what it should be.
+/// Returns an error that names the entry in place of a store file or directory; `None` if the entry
+/// has the right type or does not exist.
 pub fn obstacle(path: &Path, for_directory: bool) -> Option<io::Error> {
     let found = std::fs::symlink_metadata(path).ok()?.file_type();
     let (is_right, wanted) = match for_directory {
@@ -147,22 +150,24 @@ pub fn obstacle(path: &Path, for_directory: bool) -> Option<io::Error> {
     Some(io::Error::other(format!("{path} is {what} where {wanted} is expected: remove it")))
 }
 
-/// Whether what is at `path` belongs to another user than us and the superuser.
+/// Whether the entry at `path` belongs to a user other than us and root.
 #[cfg(unix)]
 pub fn is_of_a_stranger(path: &Path, found: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let is_us = |us: io::Result<std::fs::Metadata>| us.is_ok_and(|us| us.uid() == found.uid());
-    // std has no user id of ours. Linux has it in /proc, for most processes; a new file has it everywhere.
+    // Std has no call for our user id. Linux has it in /proc, for most processes; a new file has it
+    // everywhere.
     let probe = || {
         let probe = super::beside(path);
         let us = create_new(&probe).and_then(|file| file.metadata());
-        let _ = super::remove_entry(&probe); // it is empty
+        let _ = super::remove_entry(&probe); // an empty file
         us
     };
     found.uid() != 0 && !is_us(std::fs::metadata("/proc/self")) && !is_us(probe())
 }
 
-/// Why a symbolic link is not followed: it belongs neither to us nor to the superuser. Nothing where it is none.
+/// Returns why a symbolic link is not followed: it belongs neither to us nor to root. `None` if
+/// `path` is not such a link.
 #[cfg(unix)]
 pub fn link_of_a_stranger(path: &Path) -> Option<io::Error> {
     use std::os::unix::fs::MetadataExt as _;
@@ -176,14 +181,15 @@ pub fn link_of_a_stranger(path: &Path) -> Option<io::Error> {
     )))
 }
 
-/// Here links have no owner that std tells.
+/// On this platform std does not report a link's owner.
 #[cfg(not(unix))]
 pub fn link_of_a_stranger(_path: &Path) -> Option<io::Error> {
     None
 }
 
-/// Removes what is in the place of a file of the store's and holds nothing: a symbolic link, which leads elsewhere, or an empty
-/// directory, which a container makes of a mount point. True where there was one.
+/// Removes an obstacle in place of a store file if it holds no data: a symbolic link, whose target
+/// stays, or an empty directory, which containers create for mount points. Returns whether one was
+/// removed.
 pub(super) fn clear(path: &Path) -> bool {
     match std::fs::symlink_metadata(path).map(|it| it.file_type()) {
         Ok(found) if found.is_symlink() => super::remove_entry(path).is_ok(),
@@ -192,10 +198,11 @@ pub(super) fn clear(path: &Path) -> bool {
     }
 }
 
-/// Removes a file of the store's, or what is in its place and holds nothing; one that is not there is no error.
+/// Removes a store file, or an obstacle in its place that holds no data. A missing file is not an
+/// error.
 ///
 /// # Errors
-/// Of removing it; where something else is in its place, what.
+/// Of the removal; names whatever else is at the path.
 pub fn remove(path: &Path) -> io::Result<()> {
     match super::remove_entry(path) {
         Err(why) if why.kind() == io::ErrorKind::NotFound || clear(path) => Ok(()),
@@ -204,15 +211,16 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a directory lies below `base`, and no symbolic link leads there from that.
+/// Whether a directory is below `base`, and neither it nor a directory between the two is a
+/// symbolic link.
 pub fn is_below(base: &Path, directory: &Path) -> bool {
     let steps = directory.ancestors().take_while(|it| *it != base);
     directory.starts_with(base) && steps.into_iter().all(|it| obstacle(it, true).is_none())
 }
 
-/// Looks at files below a directory, to which no symbolic link leads from there.
+/// Examines files below a directory and follows no symbolic link on the way from there.
 pub struct Below {
-    /// The directory of the last file: neither it nor what is above it, up to the first one, is a symbolic link.
+    /// Directory of the last file. No directory from the base to here is a symbolic link.
     known: PathBuf,
 }
 
@@ -222,8 +230,8 @@ impl Below {
         Below { known: base }
     }
 
-    /// The metadata of a regular file; nothing where there is none, or a symbolic link. One `stat`, and one more for each directory
-    /// that the last file was not in.
+    /// Returns the metadata of a regular file; `None` for anything else, including a symbolic link.
+    /// Costs one `stat`, and one more for each directory that was not on the last file's path.
     pub fn file(&mut self, path: &Path) -> Option<std::fs::Metadata> {
         let parent = path.parent()?;
         if parent.as_os_str() != self.known.as_os_str() {
@@ -237,11 +245,11 @@ impl Below {
     }
 }
 
-/// Removes symbolic links in the place of the directories of these paths, which lie below `base`. What they lead to belongs to
-/// somebody else: nothing may be written or removed there.
+/// Removes symbolic links in place of the directories of these paths, which are below `base`. Their
+/// targets belong to somebody else: nothing may be written or removed there.
 ///
 /// # Errors
-/// Of removing one.
+/// Of removing a link.
 pub fn remove_linked_directories(
     base: &Path,
     paths: &mut dyn Iterator<Item = PathBuf>,
@@ -249,7 +257,7 @@ pub fn remove_linked_directories(
     let mut known = base.to_owned();
     for path in paths {
         let Some(parent) = path.parent().filter(|it| it.as_os_str() != known.as_os_str()) else {
-            continue; // neighbors have the same directory
+            continue; // neighboring files share their directory
         };
         let mut new: Vec<_> = parent.ancestors().take_while(|it| !known.starts_with(it)).collect();
         new.reverse();
@@ -263,10 +271,11 @@ pub fn remove_linked_directories(
     Ok(())
 }
 
-/// Creates the directories of `below` in `base`. None of them is a symbolic link; what is above `base` may be one.
+/// Creates the directories `below` in `base`, none of which may be a symbolic link. `base` and the
+/// directories above it may be links.
 ///
 /// # Errors
-/// Of creating one; where something else is in its place, what.
+/// Of creating one; names whatever else is at its path.
 pub fn create_directories(base: &Path, below: &Path) -> io::Result<()> {
     let mut directory = base.to_owned();
     for component in below {
@@ -281,10 +290,10 @@ pub fn create_directories(base: &Path, below: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The same, of the directories of a file. `base` may not be there, and may be a link.
+/// Does the same for the directories of a file. `base` is created if necessary, and may be a link.
 ///
 /// # Errors
-/// As above.
+/// As for [`create_directories`].
 pub fn create_parents(base: &Path, path: &Path) -> io::Result<()> {
     let below = path.parent().and_then(|parent| parent.strip_prefix(base).ok());
     std::fs::create_dir_all(base)?;

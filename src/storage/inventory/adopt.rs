@@ -1,9 +1,10 @@
-//! Taking a user's own files over into the store: `import`.
+//! Takes a user's own files into the store: `import`.
 //!
-//! They are only read. A file goes over by reflink or copy (`std::fs::copy` makes the file system do it where that can), and is
-//! hashed as it lies in the store then, so that what changes meanwhile makes pieces bad and nothing else. A hard link, which
-//! is made only when asked, has both names share the bytes: so it is sealed (read-only, for both) before it is linked, hashed after,
-//! and looked at once more when all is published. Where it proves wrong before that it is unlinked, with the permissions it had.
+//! The files are never written to. A file is copied (by reflink if the file system can) and hashed
+//! in the store afterwards, so a file that changes meanwhile only makes pieces bad. Hard links are
+//! made only on request. Then both names share the bytes, so the file is made read-only before it is
+//! linked, hashed after that, and compared once more after publishing. If its hash is wrong, it is
+//! unlinked and gets its permissions back.
 
 use std::fs::Permissions;
 use std::io;
@@ -22,7 +23,7 @@ use crate::storage::parallel::DiskWork;
 use crate::storage::partial::Partial;
 use crate::torrent::pieces::PieceSet;
 
-/// How files came into the store.
+/// How many files were taken into the store, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Adopted {
     /// By hard link.
@@ -32,23 +33,24 @@ pub struct Adopted {
 }
 
 impl LocalCopy {
-    /// Whether each selected file is there and has its length.
+    /// Whether each selected file exists and has its length.
     pub fn has_all_files(&self) -> bool {
         self.stamp.is_some()
     }
 
-    /// The bytes of the pieces that may be right; once they were hashed, of those that are.
+    /// Bytes of the pieces that may be right; after hashing, of those that are.
     pub fn bytes(&self) -> u64 {
         self.layout.bytes_of(&self.pieces)
     }
 }
 
 impl Partial {
-    /// Takes over those files that hold a wanted piece, as the copy was hashed; gives the wanted pieces that are right here
-    /// too, which are recorded. With `link` the copy is complete. Runs on the current rayon pool.
+    /// Takes over the files that contain a `wanted` piece that was hashed and is right. Returns the
+    /// wanted pieces that are right in the partial dataset too, which are recorded. With `link` the
+    /// copy must be complete. Runs on the current rayon pool.
     ///
     /// # Errors
-    /// [`ErrorKind::Disk`] of the partial dataset; what cannot be read is not taken.
+    /// [`ErrorKind::Disk`] of the partial dataset; unreadable files of the copy are skipped.
     pub fn adopt_files(
         &self,
         found: &LocalCopy,
@@ -56,7 +58,8 @@ impl Partial {
         link: bool,
         hashed_bytes: &AtomicU64,
     ) -> Result<(PieceSet, Adopted), Error> {
-        // Not stopped halfway: a link to a file of the user's stays only once it is known to be right.
+        // Never stopped halfway: a link to a user's file may stay only if the file is known to be
+        // right.
         let work = DiskWork::counting(hashed_bytes);
         let workplace = self.store.partial_path(&self.id);
         let (layout, files, mut adopted) = (self.layout(), &self.files, Adopted::default());
@@ -69,7 +72,7 @@ impl Partial {
             }
             let is_right = |it| found.is_hashed() && found.pieces().contains(it);
             let is_of_use = its_own.clone().any(|it| wanted.contains(it) && is_right(it));
-            // Where it was begun, what it lacks is written into it below.
+            // A file that the partial dataset has already gets its missing pieces below.
             if file_at(&to).is_some() || !is_of_use || !from.is_file() {
                 whole.remove_range(its_own);
                 continue;
@@ -107,7 +110,8 @@ impl Partial {
         for piece in right.iter() {
             self.verified(piece)?;
         }
-        // What lies in files that were begun, or shares a piece with files that are not selected, goes piece by piece.
+        // Pieces of files that the partial dataset already had, and pieces shared with unselected
+        // files, are copied one by one.
         let mut rest = wanted.clone();
         rest.remove_all(&whole);
         right.insert_all(&self.take(found, &rest, work)?);
@@ -115,10 +119,10 @@ impl Partial {
     }
 }
 
-/// Gives a user's file a second name, and tells which permissions it had. It becomes read-only first: what is writable in a
-/// partial dataset is written to.
+/// Gives a user's file a second name, and returns its former permissions. The file is made
+/// read-only first, since writable files of a partial dataset are written to.
 fn hard_link(from: &Path, to: &Path) -> io::Result<Permissions> {
-    // Of a symbolic link, what it leads to.
+    // For a symbolic link, link its target.
     let from = from.canonicalize()?;
     let before = std::fs::metadata(&from)?.permissions();
     set_read_only(&from, true)?;
@@ -129,8 +133,8 @@ fn hard_link(from: &Path, to: &Path) -> io::Result<Permissions> {
     Ok(before)
 }
 
-/// Takes the second name away again, and gives the file back as it was. Its name here goes first: no process that is killed between
-/// the two may leave a file here that is the user's and writable.
+/// Removes the second name, and restores the file's permissions. The name is removed first: a
+/// process killed in between must not leave a writable file of the user's in the store.
 fn unlink(to: &Path, before: &Permissions) -> io::Result<()> {
     let file = open(to);
     remove_entry(to)?;
@@ -138,11 +142,11 @@ fn unlink(to: &Path, before: &Permissions) -> io::Result<()> {
 }
 
 impl Store {
-    /// After hard links were published: whether the files are still what they were before they were hashed. Where they are
-    /// not, the dataset is not complete.
+    /// After hard links were published, checks that the files are the same as before they were
+    /// hashed. If not, removes the dataset's stamp.
     ///
     /// # Errors
-    /// [`ErrorKind::Disk`], also where they changed.
+    /// [`ErrorKind::Disk`], also if the files changed.
     pub fn check_linked(&self, id: &str, found: &LocalCopy) -> Result<(), Error> {
         if found.unchanged().is_some() {
             return Ok(());

@@ -1,7 +1,8 @@
-//! What a catalogue said, kept for a while: its database, its records. For the command line alone.
+//! Cached catalog documents: its database and its records. Used only by the command line.
 //!
-//! A kept document is one file, so that it is never there by half: first what the server said of it (`etag: …`), a line for each
-//! header, an empty line, then its bytes. Its mtime is when it was known to be current.
+//! A cached document is a single file, so it is never incomplete: first the headers of the server's
+//! reply (`etag: …`), one per line, then an empty line and the body. Its mtime is when the document
+//! was last known to be current.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -12,20 +13,20 @@ use crate::storage::digest_name;
 use crate::storage::{Store, WRITABLE, fs};
 use crate::url::Url;
 
-/// What servers say of a document is two short headers.
+/// Limit for the kept headers, which are two short ones.
 const MAX_HEAD_BYTES: u64 = 4 << 10;
 
-/// A document of a catalogue's, as it was kept.
+/// A cached document of a catalog.
 #[derive(Debug)]
 pub struct Kept {
     pub head: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// When it was known to be current.
+    /// When it was last known to be current.
     pub at: SystemTime,
 }
 
 impl Store {
-    /// The document of this name, where it is here and no longer than this.
+    /// Returns the cached document of this name if there is one of at most `max_bytes`.
     pub fn kept_document(&self, catalogue: &Url, name: &str, max_bytes: u64) -> Option<Kept> {
         let file = fs::open(&self.document_path(catalogue, name)).ok()?;
         let at = file.metadata().ok()?.modified().ok()?;
@@ -42,7 +43,7 @@ impl Store {
         Some(Kept { head, body: bytes, at })
     }
 
-    /// Keeps a document, in the place of an older one.
+    /// Caches a document, replacing an older version.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -56,7 +57,7 @@ impl Store {
         self.create()?;
         let path = self.document_path(catalogue, name);
         self.create_directory(&path)?;
-        // The first line is for people: the directory's name does not tell whose it is.
+        // The first line is for people: the directory's name does not show the catalog.
         let mut bytes = format!("from: {catalogue}\n").into_bytes();
         for (name, value) in head {
             bytes.extend_from_slice(format!("{name}: {value}\n").as_bytes());
@@ -66,7 +67,7 @@ impl Store {
         self.keep(&path, &bytes)
     }
 
-    /// Notes that a kept document is current.
+    /// Notes that a cached document is still current.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -102,10 +103,10 @@ mod tests {
         let then = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
         store.note_document(here, name, then).unwrap();
         assert_eq!(store.kept_document(here, name, 100).unwrap().at, then);
-        // What is longer was not written by us.
+        // A longer document is not returned.
         store.keep_document(here, name, &[], &vec![b'x'; 10_000]).unwrap();
         assert!(store.kept_document(here, name, 100).is_none());
-        // Nor is what has no head.
+        // Nor is one without headers.
         std::fs::write(store.document_path(here, name), b"<rss/>").unwrap();
         assert!(store.kept_document(here, name, 100).is_none());
     }

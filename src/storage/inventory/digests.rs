@@ -1,4 +1,5 @@
-//! SHA-256 of files that are there: those that differ from their pins, for `verify`, and those to be pinned, for `vendor` (feature `engine`).
+//! SHA-256 of existing files: finds those that differ from their pins, for `verify`, and computes
+//! pins for `vendor` (feature `engine`).
 
 use crate::error::Error;
 use crate::mutex::Mutex;
@@ -6,7 +7,7 @@ use crate::storage::pins::{BUFFER_BYTES, Pins, pinned, sha256_of};
 use crate::storage::{Site, parallel};
 use crate::torrent::metainfo::Metainfo;
 
-/// The pinned files whose SHA-256 is another one, or that cannot be read; in parallel.
+/// Returns the pinned files whose SHA-256 differs or that cannot be read. Hashes in parallel.
 ///
 /// # Errors
 /// For a pin on a file that the torrent does not have.
@@ -29,7 +30,8 @@ pub(super) fn broken_among(
     Ok(found.into_inner())
 }
 
-/// The SHA-256 of files of a dataset that is there, by their indices in the torrent. Runs on the current rayon pool.
+/// Returns the SHA-256 of files of a dataset, given by their indices in the torrent. Runs on the
+/// current rayon pool.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Disk`] for a file that cannot be read.

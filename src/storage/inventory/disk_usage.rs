@@ -1,22 +1,22 @@
-//! How much of the disk entries of the store take, where several names may hold the same bytes.
+//! Disk space taken by entries of the store, where several names may share the same bytes.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-/// By what two names of the same bytes are known.
+/// A file on disk, identified so that two names for the same bytes are recognized.
 #[derive(Clone, Debug)]
 struct Inode {
-    /// `None` where the platform does not tell: then each name is taken for bytes of its own.
+    /// `None` if the platform does not provide it: then each name counts as separate bytes.
     key: Option<(u64, u64)>,
     bytes: u64,
     links: u64,
 }
 
-/// The files of an entry of the store.
+/// The files of a store entry.
 #[derive(Clone, Debug, Default)]
 pub struct Inodes(Vec<Inode>);
 
-/// Counts bytes by what is on the disk: those that several names hold once, and those as freed whose last name goes.
+/// Counts bytes on disk: bytes with several names count once, and are freed with the last name.
 #[derive(Debug, Default)]
 pub struct DiskUsage {
     names_left: HashMap<(u64, u64), u64>,
@@ -39,7 +39,7 @@ impl DiskUsage {
         usage
     }
 
-    /// What is freed when these names go.
+    /// Returns the bytes that are freed when these names are removed.
     pub fn free(&mut self, inodes: &Inodes) -> u64 {
         let mut freed = 0;
         for inode in &inodes.0 {
@@ -56,7 +56,8 @@ impl DiskUsage {
 }
 
 impl Inodes {
-    /// The files below a path, or the file there. What cannot be looked at holds nothing that could be freed.
+    /// The files below a path, or the file at the path. Entries that cannot be examined count as
+    /// empty.
     pub(super) fn below(path: &Path) -> Inodes {
         fn add(path: &Path, inodes: &mut Vec<Inode>) {
             let Ok(metadata) = std::fs::symlink_metadata(path) else { return };
@@ -83,7 +84,7 @@ fn inode(metadata: &std::fs::Metadata) -> Inode {
     use std::os::unix::fs::MetadataExt as _;
     Inode {
         key: Some((metadata.dev(), metadata.ino())),
-        // A file that is being fetched has its length from the beginning, and holes.
+        // A partial file has its full length from the beginning, and holes.
         bytes: metadata.len().min(metadata.blocks() * 512),
         links: metadata.nlink(),
     }

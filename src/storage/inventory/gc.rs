@@ -1,10 +1,12 @@
-//! Removing from a store what nobody needs: the hands of `gc`. What is to go is decided by others.
+//! Removes what nobody needs from a store, for `gc`. The caller decides what is to be removed.
 //!
-//! A dataset goes in three steps, under its torrent's lock: the stamp; then its directory, by a rename to `.tmp-…`
-//! beside it; then what that holds. A process that is killed between them leaves data without a stamp, which is hashed
-//! before it is used, or a leftover, which the next one removes: at no time is there a stamp of data that is not whole.
+//! A dataset is removed in three steps, under its torrent's lock: its stamp; its directory, which
+//! is renamed to `.tmp-…`; then the content of that directory. A process that is killed in between
+//! leaves data without a stamp, which is hashed before it is used, or a leftover, which the next
+//! run removes. At no time does incomplete data have a stamp.
 //!
-//! A lock's file stays: another process may be waiting for it, and would then hold a lock that nobody else can see.
+//! Lock files are kept: another process may be waiting for one, and would then hold a lock that
+//! nobody else sees.
 
 use std::io;
 use std::path::Path;
@@ -20,8 +22,8 @@ use crate::storage::{Store, WRITABLE, remove_if_there};
 use crate::torrent::infohash::Infohash;
 
 impl Store {
-    /// Removes a dataset, or a `.torrent` that is left of one; gives who holds its lock where someone does, and
-    /// then nothing is removed.
+    /// Removes a dataset, or the `.torrent` that is left of one. Returns the lock's holder if the
+    /// lock is taken; then nothing is removed.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -30,7 +32,7 @@ impl Store {
             Ok(lock) => lock,
             Err(waiting) => return Ok(Err(waiting)),
         };
-        // Someone fetched it since it was looked at.
+        // Another process fetched it since the scan.
         if entry.written(self) != entry.modified {
             return Ok(Err(LockHolder::default()));
         }
@@ -42,7 +44,7 @@ impl Store {
             }
         };
         let failed = |why: io::Error| self.failed("remove", &path, &why);
-        // It may have been replaced by a symbolic link since.
+        // It may have been replaced by a symbolic link since the scan.
         fs::obstacle(&path, true).map_or(Ok(()), Err).map_err(failed)?;
         if entry.state != EntryState::Partial {
             remove_if_there(&self.stamp_path(&entry.id))?;
@@ -53,7 +55,8 @@ impl Store {
         Ok(Ok(()))
     }
 
-    /// Removes the `.torrent` where nothing of it is left in the store. Whoever fetches it at this moment has it.
+    /// Removes a `.torrent` if the store has nothing else of that torrent and no process holds its
+    /// lock. Returns the bytes freed.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -70,7 +73,8 @@ impl Store {
         self.remove_torrent(infohash).map(|()| metadata.len())
     }
 
-    /// Removes a leftover; false where a process holds the dataset's lock, or has written to it since it was looked at.
+    /// Removes a leftover. Returns false if a process holds the dataset's lock or has written to
+    /// the leftover since the scan.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -88,7 +92,8 @@ impl Store {
         let is_partial = path.starts_with(self.root.join("partial"));
         let is_expected_empty = !is_temporary && !is_partial;
         let removed = match is_directory {
-            // It was empty, and is removed only if it still is: another process may have published into it since.
+            // It was empty, and is removed only if it still is: another process may have published
+            // into it since.
             true if is_expected_empty => match std::fs::remove_dir(path) {
                 Err(why) if why.kind() == io::ErrorKind::DirectoryNotEmpty => return Ok(false),
                 other => other,
@@ -97,7 +102,8 @@ impl Store {
             false => fs::remove(path),
         };
         removed.map_err(|why| Error::disk("remove", path, &why).help(WRITABLE))?;
-        // The directory of the last file of a dataset, of a copy's stamp or of a catalog goes with it: it is removed if it is empty.
+        // Also removes the directory of a dataset, of a copy's stamps or of a catalog if that was
+        // its last file.
         let is_below = |it: &&Path| it.parent().and_then(Path::parent) == Some(&self.root);
         if let Some(parent) = path.parent().filter(is_below) {
             let _ = std::fs::remove_dir(parent);
@@ -105,7 +111,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Forgets a project. It is done last: what it used would be unknown without it.
+    /// Forgets a project. This must come last: without its root nothing shows which datasets it
+    /// used.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].

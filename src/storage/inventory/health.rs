@@ -1,4 +1,5 @@
-//! Whether a store can do its work where it lies, and is sound: for `doctor`, which hashes nothing (feature `engine`).
+//! Checks that a store's file system provides what datasets need, for `doctor` (feature `engine`).
+//! Hashes nothing.
 
 mod access;
 
@@ -11,27 +12,27 @@ pub use self::access::Access;
 use crate::storage::Store;
 use crate::storage::fs::{self, beside, remove_tree, set_read_only, sync_directory};
 
-/// What a file system does, each tried in a directory of its own that is gone afterwards.
+/// Results of trying file-system operations in a temporary directory.
 #[derive(Debug)]
 pub struct Trial {
-    /// Where it was tried: the store, or the directory nearest to it that is there.
+    /// Where they were tried: the store, or its nearest existing ancestor.
     pub place: PathBuf,
-    /// Files are written, synced and renamed.
+    /// Writing, syncing and renaming a file.
     pub writes: io::Result<()>,
-    /// A second process would find a lock held.
+    /// Whether a second handle finds a lock held.
     pub locks: io::Result<()>,
     pub hard_links: io::Result<()>,
-    /// A file's time is kept as it was set.
+    /// Whether a file keeps the time that was set.
     pub times: io::Result<()>,
-    /// As the system calls it.
+    /// The system's name for the file system.
     pub file_system: Option<String>,
     pub free_bytes: Option<u64>,
 }
 
 impl Store {
-    /// Tries what datasets need.
+    /// Tries the operations that datasets need.
     pub fn try_out(&self) -> Trial {
-        // What is no directory there is found by failing to make one in it.
+        // A file in place of a directory shows when creating a directory in it fails.
         let is_there = |path: &&Path| std::fs::symlink_metadata(path).is_ok();
         let place = self.root.ancestors().find(is_there).unwrap_or(Path::new("/"));
         let directory = beside(&place.join("trial"));
@@ -49,7 +50,7 @@ impl Store {
             free_bytes: fs::free_bytes(place),
             place: place.to_owned(),
         };
-        let _ = remove_tree(&directory); // what cannot be removed could not be made
+        let _ = remove_tree(&directory); // if it cannot be removed, `writes` has failed as well
         trial
     }
 }
@@ -99,18 +100,20 @@ fn keep_time(directory: &Path) -> io::Result<()> {
     if kept { Ok(()) } else { Err(io::Error::other("a file's time is not preserved")) }
 }
 
-/// The kind of file system that a directory is on, by Linux's table of mounts; `None` elsewhere.
+/// Returns the type of the file system that a directory is on, from Linux's mount table; `None`
+/// elsewhere.
 fn file_system(place: &Path) -> Option<String> {
     let place = place.canonicalize().ok()?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     kind_of(&mounts, &place)
 }
 
-/// The kind of the last mount whose point is nearest above the path.
+/// Returns the type of the mount whose mount point is nearest above the path; of several at the
+/// same point, the last.
 fn kind_of(mounts: &str, place: &Path) -> Option<String> {
     let mount = |line: &str| {
         let (before, after) = line.split_once(" - ")?;
-        // Spaces and their like are in octal.
+        // Spaces and tabs are octal escapes.
         let point = before.split(' ').nth(4)?.replace("\\040", " ").replace("\\011", "\t");
         let kind = after.split(' ').next()?;
         place.starts_with(&point).then(|| (Path::new(&point).iter().count(), kind.to_owned()))

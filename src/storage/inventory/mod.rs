@@ -1,4 +1,5 @@
-//! What only the command line does with a store (feature `engine`): its contents, what may be removed, and changes of a project's files.
+//! Store operations that only the command line needs (feature `engine`): contents, garbage
+//! collection, verification, import, and writing a project's files.
 
 mod adopt;
 mod catalogue;

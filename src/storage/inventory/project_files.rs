@@ -1,4 +1,4 @@
-//! Files of a user's project, written for the command line: all of them, or none.
+//! Writes files of a user's project for the command line: all of them, or none.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,16 +12,17 @@ use crate::storage::{check, folded_names, fs};
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
-/// A file as it shall be.
+/// A file as it should become.
 #[derive(Clone, Debug)]
 pub struct ProjectFile {
     pub path: PathBuf,
     pub bytes: Vec<u8>,
-    /// What it must hold until then; `None` where it must not be there.
+    /// The content that it must have until then; `None` if it must not exist.
     pub before: Option<Vec<u8>>,
 }
 
-/// Writes files into a directory of the user's, which is created where it is not there; each as [`fs::atomic_write`] does.
+/// Writes files into a user's directory, which is created if necessary; each as
+/// [`fs::atomic_write`] does.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Disk`].
@@ -39,10 +40,10 @@ pub fn write_files<'a>(
     files.map(write).collect()
 }
 
-/// Writes files, in this order; where one fails, those before it are as they were.
+/// Writes files in order. If one fails, those before it are restored.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`], also where someone else has changed a file meanwhile.
+/// [`ErrorKind::Disk`], also if a file does not have its expected content.
 pub fn write_all(files: &[ProjectFile]) -> Result<(), Error> {
     for file in files {
         let now = match std::fs::read(&file.path) {
@@ -74,7 +75,7 @@ pub fn write_all(files: &[ProjectFile]) -> Result<(), Error> {
 }
 
 fn undo(files: &[ProjectFile], made: &[PathBuf]) {
-    // The error that is told is the first one.
+    // Ignored: the first error is the one that is reported.
     for file in files {
         let _ = match &file.before {
             Some(before) => write(file, before),
@@ -96,7 +97,7 @@ fn make_directories(directory: &Path, made: &mut Vec<PathBuf>) -> Result<(), Err
     Ok(())
 }
 
-/// A link stays one, and who may read the file stays as it was.
+/// Writes through a symbolic link to its target, and keeps the file's permissions.
 fn write(file: &ProjectFile, bytes: &[u8]) -> Result<(), Error> {
     let Ok(target) = file.path.canonicalize() else { return fs::atomic_write(&file.path, bytes) };
     let permissions =
@@ -108,12 +109,12 @@ fn write(file: &ProjectFile, bytes: &[u8]) -> Result<(), Error> {
     fs::atomic_write_with(&target, bytes, |made| made.set_permissions(permissions))
 }
 
-/// Makes `directory` hold the files of a layout that lie complete below `from`, by hard link or copy, and checks these
-/// pieces where they then are. What is right already stays. It gives the number of files that were new. `may_link`: the
-/// files are a store's own, and read-only.
+/// Makes `directory` hold the files of a layout, which are complete below `from`, by hard link or
+/// copy, and hashes these pieces there. Right files stay. Returns the number of files and links
+/// written. `may_link`: the files are a store's own, and read-only.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`]; [`ErrorKind::Verification`] where the copy is not what the torrent says.
+/// [`ErrorKind::Disk`]; [`ErrorKind::Verification`] if the result does not match the torrent.
 pub fn mirror(
     (from, may_link): (&crate::storage::Site, bool),
     directory: &Path,

@@ -1,4 +1,5 @@
-//! The projects that used datasets of a store, read from the notes in [`crate::storage::roots`] (feature `engine`).
+//! The projects that used datasets of a store, read from the notes in [`crate::storage::roots`]
+//! (feature `engine`).
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -9,18 +10,18 @@ use crate::storage::roots::{HEADER, read};
 /// A project that used datasets of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
-    /// Where it is noted.
+    /// The note's path.
     pub file: PathBuf,
-    /// Its Cargo.toml, which may be gone.
+    /// The project's Cargo.toml, which may no longer exist.
     pub manifest: PathBuf,
-    /// Of the datasets that it ever used.
+    /// Ids of all datasets that it ever used.
     pub ids: Vec<String>,
-    /// To a day.
+    /// Accurate to a day.
     pub last_use: Option<SystemTime>,
 }
 
 impl Store {
-    /// The projects that are known, in order of their manifests.
+    /// Returns the known projects, sorted by manifest path.
     pub fn roots(&self) -> Vec<Root> {
         let entries = std::fs::read_dir(self.roots_path()).into_iter().flatten().flatten();
         let mut roots: Vec<Root> = entries.filter_map(|entry| self.root_at(entry.path())).collect();
@@ -52,7 +53,7 @@ mod tests {
 
     const ID: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
 
-    /// As it is noted, too.
+    /// The path, and its form in a note.
     const MANIFEST: [&str; 2] = match cfg!(windows) {
         true => ["C:/a b/%\n/Cargo.toml", "C:/a b/%25%0A/Cargo.toml"],
         false => ["/a b/%\n/Cargo.toml", "/a b/%25%0A/Cargo.toml"],
@@ -94,19 +95,19 @@ mod tests {
         check(&[0xff; 100], 0);
         check(&text(&format!("academictorrents root 2\nmanifest {}\n", MANIFEST[1])), 0);
         check(&text(&format!("{HEADER}\nmanifest {}\n", MANIFEST[1])), 1);
-        // Of another manifest; a relative one.
+        // A note of another manifest, and one with a relative path.
         check(&text(&format!("{HEADER}\nmanifest {}s\nid {ID}\n", MANIFEST[1])), 0);
         check(&text(&format!("{HEADER}\nmanifest Cargo.toml\nid {ID}\n")), 0);
         check(&[right.clone(), vec![b'\n'; MAX_BYTES as usize]].concat(), 0);
-        // Ids that lead elsewhere, and one that was cut short.
+        // Ids that would lead out of the store, and a truncated one.
         let odd = "id ../../x\nid \nid 323a\nid ";
         std::fs::write(&file, [&right, odd.as_bytes(), ID.as_bytes(), b"-0123"].concat()).unwrap();
         assert_eq!(store.roots()[0].ids, [ID]);
-        // Damaged, it is written anew.
+        // A damaged note is written anew.
         std::fs::write(&file, "academic").unwrap();
         note(&store, &[ID], SystemTime::now());
         assert_eq!(std::fs::read(&file).unwrap(), right);
-        // In its own file name it may not be a directory, nor may another's name hold it.
+        // A note under another name is ignored, and so is a directory under the note's name.
         std::fs::rename(&file, file.with_file_name("0000000000000000")).unwrap();
         std::fs::create_dir(&file).unwrap();
         assert_eq!(store.roots(), []);

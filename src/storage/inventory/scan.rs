@@ -1,4 +1,5 @@
-//! One walk over a store: all that `list`, `gc`, `doctor` and `seed` know of it. Nothing is locked, and nothing is written.
+//! Walks over a store once: the source of all that `list`, `gc`, `doctor` and `seed` know of it.
+//! Locks nothing and writes nothing.
 
 use std::ffi::OsStr;
 use std::fs::DirEntry;
@@ -13,99 +14,103 @@ use crate::storage::stamp::BACKDATED;
 use crate::storage::{Stamp, Store};
 use crate::torrent::infohash::Infohash;
 
-/// Where no lock protects a file, it has a temporary name for a moment while it is written. Older ones were left by a process that
-/// was killed.
+/// Minimum age of a leftover in a directory that no lock protects: while a file is written there,
+/// it has a temporary name for a moment.
 const LEFT: Duration = Duration::from_secs(60 * 60);
 
 /// The content of a store.
 #[derive(Debug, Default)]
 pub struct StoreScan {
-    /// All selections in `data` and `partial`, and each `.torrent` of which there is nothing else; in order of id.
+    /// All selections and trees in `data` and `partial`, and each `.torrent` without any of these;
+    /// sorted by id.
     pub entries: Vec<StoreEntry>,
-    /// Of no use to anyone; in order of path.
+    /// Entries that nothing uses, sorted by path.
     pub leftovers: Vec<Leftover>,
-    /// The projects that are known, in order of their manifests.
+    /// The known projects, sorted by manifest path.
     pub roots: Vec<Root>,
-    /// Ids in `data` with something else in the place of the dataset's directory: a symbolic link, for example.
+    /// Ids in `data` whose entry is not a directory but a symbolic link, for example.
     pub obstructed: Vec<String>,
 }
 
-/// A torrent's selection, or its `.torrent`, in the store.
+/// A selection of a torrent, an unpacked tree, or a `.torrent` in the store.
 #[derive(Clone, Debug)]
 pub struct StoreEntry {
-    /// The infohash, with the selection's digest where not all files are selected; of a tree with a `+` and another digest.
+    /// The infohash, with a `-` and the selection's digest unless all files are selected; for a
+    /// tree also with a `+` and another digest.
     pub id: String,
-    /// The torrent.
+    /// The torrent's infohash.
     pub infohash: Infohash,
-    /// How much of it is there.
+    /// How much of it is stored.
     pub state: EntryState,
-    /// Its size on disk, also where other names hold the same bytes.
+    /// Size on disk, even if other names share the bytes.
     pub bytes: u64,
-    /// When it was last written to: fetched, or stamped.
+    /// When it was last fetched or stamped.
     pub modified: Option<SystemTime>,
     /// Its files.
     pub inodes: Inodes,
 }
 
-/// How much of an entry is there.
+/// How much of an entry is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryState {
-    /// With a stamp that fits.
+    /// It has a matching stamp.
     Complete {
         /// The torrent's name, as a path.
         name: PathBuf,
         /// The total length of its files.
         bytes: u64,
     },
-    /// Without one: it is hashed before it is used.
+    /// It has no matching stamp, so it is hashed before it is used.
     Unstamped {
-        /// It has a stamp, which does not fit.
+        /// Whether it has a stamp that does not match.
         is_changed: bool,
     },
-    /// Begun, by a process that may be at work.
+    /// A download, import or unpacking has begun, and its process may still be running.
     Partial,
-    /// A `.torrent` of which nothing else is here.
+    /// Only a `.torrent`.
     Torrent,
 }
 
-/// Something of no use to anyone: left by a process that was killed, or the stamp of a copy that is gone.
+/// An entry that nothing uses: left by a process that was killed, or the stamp of a copy that no
+/// longer exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
     /// Where it is.
     pub path: PathBuf,
     /// Its size on disk.
     pub bytes: u64,
-    /// Whose lock protects it, if it belongs to a dataset.
+    /// The torrent whose lock protects it, if it belongs to a dataset.
     pub(super) infohash: Option<Infohash>,
     /// When it was last written to.
     pub(super) modified: Option<SystemTime>,
 }
 
-/// An entry of one of the store's directories, as far as it matters for whether it is a leftover.
+/// An entry of one of the store's directories, with the properties that decide whether it is a
+/// leftover.
 struct LeftoverCandidate<'a> {
     name: &'a OsStr,
     place: StoreArea,
-    /// Nothing reads it, though its name is an ordinary one.
+    /// Nothing reads it, although it has an ordinary name.
     is_unused: bool,
     /// How long ago it was written to.
     age: Option<Duration>,
-    /// Whether a process holds the lock of its dataset.
+    /// Whether a process holds the lock of its torrent.
     is_locked: &'a dyn Fn() -> bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StoreArea {
-    /// In `data` or `partial`. What has a temporary name there was set aside by a rename.
+    /// Directly in `data` or `partial`. Entries with a temporary name were set aside by a rename.
     Datasets,
     /// In a dataset's directory there, which is only written to under the torrent's lock.
     Dataset,
-    /// Stamps of copies, which appear in their place by a rename.
+    /// Stamps of copies, which appear by a rename.
     Copies,
-    /// Elsewhere: written to without a lock.
+    /// Anywhere else: written to without a lock.
     Shared,
 }
 
-/// Decides what a leftover is, for `doctor` and `gc`.
+/// Decides whether an entry is a leftover, for `doctor` and `gc`.
 fn is_leftover(it: &LeftoverCandidate<'_>) -> bool {
     let is_temporary = is_temporary(it.name);
     match it.place {
@@ -120,19 +125,20 @@ fn is_leftover(it: &LeftoverCandidate<'_>) -> bool {
     }
 }
 
-/// Whether a name is one of those of `fs::beside`, which a file system may have written in upper case.
+/// Whether a name is one of `fs::beside`'s; a file system may list it in upper case.
 pub(super) fn is_temporary(name: &OsStr) -> bool {
     let start = name.as_encoded_bytes().get(..5);
     start.is_some_and(|start| start.eq_ignore_ascii_case(b".tmp-"))
 }
 
 impl Store {
-    /// Whether anything of this selection is being fetched, or was.
+    /// Whether the selection has a partial download, running or not.
     pub fn is_partial(&self, id: &str) -> bool {
         self.partial_path(id).is_dir()
     }
 
-    /// Bytes of a dataset that an earlier download has recorded: nothing is hashed, and nothing is changed.
+    /// Returns the bytes of a dataset that an earlier download has recorded. Hashes nothing and
+    /// changes nothing.
     pub fn recorded_bytes(&self, id: &str, layout: &Layout) -> u64 {
         let needed = layout.needed();
         let recorded = self.recorded(id, layout.geometry().piece_count());
@@ -140,7 +146,7 @@ impl Store {
         pieces.map(|piece| layout.bytes_of_piece(piece)).sum()
     }
 
-    /// Walks over all of the store: a `stat` for each file, and one more for each stamped file.
+    /// Walks over the whole store: one `stat` per file, and one more per stamped file.
     pub fn scan(&self, now: SystemTime) -> StoreScan {
         let mut scan = StoreScan { roots: self.roots(), ..StoreScan::default() };
         let mut walk = Walk { store: self, now, leftovers: Vec::new() };
@@ -151,7 +157,7 @@ impl Store {
                     walk.look(&entry, StoreArea::Datasets, None, false);
                     continue;
                 };
-                // What a symbolic link leads to is not the store's to look at, and not to remove.
+                // The target of a symbolic link is not the store's to examine or to remove.
                 match is_directory(&entry) {
                     true => scan.entries.extend(walk.dataset(&entry, id)),
                     false if directory == "data" => scan.obstructed.push(id),
@@ -183,7 +189,7 @@ impl Store {
         Some(entry)
     }
 
-    /// The ids that have a directory in this one of the store.
+    /// Returns the ids that have a directory in this directory of the store.
     pub(super) fn ids(&self, directory: &str) -> Vec<String> {
         let entries = entries(&self.root.join(directory)).into_iter().filter(is_directory);
         entries.filter_map(|entry| id_of(&entry)).collect()
@@ -191,7 +197,8 @@ impl Store {
 }
 
 impl StoreScan {
-    /// The ids of all datasets that are complete, or were; of trees of unpacked archives none.
+    /// Returns the ids of all datasets that are complete or were complete; trees of unpacked
+    /// archives are left out.
     pub fn data_ids(&self) -> Vec<String> {
         let is_data = |it: &&StoreEntry| {
             matches!(it.state, EntryState::Complete { .. } | EntryState::Unstamped { .. })
@@ -205,8 +212,8 @@ impl StoreScan {
 }
 
 impl StoreEntry {
-    /// When it was last written to, as it is now. A stamp's own time says nothing, but whoever writes one moves the
-    /// directory's.
+    /// Returns when it was last written to, as of now. A stamp's own time is fixed, but writing one
+    /// updates the directory's time.
     pub(super) fn written(&self, store: &Store) -> Option<SystemTime> {
         let path = match self.state {
             EntryState::Complete { .. } | EntryState::Unstamped { .. } => store.data_path(&self.id),
@@ -224,7 +231,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Looks at the directory of a dataset in `data` or `partial`; `None` where it is a leftover.
+    /// Examines a dataset's directory in `data` or `partial`; `None` if it is a leftover.
     fn dataset(&mut self, directory: &DirEntry, id: String) -> Option<StoreEntry> {
         let (path, infohash) = (directory.path(), infohash_in(&id));
         let is_partial = path.parent().is_some_and(|it| it.ends_with("partial"));
@@ -232,9 +239,9 @@ impl Walk<'_> {
             true => EntryState::Partial,
             false => self.data_state(&id),
         };
-        // A fetch that was published, or data of which there is none yet.
+        // The partial directory of a published dataset, or an empty directory in `data`.
         let is_unused = match is_partial {
-            // Unpacking begins anew.
+            // Unpacking always starts over.
             true => is_tree(&id) || self.store.present(&id).is_some(),
             false => is_empty(&path),
         };
@@ -262,7 +269,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What is written to without a lock.
+    /// Examines the directories that are written to without a lock.
     fn shared_files(&mut self) {
         for directory in ["", "torrents", "roots"] {
             for entry in entries(&self.store.root.join(directory)) {
@@ -287,7 +294,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes an entry that is a leftover; whether it is one.
+    /// Records an entry if it is a leftover. Returns whether it is.
     fn look(
         &mut self,
         entry: &DirEntry,
@@ -301,7 +308,8 @@ impl Walk<'_> {
         }
         let path = entry.path();
         let modified = modified(&path);
-        // A stamp is backdated before it gets its name: but then its directory was written to.
+        // A stamp is backdated before it gets its name, but writing it updated its directory's
+        // time.
         let backdated = SystemTime::UNIX_EPOCH + Duration::from_secs(BACKDATED);
         let written = match path.parent() {
             Some(parent) if modified == Some(backdated) => self::modified(parent),
@@ -328,7 +336,7 @@ fn entries(directory: &Path) -> Vec<DirEntry> {
     std::fs::read_dir(directory).into_iter().flatten().flatten().collect()
 }
 
-/// A directory that cannot be read is not known to be empty.
+/// A directory that cannot be read does not count as empty.
 fn is_empty(directory: &Path) -> bool {
     std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
@@ -337,7 +345,8 @@ fn is_directory(entry: &DirEntry) -> bool {
     entry.file_type().is_ok_and(|it| it.is_dir())
 }
 
-/// The id whose directory an entry is. On a file system that takes both for one, its name may be in upper case.
+/// Returns the id that an entry's name is. A case-insensitive file system may list it in upper
+/// case.
 fn id_of(entry: &DirEntry) -> Option<String> {
     let name = entry.file_name().into_string().ok()?;
     let id = name.to_ascii_lowercase();
@@ -349,13 +358,14 @@ fn id_of(entry: &DirEntry) -> Option<String> {
     (name == id || is_its_name()).then_some(id)
 }
 
-/// When something was last written to; a symbolic link itself. Of a removed one it is `None`.
+/// Returns when an entry was last written to, without following a symbolic link; `None` if it does
+/// not exist.
 pub(super) fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::symlink_metadata(path).and_then(|it| it.modified()).ok()
 }
 
-/// Whether a stamp is of a copy that is gone. One that cannot be looked at (a disk that is not mounted tells
-/// nothing else than that it is not there) costs one hashing more.
+/// Whether a stamp's copy no longer exists. A disk that is not mounted looks the same; a stamp
+/// removed for that reason costs one more hashing.
 fn is_of_nothing(stamp: &Path) -> bool {
     let Some(place) = Stamp::read(stamp).and_then(|stamp| stamp.place) else { return false };
     std::fs::metadata(place).is_err_and(|why| why.kind() == io::ErrorKind::NotFound)
@@ -366,7 +376,7 @@ pub fn is_tree(id: &str) -> bool {
     id.contains('+')
 }
 
-/// The infohash of an id; `None` where it is none.
+/// Returns the infohash of an id; `None` if the text is not an id.
 pub fn infohash_in(id: &str) -> Option<Infohash> {
     let (dataset, tree) = id.split_once('+').map_or((id, None), |(a, b)| (a, Some(b)));
     let (infohash, selection) =
@@ -402,7 +412,7 @@ mod tests {
 
     #[test]
     fn what_is_a_leftover_is_decided_by_name_use_age_and_lock() {
-        // Old; old and unused; new and unused; unused and locked.
+        // Old; old and unused; new and unused; old, unused and locked.
         check("id", StoreArea::Datasets, [false, true, true, false]);
         check("stamp.old", StoreArea::Dataset, [false, true, true, false]);
         check("0123456789abcdef", StoreArea::Copies, [false, true, true, true]);
@@ -417,7 +427,7 @@ mod tests {
             let id = format!("{infohash}{}", odd.replace('D', digest));
             assert!(infohash_in(&id).is_none(), "{id}");
         }
-        // A file system may give names in another case.
+        // A file system may list names in another case.
         for temporary in [".tmp-1-2", ".tmp-0123456789abcdef", ".TMP-0123456789ABCDEF", ".Tmp-"] {
             check(temporary, StoreArea::Datasets, [true, true, true, true]);
             check(temporary, StoreArea::Dataset, [true, true, true, false]);

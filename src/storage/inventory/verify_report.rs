@@ -1,4 +1,5 @@
-//! All that is wrong with data that is there, file by file: for `verify`, which only looks (feature `engine`).
+//! Reports all faults of stored data, file by file, for `verify` (feature `engine`). Repairs
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,37 +14,38 @@ use crate::storage::local_copy::LocalCopy;
 use crate::storage::pins::Pins;
 use crate::torrent::infohash::Infohash;
 
-/// So many strangers are named; a directory may hold anything.
+/// Limit for listed extra files; a directory may contain anything.
 const MAX_EXTRA: usize = 1_000;
 
-/// What was found of a dataset.
+/// The result of verifying a dataset.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyReport {
-    /// What is wrong, in the torrent's order of files; none where all is right.
+    /// What is wrong, in the torrent's order of files; empty if everything is right.
     pub faults: Vec<FaultyFile>,
-    /// What is below the torrent's directory, by its path there, and does not belong to the dataset: no fault.
+    /// Entries below the torrent's directory that do not belong to the dataset, by path below it.
+    /// They are not faults.
     pub extra: Vec<PathBuf>,
 }
 
 /// A file that is not as it should be.
 #[derive(Clone, Debug)]
 pub struct FaultyFile {
-    /// Below the torrent's own directory, as messages name it; not yet fit for a terminal.
+    /// Path below the torrent's own directory, as messages name it; not yet escaped for a terminal.
     pub file: String,
     pub path: PathBuf,
-    /// What it should have.
+    /// The length that it should have.
     pub length_bytes: u64,
     pub fault: FileFault,
 }
 
-/// Parts of damaged files, by their index in [`Layout::files`].
+/// Parts of damaged files, by index in [`Layout::files`].
 type DamagedRanges = BTreeMap<u32, Vec<Range<u64>>>;
 
 impl LocalCopy {
-    /// What is wrong with it, once it was hashed.
+    /// Returns all faults of a hashed copy.
     ///
     /// # Errors
-    /// Of a pin on a file that the torrent does not have.
+    /// For a pin on a file that the torrent does not have.
     pub fn report(&self, pins: &Pins) -> Result<VerifyReport, Error> {
         let (mut damaged, mut unchecked) = self.wrong_parts();
         let mut faults = Vec::new();
@@ -81,13 +83,14 @@ impl LocalCopy {
         }
     }
 
-    /// Of each selected file, the bytes of wrong pieces, and those of pieces that lack something elsewhere; nothing that is
-    /// behind the file's end.
+    /// Returns, for each selected file, the ranges of wrong pieces and those of pieces that could
+    /// not be checked since another file lacks its part. Ranges end at the end of the existing
+    /// file.
     fn wrong_parts(&self) -> (DamagedRanges, DamagedRanges) {
         let (mut damaged, mut unchecked) = (DamagedRanges::new(), DamagedRanges::new());
         let mut wrong = self.layout.needed();
         wrong.remove_all(&self.pieces);
-        // The parts of a piece are in files side by side, and so are pieces.
+        // Consecutive parts and pieces are mostly of the same file, so its length is cached.
         let mut last = (u32::MAX, 0);
         let mut length = |file: u32| {
             if last.0 != file {
@@ -126,7 +129,7 @@ impl LocalCopy {
         (damaged, unchecked)
     }
 
-    /// What is no file of the torrent, below its own directory.
+    /// Returns the entries below the torrent's own directory that are not of the torrent.
     fn extra(&self) -> Vec<PathBuf> {
         let mut extra = Vec::new();
         if self.metainfo.multi {
@@ -151,7 +154,7 @@ impl VerifyReport {
     }
 }
 
-/// Adds bytes that come behind those that are there: neighbours are one.
+/// Appends a range behind the existing ones, merging it with an adjacent last one.
 fn add(parts: &mut Vec<Range<u64>>, bytes: Range<u64>) {
     match parts.last_mut() {
         Some(last) if last.end == bytes.start => last.end = bytes.end,
@@ -159,7 +162,7 @@ fn add(parts: &mut Vec<Range<u64>>, bytes: Range<u64>) {
     }
 }
 
-/// All that is no directory below this one; links are not followed.
+/// Visits everything below a directory except directories. Symbolic links are not followed.
 fn walk(directory: &Path, found: &mut dyn FnMut(PathBuf)) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         match entry.file_type() {
@@ -170,7 +173,8 @@ fn walk(directory: &Path, found: &mut dyn FnMut(PathBuf)) {
 }
 
 impl Store {
-    /// The paths of a dataset's files, in the torrent's layout: by its stamp; where there is none, what lies there.
+    /// Returns the paths of a dataset's files in the torrent's layout: from its stamp, or, without
+    /// one, from its directory.
     pub fn stored_paths(&self, id: &str) -> Vec<PathBuf> {
         if let Some(stamp) = self.last_stamp(id) {
             return stamp.paths().chain(stamp.link_paths().map(Path::to_owned)).collect();
@@ -180,8 +184,8 @@ impl Store {
         paths
     }
 
-    /// Says of a torrent's other selections that they are not complete, where they have one of these damaged files under another name of
-    /// the same inode; gives their ids. The lock is held.
+    /// Removes the stamps of the torrent's other selections that share one of the damaged files
+    /// (the same inode). Returns their ids. The caller holds the lock.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
@@ -214,7 +218,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     inode(one).is_some_and(|one| inode(other) == Some(one))
 }
 
-/// Nothing tells here: hashing once more does no harm.
+/// This platform does not identify files. Hashing once more does no harm.
 #[cfg(not(unix))]
 fn is_same(_one: &Path, other: &Path) -> bool {
     other.exists()

@@ -1,14 +1,15 @@
-//! What is in the way of a dataset's files in a user's directory, and how it is reported.
+//! Existing entries that conflict with a dataset's files in a user's directory, and how they are
+//! reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, printable};
 
-/// A message names at most this many paths.
+/// Maximum number of paths in a message.
 const MAX_SHOWN: usize = 10;
 
-/// Why something that exists keeps a file from being written.
+/// Why an existing entry keeps a file from being written.
 #[derive(Debug)]
 pub(in crate::storage) enum Conflict {
     Foreign,

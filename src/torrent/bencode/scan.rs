@@ -1,47 +1,48 @@
-//! The walk over the bytes, and what it has seen.
+//! The iterative scanner, and the flat list of values that it produces.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{CUT, Limits, ScanError, TOO_LONG};
 
-/// How deep values may be nested in one another: it bounds the scanner's own stack, of some 50 bytes for each.
+/// Maximum nesting depth. It bounds the scanner's own stack, which takes about 50 bytes per level.
 const MAX_DEPTH: usize = 1 << 16;
 
-/// The decoder recurses, with some 2 kB of the thread's stack for each: what is nested deeper is kept from it.
+/// The decoder recurses and uses about 2 kB of the thread's stack per level, so values that are
+/// nested deeper are withheld from it.
 const MAX_DECODED_DEPTH: usize = 32;
 
-/// What the decoder is given in place of a value that it cannot take, or that makes no sense: it is of no type that
-/// anyone asks for.
+/// Replaces a value that the decoder cannot take or that is meaningless: an empty list, in which no
+/// caller finds anything.
 const NOTHING: &[u8] = b"le";
 
-/// Written by some programs at the beginning of a file.
+/// Some programs write it at the beginning of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a scan saw: one value, and all that are in it.
+/// The result of a scan: one value and everything inside it.
 #[derive(Clone, Debug)]
 pub struct Scan<'a> {
     bytes: &'a [u8],
-    /// By their beginnings; a dictionary's are key, value, key, value.
+    /// All values, in order of their first byte; a dictionary's are key, value, key, value.
     tokens: Vec<Token>,
-    /// Tokens that are not as BEP 3 has them, in their order.
+    /// Tokens that deviate from BEP 3, in order.
     odd: Vec<(u32, Oddity)>,
 }
 
-/// What the scan was tolerant of.
+/// A deviation from BEP 3 that the scan tolerates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Oddity {
-    /// A key that is in its dictionary already.
+    /// A key that already occurred in its dictionary.
     Twin,
-    /// A string whose length begins with 0.
+    /// A string whose length has a leading zero.
     Length,
-    /// An integer that begins with 0, is -0, no number, or beyond 64 bits.
+    /// An integer with a leading zero, `-0`, not a number, or beyond 64 bits.
     Number,
-    /// Too deep for the decoder, and right otherwise.
+    /// Nested too deeply for the decoder, but otherwise valid.
     Deep,
 }
 
-/// A value; offsets are in bytes, and 32 bits are enough for what [`scan_prefix`] lets in.
+/// A value. Offsets are in bytes; 32 bits suffice because the scanner truncates its input to that.
 #[derive(Clone, Copy, Debug)]
 struct Token {
     begin: u32,
@@ -51,13 +52,14 @@ struct Token {
 
 #[derive(Clone, Copy, Debug)]
 enum TokenKind {
-    /// `text`: where it begins behind its length.
+    /// `text`: the offset of the string's bytes, after its length prefix.
     Bytes {
         text: u32,
     },
-    /// Read again where it is asked for: most integers of a torrent are, once, and each byte here counts six million times.
+    /// Has no payload and is parsed again on demand: most integers of a torrent are read only once,
+    /// and every byte of a token counts up to six million times.
     Int,
-    /// `after`: the token behind all that are in it.
+    /// `after`: the index of the token that follows the container's contents.
     List {
         after: u32,
     },
@@ -67,7 +69,7 @@ enum TokenKind {
 }
 
 impl Token {
-    /// The bytes of a string; of what is none, nothing.
+    /// Returns the bytes of a string; empty for other types.
     fn text<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         match self.kind {
             TokenKind::Bytes { text } => &bytes[text as usize..self.end as usize],
@@ -77,22 +79,23 @@ impl Token {
 }
 
 impl<'a> Scan<'a> {
-    /// The value itself.
+    /// Returns the outermost value.
     pub fn root(&self) -> Node<'_> {
         Node { bytes: self.bytes, tokens: &self.tokens, index: 0 }
     }
 
-    /// Where the value ends.
+    /// Returns the offset of the value's end.
     pub fn used(&self) -> usize {
         self.root().token().end as usize
     }
 
-    /// Whether everything is as BEP 3 has it.
+    /// Whether the input follows BEP 3 exactly (values nested too deeply for the decoder are
+    /// allowed).
     pub fn is_exact(&self) -> bool {
         !self.odd.iter().any(|(_, oddity)| *oddity != Oddity::Deep)
     }
 
-    /// The first place in a value of this scan that is not as BEP 3 has it.
+    /// Returns the first deviation from BEP 3 inside a value of this scan.
     pub fn oddity(&self, node: Node<'_>) -> Option<ScanError> {
         let first = self.odd.partition_point(|(token, _)| *token < node.index);
         let inside = self.odd.iter().skip(first).take_while(|(token, _)| *token < node.after());
@@ -105,7 +108,8 @@ impl<'a> Scan<'a> {
         Some(ScanError { what, at: self.tokens[token as usize].begin as usize })
     }
 
-    /// The value as the decoder can take it: each key once, numbers as BEP 3 has them, nothing too deep.
+    /// Returns the value in a form that the decoder accepts: each key once, numbers as in BEP 3,
+    /// nothing nested too deeply.
     pub fn canonical(&self) -> Cow<'a, [u8]> {
         let Range { start, end } = self.root().span();
         if self.odd.is_empty() {
@@ -116,7 +120,7 @@ impl<'a> Scan<'a> {
             let node = Node { index: *index, ..self.root() };
             let span = node.span();
             if span.start < copied {
-                continue; // in what was left out
+                continue; // inside a value that was left out
             }
             canonical.extend_from_slice(&self.bytes[copied..span.start]);
             copied = span.end;
@@ -155,7 +159,7 @@ impl<'s> Node<'s> {
         self.tokens[self.index as usize]
     }
 
-    /// The token behind all that are in it.
+    /// Returns the index of the token that follows this value and its contents.
     fn after(self) -> u32 {
         match self.token().kind {
             TokenKind::Bytes { .. } | TokenKind::Int => self.index + 1,
@@ -163,19 +167,20 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// The value as it stands: of `info`, what is hashed.
+    /// Returns the value's encoded bytes; for `info`, the bytes that are hashed.
     pub fn raw(self) -> &'s [u8] {
         let Token { begin, end, .. } = self.token();
         &self.bytes[begin as usize..end as usize]
     }
 
-    /// What is between the first byte and the last: of a list, its values one behind the other.
+    /// Returns the encoded bytes without the first and the last; for a list, the concatenated
+    /// items.
     pub fn inside(self) -> &'s [u8] {
         let raw = self.raw();
         raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()
     }
 
-    /// Where it begins in the bytes that were scanned.
+    /// Returns the offset of the value in the scanned bytes.
     pub fn begin(self) -> usize {
         self.token().begin as usize
     }
@@ -185,10 +190,10 @@ impl<'s> Node<'s> {
         matches!(token.kind, TokenKind::Bytes { .. }).then(|| token.text(self.bytes))
     }
 
-    /// An integer; `None` for one that is no number, or beyond 64 bits.
+    /// Returns an integer; `None` if it is not a number or does not fit into 64 bits.
     pub fn int(self) -> Option<i64> {
         match self.token().kind {
-            // Signs, and zeros in front, are read; what is none, or beyond 64 bits, is not.
+            // `parsed` accepts a sign and leading zeros.
             TokenKind::Int => parsed(self.inside()),
             _ => None,
         }
@@ -201,7 +206,7 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// A dictionary's keys and values in turns; nothing of what is none.
+    /// Returns a dictionary's keys and values in alternation; empty for other types.
     pub fn entries(self) -> Nodes<'s> {
         match self.token().kind {
             TokenKind::Dict { after } => self.until(after),
@@ -209,7 +214,7 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// Where the value stands.
+    /// Returns the value's byte range in the scanned bytes.
     pub fn span(self) -> Range<usize> {
         let Token { begin, end, .. } = self.token();
         begin as usize..end as usize
@@ -219,7 +224,8 @@ impl<'s> Node<'s> {
         matches!(self.token().kind, TokenKind::Dict { .. })
     }
 
-    /// The value of a dictionary's key; `None` where it is not there, or this is no dictionary.
+    /// Returns the value of a dictionary's key; `None` if the key is missing or this is not a
+    /// dictionary.
     pub fn get(self, key: &[u8]) -> Option<Node<'s>> {
         let TokenKind::Dict { after } = self.token().kind else { return None };
         let mut entries = self.until(after);
@@ -236,7 +242,7 @@ impl<'s> Node<'s> {
     }
 }
 
-/// The values in a list or dictionary, one behind the other.
+/// Iterator over the values of a list or dictionary.
 #[derive(Clone, Debug)]
 pub struct Nodes<'s> {
     next: Node<'s>,
@@ -256,17 +262,18 @@ impl<'s> Iterator for Nodes<'s> {
     }
 }
 
-/// The bytes before a value: a byte order mark and blanks, as scripts send them.
+/// Returns the number of bytes before the value that are ignored: a byte order mark and whitespace,
+/// which some server scripts emit.
 pub fn before(bytes: &[u8]) -> usize {
     let mark = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let rest = bytes.get(mark..).unwrap_or_default();
     mark + rest.len() - rest.trim_ascii_start().len()
 }
 
-/// Reads one value. What is before and behind it (see [`before`]) is ignored.
+/// Scans one value. Bytes before it (see [`before`]) and after it are ignored.
 ///
 /// # Errors
-/// Says what is wrong, and at which byte.
+/// What is wrong, and at which byte.
 pub fn scan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Scan<'a>, ScanError> {
     if bytes.len() > limits.max_bytes {
         return Err(ScanError { what: "too many bytes", at: limits.max_bytes });
@@ -274,11 +281,11 @@ pub fn scan<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Scan<'a>, ScanError>
     scan_at(bytes, before(bytes), limits)
 }
 
-/// Checks that the bytes begin with one value; what follows is not looked at (BEP 9 puts raw data
-/// behind a dictionary).
+/// Scans the value at the beginning of the bytes; what follows is ignored (BEP 9 appends raw data
+/// to a dictionary).
 ///
 /// # Errors
-/// Says what is wrong, and at which byte.
+/// What is wrong, and at which byte.
 pub fn scan_prefix<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Scan<'a>, ScanError> {
     scan_at(bytes, 0, limits)
 }
@@ -292,15 +299,15 @@ fn scan_at<'a>(bytes: &'a [u8], at: usize, limits: &Limits) -> Result<Scan<'a>, 
     Ok(Scan { bytes, tokens: scanner.tokens, odd: scanner.odd })
 }
 
-/// A list or dictionary whose end has not come yet.
+/// A list or dictionary whose end has not been reached.
 struct OpenContainer {
     token: usize,
     is_dict: bool,
-    /// A dictionary's key comes next, or its end.
+    /// Whether a dictionary's next key, or its end, is expected.
     wants_key: bool,
-    /// A dictionary's last key, by its token.
+    /// The token of the dictionary's last key.
     last_key: Option<usize>,
-    /// Whether each key so far is greater than the one before: then none is there twice.
+    /// Whether each key so far is greater than the one before, which rules out duplicates.
     ascending: bool,
 }
 
@@ -347,12 +354,12 @@ impl Scanner<'_, '_> {
         }
     }
 
-    /// Adds the value from `begin` to here.
+    /// Adds the value from `begin` to the current position.
     fn push(&mut self, begin: usize, kind: TokenKind) {
         self.tokens.push(Token { begin: begin as u32, end: self.at as u32, kind });
     }
 
-    /// Notes that the token comes next that is not as it should be.
+    /// Records a deviation of the token that is pushed next.
     fn note(&mut self, oddity: Oddity) {
         self.odd.push((self.tokens.len() as u32, oddity));
     }
@@ -377,7 +384,7 @@ impl Scanner<'_, '_> {
         Ok(())
     }
 
-    /// Passes an `e`.
+    /// Consumes an `e`.
     fn close(&mut self) -> Result<(), ScanError> {
         let Some(open) = self.open.pop() else {
             return fail("an unmatched end", self.at);
@@ -397,11 +404,11 @@ impl Scanner<'_, '_> {
         Ok(())
     }
 
-    /// Notes all keys of a dictionary that another has before them.
+    /// Records every key of a dictionary that occurred before in it.
     fn note_twins(&mut self, dict: usize, after: u32) {
         let dict = Node { bytes: self.bytes, tokens: &self.tokens, index: dict as u32 };
         let mut keys: Vec<_> = dict.until(after).step_by(2).collect();
-        // Those that are alike stay in their order.
+        // The sort is stable: duplicates keep their order, so the first one is not recorded.
         keys.sort_by(|a, b| a.bytes().cmp(&b.bytes()));
         let twins = keys.windows(2).filter_map(|pair| match pair {
             [a, b] if a.bytes() == b.bytes() => Some((b.index, Oddity::Twin)),
@@ -411,7 +418,7 @@ impl Scanner<'_, '_> {
         self.odd.extend(twins);
     }
 
-    /// Passes a string, which may be the innermost dictionary's next key.
+    /// Consumes a string, which may be the next key of the innermost dictionary.
     fn string(&mut self, is_key: bool) -> Result<(), ScanError> {
         let begin = self.at;
         let mut length = 0_usize;
@@ -451,7 +458,7 @@ impl Scanner<'_, '_> {
         let Some(open) = self.open.last_mut() else { return };
         if let Some(before) = open.last_key.replace(key) {
             let [before, text] = [before, key].map(|token| self.tokens[token].text(self.bytes));
-            // Twins side by side are found with all others.
+            // Equal neighbors count as unsorted too, so that `note_twins` finds all duplicates.
             open.ascending &= before < text;
         }
     }
@@ -462,7 +469,7 @@ impl Scanner<'_, '_> {
         loop {
             match self.byte(self.at)? {
                 b'e' => break,
-                // Programs write numbers with a fraction, or none at all, where they have none.
+                // Some programs write fractions, or no digits at all, in integer values.
                 b'0'..=b'9' | b'-' | b'+' | b'.' | b'E' | b' ' => self.at += 1,
                 _ => return fail("an integer that is not a number", begin),
             }
@@ -470,7 +477,7 @@ impl Scanner<'_, '_> {
         let text = &self.bytes[begin + 1..self.at];
         let is_exact = match text.strip_prefix(b"-").unwrap_or(text) {
             b"0" => text.len() == 1,
-            // 18 digits are below the limit.
+            // Up to 18 digits always fit into 64 bits.
             [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
                 rest.len() < 18 || parsed(text).is_some()
             }

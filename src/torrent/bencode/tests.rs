@@ -20,7 +20,7 @@ fn canonical_values_pass() {
     check(b"le");
     check(b"de");
     check(b"lli1eed1:a0:ee");
-    check(b"d1:bi1e1:ai2ee"); // unsorted keys are in the wild
+    check(b"d1:bi1e1:ai2ee"); // unsorted keys exist in the wild
     check(b"d3:\xff\xfe\xfd2:\x80\x81e"); // text need not be UTF-8
     check(b"ld1:ai1eed1:ai1eee"); // the same key in two dictionaries
     check(b"d1:ad1:bi1eee");
@@ -203,7 +203,7 @@ fn a_node_is_what_it_is_and_nothing_else() {
     assert!(get(b"l").get(b"i").is_none() && scan.root().get(b"x").is_none());
 }
 
-/// The same value, as the decoder gives it.
+/// Converts a node to what the decoder should return for it.
 fn value_of(node: Node<'_>) -> Value {
     if let Some(bytes) = node.bytes() {
         Value::Bytes(bytes.to_vec())
@@ -219,7 +219,8 @@ fn value_of(node: Node<'_>) -> Value {
     }
 }
 
-/// Any value, as bytes: written by this test, so that a mistake in the scanner is not mirrored.
+/// Generates any value, encoded by this test itself so that it does not repeat a mistake of the
+/// scanner.
 fn any_bencode() -> impl Strategy<Value = Vec<u8>> {
     let text = |bytes: Vec<u8>| [bytes.len().to_string().as_bytes(), b":", &bytes].concat();
     let string = proptest::collection::vec(any::<u8>(), 0..12).prop_map(text);

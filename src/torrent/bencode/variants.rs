@@ -1,6 +1,7 @@
-//! A dictionary as other programs write it: what each reader of bytes that no hash covers must take.
+//! Test data: variants of a dictionary as other programs write it. Every reader of bytes that no
+//! hash covers must accept all of them.
 
-/// What unknown and optional keys hold.
+/// Values of unknown and optional keys that readers must tolerate.
 pub const ODD_VALUES: [&str; 13] = [
     "i-0e",
     "i0123e",
@@ -17,7 +18,7 @@ pub const ODD_VALUES: [&str; 13] = [
     "d1:bi1e1:ai1e1:bi2ee",
 ];
 
-/// The dictionary (`d…e`), and the same in other forms.
+/// Returns the dictionary (`d…e`) and its variants.
 pub fn of(dict: &[u8]) -> Vec<Vec<u8>> {
     let Some(entries) = dict.strip_prefix(b"d").and_then(|rest| rest.strip_suffix(b"e")) else {
         panic!("{dict:?} is not a dictionary");
@@ -37,11 +38,11 @@ pub fn of(dict: &[u8]) -> Vec<Vec<u8>> {
             let extra = [key, value].concat();
             variants.push([b"d", &extra[..], entries, b"e"].concat());
             variants.push([b"d", entries, &extra, b"e"].concat());
-            // A second one of its kind does not count.
+            // Further copies of the unknown key must not count.
             variants.push([b"d", &extra[..], entries, &extra, &extra, b"e"].concat());
         }
     }
-    // Each key once more: the first wins, whatever the second says.
+    // Every key occurs twice: the first one wins, whatever the second says.
     variants.push([b"d", entries, entries, b"e"].concat());
     variants
 }

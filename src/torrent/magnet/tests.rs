@@ -26,7 +26,7 @@ fn the_infohash_may_be_written_in_any_way_and_place() {
     check(&format!("magnet:?xt=urn:btih:{BASE32}&dn=x"));
     check(&format!("magnet:?dn=x&amp;xt.1=urn%3Abtih%3A{HEX}&amp;tr=http://a/"));
     check(&format!("magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{BASE32}"));
-    // A hybrid torrent, and one of another network too.
+    // Hybrid torrents, and links that also name the file in another network.
     check(&format!("magnet:?xt=urn:btmh:1220{}&xt=urn:btih:{HEX}", "ab".repeat(32)));
     check(&format!("magnet:?xt.1=urn:sha1:YNCKHTQC&xt.2=urn:btih:{HEX}"));
     check(&format!("magnet:/?xt=urn:btih:{HEX}"));

@@ -1,23 +1,24 @@
-//! What a `.torrent` says about itself, for people to read: outside of `info` no hash covers it (feature `engine`).
+//! Descriptive texts of a `.torrent`, for display. No hash covers those outside of `info` (feature
+//! `engine`).
 
 use super::{Metainfo, scan, text_of};
 use crate::torrent::bencode::Node;
 
-/// Texts, as their makers or whoever handed them on wrote them.
+/// Texts as written by the torrent's creator, or by anyone who passed it on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     pub comment: Option<String>,
     pub created_by: Option<String>,
-    /// Seconds since 1970.
+    /// Unix time in seconds.
     pub created: Option<i64>,
-    /// No BEP names a key for it; these are in use.
+    /// No BEP defines a key for it; see [`Metainfo::license_of`].
     pub license: Option<String>,
-    /// Who published it: a site's mark that changes the infohash, or an address.
+    /// Who published the torrent: a site's tag, which changes the infohash, or a URL.
     pub source: Option<String>,
 }
 
 impl Metainfo {
-    /// What the `.torrent` says beside its files; nothing of what is no torrent.
+    /// Returns the descriptive texts of a `.torrent`; all absent if the bytes are not a torrent.
     pub fn about(torrent: &[u8]) -> About {
         let Ok(scan) = scan(torrent) else { return About::default() };
         let root = scan.root();

@@ -1,5 +1,5 @@
-//! A torrent's files. A torrent of 64 MiB may have a million of them, so a path is not decoded before it is needed:
-//! a file holds where its components are in the raw `info`.
+//! The file table of a torrent. A torrent of 64 MiB can have a million files, so paths are decoded
+//! only on demand: a file stores where its components are in the raw `info`.
 
 use std::collections::HashSet;
 
@@ -11,9 +11,9 @@ use crate::torrent::bencode::Node;
 /// A file of a torrent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TorrentFile {
-    /// Its path's components; none in a single-file torrent.
+    /// The path's components; empty in a single-file torrent.
     pub(super) path: Span,
-    /// Where it begins in the torrent's stream, in bytes.
+    /// The offset of the file's first byte in the torrent's stream.
     pub offset: u64,
     pub length: u64,
     pub kind: FileKind,
@@ -22,26 +22,27 @@ pub struct TorrentFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     Data,
-    /// BEP 47: zeros that align the next file. They are neither fetched nor stored. Marked as such, or, by programs
-    /// that are older than the mark, named so.
+    /// Zeros that align the next file (BEP 47); neither fetched nor stored. Marked by an attribute
+    /// or, by programs older than the attribute, by the file's name.
     Pad,
-    /// An empty file that stands for a directory: its path ends in an empty component, or other files are below it.
+    /// An empty file that represents a directory: its path ends in an empty component, or other
+    /// files are below it.
     Directory,
-    /// BEP 47: a symbolic link. It holds no bytes, whatever its `length` says.
+    /// A symbolic link (BEP 47). It holds no bytes, whatever its `length` says.
     Link(LinkTarget),
 }
 
-/// Where a link says that it leads: components below the torrent's root, which nobody has checked.
+/// The stated target of a link: unchecked components below the torrent's root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkTarget(pub(super) Option<Span>);
 
 impl TorrentFile {
-    /// A file of these bytes, the first of its torrent.
+    /// Creates the only file of a single-file torrent.
     pub(super) fn single(length: u64) -> TorrentFile {
         TorrentFile { path: Span::default(), offset: 0, length, kind: FileKind::Data }
     }
 
-    /// The file's bytes in the torrent's stream.
+    /// Returns the file's bytes in the torrent's stream.
     pub fn range(&self) -> std::ops::Range<u64> {
         self.offset..self.offset + self.length
     }
@@ -54,13 +55,14 @@ impl TorrentFile {
         self.kind == FileKind::Pad
     }
 
-    /// Whether it is a file or link, which can be selected and listed.
+    /// Whether the entry is a file or link, which can be selected and listed.
     pub fn is_listed(&self) -> bool {
         matches!(self.kind, FileKind::Data | FileKind::Link(_))
     }
 }
 
-/// Bencoded strings, one after the other, in the raw `info`; or behind it, where they are not there as they should be.
+/// A range of consecutive bencoded strings in the raw `info`; offsets beyond its end refer to
+/// [`FileTable::rewritten`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     begin: u32,
@@ -68,9 +70,9 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Of a list in `info`, which begins at this byte of the torrent.
+    /// The strings of a list in `info`, as offsets into `info`.
     fn of(list: Node<'_>, info: Node<'_>) -> Span {
-        let begin = list.begin() - info.begin() + 1; // a list is inside of `info`, and begins with `l`
+        let begin = list.begin() - info.begin() + 1; // the list is inside `info`, and its first byte is `l`
         Span { begin: begin as u32, end: (begin + list.inside().len()) as u32 }
     }
 
@@ -84,10 +86,10 @@ impl Span {
     }
 }
 
-/// The components of a path, raw.
+/// The raw components of a path.
 ///
-/// Its bytes are the bencoded strings. That makes it cheap to keep, and to compare: paths below the same directory
-/// begin with the same bytes, and no other path does.
+/// Stored as bencoded strings, which is cheap to keep and to compare: paths below the same
+/// directory share a byte prefix, and no other path has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Components<'a>(&'a [u8]);
 
@@ -96,7 +98,7 @@ impl<'a> Components<'a> {
         self.0.is_empty()
     }
 
-    /// A path that was encoded.
+    /// Creates a path from the result of [`Components::encode`] or [`Components::encoded`].
     pub fn of(encoded: &'a [u8]) -> Components<'a> {
         Components(encoded)
     }
@@ -110,22 +112,22 @@ impl<'a> Components<'a> {
         encoded
     }
 
-    /// See [`Components::of`].
+    /// Returns the bencoded strings, for [`Components::of`].
     pub fn encoded(self) -> &'a [u8] {
         self.0
     }
 
-    /// Whether it is in this directory, or further below.
+    /// Whether the path is inside this directory, at any depth.
     pub fn is_below(self, directory: Components<'_>) -> bool {
         self.0.len() > directory.0.len() && self.0.starts_with(directory.0)
     }
 
-    /// Bytes of all components, with a separator before each but the first.
+    /// An upper bound for the length of the joined components, separators included.
     pub fn joined_bytes(self) -> usize {
-        self.0.len() // more than that: each component has its length and a colon before it
+        self.0.len() // each component has a length and a colon before it
     }
 
-    /// With `/` between components.
+    /// Returns the components separated by `/`.
     pub fn joined(self) -> Vec<u8> {
         let mut joined = Vec::with_capacity(self.joined_bytes());
         for component in self {
@@ -137,7 +139,7 @@ impl<'a> Components<'a> {
         joined
     }
 
-    /// How many of the first components both have.
+    /// Returns how many leading components both paths share.
     pub fn common(mut self, mut other: Components<'_>) -> usize {
         let mut depth = 0;
         while let (Some(one), Some(two)) = (self.next(), other.next()) {
@@ -153,10 +155,11 @@ impl<'a> Components<'a> {
 impl<'a> Iterator for Components<'a> {
     type Item = &'a [u8];
 
-    /// The scan has seen that these are whole strings.
+    /// Relies on the scan, which has verified that the bytes are complete strings.
     fn next(&mut self) -> Option<&'a [u8]> {
         let digit = |byte: &u8| usize::from(byte.wrapping_sub(b'0'));
-        // A build script is compiled without optimization, and a loop over a few bytes costs it more than the rest.
+        // Build scripts are compiled without optimization, where a loop over a few digits would
+        // cost more than everything else here.
         let (length, rest) = match self.0 {
             [one, b':', rest @ ..] => (digit(one), rest),
             [ten, one, b':', rest @ ..] => (digit(ten) * 10 + digit(one), rest),
@@ -177,13 +180,13 @@ impl<'a> Iterator for Components<'a> {
 #[derive(Debug, Default)]
 pub(super) struct FileTable {
     pub(super) files: Vec<TorrentFile>,
-    /// Paths that are not in `info` as they are used: without their empty components.
+    /// Encoded paths that differ from those in `info`: without their empty components.
     pub(super) rewritten: Vec<u8>,
     pub(super) total_bytes: u64,
 }
 
 impl FileTable {
-    /// Where a list of strings is, without those that name nothing.
+    /// Returns where the strings of a list are, leaving out components that name nothing.
     fn span(&mut self, list: Node<'_>, info: Node<'_>) -> Span {
         let strings = || list.list().into_iter().flatten().filter_map(Node::bytes);
         if strings().all(paths::names_something) {
@@ -192,11 +195,11 @@ impl FileTable {
         let begin = info.raw().len() + self.rewritten.len();
         let path: Vec<_> = strings().filter(|string| paths::names_something(string)).collect();
         self.rewritten.extend_from_slice(&Components::encode(&path));
-        // It is shorter than the list, and `info` than 64 MiB.
+        // The rewritten path is shorter than the list, and `info` is shorter than 64 MiB.
         Span { begin: begin as u32, end: (info.raw().len() + self.rewritten.len()) as u32 }
     }
 
-    /// Empty files below which there are others are directories.
+    /// Marks empty files as directories if other files are below them.
     fn mark_directories(&mut self, info: &[u8]) {
         let path = |file: &TorrentFile| file.path.components(info, &self.rewritten).encoded();
         let is_empty = |file: &&TorrentFile| file.length == 0 && file.kind == FileKind::Data;
@@ -209,7 +212,7 @@ impl FileTable {
             let encoded = path(file);
             let mut components = Components::of(encoded);
             let mut directory = &[][..];
-            // Files of one directory mostly follow one another.
+            // Files of the same directory are mostly adjacent, so known prefixes are skipped.
             while components.next().is_some() && !components.is_empty() {
                 let length = encoded.len() - components.encoded().len();
                 directory = encoded.get(..length).unwrap_or_default();
@@ -228,7 +231,7 @@ impl FileTable {
     }
 }
 
-/// Reads `files`.
+/// Reads the `files` list.
 pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Error> {
     let list = list.list().ok_or_else(|| damaged("`files` is not a list"))?;
     let mut offset = 0_u64;
@@ -244,7 +247,7 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
             _ => length_of(file, "length")?,
         };
         let path = match kind {
-            // Nothing is stored there.
+            // Pad files are not stored, so their paths are not needed.
             FileKind::Pad => Span::default(),
             FileKind::Data | FileKind::Directory | FileKind::Link(_) => {
                 let path = utf8_path(file)
@@ -264,7 +267,7 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
                     kind = FileKind::Directory;
                 }
                 match paths::check_path(&mut strings.filter_map(Node::bytes)) {
-                    // The torrent's own directory.
+                    // The torrent's root directory.
                     Err(PathFlaw::Empty) if kind == FileKind::Directory => {}
                     checked => checked.map_err(|why| {
                         unsafe_path(&shown().collect::<Vec<_>>().join(&b'/'), &why)
@@ -286,12 +289,13 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
     Ok(all)
 }
 
-/// Whether a file has this attribute (BEP 47).
+/// Whether the file has this attribute (BEP 47).
 pub(super) fn is(file: Node<'_>, attribute: u8) -> bool {
     file.get(b"attr").and_then(Node::bytes).is_some_and(|attr| attr.contains(&attribute))
 }
 
-/// A file's path as programs that write it in an old encoding write it once more, if it is one.
+/// Returns `path.utf-8`, which programs that write `path` in a legacy encoding add, if it is a
+/// valid path.
 fn utf8_path(file: Node<'_>) -> Option<Node<'_>> {
     let path = file.get(b"path.utf-8")?;
     let components = path.list()?;
@@ -301,11 +305,11 @@ fn utf8_path(file: Node<'_>) -> Option<Node<'_>> {
     is_path.then_some(path)
 }
 
-/// BitComet's pad files, and the directory of those of its later versions.
+/// BitComet's pad files, and the directory that holds those of its later versions.
 const PAD_FILE: &[u8] = b"_____padding_file_";
 const PAD_DIRECTORY: &[u8] = b".____padding_file";
 
-/// Whether a file is called as only pad files are.
+/// Whether the file has a name that only pad files have.
 fn is_named_pad(file: Node<'_>) -> bool {
     let path = utf8_path(file).or_else(|| file.get(b"path"));
     let path = path.and_then(Node::list).into_iter().flatten();
@@ -317,7 +321,7 @@ fn is_named_pad(file: Node<'_>) -> bool {
     is_below || last.starts_with(PAD_FILE)
 }
 
-/// A pad file that is a link as well is nothing at all.
+/// A pad file that is also marked as a link counts as a pad file.
 fn kind_of(file: Node<'_>, info: Node<'_>) -> FileKind {
     if is(file, b'p') || is_named_pad(file) {
         return FileKind::Pad;
@@ -331,7 +335,7 @@ fn kind_of(file: Node<'_>, info: Node<'_>) -> FileKind {
     FileKind::Link(LinkTarget(target.map(|target| Span::of(target, info))))
 }
 
-/// The number under a key, which must be there.
+/// Returns the required non-negative integer under a key.
 pub(super) fn length_of(dict: Node<'_>, key: &str) -> Result<u64, Error> {
     let length = dict.get(key.as_bytes()).and_then(Node::int);
     let length = length.ok_or_else(|| damaged(format!("`{key}` is missing or not a number")))?;

@@ -1,22 +1,23 @@
 //! Names that other programs act on, or that listings hide: `.git`, `.cargo`, `.bashrc`.
 //!
-//! In a store they are harmless. In a directory of the user's, a new `.git/config` makes the next `git status` run a
-//! command, although no existing file was replaced.
+//! They are harmless in a store. In a user's directory, a new `.git/config` makes the next
+//! `git status` run a command, even though no existing file was replaced.
 
 use super::paths::PathFlaw;
 
 /// Git and Cargo read `.git` and `.cargo` in any directory.
 const ACTED_ON: [&str; 2] = ["git", "cargo"];
 
-/// Checks that a path, given by its components from the user's directory down, is neither hidden nor a spelling of
-/// `.git` or `.cargo`. The error continues "the path `…` ".
+/// Checks that a path, given by its components below the user's directory and their depths, is
+/// neither hidden nor a spelling of `.git` or `.cargo`. The error continues the sentence "the path
+/// `…` ".
 pub fn check_visible(names: &mut dyn Iterator<Item = (usize, &[u8])>) -> Result<(), PathFlaw> {
     for (depth, name) in names {
         let may_be_one = |bytes: &[u8]| bytes.contains(&b'~') || bytes.contains(&b'\\');
         if name.is_ascii() && name.first() != Some(&b'.') && !may_be_one(name) {
             continue;
         }
-        // Where `\` separates components, each of the parts is one.
+        // Where `\` is a path separator, each part is a component of its own.
         for part in name.split(|byte| *byte == b'\\') {
             let name = folded(part);
             if let Some(directory) = ACTED_ON.iter().find(|it| is_spelling_of(cut(&name), it)) {
@@ -33,24 +34,25 @@ pub fn check_visible(names: &mut dyn Iterator<Item = (usize, &[u8])>) -> Result<
     Ok(())
 }
 
-/// Whether some file system takes the name for this one, which is in lower case.
+/// Whether some file system treats the name as equal to `other`, which must be in lower case.
 pub fn is_same_name(name: &[u8], other: &str) -> bool {
     name.split(|byte| *byte == b'\\').next().is_some_and(|name| cut(&folded(name)) == other)
 }
 
-/// Without case, and without the code points that HFS+ and ext4 ignore.
+/// Folds case, and removes the code points that HFS+ and ext4 ignore.
 fn folded(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
     let upper = name.chars().filter(|c| !is_ignored(*c)).flat_map(char::to_uppercase);
     upper.flat_map(char::to_lowercase).collect()
 }
 
-/// Without the stream and the trailing dots and spaces, as Windows opens it.
+/// Removes the stream name and trailing dots and spaces, as Windows does when it opens a file.
 fn cut(name: &str) -> &str {
     name.split(':').next().unwrap_or_default().trim_end_matches(['.', ' '])
 }
 
-/// `Default_Ignorable_Code_Point`: ext4 ignores them in case-insensitive directories, HFS+ some of them.
+/// `Default_Ignorable_Code_Point`: ext4 ignores them in case-insensitive directories, HFS+ ignores
+/// some of them.
 fn is_ignored(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -58,7 +60,8 @@ fn is_ignored(c: char) -> bool {
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether a folded name is `.git`, for example, or a short name that Windows may give it: `GIT~1`, or with a hash `GI7D29~1`.
+/// Whether a folded name is, for example, `.git`, or a short name that Windows may generate for it:
+/// `GIT~1`, or with a hash, `GI7D29~1`.
 fn is_spelling_of(name: &str, directory: &str) -> bool {
     if name.strip_prefix('.') == Some(directory) {
         return true;
@@ -69,13 +72,13 @@ fn is_spelling_of(name: &str, directory: &str) -> bool {
         || directory.get(..2).and_then(|it| stem.strip_prefix(it)).is_some_and(is_hashed)
 }
 
-/// Whether Windows may give this short name to a file whose long name begins with a dot.
+/// Whether Windows may generate this short name for a file whose long name begins with a dot.
 fn is_short_name(name: &str) -> bool {
     let name = name.split_once('.').map_or(name, |(name, _)| name);
     short_name(name).is_some()
 }
 
-/// The parts before and after the `~` of a short name.
+/// Returns the parts of a Windows short name before and after the `~`.
 fn short_name(name: &str) -> Option<(&str, &str)> {
     let (stem, number) = name.split_once('~')?;
     let is_short = !stem.is_empty() && name.len() <= 8;
@@ -130,7 +133,7 @@ mod tests {
                 }
             }
         }
-        // Dotless i: NTFS and HFS+ may take its capital for that of `i`.
+        // Dotless i: NTFS and HFS+ may map it to the same capital letter as `i`.
         assert!(!is_visible("a/.g\u{131}t/config"));
         for path in [
             "git",

@@ -1,10 +1,10 @@
-//! Metainfo (BEP 3): the `.torrent` file, read into files, pieces and sources.
+//! Metainfo (BEP 3): parses a `.torrent` file into files, pieces and sources.
 //!
-//! Layer 1, pure: bytes in, [`Metainfo`] out. What comes from outside is bounded before it is used:
-//! the bytes are scanned iteratively first (see [`crate::torrent::bencode`]), lengths are added with overflow
-//! checks, and paths are judged by [`paths`] before anyone joins them to a directory.
+//! Layer 1, pure: bytes in, [`Metainfo`] out. All input is bounded before it is used: the bytes are
+//! scanned iteratively first (see [`crate::torrent::bencode`]), lengths are added with overflow
+//! checks, and [`paths`] checks every path before it is joined to a directory.
 //!
-//! Invariants of a [`Metainfo`]: its infohash is the SHA-1 of the raw `info` span; there is one
+//! Invariants of a [`Metainfo`]: its infohash is the SHA-1 of the raw `info` span; it has one
 //! 20-byte hash for each piece of its geometry; no path leaves the torrent's own directory.
 
 #[cfg(feature = "engine")]
@@ -42,15 +42,17 @@ pub use paths::{
 
 use paths::PathFlaw;
 
-/// The largest `.torrent` that is read: 2,500,000 pieces of hashes and 100,000 files fit.
+/// The largest `.torrent` that is read: 2,500,000 piece hashes and 100,000 files fit.
 pub const MAX_TORRENT_BYTES: usize = 64 << 20;
 
-/// The largest `info` that is taken from peers: as a `.torrent`, with trackers, it must fit into the limit.
+/// The largest `info` that is accepted from peers: wrapped as a `.torrent` with trackers, it must
+/// fit into [`MAX_TORRENT_BYTES`].
 pub const MAX_INFO_BYTES: usize = MAX_TORRENT_BYTES - (1 << 20);
-/// The trackers in it.
+/// Limit for the trackers in a wrapped `.torrent`.
 const MAX_WRAPPED_BYTES: usize = 1 << 19;
 
-/// What lies outside of `info` is anyone's who hands the torrent on: no more of it is believed than is of use.
+/// Anyone who passes a torrent on can change what is outside of `info`, so it is limited to what is
+/// useful.
 const MAX_TIERS: usize = 256;
 const MAX_TRACKERS_PER_TIER: usize = 64;
 const MAX_TRACKERS_OF_LIST: usize = 1_024;
@@ -62,42 +64,43 @@ const MAX_DHT_NODES: usize = 16;
 const MAX_HOST_BYTES: usize = 255;
 const MAX_COMMENT_BYTES: usize = 16 << 10;
 
-/// Of a file that is no torrent, so much is shown.
+/// How many bytes of a file that is not a torrent an error message shows.
 const SHOWN_BYTES: usize = 20;
 
-/// Each value takes 16 bytes while a torrent is read: 92 MiB, for a torrent that is made for that.
+/// Each value takes 16 bytes while a torrent is read: at most 92 MiB, for a torrent crafted to
+/// reach the limit.
 const LIMITS: Limits = Limits { max_bytes: MAX_TORRENT_BYTES, max_values: 6_000_000 };
 
-/// A torrent's metainfo, checked.
+/// The checked metainfo of a torrent.
 #[derive(Clone, Debug)]
 pub struct Metainfo {
     pub infohash: Infohash,
-    /// The suggested name: of the file, or of the directory that holds all files.
+    /// The suggested name: of the single file, or of the directory that holds all files.
     pub name: Vec<u8>,
-    /// What it is called on disk, where that is not its own name.
+    /// The name on disk, if it differs from the torrent's own name.
     renamed: Option<Vec<u8>>,
-    /// Where `name` is no file name: empty, `..`, with a `/`.
+    /// Replaces a `name` that is not a valid file name: empty, `..`, or containing `/`.
     stand_in: Option<Vec<u8>>,
-    /// Whether the torrent has a `files` key: even with one file it is a directory then.
+    /// Whether the torrent has a `files` key: then it is a directory, even with a single file.
     pub multi: bool,
     pub files: Arc<Vec<TorrentFile>>,
     pub geometry: Geometry,
-    /// The raw `info`, of which the infohash is the SHA-1. Paths and hashes are read from it.
+    /// The raw `info`, whose SHA-1 is the infohash. Paths and piece hashes are read from it.
     info: Arc<Vec<u8>>,
-    /// Paths that are not there as they are used.
+    /// Encoded paths that differ from those in `info`; see [`FileTable`].
     rewritten_paths: Arc<Vec<u8>>,
-    /// Where the hashes are in it.
+    /// The byte range of the piece hashes in `info`.
     piece_hashes: Range<usize>,
-    /// Peers may come from its trackers and from the user alone (BEP 27).
+    /// Whether peers may come only from the torrent's trackers and from the user (BEP 27).
     pub private: bool,
-    /// Tiers of trackers (BEP 12), as they stand: empty and odd URLs are for `protocol::tracker` to judge.
+    /// Tiers of trackers (BEP 12), unfiltered: `protocol::tracker` handles empty and invalid URLs.
     pub trackers: Vec<Vec<Url>>,
-    /// Web seeds (BEP 19), without the empty strings that real torrents hold.
+    /// Web seeds (BEP 19), without the empty strings that occur in real torrents.
     pub web_seeds: Vec<Url>,
-    /// Nodes of the DHT (BEP 5): `host:port`.
+    /// DHT nodes (BEP 5) as `host:port`.
     #[cfg(feature = "dht")]
     pub dht_nodes: Vec<String>,
-    /// Where the `.torrent` comes from; [`Metainfo::parse`] does not know.
+    /// Where the `.torrent` comes from; [`Metainfo::parse`] leaves the default.
     pub origin: TorrentOrigin,
 }
 
@@ -107,22 +110,23 @@ impl Metainfo {
         self
     }
 
-    /// The infohash of a `.torrent`, of which nothing else is looked at than its structure.
+    /// Returns the infohash of a `.torrent`, checking nothing but the bencode structure.
     ///
     /// # Errors
-    /// [`ErrorKind::Metainfo`] for what is no bencode, or has no `info`.
+    /// [`ErrorKind::Metainfo`] if the bytes are not bencode or have no `info`.
     pub fn infohash_of(torrent: &[u8]) -> Result<Infohash, Error> {
         let scan = scan(torrent)?;
         let info = info_of(&scan)?;
         Ok(Infohash::from_bytes(Sha1::digest(info.raw())))
     }
 
-    /// The raw `info`: what a magnet link's infohash stands for (BEP 9).
+    /// Returns the raw `info` dictionary, which peers send for a magnet link (BEP 9).
     pub fn raw_info(&self) -> &[u8] {
         &self.info
     }
 
-    /// What the makers wrote about it, or whoever handed it on: outside of `info`, no hash covers it.
+    /// Returns the `comment`. Like everything outside of `info`, it is covered by no hash: anyone
+    /// may have written it.
     pub fn comment_of(torrent: &[u8]) -> Option<String> {
         let scan = scan(torrent).ok()?;
         let comment = scan.root().get(b"comment").and_then(Node::bytes)?;
@@ -130,13 +134,14 @@ impl Metainfo {
         Some(String::from_utf8_lossy(comment).into_owned())
     }
 
-    /// The license in a `.torrent`: no BEP names a key for it, and these are in use.
+    /// Returns the license stated in a `.torrent`. No BEP defines a key for it; both spellings are
+    /// in use.
     pub fn license_of(torrent: &[u8]) -> Option<String> {
         let scan = scan(torrent).ok()?;
         text_of(scan.root(), &[b"license", b"licence"])
     }
 
-    /// A `.torrent` of a raw `info` dictionary, with these trackers (BEP 12).
+    /// Builds a `.torrent` from a raw `info` dictionary and tiers of trackers (BEP 12).
     pub fn wrap(info: &[u8], tiers: &[Vec<Url>]) -> Vec<u8> {
         let text = |text: &str| format!("{}:{text}", text.len());
         let fits = |url: &&Url| url.exposed().len() <= MAX_TRACKER_BYTES;
@@ -160,10 +165,10 @@ impl Metainfo {
         torrent
     }
 
-    /// Reads a `.torrent`.
+    /// Parses a `.torrent`.
     ///
     /// # Errors
-    /// [`ErrorKind::Metainfo`], saying which key is missing or wrong.
+    /// [`ErrorKind::Metainfo`], naming the key that is missing or wrong.
     pub fn parse(torrent: &[u8]) -> Result<Metainfo, Error> {
         let scan = scan(torrent)?;
         let info = info_of(&scan)?;
@@ -207,7 +212,7 @@ impl Metainfo {
         let (pieces, piece_hashes) = pieces
             .and_then(|pieces| Some((pieces, pieces.bytes()?)))
             .ok_or_else(|| damaged("`pieces` is missing or not a string"))?;
-        // A string ends with its bytes.
+        // The raw string is a length prefix followed by exactly these bytes.
         let hashes_begin = pieces.begin() + pieces.raw().len() - piece_hashes.len() - info.begin();
         if piece_hashes.len() as u64 != u64::from(geometry.piece_count()) * 20 {
             return Err(damaged(format!(
@@ -237,7 +242,7 @@ impl Metainfo {
         })
     }
 
-    /// Refuses a torrent that is not the one declared.
+    /// Returns an error if the torrent is not the declared one.
     ///
     /// # Errors
     /// [`ErrorKind::Metainfo`], naming both infohashes.
@@ -249,58 +254,60 @@ impl Metainfo {
         }
     }
 
-    /// The SHA-1 that the piece must have; `None` for a piece that is not there.
+    /// Returns the SHA-1 that the piece must have; `None` for a piece that does not exist.
     pub fn piece_hash(&self, piece: PieceIndex) -> Option<[u8; 20]> {
         let hashes = self.info.get(self.piece_hashes.clone()).unwrap_or_default();
         hashes.chunks_exact(20).nth(piece as usize)?.try_into().ok()
     }
 
-    /// Nodes of the DHT, and who names them.
+    /// Returns the DHT nodes, each with the party that named it.
     #[cfg(feature = "dht")]
     pub fn named_dht_nodes(&self) -> Vec<(crate::address::NamedBy, String)> {
         self.dht_nodes.iter().map(|node| (self.origin.named_by(), node.clone())).collect()
     }
 
-    /// The torrent's name, printable.
+    /// Returns the torrent's name in printable form.
     #[cfg(feature = "seed")]
     pub fn shown_name(&self) -> String {
         printable(&String::from_utf8_lossy(&self.name))
     }
 
-    /// The same, called so on disk.
+    /// Returns the same torrent with another name on disk; `None` restores its own.
     pub fn renamed(mut self, name: Option<&str>) -> Metainfo {
         self.renamed = name.map(|name| name.as_bytes().to_vec()).filter(|name| *name != self.name);
         self
     }
 
-    /// Whether it is called otherwise on disk.
+    /// Whether the name on disk differs from the torrent's own.
     pub fn is_renamed(&self) -> bool {
         self.renamed.is_some()
     }
 
-    /// What the torrent is called on disk: its single file, or the directory that holds all files.
+    /// Returns the name on disk: of the single file, or of the directory that holds all files.
     pub fn stored_name(&self) -> &[u8] {
         self.renamed.as_deref().unwrap_or(self.own_name())
     }
 
-    /// The torrent's own name; where that is none, one like it.
+    /// Returns the torrent's own name, or its replacement if that is not a valid file name.
     fn own_name(&self) -> &[u8] {
         self.stand_in.as_ref().unwrap_or(&self.name)
     }
 
-    /// What people put before paths that are below it already: the torrent's own name, and what it is called on disk.
+    /// Returns the two names that users sometimes prepend to paths that are already relative to the
+    /// torrent's root: the torrent's own name, and its name on disk.
     pub fn root_names(&self) -> [String; 2] {
         [self.own_name(), self.stored_name()].map(|name| String::from_utf8_lossy(name).into_owned())
     }
 
-    /// Checks that a platform can store what the torrent is called on disk.
+    /// Checks that a platform can store the torrent's name on disk.
     ///
     /// # Errors
-    /// The name, and why not.
+    /// The name, and the reason.
     pub fn check_stored_name(&self, on: Platform) -> Result<(), OddPath> {
         match (&self.renamed, &self.stand_in) {
             (Some(name), _) => check_storable_name(name, on),
-            // What stands for it is a help to read such a torrent: nothing is called so unless the user says it.
+            // The replacement only makes such a torrent readable. It is never used on disk unless
+            // the user chooses it as the name.
             (None, Some(_)) => paths::check_own_name(&self.name),
             (None, None) => check_storable_name(&self.name, on),
         }
@@ -310,42 +317,44 @@ impl Metainfo {
         os_path(self.stored_name().to_vec())
     }
 
-    /// The file's path below the torrent's name; empty for a single-file torrent.
+    /// Returns the file's path below the torrent's name; empty for a single-file torrent.
     pub fn components(&self, file: &TorrentFile) -> Components<'_> {
         file.path.components(&self.info, &self.rewritten_paths)
     }
 
-    /// Where a link says that it leads, in components below the torrent's root; `None` where it does not say.
+    /// Returns the stated target of a link, as components below the torrent's root; `None` if the
+    /// torrent states none.
     pub fn link_target(&self, target: LinkTarget) -> Option<Components<'_>> {
         target.0.map(|target| target.components(&self.info, &self.rewritten_paths))
     }
 
-    /// The file's place below the directory that holds the dataset.
+    /// Returns the file's path below the directory that holds the dataset.
     pub fn layout_path(&self, file: &TorrentFile) -> PathBuf {
         self.path_of(self.components(file))
     }
 
-    /// The same, of a path below the torrent's name.
+    /// Joins the torrent's name on disk and a path below it.
     pub fn path_of(&self, components: Components<'_>) -> PathBuf {
         path_below(self.stored_name(), components)
     }
 
-    /// The file's place in a mirror, below the directory that holds the torrent's own layout. Where this platform cannot store the
-    /// torrent's own name, which on Windows might be a path, a mirror has the name that it is given.
+    /// Returns the file's path in a mirror, below the directory that holds the torrent's own
+    /// layout. If this platform cannot store the torrent's own name, which on Windows might even be
+    /// a path, the mirror uses the name on disk.
     pub fn path_in_mirror(&self, file: &TorrentFile) -> PathBuf {
         let own = self.own_name();
         let is_storable = check_storable_name(own, Platform::HERE).is_ok();
         path_below(if is_storable { own } else { self.stored_name() }, self.components(file))
     }
 
-    /// The bytes of [`Metainfo::display_path`], which need not be UTF-8.
+    /// Returns the bytes of [`Metainfo::display_path`], which need not be UTF-8.
     pub fn named_path(&self, file: &TorrentFile) -> Vec<u8> {
         let components = self.components(file);
         if components.is_empty() { self.own_name().to_vec() } else { components.joined() }
     }
 
-    /// The file's path as globs, pins and messages name it: below the torrent's directory, `/` between
-    /// components; a single file's name.
+    /// Returns the file's path as globs, pins and messages write it: below the torrent's directory,
+    /// with `/` between components. For a single-file torrent it is the file's name.
     pub fn display_path(&self, file: &TorrentFile) -> String {
         match String::from_utf8(self.named_path(file)) {
             Ok(path) => path,
@@ -354,7 +363,8 @@ impl Metainfo {
     }
 }
 
-/// The text of the first of these keys that has one, beside `info` or in it.
+/// Returns the first non-empty text under one of these keys; each is looked up outside of `info`
+/// first, then inside.
 fn text_of(root: Node<'_>, keys: &[&[u8]]) -> Option<String> {
     let text = |key: &&[u8]| {
         let node = root.get(key).or_else(|| root.get(b"info")?.get(key))?;
@@ -366,7 +376,7 @@ fn text_of(root: Node<'_>, keys: &[&[u8]]) -> Option<String> {
     keys.iter().find_map(text)
 }
 
-/// Scans a `.torrent`; of what is none it says what it probably is.
+/// Scans a `.torrent`. If the bytes are something else, the error says what they probably are.
 fn scan(torrent: &[u8]) -> Result<bencode::Scan<'_>, Error> {
     let again = "download it again from https://academictorrents.com/download/<infohash>.torrent";
     let begin = torrent.get(bencode::before(torrent)..).unwrap_or_default();
@@ -400,7 +410,7 @@ fn path_below(name: &[u8], components: Components<'_>) -> PathBuf {
     os_path(path)
 }
 
-/// A path whose components have `/` between them.
+/// Converts a path whose components are separated by `/`.
 #[cfg(unix)]
 pub fn os_path(path: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt as _;
@@ -409,11 +419,11 @@ pub fn os_path(path: Vec<u8>) -> PathBuf {
 
 #[cfg(not(unix))]
 pub fn os_path(path: Vec<u8>) -> PathBuf {
-    // `check_storable` has refused names that are not UTF-8 where they would be written.
+    // `check_storable` rejects non-UTF-8 names before anything is written.
     String::from_utf8_lossy(&path).split('/').collect()
 }
 
-/// The `info` dictionary. Two of them would be two torrents.
+/// Returns the `info` dictionary. A second one is an error: the file would describe two torrents.
 fn info_of<'s>(scan: &'s bencode::Scan<'_>) -> Result<Node<'s>, Error> {
     let info = scan.root().get(b"info").ok_or_else(|| damaged("it has no `info` dictionary"))?;
     let keys = scan.root().entries().step_by(2);
@@ -423,7 +433,8 @@ fn info_of<'s>(scan: &'s bencode::Scan<'_>) -> Result<Node<'s>, Error> {
     }
 }
 
-/// The torrent's own name. Programs that write it in an old encoding write it once more, in UTF-8.
+/// Returns the torrent's own name. Programs that write `name` in a legacy encoding add a UTF-8
+/// version.
 fn name_of(info: Node<'_>) -> Option<&[u8]> {
     let is_text = |name: &&[u8]| std::str::from_utf8(name).is_ok();
     let utf8 = info.get(b"name.utf-8").and_then(Node::bytes).filter(is_text);
@@ -431,13 +442,13 @@ fn name_of(info: Node<'_>) -> Option<&[u8]> {
         .or_else(|| info.get(b"name").and_then(Node::bytes))
 }
 
-/// The keys of `info`, and of an entry of `files`, on which a download depends.
+/// The keys of `info`, and of the entries of `files`, that a download depends on.
 const INFO_KEYS: [&[u8]; 7] =
     [b"name", b"name.utf-8", b"files", b"length", b"piece length", b"pieces", b"private"];
 const FILE_KEYS: [&[u8]; 5] = [b"path", b"path.utf-8", b"length", b"attr", b"symlink path"];
 
-/// Refuses an `info` of which another program may read something else than we do. What is read by nobody, or only by
-/// those who know what it is, does not matter.
+/// Rejects an `info` that another program may interpret differently. Deviations in other keys are
+/// harmless: such keys are either ignored or read only by programs that know them.
 fn check_exact(scan: &bencode::Scan<'_>, info: Node<'_>) -> Result<(), Error> {
     if scan.is_exact() {
         return Ok(());
@@ -448,7 +459,7 @@ fn check_exact(scan: &bencode::Scan<'_>, info: Node<'_>) -> Result<(), Error> {
         let mut entries = dict.entries();
         while let (Some(key), Some(value)) = (entries.next(), entries.next()) {
             let Some(name) = key.bytes().filter(|name| keys.contains(name)) else { continue };
-            // The entries of `files` have unknown keys of their own.
+            // Entries of `files` may contain unknown keys, so each entry is checked by itself.
             let value = Some(value).filter(|_| name != b"files");
             if let Some(why) =
                 [Some(key), value].into_iter().flatten().find_map(|it| scan.oddity(it))
@@ -465,10 +476,11 @@ fn text(value: Node<'_>) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// A string, or a list of strings, the first so many; what is empty or no string is passed over.
+/// Reads a string, or a list of strings, up to `most` of them; empty strings and other types are
+/// skipped.
 fn urls(value: Option<Node<'_>>, most: usize) -> Vec<Url> {
     let Some(value) = value else { return Vec::new() };
-    // What prints a URL reads it more than once: no server takes one of megabytes.
+    // Printing a URL parses it several times, and no server accepts a URL of several megabytes.
     let url = |value: Node<'_>| text(value).filter(|it| it.len() <= 4 * MAX_TRACKER_BYTES);
     match value.list() {
         Some(list) => list.filter_map(url).map(Url::from).take(most).collect(),
@@ -476,7 +488,7 @@ fn urls(value: Option<Node<'_>>, most: usize) -> Vec<Url> {
     }
 }
 
-/// BEP 5: a list of hosts and ports. What is none is passed over.
+/// Reads the list of hosts and ports (BEP 5); invalid entries are skipped.
 #[cfg(feature = "dht")]
 fn dht_nodes(nodes: Option<Node<'_>>) -> Vec<String> {
     let node = |node: Node<'_>| {
@@ -492,7 +504,8 @@ fn dht_nodes(nodes: Option<Node<'_>>) -> Vec<String> {
     nodes.take(MAX_DHT_NODES).collect()
 }
 
-/// BEP 12: `announce-list` takes the place of `announce` where it names any tracker. A string is a tier, wherever it stands.
+/// Reads the trackers: `announce-list` replaces `announce` if it names any tracker (BEP 12). A
+/// string in place of a tier counts as a tier.
 fn trackers(announce_list: Option<Node<'_>>, announce: Option<Node<'_>>) -> Vec<Vec<Url>> {
     let mut tiers = [announce_list, announce].into_iter().flatten().map(tiers);
     tiers.find(|tiers| !tiers.is_empty()).unwrap_or_default()
@@ -501,7 +514,7 @@ fn trackers(announce_list: Option<Node<'_>>, announce: Option<Node<'_>>) -> Vec<
 fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
     let tiers: Box<dyn Iterator<Item = Vec<Url>> + '_> = match value.list() {
         Some(list) => Box::new(list.map(trackers_in).flat_map(|tier| {
-            // Of a long tier each part has its turn.
+            // A long tier is split, so that no tracker is lost to the limit per tier.
             let parts = tier.chunks(MAX_TRACKERS_PER_TIER).map(<[Url]>::to_vec);
             parts.collect::<Vec<_>>()
         })),
@@ -510,7 +523,8 @@ fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
     tiers.filter(|tier| !tier.is_empty()).take(MAX_TIERS).collect()
 }
 
-/// The trackers of a string, or of strings in a list, in whatever lists they are: the first so many.
+/// Returns the trackers of a string, or of the strings in arbitrarily nested lists, up to the
+/// limit.
 fn trackers_in(value: Node<'_>) -> Vec<Url> {
     let mut urls = Vec::new();
     let mut next = vec![value];
@@ -528,7 +542,7 @@ fn trackers_in(value: Node<'_>) -> Vec<Url> {
     urls
 }
 
-/// The error for a torrent that is not the one declared.
+/// Creates the error for a torrent that is not the declared one.
 pub fn not_declared(declared: Infohash, found: Infohash) -> Error {
     Error::new(ErrorKind::Metainfo, "the torrent is not the declared one")
         .why(format!("declared infohash: {declared}"))

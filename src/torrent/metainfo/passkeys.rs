@@ -1,4 +1,4 @@
-//! Passkeys in a `.torrent`: sites that know who downloads one write theirs into its URLs.
+//! Passkeys in a `.torrent`: private sites embed them in tracker URLs to identify the downloader.
 
 use super::{Metainfo, scan};
 use crate::error::Error;
@@ -7,19 +7,20 @@ use crate::url::{Passkey, Url};
 /// A `.torrent` without its passkeys.
 #[derive(Debug)]
 pub struct Shareable {
-    /// Outside of those URLs it is the same, byte by byte.
+    /// Identical to the original except for the changed URLs.
     pub bytes: Vec<u8>,
-    /// The URLs that held one, as they were.
+    /// The original URLs from which a passkey was removed.
     pub removed: Vec<Url>,
-    /// URLs that hold one where it cannot be removed.
+    /// URLs whose passkey cannot be removed.
     pub fixed: Vec<Url>,
 }
 
 impl Metainfo {
-    /// Removes passkeys from all URLs of a `.torrent`. None is looked for in `info`, which is the dataset's identity.
+    /// Removes passkeys from all URLs of a `.torrent`. `info` is left alone, because it is the
+    /// dataset's identity.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Metainfo`] for what is no bencode.
+    /// [`crate::ErrorKind::Metainfo`] if the bytes are not bencode.
     pub fn without_passkeys(torrent: &[u8]) -> Result<Shareable, Error> {
         let scan = scan(torrent)?;
         let mut found = Shareable { bytes: Vec::new(), removed: Vec::new(), fixed: Vec::new() };

@@ -1,39 +1,40 @@
-//! Which paths of a torrent may be stored.
+//! Decides which paths of a torrent may be stored.
 //!
-//! Two kinds of judgement. A path that could leave the dataset's directory, or be no path at all, makes
-//! the whole torrent malformed ([`check_path`]): it is refused, whichever files are selected.
-//! A name that a platform cannot store (`AUX` on Windows, one that is too long everywhere) is refused there among the
-//! *selected* files ([`check_storable`]); `files` may leave it out, and of another platform there is a warning. Names that
-//! some file systems fold together (`Data` beside `data`) are judged where the files are created.
+//! There are two levels. A path that could leave the dataset's directory, or that is not a path at
+//! all, makes the whole torrent invalid ([`check_path`]), whichever files are selected. A name that
+//! a platform cannot store (`AUX` on Windows, overlong names everywhere) is an error only among the
+//! *selected* files ([`check_storable`]): `files` may leave it out, and for other platforms there
+//! is only a warning. Names that some file systems treat as equal (`Data` and `data`) are checked
+//! where the files are created.
 
 use std::fmt;
 
 use super::Components;
 use crate::error::printable;
 
-/// The longest component that common file systems take, in bytes.
+/// The longest component that common file systems support, in bytes.
 const MAX_COMPONENT_BYTES: usize = 255;
 
-/// Deep paths run into limits of the OS (4,096 bytes) sooner than of any dataset.
+/// Long paths hit the operating system's limit (4,096 bytes) before any dataset needs more.
 const MAX_PATH_BYTES: usize = 2_048;
 
-/// So much of a path is shown in an error.
+/// Limit for paths that are quoted in errors.
 const MAX_SHOWN_CHARS: usize = 60;
 
-/// More than any dataset has.
+/// More than any real dataset has.
 const MAX_COMPONENTS: usize = 64;
 
-/// What stores files.
+/// The platforms that differ in which file names they can store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {
     Windows,
     MacOs,
-    /// Linux, and what else has names of any bytes.
+    /// Linux, and other systems whose file names may be arbitrary bytes.
     Linux,
 }
 
 impl Platform {
-    /// The one that this is compiled for.
+    /// The platform that this code is compiled for.
     pub const HERE: Platform = match (cfg!(unix), cfg!(target_vendor = "apple")) {
         (false, _) => Platform::Windows,
         (true, true) => Platform::MacOs,
@@ -51,7 +52,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// Why a path may not be stored. Reads on from "its path `…` ".
+/// Why a path may not be stored. Continues the sentence "its path `…` ".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathFlaw {
     EmptyComponent,
@@ -65,13 +66,13 @@ pub enum PathFlaw {
     TooLong,
     TooDeep,
     Twice,
-    /// A control character, or what separates components on Windows.
+    /// A control character, or a backslash, which separates components on Windows.
     Unsafe(u8),
     Character(u8),
     DroppedEnd,
     Device,
     NotUtf8,
-    /// Git or Cargo reads what is there.
+    /// Git or Cargo reads files at such a path.
     ActedOn(&'static str),
     Hidden,
     ShortName,
@@ -117,17 +118,18 @@ impl fmt::Display for PathFlaw {
     }
 }
 
-/// A path, and why it may not be stored: a whole sentence.
+/// A path and why it may not be stored; displayed as a whole sentence.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OddPath(Vec<u8>, PathFlaw);
 
 impl OddPath {
-    /// Whether it is this path.
+    /// Whether the error is about this path.
     pub fn is_of(&self, path: Components<'_>) -> bool {
         self.0 == path.joined()
     }
 
-    /// Of this path of a file: the depth of the directory, from 1, whose name is the reason.
+    /// If the error is an overlong directory name in this file's path, returns the depth of that
+    /// directory, from 1.
     pub fn directory(&self, path: Components<'_>) -> Option<usize> {
         let PathFlaw::LongComponent { .. } = self.1 else { return None };
         let depth = path.clone().position(|name| name.len() > MAX_COMPONENT_BYTES)? + 1;
@@ -141,7 +143,7 @@ impl fmt::Display for OddPath {
     }
 }
 
-/// A path that nobody has checked, fit for a line.
+/// Makes an unchecked path printable and short.
 pub(super) fn shown(path: &[u8]) -> String {
     let text = match std::str::from_utf8(path) {
         Ok(text) => printable(text),
@@ -153,12 +155,12 @@ pub(super) fn shown(path: &[u8]) -> String {
     }
 }
 
-/// Whether a component of a path names something: an empty one and `.` are where the path is already.
+/// Whether a component names something: an empty component and `.` do not.
 pub(super) fn names_something(component: &[u8]) -> bool {
     !matches!(component, b"" | b".")
 }
 
-/// Checks one component for what no torrent may hold.
+/// Checks one component for what is invalid in every torrent.
 pub(super) fn check_component(component: &[u8]) -> Result<(), PathFlaw> {
     match component {
         b"" => Err(PathFlaw::EmptyComponent),
@@ -169,7 +171,8 @@ pub(super) fn check_component(component: &[u8]) -> Result<(), PathFlaw> {
     }
 }
 
-/// Checks all of a file's components, and that there are any. Empty ones and `.` are none.
+/// Checks all components of a path, and that there is at least one. Empty components and `.` do not
+/// count.
 pub(super) fn check_path(path: &mut dyn Iterator<Item = &[u8]>) -> Result<(), PathFlaw> {
     let (mut components, mut checked) = (0, Ok(()));
     for component in path.filter(|it| names_something(it)) {
@@ -183,9 +186,9 @@ pub(super) fn check_path(path: &mut dyn Iterator<Item = &[u8]>) -> Result<(), Pa
     }
 }
 
-/// Checks that a platform can store these paths, each of which is there once.
+/// Checks that a platform can store these paths, and that each occurs once.
 ///
-/// Gives the number of directories that hold them, their common root not counted.
+/// Returns the number of directories that contain them, not counting their common root.
 pub fn check_storable(mut paths: Vec<Components<'_>>, on: Platform) -> Result<u64, OddPath> {
     let odd = |path: Components<'_>, why| OddPath(path.joined(), why);
     let mut before = Components::default();
@@ -193,7 +196,7 @@ pub fn check_storable(mut paths: Vec<Components<'_>>, on: Platform) -> Result<u6
         if path.joined_bytes() > MAX_PATH_BYTES && path.joined().len() > MAX_PATH_BYTES {
             return Err(odd(*path, PathFlaw::TooLong));
         }
-        // Files of one directory mostly follow one another: what was looked at is not looked at again.
+        // Files of the same directory are mostly adjacent: shared components need no second check.
         let known = path.common(before);
         for component in path.skip(known) {
             check_name(component, on).map_err(|why| odd(*path, why))?;
@@ -206,11 +209,12 @@ pub fn check_storable(mut paths: Vec<Components<'_>>, on: Platform) -> Result<u6
     }
 }
 
-/// The number of directories that hold these paths, their common root not counted; and a path that is there twice, or is
-/// that of a file and a directory.
+/// Returns the number of directories that contain these paths, not counting their common root; and,
+/// if there is one, a path that occurs twice or as both a file and a directory.
 pub fn directories<'a>(paths: &mut [Components<'a>]) -> (u64, Option<Components<'a>>) {
-    // What is below the same directory lies side by side then, a file before what claims to be below it. Torrents mostly
-    // list their files in order, or nearly: that is little work.
+    // Sorting puts paths below the same directory next to each other, and a file before paths that
+    // claim to be below it. Most torrents list their files nearly in order, which makes the sort
+    // cheap.
     paths.sort();
     let (mut directories, mut twice) = (0, None);
     let (mut before, mut its_depth) = (Components::default(), 0);
@@ -225,7 +229,7 @@ pub fn directories<'a>(paths: &mut [Components<'a>]) -> (u64, Option<Components<
     (directories, twice)
 }
 
-/// Checks that a torrent's own name is a name at all.
+/// Checks that a torrent's own name is a valid file name on any platform.
 pub(super) fn check_own_name(name: &[u8]) -> Result<(), OddPath> {
     check_component(name).map_err(|why| OddPath(name.to_vec(), why))
 }
@@ -235,13 +239,14 @@ pub fn check_storable_name(name: &[u8], on: Platform) -> Result<(), OddPath> {
     check_name(name, on).map_err(|why| OddPath(name.to_vec(), why))
 }
 
-/// Checks a name that a person gives to a dataset: any platform can store it, and it is one name.
+/// Checks a name that a user gives to a dataset: it must be a single component, and every platform
+/// must be able to store it.
 pub fn check_given_name(name: &str) -> Result<(), impl fmt::Display + use<>> {
     check_component(name.as_bytes()).and_then(|()| check_name(name.as_bytes(), Platform::Windows))
 }
 
-/// Checks a path that an archive gives to one of its members, of components that name something: it stays below its directory, and a
-/// platform can store it.
+/// Checks the path of an archive member, given by components that name something: it must stay
+/// below its directory, and the platform must be able to store it.
 #[cfg(feature = "unpack")]
 pub fn check_member(path: &[&[u8]], on: Platform) -> Result<(), PathFlaw> {
     check_path(&mut path.iter().copied())?;
@@ -250,7 +255,7 @@ pub fn check_member(path: &[&[u8]], on: Platform) -> Result<(), PathFlaw> {
     if bytes > MAX_PATH_BYTES { Err(PathFlaw::TooLong) } else { Ok(()) }
 }
 
-/// A name like this one that any platform can store.
+/// Returns a similar name that any platform can store.
 pub fn storable_name(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);
     let text: String = text
@@ -276,14 +281,14 @@ pub fn storable_name(name: &[u8]) -> String {
     }
 }
 
-/// Longest name that is proposed.
+/// Limit for the names that [`storable_name`] returns, in bytes.
 const MAX_GIVEN_BYTES: usize = 100;
 
 fn is_odd_on_windows(byte: u8) -> bool {
     matches!(byte, 0..0x20 | b'\\' | b'<' | b'>' | b':' | b'"' | b'|' | b'?' | b'*')
 }
 
-/// Checks one name for what a platform cannot store as it stands.
+/// Checks one name for what a platform cannot store unchanged.
 fn check_name(name: &[u8], on: Platform) -> Result<(), PathFlaw> {
     if name.len() > MAX_COMPONENT_BYTES {
         return Err(PathFlaw::LongComponent { bytes: name.len() });
@@ -310,7 +315,8 @@ fn check_name(name: &[u8], on: Platform) -> Result<(), PathFlaw> {
     Ok(())
 }
 
-/// Whether Windows takes this name, in any case, with any extension, and with blanks before that, for a device.
+/// Whether Windows treats the name as a device: in any case, with any extension, and with spaces
+/// before the extension.
 fn is_device(name: &[u8]) -> bool {
     let end = name.iter().position(|byte| *byte == b'.').unwrap_or(name.len());
     let stem = name[..end].trim_ascii_end();
@@ -319,7 +325,7 @@ fn is_device(name: &[u8]) -> bool {
         |port: &[u8]| [&b"COM"[..], b"LPT"].iter().any(|device| port.eq_ignore_ascii_case(device));
     match stem {
         [port @ .., b'0'..=b'9'] if port.len() == 3 => is_port(port),
-        // The digits of Latin-1 that are raised (¹, ², ³), in UTF-8.
+        // Windows also accepts the superscript digits of Latin-1 (¹, ², ³), here in UTF-8.
         [port @ .., 0xc2, 0xb9 | 0xb2 | 0xb3] => is_port(port),
         _ => {
             let devices: [&[u8]; 6] = [b"CON", b"PRN", b"AUX", b"NUL", b"CONIN$", b"CONOUT$"];

@@ -47,7 +47,7 @@ fn a_single_file_torrent() {
 fn a_private_torrent_says_so_within_info() {
     let check = |key: &str, expected| {
         let info = format!("d6:lengthi0e4:name1:a12:piece lengthi7e6:pieces0:{key}e");
-        // Outside of `info` it would be anyone's word.
+        // Outside of `info`, anyone could have added the key.
         let torrent = format!("d4:info{info}7:privatei1ee");
         assert_eq!(Metainfo::parse(torrent.as_bytes()).unwrap().private, expected, "{key}");
     };
@@ -105,7 +105,7 @@ fn of_paths(paths: &[Vec<Vec<u8>>]) -> Vec<u8> {
     torrent
 }
 
-/// What [`check_storable`] says of Windows of all paths.
+/// Returns the result of [`check_storable`] for all paths on Windows.
 fn portable(paths: &[Vec<Vec<u8>>]) -> Result<u64, paths::OddPath> {
     if paths.is_empty() {
         return check_storable(Vec::new(), Platform::Windows);
@@ -266,7 +266,7 @@ fn empty_components_are_none_and_empty_files_may_stand_for_directories() {
                 .filter(|it| !it.is_empty())
                 .collect::<PathBuf>()
         );
-        // `info` is what it was.
+        // `info` is unchanged.
         assert!(torrent.windows(metainfo.raw_info().len()).any(|it| it == metainfo.raw_info()));
     };
     use FileKind::{Data, Directory};
@@ -291,7 +291,8 @@ fn empty_components_are_none_and_empty_files_may_stand_for_directories() {
     check(&[(&[], 0), (&[""], 0), (&["a"], 3)], &[("", Directory), ("", Directory), ("a", Data)]);
 }
 
-/// What [`check_storable`] should say, with a map of all entries: directories, or that something is there twice.
+/// The expected result of [`check_storable`], from a map of all entries: the number of directories,
+/// or `None` if something occurs twice.
 fn twice(paths: &[Vec<Vec<u8>>]) -> Option<u64> {
     let mut entries: HashMap<&[Vec<u8>], bool> = HashMap::new();
     for path in paths {
@@ -349,7 +350,7 @@ fn what_is_no_torrent_is_refused_with_the_reason() {
     check(&single(&format!("d5:filesl{huge}e4:name1:re")), "2^64");
 }
 
-/// A name that is none is not used, and needs another one.
+/// Such a name is never used on disk; the user has to choose another.
 #[test]
 fn a_name_that_is_no_file_name_is_stored_under_another() {
     for (name, why) in [
@@ -403,7 +404,7 @@ fn what_is_outside_of_info_is_read_with_tolerance() {
         assert!(Metainfo::comment_of(&torrent).is_none());
         Metainfo::without_passkeys(&torrent).unwrap();
     }
-    // Optional keys of any type and number, in lists too.
+    // Optional keys with values of any type, also inside lists.
     let values = variants::ODD_VALUES.iter().copied().chain(["le", "de", "llllleeeee"]);
     for value in values {
         for key in [
@@ -476,7 +477,7 @@ fn what_info_says_of_the_data_is_exact() {
     }
     check(&format!("d6:lengthi1e4:name01:a12:piece lengthi16e{pieces}e"), "name");
     check("d6:lengthi1e4:name1:a12:piece lengthi16e6:pieces020:aaaaaaaaaaaaaaaaaaaae", "pieces");
-    // A second one of these keys could be another torrent.
+    // A second copy of any of these keys could describe another torrent.
     for twice in [
         "4:name1:b",
         "6:lengthi1e",
@@ -510,7 +511,7 @@ fn bytes_behind_an_info_that_peers_send_are_part_of_its_hash() {
     assert!(found.and_then(|found| found.expect(declared)).is_err());
 }
 
-/// A torrent for both versions: `info` with a tree of files this many directories deep.
+/// A hybrid v1 and v2 torrent, whose file tree is this many directories deep.
 fn hybrid(depth: usize) -> Vec<u8> {
     let v1: String = (0..depth).map(|n| format!("{}:d{n}", 1 + n.to_string().len())).collect();
     let v2: String = (0..depth).map(|n| format!("d{}:d{n}", 1 + n.to_string().len())).collect();
@@ -531,13 +532,14 @@ fn a_hybrid_torrent_is_read_wherever_its_v1_part_is() {
             Metainfo::parse(&hybrid(depth)).map_err(|why| format!("{depth}: {why}")).unwrap();
         assert_eq!(found.components(&found.files[0]).count(), depth + 1);
     }
-    // The v1 path is what is too deep then.
+    // Then the v1 path is too deep.
     assert!(
         Metainfo::parse(&hybrid(64)).unwrap_err().to_string().contains("more than 64 components")
     );
 }
 
-/// `info` of a folder with one file, whose own keys are these; other keys of `info` after it.
+/// An `info` of a folder with one file, whose entry has these keys; `after` has the other keys of
+/// `info`.
 fn folder_of(file: &[u8], after: &[u8]) -> Vec<u8> {
     let (begin, end) =
         (b"d4:infod5:filesld6:lengthi1e", b"12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaaee");
@@ -561,7 +563,7 @@ fn names_in_utf_8_win_where_they_are_valid() {
         &[old_name, b"10:name.utf-81:n"].concat(),
         "n/e/f",
     );
-    // Alone, and in any order.
+    // Without the legacy key, and in either order.
     check(b"10:path.utf-8l1:fe", b"10:name.utf-81:n", "n/f");
     check(
         &[b"10:path.utf-8l1:fe", old_path].concat(),
@@ -585,7 +587,7 @@ fn names_in_utf_8_win_where_they_are_valid() {
     for none in [&b"i7e"[..], b"0:", b"le", b"2:..", b"3:a/b", b"1:\0", b"1:\xe9", b"l1:ne"] {
         check(old_path, &[old_name, b"10:name.utf-8", none].concat(), old);
     }
-    // What is no path at all is not made one.
+    // A valid `path.utf-8` is used although `path` is unsafe.
     let unsafe_path = folder_of(b"4:pathl2:..e10:path.utf-8l1:fe", b"4:name1:n");
     assert_eq!(
         Metainfo::parse(&unsafe_path)
@@ -618,7 +620,8 @@ fn sources_as_real_torrents_hold_them() {
     };
     check("8:announce3:u:a13:announce-listll0:ee", "", &[&["u:a"]], &[]);
     check("8:announce3:u:a13:announce-listll3:u:b0:el3:u:cee", "", &[&["u:b"], &["u:c"]], &[]);
-    // A string in the place of a list or of a tier, several URLs in one, lists in lists, and what is neither.
+    // A string in place of a list or tier, several URLs in one string, nested lists, and values of
+    // other types.
     check("13:announce-list3:u:b", "", &[&["u:b"]], &[]);
     check("8:announce3:u:a13:announce-list0:", "", &[&["u:a"]], &[]);
     check("8:announce3:u:a13:announce-listi1e", "", &[&["u:a"]], &[]);
@@ -656,7 +659,7 @@ fn a_comment_is_read_so_far_as_it_is_of_use() {
     assert_eq!(comment(with(&long)).unwrap().len(), 16 << 10);
 }
 
-/// Public lists of trackers are often one tier.
+/// Public tracker lists often consist of a single tier.
 #[test]
 fn of_a_long_tier_all_trackers_are_read() {
     let urls: Vec<String> = (0..150).map(|n| format!("http://t{n}/a")).collect();
@@ -694,7 +697,8 @@ fn passkeys_are_removed_and_nothing_else_is_touched() {
     let text = |text: &str| format!("{}:{text}", text.len());
     let torrent = |announce: &str, list: &str, seeds: &str, comment: &str| {
         let [announce, list, seeds, comment] = [announce, list, seeds, comment].map(text);
-        // What is in `info` is the dataset itself, whatever it looks like.
+        // `info` is the dataset's identity and stays unchanged, even if it seems to contain a
+        // passkey.
         format!(
             "d8:announce{announce}13:announce-listll{list}el9:udp://b:1ee7:comment{comment}\
              4:infod4:name30:http://t/announce?passkey=0000e8:url-listl{seeds}0:ee"

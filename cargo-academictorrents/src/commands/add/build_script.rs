@@ -1,4 +1,4 @@
-//! The build script of a crate that shall use a dataset.
+//! The build script of a package that uses a dataset.
 
 use academictorrents::Error;
 use toml_edit::{Item, Value};
@@ -7,10 +7,11 @@ use crate::changes::Changes;
 use crate::crates::Package;
 use crate::edit;
 
-/// A new one, or a word on the one that is there. `library` is what it calls us.
+/// Adds a build script, or a warning if the existing one does not call the library. `library` is
+/// the library's name in the package.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`](academictorrents::ErrorKind::Disk) for one that cannot be read.
+/// [`ErrorKind::Disk`](academictorrents::ErrorKind::Disk) for a build script that cannot be read.
 pub(super) fn provide(
     changes: &mut Changes,
     package: &Package,

@@ -1,4 +1,4 @@
-//! The build-dependency: where it comes from, in the words of `cargo add`.
+//! The library's build-dependency and its source, with the options of `cargo add`.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ pub(super) struct DependencyFlags {
 }
 
 impl DependencyFlags {
-    /// The option that says where it comes from, as it is written.
+    /// Returns the given option for the dependency's source.
     pub(super) fn given(&self) -> Option<&'static str> {
         match self {
             DependencyFlags { path: Some(_), .. } => Some("--path"),
@@ -37,10 +37,11 @@ impl DependencyFlags {
         }
     }
 
-    /// What `[build-dependencies]` says: the workspace's word where it has one, and no option says otherwise.
+    /// Returns the value for `[build-dependencies]`. Inherits the workspace's dependency, if it has
+    /// one and no option is given.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] where `--path` does not name the library.
+    /// [`ErrorKind::Manifest`] if `--path` does not name the library.
     pub(super) fn requirement(&self, package: &Package, unpacks: bool) -> Result<String, Error> {
         let mut keys = Vec::new();
         let mut key = |name: &str, value: &str| keys.push(format!("{name} = {}", text(value)));
@@ -74,14 +75,14 @@ impl DependencyFlags {
     }
 }
 
-/// Whether the workspace says which one its packages depend on.
+/// Whether the workspace declares the library for its packages.
 fn is_inherited(package: &Package) -> bool {
     let workspace = std::fs::read_to_string(&package.workspace).unwrap_or_default();
     let inherited = edit::read(&workspace, &["workspace", "dependencies"], CRATE);
     inherited.is_some_and(|item| item.get("package").is_none())
 }
 
-/// The version of the library in this directory, where its manifest has one of its own.
+/// Returns the version in the manifest of the library in this directory; `None` if it is inherited.
 fn version_at(directory: &Path) -> Result<Option<String>, Error> {
     let manifest = directory.join("Cargo.toml");
     let refused = |why: String| {

@@ -1,12 +1,12 @@
-//! A dataset's name, from its torrent's.
+//! Suggests a dataset's name from the torrent's.
 
 use academictorrents::engine::Resolved;
 use academictorrents::{Error, ErrorKind};
 
-/// The longest that is made.
+/// The longest name that is suggested.
 const MAX_BYTES: usize = 40;
 
-/// A name of `[a-z][a-z0-9_-]*` from the torrent's.
+/// Returns a name matching `[a-z][a-z0-9_-]*`.
 pub(super) fn suggested(torrent: Option<&Resolved>) -> Result<String, Error> {
     let unknown = |why: &str| {
         Error::new(ErrorKind::Manifest, "the dataset needs a name")
@@ -23,7 +23,7 @@ pub(super) fn suggested(torrent: Option<&Resolved>) -> Result<String, Error> {
 
 fn name_from(name: &str, is_file: bool) -> Option<String> {
     let mut name = name;
-    // `mnist.pkl.gz` is mnist; `v1.5` is no ending.
+    // `mnist.pkl.gz` becomes `mnist`, but the end of `v1.5` is not an extension.
     while let Some((stem, end)) = name.rsplit_once('.').filter(|_| is_file) {
         let is_ending = (1..=5).contains(&end.len())
             && end.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -1,4 +1,5 @@
-//! A dataset more in a manifest, and what it takes to be built: all of it planned first, then written at once.
+//! Plans a new dataset in a manifest with everything that a build needs. All changes are planned
+//! before any is written.
 
 use std::path::Path;
 
@@ -19,10 +20,10 @@ use crate::vendored;
 
 pub(super) const CRATE: &str = "academictorrents";
 
-/// Plans to declare a dataset. `torrent` is `None` where it could not be looked up.
+/// Plans to declare a dataset. `torrent` is `None` if it could not be looked up.
 ///
 /// # Errors
-/// [`ErrorKind::Manifest`] for a name that is taken or is none, and for what the manifest cannot hold.
+/// [`ErrorKind::Manifest`] for a name that is invalid or taken, and for an unsupported manifest.
 pub(super) fn add(
     package: &Package,
     dataset: &DatasetSpec,
@@ -127,12 +128,13 @@ fn by_hand(path: &Path, why: &str, name: &str, entry: &ManifestEntry) -> Error {
     ))
 }
 
-/// Whether the `.torrent` is kept where builds find it: of one that was given as a file nobody else may know.
+/// Whether the `.torrent` is kept for builds. One that was given as a file may not be available
+/// elsewhere.
 fn keeps_torrent(dataset: &DatasetSpec, arguments: &AddArguments) -> bool {
     arguments.vendor || dataset.request.identity.torrent.is_some()
 }
 
-/// The path of the `.torrent` that is kept, relative to the manifest.
+/// Adds the `.torrent` to keep to the changes. Returns its path relative to the manifest.
 fn place(
     addition: &mut Addition,
     package: &Package,
@@ -149,7 +151,7 @@ fn place(
     }
 }
 
-/// The dataset's keys; a `.torrent` is added to what is written.
+/// Returns the dataset's keys, and adds the `.torrent` to the changes if it is kept.
 fn entry(
     addition: &mut Addition,
     package: &Package,
@@ -172,7 +174,7 @@ fn entry(
             let keep_passkey = arguments.keep_passkey;
             of_magnet = vendored::of_magnet(&mut addition.changes, dataset, torrent, keep_passkey)?;
         }
-        // What it names beside the infohash is of use to a build, too.
+        // A build can use what else the magnet link names.
         (_, Some(magnet)) if names_more(magnet) => {
             keys.push(("magnet", text(magnet.link.exposed())))
         }
@@ -232,7 +234,7 @@ fn entry(
     Ok(ManifestEntry { keys, pins: pins.to_vec() })
 }
 
-/// Writes a size as a manifest takes it, and no byte is lost: `"2GiB"`, `"1500"`.
+/// Formats a size exactly, as in a manifest: `"2GiB"`, `"1500"`.
 fn exact(bytes: u64) -> String {
     for (unit, scale) in
         [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
@@ -283,7 +285,7 @@ fn check_free(name: &str, manifest: &Manifest, path: &Path) -> Result<(), Error>
     }))
 }
 
-/// The manifest as it would be, through the eyes of a build.
+/// Checks the planned manifest with a build's parser.
 fn check_read(new: &str, path: &Path, name: &str, infohash: Infohash) -> Result<(), Error> {
     let manifest = Manifest::parse(new, path).map_err(|error| {
         let mut refusal =

@@ -1,4 +1,4 @@
-//! What was found, line by line.
+//! The findings of `doctor`, and how they are printed.
 
 use academictorrents::Error;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ impl Status {
     }
 }
 
-/// A line: what was tried, how it went, and what to do.
+/// One check: what was checked, its status, reasons and help.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) area: &'static str,
@@ -48,7 +48,7 @@ impl DoctorReport {
         &mut self.0[last]
     }
 
-    /// What an error of the library's says, and those that came with it.
+    /// Adds an error of the library, and the errors that accompany it.
     pub(super) fn error(&mut self, area: &'static str, error: &Error) {
         for error in std::iter::once(error).chain(error.others()) {
             let (what, why, help) = error.lines();
@@ -70,14 +70,14 @@ impl Finding {
 }
 
 const AREA_WIDTH: usize = 12;
-/// Word, area and the gaps behind them.
+/// The widths of status and area, with their gaps.
 const INDENT: usize = 4 + 2 + AREA_WIDTH + 2;
 /// Longer lines are hard to read.
 const WIDEST: usize = 100;
 
 pub(super) fn show(finding: &Finding, output: &Output) {
     let terminal = console::Term::stdout();
-    // In a pipe each text is one line.
+    // Texts are not wrapped in a pipe.
     let width =
         terminal.is_term().then(|| usize::from(terminal.size().1).min(WIDEST).saturating_sub(1));
     let width = width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(INDENT));
@@ -97,7 +97,7 @@ pub(super) fn show(finding: &Finding, output: &Output) {
     }
 }
 
-/// The text in lines of this width, where its words allow that.
+/// Wraps a text to this width. Words that are longer are not broken.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -1,4 +1,4 @@
-//! This machine: settings, certificates, the store.
+//! Checks of this machine: settings, certificates, the store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ use academictorrents::engine::{self, net, plan};
 use super::findings::{DoctorReport, Status};
 use crate::store_usage;
 
-/// What of this machine's settings the other checks go by.
+/// The settings that later checks need.
 pub(super) struct Setup {
-    /// The store's directory, where it is known.
+    /// The store's directory, if it is known.
     pub(super) store: Option<PathBuf>,
-    /// Whether proxies and certificates can be used.
+    /// Whether proxies and certificates are valid.
     pub(super) has_client: bool,
-    /// What says that no socket may be opened.
+    /// Why network access is disabled, if it is.
     pub(super) offline: Option<String>,
 }
 
-/// The environment and the user's configuration file; `store` takes the place of theirs.
+/// Checks the environment and the user's configuration file; `store` overrides their store.
 pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Setup {
     let mut context = Context::of_command();
     match (context.read_config(), context.config_path(), context.config_place()) {
@@ -47,7 +47,7 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
     let settings = context.settings();
     let unknown = context.unknown_names();
     let usable = settings.as_ref().map_err(Clone::clone);
-    // A variable that does not exist has a finding of its own.
+    // Each unknown variable has a separate finding.
     let flaw = usable.clone().and_then(plan::check_named).err().filter(|_| unknown.is_empty());
     match (&flaw, context.set_names()) {
         (Some(error), _) => findings.error("environment", error),
@@ -78,7 +78,7 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
     let client = usable.clone().and_then(|settings| net::Client::new(settings).map(drop));
     let found = usable.ok();
     match &client {
-        // What is wrong with a value was told already.
+        // The invalid value was already reported.
         Err(_) if flaw.is_some() || !unknown.is_empty() => {}
         Err(error) => findings.error("certificates", error),
         Ok(()) => {
@@ -115,7 +115,7 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
     Setup { store, has_client: client.is_ok(), offline }
 }
 
-/// Whether the places that the user names can be read.
+/// Checks that the paths which the user names can be read.
 fn of_places(settings: &Settings, findings: &mut DoctorReport) {
     let mut check = |subject: &'static str, variable: &str, path: &Path, fault: Option<String>| {
         let Some(fault) = fault else { return };
@@ -150,7 +150,7 @@ fn of_places(settings: &Settings, findings: &mut DoctorReport) {
     }
 }
 
-/// For which hosts credentials are kept, and whether their files are as they should be. No secret is shown.
+/// Lists the hosts with credentials, and checks the files. Shows no secret.
 fn of_credentials(settings: &Settings, context: &Context, findings: &mut DoctorReport) {
     let mut kept: Vec<String> = settings.credentials.hosts().map(|it| printable(&it)).collect();
     let mut files: Vec<&Path> = Vec::new();
@@ -210,10 +210,10 @@ fn is_readable_by_others(_: &Path) -> bool {
     false
 }
 
-/// Below this a warning is due: datasets are larger.
+/// Less free space than this causes a warning, because datasets are larger.
 const LITTLE_BYTES: u64 = 1 << 30;
 
-/// Tries what a store needs where it lies, and looks at its datasets without hashing them.
+/// Tests what a store needs in this location, and lists its datasets without hashing them.
 pub(super) fn of_store(directory: &Path, findings: &mut DoctorReport) {
     let store = Store::at(directory);
     let trial = store.try_out();
@@ -272,7 +272,7 @@ pub(super) fn of_store(directory: &Path, findings: &mut DoctorReport) {
     of_contents(scan, findings);
 }
 
-/// Who else can write to the store: stamps are believed.
+/// Checks who else can write to the store, because stamps are trusted.
 fn of_access(access: &Access, directory: &Path, findings: &mut DoctorReport) {
     let effect = "stored data is trusted without hashing, so anyone who can write to the store controls what builds use";
     if let Some(first) = access.open.first() {
@@ -287,7 +287,7 @@ fn of_access(access: &Access, directory: &Path, findings: &mut DoctorReport) {
             .help(format!("run: chmod o-w {}", paths.join(" ")))
             .help("then, if other users may have written to it: cargo academictorrents verify --stored --repair");
     }
-    // The members of a group own what they created.
+    // In a group's store, each member owns the files it created.
     let is_of_group = access.is_shared && access.open.is_empty();
     if let Some((owner, path)) = access.owners.first().filter(|_| !is_of_group) {
         findings
@@ -356,7 +356,7 @@ fn of_contents(scan: StoreScan, findings: &mut DoctorReport) {
     }
 }
 
-/// The first ids.
+/// Returns the first ids.
 fn some(ids: &[String]) -> String {
     const MOST: usize = 3;
     match ids.get(..MOST) {
@@ -367,7 +367,7 @@ fn some(ids: &[String]) -> String {
     }
 }
 
-/// Names of variables: those of ours have their beginning once.
+/// Joins names of variables. Only the first of ours has its prefix.
 fn names(variables: &[String]) -> String {
     let mut ours = false;
     let short = |name: &String| match name.strip_prefix("ACADEMICTORRENTS") {
@@ -377,7 +377,7 @@ fn names(variables: &[String]) -> String {
     variables.iter().map(short).collect::<Vec<_>>().join(", ")
 }
 
-/// Whose certificates are trusted.
+/// Describes which certificates are trusted.
 fn trusted(settings: Option<&Settings>) -> String {
     let mut roots = vec!["built-in".to_owned()];
     if !net::system_roots().is_empty() {

@@ -1,4 +1,4 @@
-//! Who can be reached.
+//! Checks which sources can be reached.
 
 use academictorrents::Error;
 use academictorrents::engine::address::NamedBy;
@@ -17,17 +17,17 @@ use crate::workspace::Declared;
 /// A source of one or more datasets.
 struct ProbedSource<'a> {
     target: ProbeTarget,
-    /// Else it is a web seed.
+    /// Otherwise a web seed.
     is_tracker: bool,
-    /// The dataset for which it is asked.
+    /// The dataset for which the source is asked.
     dataset: &'a str,
 }
 
-/// Asks the catalogue, and all sources of these datasets whose torrents are on this machine, at the same time: it takes five seconds
-/// at most. A source of several datasets that are complete is asked once.
+/// Asks the catalog, and all sources of datasets whose torrents are on this machine, in parallel.
+/// Takes at most five seconds. A source of several complete datasets is asked once.
 ///
 /// # Errors
-/// [`academictorrents::ErrorKind::Manifest`] for a proxy or a file of certificates that cannot be used.
+/// [`academictorrents::ErrorKind::Manifest`] for a proxy or certificate file that cannot be used.
 pub(super) fn of_network(
     app: &App,
     declared: &[Declared],
@@ -37,7 +37,7 @@ pub(super) fn of_network(
     let mut sources: Vec<ProbedSource<'_>> = Vec::new();
     let mut peers: Vec<_> =
         app.settings.peers.iter().map(|it| (NamedBy::User, it.clone())).collect();
-    // What is missing comes first: it is asked for by everybody.
+    // Incomplete datasets come first: all of their sources are asked.
     let mut ordered: Vec<(&DatasetSpec, bool)> =
         declared.iter().map(|it| (&it.dataset, app.present(&it.dataset).is_some())).collect();
     ordered.sort_by_key(|(_, present)| *present);
@@ -130,14 +130,14 @@ pub(super) fn of_network(
     Ok(())
 }
 
-/// Of a torrent that is on this machine: nobody is asked.
+/// Returns the sources of a torrent that is on this machine, without network access.
 fn at_hand(app: &App, dataset: &DatasetSpec) -> Option<ProbeTargets> {
     let (counters, request) = (Counters::default(), &dataset.request);
     let located = engine::at_hand(&app.session(&counters), request).ok().flatten()?;
     app.probe_targets(dataset, &located.select(request).ok()?.metainfo).ok()
 }
 
-/// Whether data may come from there: a web seed that has it, or peers that a tracker knows.
+/// Whether the source may provide data: a web seed that has it, or a tracker that knows peers.
 fn has_data(answer: &Answered) -> bool {
     match answer {
         Some(Ok(ProbeAnswer::Counts(counts))) => match counts.seeds {
@@ -172,7 +172,7 @@ fn of_catalogue(url: &str, answer: &Answered, findings: &mut DoctorReport) {
     }
 }
 
-/// A source is one of many: that it does not answer is worth a warning.
+/// Adds a source's answer. Only a warning if it failed, because a source is one of many.
 fn told(area: &'static str, url: &str, answer: &Answered, of: &str, findings: &mut DoctorReport) {
     let of = if of.is_empty() { String::new() } else { format!(" (`{of}`)") };
     let (status, what) = match answer {
@@ -186,7 +186,7 @@ fn told(area: &'static str, url: &str, answer: &Answered, of: &str, findings: &m
     findings.add(area, status, format!("{url}{of}: {what}"));
 }
 
-/// Many firewalls let no UDP out.
+/// Checks UDP, which many firewalls block.
 fn of_udp(sources: &[(ProbedSource<'_>, Answered)], findings: &mut DoctorReport) {
     let is_udp = |url: &str| url.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("udp://"));
     let is_meant = |(it, _): &&(ProbedSource<'_>, _)| it.is_tracker && is_udp(&it.target.url);

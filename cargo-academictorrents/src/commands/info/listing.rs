@@ -1,39 +1,40 @@
-//! The files of a torrent, for `info`: one at a time, since there may be a million.
+//! Lists a torrent's files for `info`, one at a time because there may be a million.
 
 use academictorrents::engine::error::printable;
 use academictorrents::engine::torrent::{Components, FileKind, Metainfo, TorrentFile, directories};
 
 use crate::torrent;
 
-/// A file, or a directory.
+/// A file or directory.
 pub(super) struct Listed {
-    /// Of a list the path below the torrent's own directory, of a tree the name; of a single file its name.
+    /// In a list, the path below the torrent's directory; in a tree, the name. For a single-file
+    /// torrent, the file's name.
     pub(super) name: String,
-    /// Of a directory, of all files below it.
+    /// For a directory, the sum of all files below it.
     pub(super) bytes: u64,
-    /// In how many directories it is.
+    /// The number of directories above it.
     pub(super) depth: usize,
-    /// Of a directory, how many files are below it; `None` of a file.
+    /// For a directory, how many files are below it; `None` for a file.
     pub(super) files: Option<usize>,
-    /// Of a symbolic link, where it leads, as the torrent says: a path below its own directory.
+    /// For a symbolic link, its target as in the torrent: a path below the torrent's directory.
     pub(super) link: Option<String>,
 }
 
-/// A file, and what is left of its path.
+/// A file, and the remaining components of its path.
 struct Rest<'a> {
     path: Components<'a>,
     name: &'a [u8],
     file: &'a TorrentFile,
 }
 
-/// Each file, in the torrent's order.
+/// Returns all files in the torrent's order.
 pub(super) fn files(metainfo: &Metainfo) -> impl Iterator<Item = Listed> {
     let path = |file| printable(&metainfo.display_path(file));
     torrent::files(metainfo).map(move |file| listed(metainfo, file, path(file), 0))
 }
 
-/// The tree of files, line by line, directories by name before files, until `line` says that it has enough. Gives
-/// the number of all lines.
+/// Passes the lines of the file tree to `line`, until it returns `false`. Directories are sorted by
+/// name and precede files. Returns the number of all lines.
 pub(super) fn tree(metainfo: &Metainfo, line: &mut dyn FnMut(Listed) -> bool) -> u64 {
     let rest = |file| Rest { path: metainfo.components(file), name: &[], file };
     let mut files: Vec<_> = torrent::files(metainfo).map(rest).collect();
@@ -51,7 +52,7 @@ pub(super) fn tree(metainfo: &Metainfo, line: &mut dyn FnMut(Listed) -> bool) ->
     lines
 }
 
-/// What is below one directory; whether the reader wants more.
+/// Lists what is below one directory. Returns `false` once `line` has.
 fn branch(
     metainfo: &Metainfo,
     files: &mut [Rest<'_>],
@@ -61,7 +62,7 @@ fn branch(
     for it in files.iter_mut() {
         it.name = it.path.next().unwrap_or_default();
     }
-    // Files stay in the torrent's order.
+    // Directories first, by name; files in the torrent's order.
     files.sort_by_key(|it| match it.path.is_empty() {
         true => (true, &[][..]),
         false => (false, it.name),

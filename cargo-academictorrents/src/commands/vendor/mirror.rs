@@ -1,4 +1,4 @@
-//! A mirror of the data, for `--data`.
+//! Creates a mirror of the data, for `--data`.
 
 use std::path::Path;
 
@@ -12,19 +12,21 @@ use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
 use crate::torrent::{files, shareable};
 
-/// Makes `directory` a mirror of what is asked for, as `mirrors` of a manifest takes one: `<infohash>.torrent`, and
-/// `<infohash>/<the torrent's own layout>`, each file whole that shares a piece with one that is asked for. What is not here is
-/// fetched first. True where something was new, and what to say of it.
+/// Adds a dataset to the mirror in `directory`, in the layout that the manifest key `mirrors`
+/// expects: `<infohash>.torrent`, and `<infohash>/<the torrent's own layout>`. Includes whole files
+/// that share a piece with a selected one. Missing data is fetched first. Returns whether something
+/// was new, and a note for the user.
 ///
 /// # Errors
-/// As for a download; [`academictorrents::ErrorKind::Disk`] and [`academictorrents::ErrorKind::Verification`] of the mirror.
+/// Those of a download; [`academictorrents::ErrorKind::Disk`] and
+/// [`academictorrents::ErrorKind::Verification`] for the mirror.
 pub(super) fn mirror(
     app: &App,
     dataset: &DatasetSpec,
     directory: &Path,
     keep_passkey: bool,
 ) -> Result<(bool, Option<String>), Error> {
-    // A mirror has the torrent's own files, by their own names.
+    // A mirror has the torrent's own files under their own names.
     let mut dataset = dataset.clone();
     dataset.request.unpack = None;
     let mut whole = dataset.clone();
@@ -33,7 +35,7 @@ pub(super) fn mirror(
     let (bytes, note) = shareable(&torrent, keep_passkey)?;
     let (metainfo, selected) = (&torrent.metainfo, torrent.selection.files());
     let pieces = torrent.layout().needed();
-    // A piece can be checked by who has all of it.
+    // A piece can only be checked if all of it is there.
     let shares = |file: &TorrentFile| {
         metainfo.geometry.pieces(file.range()).any(|piece| pieces.contains(piece))
     };
@@ -52,7 +54,7 @@ pub(super) fn mirror(
         if wider.len() < files(metainfo).count() {
             whole = whole.selecting(&wider)?;
         }
-        // They are of what is asked for, and were checked with that.
+        // The pins belong to the selected files, and were checked with those.
         whole.request.sha256.clear();
         path = app.provide(&whole)?;
     }
@@ -62,7 +64,8 @@ pub(super) fn mirror(
     let new = storage::mirror(site, &directory.join(&infohash), metainfo, wider.layout(), &pieces)?;
     let torrent_path = directory.join(format!("{infohash}.torrent"));
     let before = std::fs::read(&torrent_path).ok();
-    // Another copy may have other trackers, and stays, unless a passkey is to be removed from it.
+    // An existing file is kept, because it may have other trackers, unless a passkey is to be
+    // removed from it.
     let is_clean = |it: &[u8]| {
         Metainfo::without_passkeys(it).is_ok_and(|it| it.removed.is_empty() && it.fixed.is_empty())
     };

@@ -1,4 +1,4 @@
-//! What is in the store, as datasets that are asked for, for `--stored`.
+//! Datasets in the store, as if the user had named them, for `--stored`.
 
 use std::collections::HashSet;
 
@@ -11,10 +11,10 @@ use academictorrents::{Error, ErrorKind, Infohash};
 
 use crate::dataset_spec::{DatasetSpec, call_options, of};
 
-/// How to ask for what the store has, or had, under this id.
+/// Returns how to specify the dataset with this id in the store.
 ///
 /// # Errors
-/// Where it cannot be told what it is.
+/// The dataset cannot be identified.
 pub(super) fn asked(store: &Store, id: &str) -> Result<DatasetSpec, Error> {
     let odd = |why: &str| {
         Error::new(ErrorKind::Metainfo, format!("{id} in the store cannot be verified")).why(why)
@@ -31,7 +31,7 @@ pub(super) fn asked(store: &Store, id: &str) -> Result<DatasetSpec, Error> {
             return Err(odd("its .torrent is missing").help(fetch));
         };
         let paths: HashSet<_> = store.stored_paths(id).into_iter().collect();
-        // It may have been stored under another name.
+        // It may be stored under another name.
         let name = paths.iter().next().and_then(|path| path.iter().next()?.to_str());
         rename = name.map(str::to_owned).filter(|name| name.as_bytes() != metainfo.name);
         let metainfo = metainfo.renamed(rename.as_deref());
@@ -39,7 +39,7 @@ pub(super) fn asked(store: &Store, id: &str) -> Result<DatasetSpec, Error> {
         let mut chosen: Vec<(u32, u32)> = Vec::new();
         for (index, file) in (0_u32..).zip(metainfo.files.iter()) {
             match chosen.last_mut() {
-                // A torrent may have 100,000 files: neighbours are one range.
+                // A torrent may have 100,000 files, so adjacent files form one range.
                 Some((_, last)) if *last + 1 == index && (!file.is_listed() || is_in(file)) => {
                     *last = index;
                 }
@@ -55,6 +55,6 @@ pub(super) fn asked(store: &Store, id: &str) -> Result<DatasetSpec, Error> {
         let link = format!("magnet:?xt=urn:btih:{infohash}");
         identity.magnet = Some(Magnet { files: chosen, ..Magnet::parse(&link)? });
     }
-    // A name that nobody may give is none that was given.
+    // An invalid name is not passed on as the user's choice.
     of(&name, identity, &CallOptions { rename, ..call_options() }, StoreKind::Shared)
 }

@@ -1,4 +1,4 @@
-//! Many tiers at few trackers, on loopback.
+//! Tests with many tiers and few trackers, on loopback.
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
@@ -15,7 +15,7 @@ use crate::protocol::tracker::announce_queue::AnnounceQueue;
 use crate::settings::Context;
 use crate::torrent::infohash::Infohash;
 
-/// Long enough for any machine, and never waited for where all goes well.
+/// Long enough for any machine; a successful test never waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Torrent(u8);
@@ -44,7 +44,7 @@ impl AnnounceTarget for Torrent {
 
     fn named(&self, _: Vec<SocketAddr>) {}
 
-    /// As of a seed.
+    /// Like a seed.
     fn lost(&self, _: u32) -> bool {
         false
     }
@@ -60,20 +60,20 @@ impl AnnounceTarget for Torrent {
     }
 }
 
-/// What several trackers were told.
+/// The requests that several trackers received.
 #[derive(Default)]
 struct Told {
-    /// Announces but the last, and goodbyes, by URL and torrent.
+    /// Number of regular announces and of goodbyes, by URL and torrent.
     heard: Mutex<HashMap<String, [usize; 2]>>,
-    /// Goodbyes that are not answered yet.
+    /// Number of goodbyes that are not answered yet.
     held: Mutex<usize>,
     came: Condvar,
-    /// Goodbyes are answered when so many have come at a time.
+    /// Goodbyes are answered once this many have arrived.
     hold: usize,
 }
 
 impl Told {
-    /// How many tiers were told so often, and how many were told goodbye.
+    /// Number of tiers with at least `times` regular announces, and number of tiers with a goodbye.
     fn tiers(&self, times: usize) -> [usize; 2] {
         let heard = self.heard.lock().unwrap();
         let told = heard.values().filter(|it| it[0] >= times).count();
@@ -106,11 +106,11 @@ impl Told {
     }
 }
 
-/// The address of a tracker whose threads end with the test's process.
+/// Starts a tracker and returns its URL. Its threads end with the test process.
 fn tracker(told: &Arc<Told>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    // The path tells them apart.
+    // The path distinguishes the trackers.
     let url = format!("http://{address}/{}", address.port());
     let told = Arc::clone(told);
     std::thread::spawn(move || {
@@ -150,7 +150,7 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 
 #[test]
 fn sixty_datasets_with_five_trackers_each_have_few_threads_and_all_hear_goodbye() {
-    // More than there are threads before the end: it is said by many at a time.
+    // More goodbyes at a time than there are threads before the end.
     let told = Arc::new(Told { hold: 200, ..Told::default() });
     let trackers: Vec<_> = (0..5).map(|_| tracker(&told)).collect();
     let mut announcers = announcers("300s");
@@ -179,7 +179,7 @@ fn a_tier_that_waits_for_its_next_announce_costs_no_thread_but_one() {
     let url = tracker(&told);
     let mut announcers = announcers("300s");
     start(&mut announcers, 0, (0..20).map(|n| format!("{url}/{n}/announce")));
-    // They are announced again each second; in between one thread waits for all.
+    // Each tier is announced to again every second; in between, one thread waits for all of them.
     eventually("one waits", || told.tiers(1)[0] == 20 && announcers.scheduler.threads() == 1);
     eventually("they are told again", || told.tiers(3)[0] == 20);
     let scheduler = Arc::clone(&announcers.scheduler);
@@ -196,7 +196,7 @@ fn a_tracker_is_announced_to_once_a_minute_at_most_whatever_it_says() {
     let trackers = vec![(AnnounceQueue::new(1).place(""), tracker_at(&client, &url))];
     let mut tier =
         TrackerTier::new(client, trackers, (0, 0), Arc::new(Torrent(0)), &Arc::default());
-    // It says a second.
+    // The tracker asks for an interval of one second.
     let done = tier.run(0);
     assert!(!done.failed);
     assert_eq!(done.again.unwrap().0, Duration::from_secs(60));
@@ -206,9 +206,9 @@ fn a_tracker_is_announced_to_once_a_minute_at_most_whatever_it_says() {
 fn trackers_that_hang_keep_no_other_from_being_announced_to_again_and_again() {
     let told = Arc::new(Told::default());
     let well: Vec<_> = (0..5).map(|_| tracker(&told)).collect();
-    // The system takes the connections, and nobody answers.
+    // The system accepts the connections, but nothing answers.
     let dead: Vec<_> = (0..50).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    // They are waited for for 3 s each.
+    // Each is waited for for 3 s.
     let mut announcers = announcers("6s");
     let dead = dead.iter().map(|it| format!("http://{}/announce", it.local_addr().unwrap()));
     start(&mut announcers, 0, dead);

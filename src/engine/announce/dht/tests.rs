@@ -48,7 +48,7 @@ impl AnnounceTarget for Seed {
     }
 }
 
-/// A node that answers one question, with a token and a peer. Gives its address.
+/// Starts a node that answers one query, with a token and a peer, and returns its address.
 fn answers_once() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! A search against a peer that is played here, byte by byte.
+//! Tests of a search against a scripted peer, byte by byte.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,7 +23,7 @@ fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// Gives the torrent to one that asks, and stays connected until it hangs up.
+/// Serves the torrent over one connection, until the other side closes it.
 fn serve(mut stream: TcpStream, infohash: Infohash) -> Option<()> {
     stream.read_exact(&mut [0; 68]).ok()?;
     let hello =
@@ -51,7 +51,7 @@ fn serve(mut stream: TcpStream, infohash: Infohash) -> Option<()> {
     }
 }
 
-/// The address of such a peer of the torrent.
+/// Starts a peer that has the torrent, and returns its address.
 fn peer(infohash: Infohash) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -85,7 +85,7 @@ fn a_connection_that_is_to_go_on_counts_until_it_does_or_is_let_go() {
         (found.open, Destination::Address(address))
     };
 
-    // It goes on.
+    // The connection is reused.
     let (open, target) = fetched();
     let mut connection = None;
     wait_until(|| {
@@ -100,7 +100,7 @@ fn a_connection_that_is_to_go_on_counts_until_it_does_or_is_let_go() {
     assert_eq!((free(), session.is_some()), (all, true));
     drop(link);
 
-    // Nobody takes it.
+    // The connection is not taken.
     let (open, _) = fetched();
     assert_eq!(free(), all - 1);
     wait_until(|| {

@@ -1,4 +1,4 @@
-//! Who hears of peers that may have the metainfo.
+//! The announce target of a metainfo search.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::engine::sources::phase::PeerPhase;
 use crate::protocol::tracker::Announce;
 use crate::protocol::ut_metadata::METADATA_PIECE_BYTES;
 
-/// A tier of trackers, to which is announced; or the DHT.
+/// A tier of trackers, or the DHT.
 pub struct MetadataTier {
     pub phase: Arc<PeerPhase>,
     pub id: u32,
@@ -33,8 +33,8 @@ impl AnnounceTarget for MetadataTier {
             port: LocalPeer::not_listening().port,
             uploaded_bytes: 0,
             downloaded_bytes: 0,
-            // How much is left nobody knows. To who lacks nothing a tracker names no seeds, so one block: libtorrent
-            // says the same.
+            // The number of missing bytes is not known. A tracker returns no seeds to a peer that
+            // lacks nothing, so this is one block, as in libtorrent.
             left_bytes: METADATA_PIECE_BYTES as u64,
             event: None,
             numwant: NUMWANT,
@@ -47,7 +47,7 @@ impl AnnounceTarget for MetadataTier {
     }
 
     fn named(&self, addresses: Vec<SocketAddr>) {
-        // A search names peers for seconds, and then none.
+        // A DHT search reports peers several times over seconds, and then an empty list.
         let goes_on = self.by.is_dht() && !addresses.is_empty();
         self.phase.tell(WorkerEvent::Peers { addresses, by: self.by });
         if !goes_on {

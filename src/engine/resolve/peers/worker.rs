@@ -1,4 +1,4 @@
-//! A connection to a peer that may have the metainfo (BEP 9).
+//! The worker of a connection to a peer that may have the metainfo (BEP 9).
 
 use std::time::Duration;
 
@@ -22,13 +22,14 @@ struct MetadataWorker<'a> {
     id: u32,
     session: PeerSession,
     ready: bool,
-    /// When others may have its place.
+    /// The time from which the peer must give up its place if others wait.
     until: Duration,
-    /// When the peer last did what it should, or was first asked to.
+    /// When the peer last did what was expected, or was first asked.
     useful_at: Duration,
 }
 
-/// Asks a peer that answered for blocks until all are there; others may have its place after so long.
+/// Asks a peer that answered the handshake for blocks until all are there. After `slice`, the peer
+/// gives up its place if others wait.
 pub fn work(
     fetch: &MetadataFetch,
     (id, target): (SourceId, &Destination),
@@ -40,7 +41,7 @@ pub fn work(
     fetch.phase.client.release(&link.connection);
     let now = fetch.phase.now();
     let mut session = PeerSession::without_info(now, fetch.phase.infohash, fetch.phase.peer_id);
-    session.output(now); // our handshake, which the peer has
+    session.output(now); // discards our handshake, which the peer already has
     let until = now + slice;
     let mut worker =
         MetadataWorker { fetch, id: id.0, session, ready: false, until, useful_at: now };
@@ -73,7 +74,7 @@ impl PeerHandler for MetadataWorker<'_> {
                 self.session.introduce(&PieceSet::none(0));
                 Ok(())
             }
-            // Later ones bring nothing new.
+            // Further extension handshakes are ignored.
             PeerEvent::Extensions if !self.ready => {
                 let bytes = self.session.offered_metadata(self.fetch.max_bytes)?;
                 self.fetch.progress.lock().blocks.join(self.id, bytes);
@@ -107,7 +108,7 @@ impl MetadataWorker<'_> {
             MetadataMessage::Data { piece, total_bytes, data } => {
                 let was_asked = progress.blocks.awaits(self.id);
                 let brought = progress.blocks.brought(self.id, piece, total_bytes, data)?;
-                // Others may have been quicker: it did what it was asked to.
+                // Even if other peers were faster, the peer sent what it was asked for.
                 if was_asked && !progress.blocks.awaits(self.id) {
                     self.useful_at = self.fetch.phase.now();
                 }
@@ -132,7 +133,7 @@ impl MetadataWorker<'_> {
         Ok(())
     }
 
-    /// Whether the peer is worth waiting for any longer.
+    /// Fails if the peer is not worth waiting for any longer.
     fn judge(&self) -> Result<(), WorkerOutcome> {
         let timing = self.fetch.phase.client.timing();
         let waited = self.fetch.phase.now().saturating_sub(self.useful_at);

@@ -1,7 +1,8 @@
-//! Pieces of an earlier download that turned out to be damaged, and are fetched again if they may be.
+//! Damaged pieces of an earlier download, which are fetched again if that is allowed.
 //!
-//! To find out whether they may be, all files are looked at. A damaged disk has thousands of such pieces, so they are collected:
-//! what the answer costs must not depend on their number.
+//! Checking whether that is allowed involves all files. A damaged disk can have thousands of
+//! damaged pieces, so they are collected first: the cost of the check must not grow with their
+//! number.
 
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -10,16 +11,16 @@ use super::{Coordinator, WorkerEvent};
 use crate::error::Error;
 use crate::torrent::geometry::PieceIndex;
 
-/// The time between an answer and the next question.
+/// The minimum pause between two checks.
 const ASK: Duration = Duration::from_millis(200);
 
-/// Events that are handled in one turn.
+/// Limit on events handled in one turn.
 const TURN: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Damaged {
     pieces: Vec<PieceIndex>,
-    /// Of all that were taken.
+    /// The bytes of all damaged pieces taken so far.
     bytes: u64,
     answered: Option<Duration>,
 }
@@ -29,7 +30,7 @@ impl Damaged {
         self.pieces.push(piece);
     }
 
-    /// The pieces to ask about now.
+    /// Takes the pieces to check now.
     fn take(&mut self, now: Duration) -> Vec<PieceIndex> {
         match self.answered {
             Some(answered) if now < answered + ASK => Vec::new(),
@@ -37,14 +38,14 @@ impl Damaged {
         }
     }
 
-    /// `now` is after the answer, which may have taken longer than [`ASK`].
+    /// Records the time after a check, which may itself have taken longer than [`ASK`].
     fn answered(&mut self, now: Duration) {
         self.answered = Some(now);
     }
 }
 
 impl Coordinator<'_> {
-    /// Has those pieces fetched that turned out to be damaged, if they may be.
+    /// Schedules the damaged pieces to be fetched again, if that is allowed.
     pub(super) fn fetch_damaged(&mut self) -> Result<(), Error> {
         let pieces = self.damaged.take(self.swarm.now());
         if pieces.is_empty() {
@@ -62,7 +63,8 @@ impl Coordinator<'_> {
     }
 }
 
-/// The next event, if there is one within this time; with one of a damaged piece all that wait behind it.
+/// Returns the next event that arrives within `wait`. If it reports a damaged piece, the events
+/// queued behind it are returned too.
 pub(super) fn next_events(events: &Receiver<WorkerEvent>, wait: Duration) -> Vec<WorkerEvent> {
     let mut next: Vec<WorkerEvent> = events.recv_timeout(wait).into_iter().collect();
     if matches!(next.first(), Some(WorkerEvent::Damaged(_))) {

@@ -1,26 +1,28 @@
-//! Peers that other peers named (BEP 11): how many of them are believed.
+//! Limits on the peers accepted from peer exchange (PEX, BEP 11).
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::picker::SourceId;
 
-/// Peers that peers named, of a download: trackers' always have room.
+/// Limit on PEX peers per download, so that peers from trackers always have room.
 const MAX_EXCHANGED: usize = 250;
 
-/// Of these, so many may be one peer's, however often it connects: a peer that lies leaves room for others.
+/// Limit on accepted addresses per reporting peer, over all of its connections, so that a malicious
+/// peer leaves room for others.
 const MAX_OF_ONE: usize = MAX_EXCHANGED / 8;
 
-/// The peers that were named and are believed.
+/// The accepted PEX addresses.
 #[derive(Debug, Default)]
 pub struct Exchanged {
     known: HashSet<SocketAddr>,
-    /// How many of them each peer was the first to name.
+    /// How many accepted addresses each peer was the first to report.
     by: HashMap<SourceId, usize>,
 }
 
 impl Exchanged {
-    /// Whether this peer that `by` named is new, and there is room for it.
+    /// Whether the address that peer `by` reported is accepted: it is new, and there is room for
+    /// it.
     pub fn adds(&mut self, by: SourceId, address: SocketAddr) -> bool {
         let named = self.by.entry(by).or_default();
         let has_room = self.known.len() < MAX_EXCHANGED && *named < MAX_OF_ONE;
@@ -46,9 +48,9 @@ mod tests {
     fn a_peer_that_names_a_thousand_leaves_room_for_what_others_name() {
         let mut exchanged = Exchanged::default();
         assert_eq!(added(&mut exchanged, 0, 0), 31);
-        // Nor has it more when it comes back and names others.
+        // A second list from the same peer does not raise its limit.
         assert_eq!(added(&mut exchanged, 0, 1), 0);
-        // What it named already counts for nobody else.
+        // Addresses that it already reported do not count against another peer.
         assert_eq!(added(&mut exchanged, 1, 0), 31);
         assert!(exchanged.adds(SourceId(2), SocketAddr::from(([198, 51, 100, 1], 1))));
         let all: usize = (2..20).map(|by| added(&mut exchanged, by, by as u8)).sum();

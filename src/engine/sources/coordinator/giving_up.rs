@@ -1,4 +1,4 @@
-//! When there is no use in going on, and what is said then.
+//! When a download is hopeless, and the error for that.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use super::Coordinator;
 use crate::error::{Error, ErrorKind};
 use crate::net::Timing;
 
-/// Where a file cannot be had the others are waited for, for as long as they come, and for so many times the back-off at most.
+/// If a file is unavailable, the other files may still finish as long as data arrives, but for at
+/// most this many times the back-off.
 const PATIENCE: u32 = 10;
 
 impl Coordinator<'_> {
@@ -23,7 +24,7 @@ impl Coordinator<'_> {
         self.left_out.advise(self.refreshing.explain(error))
     }
 
-    /// Whether no source is left that could bring what is missing.
+    /// Whether no remaining source can provide what is missing.
     pub(super) fn is_hopeless(&mut self, now: Duration) -> bool {
         if !self.waiting.is_empty() || self.manager.peers.is_looking_up() {
             return false;
@@ -35,7 +36,7 @@ impl Coordinator<'_> {
             self.short_since = None;
             return false;
         }
-        // What else there is on these servers may be all but here.
+        // The servers' other files may be nearly complete.
         let since = *self.short_since.get_or_insert(now);
         let timing = self.swarm.phase.client.timing();
         let quiet = now.saturating_sub(since.max(self.swarm.last_useful()));
@@ -50,8 +51,8 @@ impl Coordinator<'_> {
     }
 }
 
-/// After how long a tier with so many trackers is not waited for any more, even though its first round is not over: its trackers
-/// are asked one after another, and each may be silent.
+/// How long to wait for a tier with `trackers` trackers to finish its first round: they are asked
+/// one after another, and each may be silent.
 fn round_within(timing: &Timing, trackers: usize) -> Duration {
     let trackers = u32::try_from(trackers.max(1)).unwrap_or(u32::MAX);
     timing.reply.saturating_mul(trackers).min(timing.give_up)
@@ -65,7 +66,7 @@ mod tests {
     fn a_tier_has_time_to_ask_each_of_its_trackers_within_the_timeout() {
         let seconds = Duration::from_secs;
         let timing = Timing::for_timeout(seconds(120));
-        // The DHT alone, one tracker, a dead one before one that answers.
+        // The DHT alone, one tracker, a dead tracker before a live one, five trackers.
         let within: Vec<_> = [0, 1, 2, 5].map(|it| round_within(&timing, it)).into();
         assert_eq!(within, [15, 15, 30, 75].map(seconds));
         assert_eq!(round_within(&timing, 100), seconds(120));

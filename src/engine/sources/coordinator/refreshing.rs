@@ -1,6 +1,7 @@
-//! Other sources for a download whose own fail: a newer `.torrent` may name them.
+//! Finding other sources when a download's own fail: a newer `.torrent` may list some.
 //!
-//! Academic Torrents changes the web seeds of its datasets over the years. A `.torrent` that was kept names those of its day.
+//! Academic Torrents changes the web seeds of its datasets over the years. A stored `.torrent`
+//! lists those of its time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,15 @@ use crate::net::SourceError;
 use crate::plan::{Rank, SourceSpec};
 use crate::url::Url;
 
-/// Who has a newer `.torrent`.
+/// Finds a newer `.torrent`.
 pub trait Refresh {
-    /// Begins to ask for it; the answer is an event. Whether there is anybody to ask.
+    /// Starts the request; the answer arrives as an event. Returns whether there is anything to
+    /// ask.
     fn ask(&self, phase: &Arc<PeerPhase>) -> bool;
-    /// The sources in an answer that are new.
+    /// Returns the sources in an answer that are new.
     ///
     /// # Errors
-    /// Who was asked, and why there are none.
+    /// The URL that was asked, and why there are no new sources.
     fn answered(
         &self,
         answer: Refreshed,
@@ -28,22 +30,22 @@ pub trait Refresh {
     ) -> Result<Vec<SourceSpec>, (Url, SourceError)>;
 }
 
-/// How far that is.
+/// The state of the refresh.
 #[derive(Debug, Default)]
 pub(super) enum RefreshState {
     #[default]
     NotAsked,
     Asked,
-    /// Since then there are other sources.
+    /// New sources joined at this time.
     Joined(Duration),
-    /// Why there are none.
+    /// No new sources, and why.
     Failed(Url, SourceError),
-    /// There is nobody to ask.
+    /// There is nothing to ask.
     Over,
 }
 
 impl RefreshState {
-    /// When other sources joined.
+    /// When new sources joined; zero if none did.
     pub(super) fn joined(&self) -> Duration {
         if let RefreshState::Joined(at) = self { *at } else { Duration::ZERO }
     }
@@ -57,7 +59,7 @@ impl RefreshState {
 }
 
 impl Coordinator<'_> {
-    /// Asks for other sources where nothing comes of those that the torrent names.
+    /// Asks for other sources if those of the torrent deliver nothing.
     pub(super) fn refresh_if_failing(&mut self, now: Duration) {
         let is_time = matches!(self.refreshing, RefreshState::NotAsked)
             && self.active == Some(Rank::Torrent)
@@ -67,7 +69,7 @@ impl Coordinator<'_> {
         }
         let timing = self.swarm.phase.client.timing();
         let quiet = now.saturating_sub(self.swarm.last_useful().max(self.active_since));
-        // One that fails for a moment is no reason.
+        // A short failure is not a reason to ask.
         if quiet >= timing.refresh || (quiet >= timing.back_off && self.all_fail()) {
             self.may_be_refreshed();
         }
@@ -78,7 +80,8 @@ impl Coordinator<'_> {
         !undecided && self.manager.falls_short()
     }
 
-    /// Whether there may be other sources. Asks for them, if that was not done before.
+    /// Whether an answer with other sources is still pending. Asks for it if that was not done
+    /// before.
     pub(super) fn may_be_refreshed(&mut self) -> bool {
         if let (RefreshState::NotAsked, Some(refresh)) = (&self.refreshing, self.refresh) {
             self.refreshing = match refresh.ask(&self.swarm.phase) {

@@ -1,4 +1,4 @@
-//! How a connection ended, and what follows for its source.
+//! What happens to a source when one of its connections ends.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use crate::picker::{Blame, SourceId, WorkerId};
 use crate::torrent::geometry::PieceIndex;
 
 impl SourceManager {
-    /// Notes how fast those send that are connected, and of which nothing else is known.
+    /// Notes the transfer rate of connected sources for which the report has nothing else.
     pub fn note_silent(&self, now: Duration) {
         let streams = self.streams.iter().map(|it| (it.id, it.name.clone(), &it.attempts));
         let peers = self.peers.iter().map(|it| (it.id, it.name(), &it.attempts));
@@ -29,7 +29,7 @@ impl SourceManager {
         }
     }
 
-    /// A piece of this source alone was wrong.
+    /// Records that a corrupt piece came from this source alone.
     pub fn on_bad_piece(&mut self, id: SourceId, piece: PieceIndex, verdict: Blame) {
         let banned = verdict == Blame::Banned;
         let (name, attempts, is_web_seed) = if let Some(peer) = self.peers.get_mut(id) {
@@ -48,13 +48,13 @@ impl SourceManager {
         self.swarm.phase.report.note(&name, Err(why));
     }
 
-    /// A dial of this peer ended.
+    /// Records the end of a dial.
     pub fn on_dialed(&mut self, id: SourceId, dialed: Dialed) {
         let is_wanted = self.swarm.schedule().wanted_bytes() > 0;
         self.peers.on_dialed(id, dialed, is_wanted);
     }
 
-    /// A worker of this source ended.
+    /// Records the end of a worker.
     pub fn on_ended(&mut self, id: SourceId, outcome: WorkerOutcome, brought_bytes: u64) {
         let (now, policy, swarm) = (self.swarm.now(), self.policy, Arc::clone(&self.swarm));
         let is_wanted = swarm.schedule().wanted_bytes() > 0;
@@ -84,7 +84,7 @@ impl SourceManager {
     }
 }
 
-/// Tells the coordinator that a worker ended, however it did.
+/// Reports the end of a worker to the coordinator, even after a panic.
 pub struct WorkerGuard {
     pub swarm: Arc<Swarm>,
     pub source: SourceId,

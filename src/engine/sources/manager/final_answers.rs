@@ -1,4 +1,5 @@
-//! Final answers: what web seeds and directories do not have, and whether peers may still provide it.
+//! Definitive answers: which files web seeds and directories do not have, and whether peers may
+//! still provide them.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -6,33 +7,34 @@ use std::time::Duration;
 use super::SourceManager;
 use crate::engine::sources::peer_queue::QueuedPeer;
 
-/// A peer that was reached and says what it has does so within a few seconds.
+/// A reachable peer reports its pieces within a few seconds.
 const SAYS_WITHIN: Duration = Duration::from_secs(3);
 
-/// The files that some source does not have.
+/// The files that some web seed or directory does not have.
 #[derive(Debug, Default)]
 pub struct LackedFiles {
     files: HashSet<u32>,
-    /// Those that may be lacked by all: looked at once after each change, so that 100,000 lost files cost no tick.
+    /// Files that may be missing everywhere. Each is checked once per change, so that 100,000 lost
+    /// files do not slow down every tick.
     doubts: Vec<u32>,
     by_all: Option<u32>,
 }
 
 impl LackedFiles {
-    /// One source lacks this file.
+    /// Records that one source lacks this file.
     pub fn add(&mut self, file: u32) {
         self.files.insert(file);
         self.doubts.push(file);
     }
 
-    /// There is a source more, or one less.
+    /// Checks all files again after a source was added or lost.
     pub fn look_again(&mut self) {
         self.by_all = None;
         self.doubts = self.files.iter().copied().collect();
     }
 
-    /// Whether this holds for one of the files. It may come true only with [`LackedFiles::add`] or
-    /// [`LackedFiles::look_again`].
+    /// Whether `is_lacked` is true for any of the files. It may become true for a file only through
+    /// [`LackedFiles::add`] or [`LackedFiles::look_again`].
     fn by_all(&mut self, is_lacked: impl Fn(u32) -> bool) -> bool {
         self.by_all = self.by_all.filter(|file| is_lacked(*file));
         while self.by_all.is_none() {
@@ -44,8 +46,8 @@ impl LackedFiles {
 }
 
 impl SourceManager {
-    /// Whether web seeds and directories cannot bring all that is needed, whatever is asked of them: all are lost, or none of
-    /// them has a certain file. Not where there are none.
+    /// Whether web seeds and directories cannot provide everything that is needed: all of them are
+    /// lost, or none of them has a certain file. False if there are none.
     pub fn lacks_a_file(&mut self) -> bool {
         let files = &self.swarm.partial.metainfo().files;
         let geometry = self.swarm.geometry();
@@ -62,7 +64,7 @@ impl SourceManager {
             || self.lacked.by_all(|file| is_needed(file) && lost.iter().all(|it| it.contains(file)))
     }
 
-    /// Whether a peer may bring what the others lack.
+    /// Whether a peer may provide what web seeds and directories lack.
     pub fn peers_may_help(&self, now: Duration) -> bool {
         let says_within = self.swarm.phase.client.timing().connect + SAYS_WITHIN;
         let mut schedule = self.swarm.schedule();
@@ -71,9 +73,10 @@ impl SourceManager {
     }
 }
 
-/// Whether this peer may bring something: it was not asked yet, or the user named it, or it has what is needed. Between
-/// two connections, and until the next says what it has, the last one counts: many peers close after a while, and what a
-/// peer has is known only while it is connected. A peer that is gone is given up after a few failures.
+/// Whether this peer may provide something: it was not asked yet, the user named it, or it has a
+/// needed piece. Between two connections, and until the next one reports its pieces, the result of
+/// the last one counts: many peers close connections after a while, and a peer's pieces are known
+/// only while it is connected. A dead peer is given up after a few failures.
 fn may_help(
     peer: &QueuedPeer,
     now: Duration,
@@ -111,12 +114,12 @@ mod tests {
         assert!(!lacked.by_all(|_| true));
         lacked.add(3);
         assert!(!lacked.by_all(|_| false));
-        // Nothing has changed: it is not looked at again.
+        // Nothing has changed, so the file is not checked again.
         assert!(!lacked.by_all(|_| unreachable!()));
         lacked.add(5);
         lacked.add(3);
         assert!(lacked.by_all(|file| file == 3));
-        // A peer has brought it.
+        // A peer has delivered the file.
         assert!(!lacked.by_all(|_| false));
         lacked.look_again();
         assert!(lacked.by_all(|file| file == 5));
@@ -151,7 +154,7 @@ mod tests {
         end(&mut manager, 0);
         assert!(!manager.peers_may_help(2 * minute), "it closed without a block");
 
-        // Once it has delivered, or where the user named it, failures give it up, and nothing else does.
+        // Once it has delivered, or if the user named it, only failures make it lost.
         for named in [false, true] {
             attempts(&mut manager).lost = false;
             manager.peers.get_mut(id).unwrap().named = named;

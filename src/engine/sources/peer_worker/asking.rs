@@ -1,4 +1,4 @@
-//! What a peer is asked for, and what is given back for others to be asked.
+//! Which blocks are requested from a peer, and which claims are released for other sources.
 
 use super::super::claim::Claim;
 use super::super::event::WorkerOutcome;
@@ -18,7 +18,7 @@ impl PeerDownload<'_> {
         }
     }
 
-    /// Gives back what the peer does not serve, so that others are asked for it.
+    /// Releases claims that the peer does not serve, so that others are asked for them.
     pub(super) fn return_claims(&mut self) -> Result<(), WorkerOutcome> {
         let pause = self.swarm.phase.client.timing().refusal();
         if self.refused_at.is_some_and(|at| self.swarm.now().saturating_sub(at) > pause) {
@@ -31,7 +31,7 @@ impl PeerDownload<'_> {
         if self.returned.is_empty() {
             return Ok(());
         }
-        // What came before has been fed by now: whose it is, is still known.
+        // The blocks received so far must be fed while their claims still exist.
         self.collect()?;
         for (piece, refused) in std::mem::take(&mut self.returned) {
             self.drop_claim(piece);
@@ -41,16 +41,17 @@ impl PeerDownload<'_> {
         Ok(())
     }
 
-    /// What the peer rejected may be asked of it again.
+    /// Allows requests that the peer rejected to be sent to it again.
     pub(super) fn forgive(&mut self) {
-        // A choke, its rejects and the unchoke may have come at once.
+        // A choke, its rejects and the unchoke may arrive in one read.
         self.returned.iter_mut().for_each(|(_, refused)| *refused = false);
         if self.refused_at.take().is_some() {
             self.swarm.schedule().forgive(self.source);
         }
     }
 
-    /// Fills the request queue up, once an eighth of it has come: many requests then go in one message to the kernel.
+    /// Refills the request queue once an eighth of it was answered: many requests then take one
+    /// write to the socket.
     pub(super) fn ask(&mut self) {
         let depth = self.session.queue_depth();
         let choked = self.session.is_choked();
@@ -68,7 +69,7 @@ impl PeerDownload<'_> {
         while self.session.outstanding() < depth {
             let (ended, next) = {
                 let mut schedule = self.swarm.schedule();
-                // One that has just come to an end may be given to us anew.
+                // A claim that just ended may be assigned to us again.
                 let ended = schedule.take_ended_claims(self.worker);
                 let next = match choked {
                     true => schedule.next_of(self.worker, self.session.allowed_fast(), now),
@@ -86,7 +87,7 @@ impl PeerDownload<'_> {
         }
     }
 
-    /// Lets go of pieces that came to an end, by whomever: what was asked for here is taken back.
+    /// Releases claims on pieces that ended, through any source, and cancels their requests here.
     pub(super) fn drop_ended_claims(&mut self) {
         let ended = self.swarm.schedule().take_ended_claims(self.worker);
         ended.into_iter().for_each(|piece| self.drop_claim(piece));

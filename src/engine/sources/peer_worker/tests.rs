@@ -1,4 +1,4 @@
-//! A worker against peers that are played here, byte by byte.
+//! Tests of a worker against scripted peers, byte by byte.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -21,7 +21,7 @@ const BLOCK: usize = BLOCK_BYTES as usize;
 const CHOKE: [u8; 5] = [0, 0, 0, 1, 0];
 const UNCHOKE: [u8; 5] = [0, 0, 0, 1, 1];
 
-/// Starts a worker, and gives the other end of its connection.
+/// Starts a worker, and returns the peer's end of its connection.
 fn shake_hands(swarm: &Arc<Swarm>, id: SourceId) -> (TcpStream, JoinHandle<WorkerOutcome>) {
     shake_hands_under(&Dials::new(1), swarm, id)
 }
@@ -54,7 +54,7 @@ fn shake_hands_under(
     (peer, thread)
 }
 
-/// The same, with a peer that has all and unchokes.
+/// The same, with a peer that has every piece and unchokes.
 fn connect(swarm: &Arc<Swarm>, id: SourceId) -> (TcpStream, JoinHandle<WorkerOutcome>) {
     let (mut peer, thread) = shake_hands(swarm, id);
     peer.write_all(&[0, 0, 0, 2, 5, 0x80]).unwrap();
@@ -62,7 +62,7 @@ fn connect(swarm: &Arc<Swarm>, id: SourceId) -> (TcpStream, JoinHandle<WorkerOut
     (peer, thread)
 }
 
-/// The block that is asked for next; `None` at the end.
+/// The index of the next requested block; `None` at the end of the connection.
 fn next_request(peer: &mut TcpStream) -> Option<usize> {
     loop {
         let mut length = [0; 4];
@@ -89,8 +89,9 @@ fn wait_until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Both have the piece, as in the endgame. What one brought before it choked is wrong, and is found to be so after
-/// that: the other has to learn that its claim is gone, and begin anew.
+/// Both peers have the piece, as in the endgame. The blocks that one sent before it choked are
+/// corrupt, which is found out only after the choke. The other must learn that its claim ended, and
+/// start over.
 #[test]
 fn a_peer_whose_shared_piece_failed_behind_a_choke_begins_it_anew() {
     let Fixture { _directory, partial, bytes, .. } = fixture();
@@ -104,13 +105,13 @@ fn a_peer_whose_shared_piece_failed_behind_a_choke_begins_it_anew() {
     let mut wrong = bytes.clone();
     wrong[BLOCK + 5] ^= 1;
     a.write_all(&[&block(&wrong, 1)[..], &block(&wrong, 2), &CHOKE, &UNCHOKE].concat()).unwrap();
-    // From now on both are honest.
+    // From now on both send correct data.
     for (mut peer, asked) in [(a, vec![]), (b, vec![1, 2])] {
         let bytes = bytes.clone();
         std::thread::spawn(move || {
             asked.into_iter().for_each(|index| drop(peer.write_all(&block(&bytes, index))));
             while let Some(index) = next_request(&mut peer) {
-                let _ = peer.write_all(&block(&bytes, index)); // the worker has ended
+                let _ = peer.write_all(&block(&bytes, index)); // fails once the worker has ended
             }
         });
     }
@@ -138,7 +139,7 @@ fn a_peer_that_chokes_and_unchokes_in_turns_is_left() {
     let swarm = Arc::new(swarm_with_timeout(partial, Duration::from_secs(1)));
     let (mut peer, worker) = connect(&swarm, A);
     wait_until(|| {
-        std::thread::sleep(Duration::from_millis(10)); // more a second would be a flood
+        std::thread::sleep(Duration::from_millis(10)); // a higher rate would count as a flood
         peer.write_all(&[CHOKE, UNCHOKE].concat()).is_err() || worker.is_finished()
     });
     let outcome = worker.join().unwrap();
@@ -148,7 +149,7 @@ fn a_peer_that_chokes_and_unchokes_in_turns_is_left() {
     );
 }
 
-/// One that downloads may have something later; one that is a partial seed will not.
+/// A peer that is downloading may have something later; a partial seed will not.
 #[test]
 fn a_peer_that_has_nothing_and_takes_nothing_is_left_earlier() {
     for (upload_only, within) in [(0, "within 0.5 s"), (1, "within 0.3 s")] {

@@ -1,4 +1,4 @@
-//! Sessions that begin before `info` is known.
+//! Sessions that start before `info` is known.
 
 use super::fast::words;
 use super::*;
@@ -11,20 +11,20 @@ fn dont_have(piece: u32) -> Vec<u8> {
     frame(20, &[&[extension::DONT_HAVE_ID][..], &piece.to_be_bytes()].concat())
 }
 
-/// After both handshakes.
+/// A session after both handshakes.
 pub(super) fn early() -> PeerSession {
     let mut session = PeerSession::without_info(at(0), INFOHASH, OURS);
     assert_eq!(session.output(at(0)), Some(fast_handshake([7; 20], OURS)));
     said(&mut session, &fast_handshake([7; 20], THEIRS)).unwrap();
     session.introduce(&PieceSet::none(0));
     let sent = session.output(at(0)).unwrap();
-    // BEP 6 has one say first that it has nothing.
+    // BEP 6 requires stating first that we have no pieces.
     let hello = sent.strip_prefix(&frame(15, &[])[..]).unwrap();
     assert!(hello.windows(20).any(|part| part == b"e11:ut_metadatai2ee4"), "{sent:?}");
     session
 }
 
-/// What of so many pieces a peer has that said this while their number was not known.
+/// The pieces that a peer has, after these messages arrived while their number was unknown.
 fn known(messages: &[Vec<u8>], piece_count: u32) -> Result<Vec<u32>, PeerError> {
     let mut session = early();
     for message in messages {
@@ -69,7 +69,7 @@ fn what_does_not_fit_the_torrent_ends_the_session_once_that_is_known() {
     assert_eq!(said(&mut session, &words(17, &[10])), Ok(PeerEvent::AllowedFast(10)));
     let none = PieceSet::none(10);
     assert_eq!(session.begin_data(at(0), &none, 10, OFFER), Err(PeerError::NoSuchPiece(10)));
-    // More than any torrent may have.
+    // More pieces than any torrent may have.
     let piece = 4_000_000_000;
     assert_eq!(said(&mut early(), &words(4, &[piece])), Err(PeerError::NoSuchPiece(piece)));
     assert!(matches!(early().next(at(0), &[0, 9, 0, 0]), Err(PeerError::Wire(_))));
@@ -90,7 +90,7 @@ fn metadata_is_requested_and_comes_among_other_messages() {
     let reject = frame(20, b"\x02d8:msg_typei2e5:piecei1ee");
     let rejected = PeerEvent::Metadata(MetadataMessage::Reject(1));
     assert_eq!(said(&mut session, &reject), Ok(rejected));
-    // Who asks us is told that we do not have it.
+    // A request for metadata is answered with a reject.
     assert_eq!(
         said(&mut session, &frame(20, b"\x02d8:msg_typei0e5:piecei0ee")),
         Ok(PeerEvent::Ignored)

@@ -1,4 +1,4 @@
-//! Messages in the envelope of BEP 10.
+//! Extension messages (BEP 10).
 
 use super::*;
 use crate::protocol::pex::{self, Neighbour};
@@ -34,7 +34,7 @@ fn a_later_extension_handshake_leaves_the_extensions_that_it_does_not_name() {
     said(&mut session, &frame(20, b"\0d1:md11:ut_metadatai3e6:ut_pexi1eee")).unwrap();
     said(&mut session, &frame(20, b"\0d1:md6:ut_pexi2eee")).unwrap();
     assert_eq!((metadata(&session), session.theirs.id(b"ut_pex")), (Some(3), Some(2)));
-    // 0 switches one off.
+    // ID 0 disables an extension.
     said(&mut session, &frame(20, b"\0d1:md11:ut_metadatai0eee")).unwrap();
     assert_eq!((metadata(&session), session.theirs.id(b"ut_pex")), (None, Some(2)));
 }
@@ -61,7 +61,7 @@ fn a_piece_that_a_peer_has_no_more() {
     check(b"\0\0\0\x08", Err(PeerError::NoSuchPiece(8)));
     check(b"\0\0\x07", Ok(PeerEvent::Ignored));
     check(b"\0\0\0\x07\0", Ok(PeerEvent::Ignored));
-    // Not offered by who has no extensions.
+    // A peer without extensions cannot send it.
     let mut session = session(8);
     said(&mut session, &handshake(0, [7; 20], THEIRS)).unwrap();
     let bytes = frame(20, &[extension::DONT_HAVE_ID, 0, 0, 0, 7]);

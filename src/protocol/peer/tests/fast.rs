@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A session after both handshakes, in which both offered the fast extension.
+/// A session after both handshakes, both with the fast extension.
 pub(super) fn open_fast(piece_count: u32) -> PeerSession {
     let mut session = session(piece_count);
     session.output(at(0));
@@ -96,8 +96,8 @@ fn a_suggestion_is_passed_over() {
 }
 
 proptest! {
-    /// Whatever comes in whatever order, what is outstanding is what was asked for and neither came, nor was
-    /// rejected or cancelled.
+    /// In any order of events, the outstanding requests are those whose block neither arrived nor
+    /// was rejected or canceled.
     #[test]
     fn outstanding_requests_are_those_without_an_answer(
         steps in vec((0_u8..6, 0_u32..8), 0..60),

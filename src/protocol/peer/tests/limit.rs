@@ -3,7 +3,8 @@
 use super::*;
 use crate::protocol::upload::UploadRequest;
 
-/// How many of these messages are read at `millis` before the session is over, of at most so many.
+/// Returns how many of these messages are read at `millis` before the session ends; at most `most`
+/// are sent.
 fn read(session: &mut PeerSession, millis: u64, message: &[u8], most: u32) -> u32 {
     for read in 0..most {
         match said_at(session, millis, message) {
@@ -34,7 +35,7 @@ fn a_peer_that_floods_us_is_let_go_whatever_it_sends() {
     for message in kinds {
         let mut session = open(100);
         assert_eq!(read(&mut session, 0, message, 20_000), 10_100, "{message:?}");
-        // What is allowed comes back with time.
+        // The allowance recovers with time.
         let mut session = open(100);
         read(&mut session, 0, message, 10_000);
         assert_eq!(read(&mut session, 3_000, message, 20_000), 3_100, "{message:?}");

@@ -1,4 +1,4 @@
-//! What we serve.
+//! Serving blocks and metadata.
 
 use super::fast::{open_fast, reject, words};
 use super::*;
@@ -11,14 +11,14 @@ fn request(request: BlockRequest) -> Vec<u8> {
     words(6, &[request.piece, request.begin, request.length])
 }
 
-/// What the session sends in answer.
+/// Returns what the session sends in response.
 fn answer(session: &mut PeerSession, bytes: &[u8]) -> Vec<u8> {
     let event = said(session, bytes);
     assert!(matches!(event, Ok(PeerEvent::Ignored | PeerEvent::Extensions)), "{event:?}");
     session.output(at(0)).unwrap_or_default()
 }
 
-/// A session in which the peer is interested and unchoked.
+/// Makes the peer interested, and unchokes it.
 fn serving(mut session: PeerSession) -> PeerSession {
     answer(&mut session, &frame(INTERESTED, &[]));
     assert!(session.wants_blocks());
@@ -102,12 +102,12 @@ fn what_cannot_be_served_is_rejected() {
     for odd in odd {
         assert_eq!(answer(&mut session, &request(odd)), reject(odd));
     }
-    // One that the caller finds to be beyond the piece, or not verified.
+    // The caller finds that the block is beyond the piece, or not verified.
     answer(&mut session, &request(block(3)));
     session.refuse(UploadRequest::Block(block(3)));
     assert_eq!(session.output(at(0)), Some(reject(block(3))));
     assert_eq!(session.first_wanted(), None);
-    // A cancel has an answer too.
+    // A cancel is answered too.
     answer(&mut session, &request(block(4)));
     let cancel = words(8, &[4, 0, BLOCK]);
     assert_eq!(answer(&mut session, &cancel), reject(block(4)));
@@ -154,11 +154,11 @@ fn who_does_not_serve_refuses_all() {
 fn parts_of_the_metadata_wait_whether_choked_or_not() {
     let mut session = open(8);
     let ask = |part: i64| frame(20, format!("\x02d8:msg_typei0e5:piecei{part}ee").as_bytes());
-    // Who names no id cannot be answered.
+    // A peer that named no message ID cannot be answered.
     assert_eq!(answer(&mut session, &ask(7)), [0_u8; 0]);
     assert_eq!(session.metadata_id(), None);
     answer(&mut session, &frame(20, b"\0d1:md11:ut_metadatai9eee"));
-    // A later handshake that does not say it again changes nothing.
+    // A later handshake without the extension leaves it enabled.
     answer(&mut session, &frame(20, b"\0d11:upload_onlyi0ee"));
     // 40,000 bytes are three parts.
     assert_eq!(answer(&mut session, &ask(2)), [0_u8; 0]);
@@ -183,7 +183,8 @@ fn the_head_of_a_block_is_what_comes_before_its_bytes() {
 }
 
 proptest! {
-    /// Each request is served, refused or still waits, however requests, cancels and chokes cross.
+    /// Each request is served, rejected or still queued, in any order of requests, cancels and
+    /// chokes.
     #[test]
     fn a_fast_peer_has_one_answer_to_each_request(steps in vec((0_u8..5, 0_u32..10), 0..80)) {
         let mut session = open_fast(8);

@@ -13,7 +13,7 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Peers of the world, with these numbers.
+/// Peers with these numbers, at public addresses.
 fn peers(numbers: std::ops::Range<u16>) -> Vec<Neighbour> {
     numbers.map(|n| neighbour(&format!("198.51.{}.{}:6881", n / 250, n % 250 + 1), 0)).collect()
 }
@@ -58,16 +58,16 @@ fn a_message_is_as_bep_11_has_it() {
 fn the_first_comes_a_second_after_the_handshake_and_then_one_a_minute() {
     let mut sender = PexSender::default();
     assert!(!sender.is_due(at(100)) && sender.is_due(at(101)));
-    // With nothing to say it is looked again soon, and the minute does not begin.
+    // If there is nothing to send, the next check is soon, and the minute does not start.
     assert_eq!(sender.message(at(101), STRANGER, &[]), None);
     assert!(!sender.is_due(at(101)) && sender.is_due(at(102)));
     assert_eq!(counts(sender.message(at(102), STRANGER, &peers(0..2))), (2, 0));
     assert!(!sender.is_due(at(161)) && sender.is_due(at(162)));
-    // Nothing is said twice.
+    // Nothing is sent twice.
     assert_eq!(sender.message(at(162), STRANGER, &peers(0..2)), None);
     assert!(sender.is_due(at(163)));
     assert_eq!(counts(sender.message(at(163), STRANGER, &peers(1..3))), (1, 1));
-    // Who comes back is told of again.
+    // A peer that returns is named again.
     assert_eq!(counts(sender.message(at(223), STRANGER, &peers(0..3))), (1, 0));
 }
 
@@ -84,7 +84,8 @@ fn fifty_are_named_in_a_message_and_so_many_remembered() {
         assert_eq!(tell(&all), (50, 0));
     }
     assert_eq!(tell(&all), (0, 0));
-    // As many as leave are replaced; of a peer that was never told of it is not said that it left.
+    // Each peer that leaves makes room for another; a peer that was never named is not reported as
+    // gone.
     assert_eq!(tell(&all[30..900]), (30, 30));
     assert_eq!(tell(&[]), (0, 50));
     assert_eq!(tell(&[]), (0, 50));
@@ -116,7 +117,7 @@ fn an_address_is_told_to_those_for_whom_it_leads_to_the_same_peer() {
     let local = [neighbour("192.168.1.1:6881", 0), neighbour("127.0.0.1:6881", 0)];
     let mut sender = PexSender::default();
     assert_eq!(sender.message(at(1), STRANGER, &local), None);
-    // Of a link's address the interface is missing.
+    // A link-local address is useless without its interface.
     let link = [neighbour("[fe80::1]:6881", 0)];
     assert_eq!(sender.message(at(1), Some(Ipv6Addr::LOCALHOST.into()), &link), None);
 }

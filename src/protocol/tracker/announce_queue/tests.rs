@@ -4,7 +4,7 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Gives what is to be done, and begins it.
+/// Returns the next task and its place, and starts it.
 fn begin(table: &mut AnnounceQueue, now: u64) -> Option<(usize, usize)> {
     match table.turn(seconds(now)) {
         Turn::Do(task, nth) => {
@@ -56,7 +56,7 @@ fn at_a_place_that_hangs_one_is_done_at_a_time_until_it_answers() {
     }
     let (task, _) = begin(&mut table, 15).unwrap();
     assert_eq!(begin(&mut table, 15), None);
-    // What is due elsewhere goes before them.
+    // Due tasks at other places go first.
     table.done(TaskId(task), true, Some((seconds(16), vec![dead])));
     table.done(TaskId(20), false, Some((seconds(30), vec![well])));
     assert_eq!(begin(&mut table, 30), Some((20, 0)));
@@ -79,22 +79,22 @@ fn a_task_goes_round_a_place_that_hangs_and_to_it_where_all_do() {
     assert_eq!(begin(&mut table, 2), Some((1, 0)));
 }
 
-/// Threads that do what the table says, in steps of a tenth of a second.
+/// Threads that follow the queue, in steps of a tenth of a second.
 struct Simulation {
     table: AnnounceQueue,
     threads: usize,
     places: Vec<PlaceId>,
     now: Duration,
-    /// Who runs, and until when.
+    /// The running tasks, with their places and the times at which they end.
     running: Vec<(TaskId, usize, Duration)>,
     /// When each task is due, and its place.
     tasks: Vec<(Duration, usize)>,
-    /// The longest that a task waited for its turn beyond its time, by whether its place hangs.
+    /// The longest delay of a task beyond its due time, by whether its place hangs.
     late: [Duration; 2],
     most: usize,
 }
 
-/// An announce takes so long; one that hangs fails then, and is due again at once.
+/// How long an announce takes. One that hangs fails after `SILENCE`, and is due again at once.
 const ANSWER: Duration = Duration::from_millis(300);
 const SILENCE: Duration = seconds(15);
 const INTERVAL: Duration = seconds(300);
@@ -140,17 +140,19 @@ impl Simulation {
 
 #[test]
 fn of_three_hundred_datasets_with_the_same_trackers_dead_ones_delay_no_others() {
-    // The first two of each five hang.
+    // Two of every five places hang.
     let mut it = Simulation::new(5, (0..1_500).map(|n| n % 5));
     it.run(INTERVAL / 2, |place| place < 2);
-    // At first they have eight threads each, which leaves sixteen for 900 announces of 0.3 s.
+    // At first the two places take eight threads each, which leaves sixteen for 900 announces of
+    // 0.3 s.
     assert!(it.late[0] < seconds(17) && it.most == 32, "{:?} {}", it.late, it.most);
     it.late = [Duration::ZERO; 2];
     it.run(seconds(1_200), |place| place < 2);
-    // Then 300 at each of three places, eight at a time: 11.4 s, as if the two were not there.
+    // Then there are 300 tasks at each of three places, eight at a time: 11.4 s, as if the two did
+    // not exist.
     assert!(it.late[0] < seconds(12), "{:?}", it.late);
     assert_eq!(it.running.iter().filter(|(_, place, _)| *place < 2).count(), 2);
-    // They come back, and all are told within a few seconds.
+    // The two places recover, and all of their tasks are done within a few seconds.
     it.late = [Duration::ZERO; 2];
     let back = it.now;
     it.run(back + SILENCE + seconds(12), |_| false);
@@ -161,11 +163,12 @@ fn of_three_hundred_datasets_with_the_same_trackers_dead_ones_delay_no_others() 
 fn many_dead_trackers_of_their_own_cost_the_others_one_wait_and_then_nothing() {
     let mut it = Simulation::new(100, 0..100);
     it.run(SILENCE * 3, |place| place < 50);
-    // 32 threads wait in vain. Then all have their turn: 18 more wait, and beside them the others announce.
+    // 32 threads wait in vain. Then every place gets its turn: 18 more threads wait, while the
+    // others announce.
     assert!(it.late[0] <= SILENCE + ANSWER * 4, "{:?}", it.late);
     it.late = [Duration::ZERO; 2];
     it.run(seconds(1_200), |place| place < 50);
     assert!(it.late[0] <= ANSWER * 2, "{:?}", it.late);
-    // Nor are they forgotten: all 50 are asked, 16 at a time.
+    // Hanging places are not forgotten: all 50 are asked, 16 at a time.
     assert!(it.late[1] <= SILENCE * 4, "{:?}", it.late);
 }

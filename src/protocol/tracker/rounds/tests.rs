@@ -22,7 +22,7 @@ fn pauses_are_doubled_up_to_half_an_hour_and_begin_anew_after_an_answer() {
     let failed = |rounds: &mut Rounds| rounds.failed(0, NOTHING, None, SECOND);
     assert_eq!(failed(&mut rounds), After::Pause(SECOND * 2));
     assert_eq!(failed(&mut rounds), After::Pause(SECOND * 4));
-    // It has never answered.
+    // The tier has never answered.
     assert_eq!(failed(&mut rounds), After::PauseOrLost(SECOND * 8));
     let last = (0..100).map(|_| failed(&mut rounds)).last();
     assert_eq!(last, Some(After::PauseOrLost(MAX_TIER_PAUSE)));
@@ -39,7 +39,7 @@ fn who_has_waited_has_paused_and_who_is_told_to_wait_does() {
     };
     failed(&mut rounds, 1, Some(7));
     assert_eq!(failed(&mut rounds, 0, Some(3)), After::Pause(SECOND * 7));
-    // It counts for that round alone.
+    // A requested wait applies only to its own round.
     failed(&mut rounds, 1, None);
     assert_eq!(failed(&mut rounds, 2, None), After::Pause(SECOND));
     failed(&mut rounds, 15, None);

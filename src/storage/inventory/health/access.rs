@@ -1,26 +1,27 @@
-//! Who else can write to a store, and whose it is. Stamps are believed, so whoever can write there decides what builds use.
+//! Who else can write to a store, and who owns it. Stamps are trusted, so whoever can write to the
+//! store decides what builds use.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::Store;
 
-/// The directories at the top of a store that are not this user's alone.
+/// The top-level directories of a store to which other users have access.
 #[derive(Debug, Default)]
 pub struct Access {
-    /// Any user can write to these.
+    /// Directories that any user can write to.
     pub open: Vec<PathBuf>,
-    /// Other users, and what belongs to them. The superuser is none of them.
+    /// Other users, and the directories that they own. Root is not counted.
     pub owners: Vec<(String, PathBuf)>,
-    /// Groups whose members can write there.
+    /// Groups whose members can write to a directory.
     pub groups: BTreeSet<String>,
-    /// A group is meant to share them: what is created there is the group's.
+    /// Whether a group is meant to share them: new entries belong to the group (setgid).
     pub is_shared: bool,
 }
 
 #[cfg(unix)]
 impl Store {
-    /// Looks at the store's directory, `v1`, and what is directly below it.
+    /// Examines the store's directory, `v1`, and the directories directly below it.
     pub fn access(&self) -> Access {
         use std::os::unix::fs::MetadataExt as _;
         const SETGID: u32 = 0o2000;
@@ -33,12 +34,13 @@ impl Store {
         for path in above.chain([self.root.clone()]).chain(below) {
             let links = std::fs::symlink_metadata(&path).into_iter();
             let Ok(found) = std::fs::metadata(&path) else { continue };
-            // A file's content is checked, or says nothing of the data.
+            // Files need no check: their content is verified, or has no influence on the data.
             if !found.is_dir() {
                 continue;
             }
             let mode = found.mode();
-            // `v1` cannot be replaced in a sticky directory. Below it, whatever is added counts.
+            // In a sticky directory nobody else can replace `v1`. Below `v1` even new entries
+            // matter.
             let is_sticky = mode & STICKY != 0 && path.join("v1") == self.root;
             if mode & 0o002 != 0 && !is_sticky {
                 access.open.push(path.clone());
@@ -56,7 +58,7 @@ impl Store {
     }
 }
 
-/// Permissions are lists of their own here.
+/// This platform has access control lists instead.
 #[cfg(not(unix))]
 impl Store {
     pub fn access(&self) -> Access {
@@ -64,7 +66,7 @@ impl Store {
     }
 }
 
-/// What a user or group is called; its number where it is not in this file.
+/// Returns the name of a user or group, or its number if it is not in `file`.
 #[cfg(unix)]
 fn name(file: &str, id: u32) -> String {
     let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -126,7 +128,7 @@ mod tests {
             assert!(store.access().is_shared, "{below:?}");
             reset();
         }
-        // What lies in a dataset is not looked at.
+        // The content of a dataset is not examined.
         std::fs::create_dir(path("v1/data/a")).unwrap();
         set(&path("v1/data/a"), 0o777);
         assert!(store.access().open.is_empty());
@@ -136,7 +138,7 @@ mod tests {
         }
         assert_eq!(store.access().owners, [("12345".to_owned(), path("v1/data"))]);
         chown(path("v1/data"), Some(0), None).unwrap();
-        // A link is its owner's, and so is what it leads to.
+        // Both the link's owner and the target's owner count.
         std::fs::remove_dir_all(path("v1/data")).unwrap();
         symlink(directory.path(), path("v1/data")).unwrap();
         lchown(path("v1/data"), Some(12_345), None).unwrap();
