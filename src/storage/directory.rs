@@ -28,7 +28,7 @@ pub(super) const WORKPLACE: &str = ".academictorrents";
 const WORDING: Wording =
     Wording { create: "create the directory", help: "choose a directory that you can write to" };
 
-/// A directory of the user's.
+/// A user's directory as the destination of a dataset.
 #[derive(Clone, Debug)]
 pub struct Directory {
     pub(super) path: PathBuf,

@@ -312,8 +312,8 @@ fn copy_bytes(from: &Path, to: &Path, mode: CopyMode) -> io::Result<File> {
     Ok(to)
 }
 
-/// Does the same. On these platforms std creates the file itself (`clonefile`, `CopyFileEx`), with the
-/// permissions of the original; nobody can guess its temporary name.
+/// Does the same. On these platforms std creates the file itself (`clonefile`, `CopyFileEx`), with
+/// the permissions of the original; nobody can guess its temporary name.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn copy_bytes(from: &Path, to: &Path, _mode: CopyMode) -> io::Result<File> {
     std::fs::copy(from, to)?;

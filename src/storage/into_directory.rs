@@ -123,7 +123,7 @@ fn is_empty(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.len() == 0)
 }
 
-/// Copies a store file as a file of the user's: writable, and executable if the original is.
+/// Copies a store file for the user: writable, and executable if the original is.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::copy(from, to, CopyMode::New, to.parent().unwrap_or(to))?;
     match fs::is_executable(&std::fs::metadata(from)?) {

@@ -1,8 +1,9 @@
-//! The resume record: which pieces of a partial dataset to look at.
+//! The resume record: lists the pieces of a partial dataset that are worth checking.
 //!
-//! A header line, then the index of each piece, 4 bytes big-endian, appended after the piece's bytes were written. Nothing is
-//! synced, and anything may have happened to the disk since. So the record is never evidence: a later process hashes each
-//! piece that it names. Records of version 1, whose header had a boot id, are read in the same way.
+//! A header line, then the index of each piece, 4 bytes big-endian, appended after the piece's
+//! bytes were written. Nothing is synced, and the disk may have changed since. So the record is
+//! never evidence: a later process hashes each piece that it lists. Records of version 1, whose
+//! header had a boot id, are read in the same way.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -14,18 +15,19 @@ use crate::torrent::geometry::PieceIndex;
 
 const MAGIC: &str = "academictorrents record ";
 
-/// 16 million indexes.
+/// Room for 16 million indexes.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// An open record, shared by the workers.
 #[derive(Debug)]
 pub struct ResumeRecord {
-    /// Until it is closed.
+    /// `None` once it is closed.
     file: Mutex<Option<File>>,
 }
 
 impl ResumeRecord {
-    /// The pieces that are recorded at `path`, in order, if it is of this torrent and selection (`id`). Any index may be among them.
+    /// Returns the pieces that are recorded at `path`, in order, if the record is of this torrent
+    /// and selection (`id`). Indexes may be out of range.
     pub fn read(path: &Path, id: &str) -> Vec<PieceIndex> {
         let bytes = fs::read(path, MAX_BYTES).unwrap_or_default();
         ResumeRecord::parse(&bytes, id).unwrap_or_default()
@@ -40,7 +42,7 @@ impl ResumeRecord {
         (recorded_id == id).then(|| indexes.map(PieceIndex::from_be_bytes).collect())
     }
 
-    /// Begins a new record of these pieces in the place of the old one.
+    /// Begins a new record of these pieces, replacing the old one.
     pub fn begin(
         path: &Path,
         id: &str,
@@ -55,19 +57,21 @@ impl ResumeRecord {
         Ok(ResumeRecord { file: Mutex::new(Some(file)) })
     }
 
-    /// Appends a verified piece whose bytes are written. A record that is closed is no longer needed.
+    /// Appends a verified piece whose bytes are written. Does nothing once the record is closed.
     pub fn append(&self, piece: PieceIndex) -> io::Result<()> {
         self.file.lock().as_mut().map_or(Ok(()), |file| file.write_all(&piece.to_be_bytes()))
     }
 
-    /// Tells a process that waits for the lock that this one lives: the record's mtime moves.
+    /// Updates the record's mtime, which shows processes that wait for the lock that this one is
+    /// alive.
     pub fn touch(&self, now: std::time::SystemTime) {
         if let Some(file) = &*self.file.lock() {
-            let _ = file.set_modified(now); // a file system that cannot: the waiting one sees pieces being appended
+            let _ = file.set_modified(now); // on failure waiting processes still see appended pieces
         }
     }
 
-    /// Closes the file, which is about to be removed: Windows keeps a file that is open, and the directory that it is in.
+    /// Closes the file before it is removed: Windows can remove neither an open file nor its
+    /// directory.
     pub fn close(&self) {
         self.file.lock().take();
     }

@@ -1,4 +1,4 @@
-//! Which project uses which datasets: what `cargo academictorrents gc` goes by.
+//! Notes which project uses which datasets, for `cargo academictorrents gc`.
 //!
 //! ```text
 //! <store>/v1/roots/<digest of the manifest's path>
@@ -7,13 +7,13 @@
 //! manifest <its path>
 //! id <of a dataset that a build of it used>
 //! ```
-//! A build adds ids, and takes none away: which datasets it asks for depends on the features that are on. Whether the
-//! manifest still declares them is found out by whoever collects. The file's mtime is the last use, to a day, so that a warm
-//! build reads one small file and writes nothing.
+//! A build adds ids and removes none: which datasets it asks for depends on the enabled features.
+//! `gc` finds out whether the manifest still declares them. The file's mtime is the last use,
+//! accurate to a day, so a warm build reads one small file and writes nothing.
 //!
-//! Anyone who can write to the store can write lies here, as they could remove the data. So nothing is believed but a file
-//! that has the name that its manifest gives it; what is damaged or too large says nothing, and what nothing is said of is
-//! kept.
+//! Anyone who can write to the store can write false notes, just as they could remove the data. So
+//! a note counts only if its file name matches its manifest path; a damaged or oversized note is
+//! ignored, and datasets without a note are kept.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -25,17 +25,18 @@ use crate::error::Error;
 
 pub(super) const HEADER: &str = "academictorrents root 1";
 
-/// Of a hundred thousand ids no manifest knows.
+/// Room for more ids than any manifest has.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
-/// The mtime is moved when it is older.
+/// The mtime is updated if it is older than this.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Store {
-    /// Notes that a manifest uses these datasets, where that is not there yet. The path is absolute.
+    /// Notes that a manifest uses these datasets, unless that is noted already. The path must be
+    /// absolute.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Disk`], in a store that is read-only, say: to a build it does not matter.
+    /// [`crate::ErrorKind::Disk`], for example in a read-only store; builds ignore it.
     pub fn note_root(
         &self,
         manifest: &Path,
@@ -57,7 +58,8 @@ impl Store {
             }
         }
         if text.len() > known {
-            // Of a store that is not there nothing is used: what is elsewhere (LOAD_PATH) is not ours to collect.
+            // If the store does not exist, nothing in it is used; copies elsewhere (`LOAD_PATH`)
+            // are not ours to collect.
             if !self.root.is_dir() {
                 return Ok(());
             }
@@ -65,7 +67,7 @@ impl Store {
             return self.keep(&path, text.as_bytes());
         }
         let Some(modified) = modified else { return Ok(()) };
-        // One from the future is a wrong clock's.
+        // An mtime in the future comes from a wrong clock, and is corrected.
         if now.duration_since(modified).is_ok_and(|age| age < FRESH) {
             return Ok(());
         }
@@ -74,7 +76,7 @@ impl Store {
             .map_err(|why| Error::disk("write", &path, &why))
     }
 
-    /// Whether any manifest is noted that used this, whether it still does or not.
+    /// Whether any note contains this id, even if its manifest no longer declares it.
     #[cfg(feature = "unpack")]
     pub fn is_noted(&self, id: &str) -> bool {
         let line = format!("id {id}");
@@ -92,16 +94,16 @@ impl Store {
     }
 }
 
-/// The text and the mtime, in one look; `None` where it says nothing.
+/// Reads a note's text and mtime; `None` if there is no usable note.
 pub(super) fn read(path: &Path) -> Option<(String, Option<SystemTime>)> {
     let file = fs::open(path).ok()?;
     let metadata = file.metadata().ok()?;
     if metadata.len() > MAX_BYTES {
         return None;
     }
-    let mut text = String::with_capacity(metadata.len() as usize + 1); // one read, and one that finds the end
+    let mut text = String::with_capacity(metadata.len() as usize + 1); // one read, and one to find the end
     file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
-    // The last line of a file that was cut short is none.
+    // The last line of a truncated file is ignored.
     text.truncate(text.rfind('\n')? + 1);
     Some((text, metadata.modified().ok()))
 }
@@ -142,7 +144,7 @@ mod tests {
         assert_eq!(begun(&path), (first.0 + DAY, first.1.clone()));
         note(&store, &[ID], first.0);
         assert_eq!(modified(&path), first.0, "a time in the future stayed");
-        // With other features on it asks for another: both are used.
+        // With other features enabled the project uses another dataset: both are noted.
         let other = format!("{ID}-0123456789abcdef");
         note(&store, &[&other], now);
         assert_eq!(begun(&path).1, format!("{}id {other}\n", first.1));

@@ -1,4 +1,4 @@
-//! What a download takes over of damaged data, in the store or in a directory of the user's.
+//! Reuses damaged data for a download, in the store or in a user's directory.
 
 use std::io;
 use std::path::Path;
@@ -12,36 +12,37 @@ use crate::plan::Layout;
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
-/// Pieces that were taken over from damaged data.
+/// Pieces that are reused from damaged data.
 pub(super) struct Salvaged {
-    /// Their bytes were hashed.
+    /// Pieces whose bytes were hashed.
     pub sure: PieceSet,
-    /// In files that lay in the partial dataset before: to be hashed.
+    /// Pieces in files that the partial dataset already had: still to be hashed.
     pub unsure: PieceSet,
 }
 
 impl Salvaged {
-    /// The good pieces. What is kept in part cannot be checked again without the rest of the piece.
+    /// Starts with the good pieces that are kept whole: a piece kept in part cannot be checked
+    /// again without its rest.
     fn of(existing: &LocalCopy, layout: &Layout) -> Salvaged {
         let mut sure = existing.pieces.clone();
         sure.retain(|piece| layout.is_kept(piece));
         Salvaged { sure, unsure: PieceSet::none(layout.geometry().piece_count()) }
     }
 
-    /// Their file is not taken over.
+    /// Drops pieces whose file is not reused.
     fn forget(&mut self, pieces: std::ops::Range<PieceIndex>) {
         self.sure.remove_range(pieces.clone());
         self.unsure.remove_range(pieces);
     }
 
-    /// Their file lay in the partial dataset before.
+    /// Marks pieces for hashing whose file the partial dataset already had.
     fn doubt(&mut self, pieces: std::ops::Range<PieceIndex>) {
         self.unsure.extend(pieces.filter(|piece| self.sure.remove(*piece)));
     }
 }
 
-/// Takes over the good pieces of damaged data: whole files by link, damaged ones by copy, since other
-/// selections may have the same inodes.
+/// Reuses the good pieces of damaged data: intact files by link, damaged ones by copy, since other
+/// selections may share their inodes.
 pub(super) fn salvage(
     files: &LayoutFiles,
     existing: &LocalCopy,
@@ -74,7 +75,7 @@ pub(super) fn salvage(
     Ok(salvaged)
 }
 
-/// Notes which damaged files are to be mended, and says what of them is right.
+/// Notes which damaged files of the user's are to be repaired, and returns their right pieces.
 pub(super) fn take_over(
     files: &LayoutFiles,
     home: &UserFiles,
@@ -93,7 +94,7 @@ pub(super) fn take_over(
             found => is_begun = found.is_ok(),
         }
         match claim.kind {
-            // What an earlier run has begun would take the place of the right file.
+            // A file begun by an earlier run would replace the right file.
             ClaimKind::Right if is_begun => {
                 remove_entry(&path)?;
                 files.set_origin(*index, None);
@@ -102,8 +103,8 @@ pub(super) fn take_over(
                 salvaged.doubt(layout.geometry().pieces(file.range()));
             }
             ClaimKind::Damaged => drop(waiting.insert(*index, claim.fingerprint)),
-            // It is written anew, whatever of it happens to be right: a piece of zeros, for example. What is unknown is
-            // compared with what is downloaded.
+            // Rewritten completely, even if parts of it, such as a piece of zeros, happen to be
+            // right. Unknown files are compared with the downloaded bytes.
             ClaimKind::Replaceable | ClaimKind::Unknown => {
                 salvaged.forget(layout.geometry().pieces(file.range()));
             }

@@ -1,12 +1,15 @@
-//! What other selections of the same torrent give a new one, so that nobody is asked for what the store already has.
+//! Reuses data of other selections of the same torrent, so that nothing is fetched that the store
+//! already has.
 //!
-//! Files are hard links to those of selections with a valid stamp. The pieces at the edge of the new selection also hold bytes of
-//! files that it does not have: those bytes are read where another selection has them, and the piece is hashed. If none has
-//! them, but one has the selected bytes, its stamp has a digest of what it keeps of the piece. What is proven either way needs no
-//! scratch file, only the digest for the new stamp.
+//! Files are hard-linked from selections with a valid stamp. The pieces at the edges of the new
+//! selection also have bytes of files that it does not have: these bytes are read from another
+//! selection that has them, and the piece is hashed. If no selection has them but one has the
+//! selected bytes, its stamp has a digest of the part of the piece that it keeps. A piece proven
+//! either way needs no scratch file, only the digest for the new stamp.
 //!
-//! An edge that is wrong shows that a stamped file is damaged. Then its links are removed again, and so are the stamps
-//! of the selections that have it: their next use hashes them.
+//! A wrong edge shows that a stamped file is damaged. Then the links to its files are removed, and
+//! so are the stamps of the selections that have these files: they are hashed before their next
+//! use.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -34,17 +37,17 @@ pub(super) struct Siblings<'a> {
 
 struct Sibling {
     id: String,
-    /// The stamp's digests of pieces that it keeps in part.
+    /// The stamp's digests of pieces that the selection keeps in part.
     fragments: HashMap<PieceIndex, [u8; 20]>,
-    /// By their index in [`Metainfo::files`].
+    /// Its files, by index in [`Metainfo::files`].
     has: HashSet<u32>,
-    /// In the layout of all files.
+    /// Reads its files, in the layout of all files.
     files: LayoutFiles,
 }
 
-/// What is known of a piece that a selection keeps in part.
+/// What is known about a piece that the selection keeps in part.
 enum Edge {
-    /// With a digest of what is kept.
+    /// Right, with the digest of the kept part.
     Right([u8; 20]),
     Damaged,
     Unknown,
@@ -74,8 +77,9 @@ impl<'a> Siblings<'a> {
         siblings
     }
 
-    /// Links the files that a sibling has, also in the place of a file that was begun; returns their indices in the layout. Files that
-    /// were found damaged here are not taken: the sibling's may be other names for the same bytes, whatever its stamp says.
+    /// Links the files that a sibling has, even in place of partial ones. Returns their indices in
+    /// the layout. Files that were found damaged in this selection are skipped: a sibling's file
+    /// may be the same inode, whatever its stamp says.
     pub(super) fn link(
         &self,
         files: &LayoutFiles,
@@ -101,11 +105,12 @@ impl<'a> Siblings<'a> {
         Ok(linked)
     }
 
-    /// The pieces at the edges of the selection that are right, with a digest of what is kept of each; their files were `linked`.
-    /// Runs on the current rayon pool.
+    /// Returns the right pieces at the edges of the selection, with the digest of the kept part of
+    /// each; only edges whose files were all `linked` are checked. Removes damaged files from
+    /// `linked`. Runs on the current rayon pool.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Disk`] if what is damaged cannot be removed.
+    /// [`crate::ErrorKind::Disk`] if damaged files or stamps cannot be removed.
     pub(super) fn edges(
         &self,
         files: &LayoutFiles,
@@ -181,7 +186,8 @@ impl<'a> Siblings<'a> {
         Edge::Unknown
     }
 
-    /// The SHA-1 of these bytes; those of unselected files are read where a sibling has them.
+    /// Returns the SHA-1 of these segments; bytes of unselected files are read from a sibling that
+    /// has them.
     fn hash(
         &self,
         files: &LayoutFiles,
@@ -212,7 +218,7 @@ impl<'a> Siblings<'a> {
         Ok(sha1.finish())
     }
 
-    /// The first that has this file of the torrent.
+    /// Returns the first sibling that has this file of the torrent.
     fn with(&self, torrent_file: u32) -> Option<&Sibling> {
         self.list.iter().find(|sibling| sibling.has.contains(&torrent_file))
     }

@@ -1,21 +1,22 @@
-//! Where a copy of a dataset lies.
+//! The location of a copy of a dataset.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::plan::Layout;
 
-/// Where the torrent's own layout is to be found.
+/// Where the torrent's own layout is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Site {
     /// Below this directory, under the torrent's name.
     In(PathBuf),
-    /// This is what the torrent names: its single file, or its root directory, whatever it is called.
+    /// At this path: the torrent's single file or root directory, under any name.
     At(PathBuf),
 }
 
 impl Site {
-    /// Path of a file, or of the dataset itself, which the torrent's layout calls so.
+    /// Returns the path of a file, or of the dataset itself, given its path in the torrent's
+    /// layout.
     pub fn path(&self, in_layout: &Path) -> PathBuf {
         match self {
             Site::In(directory) => on_disk(directory, in_layout),
@@ -27,14 +28,14 @@ impl Site {
         }
     }
 
-    /// Whether what the torrent names may be there: its single file, or its root directory. Without it none of its 100,000 files is,
-    /// and nobody needs to look for them.
+    /// Whether the torrent's single file or root directory may exist. If it does not, none of its
+    /// files needs to be searched for; there may be 100,000.
     pub(super) fn has_root(&self, layout: &Layout) -> bool {
         let found = std::fs::symlink_metadata(self.path(&layout.root_path()));
         !found.is_err_and(|why| why.kind() == io::ErrorKind::NotFound)
     }
 
-    /// The path that was named.
+    /// Returns the path that was given.
     pub fn named(&self) -> &Path {
         match self {
             Site::In(path) | Site::At(path) => path,
@@ -42,7 +43,7 @@ impl Site {
     }
 }
 
-/// Where a path of the torrent's layout lies below a directory.
+/// Returns the path below a directory that corresponds to a path in the torrent's layout.
 pub(super) fn on_disk(directory: &Path, in_layout: &Path) -> PathBuf {
     #[cfg(test)]
     return folding::on_disk(directory, in_layout);
@@ -62,7 +63,7 @@ impl From<&Path> for Site {
     }
 }
 
-/// For tests: a file system that folds names.
+/// For tests: simulates a file system that folds names.
 #[cfg(test)]
 pub mod folding {
     use std::path::{Path, PathBuf};
@@ -72,13 +73,14 @@ pub mod folding {
 
     static FOLDING: Mutex<Vec<(PathBuf, Fold)>> = Mutex::new(Vec::new());
 
-    /// All below this directory is on a file system that takes names for one which this makes equal.
+    /// Makes everything below this directory behave like a file system that treats names as equal
+    /// if `fold` does.
     pub fn below(directory: &Path, fold: Fold) {
         let mut folding = FOLDING.lock().unwrap_or_else(PoisonError::into_inner);
         folding.push((directory.to_owned(), fold));
     }
 
-    /// A path of the torrent's layout, under the names that are created there.
+    /// Returns the path on the simulated file system for a path of the torrent's layout.
     pub fn on_disk(base: &Path, in_layout: &Path) -> PathBuf {
         let folding = FOLDING.lock().unwrap_or_else(PoisonError::into_inner);
         match folding.iter().find(|(directory, _)| base.starts_with(directory)) {

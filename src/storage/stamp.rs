@@ -1,19 +1,21 @@
-//! The stamp: what makes a dataset complete, and tells cheaply whether it still is.
+//! The stamp: marks a dataset as complete, and allows a cheap check that it still is.
 //!
-//! A text file, one line per fact, so that a person can read it and a warm build parses it in no time:
+//! A text file with one line per fact, so that people can read it and a warm build parses it
+//! quickly:
 //!
 //! ```text
 //! academictorrents stamp 1
-//! place <a copy's, where it is not the store's>
+//! place <path of a copy that is not in the store>
 //! file <length> <mtime, nanoseconds since 1970> <path below files/>
-//! digest <sha256 of that file>, of the files of a tree in their order
-//! link <where it leads, as it says> <path below files/>
+//! digest <sha256 of a file>: only for trees, in the order of the files
+//! link <its text> <path below files/>
 //! fragment <piece> <sha1 of the piece's kept bytes>
 //! sha256 <pin that was checked> <path as the manifest names it>
 //! end
 //! ```
-//! Paths are percent-encoded where a line could not hold them. Its own mtime is always 2000-01-01, so that
-//! Cargo, which compares it with a build script's last run, never finds it newer.
+//! Paths are percent-encoded where a line cannot contain them. The stamp's own mtime is always
+//! 2000-01-01, so that Cargo, which compares it with the build script's last run, never considers
+//! it newer.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -30,40 +32,42 @@ use crate::plan::{Layout, PlacedFile, Selection};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::metainfo::{Metainfo, os_path};
 
-/// Of a torrent of 64 MiB with all paths escaped it is no larger.
+/// The stamp of a torrent of 64 MiB is smaller, even with all paths escaped.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// A line has at most two paths, with all of their bytes escaped.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
-/// Read and written at a time.
+/// Bytes read and written at a time.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// 2000-01-01T00:00:00Z in seconds since 1970.
 pub(super) const BACKDATED: u64 = 946_684_800;
 
-/// What was verified: each file's size and time, and digests of the parts of pieces that were kept.
+/// What was verified: each file's size and time, and digests of the kept parts of pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
-    /// Where the files lie, if not beside the stamp: see `elsewhere.rs`.
+    /// Where the files are, if not beside the stamp: see `elsewhere.rs`.
     pub(super) place: Option<PathBuf>,
     files: StampedFiles,
-    /// SHA-256 of each file; none but those of unpacked archives have any.
+    /// SHA-256 of each file; empty except for trees of unpacked archives.
     pub(super) digests: Vec<[u8; 32]>,
-    /// Symbolic links: their paths, and what they say.
+    /// Symbolic links: their paths and their texts.
     pub(super) links: Vec<(PathBuf, PathBuf)>,
-    /// Of pieces that a selection keeps in part: the SHA-1 of the kept bytes, so that they can be checked again.
+    /// For pieces that the selection keeps in part: the SHA-1 of the kept bytes, so that they can
+    /// be checked again.
     pub fragments: Vec<(PieceIndex, [u8; 20])>,
     /// The manifest's pins that were checked.
     pub pins: Vec<(String, [u8; 32])>,
 }
 
-/// There may be a million files, and all of their paths begin with the torrent's name, which may be long: it is stored once.
+/// The stamped files, compactly: there may be a million, whose paths all begin with the torrent's
+/// name, which may be long, so it is stored once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct StampedFiles {
-    /// The first path's directory at the top, with a separator; empty for a single file.
+    /// The first component of the first path, with a separator; empty for a single file.
     top: Vec<u8>,
-    /// The paths, one after the other; those below `top` without it.
+    /// The paths, concatenated; those below `top` without it.
     paths: Vec<u8>,
     files: Vec<StampedFile>,
 }
@@ -72,7 +76,7 @@ struct StampedFiles {
 struct StampedFile {
     length: u64,
     modified_nanos: u128,
-    /// Where its path ends in `paths`; a stamp has at most 1 GiB.
+    /// Where its path ends in `paths`; a stamp has at most 1 GiB, so this fits.
     path_end: u32,
     is_below_top: bool,
 }
@@ -107,10 +111,10 @@ impl StampedFiles {
 }
 
 impl Stamp {
-    /// The first line; the version in it is that of the form.
+    /// The first line, with the format version.
     pub const HEADER: &str = "academictorrents stamp 1";
 
-    /// Stamps these files as they are now.
+    /// Stamps these files in their current state.
     pub(super) fn of(site: &Site, files: impl Iterator<Item = PathBuf>) -> Result<Stamp, Error> {
         let mut stamp = Stamp::default();
         for path in files {
@@ -122,7 +126,7 @@ impl Stamp {
         Ok(stamp)
     }
 
-    /// Reads a stamp; `None` where there is none, or where it is damaged: then the data is hashed again.
+    /// Reads a stamp; `None` if it does not exist or is damaged: then the data is hashed again.
     pub fn read(path: &Path) -> Option<Stamp> {
         let file = fs::open(path).ok()?;
         if file.metadata().ok()?.len() > MAX_BYTES {
@@ -131,20 +135,20 @@ impl Stamp {
         Stamp::parse(&mut BufReader::with_capacity(BUFFER_BYTES, file.take(MAX_BYTES)))
     }
 
-    /// Whether each file still has the size and the time that it had when it was stamped. A time may have lost
-    /// its fraction of a second in an archive. Files and directories may be symbolic links.
+    /// Whether each file still has its stamped size and time. The fraction of a second may have
+    /// been lost in an archive. Files and directories may be symbolic links.
     pub fn matches(&self, site: &Site) -> bool {
         self.fits(site, |path| std::fs::metadata(path).ok())
     }
 
-    /// The same of a store's own dataset, whose files lie below `data`: each is a regular file, and no directory on the way is a
-    /// symbolic link. `data` may be one.
+    /// Does the same for a store's own dataset, whose files are below `data`: each must be a
+    /// regular file, and no directory on the way may be a symbolic link. `data` itself may be one.
     pub fn matches_own(&self, data: PathBuf, files: PathBuf) -> bool {
         let mut below = fs::Below::new(data);
         self.fits(&files.into(), |path| below.file(path))
     }
 
-    /// `look` gives a file's metadata. A stamp without files says nothing: each dataset has one.
+    /// `look` returns a file's metadata. A stamp without files never matches: each dataset has one.
     fn fits(&self, site: &Site, mut look: impl FnMut(&Path) -> Option<Metadata>) -> bool {
         let says = |(path, text): &(PathBuf, PathBuf)| {
             std::fs::read_link(site.path(path)).is_ok_and(|found| found == *text)
@@ -170,17 +174,18 @@ impl Stamp {
         self.files.files.iter().map(|file| file.length)
     }
 
-    /// The symbolic links among what is stamped, likewise.
+    /// Returns the paths of the stamped symbolic links, below the directory with the torrent's
+    /// layout.
     pub fn link_paths(&self) -> impl Iterator<Item = &Path> {
         self.links.iter().map(|(path, _)| path.as_path())
     }
 
-    /// The stamped files, below the directory that holds the torrent's own layout.
+    /// Returns the paths of the stamped files, below the directory with the torrent's layout.
     pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
         self.files.iter().map(|(path, _)| path)
     }
 
-    /// The stamped ones among these files. Both are in the torrent's order.
+    /// Returns those of `files` that are stamped. Both must be in the torrent's order.
     pub(super) fn among<'a>(
         &'a self,
         files: impl Iterator<Item = PlacedFile<'a>>,
@@ -189,7 +194,7 @@ impl Stamp {
         files.filter(move |file| paths.next_if_eq(&file.path()).is_some())
     }
 
-    /// Whether all files and links of a selection are among the stamped ones. Both are in the torrent's order.
+    /// Whether all files and links of a selection are stamped. Both are in the torrent's order.
     pub fn has_all(&self, metainfo: &Metainfo, selection: &Selection) -> bool {
         let (mut files, mut links) = (self.paths(), self.link_paths());
         selection.files().iter().filter_map(|index| metainfo.files.get(*index as usize)).all(
@@ -204,22 +209,23 @@ impl Stamp {
         )
     }
 
-    /// Whether the stamped files are exactly those of a layout, with their lengths. Both are in the torrent's order.
+    /// Whether the stamped files are exactly those of a layout, with their lengths. Both are in the
+    /// torrent's order.
     pub(super) fn is_of(&self, layout: &Layout) -> bool {
         self.files().eq(layout.files().map(|file| (file.path(), file.length())))
     }
 
-    /// The stamped files, likewise, and their lengths in bytes.
+    /// Returns the paths of the stamped files, and their lengths in bytes.
     pub fn files(&self) -> impl Iterator<Item = (PathBuf, u64)> {
         self.files.iter().map(|(path, file)| (path, file.length))
     }
 
-    /// The first component of all paths: the torrent's `name`.
+    /// Returns the first component of all paths: the torrent's `name`.
     pub fn name(&self) -> Option<PathBuf> {
         self.paths().next()?.iter().next().map(PathBuf::from)
     }
 
-    /// Writes the stamp, backdated, by rename.
+    /// Writes the stamp, backdated, with an atomic rename.
     pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
         let backdated = UNIX_EPOCH + Duration::from_secs(BACKDATED);
         let has_no_times = Cell::new(false);
@@ -259,7 +265,7 @@ impl Stamp {
             writeln!(out, "digest {}", hex(digest))?;
         }
         for (path, target) in &self.links {
-            // A blank ends it.
+            // A space ends the target, so its own spaces are escaped.
             let target = escape(target).replace(' ', "%20");
             writeln!(out, "link {target} {}", escape_bytes(&slashed(path)))?;
         }
@@ -280,7 +286,7 @@ impl Stamp {
         }
         loop {
             let line = next_line(text, &mut line)?;
-            // The last line tells a whole stamp from one that a full disk cut short.
+            // The last line distinguishes a complete stamp from one that a full disk truncated.
             if line == "end" {
                 let has_all = [0, stamp.files.files.len()].contains(&stamp.digests.len());
                 let is_over = text.fill_buf().is_ok_and(<[u8]>::is_empty);
@@ -315,7 +321,8 @@ impl Stamp {
     }
 }
 
-/// A path that stays below the directory where it begins: whoever can write to a store could name any file of ours.
+/// Parses a path that stays below its directory: whoever can write to a store could otherwise name
+/// any file of ours.
 fn path_below(text: &str) -> Option<PathBuf> {
     let path = unescape(text)?;
     let mut components = path.components();
@@ -323,22 +330,23 @@ fn path_below(text: &str) -> Option<PathBuf> {
     (is_below && !path.as_os_str().is_empty()).then_some(path)
 }
 
-/// Reads the next line into this buffer; `None` where it has no end, or is too long.
+/// Reads the next line into the buffer; `None` if it is not terminated, or too long.
 fn next_line<'a>(text: &mut dyn BufRead, line: &'a mut Vec<u8>) -> Option<&'a str> {
     line.clear();
     text.take(MAX_LINE_BYTES).read_until(b'\n', line).ok()?;
     std::str::from_utf8(line.strip_suffix(b"\n")?).ok()
 }
 
-/// Nanoseconds since 1970; 0 for what lies before it or what the file system does not tell.
+/// Returns nanoseconds since 1970; 0 for earlier times and if the file system does not provide the
+/// time.
 fn nanos(metadata: &Metadata) -> u128 {
     let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
     modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
 }
 
-/// Whether `found` is the stamped time, or what an archive with whole seconds keeps of it: GNU tar's own
-/// form, and the layers of container images. Only who sets a file's time gives it such a one, but for file
-/// systems that count in seconds, where the stamp has no fraction either.
+/// Whether `found` is the stamped time, or that time in whole seconds, as GNU tar's own format and
+/// the layers of container images keep it. A file gets such a time only if somebody sets it, except
+/// on file systems that count in seconds, where the stamped time has no fraction either.
 fn is_time(found: u128, stamped: u128) -> bool {
     const SECOND: u128 = 1_000_000_000;
     found == stamped || found == stamped - stamped % SECOND
@@ -354,7 +362,8 @@ fn escape_bytes(bytes: &[u8]) -> percent_encoding::PercentEncode<'_> {
     percent_encoding::percent_encode(bytes, ESCAPED)
 }
 
-/// A path below `files/`, with `/` between its components on every platform: other systems may read the same store.
+/// Returns a path below `files/` with `/` as separator on every platform: other systems may read
+/// the same store.
 fn slashed(path: &Path) -> Cow<'_, [u8]> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if !cfg!(windows) || !bytes.contains(&b'\\') {

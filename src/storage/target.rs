@@ -1,4 +1,4 @@
-//! Where verified files go.
+//! The destination of verified files.
 
 use std::path::PathBuf;
 
@@ -9,17 +9,17 @@ use crate::error::Error;
 use crate::plan::Layout;
 use crate::torrent::infohash::Infohash;
 
-/// Where verified files go.
+/// The destination of verified files.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
-    /// The user's store, or a build's own below `OUT_DIR`. A stamp says that a dataset is complete.
+    /// The user's store, or a build's own below `OUT_DIR`. A stamp marks a dataset as complete.
     Store(&'a Store),
-    /// A directory of the user's, where a dataset is hashed each time.
+    /// A user's directory, where a dataset is hashed on every run.
     Directory(&'a Directory),
 }
 
 impl<'a> Target<'a> {
-    /// The store, if it is one.
+    /// Returns the store, if the target is one.
     pub fn store(self) -> Option<&'a Store> {
         match self {
             Target::Store(store) => Some(store),
@@ -27,7 +27,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Where locks, torrents and unfinished downloads are: of a store, the store itself.
+    /// Returns the store for locks, torrents and unfinished downloads; for a store, the store
+    /// itself.
     pub fn workplace(self) -> &'a Store {
         match self {
             Target::Store(store) => store,
@@ -57,7 +58,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Where a complete dataset lies: below it the torrent's own layout.
+    /// Returns the directory of a complete dataset's files, in the torrent's own layout.
     pub fn files_path(self, id: &str) -> PathBuf {
         match self {
             Target::Store(store) => store.files_path(id),
@@ -65,7 +66,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// See [`Store::present`]. A directory has no stamps: one that lies there came with something else.
+    /// See [`Store::present`]. A directory has no stamps: a stamp found there came with other data.
     pub fn present(self, id: &str) -> Option<Stamp> {
         self.store()?.present(id)
     }
@@ -75,7 +76,7 @@ impl<'a> Target<'a> {
         self.store()?.last_stamp(id)
     }
 
-    /// After a failure: see [`Directory::left`]. The lock is held.
+    /// Cleans up after a failure: see [`Directory::left`]. The caller holds the lock.
     pub fn left(self, id: &str, infohash: Infohash, layout: &Layout, error: Error) -> Error {
         match self {
             Target::Store(_) => error,

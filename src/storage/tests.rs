@@ -26,10 +26,10 @@ use crate::plan::{Layout, Selection};
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
 
-/// A store, and a torrent of pieces of 10 bytes: `a` (14 bytes), `d/b` (12), `empty`, `c` (9).
+/// A store, and a torrent with pieces of 10 bytes: `a` (14 bytes), `d/b` (12), `empty`, `c` (9).
 struct Fixture {
     directory: tempfile::TempDir,
-    /// The store, or the workplace in the directory of the user's.
+    /// The store, or the workplace in the user's directory.
     store: Store,
     home: Option<Directory>,
     metainfo: Arc<Metainfo>,
@@ -62,7 +62,7 @@ impl Fixture {
             .extend(format!("e4:name4:tree12:piece lengthi10e6:pieces{}:", pieces.len()).bytes());
         torrent.extend(pieces);
         torrent.extend(b"ee");
-        // In memory where that is possible: each sync of a disk takes milliseconds.
+        // In memory if possible: each sync to a disk takes milliseconds.
         let memory = Some("/dev/shm").filter(|path| std::path::Path::new(path).is_dir());
         let directory = memory.map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
         let store = Store::at(directory.path());
@@ -71,7 +71,7 @@ impl Fixture {
         Fixture { directory, store, home: None, metainfo, bytes }
     }
 
-    /// The same torrent, in a directory of the user's.
+    /// Returns the same torrent, with a user's directory as the target.
     fn in_directory(mut self) -> Fixture {
         let home = Directory::new(&self.directory.path().join("home"), false);
         self.store = home.workplace.clone();
@@ -91,14 +91,14 @@ impl Fixture {
         (selection.id().to_owned(), Arc::new(Layout::new(&self.metainfo, &selection)))
     }
 
-    /// What is in the dataset's place, hashed.
+    /// Hashes what is in the dataset's place.
     fn in_place(&self, id: &str, layout: &Arc<Layout>) -> Option<LocalCopy> {
         let hashed = AtomicU64::new(0);
         let work = DiskWork::counting(&hashed);
         LocalCopy::in_place(self.target(), id, &self.metainfo, layout, work).unwrap()
     }
 
-    /// What is there, and what is to be hashed of it.
+    /// Opens the partial dataset without hashing what an earlier process left.
     fn open_unchecked(&self, globs: &[&str]) -> (Partial, Here) {
         let (id, layout) = self.selected(globs);
         let existing = self.in_place(&id, &layout);
@@ -106,7 +106,7 @@ impl Fixture {
             .unwrap()
     }
 
-    /// The same, after it was hashed: what is right.
+    /// Does the same, then hashes it; returns the right pieces.
     fn open(&self, globs: &[&str]) -> (Partial, PieceSet) {
         let (partial, mut here) = self.open_unchecked(globs);
         let right = Mutex::new(Vec::new());
@@ -124,7 +124,7 @@ impl Fixture {
         partial.verified(piece).unwrap();
     }
 
-    /// Fetches what is missing, and publishes.
+    /// Fetches the missing pieces, and publishes.
     fn provide(&self, globs: &[&str]) -> String {
         let (partial, verified) = self.open(globs);
         let needed: Vec<_> = partial.layout().needed().iter().collect();
@@ -185,7 +185,7 @@ fn a_download_goes_on_from_the_recorded_pieces() {
     let (partial, verified) = fixture.open(&[]);
     assert_eq!(verified, set(&[1, 3]));
     drop(partial);
-    // A file that someone removed takes its pieces with it.
+    // A removed file takes its pieces with it.
     let id = fixture.selected(&[]).0;
     std::fs::remove_file(fixture.store.partial_path(&id).join("files/tree/c")).unwrap();
     assert_eq!(fixture.open(&[]).1, set(&[1]));
@@ -207,7 +207,7 @@ fn a_selection_keeps_its_files_alone_and_can_be_checked_again() {
     assert!(!look().is_complete());
 }
 
-/// Nothing is concluded from what was not hashed.
+/// No conclusion may be drawn from pieces that were not hashed.
 #[test]
 fn hashing_that_is_stopped_is_an_error() {
     let fixture = Fixture::new();
@@ -242,7 +242,7 @@ fn repair_fetches_the_damaged_pieces_and_writes_no_inode_that_others_share() {
     let fixture = Fixture::new();
     let whole = fixture.provide(&[]);
     let selected = fixture.provide(&["d/b"]);
-    // Both have the same inode; the whole dataset is damaged by a new file in its place.
+    // Both share an inode; the whole dataset is damaged by a new file in its place.
     let path = fixture.file(&whole, "a");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[13] ^= 1;
@@ -261,7 +261,7 @@ fn repair_fetches_the_damaged_pieces_and_writes_no_inode_that_others_share() {
 fn another_selection_gives_its_files() {
     let fixture = Fixture::new();
     fixture.provide(&["a", "c"]);
-    // Piece 0 lies in `a`, piece 3 in `c`; the others have bytes of `d/b`.
+    // Piece 0 is in `a`, piece 3 in `c`; the others have bytes of `d/b`.
     assert_eq!(fixture.open(&[]).1, set(&[0, 3]));
     let id = fixture.provide(&[]);
     fixture.check(&id, &["a", "d/b", "empty", "c"]);
@@ -306,14 +306,14 @@ fn one_process_at_a_time_has_the_lock() {
     assert!(fixture.store.try_lock(infohash).unwrap().is_ok());
 }
 
-/// On Windows a file that is open has its name until it is closed, and so keeps the directories above it.
+/// On Windows an open file keeps its name until it is closed, and with it the directories above it.
 #[test]
 fn nothing_of_ours_stays_in_a_users_directory_once_the_lock_is_dropped() {
     let fixture = Fixture::new().in_directory();
     let (target, infohash) = (fixture.target(), fixture.metainfo.infohash);
     let home = fixture.directory.path().join("home");
     let (id, layout) = fixture.selected(&[]);
-    // What has failed without a byte.
+    // A download that failed without receiving a byte.
     let lock = target.try_lock(infohash).unwrap().unwrap();
     assert!(target.try_lock(infohash).unwrap().is_err());
     let error = crate::Error::new(ErrorKind::Network, "nobody has it");
@@ -321,7 +321,7 @@ fn nothing_of_ours_stays_in_a_users_directory_once_the_lock_is_dropped() {
     assert!(!error.to_string().contains("is kept in"), "{error}");
     drop(lock);
     assert_eq!(std::fs::read_dir(&home).unwrap().count(), 0);
-    // What was fetched.
+    // A download that succeeded.
     let lock = target.try_lock(infohash).unwrap().unwrap();
     fixture.provide(&[]);
     drop(lock);
@@ -330,7 +330,7 @@ fn nothing_of_ours_stays_in_a_users_directory_once_the_lock_is_dropped() {
         entries.map(|it| it.unwrap().file_name()).collect::<Vec<_>>()
     };
     assert_eq!(names(&home), ["tree"]);
-    // While another dataset is being fetched its own stays.
+    // The lock of another dataset stays while that is being fetched.
     let other = "b".repeat(40).parse().unwrap();
     let held = target.try_lock(other).unwrap().unwrap();
     drop(target.try_lock(infohash).unwrap().unwrap());
@@ -341,7 +341,8 @@ fn nothing_of_ours_stays_in_a_users_directory_once_the_lock_is_dropped() {
     assert!(!locks.exists());
 }
 
-/// Of a user's directory: the lock's file goes with the lock, and two who wait must not have two files.
+/// In a user's directory the lock file is removed with the lock, and two waiting processes must not
+/// lock two different files.
 #[test]
 fn whoever_waited_for_a_lock_that_was_removed_locks_what_is_there() {
     let fixture = Fixture::new().in_directory();
@@ -351,7 +352,7 @@ fn whoever_waited_for_a_lock_that_was_removed_locks_what_is_there() {
     let opened = fs::open_or_create(&path).unwrap();
     drop(lock);
     assert_eq!(path.exists(), cfg!(windows));
-    // It is the lock if it is at its place, and another one otherwise.
+    // The opened file is still the lock only if it is still at its path.
     assert!(fs::try_lock(&opened).unwrap());
     let second = target.try_lock(infohash).unwrap();
     assert_eq!(second.is_err(), cfg!(windows));
@@ -397,7 +398,7 @@ fn a_process_that_hashes_or_publishes_shows_that_it_lives() {
     assert_ne!(before, fixture.store.signs_of_life(infohash));
 }
 
-/// The fixture's files in a directory of the user's, in the torrent's own layout.
+/// Creates the fixture's files in a user's directory, in the torrent's own layout.
 fn copy_of(fixture: &Fixture) -> PathBuf {
     let (directory, mut at) = (fixture.directory.path().join("copies"), 0);
     for (path, length) in FILES {
@@ -430,7 +431,7 @@ fn a_copy_elsewhere_is_stamped_in_the_store_for_its_place_alone() {
             copy.is_complete() && copy.stamp_elsewhere(&fixture.store, &id, &Pins::new()).unwrap()
         );
         assert!(fixture.store.present_elsewhere(&id, &site).is_some());
-        // The same stamp, found under another place's name.
+        // A copy of the stamp under another place's name does not count.
         let other = Site::At(directory.join("other"));
         let stamp = fixture.store.elsewhere_path(&id, &site);
         std::fs::copy(stamp, fixture.store.elsewhere_path(&id, &other)).unwrap();

@@ -1,14 +1,16 @@
-//! A dataset's archives, unpacked: on their way into the store (feature `unpack`).
+//! Unpacks a dataset's archives into the store (feature `unpack`).
 //!
 //! ```text
-//! <store>/v1/partial/<id>/files/<root>/…     being unpacked, under the torrent's lock; never gone on with
+//! <store>/v1/partial/<id>/files/<root>/…     being unpacked, under the torrent's lock; never resumed
 //!            data/<id>/files/<root>/…        complete: files read-only, directories not
 //!            data/<id>/stamp                 length, time and digest of each file
 //! ```
-//! `<id>` is that of the dataset, with `+` and a digest of what is unpacked how behind it. A tree is published and stamped as a dataset is.
+//! `<id>` is the dataset's id, followed by `+` and a digest of what is unpacked and how. A tree is
+//! published and stamped as a dataset is.
 //!
-//! Invariants: no path that is written leads through a symbolic link, since links are made last; each name is created exclusively, so
-//! that two that the file system takes for one are an error; a link says what was computed from where it leads. What fails leaves nothing.
+//! Invariants: no written path leads through a symbolic link, since links are created last; each
+//! name is created exclusively, so two names that the file system takes for one are an error; a
+//! link's text is computed from its target. A failure leaves nothing behind.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -32,25 +34,26 @@ use crate::size;
 use crate::torrent::metainfo::{Components, os_path};
 use crate::unpack::{Content, MemberSink, UnpackBudget, cannot_unpack};
 
-/// Written at a time.
+/// Bytes written at a time.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// After so much was written, the free space is looked at.
+/// Free space is checked each time after this many bytes were written.
 const WATCHED_BYTES: u64 = 64 << 20;
 
-/// So much of a disk stays free.
+/// Free space that must remain on the disk.
 const SPARE_BYTES: u64 = 64 << 20;
 
 /// A tree that is being written.
 pub struct TreeWriter<'a> {
     store: &'a Store,
     id: &'a str,
-    /// What the root is called: a directory, or the file that a torrent's only archive holds.
+    /// Name of the root: a directory, or the only file of a torrent that is a single compressed
+    /// file.
     root: Vec<u8>,
-    /// Where that is made.
+    /// The directory where the root is created.
     site: Site,
     budget: UnpackBudget<'a>,
-    /// Where entries come from, by their number: the torrent's files.
+    /// Names of the torrent's files, by which entries refer to their source.
     sources: &'a [String],
     made: Mutex<Made>,
     written_bytes: AtomicU64,
@@ -59,16 +62,16 @@ pub struct TreeWriter<'a> {
 
 #[derive(Default)]
 struct Made {
-    /// By path below the root, with `/`; that of the root is empty.
+    /// Entries by path below the root, with `/`; the root's path is empty.
     entries: HashMap<Vec<u8>, MadeEntry>,
-    /// The links, and where they lead; none if that is not in the tree.
+    /// Symbolic links with their targets; `None` if the target is not in the tree.
     links: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 #[derive(Clone, Copy)]
 struct MadeEntry {
     kind: MadeKind,
-    /// Of what it comes from.
+    /// Index of the file that it comes from.
     source: usize,
 }
 
@@ -79,7 +82,7 @@ enum MadeKind {
     Link,
 }
 
-/// What one archive's members become: a writer's hand, with a buffer of its own.
+/// Receives the members of one archive for a tree, with its own buffer.
 pub struct TreeSink<'t, 'a> {
     tree: &'t TreeWriter<'a>,
     source: usize,
@@ -91,7 +94,7 @@ fn shown(path: &[u8]) -> String {
 }
 
 impl<'a> TreeWriter<'a> {
-    /// Begins a tree. What an earlier process left of it is removed. The lock is held.
+    /// Begins a tree. Removes what an earlier process left of it. The caller holds the lock.
     ///
     /// # Errors
     /// [`ErrorKind::Disk`].
@@ -119,7 +122,7 @@ impl<'a> TreeWriter<'a> {
         })
     }
 
-    /// For what comes from this one of the sources.
+    /// Returns a sink for members from this source.
     pub fn sink(&self, source: usize) -> TreeSink<'_, 'a> {
         TreeSink { tree: self, source, buffer: vec![0; BUFFER_BYTES] }
     }
@@ -128,7 +131,7 @@ impl<'a> TreeWriter<'a> {
         self.made.lock()
     }
 
-    /// Below the directory that holds the root.
+    /// Returns a path below the directory that contains the root.
     fn in_layout(&self, path: &[u8]) -> PathBuf {
         match path {
             b"" => os_path(self.root.clone()),
@@ -140,7 +143,8 @@ impl<'a> TreeWriter<'a> {
         self.site.path(&self.in_layout(path))
     }
 
-    /// Notes an entry, and creates it with its directories. What has its path is an error.
+    /// Records an entry, and creates it with its directories. It is an error if another entry has
+    /// its path.
     fn claim(&self, path: &[u8], kind: MadeKind, source: usize) -> Result<Option<File>, Error> {
         let mut made = self.made();
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
@@ -175,7 +179,7 @@ impl<'a> TreeWriter<'a> {
         let created = match kind {
             MadeKind::Directory => std::fs::create_dir(&on_disk).map(|()| None),
             MadeKind::File(_) => create_new(&on_disk).map(Some),
-            // Its name is taken now, so that no other can have it.
+            // Reserves the name with an empty file, so that no other entry can have it.
             MadeKind::Link => create_new(&on_disk).map(|_| None),
         };
         created.map_err(|why| self.not_created(made, path, &why))
@@ -196,13 +200,13 @@ impl<'a> TreeWriter<'a> {
         }
     }
 
-    /// Two entries cannot both be there.
+    /// The error for two entries that cannot both exist.
     fn collision(&self, path: &[u8], source: usize, other: &[u8], of_other: usize) -> Error {
         let name = |source: usize| printable(self.sources.get(source).map_or("", String::as_str));
         let error = cannot_unpack(self.sources.get(source).map_or("", String::as_str));
         let (path, other) = (shown(path), shown(other));
         let error = match (path == other, source == of_other) {
-            // No glob can tell the two apart.
+            // No glob can distinguish the two.
             (true, true) => {
                 let glob = FileGlob::excluding(&path);
                 return error
@@ -244,7 +248,7 @@ impl<'a> TreeWriter<'a> {
         Ok(sha256.finish())
     }
 
-    /// Looks from time to time whether the disk has room still.
+    /// Checks from time to time that the disk still has space.
     fn watch(&self, more: u64) -> Result<(), Error> {
         let before = self.written_bytes.fetch_add(more, Ordering::Relaxed);
         if before / WATCHED_BYTES == (before + more) / WATCHED_BYTES && before > 0 {
@@ -272,10 +276,11 @@ impl<'a> TreeWriter<'a> {
         }
     }
 
-    /// Takes over a file of the torrent that is not an archive: by hard link from the store's own data, else as a copy.
+    /// Adds a file of the torrent that is not an archive: by hard link if it is the store's own,
+    /// else as a copy.
     ///
     /// # Errors
-    /// Of the disk; where something has the path.
+    /// Of the disk; if another entry has the path.
     pub fn plain(
         &self,
         path: &[u8],
@@ -288,7 +293,7 @@ impl<'a> TreeWriter<'a> {
         self.budget.take(std::fs::metadata(from).map_err(failed)?.len(), 0)?;
         drop(self.claim(path, MadeKind::File([0; 32]), source)?);
         let workplace = self.store.partial_path(self.id);
-        // The name is taken; what has it now goes for the file.
+        // `claim` created a file under this name, which is replaced.
         fs::remove_entry(&to)
             .and_then(|()| match is_ours {
                 true => fs::link_or_copy(from, &to, &workplace),
@@ -301,10 +306,10 @@ impl<'a> TreeWriter<'a> {
         Ok(())
     }
 
-    /// Adds directories of the torrent's own, and its symbolic links with what they lead to.
+    /// Adds the torrent's own directories, and its symbolic links with their targets.
     ///
     /// # Errors
-    /// Of the disk; where something has the path.
+    /// Of the disk; if another entry has a path.
     pub fn add(&self, folders: &[Vec<u8>], links: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Error> {
         for folder in folders {
             drop(self.claim(folder, MadeKind::Directory, usize::MAX)?);
@@ -330,7 +335,8 @@ impl<'a> TreeWriter<'a> {
     /// Publishes the tree: links, sync, rename, stamp.
     ///
     /// # Errors
-    /// [`ErrorKind::Archive`] for a link that leads out, or where there is no file; [`ErrorKind::Disk`].
+    /// [`ErrorKind::Archive`] for a link that leads out, or if there are no files;
+    /// [`ErrorKind::Disk`].
     pub fn publish(mut self, pins: &Pins) -> Result<(), Error> {
         let links = self.make_links()?;
         let made = std::mem::take(&mut *self.made());
@@ -363,7 +369,8 @@ impl<'a> TreeWriter<'a> {
         Ok(())
     }
 
-    /// Makes the links, and gives what they say. Where the platform makes none, they become copies.
+    /// Creates the symbolic links, and returns their texts. On platforms without symbolic links
+    /// they become copies.
     fn make_links(&self) -> Result<Vec<(PathBuf, PathBuf)>, Error> {
         let made = self.made();
         if made.links.is_empty() {
@@ -374,7 +381,7 @@ impl<'a> TreeWriter<'a> {
             let mut path: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
             match entry.kind {
                 MadeKind::Link => continue,
-                // As if there was a file in it.
+                // As if the directory contained a file.
                 MadeKind::Directory => path.push(b""),
                 MadeKind::File(_) => {}
             }
@@ -402,7 +409,7 @@ impl<'a> TreeWriter<'a> {
             .map_err(|(index, fault)| self.bad_link(&made, &tree, index, &fault))?;
         let links: Vec<_> = made.links.iter().map(|(path, _)| path.clone()).collect();
         drop(made);
-        // Those to files first: what is copied of a directory is whole then.
+        // Links to files first, so that directories are complete when they are copied.
         let joined = |target: &[u8]| Components::of(target).joined();
         ends.sort_by_key(|end| self.is_directory(&joined(&end.target)));
         let mut said = Vec::new();
@@ -452,7 +459,7 @@ impl<'a> TreeWriter<'a> {
             ))
     }
 
-    /// A file or a directory once more, in the place of a link to it.
+    /// Copies a file or directory in place of a link to it.
     fn copy(&self, from: &[u8], to: &[u8]) -> Result<(), Error> {
         let below = [from, b"/"].concat();
         let mut made = self.made();
@@ -493,7 +500,7 @@ impl<'a> TreeWriter<'a> {
         };
         drop(self.claim(path, kind, source)?);
         let (from, to) = (self.on_disk(target), self.on_disk(path));
-        // The name is taken; what has it now goes for the link.
+        // `claim` created a file under this name, which is replaced.
         let linked = fs::remove_entry(&to).and_then(|()| match std::fs::hard_link(&from, &to) {
             Err(_) => fs::copy(&from, &to, CopyMode::Same, &self.store.partial_path(self.id)),
             done => done,
@@ -503,7 +510,7 @@ impl<'a> TreeWriter<'a> {
 }
 
 impl Drop for TreeWriter<'_> {
-    /// What failed leaves nothing.
+    /// Removes an unpublished tree.
     fn drop(&mut self) {
         if !self.is_published {
             let _ = remove_tree(&self.store.partial_path(self.id));
@@ -547,19 +554,19 @@ impl MemberSink for TreeSink<'_, '_> {
     }
 }
 
-/// A file or a link of a tree that is not as it was unpacked.
+/// A file or link of a tree that is not as it was unpacked.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only `verify` tells them"))]
 pub struct TreeFault {
-    /// Below the directory that holds the tree's root.
+    /// Below the directory that contains the tree's root.
     pub path: PathBuf,
-    /// What it should have.
+    /// The length that it should have.
     pub length_bytes: u64,
     pub fault: FileFault,
 }
 
 impl Store {
-    /// Removes a dataset that was unpacked. The lock is held.
+    /// Removes a dataset whose archives were unpacked. The caller holds the lock.
     ///
     /// # Errors
     /// [`ErrorKind::Disk`].
@@ -571,7 +578,8 @@ impl Store {
             .map_err(|why| self.failed("remove", &path, &why))
     }
 
-    /// What of a tree is not as it was when it was unpacked: all is read. `None` of a tree without a stamp. Runs on the current rayon pool.
+    /// Reads the whole tree, and returns what is not as it was unpacked; `None` if the tree has no
+    /// stamp. Runs on the current rayon pool.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Stopped`].

@@ -1,17 +1,17 @@
-//! How much may be unpacked: bytes, and so much for each file, directory and link.
+//! Limits how much may be unpacked: bytes, plus a fixed amount for each file, directory and link.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
 use crate::plan::{ENTRY_BYTES, MAX_ENTRIES};
 
-/// How much of a limit is used, by all archives of a dataset.
+/// The part of a limit that the archives of a dataset have used so far.
 pub struct UnpackBudget<'a> {
-    /// `u64::MAX` where nobody gave one.
+    /// `u64::MAX` if no limit was set.
     limit: u64,
     bytes: AtomicU64,
     entries: AtomicU64,
-    /// Refuses more, given what a limit must allow, as far as that is known.
+    /// Creates the error for exceeding the limit, given the number of bytes counted so far.
     refuse: &'a (dyn Fn(u64) -> Error + Sync),
 }
 
@@ -20,19 +20,19 @@ impl<'a> UnpackBudget<'a> {
         UnpackBudget { limit, bytes: AtomicU64::new(0), entries: AtomicU64::new(0), refuse }
     }
 
-    /// Takes this of it.
+    /// Counts these bytes and entries.
     ///
     /// # Errors
-    /// The one that was given, where that is too much.
+    /// The one from `refuse`, if the limit is exceeded.
     pub fn take(&self, bytes: u64, entries: u64) -> Result<(), Error> {
         let add = |to: &AtomicU64, more| to.fetch_add(more, Ordering::Relaxed).saturating_add(more);
         self.check(add(&self.bytes, bytes), add(&self.entries, entries))
     }
 
-    /// Whether there is so much of it left.
+    /// Checks that this much is left, without counting it.
     ///
     /// # Errors
-    /// As above.
+    /// As for [`UnpackBudget::take`].
     pub fn expect(&self, bytes: u64, entries: u64) -> Result<(), Error> {
         let of = |taken: &AtomicU64, more| taken.load(Ordering::Relaxed).saturating_add(more);
         self.check(of(&self.bytes, bytes), of(&self.entries, entries))

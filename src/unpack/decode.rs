@@ -1,5 +1,5 @@
-//! Compressed bytes to bytes, as streams. Each decoder reads to the end of its input, over all members and frames of it, checks what
-//! they say of themselves, and takes what is behind them for damage.
+//! Decompresses streams. Each decoder reads its input to the end, including all members and frames,
+//! checks their lengths and checksums, and treats trailing data as damage.
 
 use std::io::{self, BufRead, Cursor, Read};
 
@@ -10,10 +10,11 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::format::Codec;
 
-/// Compressed bytes.
+/// A stream of compressed bytes.
 pub(super) type Packed<'a> = Box<dyn BufRead + 'a>;
 
-/// The largest window of Zstandard, and the largest dictionary of xz: more memory than that is not taken, whatever a header says.
+/// Largest window of Zstandard and largest dictionary of xz: no header can make a decoder take more
+/// memory.
 const MAX_WINDOW_BYTES: u64 = 2 << 30;
 
 pub(super) fn decoder<'a>(codec: Codec, input: Packed<'a>) -> Box<dyn Read + 'a> {
@@ -21,7 +22,7 @@ pub(super) fn decoder<'a>(codec: Codec, input: Packed<'a>) -> Box<dyn Read + 'a>
         Codec::Gzip => Box::new(Gunzip { member: Some(Box::new(GzDecoder::new(input))) }),
         Codec::Bzip2 => Box::new(ToEnd { decoder: MultiBzDecoder::new(input), is_over: false }),
         Codec::Xz => {
-            // What the decoder needs beside the dictionary is little.
+            // Beside the dictionary the decoder needs little memory.
             let most = (MAX_WINDOW_BYTES >> 10) as u32 + 1024;
             Box::new(ToEnd { decoder: XzReader::new_mem_limit(input, true, most), is_over: false })
         }
@@ -38,7 +39,7 @@ fn damaged(why: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.into())
 }
 
-/// A decoder that is not asked again when it is at its end, or has failed.
+/// A decoder that is not read again after its end or an error.
 struct ToEnd<D> {
     decoder: D,
     is_over: bool,
@@ -55,7 +56,7 @@ impl<D: Read> Read for ToEnd<D> {
     }
 }
 
-/// Members of gzip, one behind the other.
+/// Consecutive gzip members.
 struct Gunzip<'a> {
     /// `None` at the end.
     member: Option<Box<GzDecoder<Packed<'a>>>>,
@@ -83,7 +84,7 @@ impl Read for Gunzip<'_> {
     }
 }
 
-/// Zeros that a tape was filled with may be behind the compressed bytes, and nothing else.
+/// Accepts only zeros behind the compressed bytes, which tapes were padded with.
 fn at_end(input: &mut dyn BufRead) -> io::Result<()> {
     loop {
         let rest = input.fill_buf()?;
@@ -96,11 +97,11 @@ fn at_end(input: &mut dyn BufRead) -> io::Result<()> {
     }
 }
 
-/// Frames of Zstandard, one behind the other.
+/// Consecutive Zstandard frames.
 struct Unzstd<'a> {
     input: Packed<'a>,
     decoder: Box<FrameDecoder>,
-    /// Bytes of the current frame that have been given.
+    /// Number of bytes of the current frame that have been returned; `None` between frames.
     frame: Option<u64>,
     has_frames: bool,
 }
@@ -108,7 +109,7 @@ struct Unzstd<'a> {
 /// Magic number, descriptor, window, dictionary and length.
 const FRAME_HEADER_BYTES: usize = 18;
 
-/// Beyond that a decoder cannot be used for a second frame.
+/// With a larger window ruzstd's decoder cannot be reused for another frame.
 const REUSED_WINDOW_BYTES: u64 = 100 << 20;
 
 impl Read for Unzstd<'_> {
@@ -226,7 +227,7 @@ impl Unzstd<'_> {
         Ok(true)
     }
 
-    /// Reads until the header has so many bytes, or the input ends.
+    /// Reads until `header` has `length` bytes, or the input ends.
     fn more(&mut self, header: &mut Vec<u8>, length: usize) -> io::Result<()> {
         let missing = length.saturating_sub(header.len()) as u64;
         (&mut self.input).take(missing).read_to_end(header).map(drop)

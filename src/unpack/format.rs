@@ -1,6 +1,6 @@
-//! Which names are archives, and of which kind. The name decides, and the content must agree.
+//! Recognizes archives by their names. The name decides, and the content must agree.
 
-/// How a stream of bytes is compressed.
+/// The compression of a stream of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     Gzip,
@@ -9,21 +9,21 @@ pub enum Codec {
     Zstd,
 }
 
-/// What an archive is.
+/// The format of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Tar(Option<Codec>),
     Zip,
-    /// One compressed file.
+    /// A single compressed file.
     File(Codec),
 }
 
-/// What the name of a file says of it.
+/// What a file's name says about its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameKind {
-    /// An archive, and how many bytes its name has without its ending.
+    /// An archive, and the length of its name without the ending, in bytes.
     Archive(Format, usize),
-    /// An archive that is not unpacked, and why.
+    /// An archive that cannot be unpacked, and why.
     Unsupported(&'static str),
     Other,
 }
@@ -31,7 +31,7 @@ pub enum NameKind {
 use Codec::{Bzip2, Gzip, Xz, Zstd};
 use Format::{File, Tar, Zip};
 
-/// The endings, in lower case; of several that fit, the first.
+/// The endings, in lower case. The first one that matches decides.
 pub const ENDINGS: [(&str, Format); 17] = [
     (".tar", Tar(None)),
     (".tar.gz", Tar(Some(Gzip))),
@@ -52,10 +52,10 @@ pub const ENDINGS: [(&str, Format); 17] = [
     (".zstd", File(Zstd)),
 ];
 
-/// Compressed files that programs read as they are.
+/// Compressed files that programs read directly, so they are not unpacked.
 pub const READ_AS_THEY_ARE: [&str; 2] = [".nii.gz", ".vcf.gz"];
 
-/// What a file's name, without directories, says.
+/// Classifies a file name without directories.
 pub fn kind_of(name: &[u8]) -> NameKind {
     let lower = name.to_ascii_lowercase();
     let ends = |ending: &str| lower.len() > ending.len() && lower.ends_with(ending.as_bytes());
@@ -79,7 +79,8 @@ pub fn kind_of(name: &[u8]) -> NameKind {
     }
 }
 
-/// Whether a name is that of a part: `.z01`, `.r00`, or an archive's with `.001` or `.aa` behind it.
+/// Whether a name is that of a part of a split archive: `.z01`, `.r00`, or an archive's name
+/// followed by `.001` or `.aa`.
 fn is_part(lower: &[u8]) -> bool {
     let Some(dot) = lower.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0) else {
         return false;
@@ -98,7 +99,7 @@ fn is_part(lower: &[u8]) -> bool {
                 .iter()
                 .any(|(ending, _)| stem.len() > ending.len() && stem.ends_with(ending.as_bytes()))
     };
-    // `.gz` is two letters as well.
+    // `.gz` has two letters as well.
     let is_ending = ENDINGS.iter().any(|(it, _)| it.as_bytes() == &lower[dot..]);
     is_end && !is_ending && is_archive(stem)
 }
@@ -113,13 +114,13 @@ impl Codec {
         }
     }
 
-    /// Whether compressed bytes may begin so.
+    /// Whether compressed bytes may begin like this.
     pub(super) fn begins(self, begin: &[u8]) -> bool {
         match self {
             Gzip => begin.starts_with(&[0x1f, 0x8b, 8]),
             Bzip2 => matches!(begin, [b'B', b'Z', b'h', b'1'..=b'9', ..]),
             Xz => begin.starts_with(b"\xfd7zXZ\0"),
-            // A frame, or one that is skipped.
+            // A frame, or a skippable frame.
             Zstd => {
                 begin.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
                     || matches!(begin, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])

@@ -1,4 +1,4 @@
-//! Which members of an archive are wanted, and where each goes.
+//! Decides which members of an archive are wanted, and where each is stored.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,21 +7,22 @@ use crate::error::{Error, printable};
 use crate::manifest::{FileGlob, is_meant};
 use crate::torrent::metainfo::{Platform, check_member};
 
-/// The globs of `members`, and which of them covered one.
+/// The globs of `members`, and which of them have matched.
 #[derive(Debug)]
 pub struct MemberGlobs<'a> {
     globs: &'a [FileGlob],
     used: Vec<AtomicBool>,
-    /// What was perhaps meant by each, and whether that would have covered one.
+    /// For each glob, what was probably meant, and whether that would have matched.
     meant: Vec<Vec<(FileGlob, AtomicBool)>>,
 }
 
-/// What is known of an archive while it is unpacked.
+/// Context of an archive that is being unpacked.
 #[derive(Debug)]
 pub struct Members<'a> {
-    /// As messages name it.
+    /// The archive's name in messages.
     archive: &'a str,
-    /// What the archive is replaced by, below the tree's root, with `/`; empty where that is the root itself.
+    /// The path that the archive is replaced by, below the tree's root, with `/`; empty if it is
+    /// the root itself.
     directory: &'a [u8],
     globs: &'a MemberGlobs<'a>,
     strip: usize,
@@ -36,7 +37,8 @@ impl<'a> MemberGlobs<'a> {
         }
     }
 
-    /// The same, where a path that begins with this name was probably meant without it.
+    /// Also notes, for each glob that begins with this name, the glob that was probably meant: the
+    /// same without it.
     pub fn below(mut self, root: &[u8]) -> MemberGlobs<'a> {
         let root = [String::from_utf8_lossy(root).into_owned()];
         let meant = |glob: &FileGlob| glob.below(&root).into_iter().map(|it| (it, false.into()));
@@ -62,7 +64,7 @@ impl<'a> MemberGlobs<'a> {
         is_meant(self.globs, &path)
     }
 
-    /// The first glob that covered nothing, and what was probably meant by it.
+    /// Returns the first glob that matched nothing, and what was probably meant by it.
     pub fn unused(&self) -> Option<(&FileGlob, Option<&FileGlob>)> {
         let mut all = self.globs.iter().zip(&self.used).zip(&self.meant);
         let ((glob, _), meant) = all.find(|((_, used), _)| !used.load(Ordering::Relaxed))?;
@@ -85,10 +87,11 @@ impl<'a> Members<'a> {
         self.directory
     }
 
-    /// Where a member goes, below the tree's root; `None` for one that is not wanted.
+    /// Returns a member's path below the tree's root; `None` if it is not wanted.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Archive`] for a path that leaves its directory, or cannot be stored here.
+    /// [`crate::ErrorKind::Archive`] for a path that leaves its directory or cannot be stored on
+    /// this platform.
     pub(super) fn place(&self, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let Some(path) = normal(&mut components(name)) else {
             let why = "its path leaves the archive's directory";
@@ -104,12 +107,13 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Where what a hard link names went, whether that is wanted or not.
+    /// Returns the path of a hard link's target, whether it is wanted or not.
     pub(super) fn place_of_target(&self, name: &[u8]) -> Option<Vec<u8>> {
         normal(&mut components(name)).and_then(|path| self.below(&path))
     }
 
-    /// Where a symbolic link leads that is called `name` and says `text`; `None` where that is not in the archive's directory.
+    /// Returns the path that a symbolic link named `name` with this `text` leads to; `None` if that
+    /// is not in the archive's directory.
     pub(super) fn place_of_link(&self, name: &[u8], text: &[u8]) -> Option<Vec<u8>> {
         if text.first() == Some(&b'/') || text.contains(&0) {
             return None;
@@ -126,7 +130,7 @@ impl<'a> Members<'a> {
         self.below(&path)
     }
 
-    /// A path in the archive, as one of the tree; `None` where nothing is left of it.
+    /// Maps a path in the archive to one in the tree; `None` if `strip` leaves nothing of it.
     fn below(&self, path: &[&[u8]]) -> Option<Vec<u8>> {
         let kept = path.get(self.strip..).filter(|kept| !kept.is_empty())?;
         let mut place = self.directory.to_vec();
@@ -139,12 +143,12 @@ impl<'a> Members<'a> {
         Some(place)
     }
 
-    /// The archive cannot be read on.
+    /// The error for an archive that cannot be read further.
     pub(super) fn failed(&self, why: &dyn std::fmt::Display) -> Error {
         cannot_unpack(self.archive).why(printable(&why.to_string()))
     }
 
-    /// A member cannot be read.
+    /// The error for a member that cannot be read.
     pub(super) fn member_failed(&self, name: &[u8], why: &dyn std::fmt::Display) -> Error {
         cannot_unpack(self.archive).why(format!(
             "its member `{}`: {}",
@@ -153,7 +157,7 @@ impl<'a> Members<'a> {
         ))
     }
 
-    /// A member is not unpacked, and may be left out.
+    /// The error for a member that is refused; the help says how to leave it out.
     pub(super) fn refused(&self, name: &[u8], why: &str) -> Error {
         let error = self.member_failed(name, &why);
         let place = self.place_of_target(name);
@@ -169,19 +173,20 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The content is not what the name says.
+    /// The error for content that does not match the archive's name.
     pub(super) fn odd_content(&self, expected: &str, begin: &[u8]) -> Error {
         self.failed(&format!("its content is not {expected}: {}", first_bytes(begin)))
             .help("to leave it packed, list the other archives in `archives` of `unpack`")
     }
 }
 
-/// The components of a path, without those that name nothing. An absolute path is one below the root.
+/// Returns the components of a path, without empty ones and `.`. An absolute path is taken as one
+/// below the root.
 fn components(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     name.split(|byte| *byte == b'/').filter(|it| !matches!(*it, b"" | b"."))
 }
 
-/// The components, unless one of them leads out.
+/// Collects the components; `None` if one of them is `..`.
 fn normal<'n>(path: &mut dyn Iterator<Item = &'n [u8]>) -> Option<Vec<&'n [u8]>> {
     path.map(|component| (component != b"..").then_some(component)).collect()
 }

@@ -1,20 +1,24 @@
-//! Archives to files: which files of a torrent are archives, what is in them, and where each member goes (feature `unpack`).
+//! Unpacks archives: which files of a torrent are archives, what they contain, and where each
+//! member is stored (feature `unpack`).
 //!
-//! Layer 1. It reads bytes that it is given and creates no file: members go to a [`MemberSink`], which `storage/tree.rs` is.
+//! Layer 1. Reads the bytes that it is given and creates no files: members are passed to a
+//! [`MemberSink`], which `storage/tree.rs` implements.
 //!
 //! | file | job |
 //! | --- | --- |
 //! | `format.rs` | which names are archives, and of which kind |
-//! | `plan.rs` | what becomes of each file of a torrent |
+//! | `plan.rs` | the path of each file of a torrent in the tree |
 //! | `decode.rs` | gzip, bzip2, xz and Zstandard, as streams |
-//! | `members.rs` | which members are wanted, and where each goes: `strip`, globs, unsafe names |
+//! | `members.rs` | which members are wanted, and where each is stored: `strip`, globs, unsafe names |
 //! | `tar.rs`, `zip.rs` | the two containers |
 //! | `budget.rs` | how much may be unpacked |
 //!
-//! Invariants: a member's path is checked before anything is done with it, and stays below the archive's own directory; memory is
-//! bounded whatever an archive says of itself; what is not decoded to its end, with right lengths and checksums, is an error.
+//! Invariants: a member's path is checked before anything is done with it, and stays below the
+//! archive's own directory; memory is bounded, whatever an archive claims; content that is not
+//! decoded to its end, with the right lengths and checksums, is an error.
 //!
-//! Failures: [`ErrorKind::Archive`], which names the archive and the member; [`ErrorKind::TooLarge`]; those of the sink.
+//! Errors: [`ErrorKind::Archive`], which names the archive and the member; [`ErrorKind::TooLarge`];
+//! those of the sink.
 
 mod budget;
 mod decode;
@@ -40,29 +44,30 @@ pub use plan::{PlannedFile, TreePlan};
 
 use decode::decoder;
 
-/// Read from an archive at a time.
+/// Bytes read from an archive at a time.
 const INPUT_BYTES: usize = 128 << 10;
 
-/// Where an archive is read from.
+/// An archive's bytes.
 pub trait Source: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> Source for T {}
 
-/// Gives the next bytes of a member; none at its end.
+/// Reads the next bytes of a member into the buffer; returns 0 at its end.
 pub type Content<'a> = dyn FnMut(&mut [u8]) -> Result<usize, Error> + 'a;
 
-/// What members of an archive become. All paths are below the root of the tree, with `/` between components, and checked.
+/// Receives the members of an archive. All paths are below the root of the tree, with `/` between
+/// components, and already checked.
 pub trait MemberSink {
-    /// A directory, which may be there already.
+    /// Adds a directory, which may exist already.
     ///
     /// # Errors
-    /// Of the disk; where something else has the path.
+    /// Of the disk; if an entry that is not a directory has the path.
     fn directory(&mut self, path: &[u8]) -> Result<(), Error>;
 
-    /// A file with this content, and how long it claims to be.
+    /// Adds a file with this content.
     ///
     /// # Errors
-    /// Of the disk, of the content, of the limits; where something has the path.
+    /// Of the disk, of the content, of the limits; if another entry has the path.
     fn file(
         &mut self,
         path: &[u8],
@@ -70,29 +75,31 @@ pub trait MemberSink {
         content: &mut Content<'_>,
     ) -> Result<(), Error>;
 
-    /// Another name of a file that is there.
+    /// Adds another name for a file that was added before.
     ///
     /// # Errors
-    /// As above; where there is no such file.
+    /// As for [`MemberSink::file`]; if there is no such file.
     fn second_name(&mut self, path: &[u8], target: &[u8]) -> Result<(), Error>;
 
-    /// A symbolic link, and the path that it leads to; none where that is not in the archive.
+    /// Adds a symbolic link with the path of its target; `None` if the target is not in the
+    /// archive.
     ///
     /// # Errors
-    /// Where something has the path.
+    /// If another entry has the path.
     fn link(&mut self, path: &[u8], target: Option<&[u8]>) -> Result<(), Error>;
 
-    /// So much is to come, by what the archive lists.
+    /// Announces the size of the wanted members, as the archive lists it.
     ///
     /// # Errors
     /// Of the limits.
     fn expect(&mut self, bytes: u64, entries: u64) -> Result<(), Error>;
 }
 
-/// Unpacks an archive. `done_bytes` counts what was read of it, and `is_stopped` ends the work.
+/// Unpacks an archive. `done_bytes` counts the bytes that were read from it, and the work ends once
+/// `is_stopped` returns true.
 ///
 /// # Errors
-/// [`ErrorKind::Archive`], which names archive and member; those of the sink.
+/// [`ErrorKind::Archive`], which names the archive and the member; those of the sink.
 pub fn unpack(
     source: &mut dyn Source,
     format: Format,
@@ -113,7 +120,7 @@ pub fn unpack(
     }
 }
 
-/// The archive's bytes, decompressed. The content must be what the name says.
+/// Returns the archive's decompressed bytes. The content must match the name.
 fn open<'a>(
     source: Counted<'a>,
     codec: Option<format::Codec>,
@@ -128,7 +135,7 @@ fn open<'a>(
     Ok(decoder(codec, input))
 }
 
-/// Reads, also where that is interrupted.
+/// Reads, and retries if interrupted.
 fn read(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match input.read(buffer) {
@@ -138,7 +145,7 @@ fn read(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Counts what is read, for whoever shows progress.
+/// Counts the bytes read, for progress, and ends the work when it is stopped.
 struct Counted<'a> {
     source: &'a mut dyn Source,
     done_bytes: &'a AtomicU64,
@@ -162,7 +169,7 @@ impl Seek for Counted<'_> {
     }
 }
 
-/// A name that an archive's author chose, fit for a message.
+/// Makes a name that an archive's author chose printable, and shortens it.
 fn shown(name: &[u8]) -> String {
     const SHOWN_CHARS: usize = 200;
     let text = match std::str::from_utf8(name) {
@@ -175,12 +182,12 @@ fn shown(name: &[u8]) -> String {
     }
 }
 
-/// What failed, of an archive that is called so.
+/// The error for an archive that cannot be unpacked; callers add the reason.
 pub fn cannot_unpack(archive: &str) -> Error {
     Error::new(ErrorKind::Archive, format!("could not unpack `{}`", printable(archive)))
 }
 
-/// Bytes, for a message.
+/// Describes the first bytes of a file for a message.
 fn first_bytes(begin: &[u8]) -> String {
     let hex: Vec<_> = begin.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     match hex.is_empty() {

@@ -1,4 +1,5 @@
-//! What becomes of each file of a torrent in the tree: archives are replaced by what they hold, and other files stay where they are.
+//! Maps each file of a torrent to its path in the tree: archives are replaced by what they contain,
+//! and other files stay in place.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,39 +10,41 @@ use crate::manifest::{FileGlob, Unpacking, is_meant};
 use crate::plan::Layout;
 use crate::torrent::metainfo::{Metainfo, Platform, check_storable_name};
 
-/// The tree of a dataset.
+/// The plan for a dataset's tree.
 #[derive(Debug)]
 pub struct TreePlan {
-    /// What it is called: a directory, or the only file of the torrent where that is compressed.
+    /// Name of the root: a directory, or the only file of a torrent that is a single compressed
+    /// file.
     pub root: Vec<u8>,
-    /// As messages name the torrent's files, in its order.
+    /// The selected files' names for messages, in the torrent's order.
     pub names: Vec<String>,
     /// The same files.
     pub files: Vec<PlannedFile>,
-    /// Directories of the torrent's own.
+    /// The torrent's own directories.
     pub folders: Vec<Vec<u8>>,
-    /// Symbolic links of the torrent's, and where they lead.
+    /// The torrent's symbolic links, with their targets.
     pub links: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A file of the torrent.
 #[derive(Debug)]
 pub struct PlannedFile {
-    /// Below the directory that holds the torrent's own layout.
+    /// Path below the directory that contains the torrent's own layout.
     pub in_layout: PathBuf,
-    /// What it becomes, below the tree's root, with `/`; empty for the root itself.
+    /// Path in the tree below its root, with `/`; empty for the root itself.
     pub path: Vec<u8>,
     pub length: u64,
-    /// `None` of a file that stays as it is.
+    /// `None` for a file that is not unpacked.
     pub format: Option<Format>,
 }
 
 impl TreePlan {
-    /// Plans the tree of what is selected.
+    /// Plans the tree of the selected files.
     ///
     /// # Errors
-    /// [`ErrorKind::Manifest`] where nothing is to be unpacked, or a glob covers no archive; [`ErrorKind::Archive`] for an archive that is
-    /// not supported, and for two files that would get the same path.
+    /// [`ErrorKind::Manifest`] if there is nothing to unpack, or a glob matches no archive;
+    /// [`ErrorKind::Archive`] for an unsupported archive, and for two files that would get the same
+    /// path.
     pub fn new(
         metainfo: &Metainfo,
         layout: &Layout,
@@ -100,7 +103,8 @@ impl TreePlan {
         Ok(plan)
     }
 
-    /// Where a file goes. Of a torrent of one file it is the root, which is called as that without its ending.
+    /// Returns where a file is stored. The archive of a single-file torrent becomes the root, whose
+    /// name loses its ending.
     fn place(&mut self, metainfo: &Metainfo, mut path: Vec<u8>, format: Option<Format>) -> Vec<u8> {
         if format.is_none() {
             return path;
@@ -146,10 +150,10 @@ impl TreePlan {
         Ok(())
     }
 
-    /// No two files get the same path, and none gets one below an archive's.
+    /// Checks that no two files get the same path, and that none is stored below another's.
     fn check_places(&self) -> Result<(), Error> {
         let mut all: Vec<_> = self.files.iter().zip(&self.names).collect();
-        // What is below a path is behind it then, whatever its name begins with.
+        // In this order a path is directly followed by the paths below it.
         all.sort_by(|(a, _), (b, _)| {
             a.path.split(|byte| *byte == b'/').cmp(b.path.split(|byte| *byte == b'/'))
         });
@@ -174,7 +178,7 @@ impl TreePlan {
         Ok(())
     }
 
-    /// Bytes of all archives.
+    /// Returns the size of all archives, in bytes.
     pub fn packed_bytes(&self) -> u64 {
         let archives = self.files.iter().filter(|file| file.format.is_some());
         archives.map(|file| file.length).fold(0, u64::saturating_add)
@@ -191,7 +195,7 @@ fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
-/// A path of the layout, below the torrent's name, with `/`.
+/// Returns a path of the layout without its first component, with `/`.
 fn below_root(in_layout: &Path) -> Vec<u8> {
     let names: Vec<_> = in_layout.iter().skip(1).map(|name| name.as_encoded_bytes()).collect();
     names.join(&b'/')

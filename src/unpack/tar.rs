@@ -1,4 +1,4 @@
-//! Members of a tar archive: those of GNU, POSIX (pax) and old ones, sparse files among them.
+//! Reads members of tar archives in the GNU, POSIX (pax) and older formats, including sparse files.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -10,13 +10,14 @@ use super::members::Members;
 use super::{MemberSink, read};
 use crate::error::Error;
 
-/// What may be read between two members: long names, attributes, maps of sparse files.
+/// Bytes that may be read between two members: long names, attributes, maps of sparse files.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
-/// A block of an archive.
+/// Size of a tar block.
 const BLOCK_BYTES: u64 = 512;
 
-/// Reads no more than is allowed at the moment: the crate keeps what describes a member in memory, however long that says it is.
+/// Limits how much may be read at the moment: the crate `tar` keeps the headers that describe a
+/// member in memory, whatever length they claim.
 struct Bounded<R> {
     inner: R,
     allowed: Rc<Cell<u64>>,
@@ -36,7 +37,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// What the crate `tar` says, up to the raw bytes of a header that it quotes.
+/// Returns the `tar` crate's message without the raw header bytes that it quotes.
 fn without_raw_bytes(why: &io::Error) -> String {
     let text = why.to_string();
     let end = text.find(|char: char| !char.is_ascii() || char.is_ascii_control());
@@ -68,7 +69,7 @@ pub(super) fn unpack(
         allowed.set(u64::MAX);
         let name = entry.path_bytes().into_owned();
         member(&mut entry, &name, members, to)?;
-        // What was not read of it is passed over.
+        // The unread rest of the member is skipped.
         let stored = match entry.header().entry_type() {
             EntryType::GNUSparse => entry.header().entry_size().unwrap_or(0).max(entry.size()),
             _ => entry.size(),
@@ -76,7 +77,7 @@ pub(super) fn unpack(
         allowed.set(stored.saturating_add(BLOCK_BYTES).saturating_add(MAX_HEADER_BYTES));
         last = name;
     }
-    // A checksum of the compression may be behind the end of the archive.
+    // A checksum of the compression may follow the end of the archive.
     let mut rest = archive.into_inner().inner;
     io::copy(&mut rest, &mut io::sink()).map_err(|why| members.failed(&why))?;
     Ok(())
@@ -95,7 +96,7 @@ fn member(
     };
     match kind {
         EntryType::Directory => place_directory(name, members, to),
-        // As programs did before there were types.
+        // Old programs mark directories only by a trailing slash.
         EntryType::Regular if name.ends_with(b"/") => place_directory(name, members, to),
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
             let sparse = Sparse::of(entry).map_err(|why| members.member_failed(name, &why))?;
@@ -135,10 +136,10 @@ fn member(
         }
         EntryType::Char | EntryType::Block => refused("it is a device"),
         EntryType::Fifo => refused("it is a named pipe"),
-        // What holds for all members that follow (times, owners), and the name of a volume.
+        // Global attributes (times, owners), and the name of a volume.
         EntryType::XGlobalHeader => Ok(()),
         other if other.as_byte() == b'V' => Ok(()),
-        // Listings of directories, of incremental backups.
+        // Directory listings of incremental backups.
         other if other.as_byte() == b'D' => place_directory(name, members, to),
         other if other.as_byte() == b'M' => {
             refused("it goes on from another volume, and archives of several are not supported")
@@ -161,19 +162,20 @@ fn place_directory(
     }
 }
 
-/// A sparse file as pax describes it (versions 0.0, 0.1 and 1.0 of GNU's attributes): the crate knows the older form alone.
+/// A sparse file in pax form (versions 0.0, 0.1 and 1.0 of GNU's attributes): the crate `tar`
+/// supports only the older form.
 struct Sparse {
     name: Option<Vec<u8>>,
     size: u64,
-    /// Where each run of data begins, and its length; `None` where the content begins with that.
+    /// Offset and length of each run of data; `None` if the map is at the beginning of the content.
     map: Option<Vec<(u64, u64)>>,
-    /// How much has been given.
+    /// Number of bytes returned so far.
     at: u64,
-    /// The next run.
+    /// Index of the next run.
     next: usize,
 }
 
-/// How much of a file is read.
+/// Reads stored bytes of a member; returns how many.
 type ReadStored<'a> = dyn FnMut(&mut [u8]) -> io::Result<usize> + 'a;
 
 fn odd(why: &str) -> io::Error {
@@ -219,7 +221,7 @@ impl Sparse {
         Ok(is_one.then_some(sparse))
     }
 
-    /// Reads the map where it is in front of the data: decimal numbers, a line each, in whole blocks.
+    /// Reads a map that precedes the data: decimal numbers, one per line, padded to whole blocks.
     fn read_map(&mut self, stored: &mut ReadStored<'_>) -> io::Result<()> {
         if self.map.is_some() {
             return Ok(());
@@ -287,7 +289,7 @@ impl Sparse {
     }
 }
 
-/// Runs of data, in order, within the file.
+/// Checks that the runs of data are in order and within the file.
 fn pairs(numbers: &[u64], size: u64) -> io::Result<Vec<(u64, u64)>> {
     let (mut end, mut runs) = (0_u64, Vec::with_capacity(numbers.len() / 2));
     for pair in numbers.chunks(2) {

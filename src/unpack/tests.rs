@@ -8,7 +8,7 @@ use crate::manifest::FileGlob;
 
 const TEXT: &[u8] = b"hello hello hello hello\n";
 
-/// `xz` of [`TEXT`], by the program of that name.
+/// [`TEXT`] compressed by the program `xz`.
 const XZ: &str = "fd377a585a000004e6d6b4460200210116000000742fe5a3e00017000c5d00341949ee8de9560ac121b000006c14ed1b3b68bb9100012818d783b76e1fb6f37d010000000004595a";
 
 const CODECS: [Codec; 4] = [Codec::Gzip, Codec::Bzip2, Codec::Xz, Codec::Zstd];
@@ -39,7 +39,7 @@ fn compressed(codec: Codec) -> Vec<u8> {
 
 fn decoded(codec: Codec, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
-    // Buffers as small as there may be: borders of members lie anywhere.
+    // Tiny buffers, so that members begin and end anywhere in them.
     let input = BufReader::with_capacity(1 + bytes.len() % 7, bytes);
     decoder(codec, Box::new(input)).read_to_end(&mut out).map(|_| out)
 }
@@ -49,7 +49,7 @@ fn names_say_what_an_archive_is() {
     for (ending, format) in ENDINGS {
         for name in [format!("a b{ending}"), format!("A.B{}", ending.to_uppercase())] {
             let stem = name.len() - ending.len();
-            // `.tar.gz` is that, and not a file `a.tar` in `.gz`.
+            // `.tar.gz` is one format, not `a.tar` in `.gz`.
             assert_eq!(kind_of(name.as_bytes()), NameKind::Archive(format, stem), "{name}");
         }
         assert_eq!(kind_of(ending.as_bytes()), NameKind::Other, "{ending}: nothing is before it");
@@ -80,11 +80,11 @@ fn what_is_compressed_comes_back_and_several_parts_are_one() {
         let twice = decoded(codec, &bytes.repeat(3)).unwrap();
         assert_eq!(twice, TEXT.repeat(3), "{codec:?}");
     }
-    // A frame that is skipped, before and behind.
+    // Skippable frames before and after.
     let skipped = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
     let bytes = [&skipped[..], &compressed(Codec::Zstd), &skipped].concat();
     assert_eq!(decoded(Codec::Zstd, &bytes).unwrap(), TEXT);
-    // Tapes are filled with zeros.
+    // Tapes are padded with zeros.
     let padded = [compressed(Codec::Gzip), vec![0; 700]].concat();
     assert_eq!(decoded(Codec::Gzip, &padded).unwrap(), TEXT);
 }
@@ -97,7 +97,7 @@ fn compressed_bytes_that_are_cut_anywhere_are_damaged() {
             let cut = decoded(codec, &bytes[..length]);
             assert!(cut.is_err(), "{codec:?}: {length} of {}: {cut:?}", bytes.len());
             if length > 0 {
-                // In the second part.
+                // In the second member.
                 let cut = decoded(codec, &[&bytes, &bytes[..length]].concat());
                 assert!(cut.is_err(), "{codec:?}: one and {length}: {cut:?}");
             }
@@ -117,7 +117,7 @@ fn no_bit_that_is_wrong_gives_other_bytes() {
             let mut wrong = bytes.clone();
             wrong[bit / 8] ^= 1 << (bit % 8);
             let read = decoded(codec, &wrong);
-            // Names and times, which say nothing of the content.
+            // Wrong bits may be in names and times, which do not affect the content.
             assert!(
                 read.as_deref().map_or(true, |read| read == TEXT),
                 "{codec:?}: bit {bit}: {read:?}"
@@ -130,13 +130,13 @@ fn no_bit_that_is_wrong_gives_other_bytes() {
 fn a_window_is_as_large_as_allowed() {
     // Magic number, no single segment, a window descriptor, a raw block of one byte.
     let frame = |window: u8| [&[0x28, 0xb5, 0x2f, 0xfd, 0, window][..], &[9, 0, 0], b"x"].concat();
-    // 2^10 × 2^21 is 2 GiB; one step more is not.
+    // 2^10 × 2^21 is 2 GiB; one step more is too much.
     assert_eq!(decoded(Codec::Zstd, &frame(21 << 3)).unwrap(), b"x");
     for window in [21 << 3 | 1, 22 << 3, 31 << 3 | 7] {
         let error = decoded(Codec::Zstd, &frame(window)).unwrap_err().to_string();
         assert!(error.contains("window") && error.contains("2.0 GiB"), "{window}: {error}");
     }
-    // After a large window the next frame has one of its own.
+    // After a large window the next frame gets a new decoder.
     let both = [frame(21 << 3), frame(0), compressed(Codec::Zstd)].concat();
     assert_eq!(decoded(Codec::Zstd, &both).unwrap(), [b"xx", TEXT].concat());
     // A single segment of 4 GiB, and a dictionary.
@@ -176,7 +176,7 @@ fn a_member_goes_below_its_archives_directory_or_nowhere() {
     check(&["!x/a"], 0, "b", Some("x/b"));
     for name in ["..", "../a", "a/../../b", "a/../b", "/..", "./..", "a/.."] {
         for strip in [0, 1, 2] {
-            // Also what is not wanted.
+            // Even for members that are not wanted.
             let error = place(&["!**"], strip, name).unwrap_err();
             assert!(error.contains("`x.zip`") && error.contains("leaves"), "{name}: {error}");
         }
@@ -221,7 +221,7 @@ fn a_link_leads_to_a_place_in_the_archive_or_nowhere() {
     check(1, "top/l", "../top", None);
 }
 
-/// Counts, and keeps what was unpacked.
+/// Collects what was unpacked.
 #[derive(Default)]
 struct Kept(Vec<(String, Vec<u8>)>);
 
@@ -273,7 +273,7 @@ fn unpacked(format: Format, bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Stri
     result.map(|()| kept.0).map_err(|error| error.to_string())
 }
 
-/// A member of a tar archive, with nothing checked.
+/// A member of a tar archive, without any checks.
 pub fn tar_member(name: &[u8], kind: u8, link: &[u8], mode: u32, content: &[u8]) -> Vec<u8> {
     let mut header = ::tar::Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name);
@@ -329,7 +329,7 @@ fn members_of_a_tar_archive_become_what_they_are() {
     assert_eq!(names(&found)[9..], [&format!("x/{long}"), "x/by/pax1"]);
     assert_eq!(found[2].1, TEXT);
     assert_eq!((&found[6].1[..], &found[7].1[..]), (&b"x/d/a"[..], &b"x/d/a"[..]));
-    // One that was cut between members lost its end alone, which programs take for one.
+    // An archive cut between members lost only its end marker, and other programs accept it.
     assert!(unpacked(Format::Tar(None), &archive[..archive.len() - 1024]).is_ok());
     assert_eq!(names(&unpacked(Format::Tar(None), &[0; 1024]).unwrap()), ["x/"]);
 }
@@ -357,7 +357,7 @@ fn a_tar_archive_that_is_cut_or_no_archive_is_an_error_that_names_the_member() {
         assert!(error.contains("not a tar archive"), "{error}");
     }
     for codec in CODECS {
-        // Not compressed; compressed, and no tar archive; compressed otherwise.
+        // Not compressed; compressed, but not a tar archive; compressed in another format.
         let error = unpacked(Format::Tar(Some(codec)), &archive).unwrap_err();
         assert!(error.contains(codec.name()) && error.contains("begins with"), "{error}");
         let error = unpacked(Format::Tar(Some(codec)), &compressed(codec)).unwrap_err();
@@ -368,7 +368,7 @@ fn a_tar_archive_that_is_cut_or_no_archive_is_an_error_that_names_the_member() {
             [("x".to_owned(), TEXT.to_vec())]
         );
     }
-    // The compression's own end is read too.
+    // The end of the compressed stream is checked too.
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(&archive).unwrap();
     let gz = gz.finish().unwrap();
@@ -458,7 +458,7 @@ fn sparse_files_have_their_holes() {
     }
 }
 
-/// A member of a ZIP archive: name, mode on Unix, content, flags.
+/// A member of a ZIP archive: name, Unix mode, content.
 pub type ZipMember<'a> = (&'a [u8], u32, &'a [u8]);
 
 pub fn zip(members: &[ZipMember<'_>], deflate: bool) -> Vec<u8> {
@@ -535,7 +535,7 @@ fn a_zip_archive_that_is_cut_or_lies_is_an_error() {
             let error = unpacked(Format::Zip, &archive[..length]).unwrap_err();
             assert!(error.starts_with("could not unpack `x`\n"), "{error}");
         }
-        // No byte that is wrong gives other bytes under the same name without a word.
+        // No wrong byte silently changes the content of a member.
         let right = unpacked(Format::Zip, &archive).unwrap();
         let content = |found: &[(String, Vec<u8>)]| {
             found.iter().find(|(name, _)| name == "x/d/a").map(|(_, bytes)| bytes.clone())
@@ -566,14 +566,14 @@ fn a_zip_archive_that_is_cut_or_lies_is_an_error() {
     change(24, &[200, 0, 0, 0], &["`a`", "176 bytes are missing"]);
     change(20, &[0xff, 0xff, 0, 0], &["`"]);
     change(42, &[40, 0, 0, 0], &["`a`"]);
-    // Two of the same data.
+    // Two members with the same data.
     let mut archive = zip(&[(b"a", 0o100644, TEXT), (b"b", 0o100644, TEXT)], false);
     let directory = at(&archive, b"PK\x01\x02");
     let second = directory + 47 + 42;
     archive[second..][..4].copy_from_slice(&[0; 4]);
     let error = unpacked(Format::Zip, &archive).unwrap_err();
     assert!(error.contains("overlaps"), "{error}");
-    // Fewer than it says, and more.
+    // The directory's count is too small, and too large.
     for count in [1, 3] {
         let mut archive = zip(&[(b"a", 0o100644, TEXT), (b"b", 0o100644, b"b")], false);
         let end = at(&archive, b"PK\x05\x06");
@@ -599,7 +599,7 @@ fn a_zip_archive_that_is_cut_or_lies_is_an_error() {
 fn names_in_a_zip_archive_are_text() {
     let mut archive = zip(&[(b"gr\x81n\\a", 0, b"1")], false);
     let directory = archive.windows(4).position(|it| it == b"PK\x01\x02").unwrap();
-    // Made on DOS, and without the flag that says UTF-8.
+    // Made on DOS, and without the flag for UTF-8.
     archive[directory + 5] = 0;
     archive[directory + 9] = 0;
     assert_eq!(names(&unpacked(Format::Zip, &archive).unwrap()), ["x/", "x/grün/a"]);

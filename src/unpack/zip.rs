@@ -1,4 +1,5 @@
-//! Members of a ZIP archive, with sizes beyond 4 GiB, stored or deflated. Its directory, at the end, is the truth.
+//! Reads members of ZIP archives, stored or deflated, including sizes beyond 4 GiB. Only the
+//! central directory at the end is trusted.
 
 use std::io::{BufReader, Read};
 
@@ -11,7 +12,7 @@ use super::{Counted, INPUT_BYTES, MemberSink, read};
 use crate::error::Error;
 use crate::size;
 
-/// A symbolic link's content is a path.
+/// Limit for a symbolic link's content, which is a path.
 const MAX_LINK_BYTES: u64 = 4 << 10;
 
 /// A wanted member.
@@ -20,7 +21,7 @@ struct Member {
     place: Vec<u8>,
     method: CompressionMethod,
     mode: u32,
-    /// Compressed, and as it is.
+    /// Compressed and uncompressed size.
     sizes: (u64, u64),
     crc: u32,
     at: rawzip::ZipArchiveEntryWayfinder,
@@ -61,7 +62,7 @@ pub(super) fn unpack(
     let mut wanted = list(&archive, &mut buffer, members, to)?;
     let (bytes, entries) = (wanted.iter().map(|it| it.sizes.1), wanted.len() as u64);
     to.expect(bytes.fold(0, u64::saturating_add), entries)?;
-    // As they lie in the file.
+    // In the order in which they are stored.
     wanted.sort_by_key(|member| member.header_offset);
     let mut end = 0;
     for member in &wanted {
@@ -81,7 +82,7 @@ pub(super) fn unpack(
     Ok(())
 }
 
-/// Reads the directory. What is not wanted takes no memory.
+/// Reads the directory. Members that are not wanted take no memory.
 fn list(
     archive: &ZipArchive<impl ReaderAt>,
     buffer: &mut [u8],
@@ -98,7 +99,7 @@ fn list(
         let name = named(path.as_bytes(), entry.flags().is_utf8(), system);
         let Some(place) = members.place(&name)? else { continue };
         let mode = match system {
-            // Unix, and macOS.
+            // Unix and macOS.
             3 | 19 => entry.external_attributes() >> 16,
             _ => 0,
         };
@@ -186,13 +187,14 @@ fn unpack_member<R: Read>(
     to.link(&member.place, members.place_of_link(&member.name, &text).as_deref())
 }
 
-/// A member's name in UTF-8, where it is text: programs of DOS wrote code page 437, those of today UTF-8 whatever they say.
+/// Returns a member's name as UTF-8 if it is text: DOS programs wrote code page 437, and today's
+/// write UTF-8, whatever the flag says.
 fn named(name: &[u8], is_utf8: bool, system: u8) -> Vec<u8> {
     let mut name = match is_utf8 || std::str::from_utf8(name).is_ok() || system == 3 {
         true => name.to_vec(),
         false => name.iter().map(|byte| of_dos(*byte)).collect::<String>().into_bytes(),
     };
-    // Separators of DOS and Windows, by programs that did not know better.
+    // Some programs use the separators of DOS and Windows.
     if matches!(system, 0 | 10 | 14) && !name.contains(&b'/') {
         name.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
     }

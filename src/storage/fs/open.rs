@@ -74,7 +74,7 @@ pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     if length > max_bytes {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    let mut bytes = Vec::with_capacity(length as usize + 1); // one read for the content, and one that finds the end
+    let mut bytes = Vec::with_capacity(length as usize + 1); // one read, and one to find the end
     Read::by_ref(&mut file).take(max_bytes).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

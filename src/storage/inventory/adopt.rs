@@ -1,10 +1,10 @@
 //! Takes a user's own files into the store: `import`.
 //!
-//! The files are never written to. A file is copied (by reflink where `std::fs::copy` and the file system
-//! support it) and hashed in the store afterwards, so a file that changes meanwhile only makes
-//! pieces bad. Hard links are made only on request. Then both names share the bytes, so the file is
-//! made read-only before it is linked, hashed after that, and compared once more after publishing.
-//! If its hash is wrong, it is unlinked and gets its permissions back.
+//! The files are never written to. A file is copied (by reflink if the file system can) and hashed
+//! in the store afterwards, so a file that changes meanwhile only makes pieces bad. Hard links are
+//! made only on request. Then both names share the bytes, so the file is made read-only before it is
+//! linked, hashed after that, and compared once more after publishing. If its hash is wrong, it is
+//! unlinked and gets its permissions back.
 
 use std::fs::Permissions;
 use std::io;

@@ -1,8 +1,8 @@
-//! What shows that an existing file is the dataset's, rather than one that has a few bytes in common with it.
+//! Decides whether an existing file is the dataset's, or only has a few bytes in common with it.
 //!
-//! Anyone can make a torrent whose pieces are one byte long, or name a file whose first bytes everybody knows, or one that begins
-//! with zeros. So a right piece counts only for what of it lies in the file itself, only if that is at least [`BLOCK_BYTES`] long, and
-//! only if it is not one and the same byte all along.
+//! Anyone can make a torrent whose pieces are one byte long, or name a file that begins with
+//! well-known bytes or with zeros. So of a right piece only the part within the file counts, only
+//! if that part has at least [`BLOCK_BYTES`] bytes, and only if they are not all the same.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -13,7 +13,7 @@ use crate::torrent::geometry::{BLOCK_BYTES, PieceIndex};
 
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Whether one of the pieces that are right shows that the file is the dataset's.
+/// Whether one of the right pieces shows that the file is the dataset's.
 pub(super) fn is_ours(
     path: &Path,
     file: &PlacedFile<'_>,
@@ -32,7 +32,7 @@ pub(super) fn is_ours(
     Ok(false)
 }
 
-/// Whether files that are right show, together, that the dataset lies in this directory.
+/// Whether the right files together show that the dataset is in this directory.
 pub(super) fn are_ours<'l>(directory: &Path, right: impl Iterator<Item = PlacedFile<'l>>) -> bool {
     let mut bytes = 0_u64;
     for file in right {
@@ -46,7 +46,7 @@ pub(super) fn are_ours<'l>(directory: &Path, right: impl Iterator<Item = PlacedF
     false
 }
 
-/// Whether a part of a file is one and the same byte all along.
+/// Whether all bytes of a part of a file are the same.
 fn is_uniform(path: &Path, offset: u64, length: u64) -> io::Result<bool> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(offset))?;
@@ -66,7 +66,7 @@ fn is_uniform(path: &Path, offset: u64, length: u64) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether a file is empty or only contains zeros.
+/// Whether a file is empty or contains only zeros.
 pub(super) fn is_blank(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
     let (mut buffer, zeros) = (vec![0; BUFFER_BYTES], vec![0; BUFFER_BYTES]);

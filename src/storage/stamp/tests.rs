@@ -18,7 +18,7 @@ fn a_stamp_is_read_as_it_was_written() {
     let mut text = Vec::new();
     stamp.encode(&mut text).unwrap();
     assert_eq!(Stamp::parse(&mut &text[..]), Some(stamp.clone()));
-    // On every platform: other systems may read the same store.
+    // On every platform, since other systems may read the same store.
     let line = format!("\nfile 7 {} root/a b%25.txt\n", u128::from(u64::MAX) + 1);
     assert!(String::from_utf8_lossy(&text).contains(&line), "{}", text.escape_ascii());
     assert_eq!(stamp.name(), Some(PathBuf::from("root")));

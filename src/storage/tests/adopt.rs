@@ -1,9 +1,9 @@
-//! A user's files that change while they are taken over.
+//! A user's files that change while they are imported.
 
 use super::*;
 use crate::storage::inventory::Adopted;
 
-/// The dataset at a place of the user's, hashed and right.
+/// The dataset at a user's path, hashed and right.
 fn found(fixture: &Fixture, globs: &[&str]) -> LocalCopy {
     let place = fixture.directory.path().join("mine");
     let mut at = 0;
@@ -24,7 +24,7 @@ fn mine(fixture: &Fixture, path: &str) -> PathBuf {
     fixture.directory.path().join("mine/tree").join(path)
 }
 
-/// Whoever goes on finds the one piece that was recorded, and the rest comes from elsewhere.
+/// The next process finds the one recorded piece, and fetches the others.
 #[track_caller]
 fn goes_on_from_piece_0(fixture: &Fixture) {
     let (partial, verified) = fixture.open(&[]);
@@ -62,10 +62,10 @@ fn a_link_to_what_has_changed_does_not_stay() {
     // Piece 2 is in `d/b` and `c`, and piece 1 in `a` and `d/b`.
     assert_eq!((right, adopted), (set(&[0]), Adopted { linked: 1, copied: 0 }));
     drop(partial);
-    // Only what is linked is taken for complete.
+    // Only linked files count as complete.
     goes_on_from_piece_0(&fixture);
     assert_eq!(std::fs::read(mine(&fixture, "c")).unwrap(), [9; 9]);
-    // Its user can go on writing to it.
+    // The user can still write to it.
     assert_eq!(permissions("c"), before);
     assert!(permissions("a").readonly());
 }

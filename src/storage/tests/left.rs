@@ -1,12 +1,12 @@
-//! What an earlier process left is looked at, and never believed.
+//! Data left by an earlier process is checked and never trusted.
 
 use super::*;
 use crate::torrent::geometry::PieceIndex;
 
-/// Whatever is done to what an earlier process left.
+/// A name, and a change to the data that an earlier process left.
 type Corruption = (&'static str, &'static dyn Fn(&Fixture, &str));
 
-/// The files of the workplace, that for the rest of pieces among them.
+/// The existing files of the workplace, including the scratch file.
 fn files(fixture: &Fixture, id: &str) -> Vec<PathBuf> {
     let place = fixture.store.partial_path(id);
     let files = ["files/tree/a", "files/tree/d/b", "files/tree/c", "scratch"];
@@ -102,7 +102,7 @@ const CORRUPTIONS: &[Corruption] = &[
     }),
 ];
 
-/// Fetches what the fixture's files lack, as far as its hashes tell, and publishes.
+/// Fetches the pieces that are missing according to the hashes, and publishes.
 fn go_on(fixture: &Fixture, globs: &[&str]) -> String {
     let (partial, verified) = fixture.open(globs);
     for piece in verified.iter() {
@@ -143,7 +143,7 @@ fn whatever_happens_to_links_that_were_left_right_bytes_are_published() {
     for (what, corrupt) in CORRUPTIONS {
         let fixture = Fixture::new();
         let other = fixture.provide(&["a", "c"]);
-        // Killed after it had linked two files.
+        // Killed after it linked two files.
         drop(fixture.open(&[]));
         let id = fixture.selected(&[]).0;
         let linked = fixture.store.partial_path(&id).join("files/tree/a");
@@ -188,7 +188,7 @@ fn what_was_recorded_is_unchecked_until_it_is_hashed() {
     let (partial, here) = fixture.open_unchecked(&[]);
     assert_eq!((here.verified, here.unchecked), (set(&[]), set(&[1, 3])));
     drop(partial);
-    // Killed before it was: nothing is forgotten.
+    // Killed before hashing: nothing is forgotten.
     assert_eq!(fixture.open_unchecked(&[]).1.unchecked, set(&[1, 3]));
 }
 
@@ -198,7 +198,7 @@ fn files_of_a_valid_stamp_need_no_hashing_and_are_not_written() {
     let other = fixture.provide(&["a", "c"]);
     let (partial, here) = fixture.open_unchecked(&[]);
     assert_eq!((here.verified, here.unchecked), (set(&[0, 3]), set(&[])));
-    // Piece 1 has the end of `a` too.
+    // Piece 1 also has the end of `a`.
     partial.write(10, &[9; 10]).unwrap();
     fixture.check(&other, &["a", "c"]);
 }
@@ -226,7 +226,7 @@ fn a_file_that_disappears_while_it_is_fetched_is_an_error() {
     assert_eq!(partial.write(0, &fixture.bytes[..10]).unwrap_err().kind(), ErrorKind::Disk);
 }
 
-/// The worker's handle stays the same one when another is refused.
+/// A write fails or goes to the same file; earlier bytes are kept.
 #[test]
 fn a_file_that_becomes_read_only_while_it_is_fetched_is_not_lost() {
     let fixture = Fixture::new();
@@ -236,7 +236,7 @@ fn a_file_that_becomes_read_only_while_it_is_fetched_is_not_lost() {
     partial.files.close();
     fs::set_read_only(&fixture.store.partial_path(&id).join("files/tree/a"), true).unwrap();
     match partial.write(10, &fixture.bytes[10..20]) {
-        // The superuser may.
+        // Root may write to it.
         Ok(()) => {
             let mut found = vec![0; 20];
             partial.read(0, &mut found).unwrap();
@@ -246,7 +246,7 @@ fn a_file_that_becomes_read_only_while_it_is_fetched_is_not_lost() {
     }
 }
 
-/// The record may be of a process that ended long ago.
+/// The record's process may have ended long ago.
 #[test]
 #[cfg(feature = "seed")]
 fn what_was_recorded_is_offered_to_peers_once_it_was_hashed() {
@@ -259,7 +259,7 @@ fn what_was_recorded_is_offered_to_peers_once_it_was_hashed() {
     let offered = Offered::new(&fixture.store, &fixture.metainfo);
     assert_eq!(offered.look(false), Some(set(&[1])));
     assert_eq!(offered.look(true), None);
-    // What comes later is seen, also where an earlier look found something else.
+    // Later pieces are found too, including one that an earlier look found wrong.
     fixture.bring(&partial, 0);
     fixture.bring(&partial, 3);
     assert_eq!(offered.look(true), Some(set(&[0, 1, 3])));
@@ -283,7 +283,7 @@ fn complete_data_that_changes_after_it_was_hashed_is_not_stamped() {
     assert!(!look().is_complete());
 }
 
-/// Of another user of the store, for example.
+/// The other name may belong to another user of the store.
 #[test]
 #[cfg(unix)]
 fn a_file_with_another_name_is_not_written_through() {

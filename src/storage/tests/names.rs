@@ -1,9 +1,9 @@
-//! Names that a file system takes for one: no file is lost without an error that names both.
+//! Names that a file system treats as the same: no file is lost without an error that names both.
 
 use super::*;
 use crate::storage::site::folding;
 
-/// A torrent of these files, of 10 bytes each, in pieces of 10; its bytes differ from file to file.
+/// A torrent of these files, of 10 bytes each, in pieces of 10; the bytes differ between files.
 fn fixture(paths: &[&str]) -> Fixture {
     let files = paths.iter().filter(|path| !path.contains(" -> ")).count();
     let bytes: Vec<u8> = (0..files * 10).map(|at| at as u8).collect();
@@ -17,7 +17,7 @@ fn fetch(fixture: &Fixture) -> Result<String, Error> {
         Partial::open(fixture.target(), &id, &fixture.metainfo, &layout, existing.as_ref(), false)?;
     for piece in layout.needed().iter().filter(|piece| !here.verified.contains(*piece)) {
         let range = fixture.metainfo.geometry.range(piece);
-        // As peers bring it: in parts, and whole.
+        // As peers send it: in parts, which add up to the piece.
         let bytes = &fixture.bytes[range.start as usize..range.end as usize];
         partial.write(range.start, &bytes[..3])?;
         partial.write(range.start + 3, &bytes[3..])?;
@@ -31,7 +31,7 @@ fn compose(name: &str) -> String {
     name.replace("e\u{301}", "é").replace('\u{200d}', "")
 }
 
-/// Case as APFS and NTFS ignore it, more or less.
+/// Approximates how APFS and NTFS ignore case.
 fn case(name: &str) -> String {
     name.replace('ß', "ss")
         .replace('ς', "σ")
@@ -41,7 +41,7 @@ fn case(name: &str) -> String {
         .to_lowercase()
 }
 
-/// A name of Windows' own, which is another for the same file.
+/// A short name of Windows, which is another name for the same file.
 fn short(name: &str) -> String {
     let name = name.trim_end_matches(['.', ' ']);
     if name == "LONGNA~1" { "long name.txt".to_owned() } else { name.to_owned() }
@@ -51,7 +51,8 @@ fn none(name: &str) -> String {
     name.to_owned()
 }
 
-/// Whether the file system of the tests does so by itself. Windows' does not where only the case differs, nor does macOS'.
+/// Whether the tests' own file system distinguishes the names. Windows' and macOS' do not if only
+/// the case differs.
 fn tells_apart(directory: &Path, names: [&str; 2]) -> bool {
     let probe = directory.join("probe");
     let [first, second] = names.map(|name| probe.join(name));
@@ -73,11 +74,11 @@ fn files_that_a_file_system_takes_for_one_are_an_error_that_names_both_and_none_
             let error = error.to_string().replace('\\', "/");
             let named = same.iter().all(|path| error.contains(&format!("`tree/{path}`")));
             assert!(named && error.contains("cannot store both"), "{paths:?}: {error}");
-            // Again, with what the first attempt left.
+            // Again, with the data that the first attempt left.
             assert!(fetch(&fixture).is_err());
             let id = fixture.selected(&[]).0;
             assert!(fixture.target().present(&id).is_none());
-            // The same files are stored where their names are told apart.
+            // The same files are stored if their names are distinguished.
             let fixture = self::fixture(paths);
             if !tells_apart(fixture.directory.path(), same) {
                 continue;
@@ -101,7 +102,7 @@ fn files_that_a_file_system_takes_for_one_are_an_error_that_names_both_and_none_
     // Directories.
     check(case, &["Data/a", "data/b"], ["Data", "data"]);
     check(case, &["Data/a", "x/b", "data/a"], ["Data/a", "data/a"]);
-    // A file, and a directory.
+    // A file and a directory.
     check(case, &["Data", "data/b"], ["Data", "data"]);
     check(case, &["data/b", "Data"], ["data", "Data"]);
 }

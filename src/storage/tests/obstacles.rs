@@ -1,5 +1,5 @@
-//! Whatever has the name of one of the store's own files: nothing is read or written through it, nothing waits for it, and it
-//! goes, or the error says what to remove.
+//! Other entries in place of the store's own files: nothing is read or written through them,
+//! nothing blocks on them, and they are removed, or the error says what to remove.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::*;
 
 const VICTIM: &[u8] = b"somebody else's file";
 
-/// A file that the store keeps, and what writes it.
+/// A file that the store keeps, and a function that writes it.
 struct Kept {
     name: &'static str,
     path: PathBuf,
@@ -53,7 +53,7 @@ fn kept(fixture: &Fixture) -> Vec<Kept> {
             },
         },
     ];
-    // One download, of which each file may be planted.
+    // One download; each of its files may be planted.
     for (name, path) in [
         ("record", store.record_path(&id)),
         ("scratch", partial.join("scratch")),
@@ -73,7 +73,7 @@ fn kept(fixture: &Fixture) -> Vec<Kept> {
     kept
 }
 
-/// As [`Fixture::provide`], with errors.
+/// Does the same as [`Fixture::provide`], but returns errors.
 fn provide(fixture: &Fixture, globs: &[&str]) -> Result<(), Error> {
     let (id, layout) = fixture.selected(globs);
     let (target, metainfo, hashed) = (fixture.target(), &fixture.metainfo, AtomicU64::new(0));
@@ -96,7 +96,7 @@ fn provide(fixture: &Fixture, globs: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What may lie there, and whether it can go without loss.
+/// Entries that may be there, and whether they can be removed without loss.
 const OBSTACLES: [(&str, bool); 6] = [
     ("link", true),
     ("dangling link", true),
@@ -145,7 +145,7 @@ fn what_lies_in_the_place_of_a_file_goes_or_is_named_and_nothing_is_written_thro
                 let words = ["is expected: remove it", path.to_str().unwrap()];
                 assert!(words.iter().all(|it| error.contains(it)), "{said}");
             }
-            // A pipe is removed only where a file takes its place in one step.
+            // A pipe is removed only if a file replaces it in one step.
             assert!(result.is_ok() || !can_go || obstacle == "pipe", "{said}");
             let there = std::fs::symlink_metadata(&path);
             assert!(result.is_err() || there.is_err() || there.unwrap().is_file(), "{said}");
@@ -172,7 +172,7 @@ fn names_of_temporary_files_cannot_be_guessed_and_are_never_taken_over() {
     let path = directory.path().join("a");
     let names: std::collections::HashSet<_> = (0..1000).map(|_| fs::beside(&path)).collect();
     assert_eq!(names.len(), 1000);
-    // As a process of the same number does whose clock says the same: another test binary's first name is this one's never.
+    // The process id is not part of the name: processes of several containers may have the same one.
     let process = std::process::id().to_string();
     let name = fs::beside(&path).file_name().unwrap().to_str().unwrap().to_owned();
     assert!(!name.contains(&format!("-{process}-")), "{name}");
@@ -195,7 +195,7 @@ fn a_link_to_a_right_copy_is_neither_sealed_nor_stamped_and_no_directory_of_a_da
         let fixture = Fixture::new();
         let outside = tempfile::tempdir_in(fixture.directory.path()).unwrap();
         let id = fixture.selected(&[]).0;
-        // A right copy, in the form that belongs behind the link.
+        // A right copy, in the form that the link expects.
         let right = copy_of(&fixture);
         let target = match link {
             "data/ID" | "partial/ID" => {
@@ -223,7 +223,7 @@ fn a_link_to_a_right_copy_is_neither_sealed_nor_stamped_and_no_directory_of_a_da
     }
 }
 
-/// All that is below a path, with permissions.
+/// Everything below a path, with permissions.
 fn modes(path: &Path) -> Vec<(PathBuf, u32)> {
     let mut found = vec![(path.to_owned(), std::fs::metadata(path).unwrap().permissions().mode())];
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
@@ -245,11 +245,11 @@ fn our_own_links_at_the_top_of_a_store_are_followed_and_those_of_strangers_are_n
             Fixture { store: Store::at(&fixture.directory.path().join("store")), ..fixture };
         fixture.store.create().unwrap();
         provide(&fixture, &[]).unwrap();
-        // The superuser alone can make one of somebody else's.
+        // Only root can create a link that belongs to another user.
         if std::os::unix::fs::lchown(&path, Some(12_345), None).is_ok() {
             let error = fixture.store.create().unwrap_err().to_string();
             assert!(error.contains("symbolic link of another user (12345)"), "{link}: {error}");
-            // `gc` and `remove` lock without creating anything.
+            // `gc` and `remove` take the lock without creating anything.
             let error = fixture.store.try_lock(fixture.metainfo.infohash).unwrap_err().to_string();
             assert!(error.contains("symbolic link of another user (12345)"), "{link}: {error}");
         } else {
@@ -258,7 +258,7 @@ fn our_own_links_at_the_top_of_a_store_are_followed_and_those_of_strangers_are_n
     }
 }
 
-/// Moves what is at a path elsewhere, and puts a symbolic link in its place. Lengths and times stay.
+/// Moves an entry elsewhere, and puts a symbolic link in its place. Length and time stay the same.
 fn replace_by_link(path: &Path, elsewhere: &Path) {
     std::fs::rename(path, elsewhere).unwrap();
     symlink(elsewhere, path).unwrap();
@@ -317,10 +317,10 @@ fn a_link_in_the_place_of_a_dataset_is_neither_listed_nor_removed() {
     assert_eq!((before.len(), scan().leftovers.len()), (1, 1));
     let elsewhere = fixture.directory.path().join("elsewhere");
     replace_by_link(&store.data_path(&id), &elsewhere);
-    // `list` and `gc` look here.
+    // `list` and `gc` use this scan.
     assert!(scan().entries.is_empty());
     assert!(scan().leftovers.is_empty());
-    // It was replaced after it was looked at.
+    // Replaced after the scan.
     let error = store.remove(&before[0]).unwrap_err().to_string();
     assert!(error.contains("is a symbolic link where a directory is expected"), "{error}");
     let partial = store.partial_path(&id);

@@ -1,4 +1,5 @@
-//! What somebody who can write to the store, or to a directory of the user's, plants where a dataset is being fetched or copied.
+//! Entries that somebody who can write to the store or to the user's directory plants where a
+//! dataset is being fetched or copied.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// A directory of somebody else's: files that have the names of the torrent's, and one that has not.
+/// Another user's directory: files with the names of the torrent's, and others.
 fn outside(fixture: &Fixture) -> PathBuf {
     let outside = fixture.directory.path().join("outside");
     std::fs::create_dir_all(outside.join("d")).unwrap();
@@ -17,7 +18,7 @@ fn outside(fixture: &Fixture) -> PathBuf {
     outside
 }
 
-/// All that is below a directory.
+/// Everything below a directory.
 fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
@@ -30,7 +31,7 @@ fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// A test that hangs shall fail.
+/// Makes a test that hangs fail.
 fn in_time(work: impl FnOnce() + Send + 'static) {
     let (done, heard) = mpsc::channel();
     let worker = std::thread::spawn(move || {
@@ -48,7 +49,7 @@ fn make_pipe(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Where the whole dataset is in the end.
+/// Final path of a file of the whole dataset.
 fn published(fixture: &Fixture, path: &str) -> PathBuf {
     let below = Path::new("tree").join(path);
     fixture.target().files_path(&fixture.selected(&[]).0).join(below)
@@ -106,7 +107,7 @@ fn a_linked_directory_that_appears_later_is_neither_listed_nor_cleaned_up() {
             std::fs::rename(&path, outside.join("moved")).unwrap();
             symlink(outside.join("moved"), &path).unwrap();
             std::fs::write(outside.join("moved/precious"), "precious").unwrap();
-            // It is enough that an entry has the name.
+            // An entry with the name is enough.
             for name in ["a", "b", "c", "d", "empty"] {
                 let _ = std::fs::File::options().append(true).create(true).open(path.join(name));
             }
@@ -120,7 +121,7 @@ fn a_linked_directory_that_appears_later_is_neither_listed_nor_cleaned_up() {
 
 #[test]
 fn a_pipe_in_the_workplace_is_never_waited_for() {
-    // What of the dataset is there already is taken over; its last byte is damaged.
+    // The existing dataset is reused; its last byte is damaged.
     for name in ["a", "d/b", "c", "empty"] {
         for fixture in fixtures() {
             in_time(move || {
@@ -132,7 +133,7 @@ fn a_pipe_in_the_workplace_is_never_waited_for() {
                 if fixture.home.is_none() {
                     std::fs::write(&path, bytes).unwrap();
                 } else {
-                    // A small file that is damaged is somebody's own there.
+                    // In a user's directory a small damaged file counts as foreign.
                     std::fs::remove_file(&path).unwrap();
                 }
                 let workplace = fixture.store.partial_path(&id).join("files/tree");
@@ -222,7 +223,7 @@ fn a_stamp_of_another_store_that_is_not_of_this_dataset_is_not_believed() {
     }
 }
 
-/// The line of a stamp that fits this file, under a path.
+/// Returns a stamp's line that matches this file, under a given path.
 fn line(file: &Path, path: &Path) -> String {
     let found = std::fs::metadata(file).unwrap();
     let modified = found.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();

@@ -1,4 +1,5 @@
-//! A publishing that stops after each of its steps, with directories that can be renamed and with those of a lower layer.
+//! Publishing that stops after each of its steps, with directories that can be renamed and with
+//! those of a lower overlay layer.
 
 use std::fs::Permissions;
 use std::path::Path;
@@ -6,16 +7,16 @@ use std::path::Path;
 use super::super::relocate::{move_file, stops};
 use super::*;
 
-/// What is there when publishing begins.
+/// What exists when publishing begins.
 #[derive(Clone, Copy, Debug)]
 enum Before {
     Nothing,
-    /// Data with a damaged piece, and a stamp that does not fit.
+    /// Data with a damaged piece, and a stamp that does not match.
     Damaged,
 }
 
 impl Fixture {
-    /// The dataset before it is published: all pieces are there.
+    /// Returns the dataset before it is published, with all pieces.
     fn whole(&self, before: Before) -> Partial {
         if let Before::Damaged = before {
             let id = self.provide(&[]);
@@ -29,7 +30,7 @@ impl Fixture {
         partial
     }
 
-    /// All that lies below a directory of the store under a temporary name.
+    /// Returns the temporary names in a directory of the store.
     fn temporary(&self, below: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.store.root().join(below)).into_iter().flatten();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -72,7 +73,7 @@ fn what_a_kill_leaves_after_each_step_of_publishing_is_completed_and_nothing_is_
                 let (id, layout) = fixture.selected(&[]);
                 let all = ["a", "d/b", "empty", "c"];
                 if fixture.store.present(&id).is_some() {
-                    // What is called complete is complete.
+                    // What counts as complete is complete.
                     fixture.check(&id, &all);
                 }
                 let hashed = AtomicU64::new(0);
@@ -135,7 +136,7 @@ fn a_removal_that_stops_after_each_step_leaves_nothing_that_is_called_complete()
     }
 }
 
-/// What a user has closed to others stays closed, and at each moment one whole file is there.
+/// Restricted permissions are kept, and at each moment one complete file exists.
 #[test]
 fn a_file_that_moves_to_another_file_system_keeps_its_permissions_and_is_never_lost() {
     for permissions in some_permissions() {
@@ -179,7 +180,7 @@ fn permissions_of(path: &Path) -> Permissions {
     Permissions::from_mode(std::fs::metadata(path).unwrap().permissions().mode() & 0o7777)
 }
 
-/// Here a file is read-only, or it is not.
+/// On this platform a file is either read-only or not.
 #[cfg(not(unix))]
 #[expect(clippy::permissions_set_readonly_false, reason = "here it is one attribute")]
 fn some_permissions() -> Vec<Permissions> {

@@ -1,4 +1,4 @@
-//! What a torrent may replace in a directory of the user's.
+//! What a torrent may replace in a user's directory.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn in_the_store_a_stamp_without_files_is_not_believed() {
     assert!(fixture.target().present(&id).is_none());
 }
 
-/// Of pieces of ten bytes a few are right by chance, or by choice.
+/// With pieces of ten bytes a few are right by chance, or by choice.
 #[test]
 fn right_pieces_that_are_tiny_do_not_make_a_file_the_datasets() {
     let fixture =

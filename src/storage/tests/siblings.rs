@@ -1,9 +1,9 @@
-//! What a selection gets from other selections of the same torrent. Pieces 1 and 2 of four have bytes of `d/b` and of a neighbor: of
-//! `a` before it, of `c` behind it.
+//! What a selection gets from other selections of the same torrent. Pieces 1 and 2 of four have
+//! bytes of `d/b` and of a neighbor: of `a` before it, and of `c` after it.
 
 use super::*;
 
-/// Opens and publishes a selection that needs nothing from anyone.
+/// Opens and publishes a selection that needs no source.
 #[track_caller]
 fn served(fixture: &Fixture, globs: &[&str]) {
     let (id, layout) = fixture.selected(globs);
@@ -11,7 +11,7 @@ fn served(fixture: &Fixture, globs: &[&str]) {
     assert_eq!(verified, layout.needed(), "{globs:?}");
     partial.publish(&Pins::new()).unwrap();
     fixture.check(&id, globs);
-    // Its stamp is good for another check.
+    // Its stamp allows another check.
     let existing = fixture.in_place(&id, &layout).unwrap();
     assert!(existing.is_complete(), "{globs:?}");
 }
@@ -24,11 +24,11 @@ fn a_selection_of_what_is_there_needs_nothing_from_anyone() {
         (&[all], &["a"]),
         (&[all], &["a", "c"]),
         (&[all], &["c", "empty"]),
-        // The rest of the edges is nowhere; the stamp has digests of what is kept of them.
+        // No selection has the rest of the edges; the stamp has digests of the kept parts.
         (&[&["a", "d/b"]], &["d/b"]),
         (&[&["a", "d/b"]], &["a"]),
         (&[&["d/b", "c"]], &["d/b"]),
-        // It is in another selection.
+        // Another selection has the rest.
         (&[&["d/b"], &["a"], &["c"]], &["d/b", "a"]),
         (&[&["a", "c"], &["d/b"]], &["a", "d/b", "c", "empty"]),
     ] {
@@ -42,7 +42,7 @@ fn a_selection_of_what_is_there_needs_nothing_from_anyone() {
 fn what_another_selection_has_is_used_and_the_rest_is_fetched() {
     let fixture = Fixture::new();
     fixture.provide(&["a"]);
-    // Of piece 1 the bytes of `d/b` are missing.
+    // The bytes of `d/b` in piece 1 are missing.
     assert_eq!(fixture.open(&["a", "d/b"]).1, set(&[0]));
     let fixture = Fixture::new();
     fixture.provide(&["c"]);
@@ -58,12 +58,12 @@ fn a_download_that_began_before_the_whole_dataset_was_there_needs_nothing_either
     fixture.provide(&["a", "c"]);
     assert_eq!(fixture.open(&["d/b"]).1, set(&[1]));
     fixture.provide(&[]);
-    // A process that was killed after it had linked all files.
+    // A process that was killed after it linked all files.
     drop(fixture.open(&["d/b"]));
     served(&fixture, &["d/b"]);
 }
 
-/// A file with a valid stamp whose byte here is wrong.
+/// Changes one byte of a file, whose stamp stays valid.
 fn damage(fixture: &Fixture, id: &str, path: &str, at: usize) {
     let path = fixture.file(id, path);
     let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
@@ -78,8 +78,8 @@ fn damage(fixture: &Fixture, id: &str, path: &str, at: usize) {
 #[test]
 fn an_edge_that_is_damaged_is_found_and_neither_selection_is_called_complete_with_it() {
     for (there, path, at) in [
-        (&[][..], "d/b", 11), // what is kept of piece 2
-        (&[], "c", 0),        // its rest
+        (&[][..], "d/b", 11), // the kept part of piece 2
+        (&[], "c", 0),        // the rest of piece 2
         (&[], "a", 13),       // the rest of piece 1
         (&["a", "d/b"], "d/b", 11),
         (&["a", "d/b"], "a", 13),

@@ -1,4 +1,4 @@
-//! Archives of all kinds, hostile ones among them, unpacked into a store.
+//! Archives of all kinds, including hostile ones, unpacked into a store.
 
 use std::io::Cursor;
 
@@ -23,7 +23,7 @@ fn too_large(_: u64) -> Error {
     Error::new(ErrorKind::TooLarge, "too large")
 }
 
-/// Unpacks archives, each by its name into the directory that is called so, and publishes the tree.
+/// Unpacks archives, each into a directory with the archive's name, and publishes the tree.
 fn unpack_all(
     store: &Store,
     archives: &[(&str, Format, Vec<u8>)],
@@ -42,10 +42,10 @@ fn unpack_all(
     tree.publish(&Pins::new())
 }
 
-/// Unpacks one archive; gives what is in the tree.
+/// Unpacks one archive, and returns what is in the tree.
 fn unpacked(format: Format, bytes: Vec<u8>) -> Result<Vec<String>, String> {
     let (directory, store) = store();
-    // What must stay as it is.
+    // A file that must not change.
     let outside = directory.path().join("outside");
     std::fs::write(&outside, "outside").unwrap();
     let before = std::fs::metadata(&outside).unwrap().modified().unwrap();
@@ -76,7 +76,8 @@ fn unpacked(format: Format, bytes: Vec<u8>) -> Result<Vec<String>, String> {
     }
 }
 
-/// What is below a directory: directories with a slash behind them, links with where they lead, files that may be run with `*`.
+/// Lists what is below a directory: directories end with a slash, links show their text, and
+/// executable files have a `*`.
 fn listed(root: &std::path::Path) -> Vec<String> {
     fn add(path: &std::path::Path, below: &str, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(path).unwrap() {
@@ -169,13 +170,13 @@ fn a_tree_is_published_whole_and_read_only_with_its_digests() {
             assert_eq!(metadata.permissions().mode() & 0o7000, 0, "{path:?}: no set-id bits");
         }
     }
-    // `rm -rf` works, and so does writing beside the files.
+    // `rm -rf` works, and so does creating files beside the tree's.
     std::fs::write(place.join("root/a/empty/mine"), "").unwrap();
     std::fs::remove_file(place.join("root/a/empty/mine")).unwrap();
     let hashed = AtomicU64::new(0);
     assert!(store.tree_faults(ID, DiskWork::counting(&hashed)).unwrap().unwrap().is_empty());
     assert_eq!(hashed.into_inner(), 4);
-    // The same length and time, and other bytes.
+    // The same length and time, but other bytes.
     let damaged = place.join("root/a/data/x");
     let time = std::fs::metadata(&damaged).unwrap().modified().unwrap();
     fs::set_read_only(&damaged, false).unwrap();
@@ -219,7 +220,7 @@ fn links_lead_to_what_was_unpacked_and_are_never_written_through() {
         ],
         &["a/", "a/d/", "a/d/f 1", "a/d/m -> f", "a/l -> d/f", "a/to-d -> d"],
     );
-    // Before what it leads to.
+    // Before its target.
     check(&[link("l", "f"), file("f", "1")], &["a/", "a/f 1", "a/l -> f"]);
     check(
         &[link("l", "empty"), folder("empty"), file("f", "1")],
@@ -235,7 +236,7 @@ fn links_lead_to_what_was_unpacked_and_are_never_written_through() {
     refused(&[file("f", "1"), link("l", "l")], &["leads back to itself"]);
     refused(&[file("f", "1"), link("k", "l"), link("l", "k")], &["leads back to itself"]);
     refused(&[file("d/f", "1"), link("d/l", "../d")], &["`a/d/l`", "contains it"]);
-    // Through a link: the classic one, and one whose name is taken first.
+    // Through a link: the classic attack, and one in which the link's name is reserved first.
     refused(&[link("l", "/tmp"), file("l/evil", "2")], &["`a/l/evil`", "`a/l`", "not a directory"]);
     refused(&[link("l", "d"), folder("d"), file("l/evil", "2")], &["not a directory"]);
     refused(&[folder("d"), file("d/f", "1"), link("d", "/tmp")], &["it contains `a/d` twice"]);
@@ -334,7 +335,7 @@ fn a_bomb_ends_where_the_limit_is_and_leaves_nothing() {
         let left = files_below(&store.root);
         assert_eq!(left, 1, "{name}: nothing but the mark of a cache is left");
     }
-    // A sparse file of an exabyte takes no archive at all.
+    // An archive needs almost no space for a sparse file of an exabyte.
     let record = "GNU.sparse.realsize=1000000000000000000";
     let pax = |text: &str| format!("{} {text}\n", text.len() + 4);
     let records = [record, "GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.name=big"]
