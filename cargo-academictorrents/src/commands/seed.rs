@@ -147,6 +147,13 @@ fn stop_at_signals(seeding: StopHandle, output: &Output) -> Arc<AtomicBool> {
     // A signal that is ignored, as under `nohup`, must stay ignored, but the handler would catch
     // all of them.
     if let Err(why) = ctrlc::try_set_handler(handler) {
+        let why = match why {
+            ctrlc::Error::MultipleHandlers => {
+                "a signal is ignored, as by `nohup`, or by `&` in a script without `set -m`"
+                    .to_owned()
+            }
+            why => why.to_string(),
+        };
         output
             .say(format_args!("note: trackers will not be notified if a signal ends this: {why}"));
     }
