@@ -1,5 +1,5 @@
-/* cargo.exe for wine: calls this machine's cargo, for `cargo metadata`. Wine starts a program of the system's but tells neither its end
- * nor its status, so a shell notes both. Paths are those of Windows here, and of the system there. */
+/* cargo.exe for wine: calls this machine's cargo, for `cargo metadata`. Wine can start a native program but reports neither its end
+ * nor its status, so a shell writes both to files. Paths are converted between Windows and Unix. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static void fail(const char *why) {
     exit(101);
 }
 
-/* A word of a shell. */
+/* Writes a quoted shell word. */
 static void quoted(FILE *script, const char *text) {
     fputc('\'', script);
     for (; *text; text++) {
@@ -32,7 +32,7 @@ static void word(FILE *script, const WCHAR *text) {
     WideCharToMultiByte(CP_UTF8, 0, text, -1, utf8, sizeof utf8, NULL, NULL);
     if (!text[0] || text[1] != ':' || (text[2] != '\\' && text[2] != '/'))
         return quoted(script, utf8);
-    /* Of a path that is not there wine knows the drive alone. */
+    /* For a path that does not exist, wine converts only the drive. */
     WCHAR drive[] = {text[0], ':', '\\', 0};
     snprintf(path, sizeof path, "%s/%s", to_unix(drive), utf8 + 3);
     for (char *it = path; *it; it++) {
@@ -55,7 +55,7 @@ static char *contents(const WCHAR *path) {
     return text;
 }
 
-/* Prints a text whose paths are between `mark`s; in JSON a backslash is two. */
+/* Prints a text whose paths are between `mark`s. In JSON, a backslash is doubled. */
 static void print(char *text, char mark, const char *backslash, FILE *out) {
     for (char *at = text; *at;) {
         char *end = at[0] == mark && at[1] == '/' ? strchr(at + 1, mark) : NULL;

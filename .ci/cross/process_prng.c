@@ -1,4 +1,4 @@
-/* bcryptprimitives.dll for wine releases that lack it: Rust's standard library imports ProcessPrng. */
+/* bcryptprimitives.dll for wine releases without it: Rust's standard library imports ProcessPrng. */
 typedef unsigned char byte;
 __declspec(dllimport) byte __stdcall SystemFunction036(void *, unsigned long);
 

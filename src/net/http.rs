@@ -96,8 +96,9 @@ impl Client {
         self.fetch_over(by, None, url, credential, max_bytes, within)
     }
 
-    /// As [`Client::fetch`], over one address family or any. With a family, never over a reused
-    /// connection, whose family is unknown.
+    /// As [`Client::fetch`], over one address family or any. If `family` is given (even
+    /// [`IpFamily::Any`]), the connection is new: the address of a reused one need not be among the
+    /// name's current addresses.
     pub(super) fn fetch_over(
         &self,
         by: NamedBy,

@@ -60,11 +60,10 @@ impl Incoming {
         self.from
     }
 
-    /// Starts the writer of this connection.
+    /// Starts the writer thread of this connection.
     ///
     /// # Errors
     /// The peer has disconnected, or the client was shut down.
-    /// The peer is gone, or the client was shut down.
     pub fn open(self, client: &Client) -> Result<PeerConnection, SourceError> {
         // On some systems a connection inherits the listener's non-blocking mode.
         self.stream.set_nonblocking(false)?;

@@ -19,12 +19,11 @@ pub const LOOK_AROUND_SERVING: Duration = Duration::from_millis(5);
 /// How often an interested peer's upload slot is checked.
 pub const SLOT_LOOK: Duration = Duration::from_secs(1);
 
-/// How long a Stopped or Completed announce to trackers may take at the end. Less than a second,
-/// including the time to notice the end.
+/// How long the last announces to trackers may take. The whole end takes less than a second,
+/// including the time to notice it.
 pub const GOODBYE: Duration = Duration::from_millis(800);
 
-/// How long a dial may take if others wait for its place. A lost first packet is sent again after
-/// one second.
+/// How long a hurried dial may take: a lost first packet is sent again after one second.
 pub const HURRIED: Duration = Duration::from_millis(1_500);
 
 /// How long to wait for a connection that fetched metadata and is to be reused for data. Its thread
@@ -53,7 +52,8 @@ const SLICES: u32 = 10;
 pub struct Timing {
     /// The download gives up after so long without a byte from any source.
     pub give_up: Duration,
-    /// The user did not choose the time-out, so a download that cannot succeed may end sooner.
+    /// Whether a download that cannot succeed may end sooner, because the user did not choose
+    /// `give_up`.
     pub may_end_sooner: bool,
     /// For name look-up, connection and TLS.
     pub connect: Duration,
@@ -102,14 +102,14 @@ impl Timing {
         first.saturating_mul(2_u32.saturating_pow(gave_way)).min(self.silence)
     }
 
-    /// A peer that does not unchoke us, or has nothing for us, is left after this time. It is
-    /// shorter than the time after which the download gives up, so that the failure report says
-    /// what the peer did.
+    /// Returns how long a peer may not unchoke us, or have nothing for us, before it is
+    /// disconnected. Shorter than the time after which the download gives up, so that the failure
+    /// report says what the peer did.
     pub fn useless(&self) -> Duration {
         (self.silence * USELESS_SILENCES).min(self.give_up / 2)
     }
 
-    /// After a peer rejected a request, it is not repeated before this time.
+    /// Returns how long a request that a peer rejected is not repeated.
     pub fn refusal(&self) -> Duration {
         self.silence / REFUSALS_IN_A_SILENCE
     }

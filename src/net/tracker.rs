@@ -49,8 +49,8 @@ pub struct Tracker {
     pub url: Url,
     pub(super) by: NamedBy,
     pub(super) udp: UdpTracker,
-    /// Announces over HTTP are sent over IPv4 and IPv6, so that the tracker knows our address of
-    /// each family (BEP 7). `knows_us`: over which family it has answered.
+    /// Whether announces over HTTP are sent over IPv4 and IPv6, so that the tracker knows our
+    /// address of each family (BEP 7). `knows_us`: over which families it has answered.
     each_family: bool,
     knows_us: [bool; FAMILIES.len()],
 }
@@ -116,7 +116,7 @@ impl Tracker {
         let url = announce_url(&self.url, announce);
         let leaves =
             matches!(announce.event, Some(AnnounceEvent::Stopped | AnnounceEvent::Completed));
-        // Only the addresses that the tracker has on record need to be removed.
+        // The tracker only needs to hear this over families over which it has answered.
         let over = match leaves {
             true => self.knows_us,
             false => [self.each_family && client.reaches_both_families(&self.url); FAMILIES.len()],

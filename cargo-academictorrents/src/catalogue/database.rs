@@ -1,7 +1,7 @@
-//! The catalogue's `database.xml`, read an entry at a time.
+//! Reads the catalog's `database.xml` entry by entry.
 //!
-//! Academic Torrents documents it as RSS 2.0 with all public entries, for those who search (docs/searching.md and docs/api.md of its
-//! documentation; it is written anew each night):
+//! Academic Torrents documents it as RSS 2.0 with all public entries, for searching
+//! (docs/searching.md and docs/api.md of its documentation). It is regenerated each night:
 //!
 //! ```xml
 //! <rss xmlns:academictorrents="http://academictorrents.com" version="2.0"><channel>
