@@ -25,8 +25,8 @@ use crate::workspace;
 /// once per cause; with `-v`, their answers too.
 ///
 /// Ends when the ratio or time is reached, or on Ctrl-C, SIGTERM or SIGHUP. Trackers are notified within a second, and the exit
-/// status is 130. A second Ctrl-C ends it at once. Signals that are ignored, as under `nohup`, stay ignored. At the end, the
-/// number of bytes sent is printed.
+/// status is 130. A second Ctrl-C ends it at once. At the end, the number of bytes sent is printed. If one of the signals is
+/// ignored, as under `nohup`, it stays ignored, and the others end the seed at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents seed
@@ -37,7 +37,7 @@ pub(crate) struct SeedArguments {
     /// Keys in the manifest, infohashes, magnet links or paths of .torrent files [default: everything in the store]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Serve datasets in this directory, in the torrent's own layout, or in another store. Can be repeated
+    /// Serve datasets that this directory contains under their torrents' names, or another store. Can be repeated
     #[arg(long, value_name = "DIR")]
     from: Vec<PathBuf>,
     /// TCP port to listen on; 0 for any free port
