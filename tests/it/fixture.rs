@@ -325,8 +325,8 @@ fn forget_builds(name: &str) {
     }
 }
 
-/// Whether a variable would change what Cargo, the compiler or a build script does: Cargo's own for us, the
-/// user's settings, ours. How to find crates and the linker must stay.
+/// Whether a variable would change what Cargo, the compiler or a build script does. Variables for
+/// registries and linkers must stay.
 fn disturbs(name: &str) -> bool {
     let keeps = |prefix: &str| name.starts_with(prefix);
     let cargo = name.starts_with("CARGO")

@@ -130,7 +130,7 @@ pub struct Stats {
     pub wrong_blocks: usize,
     /// Metadata blocks received from clients (BEP 9), by index.
     pub metadata: BTreeMap<i64, Vec<u8>>,
-    /// The pieces that clients said they have, in a bitfield or one by one.
+    /// The pieces that clients announced, by bitfield or `have`.
     pub announced: BTreeSet<u32>,
     /// PEX messages received from clients (BEP 11).
     pub told: Vec<B>,
