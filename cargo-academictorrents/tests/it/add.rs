@@ -17,7 +17,7 @@ fn dataset() -> Dataset {
     )
 }
 
-/// An empty crate, as `cargo init` makes it.
+/// An empty crate, as `cargo init` creates it.
 fn empty_crate(cli: &CliFixture) {
     cli.write(
         "Cargo.toml",
@@ -52,7 +52,7 @@ fn add_declares_a_dataset_with_all_that_a_build_needs() {
     assert!(manifest.starts_with(&before));
     assert_eq!(fs::read(cli.path("datasets/train.torrent")).unwrap(), dataset.torrent());
     assert_eq!(read(&cli, "build.rs"), "fn main() {\n    academictorrents::build()\n}\n");
-    // Nothing else is left there.
+    // No other files remain.
     let mut there: Vec<_> =
         fs::read_dir(cli.path("")).unwrap().map(|it| it.unwrap().file_name()).collect();
     there.sort();
@@ -133,7 +133,7 @@ fn a_build_takes_what_add_has_written_pins_too() {
     for pin in pins {
         assert!(manifest.contains(&pin), "{pin} in {manifest}");
     }
-    // `--pin` has fetched it already: the same request, pins and all, is there.
+    // `--pin` downloaded the data: the build's request, with its pins, finds it in the store.
     let build = crate::support::build_in(&cli.path("")).env("ACADEMICTORRENTS_OFFLINE", "1");
     let datasets = build.run().unwrap();
     dataset.assert_at(datasets.dataset("small").unwrap().path());
@@ -257,7 +257,7 @@ fn a_hostile_torrent_breaks_neither_the_manifest_nor_the_terminal() {
     if cfg!(unix) {
         check("\u{1b}[31m\"]\n[package]\nname = 'evil'\u{202e}", "a\u{7}b.bin", 1);
     }
-    // These can lie on every disk.
+    // Every file system accepts these names.
     check("evil'] # \u{202e}name", "{a} = ']' #\u{202e}.bin", 0);
 }
 
@@ -276,7 +276,7 @@ fn what_cannot_be_written_leaves_everything_as_it_was() {
     assert!(run.status == Some(1) && run.stderr.contains("nothing was changed"), "{}", run.stderr);
     assert!(!cli.path("build.rs").exists() && !cli.path("datasets").exists());
     assert_eq!(read(&cli, "Cargo.toml"), before);
-    // A manifest that is a link stays one, and keeps who may read it.
+    // A manifest that is a symbolic link remains one, and its target keeps its permissions.
     fs::set_permissions(&manifest, fs::Permissions::from_mode(0o640)).unwrap();
     fs::rename(&manifest, cli.path("real.toml")).unwrap();
     std::os::unix::fs::symlink("real.toml", &manifest).unwrap();
@@ -288,7 +288,7 @@ fn what_cannot_be_written_leaves_everything_as_it_was() {
 #[test]
 fn a_limit_is_raised_for_what_is_larger_than_the_built_in_one() {
     let cli = CliFixture::new();
-    // 5 GiB, of which nobody needs a byte.
+    // A torrent of 5 GiB, of which no byte is downloaded.
     let mut torrent =
         b"d4:infod6:lengthi5352000000e4:name7:big.bin12:piece lengthi16777216e6:pieces6400:"
             .to_vec();
@@ -374,7 +374,7 @@ fn a_magnet_link_is_kept_where_it_names_more_than_the_infohash() {
     );
 }
 
-/// The catalogue may not have what somebody made by hand.
+/// The catalog may not have a torrent that the user created.
 #[test]
 fn a_torrent_that_is_given_as_a_file_is_kept_where_builds_find_it() {
     let (infohash, name) = (dataset().infohash_hex(), "lab.torrent");
@@ -384,7 +384,7 @@ fn a_torrent_that_is_given_as_a_file_is_kept_where_builds_find_it() {
         read(cli, "Cargo.toml").lines().last().unwrap().to_owned()
     };
     let kept = |place: &str| format!("lab = {{ infohash = {infohash:?}, torrent = {place:?} }}");
-    // In the package it stays where it is.
+    // Inside the package, the file stays where it is.
     for below in [name, "data/lab.torrent"] {
         let cli = CliFixture::new();
         empty_crate(&cli);
@@ -395,14 +395,14 @@ fn a_torrent_that_is_given_as_a_file_is_kept_where_builds_find_it() {
         let error = build.run().unwrap_err().to_string();
         assert!(error.contains("293.0 KiB are missing"), "{error}");
     }
-    // Elsewhere it is copied into the package.
+    // From outside, it is copied into the package.
     let cli = CliFixture::new();
     let elsewhere = CliFixture::new();
     let outside = elsewhere.write(name, dataset().torrent());
     empty_crate(&cli);
     assert_eq!(entry(&cli, &[outside.to_str().unwrap(), "lab"]), kept("datasets/lab.torrent"));
     assert_eq!(fs::read(cli.path("datasets/lab.torrent")).unwrap(), dataset().torrent());
-    // So it is where the user wants it.
+    // `--vendor` copies it, too.
     let cli = CliFixture::new();
     empty_crate(&cli);
     cli.write(name, dataset().torrent());
@@ -433,7 +433,7 @@ fn a_declared_dataset_gets_its_torrent_and_keeps_its_other_keys() {
     let table = "lab = { infohash = \"HASH\", files = [\"*.txt\"] }";
     let both = table.replace(" }", ", torrent = \"datasets/lab.torrent\" }");
     check(table, &["lab.torrent", "--vendor"], &both);
-    // What is there is kept, and what was not written is named.
+    // Existing keys are kept, and a warning names the options that had no effect.
     let there = "lab = { torrent = \"lab.torrent\" }";
     assert!(!check(there, &["lab.torrent", "--vendor"], there).contains("warning"));
     let said = check(there, &["lab.torrent", "--files", "train/*", "--peer", "127.0.0.1:9"], there);
@@ -471,7 +471,7 @@ fn sources_are_written_and_asked_for_the_torrent() {
         peer,
         "--pin",
     ];
-    // Relative to where the command is called, and in the manifest to that.
+    // Paths are relative to the working directory; the manifest gets them relative to itself.
     let run = cli.command(&options).current_dir(cli.path("work")).output().unwrap();
     assert!(run.status.success(), "{run:?}");
     let manifest = read(&cli, "work/crate/Cargo.toml");
@@ -484,12 +484,12 @@ fn sources_are_written_and_asked_for_the_torrent() {
     ] {
         assert!(manifest.lines().any(|it| it == line), "{line} in {manifest}");
     }
-    // A build has them from there.
+    // A build takes the data from the mirror.
     let build = crate::support::build_in(&cli.path("work/crate"));
     let build = build.env("ACADEMICTORRENTS_STORE", cli.path("other"));
     let datasets = build.env("ACADEMICTORRENTS_OFFLINE", "1").run().unwrap();
     dataset.assert_at(datasets.dataset("small").unwrap().path());
-    // What no manifest would take is refused before anything is asked.
+    // Values that a manifest does not accept are refused before any request.
     for (option, value) in [
         ("--web-seed", "ftp://127.0.0.1/"),
         ("--tracker", "nowhere"),
@@ -559,7 +559,7 @@ fn the_build_dependency_comes_from_a_checkout_or_a_repository() {
     );
     check("", &["--git", url, "--path", "at"], Err("cannot be used with"));
     check("", &["--branch", "main"], Err("--git"));
-    // What the workspace says is not asked where the option is given.
+    // With `--path`, the workspace's requirement is not used.
     let workspace = "[workspace.dependencies]\nacademictorrents = \"0.1\"\n";
     let cli = CliFixture::new();
     cli.write("a.torrent", dataset.torrent());
@@ -570,7 +570,7 @@ fn the_build_dependency_comes_from_a_checkout_or_a_repository() {
     cli.write("src/lib.rs", "");
     let shown = cli.ok(&["add", "a.torrent", "small", "--path", &library]);
     assert!(shown.contains("\n+ academictorrents = { version = "), "{shown}");
-    // What is there stays, and that is said.
+    // An existing requirement is kept, with a message.
     let there = "[build-dependencies]\nacademictorrents = { path = \"at\" }\n";
     let said = check(there, &["--path", "other"], Ok("{ path = \"at\" }"));
     assert!(said.contains("--path changes nothing"), "{said}");
@@ -598,7 +598,7 @@ fn license_and_citation_are_shown_where_they_are_known() {
             let line = expected.iter().find_map(|line| line.strip_prefix(label));
             assert_eq!(document["torrent"][key].as_str(), line, "{document}");
         }
-        // The torrent, and its record; neither is asked for again.
+        // The torrent and its record are requested once each.
         assert_eq!(catalogue.requests().len(), asks, "{:?}", catalogue.requests());
     };
     let plain = dataset();
@@ -606,12 +606,12 @@ fn license_and_citation_are_shown_where_they_are_known() {
     let [odbl, cite] = ["  license   ODbL", "  cite as   A. B et al. (2013): The R&D Set"];
     check(&plain, Some(record), &[odbl, cite], 2);
     check(&licensed, Some(record), &["  license   CC-BY\\u{1b}[31m 4.0", cite], 2);
-    // The torrent's name alone is no citation.
+    // The torrent's name alone is not a citation.
     check(&plain, Some(r#"{"name": "x"}"#), &[], 2);
     check(&licensed, None, &["  license   CC-BY\\u{1b}[31m 4.0"], 2);
 }
 
-/// A lab's own data is none of the catalog's business.
+/// Private data must not be reported to the catalog.
 #[test]
 fn nobody_is_asked_about_a_torrent_that_is_here() {
     let dataset = dataset();

@@ -1,4 +1,5 @@
-//! The commands of the chapter on CI, step by step, as a service runs them: a shell, so not on Windows.
+//! Runs the commands of the guide's chapter on CI, step by step, as a CI service does. They need a
+//! shell, so not on Windows.
 
 use std::fs;
 use std::path::Path;
@@ -22,13 +23,13 @@ fn steps() -> [Vec<String>; 2] {
 #[test]
 fn the_steps_of_the_chapter_install_fetch_visibly_and_build_without_a_download() {
     let dataset = Dataset::single("data.bin", random_bytes(72, 200_000));
-    // So that it is seen between its beginning and its end.
+    // Slow, so that progress lines appear between the start and the end.
     let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 100_000 });
     let datasets =
         format!("data = {{ torrent = \"data.torrent\", web-seeds = [\"{}\"] }}", seed.url());
     let fixture = Fixture::new("fixture-ci", &datasets).env("CI", "true");
     fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
-    // A lock file is checked in.
+    // Creates the lock file, which a real project checks in.
     fixture.with_env("DOCS_RS", "1").cargo(&["check"]).ok();
     let program = Path::new(env!("CARGO_BIN_EXE_cargo-academictorrents"));
     let mut path = vec![program.parent().unwrap().to_owned()];
@@ -51,7 +52,7 @@ fn the_steps_of_the_chapter_install_fetch_visibly_and_build_without_a_download()
         let before = seed.bytes_served();
         run(&build);
         assert_eq!(seed.bytes_served(), before);
-        // Without the step before it, the build fails.
+        // Without the fetch step, the build fails.
         fs::remove_dir_all(fixture.store()).unwrap();
         let mut shell = fixture.command("sh");
         let failed = Run::of(shell.args(["-c", &build]).env("PATH", &path).output().unwrap());

@@ -12,7 +12,8 @@ fn cli(catalogue: &Catalogue) -> CliFixture {
     CliFixture::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
 }
 
-/// As people upload it, and as the catalogue gives it: raw line breaks in JSON, no key, empty fields.
+/// A record as people type it and the catalog returns it: raw line breaks in JSON, no BibTeX key,
+/// empty fields.
 const TYPED: &str = "{\"bibtex\": \"@article{,\ntitle= {The {MNIST} database},\nauthor= {Yann LeCun and Corinna Cortes},\n\
     journal= {},\nyear= {1998},\nabstract= {70,000 digits \u{7f}},\nterms= {}\n}\", \"seeders\": 3}";
 

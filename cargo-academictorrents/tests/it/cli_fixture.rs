@@ -1,20 +1,22 @@
-//! A directory to call the program in, and pages of what it prints there.
+//! A temporary directory to run the program in, and snapshot pages of what it prints there.
 //!
-//! A page (`pages/<page>.txt`) shows one call after the other, as a terminal would; lines of stderr begin with `! `. After a change
-//! of words, `SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --test it` writes the pages anew: read what has changed as a stranger
-//! would. What differs from run to run has a name in brackets: `[DIR]` the directory, `[PORT]`. The pages are Unix': on Windows
-//! paths are compared without regard to `\` and `/`, and of the system's own errors only that there is one.
+//! A page (`pages/<page>.txt`) shows calls in order, as a terminal would; lines of stderr start
+//! with `! `. After a change of messages, `SNAPSHOTS=overwrite cargo test -p cargo-academictorrents
+//! --test it` rewrites the pages: read the difference as a first-time user would. Placeholders in
+//! brackets replace what varies between runs: `[DIR]` is the directory, `[PORT]` a port. The pages
+//! show Unix output. On Windows, the comparison ignores the difference between `\` and `/` and the
+//! wording of operating system errors.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A directory with a store of its own, and nothing of this machine's in the environment.
+/// A directory with its own store. Calls see no configuration or environment of this machine.
 pub struct CliFixture {
     dir: tempfile::TempDir,
     env: Vec<(String, String)>,
 }
 
-/// What a call printed.
+/// The exit status and output of a call.
 pub struct Run {
     pub status: Option<i32>,
     pub stdout: String,
@@ -33,7 +35,7 @@ impl CliFixture {
     }
 
     pub fn path(&self, below: &str) -> PathBuf {
-        // As the program prints it: a temporary directory may be a link.
+        // Canonical, as the program prints it: the temporary directory may be a symbolic link.
         let canonical = self.dir.path().canonicalize().unwrap();
         let Some(path) = canonical.to_str().and_then(|path| path.strip_prefix(r"\\?\")) else {
             return canonical.join(below);
@@ -45,7 +47,7 @@ impl CliFixture {
         self.path("store")
     }
 
-    /// Writes a file, and gives its path.
+    /// Writes a file and returns its path.
     pub fn write(&self, below: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(below);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -53,8 +55,8 @@ impl CliFixture {
         path
     }
 
-    /// A crate here, with this text under `[package.metadata.academictorrents]`. It depends on nothing, so that Cargo needs no
-    /// index.
+    /// Writes a crate with this text under `[package.metadata.academictorrents]`. It has no
+    /// dependencies, so that Cargo needs no index.
     pub fn declare(&self, datasets: &str) {
         let manifest = format!(
             "[package]\nname = \"model\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
@@ -71,7 +73,8 @@ impl CliFixture {
             .args(arguments)
             .current_dir(self.path(""))
             .env_clear()
-            // Cargo itself, for `cargo metadata`; no home, no configuration. Under wine `TEST_CARGO` is what calls it.
+            // Cargo itself, for `cargo metadata`, without a home or configuration. Under Wine,
+            // `TEST_CARGO` is a program that calls it.
             .env("CARGO", std::env::var_os("TEST_CARGO").unwrap_or_else(|| env!("CARGO").into()))
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("CARGO_HOME", self.path("cargo-home"))
@@ -93,7 +96,7 @@ impl CliFixture {
         run
     }
 
-    /// The same, of a call that goes well: its stdout.
+    /// Runs a call that must succeed, and returns its stdout.
     #[track_caller]
     pub fn ok(&self, arguments: &[&str]) -> String {
         let run = self.run(arguments);
@@ -113,7 +116,7 @@ impl Run {
     }
 }
 
-/// Calls, one after the other.
+/// A snapshot page: a sequence of calls and their output.
 pub struct Page {
     name: String,
     text: String,
@@ -124,7 +127,8 @@ impl Page {
         Page { name: name.into(), text: String::new() }
     }
 
-    /// Calls the program, and adds what it prints. It gives the run, for what a page cannot say.
+    /// Runs the program and appends its output. Returns the run, for checks that a page cannot
+    /// express.
     pub fn show(&mut self, cli: &CliFixture, arguments: &[&str]) -> Run {
         let run = cli.run(arguments);
         let quoted = arguments.iter().map(|it| {
@@ -144,13 +148,13 @@ impl Page {
         run
     }
 
-    /// Changes what was shown: for what differs from machine to machine.
+    /// Applies `change` to every line so far, for output that varies between machines.
     pub fn redact(&mut self, change: impl Fn(&str) -> String) {
         let lines: Vec<_> = self.text.lines().map(change).collect();
         self.text = lines.join("\n") + "\n";
     }
 
-    /// Compares the page with the file.
+    /// Compares the page with its file.
     #[track_caller]
     pub fn compare(self) {
         let file =
@@ -166,7 +170,8 @@ impl Page {
     }
 }
 
-/// The same directories as on Unix, and what a Windows program does not run without.
+/// The Windows equivalents of the Unix directories, and the variables without which Windows
+/// programs do not start.
 fn windows_variables(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
     if !cfg!(windows) {
         return Vec::new();
@@ -185,7 +190,7 @@ fn with_slashes(text: &str) -> String {
     text.replace(r"\\", "/").replace('\\', "/")
 }
 
-/// A page without what is Windows' own.
+/// A page without what differs on Windows: path separators and operating system errors.
 fn on_windows(page: &str) -> String {
     let page = with_slashes(page);
     let lines = page.lines().map(|line| match line.split_once("(os error ") {

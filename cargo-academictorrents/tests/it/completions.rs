@@ -26,7 +26,7 @@ fn each_shell_has_completions() {
     page.compare();
 }
 
-/// What bash offers for the last of these words, with a completion of cargo's own that offers `own`.
+/// Checks what bash offers for the last word, beside a completion of Cargo's that offers `own`.
 #[cfg(unix)]
 #[track_caller]
 fn check(words: &[&str], expected: &str) {

@@ -1,10 +1,10 @@
 //! `cargo academictorrents config`.
 
-#![cfg(target_os = "linux")] // where the file is as the pages say
+#![cfg(target_os = "linux")] // the pages show the Linux path of the configuration file
 
 use crate::cli_fixture::{CliFixture, Page};
 
-/// A cli with a place for the configuration file.
+/// A CLI with a directory for the configuration file.
 fn cli() -> CliFixture {
     let cli = CliFixture::new();
     let place = cli.path("settings");

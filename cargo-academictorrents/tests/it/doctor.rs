@@ -10,7 +10,7 @@ fn cli() -> CliFixture {
     CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off")
 }
 
-/// A file system, how much of it is free, and a trust store are the machine's.
+/// Replaces what depends on the machine: the file system, its free space and the trust store.
 fn machine(line: &str) -> String {
     let line = &line.replace(&["[DIR]/", "home/"].concat(), "[HOME]/");
     let line = &line.replace("built-in, and the system's", "built-in");
@@ -127,13 +127,13 @@ fn a_store_that_is_not_sound_is_told() {
     super::states::age(&cli.write("store/v1/torrents/.tmp-1-2", ""), 1);
     set_modes(&cli, 0o755);
     page("doctor-store", &cli, &[&["doctor", "--offline"]]);
-    // As it says.
+    // As the output suggests.
     cli.ok(&["verify", "--stored", "--repair"]);
     let said = cli.ok(&["doctor", "--offline"]);
     assert!(said.contains("2 complete datasets") && !said.contains("not verified"), "{said}");
 }
 
-/// Permissions of the store's directories, whatever the umask is.
+/// Sets the permissions of the store's directories, independent of the umask.
 fn set_modes(cli: &CliFixture, mode: u32) {
     #[cfg(unix)]
     {
@@ -160,7 +160,7 @@ fn a_store_that_others_can_write_to_is_reported() {
         page.show(&cli, &["doctor", "--offline"]);
     }
     page.redact(machine);
-    // The group is the user's.
+    // The group depends on the user.
     page.redact(|line| match line.split_once("all members of the group ") {
         Some((before, _)) => format!("{before}all members of the group [GROUP] can write to it"),
         None => line.to_owned(),
@@ -174,7 +174,7 @@ fn a_store_that_others_can_write_to_is_reported() {
     assert_eq!(warns.len(), 1, "{json}");
     let what = warns[0]["what"].as_str().unwrap();
     assert!(warns[0]["area"] == "store" && what.starts_with("any user can write to "), "{json}");
-    // As it says.
+    // As the output suggests.
     let help = warns[0]["help"][0].as_str().unwrap().strip_prefix("run: ").unwrap().to_owned();
     assert!(std::process::Command::new("sh").args(["-c", &help]).status().unwrap().success());
     let said = cli.ok(&["doctor", "--offline"]);

@@ -9,7 +9,7 @@ use crate::support::slashes;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, Peer, WebSeed, random_bytes};
 
-/// A cli whose pages hold nothing that depends on the time.
+/// A CLI whose output does not depend on time.
 fn cli() -> CliFixture {
     CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off")
 }
@@ -55,7 +55,7 @@ fn fetch_brings_what_the_crate_and_its_dependencies_declare() {
     page.show(&cli, &["fetch", "--dry-run"]);
     assert!(!cli.store().exists(), "a dry run leaves nothing");
     page.show(&cli, &["fetch", "mnist"]);
-    // Declared by two crates, and fetched once.
+    // Two crates declare the dataset; it is fetched once.
     assert_eq!((mnist_seed.bytes_served(), cifar_seed.bytes_served()), (300_000, 0));
     page.show(&cli, &["fetch", "-n"]);
     page.show(&cli, &["fetch"]);
@@ -190,7 +190,7 @@ fn a_closed_pipe_is_no_failure() {
     dataset.assert_at(cli.ok(&["path", "data"]).trim_end().as_ref());
 }
 
-/// Of a selection more is fetched than its files have.
+/// Pieces are fetched whole, so a selection costs more bytes than its files have.
 #[test]
 fn a_plan_says_which_part_of_it_belongs_to_files_that_are_not_selected() {
     let files = [("a", random_bytes(1, 1_000)), ("b", random_bytes(2, 99_000))];
@@ -201,7 +201,7 @@ fn a_plan_says_which_part_of_it_belongs_to_files_that_are_not_selected() {
     let run = cli.run(&["fetch", "--dry-run"]);
     let said = "lab: 31.0 KiB of 32.0 KiB belong to other files, as pieces are downloaded whole\n";
     assert_eq!((run.status, &*run.stderr), (Some(0), said));
-    // Of both that are missing the error of `fetch` says so.
+    // If both datasets are missing, the error of `fetch` says so.
     let run = cli.run(&["fetch", "--offline"]);
     assert!(run.stderr.contains("31.0 KiB of 32.0 KiB belong to other files"), "{}", run.stderr);
     assert!(run.stderr.contains("dataset `whole`"), "{}", run.stderr);
@@ -209,7 +209,7 @@ fn a_plan_says_which_part_of_it_belongs_to_files_that_are_not_selected() {
     assert!(shown.contains("32.0 KiB to download, as pieces are downloaded whole"), "{shown}");
 }
 
-/// Packages of the registry `example` come from `vendor`, as `cargo vendor` arranges it.
+/// Replaces the registry `example` with the directory `vendor`, as `cargo vendor` does.
 #[cfg(unix)]
 const VENDORED: &str = r#"
 [registries.example]
@@ -221,10 +221,11 @@ replace-with = "vendored"
 directory = "vendor"
 "#;
 
-/// A dependency that Cargo brought fetches nothing by itself. The error names the command that does, which finds all sources of the
-/// dependency's manifest: the torrent names none.
+/// A dependency from a registry fetches nothing by itself. The error prints the command that
+/// fetches its data. That command must read the sources in the dependency's manifest, because the
+/// torrent has none.
 #[test]
-#[cfg(unix)] // where a shell runs what is printed
+#[cfg(unix)] // where a shell can run the printed command
 fn the_printed_command_fetches_what_a_dependency_lacks() {
     use crate::fixture::{Fixture, Run, library};
     let dataset = Dataset::single("data.bin", random_bytes(71, 200_000));
@@ -258,7 +259,7 @@ fn the_printed_command_fetches_what_a_dependency_lacks() {
         };
         errors.iter().find_map(words).unwrap_or_else(|| panic!("{errors:#?}"))
     };
-    // As a shell finds it, after `cargo install`.
+    // Found in `PATH`, as after `cargo install`.
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_cargo-academictorrents"));
     let mut path = vec![program.parent().unwrap().to_owned()];
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
@@ -271,7 +272,8 @@ fn the_printed_command_fetches_what_a_dependency_lacks() {
     assert_eq!(line, "cargo academictorrents fetch data");
     run(&fixture, &line).ok();
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
-    // One whose manifest allows less than it needs, and one that the user's own limit is below, too.
+    // A dependency whose manifest allows less than the dataset needs, first alone, then with a
+    // limit of the user's that is too low as well.
     fs::remove_dir_all(fixture.store()).unwrap();
     declare(", max-size = \"1kB\"");
     fixture.write(&format!("{vendor}/.cargo-checksum.json"), "{\"files\":{},\"package\":null}");

@@ -11,7 +11,7 @@ fn data(seed: u64, name: &str) -> Dataset {
     Dataset::single(name, random_bytes(seed, 300_000))
 }
 
-/// A crate at `used/Cargo.toml` that declares this.
+/// A crate at `used/Cargo.toml` that declares these datasets.
 fn project(cli: &CliFixture, datasets: &str) {
     let text = format!(
         "[package]\nname = \"used\"\nversion = \"0.1.0\"\n\n[package.metadata.academictorrents]\n{datasets}\n"
@@ -50,7 +50,7 @@ fn gc_removes_what_projects_used_and_use_no_more() {
             assert_eq!(cli.path(&format!("store/v1/{place}")).exists(), stays, "{place}");
         }
     }
-    // Of the project that is gone nothing is left to be known.
+    // The record of the deleted project is removed.
     assert_eq!(fs::read_dir(cli.path("store/v1/roots")).unwrap().count(), 1);
     page.show(&cli, &["gc", "--unknown"]);
     page.show(&cli, &["gc", "--max-size", "1kB"]);
@@ -84,7 +84,7 @@ fn of_two_selections_that_share_bytes_the_used_one_stays_whole() {
         (&removed["id"], &removed["outcome"]),
         (&infohash.as_str().into(), &"removed".into())
     );
-    // What the other selection holds too is not freed.
+    // Files that another selection links to free no space.
     #[cfg(unix)]
     assert!(removed["freed_bytes"].as_u64().unwrap() < 80_000, "{removed}");
     assert!(removed["disk_bytes"].as_u64().unwrap() > 128_000, "{removed}");
@@ -93,7 +93,7 @@ fn of_two_selections_that_share_bytes_the_used_one_stays_whole() {
     cli.ok(&["fetch", "--manifest-path", "used/Cargo.toml", "--offline"]);
     let path = cli.ok(&["path", "a", "--manifest-path", "used/Cargo.toml"]);
     assert_eq!(fs::read(format!("{}/a", path.trim_end())).unwrap(), random_bytes(1, 64 << 10));
-    // The torrent of what is used stays with it.
+    // The torrent of a used dataset is kept.
     assert!(cli.path(&format!("store/v1/torrents/{infohash}.torrent")).exists());
 }
 
@@ -125,7 +125,7 @@ fn what_is_locked_stays_and_is_told() {
     assert_eq!((partial(&locked), cli.path(&temporary).exists()), (false, false));
 }
 
-/// States in which a gc may have been killed, and what others left.
+/// States in which `gc` may have been killed, and leftovers of other processes.
 #[test]
 fn the_next_gc_goes_on_where_a_killed_one_stopped_and_a_build_finds_a_valid_store() {
     let cli = CliFixture::new();
@@ -140,18 +140,18 @@ fn the_next_gc_goes_on_where_a_killed_one_stopped_and_a_build_finds_a_valid_stor
         );
     }
     let v1 = cli.path("store/v1");
-    // After the stamp; after the rename, in the midst of removing.
+    // Killed after it removed the stamp; and after the rename, while it removed files.
     fs::remove_file(v1.join(format!("data/{}/stamp", one.infohash_hex()))).unwrap();
     fs::rename(v1.join(format!("data/{}", two.infohash_hex())), v1.join("data/.tmp-1-0")).unwrap();
-    // A write that is going on, and one that was killed long ago.
+    // A write that may be in progress, and one that was killed long ago.
     cli.write("store/v1/torrents/.tmp-2-0", b"new");
     age(&cli.write("store/v1/torrents/.tmp-2-1", b"old"), 1);
-    // A copy that is gone.
+    // The stamp of a copy that no longer exists.
     let stamp = format!("academictorrents stamp 1\nplace {}\nend\n", cli.path("no-copy").display());
     let elsewhere = cli.write(&format!("store/v1/elsewhere/{}/0123", one.infohash_hex()), stamp);
     let torrent = cli.path(&format!("mirror/{}.torrent", one.infohash_hex()));
     let torrent = torrent.to_str().unwrap();
-    // A build hashes the data that is there, and uses it.
+    // A build hashes the data on disk and uses it.
     let run = cli.run(&["path", torrent]);
     assert_eq!(run.status, Some(1), "{}", run.stdout);
     one.assert_at(std::path::Path::new(cli.ok(&["get", torrent, "--offline"]).trim_end()));
@@ -168,7 +168,7 @@ fn the_next_gc_goes_on_where_a_killed_one_stopped_and_a_build_finds_a_valid_stor
     assert_eq!(fs::read_dir(v1.join("roots")).unwrap().count(), 0);
 }
 
-/// Each kind of leftover that a killed process can leave, and beside it what only looks like one.
+/// Each kind of leftover of a killed process, beside files that only look like leftovers.
 #[test]
 fn doctor_counts_exactly_the_leftovers_that_gc_removes() {
     let cli = CliFixture::new();
@@ -189,12 +189,14 @@ fn doctor_counts_exactly_the_leftovers_that_gc_removes() {
     };
     let gone = "0".repeat(40);
     let old = [
-        // Files that are written beside their place: of `CACHEDIR.TAG`, a .torrent or its origin, a root, a catalog entry.
+        // Temporary files beside their destination: `CACHEDIR.TAG`, a .torrent or its origin, a
+        // root, a catalog entry.
         write(".tmp-0"),
         write("torrents/.tmp-1"),
         write("roots/.tmp-2"),
         write("catalogue/0123/.tmp-3"),
-        // What `doctor` tries out a store with; an origin whose .torrent is gone; directories that were made for a file.
+        // A file of `doctor`'s test of the store; an origin whose .torrent is gone; directories
+        // that were created for a file.
         empty(".tmp-4"),
         write(&format!("torrents/{gone}.origin")),
         empty("catalogue/4567"),
@@ -210,7 +212,7 @@ fn doctor_counts_exactly_the_leftovers_that_gc_removes() {
         write(&format!("data/{id}/.tmp-8")),
         write(&format!("partial/{begun_id}/.tmp-9")),
         write(&format!("data/{id}/.tmp-a/a")).parent().unwrap().to_owned(),
-        // After the stamp was written; before the data was renamed; a copy that is gone.
+        // After the stamp was written; before the data was renamed; a copy that no longer exists.
         write(&format!("data/{id}/stamp.old")),
         write(&format!("partial/{id}/record")).parent().unwrap().to_owned(),
         empty(&format!("data/{gone}")),
@@ -270,7 +272,7 @@ fn a_manifest_that_cannot_be_read_keeps_what_it_used_and_a_lying_note_reaches_no
     let stamp = cli.path(&format!("store/v1/data/{id}/stamp"));
     cli.ok(&["gc"]);
     assert!(stamp.exists());
-    // A note with another's name; one of a manifest that is a directory, or without end.
+    // A record under another name; records of a manifest that is a directory.
     cli.write(
         "store/v1/roots/0000000000000000",
         format!("academictorrents root 1\nmanifest /no\nid {id}\n"),
@@ -288,7 +290,8 @@ fn a_manifest_that_cannot_be_read_keeps_what_it_used_and_a_lying_note_reaches_no
     assert!(!stamp.exists() && victim.exists());
 }
 
-/// As in a store that is read-only, and for whoever may write everywhere too: neither locks nor notes can be made.
+/// Locks and records cannot be created, as in a read-only store. Unlike permissions, this also
+/// stops root.
 #[test]
 fn what_cannot_be_removed_is_an_error_and_notes_that_cannot_be_written_are_none() {
     let cli = CliFixture::new();

@@ -13,7 +13,7 @@ fn get_prints_the_path_alone_on_stdout() {
     cli.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
     for _ in 0..2 {
         let printed = cli.ok(&["get", "data.torrent", "--into", "here"]);
-        // Absolute, so that a script can go elsewhere.
+        // Absolute, so that a script may change its working directory.
         assert_eq!(printed, format!("{}\n", cli.path("here/data.bin").display()));
         dataset.assert_at(&cli.path("here/data.bin"));
     }
@@ -69,7 +69,7 @@ fn sources_and_files_are_those_of_the_options() {
     assert!(cli.path("some/set/a.txt").exists() && !cli.path("some/set/b.txt").exists());
 }
 
-/// A server with one `.torrent`, at `/data.torrent`.
+/// A server with a `.torrent` at `/data.torrent`.
 fn site(torrent: Vec<u8>) -> HttpServer {
     HttpServer::start(move |request, responder| match request.target.as_str() {
         "/data.torrent" => responder.respond(200, &[], &torrent),
@@ -98,7 +98,7 @@ fn a_torrent_may_lie_at_a_web_address() {
     let printed: serde_json::Value =
         serde_json::from_str(&cli.ok(&["get", &url, "--into", "here", "--json"])).unwrap();
     assert_eq!(printed["infohash"], dataset.infohash_hex());
-    // Gone on from.
+    // The download resumed.
     assert_eq!(printed["received_bytes"], 300_000 - 3 * (1 << 15));
     dataset.assert_at(&cli.path("here/data.bin"));
     assert!(!cli.path("here/.academictorrents").exists());
@@ -158,7 +158,7 @@ fn what_is_refused_leaves_the_directory_as_it_was() {
         assert_eq!(run.status, Some(1), "{}", run.stderr);
         assert!(!cli.path("here/.academictorrents").exists(), "{refused}: {}", run.stderr);
     }
-    // A damaged file is being repaired in the workplace.
+    // A damaged file is being repaired in the work directory.
     let mut damaged = random_bytes(4, 300_000);
     damaged[0] ^= 1;
     cli.write("here/data.bin", &damaged);
@@ -175,7 +175,7 @@ fn what_is_refused_leaves_the_directory_as_it_was() {
     dataset.assert_at(&cli.path("here/data.bin"));
 }
 
-/// A directory on a file system of its own, which has room for the damaged file, and for half of the other.
+/// Mounts a file system that has room for the damaged file and half of the other one.
 #[cfg(target_os = "linux")]
 const SMALL: &str = r#"
 mkdir -p here && mount -t tmpfs -o size=1m none here || exit 77
@@ -205,7 +205,7 @@ fn without_room_for_the_rest_a_damaged_file_does_not_move() {
         Ok(output) => crate::cli_fixture::Run::of(output),
         Err(why) => return crate::support::cannot_mount("a full disk", &why.to_string()),
     };
-    // Not every machine lets its users make namespaces.
+    // Some machines do not let users create namespaces.
     if run.status == Some(77) || run.stderr.contains("unshare") {
         return crate::support::cannot_mount("a full disk", &run.stderr);
     }
@@ -214,8 +214,8 @@ fn without_room_for_the_rest_a_damaged_file_does_not_move() {
     assert_eq!(seed.bytes_served(), 0);
 }
 
-/// Runs a call as the user nobody, who owns the directory that it works in. Only root can; who is not root cannot make files of
-/// another user's either.
+/// Runs a call as the user nobody, who owns the directory that it works in. Needs root, which also
+/// creates files of other users.
 #[cfg(target_os = "linux")]
 fn as_nobody(cli: &CliFixture, arguments: &[&str]) -> Option<crate::cli_fixture::Run> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -266,7 +266,7 @@ fn a_damaged_file_of_another_user_is_repaired_or_stays_where_it_is() {
             let now = std::fs::metadata(&file).unwrap();
             assert_eq!((now.ino(), now.mode()), (before.ino(), before.mode()));
         }
-        // What was verified is kept: when the directory can be written to, the rest is done.
+        // Verified data is kept: once the directory is writable, the download completes.
         chown(cli.path("here/set"), Some(NOBODY), Some(NOBODY)).unwrap();
         assert_eq!(as_nobody(&cli, &call).unwrap().status, Some(0));
         dataset.assert_at(&cli.path("here/set"));

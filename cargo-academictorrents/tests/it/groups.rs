@@ -1,4 +1,5 @@
-//! A store that the members of a group share: setgid, writable for the group, and `umask 002`. Run by root alone, who can be others.
+//! A store shared by the members of a group: setgid, group-writable, with `umask 002`. Needs root,
+//! which can run processes as other users.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -13,8 +14,8 @@ const GROUP: u32 = 61_000;
 const ONE: u32 = 61_001;
 const OTHER: u32 = 61_002;
 
-/// A cli that everybody can read, with a shared store, a mirror with the dataset and another that lacks a file. Nothing where
-/// processes cannot be run as other users, which is told.
+/// A CLI that everybody can read, with a shared store, a mirror with the dataset and another that
+/// lacks a file. `new` returns `None`, with a note, where processes cannot be run as other users.
 struct Shared {
     cli: CliFixture,
     dataset: Dataset,
@@ -30,7 +31,7 @@ impl Shared {
         use std::io::Write as _;
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
         if !is_root || Command::new("setpriv").arg("--version").output().is_err() {
-            // Not captured, as what `eprintln!` says would be.
+            // Written directly: the test harness captures `eprintln!`.
             let why = "a group's store was not tested: it needs root and setpriv";
             let _ = writeln!(std::io::stderr(), "{why}");
             return None;
@@ -47,7 +48,7 @@ impl Shared {
         std::fs::create_dir(cli.store()).unwrap();
         std::os::unix::fs::chown(cli.store(), None, Some(GROUP)).unwrap();
         open_to(&cli.store(), 0o2775);
-        // The directory of the tests may be closed to others.
+        // Other users may not be able to enter the build directory.
         let (built, program) = (env!("CARGO_BIN_EXE_cargo-academictorrents"), cli.path("at"));
         if std::fs::hard_link(built, &program).is_err() {
             std::fs::copy(built, &program).unwrap();
@@ -59,7 +60,7 @@ impl Shared {
         Run::of(self.command(user, umask, mirror, arguments).output().unwrap())
     }
 
-    /// What a user calls, with this umask, and a mirror to fetch from.
+    /// A call as this user, with this umask and this mirror.
     fn command(&self, user: u32, umask: &str, mirror: &str, arguments: &[&str]) -> Command {
         let (user, group) = (user.to_string(), GROUP.to_string());
         let mut command = Command::new("setpriv");
@@ -78,7 +79,7 @@ impl Shared {
         assert_eq!(run.status, Some(0), "{user} {arguments:?}: {}{}", run.stdout, run.stderr);
     }
 
-    /// A download that is left incomplete.
+    /// Leaves an incomplete download.
     #[track_caller]
     fn begin(&self, user: u32, umask: &str) {
         let run = self.call(user, umask, "lacking", &["get", "data.torrent", "-q"]);
@@ -118,7 +119,7 @@ fn what_one_member_fetched_another_verifies_repairs_selects_and_removes() {
     shared.damage();
     shared.ok(OTHER, "mirror", &["verify", "data.torrent", "--repair", "-q"]);
     shared.dataset.assert_at(&shared.data());
-    // And back again.
+    // And in the other direction.
     shared.lose_times();
     shared.ok(ONE, "nowhere", &GET);
     shared.ok(OTHER, "nowhere", &["gc", "--all"]);
@@ -135,7 +136,7 @@ fn what_one_member_began_another_completes() {
     shared.begin(ONE, "002");
     shared.ok(OTHER, "mirror", &GET);
     shared.dataset.assert_at(&shared.data());
-    // The good pieces of damaged data, which the other one took over.
+    // Intact pieces of damaged data, which the other user moved to the partial download.
     shared.damage();
     std::fs::remove_dir_all(shared.data().join("d")).unwrap();
     let run = shared.call(OTHER, "002", "lacking", &GET);
@@ -165,7 +166,7 @@ fn a_umask_that_keeps_the_group_out_is_named() {
     let help = run.stderr.lines().find(|line| line.contains("umask 002")).unwrap_or_default();
     let chmod = format!("chmod -R g+w {}", shared.cli.store().display());
     assert!(help.contains("help: ") && run.stderr.contains(&chmod), "{}", run.stderr);
-    // What the help says.
+    // The command that the help suggests.
     let status = Command::new("sh").args(["-c", &chmod]).status().unwrap();
     assert!(status.success());
     shared.ok(OTHER, "mirror", &GET);
@@ -186,7 +187,7 @@ fn who_may_only_read_a_store_waits_for_whoever_fetches_into_it() {
     let run = Run::of(child.wait_with_output().unwrap());
     let path = format!("{}\n", shared.data().display());
     assert_eq!((run.status, run.stdout), (Some(0), path), "{}", run.stderr);
-    // Nobody fetches: an error, at once.
+    // If nobody is fetching, the call fails at once.
     std::fs::remove_dir_all(shared.data()).unwrap();
     let run = shared.call(OTHER, "022", "mirror", &GET);
     assert!(run.stderr.contains("Permission denied"), "{}", run.stderr);

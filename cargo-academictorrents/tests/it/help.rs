@@ -1,4 +1,4 @@
-//! What each verb says of itself.
+//! The help of each command.
 
 use crate::cli_fixture::{CliFixture, Page};
 

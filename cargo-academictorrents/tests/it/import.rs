@@ -21,9 +21,9 @@ fn multi() -> Dataset {
     )
 }
 
-/// A crate that declares both, by vendored torrents.
+/// A crate that declares both datasets by vendored torrents.
 fn cli() -> CliFixture {
-    // What takes a while is told, and what does so depends on the machine.
+    // Without progress lines, which depend on the machine's speed.
     let cli = CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off");
     cli.write("single.torrent", single().torrent());
     cli.write("multi.torrent", multi().torrent());
@@ -31,7 +31,7 @@ fn cli() -> CliFixture {
     cli
 }
 
-/// Names, bytes and permissions.
+/// Paths, bytes, whether read-only, and modification times.
 fn state(directory: &Path) -> Vec<(std::path::PathBuf, Vec<u8>, bool, std::time::SystemTime)> {
     let look = |below| {
         let path = directory.join(&below);
@@ -56,7 +56,7 @@ fn what_lies_at_a_path_is_found_to_be_the_dataset_and_copied() {
     assert_eq!(state(&cli.path("mine")), before);
     single().assert_at(Path::new(cli.ok(&["path", "single"]).trim_end()));
     multi().assert_at(Path::new(cli.ok(&["path", "multi"]).trim_end()));
-    // What is no dataset, what is not there.
+    // Files that belong to no dataset, and a path that does not exist.
     cli.write("mine/other.bin", random_bytes(9, 300_000));
     cli.write("mine/small.bin", b"x");
     page.show(&cli, &["import", "mine/other.bin", "mine/small.bin", "mine/nothing"]);
@@ -64,7 +64,7 @@ fn what_lies_at_a_path_is_found_to_be_the_dataset_and_copied() {
     page.show(&cli, &["import", "--id", "single.torrent", "mine/small.bin", "--json"]);
     page.show(&cli, &["import"]);
     page.compare();
-    // A project that declares it uses it.
+    // The project that declares the datasets is recorded as their user.
     assert_eq!(fs::read_dir(cli.path("store/v1/roots")).unwrap().count(), 1);
 }
 
@@ -95,7 +95,7 @@ fn of_a_copy_that_is_partly_right_the_rest_is_fetched() {
     page.compare();
     assert_eq!(fs::read(&b).unwrap(), bytes);
     assert!(!fs::metadata(&b).unwrap().permissions().readonly());
-    // Two pieces of 32 KiB are wrong: nothing else is fetched.
+    // Only the two damaged pieces of 32 KiB are fetched.
     let seed = WebSeed::serving(&multi());
     cli.write("multi.torrent", multi().url_list([seed.url()]).torrent());
     cli.ok(&["get", "multi.torrent"]);
@@ -111,7 +111,7 @@ fn two_copies_that_lack_different_parts_make_one_whole() {
     fs::remove_file(cli.path("one/tree/a.bin")).unwrap();
     fs::write(cli.path("two/tree/sub/b.bin"), &random_bytes(3, 200_000)[..100_000]).unwrap();
     let run = cli.run(&["import", "--id", "multi", "one", "two"]);
-    // The piece that both files share is whole in neither copy but the second.
+    // The piece that spans both files is complete only in the second copy.
     assert!(run.stderr.contains("multi is incomplete"), "{}", run.stderr);
     assert!(run.stderr.contains("multi: imported"), "{}", run.stderr);
     multi().assert_at(Path::new(cli.ok(&["path", "multi"]).trim_end()));
@@ -138,7 +138,7 @@ fn both_selections_of_one_torrent_are_brought_and_share_their_bytes() {
         let own = fs::metadata(cli.path("tree/sub/b.bin")).unwrap();
         assert!((own.dev(), own.ino()) != (file.dev(), file.ino()));
     }
-    // A part of the torrent alone, at its own path: the piece that reaches into `a.bin` is not there.
+    // With one file of the torrent, at its own path, the piece that spans into `a.bin` is missing.
     let part = CliFixture::new();
     part.write("multi.torrent", multi().torrent());
     part.declare("b = { torrent = \"multi.torrent\", files = [\"sub/*\"] }");
@@ -168,7 +168,8 @@ fn hard_links_are_made_when_asked_and_become_read_only() {
         assert_eq!((here.dev(), here.ino()), (stored.dev(), stored.ino()), "{}", there.display());
         assert!(here.permissions().readonly());
     }
-    // Written to nevertheless, it is another file than the stamp says: what is wrong is made anew, and here nothing changes.
+    // A hard-linked file that the user changes no longer matches the stamp. `get` replaces it in
+    // the store and leaves the user's file.
     let b = cli.path("tree/sub/b.bin");
     fs::remove_file(cli.path("tree/a.bin")).unwrap();
     let mut changed = fs::read(&b).unwrap();

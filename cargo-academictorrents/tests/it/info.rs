@@ -45,7 +45,7 @@ fn info_tells_what_a_torrent_holds_and_who_has_it() {
     cli.declare("images = { torrent = \"images.torrent\", files = [\"train/*\"] }");
     let mut page = Page::new("info");
     page.show(&cli, &["info", "images"]);
-    // Nobody took part in the swarm.
+    // `info` did not join the swarm.
     assert_eq!((http.announces().len(), udp.announces().len()), (0, 0));
     assert!(alive.bytes_served() <= 1);
     page.show(&cli, &["info", "images.torrent", "--json"]);
@@ -88,7 +88,7 @@ fn many_files_are_shown_by_directory_and_sources_that_are_left_out_are_not_asked
     assert!(all.contains("099.png") && !all.contains("-v lists"), "{all}");
 }
 
-/// No torrent fills the screen, and each file is counted in a line.
+/// The tree is at most 24 lines long, and every file is counted in one of them.
 #[test]
 fn the_directories_of_any_torrent_fit_the_screen() {
     let check = |files: Vec<String>, shows: &[&str]| {
@@ -112,7 +112,7 @@ fn the_directories_of_any_torrent_fit_the_screen() {
         all(vec![files("a/", 30), files("b/c/", 1), files("", 2)]),
         &["a/  30 files", "b/  1 file", "c/  1 file", "001", "-v lists all 33 files"],
     );
-    // Below what has room, directories are counted in those above.
+    // Directories that do not fit are counted in their parent directories.
     let deep = (0..90).map(|at| format!("a/{}/{at}/f", at % 3)).collect();
     check(deep, &["a/  90 files", "2/  30 files", "…  -v lists all 90 files"]);
     let wide = (0..90).map(|at| format!("{at:02}/f")).collect();
@@ -124,11 +124,11 @@ fn a_web_seed_has_a_dataset_in_each_form_that_a_download_tries() {
     let cli = cli();
     let one_file = vec![("table.csv", random_bytes(5, 1_000))];
     let datasets = [
-        // The directory itself, and not the one that holds it.
+        // The directory itself, not its parent.
         (tree(3), "images"),
-        // The directory that holds the file, without a slash at the end.
+        // The directory that contains the file, without a trailing slash.
         (Dataset::single("data.bin", random_bytes(4, 1_000)), ""),
-        // The file of a directory that has no other.
+        // The only file of a directory.
         (Dataset::multi("lab", one_file), "lab/table.csv"),
     ];
     for (dataset, below) in datasets {
@@ -154,7 +154,7 @@ fn a_torrent_that_is_not_at_hand_comes_from_the_catalogue() {
     let line = said.lines().find(|line| line.starts_with("magnet")).unwrap();
     let by_magnet = cli.ok(&["info", line.split_whitespace().last().unwrap()]);
     assert!(by_magnet.contains("has it  http://"), "{by_magnet}");
-    // It was only looked at.
+    // `info` keeps no torrent.
     assert!(!cli.store().join("v1/torrents").exists());
 }
 
@@ -214,7 +214,8 @@ fn add_and_info_warn_which_platforms_cannot_build_it() {
             check(&["a.bin", name], &["Windows"]);
         }
     }
-    // Nobody can: `info` says so, and how it can be had is said by what selects files.
+    // A path that no platform can have: `info` reports it, and selecting other files is the way
+    // out.
     let cli = cli();
     let long = "x".repeat(300);
     cli.write("x.torrent", Dataset::multi("set", [("a", vec![1]), (&long, vec![2])]).torrent());

@@ -1,4 +1,4 @@
-//! Ctrl-C, and SIGTERM.
+//! Ctrl-C and SIGTERM.
 
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -11,11 +11,12 @@ const SIZE: usize = 4_000_000;
 const PIECE: usize = 1 << 16;
 const SAID: &str = "stopped; verified data is kept, and the same command resumes\n";
 
-/// A second is what is promised; a machine that is busy may take longer to tell.
+/// The documentation promises a second; a busy machine may take longer.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Signals do what they do by default, but for those that are to be ignored, whatever whoever runs the tests ignores: what a shell has
-/// in its background ignores SIGINT, and no shell can undo that.
+/// Starts the program with default signal handling, except for the `ignored` signals and whatever
+/// the test runner's parent ignores: a shell's background jobs ignore SIGINT, which no shell can
+/// undo.
 fn start(cli: &CliFixture, ignored: &str, arguments: &[&str]) -> Child {
     let program = cli.command(arguments);
     let signals = format!(
@@ -41,7 +42,7 @@ fn end_with(signal: &str, child: Child) -> Output {
     output
 }
 
-/// Bytes of the pieces that the only resume record below this directory names.
+/// The size of the pieces in the only resume record below this directory.
 fn recorded(partial: &std::path::Path) -> usize {
     let mut records = std::fs::read_dir(partial).unwrap();
     let record = records.next().unwrap().unwrap().path().join("record");
@@ -121,7 +122,8 @@ fn what_cargo_says_when_it_hears_the_signal_too_is_not_told() {
     eventually("the signals' thread waits", || naps(&child).is_some());
     let before = naps(&child);
     send("INT", &child);
-    // It sleeps anew once it has noted the signal: what fails from now on fails by it.
+    // The thread sleeps again once it has noted the signal; from then on, failures are attributed
+    // to the signal.
     eventually("the signal is heard", || naps(&child) > before);
     cli.write("go", "");
     let output = child.wait_with_output().unwrap();
@@ -135,7 +137,7 @@ fn what_is_started_to_outlive_its_terminal_does() {
     let dataset = Dataset::single("data.bin", random_bytes(1, 1_000_000)).piece_length(PIECE);
     let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 500_000 });
     cli.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
-    // As by `nohup`.
+    // As with `nohup`.
     let child = start(&cli, "HUP", &["get", "data.torrent"]);
     eventually("some has come", || seed.bytes_served() > 100_000);
     send("HUP", &child);
@@ -143,7 +145,8 @@ fn what_is_started_to_outlive_its_terminal_does() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
-/// What these fetch on the way to something else is gone on from, too, and what they were to change is as it was.
+/// Commands that download as an intermediate step resume, too, and leave what they were about to
+/// change untouched.
 #[test]
 fn ctrl_c_ends_what_fetches_on_the_way() {
     for arguments in
@@ -167,13 +170,13 @@ fn ctrl_c_ends_what_fetches_on_the_way() {
         let before = seed.bytes_served();
         cli.ok(arguments);
         let served = seed.bytes_served() - before;
-        // What was on its way to the one that was ended is counted a moment later.
+        // Bytes in flight to the killed process are counted a moment later.
         let most = (SIZE - there / 2) as u64;
         assert!(there > 0 && served < most, "{arguments:?}: {there}, {served}");
     }
 }
 
-/// A torrent of a file of zeros, which takes no room on the disk and seconds to hash.
+/// A torrent of a file of zeros, which needs no disk space and takes seconds to hash.
 #[cfg(target_os = "linux")]
 fn zeros(pieces: usize) -> Vec<u8> {
     use sha1::Digest as _;
@@ -211,7 +214,7 @@ fn ctrl_c_ends_import_and_leaves_all_as_it_was() {
     assert_eq!(store.iter().find(large), None);
 }
 
-/// What a copy that was killed has left goes with the next that comes through.
+/// Leftovers of a killed copy are removed by the next import that succeeds.
 #[test]
 fn what_a_killed_import_has_left_does_not_stay() {
     let cli = CliFixture::new();

@@ -1,8 +1,10 @@
-//! The JSON documents of the commands: docs/reference/schemas has the schema of each, and docs/reference/json.md is written from
-//! the schemas (`SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --test it -- json::`).
+//! The JSON documents of the commands. docs/reference/schemas has the schema of each, from which
+//! the tables of docs/reference/json.md are generated (`SNAPSHOTS=overwrite cargo test -p
+//! cargo-academictorrents --test it -- json::`).
 //!
-//! [`CliFixture::run`](crate::cli_fixture::CliFixture::run) checks each document that any test sees. A key that a schema does not have
-//! is a fault here, although users have to expect new ones.
+//! [`CliFixture::run`](crate::cli_fixture::CliFixture::run) checks each document that a test
+//! prints. A key that is missing from its schema is an error here, although users must accept
+//! unknown keys.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -31,7 +33,7 @@ fn schema(command: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Checks what a call printed on stdout, if it was called with `--json`; an invalid argument prints nothing there.
+/// Checks the stdout of a call with `--json`. It is empty if an argument was invalid.
 #[track_caller]
 pub fn check(arguments: &[&str], stdout: &str) {
     if !arguments.contains(&"--json") || stdout.is_empty() {
@@ -47,7 +49,7 @@ pub fn check(arguments: &[&str], stdout: &str) {
     assert!(faults.is_empty(), "{arguments:?}: {faults:#?}\n{stdout}");
 }
 
-/// How a value differs from its schema, with the place of each fault.
+/// The differences between a value and its schema, each with its location.
 fn faults(schema: &Value, value: &Value, root: &Value, place: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (keyword, wanted) in schema.as_object().unwrap() {
@@ -144,7 +146,7 @@ fn a_document_that_differs_from_its_schema_is_found() {
     assert!(odd.contains("is none of"), "{odd}");
 }
 
-/// The calls with `--json` on the pages, and what they print.
+/// The calls with `--json` on the snapshot pages, and the documents that they print.
 fn shown() -> Vec<(String, String)> {
     let mut shown = Vec::new();
     for entry in fs::read_dir(library().join("cargo-academictorrents/tests/it/pages")).unwrap() {
@@ -171,7 +173,8 @@ fn each_command_has_a_schema_and_its_documents_are_as_it_says() {
     }
     seen.sort();
     seen.dedup();
-    // `seed` runs until it is stopped and `man` writes files: their own tests check them, as far as `CliFixture::run` calls them.
+    // `seed` runs until it is stopped and `man` writes files, so no page shows them;
+    // `CliFixture::run` checks the calls in their own tests.
     let commands = commands();
     let unseen: Vec<_> = commands.iter().filter(|it| !seen.contains(it)).collect();
     assert_eq!(unseen, ["man", "seed"]);
@@ -185,7 +188,7 @@ fn each_command_has_a_schema_and_its_documents_are_as_it_says() {
     assert_eq!(without, ["completions"]);
 }
 
-/// What the page says of the type.
+/// The type as the reference page names it.
 fn kind(schema: &Value) -> String {
     if let Some(values) = schema["enum"].as_array() {
         let values: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();

@@ -1,5 +1,5 @@
-//! Stores and directories in a layer of a container image: below the writable layer of an overlay file system, where
-//! directories cannot be renamed.
+//! Stores and directories in a layer of a container image: below the writable layer of an overlay
+//! file system, where directories cannot be renamed.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use crate::cli_fixture::{CliFixture, Run};
 use crate::support::cannot_mount;
 use crate::swarm::{Dataset, random_bytes};
 
-/// What lies at `$1` becomes the lower layer of what is mounted there. The upper one is in memory: it cannot be on an
-/// overlay, which the disk of a container is.
+/// Makes the content of `$1` the lower layer of an overlay that is mounted there. The upper layer
+/// is in memory: it cannot be on another overlay, which the disk of a container usually is.
 const MOUNT: &str = r#"
 place=$1 commands=$2 layers=$(mktemp -d) && mount -t tmpfs none "$layers" || exit 77
 cp -a "$place" "$layers/lower" && mkdir "$layers/upper" "$layers/work"
@@ -18,7 +18,8 @@ at() { "$0" academictorrents "$@"; }
 set -e; eval "$commands"
 "#;
 
-/// Runs commands, of which `at` is the program, where the directory `below` the cli's is in a lower layer.
+/// Runs commands with the directory `below` in a lower layer. `at` in the commands calls the
+/// program.
 fn in_a_layer(cli: &CliFixture, below: &str, commands: &str) -> Option<Run> {
     use std::os::unix::fs::MetadataExt as _;
     let program = cli.command(&[]);
@@ -49,7 +50,7 @@ fn dataset() -> Dataset {
         .piece_length(1 << 14)
 }
 
-/// A cli with the torrent, whose mirror has all of it, and another that lacks a file.
+/// A CLI with the torrent, a mirror that has the whole dataset, and another that lacks a file.
 fn cli(dataset: &Dataset) -> CliFixture {
     let cli = CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off");
     cli.write("data.torrent", dataset.torrent());
@@ -67,7 +68,7 @@ fn begin(cli: &CliFixture, options: &[&str]) {
     assert!(!command.output().unwrap().status.success());
 }
 
-/// Compares what lies at `$place` with the mirror's.
+/// Compares the data at `$place` with the mirror's.
 const COMPARE: &str = r#"diff -r mirror/*/tree "$place" && echo right"#;
 
 #[track_caller]
@@ -113,7 +114,7 @@ fn a_directory_in_a_layer_gets_its_files() {
     let cli = cli(&dataset);
     begin(&cli, &["--into", "here"]);
     check(&cli, "here", "at get data.torrent --into here -q; place=here/tree");
-    // One of its directories is another file system.
+    // One directory of the dataset is a mount point of another file system.
     let mount = "mount -t tmpfs none here/tree/d";
     cli.ok(&["get", "data.torrent", "--into", "here", "-q"]);
     check(&cli, "here", &format!("{mount}; at get data.torrent --into here -q; place=here/tree"));

@@ -1,4 +1,5 @@
-//! Limits that the shell sets for a process (`ulimit`): each is an error that names it, and no silent end.
+//! Limits that a shell sets for a process (`ulimit`): each leads to an error that names it, and
+//! never to a silent exit.
 
 use std::process::Command;
 
@@ -26,7 +27,7 @@ fn a_file_beyond_the_file_size_limit_is_an_error_before_the_first_byte() {
     let cli = CliFixture::new();
     cli.write("x.torrent", data.clone().url_list([seed.url()]).torrent());
     for arguments in [&["get", "x.torrent"][..], &["get", "x.torrent", "--into", "into"]] {
-        // Blocks of 512 bytes.
+        // `ulimit -f` counts blocks of 512 bytes.
         let run = under(&cli, "-f 100", arguments);
         assert_eq!(run.status, Some(1), "{}", run.stderr);
         assert!(run.stderr.contains("b.bin") && run.stderr.contains("ulimit -f"), "{}", run.stderr);
@@ -37,10 +38,10 @@ fn a_file_beyond_the_file_size_limit_is_an_error_before_the_first_byte() {
         );
         assert!(seed.requests().is_empty());
     }
-    // What fits is fetched.
+    // A selection within the limit is fetched.
     let run = under(&cli, "-f 100", &["get", "x.torrent", "--files", "a.bin"]);
     assert_eq!(run.status, Some(0), "{}", run.stderr);
-    // Files of the store itself.
+    // The limit also applies to the store's own files.
     let run = under(&cli, "-f 0", &["get", "x.torrent", "--store", "other"]);
     assert_eq!(run.status, Some(1), "{:?} {}", run.status, run.stderr);
     assert!(run.stderr.contains("ulimit -f"), "{}", run.stderr);
@@ -66,7 +67,7 @@ fn many_files_of_many_datasets_are_fetched_with_few_descriptors() {
     let mut datasets = String::new();
     let sets: Vec<_> = (0..8)
         .map(|set| {
-            // No file ends where a piece does: each is opened more than once.
+            // No file ends at a piece boundary, so each is opened more than once.
             let files: Vec<_> = (0..150)
                 .map(|file| (format!("{file}.bin"), random_bytes(set * 1_000 + file, 1_000)))
                 .collect();
@@ -87,7 +88,7 @@ fn many_files_of_many_datasets_are_fetched_with_few_descriptors() {
     }
 }
 
-/// As on macOS, whose shells give a process 256 descriptors.
+/// The default limit of descriptors in macOS shells is 256.
 #[test]
 fn many_files_peers_and_web_seeds_do_with_256_descriptors() {
     let files: Vec<_> =
@@ -116,7 +117,8 @@ fn a_process_that_may_start_no_more_threads_says_so() {
     let data = Dataset::single("data.bin", random_bytes(1, 10_000));
     let seed = WebSeed::serving(&data);
     let mut failed = 0;
-    // Address space in KiB: stacks of threads need some. Where even the program itself has too little, it does not begin.
+    // `ulimit -v` is in KiB of address space, of which each thread's stack needs some. With the
+    // lowest limits, the program itself does not start.
     for most in (60_000..400_000).step_by(20_000) {
         let cli = CliFixture::new();
         cli.write("x.torrent", data.clone().url_list([seed.url()]).torrent());
@@ -124,8 +126,8 @@ fn a_process_that_may_start_no_more_threads_says_so() {
         if run.stderr.contains("refused to create a thread") || run.stderr.contains("os error 11") {
             failed += 1;
         }
-        // A thread that got its own stack, and then none for the handler of overflows, is ended by std itself, with the
-        // process. Which thread meets the limit is chance.
+        // If a new thread gets its stack but no memory for std's overflow handler, std aborts the
+        // process. Which thread reaches the limit is random.
         let by_std = run.stderr.contains("failed to allocate an alternative stack");
         assert!(by_std || !run.stderr.contains("panicked"), "{most}: {}", run.stderr);
     }

@@ -1,4 +1,4 @@
-//! Symbolic links of a torrent, in the commands.
+//! Symbolic links of a torrent, in all commands.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::support::files::copy;
 use crate::support::links::{assert_at, linked};
 use crate::swarm::WebSeed;
 
-/// A cli with the torrent, declared as `set`, and its web seed.
+/// A CLI with the torrent, declared as `set`, and its web seed.
 fn cli() -> (CliFixture, WebSeed) {
     let (cli, dataset) = (CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off"), linked());
     let seed = WebSeed::serving(&dataset);
@@ -23,7 +23,7 @@ fn json(cli: &CliFixture, arguments: &[&str]) -> Value {
     serde_json::from_str(&cli.run(arguments).stdout).unwrap()
 }
 
-/// Takes the place of a link.
+/// Replaces a link.
 fn replace(link: &Path, text: &str) {
     fs::remove_file(link).unwrap();
     std::os::unix::fs::symlink(text, link).unwrap();

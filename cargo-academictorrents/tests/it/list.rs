@@ -15,7 +15,7 @@ fn list_shows_what_is_declared_and_what_else_is_in_the_store() {
         Dataset::multi("half", [("a", random_bytes(2, 100_000)), ("b", random_bytes(3, 200_000))]);
     let orphan = Dataset::single("old name.bin", random_bytes(4, 1_500_000));
     let mut page = Page::new("list");
-    // No crate, no store.
+    // No crate and no store.
     page.show(&cli, &["list"]);
     cli.declare(&format!(
         "whole = \"{}\"\nhalf = {{ infohash = \"{}\", store = \"out-dir\" }}\n\
@@ -46,7 +46,7 @@ fn list_in_json_has_every_field_of_each_dataset() {
     let mut page = Page::new("list-json");
     page.show(&cli, &["list", "--json", "--no-orphans"]);
     page.compare();
-    // Times differ.
+    // The last use is a time, so no page can show it.
     let all: serde_json::Value = serde_json::from_str(&cli.ok(&["list", "--json"])).unwrap();
     let orphan = &all["orphans"][0];
     assert_eq!(all["orphans"].as_array().unwrap().len(), 1);
@@ -73,7 +73,7 @@ fn copies_that_the_environment_names_and_torrents_that_cannot_be_used_are_told()
     cli.write("whole.torrent", b"no torrent");
     page.show(&cli, &["list", "--no-orphans"]);
     page.compare();
-    // A torrent's name says what it likes, and moves no cursor.
+    // A torrent's name can contain anything, but must not move the cursor.
     let odd = Dataset::single("old\u{1b}[31m\u{202e}.bin", random_bytes(4, 100_000));
     kept(&cli, &odd);
     let printed = cli.run(&["list", "--orphans"]).stdout;
@@ -97,7 +97,7 @@ fn what_is_unchecked_comes_with_what_to_do() {
     assert!(cli.ok(&["list"]).contains("complete"));
 }
 
-/// A script would take what the disk had room for as the whole list.
+/// A script would mistake a truncated list for the whole.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_result_that_cannot_be_written_is_a_failure() {

@@ -1,4 +1,4 @@
-//! Locks of the store, against those of std, which earlier versions of the library used.
+//! The store's locks and std's, which earlier versions of the library used, exclude each other.
 
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
@@ -21,7 +21,8 @@ fn our_locks_and_those_of_std_exclude_each_other() {
     fs::create_dir_all(lock.parent().unwrap()).unwrap();
     let theirs = opened(&lock);
 
-    // Closing ends a lock too: std's `unlock` fails under wine, of which it expects another error.
+    // Closing a file releases its lock. std's `unlock` fails under Wine, which reports an
+    // unexpected error.
     let ours = store.try_lock(infohash).unwrap().unwrap();
     assert!(matches!(theirs.try_lock(), Err(TryLockError::WouldBlock)));
     assert!(matches!(theirs.try_lock_shared(), Err(TryLockError::WouldBlock)));
@@ -32,7 +33,7 @@ fn our_locks_and_those_of_std_exclude_each_other() {
     assert!(store.locked(infohash).is_some());
     drop(theirs);
 
-    // One that only looks does not keep another from looking.
+    // A shared lock does not block another reader.
     let theirs = opened(&lock);
     theirs.try_lock_shared().unwrap();
     assert!(store.locked(infohash).is_none());

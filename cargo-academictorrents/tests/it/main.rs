@@ -1,4 +1,5 @@
-//! The command line, as Cargo runs it: `cargo-academictorrents academictorrents …`. A file for each verb.
+//! Tests of the command line, called as Cargo calls it: `cargo-academictorrents academictorrents
+//! …`. Each command has its own file.
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]

@@ -6,7 +6,6 @@ use crate::cli_fixture::{CliFixture, Page};
 fn man_writes_a_page_for_the_whole_and_one_for_each_verb() {
     let cli = CliFixture::new();
     let mut page = Page::new("man");
-    // All that one page says, as its reader's program takes it.
     cli.ok(&["man", "--dir", "share/man1"]);
     let read = |name: &str| std::fs::read_to_string(cli.path("share/man1").join(name)).unwrap();
     cli.write("blocked", "");

@@ -1,7 +1,8 @@
-//! The README's chapter of the command line, call by call, as one session: what it shows is what is printed.
+//! Runs the commands of the guide's chapter on the command line as one session, and compares the
+//! output with what the chapter shows.
 //!
-//! A line of the chapter is compared word by word. `…` stands for anything that differs from run to run; lines that the program prints
-//! more are no fault, but the order holds.
+//! Lines are compared word by word. `…` matches anything. The program may print more lines, but the
+//! order must agree.
 
 use std::fs;
 use std::path::Path;
@@ -13,10 +14,10 @@ use crate::support::slashes;
 use crate::swarm::catalogue::{Catalogue, item};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
-/// The infohash that the chapter has for the dataset of the test.
+/// The infohash that the chapter shows in place of the test dataset's.
 const SHOWN: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
 
-/// A call, and what the chapter says that it prints.
+/// A call, and the output that the chapter shows.
 struct Example {
     call: String,
     lines: Vec<String>,
@@ -40,7 +41,7 @@ fn examples(chapter: &str) -> Vec<Example> {
     examples
 }
 
-/// Whether the words follow each other, with anything in place of `…`.
+/// Whether the words of `line` match those of `shown`, where `…` matches anything.
 fn fits(line: &str, shown: &str) -> bool {
     let mut rest = line.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -62,12 +63,12 @@ fn a_line_fits_by_its_words() {
     assert!(!fits("a b c", "a b") && !fits("b", "a …") && !fits("xa", "a"));
 }
 
-/// Changes a byte of a file that nobody may write to, and leaves its time.
+/// Changes a byte of a read-only file and keeps its modification time.
 fn damage(path: &Path) {
     let modified = fs::metadata(path).unwrap().modified().unwrap();
     let mut bytes = fs::read(path).unwrap();
     bytes[70_000] ^= 1;
-    // As a disk does it: in place. The test may not be root, so it is made writable for that.
+    // In place, as failing disks do. Without root, that needs write permission.
     let mut permissions = fs::metadata(path).unwrap().permissions();
     let before = permissions.clone();
     #[expect(clippy::permissions_set_readonly_false, reason = "a file of a temporary directory")]
@@ -100,10 +101,11 @@ fn the_chapter_shows_what_is_printed() {
         let words: Vec<String> =
             call.split(' ').map(|word| word.replace(SHOWN, &infohash)).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        // What has happened before the call.
+        // What happens before the call.
         match &words[..] {
             ["fetch", "--dry-run"] => {
-                // The crate itself is not published: Cargo could not resolve the build-dependency that was added.
+                // The library is not published, so Cargo could not resolve the build-dependency
+                // that `add` wrote.
                 let text = fs::read_to_string(cli.path("Cargo.toml")).unwrap();
                 cli.write(
                     "Cargo.toml",
@@ -132,7 +134,7 @@ fn the_chapter_shows_what_is_printed() {
         assert_eq!(run.status, Some(expected), "{call}: {printed}");
         let plain = |text: String| if cfg!(windows) { slashes(&text) } else { text };
         let (stdout, stderr) = (plain(run.stdout), plain(run.stderr));
-        // Both streams, each in its order: where the chapter has them, one follows the other.
+        // Each stream keeps its own order; the chapter may show one after the other.
         let mut streams = [stdout.lines(), stderr.lines()];
         for shown in lines.iter().filter(|line| !line.trim().is_empty()) {
             let shown = shown.replace(SHOWN, &infohash);
@@ -161,7 +163,7 @@ fn each_verb_is_in_the_chapter() {
     for verb in verbs.filter(|verb| !verb.is_empty()) {
         count += 1;
         assert!(chapter.contains(&format!("`{verb}`")), "{verb} is not told of");
-        // Of `seed` its own chapter has examples.
+        // `seed` has its own chapter, with examples.
         let is_shown = examples.iter().any(|it| it.call.split(' ').next() == Some(verb));
         assert!(is_shown || verb == "seed", "{verb} has no example");
     }

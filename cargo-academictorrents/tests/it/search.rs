@@ -36,7 +36,7 @@ fn cli(catalogue: &Catalogue) -> CliFixture {
     CliFixture::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
 }
 
-/// The copy in the store.
+/// The store's copy of the database.
 fn kept(cli: &CliFixture) -> std::fs::File {
     let kept = std::fs::read_dir(cli.store().join("v1/catalogue")).unwrap();
     let kept: Vec<_> = kept.map(|entry| entry.unwrap().path().join("database.xml")).collect();
@@ -44,7 +44,7 @@ fn kept(cli: &CliFixture) -> std::fs::File {
     std::fs::File::options().append(true).open(&kept[0]).unwrap()
 }
 
-/// The copy is so old.
+/// Makes the copy this old.
 fn age(cli: &CliFixture, age: Duration) {
     kept(cli).set_modified(SystemTime::now() - age).unwrap();
 }
@@ -66,13 +66,13 @@ fn search_shows_what_has_all_words_those_in_titles_first() {
     page.show(&cli, &["search", "mnist", "digits", "--json"]);
     page.show(&cli, &["search", "imagenet", "--json"]);
     page.show(&cli, &["search"]);
-    // The copy is some seconds old, where the machine is busy.
+    // On a busy machine, the copy is a few seconds old.
     page.redact(|line| match line.split_once("\"age_seconds\": ") {
         Some((before, _)) => format!("{before}\"age_seconds\": 0,"),
         None => line.to_owned(),
     });
     page.compare();
-    // One fetch for all of them.
+    // All searches share one download.
     assert_eq!(catalogue.requests().len(), 1);
 }
 
@@ -94,7 +94,7 @@ fn a_copy_serves_for_a_day_and_is_then_asked_for_by_its_etag() {
         assert_eq!(catalogue.requests().len(), asks);
     }
     assert_eq!(catalogue.http().body_bytes(), whole);
-    // What has changed is fetched.
+    // A changed database is downloaded.
     catalogue.etag("\"2\"");
     catalogue.document(
         "/database.xml",
@@ -103,7 +103,7 @@ fn a_copy_serves_for_a_day_and_is_then_asked_for_by_its_etag() {
     assert_eq!(cli.ok(&search), first);
     let second = cli.ok(&["search", "mnist", "--refresh"]);
     assert!(second.contains("MNIST 2") && !second.contains(MNIST), "{second}");
-    // Of a clock that went wrong it is not believed that it is new.
+    // A copy dated in the future, by a wrong clock, does not count as fresh.
     let asked = catalogue.requests().len();
     kept(&cli).set_modified(SystemTime::now() + 100 * HOUR).unwrap();
     assert_eq!((cli.ok(&search), cli.ok(&search)), (second.clone(), second));
@@ -139,15 +139,15 @@ fn an_old_copy_stands_in_where_the_catalogue_does_not_answer() {
     };
     catalogue.fault(Fault::Garbage);
     check(&["search", "mnist"], &["could not be refreshed", "begins with <html>", "3 days old"]);
-    // Offline it is of use however old it is, and no socket is opened.
+    // Offline, a copy of any age is used, and no socket is opened.
     let asked = catalogue.requests().len();
     check(&["search", "mnist", "--offline"], &["3 days old"]);
     check(&["search", "mnist", "--offline", "--refresh"], &["3 days old"]);
     assert_eq!(catalogue.requests().len(), asked);
-    // Who asks for a new one is not given an old one.
+    // `--refresh` does not fall back to an old copy.
     assert_eq!(cli.run(&["search", "mnist", "--refresh"]).status, Some(1));
     check(&["search", "mnist"], &["3 days old"]);
-    // Of another catalogue it is no copy.
+    // The copy of one catalog is not used for another.
     let other = crate::search::catalogue().with(Fault::Status(404));
     let elsewhere = cli.env("ACADEMICTORRENTS_CATALOGUE", other.url());
     assert_eq!(elsewhere.run(&["search", "mnist"]).status, Some(1));
@@ -212,7 +212,7 @@ fn a_redirect_is_followed_but_never_from_https_to_http() {
     let asked = behind.requests().len();
     fails(&cli.run(&["search", "mnist"]), "redirects from https");
     assert_eq!(behind.requests().len(), asked);
-    // With TLS alone it works.
+    // With TLS only, it works.
     http.mend();
     assert_eq!(cli.run(&["search", "mnist"]).status, Some(0));
 }

@@ -1,4 +1,4 @@
-//! Secrets in URLs: in no output of any verb, whatever role the URL plays.
+//! No command prints a secret of a URL, whatever role the URL has.
 
 use std::fs;
 
@@ -8,9 +8,9 @@ use crate::swarm::bencode::B;
 use crate::swarm::http::HttpServer;
 use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, random_bytes};
 
-/// Is in all passwords and parameters.
+/// Part of every password and query parameter.
 const WORD: &str = "s3cr3t";
-/// Is a passkey.
+/// A passkey.
 const KEY: &str = "5ec2e75ec2e75ec2e75ec2e75ec2e7ab";
 
 #[track_caller]
@@ -19,7 +19,8 @@ fn assert_silent(what: &str, run: &Run) {
     assert!(!said.contains(WORD) && !said.contains(KEY), "{what}: {said}");
 }
 
-/// It refuses all, and quotes what it was asked: in a body, in a redirect, as a tracker, as a header.
+/// A server that refuses every request and quotes it: in a body, a redirect, a tracker's answer or
+/// a header.
 fn echo() -> HttpServer {
     HttpServer::start(|request, to| {
         let said = format!("who is {}?", request.target);
@@ -145,7 +146,7 @@ fn no_verb_shows_a_secret_of_a_url_in_any_role() {
     });
     assert!(!udp.announces().is_empty() || udp.connects() > 0, "the tracker was asked");
     assert!(server.requests().iter().any(|it| it.target.contains(KEY)), "the server was asked");
-    // What is written holds none either, but for the .torrent files, which are what they were.
+    // Files contain no secrets either, except .torrent files, which keep their exact bytes.
     for file in files_below(&cli.store()) {
         let bytes = fs::read(cli.store().join(&file)).unwrap();
         let text = String::from_utf8_lossy(&bytes);
@@ -154,7 +155,7 @@ fn no_verb_shows_a_secret_of_a_url_in_any_role() {
     }
 }
 
-/// A server that quotes the headers that it was sent, wherever it can.
+/// A server that quotes the request's headers wherever it can.
 fn parrot() -> HttpServer {
     HttpServer::start(|request, to| {
         let header = |name| request.header(name).unwrap_or_default().to_owned();
@@ -224,7 +225,7 @@ fn no_verb_shows_what_is_kept_for_a_host() {
         ("", format!("machine 127.0.0.1 login me password {WORD}-{WORD}")),
         ("credentials.\"127.0.0.1\".token = \"WORD-WORD\"", String::new()),
         ("credentials.\"127.0.0.1\".header = \"X-Key: WORD WORD-WORD\"", String::new()),
-        // What cannot be used is not quoted either.
+        // Invalid entries are not quoted either.
         ("credentials.\"odd host\".token = \"WORD\"", String::new()),
         ("credentials.\"odd\".token = \"WORD\\nWORD\"", String::new()),
         ("credentials.\"odd\".secret = \"WORD\"", String::new()),
@@ -246,7 +247,7 @@ fn no_setting_that_is_odd_is_shown_with_its_secret() {
         for call in [&["config"][..], &["get", &"1".repeat(40)]] {
             assert_silent(&format!("{name}={value}"), &cli.run(call));
         }
-        // The same in the configuration file.
+        // The same value in the configuration file.
         let Some(key) = name.strip_prefix("ACADEMICTORRENTS_") else { return };
         let key = key.to_lowercase().replace('_', "-");
         let is_list =
@@ -281,7 +282,7 @@ fn a_login_goes_with_each_request_of_its_server_and_with_no_other() {
     let data = Dataset::multi("set", files).piece_length(16 << 10);
     const LOGIN: &str = "Basic YSB1c2VyOnMzY3IzdCBw";
     let elsewhere = WebSeed::serving(&data);
-    // First to another path of the same server, then to another server.
+    // Redirects to another path of the same server, then to another server.
     let far = elsewhere.http().url();
     let server = HttpServer::start(move |request, to| {
         let is_here = request.target.starts_with("/here");
@@ -365,7 +366,7 @@ fn a_passkey_is_removed_from_what_is_handed_on_and_that_is_said() {
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     assert!(run.stderr.contains("removed a personal passkey from"), "{}", run.stderr);
     assert_eq!(fs::read(cli.path("datasets/data.torrent")).unwrap(), clean);
-    // `vendor`, and the mirror.
+    // `vendor`, and the mirror that it writes.
     cli.declare(&format!("data = \"{}\"", mine.infohash_hex()));
     fs::remove_file(cli.path("datasets/data.torrent")).unwrap();
     cli.write(&format!("m/{}.torrent", mine.infohash_hex()), mine.torrent());
@@ -375,16 +376,16 @@ fn a_passkey_is_removed_from_what_is_handed_on_and_that_is_said() {
     assert_eq!(fs::read(cli.path("datasets/data.torrent")).unwrap(), clean);
     let mirrored = cli.path(&format!("m/{}.torrent", mine.infohash_hex()));
     assert_eq!(fs::read(&mirrored).unwrap(), clean);
-    // What the user has put there stays, with a warning.
+    // A vendored file that exists already is kept, with a warning.
     cli.write("datasets/data.torrent", mine.torrent());
     let run = cli.run(&["vendor"]);
     assert!(run.stderr.contains("contains a personal passkey"), "{}", run.stderr);
     assert_eq!(fs::read(cli.path("datasets/data.torrent")).unwrap(), mine.torrent());
-    // `info`: a link that others may have.
+    // `info` prints a magnet link that can be shared.
     let info = cli.ok(&["info", "x.torrent", "--offline"]);
     assert!(info.contains("&tr=https://127.0.0.1:9/announce.php&tr=udp"), "{info}");
     assert!(!info.contains(KEY), "{info}");
-    // As it is.
+    // `--keep-passkey` leaves the torrent unchanged.
     cli.declare(&format!("data = \"{}\"", mine.infohash_hex()));
     fs::remove_file(cli.path("datasets/data.torrent")).unwrap();
     cli.ok(&["vendor", "--keep-passkey", "--data", "k"]);

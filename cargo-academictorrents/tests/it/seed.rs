@@ -21,7 +21,7 @@ fn seed_serves_the_store_until_its_time_is_over_and_prints_what_it_sent() {
         .unwrap();
     let mut line = String::new();
     let mut said = BufReader::new(seed.stderr.take().unwrap());
-    // Whoever runs the tests may ignore signals, of which it tells first.
+    // If the test runner ignores signals, `seed` first prints a note about them.
     while !line.contains("listening on port ") {
         assert!(said.read_line(&mut line).unwrap() > 0, "{line}");
     }

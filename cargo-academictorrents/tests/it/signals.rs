@@ -1,4 +1,4 @@
-//! `seed` is ended by signals, as a terminal, a service manager or `kill` send them.
+//! How `seed` ends on signals from a terminal, a service manager or `kill`.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -10,19 +10,19 @@ use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, eventually, random_byt
 
 const LENGTH: u64 = 300_000;
 
-/// A seed that listens.
+/// A running `seed` that listens.
 struct Seed {
     child: Child,
-    /// What it said before it listened.
+    /// Its stderr before it started to listen.
     said: String,
     port: String,
-    /// Open as long as it runs.
+    /// Kept open as long as the process runs.
     _stderr: BufReader<std::process::ChildStderr>,
 }
 
 impl Seed {
-    /// Signals do what they do by default, whatever whoever runs the tests ignores: what a shell has in its background
-    /// ignores SIGINT. No shell can undo that.
+    /// Starts `seed` with default signal handling, whatever the test runner's parent ignores: a
+    /// shell's background jobs ignore SIGINT, which no shell can undo.
     fn start(cli: &CliFixture, arguments: &[&str]) -> Seed {
         let default = "$SIG{$_} = 'DEFAULT' for qw(INT TERM HUP); exec @ARGV or die $!";
         Seed::by(&["perl", "-e", default], cli, arguments)
@@ -57,7 +57,7 @@ impl Seed {
         assert!(sent.success(), "{name}: {sent}");
     }
 
-    /// How it ended after the signal, which it does soon, and what it printed.
+    /// Sends the signal. Returns the exit status, which must follow soon, and the output.
     fn ended_by(mut self, name: &str) -> (std::process::ExitStatus, String) {
         let begun = Instant::now();
         self.signal(name);
@@ -71,7 +71,7 @@ impl Seed {
 
 impl Drop for Seed {
     fn drop(&mut self) {
-        let _ = self.child.kill(); // it has ended, where all went well
+        let _ = self.child.kill(); // fails if it has ended already
         let _ = self.child.wait();
     }
 }
@@ -80,7 +80,7 @@ fn dataset() -> Dataset {
     Dataset::single("data.bin", random_bytes(1, LENGTH as usize))
 }
 
-/// A directory with the torrent, and the dataset in its store.
+/// A CLI with the dataset in its store, and this dataset's torrent.
 fn stocked(dataset: &Dataset) -> CliFixture {
     let cli = CliFixture::new();
     let web_seed = WebSeed::serving(dataset);
@@ -90,7 +90,7 @@ fn stocked(dataset: &Dataset) -> CliFixture {
     cli
 }
 
-/// Somebody takes all of it.
+/// Downloads the whole dataset from the seed.
 fn take(port: &str) {
     let cli = CliFixture::new().env("ACADEMICTORRENTS_PEERS", format!("127.0.0.1:{port}"));
     cli.write("data.torrent", dataset().torrent());
@@ -114,7 +114,7 @@ fn a_signal_ends_seed_with_a_goodbye_to_trackers_and_the_bytes_that_it_sent() {
         };
         eventually("both heard that it began", || heard(events(), "started"));
         take(&seed.port);
-        // A peer that stays does not keep it.
+        // A connected peer does not delay the exit.
         let mut peer = std::net::TcpStream::connect(format!("127.0.0.1:{}", seed.port)).unwrap();
         let (status, printed) = seed.ended_by(signal);
         assert_eq!((status.code(), printed), (Some(130), format!("{LENGTH}\n")), "{signal}");
@@ -132,7 +132,7 @@ fn a_tracker_is_told_too_when_a_signal_ends_seed_while_it_fetches() {
     let cli = CliFixture::new();
     cli.write("data.torrent", dataset.torrent());
     let seed = Seed::start(&cli, &["seed", "data.torrent", "--fetch"]);
-    let _peer = named.accept().unwrap(); // so it has read the tracker's answer
+    let _peer = named.accept().unwrap(); // shows that the tracker's answer was read
     eventually("it fetches", || web_seed.bytes_served() > 0);
     let (status, printed) = seed.ended_by("INT");
     assert_eq!((status.code(), &*printed), (Some(130), "0\n"));

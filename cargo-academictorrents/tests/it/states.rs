@@ -1,4 +1,4 @@
-//! States of a store, as processes leave them.
+//! Writes the states of a store that processes leave behind.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 use crate::cli_fixture::CliFixture;
 use crate::swarm::Dataset;
 
-/// Its `.torrent` is kept.
+/// Keeps the dataset's `.torrent`. Returns its path.
 pub fn kept(cli: &CliFixture, dataset: &Dataset) -> PathBuf {
     cli.write(&format!("store/v1/torrents/{}.torrent", dataset.infohash_hex()), dataset.torrent())
 }
 
-/// Some of its pieces are recorded, by another boot of the machine.
+/// A partial download with some recorded pieces, from an earlier boot of the machine.
 pub fn begun(cli: &CliFixture, id: &str, pieces: std::ops::Range<u32>) -> PathBuf {
     let mut record = format!("academictorrents record 1 another-boot {id}\n").into_bytes();
     pieces.for_each(|piece| record.extend(piece.to_be_bytes()));
@@ -20,7 +20,7 @@ pub fn begun(cli: &CliFixture, id: &str, pieces: std::ops::Range<u32>) -> PathBu
     cli.write(&format!("store/v1/partial/{id}/record"), record)
 }
 
-/// It is complete: taken from a mirror by the program itself.
+/// A complete dataset, which the program itself fetched from a mirror.
 pub fn complete(cli: &CliFixture, dataset: &Dataset) -> PathBuf {
     let mirror = cli.path("mirror");
     fs::create_dir_all(&mirror).unwrap();
@@ -32,7 +32,8 @@ pub fn complete(cli: &CliFixture, dataset: &Dataset) -> PathBuf {
     PathBuf::from(String::from_utf8(run.stdout).unwrap().trim_end())
 }
 
-/// A project whose manifest lies here used these datasets, so many days ago. Gives the note.
+/// Records that the project of this manifest used the datasets, `days` ago. Returns the path of the
+/// record.
 pub fn used(cli: &CliFixture, manifest: &str, ids: &[&str], days: u64) -> PathBuf {
     use sha1::Digest as _;
     let manifest = cli.path(manifest);
@@ -46,7 +47,7 @@ pub fn used(cli: &CliFixture, manifest: &str, ids: &[&str], days: u64) -> PathBu
     note
 }
 
-/// Moves a file's or directory's time back.
+/// Moves the modification time of a file or directory back.
 pub fn age(path: &std::path::Path, days: u64) {
     let time = SystemTime::now() - Duration::from_secs(days * 24 * 3600 + 60);
     let mut options = fs::File::options();
@@ -61,7 +62,7 @@ pub fn age(path: &std::path::Path, days: u64) {
     options.open(path).unwrap().set_modified(time).unwrap();
 }
 
-/// All that was done to it lies so many days back.
+/// Makes a dataset look as if it had last been used `days` ago.
 pub fn aged(cli: &CliFixture, id: &str, days: u64) {
     age(&cli.path(&format!("store/v1/data/{id}")), days);
 }

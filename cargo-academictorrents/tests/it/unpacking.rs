@@ -1,4 +1,4 @@
-//! Unpacked datasets, as the verbs see them.
+//! How the commands treat unpacked datasets.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ fn an_unpacked_dataset_is_listed_verified_repaired_and_removed() {
     assert_eq!(std::fs::read(path.join("a")).unwrap(), b"one");
     assert_eq!(seed.requests().len(), fetched, "the archive was enough");
     page.show(&cli, &["gc", "--dry-run"]);
-    // Of the two the project declares one any more: the archive.
+    // From here on, the project declares only the archive.
     cli.declare("lab = { torrent = \"lab.torrent\" }");
     page.show(&cli, &["list"]);
     page.show(&cli, &["gc"]);
@@ -89,14 +89,14 @@ fn what_is_imported_or_vendored_is_unpacked_without_a_network() {
     let content = dataset.stream().to_vec();
     std::fs::create_dir(cli.path("downloads")).unwrap();
     std::fs::write(cli.path("downloads/lab.tar"), content).unwrap();
-    // Nothing of an archive is needed to know whose it is but its name and its hashes.
+    // To identify an archive, `import` needs only its name and hashes.
     let imported = cli.ok(&["import", cli.path("downloads/lab.tar").to_str().unwrap()]);
     assert!(imported.contains("lab"), "{imported}");
     cli.ok(&["--offline", "fetch"]);
     let tree = cli.ok(&["path", "lab"]);
     assert_eq!(std::fs::read(Path::new(tree.trim_end()).join("d/b.csv")).unwrap(), b"1,2");
 
-    // The archive is what travels, so that the other machine's `unpack` may be another.
+    // `vendor` copies the archive, so that another machine can unpack it with other options.
     cli.ok(&["vendor", "--data", "data"]);
     let other = CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off");
     other.write("lab.torrent", dataset.torrent());

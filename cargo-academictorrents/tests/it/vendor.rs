@@ -9,7 +9,7 @@ use crate::support::{build_in, files_below, slashes};
 use crate::swarm::http::HttpServer;
 use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
 
-/// Files that share pieces with one another.
+/// A dataset whose files share pieces with one another.
 fn images() -> Dataset {
     let files = [
         ("train/a.bin", 50_000),
@@ -53,7 +53,7 @@ fn vendor_keeps_torrents_in_the_crate_whatever_form_the_entries_have() {
         let expected = if name == "mnist" { single.torrent() } else { images.torrent() };
         assert_eq!(fs::read(cli.path(&format!("datasets/{name}.torrent"))).unwrap(), expected);
     }
-    // A build that has the data somewhere asks nobody for the torrents.
+    // A build that has the data from elsewhere requests no torrents.
     let mirror = CliFixture::new();
     images.write_to(&mirror.path("m"));
     single.write_to(&mirror.path("m"));
@@ -79,7 +79,7 @@ fn what_cannot_be_looked_up_is_told_and_the_others_are_kept() {
     );
 }
 
-/// Only manifests of packages are changed.
+/// Only manifests of packages are edited.
 #[test]
 fn what_a_package_inherits_is_left_to_the_workspace_and_the_others_are_kept() {
     let (images, single) = (images(), single());
@@ -127,7 +127,7 @@ fn refresh_replaces_what_is_there_by_what_the_catalog_has_now() {
     assert_eq!(fs::read(&file).unwrap(), new.torrent());
 }
 
-/// A web server over a directory.
+/// A web server for the files of a directory.
 fn serving(directory: PathBuf) -> HttpServer {
     HttpServer::start(move |request, responder| {
         let path = String::from_utf8(request.path()).unwrap();
@@ -160,7 +160,7 @@ fn a_mirror_serves_builds_without_network_and_over_http() {
         let torrent = dataset.clone().url_list([seed.url()]).torrent();
         cli.write(&format!("{name}.torrent"), torrent);
     }
-    // `b.bin` shares pieces with both of its neighbours.
+    // `b.bin` shares pieces with both of its neighbors.
     cli.declare("mnist = { torrent = \"mnist.torrent\" }\nimages = { torrent = \"images.torrent\", files = [\"train/b.bin\"] }");
     let mut page = Page::new("vendor-data");
     page.show(&cli, &["vendor", "--data", "mirror"]);
@@ -195,7 +195,7 @@ fn a_mirror_serves_builds_without_network_and_over_http() {
     let server = serving(mirror.clone());
     build(&CliFixture::new(), &server.url(), "0");
 
-    // Damage is found, and put right from the store, which stays as it was.
+    // Damage is detected and repaired from the store, which does not change.
     let damaged = mirror.join(&b).join("mnist.bin");
     remove(&damaged);
     fs::write(&damaged, random_bytes(1, 70_000)).unwrap();

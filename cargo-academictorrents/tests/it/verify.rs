@@ -7,12 +7,12 @@ use crate::support::files::damage_unseen;
 use crate::support::files::{PIECE, inode, remove, set_writable};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
-/// A cli that draws nothing: how often it would depends on the machine.
+/// A CLI without progress output, which depends on the machine's speed.
 fn cli() -> CliFixture {
     CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off")
 }
 
-/// Files of three and a half pieces each, so that neighbours share one.
+/// Files of three and a half pieces each, so that neighbors share a piece.
 fn tree() -> Dataset {
     let file = |seed| random_bytes(seed, 7 * PIECE / 2);
     Dataset::multi("tree", [("a", file(1)), ("d/b", file(2)), ("d/c", file(3)), ("e", file(4))])
@@ -43,12 +43,12 @@ fn a_flipped_byte_is_found_named_and_repaired_by_one_piece() {
     page.show(&cli, &["verify"]);
     damage_unseen(path, 3 * PIECE as u64 + 7);
     damage_unseen(path, 4 * PIECE as u64);
-    // Nobody sees it without hashing.
+    // Only hashing detects the damage.
     cli.ok(&["path", "mnist"]);
     let (damaged, before) = (std::fs::read(path).unwrap(), inode(path));
     page.show(&cli, &["verify"]);
     assert!(damaged == std::fs::read(path).unwrap() && inode(path) == before);
-    // It no longer counts as complete.
+    // After `verify`, the dataset no longer counts as complete.
     assert_eq!(cli.run(&["path", "mnist"]).status, Some(1));
     page.show(&cli, &["verify", "--json"]);
     let fetched = seed.bytes_served();
@@ -71,7 +71,7 @@ fn files_that_are_missing_cut_short_too_long_or_strange_are_named() {
     let root = Path::new(root.trim_end());
     let mut page = Page::new("verify-files");
     page.show(&cli, &["verify", "tree.torrent"]);
-    // The piece that it is in lies in two files.
+    // The damaged byte is in a piece that spans two files.
     damage_unseen(&root.join("d/b"), 100);
     page.show(&cli, &["verify", "tree.torrent"]);
     remove(&root.join("a"));
@@ -85,7 +85,8 @@ fn files_that_are_missing_cut_short_too_long_or_strange_are_named() {
     page.show(&cli, &["verify", "tree.torrent"]);
     page.compare();
     dataset.assert_at(root);
-    // Of `d/b` two pieces are right, and one of `d/c`; of `e`, which is too long, all but the one that begins in `d/c`.
+    // Two pieces of `d/b` are intact and one of `d/c`. So are those of `e`, which is too long,
+    // except the one that begins in `d/c`.
     let right = (2 + 3) * PIECE as u64;
     assert!(seed.bytes_served() - fetched <= 14 * PIECE as u64 - right);
 }
@@ -108,12 +109,13 @@ fn what_shares_its_files_with_a_damaged_selection_is_no_longer_complete() {
     page.show(&cli, &["verify"]);
     let fetched = seed.bytes_served();
     page.show(&cli, &["verify", "--repair"]);
-    // The damaged piece, once: the other selection copies what it lacks from the one that was repaired first, and hashes it.
+    // The damaged piece is fetched once: the other selection copies it from the one that was
+    // repaired first, and hashes it.
     assert_eq!(seed.bytes_served() - fetched, PIECE as u64);
     page.show(&cli, &["verify", "--stored"]);
     dataset.assert_at(&whole);
     page.compare();
-    // A piece that the selection keeps in part is checked by the digest in its stamp.
+    // A piece that the selection has only in part is checked by the digest in its stamp.
     damage_unseen(&part.join("e"), 5);
     let run = cli.run(&["verify", "part"]);
     assert!(run.stdout.contains("e: damaged: bytes 0 to 16383"), "{}", run.stdout);
@@ -123,7 +125,7 @@ fn what_shares_its_files_with_a_damaged_selection_is_no_longer_complete() {
     assert!(!run.stdout.contains("a:"), "{}", run.stdout);
     cli.ok(&["verify", "part", "--repair"]);
     assert_eq!(seed.bytes_served() - fetched, PIECE as u64);
-    // The other selection has that file under another name.
+    // The other selection has a hard link to that file.
     assert_eq!(cli.run(&["path", "whole"]).status, Some(1));
     cli.ok(&["verify", "--repair"]);
     cli.ok(&["verify"]);

@@ -1,18 +1,20 @@
-//! A soak: processes fetch datasets from faulty servers and are killed at random, and what they left is damaged.
+//! A soak test: processes download from faulty servers, are killed at random times, and resume from partial
+//! downloads that were damaged in between.
 //!
 //! ```text
 //! cargo test --test soak -- --ignored --nocapture
 //! ```
-//! Each round takes its choices from a seed, which is printed where something is wrong. `SOAK_SECONDS` says how long
-//! (1,800 by default), `SOAK_SEED` where to begin: a single round is repeated with `SOAK_SECONDS=0`.
+//! Each round derives its choices from a seed, which is printed with every fault. `SOAK_SECONDS` sets the
+//! duration (1,800 by default) and `SOAK_SEED` the first seed; `SOAK_SECONDS=0` repeats a single round.
 //!
-//! A round makes a dataset, a web seed, a peer and a catalog, and fetches into a store, into a directory of the user's, or
-//! in a real `cargo build`. Attempts end by `kill -9` after a random time; between them the servers get other faults, and
-//! the partial dataset is damaged. The last attempt meets honest servers. Counted are:
+//! A round creates a dataset, a web seed, a peer and a catalog. It downloads into a store, into a user's
+//! directory, or in a real `cargo build`. Attempts end by `kill -9` after a random time; between attempts, the
+//! servers get other faults and the partial download is damaged. The servers of the last attempt have no faults.
+//! The faults that are counted:
 //!
-//! - wrong: an attempt that succeeded, or a stamp, without the dataset's exact bytes
-//! - lost: a file of the user's that changed, or a last attempt that failed
-//! - hung: an attempt that took longer than [`LONGEST`]
+//! - wrong: an attempt succeeded, or left a stamp, without the dataset's exact bytes
+//! - lost: a file of the user changed, or the last attempt failed
+//! - hung: the last attempt took longer than [`LONGEST`]
 
 #![cfg(unix)]
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
@@ -36,7 +38,7 @@ use std::time::{Duration, Instant};
 
 use round::{Outcome, round};
 
-/// What any attempt may take: servers' faults cost seconds, and `TIMEOUT` is shorter.
+/// The limit of the last attempt. Faults of servers cost seconds, and `TIMEOUT` is shorter.
 const LONGEST: Duration = Duration::from_secs(90);
 
 #[test]
@@ -50,7 +52,7 @@ fn soak() {
     let mut seed = number("SOAK_SEED", now.as_millis() as u64);
     let (begun, mut said, mut total) = (Instant::now(), Instant::now(), Outcome::default());
     println!("seeds from {seed}");
-    // What all rounds with `cargo build` share is compiled before any is timed.
+    // Compiles the dependencies that all rounds with `cargo build` share before any round is timed.
     fixture::Fixture::new("soak", "").main("fn main() {}").cargo(&["build"]).ok();
     loop {
         let outcome = round(seed);

@@ -1,4 +1,4 @@
-//! One round: a dataset, its servers, attempts that are killed, and one that is not.
+//! One round: a dataset, its servers, attempts that are killed, and a last attempt that is not.
 
 use std::fmt;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +13,7 @@ use crate::swarm::peer::Fault as PeerFault;
 use crate::swarm::web_seed::Fault as WebFault;
 use crate::swarm::{Catalogue, Dataset, Peer, WebSeed, random_bytes};
 
-/// What happened, and what was wrong.
+/// Counters of one or more rounds, and a description of each fault.
 #[derive(Debug, Default)]
 pub struct Outcome {
     rounds: u32,
@@ -48,7 +48,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// SplitMix64.
+/// The SplitMix64 generator.
 struct Random(u64);
 
 impl Random {
@@ -155,7 +155,7 @@ impl Round {
         self.dir.path().join(below)
     }
 
-    /// The directory that the dataset's name lies in.
+    /// The directory that contains the dataset's root file or directory.
     fn place(&self) -> PathBuf {
         match self.mode {
             Mode::Into => self.path("place"),
@@ -163,7 +163,8 @@ impl Round {
         }
     }
 
-    /// Beside the dataset, and where it is a folder in that.
+    /// Files that a download must not change: beside the dataset and, if it is a directory, inside
+    /// it.
     fn files_of_the_user(&self) -> Vec<PathBuf> {
         if self.mode != Mode::Into {
             return Vec::new();
@@ -212,7 +213,7 @@ impl Round {
         }
     }
 
-    /// Runs it, and ends it after that long; `None`: it must succeed.
+    /// Runs one attempt and kills it after `patience`. With `None`, the attempt must succeed.
     fn attempt(&mut self, patience: Option<Duration>) {
         self.outcome.attempts += 1;
         let mut child = self.start();
@@ -225,7 +226,7 @@ impl Round {
             }
         };
         if status.is_none() {
-            // The whole group: cargo and its build script.
+            // The process group, which includes the build script that Cargo started.
             let group = format!("-{}", child.id());
             Command::new("kill").args(["-9", "--", &group]).status().unwrap();
             child.wait().unwrap();
@@ -297,7 +298,7 @@ impl Round {
         }
     }
 
-    /// Damages something of what a killed attempt left: a file of the partial dataset, or its record.
+    /// Damages or removes one file of the partial download, which may be the resume record.
     fn damage(&mut self) {
         let partial = match self.mode {
             Mode::Into => self.path("place/.academictorrents/v1/partial"),
@@ -311,7 +312,7 @@ impl Round {
         files.sort();
         let path = files.swap_remove(self.random.below(files.len()));
         let Ok(mut bytes) = std::fs::read(&path) else { return };
-        // In a new inode: the old one may be a hard link of published data.
+        // The damaged bytes go into a new inode: the old one may be a hard link of published data.
         let read_only = self.random.one_in(4);
         match self.random.below(5) {
             0 if !bytes.is_empty() => {
