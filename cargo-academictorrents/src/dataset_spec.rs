@@ -122,11 +122,7 @@ pub fn call_options() -> CallOptions {
 /// As [`asked`], with options from the command line.
 pub fn asked_with(id: &str, options: &CallOptions, store: StoreKind) -> Result<DatasetSpec, Error> {
     let identity = Identity::parse(id, None)
-        .map_err(|why| why.error(format!("`{}` is not a dataset", Url::from(id))))
-        .map_err(|error| match Url::from(id).is_http() {
-            true => error.help("download the .torrent at this URL first, for example with curl -O"),
-            false => error,
-        })?;
+        .map_err(|why| why.error(format!("`{}` is not a dataset", Url::from(id))))?;
     of(&identity.shown_name(id), identity, options, store)
 }
 

@@ -1,7 +1,8 @@
-//! Crates that the real Cargo builds, as a user's are.
+//! Crates that the real Cargo builds, as a user would build them.
 //!
-//! Each has a directory of its own, emptied when its test begins, and with it a store, but all share one
-//! target directory, so that what they depend on is compiled once. Both lie below Cargo's directory for
+//! Each crate has its own directory and store, emptied at the start of its test. All crates share
+//! one target directory, so dependencies are compiled once. Everything is below Cargo's directory
+//! for test files and is kept: a second `cargo test` recompiles nothing.
 //! test files and stay there: the second `cargo test` compiles none of it again.
 
 use std::fs;
@@ -9,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// Prints what a program sees of the dataset `data`.
+/// Prints the path and the infohash of the dataset `data`, as the program sees them.
 const MAIN: &str =
     r#"fn main() { println!("{}\n{}", env!("AT_DATA_PATH"), env!("AT_DATA_INFOHASH")) }"#;
 
-/// The library's directory, also for the tests of the command, whose package is below it.
+/// The library's directory, also when the command's tests, whose package is a subdirectory, call
+/// it.
 pub fn library() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     match env!("CARGO_PKG_NAME") {
@@ -28,12 +30,12 @@ pub struct Fixture {
     name: &'static str,
     dir: PathBuf,
     package: String,
-    /// Of the library, beyond its default ones.
+    /// Features of the library in addition to the default ones, separated by spaces.
     features: &'static str,
     env: Vec<(String, String)>,
 }
 
-/// What Cargo did.
+/// The outcome of a Cargo run.
 pub struct Run {
     pub succeeded: bool,
     pub stdout: String,
@@ -41,7 +43,8 @@ pub struct Run {
 }
 
 impl Fixture {
-    /// A crate with this name, which no other has, and this text under `[package.metadata.academictorrents]`.
+    /// Creates a crate; `datasets` is the text under `[package.metadata.academictorrents]`. The
+    /// name must be unique among all tests.
     pub fn new(name: &'static str, datasets: &str) -> Fixture {
         let dir = scratch().join(name);
         if dir.exists() {
@@ -50,7 +53,7 @@ impl Fixture {
         fs::create_dir_all(dir.join("src")).unwrap();
         forget_builds(name);
         let fixture = Fixture { name, dir, package: String::new(), features: "", env: Vec::new() };
-        // What is locked needs no network to be found again.
+        // The library's lock file lets Cargo resolve versions without network.
         let locked = library().join("Cargo.lock");
         fs::copy(locked, fixture.path("Cargo.lock")).unwrap();
         fs::write(fixture.path("build.rs"), "fn main() { academictorrents::build() }\n").unwrap();
@@ -58,13 +61,13 @@ impl Fixture {
         fixture.main(MAIN)
     }
 
-    /// Adds a line to `[package]`. The datasets are declared anew after it.
+    /// Adds a line to `[package]`. Takes effect with the next [`Fixture::declare`].
     pub fn package(mut self, line: &str) -> Fixture {
         self.package += &format!("{line}\n");
         self
     }
 
-    /// Turns on a feature of the library. The datasets are declared anew after it.
+    /// Enables a feature of the library. Takes effect with the next [`Fixture::declare`].
     #[allow(dead_code, reason = "some test binaries need none")]
     pub fn feature(mut self, feature: &'static str) -> Fixture {
         self.features = feature;
@@ -83,7 +86,7 @@ impl Fixture {
         self
     }
 
-    /// Writes the manifest anew.
+    /// Rewrites the manifest.
     pub fn declare(&self, datasets: &str) {
         let Fixture { name, package, features, .. } = self;
         let features: Vec<_> = features.split_whitespace().collect();
@@ -98,19 +101,19 @@ impl Fixture {
         fs::write(self.path("Cargo.toml"), text).unwrap();
     }
 
-    /// The same crate, with this variable.
+    /// Returns the same crate with another variable set.
     pub fn with_env(&self, name: &str, value: impl ToString) -> Fixture {
         self.clone().env(name, value)
     }
 
-    /// Writes a file below the crate's directory.
     pub fn write(&self, below: &str, text: &str) {
         let path = self.path(below);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    /// Writes another package below the crate's directory, with a library that has the dataset's `PATH`.
+    /// Adds a package below the crate's directory; its library exports the dataset's path as
+    /// `PATH`.
     pub fn library(&self, below: &str, name: &str, datasets: &str) {
         forget_builds(name);
         self.write(
@@ -136,38 +139,37 @@ impl Fixture {
         self.path("store")
     }
 
-    /// The directory that Cargo builds all fixtures in.
+    /// The target directory that all fixtures share.
     pub fn target(&self) -> PathBuf {
         scratch().join("target")
     }
 
-    /// Runs Cargo to its end, with `-v`, so that it says what it ran and what is fresh.
+    /// Runs Cargo to completion with `-v`, so that the output lists what ran and what is fresh.
     pub fn cargo(&self, arguments: &[&str]) -> Run {
         Run::of(self.start(arguments).wait_with_output().unwrap())
     }
 
-    /// Starts Cargo.
     pub fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(env!("CARGO"));
-        // Not `--offline`: build scripts can see that flag, and these shall fetch from loopback.
+        // Not `--offline`: build scripts see that flag and would not fetch, even from loopback.
         command.args(arguments).args(["-v", "--config", "net.offline=true"]);
         command.spawn().unwrap()
     }
 
-    /// Runs Cargo with leave to bring packages, from loopback alone.
+    /// Runs Cargo online, but able to reach loopback only.
     pub fn cargo_online(&self, arguments: &[&str]) -> Run {
         let mut command = self.command(env!("CARGO"));
-        // Nobody is at port 9: who asks another host for anything fails at once.
+        // Nothing listens on port 9, so requests to any other host fail at once.
         command.env("HTTPS_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "127.0.0.1");
         command.args(arguments).args(["-v", "--config", "net.offline=false"]);
         Run::of(command.output().unwrap())
     }
 
-    /// Any program, in the crate's directory and with the variables of its builds.
+    /// A command in the crate's directory, with the environment of its builds.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let disturbing = std::env::vars_os().map(|(name, _)| name).filter(|name| {
-            name.to_str().is_none_or(disturbs) // what is not UTF-8 is not for a compiler
+            name.to_str().is_none_or(disturbs) // a name that is not UTF-8 means nothing to a compiler
         });
         for name in disturbing {
             command.env_remove(name);
@@ -177,9 +179,9 @@ impl Fixture {
             .env("CARGO_TARGET_DIR", scratch().join("target"))
             .env("CARGO_HOME", scratch().join("cargo-home"))
             .env("ACADEMICTORRENTS_STORE", self.store())
-            // No configuration file of whoever runs the tests.
+            // Ignores the configuration file of the user who runs the tests.
             .env("XDG_CONFIG_HOME", scratch().join("no-config"))
-            // Port 9 of loopback: nobody is there.
+            // Nothing listens on port 9.
             .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
             .env("ACADEMICTORRENTS_TIMEOUT", "20s")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
@@ -199,7 +201,7 @@ impl Run {
         }
     }
 
-    /// The run, which went well.
+    /// Asserts that the run succeeded.
     #[track_caller]
     pub fn ok(self) -> Run {
         assert!(self.succeeded, "{}\n{}", self.stdout, self.stderr);
@@ -207,7 +209,8 @@ impl Run {
         self
     }
 
-    /// The lines that Cargo calls errors, without that word and the package's name, of a run that failed.
+    /// Asserts that the run failed and returns the errors of the build scripts, without Cargo's
+    /// `error: ` and the package name.
     #[track_caller]
     pub fn errors(self) -> Vec<String> {
         assert!(!self.succeeded, "it went well: {}\n{}", self.stdout, self.stderr);
@@ -218,18 +221,16 @@ impl Run {
         errors.into_iter().map(|(_, it)| it.to_owned()).collect()
     }
 
-    /// The path that the program printed first.
+    /// The first line that the program printed.
     pub fn printed_path(&self) -> PathBuf {
         PathBuf::from(self.stdout.lines().next().unwrap_or_default())
     }
 
-    /// Whether the build script was run.
     pub fn script_ran(&self) -> bool {
         let mut lines = self.stderr.lines();
         lines.any(|line| line.contains("Running `") && line.ends_with("build-script-build`"))
     }
 
-    /// Whether anything was compiled.
     pub fn compiled(&self) -> bool {
         self.stderr.lines().any(|line| {
             let line = line.trim_start();
@@ -237,20 +238,20 @@ impl Run {
         })
     }
 
-    /// Fails the test where Cargo found anything to do.
+    /// Asserts that Cargo had nothing to do.
     #[track_caller]
     pub fn assert_fresh(&self) {
         assert!(!self.script_ran() && !self.compiled(), "{}", self.stderr);
         assert!(self.stderr.contains("Fresh"), "{}", self.stderr);
     }
 
-    /// No colours, no bars, no panic, and no value printed for programmers.
+    /// Asserts that the output has no colors, progress bars, panic messages or `Debug` output.
     #[track_caller]
     pub fn assert_plain(&self) {
         for text in [&self.stdout, &self.stderr] {
             let odd = |c: char| c.is_control() && c != '\n' && c != '\t' && c != '\r';
             assert!(!text.contains(odd), "{text:?}");
-            // Cargo shows lints of the crates that it compiles, with lines of theirs, if it was asked for enough words.
+            // Cargo quotes source lines in compiler warnings; those lines are not our output.
             let is_quoted = |line: &&str| {
                 let line = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
                 line.trim_start().starts_with(['|', '+', '-'])
@@ -264,8 +265,8 @@ impl Run {
     }
 }
 
-/// Where the fixtures are, and their target directory: another test process that runs from the same
-/// target directory waits until this one has ended.
+/// The directory of the fixtures and their target directory. A lock makes other test processes with
+/// the same target directory wait until this process ends.
 fn scratch() -> &'static Path {
     static SCRATCH: OnceLock<(PathBuf, fs::File)> = OnceLock::new();
     let (path, _) = SCRATCH.get_or_init(|| {
@@ -283,7 +284,8 @@ fn scratch() -> &'static Path {
     path
 }
 
-/// A home for Cargo with the crates that the user's has, for what the tests let it bring from loopback.
+/// Creates a Cargo home that shares the user's registry cache; downloads of the tests are added to
+/// the copy's own directories.
 fn make_cargo_home(home: &Path) {
     if home.exists() {
         fs::remove_dir_all(home).unwrap();
@@ -297,7 +299,7 @@ fn make_cargo_home(home: &Path) {
             link_directory(registry.path(), home.join(&part).join(registry.file_name())).unwrap();
         }
     }
-    // It may say where crates come from.
+    // The configuration may replace the registry.
     if users.join("config.toml").exists() {
         fs::copy(users.join("config.toml"), home.join("config.toml")).unwrap();
     }
@@ -308,7 +310,8 @@ use std::os::unix::fs::symlink as link_directory;
 #[cfg(windows)]
 use std::os::windows::fs::symlink_dir as link_directory;
 
-/// Removes what an earlier run of the tests left of this crate in the target directory, its OUT_DIR too.
+/// Removes the crate's build output of earlier test runs, including `OUT_DIR`, from the target
+/// directory.
 fn forget_builds(name: &str) {
     let target = scratch().join("target");
     for part in ["debug/build", "debug/.fingerprint", "release/build", "release/.fingerprint"] {
@@ -322,8 +325,8 @@ fn forget_builds(name: &str) {
     }
 }
 
-/// Whether a variable would change what Cargo, the compiler or a build script does: Cargo's own for us, the
-/// user's settings, ours. How to find crates and the linker must stay.
+/// Whether a variable would change what Cargo, the compiler or a build script does. Variables for
+/// registries and linkers must stay.
 fn disturbs(name: &str) -> bool {
     let keeps = |prefix: &str| name.starts_with(prefix);
     let cargo = name.starts_with("CARGO")

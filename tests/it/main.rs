@@ -1,4 +1,4 @@
-//! Tests of the whole crate from outside, against servers of our own on loopback.
+//! Tests of the library through its public API, against servers on loopback.
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
@@ -19,7 +19,7 @@ mod dependency_fetching;
 #[cfg(all(feature = "dht", feature = "seed"))]
 mod dht;
 mod environment;
-#[cfg(target_os = "linux")] // whose system's words the snapshots hold
+#[cfg(target_os = "linux")] // the snapshots quote Linux's error messages
 mod errors;
 mod faults;
 mod fetch_policy;

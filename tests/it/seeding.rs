@@ -1,4 +1,4 @@
-//! Datasets given to others: [`academictorrents::Seed`], with our own downloads as those who take them.
+//! Seeding with [`academictorrents::Seed`], with our own downloads as leechers.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,7 +17,7 @@ mod notes;
 mod trackers;
 mod visitors;
 
-/// A seed with nothing of this machine's in its environment.
+/// A seed whose environment has no variable of the real one.
 pub fn seed(ids: &[&str], store: &Path) -> Seed {
     Seed::new(ids)
         .env_clear()
@@ -27,12 +27,12 @@ pub fn seed(ids: &[&str], store: &Path) -> Seed {
         .store(store)
 }
 
-/// Where peers on this machine reach it.
+/// The seed's address for peers on this machine.
 pub fn address(seeding: &Seeding) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], seeding.local_addr().port()))
 }
 
-/// A store that has the dataset, which its torrent announces to nobody.
+/// A store that has the dataset, whose torrent has no trackers.
 pub fn stocked(dataset: &Dataset) -> GetFixture {
     let fixture = GetFixture::new();
     let web_seed = WebSeed::serving(dataset);
@@ -41,14 +41,14 @@ pub fn stocked(dataset: &Dataset) -> GetFixture {
     fixture
 }
 
-/// Writes the .torrent, and gives its path.
+/// Writes the .torrent and returns its path.
 pub fn keep(fixture: &GetFixture, dataset: &Dataset) -> String {
     let torrent = fixture.path("data.torrent");
     std::fs::write(&torrent, dataset.torrent()).unwrap();
     torrent.to_str().unwrap().to_owned()
 }
 
-/// A store that has nothing gets the dataset from this peer alone.
+/// Downloads the dataset from this peer alone, into an empty store.
 pub fn take(dataset: &Dataset, peer: SocketAddr) -> Result<(), Error> {
     let fixture = GetFixture::new();
     let torrent = keep(&fixture, dataset);
@@ -84,7 +84,7 @@ fn without_ids_all_of_the_store_is_served_also_what_comes_later() {
     let web_seed = WebSeed::serving(&second);
     let torrent = keep(&fixture, &second);
     fixture.ask(&torrent).web_seed(web_seed.url()).run().unwrap();
-    // It is looked for once a second.
+    // The seed scans the store once per second.
     eventually("the second is served", || take(&second, address(&seeding)).is_ok());
 }
 
@@ -101,7 +101,8 @@ fn of_a_selection_the_pieces_in_its_files_are_served() {
     let peer = address(&seeding).to_string();
     let path = other.ask(&torrent).peer(&peer).files(["a"]).run().unwrap();
     assert_eq!(std::fs::read(path.join("a")).unwrap(), dataset.files()[0].1);
-    // Seven pieces lie in the two files; the last is the third file's, too, and the next are not there.
+    // The two files span seven pieces. The last also belongs to the third file, whose other pieces
+    // are missing.
     let error = other.ask(&torrent).peer(&peer).files(["d/c"]).run().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
 }
@@ -119,7 +120,7 @@ fn a_directory_of_the_users_is_served_as_far_as_it_is_right() {
     let error = take(&dataset, address(&seeding)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     assert_eq!(seeding.stop().unwrap(), LENGTH - PIECE as u64);
-    // Nothing was written, not even a store.
+    // Seeding from a user's directory writes nothing, not even a store.
     assert!(!fixture.path("store").exists());
 }
 
@@ -133,14 +134,15 @@ fn a_file_of_the_users_that_changes_is_served_no_more_which_is_said_once() {
     take(&dataset, address(&seeding)).unwrap();
     let length = dataset.stream().len() as u64;
     assert_eq!(seeding.uploaded(), length);
-    // Its length stays, and its time would if that counted whole seconds alone.
+    // The length stays the same, and the time differs by 2 s, in case the file system stores whole
+    // seconds.
     let changed = fixture.data().join("tree/d/c");
     flip(&changed, 5);
     let later = std::time::SystemTime::now() + Duration::from_secs(2);
     std::fs::File::options().append(true).open(&changed).unwrap().set_modified(later).unwrap();
     let error = take(&dataset, address(&seeding)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
-    // Pieces 7 to 10; the file's length is 3.5 pieces, and its last is the next file's, too.
+    // Pieces 7 to 10: the file is 3.5 pieces long and shares its last piece with the next file.
     let gone = 4 * PIECE as u64;
     let notes = std::cell::RefCell::new(Vec::new());
     let there_bytes = || {
@@ -166,7 +168,7 @@ fn what_another_process_is_fetching_is_served_piece_by_piece() {
     let torrent = keep(&fixture, &dataset);
     std::thread::scope(|scope| {
         let fetching = scope.spawn(|| fixture.ask(&torrent).web_seed(slow.url()).run());
-        // The dataset's record is there before its first piece.
+        // The resume record exists before the first piece.
         let begun = || fixture.path(&format!("store/v1/partial/{}/record", dataset.infohash_hex()));
         eventually("the fetch began", || std::fs::metadata(begun()).is_ok_and(|it| it.len() > 150));
         let seeding = seed(&[&torrent], &fixture.path("store")).start().unwrap();
@@ -175,7 +177,7 @@ fn what_another_process_is_fetching_is_served_piece_by_piece() {
         eventually("a part was served", || seeding.uploaded() >= 3 * PIECE as u64);
         assert!(seeding.uploaded() < LENGTH && !fetching.is_finished());
         slow.mend();
-        // What it took from the seed while the files moved is as right as before.
+        // Pieces served while the files are moved must still be correct.
         taking.join().unwrap().unwrap();
         dataset.assert_at(&fetching.join().unwrap().unwrap());
         assert_eq!(seeding.stop().unwrap(), LENGTH);
@@ -244,10 +246,10 @@ fn a_seed_that_has_fetched_leaves_no_tracker_before_its_own_end() {
     let seeding = seed(&[&torrent], &fixture.path("store")).fetch(true).start().unwrap();
     let events = || -> Vec<_> { tracker.announces().into_iter().map(|it| it.event).collect() };
     let said = |event: &str| events().iter().flatten().filter(|it| *it == event).count();
-    // The download's, and the seed's.
+    // One `started` of the download and one of the seed.
     eventually("both were told", || said("started") == 2 && said("completed") == 1);
     seeding.stop().unwrap();
-    // A tracker that heard it after the seed's `started` would name the seed to nobody.
+    // If `stopped` came after the seed's `started`, the tracker would no longer return the seed.
     assert_eq!(said("stopped"), 1, "{:?}", events());
     assert_eq!(events().pop().flatten().as_deref(), Some("stopped"));
 }
@@ -261,7 +263,7 @@ fn a_seed_that_is_ended_while_it_fetches_says_goodbye_first() {
     let torrent = keep(&fixture, &dataset);
     let seeding = seed(&[&torrent], &fixture.path("store")).fetch(true).start().unwrap();
     eventually("it has begun", || slow.bytes_served() > 0 && !tracker.announces().is_empty());
-    // The tracker's answer is on its way.
+    // Time for the tracker's answer to arrive.
     std::thread::sleep(Duration::from_millis(200));
     seeding.stop().unwrap();
     let last = tracker.announces().pop().and_then(|it| it.event);
@@ -277,7 +279,7 @@ fn it_ends_at_its_ratio_and_after_its_time() {
     let address = address(&seeding);
     take(&dataset, address).unwrap();
     assert_eq!(seeding.uploaded(), LENGTH);
-    // It may be fast enough to have all of it before the seed finds that it is enough.
+    // May succeed, if it gets everything before the seed notices that the ratio is reached.
     let _ = take(&dataset, address);
     let sent = seeding.wait().unwrap();
     assert!((LENGTH * 3 / 2..=2 * LENGTH).contains(&sent), "{sent}");
@@ -300,7 +302,7 @@ fn a_stop_handle_ends_it_while_another_waits() {
     handle.clone().stop();
     assert_eq!(waiting.join().unwrap().unwrap(), LENGTH);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-    handle.stop(); // of no effect
+    handle.stop(); // has no effect
 }
 
 #[test]
@@ -311,7 +313,7 @@ fn no_more_is_sent_than_the_rate_allows() {
     let seeding = seed(&[], &fixture.path("store")).rate(rate).start().unwrap();
     let begun = Instant::now();
     take(&dataset, address(&seeding)).unwrap();
-    // 3.1 MiB: what was saved up before the first block is a quarter of a second's worth.
+    // 3.1 MiB at this rate; the initial burst is a quarter of a second's worth.
     let least = Duration::from_secs_f64(LENGTH as f64 / rate as f64 - 0.35);
     let took = begun.elapsed();
     assert!(took >= least, "{took:?} {least:?}");
@@ -331,6 +333,9 @@ fn what_cannot_be_seeded_is_an_error_that_says_what_to_do() {
     };
     let with = |seed: Seed| seed.fetch(true);
     check(seed(&[&torrent], &store), ErrorKind::Metainfo, &["no part of the dataset", "help: "]);
+    // The dataset's own directory, in place of the directory that contains it.
+    let from = seed(&[&torrent], &store).from(fixture.path("here/data.bin"));
+    check(from, ErrorKind::Metainfo, &["here/data.bin/data.bin does not exist"]);
     let infohash = dataset.infohash_hex();
     check(seed(&[&infohash], &store), ErrorKind::Metainfo, &[&infohash, "help: download it first"]);
     check(seed(&[], &store), ErrorKind::Metainfo, &["nothing to seed in", "help: "]);

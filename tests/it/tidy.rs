@@ -1,7 +1,8 @@
-//! The rules that the compiler does not check: which module may use which, and who may touch what.
+//! Rules that the compiler does not check: which module may use which, and who may touch what.
 //!
-//! Each rule takes a file and says what is wrong with it; its test shows it a file that breaks it first, so
-//! that no rule passes because it looks at nothing. Unit tests in `src` are free of all but the general rules.
+//! A rule takes a file and returns what is wrong with it. Each test first applies its rule to a
+//! file that breaks it, so that a rule that matches nothing fails. Unit tests in `src` are exempt
+//! from all but the general rules.
 
 mod api;
 mod imports;
@@ -15,34 +16,36 @@ use std::path::{Path, PathBuf};
 
 use source::{Source, names_after};
 
-/// The modules from the ground up: a module uses only modules of lines before its own. Two that share a line never
-/// name each other. (The numbers are those of ARCHITECTURE.md; a layer of two lines has an order within.)
+/// The modules, from the lowest layer to the highest: a module uses only modules of earlier lines,
+/// and modules of one line never use each other. The comments have ARCHITECTURE.md's layer numbers;
+/// some layers have several lines.
 const MODULES: [&[&str]; 11] = [
-    // 0; four of these words use others of them.
+    // Layer 0.
     &["mutex", "url"],
     &["address", "counters", "error", "hash", "process", "size", "suggest"],
     &["origin", "settings"],
     &["torrent"],
-    // 1; the plan is what the manifest asks of the torrent.
+    // Layer 1.
     &["manifest", "protocol", "picker"],
     &["plan"],
     &["unpack"],
-    // 2, 3, 4 and the front doors.
+    // Layers 2, 3 and 4, and the entry points.
     &["net", "storage"],
     &["engine", "progress"],
     &["bench", "build_script", "get", "guide", "seed"],
     &["fuzz", "lib", "bin"],
 ];
 
-/// Modules of the command line that verbs are made on: they know no verb, and print nothing.
+/// Modules of the command line that the subcommands are built on: they use no subcommand and print
+/// nothing.
 const BASE: [&str; 8] =
     ["app", "catalogue", "dataset_spec", "edit", "provide", "store_usage", "torrent", "probes"];
 
-/// What only some files may name.
+/// Names that only some files may use.
 struct Reserved {
     what: &'static str,
     words: &'static [&'static str],
-    /// Beginnings of the paths of files that may.
+    /// Path prefixes of the files that may.
     to: &'static [&'static str],
 }
 
@@ -53,7 +56,7 @@ const RESERVED: [Reserved; 15] = [
         to: &["src/net/"],
     },
     Reserved { what: "listens", words: &["TcpListener"], to: &["src/net/listen.rs"] },
-    // It reads datagrams with a decoder that a nested list of 2,000 bytes has overflow the stack.
+    // Its decoder overflows the stack on a datagram with a nested list of 2,000 bytes.
     Reserved { what: "uses the crate mainline, which is for tests", words: &["mainline"], to: &[] },
     Reserved {
         what: "uses ureq's unstable API",
@@ -83,7 +86,8 @@ const RESERVED: [Reserved; 15] = [
             "create_dir_all",
             "hard_link",
         ],
-        // `progress` opens the terminal, and the lock that says who draws there; `fuzz` tests the store in a directory of its own.
+        // `progress` opens the terminal, and the lock that decides which process draws; `fuzz`
+        // tests the store in its own directory.
         to: &["src/storage/", "src/progress/terminal.rs", "src/fuzz/"],
     },
     Reserved {
@@ -141,7 +145,8 @@ const RESERVED: [Reserved; 15] = [
     Reserved {
         what: "reads the clock",
         words: &["Instant::now", "SystemTime::now", ".elapsed"],
-        // The build script asks how old its note on a missing dataset is; `list` and `gc` say how long ago something was used.
+        // The build script checks the age of its note on a missing dataset; `list` and `gc` report
+        // when something was last used.
         to: &[
             "src/engine/",
             "src/progress/",
@@ -180,7 +185,7 @@ const RESERVED: [Reserved; 15] = [
     },
 ];
 
-/// What sans-IO modules never name: time comes as an argument, bytes too.
+/// Names that sans-IO modules never use: they get time and bytes as arguments.
 const IO: [&str; 10] = [
     "Instant",
     "SystemTime",
@@ -200,18 +205,20 @@ fn wrong_layer(source: &Source, public: &[(String, String)]) -> Vec<String> {
         return vec![format!("{}: `{}` is in no layer", source.path, source.module())];
     };
     let mut names = names_after(&source.code, "crate::");
-    // The command line's `crate` is its own: of the library it sees what is public.
+    // In the command line, `crate` is the command's own crate; the library's public API may be used
+    // freely.
     if source.module() == "bin" {
         let own = source.path.strip_prefix("cargo-academictorrents/src/").unwrap_or_default();
         let own = own.split(['/', '.']).next().unwrap_or_default();
         names.retain(|name| BASE.contains(&own) && !BASE.contains(&name.as_str()));
         return names.iter().map(|name| format!("{}: uses `{name}`", source.path)).collect();
     }
-    // What the command line uses is exported from all modules.
+    // This file re-exports items of all modules for the command line.
     if source.path == "src/engine/command/mod.rs" {
         return Vec::new();
     }
-    // As many `super::` as the file lies deep lead to the crate's root; fewer stay in the module.
+    // As many `super::` as the module is deep lead to the crate's root; fewer stay inside the
+    // module.
     names.extend(names_after(&source.code, &"super::".repeat(source.depth().max(1))));
     let mut found = Vec::new();
     for name in names {
@@ -231,7 +238,7 @@ fn wrong_layer(source: &Source, public: &[(String, String)]) -> Vec<String> {
     found
 }
 
-/// What `lib.rs` exports, and from which module.
+/// The names that `lib.rs` exports, and their modules.
 fn public_names(lib: &Source) -> Vec<(String, String)> {
     let exports = lib.code.split(';').filter_map(|item| item.trim().strip_prefix("pub use "));
     let mut public = Vec::new();
@@ -267,7 +274,7 @@ fn io_in_sans_io(source: &Source) -> Vec<String> {
     lines.map(|(line, word)| format!("{}:{line}: names {word}", source.path)).collect()
 }
 
-/// Each `unsafe` stands below a comment that says why it is sound.
+/// Each `unsafe` needs a comment above it that says why it is sound.
 fn unsafe_without_a_reason(source: &Source) -> Vec<String> {
     let text: Vec<_> = source.text.lines().collect();
     let is_reasoned = |line: &usize| {
@@ -279,12 +286,12 @@ fn unsafe_without_a_reason(source: &Source) -> Vec<String> {
     lines.map(|line| format!("{}:{line}: unsafe without a SAFETY comment", source.path)).collect()
 }
 
-/// A lint that is switched off without a word.
+/// A lint that is disabled without a reason.
 fn silent_allow(source: &Source) -> Vec<String> {
     let code = source::code(&source.text);
     let mut found = Vec::new();
     for word in ["allow(", "expect("] {
-        // As a method (`.expect(…)`) it is something else.
+        // `.expect(…)` is a method, not an attribute.
         let attributes = code.match_indices(word).filter(|(at, _)| {
             code[..*at].trim_end().ends_with(['[', ',']) && in_attribute(&code[..*at])
         });
@@ -313,7 +320,7 @@ fn too_long(source: &Source) -> Vec<String> {
         .collect()
 }
 
-/// Conditions with `let` and `&&`, which Rust has from 1.88 on. What is newer in std is clippy's to find, by `rust-version`.
+/// Let chains need Rust 1.88. Clippy checks the use of newer std APIs by `rust-version`.
 fn let_chain(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in source.code.match_indices("let ") {
@@ -328,7 +335,7 @@ fn let_chain(source: &Source) -> Vec<String> {
     found
 }
 
-/// What is before the block, without what is in parentheses.
+/// The text before the block, without parenthesized parts.
 fn condition(text: &str) -> String {
     let mut depth = 0_usize;
     let mut condition = String::new();
@@ -348,7 +355,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All Rust files below this directory of the repository.
+/// All Rust files below a directory of the repository.
 fn sources(below: &str) -> Vec<Source> {
     let files = crate::support::files_below(&root().join(below));
     let rust = files.into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "rs"));
@@ -362,12 +369,13 @@ fn sources(below: &str) -> Vec<Source> {
     found
 }
 
-/// All that is shipped: the library and the command.
+/// The sources of the library and the command.
 fn shipped() -> Vec<Source> {
     [sources("src"), sources("cargo-academictorrents/src")].into_iter().flatten().collect()
 }
 
-/// Shows the rule a file of this path and text that breaks it, then all that is shipped but unit tests.
+/// Asserts that the rule rejects each broken file (path and text) and accepts all shipped files but
+/// unit tests.
 #[track_caller]
 fn check(rule: impl Fn(&Source) -> Vec<String>, broken: &[(&str, &str)]) {
     for (path, text) in broken {
@@ -403,7 +411,7 @@ fn modules_use_only_modules_below() {
     );
     let fine = Source::new("src/storage/fs.rs", "use super::lock; // crate::net\nuse crate::plan;");
     assert_eq!(wrong_layer(&fine, &public), [""; 0]);
-    // Else what is in a layer might not be a module.
+    // Otherwise, a name in `MODULES` might not be a module.
     let modules = names_after(&lib.code.replace("mod ", "crate::"), "crate::");
     assert!(
         modules.len() > 15
@@ -423,7 +431,7 @@ fn sockets_files_environment_clock_and_output_belong_to_their_modules() {
     check(reserved, &broken);
     let fine = "//! unsafe\nfn a() { env!(\"println!\"); an_unsafe_name(); io::copy(b) }";
     assert_eq!(reserved(&Source::new("src/plan/mod.rs", fine)), [""; 0]);
-    // Each exception is one that is used.
+    // Each exception must still be used.
     let files = shipped();
     for path in RESERVED.iter().flat_map(|rule| rule.to) {
         assert!(files.iter().any(|file| file.path.starts_with(path)), "{path} is not there");
@@ -510,7 +518,8 @@ fn no_source_files_import_each_other_in_a_circle() {
     }
 }
 
-/// The layers inside these modules, from the ground up: docs/internals has the same. Those of one line do not use each other.
+/// The layers inside these modules, lowest first, as in docs/internals. Modules of one line do not
+/// use each other.
 const LAYERS: [(&str, &[&[&str]]); 2] = [
     (
         "engine",

@@ -41,7 +41,7 @@ fn in_the_environment() {
 fn in_the_configuration_file() {
     let mut page = Page::new("configuration");
     let fixture = Fixture::new("configuration-errors", DATA);
-    // The store is the variable's in all fixtures; an empty one counts as not set.
+    // Fixtures set these variables; an empty variable counts as unset.
     let fixture = fixture
         .clone()
         .env("XDG_CONFIG_HOME", fixture.path("config").display())

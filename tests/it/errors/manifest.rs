@@ -5,7 +5,7 @@ use crate::fixture::Fixture;
 
 const HASH: &str = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
 
-/// A table for the dataset `data`, with its infohash and these lines.
+/// The manifest's table of the dataset `data`, with its infohash and these lines.
 fn table(lines: &str) -> String {
     format!("[package.metadata.academictorrents.data]\ninfohash = \"{HASH}\"\n{lines}")
 }

@@ -1,9 +1,9 @@
-//! Errors as people see them: what a real `cargo build` prints, whole, for each failure that the manual tells of.
+//! Error output as users see it: what a real `cargo build` prints for each failure in the manual.
 //!
-//! A page (`errors/<page>.txt`) holds the cases of one kind, one after the other, as Cargo prints them. After a change
-//! of words, `SNAPSHOTS=overwrite cargo test --test it errors` writes the pages anew: read what has changed as a stranger
-//! would. What differs from run to run has a name in brackets: `[CRATE]` the crate's directory, `[TARGET]`
-//! Cargo's, `[STORE]`, `[PORT]`.
+//! A page (`errors/<page>.txt`) holds the cases of one kind as Cargo prints them. After a change of
+//! wording, `SNAPSHOTS=overwrite cargo test --test it errors` rewrites the pages; read the changes
+//! as a first-time user would. Values that vary between runs have a name in brackets: `[CRATE]` for
+//! the crate's directory, `[TARGET]` for Cargo's target directory, `[STORE]`, `[PORT]`.
 
 mod environment;
 mod manifest;
@@ -14,14 +14,15 @@ use std::path::Path;
 
 use crate::fixture::{Fixture, Run};
 
-/// Characters that a line should have at most, without what Cargo puts before it. The page's end counts longer ones.
+/// The preferred maximum of characters in a line, without Cargo's prefix. The end of the page
+/// counts longer lines.
 const WIDE: usize = 120;
 
 /// The cases of one kind.
 struct Page {
     name: &'static str,
     text: String,
-    /// Lines over [`WIDE`].
+    /// The number of lines longer than [`WIDE`].
     wide: usize,
 }
 
@@ -30,13 +31,13 @@ impl Page {
         Page { name, text: String::new(), wide: 0 }
     }
 
-    /// Adds what Cargo prints of this crate's failure.
+    /// Adds the errors that Cargo prints for this crate's failure.
     #[track_caller]
     fn check(&mut self, case: &str, fixture: &Fixture, arguments: &[&str]) {
         self.add(case, fixture, &cargo(fixture, arguments), "error: ");
     }
 
-    /// Adds the warnings of a build that goes well, or that can say it no other way.
+    /// Adds the warnings that Cargo prints, also of a build that succeeds.
     #[track_caller]
     fn check_warning(&mut self, case: &str, fixture: &Fixture, arguments: &[&str]) {
         self.add(case, fixture, &cargo(fixture, arguments), "warning: ");
@@ -48,7 +49,7 @@ impl Page {
         let ours = |line: &&str| line.starts_with(severity) && line.contains("@0.0.0: ");
         let lines: Vec<_> = run.stderr.lines().filter(ours).collect();
         assert!(!lines.is_empty(), "{case}: {}\n{}", run.stdout, run.stderr);
-        // Of one failure; two may have the same reason.
+        // The lines of one failure must differ; two failures may have the same reason.
         for (at, line) in lines.iter().enumerate().filter(|(_, line)| is_below(line)) {
             let after = lines[at + 1..].iter().take_while(|line| is_below(line));
             assert!(after.clone().all(|other| other != line), "{case}: repeated: {line}");
@@ -59,7 +60,7 @@ impl Page {
         self.text += &format!("## {case}\n\n{lines}\n\n");
     }
 
-    /// Compares the page with the file.
+    /// Compares the page with its file.
     #[track_caller]
     fn compare(self) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -70,12 +71,12 @@ impl Page {
     }
 }
 
-/// Whether the line belongs to the failure above it.
+/// Whether the line is a detail of the failure above it.
 fn is_below(line: &str) -> bool {
     line.contains("@0.0.0:   ")
 }
 
-/// Not by `Fixture::cargo`, which has Cargo say more than people see.
+/// `Fixture::cargo` passes `-v`, which prints more than users see.
 fn cargo(fixture: &Fixture, arguments: &[&str]) -> Run {
     let mut command = fixture.command(env!("CARGO"));
     command.args(arguments).args(["--config", "net.offline=true"]);
@@ -92,7 +93,7 @@ fn redacted(text: &str, fixture: &Fixture) -> String {
     for (path, name) in places {
         text = text.replace(&path.display().to_string(), name);
     }
-    // Which piece it was in which a worker was caught is chance.
+    // In which piece corrupt data is noticed varies between runs.
     for piece in 0..7 {
         text = text.replace(&format!("(piece {piece})"), "(piece [N])");
     }
@@ -106,13 +107,13 @@ fn the_manual_quotes_what_is_printed() {
     };
     let pages =
         ["machine", "sources", "torrent"].map(|page| read(&format!("tests/it/errors/{page}.txt")));
-    // No file system without locks is at hand.
+    // No file system without locks is available to tests, so its message is read from the source.
     let printed = pages.concat() + &read("src/storage/lock.rs");
     let section = read("docs/guide/troubleshooting.md");
     let headings = section.lines().filter_map(|line| line.strip_prefix("**")?.split_once(".**"));
     let mut quoted = 0;
     for (heading, _) in headings {
-        // rustc's, not ours.
+        // That message is rustc's.
         if heading.contains("at compile time") {
             continue;
         }

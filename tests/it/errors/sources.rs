@@ -1,4 +1,4 @@
-//! The network: what may not be fetched, and who did not bring it.
+//! Network failures: forbidden downloads and sources that do not provide the data.
 
 use std::fs;
 
@@ -15,10 +15,11 @@ fn data() -> Dataset {
     Dataset::single("data.bin", random_bytes(202, 200_000))
 }
 
-/// So long a fixture waits for its sources.
+/// How long a fixture waits for its sources.
 const TIMEOUT: (&str, &str) = ("ACADEMICTORRENTS_TIMEOUT", "3s");
 
-/// Nobody is there: a port that the system would give could be another test's a moment later.
+/// A port that nothing listens on. An unused port from the system could belong to another test
+/// soon.
 const CLOSED: &str = "127.0.0.1:9";
 
 #[test]
@@ -87,7 +88,7 @@ fn of_web_seeds_peers_and_trackers() {
             "[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\n{lines}"
         ));
     };
-    // Those that end by themselves do so before the download gives up, on a slow machine, too.
+    // These cases wait for the deadline. The others must fail before it, even on a slow machine.
     let waits = [
         "a web seed that is silent",
         "a web seed that asks for a pause",
@@ -135,7 +136,7 @@ fn of_web_seeds_peers_and_trackers() {
     ] {
         let peer = Peer::seeding(&dataset).with(fault);
         declare(&format!("peers = [\"{}\"]", peer.addr()));
-        // Time enough that the peer is left before the download gives up, on a slow machine, too.
+        // Long enough to drop the peer before the download gives up, even on a slow machine.
         page.check(case, &fixture.with_env(TIMEOUT.0, "3s"), &["build"]);
     }
     let mut check = |case: &str, lines: &str| {

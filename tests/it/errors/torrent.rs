@@ -1,4 +1,4 @@
-//! Torrents that cannot be used, and what is refused or missing on this machine.
+//! Unusable torrents, and what the machine denies or lacks.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::refusals::sha256;
 use crate::swarm::bencode::B;
 use crate::swarm::{Dataset, random_bytes};
 
-/// The manifest's text for `data` with a vendored torrent and these lines.
+/// The manifest's table of `data`, with a vendored torrent and these lines.
 fn vendored(lines: &str) -> String {
     format!("[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\n{lines}")
 }
@@ -89,7 +89,7 @@ fn on_this_machine() {
 
     fs::write(fixture.path("file"), "").unwrap();
     check("a store that is a file", &with("STORE", &here("file")));
-    // The root user, who runs the tests in a container, may write anywhere else.
+    // Root, which runs the tests in containers, can write anywhere else.
     check("a store that cannot be written", &with("STORE", "/proc/academictorrents"));
 
     let lock = fixture.store().join(format!("v1/locks/{}.lock", dataset.infohash_hex()));

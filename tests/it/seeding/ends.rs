@@ -1,4 +1,4 @@
-//! A seed that is stopped while it asks for a torrent that nobody gives.
+//! Stops a seed that is still looking for a torrent which no source provides.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,14 +8,15 @@ use crate::get::{GetFixture, single};
 use crate::swarm::catalogue::{Catalogue, Fault};
 use crate::swarm::{Peer, eventually, peer};
 
-/// Starts a seed that has to fetch a torrent, and stops it once it asks. Then nobody is asked any more.
+/// Starts a seed that has to fetch a torrent, and stops it once it has sent a request. All requests
+/// must end.
 #[track_caller]
 fn check(catalogue: &str, peer: Option<SocketAddr>, asks: &dyn Fn() -> usize) {
     let fixture = GetFixture::new();
     let mut seed = seed(&[&single().infohash_hex()], &fixture.path("store")).fetch(true);
     seed = seed
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue)
-        // So that it is not the time which ends it.
+        // Long enough that the timeout cannot end the search.
         .env("ACADEMICTORRENTS_TIMEOUT", "300s");
     if let Some(peer) = peer {
         seed = seed.env("ACADEMICTORRENTS_PEERS", peer.to_string());

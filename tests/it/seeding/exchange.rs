@@ -1,4 +1,4 @@
-//! What a seed tells its visitors of one another (PEX, BEP 11).
+//! Peer exchange (PEX, BEP 11) of a seed with its peers.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -12,10 +12,10 @@ use crate::swarm::bencode::B;
 use crate::swarm::wire::{self, Handshake};
 use crate::swarm::{Dataset, Tracker, WebSeed, eventually};
 
-/// The id under which the tests' visitors take `ut_pex`.
+/// The message id that the tests' peers assign to `ut_pex`.
 const PEX_ID: u8 = 9;
 
-/// A visitor that says where it listens, if it does, and whether it takes word of others.
+/// Connects a peer that announces its listen port, if any, and offers `ut_pex` if `hears`.
 fn visitor(to: SocketAddr, dataset: &Dataset, port: Option<u16>, hears: bool) -> TcpStream {
     let ours = Handshake::new(dataset.infohash(), true).with_fast();
     let (mut stream, _) = visit(to, &ours);
@@ -29,7 +29,7 @@ fn visitor(to: SocketAddr, dataset: &Dataset, port: Option<u16>, hears: bool) ->
     stream
 }
 
-/// The ports, all of loopback and without flags, that the next such message names.
+/// The ports in the next PEX message; all addresses are loopback, without flags.
 fn told(stream: &mut TcpStream) -> BTreeSet<u16> {
     loop {
         let message = wait_for(stream, wire::EXTENDED);
@@ -47,18 +47,18 @@ fn told(stream: &mut TcpStream) -> BTreeSet<u16> {
     }
 }
 
-/// Whether the seed's extension handshake, which is the next, offers `ut_pex`.
+/// Whether the seed's extension handshake, which is its next extension message, offers `ut_pex`.
 fn offers(stream: &mut TcpStream) -> bool {
     let hello = wait_for(stream, wire::EXTENDED);
     let (said, _) = B::read(&hello.payload[1..]).unwrap();
     said.at("m").unwrap().int_at("ut_pex").is_some()
 }
 
-/// How many messages of extensions come until the end, beside the handshake.
+/// Reads to the end and counts extension messages other than the handshake.
 fn said_of_others(stream: &mut TcpStream) -> usize {
     let mut bytes = Vec::new();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let _ = stream.read_to_end(&mut bytes); // a reset is an end, too
+    let _ = stream.read_to_end(&mut bytes); // a reset also ends the stream
     let mut rest = &bytes[..];
     let messages = std::iter::from_fn(|| wire::Message::read(&mut rest).ok());
     messages.filter(|it| it.id == wire::EXTENDED && it.payload[0] != 0).count()
@@ -76,13 +76,14 @@ fn visitors_that_say_where_they_listen_are_told_of_one_another_but_never_of_a_pr
     let mut deaf = visitor(to, &dataset, Some(1004), false);
     let mut first = visitor(to, &dataset, Some(1001), true);
     let mut second = visitor(to, &dataset, Some(1002), true);
-    // libtorrent hangs up on who tells and does not offer to be told.
+    // libtorrent hangs up on peers that send PEX messages without offering `ut_pex`.
     assert!(offers(&mut first) && secret.iter_mut().all(|stream| !offers(stream)));
-    // Each within a second or two; of what comes later first in a minute.
+    // The first message comes within a second or two; changes follow after a minute.
     let (by_first, by_second) = (told(&mut first), told(&mut second));
     assert!(!by_first.is_empty() && by_first.is_subset(&[1002, 1004].into()), "{by_first:?}");
     assert!(!by_second.is_empty() && by_second.is_subset(&[1001, 1004].into()), "{by_second:?}");
-    // These do not say where they listen: they hear of the others, and nobody of them.
+    // These peers do not announce a listen port: they receive the others' addresses, but are not
+    // listed.
     let late = || told(&mut visitor(to, &dataset, None, true));
     eventually("all are named", || late() == [1001, 1002, 1004].into());
     drop(first);
@@ -98,7 +99,7 @@ fn visitors_that_say_where_they_listen_are_told_of_one_another_but_never_of_a_pr
 fn two_that_fetch_and_know_the_seed_alone_find_each_other() {
     let dataset = single();
     let fixture = stocked(&dataset);
-    // Some 20 s for both: there is time for the other to bring something.
+    // A full download takes some 20 s, enough time for an exchange between the two.
     let source = seed(&[], &fixture.path("store")).rate(300_000).start().unwrap();
     let tracker = Tracker::start(vec![address(&source)]);
     let announced = dataset.clone().announce(&tracker.url());
@@ -112,6 +113,6 @@ fn two_that_fetch_and_know_the_seed_alone_find_each_other() {
         both.iter().any(|(seeding, _)| seeding.uploaded() > 0)
     });
     for (seeding, _desk) in both {
-        let _ = seeding.stop(); // it has not come to its end
+        let _ = seeding.stop(); // still running
     }
 }

@@ -1,4 +1,4 @@
-//! What trackers say of what is seeded, as a program hears it.
+//! Tracker reports of a seed, as the API exposes them.
 
 use std::cell::RefCell;
 

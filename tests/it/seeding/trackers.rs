@@ -1,4 +1,4 @@
-//! A seed and its trackers, few and many.
+//! A seed with few and many trackers.
 
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, ToSocketAddrs as _};
 
@@ -10,8 +10,8 @@ use crate::get::single;
 use crate::swarm::{Dataset, random_bytes};
 use crate::swarm::{Tracker, eventually};
 
-/// The threads of this process that announce: of all tests that run at this time; others have a few.
-#[cfg(target_os = "linux")] // which tells a process its threads
+/// The number of this process's announce threads. Other tests that run at the same time add a few.
+#[cfg(target_os = "linux")] // /proc lists the threads
 fn announcers() -> usize {
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
     let names = threads.filter_map(|it| std::fs::read_to_string(it.ok()?.path().join("comm")).ok());
@@ -49,7 +49,8 @@ fn a_store_of_many_datasets_with_many_trackers_has_few_threads() {
     seeding.stop().unwrap();
 }
 
-/// That a host with addresses of both families is told over both, wherever `localhost` is, `net` tests.
+/// Announces over both address families, wherever `localhost` resolves to both, are tested in
+/// `net`.
 #[test]
 fn a_tracker_at_localhost_hears_over_each_family_where_the_seed_listens() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

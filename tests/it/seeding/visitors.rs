@@ -1,4 +1,4 @@
-//! Peers of the tests' own hand that connect to a seed.
+//! Hand-written peers that connect to a seed.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,19 +12,19 @@ use crate::swarm::web_seed::Fault;
 use crate::swarm::wire::{self, Block, Handshake, Message};
 use crate::swarm::{Dataset, Tracker, WebSeed, eventually};
 
-/// Another dataset than any that is seeded.
+/// A dataset that is not seeded.
 fn stranger() -> Dataset {
     Dataset::single("other", vec![1])
 }
 
 fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).unwrap();
-    // Far more than the seed takes for anything.
+    // Far longer than any of the seed's deadlines.
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
 }
 
-/// Connects, and hears the seed's handshake.
+/// Connects and exchanges handshakes.
 pub fn visit(to: SocketAddr, ours: &Handshake) -> (TcpStream, Handshake) {
     let mut stream = connect(to);
     stream.write_all(&ours.write()).unwrap();
@@ -32,7 +32,7 @@ pub fn visit(to: SocketAddr, ours: &Handshake) -> (TcpStream, Handshake) {
     (stream, theirs)
 }
 
-/// Waits for a message of this kind, and passes others over.
+/// Waits for a message with this id and skips others.
 pub fn wait_for(stream: &mut TcpStream, id: u8) -> Message {
     loop {
         let message = Message::read(stream).unwrap();
@@ -42,7 +42,7 @@ pub fn wait_for(stream: &mut TcpStream, id: u8) -> Message {
     }
 }
 
-/// Whether the seed closes the connection, and sends nothing before.
+/// Whether the seed closes the connection without sending anything.
 fn is_closed(stream: &mut TcpStream) -> bool {
     stream.read(&mut [0; 1]).is_ok_and(|read| read == 0)
 }
@@ -62,13 +62,13 @@ fn who_comes_for_another_torrent_or_speaks_otherwise_or_not_at_all_is_closed() {
     assert!(is_closed(&mut other));
     let mut web = connect(to);
     web.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
-    // It did not read all of that, so the end may be a reset.
+    // The seed leaves part of the request unread, so the end may be a reset.
     assert!(matches!(web.read(&mut [0; 1]), Ok(0) | Err(_)));
-    // A third of the time that a download gives up after: 1 s here.
+    // The handshake deadline is a third of the timeout: 1 s here.
     assert!(is_closed(&mut silent) && is_closed(&mut half));
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(900), "{took:?}");
-    // And it serves as before.
+    // The seed must still serve others.
     super::take(&dataset, to).unwrap();
 }
 
@@ -111,7 +111,7 @@ fn a_seed_has_nothing_to_do_with_other_seeds() {
 #[test]
 fn pieces_that_come_are_told_and_what_is_not_there_is_rejected() {
     let dataset = single();
-    // Busy: it is asked again.
+    // 503 means busy, so the web seed is retried.
     let web_seed = WebSeed::serving(&dataset).with(Fault::Status(503));
     let fixture = GetFixture::new();
     let torrent = keep(&fixture, &dataset.clone().url_list([web_seed.url()]));
@@ -139,7 +139,7 @@ fn pieces_that_come_are_told_and_what_is_not_there_is_rejected() {
         .collect();
     told.sort_unstable();
     assert!(told.iter().copied().eq(0..100));
-    // Now it wants nothing any more.
+    // The dataset is complete: the seed announces `upload_only`.
     let hello = wait_for(&mut stream, wire::EXTENDED);
     assert_eq!(B::read(&hello.payload[1..]).unwrap().0.int_at("upload_only"), Some(1));
     stream.write_all(&request(99, 16 << 10)).unwrap();
@@ -157,22 +157,22 @@ fn so_many_are_connected_and_no_more() {
     first.iter_mut().for_each(|stream| drop(wait_for(stream, wire::HAVE_ALL)));
     assert!(is_closed(&mut connect(address(&seeding))));
     first.pop();
-    // The place is free as soon as the seed has found out.
+    // The slot is free once the seed has noticed the closed connection.
     eventually("a third may come", || {
         let mut stream = connect(address(&seeding));
         stream.write_all(&ours.write()).is_ok() && Handshake::read(&mut stream).is_ok()
     });
 }
 
-/// Where the seed is reached from another address of this machine than 127.0.0.1: a connection to one's own address
-/// comes from there.
+/// The seed's address other than 127.0.0.1: connections to one's own address come from that same
+/// address, so the seed sees another host.
 fn elsewhere(seeding: &academictorrents::Seeding) -> SocketAddr {
     let port = seeding.local_addr().port();
     let over_v6 = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port));
     if seeding.local_addr().is_ipv6() && TcpStream::connect(over_v6).is_ok() {
         return over_v6;
     }
-    // Nothing is sent; the system says only which address would be used.
+    // Sends nothing; the system only reports which local address it would use.
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     socket.connect("192.0.2.1:9").expect("this machine has one address alone");
     SocketAddr::new(socket.local_addr().unwrap().ip(), port)
@@ -182,7 +182,7 @@ fn elsewhere(seeding: &academictorrents::Seeding) -> SocketAddr {
 fn a_host_that_opens_and_holds_all_it_can_leaves_room_for_others() {
     let dataset = single();
     let fixture = stocked(&dataset);
-    // So that those who say nothing stay.
+    // A long timeout, so that silent peers stay connected.
     let seed = seed(&[], &fixture.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
     let seeding = seed.start().unwrap();
     let elsewhere = elsewhere(&seeding);
@@ -195,7 +195,7 @@ fn a_host_that_opens_and_holds_all_it_can_leaves_room_for_others() {
         read == Err(std::io::ErrorKind::WouldBlock)
     };
     let open = || held.iter().filter(|stream| is_open(stream)).count();
-    // A quarter of the 200 that a seed takes.
+    // A quarter of the seed's 200 connections.
     eventually("who came too many is closed", || open() <= 50);
     super::take(&dataset, elsewhere).unwrap();
     assert_eq!(open(), 50);
@@ -205,16 +205,16 @@ fn a_host_that_opens_and_holds_all_it_can_leaves_room_for_others() {
 fn who_asks_on_and_on_and_reads_no_answer_is_closed_before_it_costs_much_memory() {
     let dataset = single();
     let fixture = stocked(&dataset);
-    // So that it is not the time which closes it.
+    // Long enough that the timeout cannot close the connection.
     let seed = seed(&[], &fixture.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
     let seeding = seed.start().unwrap();
     let ours = Handshake::new(dataset.infohash(), false).with_fast();
     let (mut stream, _) = visit(address(&seeding), &ours);
     stream.set_write_timeout(Some(Duration::from_secs(15))).unwrap();
-    // It is choked: each request is rejected, in as many bytes.
+    // The peer is choked, so each request is rejected with a message of the same length.
     let request = wire::block(Block { piece: 0, begin: 0, length: 16 << 10 });
     let requests = wire::message(wire::REQUEST, &request).repeat(1_000);
-    // Beside what the system keeps of a connection.
+    // In addition to the kernel's socket buffers.
     let most = (32 << 20) / requests.len();
     let taken = (0..most).take_while(|_| stream.write_all(&requests).is_ok()).count();
     assert!(taken < most, "{taken} times {} bytes were taken", requests.len());
@@ -223,7 +223,7 @@ fn who_asks_on_and_on_and_reads_no_answer_is_closed_before_it_costs_much_memory(
 
 #[test]
 fn it_ends_within_a_second_whoever_is_connected() {
-    // A tracker that takes the announce and never answers.
+    // The tracker accepts the announce and never answers.
     let tracker = Tracker::start(Vec::new());
     let dataset = single().announce(&tracker.url());
     let fixture = stocked(&dataset);
@@ -244,7 +244,7 @@ fn it_ends_within_a_second_whoever_is_connected() {
     for stream in &mut visitors {
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let mut rest = Vec::new();
-        // Closed or reset, and no time-out.
+        // The end or a reset, but not a timeout.
         let end = stream.read_to_end(&mut rest).map_err(|why| why.kind());
         assert!(!matches!(end, Err(std::io::ErrorKind::WouldBlock)), "{end:?}");
     }

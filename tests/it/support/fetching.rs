@@ -1,4 +1,4 @@
-//! A store of others, into which somebody fetches.
+//! A shared store in which another user's process is fetching.
 
 use std::fs::{File, rename};
 use std::path::{Path, PathBuf};
@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 
 use crate::swarm::Dataset;
 
-/// A store of another user's, where a process fetches the dataset.
+/// A shared store that another process has locked to fetch the dataset.
 pub struct Fetching {
     store: PathBuf,
-    /// What is moved into the store at the end.
+    /// The store whose data is moved into the shared store at the end.
     complete: PathBuf,
     infohash: String,
     lock: File,
 }
 
 impl Fetching {
-    /// `complete` is a store that has the dataset; its copy at `store` lacks the data.
+    /// `complete` is a store that has the dataset; `store` gets its .torrent and a held lock, but
+    /// no data.
     pub fn begin(complete: &Path, store: &Path, dataset: &Dataset) -> Fetching {
         let (complete, infohash) = (complete.join("v1"), dataset.infohash_hex());
         let store = store.join("v1");
@@ -31,7 +32,7 @@ impl Fetching {
         Fetching { store, complete, infohash, lock }
     }
 
-    /// Gives a reader that does not wait time to do something else, then completes the dataset.
+    /// Asserts for 300 ms that the reader keeps waiting, then completes the dataset and unlocks.
     pub fn complete(self, mut has_done_else: impl FnMut() -> bool) {
         let since = Instant::now();
         while since.elapsed() < Duration::from_millis(300) {
@@ -40,6 +41,6 @@ impl Fetching {
         }
         let data = Path::new("data").join(&self.infohash);
         rename(self.complete.join(&data), self.store.join(&data)).unwrap();
-        drop(self.lock); // std's `unlock` fails under wine
+        drop(self.lock); // std's `unlock` fails under Wine
     }
 }

@@ -1,10 +1,10 @@
-//! Files that are damaged, compared and copied.
+//! Damages, compares and copies files.
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-/// A piece of the datasets that tests make.
+/// The default piece length of the test datasets.
 pub const PIECE: usize = 32 << 10;
 
 pub fn flip(path: &Path, offset: u64) {
@@ -16,12 +16,12 @@ pub fn flip(path: &Path, offset: u64) {
     file.write_all(&[!byte[0]]).unwrap();
 }
 
-/// What two names of one file have in common, and no other file has: directories too.
+/// Identifies a file or directory, whatever the hard link: its inode, or its file index on Windows.
 pub fn inode(path: &Path) -> u64 {
     identity(path).0
 }
 
-/// The inode, and how many names it has.
+/// The inode and the number of hard links.
 #[cfg(unix)]
 pub fn identity(path: &Path) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
@@ -29,7 +29,7 @@ pub fn identity(path: &Path) -> (u64, u64) {
     (file.ino(), file.nlink())
 }
 
-/// The file's index, and how many names it has.
+/// The file index and the number of hard links.
 #[cfg(windows)]
 pub fn identity(path: &Path) -> (u64, u64) {
     let file = winapi_util::Handle::from_path_any(path).and_then(winapi_util::file::information);
@@ -37,7 +37,7 @@ pub fn identity(path: &Path) -> (u64, u64) {
     (file.file_index(), file.number_of_links())
 }
 
-/// Makes a file writable, for its owner alone where there are others.
+/// Makes a file writable, on Unix for its owner only.
 pub fn set_writable(path: &Path) {
     let mut permissions = fs::metadata(path).unwrap().permissions();
     #[cfg(unix)]
@@ -48,16 +48,17 @@ pub fn set_writable(path: &Path) {
     fs::set_permissions(path, permissions).unwrap();
 }
 
-/// Whether a user's damaged file is repaired where it is, and not in a copy: std counts a file's names on Unix alone.
+/// Whether a damaged file of the user is repaired in place instead of in a copy. std counts hard
+/// links on Unix only.
 pub const REPAIRS_IN_PLACE: bool = cfg!(unix);
 
-/// Removes a file, a read-only one too.
+/// Removes a file, even if it is read-only.
 pub fn remove(path: &Path) {
     set_writable(path);
     fs::remove_file(path).unwrap();
 }
 
-/// Removes a directory and all in it, read-only files too.
+/// Removes a directory tree, including read-only files.
 pub fn remove_tree(path: &Path) {
     for file in super::files_below(path) {
         set_writable(&path.join(file));
@@ -65,7 +66,8 @@ pub fn remove_tree(path: &Path) {
     fs::remove_dir_all(path).unwrap();
 }
 
-/// Flips a bit, and lets no `stat` tell.
+/// Inverts a byte and restores the modification time and permissions, so that `stat` does not show
+/// the damage.
 pub fn damage_unseen(path: &Path, offset: u64) {
     let before = std::fs::metadata(path).unwrap();
     set_writable(path);
@@ -75,7 +77,7 @@ pub fn damage_unseen(path: &Path, offset: u64) {
     std::fs::set_permissions(path, before.permissions()).unwrap();
 }
 
-/// Copies a tree, and links as they are.
+/// Copies a directory tree, and symbolic links as links.
 #[cfg(unix)]
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::files::PIECE;
 use crate::swarm::{Dataset, random_bytes};
 
-/// A link to a file, whose `length` does not count, and one without `length` to a directory, through another link.
+/// One link points to a file and has a `length`, which must be ignored; the other points to a
+/// directory and has none. The path of the first goes through the second.
 pub fn linked() -> Dataset {
     let file = |seed| random_bytes(seed, 3 * PIECE / 2);
     Dataset::multi("set", [("v1/train.csv", file(1)), ("v1/test.csv", file(2)), ("d/e/x", file(3))])

@@ -1,4 +1,4 @@
-//! What the tests of builds share: a crate to be built, in a directory of its own, with a store of its own.
+//! Helpers of build tests: a crate with its own directory and store.
 
 pub mod fetching;
 pub mod files;
@@ -11,14 +11,14 @@ use academictorrents::{Build, Datasets, Error};
 
 use crate::swarm::Dataset;
 
-/// A crate whose build script is run in this process.
+/// A crate whose build script runs in this process.
 pub struct Project {
     pub dir: tempfile::TempDir,
     env: Vec<(String, String)>,
 }
 
 impl Project {
-    /// A crate with this text under `[package.metadata.academictorrents]`.
+    /// Creates a crate; `datasets` is the text under `[package.metadata.academictorrents]`.
     pub fn new(datasets: &str) -> Project {
         let dir = tempfile::tempdir().unwrap();
         let project = Project { dir, env: Vec::new() };
@@ -26,12 +26,13 @@ impl Project {
         project
     }
 
-    /// A crate that declares the dataset as `data`, by a vendored torrent, with these lines.
+    /// Creates a crate that declares the dataset as `data`, with a vendored .torrent and these
+    /// manifest lines.
     pub fn of(dataset: &Dataset, lines: &str) -> Project {
         Project::of_torrent(&dataset.torrent(), lines)
     }
 
-    /// The same, of a .torrent's bytes.
+    /// Like [`Project::of`], from the bytes of a .torrent.
     pub fn of_torrent(torrent: &[u8], lines: &str) -> Project {
         let project = Project::new("");
         project.declare_data(lines);
@@ -39,14 +40,14 @@ impl Project {
         project
     }
 
-    /// Writes other lines for the vendored torrent.
+    /// Replaces the manifest lines of `data`.
     pub fn declare_data(&self, lines: &str) {
         self.declare(&format!(
             "[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\n{lines}"
         ));
     }
 
-    /// Writes the manifest anew.
+    /// Rewrites the manifest.
     pub fn declare(&self, datasets: &str) {
         let text = format!(
             "[package]\nname = \"fixture\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
@@ -59,7 +60,7 @@ impl Project {
         self.dir.path().join(below)
     }
 
-    /// Fails the test where anything at all was published.
+    /// Asserts that no file was published.
     #[track_caller]
     pub fn assert_nothing_published(&self) {
         let published = files_below(&self.store().join("v1/data"));
@@ -88,13 +89,13 @@ impl Project {
         self.build().run()
     }
 
-    /// Runs, and gives the path of the dataset.
+    /// Runs the build and returns the path of the dataset.
     pub fn path_of(&self, name: &str) -> PathBuf {
         let datasets = self.run().unwrap_or_else(|error| panic!("{error}"));
         datasets.dataset(name).unwrap().path().to_owned()
     }
 
-    /// Runs, and gives the error.
+    /// Runs the build, which must fail, and returns the error.
     pub fn error(&self) -> String {
         match self.run() {
             Ok(datasets) => panic!("it went well: {datasets:?}"),
@@ -103,7 +104,7 @@ impl Project {
     }
 }
 
-/// A build script's environment, with nothing of this machine's in it.
+/// A build script's environment without any variable of the real one.
 pub fn build_in(project: &Path) -> Build {
     let out_dir = project.join("out");
     std::fs::create_dir_all(&out_dir).unwrap();
@@ -113,14 +114,15 @@ pub fn build_in(project: &Path) -> Build {
         .env("CARGO_MANIFEST_DIR", project)
         .env("OUT_DIR", out_dir)
         .env("ACADEMICTORRENTS_STORE", project.join("store"))
-        // Port 9 of loopback: nobody is there.
+        // Nothing listens on port 9.
         .env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9")
         .env("ACADEMICTORRENTS_DHT_BOOTSTRAP", "off")
         .env("ACADEMICTORRENTS_PROGRESS", "off")
         .env("ACADEMICTORRENTS_TIMEOUT", "3s")
 }
 
-/// Runs the check on each case, several at a time: most of their time goes by waiting. Fails after the last one.
+/// Runs the check on all cases, six at a time because they mostly wait. Panics after the last case
+/// if a check failed.
 #[track_caller]
 pub fn side_by_side<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -140,12 +142,12 @@ pub fn side_by_side<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
     assert_eq!(failed.into_inner(), 0, "cases failed, see above");
 }
 
-/// A message with paths as Unix writes them.
+/// Normalizes path separators to `/`.
 pub fn slashes(text: &str) -> String {
     text.replace('\\', "/")
 }
 
-/// All files below a directory, by their path relative to it.
+/// Paths of all files below a directory, relative to it.
 pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(directory).into_iter().flatten() {
@@ -161,7 +163,8 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     relative
 }
 
-/// Ports that the system gave, which have five digits or nearly so, are `[PORT]`; what a test wrote has fewer.
+/// Replaces the port numbers of loopback addresses by `[PORT]`, except short ones (up to three
+/// digits), which the test itself wrote.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the pages of errors are Linux's"))]
 pub fn without_ports(text: &str) -> String {
     ["127.0.0.1:", "localhost:"].into_iter().fold(text.to_owned(), |text, host| {
@@ -177,7 +180,8 @@ pub fn without_ports(text: &str) -> String {
     })
 }
 
-/// Where namespaces are refused, `what` cannot be tested. Root and CI, who can allow them, get a failure.
+/// Reports that `what` cannot be tested because namespaces are denied. Fails as root and in CI,
+/// where they can be allowed.
 #[cfg(target_os = "linux")]
 pub fn cannot_mount(what: &str, why: &str) {
     use std::io::Write as _;
@@ -189,6 +193,6 @@ pub fn cannot_mount(what: &str, why: &str) {
         !must,
         "{why}\nallow user namespaces, such as by sysctl kernel.apparmor_restrict_unprivileged_userns=0"
     );
-    // Not captured, as what `eprintln!` says would be.
+    // Unlike the output of `eprintln!`, this output is not captured.
     let _ = writeln!(std::io::stderr(), "{why}");
 }

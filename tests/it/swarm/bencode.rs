@@ -1,14 +1,14 @@
-//! Bencode (BEP 3) as the tests need it: the writer keeps what it is given, right or wrong.
+//! Bencode (BEP 3) for the tests; the writer also writes invalid values.
 
-/// A bencoded value. Dictionaries are written in the order they have here, so that a test can
-/// write one out of order, or with a key twice.
+/// A bencoded value. The writer keeps the order of dictionary entries, so that tests can write
+/// unsorted or duplicate keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum B {
     Int(i64),
     Bytes(Vec<u8>),
     List(Vec<B>),
     Dict(Vec<(Vec<u8>, B)>),
-    /// Written as it stands: `Raw(b"i007e".to_vec())`. The reader never makes one.
+    /// Written verbatim, such as `Raw(b"i007e".to_vec())`. The reader never returns this variant.
     Raw(Vec<u8>),
 }
 
@@ -25,7 +25,7 @@ impl B {
         B::Dict(entries.into_iter().map(|(key, value)| (key.as_ref().to_vec(), value)).collect())
     }
 
-    /// This dictionary with `key` set to `value`: in place where it is there, else in sorted order.
+    /// This dictionary with `key` set to `value`; a new key is inserted in sorted order.
     pub fn with(mut self, key: &str, value: B) -> B {
         let B::Dict(entries) = &mut self else { panic!("not a dictionary: {self:?}") };
         match entries.iter().position(|(other, _)| &other[..] >= key.as_bytes()) {
@@ -36,7 +36,6 @@ impl B {
         self
     }
 
-    /// This dictionary without `key`.
     pub fn without(mut self, key: &str) -> B {
         let B::Dict(entries) = &mut self else { panic!("not a dictionary: {self:?}") };
         entries.retain(|(other, _)| other != key.as_bytes());
@@ -70,7 +69,8 @@ impl B {
         }
     }
 
-    /// Reads one value, and what comes behind it. `None` where it is not bencode.
+    /// Reads one value and returns it with the bytes that follow. Returns `None` for invalid
+    /// bencode.
     pub fn read(bytes: &[u8]) -> Option<(B, &[u8])> {
         match bytes.first()? {
             b'i' => {

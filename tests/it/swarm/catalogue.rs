@@ -1,4 +1,5 @@
-//! The catalogue: `/download/<infohash>.torrent`, `/database.xml` and `/apiv2/entry/<infohash>`, as Academic Torrents serves them.
+//! The catalog: `/download/<infohash>.torrent`, `/database.xml` and `/apiv2/entry/<infohash>`, as
+//! on Academic Torrents.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,28 +8,28 @@ use super::bencode::B;
 use super::dataset::Dataset;
 use super::http::{HttpServer, Request, Responder};
 
-/// What a catalogue does wrong.
+/// A catalog's misbehavior.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// This status for everything.
+    /// Answers everything with this status.
     Status(u16),
-    /// Another torrent than the one asked for, complete and sound.
+    /// Serves this torrent instead of the requested one.
     WrongTorrent(Vec<u8>),
-    /// A 200 with an HTML page.
+    /// Answers 200 with an HTML page.
     Garbage,
-    /// The .torrent without its last byte; half of another document.
+    /// Serves the .torrent without its last byte, or the first half of another document.
     Truncated,
-    /// Sends so many bytes, then waits for 20 ms.
+    /// Pauses for 20 ms after each part of this length.
     Slow(usize),
-    /// A 302 to this URL, with the request's path behind it.
+    /// Redirects (302) to this URL with the request's path appended.
     RedirectTo(String),
-    /// A 302 to the same URL.
+    /// Redirects (302) to the same URL.
     RedirectLoop,
-    /// A 429 with `Retry-After`, so many times.
+    /// Answers 429 with `Retry-After`, this number of times.
     TooMany { retry_after_secs: u64, times: usize },
-    /// Accepts, and never answers.
+    /// Accepts requests and never answers.
     Stall,
-    /// A torrent that never ends: lists in lists, for as long as they are read.
+    /// Serves a torrent of endlessly nested lists.
     Endless,
 }
 
@@ -40,11 +41,11 @@ pub struct Catalogue {
 #[derive(Default)]
 struct State {
     torrents: Vec<(String, Vec<u8>)>,
-    /// Other documents, by path.
+    /// Documents other than torrents, by path.
     documents: Vec<(String, Vec<u8>)>,
-    /// What documents are told to be; asked with this one, the answer is 304.
+    /// The documents' ETag; a conditional request with it is answered 304.
     etag: Option<String>,
-    /// Put into each torrent at download, in the place of its own.
+    /// Replaces the web seeds of each torrent when it is downloaded.
     url_list: Option<Vec<String>>,
     faults: Vec<Fault>,
 }
@@ -60,43 +61,43 @@ impl Catalogue {
         Catalogue { http, state }
     }
 
-    /// The base URL, without a slash at the end.
+    /// The base URL, without a trailing slash.
     pub fn url(&self) -> String {
         self.http.url()
     }
 
-    /// Serves these bytes under this infohash, whatever they are.
+    /// Serves arbitrary bytes under this infohash.
     pub fn torrent(self, infohash_hex: &str, torrent: Vec<u8>) -> Catalogue {
         self.state.lock().unwrap().torrents.push((infohash_hex.into(), torrent));
         self
     }
 
-    /// Serves `/database.xml` with these items.
+    /// Serves a `/database.xml` with these items.
     pub fn database(self, items: &str) -> Catalogue {
         self.document("/database.xml", database(items));
         self
     }
 
-    /// Serves a record, whatever it is.
+    /// Serves an arbitrary record.
     pub fn record(self, infohash_hex: &str, record: &str) -> Catalogue {
         self.document(&format!("/apiv2/entry/{infohash_hex}"), record);
         self
     }
 
-    /// Serves this at a path, in the place of what was there.
+    /// Serves a document at this path and replaces an earlier one.
     pub fn document(&self, path: &str, document: impl AsRef<[u8]>) {
         let mut state = self.state.lock().unwrap();
         state.documents.retain(|(known, _)| known != path);
         state.documents.push((path.into(), document.as_ref().to_vec()));
     }
 
-    /// Names the state that documents are in.
+    /// Sets the ETag of all documents.
     pub fn etag(&self, etag: &str) {
         self.state.lock().unwrap().etag = Some(etag.into());
     }
 
-    /// Puts these web seeds into each torrent at download, as Academic Torrents does: the bytes of
-    /// the .torrent change, its infohash does not.
+    /// Puts these web seeds into each torrent when it is downloaded, as Academic Torrents does:
+    /// this changes the bytes of the .torrent, but not its infohash.
     pub fn inject_url_list<T: Into<String>>(self, urls: impl IntoIterator<Item = T>) -> Catalogue {
         let urls = urls.into_iter().map(Into::into).collect();
         self.state.lock().unwrap().url_list = Some(urls);
@@ -191,7 +192,7 @@ fn answer(state: &Mutex<State>, request: &Request, responder: &mut Responder<'_>
     }
 }
 
-/// `database.xml`, as the documentation of Academic Torrents shows it.
+/// `database.xml` in the format that Academic Torrents documents.
 pub fn database(items: &str) -> String {
     format!(
         "<rss xmlns:academictorrents=\"http://academictorrents.com\" version=\"2.0\">\n<channel>\n\
@@ -200,7 +201,7 @@ pub fn database(items: &str) -> String {
     )
 }
 
-/// An item of it.
+/// An item of `database.xml`.
 pub fn item(infohash: &str, title: &str, category: &str, description: &str, size: u64) -> String {
     format!(
         "<item>\n<title>{title}</title>\n<category>{category}</category>\n<infohash>{infohash}</infohash>\n\
@@ -215,7 +216,7 @@ fn send(responder: &mut Responder<'_>, torrent: &[u8]) {
 }
 
 fn inject(torrent: &[u8], url_list: Option<&[String]>) -> Vec<u8> {
-    // What a test serves need not be bencode: then it stays as it is.
+    // Tests may serve bytes that are not bencode; those stay unchanged.
     match (url_list, B::read(torrent)) {
         (Some(urls), Some((read, b""))) => {
             read.with("url-list", B::list(urls.iter().map(B::bytes))).write()
@@ -224,7 +225,7 @@ fn inject(torrent: &[u8], url_list: Option<&[String]>) -> Vec<u8> {
     }
 }
 
-/// Takes one of the refusals that are left.
+/// Consumes one of the remaining 429 responses.
 fn too_many(state: &Mutex<State>) -> bool {
     state.lock().unwrap().faults.iter_mut().any(|fault| match fault {
         Fault::TooMany { times, .. } if *times > 0 => {

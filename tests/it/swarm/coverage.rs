@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Ranges of the torrent's stream (all files, one behind the other), in the order they were sent.
+/// Ranges of the torrent's stream (all files concatenated), in the order in which they were sent.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     ranges: Vec<Range<u64>>,
@@ -21,7 +21,7 @@ impl Coverage {
         self.ranges.extend(other.ranges.iter().cloned());
     }
 
-    /// All bytes sent, each as often as it was.
+    /// All bytes sent, including repeated ones.
     pub fn bytes(&self) -> u64 {
         self.ranges.iter().map(|range| range.end - range.start).sum()
     }
@@ -36,12 +36,12 @@ impl Coverage {
         self.ranges.iter().filter(|range| range.contains(&offset)).count()
     }
 
-    /// How often the byte was sent that was sent most.
+    /// The largest number of times that any byte was sent.
     pub fn most_times(&self) -> usize {
         self.steps().iter().map(|(_, times)| *times).max().unwrap_or(0)
     }
 
-    /// True where each byte of `range` was sent exactly once.
+    /// Whether each byte of `range` was sent exactly once.
     pub fn once(&self, range: Range<u64>) -> bool {
         let steps = self.steps();
         let inside = steps.iter().filter(|(at, _)| at.start < range.end && range.start < at.end);
@@ -51,7 +51,7 @@ impl Coverage {
         once && sent == range.end - range.start
     }
 
-    /// The stream cut wherever the count changes, in order.
+    /// Splits the stream where the count changes.
     fn steps(&self) -> Vec<(Range<u64>, usize)> {
         let mut edges: Vec<(u64, i32)> =
             self.ranges.iter().flat_map(|range| [(range.start, 1), (range.end, -1)]).collect();

@@ -1,4 +1,4 @@
-//! A torrent made in the test, and the bytes behind it.
+//! A generated torrent and its bytes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -7,40 +7,42 @@ use sha1::Digest as _;
 
 use super::bencode::B;
 
-/// A dataset: files, how they are cut into pieces, and what its .torrent says beside.
+/// A dataset: its files, its piece length and the contents of its .torrent.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     name: Vec<u8>,
     multi: bool,
     given: Vec<(Vec<Vec<u8>>, Vec<u8>)>,
-    /// Symbolic links (BEP 47): path, target below the torrent's root, and a `length`, which does not count.
+    /// Symbolic links (BEP 47): path, target relative to the torrent's root, and a `length`, which
+    /// readers must ignore.
     links: Vec<(String, String, Option<i64>)>,
     piece_length: usize,
     padding: Option<Padding>,
     private: bool,
-    /// Of the .torrent, outside of `info`.
+    /// The .torrent's keys outside of `info`.
     outer: B,
     made: OnceLock<Made>,
 }
 
-/// Pad files: their path, and whether they are marked (BEP 47) as such.
+/// Pad files: their path, and whether `attr` marks them as pad files (BEP 47).
 #[derive(Clone, Debug)]
 struct Padding {
     path: Option<String>,
     marked: bool,
 }
 
-/// A file in the torrent's stream. A single file's path is empty: its name is the torrent's.
+/// A file in the torrent's stream. The path of a single-file torrent's file is empty: its name is
+/// the torrent's name.
 #[derive(Clone, Debug)]
 pub struct File {
     pub path: Vec<Vec<u8>>,
     pub start: u64,
     pub length: u64,
-    /// Only fills up to the next piece (BEP 47): in the stream, and in no directory.
+    /// A pad file (BEP 47): part of the stream, but not written to disk.
     pub pad: bool,
 }
 
-/// What follows from the rest, made when first asked for.
+/// Values derived from the other fields on first use.
 #[derive(Clone, Debug)]
 struct Made {
     files: Vec<File>,
@@ -49,12 +51,11 @@ struct Made {
     infohash: [u8; 20],
 }
 
-/// Bytes that look random and are the same for the same seed.
+/// Pseudorandom bytes, reproducible from the seed.
 pub fn random_bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(1);
     let mut out = Vec::with_capacity(length + 8);
     while out.len() < length {
-        // SplitMix64.
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut word = state;
         word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -65,7 +66,7 @@ pub fn random_bytes(seed: u64, length: usize) -> Vec<u8> {
     out
 }
 
-/// The SHA-1 of an `info` dictionary as it is written.
+/// The SHA-1 of the encoded `info` dictionary.
 pub fn infohash_of(info: &B) -> [u8; 20] {
     sha1::Sha1::digest(info.write()).into()
 }
@@ -75,12 +76,12 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 impl Dataset {
-    /// A torrent of one file (`length` in its `info`).
+    /// A single-file torrent (`info` has `length`).
     pub fn single(name: &str, bytes: impl Into<Vec<u8>>) -> Dataset {
         Dataset::new(name.as_bytes(), false, vec![(Vec::new(), bytes.into())])
     }
 
-    /// A torrent of a folder (`files` in its `info`); paths are parted by `/`.
+    /// A multi-file torrent (`info` has `files`); `/` separates the parts of a path.
     pub fn multi<'a, T: Into<Vec<u8>>>(
         name: &str,
         files: impl IntoIterator<Item = (&'a str, T)>,
@@ -91,7 +92,8 @@ impl Dataset {
         Dataset::new(name.as_bytes(), true, files.collect())
     }
 
-    /// A folder with names as raw bytes: not UTF-8, empty, `..`, with a slash.
+    /// A multi-file torrent with raw names, which may be invalid: not UTF-8, empty, `..`, with a
+    /// slash.
     pub fn multi_raw(name: &[u8], files: Vec<(Vec<Vec<u8>>, Vec<u8>)>) -> Dataset {
         Dataset::new(name, true, files)
     }
@@ -110,26 +112,28 @@ impl Dataset {
         }
     }
 
-    /// Default: 32 KiB, two blocks.
+    /// Default: 32 KiB, which is two blocks.
     pub fn piece_length(mut self, bytes: usize) -> Dataset {
         self.piece_length = bytes;
         self.made = OnceLock::new();
         self
     }
 
-    /// Pad files (BEP 47) behind all files but the last, so that each begins with a piece.
+    /// Adds pad files (BEP 47) after all files but the last, so that each file begins on a piece
+    /// boundary.
     pub fn padded(self) -> Dataset {
         self.padded_as(Some(".pad/{}"), true)
     }
 
-    /// The same with this path, in which `{}` is the length, or without one; `marked`, with `attr`.
+    /// Like [`Dataset::padded`], with this path, in which `{}` is the length, or with none;
+    /// `marked` sets `attr`.
     pub fn padded_as(mut self, path: Option<&str>, marked: bool) -> Dataset {
         self.padding = Some(Padding { path: path.map(str::to_owned), marked });
         self.made = OnceLock::new();
         self
     }
 
-    /// A symbolic link (BEP 47), after all files.
+    /// Adds a symbolic link (BEP 47) after all files.
     pub fn link(mut self, path: &str, target: &str, length: Option<i64>) -> Dataset {
         self.links.push((path.to_owned(), target.to_owned(), length));
         self.made = OnceLock::new();
@@ -142,7 +146,7 @@ impl Dataset {
         self
     }
 
-    /// Any key of the .torrent outside of `info`.
+    /// Sets a key of the .torrent outside of `info`.
     pub fn outer(mut self, key: &str, value: B) -> Dataset {
         self.outer = self.outer.with(key, value);
         self
@@ -156,7 +160,7 @@ impl Dataset {
         self.outer("announce", B::bytes(url))
     }
 
-    /// Tiers of trackers (BEP 12).
+    /// Tracker tiers (BEP 12).
     pub fn announce_list(self, tiers: &[&[&str]]) -> Dataset {
         let tiers = tiers.iter().map(|tier| B::list(tier.iter().map(B::bytes)));
         self.outer("announce-list", B::list(tiers))
@@ -167,7 +171,7 @@ impl Dataset {
         self.outer("url-list", B::list(urls.into_iter().map(|url| B::bytes(url.as_ref()))))
     }
 
-    /// One web seed, as the bare string that BEP 19 allows too.
+    /// A single web seed as a plain string, which BEP 19 also allows.
     pub fn url_string(self, url: &str) -> Dataset {
         self.outer("url-list", B::bytes(url))
     }
@@ -177,7 +181,7 @@ impl Dataset {
     }
 
     /// The .torrent with another `info`, such as `dataset.info().with("name", B::bytes(".."))`;
-    /// [`infohash_of`] has its infohash.
+    /// [`infohash_of`] returns its infohash.
     pub fn torrent_with_info(&self, info: B) -> Vec<u8> {
         self.outer.clone().with("info", info).write()
     }
@@ -206,7 +210,7 @@ impl Dataset {
         self.multi
     }
 
-    /// All files one behind the other, pad files too: what the pieces are cut from.
+    /// All files concatenated, including pad files: the bytes that the pieces divide.
     pub fn stream(&self) -> Arc<Vec<u8>> {
         self.made().stream.clone()
     }
@@ -219,12 +223,13 @@ impl Dataset {
         self.stream().len().div_ceil(self.piece_length)
     }
 
-    /// Where the files lie in the stream, pad files too.
+    /// The files' positions in the stream, including pad files.
     pub fn layout(&self) -> &[File] {
         &self.made().files
     }
 
-    /// Path and content of each file but pad files: below `name` for a folder, else `name` itself.
+    /// Path and content of each file without pad files. Paths are relative to the torrent's root;
+    /// the path of a single file is the torrent's name.
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
         let path = |path: &[Vec<u8>]| match path {
             [] => String::from_utf8_lossy(&self.name).into_owned(),
@@ -233,7 +238,7 @@ impl Dataset {
         self.given.iter().map(|(parts, bytes)| (path(parts), bytes.clone())).collect()
     }
 
-    /// Writes `<dir>/<name>`, or `<dir>/<name>/<path>` for a folder.
+    /// Writes `<dir>/<name>`, or `<dir>/<name>/<path>` for a multi-file torrent.
     pub fn write_to(&self, dir: &Path) {
         for (parts, bytes) in &self.given {
             let path = self.path_in(dir, parts);
@@ -242,7 +247,8 @@ impl Dataset {
         }
     }
 
-    /// Writes a directory mirror: `<dir>/<infohash>.torrent` and `<dir>/<infohash>/<layout>`.
+    /// Writes a directory mirror: `<dir>/<infohash>.torrent` and the files below
+    /// `<dir>/<infohash>/`.
     pub fn write_mirror(&self, dir: &Path) {
         let data = dir.join(self.infohash_hex());
         std::fs::create_dir_all(&data).unwrap();
@@ -250,8 +256,8 @@ impl Dataset {
         self.write_to(&data);
     }
 
-    /// Fails the test where the files at `path` (the single file, else the folder's root) are not
-    /// the dataset's.
+    /// Asserts that the dataset is at `path`: the single file, or the root directory of a
+    /// multi-file torrent.
     #[track_caller]
     pub fn assert_at(&self, path: &Path) {
         for (parts, bytes) in &self.given {
@@ -272,7 +278,7 @@ impl Dataset {
     fn path_in(&self, dir: &Path, parts: &[Vec<u8>]) -> PathBuf {
         let mut path = dir.to_path_buf();
         for part in std::iter::once(&self.name).chain(parts) {
-            // A test that writes a hostile name must not get out of its own directory.
+            // A hostile name must not lead out of the test's directory.
             assert!(!part.is_empty() && part != b".." && !part.contains(&b'/'), "{part:?}");
             path.push(os(part));
         }

@@ -1,4 +1,5 @@
-//! A node of the DHT (BEP 5) that is the whole network: it answers as it is told, and keeps what it was asked.
+//! A DHT node (BEP 5) that simulates the whole network: it gives prepared answers and records the
+//! queries.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use super::bencode::B;
 
-/// Infohash and port of an announce.
+/// The infohash and port of an announce.
 pub type Announced = ([u8; 20], i64);
 
 pub struct DhtNode {
@@ -20,13 +21,13 @@ pub struct DhtNode {
 }
 
 impl DhtNode {
-    /// Names these peers to the first, second, … who asks, and the last ones from then on. It is silent where there
-    /// are none at all.
+    /// Answers the first query with the first list of peers, the second with the second, and so on;
+    /// the last list is repeated. Without any list, the node is silent.
     pub fn start(answers: Vec<Vec<SocketAddr>>) -> DhtNode {
         DhtNode::in_network(answers, Vec::new(), Duration::ZERO)
     }
 
-    /// The same, that names these nodes too, and takes so long to answer.
+    /// Like [`DhtNode::start`], but also returns these nodes, and delays each answer.
     pub fn in_network(
         answers: Vec<Vec<SocketAddr>>,
         nodes: Vec<SocketAddr>,
@@ -67,12 +68,12 @@ impl DhtNode {
         self.address
     }
 
-    /// The infohash of each announce that came, and the port.
+    /// The received announces.
     pub fn announced(&self) -> Vec<Announced> {
         self.announced.lock().unwrap().clone()
     }
 
-    /// The infohash of each question for peers that came.
+    /// The infohashes of the received `get_peers` queries.
     pub fn asked(&self) -> Vec<[u8; 20]> {
         self.asked.lock().unwrap().clone()
     }
@@ -88,7 +89,7 @@ impl Drop for DhtNode {
     }
 }
 
-/// Of an `announce_peer`, with the token that it was given.
+/// Reads an `announce_peer` query, which must carry the node's token.
 fn announce(question: &B) -> Announced {
     let arguments = question.at("a").unwrap();
     assert_eq!(arguments.bytes_at("token"), Some(&b"t"[..]));
@@ -96,7 +97,7 @@ fn announce(question: &B) -> Announced {
     (infohash, arguments.int_at("port").unwrap())
 }
 
-/// Of a `get_peers`.
+/// Reads the infohash of a `get_peers` query.
 fn infohash(question: &B) -> [u8; 20] {
     assert_eq!(question.bytes_at("y"), Some(&b"q"[..]));
     assert_eq!(question.bytes_at("q"), Some(&b"get_peers"[..]));

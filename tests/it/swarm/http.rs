@@ -1,4 +1,4 @@
-//! As much of an HTTP/1.1 server as a test needs: keep-alive, pipelining, and every way to misbehave.
+//! An HTTP/1.1 server for tests: keep-alive, pipelining, and full control to misbehave.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::server::{Conn, Server};
 
-/// A server whose handler answers one request after the other, in the order of each connection.
+/// A server whose handler answers the requests of a connection one by one, in order.
 pub struct HttpServer {
     server: Server,
     log: Arc<Log>,
@@ -23,19 +23,19 @@ struct Log {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
-    /// As it was sent: path and query, still percent-encoded.
+    /// The request target as sent: path and query, still percent-encoded.
     pub target: String,
     pub headers: Vec<(String, String)>,
 }
 
-/// The answer to one request, and the connection that it goes to.
+/// The response to one request, and its connection.
 ///
-/// Writing to a client that has gone is no failure of the test: the connection ends.
+/// If the client has hung up, writing ends the connection and does not fail the test.
 pub struct Responder<'a> {
     conn: &'a mut Conn,
     log: &'a Log,
     head_only: bool,
-    /// Body bytes sent on this connection, by this and earlier answers.
+    /// Body bytes sent on this connection, including earlier responses.
     connection_bytes: u64,
     ended: bool,
 }
@@ -47,7 +47,7 @@ impl HttpServer {
         HttpServer::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), handler)
     }
 
-    /// The same on a socket that listens already.
+    /// Like [`HttpServer::start`], on a socket that already listens.
     pub fn on(
         listener: TcpListener,
         handler: impl Fn(&Request, &mut Responder<'_>) + Send + Sync + 'static,
@@ -64,7 +64,7 @@ impl HttpServer {
         self.server.addr()
     }
 
-    /// `http://127.0.0.1:<port>`, without a slash at the end.
+    /// `http://127.0.0.1:<port>`, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
@@ -77,7 +77,6 @@ impl HttpServer {
         self.log.body_bytes.load(Ordering::SeqCst)
     }
 
-    /// The connections that were made, and are open.
     pub fn server(&self) -> &Server {
         &self.server
     }
@@ -89,20 +88,20 @@ impl Request {
         found.map(|(_, value)| &value[..])
     }
 
-    /// The path, percent-decoded to raw bytes.
+    /// The path, percent-decoded to bytes.
     pub fn path(&self) -> Vec<u8> {
         percent_decode(self.target.split('?').next().unwrap())
     }
 
-    /// The query's value at `key`, percent-decoded to raw bytes.
+    /// The query parameter `key`, percent-decoded to bytes.
     pub fn query(&self, key: &str) -> Option<Vec<u8>> {
         let (_, query) = self.target.split_once('?')?;
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(other, _)| *other == key).map(|(_, value)| percent_decode(value))
     }
 
-    /// The range asked for, of `total` bytes: first byte and the one behind the last.
-    /// `None` without a `Range` header, `Some(None)` where it cannot be served.
+    /// The requested range of `total` bytes, as start and exclusive end. `None` without a `Range`
+    /// header, `Some(None)` for an unsatisfiable range.
     pub fn range(&self, total: u64) -> Option<Option<(u64, u64)>> {
         let (first, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
         let (first, last) = (first.parse::<u64>().ok(), last.parse::<u64>().ok());
@@ -117,7 +116,7 @@ impl Request {
 }
 
 impl Responder<'_> {
-    /// A whole answer with its `Content-Length`.
+    /// Sends a complete response with `Content-Length`.
     pub fn respond(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         let length = body.len().to_string();
         self.head(status, &[headers, &[("content-length", &length[..])]].concat());
@@ -126,12 +125,12 @@ impl Responder<'_> {
         }
     }
 
-    /// A status alone.
+    /// Sends a response with an empty body.
     pub fn status(&mut self, status: u16) {
         self.respond(status, &[], b"");
     }
 
-    /// Status line and headers, as given: no `Content-Length` is added.
+    /// Sends the status line and these headers, without adding `Content-Length`.
     pub fn head(&mut self, status: u16, headers: &[(&str, &str)]) {
         let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
         for (name, value) in headers {
@@ -140,12 +139,12 @@ impl Responder<'_> {
         self.raw(format!("{head}\r\n").as_bytes());
     }
 
-    /// Writes these bytes, whatever they are.
+    /// Writes arbitrary bytes.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.ended = self.ended || self.conn.stream.write_all(bytes).is_err();
     }
 
-    /// Counts and writes part of a body: in this order, so that a client that has it finds it
+    /// Counts part of a body, then writes it, so that a client that has received it finds it
     /// counted.
     pub fn body(&mut self, bytes: &[u8]) {
         if !self.ended {
@@ -155,7 +154,7 @@ impl Responder<'_> {
         }
     }
 
-    /// A 200 that begins with `prefix` and never ends, until the client hangs up.
+    /// Sends a 200 response that starts with `prefix` and does not end until the client hangs up.
     pub fn endless(&mut self, prefix: &[u8], filling: u8) {
         self.head(200, &[("connection", "close")]);
         self.body(prefix);
@@ -169,44 +168,44 @@ impl Responder<'_> {
         self.ended = true;
     }
 
-    /// Ends what we send, and waits for the client to hang up.
+    /// Closes the sending half and waits for the client to hang up.
     pub fn half_close(&mut self) {
         self.ended = true;
         self.conn.half_close();
     }
 
-    /// Says nothing more on this open connection, until the client hangs up or the server ends.
+    /// Keeps the connection open without sending, until the client hangs up or the server ends.
     pub fn stall(&mut self) {
         self.ended = true;
         self.conn.stall();
     }
 
-    /// Waits; the connection ends with the server.
+    /// Pauses; ends early with the server.
     pub fn pause(&mut self, time: Duration) {
         self.ended |= !self.conn.pause(time);
     }
 
-    /// Where the server listens.
+    /// The server's address.
     pub fn local_addr(&self) -> SocketAddr {
         self.conn.stream.local_addr().unwrap()
     }
 
-    /// Who asks.
+    /// The client's address.
     pub fn peer_addr(&self) -> SocketAddr {
         self.conn.stream.peer_addr().unwrap()
     }
 
-    /// True once the connection is to be closed, or the client has gone.
+    /// Whether the connection will be closed, or the client has hung up.
     pub fn ended(&self) -> bool {
         self.ended
     }
 
-    /// True for a `HEAD` request.
+    /// Whether this is a `HEAD` request.
     pub fn head_only(&self) -> bool {
         self.head_only
     }
 
-    /// Body bytes sent on this connection, by this and earlier answers.
+    /// Body bytes sent on this connection, including earlier responses.
     pub fn connection_bytes(&self) -> u64 {
         self.connection_bytes
     }
@@ -230,7 +229,7 @@ pub fn percent_decode(text: &str) -> Vec<u8> {
     out
 }
 
-/// All but unreserved characters (RFC 3986) as `%XX`.
+/// Percent-encodes all but unreserved characters (RFC 3986).
 pub fn percent_encode(bytes: &[u8]) -> String {
     let encode = |byte: &u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
@@ -256,7 +255,7 @@ fn serve(conn: &mut Conn, log: &Log, handler: &impl Fn(&Request, &mut Responder<
     }
 }
 
-/// The next request, from what is buffered or comes. `None` when there is none, or it is not HTTP.
+/// Reads the next request. Returns `None` at the end of the connection, or if it is not HTTP.
 pub fn next_request(conn: &mut Conn, buffer: &mut Vec<u8>) -> Option<Request> {
     let mut received = [0; 4096];
     let length = loop {

@@ -1,5 +1,5 @@
-//! An HTTP proxy with squid's rules: it makes requests for http itself, and opens connections for https, to the ports that it was told
-//! of alone.
+//! An HTTP proxy with squid's rules: it forwards `http` requests, and opens `CONNECT` tunnels to
+//! the allowed ports only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
@@ -18,14 +18,14 @@ pub struct HttpProxy {
 #[derive(Default)]
 struct Rules {
     requests: Vec<Request>,
-    /// The value of `Proxy-Authorization` that it wants, and its answer to others.
+    /// The required value of `Proxy-Authorization`.
     login: Option<String>,
     challenge: String,
     hosts: BTreeMap<String, SocketAddr>,
     tls: BTreeSet<u16>,
-    /// Answers each request so.
+    /// A fixed reply to every request.
     says: Option<String>,
-    /// After so many requests on a connection each further one is answered by 407.
+    /// After this number of requests on a connection, every further one is answered 407.
     forgets_after: Option<usize>,
 }
 
@@ -43,27 +43,27 @@ impl HttpProxy {
         self
     }
 
-    /// It wants this in `Proxy-Authorization`.
+    /// Requires this value of `Proxy-Authorization`.
     pub fn login(self, value: &str) -> HttpProxy {
         self.rule(|rules| rules.login = Some(value.to_owned()))
     }
 
-    /// It asks so for a login.
+    /// Replaces the `Proxy-Authenticate` headers of 407 responses.
     pub fn challenge(self, headers: &str) -> HttpProxy {
         self.rule(|rules| rules.challenge = headers.to_owned())
     }
 
-    /// It knows this host, at whatever port it is asked for.
+    /// Resolves this host name to this address, whatever the port.
     pub fn host(self, name: &str, addr: SocketAddr) -> HttpProxy {
         self.rule(|rules| rules.hosts.extend([(name.to_owned(), addr)]))
     }
 
-    /// It opens connections to this port.
+    /// Allows tunnels to this port.
     pub fn tls(self, port: u16) -> HttpProxy {
         self.rule(|rules| rules.tls.extend([port]))
     }
 
-    /// It answers each request with these bytes.
+    /// Answers each request with these bytes.
     pub fn says(self, reply: &str) -> HttpProxy {
         self.rule(|rules| rules.says = Some(reply.to_owned()))
     }
@@ -101,7 +101,7 @@ fn serve(conn: &mut Conn, state: &Mutex<Rules>) {
             (rules.login.clone(), rules.challenge.clone(), rules.says.clone(), forgets)
         };
         if let Some(reply) = says {
-            let _ = conn.stream.write_all(reply.as_bytes()); // the client may have gone
+            let _ = conn.stream.write_all(reply.as_bytes()); // the client may have hung up
             return;
         }
         if forgets || login.is_some() && request.header("proxy-authorization") != login.as_deref() {
@@ -141,7 +141,7 @@ fn connect(conn: &mut Conn, request: &Request, state: &Mutex<Rules>) -> Option<T
     upstream
 }
 
-/// Asks on a connection of its own, and hands on the reply.
+/// Forwards a request on a new connection and relays the response.
 fn forward(conn: &mut Conn, request: &Request, state: &Mutex<Rules>) -> Option<()> {
     let refused = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let Some(rest) = request.target.strip_prefix("http://") else {

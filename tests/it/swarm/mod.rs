@@ -1,27 +1,28 @@
-//! The test swarm: datasets, and the servers that a fetch meets, on loopback.
+//! The test swarm: datasets, and the servers that a download contacts, on loopback.
 //!
-//! | file | what it is |
+//! | file | contents |
 //! | --- | --- |
-//! | `dataset` | a torrent and its bytes, made in the test |
+//! | `dataset` | a generated torrent and its bytes |
 //! | `web_seed` | an HTTP server with the dataset's files (BEP 19) |
-//! | `peer` | a seeder that may leech too (BEP 3, 6, 9, 10, 11, 21, 54) |
-//! | `tracker`, `udp_tracker` | where the peers are (BEP 3, 7, 15, 23) |
-//! | `dht` | a node that is the whole DHT (BEP 5) |
-//! | `catalogue` | `/download/<infohash>.torrent`, `/database.xml` and records, as Academic Torrents has them |
-//! | `socks` | a SOCKS 5 proxy in between (RFC 1928, 1929) |
-//! | `silent` | addresses where nobody answers |
-//! | `tls` | TLS in front of any of them |
-//! | `http`, `server`, `wire`, `bencode`, `coverage` | what these are made of |
+//! | `peer` | a seeder that may also leech (BEP 3, 6, 9, 10, 11, 21, 54) |
+//! | `tracker`, `udp_tracker` | HTTP and UDP trackers (BEP 3, 7, 15, 23) |
+//! | `dht` | a DHT node (BEP 5) that knows every peer |
+//! | `catalogue` | `/download/<infohash>.torrent`, `/database.xml` and records, as on Academic
+//! Torrents |
+//! | `socks` | a SOCKS 5 proxy (RFC 1928, 1929) |
+//! | `silent` | addresses that never answer |
+//! | `tls` | a TLS front for any of the servers |
+//! | `http`, `server`, `wire`, `bencode`, `coverage` | building blocks |
 //!
-//! The swarm uses nothing of the crate under test: its bencode, its wire messages and its percent
-//! decoding are its own, so that a mistake made twice in the same way cannot pass. Faults live
-//! here and never in `src/`: each server has a `Fault` enum, given at the start (`with`) or while it
-//! runs (`fault`, and `mend` to end them).
+//! The swarm shares no code with the crate under test: it has its own bencode, wire messages and
+//! percent-decoding, so that a mistake cannot cancel itself out. Faults exist here and never in
+//! `src/`: each server has a `Fault` enum, set at the start (`with`) or while it runs (`fault`;
+//! `mend` ends all faults).
 //!
-//! Servers bind `127.0.0.1:0`, so tests run side by side, and end with their threads on `Drop`. A
-//! server that panics fails the test that holds it. What a server counts as served it counts just
-//! before it writes: a client that has the bytes finds them counted, and one that hung up may not
-//! have had all of them.
+//! Servers bind `127.0.0.1:0`, so tests can run in parallel; dropping a server joins its threads. A
+//! panic in a server fails the test that owns the server. Servers count bytes just before they
+//! write the bytes: a client that has received them finds them counted, but a client that hung up
+//! may not have received them all.
 
 #![allow(dead_code, reason = "no single test uses all that the swarm can do")]
 #![allow(unreachable_pub, reason = "a test crate has no outside; `pub` marks the swarm's own API")]
@@ -57,8 +58,8 @@ pub use tracker::Tracker;
 pub use udp_tracker::UdpTracker;
 pub use web_seed::WebSeed;
 
-/// Waits until `condition` holds, and fails the test where it does not within a minute: for what
-/// another thread is about to do, such as a server's noticing that its client has gone.
+/// Waits until `condition` holds, and panics after a minute. For events in other threads, such as a
+/// server that notices a closed connection.
 #[track_caller]
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);

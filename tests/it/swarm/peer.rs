@@ -1,4 +1,5 @@
-//! A seeder (BEP 3) that may leech too, with the fast extension (BEP 6), the extension protocol (BEP 10) and `ut_metadata` (BEP 9).
+//! A seeder (BEP 3) that may also leech, with the fast extension (BEP 6), the extension protocol
+//! (BEP 10) and `ut_metadata` (BEP 9).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -15,64 +16,64 @@ mod exchange;
 mod leeching;
 mod serving;
 
-/// What a peer does wrong. Several may hold at once; counts are per connection.
+/// A peer's misbehavior. Several faults may be active at once; counts are per connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The first byte of each block of this piece is wrong.
+    /// Corrupts the first byte of each block of this piece.
     CorruptPiece(u32),
-    /// The first byte of every block is wrong.
+    /// Corrupts the first byte of every block.
     CorruptAll,
-    /// Its handshake names another torrent.
+    /// Sends another infohash in the handshake.
     WrongInfohash,
-    /// Its handshake is another protocol's.
+    /// Sends another protocol's handshake.
     GarbageHandshake,
-    /// Nothing comes after the handshake.
+    /// Sends nothing after the handshake.
     SilentAfterHandshake,
-    /// After so many blocks nothing more comes; with 0 the unchoke does.
+    /// Sends nothing after this number of blocks; 0 still unchokes.
     StallAfter(usize),
-    /// After so many blocks the connection is closed.
+    /// Closes the connection after this number of blocks.
     CloseAfter(usize),
-    /// After so many blocks the peer's half of the connection is closed.
+    /// Closes the sending half of the connection after this number of blocks.
     HalfCloseAfter(usize),
-    /// Interest is not answered.
+    /// Ignores `interested`.
     NeverUnchoke,
-    /// After so many blocks: choke, which drops what was requested, and unchoke 50 ms later.
+    /// Chokes after this number of blocks, drops pending requests, and unchokes 50 ms later.
     ChokeAfter(usize),
-    /// A length prefix of `0xFFFFFFF0`, after the bitfield.
+    /// Sends a length prefix of `0xFFFFFFF0` after the bitfield.
     OversizedMessage,
-    /// A bitfield one byte too long.
+    /// Sends a bitfield that is one byte too long.
     LongBitfield,
-    /// A bitfield whose spare bits are set.
+    /// Sets the spare bits of the bitfield.
     SpareBits,
-    /// `have` for a piece that is not there, after the bitfield.
+    /// Sends `have` for a nonexistent piece after the bitfield.
     HaveOutOfRange,
-    /// Before each block another one that nobody asked for: the same bytes, said to be elsewhere.
+    /// Precedes each block with an unrequested one: the same bytes, labeled as the next piece.
     Unrequested,
-    /// No more bytes a second than so many, on each connection.
+    /// Limits each connection to this rate.
     Slow { bytes_per_second: usize },
-    /// Of the requests that are there, the last is served first.
+    /// Serves the most recent pending request first.
     OutOfOrder,
-    /// Requests for blocks of this piece are rejected (BEP 6).
+    /// Rejects requests for blocks of this piece (BEP 6).
     RejectPiece(u32),
-    /// It says that it has all, and when it is asked for this piece, that it has it no more (BEP 54).
+    /// Announces all pieces, and answers a request for this piece with `lt_donthave` (BEP 54).
     LostPiece(u32),
-    /// As a leecher: asks for blocks before it is unchoked, and for what the client has not.
+    /// As a leecher, requests blocks before it is unchoked, including pieces that the client lacks.
     AsksTooEarly,
-    /// `ut_metadata` requests are rejected.
+    /// Rejects `ut_metadata` requests.
     RejectMetadata,
-    /// The first byte of each metadata block is wrong.
+    /// Corrupts the first byte of each metadata block.
     CorruptMetadata,
-    /// `metadata_size` of 2 GiB.
+    /// Announces a `metadata_size` of 2 GiB.
     HugeMetadata,
-    /// `metadata_size` is so many bytes more than there are.
+    /// Announces a `metadata_size` that is too large by this number of bytes.
     LongMetadata(i64),
-    /// This metadata block is never sent.
+    /// Never sends this metadata block.
     WithholdMetadata(i64),
-    /// States 50 MiB of metadata, and sends a block of zeros each 100 ms.
+    /// Announces 50 MiB of metadata and sends a block of zeros every 100 ms.
     TrickleMetadata,
-    /// Where metadata requests come together, nothing is answered any more, much as rtorrent stalls.
+    /// Stops answering when metadata requests arrive together, much like rtorrent.
     OneMetadataRequest,
-    /// No `ut_metadata` in the extension handshake.
+    /// Omits `ut_metadata` from the extension handshake.
     NoMetadata,
 }
 
@@ -90,47 +91,48 @@ struct State {
     have: Vec<bool>,
     haves: bool,
     reqq: Option<i64>,
-    /// Said in its extension handshake, where it is true (BEP 21).
+    /// Sets `upload_only` in the extension handshake (BEP 21).
     upload_only: bool,
-    /// Takes from its clients what it has not, `info` too.
+    /// Downloads missing pieces, and `info`, from its clients.
     leeches: bool,
-    /// Peers that it names to each client (BEP 11).
+    /// Peers that it sends to each client by PEX (BEP 11).
     names: Vec<SocketAddr>,
-    /// Offers to be told of peers (BEP 11).
+    /// Offers `ut_pex` (BEP 11).
     hears: bool,
-    /// Offers the fast extension.
+    /// Offers the fast extension (BEP 6).
     fast: bool,
-    /// Pieces served to who is choked.
+    /// Pieces served even to choked clients (allowed fast, BEP 6).
     allowed: Vec<u32>,
     faults: Vec<Fault>,
     stats: Stats,
 }
 
-/// What a peer has seen and done, on all its connections.
+/// What a peer received and sent, over all of its connections.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
-    /// The blocks sent, as ranges of the torrent's stream.
+    /// Blocks sent, as ranges of the torrent's stream.
     pub coverage: Coverage,
     pub blocks_sent: usize,
-    /// The most requests that one client had outstanding.
+    /// The largest number of outstanding requests of a client.
     pub most_outstanding: usize,
-    /// Requests for what the peer has not, or what no piece has.
+    /// Requests for pieces that the peer lacks, or that are out of range.
     pub bad_requests: Vec<Block>,
     pub handshakes: Vec<Handshake>,
-    /// The clients' BEP 10 handshakes.
+    /// The clients' extension handshakes (BEP 10).
     pub extended_handshakes: Vec<B>,
-    /// The metadata blocks that were asked for.
+    /// The requested metadata blocks.
     pub metadata_requests: Vec<i64>,
-    /// Requests that were rejected (BEP 6).
+    /// Rejected requests (BEP 6).
     pub rejected: Vec<Block>,
-    /// What clients served, as ranges of the torrent's stream, and blocks of other bytes than the torrent's.
+    /// Blocks received from clients, as ranges of the torrent's stream, and the number of corrupt
+    /// ones.
     pub taken: Coverage,
     pub wrong_blocks: usize,
-    /// The parts of `info` that clients served (BEP 9), by their number.
+    /// Metadata blocks received from clients (BEP 9), by index.
     pub metadata: BTreeMap<i64, Vec<u8>>,
-    /// The pieces that clients said they have, in a bitfield or one by one.
+    /// The pieces that clients announced, by bitfield or `have`.
     pub announced: BTreeSet<u32>,
-    /// What clients told of other peers (BEP 11).
+    /// PEX messages received from clients (BEP 11).
     pub told: Vec<B>,
     /// Messages received, by id ([`wire::CANCEL`], …).
     pub received: BTreeMap<u8, usize>,
@@ -156,7 +158,7 @@ impl Peer {
         let shared = Arc::new(Shared { dataset: dataset.clone(), state: Mutex::new(state) });
         let server = Server::start({
             let shared = shared.clone();
-            // A client that hangs up is no failure of the test.
+            // A client that hangs up does not fail the test.
             move |conn| drop(serving::serve(conn, &shared))
         });
         Peer { server, shared }
@@ -166,7 +168,7 @@ impl Peer {
         self.server.addr()
     }
 
-    /// Has only these pieces.
+    /// Restricts the peer to these pieces.
     pub fn pieces(self, held: Range<usize>) -> Peer {
         for (piece, have) in self.shared.state.lock().unwrap().have.iter_mut().enumerate() {
             *have = held.contains(&piece);
@@ -174,49 +176,50 @@ impl Peer {
         self
     }
 
-    /// Says what it has by `have` messages, without a bitfield.
+    /// Announces pieces by `have` messages instead of a bitfield.
     pub fn haves(self) -> Peer {
         self.shared.state.lock().unwrap().haves = true;
         self
     }
 
-    /// How many requests it says that it takes (BEP 10); 250 unless told, unsaid with `None`.
+    /// Sets `reqq` of the extension handshake (BEP 10), 250 by default; `None` omits it.
     pub fn reqq(self, reqq: Option<i64>) -> Peer {
         self.shared.state.lock().unwrap().reqq = reqq;
         self
     }
 
-    /// Says that it wants nothing (BEP 21).
+    /// Announces `upload_only` (BEP 21).
     pub fn upload_only(self) -> Peer {
         self.shared.state.lock().unwrap().upload_only = true;
         self
     }
 
-    /// Takes from its clients what it has not, and their `info`, but does not serve that in turn.
+    /// Downloads missing pieces, and `info`, from its clients, but does not serve them in turn.
     pub fn leeching(self) -> Peer {
         self.shared.state.lock().unwrap().leeches = true;
         self
     }
 
-    /// Names these to each client (BEP 11), as id 1 where the client did not ask for it.
+    /// Sends these peers to each client by PEX (BEP 11), under id 1 if the client does not offer
+    /// `ut_pex`.
     pub fn naming(self, peers: &[SocketAddr]) -> Peer {
         self.shared.state.lock().unwrap().names = peers.to_vec();
         self
     }
 
-    /// Takes what clients say of other peers (BEP 11).
+    /// Accepts PEX messages (BEP 11).
     pub fn hearing(self) -> Peer {
         self.shared.state.lock().unwrap().hears = true;
         self
     }
 
-    /// Speaks the fast extension (BEP 6).
+    /// Enables the fast extension (BEP 6).
     pub fn fast(self) -> Peer {
         self.shared.state.lock().unwrap().fast = true;
         self
     }
 
-    /// Speaks the fast extension, and serves these pieces to who is choked.
+    /// Enables the fast extension and serves these pieces to choked clients.
     pub fn allowing(self, pieces: &[u32]) -> Peer {
         self.shared.state.lock().unwrap().allowed = pieces.to_vec();
         self.fast()
@@ -231,7 +234,7 @@ impl Peer {
         self.shared.state.lock().unwrap().faults.push(fault);
     }
 
-    /// Ends all faults; what has stalled stays so.
+    /// Ends all faults; a connection that has stalled stays stalled.
     pub fn mend(&self) {
         self.shared.state.lock().unwrap().faults.clear();
     }
@@ -240,12 +243,11 @@ impl Peer {
         self.shared.state.lock().unwrap().stats.clone()
     }
 
-    /// Bytes of the torrent's stream sent, each as often as it was.
+    /// Bytes sent, including repeated ones.
     pub fn bytes_served(&self) -> u64 {
         self.stats().coverage.bytes()
     }
 
-    /// The connections that were made, and are open.
     pub fn server(&self) -> &Server {
         &self.server
     }

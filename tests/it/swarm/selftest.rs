@@ -1,4 +1,4 @@
-//! The swarm, tried by hand-written clients, so that what fails with it is the crate.
+//! Tests the swarm with hand-written clients, so that other failing tests point to the crate.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
@@ -16,7 +16,7 @@ fn connect(addr: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends a GET on `stream`; the answer's head, and its body by `Content-Length`.
+/// Sends a GET request and returns the response's head and body.
 fn get(stream: &mut TcpStream, target: &str, headers: &str) -> (String, Vec<u8>) {
     write!(stream, "GET {target} HTTP/1.1\r\nhost: swarm\r\n{headers}\r\n").unwrap();
     answer(stream)
@@ -36,7 +36,7 @@ fn answer(stream: &mut TcpStream) -> (String, Vec<u8>) {
     (head, body)
 }
 
-/// Path and query of a URL.
+/// The path and query of a URL.
 fn target(url: &str) -> String {
     format!("/{}", url.splitn(4, '/').nth(3).unwrap())
 }
@@ -48,7 +48,7 @@ fn folder() -> Dataset {
 
 #[test]
 fn torrents_are_as_another_writer_makes_them() {
-    // Both from a few lines of Python, hashlib and a bencoder of its own.
+    // Infohashes computed independently, in Python with hashlib and another bencoder.
     let single = Dataset::single("data.bin", vec![7; 100_000]).piece_length(16 << 10);
     assert_eq!(single.infohash_hex(), "ffd7cf7b3093e0d69efc169b4587d086f0129acb");
     let bytes = |value: u8, length: usize| vec![value; length];
@@ -104,8 +104,8 @@ fn pipelined_requests_are_answered_in_order() {
     assert_eq!(answer(&mut client).1, dataset.stream()[10..20]);
 }
 
-/// All that comes back when these bytes are sent and no more: a server that stalls gives up on a
-/// client that has ended its half.
+/// Sends these bytes, closes the sending half, which also ends a stalled server's wait, and returns
+/// all that the server sends.
 fn exchange(addr: SocketAddr, sent: &[u8]) -> Vec<u8> {
     let mut client = connect(addr);
     client.write_all(sent).unwrap();
@@ -115,7 +115,7 @@ fn exchange(addr: SocketAddr, sent: &[u8]) -> Vec<u8> {
     received
 }
 
-/// What comes of a 100,000-byte file from a web seed with this fault: head and body.
+/// Downloads a 100,000-byte file from a web seed with this fault; returns head and body.
 fn with_fault(fault: web_seed::Fault, headers: &str) -> (String, Vec<u8>) {
     let dataset = Dataset::single("data.bin", random_bytes(4, 100_000));
     let seed = WebSeed::serving(&dataset).with(fault);
@@ -245,11 +245,11 @@ fn what_a_server_never_ends_ends_with_it() {
     });
     drop((catalogue, tracker));
     for mut client in clients {
-        let _ = client.read_to_end(&mut Vec::new()); // an end or a reset, and no time-out
+        let _ = client.read_to_end(&mut Vec::new()); // the end or a reset, but not a timeout
     }
 }
 
-/// A client that has shaken hands with `peer`, and the messages that greeted it.
+/// Connects to `peer` and returns the stream and the peer's first messages after the handshake.
 fn leech(peer: &Peer, dataset: &Dataset, greetings: usize) -> (TcpStream, Vec<Message>) {
     let mut client = connect(peer.addr());
     client.write_all(&Handshake::new(dataset.infohash(), true).write()).unwrap();
@@ -327,7 +327,8 @@ fn a_peer_serves_out_of_order_and_takes_cancels() {
     assert_eq!(peer.stats().cancels(), 1);
 }
 
-/// What a peer with this fault sends for a handshake, interest and requests for two blocks.
+/// All bytes that a peer with this fault sends to a client that sends a handshake, `interested` and
+/// two requests.
 fn peer_with_fault(fault: peer::Fault) -> Vec<u8> {
     let dataset = folder();
     let peer = Peer::seeding(&dataset).with(fault);

@@ -1,4 +1,4 @@
-//! A TCP server of blocking threads, one per connection, that ends when it is dropped.
+//! A TCP server with one blocking thread per connection, which ends when dropped.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -7,14 +7,15 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A listening socket and its connections. `Drop` shuts all of them down and joins the threads.
+/// A listening socket and its connections. Dropping it shuts all of them down and joins the
+/// threads.
 pub struct Server {
     addr: SocketAddr,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
 }
 
-/// One accepted connection, in the hands of its thread.
+/// An accepted connection, as its thread sees it.
 pub struct Conn {
     pub stream: TcpStream,
     shared: Arc<Shared>,
@@ -31,7 +32,7 @@ struct State {
     ended: bool,
     accepted: usize,
     most_open: usize,
-    /// Second handles of the open connections, to shut them down with.
+    /// Duplicate handles of the open connections, to shut them down.
     open: BTreeMap<usize, TcpStream>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -41,7 +42,7 @@ impl Server {
         Server::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), serve)
     }
 
-    /// The same on a socket that listens already.
+    /// Like [`Server::start`], on a socket that already listens.
     pub fn on(listener: TcpListener, serve: impl Fn(&mut Conn) + Send + Sync + 'static) -> Server {
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
@@ -56,17 +57,15 @@ impl Server {
         self.addr
     }
 
-    /// Connections accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.state.lock().unwrap().accepted
     }
 
-    /// Connections open now.
     pub fn open_connections(&self) -> usize {
         self.shared.state.lock().unwrap().open.len()
     }
 
-    /// The most connections that were open at one time.
+    /// The largest number of simultaneously open connections.
     pub fn most_open_connections(&self) -> usize {
         self.shared.state.lock().unwrap().most_open
     }
@@ -76,7 +75,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shared.state.lock().unwrap().ended = true;
         self.shared.ended.notify_all();
-        // `accept` waits for a connection: this one wakes it.
+        // Unblocks `accept`.
         if TcpStream::connect(self.addr).is_err() {
             return;
         }
@@ -84,7 +83,7 @@ impl Drop for Server {
         let threads = {
             let mut state = self.shared.state.lock().unwrap();
             for stream in state.open.values() {
-                let _ = stream.shutdown(Shutdown::Both); // it may be closed already
+                let _ = stream.shutdown(Shutdown::Both); // may be closed already
             }
             std::mem::take(&mut state.threads)
         };
@@ -98,14 +97,14 @@ impl Drop for Server {
 }
 
 impl Conn {
-    /// Waits, at most until the server ends. False when it has ended.
+    /// Pauses, at most until the server ends. Returns whether the server still runs.
     pub fn pause(&self, time: Duration) -> bool {
         let state = self.shared.state.lock().unwrap();
         let wait = self.shared.ended.wait_timeout_while(state, time, |state| !state.ended);
         !wait.unwrap().0.ended
     }
 
-    /// Writes no faster than so many bytes a second, in steps of 20 ms.
+    /// Writes at most this many bytes per second, in steps of 20 ms.
     pub fn write_slowly(&mut self, bytes: &[u8], bytes_per_second: usize) -> std::io::Result<()> {
         for step in bytes.chunks((bytes_per_second / 50).max(1)) {
             self.stream.write_all(step)?;
@@ -116,20 +115,20 @@ impl Conn {
         Ok(())
     }
 
-    /// Keeps the connection open and says nothing more, until the client hangs up or the server ends.
+    /// Keeps the connection open without sending, until the client hangs up or the server ends.
     pub fn stall(&mut self) {
         let mut ignored = [0; 4096];
         while matches!(self.stream.read(&mut ignored), Ok(1..)) {}
     }
 
-    /// Ends what we send, and waits for the client to hang up.
+    /// Closes the sending half and waits for the client to hang up.
     pub fn half_close(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write); // the client may have closed first
         self.stall();
     }
 
-    /// What has come and was not read: closing over it would send a reset, which can overtake
-    /// the last bytes that we sent.
+    /// Discards unread input: closing a socket with unread input sends a reset, which can overtake
+    /// the last bytes sent.
     fn discard_unread(&mut self) {
         let mut ignored = [0; 4096];
         if self.stream.set_nonblocking(true).is_ok() {
@@ -149,7 +148,7 @@ fn accept<F: Fn(&mut Conn) + Send + Sync + 'static>(
         if state.ended {
             return;
         }
-        let Ok((stream, _)) = accepted else { continue }; // the client was quicker to leave
+        let Ok((stream, _)) = accepted else { continue }; // the client has hung up already
         let _ = stream.set_nodelay(true);
         let Ok(second_handle) = stream.try_clone() else { continue };
         state.accepted += 1;
@@ -163,7 +162,7 @@ fn accept<F: Fn(&mut Conn) + Send + Sync + 'static>(
                 serve(&mut conn);
                 conn.discard_unread();
             }));
-            // Both handles go, else the client would never see the end.
+            // Drop both handles, or the client would not see the end.
             drop(conn);
             shared.state.lock().unwrap().open.remove(&number);
             if let Err(panic) = outcome {

@@ -1,8 +1,8 @@
-//! Addresses where nobody says anything.
+//! Addresses that never answer.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
-/// Addresses that are silent for as long as this lives.
+/// Addresses that are silent while this value exists.
 pub struct Silent {
     addrs: Vec<SocketAddr>,
     _listeners: Vec<TcpListener>,
@@ -10,7 +10,7 @@ pub struct Silent {
 }
 
 impl Silent {
-    /// Each accepts connections, and then says nothing: the system accepts them, and nobody looks.
+    /// Listeners that accept connections and never answer: the kernel accepts, and nothing reads.
     pub fn after_connecting(count: usize) -> Silent {
         let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let listeners: Vec<_> = (0..count).map(listen).collect();
@@ -18,7 +18,8 @@ impl Silent {
         Silent { addrs, _listeners: listeners, _connections: Vec::new() }
     }
 
-    /// Each drops what asks for a connection, as firewalls do: one listener has them all, and its queue is full.
+    /// Addresses that drop connection attempts, as firewalls do. They share one listener, whose
+    /// backlog is full.
     #[cfg(target_os = "linux")]
     pub fn before_connecting(count: usize) -> Silent {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();

@@ -1,4 +1,4 @@
-//! A SOCKS 5 proxy (RFC 1928, 1929), which knows what it was asked for and by whom.
+//! A SOCKS 5 proxy (RFC 1928, 1929), which records requests.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -8,31 +8,31 @@ use std::time::Duration;
 
 use super::server::{Conn, Server};
 
-/// What a proxy does wrong.
+/// A proxy's misbehavior.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// Accepts no way to log in.
+    /// Accepts none of the offered methods.
     NoMethod,
-    /// Wants one that nobody speaks (GSSAPI), though it was not offered.
+    /// Selects a method that was not offered (GSSAPI).
     OtherMethod,
-    /// Refuses each name and password.
+    /// Rejects every name and password.
     RefusesLogin,
-    /// Answers each request with this code.
+    /// Answers each request with this reply code.
     Reply(u8),
-    /// The same, for addresses of IPv6 alone.
+    /// Answers requests for IPv6 addresses with this reply code.
     ReplyToV6(u8),
-    /// Hangs up when it has heard the greeting; or the request.
+    /// Hangs up after the greeting, or after the request.
     ClosesAtGreeting,
     ClosesAtRequest,
-    /// Is an HTTP server.
+    /// Answers as an HTTP server.
     Garbage,
-    /// Says so much of its reply, and hangs up.
+    /// Sends this number of bytes of the reply and hangs up.
     Truncated(usize),
-    /// Waits so long before each byte.
+    /// Waits this long before each byte.
     Slow(Duration),
-    /// Says nothing at all.
+    /// Never answers.
     Silent,
-    /// Says that it connects from a host with a name, or from an address of IPv6.
+    /// Reports a host name, or an IPv6 address, as its bound address.
     BoundToName,
     BoundToV6,
 }
@@ -65,13 +65,14 @@ impl SocksProxy {
         SocksProxy { server, state }
     }
 
-    /// It wants this name and password.
+    /// Requires this name and password.
     pub fn login(self, name: &str, password: &str) -> SocksProxy {
         self.state.lock().unwrap().login = Some((name.to_owned(), password.to_owned()));
         self
     }
 
-    /// It knows this host, at whatever port it is asked for. Of itself it knows `localhost` alone.
+    /// Resolves this host name to this address, whatever the port. By default the proxy resolves
+    /// `localhost` only.
     pub fn host(self, name: &str, addr: SocketAddr) -> SocksProxy {
         self.state.lock().unwrap().hosts.insert(name.to_owned(), addr);
         self
@@ -95,23 +96,23 @@ impl SocksProxy {
         self.server.connections()
     }
 
-    /// What it was asked for, as `host:port`.
+    /// The requested targets, as `host:port`.
     pub fn asked(&self) -> Vec<String> {
         self.state.lock().unwrap().asked.clone()
     }
 
-    /// The ways to log in that were offered.
+    /// The authentication methods that clients offered.
     pub fn methods(&self) -> Vec<Vec<u8>> {
         self.state.lock().unwrap().methods.clone()
     }
 
-    /// Connections that it opened to there.
+    /// The number of connections opened to this address.
     pub fn opened_to(&self, addr: SocketAddr) -> usize {
         self.state.lock().unwrap().opened.get(&addr).copied().unwrap_or(0)
     }
 }
 
-/// The connection that was asked for.
+/// Performs the handshake and opens the requested connection.
 fn shake_hands(conn: &mut Conn, state: &Mutex<State>, faults: &[Fault]) -> Option<TcpStream> {
     let has = |fault: Fault| faults.contains(&fault);
     if has(Fault::Silent) {
@@ -172,7 +173,8 @@ fn shake_hands(conn: &mut Conn, state: &Mutex<State>, faults: &[Fault]) -> Optio
         (Some(code), _) => Err(code),
         (None, None) => Err(4),
         (None, Some(target)) => {
-            // Before it is opened: who was connected to may tell before we do.
+            // Count before connecting: the target may reveal the connection before this thread
+            // continues.
             *state.lock().unwrap().opened.entry(target).or_default() += 1;
             TcpStream::connect(target).map_err(|_| 5)
         }
@@ -195,7 +197,7 @@ fn shake_hands(conn: &mut Conn, state: &Mutex<State>, faults: &[Fault]) -> Optio
     upstream
 }
 
-/// What was asked for, and where that is.
+/// The request's target, and its address.
 fn read_target(
     conn: &mut Conn,
     kind: u8,
@@ -248,7 +250,7 @@ fn read_many(conn: &mut Conn, length: usize) -> Option<Vec<u8>> {
 pub fn relay(conn: &mut Conn, mut upstream: TcpStream) {
     let (mut back, mut client) = (upstream.try_clone().unwrap(), conn.stream.try_clone().unwrap());
     let answers = std::thread::spawn(move || {
-        let _ = std::io::copy(&mut back, &mut client); // either side may have gone
+        let _ = std::io::copy(&mut back, &mut client); // either side may have hung up
         let _ = client.shutdown(Shutdown::Both);
     });
     let _ = std::io::copy(&mut conn.stream, &mut upstream);

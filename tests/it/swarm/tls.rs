@@ -1,4 +1,4 @@
-//! TLS in front of another server of the swarm, with a certificate authority of its own.
+//! A TLS front for another server of the swarm, with its own certificate authority.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 
-/// A server that takes TLS connections and hands what comes to a plain one.
+/// A server that terminates TLS and forwards the data to a plain server.
 pub struct TlsFront {
     address: SocketAddr,
     ca_pem: String,
@@ -19,13 +19,13 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    /// In front of the server at `upstream`; the certificate is for `localhost`.
+    /// Starts a front for the server at `upstream`, with a certificate for `localhost`.
     pub fn before(upstream: SocketAddr) -> TlsFront {
         TlsFront::start(upstream, "localhost", false)
     }
 
-    /// A proxy that looks into TLS, as some universities have: asked for `host` it answers with a certificate of
-    /// its own authority, and takes what it is sent to the server at `upstream`.
+    /// A TLS-intercepting proxy, as some universities run: for `host`, it presents a certificate of
+    /// its own authority, and forwards the data to the server at `upstream`.
     pub fn inspecting(host: &str, upstream: SocketAddr) -> TlsFront {
         TlsFront::start(upstream, host, true)
     }
@@ -75,12 +75,12 @@ impl TlsFront {
         format!("https://localhost:{}", self.address.port())
     }
 
-    /// `http://127.0.0.1:<port>`, of a proxy.
+    /// `http://127.0.0.1:<port>`, for use as a proxy.
     pub fn proxy_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Writes the authority's certificate, as `CA_FILE` wants it.
+    /// Writes the authority's certificate, in the format of `CA_FILE`.
     pub fn write_ca(&self, path: &Path) {
         std::fs::write(path, &self.ca_pem).unwrap();
     }
@@ -89,14 +89,14 @@ impl TlsFront {
 impl Drop for TlsFront {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(self.address); // wakes the listener
+        let _ = TcpStream::connect(self.address); // unblocks the listener
     }
 }
 
-/// Answers the request for a tunnel, where it is this one.
+/// Answers a `CONNECT` request: 200 for the expected one, else 502.
 fn open_tunnel(client: &mut TcpStream, asked: &str) -> bool {
     let (mut head, mut byte) = (Vec::new(), [0]);
-    // Byte by byte: what follows the head is TLS.
+    // Read single bytes, because TLS data follows the head.
     while !head.ends_with(b"\r\n\r\n") && head.len() < 4096 {
         if client.read_exact(&mut byte).is_err() {
             return false;
@@ -108,7 +108,7 @@ fn open_tunnel(client: &mut TcpStream, asked: &str) -> bool {
     client.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).is_ok() && is_asked
 }
 
-/// Both ways on one thread: each side is looked at in turn.
+/// Forwards both directions on one thread, by polling the sockets in turn.
 fn forward(
     mut client: TcpStream,
     upstream: SocketAddr,
@@ -117,7 +117,7 @@ fn forward(
 ) {
     let mut tls = ServerConnection::new(config).unwrap();
     if tls.complete_io(&mut client).is_err() {
-        return; // the client does not trust us
+        return; // the client does not trust the certificate
     }
     let Ok(mut upstream) = TcpStream::connect(upstream) else { return };
     let look = Some(Duration::from_millis(2));

@@ -6,49 +6,49 @@ use std::sync::{Arc, Mutex};
 use super::bencode::B;
 use super::http::{HttpServer, Request, Responder};
 
-/// What a tracker does wrong, or says besides.
+/// A tracker's misbehavior, or an optional part of its reply.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// `failure reason`, with a 200.
+    /// Replies with `failure reason` and status 200.
     Failure(String),
-    /// 403, 404, …, with `Retry-After` where given.
+    /// Replies with this status (403, 404, …), with `Retry-After` if given.
     Status { status: u16, retry_after_secs: Option<u64> },
-    /// Accepts, and never answers.
+    /// Accepts connections and never answers.
     Stall,
-    /// Not bencode.
+    /// Replies with something that is not bencode.
     Garbage,
-    /// This status and body.
+    /// Replies with this status and body.
     Says(u16, &'static str),
-    /// `interval`, with the peers.
+    /// Sets `interval`.
     Interval(i64),
-    /// Besides the peers: port 0, a port where nobody listens, and the tracker itself.
+    /// Adds useless peers: port 0, a port where nothing listens, and the tracker itself.
     LyingPeers,
-    /// `peers` whose length is not a multiple of six.
+    /// Makes the length of `peers` not a multiple of six.
     RaggedPeers,
-    /// Ten gigabytes of peers are announced, and sent for as long as they are read.
+    /// Announces ten gigabytes of peers, and sends bytes as long as the client reads.
     HugeBody,
-    /// `warning message`, with the peers.
+    /// Adds a `warning message`.
     Warning(String),
-    /// `min interval`, with the peers.
+    /// Adds a `min interval`.
     MinInterval(u64),
-    /// A 404 for a scrape (BEP 48).
+    /// Replies 404 to scrapes (BEP 48).
     NoScrape,
 }
 
-/// How the peers are written.
+/// The encoding of the peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// `peers` as six bytes each, and `peers6` as eighteen (BEP 23, BEP 7).
+    /// `peers` with six bytes each, and `peers6` with eighteen (BEP 23, BEP 7).
     Compact,
-    /// A list of dictionaries, whatever the client asks for (BEP 3).
+    /// A list of dictionaries, even if the client asks for `compact` (BEP 3).
     Dictionaries,
-    /// The same, with the name of the host: all peers are on `localhost`.
+    /// Like `Dictionaries`, with the host name `localhost` as `ip`.
     HostNames,
-    /// A list of compact strings of either family.
+    /// A list of compact strings of either address family.
     CompactList,
 }
 
-/// What one announce said.
+/// The parameters of one announce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announce {
     pub info_hash: Vec<u8>,
@@ -75,12 +75,12 @@ struct State {
 }
 
 impl Tracker {
-    /// A tracker that knows these peers, for each infohash.
+    /// Starts a tracker that returns these peers for every infohash.
     pub fn start(peers: Vec<SocketAddr>) -> Tracker {
         Tracker::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), peers)
     }
 
-    /// The same on a socket that listens already.
+    /// Like [`Tracker::start`], on a socket that already listens.
     pub fn on(listener: TcpListener, peers: Vec<SocketAddr>) -> Tracker {
         let state = State { peers, form: Form::Compact, faults: Vec::new(), announces: Vec::new() };
         let state = Arc::new(Mutex::new(state));
@@ -91,7 +91,7 @@ impl Tracker {
         Tracker { http, state }
     }
 
-    /// What goes into `announce`.
+    /// The announce URL.
     pub fn url(&self) -> String {
         format!("{}/announce", self.http.url())
     }
@@ -197,7 +197,7 @@ fn compact(reply: B, peers: &[SocketAddr]) -> B {
     if v6.is_empty() { reply } else { reply.with("peers6", B::Bytes(v6)) }
 }
 
-/// Address and port, in network order.
+/// Address and port in network byte order.
 pub fn compact_peer(peer: &SocketAddr) -> Vec<u8> {
     let port = peer.port().to_be_bytes();
     match peer {

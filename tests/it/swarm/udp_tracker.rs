@@ -1,4 +1,4 @@
-//! A UDP tracker (BEP 15, BEP 41), on loopback of IPv4 or IPv6.
+//! A UDP tracker (BEP 15, BEP 41), on IPv4 or IPv6 loopback.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,30 +7,30 @@ use std::thread::JoinHandle;
 
 use super::tracker::{Announce, compact_peer};
 
-/// What a UDP tracker does wrong.
+/// A UDP tracker's misbehavior.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// Never answers.
     Silent,
-    /// The first so many datagrams are lost.
+    /// Loses this number of datagrams at the start.
     Loses(usize),
-    /// The datagram of this number is lost, the first being 1.
+    /// Loses the datagram with this number, counted from 1.
     LosesOnly(usize),
-    /// Wants to be announced to each so many seconds.
+    /// Asks for an announce interval of this number of seconds.
     Interval(u32),
-    /// Action 3, with this text, for an announce.
+    /// Answers announces with an error (action 3) with this text.
     Failure(String),
-    /// Replies carry another transaction's id.
+    /// Replies with a wrong transaction ID.
     WrongTransaction,
-    /// Replies lack their last bytes.
+    /// Cuts three bytes off each reply.
     Truncated,
-    /// Answers so many datagrams, and no more.
+    /// Answers this number of datagrams and no more.
     SilentAfter(usize),
-    /// Answers right, but from another port.
+    /// Replies correctly, but from another port.
     FromElsewhere,
-    /// A connection id is good for one announce.
+    /// Accepts each connection ID for a single announce.
     ForgetsIds,
-    /// Action 3 for a scrape.
+    /// Answers scrapes with an error (action 3).
     NoScrape,
 }
 
@@ -53,12 +53,13 @@ struct State {
 }
 
 impl UdpTracker {
-    /// A tracker that knows these peers, for each infohash.
+    /// Starts a tracker that returns these peers for every infohash.
     pub fn start(peers: Vec<SocketAddr>) -> UdpTracker {
         UdpTracker::on(Ipv4Addr::LOCALHOST.into(), peers)
     }
 
-    /// The same on `::1`. A machine without IPv6 fails the test: what it is for would not be tested.
+    /// Like [`UdpTracker::start`], on `::1`. Panics without IPv6, because the test would cover
+    /// nothing.
     pub fn start_v6(peers: Vec<SocketAddr>) -> UdpTracker {
         UdpTracker::on(Ipv6Addr::LOCALHOST.into(), peers)
     }
@@ -69,7 +70,7 @@ impl UdpTracker {
         };
         let (socket, elsewhere) = (bind(), bind());
         let addr = socket.local_addr().unwrap();
-        // Only peers of its family can be told.
+        // A reply can only hold peers of the socket's address family.
         let peers = peers.into_iter().filter(|peer| peer.is_ipv6() == ip.is_ipv6()).collect();
         let state = Arc::new(Mutex::new(State { peers, ..State::default() }));
         let ended = Arc::new(AtomicBool::new(false));
@@ -82,13 +83,13 @@ impl UdpTracker {
                     if ended.load(Ordering::SeqCst) {
                         return;
                     }
-                    // An error is an earlier reply's, to a client that has gone.
+                    // The error belongs to an earlier reply, whose client has closed its socket.
                     let Ok((length, client)) = received else { continue };
                     let mut state = state.lock().unwrap();
                     if let Some(reply) = answer(&mut state, &buffer[..length]) {
                         let from_elsewhere = state.faults.contains(&Fault::FromElsewhere);
                         let socket = if from_elsewhere { &elsewhere } else { &socket };
-                        let _ = socket.send_to(&reply, client); // it may have gone
+                        let _ = socket.send_to(&reply, client); // the client may have closed its socket
                     }
                 }
             }
@@ -100,7 +101,7 @@ impl UdpTracker {
         self.addr
     }
 
-    /// What goes into `announce`.
+    /// The announce URL.
     pub fn url(&self) -> String {
         format!("udp://{}/announce", self.addr)
     }
@@ -114,17 +115,17 @@ impl UdpTracker {
         self.state.lock().unwrap().announces.clone()
     }
 
-    /// The paths and queries that came with the announces (BEP 41).
+    /// The path and query of each announce (BEP 41).
     pub fn url_data(&self) -> Vec<Vec<u8>> {
         self.state.lock().unwrap().url_data.clone()
     }
 
-    /// Connection ids given.
+    /// The number of connection IDs issued.
     pub fn connects(&self) -> usize {
         self.state.lock().unwrap().connects
     }
 
-    /// Datagrams received, the lost ones too.
+    /// The number of datagrams received, including lost ones.
     pub fn datagrams(&self) -> usize {
         self.state.lock().unwrap().datagrams
     }
@@ -228,7 +229,7 @@ fn read_announce(datagram: &[u8]) -> Announce {
     }
 }
 
-/// The options behind an announce: the parts of path and query joined, all else passed over.
+/// Joins the path and query of the URL data options (BEP 41) and skips other options.
 fn read_url_data(mut options: &[u8]) -> Vec<u8> {
     let mut joined = Vec::new();
     while let [kind, rest @ ..] = options {

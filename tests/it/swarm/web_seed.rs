@@ -1,4 +1,4 @@
-//! A web seed (BEP 19): an HTTP server with the dataset's files, and the faults of real ones.
+//! A web seed (BEP 19): an HTTP server with the dataset's files, and the faults of real servers.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -8,53 +8,55 @@ use super::coverage::Coverage;
 use super::dataset::{Dataset, File};
 use super::http::{HttpServer, Request, Responder, percent_encode};
 
-/// What a web seed does wrong. Several may hold at once.
+/// A web seed's misbehavior. Several faults may be active at once.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// The first byte of this piece is wrong.
+    /// Corrupts the first byte of this piece.
     CorruptPiece(usize),
-    /// The first byte of every piece is wrong.
+    /// Corrupts the first byte of every piece.
     CorruptAll,
-    /// After so many body bytes on a connection nothing more comes, and it stays open.
+    /// Stops sending after this number of body bytes on a connection, and keeps the connection
+    /// open.
     Stall { after_bytes: u64 },
-    /// After so many body bytes on a connection the server's half of it is closed.
+    /// Closes the sending half of a connection after this number of body bytes.
     HalfClose { after_bytes: u64 },
-    /// After so many body bytes on a connection it is closed.
+    /// Closes a connection after this number of body bytes.
     CloseAfter { after_bytes: u64 },
-    /// Each body is promised whole, and the connection is closed after half of it.
+    /// Announces each body in full, and closes the connection after half of it.
     CloseAtHalf,
-    /// No answer before so long.
+    /// Waits this long before each response.
     Delay(Duration),
-    /// No more body bytes a second than so many, on each connection.
+    /// Limits each connection to this rate.
     Slow { bytes_per_second: u64 },
-    /// A 206 of half of what was asked for, and it says so.
+    /// Answers 206 with half of the requested range, and labels it so.
     ShortRange,
-    /// A 206 that says and brings another range, 16 bytes further on.
+    /// Answers 206 with a range that starts 16 bytes later, and labels it so.
     WrongRange,
-    /// A 200 with the whole file, where a range was asked for.
+    /// Answers a range request with 200 and the whole file.
     IgnoreRange,
-    /// A 404 for everything.
+    /// Answers 404 to everything.
     NotFound,
-    /// A 404 for this path, below the torrent's name (the name itself, for a single file).
+    /// Answers 404 for this path relative to the torrent's root (the name itself for a single
+    /// file).
     NotFoundFor(String),
-    /// This status for everything.
+    /// Answers everything with this status.
     Status(u16),
-    /// A 429 with `Retry-After`, so many times.
+    /// Answers 429 with `Retry-After`, this number of times.
     TooMany { retry_after_secs: u64, times: usize },
-    /// A 302 to the same URL.
+    /// Redirects (302) to the same URL.
     RedirectLoop,
-    /// A 302 to this URL, with the request's path behind it.
+    /// Redirects (302) to this URL with the request's path appended.
     RedirectTo(String),
-    /// The file is one byte longer than the torrent says.
+    /// Serves files that are one byte longer than in the torrent.
     WrongLength,
-    /// A 200 with an HTML page, as captive portals and moved sites send.
+    /// Answers 200 with an HTML page, as captive portals and moved sites do.
     Portal,
-    /// `Connection: close` on each answer.
+    /// Adds `Connection: close` to each response.
     NoKeepAlive,
-    /// `Transfer-Encoding: chunked`, no `Content-Length`.
+    /// Sends `Transfer-Encoding: chunked` instead of `Content-Length`.
     Chunked,
-    /// Holds these pieces only: a body ends where they end, by closing the connection, and a
-    /// range that begins elsewhere is closed unanswered.
+    /// Holds only these pieces: closes the connection where they end, and does not answer a range
+    /// that begins outside of them.
     OnlyPieces(Range<usize>),
 }
 
@@ -74,7 +76,7 @@ struct State {
     coverage: Coverage,
 }
 
-/// The bytes of one answer: `range` of `file`, whose length is `total` as this server has it.
+/// The body of a response: `range` of `file`, whose length is `total` according to this server.
 struct Body<'a> {
     file: &'a File,
     range: Range<u64>,
@@ -82,7 +84,7 @@ struct Body<'a> {
 }
 
 impl WebSeed {
-    /// Answers a request that another server got.
+    /// Answers a request that another server received.
     pub fn answer(&self, request: &Request, responder: &mut Responder<'_>) {
         self.site.answer(request, responder);
     }
@@ -96,7 +98,8 @@ impl WebSeed {
         WebSeed { http, site }
     }
 
-    /// What goes into `url-list`: the file's URL, or the folder that holds the torrent's.
+    /// The URL for `url-list`: the single file's, or that of the directory that contains the
+    /// torrent's directory.
     pub fn url(&self) -> String {
         let name = percent_encode(self.site.dataset.name());
         match self.site.dataset.is_multi() {
@@ -105,8 +108,8 @@ impl WebSeed {
         }
     }
 
-    /// The folder that holds the torrent's file or folder, with a slash at the end. For a single
-    /// file, BEP 19 has the client append the name.
+    /// The URL of the directory that contains the torrent's file or directory, with a trailing
+    /// slash. For a single file, BEP 19 has the client append the name.
     pub fn folder_url(&self) -> String {
         format!("{}/seed/", self.http.url())
     }
@@ -120,7 +123,7 @@ impl WebSeed {
         self.site.state.lock().unwrap().faults.push(fault);
     }
 
-    /// Ends all faults; what has stalled stays so.
+    /// Ends all faults; a connection that has stalled stays stalled.
     pub fn mend(&self) {
         self.site.state.lock().unwrap().faults.clear();
     }
@@ -137,7 +140,7 @@ impl WebSeed {
         self.site.state.lock().unwrap().coverage.clone()
     }
 
-    /// Bytes of the torrent's stream served, each as often as it was.
+    /// Bytes of the torrent's stream served, including repeated ones.
     pub fn bytes_served(&self) -> u64 {
         self.coverage().bytes()
     }
@@ -222,7 +225,7 @@ impl Site {
         }
     }
 
-    /// Sends the body bit by bit, so that a fault set meanwhile takes hold.
+    /// Sends the body in small parts, so that faults set meanwhile take effect.
     fn send(&self, body: &Body<'_>, chunked: bool, responder: &mut Responder<'_>) {
         let mut at = body.range.start;
         while at < body.range.end && !responder.ended() {
@@ -259,7 +262,7 @@ impl Site {
             if most == 0 {
                 return responder.close();
             }
-            // The byte too many of `WrongLength` is not in the stream.
+            // The extra byte of `WrongLength` is not part of the stream.
             let end = body.file.start + (at + most).min(body.file.length);
             self.state.lock().unwrap().coverage.record((body.file.start + at).min(end)..end);
             let bytes = self.bytes(body, at..at + most, &faults);
@@ -271,7 +274,7 @@ impl Site {
         }
     }
 
-    /// These bytes of the file, as this server has them.
+    /// The file's bytes in this range, as this server serves them.
     fn bytes(&self, body: &Body<'_>, range: Range<u64>, faults: &[Fault]) -> Vec<u8> {
         let stream = self.dataset.stream();
         let real = range.start.min(body.file.length)..range.end.min(body.file.length);
@@ -289,7 +292,7 @@ impl Site {
         bytes
     }
 
-    /// The file that is asked for. Pad files are on no server.
+    /// The requested file. Servers have no pad files.
     fn file(&self, request: &Request, faults: &[Fault]) -> Option<&File> {
         let path = request.path();
         self.dataset.layout().iter().filter(|file| !file.pad).find(|file| {
@@ -304,7 +307,7 @@ impl Site {
         })
     }
 
-    /// The part of the stream that is held; empty where all of it is.
+    /// The part of the stream that the server holds; empty stands for all of it.
     fn held(&self, faults: &[Fault]) -> Range<u64> {
         let piece = self.dataset.piece_bytes() as u64;
         let pieces = faults.iter().find_map(|fault| match fault {
@@ -318,7 +321,7 @@ impl Site {
         self.state.lock().unwrap().faults.clone()
     }
 
-    /// Takes one of the refusals that are left.
+    /// Consumes one of the remaining 429 responses.
     fn too_many(&self) -> bool {
         let mut state = self.state.lock().unwrap();
         state.faults.iter_mut().any(|fault| match fault {

@@ -1,4 +1,4 @@
-//! The peer wire protocol (BEP 3, BEP 6, BEP 10), written and read by the tests' own hand.
+//! The peer wire protocol (BEP 3, BEP 6, BEP 10), independent of the crate's implementation.
 
 use std::io::{Read, Result};
 
@@ -17,9 +17,9 @@ pub const REJECT: u8 = 16;
 pub const ALLOWED_FAST: u8 = 17;
 pub const EXTENDED: u8 = 20;
 
-/// The bit of BEP 10 in the handshake's reserved bytes.
+/// The reserved bit of BEP 10: byte and mask.
 const EXTENSION_BIT: (usize, u8) = (5, 0x10);
-/// The bit of BEP 6.
+/// The reserved bit of BEP 6.
 const FAST_BIT: (usize, u8) = (7, 0x04);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,14 +29,14 @@ pub struct Handshake {
     pub peer_id: [u8; 20],
 }
 
-/// A message with its length prefix off. A keep-alive is never seen.
+/// A message without its length prefix. Keep-alives are skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub id: u8,
     pub payload: Vec<u8>,
 }
 
-/// Part of a piece: a request's, or a cancel's.
+/// The block that a request or cancel names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
     pub piece: u32,
@@ -69,7 +69,7 @@ impl Handshake {
         [b"\x13BitTorrent protocol", &parts.concat()[..]].concat()
     }
 
-    /// `None` where it is another protocol's.
+    /// Returns `None` for another protocol's handshake.
     pub fn read(from: &mut impl Read) -> Result<Option<Handshake>> {
         let mut bytes = [0; 68];
         from.read_exact(&mut bytes)?;
@@ -91,7 +91,7 @@ pub fn have(piece: u32) -> Vec<u8> {
     message(HAVE, &piece.to_be_bytes())
 }
 
-/// The first piece is the first byte's highest bit.
+/// The first piece is the highest bit of the first byte.
 pub fn bitfield(have: &[bool]) -> Vec<u8> {
     let byte = |bits: &[bool]| {
         (0..8).fold(0, |byte, at| byte << 1 | u8::from(bits.get(at) == Some(&true)))
@@ -108,13 +108,13 @@ pub fn piece(piece: u32, begin: u32, bytes: &[u8]) -> Vec<u8> {
     message(PIECE, &[&piece.to_be_bytes(), &begin.to_be_bytes(), bytes].concat())
 }
 
-/// BEP 10; `id` 0 is the handshake.
+/// A message of BEP 10; `id` 0 is the extension handshake.
 pub fn extended(id: u8, payload: &[u8]) -> Vec<u8> {
     message(EXTENDED, &[&[id], payload].concat())
 }
 
 impl Message {
-    /// The next message that is not a keep-alive.
+    /// Reads the next message that is not a keep-alive.
     pub fn read(from: &mut impl Read) -> Result<Message> {
         loop {
             let mut length = [0; 4];
@@ -129,7 +129,7 @@ impl Message {
         }
     }
 
-    /// What a request or a cancel names.
+    /// The block that a request or cancel names.
     pub fn block(&self) -> Block {
         let word = |at: usize| u32::from_be_bytes(self.payload[at..at + 4].try_into().unwrap());
         assert_eq!(self.payload.len(), 12, "payload of message {}", self.id);

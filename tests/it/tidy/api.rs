@@ -1,12 +1,12 @@
-//! The public API of the library, as a page that a change of it changes: what `lib.rs` exports, with its functions, methods, variants and
-//! fields.
+//! The public API of the library as a text file, so that a change of the API is a change of the
+//! file: what `lib.rs` exports, with functions, methods, variants and fields.
 
 use std::fmt::Write as _;
 
 use super::source::Source;
 use super::{root, sources};
 
-/// What `lib.rs` exports, the module that it is from, and the feature that it needs.
+/// What `lib.rs` exports: name, module, and the required feature.
 fn exported(lib: &str) -> Vec<(String, &str, &str)> {
     let mut found = Vec::new();
     for (at, _) in lib.match_indices("pub use ") {
@@ -26,7 +26,7 @@ fn exported(lib: &str) -> Vec<(String, &str, &str)> {
     found
 }
 
-/// The body that opens at the end of this head, without its braces.
+/// The item's body without its braces, or `""` if it has none.
 fn body(code: &str, head: usize) -> &str {
     let Some(open) = code[head..].find(['{', ';']).filter(|at| code[head + at..].starts_with('{'))
     else {
@@ -41,13 +41,14 @@ fn body(code: &str, head: usize) -> &str {
     &inner[..end.unwrap_or(inner.len())]
 }
 
-/// From here to the body or the end of the item, in one line.
+/// The text up to the item's body or end, on one line.
 fn signature(text: &str) -> String {
     let end = text.find(" {").into_iter().chain(text.find(";\n")).min().unwrap_or(text.len());
     text[..end].split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What is public in the definition of a type or in its `impl`s, or, in the module that exports it, the function.
+/// The public members in a type's definition and `impl`s, or the function of that name if the
+/// module exports it.
 fn members(name: &str, code: &str, has_functions: bool) -> Vec<String> {
     let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
     let heads = |word: &str| {

@@ -1,17 +1,17 @@
-//! Which source file imports which, and that no two do so in a circle.
+//! The import graph of the source files, which must not have cycles.
 //!
-//! Counted is each path that begins with `crate`, `super`, `self` or a child module, in `use` and in code. A file may name what
-//! its own directory's module defines (`super::Item`), and a module its children where it exports them (`pub use`): that is what
-//! modules are for.
+//! Imports are paths that begin with `crate`, `super`, `self` or a child module, in `use` items and
+//! in code. Two kinds do not count: a file that uses items of its own directory's module
+//! (`super::Item`), and a module that exports items of its children (`pub use`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::Source;
 
-/// A module's path below the crate's root.
+/// A module's path from the crate's root.
 type Module = Vec<String>;
 
-/// The imports of all these files, by module.
+/// The imports of each module.
 pub struct Imports(BTreeMap<Module, BTreeSet<Module>>);
 
 impl Imports {
@@ -21,9 +21,9 @@ impl Imports {
         Imports(sources.iter().map(of_one).collect())
     }
 
-    /// The modules that import each other in a circle: one line for each circle.
+    /// The cycles of imports, one line for each.
     pub fn circles(&self) -> Vec<String> {
-        // What is reachable from each: the graph has some hundreds of files.
+        // The full reachability relation is affordable for a few hundred files.
         let reach: BTreeMap<&Module, BTreeSet<&Module>> =
             self.0.keys().map(|module| (module, self.reachable(module))).collect();
         let mut circles = BTreeSet::new();
@@ -41,8 +41,8 @@ impl Imports {
         circles.into_iter().collect()
     }
 
-    /// Imports of modules that do not come earlier in this order: `(importing, imported)`. `order` has the children of `parent`, the
-    /// lowest first; several on one line do not import each other.
+    /// Imports `(importing, imported)` that violate this order of the children of `parent`, lowest
+    /// first. Modules of one line must not import each other.
     pub fn upward(&self, parent: &str, order: &[&[&str]]) -> Vec<(String, String)> {
         let layer = |module: &Module| {
             let child = module.get(1).filter(|_| module[0] == parent)?;
@@ -96,7 +96,7 @@ fn imports(source: &Source, modules: &BTreeSet<Module>) -> BTreeSet<Module> {
     found
 }
 
-/// The path from the crate's root; nothing for what is another crate's.
+/// The path from the crate's root, or `None` for a path of another crate.
 fn absolute(own: &Module, path: &[String], modules: &BTreeSet<Module>) -> Option<Module> {
     let ups = path.iter().take_while(|part| *part == "super").count();
     let joined = |base: &[String], rest: &[String]| [base, rest].concat();
@@ -108,7 +108,8 @@ fn absolute(own: &Module, path: &[String], modules: &BTreeSet<Module>) -> Option
     }
 }
 
-/// All paths of `use` items, and those in code that begin with a keyword; whether the item is `pub`.
+/// All paths of `use` items, and paths in code that begin with a keyword; the flag says whether the
+/// item is `pub`.
 fn paths(code: &str) -> Vec<(Vec<String>, bool)> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -143,7 +144,7 @@ fn paths(code: &str) -> Vec<(Vec<String>, bool)> {
     found
 }
 
-/// The paths that a `use` tree names.
+/// Calls `found` with each path of a `use` tree.
 fn leaves(tree: &str, base: &[String], found: &mut dyn FnMut(Vec<String>)) {
     let tree = tree.trim();
     let (path, group) = match tree.split_once('{') {

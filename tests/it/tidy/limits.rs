@@ -1,11 +1,11 @@
-//! The table of limits in SECURITY.md against the constants in the code.
+//! Compares the table of limits in SECURITY.md with the constants in the code.
 
 use std::fmt::Write as _;
 
 use super::source::Source;
 use super::{root, sources};
 
-/// Modules whose `MAX_` constants bound what strangers choose: each is in the table.
+/// Modules whose `MAX_` constants bound input from outside: each needs a row in the table.
 const BOUNDING: [&str; 8] = [
     "src/torrent/metainfo",
     "src/torrent/magnet",
@@ -24,7 +24,7 @@ struct Constant {
     shown: Option<String>,
 }
 
-/// `const NAME: TYPE = VALUE;`, wherever it stands.
+/// Finds `const NAME: TYPE = VALUE;`, wherever it is defined.
 fn constants(source: &Source) -> Vec<Constant> {
     let mut found = Vec::new();
     for (at, _) in source.code.match_indices("const ") {
@@ -40,7 +40,7 @@ fn constants(source: &Source) -> Vec<Constant> {
     found
 }
 
-/// The value in words; `None` where it is more than a product, a shift or a duration of numbers.
+/// The value in words; `None` for anything but a product, shift or duration of numbers.
 fn shown(name: &str, kind: &str, value: &str) -> Option<String> {
     if kind == "Duration" {
         let (unit, number) = value.strip_prefix("Duration::from_")?.split_once('(')?;
@@ -97,7 +97,7 @@ fn number_of(value: &str) -> Option<u64> {
     value.split('*').map(|factor| factor.trim().replace('_', "").parse::<u64>().ok()).product()
 }
 
-/// Rows of the table: what, limit, constant, file.
+/// Rows of the table: description, limit, constant, file.
 fn rows(page: &str) -> Vec<[String; 4]> {
     let table = page.split("\n## Limits\n").nth(1).unwrap_or_default();
     let lines = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---"));

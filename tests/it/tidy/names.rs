@@ -1,13 +1,13 @@
-//! A type's name belongs to one file, so that a search for it finds one thing.
+//! Type names are unique across files, so that a search finds one definition.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::Source;
 
-/// Names that several files define all the same: fewer than 15, each with its reason. None is left.
+/// Exceptions: at most 15, each with a reason. There are none today.
 const SHARED: [&str; 0] = [];
 
-/// Names of types that more than one of these files define, with the files.
+/// Type names that several of these files define, with the files.
 fn shared(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     let mut files = BTreeMap::<String, BTreeSet<String>>::new();
     for source in sources {
@@ -19,7 +19,7 @@ fn shared(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     files
 }
 
-/// The types that this code defines. What is called `type` within an `impl` or a `trait` is that one's own.
+/// The types that this code defines. Associated types of an `impl` or `trait` do not count.
 fn types(code: &str) -> Vec<String> {
     let name = |line: &str| {
         let item = line.trim_start();

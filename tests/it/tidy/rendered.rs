@@ -1,13 +1,13 @@
-//! Nothing is decided by what a message says: failures are types, and their words are for people.
+//! Code must not decide by the text of a message: failures are types, and their text is for people.
 
 use super::check;
 use super::source::Source;
 
-/// What messages are called, and what makes one.
+/// Names of messages, and calls that produce one.
 const MESSAGES: [&str; 8] =
     ["why", "said", "message", "reason", "failure", "error", "what()", "to_string()"];
 
-/// What may stand between a name and a look into its text.
+/// What may appear between such a name and an inspection of its text.
 const ON_THE_WAY: [&str; 7] =
     [".0", ".why", ".what()", ".to_string()", ".as_str()", ".trim()", ".trim_start()"];
 
@@ -28,7 +28,7 @@ const LOOKS: [&str; 14] = [
     ".matches(",
 ];
 
-/// Files that may, and why: they read what others wrote, whose types are not ours.
+/// Exempt files and the reason: they read text of others, which has no types of ours.
 const READERS: [(&str, &str); 2] = [
     ("src/net/error.rs", "rustls and OpenSSL say what is wrong with a certificate in words alone"),
     ("src/url.rs", "a URL that prints as something else than it is has secrets"),
@@ -38,7 +38,8 @@ fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A literal, or what a function or `format!` gives; types and their variants are written with a capital.
+/// Whether this is a string literal, or the result of a function or macro. Types and variants begin
+/// with a capital letter.
 fn is_text(code: &str) -> bool {
     let code = code.trim_start_matches(['&', '*']);
     let name = code.split(|c| !is_name(c)).next().unwrap_or_default();
@@ -46,18 +47,18 @@ fn is_text(code: &str) -> bool {
     code.starts_with('"') || (is_call && name.starts_with(char::is_lowercase))
 }
 
-/// Code that looks into a message, or compares it with another.
+/// Code that inspects a message or compares it with another text.
 fn looked_into(source: &Source) -> Vec<String> {
     if READERS.iter().any(|(path, _)| *path == source.path) {
         return Vec::new();
     }
-    // A chain of calls goes on where a line begins with a dot.
+    // Join method chains that continue on the next line.
     let parts: Vec<&str> = source.code.split('.').map(str::trim).collect();
     let code = parts.join(".");
     let mut found = Vec::new();
     for word in MESSAGES {
         for (at, _) in code.match_indices(word) {
-            // The reasons of an error are a list.
+            // `self.0.…` is the list of an error's reasons, not a message.
             if code[..at].ends_with(is_name) || code[..at].ends_with("self.0.") {
                 continue;
             }
@@ -77,7 +78,7 @@ fn looked_into(source: &Source) -> Vec<String> {
     found
 }
 
-/// `Result<_, String>`: who gets it can only print it, or search it.
+/// `Result<_, String>`: a caller could only print the error or search its text.
 fn failures_as_text(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in source.code.match_indices("Result<") {

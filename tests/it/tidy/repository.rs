@@ -1,20 +1,20 @@
-//! Rules for all text in the repository, Rust or not.
+//! Rules for all text files of the repository.
 
 use std::path::{Path, PathBuf};
 
 use super::root;
 
-/// Where this machine keeps things, in pieces so that this file may name them.
+/// Paths of one machine, split so that this file does not match.
 const PLACES: [&str; 4] =
     [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/tm", "p/w/")];
 
-/// Notes to oneself.
+/// Markers of unfinished work.
 const NOTES: [&str; 3] = [concat!("FIX", "ME"), concat!("TO", "DO"), concat!("XX", "X")];
 
-/// What Git writes around two sides of a merge.
+/// Git's conflict markers.
 const CONFLICTS: [&str; 2] = [concat!("<<<<", "<<< "), concat!(">>>>", ">>> ")];
 
-/// What this text should not have.
+/// Forbidden parts of this text.
 fn findings(path: &str, text: &str, machine: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -38,7 +38,7 @@ fn findings(path: &str, text: &str, machine: &[String]) -> Vec<String> {
     found
 }
 
-/// A path of a URL is none of the machine's.
+/// Whether the line has this path, other than as the path of a URL.
 fn names_place(line: &str, place: &str) -> bool {
     line.match_indices(place).any(|(at, _)| {
         let before = line[..at].chars().next_back();
@@ -46,7 +46,7 @@ fn names_place(line: &str, place: &str) -> bool {
     })
 }
 
-/// This checkout, and the hosts that stand in for public registries here.
+/// This checkout's path, and the hosts of registry mirrors configured on this machine.
 fn of_this_machine() -> Vec<String> {
     let mut machine = vec![root().display().to_string()];
     let home = std::env::var_os("CARGO_HOME")
@@ -57,7 +57,7 @@ fn of_this_machine() -> Vec<String> {
     machine
 }
 
-/// The hosts of a configuration's URLs, but those that everybody uses.
+/// The hosts of a configuration's URLs, except for public registries.
 fn hosts(config: &str) -> Vec<String> {
     let urls = config.split("://").skip(1);
     let authority = |url: &str| url.split(['/', '"', '\'', '\n', ' ']).next().map(str::to_owned);
@@ -69,7 +69,7 @@ fn hosts(config: &str) -> Vec<String> {
     urls.filter_map(authority).filter_map(host).filter(|host| !everybodys(host)).collect()
 }
 
-/// All files of the repository but what is built or installed, as relative paths.
+/// Relative paths of all files of the repository, without build output and installed packages.
 fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
@@ -110,7 +110,7 @@ fn no_text_names_this_machine_or_puts_something_off() {
     let (machine, mut paths, mut found, mut texts) = (of_this_machine(), Vec::new(), Vec::new(), 0);
     files(root(), &mut paths);
     for path in paths {
-        // What is not text (a dataset of the example) is not read.
+        // Skip files that are not text, such as the example's dataset.
         let Ok(text) = std::fs::read_to_string(root().join(&path)) else { continue };
         texts += 1;
         found.extend(findings(&path.display().to_string(), &text, &machine));
@@ -119,7 +119,8 @@ fn no_text_names_this_machine_or_puts_something_off() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// Whether a file of this name is what a compiler wrote: one that was added by accident stays in the history.
+/// Whether a file's name is that of compiler output, which would stay in the history if committed
+/// by accident.
 fn is_built(path: &Path) -> bool {
     let ends = ["o", "d", "rlib", "rmeta", "so", "dylib", "dll", "pdb", "lib", "a"];
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -149,7 +150,7 @@ fn the_map_of_modules_names_each() {
     }
 }
 
-/// Where to find what: each answer is a file that is there.
+/// Each source file that the code map names must exist.
 #[test]
 fn the_map_leads_to_files() {
     let Ok(map) = std::fs::read_to_string(root().join("ARCHITECTURE.md")) else { return };
@@ -160,7 +161,7 @@ fn the_map_leads_to_files() {
     assert!(lost.is_empty(), "ARCHITECTURE.md names {lost:?}");
 }
 
-/// Actions of others that a workflow runs at whatever a tag or branch names today.
+/// Third-party actions that a workflow does not pin to a commit.
 fn not_pinned(workflow: &str) -> Vec<&str> {
     let used = workflow.lines().filter_map(|line| {
         line.trim_start().trim_start_matches("- ").strip_prefix("uses:").map(str::trim)

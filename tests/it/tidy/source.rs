@@ -1,11 +1,12 @@
-//! A Rust file, as far as the tidy rules look into it: comments and literals are told from code, and no more.
+//! A Rust file, lexed just far enough to tell code from comments and literals.
 
-/// A file below the repository's root.
+/// A file of the repository.
 pub struct Source {
-    /// Relative to the root, with `/`.
+    /// Relative to the repository's root, with `/`.
     pub path: String,
     pub text: String,
-    /// The text with blanks for comments, for what is in literals, and for unit tests. Lines stay lines.
+    /// The text with comments, contents of literals and unit tests replaced by spaces. Line numbers
+    /// stay the same.
     pub code: String,
 }
 
@@ -14,12 +15,13 @@ impl Source {
         Source { path: path.into(), text: text.into(), code: without_tests(&code(text)) }
     }
 
-    /// Whether it is compiled for unit tests alone.
+    /// Whether the file is compiled for unit tests only.
     pub fn is_test(&self) -> bool {
         self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
     }
 
-    /// The module: the file or directory below `src`; `lib` is the root itself, `bin` all of the command line.
+    /// The top-level module: the file or directory below `src`; `lib` for the root, `bin` for all
+    /// of the command line.
     pub fn module(&self) -> &str {
         if self.path.starts_with("cargo-academictorrents/") {
             return "bin";
@@ -28,21 +30,21 @@ impl Source {
         below.split('/').next().unwrap_or_default().trim_end_matches(".rs")
     }
 
-    /// How many modules deep it lies below the crate's root.
+    /// The module's depth below the crate's root.
     pub fn depth(&self) -> usize {
         let below = self.path.strip_prefix("src/").unwrap_or(&self.path);
         let parts = below.trim_end_matches("/mod.rs").split('/').count();
         if below == "lib.rs" { 0 } else { parts }
     }
 
-    /// Lines, from 1, on which the code has this word.
+    /// Numbers (from 1) of the lines of code that have this word.
     pub fn lines_with(&self, word: &str) -> Vec<usize> {
         let lines = self.code.lines().enumerate();
         lines.filter(|(_, line)| has_word(line, word)).map(|(at, _)| at + 1).collect()
     }
 }
 
-/// Whether the line has the word, and not as a part of a longer name.
+/// Whether the line has the word other than as part of a longer name.
 fn has_word(line: &str, word: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {
@@ -52,7 +54,7 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// Blanks for comments and for the inside of string and character literals.
+/// Replaces comments and the contents of string and character literals by spaces.
 pub fn code(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -79,7 +81,7 @@ pub fn code(text: &str) -> String {
     code
 }
 
-/// The length of a block comment; they nest.
+/// The length of a block comment, which may be nested.
 fn comment(text: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < text.len() {
@@ -98,7 +100,7 @@ fn comment(text: &str) -> usize {
     text.len()
 }
 
-/// The length of a literal with escapes, its quotes too.
+/// The length of a literal with escapes, including its quotes.
 fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -112,13 +114,13 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// The number of `#` where this is what follows the `r` of a raw string.
+/// The number of `#` of a raw string, given the text after its `r`; `None` for anything else.
 fn raw_hashes(text: &str) -> Option<usize> {
     let hashes = text.bytes().take_while(|byte| *byte == b'#').count();
     text[hashes..].starts_with('"').then_some(hashes)
 }
 
-/// The length of a raw string behind its `r`.
+/// The length of a raw string without its `r`.
 fn raw(text: &str) -> usize {
     let hashes = raw_hashes(text).unwrap_or_default();
     let end = format!("\"{}", "#".repeat(hashes));
@@ -126,7 +128,7 @@ fn raw(text: &str) -> usize {
     text[body..].find(&end).map_or(text.len(), |at| body + at + end.len())
 }
 
-/// Whether a quote begins a character, and not a lifetime.
+/// Whether a quote begins a character literal rather than a lifetime.
 fn is_character(text: &str) -> bool {
     let mut chars = text.chars().skip(1);
     match chars.next() {
@@ -136,7 +138,7 @@ fn is_character(text: &str) -> bool {
     }
 }
 
-/// Blanks for each `#[cfg(test)] mod … { … }`, on whichever platform.
+/// Replaces each `#[cfg(test)] mod … { … }`, on any platform, by spaces.
 fn without_tests(code: &str) -> String {
     let mut out = String::new();
     let mut rest = code;
@@ -164,7 +166,8 @@ fn without_tests(code: &str) -> String {
     out + rest
 }
 
-/// The names that follow this prefix (`crate::`, say) in the code: one, or those of a `{…}` group.
+/// The names that follow this prefix (such as `crate::`) in the code: one, or those of a `{…}`
+/// group.
 pub fn names_after(code: &str, prefix: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (at, _) in code.match_indices(prefix) {

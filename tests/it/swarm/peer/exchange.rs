@@ -1,4 +1,4 @@
-//! What a peer tells its clients of others, and is told (BEP 11).
+//! Peer exchange of the test peer with its clients (BEP 11).
 
 use std::io::{Result, Write as _};
 
@@ -7,11 +7,11 @@ use super::super::tracker::compact_peer;
 use super::super::wire;
 use super::serving::Client;
 
-/// The id under which we take `ut_pex`.
+/// The message id that the peer's extension handshake assigns to `ut_pex`.
 pub const OUR_PEX_ID: u8 = 9;
 
 impl Client<'_> {
-    /// Names the peers that the client is to hear of, as id 1 where it did not ask for it.
+    /// Sends the configured peers, under id 1 if the client does not offer `ut_pex`.
     pub fn name_others(&mut self, pex_id: Option<u8>) -> Result<()> {
         let names = self.shared.state.lock().unwrap().names.clone();
         if names.is_empty() {

@@ -1,4 +1,4 @@
-//! What a peer takes from its clients.
+//! Downloads of the test peer from its clients.
 
 use std::io::{Result, Write as _};
 
@@ -7,22 +7,23 @@ use super::super::wire::{self, Block, Message};
 use super::serving::{Client, METADATA_BLOCK_BYTES};
 use super::{Fault, Shared};
 
-/// Blocks are asked for in this length.
+/// The length of requested blocks.
 const BLOCK_BYTES: usize = 16 << 10;
 
-/// What one client can be asked for.
+/// What is known about one client as a source.
 #[derive(Default)]
 pub struct Leech {
     interested: bool,
-    /// What is too early was asked for; nothing else is said before, or the client might unchoke us in time.
+    /// The premature requests were sent. No `interested` may precede them, or the client might
+    /// unchoke in time.
     asked_too_early: bool,
     unchoked: bool,
-    /// Pieces that the client has and this peer has not, and which it was not asked for yet.
+    /// Pieces that the client has, this peer lacks, and were not requested yet.
     wanted: Vec<u32>,
 }
 
 impl Client<'_> {
-    /// Takes a message that is of interest to a leecher.
+    /// Handles a message that concerns a leecher.
     pub fn leech(&mut self, message: &Message) -> Result<()> {
         if !self.shared.state.lock().unwrap().leeches {
             return Ok(());
@@ -51,7 +52,7 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// The client's extension handshake came: its `info` is asked for, where it has one.
+    /// Handles the client's extension handshake: requests its `info`, if it offers `ut_metadata`.
     pub fn leech_metadata(&mut self, said: &B) -> Result<()> {
         let Shared { dataset, .. } = self.shared;
         if !self.shared.state.lock().unwrap().leeches {
@@ -66,7 +67,7 @@ impl Client<'_> {
         }
         if let (Some(id), Some(size)) = (self.metadata_id, said.int_at("metadata_size")) {
             let parts = usize::try_from(size).unwrap().div_ceil(METADATA_BLOCK_BYTES);
-            // One more than there is: it has to be refused.
+            // One block past the end, which the client must reject.
             for part in 0..=parts as i64 {
                 let ask = B::dict([("msg_type", B::Int(0)), ("piece", B::Int(part))]);
                 self.conn.stream.write_all(&wire::extended(id, &ask.write()))?;
@@ -96,7 +97,6 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// Requests all blocks of a piece.
     fn request(&mut self, piece: u32) -> Result<()> {
         let dataset = &self.shared.dataset;
         let start = piece as usize * dataset.piece_bytes();

@@ -1,7 +1,7 @@
-//! One client of a peer.
+//! Serves one client of the test peer.
 //!
-//! Each connection has two threads: one reads what the client sends, the other answers, so that
-//! requests, cancels and what is outstanding are seen while blocks are on their way.
+//! Each connection has two threads: one reads messages and the other answers, so that requests and
+//! cancels are counted while blocks are being sent.
 
 use std::collections::VecDeque;
 use std::io::{Result, Write as _};
@@ -17,10 +17,10 @@ use super::exchange::OUR_PEX_ID;
 use super::leeching::Leech;
 use super::{Fault, Shared};
 
-/// The id under which we take `ut_metadata`.
+/// The message id that the peer's extension handshake assigns to `ut_metadata`.
 const OUR_METADATA_ID: u8 = 3;
 
-/// BEP 9's block.
+/// The block length of BEP 9.
 pub const METADATA_BLOCK_BYTES: usize = 16 << 10;
 
 pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
@@ -77,12 +77,12 @@ pub fn serve(conn: &mut Conn, shared: &Shared) -> Result<()> {
             dont_have_id: None,
         };
         let outcome = client.run();
-        let _ = reading.shutdown(Shutdown::Both); // wakes the reading thread
+        let _ = reading.shutdown(Shutdown::Both); // unblocks the reading thread
         outcome
     })
 }
 
-/// What the peer says of itself, once the handshakes are done.
+/// Sends the extension handshake and the pieces that the peer has, after the handshake.
 fn greet(conn: &mut Conn, shared: &Shared, extensions: bool, fast: bool) -> Result<()> {
     let (have, haves, reqq, allowed) = {
         let state = shared.state.lock().unwrap();
@@ -117,7 +117,7 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool, fast: bool) -> Resu
         }
         conn.stream.write_all(&wire::extended(0, &hello.write()))?;
     }
-    // BEP 6: one of bitfield, all and none comes, and before all else of BEP 3.
+    // BEP 6: exactly one of bitfield, have-all and have-none, before any other message of BEP 3.
     let all_or_none = match have.iter().filter(|have| **have).count() {
         _ if !fast => None,
         0 => Some(wire::HAVE_NONE),
@@ -159,21 +159,21 @@ fn greet(conn: &mut Conn, shared: &Shared, extensions: bool, fast: bool) -> Resu
     Ok(())
 }
 
-/// One client, as its answering thread sees it.
+/// One client, as the answering thread sees it.
 pub struct Client<'a> {
     pub conn: &'a mut Conn,
     pub shared: &'a Shared,
     pub leech: Leech,
-    /// Both speak BEP 6: a request that is not served is rejected.
+    /// Both sides support BEP 6: requests that are not served are rejected.
     fast: bool,
     messages: Receiver<Message>,
     pending: VecDeque<Block>,
     choked: bool,
     choked_once: bool,
     sent: usize,
-    /// The id under which the client takes `ut_metadata`.
+    /// The client's message id of `ut_metadata`.
     pub metadata_id: Option<u8>,
-    /// And `lt_donthave`.
+    /// The client's message id of `lt_donthave`.
     dont_have_id: Option<u8>,
 }
 
@@ -196,7 +196,8 @@ impl Client<'_> {
                 }
             }
             if self.pending.is_empty() {
-                // What comes may be the interest that ends the choke: look at the faults again.
+                // The message may be the `interested` that ends the choke, so check the faults
+                // again.
                 let Ok(message) = self.messages.recv() else { return Ok(()) };
                 self.handle(&message)?;
                 continue;
@@ -212,10 +213,10 @@ impl Client<'_> {
         }
     }
 
-    /// Takes the messages that are there: more requests, and cancels. A client that has ended its
-    /// half still gets what it requested.
+    /// Handles the messages received so far: requests and cancels. A client that closed its sending
+    /// half still receives the blocks that it requested.
     fn take_what_came(&mut self) -> Result<()> {
-        // To serve out of order there must be several: give the client a moment to send them.
+        // Reordering needs several requests: give the client time to send them.
         while self.shared.has(Fault::OutOfOrder) && (1..8).contains(&self.pending.len()) {
             let Ok(message) = self.messages.recv_timeout(Duration::from_millis(100)) else { break };
             self.handle(&message)?;
@@ -330,7 +331,7 @@ impl Client<'_> {
         self.conn.stream.write_all(&wire::extended(reply_id, &reply))
     }
 
-    /// The block's bytes in the stream, where this peer has the piece and it is that long.
+    /// The block's range of the stream, if this peer has the piece and the piece is that long.
     fn range(&self, block: Block) -> Option<Range<usize>> {
         let dataset = &self.shared.dataset;
         let (piece, begin) = (block.piece as usize, block.begin as usize);
@@ -369,7 +370,7 @@ impl Client<'_> {
         }
     }
 
-    /// Says that a request is not served, to who understands it.
+    /// Rejects a request, if the client supports that (BEP 6).
     fn reject(&mut self, block: Block) -> Result<()> {
         if !self.fast {
             return Ok(());
@@ -378,7 +379,7 @@ impl Client<'_> {
         self.conn.stream.write_all(&wire::message(wire::REJECT, &wire::block(block)))
     }
 
-    /// Chokes once; what is requested until the unchoke is dropped, as BEP 3 has it, or rejected, as BEP 6 has it.
+    /// Chokes once. Requests received before the unchoke are dropped (BEP 3) or rejected (BEP 6).
     fn choke_for_a_while(&mut self) -> Result<()> {
         self.conn.stream.write_all(&wire::message(wire::CHOKE, &[]))?;
         self.conn.pause(Duration::from_millis(50));
@@ -393,7 +394,7 @@ impl Client<'_> {
         self.conn.stream.write_all(&wire::message(wire::UNCHOKE, &[]))
     }
 
-    /// Reads on and answers nothing, until the client hangs up.
+    /// Reads without answering until the client hangs up.
     fn ignore(&mut self) -> Result<()> {
         while self.messages.recv().is_ok() {}
         Ok(())
