@@ -3,7 +3,6 @@
 //! Each crate has its own directory and store, emptied at the start of its test. All crates share
 //! one target directory, so dependencies are compiled once. Everything is below Cargo's directory
 //! for test files and is kept: a second `cargo test` recompiles nothing.
-//! test files and stay there: the second `cargo test` compiles none of it again.
 
 use std::fs;
 use std::path::{Path, PathBuf};

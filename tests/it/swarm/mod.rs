@@ -7,8 +7,7 @@
 //! | `peer` | a seeder that may also leech (BEP 3, 6, 9, 10, 11, 21, 54) |
 //! | `tracker`, `udp_tracker` | HTTP and UDP trackers (BEP 3, 7, 15, 23) |
 //! | `dht` | a DHT node (BEP 5) that knows every peer |
-//! | `catalogue` | `/download/<infohash>.torrent`, `/database.xml` and records, as on Academic
-//! Torrents |
+//! | `catalogue` | .torrents, `/database.xml` and records, at the paths of Academic Torrents |
 //! | `socks` | a SOCKS 5 proxy (RFC 1928, 1929) |
 //! | `silent` | addresses that never answer |
 //! | `tls` | a TLS front for any of the servers |
