@@ -1,4 +1,5 @@
-//! What a build spends its time on, step by step. `benches/README.md` says how to run it, and how to read it.
+//! Benchmarks of the steps of a build. `benches/README.md` describes how to run them and how to
+//! read the results.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run should say so")]
 
@@ -16,7 +17,7 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length as u64).map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
 }
 
-/// One thread, a piece of 4 MiB, as it comes from a connection: 256 KiB that are in the cache.
+/// On one thread: a block, the input buffer of a connection, and a piece of 4 MiB.
 #[divan::bench(args = [16 << 10, 256 << 10, 4 * MIB])]
 fn sha1(bencher: Bencher<'_, '_>, length: usize) {
     let bytes = bytes(length);
@@ -29,7 +30,7 @@ fn sha256(bencher: Bencher<'_, '_>, length: usize) {
     bencher.counter(BytesCount::new(length)).bench(|| bench::sha256(black_box(&bytes)));
 }
 
-/// A torrent of as many files of 100 bytes, a hundred in a folder.
+/// A torrent of `files` files of 100 bytes, a hundred per folder.
 fn many_files(files: usize) -> Vec<u8> {
     let mut info = b"d5:filesl".to_vec();
     for file in 0..files {
@@ -41,7 +42,7 @@ fn many_files(files: usize) -> Vec<u8> {
     torrent(info, files * 100, 16 << 10)
 }
 
-/// A torrent of one file of as many pieces.
+/// A torrent of one file of `pieces` pieces.
 fn many_pieces(pieces: usize) -> Vec<u8> {
     let piece_bytes = 16 << 10;
     let length = pieces * piece_bytes;
@@ -58,7 +59,7 @@ fn torrent(mut info: Vec<u8>, length: usize, piece_bytes: usize) -> Vec<u8> {
 
 const FILES: [usize; 3] = [1_000, 10_000, 100_000];
 
-/// What a warm build reads of a vendored torrent.
+/// The scan of a vendored torrent in a warm build.
 #[divan::bench(args = FILES, sample_count = 20)]
 fn scan(bencher: Bencher<'_, '_>, files: usize) {
     let torrent = many_files(files);
@@ -77,14 +78,14 @@ fn parse_pieces(bencher: Bencher<'_, '_>, pieces: usize) {
     bencher.counter(ItemsCount::new(pieces)).bench(|| bench::parse(black_box(&torrent)).unwrap());
 }
 
-/// Parsed, selected, and laid out on disk.
+/// Parse, select files and lay them out on disk.
 #[divan::bench(args = FILES, sample_count = 20)]
 fn plan(bencher: Bencher<'_, '_>, files: usize) {
     let torrent = many_files(files);
     bencher.counter(ItemsCount::new(files)).bench(|| bench::plan(black_box(&torrent)).unwrap());
 }
 
-/// From a torrent to the first question of a source, where nothing of it is on disk.
+/// From a torrent to the first request for a source, with nothing on disk.
 #[divan::bench(args = FILES, sample_count = 20)]
 fn open(bencher: Bencher<'_, '_>, files: usize) {
     let torrent = many_files(files);
@@ -103,7 +104,7 @@ fn open_pieces(bencher: Bencher<'_, '_>, pieces: usize) {
         .bench_refs(|store| bench::open(store.path(), black_box(&torrent)).unwrap());
 }
 
-/// What it takes to publish files and to stamp them, with the system's part: writing, syncing and renaming.
+/// Publishes and stamps files, including the system's part: writing, syncing and renaming.
 #[divan::bench(args = [1_000], sample_count = 5)]
 fn publish(bencher: Bencher<'_, '_>, files: usize) {
     let (torrent, data) = (many_files(files), bytes(files * 100));
@@ -113,7 +114,7 @@ fn publish(bencher: Bencher<'_, '_>, files: usize) {
         .bench_refs(|store| bench::publish(store.path(), black_box(&torrent), &data).unwrap());
 }
 
-/// A build that finds it all there.
+/// A build that finds the whole dataset in the store.
 #[divan::bench(args = [1_000, 10_000], sample_count = 20)]
 fn present(bencher: Bencher<'_, '_>, files: usize) {
     let store = tempfile::tempdir().unwrap();
@@ -131,19 +132,19 @@ fn schedule(bencher: Bencher<'_, '_>, pieces: u32, [web_seeds, seeds, leechers]:
     bencher.counter(ItemsCount::new(pieces)).bench(|| bench::schedule(black_box(pieces), crowd));
 }
 
-/// Sixteen connections of a web seed.
+/// Sixteen connections to one web seed.
 #[divan::bench(args = PIECES, sample_count = 5)]
 fn schedule_web_seed(bencher: Bencher<'_, '_>, pieces: u32) {
     schedule(bencher, pieces, [16, 0, 0]);
 }
 
-/// Thirty-two peers who have all.
+/// Thirty-two peers that have all pieces.
 #[divan::bench(args = PIECES, sample_count = 5)]
 fn schedule_seeds(bencher: Bencher<'_, '_>, pieces: u32) {
     schedule(bencher, pieces, [0, 32, 0]);
 }
 
-/// Thirty-two peers of whom all but one have half.
+/// Thirty-two peers, all but one of which have half of the pieces.
 #[divan::bench(args = PIECES, sample_count = 5)]
 fn schedule_leechers(bencher: Bencher<'_, '_>, pieces: u32) {
     schedule(bencher, pieces, [0, 1, 31]);
@@ -154,7 +155,8 @@ fn schedule_all(bencher: Bencher<'_, '_>, pieces: u32) {
     schedule(bencher, pieces, [8, 4, 4]);
 }
 
-/// A turn of the coordinator, while these web seeds and peers wait for a connection and there is none.
+/// A turn of the coordinator while web seeds and peers wait for connections, none of which is
+/// available.
 fn waiting(bencher: Bencher<'_, '_>, web_seeds: u32, peers: u32) {
     let store = tempfile::tempdir().unwrap();
     let mut waiting = bench::waiting(store.path(), &many_pieces(1_000), web_seeds, peers).unwrap();
@@ -171,7 +173,7 @@ fn waiting_web_seeds(bencher: Bencher<'_, '_>, web_seeds: u32) {
     waiting(bencher, web_seeds, 0);
 }
 
-/// What is on disk, in the page cache, on all cores.
+/// Hashes data on disk, which is in the page cache, on all cores.
 #[divan::bench(args = [64 * MIB], sample_count = 20)]
 fn recheck(bencher: Bencher<'_, '_>, length: usize) {
     let directory = tempfile::tempdir().unwrap();

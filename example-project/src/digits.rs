@@ -1,4 +1,4 @@
-//! The dataset: gzipped lines of 64 shades and a label, read into images and drawn as text.
+//! Reads the dataset, gzipped lines of 64 shades and a label, and draws images as text.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -8,18 +8,18 @@ use flate2::read::GzDecoder;
 
 use crate::error::Error;
 
-/// Images are this many pixels wide and high.
+/// The width and height of an image, in pixels.
 pub const SIDE: usize = 8;
 
 /// The darkest shade: a pixel counts the ink in 4 x 4 dots of the scan.
 pub const DARKEST: u8 = 16;
 
-/// One image, and which digit it shows.
+/// An image and the digit that it shows.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Digit {
-    /// Row by row, 0 to [`DARKEST`].
+    /// Row by row, from 0 to [`DARKEST`].
     pub pixels: [u8; SIDE * SIDE],
-    /// 0 to 9.
+    /// From 0 to 9.
     pub label: u8,
 }
 
@@ -58,7 +58,8 @@ fn parse(line: &str) -> Result<Digit, String> {
     }
 }
 
-/// Draws images side by side, their labels below: two characters a pixel, which is nearly square.
+/// Draws images side by side, with their labels below. A pixel is two characters wide, which is
+/// nearly square.
 pub fn picture(digits: &[Digit]) -> String {
     let mut lines = Vec::new();
     for row in 0..SIDE {

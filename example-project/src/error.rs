@@ -1,8 +1,8 @@
-//! What failed, and why: the one error of this program.
+//! The error type of this program: what failed, and why.
 
 use std::fmt;
 
-/// Shown by `main` through `Debug`, which is why that reads like `Display`.
+/// `main` prints its error with `Debug`, so `Debug` is the same as `Display`.
 pub struct Error(String);
 
 impl Error {

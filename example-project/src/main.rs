@@ -1,4 +1,4 @@
-//! Recognises handwritten digits from a dataset that the build script fetched and verified.
+//! Recognizes handwritten digits of a dataset that the build script fetched and verified.
 
 mod digits;
 mod error;
@@ -12,18 +12,18 @@ use std::path::Path;
 use crate::digits::Digit;
 use crate::error::Error;
 
-/// Where the verified file lies on this machine: the build script says so to the compiler.
+/// The path of the verified file on this machine, which the build script passes to the compiler.
 const DIGITS: &str = env!("AT_DIGITS_PATH");
 
-/// The same, and more, as a module per dataset.
+/// A module for each dataset, with its path and more.
 mod datasets {
     include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
 }
 
-/// The first so many images are the examples; the rest is classified.
+/// The number of images that serve as examples; the rest are classified.
 const EXAMPLES: usize = 1_500;
 
-/// So many images are drawn, side by side.
+/// The number of images to draw, side by side.
 const DRAWN: usize = 4;
 
 fn main() -> Result<(), Error> {

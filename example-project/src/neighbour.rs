@@ -1,13 +1,13 @@
-//! Recognition by the nearest neighbour: an image shows what the example most like it shows.
+//! Classification by the nearest neighbor: an image gets the label of the most similar example.
 
 use crate::digits::Digit;
 
-/// The label of the example nearest to `digit`; `None` where there are no examples.
+/// The label of the example nearest to `digit`, or `None` without examples.
 pub fn classify(examples: &[Digit], digit: &Digit) -> Option<u8> {
     examples.iter().min_by_key(|example| distance(example, digit)).map(|example| example.label)
 }
 
-/// The square of the Euclidean distance, which orders as the distance does.
+/// The square of the Euclidean distance, which sorts like the distance itself.
 fn distance(a: &Digit, b: &Digit) -> u32 {
     a.pixels.iter().zip(&b.pixels).map(|(&a, &b)| u32::from(a.abs_diff(b)).pow(2)).sum()
 }

@@ -1,4 +1,5 @@
-// Only if the build script needs the dataset too: Cargo sets a variable for what has `links`.
+// Needed only if the build script uses the dataset. Cargo sets the variable because `digits` has
+// `links`.
 fn main() {
     let path = std::env::var("DEP_DIGITS_AT_DIGITS_PATH").expect("digits has it");
     let bytes = std::fs::metadata(path).expect("it is there").len();

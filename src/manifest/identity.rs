@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, printable};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::magnet::Magnet;
+use crate::url::Url;
 
 /// Identifies a dataset: by infohash, by a vendored torrent, by both (which must then match), or by
 /// a magnet link.
@@ -25,6 +26,10 @@ pub enum NoIdentity {
     /// Anything else. Contains the error from parsing it as an infohash, and whether the path of a
     /// `.torrent` was given separately.
     Other(Error, bool),
+    /// The path of a `.torrent` that does not exist.
+    NoFile(PathBuf),
+    /// The URL of a `.torrent`, which only some commands download.
+    Url,
     /// A path that cannot be made absolute.
     Path(Error),
 }
@@ -56,7 +61,14 @@ impl Identity {
             Ok(infohash) => return Ok(Identity { torrent, ..infohash.into() }),
             Err(why) => why,
         };
+        if torrent.is_none() && Url::from(text).is_http() {
+            return Err(NoIdentity::Url);
+        }
         let path = absolute(Path::new(text)).map_err(NoIdentity::Path)?;
+        if torrent.is_none() && path.extension().is_some_and(|it| it == "torrent") && !path.exists()
+        {
+            return Err(NoIdentity::NoFile(path));
+        }
         if torrent.is_some() || !path.is_file() {
             return Err(NoIdentity::Other(why, torrent.is_some()));
         }
@@ -83,6 +95,12 @@ impl NoIdentity {
                 })
                 .why(not_infohash.what())
                 .help("use an infohash of 40 hexadecimal digits, a magnet link, or the path of a .torrent"),
+            NoIdentity::NoFile(path) => {
+                error.why(format!("{} does not exist", printable(&path.display().to_string())))
+            }
+            NoIdentity::Url => error
+                .why("it is a URL")
+                .help("download the .torrent, and use the path of the file"),
             NoIdentity::Path(error) => error,
         }
     }

@@ -101,8 +101,7 @@ fn changed(view: &View, since: Duration) -> String {
     let what = view::activity(view.phase);
     match (view.phase, view.percent()) {
         (Phase::Fetching, Some(percent)) => {
-            let here =
-                if percent > 0 { format!(", {percent}% already here") } else { String::new() };
+            let here = if percent > 0 { format!(", {percent}% done") } else { String::new() };
             format!("{what} {}{here}", size::display(view.total_bytes))
         }
         (Phase::Unpacking, Some(_)) => format!("{what} {}", size::display(view.total_bytes)),

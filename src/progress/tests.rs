@@ -189,7 +189,7 @@ fn a_line_for_each_phase_and_few_while_fetching() {
     check(0, Phase::Queued, 0, None);
     check(1, Phase::Metainfo, 0, Some("looking for the .torrent"));
     check(2, Phase::Checking, 0, Some("checking what is on disk"));
-    check(3, Phase::Fetching, 20, Some("fetching 100.0 MiB, 20% already here"));
+    check(3, Phase::Fetching, 20, Some("fetching 100.0 MiB, 20% done"));
     check(4, Phase::Fetching, 90, None);
     check(20, Phase::Fetching, 29, None);
     check(21, Phase::Fetching, 43, Some("43% of 100.0 MiB, 3.0 MiB/s, 2 peers, 1 web seed"));

@@ -120,7 +120,7 @@ impl Directory {
                     others => format!("and {others} more files are"),
                 };
                 error.why(format!(
-                    "{first} {more} incomplete and kept in {} until the download succeeds",
+                    "{first} {more} kept in {} until the download succeeds",
                     files.display()
                 ))
             }

@@ -1,4 +1,5 @@
-//! We unpack what programs that others wrote have packed: each with its own dialect of tar and ZIP, and its own streams.
+//! We unpack archives of other programs, which differ in their dialects of tar and ZIP and in their
+//! streams.
 
 #[cfg(unix)]
 use std::collections::BTreeMap;
@@ -23,7 +24,8 @@ static BZIP2: Tool = Tool::debian("bzip2", "Debian: bzip2");
 static XZ: Tool = Tool::debian("xz", "Debian: xz-utils");
 static ZSTD: Tool = Tool::debian("zstd", "Debian: zstd");
 
-/// An archive of a tree, made in the directory that holds it as `tree`: its name, the programs, and the shell's words.
+/// The archive's name, the programs that it needs, and the shell command that packs the directory
+/// `tree`.
 type Packed = (&'static str, &'static [&'static Tool], &'static str);
 
 const ARCHIVES: [Packed; 27] = [
@@ -84,7 +86,7 @@ const ARCHIVES: [Packed; 27] = [
     ),
 ];
 
-/// Streams, of a file `data`.
+/// Streams of a file `data`.
 const STREAMS: [Packed; 14] = [
     ("data.gz", &[&GZIP], "gzip -c9 data > OUT"),
     (
@@ -129,7 +131,8 @@ pub fn trials() -> Vec<Trial> {
     ARCHIVES.iter().map(archive).chain(STREAMS.iter().map(stream)).collect()
 }
 
-/// Packs what is in a directory, and unpacks it as a dataset: where that is.
+/// Packs the content of a directory and unpacks it as a dataset. Returns the project and the
+/// dataset's path.
 fn unpack(directory: &Path, (name, _, words): &Packed) -> (Project, PathBuf) {
     let words = words.replace("OUT", name);
     let mut shell = Command::new("sh");
@@ -154,7 +157,7 @@ fn unpack_stream(packed: &Packed) {
 }
 
 #[cfg(unix)]
-/// What a tree has at each path: a directory, a link, or a file, and whether that may be run.
+/// An entry of a tree: a directory, a symbolic link, or a file with whether it is executable.
 #[derive(Debug, PartialEq)]
 enum Entry {
     Directory,
@@ -184,9 +187,9 @@ fn unpack_tree(packed: &Packed) {
     let (_project, path) = unpack(directory.path(), packed);
     let (mut expected, found) = (entries(&tree), entries(&path));
     match packed.0 {
-        // It follows no link, and takes one to a directory for that.
+        // shutil does not follow links, and packs a link to a directory as a directory.
         "python.zip" => drop(expected.insert("link".into(), Entry::Directory)),
-        // It follows links, since it cannot write them into a pipe.
+        // Follows links, because zip cannot write them into a pipe.
         "info-stream.zip" => {
             let below = entries(&tree.join("dir")).into_iter();
             expected.extend(below.map(|(path, entry)| (Path::new("link").join(path), entry)));

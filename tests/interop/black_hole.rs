@@ -1,4 +1,5 @@
-//! Hosts with two addresses, of which the one of IPv6 swallows all that is sent there: in a network namespace with names of its own.
+//! Hosts with two addresses, of which the IPv6 address never answers, in a network namespace with
+//! its own host names.
 
 use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +16,7 @@ static IP: Tool = Tool::debian("ip", "Debian: iproute2");
 const NAME: &str = "two.test";
 const HOLE: &str = "2001:db8::1";
 
-/// What the hole may cost, of all connections of a build together.
+/// What the unreachable address may cost a build, over all of its connections.
 const MOST: Duration = Duration::from_millis(500);
 
 pub fn trials() -> Vec<Trial> {
@@ -35,7 +36,7 @@ fn in_namespace(trial: &str) {
     namespace::run(&format!("black_hole::{trial}"), set_up, &[OsStr::new(HOLE), hosts.as_os_str()]);
 }
 
-/// Does what the trial is, in the namespace.
+/// Runs a trial inside the namespace.
 pub fn inside(trial: &str) {
     match trial {
         "black_hole::web_seed" => web_seed(),
@@ -44,7 +45,7 @@ pub fn inside(trial: &str) {
     }
 }
 
-/// What connects to this port of the hole is never answered: as many wait to be accepted as may.
+/// A port whose connections are never answered, because the listener's backlog is full.
 struct Hole(#[expect(dead_code, reason = "held")] TcpListener, Vec<TcpStream>);
 
 impl Hole {
@@ -60,7 +61,8 @@ impl Hole {
     }
 }
 
-/// Builds with the address, and with the name that has two: three times each, so that a moment's load counts for nothing.
+/// Compares builds that use the IPv4 address with builds that use the name. The best of three, so
+/// that a moment's load has no effect.
 fn compare(server: SocketAddr, build: impl Fn(&str)) {
     let _hole = Hole::beside(server);
     let best = |host: &str| {
@@ -96,7 +98,7 @@ fn web_seed() {
     });
 }
 
-/// The .torrent, and then the data.
+/// First the .torrent, then the data.
 fn catalogue() {
     let dataset = dataset();
     let seed = WebSeed::serving(&dataset);

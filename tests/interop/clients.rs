@@ -1,6 +1,6 @@
-//! BitTorrent clients. Each is given a torrent and a directory, and checks what lies there before it seeds. Each
-//! keeps to loopback and to the trackers that the torrent names: no DHT, no local discovery, no router asked for a
-//! port.
+//! BitTorrent clients. Each gets a torrent and a directory, and checks the directory's files before
+//! it seeds. Each uses only loopback and the torrent's trackers: no DHT, no local discovery, no
+//! port mapping.
 
 use std::cell::Cell;
 use std::fs;
@@ -16,30 +16,31 @@ use crate::swarm::wire::{BITFIELD, Handshake, Message, bitfield};
 
 pub struct Client {
     pub tool: &'static Tool,
-    /// What it makes of a magnet link when one peer alone has the dataset.
+    /// What it downloads by magnet link from a single peer.
     pub magnet: Magnet,
     command: fn(&Start<'_>) -> Command,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Magnet {
-    /// All of it.
+    /// The whole dataset.
     Dataset,
-    /// `info`, and all of it when it is started again: to whom it had `info` from it comes back only after ten minutes.
+    /// The info dictionary; after a restart, the whole dataset. It reconnects to the peer that sent
+    /// the info dictionary only after ten minutes.
     InfoFirst,
-    /// All of it. It takes links by RPC only.
+    /// The whole dataset, but it accepts magnet links only by RPC.
     ByRpc,
 }
 
-/// What a client is started with.
+/// The arguments that a client starts with.
 struct Start<'a> {
     home: &'a Path,
     port: u16,
     /// The .torrent.
     torrent: &'a Path,
-    /// Its path, or a magnet link in its place.
+    /// Its path, or a magnet link.
     source: &'a str,
-    /// Where the torrent's root lies.
+    /// The directory that contains the torrent's root.
     directory: &'a Path,
 }
 
@@ -63,13 +64,13 @@ pub static ALL: [Client; 6] = [
     Client { tool: &RQBIT, magnet: Magnet::Dataset, command: rqbit },
 ];
 
-/// Beside the dataset: where rtorrent keeps torrents.
+/// Beside the dataset: the directory where rtorrent keeps torrents.
 const SESSION: &str = ".session";
 
-/// Beside the dataset: the port where Transmission takes links.
+/// Beside the dataset: a file with Transmission's RPC port.
 const RPC: &str = ".rpc";
 
-/// A client that has the whole dataset, and says so to peers.
+/// A client that has the whole dataset and offers it to peers.
 pub struct Seeder {
     program: Program,
     _data: tempfile::TempDir,
@@ -91,19 +92,20 @@ impl Client {
         Seeder { program, _data: data }
     }
 
-    /// How often it tells a tracker that a download was completed when it had all from the beginning.
+    /// How many completed downloads it reports to a tracker, although it had all data from the
+    /// start.
     pub fn completions(&self) -> u64 {
         u64::from(self.tool.name == WEBTORRENT.name)
     }
 
-    /// Starts it with the .torrent, and waits until it has all in this directory.
+    /// Starts it with the .torrent, and waits until it has the whole dataset in this directory.
     #[track_caller]
     pub fn leech(&self, dataset: &Dataset, directory: &Path) -> Program {
         let has_all = |address| offers_all(address, dataset).unwrap_or(false);
         self.start(&dataset.torrent(), None, directory, has_all)
     }
 
-    /// Starts it with a magnet link, and waits until it has all.
+    /// Starts it with a magnet link, and waits until it has the whole dataset.
     #[track_caller]
     pub fn leech_by_magnet(&self, dataset: &Dataset, link: &str, directory: &Path) -> Program {
         let has_all = |address| offers_all(address, dataset).unwrap_or(false);
@@ -152,7 +154,8 @@ impl Client {
     }
 }
 
-/// Whether a peer there has all pieces. Until a client has checked its files it hangs up, or lacks some.
+/// Whether the peer at this address has all pieces. While a client checks its files, it hangs up or
+/// lacks some.
 fn offers_all(address: SocketAddr, dataset: &Dataset) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -169,7 +172,8 @@ fn offers_all(address: SocketAddr, dataset: &Dataset) -> std::io::Result<bool> {
     }
 }
 
-/// Whether Transmission took the link: it answers first with the id that a request has to have.
+/// Whether Transmission accepted the link. Its first answer contains the session ID that requests
+/// need.
 fn add_by_rpc(directory: &Path, link: &str) -> std::io::Result<bool> {
     let port = fs::read_to_string(directory.join(RPC))?;
     let body =
@@ -191,8 +195,9 @@ fn add_by_rpc(directory: &Path, link: &str) -> std::io::Result<bool> {
     Ok(post(id.unwrap_or_default())?.contains("\"success\""))
 }
 
-/// It watches a directory for the .torrent; a link it takes by RPC alone. (From `torrents` of its configuration it would load one
-/// under another name than its own, too, and then not find it when peers ask for the metainfo.) It unchokes peers every ten seconds only, so that its trials take longest.
+/// Watches a directory for the .torrent, and accepts magnet links only by RPC. (A link in its
+/// configuration directory `torrents` loads under a wrong name, so it is not found when peers
+/// request the metainfo.) Unchokes peers only every ten seconds, so its trials take longest.
 fn transmission(start: &Start<'_>) -> Command {
     let Start { home, port, torrent, source, directory } = start;
     let watched = home.join("watched");
@@ -203,7 +208,7 @@ fn transmission(start: &Start<'_>) -> Command {
     }
     let rpc_port = free_port();
     fs::write(directory.join(RPC), rpc_port.to_string()).unwrap();
-    // `Debug` of a path is a JSON string where the path is a temporary directory's.
+    // `Debug` of a temporary directory's path is a valid JSON string.
     let settings = format!(
         "{{\"bind-address-ipv4\": \"127.0.0.1\", \"bind-address-ipv6\": \"::1\", \"peer-port\": {port}, \
          \"download-dir\": {directory:?}, \"watch-dir\": {watched:?}, \"watch-dir-enabled\": true, \"rpc-enabled\": {by_link}, \"rpc-bind-address\": \"127.0.0.1\", \"rpc-port\": {rpc_port}, \"dht-enabled\": false, \"lpd-enabled\": false, \
@@ -215,7 +220,7 @@ fn transmission(start: &Start<'_>) -> Command {
     command
 }
 
-/// `--check-integrity`: else it takes files that are there for somebody else's, and begins beside them.
+/// Without `--check-integrity`, it does not use existing files and downloads to other names.
 fn aria2(start: &Start<'_>) -> Command {
     let mut command = ARIA2.command(start.home);
     command.args([
@@ -236,7 +241,7 @@ fn aria2(start: &Start<'_>) -> Command {
     command
 }
 
-/// It is a library: the program is ours, and Python's binding is what is packaged.
+/// libtorrent is a library. The program is ours, and uses the packaged Python binding.
 fn libtorrent(start: &Start<'_>) -> Command {
     let script = start.home.join("libtorrent_client.py");
     fs::write(&script, include_str!("libtorrent_client.py")).unwrap();
@@ -245,7 +250,7 @@ fn libtorrent(start: &Start<'_>) -> Command {
     command
 }
 
-/// A library too, for Node.
+/// webtorrent is a library for Node.
 fn webtorrent(start: &Start<'_>) -> Command {
     let mut command = WEBTORRENT.command(start.home);
     command.arg(in_node("webtorrent.mjs")).arg(start.source).arg(start.directory);
@@ -253,7 +258,8 @@ fn webtorrent(start: &Start<'_>) -> Command {
     command
 }
 
-/// It draws on a terminal, and fails without one, unless it is a daemon; that stays in the foreground.
+/// Draws on a terminal and fails without one, unless it is a daemon. The daemon stays in the
+/// foreground.
 fn rtorrent(start: &Start<'_>) -> Command {
     let Start { home, port, source, directory, .. } = start;
     let (session, log) = (directory.join(SESSION), home.join("log"));
@@ -275,8 +281,9 @@ fn rtorrent(start: &Start<'_>) -> Command {
     command
 }
 
-/// `--overwrite`: else it refuses files that are there. `--announce-port`: else trackers are told its usual one. CI
-/// does without it: no distribution has it, and two processors compile it for four minutes.
+/// Without `--overwrite`, it refuses existing files. Without `--announce-port`, it announces its
+/// default port. CI does not have it: no distribution packages it, and two cores compile it for
+/// four minutes.
 fn rqbit(start: &Start<'_>) -> Command {
     let port = &start.port.to_string();
     let mut command = RQBIT.command(start.home);

@@ -1,4 +1,5 @@
-//! A colleague declares a directory behind a web server: the `.torrent` is created by the command in docs/guide/sharing.md.
+//! A project declares a directory on a web server. The command of docs/guide/sharing.md creates the
+//! `.torrent`.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! We fetch: a dataset that a build script declares, from one counterpart alone.
+//! We download a dataset that a build script declares, from a single counterpart.
 
 use std::path::Path;
 
@@ -46,11 +46,11 @@ pub fn trials() -> Vec<Trial> {
     };
     let trackers =
         [("http", Tracker::http_url as fn(&Tracker) -> String), ("udp", Tracker::udp_url)];
-    // Those that take longest begin.
+    // The trials that take longest start first.
     clients.chain(servers).chain(trackers.map(|(how, url)| others_tracker(how, url))).collect()
 }
 
-/// Odd lengths, a file within one piece, and a path that a URL has to escape.
+/// Odd lengths, a file within one piece, and a path that needs escaping in a URL.
 pub fn folder() -> Dataset {
     let files = [
         ("data.bin", random_bytes(1, (6 << 20) + 17)),
@@ -62,7 +62,7 @@ pub fn folder() -> Dataset {
 }
 
 pub fn project(dataset: &Dataset, lines: &str) -> Project {
-    // Transmission alone keeps a peer waiting for ten seconds, and the machine may be busy.
+    // Transmission can take ten seconds to unchoke a peer, and the machine may be busy.
     Project::of(dataset, lines).env("ACADEMICTORRENTS_TIMEOUT", "30s")
 }
 
@@ -74,7 +74,7 @@ fn a_folder_from(server: &WebServer) {
     dataset.assert_at(&project(&dataset, &lines).path_of("data"));
 }
 
-/// Files that are compressed themselves, which Apache announces as `Content-Encoding: x-gzip`.
+/// Compressed files, which Apache serves with `Content-Encoding: x-gzip`.
 fn compressed_from(server: &WebServer) {
     let served = tempfile::tempdir().unwrap();
     let gzip = |length: usize| [&[0x1f, 0x8b, 8, 0][..], &random_bytes(5, length)].concat();
@@ -87,7 +87,7 @@ fn compressed_from(server: &WebServer) {
     dataset.assert_at(&project(&dataset, &lines).path_of("data"));
 }
 
-/// Of a single file the web seed is the file's own URL (BEP 19), and the torrent may be where it is named.
+/// For a single file, the web seed is the file's URL (BEP 19). Here, it is in the torrent.
 fn a_single_file_from(server: &WebServer) {
     let dataset = Dataset::single("a file.bin", random_bytes(4, (3 << 20) + 5));
     let served = tempfile::tempdir().unwrap();
@@ -97,7 +97,7 @@ fn a_single_file_from(server: &WebServer) {
     dataset.assert_at(&project(&dataset, "").path_of("data"));
 }
 
-/// What is wrong in the midst of a file is fetched again, with ranges or without.
+/// Damage in the middle of a file is fetched again, with ranges or without.
 fn mended_from(server: &WebServer) {
     let (dataset, served) = (folder(), tempfile::tempdir().unwrap());
     dataset.write_to(served.path());
@@ -109,7 +109,7 @@ fn mended_from(server: &WebServer) {
     dataset.assert_at(&project.path_of("data"));
 }
 
-/// Another file in its place: what is published is read-only.
+/// Replaces the file: published files are read-only.
 fn damage(path: &Path, at: usize) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[at] ^= 1;
@@ -124,8 +124,8 @@ fn from_a_named_peer(client: &Client) {
     dataset.assert_at(&project(&dataset, &lines).path_of("data"));
 }
 
-/// Both announce themselves, and the tracker tells us of the client. That one does it over HTTP:
-/// which trackers it can speak to is not asked here.
+/// Both announce themselves, and the tracker gives us the client's address. The client announces
+/// over HTTP: which tracker protocols it supports is not tested here.
 fn from_a_peer_found_by_tracker(
     client: &Client,
     start: fn(&Dataset) -> Tracker,
@@ -137,7 +137,7 @@ fn from_a_peer_found_by_tracker(
     let dataset = dataset.announce(&url(&tracker));
     tracker.wait_for("the client's announce", |scrape| scrape.complete == 1);
     dataset.assert_at(&project(&dataset, "").path_of("data"));
-    // It took our announces for what they are, and we are gone.
+    // The tracker counted our download, and we have left.
     tracker.wait_for("ours", |scrape| {
         (scrape.complete, scrape.downloaded, scrape.incomplete) == (1, 1 + client.completions(), 0)
     });

@@ -1,5 +1,5 @@
-//! Runs the trials, with libtest's words and options. libtest itself shows nothing of a test that found out while
-//! it ran that it cannot be run: it would count as passed.
+//! Runs the trials, with libtest's output and options. libtest itself cannot report a test as
+//! ignored that finds out at run time that it cannot run: the test would count as passed.
 
 #![allow(clippy::print_stdout, reason = "this is what `cargo test` shows")]
 
@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::program::Tool;
 
-/// What is run: one counterpart, or several together, in one direction.
+/// A test against one counterpart, or several together, in one direction.
 #[derive(Clone)]
 pub struct Trial {
     pub name: String,
@@ -36,7 +36,7 @@ enum Outcome {
     Ignored,
 }
 
-/// What the command line asks for.
+/// The arguments of the command line.
 #[derive(Default)]
 struct Asked {
     names: Vec<String>,
@@ -47,7 +47,7 @@ struct Asked {
     threads: Option<usize>,
 }
 
-/// Runs what the command line asks for; failure is libtest's 101.
+/// Runs the trials that the command line selects. On failure, returns libtest's exit status 101.
 pub fn run(trials: &[Trial]) -> ExitCode {
     let asked = Asked::of(std::env::args().skip(1));
     let required = std::env::var("INTEROP").is_ok_and(|it| it == "required");
@@ -85,7 +85,7 @@ pub fn run(trials: &[Trial]) -> ExitCode {
 
 fn run_all(chosen: &[&Trial], asked: &Asked, required: bool) -> Vec<Outcome> {
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    // Their time goes by starting programs and waiting for them.
+    // Trials mostly wait for programs, so there may be more threads than cores.
     let threads = asked.threads.unwrap_or(4).max(1);
     let work = || {
         while let Some(trial) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -110,14 +110,14 @@ fn run_one(trial: &Trial, asked: &Asked, required: bool) -> Outcome {
         Some(tool) => (Outcome::Ignored, format!("ignored, no {}", tool.name)),
         None if asked.only_ignored => return Outcome::Ignored,
         None if passes(trial) => (Outcome::Passed, "ok".into()),
-        // What it panicked with stands above.
+        // The panic's message was printed above.
         None => (Outcome::Failed, "FAILED".into()),
     };
     println!("test {name} ... {word}");
     outcome
 }
 
-/// In a thread of its own, whose name a panic shows.
+/// Runs the trial in its own thread, whose name appears in a panic's message.
 fn passes(trial: &Trial) -> bool {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name(trial.name.clone());
@@ -138,7 +138,8 @@ impl Asked {
                 Some((option, value)) => (option, Some(value.to_owned())),
                 None => (&argument[..], None),
             };
-            // `cargo test -- …` hands the same options to all test binaries: the others' are passed over.
+            // `cargo test -- …` passes the same options to all test binaries: options of libtest
+            // that this harness lacks are ignored.
             match option {
                 "--list" => asked.list = true,
                 "--exact" => asked.exact = true,

@@ -1,4 +1,4 @@
-"""A client made of libtorrent: python3 libtorrent_client.py TORRENT-OR-MAGNET DIRECTORY PORT. It ends when it is killed."""
+"""A client that uses libtorrent: python3 libtorrent_client.py TORRENT-OR-MAGNET DIRECTORY PORT. Runs until it is killed."""
 
 import sys
 
@@ -14,7 +14,7 @@ session = libtorrent.session(
         | category.tracker_notification
         | category.peer_notification
         | category.connect_notification,
-        # A tracker tells it of itself, and it bans the address that it has: here that is everybody's.
+        # The tracker's peers include itself. It then bans its own address, which is everybody's on loopback.
         "allow_multiple_connections_per_ip": True,
         "enable_dht": False,
         "enable_lsd": False,

@@ -1,4 +1,4 @@
-//! We fetch by magnet link: the metainfo (BEP 9), and then the data, from one client alone.
+//! We download by magnet link: the info dictionary (BEP 9) and then the data, from one client.
 
 use crate::clients::{self, Client};
 use crate::download_from::folder;
@@ -30,21 +30,22 @@ pub fn trials() -> Vec<Trial> {
     trials.collect()
 }
 
-/// Its `info` alone is four blocks, the last of them a short one. rtorrent takes no shorter pieces.
+/// The info dictionary has four blocks, of which the last is shorter. rtorrent accepts no shorter
+/// pieces.
 fn many_blocks() -> Dataset {
     let dataset = Dataset::single("a file.bin", random_bytes(5, 5_300_001)).piece_length(2 << 10);
     assert_eq!(dataset.info_bytes().len().div_ceil(16 << 10), 4);
     dataset
 }
 
-/// A crate that has the link alone.
+/// A crate that declares only the link.
 fn project(dataset: &Dataset, rest: &str) -> Project {
     let link = format!("magnet:?xt=urn:btih:{}{rest}", dataset.infohash_hex());
-    // Transmission alone keeps a peer waiting for ten seconds, and the machine may be busy.
+    // Transmission can take ten seconds to unchoke a peer, and the machine may be busy.
     Project::new(&format!("data.magnet = \"{link}\"")).env("ACADEMICTORRENTS_TIMEOUT", "30s")
 }
 
-/// What is kept is what the client was given, byte by byte.
+/// The stored info dictionary is the client's, byte by byte.
 fn check(dataset: &Dataset, project: &Project) {
     dataset.assert_at(&project.path_of("data"));
     let name = format!("v1/torrents/{}.torrent", dataset.infohash_hex());
@@ -64,7 +65,7 @@ fn found_by_tracker(client: &Client, url: fn(&Tracker) -> String) {
     let _seeder = client.seeding(&dataset.clone().announce(&tracker.http_url()));
     tracker.wait_for("the client's announce", |scrape| scrape.complete == 1);
     check(&dataset, &project(&dataset, &format!("&tr={}", url(&tracker))));
-    // We were there twice, for the metainfo and for the data, and are gone.
+    // We announced ourselves for the metainfo and for the data, and have left.
     tracker.wait_for("ours", |scrape| {
         (scrape.complete, scrape.downloaded, scrape.incomplete) == (1, 1 + client.completions(), 0)
     });

@@ -1,25 +1,26 @@
-//! What we fetch from, and serve to, programs that others wrote, on loopback: nginx, opentracker, Transmission and their like.
+//! Transfers between this crate and independent programs on loopback, such as nginx, opentracker and Transmission.
 //!
-//! | file | what it is |
+//! | file | contents |
 //! | --- | --- |
-//! | `harness` | runs the trials, and says which cannot be run since a program is missing |
-//! | `program` | a program that is found, started on a free port, and ended with the trial |
+//! | `harness` | runs the trials and reports which are ignored because a program is missing |
+//! | `program` | finds a program, starts it on a free port, and ends it with the trial |
 //! | `web_servers`, `clients`, `trackers` | the counterparts: how each is started, and why so |
-//! | `download_from` | the trials: we fetch from each counterpart |
-//! | `magnet_from` | and by magnet link, with nothing but the infohash known |
-//! | `serve_to` | and each client fetches from our `seed` |
-//! | `proxies` | we fetch through squid |
-//! | `black_hole` | we fetch from hosts whose IPv6 address swallows everything |
-//! | `system_roots` | we fetch from a server whose certificate the system's trust store vouches for |
-//! | `archives` | we unpack what tar, bsdtar, zip, 7-Zip, Python and the compressors have packed |
-//! | `create` | we fetch what the `.torrent` describes that the guide's command has created |
-//! | `odd_file_systems` | we store on file systems without permissions, or without times |
-//! | `namespace` | this program once more, with a network and mounts of its own |
+//! | `download_from` | trials: we download from each counterpart |
+//! | `magnet_from` | the same by magnet link, when only the infohash is known |
+//! | `serve_to` | each client downloads from our `seed` |
+//! | `proxies` | we download through squid |
+//! | `black_hole` | we download from hosts whose IPv6 address never answers |
+//! | `system_roots` | we download from a server whose certificate only the system's trust store can verify |
+//! | `archives` | we unpack archives of tar, bsdtar, zip, 7-Zip, Python and the compressors |
+//! | `create` | we download what a `.torrent` describes that the guide's command created |
+//! | `odd_file_systems` | we store on file systems without permissions, or without settable times |
+//! | `namespace` | runs this program again with its own network and mounts |
 //!
-//! A further direction is a file of trials beside `download_from` and a line in [`main`]: how a counterpart is started
-//! does not depend on it.
+//! For a new direction, add a file of trials beside `download_from` and a line in [`main`]; how the counterparts
+//! are started does not change.
 //!
-//! Without a program, or the crate's feature `seed`, its trials are reported as ignored. Where `INTEROP` is `required`, as in `.ci/run`, they fail.
+//! If a program or the crate's feature `seed` is missing, its trials are reported as ignored. With
+//! `INTEROP=required`, as in `.ci/run`, they fail.
 
 #![allow(unreachable_pub, reason = "the modules of a test binary are public to one another")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]

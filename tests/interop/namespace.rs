@@ -1,4 +1,4 @@
-//! This program once more, in namespaces where it is root: with a network and with mounts of its own.
+//! Runs this program again in namespaces where it is root, with its own network and mounts.
 
 use std::ffi::OsStr;
 
@@ -7,10 +7,11 @@ use crate::program::Tool;
 pub static NAMESPACES: Tool =
     Tool::namespaces("unshare", "Debian: util-linux, and user namespaces");
 
-/// Set in there, to what is to be done.
+/// The variable that tells the inner program which trial to run.
 pub const INSIDE: &str = "INTEROP_INSIDE";
 
-/// Runs this program in there, where `main` does what `trial` says. A shell sets up before, with `args` as `$1` and so on.
+/// Runs this program in new namespaces, where `main` runs the trial. First, a shell runs `set_up`
+/// with `args` as `$1` and so on.
 pub fn run(trial: &str, set_up: &str, args: &[&OsStr]) {
     let home = tempfile::tempdir().unwrap();
     let script = format!("this=$1 && shift && {set_up} && exec \"$this\"");
@@ -22,7 +23,7 @@ pub fn run(trial: &str, set_up: &str, args: &[&OsStr]) {
     assert!(output.status.success(), "{}: {said}", output.status);
 }
 
-/// What is to be done, if this is in there.
+/// The trial to run, if this process is the inner program.
 pub fn inside() -> Option<String> {
     std::env::var(INSIDE).ok()
 }

@@ -1,5 +1,5 @@
-//! File systems without permissions, or without times that can be set, as some network and FUSE file systems are: the C library's
-//! functions fail in this program as they do there.
+//! File systems without permissions, or without settable times, such as some network and FUSE file
+//! systems. A preloaded library makes the C library's functions fail as they do there.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::swarm::{Dataset, WebSeed, random_bytes};
 
 static CC: Tool = Tool::debian("cc", "Debian: gcc");
 
-/// Functions that fail, and how.
+/// The functions that fail, and their error.
 const CASES: [(&str, &str); 4] = [
     ("permissions", "EPERM"),
     ("permissions", "EOPNOTSUPP"),
@@ -53,7 +53,7 @@ fn run(what: &str, why: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Where the functions fail.
+/// Runs with the failing functions.
 pub fn inside(trial: &str) {
     let files = [("a", random_bytes(1, 90_000)), ("b/c", random_bytes(2, 90_000))];
     let dataset = Dataset::multi("set", files);
@@ -61,7 +61,7 @@ pub fn inside(trial: &str) {
     let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", seed.folder_url()));
     if trial.ends_with("permissions") {
         dataset.assert_at(&project.path_of("data"));
-        // What is there is found again.
+        // The second build finds the data in the store.
         dataset.assert_at(&project.path_of("data"));
         assert_eq!(seed.bytes_served(), 180_000);
     } else {

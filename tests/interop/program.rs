@@ -1,4 +1,4 @@
-//! A program that somebody else wrote: where it is, its start on a free port, its log, its end.
+//! An independent program: finds it, starts it on a free port, and keeps its log until it ends.
 
 #![allow(clippy::print_stderr, reason = "the log of a program, where a trial fails")]
 
@@ -10,45 +10,45 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// A program by its name.
+/// A program or another requirement of trials.
 pub struct Tool {
     pub name: &'static str,
-    /// How it comes onto a machine, for who lacks it.
+    /// How to install it, for people who lack it.
     pub origin: &'static str,
-    /// Whether CI has to have it.
+    /// Whether CI must have it.
     pub required: bool,
     look: fn(&'static str) -> Option<PathBuf>,
     path: OnceLock<Option<PathBuf>>,
 }
 
 impl Tool {
-    /// A program of Debian's.
+    /// A program that Debian packages.
     pub const fn debian(name: &'static str, origin: &'static str) -> Tool {
         Tool { name, origin, required: true, look: on_path, path: OnceLock::new() }
     }
 
-    /// A program that is used where it is there, and asked for nowhere.
+    /// A program that is used if it is installed, but never required.
     pub const fn welcome(name: &'static str, origin: &'static str) -> Tool {
         let mut tool = Tool::debian(name, origin);
         tool.required = false;
         tool
     }
 
-    /// No program, but an address of this machine that is not loopback's.
+    /// Not a program: an address of this machine outside of loopback.
     pub const fn address(name: &'static str, origin: &'static str) -> Tool {
         let mut tool = Tool::welcome(name, origin);
         tool.look = |_| own_address().map(|_| PathBuf::new());
         tool
     }
 
-    /// No program, but a feature of our own crate.
+    /// Not a program: a feature of this crate.
     pub const fn feature(name: &'static str, origin: &'static str, is_on: bool) -> Tool {
         let mut tool = Tool::debian(name, origin);
         tool.look = if is_on { |_| Some(PathBuf::new()) } else { |_| None };
         tool
     }
 
-    /// `unshare`, where it may make namespaces of networks and mounts.
+    /// `unshare`, if it may create network and mount namespaces.
     pub const fn namespaces(name: &'static str, origin: &'static str) -> Tool {
         let mut tool = Tool::debian(name, origin);
         tool.look = |name| {
@@ -59,27 +59,29 @@ impl Tool {
         tool
     }
 
-    /// A Python that has this module.
+    /// A Python interpreter that has this module.
     pub const fn python(name: &'static str, origin: &'static str) -> Tool {
         let mut tool = Tool::debian(name, origin);
         tool.look = python_with;
         tool
     }
 
-    /// A package that `.ci/run` has npm install; what is started is Node.
+    /// An npm package that `.ci/run` installs. The program that runs is Node.
     pub const fn node(name: &'static str, origin: &'static str) -> Tool {
         let mut tool = Tool::debian(name, origin);
         tool.look = node_with;
         tool
     }
 
-    /// Where it is. They are Linux's programs as Debian has them; what has their names elsewhere is not looked at.
+    /// Its path. The programs are expected as Debian packages them, so other systems are not
+    /// searched.
     pub fn found(&'static self) -> Option<&'static Path> {
         let look = || if cfg!(target_os = "linux") { (self.look)(self.name) } else { None };
         self.path.get_or_init(look).as_deref()
     }
 
-    /// Its command, with a home of its own and without the user's proxies, which would be asked for loopback, too.
+    /// A command with its own home directory, and without the user's proxies, which would also
+    /// receive requests to loopback.
     pub fn command(&'static self, home: &Path) -> Command {
         let mut command = Command::new(self.found().unwrap());
         let proxies = std::env::vars_os()
@@ -91,7 +93,7 @@ impl Tool {
         for name in ["XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
             command.env_remove(name);
         }
-        // File names are UTF-8 for all of them, and logs are without colours.
+        // UTF-8 file names, and logs without colors.
         command.env("HOME", home).env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1").current_dir(home);
         command
     }
@@ -99,7 +101,7 @@ impl Tool {
 
 fn directories() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian's users do not have it in their PATH, and nginx, lighttpd and others are there.
+    // Debian's users do not have /usr/sbin in `PATH`; it contains nginx, lighttpd and others.
     std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/bin".into()]).collect()
 }
 
@@ -107,8 +109,9 @@ fn on_path(name: &'static str) -> Option<PathBuf> {
     directories().into_iter().map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
-/// The interpreter itself: what lies in the PATH may be a wrapper that looks at `HOME`. Debian's modules
-/// are there for Debian's Python alone, which need not be the first one.
+/// The path of the interpreter itself, because `PATH` may contain a wrapper that depends on `HOME`.
+/// Searches all of `PATH`: Debian's modules exist only for Debian's Python, which need not be the
+/// first.
 fn python_with(module: &'static str) -> Option<PathBuf> {
     let code = format!("import {module}, sys; print(sys.executable)");
     let pythons = directories().into_iter().map(|directory| directory.join("python3"));
@@ -119,7 +122,7 @@ fn python_with(module: &'static str) -> Option<PathBuf> {
     })
 }
 
-/// A file of the directory with what is written for Node.
+/// The path of a file for Node.
 pub fn in_node(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/node").join(file)
 }
@@ -128,8 +131,8 @@ fn node_with(package: &'static str) -> Option<PathBuf> {
     on_path("node").filter(|_| in_node("node_modules").join(package).is_dir())
 }
 
-/// A program that runs, on a port of loopback. It is killed on `Drop`; where that is in a panic, its log's
-/// last lines are printed.
+/// A running program on a loopback port. Dropping it kills the program. During a panic, that also
+/// prints the last lines of its log.
 pub struct Program {
     name: &'static str,
     child: Child,
@@ -140,8 +143,9 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it, and waits until it is ready. `command` is given its home and the port to listen on; it is
-    /// killed, so it must not go to the background, and neither may what it starts outlive it.
+    /// Starts the program and waits until it is ready. `command` receives its home directory and
+    /// the port to listen on. The program must stay in the foreground, and its children must not
+    /// outlive it, because it is killed.
     #[track_caller]
     pub fn start(
         tool: &'static Tool,
@@ -154,7 +158,8 @@ impl Program {
             let mut program = Program::spawn(tool, &command);
             let deadline = Instant::now() + Duration::from_secs(60);
             loop {
-                // First: what is ready may be somebody else who was given the port in between.
+                // Checked first: another process may have taken the port in the meantime and look
+                // ready.
                 if let Some(status) = program.child.try_wait().unwrap() {
                     assert!(tries > 0, "{} ended: {status}", tool.name);
                     eprintln!("{} ended, and is tried again: {status}", tool.name);
@@ -174,7 +179,7 @@ impl Program {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("log");
         let port = free_port();
-        // Some open their stderr once more by its name: both must append.
+        // Some programs open their stderr again by name, so both must append.
         let file = || fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = command(home.path(), port)
             .stdin(Stdio::null())
@@ -193,7 +198,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         let ended = self.child.try_wait().ok().flatten();
-        // It may end by itself meanwhile.
+        // It may have exited in the meantime.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -207,20 +212,22 @@ impl Drop for Program {
     }
 }
 
-/// The address from which this machine would reach others. Nothing is sent for that.
+/// The address from which this machine would reach others. Sends nothing.
 pub fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_loopback())
 }
 
-/// Whether somebody listens there: all that a web server or a tracker needs.
+/// Whether something listens at the address, which is enough for web servers and trackers to be
+/// ready.
 pub fn listens(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
-/// A port that is free for TCP and UDP, for a program that cannot be told to choose one. It is below those that
-/// systems give out for port 0: there another's connection might take it before the program does.
+/// A port that is free for TCP and UDP, for programs that cannot choose one themselves. It is below
+/// the range that systems assign for port 0, so that no other connection takes it before the
+/// program does.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = u16::try_from(std::process::id() % 10_000).unwrap();

@@ -1,4 +1,4 @@
-//! We fetch through squid, with the rules that it is installed with: CONNECT to port 443 alone.
+//! We download through squid with its default rules, which allow CONNECT only to port 443.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -28,14 +28,14 @@ fn squid(login: Option<&str>) -> Program {
 }
 
 fn command(home: &Path, port: u16, login: Option<&str>) -> Command {
-    // Started by root it becomes another user, who is to reach what is here.
+    // If squid is started by root, it changes to another user, who needs access to its home.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(home, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let wants_login = login.map_or(String::new(), |login| {
-        // Its helpers are given name and word, with blanks percent-encoded.
+        // Squid's helper receives the user name and password, with spaces percent-encoded.
         let helper = format!(
             "while read -r line; do [ \"$line\" = \"{login}\" ] && echo OK || echo ERR; done\n"
         );
@@ -45,7 +45,7 @@ fn command(home: &Path, port: u16, login: Option<&str>) -> Command {
             home.join("helper").display()
         )
     });
-    // Debian's rules, in Debian's order, and what lets it run beside another.
+    // Debian's rules in Debian's order, and settings that let it run beside another squid.
     let configuration = format!(
         "http_port 127.0.0.1:{port}\nacl SSL_ports port 443\nacl Safe_ports port 80\nacl Safe_ports port 443\n\
          acl Safe_ports port 1025-65535\nhttp_access deny !Safe_ports\nhttp_access deny CONNECT !SSL_ports\n\
@@ -63,7 +63,7 @@ fn proxy_url(login: &str, address: SocketAddr) -> String {
     format!("http://{login}{address}")
 }
 
-/// Many files and a long one; each request came from squid.
+/// Downloads many files and a long one. Each request passed through squid.
 fn fetched_through(login: &str, squid: &Program) {
     let dataset = folder();
     let seed = WebSeed::serving(&dataset);
@@ -94,7 +94,7 @@ fn with_a_wrong_login() {
     ] {
         for scheme in ["http:", "https:"] {
             let url = seed.url().replace("http:", scheme);
-            // The one port that it opens connections to; nobody is asked there.
+            // The only port that squid opens connections to. No request gets there.
             let url = if scheme == "https:" { "https://127.0.0.1/".to_owned() } else { url };
             let error = project(&folder(), &format!("web-seeds = [\"{url}\"]"))
                 .env("ACADEMICTORRENTS_TIMEOUT", "3s")

@@ -1,4 +1,4 @@
-//! We seed: each client takes a dataset from our `Seed` alone, which it knows from a tracker.
+//! We seed: each client downloads a dataset from our `Seed`, which it finds through a tracker.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::program::{Tool, own_address};
 use crate::swarm::Dataset;
 use crate::trackers::{OPENTRACKER, Tracker};
 
-/// Transmission believes no tracker that names a peer on loopback.
+/// Transmission ignores loopback peers from a tracker.
 static ADDRESS: Tool = Tool::address("address beside loopback", "a network interface that is up");
 
 static FEATURE: Tool =
@@ -32,10 +32,10 @@ pub fn trials() -> Vec<Trial> {
 }
 
 struct Seed {
-    /// Ends it, and gives the bytes that it sent.
+    /// Ends the seed, and returns the bytes that it sent.
     stop: Box<dyn FnOnce() -> u64>,
     tracker: Tracker,
-    /// It names the tracker.
+    /// With the tracker's URL.
     dataset: Dataset,
     _home: tempfile::TempDir,
 }
@@ -54,7 +54,7 @@ fn seed() -> Seed {
     Seed { stop, tracker, dataset, _home: home }
 }
 
-/// Its port; and what ends it, and gives the bytes that it sent.
+/// The port, and a function that ends the seed and returns the bytes that it sent.
 type Started = (u16, Box<dyn FnOnce() -> u64>);
 
 #[cfg(feature = "seed")]
@@ -82,10 +82,10 @@ fn by_torrent(client: &Client) {
     let leecher = client.leech(&dataset, taken.path());
     dataset.assert_at(&taken.path().join("a folder"));
     let sent = stop();
-    // Each byte once, but for what a client may ask for twice in its endgame.
+    // Each byte is sent once, except for blocks that a client requests twice in its endgame.
     let length = dataset.stream().len() as u64;
     assert!(sent >= length && sent < length + (2 << 20), "{sent} of {length}");
-    // The client is left, or was gone already.
+    // Only the client is left, if it has not left already.
     tracker.wait_for("our goodbye", |scrape| scrape.complete <= 1);
     drop(leecher);
 }
@@ -100,7 +100,8 @@ fn by_magnet(client: &Client) {
     assert!(stop() >= dataset.stream().len() as u64);
 }
 
-/// Two clients that know our seed alone, which is slow, hear of each other from it (PEX) and share what it sends.
+/// Two clients know only our slow seed. They learn of each other from it (PEX) and share what it
+/// sends.
 fn exchange() {
     let dataset = folder();
     let home = tempfile::tempdir().unwrap();

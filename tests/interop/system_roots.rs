@@ -1,4 +1,5 @@
-//! A certificate authority in the system's trust store, as an administrator adds a university's: in a mount namespace.
+//! A certificate authority in the system's trust store, like a university's that an administrator
+//! added. Runs in a mount namespace.
 
 use crate::harness::Trial;
 use crate::namespace::{self, NAMESPACES};
@@ -8,13 +9,14 @@ use crate::swarm::{Dataset, TlsFront, WebSeed, random_bytes};
 pub const TRIAL: &str = "system_roots::web_seed";
 
 pub fn trials() -> Vec<Trial> {
-    // Where OpenSSL looks on most systems. What is in /etc/ssl otherwise does not matter here.
+    // The default location of OpenSSL's certificates on most systems. The other contents of
+    // /etc/ssl do not matter here.
     let set_up = "ip link set lo up && mount -t tmpfs tmpfs /etc/ssl && mkdir /etc/ssl/certs";
     let run = move || namespace::run(TRIAL, set_up, &[]);
     vec![Trial::new(TRIAL.to_owned(), &[&NAMESPACES], run)]
 }
 
-/// In the namespace, before anything has read the trust store.
+/// Runs in the namespace, before anything has read the trust store.
 pub fn inside() {
     let dataset = Dataset::single("data.bin", random_bytes(3, 5_000_000)).piece_length(1 << 18);
     let seed = WebSeed::serving(&dataset);

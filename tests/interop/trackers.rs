@@ -1,5 +1,5 @@
-//! Trackers, over HTTP and UDP: opentracker, as Debian has it, for the torrents on its list alone; and npm's
-//! bittorrent-tracker, for all.
+//! Trackers over HTTP and UDP: Debian's opentracker, which serves only the torrents on its list,
+//! and npm's bittorrent-tracker, which serves all.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -20,25 +20,26 @@ pub struct Tracker {
     infohash: [u8; 20],
 }
 
-/// What it knows of the torrent (BEP 48).
+/// What the tracker knows about the torrent (BEP 48).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Scrape {
-    /// Peers that have all.
+    /// Peers that have all pieces.
     pub complete: u64,
-    /// Announces that a download was completed.
+    /// Announces of a completed download.
     pub downloaded: u64,
-    /// Peers that lack something.
+    /// Peers that lack pieces.
     pub incomplete: u64,
 }
 
 impl Tracker {
-    /// A tracker for this torrent. The dataset may name it only later: that is no part of the infohash.
+    /// An opentracker for this torrent. The dataset may name the tracker later: the announce URL is
+    /// not part of the infohash.
     #[track_caller]
     pub fn opentracker(dataset: &Dataset) -> Tracker {
         Tracker::opentracker_on(dataset, "127.0.0.1")
     }
 
-    /// The same, on this address of the machine; loopback must be among what it covers.
+    /// An opentracker that listens on this address, which must include loopback.
     #[track_caller]
     pub fn opentracker_on(dataset: &Dataset, address: &str) -> Tracker {
         let list = format!("{}\n", dataset.infohash_hex());
@@ -49,7 +50,7 @@ impl Tracker {
                 fs::write(home.join("list"), &list).unwrap();
                 let port = port.to_string();
                 let mut command = OPENTRACKER.command(home);
-                // Without `-P` it would serve UDP on its usual port, on all addresses.
+                // Without `-P`, it would serve UDP on its default port, on all addresses.
                 command.args(["-i", address, "-p", &port, "-P", &port, "-w", "list"]);
                 command.arg("-d").arg(home);
                 command
@@ -59,7 +60,7 @@ impl Tracker {
         Tracker { program, infohash: dataset.infohash() }
     }
 
-    /// The other one.
+    /// A bittorrent-tracker for this torrent.
     #[track_caller]
     pub fn bittorrent_tracker(dataset: &Dataset) -> Tracker {
         let command = |home: &Path, port: u16| {
@@ -75,17 +76,17 @@ impl Tracker {
         format!("http://{}/announce", self.program.address())
     }
 
-    /// The same port.
+    /// The UDP URL, with the same port.
     pub fn udp_url(&self) -> String {
         format!("udp://{}/announce", self.program.address())
     }
 
-    /// Where who asks it is seen under this address of the machine.
+    /// The URL under which the tracker sees its clients at this address of the machine.
     pub fn http_url_at(&self, address: std::net::IpAddr) -> String {
         format!("http://{address}:{}/announce", self.program.address().port())
     }
 
-    /// Waits until what it knows is so; whoever announces does that when it likes.
+    /// Waits until a scrape satisfies the condition: clients choose when they announce.
     #[track_caller]
     pub fn wait_for(&self, what: &str, is_so: impl Fn(&Scrape) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -107,7 +108,7 @@ impl Tracker {
         let mut reply = Vec::new();
         stream.read_to_end(&mut reply).unwrap();
         let reply = String::from_utf8_lossy(&reply);
-        // A torrent that nobody has announced is not in the reply.
+        // A torrent that nobody has announced is missing from the reply.
         let count = |key: &str| {
             let value =
                 reply.split_once(&format!("{}:{key}i", key.len())).map_or("0e", |(_, it)| it);
@@ -122,10 +123,10 @@ impl Tracker {
     }
 }
 
-/// Under root it makes this directory its root and becomes nobody.
+/// As root, opentracker changes its root to this directory and its user to nobody.
 fn let_everybody_in(home: &Path) {
     #[cfg(unix)]
     fs::set_permissions(home, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     #[cfg(not(unix))]
-    let _ = home; // it is not started there
+    let _ = home; // opentracker does not run there
 }

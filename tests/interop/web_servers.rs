@@ -9,7 +9,7 @@ use crate::program::{Program, Tool, listens};
 
 pub struct WebServer {
     pub tool: &'static Tool,
-    /// Given the server's home, the port and the directory.
+    /// Arguments: the server's home, the port and the directory.
     command: fn(&Path, u16, &Path) -> Command,
 }
 
@@ -32,14 +32,14 @@ impl WebServer {
     }
 }
 
-/// The URL of a path below the directory that is served there.
+/// The URL of a path below the served directory.
 pub fn url(address: SocketAddr, path: &str) -> String {
     format!("http://{address}/{path}")
 }
 
 fn nginx(home: &Path, port: u16, directory: &Path) -> Command {
-    // One process in the foreground: workers would outlive a master that is killed. As a user it may not write
-    // where its packagers put bodies and pids.
+    // One process in the foreground: worker processes would outlive a killed master. The default
+    // directories of request bodies and the PID file are not writable for users.
     let configuration = format!(
         "daemon off;\nmaster_process off;\npid pid;\nerror_log stderr info;\nevents {{}}\nhttp {{\n\
          access_log /dev/stderr;\nclient_body_temp_path body;\nproxy_temp_path proxy;\nfastcgi_temp_path fastcgi;\n\
@@ -49,7 +49,7 @@ fn nginx(home: &Path, port: u16, directory: &Path) -> Command {
     );
     fs::write(home.join("nginx.conf"), configuration).unwrap();
     let mut command = NGINX.command(home);
-    // `-e`, since it would first open the log of its packagers.
+    // Without `-e`, it would first open its default log.
     command.arg("-p").arg(home).args(["-e", "stderr", "-c", "nginx.conf"]);
     command
 }
@@ -67,7 +67,8 @@ fn lighttpd(home: &Path, port: u16, directory: &Path) -> Command {
     command
 }
 
-/// With what Debian's `mime` module has commented out, and many a site does not: a file that is compressed is announced so.
+/// With `AddEncoding`, which Debian comments out but many sites use: compressed files are served
+/// with a `Content-Encoding`.
 fn apache(home: &Path, port: u16, directory: &Path) -> Command {
     let modules = Path::new("/usr/lib/apache2/modules");
     let load = |name: &str| {
@@ -75,7 +76,8 @@ fn apache(home: &Path, port: u16, directory: &Path) -> Command {
     };
     let loaded: String =
         ["mpm_event", "authz_core", "mime"].iter().map(|name| load(name)).collect();
-    // Started by root it becomes that user, who is to reach what is here; else it stays who it is.
+    // If Apache is started by root, it changes to this user, who needs access to the files.
+    // Otherwise, the lines have no effect.
     let user = "User www-data\nGroup www-data\n";
     let configuration = format!(
         "{loaded}{user}ServerName localhost\nListen 127.0.0.1:{port}\nServerRoot \"{home}\"\nPidFile pid\n\
@@ -97,7 +99,7 @@ fn apache(home: &Path, port: u16, directory: &Path) -> Command {
     command
 }
 
-/// Without ranges, and HTTP/1.0: a connection for each file.
+/// HTTP/1.0 without ranges: one connection per file.
 fn http_server(home: &Path, port: u16, directory: &Path) -> Command {
     let mut command = HTTP_SERVER.command(home);
     command.args(["-u", "-m", "http.server", "--bind", "127.0.0.1", &port.to_string()]);

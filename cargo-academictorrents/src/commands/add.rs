@@ -207,7 +207,7 @@ fn look_up(
             Ok(None)
         }
         (None, None) => {
-            output.say("with a NAME behind the infohash, it is added without being looked up");
+            output.say("with a NAME after the ID, it is added without being looked up");
             Err(error.into())
         }
         (_, Some((_, option))) => {

@@ -25,8 +25,8 @@ use crate::workspace;
 /// once per cause; with `-v`, their answers too.
 ///
 /// Ends when the ratio or time is reached, or on Ctrl-C, SIGTERM or SIGHUP. Trackers are notified within a second, and the exit
-/// status is 130. A second Ctrl-C ends it at once. Signals that are ignored, as under `nohup`, stay ignored. At the end, the
-/// number of bytes sent is printed.
+/// status is 130. A second Ctrl-C ends it at once. At the end, the number of bytes sent is printed. If one of the signals is
+/// ignored, as under `nohup`, it stays ignored, and the others end the seed at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents seed
@@ -37,7 +37,7 @@ pub(crate) struct SeedArguments {
     /// Keys in the manifest, infohashes, magnet links or paths of .torrent files [default: everything in the store]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Serve datasets in this directory, in the torrent's own layout, or in another store. Can be repeated
+    /// Serve datasets that this directory contains under their torrents' names, or another store. Can be repeated
     #[arg(long, value_name = "DIR")]
     from: Vec<PathBuf>,
     /// TCP port to listen on; 0 for any free port
@@ -147,6 +147,13 @@ fn stop_at_signals(seeding: StopHandle, output: &Output) -> Arc<AtomicBool> {
     // A signal that is ignored, as under `nohup`, must stay ignored, but the handler would catch
     // all of them.
     if let Err(why) = ctrlc::try_set_handler(handler) {
+        let why = match why {
+            ctrlc::Error::MultipleHandlers => {
+                "a signal is ignored, as by `nohup`, or by `&` in a script without `set -m`"
+                    .to_owned()
+            }
+            why => why.to_string(),
+        };
         output
             .say(format_args!("note: trackers will not be notified if a signal ends this: {why}"));
     }

@@ -29,7 +29,7 @@ use crate::workspace;
 ///
 /// Compares all pieces with the torrent's SHA-1 and files with their pinned SHA-256, and reports damaged byte ranges. Files are
 /// not changed, but a damaged dataset no longer counts as complete: the next build downloads the damaged parts, or --repair does
-/// so at once.
+/// so at once. A dataset that is not there, or only partly downloaded, is `missing`: use `fetch`.
 ///
 /// The exit status is 1 if something is damaged or missing and was not repaired.
 #[derive(Debug, clap::Args)]
@@ -337,6 +337,12 @@ impl VerifyRow {
         if self.state() != VerifyOutcome::Damaged {
             return;
         }
+        if found.report.faults.windows(2).any(|two| share_a_piece(&two[0], &two[1])) {
+            output.say(format_args!(
+                "`{}`: pieces are checked as a whole, so some of the files that share a damaged piece may be intact",
+                self.name
+            ));
+        }
         let place =
             found.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
         match found.whose {
@@ -450,6 +456,17 @@ fn faults(found: &VerifiedDataset, output: &Output) {
     }
     if shown < lines.len() {
         output.result(format_args!("  and {} more: -v shows all", lines.len() - shown));
+    }
+}
+
+/// Whether a damaged piece reaches from the end of one file into the next.
+fn share_a_piece(one: &FaultyFile, next: &FaultyFile) -> bool {
+    match (&one.fault, &next.fault) {
+        (FileFault::Damaged(of_one), FileFault::Damaged(of_next)) => {
+            of_one.last().is_some_and(|range| range.end == one.length_bytes)
+                && of_next.first().is_some_and(|range| range.start == 0)
+        }
+        _ => false,
     }
 }
 

@@ -78,6 +78,8 @@ fn add_refuses_what_no_build_would_take_and_changes_nothing() {
         &["add", &infohash, "small", "-F", "fast"],
         &["add", &infohash, "-p", "nobody"],
         &["add", "mnist"],
+        &["add", "missing.torrent"],
+        &["add", "https://data.example.org/images.torrent"],
         &["add", &infohash, "--max-size", "much"],
         &["add", "0000000000000000000000000000000000000000"],
         &[

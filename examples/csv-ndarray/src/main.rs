@@ -2,7 +2,7 @@ use std::error::Error;
 
 use ndarray::{Array2, Axis, s};
 
-/// Each line has 64 pixels, from 0 to 16, and the digit that they show.
+/// The path of the table. Each line has 64 pixels, from 0 to 16, and the digit that they show.
 const DIGITS: &str = env!("AT_DIGITS_PATH");
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,4 +1,4 @@
-/// The table, part of the program: it runs on machines that do not have the dataset.
+/// The table, compiled into the program, which also runs on machines without the dataset.
 const DIGITS: &[u8] = include_bytes!(env!("AT_DIGITS_PATH"));
 
 fn main() {

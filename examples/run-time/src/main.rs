@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use academictorrents::{Error, ErrorKind, Get, Phase, Snapshot, StopHandle};
 
-/// Yours is an infohash: "ce990b28668abf16480b8b906640a6cd7e3b8b21" is MNIST.
+/// In your program, this can be an infohash: "ce990b28668abf16480b8b906640a6cd7e3b8b21" is MNIST.
 const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../example-project/digits.torrent");
 const MIRROR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../example-project/mirror");
 
@@ -10,7 +10,7 @@ fn main() -> Result<(), Error> {
     let stop = StopHandle::new();
     let digits = Get::new(DIGITS).mirror(MIRROR).on_progress(report).stop_with(&stop);
 
-    // Enough after ten minutes. With the crate `ctrlc`, Ctrl-C does the same:
+    // Stops after ten minutes. To stop on Ctrl-C, use the crate `ctrlc`:
     // ctrlc::set_handler(move || stop.stop())
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_secs(600));

@@ -20,7 +20,8 @@ use crate::engine::session::Session;
 use crate::engine::sources::coordinator::Coordinator;
 use crate::engine::sources::swarm::Swarm;
 use crate::engine::upload::manager::UploadManager;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, printable};
+use crate::manifest::{Request, StoreKind};
 use crate::net::Client;
 use crate::net::timing::GOODBYE;
 use crate::picker::Schedule;
@@ -65,7 +66,7 @@ pub fn fetch(
         let lack = Lack::of(layout, pieces, damaged_bytes);
         may_fetch(work, &partial, &lack)?;
         match sources.is_empty() && session.settings.offline && !pieces.is_empty() {
-            true => Err(lack.explain(left_out.explain(offline(session, lack.bytes)))),
+            true => Err(lack.explain(left_out.explain(offline(session, request, lack.bytes)))),
             false => Ok(()),
         }
     };
@@ -139,18 +140,26 @@ pub fn fetch(
         result.map_err(|error| {
             let is_offline = session.settings.offline && error.kind() == ErrorKind::Network;
             match is_offline {
-                true => swarm.phase.report.explain(offline(session, missing)),
+                true => swarm.phase.report.explain(offline(session, request, missing)),
                 false => error,
             }
         })
     })
 }
 
-fn offline(session: &Session<'_>, missing: u64) -> Error {
+fn offline(session: &Session<'_>, request: &Request, missing: u64) -> Error {
+    // A job that does not inherit the variable uses another store.
+    let store = match (request.store, session.shared.root().parent()) {
+        (StoreKind::Shared, Some(store)) => {
+            format!("the store is {}", printable(&store.display().to_string()))
+        }
+        _ => String::new(),
+    };
     Error::new(
         ErrorKind::Offline,
         format!("{} are missing, and network access is disabled", crate::size::display(missing)),
     )
     .why(session.settings.offline_reason())
+    .why(store)
     .help("build once with the network, or name a directory with the data in ACADEMICTORRENTS_LOAD_PATH or `mirrors`")
 }

@@ -35,7 +35,7 @@ use crate::engine::session::Session;
 use crate::engine::stop::StopHandle;
 use crate::engine::thread::start_thread;
 use crate::engine::upload::manager::RateLimiter;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, printable};
 use crate::manifest::{Request, StoreKind};
 use crate::mutex::Mutex;
 use crate::net::{Client, Listener};
@@ -43,6 +43,7 @@ use crate::process;
 use crate::settings::Settings;
 use crate::storage::Store;
 use crate::torrent::infohash::Infohash;
+use crate::torrent::metainfo::Metainfo;
 
 use crate::engine::seed::run::SeedRun;
 use crate::engine::seed::seeded_torrent::SeededTorrent;
@@ -335,7 +336,7 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
         let named = !task.requests.is_empty();
         let Some(seeded) = seeder.add(&session, request)? else {
             if named && !task.fetch {
-                return Err(nothing_of(request, &task.store));
+                return Err(nothing_of(request, task, None));
             }
             missing.push(request.clone());
             continue;
@@ -347,7 +348,7 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
             seeded.take_stock();
         }
         if named && !task.fetch && seeded.is_empty() {
-            return Err(nothing_of(request, &task.store));
+            return Err(nothing_of(request, task, Some(&seeded.metainfo)));
         }
         if !seeded.is_complete() && named {
             missing.push(request.clone());
@@ -365,13 +366,21 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
     Ok(missing)
 }
 
-fn nothing_of(request: &Request, store: &Store) -> Error {
+fn nothing_of(request: &Request, task: &SeedTask, metainfo: Option<&Metainfo>) -> Error {
     let name = request.name.as_str();
-    let place = store.root().display();
+    let place = task.store.root().display();
     let discards = request.unpack.as_ref().is_some_and(|it| it.discards_archive);
     let why = if discards { "its archives are not kept: `keep-archive = false`" } else { "" };
-    Error::new(ErrorKind::Metainfo, "no part of the dataset is there to seed")
-        .why(format!("it is not in {place}"))
+    let error = Error::new(ErrorKind::Metainfo, "no part of the dataset is there to seed")
+        .why(format!("it is not in {place}"));
+    let roots =
+        metainfo.into_iter().flat_map(|it| task.from.iter().map(|at| at.join(it.root_path())));
+    let not_there = roots.map(|root| {
+        let why = if root.exists() { "does not match the torrent" } else { "does not exist" };
+        format!("{} {why}", printable(&root.display().to_string()))
+    });
+    not_there
+        .fold(error, Error::why)
         .why(why)
         .help("download it first, or while it is seeded with `--fetch` (`Seed::fetch`)")
         .help("or specify the directory that contains it with `--from` (`Seed::from`)")

@@ -1,4 +1,4 @@
-// bittorrent-tracker over HTTP and UDP: node tracker.mjs PORT. It ends when it is killed.
+// bittorrent-tracker over HTTP and UDP: node tracker.mjs PORT. Runs until it is killed.
 import { Server } from 'bittorrent-tracker'
 
 const server = new Server({ http: true, udp: true, ws: false, stats: false })

@@ -1,4 +1,4 @@
-// A client made of webtorrent: node webtorrent.mjs TORRENT-OR-MAGNET DIRECTORY PORT. It ends when it is killed.
+// A client that uses webtorrent: node webtorrent.mjs TORRENT-OR-MAGNET DIRECTORY PORT. Runs until it is killed.
 import { readdirSync } from 'node:fs'
 import WebTorrent from 'webtorrent'
 
@@ -9,7 +9,7 @@ const client = new WebTorrent({
   lsd: false,
   natPmp: false,
   natUpnp: false,
-  // As it comes it accepts plain connections, and makes encrypted ones alone, which our seed does not speak.
+  // By default, it accepts plain connections but makes only encrypted ones, which our seed does not support.
   secure: readdirSync(directory).length > 0 ? 1 : 0,
   utPex: false,
   utp: false

@@ -11,7 +11,7 @@ pub(super) fn suggested(torrent: Option<&Resolved>) -> Result<String, Error> {
     let unknown = |why: &str| {
         Error::new(ErrorKind::Manifest, "the dataset needs a name")
             .why(why)
-            .help("give a NAME of a-z, 0-9, `_` and `-` behind the infohash")
+            .help("give a NAME of a-z, 0-9, `_` and `-` after the ID")
     };
     let Some(torrent) = torrent else { return Err(unknown("the torrent's is not known")) };
     let name = String::from_utf8_lossy(&torrent.metainfo.name).into_owned();

@@ -266,23 +266,26 @@ fn has_default_limit(manifest: &str) -> bool {
 fn check_free(name: &str, manifest: &Manifest, path: &Path) -> Result<(), Error> {
     let taken = |why: String| {
         let shown = printable(name);
-        Error::new(ErrorKind::Manifest, format!("the name `{shown}` cannot be used"))
-            .why(why)
-            .help("give another NAME behind the infohash")
+        Error::new(ErrorKind::Manifest, format!("the name `{shown}` cannot be used")).why(why)
     };
+    let other_name = "give another NAME after the ID";
     if name == "defaults" {
-        return Err(taken("it is the table of keys that hold for all datasets".to_owned()));
+        let why = "it is the table of keys that hold for all datasets".to_owned();
+        return Err(taken(why).help(other_name));
     }
     let variable = DatasetName::parse(name)?.variable();
     let other = manifest.requests.iter().find(|request| request.name.variable() == variable);
     let Some(other) = other else { return Ok(()) };
     let line = other.origin.manifest().map_or(0, |(_, line)| line);
     let place = format!("{}:{line}", path.display());
-    Err(taken(if other.name.as_str() == name {
-        format!("{place} declares another dataset by it")
+    Err(if other.name.as_str() == name {
+        taken(format!("{place} declares another dataset with this name"))
+            .help("to replace that dataset, for example with a new version, edit its entry")
+            .help(format!("to declare both, {other_name}"))
     } else {
-        format!("`{}` at {place} has the variable AT_{variable}_PATH, too", other.name)
-    }))
+        taken(format!("`{}` at {place} has the variable AT_{variable}_PATH, too", other.name))
+            .help(other_name)
+    })
 }
 
 /// Checks the planned manifest with a build's parser.

@@ -1,4 +1,4 @@
-//! Handwritten digits, for all crates that need them.
+//! Provides handwritten digits to other crates.
 
 /// The path of `digits.csv.gz`.
 pub const PATH: &str = env!("AT_DIGITS_PATH");

@@ -1,4 +1,4 @@
-// In the place of a native module: without these, webtorrent takes it that there is no WebRTC.
+// Replaces a native module: with undefined exports, webtorrent assumes that WebRTC is not available.
 export default {}
 export const RTCPeerConnection = undefined
 export const RTCSessionDescription = undefined
