@@ -73,8 +73,8 @@ fn a_redirect_to_another_host_or_port_is_followed_without_it() {
     assert_eq!(cookies(&other.requests()), [None, None]);
 }
 
-/// A redirect within the catalog keeps the key. After a redirect to another host the key stays off,
-/// even on the way back, because the redirect came from that host.
+/// A redirect within the catalog keeps the key. After a redirect to another host, the key is not
+/// sent again, even if a redirect leads back to the catalog.
 #[test]
 fn a_redirect_back_to_the_catalogue_does_not_bring_it_back() {
     let seed = WebSeed::serving(&dataset());

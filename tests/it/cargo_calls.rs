@@ -79,7 +79,8 @@ fn plain_lines_are_in_cargos_longest_output_and_can_be_turned_off() {
     let dataset = data(503);
     let seed = WebSeed::serving(&dataset);
     let fixture = from_web_seed("fixture-progress", &dataset, &seed, "");
-    // Compile first: rustc stores the lint output of what it compiles, and Cargo repeats it.
+    // Compile without `-vv` first: with `-vv`, Cargo does not silence the lints of dependencies,
+    // and repeats their stored warnings in later builds.
     fixture.cargo(&["build"]).ok();
     for (mode, expected) in [("plain", true), ("auto", true), ("off", false)] {
         if fixture.store().exists() {

@@ -14,7 +14,7 @@ fn named(name: &str) -> Dataset {
     Dataset::single(name, random_bytes(7, 100_000))
 }
 
-/// Suffixes of a valid path that make Cargo cut its end or reject the whole line.
+/// Suffixes of a valid path with which Cargo loses the whole line, or the end of the path.
 const LINE_BREAKS: [&[u8]; 3] = [b"\nx", b"\r\nx", b"\xff"];
 const ENDS: [&[u8]; 6] = [b" ", b"\t", b"\n", b"\r", "\u{a0}".as_bytes(), "\u{3000}".as_bytes()];
 

@@ -291,7 +291,7 @@ fn a_faulty_tracker_before_a_good_one() {
     });
 }
 
-/// `other` is the target of the redirect; without it, the redirect is a loop.
+/// `other` is the target of a redirect that leads to the torrent.
 fn catalogue_faults(other: &Catalogue) -> Vec<(catalogue::Fault, Alone)> {
     use catalogue::Fault::*;
     let wrong = Dataset::single("data.bin", "other bytes").torrent();

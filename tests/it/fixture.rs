@@ -283,8 +283,8 @@ fn scratch() -> &'static Path {
     path
 }
 
-/// Creates a Cargo home that shares the user's registry cache; downloads of the tests are added to
-/// the copy's own directories.
+/// Creates a Cargo home with links to the user's registry directories. Registries of the tests get
+/// their own directories in it.
 fn make_cargo_home(home: &Path) {
     if home.exists() {
         fs::remove_dir_all(home).unwrap();

@@ -65,7 +65,7 @@ fn a_foreign_file_stays_and_only_overwriting_replaces_it() {
     let first = random_bytes(5, 300);
     let pad = || Dataset::multi("set", [("a", random_bytes(5, 50)), ("b", random_bytes(6, 50))]);
     let cases: [(Dataset, &str, Vec<u8>); 15] = [
-        // Of the same length, longer and shorter; with own pieces and without.
+        // Of the same length, longer and shorter; with and without whole pieces.
         (single(), "data.bin", random_bytes(9, 100 * PIECE)),
         (single(), "data.bin", random_bytes(9, 100 * PIECE + 1)),
         (single(), "data.bin", b"mine".to_vec()),

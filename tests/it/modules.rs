@@ -136,7 +136,7 @@ fn each_edition_compiles(out_dir: &Path) {
     }
 }
 
-/// Only Unix has file names that are not Unicode.
+/// File names that are not valid Unicode exist on Unix only.
 #[cfg(target_os = "linux")]
 #[test]
 fn files_that_cannot_be_listed_are_read_from_the_stamp() {

@@ -46,7 +46,7 @@ fn a_choke_that_rejects_what_was_asked_for_costs_nothing() {
 #[test]
 fn what_one_peer_rejects_another_is_asked_for_at_once() {
     let dataset = pieces(2);
-    // No other peer is known to have the piece at first, because `refuses` is asked first.
+    // `refuses` has both pieces and rejects piece 1, which only `other` serves.
     let refuses = Peer::seeding(&dataset).fast().with(Fault::RejectPiece(1));
     let other = Peer::seeding(&dataset).pieces(1..2);
     let project = project(&dataset, &[&refuses, &other]).env("ACADEMICTORRENTS_TIMEOUT", "300s");

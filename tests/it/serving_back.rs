@@ -58,7 +58,7 @@ fn a_peer_gets_from_us_what_we_got_from_another_and_trackers_are_told() {
         let stats = second.stats();
         assert_eq!((stats.taken.distinct_bytes(), stats.taken.bytes()), (10 * PIECE, 10 * PIECE));
         assert_eq!((stats.wrong_blocks, stats.rejected.len()), (0, 0));
-        // A seed receives no `unchoke` and no requests.
+        // `first` is never interested, so it is not unchoked.
         assert_eq!(received(&first, wire::UNCHOKE), 0);
         let uploaded: Vec<_> = tracker.announces().iter().map(|it| it.uploaded.unwrap()).collect();
         assert_eq!((uploaded.first(), uploaded.last()), (Some(&0), Some(&(10 * PIECE))));

@@ -77,7 +77,8 @@ fn two_web_seeds_that_each_lack_half_of_the_files() {
         let lines = format!("web-seeds = [\"{}\", \"{}\"]", first.url(), second.url());
         dataset.assert_at(&Project::of(&dataset, &lines).path_of("data"));
         for seed in [first, second] {
-            // Requests pipelined after that of a missing file may be sent twice.
+            // Replies to requests pipelined after that of a missing file may be discarded, so
+            // distinct bytes count.
             assert_eq!(seed.coverage().distinct_bytes(), 12 * 32_768);
         }
     }

@@ -66,7 +66,7 @@ fn what_a_torrent_says_moves_no_cursor_where_an_error_quotes_it() {
         assert!(error.lines().all(|line| !line.starts_with("error: ")), "{error:?}");
     };
     check("files = [\"none\"]", "[2Jgone");
-    // This name is valid on every platform, so the error concerns the missing data.
+    // This name can be stored on every platform, so the build goes on to search for the data.
     check("files = [\"*txt\"]\nmirrors = [\"mirror\"]\nsources = [\"mirrors\"]", "");
     let one = Dataset::single("\u{9b}2J\u{202e}txt", "x");
     let project = Project::of(&one, "");
@@ -305,7 +305,7 @@ fn pad_files_are_neither_fetched_nor_stored() {
         dataset.assert_at(&project.path_of("data"));
         assert_eq!(peer.bytes_served(), (1 + 5) * 16_384 + 1, "{path:?}");
     }
-    // These look like pad files by name, but have other properties, so they are regular files.
+    // Names that merely resemble those of pad files belong to regular files.
     for path in [
         "_____padding_file",
         "____padding_file_1",

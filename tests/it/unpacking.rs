@@ -18,8 +18,7 @@ fn tar(members: &[(&str, &str)]) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o644);
         header.set_size(content.len() as u64);
-        // A time in the future: unpacked files must not take the archive's times, or Cargo would
-        // find them changed.
+        // A time in the far future, which unpacked files must not take.
         header.set_mtime(20_000_000_000);
         archive.append_data(&mut header, path, content.as_bytes()).unwrap();
     }
