@@ -18,10 +18,10 @@
 //! `src/`: each server has a `Fault` enum, set at the start (`with`) or while it runs (`fault`;
 //! `mend` ends all faults).
 //!
-//! Servers bind `127.0.0.1:0`, so tests can run in parallel; dropping a server joins its threads. A
-//! panic in a server fails the test that owns the server. Servers count bytes just before they
-//! write the bytes: a client that has received them finds them counted, but a client that hung up
-//! may not have received them all.
+//! Servers bind `127.0.0.1:0`, so tests can run in parallel. Dropping a server joins its threads,
+//! and a panic in one of them fails the test (neither holds for `tls`). Servers count bytes just
+//! before they write the bytes: a client that has received them finds them counted, but a client
+//! that hung up may not have received them all.
 
 #![allow(dead_code, reason = "no single test uses all that the swarm can do")]
 #![allow(unreachable_pub, reason = "a test crate has no outside; `pub` marks the swarm's own API")]
