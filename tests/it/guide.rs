@@ -1,6 +1,6 @@
 //! Compares the chapters of docs/ with their rustdoc copies in `src/guide/`, in which links lead to
-//! modules. After a change of docs/, `SNAPSHOTS=overwrite cargo test -p academictorrents --test it
-//! -- guide::` rewrites the copies.
+//! modules. After a change of docs/, this command rewrites the copies:
+//! `SNAPSHOTS=overwrite cargo test -p academictorrents --test it -- guide::`
 //!
 //! The book and the repository's pages need links to files, which rustdoc leaves broken without a
 //! warning.

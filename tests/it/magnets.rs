@@ -1,5 +1,4 @@
-//! Datasets by magnet link, or by infohash without the catalog: the metainfo comes from peers (BEP
-//! 9).
+//! Datasets by magnet link, or by infohash without the catalog: peers provide the metainfo (BEP 9).
 
 use std::time::Instant;
 
