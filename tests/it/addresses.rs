@@ -1,6 +1,7 @@
-//! Which hosts are contacted: those on this machine and on private networks only where the user named them.
+//! Which hosts may be contacted: hosts on this machine and on private networks only if the user
+//! named them.
 //!
-//! All of these servers are on loopback, which is such a host.
+//! All servers of this file are on loopback, so the rule applies to them.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
@@ -18,7 +19,8 @@ fn dataset() -> Dataset {
     Dataset::single("data.bin", random_bytes(5, 100_000))
 }
 
-/// A project that finds the .torrent in its store, which does not say where it is from: a stranger may have written it.
+/// A project whose store has the .torrent without a record of its origin, so a stranger may have
+/// written it.
 fn of_stranger(dataset: &Dataset) -> Project {
     let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()));
     keep(&project.store(), dataset);
@@ -52,7 +54,7 @@ fn port(url: &str) -> u16 {
     url.split(':').nth(2).unwrap().split('/').next().unwrap().parse().unwrap()
 }
 
-/// Spellings of this machine's addresses, which resolvers read as such.
+/// Spellings of loopback addresses that resolvers accept.
 fn spellings(port: u16) -> Vec<String> {
     let hosts = [
         "127.0.0.1",
@@ -101,7 +103,7 @@ fn a_strangers_torrent_has_no_web_seed_or_tracker_on_this_machine_asked() {
     side_by_side(&trackers, |url| {
         let torrent = plain.clone().announce(url);
         let error = of_stranger(&torrent).env("ACADEMICTORRENTS_TIMEOUT", "1s").error();
-        // Some resolvers do not know some spellings.
+        // Some resolvers do not accept some spellings.
         assert!(error.contains("refused: ") || error.contains("not known"), "{url}: {error}");
     });
     assert_eq!(seed.http().server().connections(), 0);
@@ -155,7 +157,7 @@ fn a_dependency_names_no_host_on_this_machine_and_its_user_does() {
     assert_eq!(seed.http().server().connections(), 0);
     assert_eq!(catalogue.http().server().connections(), 0);
     assert_eq!((tracker.announces().len(), peer.server().connections()), (0, 0));
-    // What the user names is the user's, whatever a dependency names.
+    // Peers and hosts that the user names are allowed, whatever a dependency names.
     let project = dependency(&named, "").env("ACADEMICTORRENTS_PEERS", peer_at);
     plain.assert_at(&project.path_of("data"));
     let project = dependency(&named, "").env(LISTED, "127.0.0.1");
@@ -171,14 +173,14 @@ fn a_redirect_leads_to_another_host_on_this_machine_only_where_the_user_named_it
     let vendored = plain.clone().url_list([front.url()]);
     assert_refused(&Project::of(&vendored, "").error(), "named by a redirect");
     assert!(front.http().server().connections() > 0);
-    // A stranger's web seed that may be asked itself.
+    // A stranger's web seed that is itself allowed.
     let listed = format!("127.0.0.1:{}", port(&front.url()));
     let error = of_stranger(&vendored).env(LISTED, listed).error();
     assert_refused(&error, "named by a redirect");
     assert_eq!(behind.http().server().connections(), 0);
     let project = Project::of(&plain, &format!("web-seeds = [{:?}]", front.url()));
     plain.assert_at(&project.path_of("data"));
-    // A catalog that the user named, too.
+    // Also the redirects of a catalog that the user named.
     let torrent = plain.clone().url_list([behind.url()]);
     let behind = Catalogue::serving(&[&torrent]);
     let front = Catalogue::serving(&[]).with(catalogue::Fault::RedirectTo(behind.url()));
@@ -222,11 +224,11 @@ fn the_second_build_decides_as_the_first() {
         let data = project.store().join("v1/data").join(plain.infohash_hex());
         remove_tree(&data);
     };
-    // The .torrent is in the store, and the catalog that the user named is known to have vouched for it.
+    // The .torrent is in the store, with a record that it comes from the user's catalog.
     let second = first.env("ACADEMICTORRENTS_CATALOGUE", "http://127.0.0.1:9");
     forget(&second);
     plain.assert_at(&second.path_of("data"));
-    // A torrent with other hosts, under the same infohash, is not what was vouched for.
+    // The record does not cover a .torrent with other hosts under the same infohash.
     forget(&second);
     keep(&second.store(), &torrent.clone().comment("another"));
     assert_refused(&second.error(), "named by the torrent");
@@ -240,7 +242,7 @@ fn the_second_build_decides_as_the_first() {
 #[test]
 fn a_proxy_that_looks_names_up_is_not_asked_for_this_machine() {
     let plain = dataset();
-    // It would be the proxy's own machine.
+    // It would connect to the proxy's own machine.
     let proxy = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let at = proxy.local_addr().unwrap();
     proxy.set_nonblocking(true).unwrap();
@@ -252,7 +254,7 @@ fn a_proxy_that_looks_names_up_is_not_asked_for_this_machine() {
     }
     side_by_side(&cases, |(proxy, url)| {
         let torrent = plain.clone().url_list([url]);
-        // The catalog would be asked for other sources.
+        // Excludes the catalog, which would be asked for other sources.
         let project = of_stranger(&torrent).env("ACADEMICTORRENTS_SOURCES", "web-seeds");
         let error = project.env("CARGO_HTTP_PROXY", proxy).error();
         assert_refused(&error, "named by the torrent");
@@ -265,10 +267,10 @@ fn a_tracker_and_peers_on_one_private_network_find_each_other() {
     let plain = dataset();
     let peer = Peer::seeding(&plain);
     let tracker = Tracker::start(vec![peer.addr()]);
-    // The user vendored the .torrent; a cluster's tracker is on the cluster's network.
+    // The user vendored the .torrent; its tracker is on the cluster's network, like the peers.
     let project = Project::of(&plain.clone().announce(&tracker.url()), "");
     plain.assert_at(&project.path_of("data"));
-    // The link-local peer that it names as well is not contacted.
+    // The tracker's link-local peer is never contacted.
     let bound = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let never = SocketAddr::from(([169, 254, 1, 1], bound.local_addr().unwrap().port()));
     let tracker = Tracker::start(vec![never]);

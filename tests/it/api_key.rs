@@ -1,4 +1,4 @@
-//! The key of an account at the catalogue: the catalogue is told it, and nobody else.
+//! The API key of an Academic Torrents account: sent to the catalog and to no other host.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,7 +13,7 @@ fn dataset() -> Dataset {
     Dataset::single("data.bin", random_bytes(301, 100_000))
 }
 
-/// A crate that has the infohash alone, and the key.
+/// A crate that declares only the infohash, with the key.
 fn project(dataset: &Dataset, catalogue: &str) -> Project {
     Project::new(&format!("data = \"{}\"", dataset.infohash_hex()))
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue)
@@ -33,7 +33,7 @@ fn the_catalogue_is_sent_it_and_mirrors_and_web_seeds_are_not() {
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
         .env("ACADEMICTORRENTS_MIRRORS", mirror.url())
         .env("ACADEMICTORRENTS_API_KEY", KEY);
-    // All that the build script says is shown.
+    // `-vv` shows all output of the build script.
     let run = fixture.cargo(&["build", "-vv"]);
     assert!(run.succeeded, "{}", run.stderr);
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
@@ -45,7 +45,7 @@ fn the_catalogue_is_sent_it_and_mirrors_and_web_seeds_are_not() {
     assert!(!run.stdout.contains("sesame") && !run.stderr.contains("sesame"), "{}", run.stderr);
 }
 
-/// The catalogue's own tracker has the same host.
+/// The catalog's own tracker is on the same host.
 #[test]
 fn other_requests_to_the_catalogues_host_are_without_it() {
     let catalogue = Catalogue::serving(&[]);
@@ -73,7 +73,8 @@ fn a_redirect_to_another_host_or_port_is_followed_without_it() {
     assert_eq!(cookies(&other.requests()), [None, None]);
 }
 
-/// Within the catalogue it goes along. Who was led away is led back without it, whoever answers there by then.
+/// A redirect within the catalog keeps the key. After a redirect to another host, the key is not
+/// sent again, even if a redirect leads back to the catalog.
 #[test]
 fn a_redirect_back_to_the_catalogue_does_not_bring_it_back() {
     let seed = WebSeed::serving(&dataset());

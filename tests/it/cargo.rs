@@ -1,4 +1,4 @@
-//! Builds by the real Cargo: what is run again and what is not, what the compiler gets, what a person reads.
+//! Builds by the real Cargo: what runs again, what the compiler gets, and what users see.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -8,12 +8,12 @@ use crate::support::files_below;
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 use crate::swarm::{eventually, web_seed::Fault};
 
-/// A dataset of its own for each test.
+/// A different dataset for each test.
 fn data(seed: u64) -> Dataset {
     Dataset::single("data.bin", random_bytes(seed, 200_000))
 }
 
-/// The dataset `data` by its infohash, as the manual shows it, from a directory.
+/// Declares `data` by its infohash, as in the manual, with a directory mirror.
 fn by_infohash(name: &'static str, dataset: &Dataset) -> Fixture {
     let fixture = Fixture::new(name, &format!("data = \"{}\"", dataset.infohash_hex()));
     dataset.write_mirror(&fixture.path("mirror"));
@@ -21,7 +21,7 @@ fn by_infohash(name: &'static str, dataset: &Dataset) -> Fixture {
     fixture.env("ACADEMICTORRENTS_MIRRORS", mirror)
 }
 
-/// The manifest's text for `data` with a vendored torrent, a web seed, and these lines.
+/// The manifest's table of `data`, with a vendored torrent, a web seed and these lines.
 pub fn seeded(seed: &WebSeed, lines: &str) -> String {
     format!(
         "[package.metadata.academictorrents.data]\ntorrent = \"data.torrent\"\nweb-seeds = [\"{}\"]\n{lines}",
@@ -29,7 +29,7 @@ pub fn seeded(seed: &WebSeed, lines: &str) -> String {
     )
 }
 
-/// The dataset `data` by a vendored torrent, from a web seed, with these lines.
+/// A crate that fetches `data` by a vendored torrent from a web seed.
 pub fn from_web_seed(
     name: &'static str,
     dataset: &Dataset,
@@ -58,7 +58,7 @@ fn what_is_deleted_comes_back_with_the_next_build() {
     let seed = WebSeed::serving(&dataset);
     let fixture = from_web_seed("fixture-heals", &dataset, &seed, "");
     let path = fixture.cargo(&["run"]).ok().printed_path();
-    // Without its stamp alone the data is hashed, and not fetched.
+    // If only the stamp is missing, the data is hashed and not fetched.
     let stamp = path.ancestors().nth(2).unwrap().join("stamp");
     fs::remove_file(&stamp).unwrap();
     assert!(fixture.cargo(&["build"]).ok().script_ran());
@@ -109,11 +109,11 @@ fn check_build_test_clippy_and_release_share_one_download() {
         "fn main() {}\n#[test]\nfn reads() { assert_eq!(std::fs::read(env!(\"AT_DATA_PATH\")).unwrap().len(), 200_000) }",
     );
     fixture.cargo(&["check"]).ok();
-    // These three share one run of the script.
+    // These three commands share one run of the build script.
     assert!(!fixture.cargo(&["build"]).ok().script_ran());
     assert!(!fixture.cargo(&["test"]).ok().script_ran());
     fixture.cargo(&["build", "--release"]).ok();
-    // Not every toolchain has it.
+    // Not every toolchain has clippy.
     if fixture.cargo(&["clippy", "--version"]).succeeded {
         fixture.cargo(&["clippy"]).ok();
     }
@@ -151,12 +151,12 @@ fn more_than_the_limit_is_refused_before_the_first_byte() {
     assert!(errors[0].starts_with("dataset `data`: "), "{errors:#?}");
     assert!(errors.join("\n").contains("change `max-size` to "), "{errors:#?}");
     assert_eq!(seed.bytes_served(), 0);
-    // The mend that the error names.
+    // The fix that the error suggests.
     fixture.declare(&seeded(&seed, "max-size = \"205kB\""));
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
 
-/// What a program that can do without the dataset looks like; an unknown `cfg` would not compile.
+/// A program that can do without the dataset. `deny(warnings)` fails on an undeclared `cfg`.
 const WITH_OR_WITHOUT: &str = r#"#![deny(warnings)]
 fn main() {
     #[cfg(at_dataset = "data")]
@@ -183,7 +183,7 @@ fn an_optional_dataset_may_be_missing() {
     assert_eq!(run.stdout, "without\n");
     let warning = run.stderr.lines().find(|line| line.starts_with("warning: "));
     assert!(warning.is_some_and(|line| line.contains("`data`")), "{}", run.stderr);
-    // For ten minutes nobody is asked again, and the build goes on at once.
+    // For ten minutes no source is asked again, and the build continues at once.
     let asked = seed.requests().len();
     seed.mend();
     let again = fixture.cargo(&["run"]).ok();
@@ -194,7 +194,7 @@ fn an_optional_dataset_may_be_missing() {
     {
         assert!(again.stderr.contains(part), "{part}\n{}", again.stderr);
     }
-    // Another build on this machine has brought it: it need not be asked for.
+    // The dataset is found once another build has put it into the store.
     let other = from_web_seed("fixture-optional-other", &dataset, &seed, "")
         .env("ACADEMICTORRENTS_STORE", fixture.store().display());
     other.cargo(&["build"]).ok();
@@ -266,16 +266,16 @@ fn a_package_is_verified_and_nothing_is_written_into_it() {
     dataset.write_mirror(&fixture.path("mirror"));
     fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
     fixture.cargo(&["build"]).ok();
-    // The store, which lies here for the test alone, is told of one more manifest that uses the dataset.
+    // Each build records its manifest in the store, which is inside the package only in this test.
     let files = || {
         let mut files = files_below(&fixture.path(""));
         files.retain(|path| !path.starts_with("store/v1/roots"));
         files
     };
     let before = files();
-    // There is no such crate in a registry that Cargo has at hand: here it is.
+    // The crate is not in the registry, so patch in this checkout.
     let patch = format!("patch.crates-io.academictorrents.path={:?}", env!("CARGO_MANIFEST_DIR"));
-    // Cargo itself fails where a build script changes the unpacked sources.
+    // Cargo fails if a build script changes the unpacked sources.
     let run = fixture.cargo(&["package", "--allow-dirty", "--config", &patch]).ok();
     assert!(run.script_ran(), "{}", run.stderr);
     assert_eq!(files(), before);
@@ -326,15 +326,15 @@ fn two_builds_at_once_make_one_download() {
     let two = from_web_seed("fixture-at-once-2", &dataset, &seed, "")
         .env("DOCS_RS", "1")
         .env("ACADEMICTORRENTS_STORE", one.store().display());
-    // A profile each: two builds of one profile would wait for one another in the target directory.
-    // They are compiled before, so that none of the two is still at it when the other is done.
+    // Two profiles, because builds of one profile wait for each other in the target directory. Both
+    // are compiled first, so that neither still compiles when the other is done.
     one.cargo(&["build", "--release"]).ok();
     two.cargo(&["build"]).ok();
     let (one, two) = (one.env("DOCS_RS", ""), two.env("DOCS_RS", ""));
     seed.fault(Fault::Slow { bytes_per_second: 5_000 });
     let first = one.start(&["build", "--release"]);
     eventually("the first build fetches", || !seed.requests().is_empty());
-    // `-vv` shows what a build script says while it runs.
+    // `start` adds another `-v`; `-vv` shows a build script's output while it runs.
     let mut second = two.start(&["build", "-v"]);
     let mut said = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
     assert!(said.any(|line| line.contains("waiting for another build")));

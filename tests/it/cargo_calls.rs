@@ -1,4 +1,4 @@
-//! Ways to call Cargo, and to tell it what a build script shall know, by the real Cargo.
+//! Ways to run Cargo, and the settings that reach a build script, with the real Cargo.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ fn what_is_installed_from_a_path_is_ones_own() {
 }
 
 #[test]
-#[cfg(target_os = "linux")] // where cargo's command line is shown
+#[cfg(target_os = "linux")] // needs /proc to see Cargo's command line
 fn what_lies_in_the_builds_directory_cannot_be_installed() {
     let dataset = data(509);
     let seed = WebSeed::serving(&dataset);
@@ -39,7 +39,7 @@ fn what_lies_in_the_builds_directory_cannot_be_installed() {
     assert!(errors.contains("cannot be used by `cargo install`"), "{errors}");
     assert!(errors.contains("Cargo deletes the build directory"), "{errors}");
     assert_eq!(seed.http().server().connections(), 0);
-    // A variable that rust-analyzer sets, in a real build.
+    // rust-analyzer sets this variable; here it is set in a real build.
     let fixture = fixture.env("__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS", "nightly");
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
@@ -79,7 +79,8 @@ fn plain_lines_are_in_cargos_longest_output_and_can_be_turned_off() {
     let dataset = data(503);
     let seed = WebSeed::serving(&dataset);
     let fixture = from_web_seed("fixture-progress", &dataset, &seed, "");
-    // What this output compiles first has all its lints in it, for good.
+    // Compile without `-vv` first: with `-vv`, Cargo does not silence the lints of dependencies,
+    // and repeats their stored warnings in later builds.
     fixture.cargo(&["build"]).ok();
     for (mode, expected) in [("plain", true), ("auto", true), ("off", false)] {
         if fixture.store().exists() {
@@ -99,9 +100,9 @@ fn plain_lines_are_in_cargos_longest_output_and_can_be_turned_off() {
     }
 }
 
-/// On a terminal of its own, where Cargo hides what the script prints.
+/// Runs Cargo on a pseudoterminal, where Cargo hides the script's output.
 #[test]
-#[cfg(target_os = "linux")] // where a build script knows the terminal
+#[cfg(target_os = "linux")] // where a build script can find the terminal
 fn what_a_build_fetched_stays_on_the_terminal_and_nothing_is_said_of_what_was_there() {
     let dataset = data(510);
     let seed = WebSeed::serving(&dataset);
@@ -113,7 +114,7 @@ fn what_a_build_fetched_stays_on_the_terminal_and_nothing_is_said_of_what_was_th
         command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env_remove("CI");
         match command.output() {
             Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
-            // Not every machine has it.
+            // Not every machine has `script`.
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => None,
             Err(why) => panic!("{why}"),
         }
@@ -124,7 +125,7 @@ fn what_a_build_fetched_stays_on_the_terminal_and_nothing_is_said_of_what_was_th
     let (line, after) = line.split_once("\r\n").unwrap();
     let line = line.trim_end_matches('\r');
     assert!(line.ends_with(&format!(" s: {}", place.display())), "{shown:?}");
-    // Cargo goes on below, and nothing erases the line.
+    // Cargo's output continues below, and nothing erases the line.
     assert!(after.contains("Finished") && !after.contains("\u{1b}[1A"), "{shown:?}");
     fs::File::open(fixture.path("Cargo.toml"))
         .unwrap()
@@ -149,7 +150,7 @@ fn offline_an_optional_dataset_is_a_warning_and_comes_once_there_is_a_network() 
     }
     assert_eq!(seed.http().server().connections(), 0);
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
-    // What is there is used offline.
+    // Existing data is used offline.
     dataset.assert_at(&offline.cargo(&["run"]).ok().printed_path());
     fixture.cargo(&["build"]).ok().assert_fresh();
     assert_eq!(seed.bytes_served(), BYTES);
@@ -183,12 +184,13 @@ fn the_users_configuration_file_is_read_and_a_change_of_it_runs_the_script_again
         assert_eq!(seed.bytes_served(), served);
         fixture.cargo(&["build"]).ok().assert_fresh();
     }
-    // A variable goes before it.
+    // The environment overrides the file.
     let variable = fixture.with_env("ACADEMICTORRENTS_STORE", fixture.path("first").display());
     assert!(variable.cargo(&["run"]).ok().printed_path().starts_with(fixture.path("first")));
 }
 
-/// From the directory in which cargo was called upward; not from the package's, in which the script runs.
+/// Cargo searches configuration from its current directory upward, not from the package's
+/// directory, in which the build script runs.
 #[test]
 fn cargos_own_configuration_is_heard_and_a_change_of_it_runs_the_script_again() {
     let dataset = data(508);
@@ -203,14 +205,14 @@ fn cargos_own_configuration_is_heard_and_a_change_of_it_runs_the_script_again() 
         command.args(["-v", "--manifest-path", &manifest, "--config", "net.offline=true"]);
         crate::fixture::Run::of(command.output().unwrap())
     };
-    // The package's own is not: cargo does not read it either.
+    // The package's own configuration does not apply, because Cargo does not read it either.
     fixture.write(".cargo/config.toml", "");
     fixture.write("call/.cargo/config.toml", "[net]\noffline = true\n");
     let errors = call(&["build"]).errors().join("\n");
     assert!(errors.contains("offline: `net.offline` in "), "{errors}");
     assert!(errors.contains("call/.cargo/config.toml") || cfg!(windows), "{errors}");
     assert_eq!(seed.http().server().connections(), 0);
-    // A nearer one.
+    // A nearer file overrides it.
     fixture.write("call/here/.cargo/config.toml", "[net]\noffline = false\n");
     dataset.assert_at(&call(&["run"]).ok().printed_path());
     call(&["build"]).ok().assert_fresh();

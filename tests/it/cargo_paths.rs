@@ -1,4 +1,5 @@
-//! Paths that Cargo cannot be told: an error before anything is fetched, and none for a program that asks at run time.
+//! Paths that cannot be passed to Cargo are an error before the download. Programs at run time may
+//! use them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -13,7 +14,7 @@ fn named(name: &str) -> Dataset {
     Dataset::single(name, random_bytes(7, 100_000))
 }
 
-/// What is appended to a good path to make one that loses its end, or the whole line.
+/// Suffixes of a valid path with which Cargo loses the whole line, or the end of the path.
 const LINE_BREAKS: [&[u8]; 3] = [b"\nx", b"\r\nx", b"\xff"];
 const ENDS: [&[u8]; 6] = [b" ", b"\t", b"\n", b"\r", "\u{a0}".as_bytes(), "\u{3000}".as_bytes()];
 
@@ -65,7 +66,7 @@ fn a_directory_that_cargo_cannot_be_told_is_refused_before_anything_is_fetched()
         let name = "ACADEMICTORRENTS_PATH_DATA";
         refused(&project, &seed, Some((name, &value)), name);
     }
-    // Of a directory the end is in the middle of what Cargo reads.
+    // The end of a store's directory is not at the end of the dataset's path, so it is allowed.
     let store = with(&project.path("spaced"), b" ");
     let build = project.build().env("ACADEMICTORRENTS_STORE", &store);
     dataset.assert_at(build.run().unwrap().dataset("data").unwrap().path());

@@ -1,4 +1,5 @@
-//! Many machines that want one dataset at once: a head node that seeds, and mirrors that are stores.
+//! Many machines that want one dataset at once: a head node that seeds, and mirrors that are
+//! stores.
 
 use academictorrents::Seed;
 
@@ -11,7 +12,8 @@ use crate::swarm::{Dataset, Tracker, WebSeed};
 
 const NODES: usize = 20;
 
-/// Twenty builds, each with a store of its own and the torrent, which names the web seed; all know the head.
+/// Runs twenty builds that know the head node, each with its own store and the .torrent, which
+/// names the web seed. Returns the bytes that the head node sent.
 fn build_all(dataset: &Dataset, head: &Seed, before: impl FnOnce()) -> u64 {
     let seeding = head.clone().start().unwrap();
     before();
@@ -20,7 +22,8 @@ fn build_all(dataset: &Dataset, head: &Seed, before: impl FnOnce()) -> u64 {
         .map(|_| {
             Project::of(dataset, "")
                 .env("ACADEMICTORRENTS_PEERS", peer)
-                // What counts as silence is longer than a busy machine keeps anybody waiting.
+                // Longer than a busy machine delays anything, so that delays do not count as
+                // silence.
                 .env("ACADEMICTORRENTS_TIMEOUT", "60s")
         })
         .collect();
@@ -35,7 +38,7 @@ fn build_all(dataset: &Dataset, head: &Seed, before: impl FnOnce()) -> u64 {
 #[test]
 fn twenty_cold_stores_and_a_head_that_starts_empty_fetch_from_the_web_seed_once() {
     let plain = single();
-    // Slow enough that all nodes have come before the head has half of it.
+    // Slow enough that all nodes connect before the head node has half of the data.
     let web_seed = WebSeed::serving(&plain).with(Fault::Slow { bytes_per_second: 500_000 });
     let dataset = plain.url_list([web_seed.url()]);
     let fixture = GetFixture::new();
@@ -44,7 +47,8 @@ fn twenty_cold_stores_and_a_head_that_starts_empty_fetch_from_the_web_seed_once(
         .env("ACADEMICTORRENTS_TIMEOUT", "60s")
         .fetch(true);
     let sent = build_all(&dataset, &head, || {});
-    // The promise is twice at most. What holds is once: a node waits for a named peer as long as that has news.
+    // The documentation promises at most twice. In fact it is once: a node waits for a named peer
+    // while that peer still gets new pieces.
     assert_eq!(web_seed.bytes_served(), LENGTH);
     assert!(sent >= LENGTH * NODES as u64, "{sent}");
 }
@@ -52,7 +56,7 @@ fn twenty_cold_stores_and_a_head_that_starts_empty_fetch_from_the_web_seed_once(
 #[test]
 fn a_named_peer_that_has_no_news_any_more_is_not_waited_for() {
     let dataset = single();
-    // The head's own source stalls for good.
+    // The head node's source stalls forever.
     let stalled = WebSeed::serving(&dataset).with(Fault::Stall { after_bytes: 20_000 });
     let fixture = GetFixture::new();
     let torrent = keep(&fixture, &dataset.clone().url_list([stalled.url()]));
@@ -88,7 +92,7 @@ fn a_peer_that_a_tracker_named_is_not_waited_for_though_it_has_news() {
     assert!(web_seed.bytes_served() > LENGTH / 2 && slow.bytes_served() < LENGTH / 2);
 }
 
-/// A web server that knows nothing of torrents.
+/// A plain web server, which knows nothing of torrents.
 fn serving_files(root: std::path::PathBuf) -> HttpServer {
     HttpServer::start(move |request, responder| {
         let path = String::from_utf8(request.path()).unwrap();
@@ -115,7 +119,7 @@ fn a_mirror_may_be_a_store_behind_a_web_server_or_in_a_directory() {
         let infohash = dataset.infohash_hex();
         let directory = fixture.path("store").display().to_string();
         for mirror in [server.url(), directory] {
-            // With a vendored torrent, and without.
+            // With and without a vendored torrent.
             let named = dataset.clone().url_list([web_seed.url()]);
             let project = Project::of(&named, "").env("ACADEMICTORRENTS_MIRRORS", &mirror);
             dataset.assert_at(&project.path_of("data"));

@@ -1,4 +1,4 @@
-//! What a hostile, silent or sloppy swarm may cost: time and requests are bounded.
+//! Bounds on the time and requests that a hostile, silent or careless swarm can cost.
 
 use crate::support::Project;
 use crate::swarm::{Dataset, Peer, WebSeed, peer, random_bytes, web_seed::Fault};
@@ -16,7 +16,7 @@ fn resumed(dataset: &Dataset, pieces: usize) -> Project {
     project
 }
 
-/// Reading past what is there already takes longer than TIMEOUT: bytes come all the time.
+/// Skipping the bytes that are already on disk takes longer than TIMEOUT, but data keeps arriving.
 #[test]
 fn a_slow_server_without_ranges_can_be_resumed_from() {
     let dataset = dataset();
@@ -28,7 +28,7 @@ fn a_slow_server_without_ranges_can_be_resumed_from() {
     dataset.assert_at(&project.path_of("data"));
 }
 
-/// A complete peer that never unchokes keeps a server without ranges from serving.
+/// A complete peer that never unchokes must not keep a server without ranges from serving.
 #[test]
 fn a_choking_peer_does_not_stop_a_server_without_ranges() {
     let dataset = dataset();
@@ -45,7 +45,8 @@ fn a_choking_peer_does_not_stop_a_server_without_ranges() {
     dataset.assert_at(&project.path_of("data"));
 }
 
-/// More choking peers than connections, named by the manifest; the torrent's own web seed would serve.
+/// The manifest names more choking peers than there are connections, but the torrent's web seed
+/// serves.
 #[test]
 fn choking_peers_do_not_take_all_connections() {
     let dataset = Dataset::single("data.bin", random_bytes(3, 300_000));
@@ -60,8 +61,8 @@ fn choking_peers_do_not_take_all_connections() {
     dataset.assert_at(&project.path_of("data"));
 }
 
-/// `announce-list` is outside of `info`: whoever serves the .torrent may fill it.
-#[cfg(target_os = "linux")] // which tells a process its threads
+/// `announce-list` is outside of `info`, so anyone who serves the .torrent can fill it.
+#[cfg(target_os = "linux")] // /proc lists the threads
 #[test]
 fn tiers_of_trackers_are_bounded() {
     let urls: Vec<String> = (0..3000).map(|n| format!("http://127.0.0.1:9/{n}")).collect();
@@ -81,7 +82,7 @@ fn tiers_of_trackers_are_bounded() {
     assert!((1..300).contains(&most), "{most} threads");
 }
 
-/// Of all tests that run at this time; others have a few.
+/// The announce threads of this process. Other tests that run at the same time add a few.
 #[cfg(target_os = "linux")]
 fn announcers() -> usize {
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
@@ -89,7 +90,7 @@ fn announcers() -> usize {
     names.filter(|name| name.trim_end() == "at-announcer").count()
 }
 
-/// A server that says `Retry-After: 0` is not hammered.
+/// `Retry-After: 0` must not cause a busy loop.
 #[test]
 fn retry_after_zero_is_no_loop() {
     let dataset = Dataset::single("data.bin", random_bytes(3, 300_000));
@@ -101,7 +102,8 @@ fn retry_after_zero_is_no_loop() {
     assert!(requests < 40, "{requests} requests in 3 s");
 }
 
-/// A web seed that moved: each file is a 404, on a new connection each, and it is never given up.
+/// A web seed that moved answers 404 for each file. Requesting all files would cost a connection
+/// each.
 #[test]
 fn a_seed_that_has_nothing_is_given_up_before_each_file_was_asked_for() {
     let files: Vec<_> = (0..400).map(|n| (format!("f{n}"), random_bytes(n, 20_000))).collect();
@@ -111,6 +113,6 @@ fn a_seed_that_has_nothing_is_given_up_before_each_file_was_asked_for() {
     let project = Project::of(&dataset, &format!("web-seeds = [\"{}\"]", seed.url()));
     project.error();
     let requests = seed.requests().len();
-    // Four times sixteen refusals, and what was under way on other connections by then.
+    // Four times sixteen 404s, plus requests under way on other connections.
     assert!(requests < 150, "{requests} requests for 400 files");
 }

@@ -1,21 +1,22 @@
-//! Mirrors and web seeds that ask for a login: who is sent what the user keeps for a host, and who is not.
+//! Mirrors and web seeds that require a login: which hosts receive the user's credentials.
 
 use crate::support::Project;
 use crate::swarm::http::{HttpServer, Request, Responder};
 use crate::swarm::{Dataset, TlsFront, WebSeed, random_bytes, web_seed::Fault};
 
-/// `me:pass word`, as a netrc file of these tests has it.
+/// `me:pass word`, as in the netrc file of these tests.
 const BASIC: &str = "Basic bWU6cGFzcyB3b3Jk";
 const NETRC: &str = "machine HOST login me password \"pass word\"\n";
 
-/// Many small files, so that requests are sent ahead.
+/// Many small files, so that requests are pipelined.
 fn many() -> Dataset {
     let files: Vec<_> = (0..40).map(|n| (format!("f{n:02}.bin"), random_bytes(n, 3_000))).collect();
     let files = files.iter().map(|(name, bytes)| (&**name, bytes.clone()));
     Dataset::multi("set", files).piece_length(16 << 10)
 }
 
-/// Serves the dataset, below `/seed/` and as a mirror below `/mirror/`, to those whose request has this header.
+/// Serves the dataset below `/seed/`, and as a mirror below `/mirror/`, to requests with this
+/// header.
 fn guarded(data: &Dataset, header: &'static str, value: &'static str) -> HttpServer {
     let (torrent, open) = (data.torrent(), WebSeed::serving(data));
     let hash = data.infohash_hex();
@@ -35,7 +36,7 @@ fn at(request: &Request, target: &str) -> Request {
     Request { target: target.to_owned(), ..request.clone() }
 }
 
-/// A build script's project that has this netrc file.
+/// A project with this netrc file.
 fn with_netrc(project: Project, netrc: &str, host: &str) -> Project {
     let path = project.path("netrc");
     std::fs::write(&path, netrc.replace("HOST", host)).unwrap();
@@ -55,7 +56,8 @@ fn a_mirror_and_a_web_seed_that_the_user_named_are_sent_it_with_each_request() {
     let requests = server.requests();
     assert!(requests.len() >= 40, "{}", requests.len());
     assert!(logins(&requests).iter().all(|it| *it == Some(BASIC)), "{requests:?}");
-    // The .torrent too, from a mirror of the environment; from the home directory.
+    // The login also applies to the .torrent, to a mirror from the environment, and from `.netrc`
+    // in the home directory.
     let of_mirror = Project::new(&format!("data = \"{}\"", data.infohash_hex()))
         .env("ACADEMICTORRENTS_MIRRORS", format!("{}/mirror", server.url()));
     let home = of_mirror.path("home");
@@ -91,7 +93,7 @@ fn a_token_or_a_header_is_sent_to_its_host() {
         "Token token=1",
         "\"HOST\" = { header = \"Authorization: Token token=1\" }",
     );
-    // Another port's is not: the netrc file's is.
+    // An entry for another port does not apply, so the netrc file's does.
     check("authorization", BASIC, "\"127.0.0.1:1\" = { token = \"t0k.en-1\" }");
 }
 
@@ -125,7 +127,7 @@ fn a_torrents_own_web_seed_is_sent_it_over_https_alone_and_only_of_exactly_its_h
     check(false, NETRC, "127.0.0.1", false);
 }
 
-/// Not even the same server's, nor where the file has an entry for the other.
+/// Not even to the same server, or to a host that has its own netrc entry.
 #[test]
 fn nothing_is_sent_along_a_redirect() {
     let data = many();
@@ -149,7 +151,7 @@ fn nothing_is_sent_along_a_redirect() {
     let requests = elsewhere.requests();
     assert!(requests.len() >= 40, "{}", requests.len());
     assert!(logins(&requests).iter().all(Option::is_none), "{requests:?}");
-    // The .torrent of a mirror likewise.
+    // The same for a mirror's .torrent.
     let torrents = WebSeed::serving(&data);
     let to = torrents.http().url();
     let mirror = HttpServer::start(move |request: &Request, responder: &mut Responder<'_>| {
@@ -196,7 +198,7 @@ fn a_dependency_that_cargo_downloaded_has_none_of_it() {
     assert!(!requests.is_empty() && logins(&requests).iter().all(Option::is_none), "{requests:?}");
 }
 
-/// A file that cannot be read is no reason to fail: others use the variable, too.
+/// Other programs use `NETRC` too, so an unreadable file is not an error.
 #[test]
 fn a_netrc_file_that_cannot_be_read_or_makes_no_sense_is_no_error() {
     let data = many();

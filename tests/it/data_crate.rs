@@ -1,4 +1,5 @@
-//! A crate whose `links` hands its dataset to the build scripts of its dependents, and one without a `build.rs`.
+//! A crate whose `links` key passes its dataset to the build scripts of dependents, and a crate
+//! without `build.rs`.
 
 use std::fs;
 
@@ -12,7 +13,7 @@ fn data(seed: u64) -> Dataset {
     Dataset::single("data.bin", random_bytes(seed, BYTES as usize))
 }
 
-/// What a dependent's build script does with the dataset: it reads it, and tells its own crate of it.
+/// The build script of a dependent: it reads the dataset and exports it to its own crate.
 const READS: &str = r#"fn main() {
     let path = std::env::var("DEP_SAMPLES_AT_DATA_PATH").expect("`links` hands it over");
     let infohash = std::env::var("DEP_SAMPLES_AT_DATA_INFOHASH").expect("`links` hands it over");
@@ -45,7 +46,7 @@ fn check_handed_over(name: &'static str, data_crate: &'static str, number: u64, 
     let of = format!("{} {BYTES}", dataset.infohash_hex());
     assert_eq!(run.stdout.lines().nth(1), Some(&*of));
     fixture.cargo(&["build"]).ok().assert_fresh();
-    // Another store: the dependent's script is told the new place.
+    // After a change of the store, the dependent's script gets the new path.
     let moved = fixture.path("moved");
     let fixture = fixture.env("ACADEMICTORRENTS_STORE", moved.display());
     let path = fixture.cargo(&["run"]).ok().printed_path();
@@ -70,7 +71,7 @@ fn with_metabuild_no_build_script_is_written() {
     let seed = WebSeed::serving(&dataset);
     let fixture = Fixture::new("fixture-metabuild", "")
         .package("metabuild = [\"academictorrents\"]")
-        // So a stable Cargo takes what is for nightly alone.
+        // Makes stable Cargo accept a nightly feature.
         .env("RUSTC_BOOTSTRAP", "1");
     fixture.declare(&seeded(&seed, ""));
     let manifest = fs::read_to_string(fixture.path("Cargo.toml")).unwrap();

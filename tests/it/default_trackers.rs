@@ -1,6 +1,7 @@
-//! A bare infohash: the trackers that are asked where neither mirrors nor the catalog give its `.torrent`.
+//! The default trackers of a bare infohash: asked when neither mirrors nor the catalog have its
+//! .torrent.
 //!
-//! The built-in ones are never asked here: each test has a catalog of its own.
+//! The built-in trackers are never contacted here, because each test sets its own.
 
 use std::path::Path;
 
@@ -12,7 +13,7 @@ fn data() -> Dataset {
     Dataset::single("data.bin", random_bytes(1, 200_000))
 }
 
-/// A project that declares an infohash, for which this tracker is asked.
+/// A project that declares an infohash, with this default tracker.
 fn bare(dataset: &Dataset, tracker: &Tracker, lines: &str) -> Project {
     let infohash = dataset.infohash_hex();
     Project::new(&format!("data.infohash = \"{infohash}\"\n{lines}"))
@@ -87,7 +88,7 @@ fn a_torrent_that_came_from_peers_is_fetched_by_default_trackers_in_later_builds
         dataset.assert_at(&project.path_of("data"));
         assert!(tracker.announces().len() > before);
     }
-    // By then the catalog has it: it is asked first.
+    // Once the catalog has the .torrent, the catalog takes precedence.
     let project = bare(&dataset, &tracker, "");
     dataset.assert_at(&project.path_of("data"));
     remove_tree(&project.store().join("v1/data"));
@@ -108,10 +109,10 @@ fn once_the_torrent_is_known_to_be_private_they_are_asked_no_more_and_their_peer
     assert!(error.contains("names no tracker or web seed"), "{error}");
     assert_eq!(events(&tracker), ["started", "stopped"]);
     assert_eq!(peer.bytes_served(), 0);
-    // A peer that the user names, too, is kept.
+    // A peer that the user also names is kept.
     let project = bare(&dataset, &tracker, &format!("data.peers = [\"{}\"]", peer.addr()));
     dataset.assert_at(&project.path_of("data"));
-    // That peer may know the torrent before a tracker was asked at all.
+    // The peer may provide the torrent before any tracker is asked.
     let asked = events(&tracker);
     assert!(asked.len() <= 4 && !asked.iter().any(|event| event == "completed"), "{asked:?}");
 }

@@ -1,8 +1,8 @@
-//! What a build script that uses the library compiles.
+//! The dependencies that a build script compiles.
 
 use std::process::Command;
 
-/// The names of the crates below this one, as Cargo resolves them with these arguments.
+/// The names of the crate's dependencies, as Cargo resolves them with these arguments.
 fn tree(arguments: &[&str]) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -1,4 +1,5 @@
-//! Dependencies that Cargo brings from git and from registries: who fetches their datasets, by the real Cargo.
+//! Dependencies from git and registries: whether their datasets may be fetched, with the real
+//! Cargo.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ fn data(seed: u64) -> Dataset {
     Dataset::single("data.bin", random_bytes(seed, BYTES as usize))
 }
 
-/// A torrent of 192 pieces of 16 MiB, which nobody has.
+/// A torrent of 192 pieces of 16 MiB, which no source has.
 fn of_three_gib() -> String {
     format!(
         "d4:infod6:lengthi3221225472e4:name8:data.bin12:piece lengthi16777216e6:pieces3840:{}ee",
@@ -25,11 +26,11 @@ fn of_three_gib() -> String {
     )
 }
 
-/// A package's name, and its `.crate`.
+/// A package's name and its `.crate` file.
 type Packed = (&'static str, Vec<u8>);
 
-/// A registry on loopback, as <https://doc.rust-lang.org/cargo/reference/registry-index.html> describes it. It
-/// takes no uploads.
+/// A read-only registry on loopback, as described in
+/// <https://doc.rust-lang.org/cargo/reference/registry-index.html>.
 struct Registry {
     http: HttpServer,
     crates: Arc<Mutex<Vec<Packed>>>,
@@ -52,12 +53,12 @@ impl Registry {
         Registry { http, crates }
     }
 
-    /// What Cargo's configuration says of it.
+    /// Cargo's configuration of this registry.
     fn config(&self) -> String {
         format!("[registries.example]\nindex = \"sparse+{}/\"\n", self.http.url())
     }
 
-    /// Packs this directory of the fixture, which has a package of this name, and serves it.
+    /// Packs the directory `<name>-0.0.0` of the fixture and serves it as a package.
     fn hold(&self, fixture: &Fixture, name: &'static str) {
         let directory = format!("{name}-0.0.0");
         let packed = format!("{directory}.crate");
@@ -68,7 +69,7 @@ impl Registry {
     }
 }
 
-/// What lies at a path of the registry, if anything does.
+/// The registry's content at a path, if any.
 fn answer(path: &str, at: SocketAddr, crates: &[Packed]) -> Option<Vec<u8>> {
     if path == "/config.json" {
         return Some(format!("{{\"dl\":\"http://{at}/dl\",\"api\":\"http://{at}\"}}").into());
@@ -88,7 +89,7 @@ fn answer(path: &str, at: SocketAddr, crates: &[Packed]) -> Option<Vec<u8>> {
     Some(line.into())
 }
 
-/// Runs git in a directory of the fixture, without anybody's configuration.
+/// Runs git in a directory of the fixture, without any user's or system's configuration.
 fn git(fixture: &Fixture, directory: &Path, arguments: &[&str]) {
     let mut command = fixture.command("git");
     let of_a_hook = std::env::vars_os().map(|(name, _)| name);
@@ -107,14 +108,14 @@ fn git(fixture: &Fixture, directory: &Path, arguments: &[&str]) {
     }
 }
 
-/// A directory as a URL.
+/// A directory as a `file:` URL.
 fn file_url(path: &Path) -> String {
     let path = path.display().to_string().replace('\\', "/");
     format!("file:///{}", path.trim_start_matches('/'))
 }
 
-/// Builds a fixture whose dependency holds a dataset that is missing, and then, once `depend_on_limited` has been called, one
-/// whose manifest allows more than the default.
+/// Builds a fixture whose dependency's dataset is missing. Then calls `depend_on_limited` and
+/// builds with a dependency whose manifest allows more than the default limit.
 fn check_a_dependency(
     fixture: &Fixture,
     dataset: &Dataset,
@@ -126,9 +127,9 @@ fn check_a_dependency(
     let text = errors.join("\n");
     assert!(text.contains("ACADEMICTORRENTS_FETCH=always cargo build"), "{text}");
     assert_eq!(seed.http().server().connections(), 0);
-    // The mend that the error names.
+    // The fix that the error suggests.
     let allowed = fixture.with_env("ACADEMICTORRENTS_FETCH", "always");
-    // A dependency's torrent names no host on this machine but where the user lists it.
+    // The torrent of a dependency may name hosts on this machine only if the user lists them.
     let refused = allowed.cargo(&["build"]).errors().join("\n");
     assert!(refused.contains("named by a dependency"), "{refused}");
     assert_eq!(seed.http().server().connections(), 0);
@@ -149,7 +150,7 @@ fn a_dependency_from_git_fetches_only_where_that_is_allowed() {
     let seed = WebSeed::serving(&dataset);
     let (held, limited) = ("fixture-git-held", "fixture-git-limited");
     let fixture = Fixture::new("fixture-git", "").main("fn main() {}");
-    // Two packages below one repository's top, where alone Cargo puts its mark.
+    // Two packages below the top directory of one repository; Cargo marks only the top directory.
     for (name, lines, torrent) in [
         (held, "", dataset.torrent()),
         (limited, "max-size = \"9GiB\"", of_three_gib().into_bytes()),
@@ -158,7 +159,7 @@ fn a_dependency_from_git_fetches_only_where_that_is_allowed() {
         fixture.library(&below, name, &seeded(&seed, lines));
         fs::write(fixture.path(&format!("{below}/data.torrent")), torrent).unwrap();
     }
-    // What has no dependencies can be brought without asking a registry.
+    // A package without dependencies can be fetched without a registry.
     fixture.write("repository/plain/src/lib.rs", "");
     fixture.write(
         "repository/plain/Cargo.toml",
@@ -182,7 +183,7 @@ fn a_dependency_from_git_fetches_only_where_that_is_allowed() {
     check_a_dependency(&fixture, &dataset, &seed, &|| depend_on(limited));
 }
 
-/// Lines of a manifest that depend on packages of the registry, which build with the crate at this path.
+/// Manifest lines that depend on packages of the registry, and use the crate at this path.
 fn depending_on(names: &[&str], academictorrents: &Path) -> String {
     let of = "version = \"*\"\nregistry = \"example\"";
     let dependencies: String =
@@ -190,8 +191,8 @@ fn depending_on(names: &[&str], academictorrents: &Path) -> String {
     format!("{dependencies}[patch.example.academictorrents]\npath = {academictorrents:?}\n")
 }
 
-/// Has Cargo bring packages of the registry, for a package that needs no other: a stand-in for ours has no
-/// dependencies, so that no other registry is asked.
+/// Makes Cargo download packages of the registry. A stand-in without dependencies replaces our
+/// crate, so that no other registry is asked.
 fn bring(fixture: &Fixture, names: &[&str]) {
     let package =
         |name| format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");

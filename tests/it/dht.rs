@@ -1,4 +1,4 @@
-//! Datasets whose peers the DHT alone knows (BEP 5).
+//! Datasets whose peers only the DHT knows (BEP 5).
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::swarm::{Dataset, Peer, WebSeed, eventually};
 
 const NODES: &str = "ACADEMICTORRENTS_DHT_BOOTSTRAP";
 
-/// Nobody is at port 9 of loopback: the catalogue, the trackers and the web seed are down.
+/// Nothing listens on port 9: catalog, trackers and web seed are down.
 fn all_down() -> Dataset {
     dataset()
         .announce_list(&[&["http://127.0.0.1:9/announce"], &["udp://127.0.0.1:9/announce"]])
@@ -31,7 +31,7 @@ fn project(dataset: &Dataset, nodes: impl ToString) -> Project {
 fn one_peer_that_the_dht_names_is_enough_where_all_else_is_down() {
     let dataset = all_down();
     let peer = Peer::seeding(&dataset);
-    // A network of the crate `mainline`: what we think that BEP 5 says is not tested against itself.
+    // A network of the crate `mainline`, so that our reading of BEP 5 is not tested against itself.
     let network = Testnet::builder(12).build().unwrap();
     let infohash = Id::from(dataset.infohash());
     network.nodes[3].announce_peer(infohash, Some(peer.addr().port())).unwrap();
@@ -54,7 +54,7 @@ fn nothing_is_sent_for_a_private_torrent_or_where_peers_are_left_out_or_nothing_
         project(&all_down(), node.addr()).env(name, value).error();
         assert_eq!(node.asked(), [] as [[u8; 20]; 0], "{name}");
     }
-    // The same torrent, and not private.
+    // The same torrent, but public, is looked up.
     project(&all_down(), node.addr()).error();
     assert!(node.asked().contains(&all_down().infohash()));
     assert!(!node.asked().contains(&private.infohash()));
@@ -80,7 +80,7 @@ fn it_is_asked_again_while_it_knows_no_peer() {
     assert!(node.asked().len() >= 2, "{}", node.asked().len());
 }
 
-/// Declares nothing but the infohash. The catalogue is down.
+/// Declares nothing but the infohash; the catalog is down.
 fn by_infohash(dataset: &Dataset, node: &DhtNode) -> Project {
     let project = Project::new(&format!("data = \"{}\"", dataset.infohash_hex()));
     project.env(NODES, node.addr())
@@ -104,7 +104,7 @@ fn an_infohash_alone_is_enough_where_the_dht_names_a_peer() {
 fn a_search_for_the_torrents_peers_is_waited_for_to_its_end() {
     let dataset = dataset();
     let peer = Peer::seeding(&dataset);
-    // The first peer has no torrents for others, whenever it is asked. Who names another is slow to answer.
+    // The first peer never provides the torrent. The node that names another peer answers slowly.
     let other = Peer::seeding(&dataset).with(Fault::NoMetadata);
     let slow = Duration::from_millis(700);
     let second = DhtNode::in_network(vec![vec![peer.addr()]], vec![], slow);
@@ -122,14 +122,14 @@ fn a_torrent_that_turns_out_to_be_private_forgets_the_dht_and_who_was_found_ther
     let error = by_infohash(&private, &node).error();
     assert!(error.contains("no source could provide the data"), "{error}");
     assert!(!error.contains("DHT"), "{error}");
-    // What it is was found out by one search, and no other was made.
+    // One search revealed that the torrent is private, and no other search followed.
     assert_eq!(node.asked(), [private.infohash()]);
     assert!(!peer.stats().metadata_requests.is_empty());
     assert_eq!((peer.server().connections(), peer.bytes_served()), (1, 0));
-    // Who names the same peer gets the data.
+    // A peer that the user names may be used.
     let named = by_infohash(&private, &node).env("ACADEMICTORRENTS_PEERS", peer.addr());
     private.assert_at(&named.path_of("data"));
-    // The same torrent, and not private.
+    // The same torrent, but public.
     let public = dataset();
     let peer = Peer::seeding(&public);
     let node = DhtNode::start(vec![vec![peer.addr()]]);
@@ -162,7 +162,7 @@ fn an_error_says_what_became_of_it() {
         let error = project(&all_down(), node.addr()).error();
         assert!(error.contains(&format!("DHT: {expected}\n")), "{error}");
         assert!(error.contains("no source could provide the data"), "{error}");
-        // Three searches of this torrent, and no more.
+        // At most three searches for this torrent.
         assert!(node.asked().len() <= 3, "{}", node.asked().len());
     };
     check(&DhtNode::start(vec![vec![]]), "knows no peers");
@@ -202,7 +202,8 @@ fn a_seed_tells_the_dht_nothing_of_a_private_torrent() {
     let node = DhtNode::start(vec![vec![]]);
     let seeding =
         seed(&[], &fixture.path("store")).env(NODES, node.addr().to_string()).start().unwrap();
-    // Both are served, and both were announced in the same moment, if at all.
+    // Both datasets are served. If the private one were announced, it would have been at the same
+    // time.
     take(&private, address(&seeding)).unwrap();
     eventually("a node is told of the seed", || !node.announced().is_empty());
     let port = i64::from(seeding.local_addr().port());
@@ -211,7 +212,7 @@ fn a_seed_tells_the_dht_nothing_of_a_private_torrent() {
     assert!(!node.asked().contains(&private.infohash()));
 }
 
-/// With the default `TIMEOUT`, of two minutes.
+/// With the default timeout of two minutes.
 #[test]
 fn a_dht_that_knows_nobody_or_is_silent_does_not_hold_up_a_download_that_cannot_succeed() {
     use crate::swarm::web_seed::Fault;
@@ -237,11 +238,11 @@ fn the_nodes_that_a_torrent_names_are_asked() {
     let odd = [node("", 1), node("127.0.0.1", 0), node("a b", 1), B::Int(1), B::list([])];
     let nodes = odd.into_iter().chain([node("127.0.0.1", port), node("127.0.0.1", 99_999)]);
     let dataset = all_down().outer("nodes", B::list(nodes));
-    // The user's own are asked, too, and know nobody.
+    // The user's nodes are asked as well, and know no peers.
     let users = DhtNode::start(vec![vec![]]);
     dataset.assert_at(&project(&dataset, users.addr()).path_of("data"));
     assert!(own.asked().contains(&dataset.infohash()));
-    // Nobody of a private torrent, and where the user wants no DHT.
+    // Not for a private torrent, and not if the user turned the DHT off.
     for (dataset, nodes) in
         [(dataset.clone().private(), users.addr().to_string()), (dataset, "off".to_owned())]
     {

@@ -1,4 +1,5 @@
-//! What the environment says, by the real Cargo: that a build script reads it, not only that a call does.
+//! Environment variables, with the real Cargo: build scripts must read them, not only calls at run
+//! time.
 
 use std::fs;
 
@@ -67,7 +68,7 @@ fn sources_that_variables_name_serve_a_build() {
     assert_eq!(peer.bytes_served(), 200_000);
 }
 
-/// A workspace has one environment for crates with the feature and without it.
+/// A workspace has one environment for crates with and without the feature.
 #[test]
 #[cfg(not(feature = "dht"))]
 fn nodes_of_the_dht_are_of_no_use_without_the_feature_and_an_error_says_so() {
@@ -82,7 +83,7 @@ fn nodes_of_the_dht_are_of_no_use_without_the_feature_and_an_error_says_so() {
     {
         assert!(!error.contains("DHT"), "{error}");
     }
-    // Nor can it bring the torrent.
+    // The missing DHT also affects the search for the .torrent.
     let project_of_infohash =
         crate::support::Project::new(&format!("data = \"{}\"", data(404).infohash_hex()));
     let error = project_of_infohash.env(name, "127.0.0.1:9").error();
@@ -110,7 +111,7 @@ fn a_store_on_the_load_path_is_read_and_not_written() {
     assert_eq!(seed.bytes_served(), 200_000);
 }
 
-/// What a file system without locks answers; Cargo itself goes on without.
+/// Replaces `flock` to simulate a file system without locks; Cargo itself continues without them.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const WITHOUT_LOCKS: &str = "
 extern \"C\" { fn __errno_location() -> *mut i32; }
@@ -122,12 +123,12 @@ pub extern \"C\" fn flock(_file: i32, _operation: i32) -> i32 {
 ";
 
 #[test]
-#[cfg(all(target_os = "linux", target_env = "gnu"))] // where a library can take the place of libc's call
+#[cfg(all(target_os = "linux", target_env = "gnu"))] // where a preloaded library can replace a libc function
 fn a_store_without_locks_is_an_error_with_the_mend() {
     let dataset = data(404);
     let seed = WebSeed::serving(&dataset);
     let fixture = from_web_seed("fixture-without-locks", &dataset, &seed, "").env("DOCS_RS", "1");
-    // All is compiled before: Cargo shall lock as it does until then.
+    // Compile first, so that Cargo itself still locks normally.
     fixture.cargo(&["build"]).ok();
     fixture.write("flock.rs", WITHOUT_LOCKS);
     let mut rustc = fixture.command("rustc");

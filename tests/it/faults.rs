@@ -1,7 +1,8 @@
-//! Every fault that the swarm can show, of each kind of source.
+//! All faults of the swarm, for each kind of source.
 //!
-//! Beside a good source the data comes all the same. Alone, it comes or the build ends in time, with an error
-//! that names the source and says what it did. Nothing wrong is ever published.
+//! Next to a good source, a faulty source does not prevent the download. Alone, either the download
+//! succeeds or the build fails in time, with an error that names the source and its fault. Corrupt
+//! data is never published.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -10,21 +11,21 @@ use crate::support::{Project, side_by_side};
 use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed, eventually, random_bytes};
 use crate::swarm::{catalogue, peer, tracker, web_seed};
 
-/// `Project`'s timeout, and what a machine under load, or wine, may need beside.
+/// `Project`'s timeout, plus what a busy machine or Wine may need.
 const IN_TIME: Duration = Duration::from_secs(45);
 
-/// What becomes of a build that has the faulty source alone.
+/// The expected outcome of a build with only the faulty source.
 #[derive(Clone, Copy, Debug)]
 pub enum Alone {
     Comes,
-    /// It fails, and this is said of the source.
+    /// The build fails, and the error says this about the source.
     Fails(&'static str),
-    /// As luck has it.
+    /// Depends on timing.
     Either(&'static str),
 }
 use Alone::{Comes, Either, Fails};
 
-/// Ten pieces, the last one short. Made once: hashing is what costs time here.
+/// Ten pieces, the last one shorter. Created once, because hashing dominates the cost.
 pub fn dataset() -> Dataset {
     static MADE: LazyLock<Dataset> = LazyLock::new(|| {
         let dataset = Dataset::single("data.bin", random_bytes(7, 300_000));
@@ -138,7 +139,7 @@ fn a_faulty_web_seed_beside_a_good_peer() {
 
 #[test]
 fn a_faulty_web_seed_of_many_small_files() {
-    // Their requests are sent ahead of the replies: each fault meets some of them on the way.
+    // Requests for small files are pipelined, so each fault affects requests that are already sent.
     let files: Vec<_> = (0..40).map(|n| (format!("{n}"), random_bytes(n, 7_500))).collect();
     let dataset = Dataset::multi("many", files.iter().map(|(n, bytes)| (&n[..], bytes.clone())));
     dataset.stream();
@@ -154,7 +155,7 @@ fn a_faulty_web_seed_of_many_small_files() {
 
 #[test]
 fn redirects_lead_every_connection_to_the_data() {
-    // Long enough for four connections, each of which meets both redirects.
+    // Large enough for four connections, each of which meets both redirects.
     let dataset = Dataset::single("data.bin", random_bytes(8, 9 << 20)).piece_length(256 << 10);
     let good = WebSeed::serving(&dataset);
     let to = |seed: &WebSeed| web_seed::Fault::RedirectTo(seed.http().url());
@@ -165,7 +166,7 @@ fn redirects_lead_every_connection_to_the_data() {
     assert_eq!(first.bytes_served() + second.bytes_served(), 0);
 }
 
-/// The way of large archives: one name for all, and a server for each file.
+/// Typical of large archives: one public host, with a redirect to a different server for each file.
 #[test]
 fn two_connections_are_enough_where_each_file_is_redirected() {
     let files: Vec<_> = (0..60).map(|n| (format!("f{n}"), random_bytes(n, 3_000))).collect();
@@ -199,7 +200,7 @@ fn peer_faults() -> Vec<(peer::Fault, Alone)> {
         (LongBitfield, Fails("bitfield")),
         (SpareBits, Fails("bitfield")),
         (HaveOutOfRange, Fails("piece")),
-        // What nobody asked for may be what is about to be asked for.
+        // An unrequested block may be the next one to be requested.
         (Unrequested, Either("sent corrupt data")),
         (Slow { bytes_per_second: 600_000 }, Comes),
         (OutOfOrder, Comes),
@@ -290,7 +291,7 @@ fn a_faulty_tracker_before_a_good_one() {
     });
 }
 
-/// `other`: where a redirect may lead; without it a redirect leads nowhere.
+/// `other` is the target of a redirect that leads to the torrent.
 fn catalogue_faults(other: &Catalogue) -> Vec<(catalogue::Fault, Alone)> {
     use catalogue::Fault::*;
     let wrong = Dataset::single("data.bin", "other bytes").torrent();
@@ -346,7 +347,7 @@ fn a_dead_source_is_not_asked_for_ever_while_another_serves() {
     let slow = Peer::seeding(&dataset).with(peer::Fault::Slow { bytes_per_second: 2_000_000 });
     let lines = format!("web-seeds = [\"{}\"]\npeers = [\"{}\"]", dead.url(), slow.addr());
     check_comes("slow", &dataset, &Project::of(&dataset, &lines));
-    // Its connections in the first round, and one in each of three more.
+    // The connections of the first round, and one in each of three retries.
     assert!(dead.requests().len() <= 4 + 3, "{} requests", dead.requests().len());
 }
 

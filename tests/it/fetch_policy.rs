@@ -1,4 +1,5 @@
-//! Whose package it is and how Cargo was called, by the real Cargo: who fetches, and who does not.
+//! Which packages may download, depending on the package's origin and Cargo's command, with the
+//! real Cargo.
 
 use std::fs;
 
@@ -13,7 +14,7 @@ fn data(seed: u64) -> Dataset {
     Dataset::single("data.bin", random_bytes(seed, BYTES as usize))
 }
 
-/// Packages of the registry `example` come from `vendor`, as `cargo vendor` arranges it.
+/// Takes packages of the registry `example` from `vendor`, as `cargo vendor` configures it.
 const VENDORED: &str = r#"
 [registries.example]
 index = "https://registry.invalid/index"
@@ -24,7 +25,8 @@ replace-with = "vendored"
 directory = "vendor"
 "#;
 
-/// The crate `name`, without datasets, with the vendored dependency `held`, which has these.
+/// The crate `name` without datasets, with the vendored dependency `held`, which declares these
+/// datasets.
 pub fn holding(name: &'static str, held: &'static str, torrent: &[u8], datasets: &str) -> Fixture {
     let fixture = Fixture::new(name, "")
         .main(&format!("fn main() {{ println!(\"{{}}\", {}::PATH) }}", held.replace('-', "_")));
@@ -52,7 +54,7 @@ fn a_vendored_dependency_fetches_only_where_that_is_allowed() {
     assert!(helps[0].ends_with("ACADEMICTORRENTS_FETCH=always cargo build"), "{errors:#?}");
     assert!(helps[1].ends_with("cargo academictorrents fetch data"), "{errors:#?}");
     assert_eq!(seed.http().server().connections(), 0);
-    // The mend that the error names; what is there is then used in every mode.
+    // The fix that the error suggests. Afterwards, every mode uses the existing data.
     let fixture = fixture.env("ACADEMICTORRENTS_FETCH", "always");
     let fixture = fixture.env("ACADEMICTORRENTS_PRIVATE_HOSTS", "127.0.0.1");
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
@@ -64,7 +66,7 @@ fn a_vendored_dependency_fetches_only_where_that_is_allowed() {
             fs::read_dir(&stamps).unwrap().next().unwrap().unwrap().path().join("stamp"),
         )
         .unwrap();
-        // Hashed, and not fetched.
+        // The data is hashed and not fetched.
         dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
     }
     assert_eq!(seed.bytes_served(), BYTES);
@@ -145,13 +147,13 @@ pub const WITH_OR_WITHOUT: &str = r#"fn main() {
 }"#;
 
 #[test]
-#[cfg(target_os = "linux")] // which shows a build script cargo's command line
+#[cfg(target_os = "linux")] // needs /proc to see Cargo's command line
 fn what_cargo_install_was_asked_for_fetches() {
     let dataset = data(104);
     let seed = WebSeed::serving(&dataset);
     let name = "fixture-installed";
     let fixture = from_web_seed(name, &dataset, &seed, "");
-    // For its lock file.
+    // Creates the lock file.
     let fixture = fixture.env("DOCS_RS", "1");
     fixture.cargo(&["check"]).ok();
     let fixture = fixture.env("DOCS_RS", "");
@@ -161,7 +163,7 @@ fn what_cargo_install_was_asked_for_fetches() {
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(fixture.path(file), to).unwrap();
     }
-    // As it is published: a path is not looked up from a registry.
+    // As published: a package from a registry has no `path` dependency.
     let manifest = fs::read_to_string(fixture.path("Cargo.toml")).unwrap();
     let path = format!(", path = {:?}", env!("CARGO_MANIFEST_DIR"));
     let published = manifest.replace(&path, "");
@@ -183,7 +185,7 @@ fn what_cargo_install_was_asked_for_fetches() {
             &root,
             "--config",
             &patch,
-            // Of a directory's configuration `cargo install` takes nothing by itself.
+            // `cargo install` does not read a directory's configuration by itself.
             "--config",
             ".cargo/config.toml",
         ])
@@ -192,13 +194,13 @@ fn what_cargo_install_was_asked_for_fetches() {
 }
 
 #[test]
-#[cfg(target_os = "linux")] // which shows a build script cargo's command line
+#[cfg(target_os = "linux")] // needs /proc to see Cargo's command line
 fn cargos_own_flag_is_heard() {
     let dataset = data(105);
     let seed = WebSeed::serving(&dataset);
     let fixture = from_web_seed("fixture-offline-flag", &dataset, &seed, "");
     for flag in ["--offline", "--frozen"] {
-        // `--frozen` wants a lock file that fits.
+        // `--frozen` requires an up-to-date lock file.
         let errors = fixture.cargo(&["build", flag]).errors().join("\n");
         assert!(errors.contains(&format!("offline: cargo was called with {flag}")), "{errors}");
     }
@@ -213,7 +215,7 @@ fn an_editor_that_starts_fetches_nothing_and_the_next_build_does() {
     let fixture = from_web_seed("fixture-editor", &dataset, &seed, "");
     let mut starts = vec![(vec!["check"], "RA_RUSTC_WRAPPER", "1")];
     if cfg!(target_os = "linux") {
-        // So rust-analyzer has a stable Cargo take the flag.
+        // rust-analyzer makes stable Cargo accept the flag this way.
         let nightly = "__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS";
         starts.push((
             vec!["check", "--compile-time-deps", "-Zunstable-options"],
@@ -230,7 +232,7 @@ fn an_editor_that_starts_fetches_nothing_and_the_next_build_does() {
     assert_eq!(seed.http().server().connections(), 0);
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
     fixture.cargo(&["build"]).ok().assert_fresh();
-    // What is there is told to the editor, and the builds after it stay fresh.
+    // An editor gets the path of existing data, and later builds stay fresh.
     fs::File::open(fixture.path("Cargo.toml"))
         .unwrap()
         .set_modified(std::time::SystemTime::now())
@@ -257,7 +259,7 @@ fn five_members_with_one_dataset_make_one_download() {
         fixture.library(&below, &format!("fixture-{below}"), &seeded(&seed, ""));
         fs::write(fixture.path(&format!("{below}/data.torrent")), dataset.torrent()).unwrap();
     }
-    // All at once, then one after the other.
+    // In parallel, then sequentially.
     for jobs in ["-j5", "-j1"] {
         if fixture.store().exists() {
             fs::remove_dir_all(fixture.store()).unwrap();
@@ -283,7 +285,7 @@ fn a_torrent_that_the_package_leaves_out_is_named_with_the_line_to_add() {
     let errors = fixture.cargo(&package).errors().join("\n");
     assert!(errors.contains("\"data.torrent\"") && errors.contains("`include`"), "{errors}");
     assert_eq!(files_below(&fixture.path("src")), before);
-    // The mend that the error names.
+    // The fix that the error suggests.
     let manifest = fs::read_to_string(fixture.path("Cargo.toml")).unwrap();
     fixture.write("Cargo.toml", &manifest.replace("include = [", "include = [\"data.torrent\", "));
     fixture.cargo(&package).ok();
@@ -298,12 +300,13 @@ fn variables_of_cargos_configuration_file_hold() {
     fixture.write(".cargo/config.toml", "[env]\nACADEMICTORRENTS_FETCH = \"never\"\n");
     let errors = fixture.cargo(&["build"]).errors().join("\n");
     assert!(errors.contains("ACADEMICTORRENTS_FETCH is `never`"), "{errors}");
-    // The mend: what the shell says goes before.
+    // The environment overrides the configuration file.
     let fixture = fixture.env("ACADEMICTORRENTS_FETCH", "local");
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
 
-/// A store on a file system of its own, which is too small, then filled by another, then large enough.
+/// The store is on its own file system, which is first too small, then filled by another process,
+/// and then large enough.
 #[cfg(target_os = "linux")]
 const FULL: &str = r#"
 store=$ACADEMICTORRENTS_STORE
@@ -332,7 +335,7 @@ fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_n
     let fixture = from_web_seed("fixture-full", &dataset, &seed, "").main(
         "fn main() { println!(\"{}\", std::fs::read(env!(\"AT_DATA_PATH\")).unwrap().len()) }",
     );
-    // What is mounted in namespaces of its own goes with the processes.
+    // The mount belongs to namespaces that end with the processes.
     let mut command = fixture.command("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", FULL, env!("CARGO")]);
     let child = command.stdin(std::process::Stdio::piped()).spawn();
@@ -344,7 +347,7 @@ fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_n
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let small = lines.next();
     let before = seed.bytes_served();
-    let _ = stdin.write_all(b"\n"); // it may have ended already
+    let _ = stdin.write_all(b"\n"); // the process may have ended
     let full = lines.next();
     let first = seed.bytes_served();
     seed.mend();
@@ -352,7 +355,7 @@ fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_n
     let printed = lines.next();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    // Not every machine lets its users make namespaces.
+    // Not every machine allows user namespaces.
     if small.is_none() && (output.status.code() == Some(77) || said.contains("unshare")) {
         return cannot_mount("a full disk", &said);
     }
@@ -368,7 +371,7 @@ fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_n
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!(before, 0);
-    // The rest alone: what was verified by then was kept.
+    // Only the rest is downloaded: verified data was kept.
     let rest = seed.bytes_served() - first;
     assert!(rest < 3_000_000, "{rest} bytes");
 }

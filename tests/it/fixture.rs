@@ -3,7 +3,6 @@
 //! Each crate has its own directory and store, emptied at the start of its test. All crates share
 //! one target directory, so dependencies are compiled once. Everything is below Cargo's directory
 //! for test files and is kept: a second `cargo test` recompiles nothing.
-//! test files and stay there: the second `cargo test` compiles none of it again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -284,8 +283,8 @@ fn scratch() -> &'static Path {
     path
 }
 
-/// Creates a Cargo home that shares the user's registry cache; downloads of the tests are added to
-/// the copy's own directories.
+/// Creates a Cargo home with links to the user's registry directories. Registries of the tests get
+/// their own directories in it.
 fn make_cargo_home(home: &Path) {
     if home.exists() {
         fs::remove_dir_all(home).unwrap();

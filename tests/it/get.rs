@@ -1,4 +1,4 @@
-//! A dataset by a call, into a directory of the user's: [`academictorrents::Get`].
+//! [`academictorrents::Get`]: downloads at run time, mostly into a user's directory.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::swarm::{Catalogue, Dataset, WebSeed, eventually, random_bytes};
 const PIECES: usize = 100;
 pub const LENGTH: u64 = (PIECES * PIECE) as u64;
 
-/// A directory to get into, a store and a .torrent, in a directory of their own.
+/// A temporary directory with a target directory, a store and a .torrent.
 pub struct GetFixture {
     dir: tempfile::TempDir,
 }
@@ -30,7 +30,7 @@ impl GetFixture {
         self.path("data")
     }
 
-    /// Asks for an id, with nothing of this machine's in the environment.
+    /// A call for an id, without any variable of the real environment.
     pub fn ask(&self, id: &str) -> Get {
         Get::new(id)
             .env_clear()
@@ -41,14 +41,15 @@ impl GetFixture {
             .env("ACADEMICTORRENTS_TIMEOUT", "3s")
     }
 
-    /// Asks for a dataset by its .torrent, which names this web seed.
+    /// Downloads a dataset by its .torrent, which names this web seed, into the target directory.
     pub fn get(&self, dataset: &Dataset, seed: &WebSeed) -> Result<PathBuf, Error> {
         let torrent = self.path("data.torrent");
         std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
         self.ask(torrent.to_str().unwrap()).into(self.data()).run()
     }
 
-    /// Has the dataset in its directory, and a seed that counts what is fetched from now on.
+    /// Downloads the dataset into the target directory; returns its path and a web seed that counts
+    /// later downloads.
     pub fn complete(dataset: &Dataset) -> (GetFixture, PathBuf, WebSeed) {
         let fixture = GetFixture::new();
         let path = fixture.get(dataset, &WebSeed::serving(dataset)).unwrap();
@@ -64,7 +65,7 @@ pub fn single() -> Dataset {
     Dataset::single("data.bin", random_bytes(31, LENGTH as usize))
 }
 
-/// Files of three and a half pieces each, so that neighbours share one.
+/// Files of three and a half pieces each, so that neighbors share a piece.
 pub fn folder() -> Dataset {
     let file = |seed| random_bytes(seed, 7 * PIECE / 2);
     Dataset::multi("tree", [("a", file(1)), ("d/b", file(2)), ("d/c", file(3)), ("e", file(4))])
@@ -83,7 +84,7 @@ fn a_dataset_comes_into_a_directory_and_nothing_else_does() {
         let files = files_below(&fixture.data());
         assert!(files.iter().all(|file| file.starts_with(name_of(&dataset))), "{files:?}");
         assert!(!fixture.workplace().exists());
-        // They are the user's own.
+        // The files belong to the user and are writable.
         let first = fixture.data().join(&files[0]);
         assert!(!std::fs::metadata(first).unwrap().permissions().readonly());
     }
@@ -133,13 +134,13 @@ fn a_file_that_is_right_stays_where_its_damaged_neighbour_is_mended() {
     assert_eq!(std::fs::read(path.join("notes.txt")).unwrap(), b"mine");
     std::fs::remove_file(path.join("notes.txt")).unwrap();
     dataset.assert_at(&path);
-    // `e` begins in the middle of a piece that `d/c` had a part of: it moved, and was not written anew.
+    // `e` begins inside a piece that `d/c` shares. The file was not rewritten.
     assert!(inode(&path.join("e")) == before || !REPAIRS_IN_PLACE);
-    // The first piece, and the four and a half that `d/c` lies in.
+    // The first piece, and the four and a half pieces of `d/c`.
     assert!(seed.bytes_served() <= 6 * PIECE as u64, "{}", seed.bytes_served());
 }
 
-/// In a directory whose own path is longer than Windows takes from programs that do not ask for more.
+/// The path exceeds the length that Windows allows to programs without long path support.
 #[test]
 fn a_long_directory_is_fetched_into_and_repaired_in() {
     let dataset = folder();
@@ -155,7 +156,7 @@ fn a_long_directory_is_fetched_into_and_repaired_in() {
     std::fs::remove_file(path.join("a")).unwrap();
     dataset.assert_at(&get());
     assert!(!long.join(".academictorrents").exists());
-    // And a store, which links what it has.
+    // The same for a store, which hard-links existing files.
     let store = long.join("store");
     let get = |files: &[&str]| {
         let ask = fixture.ask(torrent.to_str().unwrap()).files(files.iter().copied());
@@ -206,7 +207,7 @@ fn a_run_that_failed_is_gone_on_from() {
     let error = slashes(&error.to_string());
     assert!(error.contains("ACADEMICTORRENTS_MIRRORS") && !error.contains("Cargo.toml"), "{error}");
     assert!(error.contains(".academictorrents/v1, and the next run resumes"), "{error}");
-    // No file that is half there stands under its name.
+    // An incomplete file never has its final name.
     assert!(!fixture.data().join("data.bin").exists() && fixture.workplace().exists());
     let whole = WebSeed::serving(&dataset);
     dataset.assert_at(&fixture.get(&dataset, &whole).unwrap());
@@ -262,7 +263,7 @@ fn what_cannot_be_an_id_or_a_place_is_refused_and_nothing_is_lost() {
     let text = fixture.path("notes.txt");
     std::fs::write(&text, "hello").unwrap();
     check(fixture.ask(text.to_str().unwrap()).run().unwrap_err(), &["not a .torrent", "notes.txt"]);
-    // A directory lies where the file belongs.
+    // A directory is in the place of the file.
     let dataset = single();
     let in_the_way = fixture.data().join("data.bin");
     std::fs::create_dir_all(in_the_way.join("mine")).unwrap();
@@ -271,11 +272,11 @@ fn what_cannot_be_an_id_or_a_place_is_refused_and_nothing_is_lost() {
     assert_eq!(error.kind(), ErrorKind::Disk);
     check(error, &["data.bin"]);
     assert!(in_the_way.join("mine").is_dir());
-    // What was fetched is there still.
+    // The downloaded data was kept.
     std::fs::remove_dir_all(&in_the_way).unwrap();
     dataset.assert_at(&fixture.get(&dataset, &seed).unwrap());
     assert_eq!(seed.bytes_served(), LENGTH);
-    // A file lies where the directory should be.
+    // A file is in the place of the directory.
     let torrent = fixture.path("data.torrent");
     let error = fixture.ask(torrent.to_str().unwrap()).into(&text).run().unwrap_err();
     check(error, &["notes.txt", "choose a directory"]);
@@ -308,7 +309,7 @@ fn who_forbids_to_fetch_is_heard_by_a_call_too() {
     let text = error.to_string();
     assert!(text.contains("downloading is not allowed"), "{text}");
     assert!(text.ends_with("help: unset ACADEMICTORRENTS_FETCH"), "{text}");
-    // The configuration file says it, and no variable.
+    // Set in the configuration file instead of a variable.
     let directory = fixture.path("config/academictorrents");
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("config.toml"), "fetch = 'never'\n").unwrap();

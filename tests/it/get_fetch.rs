@@ -1,4 +1,4 @@
-//! What [`academictorrents::Get::fetch`] and [`academictorrents::Build`] tell of a dataset.
+//! The records of [`academictorrents::Get::fetch`] and [`academictorrents::Build`].
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::load_path::LOAD_PATH;
 use crate::support::{Project, files_below};
 use crate::swarm::{Dataset, WebSeed};
 
-/// What a record tells of its files, below its path, with `/`.
+/// The record's files: path relative to the record's path, with `/`, and length.
 pub fn files(record: &Record) -> Vec<(String, u64)> {
     let name = |path: &Path| {
         let below = path.strip_prefix(record.path()).unwrap();
@@ -18,7 +18,7 @@ pub fn files(record: &Record) -> Vec<(String, u64)> {
     record.files().iter().map(|file| (name(&file.path), file.length)).collect()
 }
 
-/// Checks that the record's files are there, and that they are all that is.
+/// Checks that the record's files exist, and that no other files do.
 #[track_caller]
 pub fn check(record: &Record, expected: &[(&str, u64)]) {
     let found = files(record);
@@ -50,7 +50,8 @@ fn a_record_tells_path_infohash_and_files_however_the_dataset_came() {
     for (dataset, expected) in cases {
         let seed = WebSeed::serving(&dataset);
         let (fixture, torrent) = fixture(&dataset, &seed);
-        // Fetched, found in the store, in a directory of the user's, found there.
+        // Downloaded to the store, found in the store, downloaded to a directory, found in the
+        // directory.
         for into in [false, false, true, true] {
             let get = fixture.ask(&torrent);
             let get = if into { get.into(fixture.data()) } else { get };
@@ -77,7 +78,7 @@ fn a_record_of_a_selection_has_the_selected_files() {
     check(&ask().into(fixture.data()).fetch().unwrap(), &[("d/c", HALF)]);
 }
 
-/// The copy may have more than was asked for.
+/// The copy may have more files than requested.
 #[test]
 fn of_a_whole_copy_a_record_has_the_selected_files_only() {
     let dataset = folder();
@@ -92,7 +93,7 @@ fn of_a_whole_copy_a_record_has_the_selected_files_only() {
             assert_eq!(record.path(), whole);
             assert_eq!(files(&record), [("d/b".to_owned(), HALF), ("d/c".to_owned(), HALF)]);
         }
-        // A build's record, and its module.
+        // The record and the generated module of a build.
         let project =
             Project::of(&dataset, "files = [\"d/*\"]").env(LOAD_PATH, load_path.display());
         for _ in 0..2 {

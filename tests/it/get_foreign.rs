@@ -1,4 +1,4 @@
-//! Files in a user's directory that do not belong to the dataset: [`academictorrents::Get::into`] leaves them as they are.
+//! [`academictorrents::Get::into`] leaves files alone that do not belong to the dataset.
 #![cfg(unix)]
 
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use crate::support::files_below;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
-/// Asks by a .torrent that names this web seed.
+/// A call by a .torrent that names this web seed.
 fn ask(fixture: &GetFixture, dataset: &Dataset, seed: &WebSeed) -> Get {
     let torrent = fixture.path("data.torrent");
     std::fs::write(&torrent, dataset.clone().url_list([seed.url()]).torrent()).unwrap();
     fixture.ask(torrent.to_str().unwrap()).into(fixture.data())
 }
 
-/// Every entry below a directory: its path, and what it is.
+/// All entries below a directory: path and content or kind.
 fn entries(directory: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().map(Result::unwrap) {
@@ -36,7 +36,7 @@ fn entries(directory: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// A call that is refused before the first byte, and changes nothing.
+/// Asserts that the call is refused without a request and changes nothing.
 #[track_caller]
 fn is_refused(fixture: &GetFixture, seed: &WebSeed, get: Get, parts: &[&str]) -> Error {
     let before = entries(&fixture.data());
@@ -58,14 +58,14 @@ const FORCE: &str = "--force` (`Get::overwrite(true)`)";
 #[test]
 fn a_foreign_file_stays_and_only_overwriting_replaces_it() {
     let small = || Dataset::single("config", random_bytes(5, 92));
-    // Bytes that anybody guesses, before others.
+    // Files that begin with common bytes.
     let begins = |with: &[u8], length| [with, &random_bytes(9, length - with.len())].concat();
     let disk = || Dataset::single("disk.img", [vec![0; PIECE], random_bytes(5, PIECE)].concat());
     let tiny = |piece| Dataset::single("tiny", random_bytes(5, 300)).piece_length(piece);
     let first = random_bytes(5, 300);
     let pad = || Dataset::multi("set", [("a", random_bytes(5, 50)), ("b", random_bytes(6, 50))]);
     let cases: [(Dataset, &str, Vec<u8>); 15] = [
-        // The same length, longer and shorter, with pieces of its own and without.
+        // Of the same length, longer and shorter; with and without whole pieces.
         (single(), "data.bin", random_bytes(9, 100 * PIECE)),
         (single(), "data.bin", random_bytes(9, 100 * PIECE + 1)),
         (single(), "data.bin", b"mine".to_vec()),
@@ -84,7 +84,7 @@ fn a_foreign_file_stays_and_only_overwriting_replaces_it() {
         (tiny(16), "tiny", begins(&first[..288], 299)),
         (disk(), "disk.img", begins(&[0; PIECE], 2 * PIECE)),
         (disk(), "disk.img", begins(&[0; PIECE], 5 * PIECE)),
-        // What a pad file fills up is no evidence.
+        // The zeros of a pad file are not evidence.
         (pad().piece_length(PIECE).padded(), "set/a", begins(&first[..50], 51)),
     ];
     for (dataset, path, mine) in cases {
@@ -119,7 +119,7 @@ fn all_foreign_files_are_named_in_one_error_up_to_a_limit() {
     assert!(!text.contains("many/010"), "{text}");
 }
 
-/// As other clients allocate them, sparse or not.
+/// Other clients preallocate such files, sparse or not.
 #[test]
 fn empty_and_all_zero_files_count_as_absent() {
     for dataset in [single(), folder(), Dataset::single("small", random_bytes(6, 50))] {
@@ -139,7 +139,8 @@ fn empty_and_all_zero_files_count_as_absent() {
     }
 }
 
-/// Two files in one piece, of which only one exists: nothing tells whether it is right before the piece is downloaded.
+/// Two files share a piece, and only one exists: whether it is correct is unknown until the piece
+/// is downloaded.
 #[test]
 fn a_file_that_cannot_be_judged_is_compared_with_the_downloaded_bytes() {
     let dataset = Dataset::multi("set", [("a", random_bytes(1, 500)), ("b", random_bytes(2, 500))]);
@@ -167,7 +168,7 @@ fn a_file_that_cannot_be_judged_is_compared_with_the_downloaded_bytes() {
         {
             assert!(text.contains(part), "{text}");
         }
-        // Where the other one is, is said each time.
+        // Each error says where the other, incomplete file is.
         assert!(text.contains("set/b is incomplete and kept in "), "{text}");
         assert!(std::fs::read(&a).unwrap() == wrong);
         assert!(!fixture.data().join("set/b").exists());
@@ -178,7 +179,7 @@ fn a_file_that_cannot_be_judged_is_compared_with_the_downloaded_bytes() {
     assert!(!fixture.workplace().exists());
 }
 
-/// Files that many have, as an empty note or a run of one byte, show nothing.
+/// Common content, such as a tiny file or a run of one byte, is not evidence.
 #[test]
 fn a_different_file_is_damage_only_beside_enough_right_bytes() {
     for (beside, is_damage) in [
@@ -204,7 +205,7 @@ fn a_different_file_is_damage_only_beside_enough_right_bytes() {
     }
 }
 
-/// The piece before the damaged one is right, and so is the little of it that lies in the file between them.
+/// The piece before the damaged one is correct, and so is its small part of the file between them.
 #[test]
 fn a_small_file_between_two_pieces_stays_where_a_neighbor_is_repaired() {
     let (large, small) = (PIECE - 4000, 8000);
@@ -227,7 +228,7 @@ fn a_small_file_between_two_pieces_stays_where_a_neighbor_is_repaired() {
     assert!(!fixture.workplace().exists());
 }
 
-/// Of a piece that extends into a file that was not selected, too.
+/// Also if the piece extends into an unselected file.
 #[test]
 fn a_selected_file_that_cannot_be_judged_stays_if_it_is_right() {
     let dataset = Dataset::multi("set", [("a", random_bytes(1, 500)), ("b", random_bytes(2, 500))]);
@@ -263,7 +264,7 @@ fn one_of_300_small_files_is_repaired_by_its_piece_alone() {
         assert_eq!(inode(&path.join("124")), before, "its neighbors stay");
         assert!(!fixture.workplace().exists());
     }
-    // Where nothing in the piece is right, nothing shows that these are files of the dataset.
+    // If nothing in the piece is correct, nothing shows that the files belong to the dataset.
     let dataset = Dataset::multi("many", files());
     let (fixture, seed) = (GetFixture::new(), WebSeed::serving(&dataset));
     dataset.write_to(&fixture.data());
@@ -272,7 +273,7 @@ fn one_of_300_small_files_is_repaired_by_its_piece_alone() {
     assert!(text.contains("many/000 has different content"), "{text}");
 }
 
-/// A file, and an entry that only makes a directory.
+/// A file, and an entry that only creates a directory.
 fn with_directory(path: &str) -> Dataset {
     let mut directory: Vec<Vec<u8>> = path.split('/').map(|it| it.as_bytes().to_vec()).collect();
     directory.push(Vec::new());
@@ -333,7 +334,7 @@ fn names_that_programs_act_on_are_refused_before_the_download() {
             assert_eq!(files_below(&other), [Path::new("set/fine")]);
         }
     }
-    // In the store they do no harm.
+    // These names are harmless in the store.
     let dataset = Dataset::multi(".git", [("config", b"x".to_vec())]);
     let (fixture, seed) = (GetFixture::new(), WebSeed::serving(&dataset));
     std::fs::write(fixture.path("x.torrent"), dataset.clone().url_list([seed.url()]).torrent())
@@ -341,7 +342,7 @@ fn names_that_programs_act_on_are_refused_before_the_download() {
     dataset.assert_at(&fixture.ask(fixture.path("x.torrent").to_str().unwrap()).run().unwrap());
 }
 
-/// Even by force: it would mix with what is unfinished.
+/// Not even with `overwrite`: the dataset would mix with unfinished downloads.
 #[test]
 fn the_workplace_is_never_part_of_a_dataset() {
     for name in [".academictorrents", ".AcademicTorrents", ".academic\u{200c}torrents"] {
@@ -398,7 +399,7 @@ fn what_cannot_be_replaced_is_reported_before_the_first_byte() {
         let said = format!("{} {why}", fixture.data().join(place).display());
         is_refused(&fixture, &seed, ask(&fixture, &dataset, &seed), &[&said]);
         if why != "is a symbolic link" {
-            // Force is for files.
+            // `overwrite` applies to files only.
             let error = is_refused(
                 &fixture,
                 &seed,
@@ -408,7 +409,7 @@ fn what_cannot_be_replaced_is_reported_before_the_first_byte() {
             assert!(!error.to_string().contains("--force"), "{error}");
         }
     }
-    // The place of a directory without files.
+    // In the place of a directory without files.
     let dataset = with_directory("sub/empty");
     type Make<'a> = (&'a dyn Fn(&Path), &'a str);
     let makes: [Make<'_>; 3] = [
@@ -428,7 +429,7 @@ fn what_cannot_be_replaced_is_reported_before_the_first_byte() {
             }
         }
     }
-    // A single file's place.
+    // In the place of a single file.
     let dataset = single();
     let (fixture, seed) = (GetFixture::new(), WebSeed::serving(&dataset));
     make_directory(&fixture.data().join("data.bin"));
@@ -464,7 +465,8 @@ fn through_a_link_nothing_is_written() {
         assert_eq!(inode(&outside), before);
         assert!(std::fs::read(&outside).unwrap() == bytes);
     }
-    // A link to the dataset's directory is not followed either; what is complete there needs nothing.
+    // A link in the place of the dataset's directory is not followed for writing; a complete
+    // dataset behind it needs no writing.
     let dataset = folder();
     let (fixture, path, _) = GetFixture::complete(&dataset);
     let seed = WebSeed::serving(&dataset);
@@ -485,7 +487,7 @@ fn through_a_link_nothing_is_written() {
     assert!(!outside.join("e").exists());
 }
 
-/// What an earlier run began is not more right than what the user put there since.
+/// Data of an unfinished download does not replace what the user put there since.
 #[test]
 fn what_is_unfinished_does_not_replace_a_right_file() {
     let dataset = folder();
@@ -495,7 +497,7 @@ fn what_is_unfinished_does_not_replace_a_right_file() {
     let begun = files_below(&fixture.data());
     assert!(begun.iter().any(|file| file.ends_with("files/tree/a")), "{begun:?}");
     let a = fixture.data().join("tree/a");
-    // With its neighbor's beginning, so that all its pieces can be judged.
+    // With the beginning of the next file, so that all pieces of `a` can be judged.
     for (file, bytes) in dataset.files().iter().take(2) {
         write(&fixture.data().join("tree").join(file), bytes);
     }
@@ -505,7 +507,7 @@ fn what_is_unfinished_does_not_replace_a_right_file() {
     assert_eq!(inode(&a), before);
 }
 
-/// A download takes its time, and the user works on.
+/// The user may change files during a download.
 #[test]
 fn what_appears_or_changes_during_the_download_is_not_replaced() {
     let dataset = folder();
@@ -532,14 +534,14 @@ fn what_appears_or_changes_during_the_download_is_not_replaced() {
     let nothing = |_: &Path| {};
     let (fixture, seed) = check(&|tree| write(&tree.join("d/b"), "mine"), &nothing, "tree/d/b");
     assert_eq!(std::fs::read(fixture.data().join("tree/d/b")).unwrap(), b"mine");
-    // Kept, so that nothing is downloaded once more.
+    // The downloaded data is kept, so nothing is downloaded twice.
     let before = seed.bytes_served();
     dataset.assert_at(&ask(&fixture, &dataset, &seed).overwrite(true).run().unwrap());
     assert_eq!(seed.bytes_served(), before);
     let blank = |tree: &Path| write(&tree.join("e"), "");
     let (fixture, _) = check(&|tree| write(&tree.join("e"), "mine"), &blank, "tree/e");
     assert_eq!(std::fs::read(fixture.data().join("tree/e")).unwrap(), b"mine");
-    // A directory that becomes a link leads nowhere.
+    // A directory replaced by a link is not followed.
     let (fixture, _) = check(
         &|tree| {
             std::fs::create_dir_all(tree.parent().unwrap().join("other/d")).unwrap();
@@ -549,7 +551,7 @@ fn what_appears_or_changes_during_the_download_is_not_replaced() {
         "tree",
     );
     assert!(files_below(&fixture.data().join("other")).is_empty());
-    // One that was right is not there any more: what is incomplete is not reported as complete.
+    // A complete file disappears: the incomplete dataset must not be reported as complete.
     let all = dataset.files();
     let right =
         |tree: &Path| all.iter().take(2).for_each(|(file, bytes)| write(&tree.join(file), bytes));
@@ -560,7 +562,7 @@ fn what_appears_or_changes_during_the_download_is_not_replaced() {
 fn an_error_leaves_no_empty_workplace_and_the_next_one_says_again_where_files_are() {
     let dataset = single();
     let (fixture, path, _) = GetFixture::complete(&dataset);
-    // A pin that does not hold, of a file that is right.
+    // A correct file whose pin does not match.
     let seed = WebSeed::serving(&dataset);
     let pinned = ask(&fixture, &dataset, &seed).sha256("data.bin", "0".repeat(64));
     is_refused(&fixture, &seed, pinned, &["data.bin"]);

@@ -1,4 +1,4 @@
-//! What becomes of a user's own damaged files where nothing can, or may, mend them: [`academictorrents::Get::into`].
+//! Damaged files of a user that cannot or must not be repaired: [`academictorrents::Get::into`].
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::support::files_below;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, WebSeed, eventually};
 
-/// Asks by a .torrent that names these web seeds.
+/// A call by a .torrent that names these web seeds.
 fn ask(fixture: &GetFixture, dataset: &Dataset, seeds: &[&WebSeed]) -> Get {
     let torrent = fixture.path("data.torrent");
     let urls = seeds.iter().map(|seed| seed.url());
@@ -19,7 +19,7 @@ fn ask(fixture: &GetFixture, dataset: &Dataset, seeds: &[&WebSeed]) -> Get {
     fixture.ask(torrent.to_str().unwrap()).into(fixture.data())
 }
 
-/// A refused call leaves the file as it was, and nothing beside it.
+/// Asserts that a refused call leaves the damaged file unchanged and creates nothing.
 fn stays(damage: fn(&Path), kind: ErrorKind, how: impl Fn(&GetFixture, &Dataset, &WebSeed) -> Get) {
     let dataset = single();
     let (fixture, path, seed) = GetFixture::complete(&dataset);
@@ -38,7 +38,7 @@ fn one_piece(path: &Path) {
     flip(path, 5);
 }
 
-/// Cutting it would lose what its user added.
+/// Truncating the file would lose what the user appended.
 fn longer_and_wrong(path: &Path) {
     flip(path, 5);
     std::fs::File::options().write(true).open(path).unwrap().set_len(LENGTH + 10).unwrap();
@@ -74,14 +74,14 @@ fn without_sources_a_damaged_file_does_not_move() {
 
 #[test]
 fn from_sources_that_bring_nothing_a_damaged_file_does_not_move() {
-    // The damaged piece is the first one, and the seed has another.
+    // The first piece is damaged, and the seed has only another piece.
     stays(one_piece, ErrorKind::Network, |fixture, dataset, _| {
         let seed = WebSeed::serving(dataset).with(Fault::OnlyPieces(7..8));
         ask(fixture, dataset, &[&seed])
     });
 }
 
-/// A copy on `LOAD_PATH` that has some of it is not taken first.
+/// Nothing is copied from a partial copy on `LOAD_PATH` before the download is known to be allowed.
 #[test]
 fn what_a_copy_has_moves_no_damaged_file_where_the_rest_is_refused() {
     let dataset = single();
@@ -135,8 +135,9 @@ fn where_the_network_goes_the_error_says_where_the_file_is() {
     assert_eq!(whole.bytes_served(), PIECE as u64);
 }
 
-/// Reading what was not written once made a file of zeros, which then took the right one's place.
-/// Among the recorded pieces are those of files that are right, which are nowhere but at their place.
+/// Regression test: reading parts that had not been written gave a file of zeros, which then
+/// replaced the correct file. The resume record lists pieces of correct files, which exist only in
+/// their final place.
 #[test]
 fn right_files_stay_right_when_a_repair_is_resumed() {
     let dataset = folder();
@@ -148,11 +149,11 @@ fn right_files_stay_right_when_a_repair_is_resumed() {
     ask(&fixture, &dataset, &[&half]).run().unwrap_err();
     let whole = WebSeed::serving(&dataset);
     dataset.assert_at(&ask(&fixture, &dataset, &[&whole]).run().unwrap());
-    // And the piece that the file, where it moved, shares with its neighbour.
+    // Plus the piece that the moved file shares with its neighbor.
     assert_eq!(whole.bytes_served(), if REPAIRS_IN_PLACE { 2 } else { 1 } * PIECE as u64);
 }
 
-/// A file that is right stays where the user has it, and is pinned there.
+/// A correct file stays in place, and its pin is checked there.
 #[test]
 fn pins_hold_for_files_that_stay_and_for_those_that_are_mended() {
     let dataset = folder();
@@ -168,7 +169,8 @@ fn pins_hold_for_files_that_stay_and_for_those_that_are_mended() {
     dataset.assert_at(&ask(&digests[1]).unwrap());
 }
 
-/// What its user has written into it since is not ours to cut, or to take for verified.
+/// Changes that the user makes during the download are neither truncated nor taken for verified
+/// data.
 #[test]
 fn a_file_that_changes_while_its_mending_is_waited_for_is_left_alone() {
     let dataset = single();

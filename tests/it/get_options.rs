@@ -1,4 +1,4 @@
-//! What [`academictorrents::Get`]'s methods say, each by what it changes.
+//! The methods of [`academictorrents::Get`], each tested by its effect.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::slashes;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed};
 
-/// A fixture with a .torrent that names no source.
+/// A fixture with a .torrent that names no sources.
 pub fn fixture(dataset: &Dataset) -> (GetFixture, String) {
     let fixture = GetFixture::new();
     let torrent = fixture.path("data.torrent");
@@ -43,7 +43,7 @@ fn each_kind_of_source_can_be_named() {
     check(&|get| get.peer(peer.addr().to_string()));
     check(&|get| get.tracker(tracker.url()));
     check(&|get| get.mirror(mirror));
-    // Without any there is nobody.
+    // Without a source, the download fails.
     let (fixture, torrent) = fixture(&dataset);
     let error = fixture.ask(&torrent).run().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
@@ -79,7 +79,7 @@ fn files_selects_and_a_glob_that_covers_nothing_is_named() {
     assert!(root.join("d/b").is_file() && !root.join("a").exists());
     let error = ask().files(["d/*", "nothing/**"]).run().unwrap_err();
     refused(error, ErrorKind::Manifest, &["`nothing/**` matches no file", "4 files"]);
-    // Two calls select what either covers.
+    // Two calls add up.
     let root = ask().files(["a"]).files(["e"]).into(fixture.data()).run().unwrap();
     assert!(root.join("a").is_file() && root.join("e").is_file() && !root.join("d").exists());
 }
@@ -105,7 +105,7 @@ fn the_store_of_the_call_takes_the_environments_place() {
     let path = ask().web_seed(seed.url()).run().unwrap();
     assert!(path.starts_with(fixture.path("mine/v1/data")), "{path:?}");
     assert!(!fixture.path("store").exists());
-    // Now it is there.
+    // The data now exists.
     assert_eq!(ask().offline(true).run().unwrap(), path);
 }
 
@@ -163,7 +163,7 @@ fn what_no_stat_shows_is_found_and_mended_where_verify_is_always() {
     let root = ask().web_seed(seed.folder_url()).run().unwrap();
     let file = root.join("d/b");
     let fetched = seed.bytes_served();
-    // Nothing is wrong: nothing is fetched, and nothing replaced.
+    // Correct data is neither fetched nor replaced.
     let before = inode(&file);
     assert_eq!(ask().verify(Verify::Always).offline(true).run().unwrap(), root);
     assert_eq!(inode(&file), before);
@@ -172,7 +172,7 @@ fn what_no_stat_shows_is_found_and_mended_where_verify_is_always() {
     assert_eq!(ask().offline(true).run().unwrap(), root);
     let error = ask().verify(Verify::Always).offline(true).run().unwrap_err();
     refused(error, ErrorKind::Offline, &["of what is there: piece 6, at byte ", "d/b"]);
-    // Now that it is known, it is missing for all.
+    // Once found, the damage is known to all calls.
     let error = ask().offline(true).run().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Offline, "{error}");
     assert_eq!(seed.bytes_served(), fetched);
@@ -195,7 +195,7 @@ fn copies_on_load_path_are_hashed_again_where_verify_is_always() {
     assert_eq!(ask().verify(Verify::Always).run().unwrap(), copy);
     damage_unseen(&copy, 7);
     assert_eq!(ask().run().unwrap(), copy);
-    // The copy is not ours to mend: what is right is taken from it.
+    // The copy belongs to someone else and is not repaired; its correct pieces are used.
     let seed = WebSeed::serving(&dataset);
     let own = ask().web_seed(seed.url()).verify(Verify::Always).run().unwrap();
     assert!(own.starts_with(fixture.path("store")), "{own:?}");

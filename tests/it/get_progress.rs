@@ -1,4 +1,4 @@
-//! The progress reports that a program's own function gets: [`academictorrents::Get::on_progress`].
+//! Progress reports to a program's function: [`academictorrents::Get::on_progress`].
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -10,12 +10,12 @@ use crate::support::files::PIECE;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, WebSeed, eventually};
 
-/// What was told so far.
+/// The reports received so far.
 #[derive(Clone, Default)]
 pub struct Told(Arc<Mutex<Vec<Snapshot>>>);
 
 impl Told {
-    /// Has this call tell it here.
+    /// Records the reports of this call.
     pub fn by(&self, get: Get) -> Get {
         let told = self.clone();
         get.on_progress(move |now| told.0.lock().unwrap().push(now.clone()))
@@ -25,14 +25,14 @@ impl Told {
         self.0.lock().unwrap().clone()
     }
 
-    /// The phases, without repetitions in a row.
+    /// The phases, without consecutive repetitions.
     pub fn phases(&self) -> Vec<Phase> {
         let mut phases: Vec<_> = self.all().iter().map(|now| now.phase).collect();
         phases.dedup();
         phases
     }
 
-    /// Fails the test where bytes of one phase become fewer, or are more than all.
+    /// Asserts that byte counts never decrease within a phase and never exceed the total.
     #[track_caller]
     pub fn assert_monotone(&self) {
         let all = self.all();
@@ -46,7 +46,7 @@ impl Told {
     }
 }
 
-/// A dataset's .torrent, which names this seed.
+/// A fixture with the dataset's .torrent, which names this seed.
 pub fn fixture(dataset: &Dataset, seed: &WebSeed) -> (GetFixture, String) {
     let fixture = GetFixture::new();
     let torrent = fixture.path("data.torrent");
@@ -100,7 +100,7 @@ fn a_slow_function_does_not_delay_the_download() {
         }
     };
     dataset.assert_at(&fixture.ask(&torrent).on_progress(slow).run().unwrap());
-    // It gets every report nevertheless.
+    // The function still gets every report.
     assert_eq!(told.phases(), FETCHED);
 }
 
@@ -123,7 +123,7 @@ fn a_panic_becomes_the_error_and_the_next_run_resumes() {
             assert_eq!((told.phases(), seed.bytes_served()), (vec![Phase::Done], LENGTH));
         }
     }
-    // Of what is there, and with a value that is no text.
+    // Also for existing data, and for a panic value that is not a string.
     let dataset = single();
     let (fixture, torrent) = fixture(&dataset, &WebSeed::serving(&dataset));
     let odd = |get: Get| get.on_progress(|_| std::panic::panic_any(5)).run().unwrap_err().kind();
@@ -148,7 +148,7 @@ fn of_a_dataset_that_is_there_the_end_alone_is_told() {
     let size = dataset.stream().len() as u64;
     let [only] = told.all().try_into().unwrap();
     assert_eq!((only.phase, only.done_bytes, only.total_bytes), (Phase::Done, size, Some(size)));
-    // Hashing it again is a phase of its own.
+    // Hashing existing data again is a phase.
     let told = Told::default();
     told.by(fixture.ask(&torrent)).verify(Verify::Always).run().unwrap();
     assert_eq!(told.phases(), [Phase::Metainfo, Phase::Checking, Phase::Done]);
@@ -166,14 +166,14 @@ fn a_failure_is_the_last_that_is_told() {
     let half = 50 * PIECE as u64;
     let last = told.all().pop().unwrap();
     assert_eq!((last.phase, last.done_bytes, last.sources), (Phase::Failed, half, 0));
-    // The next run begins with what is there.
+    // The next run starts with the existing data.
     seed.mend();
     let told = Told::default();
     told.by(fixture.ask(&torrent)).run().unwrap();
     let fetching = told.all().into_iter().find(|now| now.phase == Phase::Fetching).unwrap();
     assert_eq!((fetching.done_bytes, fetching.total_bytes), (half, Some(LENGTH)));
     told.assert_monotone();
-    // What never began fails, too.
+    // A call that fails before the download reports the failure, too.
     let told = Told::default();
     told.by(fixture.ask(&"0".repeat(40))).offline(true).run().unwrap_err();
     assert_eq!(told.phases().last(), Some(&Phase::Failed));

@@ -1,4 +1,5 @@
-//! Calls that are stopped: [`academictorrents::Get::stop_with`]. Each waits for longer than a test may take, but for that.
+//! [`academictorrents::Get::stop_with`]. Without the stop, each call would wait longer than a test
+//! may take.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,12 +11,12 @@ use crate::support::files::PIECE;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, Peer, Silent, WebSeed, catalogue, eventually, peer};
 
-/// A call that is patient.
+/// A call with a long timeout.
 fn patient(get: Get) -> Get {
     get.env("ACADEMICTORRENTS_TIMEOUT", "1h")
 }
 
-/// Stops this call at so many reports of this phase.
+/// Stops this call at the given number of reports of this phase.
 fn stop_in(phase: Phase, times: usize, get: Get) -> Result<std::path::PathBuf, Error> {
     let (stop, told) = (StopHandle::new(), AtomicUsize::new(0));
     let get = patient(get).stop_with(&stop);
@@ -102,7 +103,7 @@ fn a_stop_ends_the_wait_for_another() {
         let fetching = scope.spawn(fetch);
         eventually("the first has begun", || seed.bytes_served() > 0);
         assert_stopped(stop_in(Phase::Waiting, 1, fixture.ask(&torrent)));
-        // Somebody fetches it into a store that is only read.
+        // Waits for a download into a read-only store.
         let other = GetFixture::new();
         let ask = other.ask(&torrent).env(crate::load_path::LOAD_PATH, fixture.path("store"));
         assert_stopped(stop_in(Phase::Waiting, 1, ask));
@@ -111,7 +112,7 @@ fn a_stop_ends_the_wait_for_another() {
     });
 }
 
-/// A tracker, a peer or a catalog that does not answer is waited for as long as the user says.
+/// A tracker, peer or catalog that does not answer is waited for until the user's timeout.
 #[test]
 fn a_stop_ends_the_search_for_the_torrent() {
     let dataset = single();
@@ -129,7 +130,8 @@ fn a_stop_ends_the_search_for_the_torrent() {
     let busy = catalogue::Fault::TooMany { retry_after_secs: 3_000, times: 9 };
     let busy = Catalogue::serving(&[&dataset]).with(busy);
     check(ask(busy.url()));
-    // What takes connections and is silent, and, where there is such a thing, what takes none.
+    // A server that accepts connections and never answers, and, on Linux, a server that accepts
+    // none.
     let silent = Silent::after_connecting(1);
     check(ask(format!("http://{}", silent.addrs()[0])));
     #[cfg(target_os = "linux")]
@@ -146,7 +148,7 @@ fn a_stop_ends_the_search_for_the_torrent() {
     check((fixture, get.peer(peer.addr().to_string())));
 }
 
-/// As if it was stopped at the first piece: nothing is concluded from what was not hashed.
+/// As if stopped at the first piece: no conclusion is drawn from data that was not hashed.
 #[test]
 fn a_stop_while_data_is_hashed_leaves_it_as_it_is() {
     let dataset = single();
@@ -162,12 +164,12 @@ fn a_stop_while_data_is_hashed_leaves_it_as_it_is() {
     assert_stopped(fixture.ask(&torrent).into(fixture.data()).stop_with(&stopped).run());
     for phase in [Phase::Metainfo, Phase::Checking] {
         let get = fixture.ask(&torrent).verify(Verify::Always);
-        // It may be done before it hears of it.
+        // The call may finish before it notices the stop.
         if let Err(error) = stop_in(phase, 1, get) {
             assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
         }
     }
-    // It is complete still, for whoever asks next.
+    // The data still counts as complete.
     assert_eq!(fixture.ask(&torrent).offline(true).run().unwrap(), path);
     dataset.assert_at(&path);
     dataset.assert_at(&fixture.ask(&torrent).into(fixture.data()).offline(true).run().unwrap());

@@ -1,4 +1,4 @@
-//! Which store a call uses: its own, that of [`academictorrents::set_store`], the environment's.
+//! Which store a call uses: its own, that of [`academictorrents::set_store`], or the environment's.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,16 +9,17 @@ use crate::get::{GetFixture, single};
 use crate::support::build_in;
 use crate::swarm::{Dataset, WebSeed};
 
-/// The environment variable that makes [`child`] do something, in this directory.
+/// Makes [`child`] act, in the directory that the variable names.
 const CHILD: &str = "AT_TEST_STORE_CHILD";
 
-/// Where the test's dataset ended up, below the directory.
+/// The first component of the dataset's path below the directory, which names the store.
 fn store_of(path: PathBuf, directory: &Path) -> String {
     let below = path.strip_prefix(directory).unwrap();
     below.iter().next().unwrap().to_str().unwrap().to_owned()
 }
 
-/// Not a test of its own: what is set is set for a process, so this is run in one of its own, whose environment names a store.
+/// Not a test by itself: `set_store` acts on the whole process, so another test runs this function
+/// in a new process.
 #[test]
 fn child() {
     let Some(directory) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
@@ -31,7 +32,7 @@ fn child() {
     let before = get();
     set_store(directory.join("process"));
     check(get(), "process");
-    // What was made before has the environment of then.
+    // An existing call keeps the store of its creation.
     check(before, "environment");
     assert_eq!(
         store_of(academictorrents::get(torrent.to_str().unwrap()).unwrap(), &directory),
@@ -39,12 +40,13 @@ fn child() {
     );
     check(get().store(directory.join("call")), "call");
     check(get().env("ACADEMICTORRENTS_STORE", directory.join("other")), "other");
-    // A relative one begins at the current directory of now.
+    // A relative path is resolved against the current directory at the time of the call to
+    // `set_store`.
     std::env::set_current_dir(&directory).unwrap();
     set_store("relative");
     std::env::set_current_dir(directory.join("process")).unwrap();
     check(get(), "relative");
-    // Build scripts know nothing of it.
+    // Build scripts ignore `set_store`.
     let built = build_in(&directory).run().unwrap();
     assert_eq!(store_of(built.dataset("data").unwrap().path().to_owned(), &directory), "store");
     set_store("");
@@ -77,7 +79,8 @@ fn the_store_of_the_process_is_between_those_of_the_call_and_the_environment() {
     assert!(child.status.success(), "{child:?}");
 }
 
-/// A [`Get`] without the environment is without this, too: so the other tests of this process do not notice.
+/// A [`Get`] that clears the environment also ignores `set_store`, so other tests of this process
+/// are not affected.
 #[test]
 fn a_call_without_the_environment_is_without_the_store_of_the_process() {
     let dataset = single();

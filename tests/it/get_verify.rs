@@ -1,4 +1,4 @@
-//! [`Verify::Always`]: what was found damaged is believed by nobody afterwards.
+//! [`Verify::Always`]: no later call trusts data that was found damaged.
 
 use academictorrents::{ErrorKind, Verify};
 
@@ -8,7 +8,7 @@ use crate::support::files::damage_unseen;
 use crate::support::files::{PIECE, inode};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
-/// Files of one piece each, of which two selections share the inodes.
+/// Files of one piece each, with a selection whose inodes other selections share.
 fn two_selections() -> (Dataset, GetFixture, String, WebSeed, std::path::PathBuf) {
     let file = |seed| random_bytes(seed, PIECE);
     let dataset = Dataset::multi("tree", [("a", file(1)), ("b", file(2)), ("c", file(3))]);

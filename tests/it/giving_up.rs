@@ -1,4 +1,4 @@
-//! A download that cannot succeed ends soon, and one that can is not given up.
+//! A download that cannot succeed ends soon; a download that can succeed is not given up.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use crate::swarm::tracker::Fault as TrackerFault;
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, Peer, Tracker, WebSeed, random_bytes};
 
-/// Far below any `TIMEOUT` here, and far above what a busy machine needs.
+/// Far below every `TIMEOUT` in this file, and far above what a busy machine needs.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Three files that share pieces, and none of which ends with one.
+/// Three files that share pieces; no file ends on a piece boundary.
 fn three_files() -> Dataset {
     let file = |name: &'static str, length| (name, random_bytes(length as u64, length));
     let dataset = Dataset::multi("set", [file("a", 100_000), file("b", 50_000), file("c", 70_000)]);
@@ -18,7 +18,7 @@ fn three_files() -> Dataset {
     dataset
 }
 
-/// The error of a build, which came soon.
+/// The error of a build, which must fail soon.
 #[track_caller]
 fn soon(project: &Project) -> String {
     let begun = Instant::now();
@@ -44,7 +44,7 @@ fn a_file_that_nobody_has_ends_the_download_though_it_shares_its_pieces() {
             let mirrored = project.path("mirror").join(dataset.infohash_hex()).join("set");
             std::fs::remove_file(mirrored.join(file)).unwrap();
             let error = soon(&project);
-            // The URL that was asked for, and not only the one that was named.
+            // The error has the requested URL, not just the configured one.
             let said = format!("{}set/{file}: HTTP status 404", first.folder_url());
             assert!(error.contains(&said), "{error}");
             project.assert_nothing_published();
@@ -59,7 +59,7 @@ fn a_file_that_no_server_has_comes_from_a_peer() {
     let peer = Peer::seeding(&dataset);
     let tracker = Tracker::start(vec![peer.addr()]);
     for timeout in ["", "300s"] {
-        // The named server has all but one file: the torrent's own tracker is asked, and names the peer.
+        // The named server lacks one file, so the torrent's tracker is asked and names the peer.
         let lines = format!("web-seeds = [\"{}\"]", seed.url());
         let announced = three_files().announce(&tracker.url());
         let project = Project::of(&announced, &lines).env("ACADEMICTORRENTS_TIMEOUT", timeout);
@@ -69,7 +69,7 @@ fn a_file_that_no_server_has_comes_from_a_peer() {
     }
 }
 
-/// What a web seed finally says of a file, and what trackers say that know no way out.
+/// Final answers of a web seed for a file, and the expected messages.
 fn final_answers() -> Vec<(Fault, &'static str)> {
     vec![
         (Fault::NotFound, "HTTP status 404"),
@@ -85,7 +85,7 @@ fn web_seeds_that_have_nothing_and_trackers_that_know_nobody_end_the_download_so
     let dataset = crate::faults::dataset();
     side_by_side(&final_answers(), |(fault, said)| {
         let seed = WebSeed::serving(&dataset).with(fault.clone());
-        // One knows nobody, one refuses, one names a peer that is gone.
+        // A tracker without peers, one that refuses, and one with a peer that is down.
         let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let trackers = [
             Tracker::start(vec![]),
@@ -100,7 +100,8 @@ fn web_seeds_that_have_nothing_and_trackers_that_know_nobody_end_the_download_so
         let project = Project::of(&dataset, &lines).env("ACADEMICTORRENTS_TIMEOUT", "");
         let error = soon(&project);
         assert!(error.contains(said), "{error}");
-        // A torrent that has no web seed waits for peers, and so does one whose user said how long.
+        // A torrent without web seeds waits for peers, and any torrent waits if the user set the
+        // timeout.
         let waits = |lines: &str| {
             let project = Project::of(&dataset, lines).env("ACADEMICTORRENTS_TIMEOUT", "1s");
             let begun = Instant::now();
@@ -117,7 +118,7 @@ fn web_seeds_that_have_nothing_and_trackers_that_know_nobody_end_the_download_so
 fn a_server_that_closes_each_connection_halfway_is_asked_again_at_once() {
     let dataset = Dataset::single("data.bin", random_bytes(3, 3_000_000));
     let seed = WebSeed::serving(&dataset).with(Fault::CloseAtHalf);
-    // With this a failed source is left alone for a second, and then for two.
+    // With this timeout, a failed source is paused for one second and then for two.
     let lines = format!("web-seeds = [\"{}\"]", seed.url());
     let project = Project::of(&dataset, &lines).env("ACADEMICTORRENTS_TIMEOUT", "300s");
     let begun = Instant::now();

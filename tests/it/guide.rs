@@ -1,8 +1,9 @@
-//! The chapters of docs/ as rustdoc: `src/guide/` has a copy of each whose links lead to modules. `SNAPSHOTS=overwrite cargo test -p
-//! academictorrents --test it -- guide::` writes the copies after a change of docs/.
+//! Compares the chapters of docs/ with their rustdoc copies in `src/guide/`, in which links lead to
+//! modules. After a change of docs/, this command rewrites the copies:
+//! `SNAPSHOTS=overwrite cargo test -p academictorrents --test it -- guide::`
 //!
-//! The book and the repository's pages need links to files. rustdoc has no such files, and a link that it does not know is broken there
-//! without a warning.
+//! The book and the repository's pages need links to files, which rustdoc leaves broken without a
+//! warning.
 
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
@@ -12,14 +13,15 @@ use crate::support::slashes;
 /// Chapters whose examples need a feature.
 const FEATURES: [(&str, &str); 2] = [("seeding", "seed"), ("unpacking", "unpack")];
 
-/// Anchors that rustdoc's own pages have: a heading with such a name gets another one.
+/// Anchors of rustdoc's own page elements; a heading with such a name gets another anchor.
 const RESERVED: [&str; 6] = ["fields", "help", "layout", "search", "settings", "variants"];
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
 
-/// The chapters' paths below docs/, in the book's order. The first page of the book is not a chapter: the crate has its own.
+/// The chapters' paths below docs/, in the book's order, without the book's first page, which the
+/// crate's documentation replaces.
 fn chapters() -> Vec<String> {
     let summary = std::fs::read_to_string(docs().join("SUMMARY.md")).unwrap();
     let links = summary.lines().filter_map(|line| line.split_once("](")?.1.strip_suffix(')'));
@@ -32,7 +34,7 @@ fn module(chapter: &str) -> String {
     format!("crate::guide::{}", path.replace('/', "::").replace('-', "_"))
 }
 
-/// The path below docs/ that a link on this page leads to.
+/// The path below docs/ of a link's target on this page.
 fn resolved(page: &str, target: &str) -> String {
     let mut path = PathBuf::new();
     for part in Path::new(page).parent().unwrap().join(target).components() {
@@ -44,7 +46,8 @@ fn resolved(page: &str, target: &str) -> String {
     slashes(path.to_str().unwrap())
 }
 
-/// A paragraph with links that rustdoc knows; `None` for a picture and for a link to a schema, which rustdoc cannot show.
+/// A paragraph with its links converted for rustdoc; `None` for a picture or a link to a schema,
+/// which rustdoc cannot show.
 fn linked(page: &str, paragraph: &str, chapters: &[String]) -> Option<String> {
     let (mut out, mut rest) = (String::new(), paragraph);
     while let Some(at) = rest.find(['[', '`']) {
@@ -95,7 +98,7 @@ fn rendered(page: &str, text: &str, chapters: &[String]) -> String {
             paragraph.push('\n');
             continue;
         }
-        // A link may go over the end of a line.
+        // A link may span lines.
         let before = std::mem::take(&mut paragraph);
         if !before.starts_with("<!--") {
             out += &linked(page, &before, chapters).unwrap_or_default();
@@ -128,7 +131,7 @@ fn links_lead_to_modules_and_pictures_are_left_out() {
     assert_eq!(page, "a\n\n```toml\n[a](store.md)\n```\n");
 }
 
-/// `src/guide/mod.rs`.
+/// The content of `src/guide/mod.rs`.
 fn declarations(chapters: &[String]) -> String {
     let mut out = "//! The manual: guide, reference and explanation.
 //!
@@ -165,7 +168,7 @@ fn declarations(chapters: &[String]) -> String {
 }
 
 #[test]
-#[cfg(unix)] // where Git leaves line ends as they are
+#[cfg(unix)] // where Git does not convert line ends
 fn the_chapters_are_rustdoc() {
     let chapters = chapters();
     assert!(chapters.len() > 20, "{chapters:?}");

@@ -48,7 +48,7 @@ fn so_are_those_of_directories() {
     for variable in ["ACADEMICTORRENTS_CA_DIR", "SSL_CERT_DIR"] {
         for is_known in [false, true] {
             let Fixture { dataset, project, front, seed: _seed } = fixture();
-            // As `openssl rehash` leaves them, with what people put beside.
+            // As `openssl rehash` creates them, next to unrelated files.
             let (roots, others) = (project.path("roots"), project.path("others"));
             for directory in [&roots, &others] {
                 std::fs::create_dir_all(directory.join("private")).unwrap();
@@ -83,7 +83,7 @@ fn a_directory_without_certificates_is_an_error_that_names_it() {
         let error = project.env("ACADEMICTORRENTS_CA_DIR", path.display()).error();
         let named = error.contains(&path.display().to_string()) && error.contains(why);
         assert!(named && error.contains("set by ACADEMICTORRENTS_CA_DIR"), "{error}");
-        // OpenSSL passes over it, and so do all programs that its variable is set for.
+        // OpenSSL ignores such a directory, and so do all programs that read its variable.
         let Fixture { dataset, project, front, seed: _seed } = fixture();
         front.write_ca(&project.path("ca.pem"));
         let ca = project.path("ca.pem").display().to_string();
@@ -129,7 +129,7 @@ fn a_server_that_does_not_speak_tls_is_said_to_be_one() {
     let dataset = Dataset::single("data.bin", random_bytes(3, 500_000));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://localhost:{}/data.bin", listener.local_addr().unwrap().port());
-    // As nginx does on a port without TLS.
+    // nginx answers like this on a TLS port.
     std::thread::spawn(move || {
         for mut client in listener.incoming().map_while(Result::ok) {
             let _ = client.read(&mut [0; 512]);

@@ -1,4 +1,5 @@
-//! What an earlier process left is changed in every way before the next one resumes: only bytes that this one hashed are published.
+//! Changes the leftovers of an earlier process in every way: the next process publishes only bytes
+//! that it hashed.
 
 use std::path::{Path, PathBuf};
 #[cfg(unix)]
@@ -12,7 +13,7 @@ use crate::support::{files_below, side_by_side};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Dataset, WebSeed};
 
-/// A dataset is fetched into a store, into a directory, or in part.
+/// The target of a download: a store, a directory, or a selection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Into {
     Store,
@@ -29,12 +30,12 @@ fn ask(fixture: &GetFixture, dataset: &Dataset, into: Into, seed: &WebSeed) -> G
     match into {
         Into::Store => get,
         Into::Directory => get.into(fixture.data()),
-        // Both share pieces with files that are not selected.
+        // Both files share pieces with unselected files.
         Into::Selection => get.files(["d/b", "e"]),
     }
 }
 
-/// Begins a download, which lacks one file: what the others need is recorded.
+/// Starts a download that lacks one file, so that the other files are recorded.
 fn begun(dataset: &Dataset, into: Into) -> GetFixture {
     let fixture = GetFixture::new();
     let seed = WebSeed::serving(dataset).with(Fault::NotFoundFor("e".into()));
@@ -42,7 +43,7 @@ fn begun(dataset: &Dataset, into: Into) -> GetFixture {
     fixture
 }
 
-/// Has everything recorded, and nothing published: a pin does not hold.
+/// Records everything but publishes nothing, because a pin does not match.
 fn all_but_published(dataset: &Dataset, into: Into) -> GetFixture {
     let fixture = GetFixture::new();
     let seed = WebSeed::serving(dataset);
@@ -180,7 +181,7 @@ fn what_turns_out_to_be_damaged_is_fetched_only_if_it_may_be() {
             assert_eq!(error.kind(), kind, "{error}");
         }
         assert_eq!(seed.requests().len(), 0);
-        // With room for files and directories, which count too.
+        // Includes the size of files and directories, which also counts.
         let path = ask().max_size(2 * PIECE as u64).run().unwrap();
         assert_published(&dataset, *into, &path, "one byte");
         assert_eq!(seed.bytes_served(), PIECE as u64);
@@ -206,7 +207,7 @@ fn what_turns_out_to_be_damaged_counts_towards_the_limit_while_the_rest_is_fetch
     assert_published(&dataset, Into::Store, &path, "one byte");
 }
 
-/// What is left of an earlier run does not take the place of files that their owner has restored meanwhile.
+/// Data of an earlier run does not replace files that the user has restored.
 #[test]
 fn files_that_their_owner_has_restored_stay_right() {
     let dataset = folder();
@@ -226,7 +227,7 @@ fn files_that_their_owner_has_restored_stay_right() {
     });
 }
 
-/// All its bytes are right, and there are too many of them.
+/// All bytes of the file are correct, but it is too long.
 #[test]
 fn a_file_of_zeros_that_is_too_long_gets_its_length() {
     let dataset = Dataset::multi("tree", [("a", vec![1; PIECE]), ("b", vec![0; 100])]);
@@ -236,7 +237,7 @@ fn a_file_of_zeros_that_is_too_long_gets_its_length() {
     dataset.assert_at(&ask(&fixture, &dataset, Into::Directory, &seed).run().unwrap());
 }
 
-/// A piece of a file that is being repaired reaches into one that is right, and stays where it is.
+/// A piece of the file under repair extends into a correct file, which stays in place.
 #[test]
 fn a_file_that_is_right_is_not_replaced_for_the_sake_of_its_neighbor() {
     let dataset = folder();
@@ -247,7 +248,8 @@ fn a_file_that_is_right_is_not_replaced_for_the_sake_of_its_neighbor() {
     ask(&fixture, &dataset, Into::Directory, &half).run().unwrap_err();
     let repaired = data(&fixture).into_iter().find(|file| file.ends_with("a")).unwrap();
     flip(&repaired, length(&repaired) - 1);
-    // Where it was is one that is wrong elsewhere, and right where its neighbor begins.
+    // In the file's place is a copy with another damaged piece and a correct end, where its
+    // neighbor begins.
     std::fs::write(path.join("a"), &right).unwrap();
     flip(&path.join("a"), 0);
     let seed = WebSeed::serving(&dataset);
@@ -255,11 +257,11 @@ fn a_file_that_is_right_is_not_replaced_for_the_sake_of_its_neighbor() {
     dataset.assert_at(&path);
 }
 
-/// The environment variable that makes `child` fetch into a directory.
+/// Makes `child` download into this directory.
 #[cfg(unix)]
 const CHILD: &str = "ACADEMICTORRENTS_TEST_INTO";
 
-/// Not a test of its own: see below.
+/// Not a test by itself: see below.
 #[cfg(unix)]
 #[test]
 fn child() {
@@ -273,7 +275,7 @@ fn child() {
     }
 }
 
-/// A file that is created read-only is written all the same.
+/// Files that are created read-only must still be written.
 #[cfg(unix)]
 #[test]
 fn no_write_is_lost_under_a_umask_that_makes_files_read_only() {
@@ -288,7 +290,7 @@ fn no_write_is_lost_under_a_umask_that_makes_files_read_only() {
     let said = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
         true => dataset.assert_at(&fixture.data().join("tree")),
-        // Directories are read-only too, but to the superuser.
+        // Directories are read-only too, except for root.
         false => assert!(said.contains("denied"), "{said}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Symbolic links of a torrent (BEP 47).
+//! Symbolic links in torrents (BEP 47).
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,7 +17,7 @@ fn torrent(fixture: &GetFixture, dataset: &Dataset, seed: &WebSeed) -> String {
     torrent.to_str().unwrap().to_owned()
 }
 
-/// Takes the place of what is there.
+/// Replaces a file.
 fn replace(path: &Path, put: impl FnOnce(&Path)) {
     fs::remove_file(path).unwrap();
     put(path);
@@ -56,9 +56,9 @@ fn links_are_created_in_the_store_and_what_changes_them_is_repaired() {
     assert_at(&dataset, &path);
     assert_eq!(fixture.ask(&torrent).verify(Verify::Always).run().unwrap(), path);
     assert_at(&dataset, &path);
-    // Nothing of it took a byte.
+    // Links cost no bytes.
     assert_eq!(seed.bytes_served(), dataset.stream().len() as u64);
-    // A store without its stamp, as one that was copied, is looked at.
+    // Without its stamp, as after copying a store, the data is checked.
     let stamp = path.parent().unwrap().with_file_name("stamp");
     fs::remove_file(&stamp).unwrap();
     replace(&path.join("current"), |it| symlink("d", it).unwrap());
@@ -83,7 +83,7 @@ fn a_selection_has_the_links_that_it_names() {
     assert!(!path.join("v1/test.csv").exists());
     let without = fixture.ask(&torrent).files(["v1/*", "d/e/x"]).run().unwrap();
     assert!(fs::symlink_metadata(without.join("current")).is_err());
-    // All of it takes over what is there.
+    // The whole dataset reuses the selection's files.
     let served = seed.bytes_served();
     assert_at(&dataset, &fixture.ask(&torrent).run().unwrap());
     assert_eq!(seed.bytes_served(), served);
@@ -99,7 +99,7 @@ fn links_in_a_directory_of_the_users_replace_nothing_unasked() {
     assert_at(&dataset, &path);
     let served = seed.bytes_served();
     let latest = path.join("d/e/latest.csv");
-    // What leads to the same file stays, an empty file is what other clients make of a link.
+    // A link to the same file is kept; an empty file is what other clients create for a link.
     let absolute = path.join("v1/train.csv");
     replace(&latest, |it| symlink(&absolute, it).unwrap());
     get().unwrap();
@@ -138,7 +138,7 @@ fn a_copy_elsewhere_without_its_links_gives_its_bytes() {
         ask.env("ACADEMICTORRENTS_LOAD_PATH", &copies).offline(true).run().unwrap()
     };
     assert_eq!(elsewhere("first"), copies.join("set"));
-    // Its stamp notices that a link changed.
+    // The copy's stamp detects the changed link.
     let latest = copies.join("set/d/e/latest.csv");
     replace(&latest, |it| fs::write(it, &dataset.files()[0].1).unwrap());
     for store in ["first", "second"] {

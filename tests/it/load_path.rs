@@ -1,4 +1,4 @@
-//! Copies that lie in a directory of `ACADEMICTORRENTS_LOAD_PATH`.
+//! Copies in directories of `ACADEMICTORRENTS_LOAD_PATH`.
 
 use std::fs::Permissions;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub fn single() -> Dataset {
     Dataset::single("data.bin", random_bytes(41, 20 * PIECE))
 }
 
-/// Files of three and a half pieces each, so that neighbours share one, and an empty one.
+/// Files of three and a half pieces each, so that neighbors share a piece, and an empty file.
 pub fn folder() -> Dataset {
     let file = |seed| random_bytes(seed, 7 * PIECE / 2);
     Dataset::multi("tree", [("a", file(1)), ("d/b", file(2)), ("empty", vec![]), ("e", file(3))])
@@ -33,7 +33,8 @@ pub fn project(dataset: &Dataset, seed: &WebSeed) -> Project {
     Project::of(dataset, &format!("web-seeds = [\"{}\"]", seed.url()))
 }
 
-/// A project with the dataset in a directory on LOAD_PATH, in the torrent's own layout, and a seed that counts.
+/// A project with the dataset in a directory on LOAD_PATH, in the torrent's layout, and a seed that
+/// counts downloads.
 pub fn with_copy(dataset: &Dataset) -> (Project, PathBuf, WebSeed) {
     let seed = WebSeed::serving(dataset);
     let project = project(dataset, &seed);
@@ -45,7 +46,8 @@ pub fn with_copy(dataset: &Dataset) -> (Project, PathBuf, WebSeed) {
 
 type State = ((u64, u64), PathBuf, (Permissions, u64, SystemTime));
 
-/// All that must stay as it is: of each file and directory inode, names, permissions, length and time.
+/// Everything that must not change: inode, link count, permissions, length and time of each file
+/// and directory.
 pub fn state(place: &Path) -> Vec<State> {
     let mut paths: Vec<_> = files_below(place).into_iter().map(|path| place.join(path)).collect();
     paths.extend([place.to_owned(), place.parent().unwrap().to_owned()]);
@@ -57,7 +59,8 @@ pub fn state(place: &Path) -> Vec<State> {
     paths.into_iter().map(of).collect()
 }
 
-/// Changes a byte in place. The mtime of the same second may not tell it on every file system: it is set.
+/// Changes a byte in place. Sets the time, because the change may fall into the same tick of the
+/// file system's clock.
 pub fn flip(path: &Path, offset: usize) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[offset] ^= 0xFF;
@@ -100,7 +103,7 @@ fn the_second_build_hashes_nothing_and_a_changed_time_makes_it_hash() {
     let dataset = single();
     let (project, place, seed) = with_copy(&dataset);
     project.path_of("data");
-    // Bytes that changed under an unchanged time are what hashing would find.
+    // Changes bytes but not the time, so that hashing would find damage.
     let time = std::fs::metadata(&place).unwrap().modified().unwrap();
     flip(&place, 5 * PIECE);
     std::fs::File::options().write(true).open(&place).unwrap().set_modified(time).unwrap();
@@ -166,7 +169,7 @@ fn a_store_on_the_load_path_is_used_by_its_stamp_without_one_of_ours() {
     let path = theirs.path_of("data");
     let served = seed.bytes_served();
     let catalogue = Catalogue::serving(&[]);
-    // No vendored torrent: it is found there too, also where only some files are wanted.
+    // Without a vendored torrent, the .torrent of the other store is used, also for a selection.
     for lines in ["", "files = [\"d/*\"]"] {
         let ours = Project::new(&format!(
             "[package.metadata.academictorrents.data]\ninfohash = \"{}\"\n{lines}",
@@ -204,7 +207,7 @@ fn a_copied_store_is_hashed_once_and_stamped_in_ours() {
 }
 
 #[test]
-#[cfg(unix)] // where a directory has permissions
+#[cfg(unix)] // where directories have permissions
 fn a_directory_that_nobody_can_write_to_is_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let dataset = folder();
@@ -230,7 +233,7 @@ fn a_selection_is_found_in_a_whole_copy_and_only_its_pieces_are_checked() {
     flip(&place.join("e"), 0);
     assert_eq!(project.path_of("data"), place);
     assert_eq!(project.path_of("data"), place);
-    // `a` has the beginning of its first piece.
+    // `a` has the beginning of the selection's first piece.
     std::fs::remove_file(place.join("a")).unwrap();
     std::fs::remove_dir_all(project.store().join("v1/elsewhere")).unwrap();
     project.declare_data(&format!("files = [\"d/*\"]\nweb-seeds = [\"{}\"]", seed.url()));

@@ -1,4 +1,4 @@
-//! Datasets by magnet link, and by infohash without the catalogue: the metainfo comes from peers (BEP 9).
+//! Datasets by magnet link, or by infohash without the catalog: peers provide the metainfo (BEP 9).
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::swarm::{catalogue, random_bytes, tracker, udp_tracker};
 
 mod calls;
 
-/// 2,000 pieces: their hashes alone are three blocks of metadata.
+/// 2,000 pieces, whose hashes span three metadata blocks.
 fn data() -> Dataset {
     Dataset::single("data.bin", random_bytes(3, 1_000_000)).piece_length(512)
 }
@@ -25,7 +25,7 @@ fn by_magnet(dataset: &Dataset, rest: &str) -> Project {
     Project::new(&format!("data.magnet = \"{}\"", magnet(dataset, rest)))
 }
 
-/// Declares nothing but the infohash, and these lines.
+/// Declares the infohash and these lines.
 fn by_infohash(dataset: &Dataset, lines: &str) -> Project {
     Project::new(&format!("data.infohash = \"{}\"\n{lines}", dataset.infohash_hex()))
 }
@@ -41,9 +41,9 @@ fn a_magnet_link_and_one_peer_are_enough() {
     let peer = Peer::seeding(&dataset);
     let project = by_magnet(&dataset, &format!("&x.pe={}", peer.addr()));
     dataset.assert_at(&project.path_of("data"));
-    // The connection that brought the torrent brings the data, too.
+    // The connection that provided the torrent also provides the data.
     assert_eq!(peer.server().connections(), 1);
-    // Kept like any other: from now on nobody is asked.
+    // The torrent is stored, so it is not requested again.
     let kept = project.store().join(format!("v1/torrents/{}.torrent", dataset.infohash_hex()));
     assert_eq!(std::fs::read(kept).unwrap(), B::dict([("info", dataset.info())]).write());
     remove_tree(&project.store().join("v1/data"));
@@ -53,12 +53,12 @@ fn a_magnet_link_and_one_peer_are_enough() {
     assert_eq!(peer.stats().metadata_requests.len(), asked);
 }
 
-/// A second's data: the peer is known already when the tracker is asked for the second time.
+/// Takes a second, so that the peer is already known when the tracker is asked again.
 fn slow_peer(dataset: &Dataset) -> Peer {
     Peer::seeding(dataset).with(Fault::Slow { bytes_per_second: 1_000_000 })
 }
 
-/// For the torrent, with a block that lacks, and for the data.
+/// One `started` for the metadata, with one block left, and one for the data.
 fn assert_started_twice(announces: &[tracker::Announce]) {
     let started = announces.iter().filter(|it| it.event.as_deref() == Some("started"));
     let told: Vec<_> = started.map(|it| (it.left.unwrap(), it.uploaded.unwrap())).collect();
@@ -73,7 +73,7 @@ fn a_magnet_links_tracker_names_the_peers() {
     let tracker = Tracker::start(vec![peer.addr()]);
     let project = by_magnet(&dataset, &format!("&tr={}", tracker.url().replace(':', "%3A")));
     dataset.assert_at(&project.path_of("data"));
-    // First with what is left unknown, then of the data.
+    // First with an unknown amount left, then for the data.
     let announces = tracker.announces();
     let first = &announces[0];
     assert_eq!((first.left, first.event.as_deref()), (Some(16 << 10), Some("started")));
@@ -84,7 +84,7 @@ fn a_magnet_links_tracker_names_the_peers() {
         let last = announces.iter().rfind(of_first).and_then(|it| it.event.clone());
         last.as_deref() == Some("stopped")
     });
-    // The torrent that is kept names it.
+    // The stored torrent names the tracker.
     let kept = project.store().join(format!("v1/torrents/{}.torrent", dataset.infohash_hex()));
     let (kept, _) =
         B::read(&std::fs::read(kept).unwrap()).map(|(it, rest)| (it, rest.len())).unwrap();
@@ -110,11 +110,11 @@ fn so_does_its_udp_tracker() {
         let last = announces.iter().rfind(|it| it.peer_id == first);
         last.and_then(|it| it.event.as_deref()) == Some("stopped")
     });
-    // A bare infohash, by one that loses datagrams.
+    // A bare infohash, by a tracker that loses datagrams.
     let lossy = UdpTracker::start(vec![peer.addr()]).with(udp_tracker::Fault::Loses(2));
     let line = format!("data.trackers = [\"{}\"]", lossy.url());
     dataset.assert_at(&by_infohash(&dataset, &line).path_of("data"));
-    // Alone, the error says what it did.
+    // If the tracker is the only one, the error describes its failure.
     let project = by_magnet(&dataset, &format!("&tr={}", silent.url()));
     let error = project.error();
     assert!(error.contains(&format!("{}: no answer after ", silent.url())), "{error}");
@@ -130,7 +130,7 @@ fn a_tracker_that_answers_once_is_enough() {
         let project = by_magnet(&dataset, &format!("&tr={}", tracker.url()));
         let built = scope.spawn(move || project.path_of("data").is_file());
         crate::swarm::eventually("it is asked", || !tracker.announces().is_empty());
-        // As one that has had enough of eager clients.
+        // As a tracker does that limits eager clients.
         tracker.fault(tracker::Fault::Status { status: 429, retry_after_secs: Some(600) });
         assert!(built.join().unwrap());
     });
@@ -157,7 +157,7 @@ fn without_the_catalogue_a_tracker_of_the_manifest_is_enough() {
             None => project,
         };
         dataset.assert_at(&project.path_of("data"));
-        // It is not waited for where others may know.
+        // The catalog is not retried while peers may have the torrent.
         let requests = catalogue.as_ref().map_or(0, |it| it.requests().len());
         assert!(requests <= 1, "{requests}");
     });
@@ -184,7 +184,7 @@ fn a_catalogue_that_was_busy_is_asked_again_where_no_peer_has_it() {
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
     let begun = Instant::now();
     dataset.assert_at(&project.path_of("data"));
-    // And not before it wants to be.
+    // Not before the time of `Retry-After`.
     assert!(begun.elapsed().as_secs() >= 2, "{:?}", begun.elapsed());
     assert_eq!(catalogue.requests().len(), 3);
 }
@@ -194,7 +194,7 @@ fn a_peer_is_asked_for_one_block_at_a_time() {
     let dataset = data();
     let peer = Peer::seeding(&dataset).with(Fault::OneMetadataRequest);
     dataset.assert_at(&by_infohash(&dataset, &peers_of(&[&peer])).path_of("data"));
-    // Each once, in order.
+    // Each block once, in order.
     assert_eq!(peer.stats().metadata_requests, [0, 1, 2]);
 }
 
@@ -252,7 +252,7 @@ fn where_nobody_gives_it_the_error_says_what_each_one_said() {
             assert!(error.contains(&format!("peer {}: {said}", peer.addr())), "{error}");
             crate::swarm::eventually("it is left", || peer.server().open_connections() == 0);
         }
-        // Three tries of a second of silence each, and pauses.
+        // Three attempts of a second of silence each, and pauses.
         assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
         project.assert_nothing_published();
     };
@@ -282,7 +282,7 @@ fn a_peer_that_brings_little_for_ever_is_left() {
     let error = project.env("ACADEMICTORRENTS_TIMEOUT", "1s").error();
     assert!(error.contains("peers: 1 peer was asked, but none provided it within 10 s"), "{error}");
     assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
-    // Beside it an honest one is heard.
+    // An honest peer next to it is used.
     let honest = Peer::seeding(&dataset);
     dataset.assert_at(&by_infohash(&dataset, &peers_of(&[&peer, &honest])).path_of("data"));
 }
@@ -295,14 +295,14 @@ fn where_nobody_is_known_or_nobody_is_there_the_error_says_so() {
     let error = project.error();
     assert!(error.contains("peers: no peer is known"), "{error}");
     assert!(error.contains(&format!("{}: knows no peers", nobody.url())), "{error}");
-    // Port 9 of loopback: nobody is there.
+    // Nothing listens on port 9.
     let project =
         by_magnet(&dataset, "&x.pe=127.0.0.1:9&tr=http://127.0.0.1:9/announce&tr=wss://x/");
     let error = project.error();
     assert!(error.contains("peer 127.0.0.1:9: connection refused"), "{error}");
     assert!(error.contains("http://127.0.0.1:9/announce: connection refused"), "{error}");
     assert!(error.contains("wss://x/: only http, https and udp trackers are supported"), "{error}");
-    // Without any place to ask, peers are no matter.
+    // With nothing to ask, the error does not mention peers.
     let error = by_magnet(&dataset, "").error();
     assert!(!error.contains("peer"), "{error}");
 }
@@ -327,7 +327,7 @@ fn so_selects_files_by_number() {
     assert_eq!(files_below(&path), ["a.bin", "d.bin"].map(std::path::PathBuf::from));
     let modules = std::fs::read_to_string(project.path("out/datasets.rs")).unwrap();
     assert!(modules.contains("d.bin") && !modules.contains("c.bin"), "{modules}");
-    // The same place as of globs.
+    // The same path as for globs.
     let globs = format!("data.files = [\"a.bin\", \"d.bin\"]\n{}", peers_of(&[&peer]));
     project.declare(&format!("data.infohash = \"{}\"\n{globs}", dataset.infohash_hex()));
     assert_eq!(project.path_of("data"), path);
@@ -379,7 +379,7 @@ fn a_crate_is_built_from_a_magnet_link() {
     let link = magnet(&dataset, &format!("&tr={}", tracker.url()));
     let fixture = Fixture::new("fixture-magnet", &format!("data.magnet = \"{link}\""));
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
-    // Cargo keeps what the build script said.
+    // Cargo stores the build script's output.
     let scripts = std::fs::read_dir(fixture.target().join("debug/build")).unwrap();
     let said = scripts.map(|entry| entry.unwrap()).filter(|entry| {
         entry.file_name().to_str().is_some_and(|name| name.starts_with("fixture-magnet-"))
@@ -402,7 +402,8 @@ fn the_torrent_at_a_links_exact_source_is_used_if_it_is_the_declared_one() {
     let lies = Catalogue::serving(&[]).torrent(&infohash, other.torrent());
     let xs = |at: &Catalogue| format!("&xs={}/download/{infohash}.torrent", at.url());
     let ws = |at: &str| format!("&ws={at}");
-    // One that has another torrent, one that is not there; several web seeds, of which one has it.
+    // One `xs` with another torrent, one that is down; several web seeds, of which one has the
+    // data.
     let dead = "http://127.0.0.1:9/";
     let rest =
         [xs(&lies), format!("&xs={dead}x.torrent"), xs(&place), ws(dead), ws(&seed.url())].concat();
@@ -414,7 +415,7 @@ fn the_torrent_at_a_links_exact_source_is_used_if_it_is_the_declared_one() {
     let link = magnet(&dataset, &[xs(&lies), ws(&seed.url())].concat());
     let error = Project::new(&format!("data.magnet = \"{link}\"")).error();
     assert!(error.contains(&lies.url()) && error.contains(&other.infohash_hex()), "{error}");
-    // Web servers are not asked where `sources` leaves web seeds out, nor is anybody offline.
+    // Web servers are not asked if `sources` excludes web seeds, and not offline.
     let asked = place.requests().len();
     let link = magnet(&dataset, &xs(&place));
     for (name, value) in

@@ -1,5 +1,6 @@
-//! The manual's examples, in README.md and docs/guide: manifests and configuration are read as a build reads them, and programs are built by Cargo.
-//! Whole Rust examples are documentation tests (`lib.rs`), and those of optional datasets are built in `optional.rs`.
+//! The examples of README.md and docs/guide: manifests and configuration are parsed as in a build,
+//! and Cargo builds the programs. Complete Rust examples are doctests (`lib.rs`); `optional.rs`
+//! builds the examples of optional datasets.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,7 +33,7 @@ const MANUAL: &str = concat!(
 /// The infohash of all examples.
 const INFOHASH: &str = "ce990b28668abf16480b8b906640a6cd7e3b8b21";
 
-/// The blocks that are marked so, without the indent that they have in lists.
+/// The code blocks with this language tag, without the indentation that they have in lists.
 fn blocks(readme: &str, mark: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = readme.lines();
@@ -53,7 +54,7 @@ fn is_configuration(block: &str) -> bool {
     !block.starts_with('[') && !block.contains("\n[")
 }
 
-/// A package of which the block is a part.
+/// A complete manifest that contains the block.
 fn manifest(block: &str) -> String {
     let package = match block.contains("[package]") {
         true => "",
@@ -62,7 +63,7 @@ fn manifest(block: &str) -> String {
     format!("{package}{block}").replace("<this repository's URL>", "https://example.org/repository")
 }
 
-/// What a build says of it that fetches nothing.
+/// The result of a build that reads the manifest and fetches nothing.
 fn read(manifest: &str, configuration: &str) -> Result<usize, String> {
     let project = Project::new("").env("DOCS_RS", "1");
     let home = project.path("home");
@@ -75,7 +76,7 @@ fn read(manifest: &str, configuration: &str) -> Result<usize, String> {
     Ok(datasets.iter().count())
 }
 
-/// What Cargo itself says of it.
+/// Cargo's output for the manifest.
 fn cargo_reads(manifest: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
@@ -104,7 +105,7 @@ fn each_manifest_of_the_manual_is_one_that_cargo_and_a_build_take() {
         (manifests, datasets) = (manifests + 1, datasets + declared);
     }
     assert!(manifests >= 8 && datasets >= 4, "{manifests}, {datasets}");
-    // And a mistake in one would be seen.
+    // A mistake must be noticed.
     let wrong = manifest("[package.metadata.academictorrents.mnist]\ninfohashes = \"\"\n");
     assert!(read(&wrong, "").unwrap_err().contains("infohashes"));
     let wrong = manifest("[build-dependencies]\nacademictorrents = 1\n");
@@ -112,7 +113,7 @@ fn each_manifest_of_the_manual_is_one_that_cargo_and_a_build_take() {
 }
 
 #[test]
-#[cfg(not(target_os = "macos"))] // where only the home directory says where the file is
+#[cfg(not(target_os = "macos"))] // where the file's place depends on the home directory only
 fn the_manuals_configuration_file_is_one() {
     let all = blocks(MANUAL, "toml");
     let mut files: Vec<_> = all.into_iter().filter(|block| is_configuration(block)).collect();
@@ -125,7 +126,7 @@ fn the_manuals_configuration_file_is_one() {
     assert!(read(&empty, &format!("{}stor = 1\n", files[0])).unwrap_err().contains("`stor`"));
 }
 
-/// The steps of the beginning, and the program with a module per dataset.
+/// The first steps, and the program with a module per dataset.
 #[test]
 fn the_manuals_first_steps_and_its_program_with_modules_build_and_run() {
     let files = [
@@ -163,14 +164,14 @@ fn the_manuals_first_steps_and_its_program_with_modules_build_and_run() {
     assert_eq!(lines.last(), Some(&"true"));
 }
 
-/// The name that a heading has as the target of a link, as Git hosts and mdBook make it.
+/// The anchor of a heading, as Git hosts and mdBook create it.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// The lines that are no code.
+/// The lines outside of code blocks.
 fn prose(page: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     page.lines().filter(move |line| {

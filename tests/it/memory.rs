@@ -1,28 +1,29 @@
-//! What torrents that are made to cost memory cost: a tenth of what the limits allow, so that the test is quick.
+//! The memory cost of torrents that are made to be expensive, at a tenth of the allowed sizes to
+//! keep the test fast.
 //!
-//! A test's process has threads and allocations of its own, so each download is made by a process that runs one test of this
-//! file alone, and says at its end how much memory it had at most.
+//! A test process has other threads and allocations. So each download runs in a process that runs
+//! only one test of this file, and prints its peak memory at the end.
 
 use std::process::Command;
 
 use academictorrents::{ErrorKind, Get};
 
-/// What the process takes before it has a torrent, and its threads.
+/// The memory of the process and its threads without a torrent.
 const BASE_KIB: usize = 40 << 10;
 
-/// A torrent may cost so many times its length: its bytes, the scan, and what is made of it.
+/// A torrent may cost this multiple of its length: its bytes, the scan, and the values made of it.
 const TIMES: usize = 6;
 
 const TORRENT: &str = "ACADEMICTORRENTS_TEST_TORRENT";
 
-/// `files` as bencode, with the pieces of so many bytes.
+/// A torrent with these bencoded `files`, for data of this length.
 fn torrent(files: &str, length: usize) -> Vec<u8> {
     let (name, pieces) = ("n".repeat(255), "x".repeat(length.div_ceil(1 << 20) * 20));
     let end = format!("255:{name}12:piece lengthi1048576e6:pieces{}:{pieces}ee", pieces.len());
     format!("d4:infod5:filesl{files}e4:name{end}").into_bytes()
 }
 
-/// The most memory that this process had, in KiB.
+/// The peak memory of this process in KiB.
 fn peak_kib() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

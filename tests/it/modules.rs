@@ -8,7 +8,8 @@ use crate::fixture::Fixture;
 use crate::support::{Project, files_below};
 use crate::swarm::{Dataset, random_bytes};
 
-/// Names that are keywords, meet as identifiers, are none, or would end a literal or a comment.
+/// Names that are keywords, collide as identifiers, are not identifiers, or could end a literal or
+/// a comment.
 const NASTY: [&str; 18] = [
     "type",
     "self",
@@ -35,7 +36,7 @@ fn nasty() -> Dataset {
     Dataset::multi("root", files.map(|(n, path)| (*path, random_bytes(n as u64, n * 100))))
 }
 
-/// What a fixture denies its own code and what it includes.
+/// Lints that a fixture denies in its own code and in the included file.
 const DENY: &str = "#![deny(warnings, unused, missing_docs, unreachable_pub, unused_qualifications, single_use_lifetimes)]
 #![deny(clippy::all, clippy::pedantic, clippy::allow_attributes, clippy::allow_attributes_without_reason)]
 ";
@@ -49,7 +50,7 @@ fn program(main: &str) -> String {
     format!("//! A fixture.\n{DENY}{INCLUDE}\nfn main() {{\n{main}\n}}\n")
 }
 
-/// Serves these to the fixture from a directory.
+/// Serves these datasets to the fixture from a directory mirror.
 fn mirrored(fixture: Fixture, datasets: &[&Dataset]) -> Fixture {
     let mirror = fixture.path("mirror");
     datasets.iter().for_each(|dataset| dataset.write_mirror(&mirror));
@@ -86,7 +87,7 @@ fn modules_of_any_names_compile_without_a_warning_and_name_the_files() {
     nasty.assert_at(Path::new(lines.next().unwrap()));
     assert_eq!(lines.collect::<Vec<_>>(), NASTY);
     fixture.cargo(&["build"]).ok().assert_fresh();
-    // A copy at another place, of which the program alone is told.
+    // A copy in another place, known only to the program.
     let copy = fixture.path("copy");
     nasty.write_to(&copy);
     let copied = Command::new(&program)
@@ -97,17 +98,17 @@ fn modules_of_any_names_compile_without_a_warning_and_name_the_files() {
     let copied = String::from_utf8(copied.stdout).unwrap();
     nasty.assert_at(Path::new(copied.lines().nth(1).unwrap()));
     assert!(copied.contains("copy"), "{copied}");
-    // Not every toolchain has it.
+    // Not every toolchain has clippy.
     if fixture.cargo(&["clippy", "--version"]).succeeded {
         fixture.cargo(&["clippy"]).ok();
     }
     each_edition_compiles(&out_dir(&fixture, &program));
 }
 
-/// The OUT_DIR of the build that this program is of: the file says whose it is.
+/// The OUT_DIR of the program's build, identified by the store path in its `datasets.rs`.
 fn out_dir(fixture: &Fixture, program: &str) -> PathBuf {
     let builds = Path::new(program).parent().unwrap().join("build");
-    // As a literal has it.
+    // Escaped as in a string literal.
     let store = format!("{:?}", fixture.store()).trim_matches('"').to_owned();
     let found = files_below(&builds).into_iter().find(|path| {
         path.ends_with("out/datasets.rs")
@@ -135,7 +136,7 @@ fn each_edition_compiles(out_dir: &Path) {
     }
 }
 
-/// Names that are no text are the business of Unix.
+/// File names that are not valid Unicode exist on Unix only.
 #[cfg(target_os = "linux")]
 #[test]
 fn files_that_cannot_be_listed_are_read_from_the_stamp() {
@@ -242,14 +243,14 @@ fn the_file_is_written_when_its_content_changes_alone() {
     let modified = || fs::metadata(&path).unwrap().modified().unwrap();
     project.run().unwrap();
     let first = fs::read_to_string(&path).unwrap();
-    // A time that no write gives it.
+    // A time that differs from that of any write.
     let before = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1);
     let backdate =
         || fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
     backdate();
     project.run().unwrap();
     assert_eq!(modified(), before);
-    // docs.rs knows the same of a vendored torrent, but for the key.
+    // For a vendored torrent, docs.rs gets the same module, except for the key in the first line.
     project.build().env("DOCS_RS", "1").run().unwrap();
     let docs_rs = fs::read_to_string(&path).unwrap();
     assert_eq!(docs_rs.split_once('\n').unwrap().1, first.split_once('\n').unwrap().1);

@@ -1,16 +1,16 @@
-//! What the manual shows for datasets that may be missing, by the real Cargo: a test that is skipped, and bytes
-//! that are compiled in.
+//! The manual's examples of optional datasets, with the real Cargo: a skipped test, and bytes that
+//! are compiled in.
 
 use std::fs;
 
 use crate::fixture::Fixture;
 use crate::swarm::{Dataset, random_bytes};
 
-/// The dataset `data`, from a directory that is not there yet.
+/// The dataset `data`, from a mirror directory that does not exist yet.
 fn fixture(name: &'static str, dataset: &Dataset) -> Fixture {
     let fixture = Fixture::new(name, &declared(true));
     fs::write(fixture.path("data.torrent"), dataset.torrent()).unwrap();
-    // `deny`, so that a cfg that Cargo was not told of does not pass.
+    // `deny(warnings)` fails on a `cfg` that was not declared to Cargo.
     fixture.main(&format!("#![deny(warnings)]\n#![allow(dead_code)]\n{}", manual()))
 }
 
@@ -20,13 +20,13 @@ fn declared(optional: bool) -> String {
     )
 }
 
-/// As the warning says, to have it looked for at once.
+/// As the warning suggests, to retry at once.
 fn touch_manifest(fixture: &Fixture) {
     let now = std::time::SystemTime::now();
     fs::File::open(fixture.path("Cargo.toml")).unwrap().set_modified(now).unwrap();
 }
 
-/// The code of the manual's section, for the dataset `data`.
+/// The code of the manual's chapter, for the dataset `data`.
 fn manual() -> String {
     let chapter = include_str!("../../docs/guide/optional-datasets.md");
     let blocks = chapter.split("```rust,ignore\n").skip(1);
@@ -58,7 +58,7 @@ fn bytes_are_compiled_in_where_the_dataset_is_there_and_docs_rs_does_without() {
     let dataset = Dataset::single("data.bin", random_bytes(202, 70_000));
     let fixture = fixture("fixture-included", &dataset);
     assert_eq!(fixture.cargo(&["run"]).ok().stdout, "false 0\n");
-    // docs.rs has no data. Its own cfg is for rustdoc alone, and not for what a crate depends on.
+    // docs.rs has no data. `cfg(docsrs)` is set for rustdoc only, not for dependencies.
     fs::remove_dir_all(fixture.store()).unwrap();
     let docs_rs = fixture.with_env("DOCS_RS", "1");
     let without = |optional: bool| {
@@ -71,7 +71,7 @@ fn bytes_are_compiled_in_where_the_dataset_is_there_and_docs_rs_does_without() {
     without(false);
     dataset.write_mirror(&fixture.path("mirror"));
     assert_eq!(fixture.cargo(&["run"]).ok().stdout, "true 70000\n");
-    // Where docs.rs's variable is set and the data is there all the same.
+    // With docs.rs's variable, but with the data available.
     touch_manifest(&fixture);
     let again = docs_rs.cargo(&["run"]).ok();
     assert!(again.script_ran() && again.stdout == "true 70000\n", "{}", again.stderr);

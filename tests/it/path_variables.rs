@@ -1,4 +1,4 @@
-//! Copies that `ACADEMICTORRENTS_PATH_<NAME>` names, and what Cargo makes of both variables.
+//! Copies that `ACADEMICTORRENTS_PATH_<NAME>` names, and how Cargo handles both variables.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ fn a_named_copy_that_is_wrong_is_an_error_with_the_first_fault() {
     let dataset = folder();
     let check = |spoil: &dyn Fn(&Path), named: &str, parts: &[&str]| {
         let seed = WebSeed::serving(&dataset);
-        // An optional dataset is no different: the variable says that it is there.
+        // Optional datasets are no exception: the variable claims that the copy exists.
         let project =
             Project::of(&dataset, &format!("optional = true\nweb-seeds = [\"{}\"]", seed.url()));
         let mine = project.path("mine");
@@ -119,7 +119,7 @@ fn cargo_runs_the_script_again_when_a_variable_or_the_stamp_goes_and_else_not() 
     assert_eq!(fixture.cargo(&["run"]).ok().printed_path(), mine);
     fixture.cargo(&["build"]).ok().assert_fresh();
     assert_eq!(seed.http().server().connections(), 0);
-    // A user reads what to do.
+    // The error tells the user what to do.
     flip(&mine, 0);
     std::fs::remove_dir_all(fixture.store().join("v1/elsewhere")).unwrap();
     let errors = fixture.cargo(&["build"]).errors();

@@ -1,4 +1,4 @@
-//! What peers say beyond BEP 3, and what they are given.
+//! Extensions of the peer protocol beyond BEP 3.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::swarm::peer::Fault;
 use crate::swarm::tracker::compact_peer;
 use crate::swarm::{Dataset, Peer, Tracker, eventually, random_bytes, wire};
 
-/// So many pieces of two blocks.
+/// A dataset with this number of pieces, each of two blocks.
 pub fn pieces(count: usize) -> Dataset {
     Dataset::single("data.bin", random_bytes(1, count * 32_768))
 }
@@ -46,13 +46,13 @@ fn a_choke_that_rejects_what_was_asked_for_costs_nothing() {
 #[test]
 fn what_one_peer_rejects_another_is_asked_for_at_once() {
     let dataset = pieces(2);
-    // Nobody else has the piece when the first is asked: it is slow to come.
+    // `refuses` has both pieces and rejects piece 1, which only `other` serves.
     let refuses = Peer::seeding(&dataset).fast().with(Fault::RejectPiece(1));
     let other = Peer::seeding(&dataset).pieces(1..2);
     let project = project(&dataset, &[&refuses, &other]).env("ACADEMICTORRENTS_TIMEOUT", "300s");
     let begun = std::time::Instant::now();
     dataset.assert_at(&project.path_of("data"));
-    // Far below any silence.
+    // Far below any silence timeout.
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     assert_eq!((refuses.bytes_served(), other.bytes_served()), (32_768, 32_768));
 }
@@ -68,7 +68,7 @@ fn a_peer_that_rejects_is_asked_again_later_and_not_all_the_time() {
         peer.mend();
         dataset.assert_at(&build.join().unwrap());
     });
-    // Two blocks each time, and a pause of 300 ms between the times.
+    // Two blocks per attempt, with a pause of 300 ms between attempts.
     assert!(peer.stats().rejected.len() < 40, "{}", peer.stats().rejected.len());
 }
 
@@ -93,7 +93,7 @@ fn a_piece_that_a_peer_has_no_more_comes_from_another() {
         let project = project(&dataset, &[&lost, &other]).env("ACADEMICTORRENTS_TIMEOUT", "300s");
         let begun = std::time::Instant::now();
         dataset.assert_at(&project.path_of("data"));
-        // Far below any silence: nobody waited for what will not come.
+        // Far below any silence timeout: nothing waits for the lost piece.
         assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
         assert_eq!((lost.bytes_served(), other.bytes_served()), (9 * 32_768, 32_768));
     }
@@ -181,7 +181,8 @@ fn connected_peers_are_told_of_one_another_who_take_that_but_never_of_a_private_
         secretly.join().unwrap();
         openly.join().unwrap();
     });
-    // Of the others that were connected by then: who has all, and that we reached them.
+    // PEX messages list other connected peers, with flags for seeds and for peers that we could
+    // reach.
     let told = |peer: &Peer, others: [(&Peer, u8); 2]| {
         let said = &peer.stats().told[0];
         let addresses = said.bytes_at("added").unwrap().chunks(6);
@@ -197,7 +198,7 @@ fn connected_peers_are_told_of_one_another_who_take_that_but_never_of_a_private_
     for peer in secret.iter().chain([&deaf]) {
         let stats = peer.stats();
         assert_eq!(stats.told, []);
-        // On each connection its extension handshake, and nothing else in that envelope.
+        // The only extension message of each connection is the handshake.
         let handshakes = stats.extended_handshakes.len();
         assert_eq!(stats.received.get(&wire::EXTENDED), Some(&handshakes));
     }

@@ -1,4 +1,5 @@
-//! Proxies: all goes through a SOCKS proxy, and nothing around it; an HTTP proxy makes the requests; no password is ever shown.
+//! Proxies: all traffic uses a SOCKS proxy, an HTTP proxy makes HTTP requests, and passwords are
+//! never shown.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::swarm::{
     random_bytes, web_seed,
 };
 
-/// The URL with this host in the place of its address.
+/// The URL with another host.
 fn at_host(url: &str, host: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap();
     let path = rest.split_once('/').map_or("", |(_, path)| path);
@@ -24,7 +25,7 @@ fn behind(proxy: &SocksProxy, project: Project) -> Project {
     project.env("ALL_PROXY", proxy.url())
 }
 
-/// A crate with this web seed alone, behind the proxy.
+/// A crate with only this web seed, behind the proxy.
 fn of_seed(proxy: &SocksProxy, url: &str) -> Project {
     behind(proxy, Project::of(&dataset(), &format!("web-seeds = [\"{url}\"]")))
 }
@@ -60,7 +61,8 @@ fn cargo_builds_a_dataset_whose_every_byte_came_through_a_socks_proxy() {
     );
     let fixture = Fixture::new("fixture-socks", &declared)
         .env("ACADEMICTORRENTS_CATALOGUE", "http://catalogue.invalid")
-        // Nobody knows where a tracker behind the proxy is, so the peer on this machine that it names is not contacted by itself.
+        // The proxy resolves the tracker's name, so the tracker's private address is unknown here
+        // and its loopback peer must be allowed.
         .env("ACADEMICTORRENTS_PRIVATE_HOSTS", peer.addr())
         .env("ALL_PROXY", url);
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
@@ -80,7 +82,7 @@ fn cargo_builds_a_dataset_whose_every_byte_came_through_a_socks_proxy() {
     assert!(proxy.methods().iter().all(|offered| *offered == [0, 2]));
 }
 
-/// Each connection that a peer accepted is one that the proxy opened: the torrent's, and the data's.
+/// Every connection that a peer accepted was opened by the proxy, for the torrent and for the data.
 #[test]
 fn the_torrent_comes_from_peers_through_it_and_they_see_nobody_else() {
     let dataset = dataset();
@@ -124,7 +126,7 @@ fn https_goes_through_it_with_the_name_and_certificates_are_checked_all_the_same
     let host = front.url().trim_start_matches("https://").to_owned();
     let proxy = SocksProxy::start();
     let url = at_host(&seed.url(), &host).replace("http:", "https:");
-    // The catalog would be asked for other sources.
+    // Excludes the catalog, which would be asked for other sources.
     let project = || of_seed(&proxy, &url).env("ACADEMICTORRENTS_SOURCES", "web-seeds");
     let error = project().error();
     assert!(error.contains("its certificate is signed by an unknown authority"), "{error}");
@@ -194,7 +196,7 @@ fn a_udp_tracker_is_not_asked_around_the_proxy() {
     let said = format!("{}: not asked: UDP does not go through the SOCKS proxy", tracker.url());
     assert!(error.contains("no source could provide the data") && error.contains(&said), "{error}");
     assert_eq!((tracker.datagrams(), peer.server().connections(), proxy.connections()), (0, 0, 0));
-    // What is excepted is reached directly: the tracker, and the peer that it names.
+    // Hosts in `NO_PROXY` are reached directly: the tracker, and the peer that it names.
     let excepted = behind(&proxy, project()).env("NO_PROXY", "127.0.0.1");
     dataset().assert_at(&excepted.path_of("data"));
     assert_eq!((peer.server().connections(), proxy.connections()), (1, 0));
@@ -210,7 +212,7 @@ fn hosts_in_no_proxy_are_reached_directly() {
         let project = of_peer(&proxy, &peer.addr().to_string()).env("NO_PROXY", excepted);
         dataset().assert_at(&project.path_of("data"));
     }
-    // Looked up here, since nobody else does.
+    // Resolved locally, because no proxy does it.
     let place = format!("localhost:{}", peer.addr().port());
     let project = of_peer(&proxy, &place).env("NO_PROXY", "localhost,127.0.0.1,[::1]");
     dataset().assert_at(&project.path_of("data"));
@@ -319,7 +321,7 @@ fn no_password_is_shown_of_any_proxy() {
     );
 }
 
-/// The peers' proxy is asked for up to 10 s here, and nobody waits for it.
+/// A silent peer proxy may take up to 10 s here, but nothing else waits for it.
 #[test]
 fn a_silent_proxy_holds_up_neither_other_sources_nor_the_end() {
     let (peer, seed) = (Peer::seeding(&dataset()), WebSeed::serving(&dataset()));
@@ -340,7 +342,7 @@ fn a_silent_proxy_holds_up_neither_other_sources_nor_the_end() {
     assert_eq!((proxy.connections(), peer.server().connections()), (1, 0));
 }
 
-/// A crate with a dataset of many small files from this web seed, behind an HTTP proxy.
+/// A dataset of many small files, so that requests are pipelined.
 fn many_files() -> Dataset {
     let files: Vec<_> = (0..40).map(|n| (format!("{n}"), random_bytes(n, 7_500))).collect();
     Dataset::multi("many", files.iter().map(|(n, bytes)| (&n[..], bytes.clone())))
@@ -350,7 +352,8 @@ fn is_basic(value: Option<&str>) -> bool {
     value.is_some_and(|value| value.starts_with("Basic "))
 }
 
-/// Catalog, tracker and web seed; each request names its URL in full, the pipelined ones too, and no connection is asked for.
+/// Catalog, tracker and web seed: each request, even if pipelined, has an absolute URL, and
+/// `CONNECT` is not used.
 #[test]
 fn http_goes_to_an_http_proxy_as_requests_for_whole_urls() {
     let dataset = many_files().announce("http://tracker.invalid/announce");
@@ -375,7 +378,7 @@ fn http_goes_to_an_http_proxy_as_requests_for_whole_urls() {
     let (seeds, others): (Vec<_>, Vec<_>) =
         requests.iter().partition(|it| it.target.starts_with("http://seed.invalid:81/seed/many/"));
     assert!(seeds.len() >= 40, "{requests:?}");
-    // All of them on few connections.
+    // All requests share few connections.
     assert!(proxy.connections() < 20, "{}", proxy.connections());
     assert!(others.iter().any(|it| it.target.starts_with("http://catalogue.invalid/download/")));
     assert!(others.iter().any(|it| it.target.starts_with("http://tracker.invalid/announce?")));
@@ -384,7 +387,7 @@ fn http_goes_to_an_http_proxy_as_requests_for_whole_urls() {
         assert!(is_basic(request.header("proxy-authorization")), "{request:?}");
         assert_eq!(request.headers.iter().filter(|it| it.0 == "Proxy-Authorization").count(), 1);
     }
-    // The host's own login is for the host, and the proxy's for the proxy.
+    // The web seed's login is sent to the web seed only, and the proxy's to the proxy only.
     assert!(seeds.iter().all(|it| is_basic(it.header("authorization"))));
     assert!(others.iter().all(|it| it.header("authorization").is_none()));
     let behind = [seed.http(), catalogue.http(), tracker.http()].map(|it| it.requests()).concat();
@@ -416,7 +419,7 @@ fn https_goes_through_an_http_proxy_in_a_tunnel_that_alone_is_told_its_login() {
     let requests = seed.requests();
     assert!(!requests.is_empty());
     assert!(requests.iter().all(|it| it.header("proxy-authorization").is_none()));
-    // It opens none to this port.
+    // This proxy does not allow tunnels to the port.
     let strict = HttpProxy::start();
     let error = project(&strict).error();
     let said = format!("the proxy {} refused the connection: HTTP status 403", strict.addr());
@@ -443,7 +446,7 @@ fn a_redirect_from_http_to_https_leaves_the_proxys_login_with_the_proxy() {
     assert!(all.iter().all(|it| it.header("proxy-authorization").is_none()), "{all:?}");
 }
 
-/// Of http and https, the same words as SOCKS has.
+/// For http and https, with the same wording as for SOCKS.
 #[test]
 fn an_http_proxy_that_wants_a_login_is_named_with_what_to_write() {
     let (seed, right) = (WebSeed::serving(&dataset()), "Basic bWU6cmlnaHQ=");
@@ -505,7 +508,7 @@ fn what_an_http_proxy_says_that_is_none() {
     });
 }
 
-/// Also where it says so in the middle of a connection, to a request that was sent ahead.
+/// Also in the middle of a connection, for a pipelined request.
 #[test]
 fn a_login_that_an_http_proxy_forgets_is_asked_for_again() {
     let dataset = many_files();

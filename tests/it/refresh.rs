@@ -1,4 +1,4 @@
-//! A `.torrent` that is at hand, and whose sources fail: the catalog may have a newer one.
+//! If the sources of an existing .torrent fail, the catalog may have a newer .torrent.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,19 @@ use crate::support::{Project, side_by_side};
 use crate::swarm::web_seed::Fault;
 use crate::swarm::{Catalogue, Dataset, Peer, Tracker, WebSeed, catalogue, random_bytes};
 
-/// Nobody listens there.
+/// Nothing listens there.
 const DEAD: &str = "http://127.0.0.1:9/data.bin";
 
 fn data() -> Dataset {
     Dataset::single("data.bin", random_bytes(1, 200_000))
 }
 
-/// A project that declares the infohash alone, and whose store has this `.torrent` already.
+/// A project that declares only the infohash, and whose store already has this .torrent.
 fn with_kept(dataset: &Dataset, catalogue: &Catalogue, lines: &str) -> Project {
     let infohash = dataset.infohash_hex();
     let project = Project::new(&format!("data.infohash = \"{infohash}\"\n{lines}"))
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
-    // As an earlier build would have put it there.
+    // As an earlier build would store it.
     let kept = kept(&project, dataset);
     std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
     std::fs::write(kept, dataset.torrent()).unwrap();
@@ -95,7 +95,8 @@ fn a_host_that_only_the_catalog_may_name_is_contacted_once_that_does() {
     let seed = WebSeed::serving(&data());
     let dataset = data().url_list([seed.url()]);
     let catalogue = Catalogue::serving(&[&dataset]);
-    // Nobody vouches for the kept one, and the seed is on this machine. The catalog is the user's.
+    // The stored .torrent has no known origin, so it may not name hosts on this machine; the user's
+    // catalog may.
     let project = with_kept(&dataset, &catalogue, "").env("ACADEMICTORRENTS_PRIVATE_HOSTS", "");
     dataset.assert_at(&project.path_of("data"));
     assert_eq!(catalogue.requests().len(), 1);
@@ -115,7 +116,7 @@ fn nor_where_it_may_not_be_asked() {
         assert!(keeps(&project, &dataset, DEAD));
     }
     assert_eq!(catalogue.requests().len(), 0);
-    // What it names is used within `sources`.
+    // Sources that the catalog names are subject to `sources`.
     let project = with_kept(&dataset, &catalogue, "data.sources = [\"catalogue\", \"peers\"]");
     assert!(project.error().contains("names no other sources"));
     assert_eq!(seed.bytes_served(), 0);
@@ -139,12 +140,12 @@ fn where_it_has_no_others_the_error_says_so() {
         let project = with_kept(&dataset, &catalogue, "");
         let error = project.error();
         assert!(error.contains(part), "{fault:?}: {error}");
-        // A torrent that was kept stays, with its sources.
+        // The stored torrent stays, with its sources.
         assert!(keeps(&project, &dataset, DEAD));
     });
 }
 
-/// What was kept names sources that may come back; what the catalog has now is of no more use, by what is known.
+/// The stored torrent's sources may come back, and the newer torrent has not proved useful.
 #[test]
 fn a_newer_one_whose_sources_bring_nothing_either_is_not_kept() {
     let empty = WebSeed::serving(&data());
@@ -199,7 +200,7 @@ fn a_vendored_torrent_stays_as_it_is_and_a_note_says_how_to_update_it() {
     let fixture = fixture.env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
     old.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
     assert_eq!(std::fs::read(&file).unwrap(), old.torrent());
-    // Cargo keeps what the build script said.
+    // Cargo stores the build script's output.
     let scripts = std::fs::read_dir(fixture.target().join("debug/build")).unwrap();
     let said: String = scripts
         .map(|entry| entry.unwrap())

@@ -1,4 +1,4 @@
-//! What is refused although the sources are good: the disk, the pins, the limits.
+//! Failures despite good sources: the disk, pins and limits.
 
 use crate::support::{Project, slashes};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
@@ -7,7 +7,7 @@ fn dataset() -> Dataset {
     Dataset::single("data.bin", random_bytes(31, 1_500_000))
 }
 
-/// The SHA-256 of the bytes, in hexadecimal.
+/// The SHA-256 of the bytes in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     crate::swarm::dataset::hex(&sha2::Sha256::digest(bytes))
@@ -23,7 +23,7 @@ fn a_store_that_cannot_be_written_is_named() {
     assert!(error.contains(&project.store().display().to_string()), "{error}");
     assert!(error.contains("ACADEMICTORRENTS_STORE"), "{error}");
 
-    // A file where a directory of the store should be.
+    // A file in the place of a directory of the store.
     std::fs::remove_file(project.store()).unwrap();
     std::fs::create_dir_all(project.store().join("v1")).unwrap();
     std::fs::write(project.store().join("v1/partial"), "a file").unwrap();
@@ -36,7 +36,7 @@ fn a_store_that_cannot_be_written_is_named() {
     std::fs::create_dir_all(lock.join("full")).unwrap();
     let error = project.error();
     assert!(error.contains("could not lock") && error.contains("remove it"), "{error}");
-    // An empty directory is of no use to anybody.
+    // An empty directory in the place of the lock is removed.
     std::fs::remove_dir(lock.join("full")).unwrap();
     dataset.assert_at(&project.path_of("data"));
 }
@@ -57,7 +57,7 @@ fn what_is_found_after_the_manifest_was_read_names_its_line() {
     check(&torrent, &pin, &["pins `x`"]);
     let other = format!("infohash = \"{}\"", "0".repeat(40));
     check(&torrent, &other, &["not the declared one", "help: correct one of the two"]);
-    // Optional is what may be missing, and no mistake.
+    // `optional` covers missing data, but not a mistake.
     let optional = format!("{other}, optional = true").replace(", ", "\n");
     check(&torrent, &optional, &["not the declared one"]);
     check(
@@ -68,7 +68,7 @@ fn what_is_found_after_the_manifest_was_read_names_its_line() {
     check(&torrent[..torrent.len() - 9], "", &["the file is truncated"]);
 }
 
-/// Globs and pins are below the torrent's own directory, which people know from the path of the dataset.
+/// Globs and pins are relative to the torrent's root, but users see its name in the dataset's path.
 #[test]
 fn paths_that_begin_with_the_torrents_own_name_are_answered_with_those_that_were_meant() {
     let files = [("train/a.gz", vec![1]), ("b", vec![2])];
@@ -97,11 +97,11 @@ fn paths_that_begin_with_the_torrents_own_name_are_answered_with_those_that_were
     pin("lab [v1]/train/a.gz", Some("train/a.gz"));
     pin("lab [v1]/c", None);
     pin("c", None);
-    // What it is called on disk.
+    // The renamed root is recognized, too.
     check("rename = 'x'\nfiles = ['x/train/**']", Some("train/**"));
 }
 
-/// Whoever brings what is missing to a machine without a network brings it once.
+/// All problems at once, so that the user has to copy data to an offline machine only once.
 #[test]
 fn offline_all_that_is_missing_is_named_at_once_and_more_than_was_selected_is_explained() {
     let files = [("a", random_bytes(1, 1_000)), ("b", random_bytes(2, 99_000))];
@@ -159,7 +159,7 @@ fn a_pin_that_holds_is_checked_before_the_file_is_published() {
     let error = project.error();
     assert!(error.contains("pinned SHA-256") && error.contains(&right), "{error}");
     project.assert_nothing_published();
-    // What was fetched is kept: with the right pin nothing is fetched again.
+    // Downloaded data is kept: with the correct pin, nothing is fetched again.
     project.declare_data(&pinned(&right));
     dataset.assert_at(&project.path_of("data"));
     assert_eq!(seed.bytes_served(), 1_500_000);
@@ -186,12 +186,12 @@ fn too_much_is_refused_before_the_first_byte_with_the_size_to_write() {
     assert!(error.contains("[package.metadata.academictorrents.data]"), "{error}");
     assert_eq!(seed.http().server().connections(), 0);
     project.assert_nothing_published();
-    // The key is there already: a line to add would be a duplicate.
+    // The manifest has the key already, so adding the line would duplicate it.
     assert!(!error.contains("max-size = "), "{error}");
     let (_, size) = error.split_once("change `max-size` to ").unwrap();
     let size = size.split_whitespace().next().unwrap();
     project.declare_data(&format!("max-size = {size}\n{seeds}"));
-    // The user's word caps the manifest's.
+    // The environment's limit caps the manifest's.
     let capped = project.build().env("ACADEMICTORRENTS_MAX_SIZE", "1MiB").run().unwrap_err();
     assert!(capped.to_string().contains("ACADEMICTORRENTS_MAX_SIZE="), "{capped}");
     assert_eq!(seed.http().server().connections(), 0);

@@ -1,4 +1,4 @@
-//! What an earlier build left: interrupted, killed, damaged, copied, or at work at this moment.
+//! What an earlier build left: interrupted, killed, damaged, copied, or still running.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use crate::swarm::{Dataset, WebSeed, eventually, random_bytes};
 const PIECE: u64 = 32 << 10;
 const LENGTH: u64 = 3_000_000;
 
-/// What an interruption may cost: a piece on each of four connections, and what was on its way.
+/// The most that an interruption may cost: a piece on each of four connections, and data in flight.
 const UNFINISHED: u64 = 4 * PIECE + 4 * (1 << 20);
 
 fn dataset() -> Dataset {
@@ -22,7 +22,7 @@ fn web_seeds(seed: &WebSeed) -> String {
     format!("web-seeds = [\"{}\"]", seed.url())
 }
 
-/// A project that has the dataset, and a seed that counts what is fetched from now on.
+/// A project that has the dataset, and a seed that counts later downloads.
 fn complete(dataset: &Dataset) -> (Project, PathBuf, WebSeed) {
     let project = Project::of(dataset, "mirrors = [\"mirror\"]");
     dataset.write_mirror(&project.path("mirror"));
@@ -32,11 +32,11 @@ fn complete(dataset: &Dataset) -> (Project, PathBuf, WebSeed) {
     (project, path, seed)
 }
 
-/// Changes a byte, also of a read-only file.
+/// Changes a byte, even of a read-only file.
 fn damage(path: &Path, offset: usize) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[offset] ^= 0xFF;
-    // A new file has a new mtime, and a directory lets its files be replaced.
+    // A new file has a new time; replacing it only needs a writable directory.
     remove(path);
     std::fs::write(path, bytes).unwrap();
 }
@@ -156,7 +156,7 @@ fn repair_does_not_write_into_a_file_that_another_selection_links() {
     let lines = web_seeds(&seed);
     project.declare_data(&format!("files = [\"b\"]\n{lines}"));
     let other = project.path_of("data").join("b");
-    // In place, so that both names have the damage.
+    // Written in place, so that both hard links have the damage.
     let shared = path.join("b");
     let mut permissions = std::fs::metadata(&shared).unwrap().permissions();
     #[expect(clippy::permissions_set_readonly_false, reason = "a file of the test's own")]
@@ -209,7 +209,7 @@ fn a_repair_that_was_killed_while_it_copied_leaves_nothing_wrong() {
     let dataset = dataset();
     let (project, path, seed) = complete(&dataset);
     damage(&path, 40 * PIECE as usize);
-    // The beginning of a copy, and no record of it.
+    // The beginning of a copy, without a resume record.
     let copy = partial_of(&project, &dataset).join("files/data.bin");
     std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
     let bytes = std::fs::read(&path).unwrap();
@@ -218,10 +218,10 @@ fn a_repair_that_was_killed_while_it_copied_leaves_nothing_wrong() {
     assert!(seed.bytes_served() <= LENGTH);
 }
 
-/// The environment variable that makes [`child`] build a project.
+/// Makes [`child`] build the project that the variable names.
 const CHILD: &str = "ACADEMICTORRENTS_TEST_CHILD";
 
-/// Not a test of its own: other tests start this binary again, with this one alone, as the process to be killed.
+/// Not a test by itself: other tests run this function in a new process, to kill it.
 #[test]
 fn child() {
     if let Some(project) = std::env::var_os(CHILD) {

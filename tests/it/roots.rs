@@ -1,4 +1,4 @@
-//! What a build notes in the store of its use of it: for `gc`.
+//! The record of each build in its store, which `gc` reads.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ fn a_build_notes_once_which_manifest_uses_which_dataset() {
         fixture.with_env(variable, "1").cargo(&["check"]).ok();
         assert_eq!(notes(&fixture), [""; 0].map(PathBuf::from), "{variable}");
     }
-    // Where nothing can be noted it is none of the build's matter.
+    // A build succeeds even if the record cannot be written.
     fs::create_dir_all(fixture.store().join("v1")).unwrap();
     fs::write(fixture.store().join("v1/roots"), b"").unwrap();
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());

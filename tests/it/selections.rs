@@ -1,4 +1,4 @@
-//! Selections of a dataset that is in a store already: nobody is asked for a byte.
+//! Selections of a dataset that a store already has: nothing is downloaded.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::swarm::{Dataset, WebSeed, random_bytes};
 
 const PIECE: usize = 32 << 10;
 
-/// 300 files, of which none ends where a piece does; every second one is in `even`.
+/// 300 files, none of which ends on a piece boundary; every second file is in `even`.
 fn many() -> Dataset {
     let name = |index| format!("{}/f{index}", if index % 2 == 0 { "even" } else { "odd" });
     let files: Vec<_> =
@@ -20,14 +20,14 @@ fn many() -> Dataset {
     Dataset::multi("many", files).piece_length(1 << 14)
 }
 
-/// A few files, of which neighbors share a piece.
+/// A few files whose neighbors share a piece.
 fn few() -> Dataset {
     let file = |seed| random_bytes(seed, 7 * PIECE / 2);
     let files = [("a", file(1)), ("b", file(2)), ("c", file(3)), ("d", file(4))];
     Dataset::multi("few", files).piece_length(PIECE)
 }
 
-/// A project with all of the dataset, and the seed that it came from.
+/// A project with the whole dataset, and the seed that provided it.
 fn with_all(dataset: &Dataset) -> (Project, WebSeed) {
     let seed = WebSeed::serving(dataset);
     let project = Project::of(dataset, &format!("web-seeds = [\"{}\"]", seed.url()));
@@ -35,7 +35,7 @@ fn with_all(dataset: &Dataset) -> (Project, WebSeed) {
     (project, seed)
 }
 
-/// The dataset's files below a path are those that are selected.
+/// Asserts that exactly the selected files of the dataset are below the path.
 #[track_caller]
 fn assert_files(dataset: &Dataset, path: &Path, is_one: impl Fn(&str) -> bool) {
     let dir = tempfile::tempdir().unwrap();
@@ -51,7 +51,7 @@ fn assert_files(dataset: &Dataset, path: &Path, is_one: impl Fn(&str) -> bool) {
     }
 }
 
-/// Asks for a selection without a network, which must be there.
+/// Builds a selection offline.
 #[track_caller]
 fn offline(project: &Project, lines: &str) -> PathBuf {
     project.declare_data(lines);
@@ -76,7 +76,8 @@ fn every_second_of_300_small_files_is_served_from_the_whole_dataset_by_links() {
         assert_files(&dataset, &path, |file| file.starts_with(name));
         let file = &files_below(&path)[0];
         assert_eq!(inode(&path.join(file)), inode(&whole.join(file)));
-        // Its times are lost: it can be hashed again by its stamp.
+        // After a change of its time, the selection is hashed again, which its stamp makes
+        // possible.
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(77);
         std::fs::File::open(path.join(file)).unwrap().set_modified(time).unwrap();
         assert_eq!(offline(&project, &format!("files = [\"{name}/*\"]")), path);
@@ -95,7 +96,7 @@ fn a_selection_is_served_from_another_one_that_covers_it() {
         let path = offline(&project, &format!("files = [\"{name}\"]"));
         assert_files(&dataset, &path, |file| file == name);
     }
-    // Of one that does not, what it has is used, and the rest is fetched.
+    // If the other selection covers only a part, that part is reused and the rest is downloaded.
     let (project, seed) = (Project::of(&dataset, ""), WebSeed::serving(&dataset));
     let lines = |files: &str| format!("web-seeds = [\"{}\"]\nfiles = {files}", seed.url());
     project.declare_data(&lines("[\"a\", \"b\"]"));
@@ -146,7 +147,8 @@ fn a_selection_for_a_place_of_its_own_is_copied_from_the_store() {
 #[test]
 fn of_a_dataset_that_is_damaged_a_selection_takes_what_is_right_and_fetches_the_rest() {
     let dataset = few();
-    // The last byte of `a` is wrong, in the piece that `b` begins with. Its stamp is valid, or not.
+    // The last byte of `a` is damaged, in the piece that `b` shares. The stamp is still valid, or
+    // not.
     for keeps_time in [true, false] {
         let (project, seed) = with_all(&dataset);
         let whole = project.path_of("data");

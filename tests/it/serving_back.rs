@@ -1,4 +1,4 @@
-//! What our peers are served while we download.
+//! Uploads to our peers during a download.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::swarm::{Dataset, Peer, Tracker, eventually};
 
 const PIECE: u64 = 32_768;
 
-/// Has these pieces and takes the others, slowly enough that there is time for it: until it is mended.
+/// A leecher with these pieces, slow until its fault is ended, so that there is time to serve it.
 fn leecher(dataset: &Dataset, held: std::ops::Range<usize>) -> Peer {
     Peer::seeding(dataset).pieces(held).leeching().with(Fault::Slow { bytes_per_second: 60_000 })
 }
 
-/// Builds the project; once this has happened the peers are slow no more.
+/// Builds the project; the peers are slow until `happened` returns true.
 fn build_slowly(
     project: &Project,
     dataset: &Dataset,
@@ -58,7 +58,7 @@ fn a_peer_gets_from_us_what_we_got_from_another_and_trackers_are_told() {
         let stats = second.stats();
         assert_eq!((stats.taken.distinct_bytes(), stats.taken.bytes()), (10 * PIECE, 10 * PIECE));
         assert_eq!((stats.wrong_blocks, stats.rejected.len()), (0, 0));
-        // A seed is told nothing, and has nothing to ask for.
+        // `first` is never interested, so it is not unchoked.
         assert_eq!(received(&first, wire::UNCHOKE), 0);
         let uploaded: Vec<_> = tracker.announces().iter().map(|it| it.uploaded.unwrap()).collect();
         assert_eq!((uploaded.first(), uploaded.last()), (Some(&0), Some(&(10 * PIECE))));
@@ -72,7 +72,7 @@ fn what_was_here_before_is_served_from_the_beginning() {
         let project = {
             let first = Peer::seeding(&dataset).pieces(0..10);
             let project = project(&dataset, &[&first]).env("ACADEMICTORRENTS_TIMEOUT", "1s");
-            // One try is enough, but where the machine itself is silent for a second.
+            // Usually one attempt is enough, unless the machine itself stalls for a second.
             while first.stats().coverage.distinct_bytes() < 10 * PIECE {
                 project.error();
             }
@@ -81,7 +81,8 @@ fn what_was_here_before_is_served_from_the_beginning() {
         let rest = leecher(&dataset, 10..20);
         let rest = if fast { rest.fast() } else { rest };
         project.declare_data(&format!("peers = [\"{}\"]", rest.addr()));
-        // In a bitfield or one by one: each piece is hashed before it is offered, maybe after the greeting.
+        // By bitfield or `have`: each piece is hashed before it is announced, maybe after the
+        // handshake.
         build_slowly(&project, &dataset, &[&rest], "it took all", || taken(&rest) == 10 * PIECE);
     }
 }
@@ -120,7 +121,7 @@ fn a_peer_that_says_it_only_uploads_takes_no_slot() {
     let first = Peer::seeding(&dataset).pieces(0..10);
     let second = leecher(&dataset, 10..20).upload_only();
     let project = project(&dataset, &[&first, &second]);
-    // Before it was connected to, and then in the bitfield, or one by one.
+    // Announced by bitfield if verified before the connection, else by `have`.
     let heard = || (0..10).all(|piece| second.stats().announced.contains(&piece));
     build_slowly(&project, &dataset, &[&second], "it heard of ten pieces", heard);
     assert_eq!(received(&second, wire::INTERESTED), 1);
@@ -142,7 +143,7 @@ fn four_peers_are_unchoked_at_a_time() {
 
 #[test]
 fn the_info_dictionary_is_served_to_who_has_only_a_magnet_link() {
-    // 1,000 pieces: its `info` has two parts.
+    // 1,000 pieces: `info` spans two metadata blocks.
     let dataset = Dataset::single("data.bin", crate::swarm::random_bytes(1, 1_000 * 1_024))
         .piece_length(1_024);
     let peer = leecher(&dataset, 0..1_000);
@@ -161,7 +162,7 @@ fn a_rate_that_is_no_size_is_an_error_that_says_what_to_write() {
     assert!(error.contains("ACADEMICTORRENTS_UPLOAD") && error.contains("`1MiB`"), "{error}");
 }
 
-/// Asks for 32 MiB at once when it is unchoked, and reads nothing from then on.
+/// A peer that requests 32 MiB at once when unchoked and then reads nothing.
 fn greedy(dataset: &Dataset) -> Server {
     let (infohash, count) = (dataset.infohash(), dataset.piece_count());
     Server::start(move |conn| {
@@ -188,7 +189,7 @@ fn greedy(dataset: &Dataset) -> Server {
             conn.stream.write_all(&request.repeat(250))
         };
         if greet(conn).is_ok() {
-            // Longer than the test may take; the server's end cuts it short.
+            // Longer than the test may take; ends with the server.
             conn.pause(Duration::from_secs(60));
         }
     })

@@ -1,4 +1,4 @@
-//! Stores of others, which are only read: while somebody fetches into one, its readers wait.
+//! Read-only shared stores: readers wait while another process fetches into the store.
 
 use crate::load_path::LOAD_PATH;
 use crate::support::Project;
@@ -9,7 +9,7 @@ fn dataset() -> Dataset {
     Dataset::single("data.bin", random_bytes(61, 100_000))
 }
 
-/// A store that has it.
+/// A project whose store has the dataset.
 fn complete(dataset: &Dataset) -> Project {
     let seed = WebSeed::serving(dataset);
     let project = Project::of(dataset, &format!("web-seeds = [\"{}\"]", seed.url()));

@@ -1,4 +1,4 @@
-//! Peers that say nothing, or nothing useful, keep nobody from the one that has the data.
+//! Silent or useless peers must not delay the peer that has the data.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,16 +7,17 @@ use crate::support::{Project, side_by_side};
 use crate::swarm::peer::Fault;
 use crate::swarm::{Dataset, Peer, Silent, Tracker, random_bytes};
 
-/// What silent addresses may cost beyond what the seed alone takes, on a busy machine too.
+/// The delay that silent addresses may cause, even on a busy machine.
 const MORE: Duration = Duration::from_secs(5);
 
-/// How often a case may be tried, since it measures time.
+/// Attempts per case, because the test measures time.
 const ATTEMPTS: u32 = 3;
 
-/// More than twice as many as are dialed at a time.
+/// More than twice the number of concurrent dials.
 const MANY: usize = 300;
 
-/// About twice as many as are believed of one peer: of 300 silent addresses 155 are tried. The seed is named by another peer.
+/// About twice the number of addresses accepted from one peer: of 300 silent addresses, 155 are
+/// tried. Another peer names the seed.
 const OF_ONE: usize = 60;
 
 fn data() -> Dataset {
@@ -25,7 +26,7 @@ fn data() -> Dataset {
     dataset
 }
 
-/// How long the build takes, which goes well. With the time-outs of a user.
+/// The duration of a successful build, with default timeouts.
 #[track_caller]
 fn time(dataset: &Dataset, project: Project) -> Duration {
     let project = project.env("ACADEMICTORRENTS_TIMEOUT", "");
@@ -34,7 +35,7 @@ fn time(dataset: &Dataset, project: Project) -> Duration {
     begun.elapsed()
 }
 
-/// Checks what others before the seed cost, where both are named to the project in this way.
+/// Checks the delay that others, listed before the seed, cause.
 #[track_caller]
 fn check(
     case: &str,
@@ -49,7 +50,7 @@ fn check(
         drop(servers);
         took
     };
-    // Other processes may take the processor for a while: what is too slow by itself is so each time.
+    // Other processes may delay a single attempt; a real delay shows in every attempt.
     let mut seen = Vec::new();
     for _ in 0..ATTEMPTS {
         let (alone, beside) = (took(&[]), took(others));
@@ -61,14 +62,15 @@ fn check(
     panic!("{case}: {seen:?}");
 }
 
-/// By the torrent's tracker.
+/// Named by the torrent's tracker.
 fn by_tracker(dataset: &Dataset, peers: Vec<SocketAddr>) -> (Project, Vec<Box<dyn std::any::Any>>) {
     let tracker = Tracker::start(peers);
     let dataset = dataset.clone().announce(&tracker.url());
     (Project::of(&dataset, ""), vec![Box::new(tracker)])
 }
 
-/// By peers that the tracker names, and that have nothing (BEP 11): as many of them as it takes.
+/// Named by PEX (BEP 11) of peers that have almost nothing, with as many addresses as accepted from
+/// one peer.
 fn by_peers(dataset: &Dataset, peers: Vec<SocketAddr>) -> (Project, Vec<Box<dyn std::any::Any>>) {
     let naming = |part: &[SocketAddr]| Peer::seeding(dataset).pieces(0..1).naming(part);
     let naming: Vec<_> = peers.chunks(OF_ONE).map(naming).collect();
@@ -77,7 +79,7 @@ fn by_peers(dataset: &Dataset, peers: Vec<SocketAddr>) -> (Project, Vec<Box<dyn 
     (project, servers)
 }
 
-/// As peers of a magnet link's tracker: the torrent itself comes from them, too.
+/// Named by a magnet link's tracker, so that the torrent comes from the peers, too.
 fn by_magnet(dataset: &Dataset, peers: Vec<SocketAddr>) -> (Project, Vec<Box<dyn std::any::Any>>) {
     let tracker = Tracker::start(peers);
     let (infohash, url) = (dataset.infohash_hex(), tracker.url());
@@ -114,7 +116,7 @@ fn peers_that_greet_and_serve_nothing_make_room_for_those_that_were_never_tried(
     let dataset = data();
     let faults = [Fault::NeverUnchoke, Fault::SilentAfterHandshake, Fault::StallAfter(0)];
     side_by_side(&faults, |fault| {
-        // A small dataset has places for twelve.
+        // A small dataset has slots for twelve peers.
         let others: Vec<_> = (0..20).map(|_| Peer::seeding(&dataset).with(*fault)).collect();
         let addrs: Vec<_> = others.iter().map(Peer::addr).collect();
         let name = format!("{fault:?}");
@@ -124,7 +126,7 @@ fn peers_that_greet_and_serve_nothing_make_room_for_those_that_were_never_tried(
 
 #[test]
 fn peers_with_nothing_but_a_piece_of_the_torrent_now_and_then_make_room_for_others() {
-    // Its hashes alone are three blocks of the torrent.
+    // 2,000 hashes, which span three metadata blocks.
     let dataset = Dataset::single("data.bin", random_bytes(3, 1_000_000)).piece_length(512);
     let others: Vec<_> =
         (0..20).map(|_| Peer::seeding(&dataset).with(Fault::TrickleMetadata)).collect();

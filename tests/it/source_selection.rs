@@ -1,4 +1,4 @@
-//! Which sources are used: what the manifest and the environment name, allow and forbid.
+//! Which sources are used: what the manifest and the environment name, allow and exclude.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ fn data(length: usize) -> Dataset {
     Dataset::single("data.bin", random_bytes(1, length))
 }
 
-/// Nobody listens there.
+/// Nothing listens there.
 const DEAD: &str = "http://127.0.0.1:9";
 
 fn connections(seed: &WebSeed) -> usize {
@@ -34,7 +34,7 @@ fn sources_that_are_left_out_are_not_connected_to() {
     };
     check("\"peers\"", [false, true, true]);
     check("\"web-seeds\"", [true, false, false]);
-    // The user's word and the manifest's: what both allow.
+    // Allowed is what both the environment and the manifest allow.
     let project = Project::of(&dataset, "sources = [\"peers\", \"web-seeds\"]")
         .env("ACADEMICTORRENTS_SOURCES", "mirrors,web-seeds");
     let before = peer.server().connections();
@@ -77,7 +77,7 @@ fn an_error_tells_what_sources_left_out_and_who_did() {
         &[none, common, "`sources` in the manifest"],
     );
     check("sources = [\"peers\"]", "web-seeds", &[common, "1 tracker"], &[none]);
-    // What is allowed and failed is told beside it.
+    // Sources that were allowed and failed are listed as well.
     check("sources = [\"peers\"]", all, &[&format!("{DEAD}/announce: "), "web seed"], &[none]);
     check(
         "sources = [\"peers\"]",
@@ -190,7 +190,7 @@ fn offline_opens_no_socket_and_directories_still_serve() {
     assert_eq!((opened, catalogue.requests().len()), ([0; 3], 0));
 }
 
-/// For ever it would be some byte now and then, and no silence.
+/// Trickling sources are never silent, so silence alone would wait for them forever.
 #[test]
 fn named_sources_that_trickle_do_not_keep_the_torrents_own_waiting() {
     let dataset = Dataset::single("data.bin", random_bytes(321, 300_000));
@@ -211,7 +211,7 @@ fn named_sources_come_first_and_the_torrents_own_join_when_these_fail() {
     dataset.assert_at(&project.path_of("data"));
     assert_eq!((named.bytes_served(), connections(&own)), (1_000_000, 0));
 
-    // Those that lack something are helped out with that alone.
+    // Incomplete named sources are supplemented only with what they lack.
     let half = Peer::seeding(&dataset).pieces(0..15);
     let project = Project::of(&dataset, &format!("peers = [\"{}\"]", half.addr()));
     dataset.assert_at(&project.path_of("data"));

@@ -1,4 +1,4 @@
-//! Each kind of source alone, and together.
+//! Each kind of source alone, and combinations.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ fn six_files(length: usize) -> Dataset {
     Dataset::multi("six", files.iter().map(|(name, bytes)| (&name[..], bytes.clone())))
 }
 
-/// Nobody listens there.
+/// Nothing listens there.
 const DEAD: &str = "http://127.0.0.1:9";
 
 #[test]
@@ -66,7 +66,7 @@ fn the_catalogue_a_tracker_and_a_peer() {
 
 #[test]
 fn two_web_seeds_that_each_lack_half_of_the_files() {
-    // Each file ends with a piece: one that two files share must come from a seed that has both.
+    // Each file ends on a piece boundary: a shared piece would need a seed that has both files.
     let dataset = six_files(4 * 32_768);
     let lacks = |files: [u32; 3]| {
         let lost = files.map(|index| Fault::NotFoundFor(format!("dir/{index}.bin")));
@@ -77,7 +77,8 @@ fn two_web_seeds_that_each_lack_half_of_the_files() {
         let lines = format!("web-seeds = [\"{}\", \"{}\"]", first.url(), second.url());
         dataset.assert_at(&Project::of(&dataset, &lines).path_of("data"));
         for seed in [first, second] {
-            // What was asked for behind a file that is not there may have been sent for nothing.
+            // Replies to requests pipelined after that of a missing file may be discarded, so
+            // distinct bytes count.
             assert_eq!(seed.coverage().distinct_bytes(), 12 * 32_768);
         }
     }
@@ -107,7 +108,7 @@ fn two_peers_that_each_have_half_of_the_pieces_and_say_so_differently() {
 fn two_datasets_are_fetched_side_by_side() {
     let first = Dataset::single("first.bin", random_bytes(1, 300_000));
     let second = Dataset::single("second.bin", random_bytes(2, 300_000));
-    // Neither can end before the other has begun.
+    // Neither download can end before the other has begun.
     let (one, other) = (WebSeed::serving(&first), WebSeed::serving(&second));
     let stall = Fault::Stall { after_bytes: 100_000 };
     one.fault(stall.clone());
@@ -125,7 +126,7 @@ fn two_datasets_are_fetched_side_by_side() {
         crate::swarm::eventually("both have begun and neither has ended", || {
             one.bytes_served() == 100_000 && other.bytes_served() == 100_000
         });
-        // What has stalled stays so, and is asked for again.
+        // Stalled requests stay stalled, and are repeated.
         one.mend();
         other.mend();
         let datasets = build.join().unwrap();
@@ -200,7 +201,7 @@ fn trackers_in_each_form() {
     let dead = format!("{DEAD}/announce");
     let (good, dead) = (&tracker.url()[..], &dead[..]);
     for tiers in [&[&[dead][..], &[good]][..], &[&[dead, good]], &[&["", "udp://"], &[good], &[]]] {
-        // `announce-list` takes the place of `announce`.
+        // `announce-list` replaces `announce`.
         let dataset = data(100_000).announce(dead).announce_list(tiers);
         dataset.assert_at(&Project::of(&dataset, "").path_of("data"));
     }
@@ -219,7 +220,8 @@ fn trackers_in_each_form() {
 fn dead_trackers_make_room_for_those_of_the_tiers_behind() {
     let peer = Peer::seeding(&data(100_000));
     let tracker = Tracker::start(vec![peer.addr()]);
-    // Nobody answers, of each kind, and each on a host of its own: of one host few are asked.
+    // Dead trackers of each kind, on different hosts, because the number of trackers per host is
+    // limited.
     let kinds =
         ["http://127.0.0.N:9/announce", "udp://127.0.0.N:9", "udp://tN.invalid", "wss://tN"];
     let dead = |n: usize| kinds[n % kinds.len()].replace('N', &(n % 200 + 2).to_string());
@@ -244,7 +246,7 @@ fn a_tracker_that_wants_to_be_asked_without_pause_is_asked_once_a_minute() {
     }
 }
 
-/// An IPv6 address of loopback that leads to this one, twice; `None` where the machine has none.
+/// An IPv6 loopback address that relays two connections to `to`; `None` without IPv6.
 pub fn relay_v6(to: SocketAddr) -> Option<SocketAddr> {
     use std::net::TcpStream;
     let listener = std::net::TcpListener::bind("[::1]:0").ok()?;
@@ -269,7 +271,7 @@ pub fn relay_v6(to: SocketAddr) -> Option<SocketAddr> {
 fn a_tracker_names_peers_of_both_families() {
     let peer = Peer::seeding(&data(100_000));
     let nobody: SocketAddr = "[::1]:9".parse().unwrap();
-    // Before the peer, where this machine has IPv6; else beside a peer of the other family.
+    // With IPv6, the dead address follows the relay. Without, it precedes the IPv4 peer.
     let (relay, second) = match relay_v6(peer.addr()) {
         Some(relay) => (relay, nobody),
         None => (nobody, peer.addr()),

@@ -1,4 +1,4 @@
-//! Torrents as they come: hostile paths, odd names and lengths, selections.
+//! Unusual torrents: hostile paths, odd names and lengths, selections.
 
 use std::path::{Path, is_separator};
 
@@ -7,7 +7,7 @@ use crate::swarm::bencode::B;
 use crate::swarm::dataset::{hex, infohash_of};
 use crate::swarm::{Catalogue, Dataset, Peer, WebSeed, random_bytes};
 
-/// A torrent whose `files` have these paths, of 100 bytes each.
+/// A torrent whose `files` have these paths, with 100 bytes each.
 fn hostile(name: &[u8], paths: &[&[&[u8]]]) -> Vec<u8> {
     let file = |path: &&[&[u8]]| {
         let parts = path.iter().map(|part| part.to_vec()).collect();
@@ -66,7 +66,7 @@ fn what_a_torrent_says_moves_no_cursor_where_an_error_quotes_it() {
         assert!(error.lines().all(|line| !line.starts_with("error: ")), "{error:?}");
     };
     check("files = [\"none\"]", "[2Jgone");
-    // That one can be stored everywhere, and is looked for.
+    // This name can be stored on every platform, so the build goes on to search for the data.
     check("files = [\"*txt\"]\nmirrors = [\"mirror\"]\nsources = [\"mirrors\"]", "");
     let one = Dataset::single("\u{9b}2J\u{202e}txt", "x");
     let project = Project::of(&one, "");
@@ -123,7 +123,7 @@ fn a_torrent_whose_own_name_cannot_be_stored_is_stored_under_another() {
                 "{error}"
             );
             assert!(error.lines().all(|line| line.chars().count() < 200), "{error}");
-            // The proposal works.
+            // The proposed line works.
             let line = error.split_once("another name: ").unwrap().1.lines().next().unwrap();
             let path = Project::of(&dataset, &lines(line)).path_of("data");
             assert_eq!(line, format!("rename = {:?}", path.file_name().unwrap()), "{error}");
@@ -152,10 +152,10 @@ fn a_renamed_dataset_is_another_one_and_comes_from_each_source() {
         let path = project.path_of("data");
         dataset.assert_at(&path);
         assert!(path.ends_with("other"), "{path:?}");
-        // From now on nobody is asked.
+        // The data now exists and no source is needed.
         project.declare_data("rename = \"other\"");
         assert_eq!(project.path_of("data"), path);
-        // Its own name, and a selection, are others.
+        // The torrent's own name and a selection have other paths.
         project.declare_data(&lines);
         let own = project.path_of("data");
         assert!(own.ends_with("own name") && own.parent() != path.parent(), "{own:?}");
@@ -200,17 +200,17 @@ fn placeholders_of_directories_are_made_and_empty_components_are_none() {
     let path = project.path_of("data");
     assert_eq!(files_below(&path), ["a.bin", "d/b.bin", "none"].map(Path::new));
     assert!(path.join("empty/inner").is_dir());
-    // By peers, too, whose blocks are of the same stream.
+    // Also from peers, whose blocks belong to the same stream.
     let peer = Peer::seeding(&torrent);
     let project = Project::of(&torrent, &format!("peers = [\"{}\"]", peer.addr()));
     assert!(project.path_of("data").join("empty/inner").is_dir());
-    // They are no files: globs need not name them, and may leave them out.
+    // Directories are not files: globs need not match them, and may exclude them.
     let project = Project::of(&torrent, &lines("files = [\"a.bin\", \"d/*\", \"none\"]"));
     let path = project.path_of("data");
     assert!(files_below(&path).len() == 3 && !path.join("empty").exists());
 }
 
-/// Names that URLs, shells and manifests read in their own way, files that share pieces, empty ones.
+/// Names that URLs, shells and manifests interpret, files that share pieces, and empty files.
 fn odd_names() -> Dataset {
     let names: [&[&[u8]]; 10] = [
         &[b"a b.txt"],
@@ -233,7 +233,7 @@ fn odd_names() -> Dataset {
         .piece_length(16 << 10)
 }
 
-/// The dataset from each kind of source alone.
+/// Downloads the dataset from each kind of source alone.
 fn check_each_source(dataset: &Dataset) {
     let directory = Project::of(dataset, "mirrors = [\"mirror\"]");
     dataset.write_mirror(&directory.path("mirror"));
@@ -253,7 +253,8 @@ fn check_each_source(dataset: &Dataset) {
     assert_eq!(data(&directory), data(&by_peer));
 }
 
-/// Windows' limit for programs that do not ask for more is 260 characters; the tests' own path is below it.
+/// Windows limits paths to 260 characters for programs without long path support; the test's
+/// directory is shorter.
 #[test]
 fn paths_of_more_than_260_characters_are_stored() {
     let deep = ["d", "e", "f"].map(|name| name.repeat(120)).join("/");
@@ -289,20 +290,22 @@ fn pad_files_are_neither_fetched_nor_stored() {
     for (path, marked) in forms {
         let dataset = Dataset::multi("padded", files.clone()).padded_as(path, marked);
         check_each_source(&dataset);
-        // Not counted: each file and directory is 4 KiB, and the pads are 50,000 bytes and more.
+        // The limit excludes pad files: each file and directory counts 4 KiB, and the pads have
+        // 50,000 bytes or more.
         let limit = 80_001 + 6 * 4096;
         let seed = WebSeed::serving(&dataset);
         let lines = format!("web-seeds = [\"{}\"]\nmax-size = \"{limit} B\"", seed.url());
         let project = Project::of(&dataset, &lines);
         assert_eq!(files_below(&project.path_of("data")).len(), 4);
         assert_eq!(seed.bytes_served(), 80_001);
-        // Of peers only the blocks that hold other bytes too: 10,000 are one, 70,000 five.
+        // From peers, only blocks with other bytes are requested: one for 10,000 bytes, five for
+        // 70,000.
         let peer = Peer::seeding(&dataset);
         let project = Project::of(&dataset, &format!("peers = [\"{}\"]", peer.addr()));
         dataset.assert_at(&project.path_of("data"));
         assert_eq!(peer.bytes_served(), (1 + 5) * 16_384 + 1, "{path:?}");
     }
-    // They are named so, and hold something: they are files.
+    // Names that merely resemble those of pad files belong to regular files.
     for path in [
         "_____padding_file",
         "____padding_file_1",
@@ -323,7 +326,8 @@ fn pad_files_are_neither_fetched_nor_stored() {
 
 #[test]
 fn a_pad_file_may_be_at_the_front_of_a_piece() {
-    // The rest of a piece, the next one, and a block and more of the third.
+    // The pad file covers the rest of a piece, the whole next piece, and more than a block of the
+    // third.
     let stream = [random_bytes(1, 25_536), vec![0; 60_000], random_bytes(2, 70_000)].concat();
     let files = [
         ("a", stream[..25_536].to_vec()),
@@ -369,7 +373,7 @@ fn a_torrent_of_empty_files_needs_no_source() {
     }
 }
 
-/// Files of 100,000 bytes over pieces of 32 KiB, so that neighbours share a piece.
+/// Files of 100,000 bytes with pieces of 32 KiB, so that neighbors share a piece.
 fn ten_files() -> Dataset {
     let name = |index: u64| (format!("part-{index}.bin"), random_bytes(index, 100_000));
     let files: Vec<_> = (0..10).map(name).collect();
@@ -388,11 +392,11 @@ fn a_selection_keeps_and_fetches_only_what_it_needs() {
     for (name, bytes) in dataset.files().iter().filter(|(name, _)| kept.contains(name)) {
         assert!(std::fs::read(path.join(name)).unwrap() == *bytes, "{name}");
     }
-    // The selected bytes, and at most two pieces' worth around each stretch.
+    // The selected bytes, and at most two more pieces for each contiguous run.
     let served = seed.bytes_served();
     assert!((300_000..=300_000 + 4 * 32_768).contains(&served), "{served}");
 
-    // Another selection of the same torrent takes over what is here, and fetches its own files.
+    // Another selection of the torrent reuses existing files and downloads its other files.
     project.declare_data(&lines("\"part-[2-4].bin\""));
     let other = project.path_of("data");
     assert_ne!(path, other);
@@ -408,7 +412,7 @@ fn a_selection_keeps_and_fetches_only_what_it_needs() {
         assert_eq!(std::fs::metadata(path.join("part-3.bin")).unwrap().nlink(), 2);
     }
 
-    // All files: what the selections have is not fetched again.
+    // The whole dataset reuses the files of both selections.
     let served = seed.bytes_served();
     project.declare_data(&format!("web-seeds = [\"{}\"]", seed.url()));
     dataset.assert_at(&project.path_of("data"));
@@ -419,7 +423,7 @@ fn a_selection_keeps_and_fetches_only_what_it_needs() {
 #[test]
 fn a_selection_whose_neighbour_is_served_wrong_is_not_published() {
     let dataset = ten_files();
-    // Piece 9 begins in `part-2.bin`, which is not selected, and ends in `part-3.bin`.
+    // Piece 9 begins in the unselected `part-2.bin` and ends in `part-3.bin`.
     let fault = crate::swarm::web_seed::Fault::CorruptPiece(9);
     let seed = WebSeed::serving(&dataset).with(fault);
     let lines = format!("files = [\"part-3.bin\"]\nweb-seeds = [\"{}\"]", seed.url());
@@ -458,7 +462,7 @@ fn another_torrent_than_the_declared_one_is_refused() {
     assert!(error.contains("not the declared one"), "{error}");
     assert!(error.contains(&other.infohash_hex()) && error.contains(&declared.infohash_hex()));
 
-    // A mirror's is passed over.
+    // A mirror's wrong .torrent is skipped.
     let catalogue = Catalogue::serving(&[&declared]);
     let project = Project::new(&format!("data = \"{}\"", declared.infohash_hex()))
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
@@ -491,7 +495,7 @@ fn an_optional_dataset_that_cannot_be_had_is_missing_and_no_error() {
     };
     assert!(!is_there());
     project.assert_nothing_published();
-    // The next build does not try it again, though it could be had now.
+    // The next build does not retry, although the dataset is now available.
     seed.mend();
     let asked = seed.requests().len();
     assert!(!is_there());
@@ -571,7 +575,7 @@ fn a_git_lfs_pointer_is_named_in_place_of_a_torrent_or_of_a_file() {
 fn names_that_are_there_in_utf_8_too_are_used_in_utf_8() {
     let files = [("目录/数据.bin", random_bytes(1, 50_000)), ("b.bin", random_bytes(2, 40_000))];
     let dataset = Dataset::multi("数据集", files);
-    // The same names in GB 2312, as Windows of that country wrote them.
+    // The same names in GB 2312, as Chinese Windows writes them.
     let old = |part: &[u8]| match part {
         b"b.bin" => B::bytes(part),
         _ => B::bytes([0xCA, 0xFD, 0xBE, part.len() as u8 | 0x80]),

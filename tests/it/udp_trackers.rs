@@ -1,4 +1,4 @@
-//! Datasets whose peers a UDP tracker alone knows (BEP 15, 41).
+//! Datasets whose peers only a UDP tracker knows (BEP 15, 41).
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ fn over_ipv6_peers_are_of_that_family() {
 
 #[test]
 fn a_host_is_asked_at_all_its_addresses() {
-    // Where `localhost` is `::1` too, nobody listens there.
+    // If `localhost` is also `::1`, nothing listens there.
     let peer = Peer::seeding(&dataset());
     let tracker = UdpTracker::start(vec![peer.addr()]);
     let url = format!("udp://localhost:{}", tracker.addr().port());
@@ -129,7 +129,7 @@ fn faults() -> Vec<(Fault, Alone)> {
         (Failure("go away".into()), Fails("the tracker says: go away")),
         (WrongTransaction, Fails("it has another transaction's id")),
         (Truncated, Fails("it is too short")),
-        // Nobody says goodbye for longer than a second.
+        // `stopped` is not waited for longer than a second.
         (SilentAfter(2), Comes),
         (FromElsewhere, Fails("no answer after ")),
         (ForgetsIds, Comes),
@@ -167,7 +167,7 @@ fn a_faulty_udp_tracker_before_a_good_one() {
     });
 }
 
-/// The first try takes 15 s here, and nobody waits for it.
+/// The first attempt takes 15 s here, but nothing waits for it.
 #[test]
 fn a_silent_tracker_holds_up_neither_another_tier_nor_the_end() {
     let peer = Peer::seeding(&dataset());
@@ -194,7 +194,7 @@ fn no_datagram_is_sent_where_peers_are_left_out_or_nothing_may_be_fetched() {
         project().env(name, value).error();
         assert_eq!(tracker.datagrams(), 0, "{name}");
     }
-    // As peers, it is not asked through an HTTP proxy, which could not carry it.
+    // Like peers, UDP trackers bypass an HTTP proxy, which cannot carry their traffic.
     let project = project().env("CARGO_HTTP_PROXY", "http://127.0.0.1:9");
     check_comes("a proxy", &dataset(), &project);
     assert_eq!((events(&tracker).len(), peer.server().connections()), (3, 1));

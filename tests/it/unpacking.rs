@@ -1,4 +1,4 @@
-//! Datasets whose archives are unpacked.
+//! Datasets with unpacked archives.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn tar(members: &[(&str, &str)]) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o644);
         header.set_size(content.len() as u64);
-        // A future in which nothing is newer: times of archives are not those of files.
+        // A time in the far future, which unpacked files must not take.
         header.set_mtime(20_000_000_000);
         archive.append_data(&mut header, path, content.as_bytes()).unwrap();
     }
@@ -65,14 +65,14 @@ fn folder() -> Dataset {
     )
 }
 
-/// A project that unpacks the dataset, and a seed that counts.
+/// A project that unpacks the dataset, and a seed that counts requests.
 fn project(dataset: &Dataset, lines: &str) -> (Project, WebSeed) {
     let seed = WebSeed::serving(dataset);
     let lines = format!("web-seeds = [\"{}\"]\n{lines}", seed.url());
     (Project::of(dataset, &lines), seed)
 }
 
-/// The files below a directory, with what is in them.
+/// The files below a directory, with their contents.
 fn contents(root: &Path) -> Vec<(String, String)> {
     let content = |path: PathBuf| {
         let name = path.to_str().unwrap().replace('\\', "/");
@@ -98,14 +98,14 @@ fn the_path_of_a_single_archive_is_what_it_holds() {
     assert_eq!(data.path().file_name().unwrap(), "images");
     dataset.assert_at(data.archive().unwrap());
     let fetched = seed.requests().len();
-    // All that is here is used: nothing is fetched, and nothing is written.
+    // Everything exists: nothing is fetched or written.
     let file = data.path().join("top/a");
     let before = inode(&file);
     assert_eq!(project.path_of("data"), data.path());
     assert_eq!((seed.requests().len(), inode(&file)), (fetched, before));
     let age = std::fs::metadata(&file).unwrap().modified().unwrap();
     assert!(age <= std::time::SystemTime::now(), "the archive's time is not the file's");
-    // Without `unpack` the path is the archive's.
+    // Without `unpack`, the path is the archive's.
     project.declare_data("unpack = false");
     assert_eq!(project.path_of("data"), data.archive().unwrap());
     assert!(project.run().unwrap().dataset("data").unwrap().archive().is_none());
@@ -132,13 +132,13 @@ fn the_tree_of_a_folder_mirrors_it() {
         ],
     );
     dataset.assert_at(data.archive().unwrap());
-    // What is not an archive is there once.
+    // Files that are not archives are hard-linked, not copied.
     assert_eq!(inode(&data.path().join("README")), inode(&data.archive().unwrap().join("README")));
-    // Whether it is selected moves nothing.
+    // A selection does not change the layout of the tree.
     project.declare_data("unpack = true\nfiles = ['raw/*.zip']");
     let path = project.path_of("data");
     check(&path, &[("raw/more/z", "4")]);
-    // A file of one file.
+    // A compressed single file.
     let (project, _seed) = self::project(&Dataset::single("t.csv.gz", gz(b"x,y")), "unpack = true");
     let path = project.path_of("data");
     assert_eq!(
@@ -169,7 +169,7 @@ fn archives_members_and_strip_choose_what_is_in_the_tree() {
         &[("raw/images.tar.gz", &packed), ("raw/more/z", "4")],
     );
     let first = path_with("true");
-    // Only what changes the tree changes its path.
+    // Only options that change the tree change its path.
     assert_eq!(first, path_with("{ max-size = '1GiB' }"));
     assert_eq!(first, path_with("{}"));
     for (unpack, kind, says) in [
@@ -242,7 +242,7 @@ fn a_damaged_archive_is_named_with_its_member_and_leaves_no_tree() {
             "{text}"
         );
         let published = files_below(&project.store().join("v1/data"));
-        // The archive is what the torrent says, and stays.
+        // The archive matches the torrent, so it stays.
         assert!(
             published.iter().all(|path| !path.to_str().unwrap().contains('+')),
             "{published:?}"
@@ -265,7 +265,7 @@ fn an_archive_that_is_not_kept_goes_once_it_is_unpacked() {
     let fetched = seed.requests().len();
     assert_eq!(project.path_of("data"), data.path());
     assert_eq!(seed.requests().len(), fetched, "the tree is enough");
-    // A project that keeps it has it fetched again, and from then on it stays.
+    // A project that keeps the archive fetches it again; from then on it stays.
     project.declare_data(&format!("web-seeds = [\"{}\"]\nunpack = true", seed.url()));
     assert_eq!(project.path_of("data"), data.path());
     assert!(kept.exists() && seed.requests().len() > fetched);
@@ -296,7 +296,7 @@ fn what_is_missing_or_damaged_of_a_tree_is_unpacked_again_without_fetching() {
         std::fs::write(path.join("top/a"), "longer").unwrap();
     });
     again(&remove_tree);
-    // What no `stat` tells is found by whoever hashes.
+    // `Verify::Always` finds damage that `stat` does not show.
     damage_unseen(&path.join("top/d/b.csv"), 0);
     assert_eq!(project.path_of("data"), path);
     let get = |verify| {
@@ -313,7 +313,7 @@ fn what_is_missing_or_damaged_of_a_tree_is_unpacked_again_without_fetching() {
     assert_ne!(std::fs::read(path.join("top/d/b.csv")).unwrap(), b"2");
     assert_eq!(get(Verify::Always).unwrap(), path);
     check(&path, &MEMBERS);
-    // What is right stays where it is.
+    // Correct files stay in place.
     let before = inode(&path.join("top/a"));
     assert_eq!(get(Verify::Always).unwrap(), path);
     assert_eq!(inode(&path.join("top/a")), before);
@@ -329,10 +329,10 @@ fn archives_elsewhere_are_unpacked_into_the_own_store_and_trees_of_other_stores_
     let data = datasets.dataset("data").unwrap();
     assert!(data.path().starts_with(project.store()) && data.path().join("raw/more/z").exists());
     assert_eq!(data.archive().unwrap(), copies.path().join("lab"));
-    // The copy is another's: no file of it is linked, and none is changed.
+    // The copy belongs to someone else: its files are neither linked nor changed.
     assert_ne!(inode(&data.path().join("README")), inode(&copies.path().join("lab/README")));
     assert!(!std::fs::metadata(copies.path().join("lab/README")).unwrap().permissions().readonly());
-    // Named by its own variable.
+    // A copy named by its variable.
     let named = Project::of(&dataset, "unpack = true")
         .env("ACADEMICTORRENTS_PATH_DATA", copies.path().join("lab").display());
     let path = named.path_of("data");
@@ -383,7 +383,7 @@ fn an_optional_dataset_that_cannot_be_unpacked_is_a_warning() {
     assert!(datasets.dataset("data").is_none());
 }
 
-/// Prints what a program sees of the unpacked dataset, one file of which is compiled in.
+/// Prints what a program sees of the unpacked dataset, and includes a file at compile time.
 const MAIN: &str = r#"
 mod datasets {
     include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
@@ -420,7 +420,7 @@ fn a_build_script_unpacks_once_and_a_build_without_the_feature_prints_the_line_t
     // Cargo finds nothing newer than the script's last run.
     let again = fixture.cargo(&["build"]).ok();
     assert!(again.stderr.contains("Fresh unpacking v0.0.0"), "{}", again.stderr);
-    // A tree that is gone is unpacked again, without a word on it.
+    // A missing tree is unpacked again without a message.
     let mut trees =
         std::fs::read_dir(fixture.store().join("v1/data")).unwrap().map(|it| it.unwrap().path());
     let tree = trees.find(|path| path.to_str().unwrap().contains('+')).unwrap();
@@ -455,14 +455,14 @@ fn a_tree_goes_into_a_directory_and_the_archive_into_the_store() {
             .iter()
             .any(|it| it.ends_with("raw/images.tar.gz"))
     );
-    // They are the user's.
+    // The files belong to the user and are writable.
     let mine = path.join("raw/images/a");
     assert!(!std::fs::metadata(&mine).unwrap().permissions().readonly());
     let fetched = seed.requests().len();
     let before = inode(&mine);
     assert_eq!(get().run().unwrap(), path);
     assert_eq!((inode(&mine), seed.requests().len()), (before, fetched));
-    // What is missing comes back, and what is another's stays.
+    // Missing files are restored, and foreign files stay.
     std::fs::remove_file(path.join("README")).unwrap();
     std::fs::write(&mine, "mine").unwrap();
     let error = get().run().unwrap_err().to_string().replace('\\', "/");
@@ -496,7 +496,7 @@ fn hidden_members_go_into_a_directory_only_by_force() {
         let get =
             || fixture.ask(torrent.to_str().unwrap()).unpack(Unpack::new()).into(fixture.data());
         let result = get().run();
-        // Below the dataset's own directory a name that begins with a dot is like any other.
+        // Below the dataset's own directory, names with a leading dot are ordinary.
         if member == "../.bashrc" {
             assert!(result.is_ok());
             continue;
@@ -531,7 +531,7 @@ fn a_record_of_an_unpacked_dataset_has_the_unpacked_files_and_the_archive() {
         assert_eq!(record.archive(), Some(&*archive));
         assert_eq!(record.infohash().to_string(), dataset.infohash_hex());
     }
-    // A file of one file, whose archive is not kept.
+    // A compressed single file, whose archive is not kept.
     let dataset = Dataset::single("t.csv.gz", gz(b"x,y"));
     let (project, _seed) = project(&dataset, "unpack = { keep-archive = false }");
     for _ in 0..2 {
@@ -555,7 +555,7 @@ fn unpacking_is_told_and_can_be_stopped() {
     let phases = told.phases();
     assert!(phases.contains(&Phase::Fetching) && phases.ends_with(&unpacked), "{phases:?}");
     told.assert_monotone();
-    // The archives are there, and what is made of them is not.
+    // The archives exist, but the tree does not.
     remove_tree(record.path());
     let stop = StopHandle::new();
     stop.stop();
@@ -565,7 +565,7 @@ fn unpacking_is_told_and_can_be_stopped() {
     assert_eq!(left, 0);
     let fetched = seed.requests().len();
     assert_eq!(ask().run().unwrap(), record.path());
-    // Into a directory of the user's.
+    // The same for a user's directory.
     let error = ask().into(fixture.data()).stop_with(&stop).run().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
     let copy = ask().into(fixture.data()).run().unwrap();

@@ -1,4 +1,4 @@
-//! Web servers as they are met: what most clients put up with, and some do not.
+//! Quirks of real web servers that other clients tolerate.
 
 use std::io::Write as _;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use crate::swarm::http::{HttpServer, Request, Responder, next_request};
 use crate::swarm::server::Server;
 use crate::swarm::{Dataset, Peer, random_bytes};
 
-/// Answers as a server of these files does, with these headers besides.
+/// Serves these files, with additional headers.
 fn serve(
     files: &[(String, Vec<u8>)],
     headers: &[(&str, &str)],
@@ -37,7 +37,7 @@ fn single() -> Dataset {
     dataset
 }
 
-/// Requests for these are sent ahead. Some have the same length.
+/// Small files, so that requests are pipelined. Some have the same length.
 fn many() -> Dataset {
     let files: Vec<_> = (0..60)
         .map(|n| {
@@ -50,7 +50,7 @@ fn many() -> Dataset {
     Dataset::multi("set", files.iter().map(|(name, bytes)| (&**name, bytes.clone())))
 }
 
-/// The paths at a server of this dataset, and what is there.
+/// The paths and contents on a server of this dataset.
 fn paths(dataset: &Dataset) -> Vec<(String, Vec<u8>)> {
     let name = String::from_utf8(dataset.name().to_vec()).unwrap();
     match dataset.is_multi() {
@@ -83,7 +83,7 @@ fn a_file_that_is_compressed_itself_is_taken_as_it_is() {
             let project = project(&dataset, &format!("{}/data.bin", server.url()));
             dataset.assert_at(&project.path_of("data"));
         }
-        // What is compressed on its way has another length, or says none.
+        // A body that the server compresses for transfer has another length or none.
         for length in [true, false] {
             let server = HttpServer::start(move |_, responder| {
                 let headers = [("content-encoding", encoding), ("connection", "close")];
@@ -105,18 +105,18 @@ fn a_file_that_is_compressed_itself_is_taken_as_it_is() {
     });
 }
 
-/// What a server does with requests that come before it has answered the one before.
+/// How a server handles pipelined requests.
 #[derive(Clone, Copy, Debug)]
 enum Ahead {
-    /// Reads one, and drops what came with it.
+    /// Answers one and drops the others that arrived with it.
     Drops,
-    /// Answers the first of them, and closes without a word.
+    /// Answers the first and closes the connection.
     Closes,
-    /// Answers two of them in the wrong order.
+    /// Answers two in the wrong order.
     Swaps,
-    /// Answers the first, and each further one with 400, 500 or 404.
+    /// Answers the first, and each further one with this status (400, 500 or 404).
     Says(u16),
-    /// Answers each with the file before.
+    /// Answers each with the previous file.
     Repeats,
 }
 
@@ -185,7 +185,7 @@ fn a_server_that_loses_or_mixes_up_requests_is_asked_one_at_a_time() {
     });
 }
 
-/// Serves over so many connections at a time; the others are told 403.
+/// Serves this number of connections; further connections get 403.
 fn limited(files: Vec<(String, Vec<u8>)>, most: usize) -> HttpServer {
     let open = Mutex::new(Vec::new());
     HttpServer::start(move |request, responder| {
@@ -268,11 +268,11 @@ fn redirects_lead_where_rfc_3986_says() {
     });
 }
 
-/// The folder, the file, or where it is: whichever was named.
+/// The URL may name the dataset's file or directory, or the directory that contains it.
 #[test]
 fn a_web_seed_that_names_the_thing_itself_or_where_it_is_serves_it() {
     let one = Dataset::multi("set", [("data.bin", random_bytes(3, 100_000))]);
-    // Beside what is empty it is the one file all the same.
+    // A torrent with one file besides empty files counts as a single file.
     let beside = [("empty", Vec::new()), ("data.bin", random_bytes(3, 100_000))];
     let beside = Dataset::multi("set", beside);
     let (file, folder) = (single(), many());
@@ -303,10 +303,10 @@ fn a_web_seed_that_names_the_thing_itself_or_where_it_is_serves_it() {
         let project = project(dataset, &format!("{}{named}", server.url()));
         let datasets = project.run().unwrap_or_else(|error| panic!("{named} {at}: {error}"));
         dataset.assert_at(datasets.dataset("data").unwrap().path());
-        // Of sixty files not each is asked for twice.
+        // Of the sixty files, not every one is requested twice.
         assert!(server.requests().len() < 100, "{named}: {}", server.requests().len());
     });
-    // What was asked for stands in the error.
+    // The error has the requested URL.
     let server = HttpServer::start(|_, responder| responder.status(404));
     for (dataset, named, asked) in [
         (&folder, "/set/", "/set/f"),
@@ -318,7 +318,7 @@ fn a_web_seed_that_names_the_thing_itself_or_where_it_is_serves_it() {
     }
 }
 
-/// A server without ranges whose line carries so much, over all connections together.
+/// A server without ranges, whose connections share this bandwidth.
 fn without_ranges(files: Vec<(String, Vec<u8>)>, bytes_per_second: usize) -> HttpServer {
     let line = Mutex::new(());
     HttpServer::start(move |request, responder| {
@@ -355,7 +355,7 @@ fn a_server_without_ranges_sends_each_file_once() {
         let project = project(dataset, &format!("{}{path}", server.url()))
             .env("ACADEMICTORRENTS_TIMEOUT", "30s");
         dataset.assert_at(&project.path_of("data"));
-        // What was on its way to connections that gave way.
+        // The tolerance covers data in flight to connections that were closed.
         let spare = 4 << 20;
         let length = dataset.stream().len() as u64;
         assert!(server.body_bytes() < length + spare, "{} of {length}", server.body_bytes());
@@ -367,7 +367,7 @@ fn a_resumed_file_of_a_server_without_ranges_is_read_past_once() {
     let dataset = Dataset::single("data.bin", random_bytes(8, 3 << 20)).piece_length(64 << 10);
     let files = paths(&dataset);
     let asked = AtomicUsize::new(0);
-    // It breaks off in the first half, once.
+    // The first response ends early, within the first half.
     let server = HttpServer::start(move |_, responder| {
         let (first, bytes) = (asked.fetch_add(1, Ordering::SeqCst) == 0, &files[0].1);
         let length = bytes.len().to_string();
@@ -380,7 +380,7 @@ fn a_resumed_file_of_a_server_without_ranges_is_read_past_once() {
     assert!(server.requests().len() <= 4, "{:?}", server.requests().len());
 }
 
-/// `hello hello hello hello\n` and its like, stored: gzip without compressing.
+/// Encodes gzip with stored blocks, without compression.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
     let mut blocks = bytes.chunks(60_000).peekable();
@@ -391,14 +391,14 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
         out.extend((!length).to_le_bytes());
         out.extend(block);
     }
-    // Nobody looks at checksum and length: the infohash is what counts.
+    // Checksum and length are not checked, because the infohash is.
     out.extend([0; 8]);
     out
 }
 
 type Headers = &'static [(&'static str, &'static str)];
 
-/// A catalog whose every answer is this.
+/// A catalog that always answers this way.
 fn catalogue(status: u16, headers: Headers, body: Vec<u8>) -> HttpServer {
     HttpServer::start(move |_, responder| responder.respond(status, headers, &body))
 }
@@ -433,7 +433,7 @@ fn a_torrent_or_trackers_reply_that_comes_with_gzip_is_inflated() {
         let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
         dataset.assert_at(&Project::of(&dataset, &lines).path_of("data"));
     }
-    // One that cannot be inflated, and one of another kind.
+    // A body that cannot be decompressed, and an unsupported encoding.
     let damaged = gzip(&dataset.torrent())[..100].to_vec();
     let other: &[(&str, &str)] = &[("content-encoding", "br")];
     for (headers, body) in [(all[1], damaged), (other, vec![7; 300])] {
@@ -465,7 +465,7 @@ fn a_bot_check_is_named_with_what_to_do_and_peers_are_asked_all_the_same() {
         );
         assert!(error.contains(&said), "{error}");
         assert!(error.contains("help: programs cannot pass a bot check"), "{error}");
-        // It is not asked again and again.
+        // The catalog is not asked again.
         assert_eq!(server.requests().len(), 1);
         let agent = server.requests()[0].header("user-agent").unwrap().to_owned();
         assert!(
@@ -475,7 +475,7 @@ fn a_bot_check_is_named_with_what_to_do_and_peers_are_asked_all_the_same() {
         let peer = Peer::seeding(&dataset);
         let lines = format!("peers = [\"{}\"]", peer.addr());
         dataset.assert_at(&of_catalogue(&dataset, &server, &lines).path_of("data"));
-        // Of a tracker; and of a web seed, which says so in its head.
+        // Also for a tracker, and for a web seed that marks the check in its headers.
         let error =
             Project::of(&dataset, &format!("trackers = [\"{}/announce\"]", server.url())).error();
         assert!(error.contains("a bot check"), "{error}");
@@ -484,7 +484,7 @@ fn a_bot_check_is_named_with_what_to_do_and_peers_are_asked_all_the_same() {
             assert!(error.contains("a bot check"), "{error}");
         }
     });
-    // Another page in the place of a torrent.
+    // Another web page instead of a torrent.
     let server = catalogue(200, &[("content-type", "text/html")], b"<html><h1>Hello".to_vec());
     let error = of_catalogue(&dataset, &server, "").error();
     assert!(error.contains("as a web page does"), "{error}");

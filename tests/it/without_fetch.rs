@@ -1,4 +1,5 @@
-//! A build script that cannot download: the library without its feature `fetch`, by the real Cargo.
+//! Build scripts that cannot download: the library without its feature `fetch`, with the real
+//! Cargo.
 
 use std::process::Command;
 
@@ -12,7 +13,7 @@ fn data(seed: u64) -> Dataset {
     Dataset::multi("set", [("a", random_bytes(seed, BYTES)), ("b/c", random_bytes(seed + 1, 10))])
 }
 
-/// The fixture, whose build script is compiled without network code.
+/// A fixture whose build script is compiled without network code.
 fn fixture(name: &'static str, datasets: &str) -> Fixture {
     let fixture = Fixture::new(name, datasets);
     let manifest = std::fs::read_to_string(fixture.path("Cargo.toml")).unwrap();
@@ -28,18 +29,18 @@ fn what_is_on_this_machine_is_used() {
     let dataset = data(701);
     let infohash = dataset.infohash_hex();
     let declared = format!("data = \"{infohash}\"");
-    // From a mirror that is a directory, with the .torrent.
+    // From a directory mirror, with the .torrent.
     let by_mirror = fixture("fixture-local-mirror", &declared);
     dataset.write_mirror(&by_mirror.path("mirror"));
     let mirror = by_mirror.path("mirror").display().to_string();
     let by_mirror = by_mirror.env("ACADEMICTORRENTS_MIRRORS", &mirror);
     dataset.assert_at(&by_mirror.cargo(&["run"]).ok().printed_path());
     by_mirror.cargo(&["build"]).ok().assert_fresh();
-    // Its store is a mirror too.
+    // The first fixture's store can be another's mirror.
     let by_store_as_mirror = fixture("fixture-local-store-mirror", &declared)
         .env("ACADEMICTORRENTS_MIRRORS", by_mirror.store().display());
     dataset.assert_at(&by_store_as_mirror.cargo(&["run"]).ok().printed_path());
-    // What it has brought is a store, which others may name.
+    // It can also be on another's `LOAD_PATH`.
     let by_store = fixture("fixture-local-store", &declared)
         .env("ACADEMICTORRENTS_LOAD_PATH", by_mirror.store().display());
     dataset.assert_at(&by_store.cargo(&["run"]).ok().printed_path());
@@ -70,7 +71,8 @@ fn mirrors_and_copies_complete_one_another_and_what_is_wrong_is_not_taken() {
     flip(&place("one").join("set/a"), 5);
     flip(&place("two").join("set/a"), BYTES - 5);
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
-    // Where all are wrong in one place, that is missing, and nothing is handed out.
+    // Where all copies have damage in the same piece, that piece is missing and nothing is
+    // published.
     std::fs::remove_dir_all(fixture.store()).unwrap();
     flip(&place("two").join("set/a"), 5);
     let errors = fixture.cargo(&["build"]).errors().join("\n");
@@ -98,7 +100,7 @@ fn what_is_missing_is_an_error_that_names_the_command_and_nobody_is_asked() {
         }
     }
     assert_eq!(seed.http().server().connections() + tracker.announces().len(), 0);
-    // What another program has fetched into the store is there for the next build.
+    // Data that another program fetched into the store is used by the next build.
     let project = Project::new(torrent);
     std::fs::write(project.path("data.torrent"), served.torrent()).unwrap();
     dataset.assert_at(&project.path_of("data"));
@@ -120,7 +122,8 @@ fn optional_datasets_and_docs_rs_are_as_always() {
     docs.with_env("DOCS_RS", "1").cargo(&["build"]).ok();
 }
 
-/// Crates that a build script without network code has no use for, and how many there are at most.
+/// Crates that a build script without network code must not compile, and the maximum number of
+/// crates.
 #[test]
 fn no_crate_that_opens_a_socket_is_compiled() {
     let tree = |features: &[&str]| {
@@ -143,7 +146,7 @@ fn no_crate_that_opens_a_socket_is_compiled() {
     assert!(local.len() <= 27, "{} crates: {local:?}", local.len());
 }
 
-/// What the program takes from the C library: a socket is opened by no other way.
+/// Inspects the imported libc functions: a socket cannot be opened otherwise.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_build_script_has_no_function_that_opens_a_socket() {

@@ -1,4 +1,4 @@
-//! Packages of a workspace that inherit datasets from it, by the real Cargo.
+//! Packages that inherit datasets from their workspace, with the real Cargo.
 
 use crate::cargo::from_web_seed;
 use crate::fixture::{Fixture, library};
@@ -8,7 +8,7 @@ fn data(seed: u64) -> Dataset {
     Dataset::single("data.bin", random_bytes(seed, 200_000))
 }
 
-/// The package is the root, with a member whose library has the path, too; both inherit `data`.
+/// The root package, and a member whose library exports the path; both inherit `data`.
 fn fixture(name: &'static str, member: &'static str, dataset: &Dataset, seed: &WebSeed) -> Fixture {
     let fixture = from_web_seed(name, dataset, seed, "");
     let table = "[package.metadata.academictorrents.data]";
@@ -39,7 +39,7 @@ fn members_have_the_datasets_that_the_root_declares() {
     assert_eq!(paths.len(), 2, "{}", run.stdout);
     paths.iter().for_each(|path| dataset.assert_at(path.as_ref()));
     fixture.cargo(&["build"]).ok().assert_fresh();
-    // The member's script has read the root's manifest, too.
+    // The member's build script also depends on the root's manifest.
     let other_seed = WebSeed::serving(&other);
     std::fs::write(fixture.path("other.torrent"), other.torrent()).unwrap();
     let manifest = std::fs::read_to_string(fixture.path("Cargo.toml")).unwrap();
@@ -54,7 +54,7 @@ fn what_is_packaged_must_not_inherit() {
     let dataset = data(603);
     let seed = WebSeed::serving(&dataset);
     let fixture = fixture("fixture-unpackaged", "fixture-packaged", &dataset, &seed);
-    // Cargo leaves it beside the manifest that it has normalized.
+    // Cargo puts this file next to the manifest that it normalized for publishing.
     fixture.write("member/Cargo.toml.orig", "");
     let errors = fixture.cargo(&["build"]).errors().join("\n");
     assert!(errors.contains("a published package has no workspace"), "{errors}");

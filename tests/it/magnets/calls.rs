@@ -27,7 +27,7 @@ fn a_program_asks_by_magnet_link() {
     assert!(error.contains("it has no infohash (`xt=urn:btih:`)"), "{error}");
     let lacking = Dataset::single("other.bin", "x");
     let error = get(&magnet(&lacking, "&x.pe=127.0.0.1:9")).unwrap_err().to_string();
-    // By its name, and not by the whole link.
+    // The error has the dataset's name, not the whole link.
     assert!(error.starts_with("dataset `Some data`: ") && !error.contains("magnet:?"), "{error}");
 }
 
@@ -51,7 +51,7 @@ fn a_program_gives_more_beside_the_magnet_link() {
     assert_eq!(files_below(&path), [std::path::PathBuf::from("b.bin")]);
     let both = get(&magnet(&dataset, "&so=0")).files(["b.bin"]).run().unwrap_err().to_string();
     assert!(both.contains("both `files` and the magnet link's `so=` select files"), "{both}");
-    // The .torrent of the link: nobody is asked for it.
+    // The link's .torrent is given, so it is not requested.
     let torrent = dir.path().join("some.torrent");
     std::fs::write(&torrent, dataset.torrent()).unwrap();
     let (other, asked) = (tempfile::tempdir().unwrap(), peer.stats().metadata_requests.len());

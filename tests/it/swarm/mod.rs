@@ -7,8 +7,7 @@
 //! | `peer` | a seeder that may also leech (BEP 3, 6, 9, 10, 11, 21, 54) |
 //! | `tracker`, `udp_tracker` | HTTP and UDP trackers (BEP 3, 7, 15, 23) |
 //! | `dht` | a DHT node (BEP 5) that knows every peer |
-//! | `catalogue` | `/download/<infohash>.torrent`, `/database.xml` and records, as on Academic
-//! Torrents |
+//! | `catalogue` | .torrents, `/database.xml` and records, at the paths of Academic Torrents |
 //! | `socks` | a SOCKS 5 proxy (RFC 1928, 1929) |
 //! | `silent` | addresses that never answer |
 //! | `tls` | a TLS front for any of the servers |
@@ -19,10 +18,10 @@
 //! `src/`: each server has a `Fault` enum, set at the start (`with`) or while it runs (`fault`;
 //! `mend` ends all faults).
 //!
-//! Servers bind `127.0.0.1:0`, so tests can run in parallel; dropping a server joins its threads. A
-//! panic in a server fails the test that owns the server. Servers count bytes just before they
-//! write the bytes: a client that has received them finds them counted, but a client that hung up
-//! may not have received them all.
+//! Servers bind `127.0.0.1:0`, so tests can run in parallel. Dropping a server joins its threads,
+//! and a panic in one of them fails the test (neither holds for `tls`). Servers count bytes just
+//! before they write the bytes: a client that has received them finds them counted, but a client
+//! that hung up may not have received them all.
 
 #![allow(dead_code, reason = "no single test uses all that the swarm can do")]
 #![allow(unreachable_pub, reason = "a test crate has no outside; `pub` marks the swarm's own API")]
