@@ -72,7 +72,7 @@ pub(super) static KEYS: [ManifestKey; 17] = [
             "The name of the dataset's file or directory on disk, in place of the torrent's own. Paths below it and URLs keep the torrent's names."),
     key("web-seeds", Some(|r, it, to| keep(&mut to.web_seeds, r.list(it, checks::web_seed))))
         .doc("list of `http://` and `https://` URLs ([BEP 19](https://www.bittorrent.org/beps/bep_0019.html))", "those of the torrent", r#"["https://data.example.org/mnist/"]"#,
-            "Additional web seeds, tried before those of the torrent."),
+            "Additional web seeds, tried before those of the torrent: the URL of the single file, or of the directory that contains the torrent's directory."),
     key("trackers", Some(|r, it, to| keep(&mut to.trackers, r.list(it, checks::tracker))))
         .doc("list of `http://`, `https://` and `udp://` URLs; `udp://` requires a port", "those of the torrent", r#"["https://tracker.example.org/announce", "udp://tracker.example.org:6969/announce"]"#,
             "Additional trackers, tried before those of the torrent."),
