@@ -26,5 +26,6 @@ pub fn inside() {
     let project = || Project::of(&dataset, &lines);
     front.write_ca("/etc/ssl/certs/ca-certificates.crt".as_ref());
     dataset.assert_at(&project().path_of("data"));
-    assert_eq!(seed.bytes_served(), 5_000_000);
+    // A slow piece may be requested a second time.
+    assert!(seed.bytes_served() >= 5_000_000, "{} bytes served", seed.bytes_served());
 }
