@@ -320,6 +320,18 @@ fn what_is_missing_or_damaged_of_a_tree_is_unpacked_again_without_fetching() {
 }
 
 #[test]
+fn a_selection_is_never_linked_from_what_an_archive_unpacks_to() {
+    let dataset = Dataset::multi(
+        "lab",
+        [("data.zip", zip(&[("x.csv", "evil")])), ("data/x.csv", b"good".to_vec())],
+    );
+    let (project, seed) = project(&dataset, "unpack = true\nfiles = ['data.zip']");
+    check(&project.path_of("data"), &[("data/x.csv", "evil")]);
+    project.declare_data(&format!("web-seeds = [\"{}\"]\nfiles = ['data/x.csv']", seed.url()));
+    check(&project.path_of("data"), &[("data/x.csv", "good")]);
+}
+
+#[test]
 fn archives_elsewhere_are_unpacked_into_the_own_store_and_trees_of_other_stores_are_used() {
     let dataset = folder();
     let copies = tempfile::tempdir().unwrap();

@@ -11,11 +11,11 @@
 use std::io;
 use std::path::Path;
 
-use super::infohash_in;
 use super::projects::Root;
 use super::scan::{EntryState, Leftover, StoreEntry, is_temporary, modified};
 use crate::error::Error;
 use crate::storage::fs::{self, remove_tree};
+use crate::storage::ids::infohash_in;
 use crate::storage::lock::LockHolder;
 use crate::storage::relocate::set_aside;
 use crate::storage::{Store, WRITABLE, remove_if_there};
