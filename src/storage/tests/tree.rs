@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use super::super::relocate::stops;
 use super::*;
 use crate::unpack::{
     Codec, Format, MemberGlobs, Members, UnpackBudget,
@@ -190,6 +191,28 @@ fn a_tree_is_published_whole_and_read_only_with_its_digests() {
     unpack_all(&store, &[("a.tar", TAR, tar(&[file("new", "1")]))], 1 << 20).unwrap();
     assert_eq!(listed(&place.join("root")), ["a/", "a/new 1"]);
     fs::remove_tree(&place).unwrap();
+}
+
+/// `data` on another file system: neither the tree nor its files can be renamed or linked.
+#[test]
+fn a_tree_that_is_copied_to_its_place_is_what_it_was() {
+    let (_directory, store) = store();
+    let run = tar_member(b"bin/run", b'0', b"", 0o755, b"#!");
+    let members = [run, file("x", "x"), link("l", "x")];
+    stops::set_layers(true);
+    stops::set_disks(true);
+    let published = unpack_all(&store, &[("a.tar", TAR, tar(&members))], 1 << 20);
+    stops::set_layers(false);
+    stops::set_disks(false);
+    published.unwrap();
+    let place = store.files_path(ID).join("root/a");
+    let run = std::fs::metadata(place.join("bin/run")).unwrap();
+    assert_eq!(is_executable(&run), cfg!(unix));
+    assert!(run.permissions().readonly());
+    assert!(!is_executable(&std::fs::metadata(place.join("x")).unwrap()));
+    assert_eq!(std::fs::read(place.join("l")).unwrap(), b"x");
+    let faults = store.tree_faults(ID, DiskWork::counting(&AtomicU64::new(0)));
+    assert!(store.present(ID).is_some() && faults.unwrap().unwrap().is_empty());
 }
 
 #[test]
