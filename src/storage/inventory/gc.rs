@@ -62,12 +62,15 @@ impl Store {
     /// [`crate::ErrorKind::Disk`].
     pub fn remove_torrent_alone(&self, infohash: Infohash) -> Result<u64, Error> {
         let is_its = |name: &String| infohash_in(name) == Some(infohash);
-        let is_held = ["data", "partial", "elsewhere"]
-            .iter()
-            .any(|directory| self.ids(directory).iter().any(is_its));
+        let is_held = || {
+            ["data", "partial", "elsewhere"]
+                .iter()
+                .any(|directory| self.ids(directory).iter().any(is_its))
+        };
         let path = self.torrent_path(infohash);
         let Ok(metadata) = std::fs::symlink_metadata(&path) else { return Ok(0) };
-        if is_held || self.try_lock(infohash)?.is_err() {
+        let Ok(_lock) = self.try_lock(infohash)? else { return Ok(0) };
+        if is_held() {
             return Ok(0);
         }
         self.remove_torrent(infohash).map(|()| metadata.len())
