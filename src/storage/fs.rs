@@ -156,6 +156,8 @@ pub fn beside(path: &Path) -> PathBuf {
 /// Makes a rename or a new entry in the parent directory survive a power cut.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
+        // The parent of a relative path's only component.
+        Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new(".")),
         Some(parent) => sync_directory(parent),
         None => Ok(()),
     }
