@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tar::{Archive, Entry, EntryType};
 
 use super::members::Members;
-use super::{MemberSink, read};
+use super::MemberSink;
 use crate::error::Error;
 
 /// Bytes that may be read between two members: long names, attributes, maps of sparse files.
@@ -31,7 +31,7 @@ impl<R: Read> Read for Bounded<R> {
             let why = "what describes a member is too long";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
-        let read = read(&mut self.inner, buffer.get_mut(..length).unwrap_or_default())?;
+        let read = self.inner.read(buffer.get_mut(..length).unwrap_or_default())?;
         self.allowed.set(allowed - read as u64);
         Ok(read)
     }
@@ -106,7 +106,7 @@ fn member(
             let mut left = entry.size();
             let failed = |why: io::Error| members.member_failed(&name, &why);
             let mut stored = |buffer: &mut [u8]| {
-                let read = read(entry, buffer)?;
+                let read = entry.read(buffer)?;
                 if read == 0 && left > 0 && !buffer.is_empty() {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }

@@ -8,7 +8,7 @@ use flate2::bufread::DeflateDecoder;
 use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive};
 
 use super::members::Members;
-use super::{Counted, INPUT_BYTES, MemberSink, read};
+use super::{Counted, INPUT_BYTES, MemberSink};
 use crate::error::Error;
 use crate::size;
 
@@ -41,7 +41,7 @@ pub(super) fn unpack(
     let mut begin = [0; 8];
     let mut filled = 0;
     while let Some(rest) = begin.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match read(source, rest).map_err(|why| members.failed(&why))? {
+        match source.read(rest).map_err(|why| members.failed(&why))? {
             0 => break,
             more => filled += more,
         }
@@ -154,7 +154,7 @@ fn unpack_member<R: Read>(
         if is_over || buffer.is_empty() {
             return Ok(0);
         }
-        let read = read(&mut *input, buffer).map_err(|why| failed(&why))?;
+        let read = input.read(buffer).map_err(|why| failed(&why))?;
         crc.update(buffer.get(..read).unwrap_or_default());
         left = left.checked_sub(read as u64).ok_or_else(|| {
             failed(&format!(
