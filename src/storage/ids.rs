@@ -32,6 +32,11 @@ impl Store {
         selections_in(&self.root.join("data"), infohash)
     }
 
+    /// Returns the ids of the torrent's selections and trees that have a directory in `data`.
+    pub(super) fn selections_and_trees(&self, infohash: Infohash) -> Vec<String> {
+        ids_in(&self.root.join("data"), infohash)
+    }
+
     /// Returns the ids of the torrent's partial selections.
     pub(super) fn partial_selections(&self, infohash: Infohash) -> Vec<String> {
         selections_in(&self.root.join("partial"), infohash)

@@ -193,6 +193,49 @@ fn a_tree_is_published_whole_and_read_only_with_its_digests() {
     fs::remove_tree(&place).unwrap();
 }
 
+/// Unpacks nothing: the tree has the dataset's file `d/b`.
+fn linked_tree(fixture: &Fixture, id: &str) -> String {
+    let (tree, names) = (format!("{id}+0123456789abcdef"), ["d/b".to_owned()]);
+    let budget = UnpackBudget::new(u64::MAX, &too_large);
+    let writer = TreeWriter::new(&fixture.store, &tree, b"tree", &names, budget).unwrap();
+    writer.plain(b"d/b", 0, &fixture.file(id, "d/b"), true).unwrap();
+    writer.publish(&Pins::new()).unwrap();
+    tree
+}
+
+#[test]
+fn a_tree_with_a_damaged_file_of_its_dataset_is_not_complete_any_more() {
+    for globs in [&[][..], &["d/b", "c"]] {
+        let fixture = Fixture::new();
+        let id = fixture.provide(globs);
+        let tree = linked_tree(&fixture, &id);
+        let other = fixture.provide(&["d/b"]);
+        let (infohash, store) = (fixture.metainfo.infohash, &fixture.store);
+        let unstamp = |path: &str| store.unstamp_links(infohash, &id, &[path.into()]).unwrap();
+        assert_eq!(unstamp("tree/c"), [""; 0], "it is in none of the others");
+        // Trees of whole torrents and of selections alike, and other selections.
+        let mut expected = [tree.clone(), other];
+        expected.sort();
+        // On other platforms files are taken for the same by their paths.
+        assert_eq!(unstamp("tree/d/b"), expected, "{globs:?}");
+        assert!(store.present(&tree).is_none());
+    }
+}
+
+#[test]
+fn a_damaged_edge_takes_the_stamps_of_trees_with_it() {
+    for globs in [&[][..], &["d/b", "c"]] {
+        let fixture = Fixture::new();
+        let id = fixture.provide(globs);
+        let tree = linked_tree(&fixture, &id);
+        super::siblings::damage(&fixture, &id, "d/b", 11);
+        assert!(fixture.store.present(&tree).is_some());
+        fixture.open(&["d/b"]);
+        assert!(fixture.store.present(&id).is_none());
+        assert!(fixture.store.present(&tree).is_none(), "{globs:?}");
+    }
+}
+
 /// `data` on another file system: neither the tree nor its files can be renamed or linked.
 #[test]
 fn a_tree_that_is_copied_to_its_place_is_what_it_was() {
