@@ -143,10 +143,7 @@ impl Limit<'_> {
         };
         let mut error = Error::new(
             ErrorKind::TooLarge,
-            format!(
-                "{} have to be downloaded, which exceeds the limit",
-                size::display(missing_bytes)
-            ),
+            format!("download of {} exceeds the limit", size::display(missing_bytes)),
         )
         .why(format!("the limit is {}, {set_by}", exact(limit)));
         if foreign {

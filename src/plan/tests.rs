@@ -412,7 +412,7 @@ fn files_and_directories_count_towards_the_limit() {
     };
     check(None, 0, 262_144, &[]);
     check(None, 1, 262_144, &["counts as 4.0 KiB: 1.0 GiB for 262144 of them"]);
-    check(None, 0, 1_500_000, &["5.7 GiB have to be downloaded", "max-size = \"6GiB\""]);
+    check(None, 0, 1_500_000, &["download of 5.7 GiB exceeds the limit", "max-size = \"6GiB\""]);
     check(Some(6 << 30), 1 << 20, 1_500_000, &[]);
     // A call without a limit.
     check(Some(u64::MAX), u64::MAX, 1_000_000, &[]);

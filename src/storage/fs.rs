@@ -156,6 +156,8 @@ pub fn beside(path: &Path) -> PathBuf {
 /// Makes a rename or a new entry in the parent directory survive a power cut.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
+        // The parent of a relative path's only component.
+        Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new(".")),
         Some(parent) => sync_directory(parent),
         None => Ok(()),
     }
@@ -197,20 +199,20 @@ pub fn make_writable(file: &File, mut permissions: Permissions) -> io::Result<()
 }
 
 /// Whether anyone may execute a file.
-#[cfg(all(unix, feature = "unpack"))]
+#[cfg(unix)]
 pub fn is_executable(file: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     file.permissions().mode() & 0o111 != 0
 }
 
 /// On this platform a file's name decides that.
-#[cfg(all(not(unix), feature = "unpack"))]
+#[cfg(not(unix))]
 pub fn is_executable(_file: &std::fs::Metadata) -> bool {
     false
 }
 
 /// Lets everyone who may read a file execute it.
-#[cfg(all(unix, feature = "unpack"))]
+#[cfg(unix)]
 pub fn make_executable(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut permissions = file.metadata()?.permissions();
@@ -223,7 +225,7 @@ pub fn make_executable(file: &File) -> io::Result<()> {
 }
 
 /// On this platform a file's name decides that.
-#[cfg(all(not(unix), feature = "unpack"))]
+#[cfg(not(unix))]
 pub fn make_executable(_file: &File) -> io::Result<()> {
     Ok(())
 }
@@ -244,13 +246,13 @@ pub fn sync_tree(directory: &Path) -> io::Result<()> {
     sync_directory(directory)
 }
 
-/// Makes the file at `to` the same as `from`: a hard link, else a copy. The result is read-only.
-/// The directory of `to` must exist.
+/// Makes the file at `to` the same as `from`: a hard link, else a copy. The result is read-only, and
+/// executable if the original is. The directory of `to` must exist.
 ///
 /// # Errors
 /// Of the copy; if `from` is not a regular file.
 pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> {
-    if std::fs::hard_link(from, to).is_ok() {
+    if hard_link(from, to).is_ok() {
         // Hard-linking a symbolic link links the link itself. Another user's writable file is
         // copied rather than linked: writing to one name would change both.
         match set_read_only(to, true) {
@@ -263,7 +265,15 @@ pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> 
         }
     }
     obstacle(from, false).map_or(Ok(()), Err)?;
-    copy(from, to, CopyMode::ReadOnly, workplace)
+    copy(from, to, CopyMode::Linked, workplace)
+}
+
+fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    if super::relocate::stops::is_elsewhere(from) {
+        return Err(io::ErrorKind::CrossesDevices.into());
+    }
+    std::fs::hard_link(from, to)
 }
 
 /// The permissions of a copy.
@@ -273,6 +283,8 @@ pub enum CopyMode {
     New,
     /// Those of a new file, without write permission.
     ReadOnly,
+    /// As of a hard link in the store: without write permission, and executable if the original is.
+    Linked,
     /// Those of the original. The copy is private until it has them.
     Same,
 }
@@ -290,11 +302,17 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
     let copied = copy_bytes(from, &temporary, mode)
         .and_then(|file| {
             match mode {
-                CopyMode::New | CopyMode::ReadOnly => seal(&file, false)?,
+                CopyMode::New | CopyMode::ReadOnly | CopyMode::Linked => seal(&file, false)?,
                 CopyMode::Same => file.set_permissions(original.permissions())?,
             }
+            if mode == CopyMode::Linked && is_executable(&original) {
+                make_executable(&file)?;
+            }
             file.sync_all()?;
-            if mode == CopyMode::ReadOnly { seal(&file, true) } else { Ok(()) }
+            match mode {
+                CopyMode::ReadOnly | CopyMode::Linked => seal(&file, true),
+                CopyMode::New | CopyMode::Same => Ok(()),
+            }
         })
         .and_then(|()| rename(&temporary, to));
     if copied.is_err() {

@@ -234,6 +234,13 @@ impl LocalCopy {
         })
     }
 
+    /// Returns the paths of the files that are missing or damaged, or that share a wrong piece with
+    /// such a file; below the directory with the torrent's layout.
+    pub fn faulty_paths(&self) -> Vec<PathBuf> {
+        let files = (0..).zip(self.layout.files()).filter(|(index, _)| !self.has_file(*index));
+        files.map(|(_, file)| file.path()).collect()
+    }
+
     /// Describes for a message how much of it exists and what is wrong first.
     pub fn summary(&self) -> String {
         let place = self.site.named().display();
@@ -242,7 +249,7 @@ impl LocalCopy {
                 Site::In(directory) => directory_fault(directory),
                 Site::At(_) => None,
             };
-            let fault = fault.unwrap_or_else(|| "no part of it is there".to_owned());
+            let fault = fault.unwrap_or_else(|| "it contains no part of the dataset".to_owned());
             return format!("{place}: {fault}");
         }
         if !self.is_hashed && self.may_be_complete() {

@@ -38,6 +38,7 @@ mod file_size;
 mod files;
 mod folded_names;
 mod fs;
+mod ids;
 #[cfg(feature = "unpack")]
 mod into_directory;
 #[cfg(feature = "engine")]
@@ -267,7 +268,7 @@ impl Store {
     /// Returns values that change while a process fetches, checks or publishes any selection of the
     /// torrent: length and mtime of its resume records and of its lock.
     pub fn signs_of_life(&self, infohash: Infohash) -> Vec<(u64, SystemTime)> {
-        let partial = ids_in(&self.root.join("partial"), infohash);
+        let partial = self.partial_selections(infohash);
         let records = partial.into_iter().map(|id| self.record_path(&id));
         let sign = |path: PathBuf| {
             let file = fs::file_at(&path)?;
@@ -302,12 +303,6 @@ impl Store {
     fn is_as_stamped(&self, id: &str, stamp: &Stamp) -> bool {
         stamp.matches_own(self.root.join("data"), self.files_path(id))
     }
-
-    /// Returns the ids of the torrent's selections that have a directory in `data`, complete or
-    /// not.
-    pub fn selections(&self, infohash: Infohash) -> Vec<String> {
-        ids_in(&self.root.join("data"), infohash)
-    }
 }
 
 /// Returns the beginning of the SHA-1, for use as a file name.
@@ -317,21 +312,4 @@ fn digest_name(bytes: &[u8]) -> String {
 
 fn remove_if_there(stamp: &Path) -> Result<(), Error> {
     fs::remove(stamp).map_err(|why| Error::disk("remove", stamp, &why).help(WRITABLE))
-}
-
-/// Returns the ids of a torrent's selections that have a directory below this one, sorted.
-fn ids_in(directory: &Path, infohash: Infohash) -> Vec<String> {
-    let infohash = infohash.to_string();
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let mut ids: Vec<String> = entries
-        // The target of a symbolic link is not the store's.
-        .filter_map(|entry| entry.ok().filter(|it| it.file_type().is_ok_and(|it| it.is_dir())))
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| {
-            name.strip_prefix(&infohash)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        })
-        .collect();
-    ids.sort();
-    ids
 }

@@ -23,7 +23,7 @@ use super::fs::{FileFingerprint, file_at};
 use super::local_copy::LocalCopy;
 use super::parallel::DiskWork;
 use super::resume_record::ResumeRecord;
-use super::{Site, Stamp, Store, ids_in};
+use super::{Site, Stamp, Store};
 use crate::mutex::Mutex;
 use crate::plan::{Layout, SegmentPlace, Selection};
 use crate::torrent::geometry::PieceIndex;
@@ -109,7 +109,7 @@ impl Offered {
         let known = of_store.iter().filter_map(|place| place.evidence.clone());
         let mut all: Vec<Evidence> = known.map(|(evidence, _)| evidence).collect();
         if !quick || all.iter().any(|evidence| self.version(evidence).is_none()) {
-            let partial = ids_in(&self.store.root().join("partial"), self.infohash);
+            let partial = self.store.partial_selections(self.infohash);
             let complete = self.store.selections(self.infohash).into_iter();
             all = complete.map(Evidence::Stamp).collect();
             all.extend(partial.into_iter().map(Evidence::ResumeRecord));

@@ -131,25 +131,32 @@ impl Store {
         let failed = |why: io::Error| Error::disk("copy the dataset to", &place, &why);
         self.create_directory(&place)?;
         let copy = beside(&place);
-        match copy_tree(&other.files_path(id), &copy, &dataset).and_then(|()| sync_tree(&copy)) {
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {
-                let _ = remove_tree(&copy); // an incomplete copy, of no use
-                return Ok(None);
+        let moved = || {
+            match copy_tree(&other.files_path(id), &copy, &dataset).and_then(|()| sync_tree(&copy))
+            {
+                Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(false),
+                other => other.map_err(failed)?,
             }
-            other => other.map_err(failed)?,
+            // Checked again, since copying takes a while and the stamp does not cover later changes.
+            let is_as_stamped = other.is_as_stamped(id, &theirs) && theirs.is_of(layout);
+            if !is_as_stamped || !is_whole(&copy, layout) {
+                return Ok(false);
+            }
+            let copied = copy.as_path().into();
+            folded_names::check_all(&copied, layout, &|_| true)?;
+            pins::check(&copied, metainfo, pins)?;
+            let renamed = remove_tree(&place)
+                .and_then(|()| fs::move_entry(&copy, &place))
+                .and_then(|()| sync_directory(&dataset));
+            renamed.map(|()| true).map_err(failed)
+        };
+        let moved = moved();
+        if !matches!(moved, Ok(true)) {
+            let _ = remove_tree(&copy); // the first error is the one that is reported
         }
-        // Checked again, since copying takes a while and the stamp does not cover later changes.
-        if !other.is_as_stamped(id, &theirs) || !theirs.is_of(layout) || !is_whole(&copy, layout) {
-            let _ = remove_tree(&copy);
+        if !moved? {
             return Ok(None);
         }
-        let copied = copy.as_path().into();
-        folded_names::check_all(&copied, layout, &|_| true)?;
-        pins::check(&copied, metainfo, pins)?;
-        let renamed = remove_tree(&place)
-            .and_then(|()| fs::move_entry(&copy, &place))
-            .and_then(|()| sync_directory(&dataset));
-        renamed.map_err(failed)?;
         stamp(self, id, layout, theirs.fragments, pins)?;
         Ok(Some(()))
     }

@@ -116,12 +116,12 @@ pub mod stops {
         HAS_LAYERS.set(has_layers);
     }
 
-    /// Sets whether files cannot be renamed on this thread, as if to another file system.
+    /// Sets whether files cannot be renamed or linked on this thread, as if to another file system.
     pub fn set_disks(has_disks: bool) {
         HAS_DISKS.set(has_disks);
     }
 
-    pub(super) fn is_elsewhere(path: &Path) -> bool {
+    pub fn is_elsewhere(path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default();
         let is_new = name.as_encoded_bytes().starts_with(b".tmp-");
         !is_new && if path.is_dir() { HAS_LAYERS.get() } else { HAS_DISKS.get() }

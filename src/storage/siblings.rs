@@ -8,12 +8,12 @@
 //! either way needs no scratch file, only the digest for the new stamp.
 //!
 //! A wrong edge shows that a stamped file is damaged. Then the links to its files are removed, and
-//! so are the stamps of the selections that have these files: they are hashed before their next
-//! use.
+//! so are the stamps of the selections that have these files, and of the trees of unpacked archives
+//! that are linked to them: they are hashed or unpacked before their next use.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::{BUFFER_BYTES, hash_kept};
@@ -26,6 +26,7 @@ use crate::hash::Sha1;
 use crate::mutex::Mutex;
 use crate::plan::{Layout, Segment, SegmentPlace};
 use crate::torrent::geometry::PieceIndex;
+use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
 
 /// The other selections of a torrent whose stamps are valid.
@@ -155,6 +156,9 @@ impl<'a> Siblings<'a> {
             }
             for sibling in self.list.iter().filter(|it| it.has.contains(&segment.torrent_file)) {
                 self.store.remove_stamp(&sibling.id)?;
+                let file = sibling.files.layout().file(segment.torrent_file);
+                let paths: Vec<_> = file.map(|file| file.path()).into_iter().collect();
+                self.store.unstamp_links(self.metainfo.infohash, &sibling.id, &paths)?;
             }
         }
         right.retain(|(piece, _)| is_linked(*piece, linked));
@@ -222,4 +226,40 @@ impl<'a> Siblings<'a> {
     fn with(&self, torrent_file: u32) -> Option<&Sibling> {
         self.list.iter().find(|sibling| sibling.has.contains(&torrent_file))
     }
+}
+
+impl Store {
+    /// Removes the stamps of the torrent's other selections, and of its trees, that share one of
+    /// these damaged files of a selection or tree (the same inode). Returns their ids. The caller
+    /// holds the lock.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Disk`].
+    pub fn unstamp_links(
+        &self,
+        infohash: Infohash,
+        id: &str,
+        damaged: &[PathBuf],
+    ) -> Result<Vec<String>, Error> {
+        let mut others = self.selections_and_trees(infohash);
+        others.retain(|other| {
+            let (mine, theirs) = (self.files_path(id), self.files_path(other));
+            let is_linked = |path: &PathBuf| is_same(&mine.join(path), &theirs.join(path));
+            other != id && self.stamp_path(other).exists() && damaged.iter().any(is_linked)
+        });
+        others.iter().try_for_each(|other| self.remove_stamp(other)).map(|()| others)
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = |path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    inode(one).is_some_and(|one| inode(other) == Some(one))
+}
+
+/// This platform does not identify files. Hashing once more does no harm.
+#[cfg(not(unix))]
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.exists() && other.exists()
 }

@@ -296,6 +296,26 @@ fn a_dataset_is_taken_over_from_another_store() {
 }
 
 #[test]
+fn a_dataset_that_cannot_be_taken_over_leaves_no_copy() {
+    let fixture = Fixture::new();
+    let id = fixture.provide(&["d/b"]);
+    let other = Store::at(&fixture.directory.path().join("other"));
+    let (_, layout) = fixture.selected(&["d/b"]);
+    let it = (&*fixture.metainfo, &*layout);
+    let left = || {
+        let entries = std::fs::read_dir(other.root().join("data").join(&id)).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    let wrong = Pins::from([("d/b".to_owned(), [0; 32])]);
+    let error = other.copy_from(&fixture.store, &id, it, &wrong).unwrap_err();
+    assert_eq!((error.kind(), left().len()), (ErrorKind::Verification, 0), "{error}");
+    let (_, whole) = fixture.selected(&[]);
+    let it = (&*fixture.metainfo, &*whole);
+    assert_eq!(other.copy_from(&fixture.store, &id, it, &Pins::new()).unwrap(), None);
+    assert_eq!(left().len(), 0);
+}
+
+#[test]
 fn one_process_at_a_time_has_the_lock() {
     let fixture = Fixture::new();
     let infohash = fixture.metainfo.infohash;

@@ -262,7 +262,7 @@ impl<'a> TreeWriter<'a> {
         match fs::free_bytes(place) {
             Some(free) if free < bytes.saturating_add(SPARE_BYTES) => {
                 let error =
-                    Error::new(ErrorKind::Disk, "the disk has no room for the unpacked archives")
+                    Error::new(ErrorKind::Disk, "not enough disk space for the unpacked archives")
                         .why(format!("{} are free at {}", size::display(free), place.display()));
                 let error = match bytes {
                     0 => error,

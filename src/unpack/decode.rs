@@ -140,7 +140,7 @@ impl Read for Unzstd<'_> {
             }
             let claimed = self.decoder.content_size();
             if claimed > 0 && claimed != given {
-                let why = format!("a frame has {given} bytes, and {claimed} by its header");
+                let why = format!("a frame has {given} bytes, but its header says {claimed}");
                 return Err(damaged(why));
             }
             let said = self.decoder.get_checksum_from_data();
@@ -200,7 +200,7 @@ impl Unzstd<'_> {
             Ok::<_, io::Error>(bytes.iter().rev().fold(0, add))
         };
         if part(5 + window, dictionary)? != 0 {
-            return Err(damaged("it needs a dictionary"));
+            return Err(damaged("it requires a dictionary, which is not supported"));
         }
         let window_bytes = match is_single {
             true => part(5 + dictionary, length)? + if length == 2 { 256 } else { 0 },

@@ -114,7 +114,7 @@ pub fn unpack(
         Format::File(codec) => {
             let mut input = open(source, Some(codec), members)?;
             let mut content =
-                |buffer: &mut [u8]| read(&mut *input, buffer).map_err(|why| members.failed(&why));
+                |buffer: &mut [u8]| input.read(buffer).map_err(|why| members.failed(&why));
             to.file(members.directory(), false, &mut content)
         }
     }
@@ -135,17 +135,8 @@ fn open<'a>(
     Ok(decoder(codec, input))
 }
 
-/// Reads, and retries if interrupted.
-fn read(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match input.read(buffer) {
-            Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-}
-
-/// Counts the bytes read, for progress, and ends the work when it is stopped.
+/// Counts the bytes read, for progress, and ends the work when it is stopped. Retries interrupted
+/// reads: no decoder can be read again after an error.
 struct Counted<'a> {
     source: &'a mut dyn Source,
     done_bytes: &'a AtomicU64,
@@ -154,12 +145,19 @@ struct Counted<'a> {
 
 impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if (self.is_stopped)() {
-            return Err(io::Error::other("the work was stopped"));
+        loop {
+            if (self.is_stopped)() {
+                return Err(io::Error::other("the work was stopped"));
+            }
+            match self.source.read(buffer) {
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                read => {
+                    self.done_bytes
+                        .fetch_add(*read.as_ref().unwrap_or(&0) as u64, Ordering::Relaxed);
+                    return read;
+                }
+            }
         }
-        let read = self.source.read(buffer)?;
-        self.done_bytes.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
     }
 }
 

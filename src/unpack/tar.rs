@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use tar::{Archive, Entry, EntryType};
 
+use super::MemberSink;
 use super::members::Members;
-use super::{MemberSink, read};
 use crate::error::Error;
 
 /// Bytes that may be read between two members: long names, attributes, maps of sparse files.
@@ -28,10 +28,10 @@ impl<R: Read> Read for Bounded<R> {
         let allowed = self.allowed.get();
         let length = usize::try_from(allowed).unwrap_or(usize::MAX).min(buffer.len());
         if length == 0 && !buffer.is_empty() {
-            let why = "what describes a member is too long";
+            let why = "a member's headers are too long";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
-        let read = read(&mut self.inner, buffer.get_mut(..length).unwrap_or_default())?;
+        let read = self.inner.read(buffer.get_mut(..length).unwrap_or_default())?;
         self.allowed.set(allowed - read as u64);
         Ok(read)
     }
@@ -106,7 +106,7 @@ fn member(
             let mut left = entry.size();
             let failed = |why: io::Error| members.member_failed(&name, &why);
             let mut stored = |buffer: &mut [u8]| {
-                let read = read(entry, buffer)?;
+                let read = entry.read(buffer)?;
                 if read == 0 && left > 0 && !buffer.is_empty() {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
@@ -142,11 +142,11 @@ fn member(
         // Directory listings of incremental backups.
         other if other.as_byte() == b'D' => place_directory(name, members, to),
         other if other.as_byte() == b'M' => {
-            refused("it goes on from another volume, and archives of several are not supported")
+            refused("it continues from another volume; multi-volume archives are not supported")
         }
         other => {
             let shown = [other.as_byte()];
-            refused(&format!("its type, `{}`, is not known", shown.escape_ascii()))
+            refused(&format!("its type `{}` is unknown", shown.escape_ascii()))
         }
     }
 }
@@ -184,7 +184,8 @@ fn odd(why: &str) -> io::Error {
 
 fn number(digits: &[u8]) -> io::Result<u64> {
     let text = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| odd("a number of a sparse file is none"))
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| odd("invalid number in the map of a sparse file"))
 }
 
 impl Sparse {
@@ -208,7 +209,7 @@ impl Sparse {
                         .collect::<io::Result<_>>()?;
                 }
                 b"major" if !matches!(value, b"0" | b"1") => {
-                    return Err(odd("a sparse file of an unknown version"));
+                    return Err(odd("its sparse file format has an unknown version"));
                 }
                 b"major" if value == b"1" => sparse.map = None,
                 b"numblocks" => sparse.map = Some(Vec::new()),

@@ -379,6 +379,41 @@ fn a_tar_archive_that_is_cut_or_no_archive_is_an_error_that_names_the_member() {
     }
 }
 
+/// Each read is interrupted once, and returns few bytes.
+struct Interrupted<'a>(Cursor<&'a [u8]>, bool);
+
+impl Read for Interrupted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.1 = !self.1;
+        if self.1 {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let length = buffer.len().min(7);
+        self.0.read(&mut buffer[..length])
+    }
+}
+
+impl Seek for Interrupted<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn interrupted_reads_cut_nothing_off() {
+    let archive = tar(&[tar_member(b"a", b'0', b"", 0o644, &TEXT.repeat(50))]);
+    let mut archives = vec![(Format::Tar(None), archive), (Format::Zip, zip(&ZIPPED, true))];
+    archives.extend(CODECS.map(|codec| (Format::File(codec), compressed(codec).repeat(2))));
+    for (format, bytes) in archives {
+        let globs = MemberGlobs::new(&[]);
+        let members = Members::new("x", b"x", &globs, 0);
+        let (mut kept, done) = (Kept::default(), AtomicU64::new(0));
+        let mut source = Interrupted(Cursor::new(&bytes), false);
+        unpack(&mut source, format, &members, (&done, &|| false), &mut kept).unwrap();
+        assert_eq!(kept.0, unpacked(format, &bytes).unwrap(), "{format:?}");
+    }
+}
+
 #[test]
 fn what_may_not_be_in_a_tree_is_refused() {
     for (kind, what) in

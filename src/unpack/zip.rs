@@ -8,7 +8,7 @@ use flate2::bufread::DeflateDecoder;
 use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive};
 
 use super::members::Members;
-use super::{Counted, INPUT_BYTES, MemberSink, read};
+use super::{Counted, INPUT_BYTES, MemberSink};
 use crate::error::Error;
 use crate::size;
 
@@ -41,7 +41,7 @@ pub(super) fn unpack(
     let mut begin = [0; 8];
     let mut filled = 0;
     while let Some(rest) = begin.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match read(source, rest).map_err(|why| members.failed(&why))? {
+        match source.read(rest).map_err(|why| members.failed(&why))? {
             0 => break,
             more => filled += more,
         }
@@ -91,7 +91,8 @@ fn list(
 ) -> Result<Vec<Member>, Error> {
     let claimed = archive.entries_hint();
     let (mut entries, mut count, mut wanted) = (archive.entries(buffer), 0_u64, Vec::new());
-    let cut = |why: rawzip::Error| members.failed(&format!("its directory of members: {why}"));
+    let cut =
+        |why: rawzip::Error| members.failed(&format!("its directory of members is invalid: {why}"));
     while let Some(entry) = entries.next_entry().map_err(cut)? {
         count += 1;
         let path = entry.file_path();
@@ -111,12 +112,14 @@ fn list(
             continue;
         }
         if !matches!(mode & KIND, 0 | FILE | LINK) {
-            return Err(members.refused(&name, "it is neither a file nor a directory nor a link"));
+            return Err(
+                members.refused(&name, "it is neither a file, a directory nor a symbolic link")
+            );
         }
         let method = entry.compression_method();
         if !matches!(method, CompressionMethod::STORE | CompressionMethod::DEFLATE) {
             let number = method.as_u16();
-            let why = format!("it is compressed by method {number}, which is not supported");
+            let why = format!("its compression method {number} is not supported");
             return Err(members.refused(&name, &why));
         }
         to.expect(entry.uncompressed_size_hint(), wanted.len() as u64 + 1)?;
@@ -132,7 +135,7 @@ fn list(
         });
     }
     if count != claimed {
-        let why = format!("its directory lists {count} members, and {claimed} by its own count");
+        let why = format!("its directory lists {count} members, but its count says {claimed}");
         return Err(members.failed(&why));
     }
     Ok(wanted)
@@ -154,13 +157,10 @@ fn unpack_member<R: Read>(
         if is_over || buffer.is_empty() {
             return Ok(0);
         }
-        let read = read(&mut *input, buffer).map_err(|why| failed(&why))?;
+        let read = input.read(buffer).map_err(|why| failed(&why))?;
         crc.update(buffer.get(..read).unwrap_or_default());
         left = left.checked_sub(read as u64).ok_or_else(|| {
-            failed(&format!(
-                "it is longer than {}, which it should have",
-                size::display(member.sizes.1)
-            ))
+            failed(&format!("it is longer than {}, its listed size", size::display(member.sizes.1)))
         })?;
         is_over = read == 0;
         if is_over && left > 0 {
@@ -175,7 +175,7 @@ fn unpack_member<R: Read>(
         return to.file(&member.place, member.mode & 0o111 != 0, &mut content);
     }
     if member.sizes.1 > MAX_LINK_BYTES {
-        return Err(members.refused(&member.name, "it is a symbolic link with too long a path"));
+        return Err(members.refused(&member.name, "it is a symbolic link whose path is too long"));
     }
     let (mut text, mut block) = (Vec::new(), [0; 512]);
     loop {

@@ -362,7 +362,7 @@ fn a_disk_without_room_is_told_before_the_download_and_one_that_fills_up_loses_n
     let told = [small, full, printed].map(Option::unwrap_or_default);
     assert_eq!(told, ["small", "full", "3000000"], "{said}");
     for part in [
-        "dataset `data`: 2.9 MiB have to be downloaded, but the disk does not have enough space",
+        "dataset `data`: not enough disk space to download 2.9 MiB",
         "KiB are free at ",
         "help: free some space, or set ACADEMICTORRENTS_STORE to",
         "dataset `data`: could not write ",

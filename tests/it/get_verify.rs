@@ -27,6 +27,9 @@ fn a_damaged_file_is_not_taken_over_from_another_selection_where_verify_is_alway
     damage_unseen(&whole.join("a"), 5);
     let whole = ask().verify(Verify::Always).run().unwrap();
     dataset.assert_at(&whole);
+    // The other selection had the damaged inode, and is not complete with it either.
+    let part = ask().files(["a", "b"]).run().unwrap();
+    assert_eq!(std::fs::read(part.join("a")).unwrap(), std::fs::read(whole.join("a")).unwrap());
 }
 
 #[test]

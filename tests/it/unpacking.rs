@@ -225,6 +225,16 @@ fn what_cannot_be_unpacked_is_told_before_it_is_fetched() {
     check(vec![("a.gz", gz(b"1")), ("a", vec![1])], "true", &["`a.gz`", "`a`"]);
 }
 
+/// Cargo can take the archive's path, which ends in `.gz`.
+#[cfg(unix)]
+#[test]
+fn a_tree_whose_path_cargo_cannot_take_is_refused_before_anything_is_fetched() {
+    let (project, seed) = project(&Dataset::single("a .gz", gz(b"1")), "unpack = true");
+    let error = project.run().unwrap_err().to_string();
+    assert!(error.contains("ends with whitespace"), "{error}");
+    assert_eq!(seed.requests().len(), 0);
+}
+
 #[test]
 fn a_damaged_archive_is_named_with_its_member_and_leaves_no_tree() {
     let whole = tar(&[("first", "1"), ("second", &"2".repeat(2000))]);
@@ -317,6 +327,18 @@ fn what_is_missing_or_damaged_of_a_tree_is_unpacked_again_without_fetching() {
     let before = inode(&path.join("top/a"));
     assert_eq!(get(Verify::Always).unwrap(), path);
     assert_eq!(inode(&path.join("top/a")), before);
+}
+
+#[test]
+fn a_selection_is_never_linked_from_what_an_archive_unpacks_to() {
+    let dataset = Dataset::multi(
+        "lab",
+        [("data.zip", zip(&[("x.csv", "evil")])), ("data/x.csv", b"good".to_vec())],
+    );
+    let (project, seed) = project(&dataset, "unpack = true\nfiles = ['data.zip']");
+    check(&project.path_of("data"), &[("data/x.csv", "evil")]);
+    project.declare_data(&format!("web-seeds = [\"{}\"]\nfiles = ['data/x.csv']", seed.url()));
+    check(&project.path_of("data"), &[("data/x.csv", "good")]);
 }
 
 #[test]

@@ -365,8 +365,14 @@ impl VerifyRow {
             let others = found.unstamped.len() - 1;
             let others = match others {
                 0 => String::new(),
-                1 => ", nor does 1 other selection that shares its files".to_owned(),
-                _ => format!(", nor do {others} other selections that share its files"),
+                1 => {
+                    ", nor does 1 other selection or unpacked tree that shares its files".to_owned()
+                }
+                _ => {
+                    format!(
+                        ", nor do {others} other selections or unpacked trees that share its files"
+                    )
+                }
             };
             output.say(format_args!("`{}` no longer counts as complete{others}", self.name));
         }

@@ -165,7 +165,7 @@ fn what_is_refused_leaves_the_directory_as_it_was() {
     for _ in 0..2 {
         let run = cli.run(&["get", "data.torrent", "--into", "here", "--max-size=1KiB"]);
         assert_eq!(run.status, Some(1), "{}", run.stderr);
-        assert!(run.stderr.contains("32.0 KiB have to be downloaded"), "{}", run.stderr);
+        assert!(run.stderr.contains("download of 32.0 KiB exceeds the limit"), "{}", run.stderr);
     }
     let seed = WebSeed::serving(&dataset);
     let printed =

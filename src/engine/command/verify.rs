@@ -54,8 +54,8 @@ pub struct VerifiedDataset {
     pub report: VerifyReport,
     /// Whether a build would consider the dataset complete.
     pub is_stamped: bool,
-    /// IDs that were marked complete before, and no longer are: the dataset itself, and selections
-    /// that share its inodes.
+    /// IDs that were marked complete before, and no longer are: the dataset itself, its tree, and
+    /// selections and trees that share their inodes.
     pub unstamped: Vec<String>,
     /// Why a stamp could not be removed.
     pub still_stamped: Option<Error>,
@@ -82,8 +82,11 @@ pub fn verify(
     request: &Request,
     counters: &SharedCounters,
 ) -> Result<Option<VerifiedDataset>, Error> {
+    // The tree first: a damaged file of the dataset removes the stamp of a tree that is linked to
+    // it, and without a stamp a tree cannot be checked.
+    let tree = tree::faults(session, request, counters)?;
     let mut dataset = verify_dataset(session, request, counters)?;
-    if let Some(tree) = tree::faults(session, request, counters)? {
+    if let Some(tree) = tree {
         return Ok(Some(with_tree(session, request, tree, dataset)));
     }
     // The tree was found damaged earlier, and its stamp was removed.
@@ -113,9 +116,18 @@ fn with_tree(
     });
     let store = tree::own(session, request);
     if !tree.faults.is_empty() {
-        match store.remove_stamp(&tree.id) {
-            Ok(()) => {
-                verified.unstamped.push(tree.id);
+        let damaged: Vec<_> = tree.faults.iter().map(|fault| fault.path.clone()).collect();
+        let removed = store
+            .remove_stamp(&tree.id)
+            .and_then(|()| store.unstamp_links(tree.infohash, &tree.id, &damaged));
+        match removed {
+            Ok(links) => {
+                let known = verified.unstamped.len();
+                for id in std::iter::once(tree.id).chain(links) {
+                    if !verified.unstamped[..known].contains(&id) {
+                        verified.unstamped.push(id);
+                    }
+                }
                 verified.is_stamped = false;
             }
             Err(error) => verified.still_stamped = Some(error),
@@ -214,9 +226,10 @@ impl VerifyJob<'_> {
         verified.is_stamped = target.present(id).is_some_and(|it| it.holds(&request.sha256));
         if let Some(store) = target.store().filter(|_| !report.is_none()) {
             let is_stamped = Stamp::read(&store.stamp_path(id)).is_some();
+            let damaged = report.damaged_below(&target.files_path(id));
             let removed = store
                 .remove_stamp(id)
-                .and_then(|()| store.unstamp_links(metainfo.infohash, id, &report));
+                .and_then(|()| store.unstamp_links(metainfo.infohash, id, &damaged));
             match removed {
                 Ok(links) => {
                     verified.unstamped = links;

@@ -37,9 +37,8 @@ pub fn provide(
     let network = Network::open(session, request)?;
     let mut resolved = resolve::resolve(session, request, Some(&network))?;
     resolved.check_pins(request)?;
-    // Checks the unpacking plan before anything is fetched.
     #[cfg(feature = "unpack")]
-    resolved.tree_plan(request)?;
+    super::tree::plan(session, request, &resolved)?;
     if named.is_none() {
         session.check_path(&provided_as(target, &resolved).path)?;
         elsewhere::wait_for_stores(session, request, resolved.metainfo.infohash, counters)?;

@@ -32,13 +32,10 @@ pub fn check(
                 (StoreKind::Own, Target::Directory(_)) => "choose a directory on another disk",
             };
             let needed = size::display(missing_bytes);
-            Err(Error::new(
-                ErrorKind::Disk,
-                format!("{needed} have to be downloaded, but the disk does not have enough space"),
-            )
-            .why(format!("{} are free at {}", size::display(room), partial.place().display()))
-            .help(format!("free some space, or {place}"))
-            .help("or fetch less: `files` takes globs of the files that you need"))
+            Err(Error::new(ErrorKind::Disk, format!("not enough disk space to download {needed}"))
+                .why(format!("{} are free at {}", size::display(room), partial.place().display()))
+                .help(format!("free some space, or {place}"))
+                .help("or fetch less: `files` takes globs of the files that you need"))
         }
         _ => Ok(()),
     }

@@ -15,7 +15,7 @@ use super::lock::{lock, lock_or_look, while_alive};
 use super::present;
 use crate::counters::Phase;
 use crate::engine::dataset::{Provided, ProvidedArchive, ProvidedFiles};
-use crate::engine::resolve;
+use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::{Session, SharedCounters};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Request, StoreKind, Unpacking};
@@ -153,16 +153,15 @@ pub fn provide(
     counters.set_phase(Phase::Metainfo);
     let resolved = resolve::resolve(session, request, None)?;
     let (store, infohash) = (own(session, request), resolved.metainfo.infohash);
-    let Some(plan) = resolved.tree_plan(request)? else { return Ok(archive) };
+    let Some((plan, path)) = plan(session, request, &resolved)? else { return Ok(archive) };
     let id = unpacking.tree_id(resolved.id());
     let mut tree = Provided {
         infohash,
-        path: store.files_path(&id).join(crate::torrent::metainfo::os_path(plan.root.clone())),
+        path,
         stamp: store.stamp_path(&id),
         archive: None,
         files: ProvidedFiles::Unknown,
     };
-    session.check_path(&tree.path)?;
     let look = || present(session, request).ok().flatten();
     let lock = match lock_or_look(session, Target::Store(store), infohash, counters, &look)? {
         Ok(lock) => lock,
@@ -187,6 +186,25 @@ pub fn provide(
         }
     };
     Ok(with_archive(tree, archive))
+}
+
+/// Plans the tree, and returns where its root will be; `None` if the request unpacks nothing. Called
+/// before anything is fetched.
+///
+/// # Errors
+/// As [`Resolved::tree_plan`]; if the caller cannot use the path.
+pub fn plan(
+    session: &Session<'_>,
+    request: &Request,
+    resolved: &Resolved,
+) -> Result<Option<(TreePlan, PathBuf)>, Error> {
+    let (Some(unpacking), Some(plan)) = (&request.unpack, resolved.tree_plan(request)?) else {
+        return Ok(None);
+    };
+    let files = own(session, request).files_path(&unpacking.tree_id(resolved.id()));
+    let path = files.join(crate::torrent::metainfo::os_path(plan.root.clone()));
+    session.check_path(&path)?;
+    Ok(Some((plan, path)))
 }
 
 /// Like [`provide`], but copies the tree into the user's directory. The archives remain in the
@@ -243,6 +261,7 @@ fn is_right(
 /// The result of hashing a tree.
 #[cfg(feature = "engine")]
 pub struct HashedTree {
+    pub infohash: crate::Infohash,
     pub id: String,
     /// The parent directory of the tree's root.
     pub directory: PathBuf,
@@ -287,6 +306,7 @@ pub fn faults(
     }
     let directory = store.files_path(&id);
     Ok(Some(HashedTree {
+        infohash,
         path: directory.join(stamp.name().unwrap_or_default()),
         directory,
         files: lengths.len(),

@@ -48,7 +48,7 @@ impl Work<'_> {
     }
 
     /// If the hashed data is complete, stamps it and returns true. If it is damaged, removes its
-    /// stamp.
+    /// stamp, and those of selections and trees that share a damaged file.
     pub fn is_stamped(&self, existing: Option<&LocalCopy>) -> Result<bool, Error> {
         let (target, pins) = (self.session.target(self.request), &self.request.sha256);
         let id = self.resolved.id();
@@ -57,8 +57,14 @@ impl Work<'_> {
                 self.hashing(|| complete.stamp(target, id, pins))??;
                 Ok(true)
             }
-            Some(_) => {
-                target.store().map_or(Ok(()), |store| store.remove_stamp(id)).map(|()| false)
+            Some(damaged) => {
+                if let Some(store) = target.store() {
+                    store.remove_stamp(id)?;
+                    let (infohash, paths) =
+                        (self.resolved.metainfo.infohash, damaged.faulty_paths());
+                    store.unstamp_links(infohash, id, &paths)?;
+                }
+                Ok(false)
             }
             None => Ok(false),
         }

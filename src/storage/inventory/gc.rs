@@ -11,11 +11,11 @@
 use std::io;
 use std::path::Path;
 
-use super::infohash_in;
 use super::projects::Root;
 use super::scan::{EntryState, Leftover, StoreEntry, is_temporary, modified};
 use crate::error::Error;
 use crate::storage::fs::{self, remove_tree};
+use crate::storage::ids::infohash_in;
 use crate::storage::lock::LockHolder;
 use crate::storage::relocate::set_aside;
 use crate::storage::{Store, WRITABLE, remove_if_there};
@@ -62,12 +62,15 @@ impl Store {
     /// [`crate::ErrorKind::Disk`].
     pub fn remove_torrent_alone(&self, infohash: Infohash) -> Result<u64, Error> {
         let is_its = |name: &String| infohash_in(name) == Some(infohash);
-        let is_held = ["data", "partial", "elsewhere"]
-            .iter()
-            .any(|directory| self.ids(directory).iter().any(is_its));
+        let is_held = || {
+            ["data", "partial", "elsewhere"]
+                .iter()
+                .any(|directory| self.ids(directory).iter().any(is_its))
+        };
         let path = self.torrent_path(infohash);
         let Ok(metadata) = std::fs::symlink_metadata(&path) else { return Ok(0) };
-        if is_held || self.try_lock(infohash)?.is_err() {
+        let Ok(_lock) = self.try_lock(infohash)? else { return Ok(0) };
+        if is_held() {
             return Ok(0);
         }
         self.remove_torrent(infohash).map(|()| metadata.len())

@@ -13,6 +13,7 @@ mod scan;
 mod verify_report;
 
 pub use crate::storage::file_fault::FileFault;
+pub use crate::storage::ids::{infohash_in, is_tree};
 pub use adopt::Adopted;
 pub use catalogue::Kept;
 pub use digests::digests;
@@ -20,5 +21,5 @@ pub use disk_usage::DiskUsage;
 pub use health::{Access, Trial};
 pub use project_files::{ProjectFile, mirror, write_all, write_files};
 pub use projects::Root;
-pub use scan::{EntryState, Leftover, StoreEntry, StoreScan, infohash_in, is_tree};
+pub use scan::{EntryState, Leftover, StoreEntry, StoreScan};
 pub use verify_report::{FaultyFile, VerifyReport};

@@ -40,18 +40,20 @@ pub fn write_files<'a>(
     files.map(write).collect()
 }
 
-/// Writes files in order. If one fails, those before it are restored.
+/// Writes files in order. If one fails, all of them are restored.
 ///
 /// # Errors
 /// [`ErrorKind::Disk`], also if a file does not have its expected content.
 pub fn write_all(files: &[ProjectFile]) -> Result<(), Error> {
+    write_each(files, &|file| write(file, &file.bytes))
+}
+
+fn write_each(
+    files: &[ProjectFile],
+    write: &dyn Fn(&ProjectFile) -> Result<(), Error>,
+) -> Result<(), Error> {
     for file in files {
-        let now = match std::fs::read(&file.path) {
-            Ok(bytes) => Some(bytes),
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => None,
-            Err(why) => return Err(Error::disk("read", &file.path, &why)),
-        };
-        if now != file.before {
+        if content(&file.path)? != file.before {
             return Err(Error::new(
                 ErrorKind::Disk,
                 format!("{} was changed in the meantime", file.path.display()),
@@ -61,22 +63,39 @@ pub fn write_all(files: &[ProjectFile]) -> Result<(), Error> {
         }
     }
     let mut made = Vec::new();
-    for (index, file) in files.iter().enumerate() {
+    for file in files {
         let directory = file.path.parent().filter(|it| !it.as_os_str().is_empty());
         let written = directory
             .map_or(Ok(()), |it| make_directories(it, &mut made))
-            .and_then(|()| write(file, &file.bytes));
+            .and_then(|()| write(file));
         if let Err(error) = written {
-            undo(&files[..index], &made);
-            return Err(error.why("nothing was changed"));
+            let changed = undo(files, &made);
+            return Err(match changed.is_empty() {
+                true => error.why("nothing was changed"),
+                false => changed.iter().fold(error, |error, path| {
+                    error.why(format!("{} was changed, and could not be restored", path.display()))
+                }),
+            });
         }
     }
     Ok(())
 }
 
-fn undo(files: &[ProjectFile], made: &[PathBuf]) {
-    // Ignored: the first error is the one that is reported.
-    for file in files {
+/// Returns a file's content; `None` if it does not exist.
+fn content(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(why) => Err(Error::disk("read", path, &why)),
+    }
+}
+
+/// Restores all files, even the one that failed: an error after its rename leaves the new content.
+/// Returns the paths that are not as they were before.
+fn undo<'a>(files: &'a [ProjectFile], made: &'a [PathBuf]) -> Vec<&'a Path> {
+    let is_restored = |file: &ProjectFile| content(&file.path).is_ok_and(|it| it == file.before);
+    // Errors are ignored: the first one is reported.
+    for file in files.iter().filter(|file| !is_restored(file)) {
         let _ = match &file.before {
             Some(before) => write(file, before),
             None => crate::storage::remove_if_there(&file.path),
@@ -85,6 +104,8 @@ fn undo(files: &[ProjectFile], made: &[PathBuf]) {
     for directory in made.iter().rev() {
         let _ = std::fs::remove_dir(directory);
     }
+    let changed = files.iter().filter(|file| !is_restored(file)).map(|file| &*file.path);
+    changed.chain(made.iter().map(PathBuf::as_path).filter(|path| path.is_dir())).collect()
 }
 
 fn make_directories(directory: &Path, made: &mut Vec<PathBuf>) -> Result<(), Error> {
@@ -202,6 +223,33 @@ mod tests {
         write_all(&files).unwrap();
         assert_eq!(std::fs::read(at("old")).unwrap(), b"new");
         assert_eq!(std::fs::read(at("a/b/made")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_file_whose_error_followed_its_rename_is_restored_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |below: &str| directory.path().join(below);
+        std::fs::write(at("old"), "old").unwrap();
+        let fails_late = |file: &ProjectFile| {
+            write(file, &file.bytes)?;
+            Err(Error::new(ErrorKind::Disk, "the directory could not be synced"))
+        };
+        for files in [[file(at("old"), Some("old"))], [file(at("a/new"), None)]] {
+            let error = write_each(&files, &fails_late).unwrap_err().to_string();
+            assert!(error.ends_with("\n  nothing was changed"), "{error}");
+        }
+        assert_eq!(std::fs::read(at("old")).unwrap(), b"old");
+        assert!(!at("a").exists());
+        // What cannot be restored is named.
+        let fails_for_good = |file: &ProjectFile| {
+            std::fs::remove_file(&file.path).unwrap();
+            std::fs::create_dir_all(file.path.join("taken")).unwrap();
+            Err(Error::new(ErrorKind::Disk, "the file could not be written"))
+        };
+        let files = [file(at("old"), Some("old"))];
+        let error = write_each(&files, &fails_for_good).unwrap_err().to_string();
+        assert!(error.contains("old was changed, and could not be restored"), "{error}");
+        assert!(!error.contains("nothing was changed"), "{error}");
     }
 
     #[test]

@@ -40,7 +40,10 @@ impl Store {
             return None;
         }
         let ids = lines.filter_map(|line| line.strip_prefix("id "));
-        let ids = ids.filter(|id| super::infohash_in(id).is_some()).map(str::to_owned).collect();
+        let ids = ids
+            .filter(|id| crate::storage::ids::infohash_in(id).is_some())
+            .map(str::to_owned)
+            .collect();
         Some(Root { file, manifest, ids, last_use })
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use super::disk_usage::Inodes;
 use super::projects::Root;
 use crate::plan::Layout;
+use crate::storage::ids::{infohash_in, is_tree};
 use crate::storage::stamp::BACKDATED;
 use crate::storage::{Stamp, Store};
 use crate::torrent::infohash::Infohash;
@@ -371,24 +372,6 @@ fn is_of_nothing(stamp: &Path) -> bool {
     std::fs::metadata(place).is_err_and(|why| why.kind() == io::ErrorKind::NotFound)
 }
 
-/// Whether an id is that of a tree of unpacked archives.
-pub fn is_tree(id: &str) -> bool {
-    id.contains('+')
-}
-
-/// Returns the infohash of an id; `None` if the text is not an id.
-pub fn infohash_in(id: &str) -> Option<Infohash> {
-    let (dataset, tree) = id.split_once('+').map_or((id, None), |(a, b)| (a, Some(b)));
-    let (infohash, selection) =
-        dataset.split_once('-').map_or((dataset, None), |(a, b)| (a, Some(b)));
-    let is_hex = |text: &str, digits| {
-        text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_digest = |part: Option<&str>| part.is_none_or(|digest| is_hex(digest, 16));
-    let is_one = is_hex(infohash, 40) && is_digest(selection) && is_digest(tree);
-    is_one.then(|| infohash.parse().ok()).flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,16 +400,6 @@ mod tests {
         check("stamp.old", StoreArea::Dataset, [false, true, true, false]);
         check("0123456789abcdef", StoreArea::Copies, [false, true, true, true]);
         check("a.origin", StoreArea::Shared, [false, true, false, true]);
-        let infohash = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
-        let digest = "0123456789abcdef";
-        for id in ["", "-D", "+D", "-D+D"] {
-            let id = format!("{infohash}{}", id.replace('D', digest));
-            assert!(infohash_in(&id).is_some() && is_tree(&id) == id.contains('+'), "{id}");
-        }
-        for odd in ["+", "+D-D", "+D+D", "-", "D", "+d", "/D", "+../x"] {
-            let id = format!("{infohash}{}", odd.replace('D', digest));
-            assert!(infohash_in(&id).is_none(), "{id}");
-        }
         // A file system may list names in another case.
         for temporary in [".tmp-1-2", ".tmp-0123456789abcdef", ".TMP-0123456789ABCDEF", ".Tmp-"] {
             check(temporary, StoreArea::Datasets, [true, true, true, true]);

@@ -12,7 +12,6 @@ use crate::storage::Store;
 use crate::storage::file_fault::FileFault;
 use crate::storage::local_copy::LocalCopy;
 use crate::storage::pins::Pins;
-use crate::torrent::infohash::Infohash;
 
 /// Limit for listed extra files; a directory may contain anything.
 const MAX_EXTRA: usize = 1_000;
@@ -152,6 +151,13 @@ impl VerifyReport {
     pub fn is_none(&self) -> bool {
         self.faults.is_empty()
     }
+
+    /// Returns the paths of the faulty files below this directory.
+    pub fn damaged_below(&self, directory: &Path) -> Vec<PathBuf> {
+        let below =
+            |fault: &FaultyFile| fault.path.strip_prefix(directory).ok().map(Path::to_owned);
+        self.faults.iter().filter_map(below).collect()
+    }
 }
 
 /// Appends a range behind the existing ones, merging it with an adjacent last one.
@@ -183,43 +189,4 @@ impl Store {
         walk(&root, &mut |path| paths.extend(path.strip_prefix(&root).map(Path::to_owned)));
         paths
     }
-
-    /// Removes the stamps of the torrent's other selections that share one of the damaged files
-    /// (the same inode). Returns their ids. The caller holds the lock.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Disk`].
-    pub fn unstamp_links(
-        &self,
-        infohash: Infohash,
-        id: &str,
-        report: &VerifyReport,
-    ) -> Result<Vec<String>, Error> {
-        let mut unstamped = Vec::new();
-        for other in self.selections(infohash).into_iter().filter(|other| other != id) {
-            let (mine, theirs) = (self.files_path(id), self.files_path(&other));
-            let linked = |fault: &FaultyFile| {
-                let below = fault.path.strip_prefix(&mine);
-                below.is_ok_and(|below| is_same(&fault.path, &theirs.join(below)))
-            };
-            if self.stamp_path(&other).exists() && report.faults.iter().any(linked) {
-                self.remove_stamp(&other)?;
-                unstamped.push(other);
-            }
-        }
-        Ok(unstamped)
-    }
-}
-
-#[cfg(unix)]
-fn is_same(one: &Path, other: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let inode = |path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-    inode(one).is_some_and(|one| inode(other) == Some(one))
-}
-
-/// This platform does not identify files. Hashing once more does no harm.
-#[cfg(not(unix))]
-fn is_same(_one: &Path, other: &Path) -> bool {
-    other.exists()
 }

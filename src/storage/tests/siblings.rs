@@ -64,7 +64,7 @@ fn a_download_that_began_before_the_whole_dataset_was_there_needs_nothing_either
 }
 
 /// Changes one byte of a file, whose stamp stays valid.
-fn damage(fixture: &Fixture, id: &str, path: &str, at: usize) {
+pub fn damage(fixture: &Fixture, id: &str, path: &str, at: usize) {
     let path = fixture.file(id, path);
     let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
     let mut bytes = std::fs::read(&path).unwrap();

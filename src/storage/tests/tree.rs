@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use super::super::relocate::stops;
 use super::*;
 use crate::unpack::{
     Codec, Format, MemberGlobs, Members, UnpackBudget,
@@ -190,6 +191,71 @@ fn a_tree_is_published_whole_and_read_only_with_its_digests() {
     unpack_all(&store, &[("a.tar", TAR, tar(&[file("new", "1")]))], 1 << 20).unwrap();
     assert_eq!(listed(&place.join("root")), ["a/", "a/new 1"]);
     fs::remove_tree(&place).unwrap();
+}
+
+/// Unpacks nothing: the tree has the dataset's file `d/b`.
+fn linked_tree(fixture: &Fixture, id: &str) -> String {
+    let (tree, names) = (format!("{id}+0123456789abcdef"), ["d/b".to_owned()]);
+    let budget = UnpackBudget::new(u64::MAX, &too_large);
+    let writer = TreeWriter::new(&fixture.store, &tree, b"tree", &names, budget).unwrap();
+    writer.plain(b"d/b", 0, &fixture.file(id, "d/b"), true).unwrap();
+    writer.publish(&Pins::new()).unwrap();
+    tree
+}
+
+#[test]
+fn a_tree_with_a_damaged_file_of_its_dataset_is_not_complete_any_more() {
+    for globs in [&[][..], &["d/b", "c"]] {
+        let fixture = Fixture::new();
+        let id = fixture.provide(globs);
+        let tree = linked_tree(&fixture, &id);
+        let other = fixture.provide(&["d/b"]);
+        let (infohash, store) = (fixture.metainfo.infohash, &fixture.store);
+        let unstamp = |path: &str| store.unstamp_links(infohash, &id, &[path.into()]).unwrap();
+        assert_eq!(unstamp("tree/c"), [""; 0], "it is in none of the others");
+        // Trees of whole torrents and of selections alike, and other selections.
+        let mut expected = [tree.clone(), other];
+        expected.sort();
+        // On other platforms files are taken for the same by their paths.
+        assert_eq!(unstamp("tree/d/b"), expected, "{globs:?}");
+        assert!(store.present(&tree).is_none());
+    }
+}
+
+#[test]
+fn a_damaged_edge_takes_the_stamps_of_trees_with_it() {
+    for globs in [&[][..], &["d/b", "c"]] {
+        let fixture = Fixture::new();
+        let id = fixture.provide(globs);
+        let tree = linked_tree(&fixture, &id);
+        super::siblings::damage(&fixture, &id, "d/b", 11);
+        assert!(fixture.store.present(&tree).is_some());
+        fixture.open(&["d/b"]);
+        assert!(fixture.store.present(&id).is_none());
+        assert!(fixture.store.present(&tree).is_none(), "{globs:?}");
+    }
+}
+
+/// `data` on another file system: neither the tree nor its files can be renamed or linked.
+#[test]
+fn a_tree_that_is_copied_to_its_place_is_what_it_was() {
+    let (_directory, store) = store();
+    let run = tar_member(b"bin/run", b'0', b"", 0o755, b"#!");
+    let members = [run, file("x", "x"), link("l", "x")];
+    stops::set_layers(true);
+    stops::set_disks(true);
+    let published = unpack_all(&store, &[("a.tar", TAR, tar(&members))], 1 << 20);
+    stops::set_layers(false);
+    stops::set_disks(false);
+    published.unwrap();
+    let place = store.files_path(ID).join("root/a");
+    let run = std::fs::metadata(place.join("bin/run")).unwrap();
+    assert_eq!(is_executable(&run), cfg!(unix));
+    assert!(run.permissions().readonly());
+    assert!(!is_executable(&std::fs::metadata(place.join("x")).unwrap()));
+    assert_eq!(std::fs::read(place.join("l")).unwrap(), b"x");
+    let faults = store.tree_faults(ID, DiskWork::counting(&AtomicU64::new(0)));
+    assert!(store.present(ID).is_some() && faults.unwrap().unwrap().is_empty());
 }
 
 #[test]
