@@ -60,9 +60,12 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// Serves these datasets, each given as an infohash (40 hexadecimal or 32 base32 digits) or as the path of a
-    /// `.torrent` file. If `ids` is empty, serves everything in the store, including datasets that are added later.
+    /// Serves these datasets, each given as an infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path
+    /// of a `.torrent` file. If `ids` is empty, serves everything in the store, including datasets that are added later.
     /// Reads the environment (`ACADEMICTORRENTS_…`, proxies).
+    ///
+    /// The trackers in a magnet link are notified, too. Its other sources and its selection of files apply to
+    /// [`Seed::fetch`]; verified data of other files is also served.
     #[must_use]
     pub fn new<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> Seed {
         Seed {
@@ -175,7 +178,7 @@ impl Seed {
         }
         if self.fetch && self.ids.is_empty() {
             return Err(Error::new(ErrorKind::Manifest, "no dataset to download is named")
-                .help("use infohashes, or paths of .torrent files"));
+                .help("use infohashes, magnet links, or paths of .torrent files"));
         }
         let task = SeedTask {
             settings,
@@ -204,9 +207,6 @@ impl Seed {
 fn request(id: &str) -> Result<Request, Error> {
     let identity = Identity::parse(id, None);
     let identity = identity.map_err(|why| why.error(format!("`{id}` cannot be seeded")))?;
-    // A magnet link only identifies the torrent. Everything is seeded, whatever files the link selects,
-    // and the sources in the link are not used.
     let name = identity.shown_name(id);
-    let identity = Identity { magnet: None, ..identity };
     Request::of_call(&name, identity, StoreKind::Shared, &Default::default())
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use toml::de::DeInteger;
+
 const UNITS: [(&str, u64); 10] = [
     ("tib", 1 << 40),
     ("gib", 1 << 30),
@@ -27,6 +29,11 @@ pub fn parse(text: &str) -> Option<u64> {
     }
     let bytes = number.parse::<f64>().ok()? * scale as f64;
     (bytes.is_finite() && bytes < u64::MAX as f64).then_some(bytes as u64)
+}
+
+/// Returns the value of an integer in TOML, in any base; `None` if it is negative or too large.
+pub fn integer(number: &DeInteger<'_>) -> Option<u64> {
+    u64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
 /// Formats a size in binary units: `"11.1 MiB"`.

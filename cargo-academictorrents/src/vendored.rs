@@ -220,24 +220,89 @@ pub(crate) fn warn_of_passkeys(changes: &mut Changes, path: &Path, torrent: &[u8
     }
 }
 
-/// Warns if the published package might lack the file.
+/// Warns if the published package would lack the file.
 fn is_published(changes: &mut Changes, package: &Package, below: &str) {
     let manifest = std::fs::read_to_string(&package.manifest).unwrap_or_default();
-    let include = edit::read(&manifest, &["package"], "include");
-    let Some(include) = include.as_ref().and_then(toml_edit::Item::as_array) else { return };
-    // Compares patterns up to their first wildcard.
-    let covers = |pattern: &str| {
-        let fixed = pattern.trim_start_matches('/').split(['*', '?', '[']).next();
-        fixed.is_some_and(|fixed| below.starts_with(fixed))
+    let patterns = |key: &str| -> Option<Vec<String>> {
+        let list = edit::read(&manifest, &["package"], key)?;
+        let patterns = list.as_array()?.iter().filter_map(toml_edit::Value::as_str);
+        Some(patterns.map(str::to_owned).collect())
     };
-    if !include.iter().filter_map(toml_edit::Value::as_str).any(covers) {
-        let pattern = match below.strip_prefix("datasets/") {
-            Some(_) => "datasets/*.torrent",
-            None => below,
-        };
-        changes.warnings.push(format!(
-            "`include` in [package] does not cover {below}, so the published package would lack it\n\
-             add \"/{pattern}\" to `include`"
-        ));
+    // Cargo ignores `exclude` if there is an `include`.
+    let (why, what) = match (patterns("include"), patterns("exclude")) {
+        (Some(include), _) if !covers(&include, below) => {
+            let pattern = match below.strip_prefix("datasets/") {
+                Some(_) => "datasets/*.torrent",
+                None => below,
+            };
+            ("`include` in [package] does not cover", format!("\"/{pattern}\" to `include`"))
+        }
+        (None, Some(exclude)) if covers(&exclude, below) => {
+            ("`exclude` in [package] covers", format!("\"!/{below}\" to `exclude`"))
+        }
+        _ => return,
+    };
+    changes
+        .warnings
+        .push(format!("{why} {below}, so the published package would lack it\nadd {what}"));
+}
+
+/// Whether patterns of Cargo's `include` or `exclude`, which are those of `.gitignore`, cover a
+/// file. The last pattern that matches counts, and those that match the file before those that
+/// match a directory above it. A pattern that cannot be parsed is ignored.
+fn covers(patterns: &[String], file: &str) -> bool {
+    let is_covered = |path: &str| {
+        let is_directory = path.len() < file.len();
+        patterns.iter().rev().find_map(|text| {
+            let pattern = text.strip_prefix('!').unwrap_or(text);
+            let name = pattern.strip_suffix('/').unwrap_or(pattern);
+            let anywhere = if name.contains('/') { "" } else { "**/" };
+            let glob = [anywhere, name.strip_prefix('/').unwrap_or(name)].concat();
+            let may_match = is_directory || !pattern.ends_with('/');
+            let matches = may_match && FileGlob::parse(&glob).is_ok_and(|glob| glob.covers(path));
+            matches.then_some(pattern.len() == text.len())
+        })
+    };
+    let ends = file.match_indices('/').map(|(end, _)| end).chain([file.len()]);
+    let ends: Vec<usize> = ends.collect();
+    let paths = ends.iter().rev().filter_map(|end| file.get(..*end));
+    paths.map(is_covered).find_map(|it| it).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_compared_as_cargo_does() {
+        for (patterns, expected) in [
+            (&["datasets/*.torrent"][..], true),
+            (&["/datasets/a.torrent"], true),
+            (&["datasets"], true),
+            (&["/datasets/"], true),
+            (&["**/*.torrent"], true),
+            (&["*.torrent"], true),
+            (&["*"], true),
+            (&["**"], true),
+            (&["/*"], true),
+            (&["data*/**"], true),
+            (&["[cd]atasets/"], true),
+            (&["*", "!*.torrent"], false),
+            (&["!*.torrent", "*"], true),
+            (&["*.torrent", "!/datasets/"], true),
+            (&["datasets", "!/datasets/a.torrent"], false),
+            (&["*.md"], false),
+            (&["**/*.rs"], false),
+            (&["?rc/**"], false),
+            (&["src", "*.md"], false),
+            (&["/a.torrent"], false),
+            (&["a.torrent/"], false),
+            (&["data"], false),
+            (&["datasets/*/a.torrent"], false),
+            (&[], false),
+        ] {
+            let owned: Vec<String> = patterns.iter().map(|it| (*it).to_owned()).collect();
+            assert_eq!(covers(&owned, "datasets/a.torrent"), expected, "{patterns:?}");
+        }
     }
 }

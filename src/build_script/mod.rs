@@ -277,7 +277,8 @@ impl Build {
                         continue;
                     }
                     Some(Err(error)) if request.optional && may_be_missing(error.kind()) => {
-                        note_of(request).write(&error)?;
+                        // If it cannot be written, the errors of other datasets still count.
+                        errors.extend(note_of(request).write(&error).err());
                         error.summary(usize::MAX)
                     }
                     Some(Err(error)) => {

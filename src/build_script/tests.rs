@@ -3,7 +3,7 @@ use crate::engine::dataset::ProvidedFiles;
 use crate::manifest::{CallOptions, Identity};
 use crate::torrent::infohash::Infohash;
 
-fn dataset(name: &str, path: &str, available: bool) -> BuiltDataset {
+pub fn dataset(name: &str, path: &str, available: bool) -> BuiltDataset {
     let identity = Identity { torrent: Some("/p/a.torrent".into()), ..Identity::default() };
     let options = CallOptions::default();
     let request = Request::of_call(name, identity, StoreKind::Shared, &options).unwrap();

@@ -124,24 +124,31 @@ pub(super) fn web_seed(text: &str) -> Result<Url, Refusal> {
 
 pub(super) fn tracker(text: &str) -> Result<Url, Refusal> {
     let text = url(text, |text| is_http(text) || is_udp(text), "http://, https:// or udp://")?;
-    if is_udp(text.exposed()) && authority(text.exposed()).is_none_or(|host| peer(host).is_err()) {
-        return Err(Refusal::new(format!("{} has no port", quoted(text.exposed())))
-            .help("write it as udp://host:port"));
+    if is_udp(text.exposed()) {
+        host_and_port(authority(text.exposed()).unwrap_or_default()).map_err(|why| {
+            Refusal::new(format!("{} {why}", quoted(text.exposed())))
+                .help("write it as udp://host:port")
+        })?;
     }
     Ok(text)
 }
 
 /// Checks a peer's `host:port`.
 pub(super) fn peer(text: &str) -> Result<String, Refusal> {
-    let refused = |why: &str| {
-        Err(Refusal::new(format!("{} {why}", quoted(text)))
-            .help("write it as \"host:port\", or \"[2001:db8::1]:6881\" for an IPv6 address"))
-    };
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return refused("has no port");
-    };
+    host_and_port(text).map(|()| text.to_owned()).map_err(|why| {
+        Refusal::new(format!("{} {why}", quoted(text)))
+            .help("write it as \"host:port\", or \"[2001:db8::1]:6881\" for an IPv6 address")
+    })
+}
+
+/// Checks `host:port`. The error follows the text that contains it.
+fn host_and_port(text: &str) -> Result<(), &'static str> {
+    if text.contains('@') {
+        return Err("has a user name before `@`, which is not supported");
+    }
+    let (host, port) = text.rsplit_once(':').ok_or("has no port")?;
     if port.starts_with('+') || port.parse::<u16>().ok().is_none_or(|port| port == 0) {
-        return refused("does not end with a port from 1 to 65535");
+        return Err("has a port that is not a number from 1 to 65535");
     }
     let host_is_good = match host.strip_prefix('[') {
         Some(v6) => v6.strip_suffix(']').is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
@@ -150,7 +157,7 @@ pub(super) fn peer(text: &str) -> Result<String, Refusal> {
                 && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))
         }
     };
-    if host_is_good { Ok(text.to_owned()) } else { refused("does not begin with a host") }
+    if host_is_good { Ok(()) } else { Err("has an invalid host") }
 }
 
 pub(super) fn mirror(text: &str, base_dir: &Path) -> Result<Mirror, Refusal> {
@@ -185,8 +192,9 @@ pub(super) fn max_size(value: &DeValue<'_>) -> Result<u64, Refusal> {
     match value {
         DeValue::String(text) => size::parse(text)
             .ok_or_else(|| Refusal::new(format!("{} is not {expected}", quoted(text)))),
-        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
-            .map_err(|_| Refusal::new(format!("{} is not {expected}", number.as_str()))),
+        DeValue::Integer(number) => {
+            size::integer(number).ok_or_else(|| Refusal::new(format!("{number} is not {expected}")))
+        }
         other => Err(mistyped(expected, other)),
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Manifest, Error> {
     let mut reader = Reader { findings, base_dir, features };
     let section = descend(&document, &["package", "metadata", SECTION]);
     let table = section.and_then(|(_, value)| value.as_table());
-    let root = table.and_then(|table| reader.root(table, &document, &absolute));
+    let root = table.and_then(|table| reader.root(table, &absolute));
     let root_document = root.as_ref().and_then(|root| reader.parsed(root));
     let features = Features::of(&document);
     let mut workspace = root

@@ -8,6 +8,7 @@ use super::findings::Refusal;
 use super::keys::{KeyValue, Reader};
 #[cfg(feature = "unpack")]
 use crate::hash::{Sha1, hex};
+use crate::size;
 use crate::suggest::nearest;
 
 /// What is unpacked of a dataset's archives, and how.
@@ -124,8 +125,8 @@ fn strip(value: &DeValue<'_>) -> Result<u32, Refusal> {
     let DeValue::Integer(number) = value else {
         return Err(checks::mistyped("a number of components", value));
     };
-    let read = u64::from_str_radix(number.as_str(), number.radix()).ok();
-    read.filter(|strip| *strip <= MAX_STRIP).and_then(|strip| u32::try_from(strip).ok()).ok_or_else(
-        || Refusal::new(format!("{} is not a number from 0 to {MAX_STRIP}", number.as_str())),
-    )
+    let read = size::integer(number);
+    read.filter(|strip| *strip <= MAX_STRIP)
+        .and_then(|strip| u32::try_from(strip).ok())
+        .ok_or_else(|| Refusal::new(format!("{number} is not a number from 0 to {MAX_STRIP}")))
 }

@@ -33,17 +33,12 @@ pub(super) struct RootManifest {
 
 impl Reader<'_> {
     /// The workspace's root, if a dataset is inherited. If there is none, adds a problem.
-    pub(super) fn root(
-        &mut self,
-        datasets: &DeTable<'_>,
-        package: &DeTable<'_>,
-        manifest: &Path,
-    ) -> Option<RootManifest> {
+    pub(super) fn root(&mut self, datasets: &DeTable<'_>, manifest: &Path) -> Option<RootManifest> {
         let inherits = |(_, value): &(_, &Spanned<DeValue<'_>>)| {
             value.get_ref().as_table().is_some_and(|table| table.contains_key("workspace"))
         };
         let (key, _) = datasets.iter().find(inherits)?;
-        let found = find_root(package, manifest);
+        let found = find_root(manifest);
         let add = |refusal| self.findings.add(key.span().start, NOT_INHERITED, refusal);
         found.map_err(add).ok()
     }
@@ -61,46 +56,46 @@ impl Reader<'_> {
 
 const NOT_INHERITED: &str = "the dataset cannot be inherited";
 
-/// Finds the root as Cargo does: in `package.workspace`, or the nearest manifest above that has a
-/// `[workspace]`. Unlike Cargo, stops at a root that excludes the package, and ignores
-/// `package.workspace` of packages in between.
-fn find_root(package: &DeTable<'_>, manifest: &Path) -> Result<RootManifest, Refusal> {
+/// Finds the root as Cargo does (`find_workspace_root_with_loader` in its `core/workspace.rs`): the
+/// nearest manifest, from the package's own upward, that either has a `[workspace]` which does not
+/// exclude the package, or names a root in `package.workspace`. Unlike Cargo, does not stop at
+/// `target/package` and Cargo's home: packages there are published ones.
+fn find_root(manifest: &Path) -> Result<RootManifest, Refusal> {
     let directory = manifest.parent().unwrap_or(manifest);
-    let named = descend(package, &["package", "workspace"]).and_then(|(_, value)| value.as_str());
-    if let Some(named) = named {
-        let path = directory.join(named).join("Cargo.toml");
-        return match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(RootManifest { path, text }),
-            Err(why) => Err(Refusal::new(format!("could not read {}: {why}", path.display()))
-                .help("correct `package.workspace`")),
-        };
-    }
     for above in directory.ancestors() {
         let path = above.join("Cargo.toml");
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let Ok(document) = DeTable::parse(&text) else { continue };
-        if !document.get_ref().contains_key("workspace") {
-            continue;
+        let document = document.get_ref();
+        let named = descend(document, &["package", "workspace"]);
+        if let Some(named) = named.and_then(|(_, value)| value.as_str()) {
+            let named_path = above.join(named).join("Cargo.toml");
+            return match std::fs::read_to_string(&named_path) {
+                Ok(text) => Ok(RootManifest { path: named_path, text }),
+                Err(why) => {
+                    let why = format!("could not read {}: {why}", named_path.display());
+                    let help = format!("correct `package.workspace` in {}", path.display());
+                    Err(Refusal::new(why).help(help))
+                }
+            };
         }
-        if excludes(document.get_ref(), above, directory) {
-            break;
+        if document.contains_key("workspace") && !excludes(document, above, manifest) {
+            return Ok(RootManifest { path, text: text.clone() });
         }
-        drop(document);
-        return Ok(RootManifest { path, text });
     }
     Err(Refusal::new("the package is not in a workspace")
         .help("declare the dataset in the package's own manifest"))
 }
 
-/// Whether a workspace excludes a package below it: `exclude` covers the package, and `members`
-/// does not list it.
-fn excludes(root: &DeTable<'_>, root_directory: &Path, package: &Path) -> bool {
-    let names = |key: &str| {
+/// Whether a workspace excludes a package: `exclude` covers its manifest, and no path in `members`
+/// does. Like Cargo, takes both lists literally here, without globs.
+fn excludes(root: &DeTable<'_>, root_directory: &Path, manifest: &Path) -> bool {
+    let covers = |key: &str| {
         let list = descend(root, &["workspace", key]).and_then(|(_, value)| value.as_array());
-        list.into_iter().flatten().filter_map(|it| it.get_ref().as_str())
+        let mut names = list.into_iter().flatten().filter_map(|it| it.get_ref().as_str());
+        names.any(|name| manifest.starts_with(root_directory.join(name)))
     };
-    names("exclude").any(|name| package.starts_with(root_directory.join(name)))
-        && !names("members").any(|name| package == root_directory.join(name))
+    covers("exclude") && !covers("members")
 }
 
 impl<'w> Inheritance<'w> {

@@ -30,6 +30,8 @@ pub use selection::unsupported;
 pub use sorted::SortedPaths;
 #[cfg(feature = "dht")]
 pub use sources::allows_dht;
+#[cfg(feature = "seed")]
+pub use sources::seed_tiers;
 #[cfg(not(feature = "dht"))]
 pub use sources::without_dht;
 pub use sources::{

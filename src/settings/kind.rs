@@ -291,7 +291,12 @@ impl Setting {
             (
                 DeValue::Integer(number),
                 SettingKind::Size(_) | SettingKind::Duration(_) | SettingKind::Rate(_),
-            ) => Ok(vec![number.as_str().to_owned()]),
+            ) => Ok(vec![size::integer(number).map_or(number.to_string(), |it| it.to_string())]),
+            (_, SettingKind::Size(_) | SettingKind::Duration(_) | SettingKind::Rate(_))
+                if value.as_str().is_none() =>
+            {
+                Err("expected a string or an integer")
+            }
             (DeValue::String(text), _) if !text.is_empty() => Ok(vec![text.to_string()]),
             _ => Err("expected a string"),
         }

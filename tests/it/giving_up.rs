@@ -126,3 +126,32 @@ fn a_server_that_closes_each_connection_halfway_is_asked_again_at_once() {
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     assert!(seed.http().server().connections() > 10);
 }
+
+#[test]
+fn a_note_that_cannot_be_written_hides_no_other_error() {
+    let unreachable = "web-seeds = [\"http://127.0.0.1:9/\"]";
+    let table = |name: &str, lines: &str| {
+        format!("{name} = {{ torrent = \"data.torrent\", {unreachable}{lines} }}\n")
+    };
+    let project = Project::new("");
+    std::fs::write(project.path("data.torrent"), three_files().torrent()).unwrap();
+    project.declare(
+        &[
+            table("a", ", optional = true, files = [\"a\"]"),
+            table("b", ", files = [\"b\"]"),
+            table("c", ", optional = true, files = [\"c\"]"),
+        ]
+        .concat(),
+    );
+    for name in ["a", "c"] {
+        std::fs::create_dir_all(project.path(&format!("out/academictorrents-missing-{name}")))
+            .unwrap();
+    }
+    // A newer manifest: the datasets are tried.
+    let manifest = std::fs::File::open(project.path("Cargo.toml")).unwrap();
+    manifest.set_modified(std::time::SystemTime::now() + SOON).unwrap();
+    let error = soon(&project);
+    for part in ["academictorrents-missing-a", "`b`", "academictorrents-missing-c"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}

@@ -9,7 +9,7 @@ use academictorrents::{Error, ErrorKind, Seed, Seeding};
 use crate::get::{GetFixture, LENGTH, folder, single};
 use crate::support::files::{PIECE, flip};
 use crate::swarm::web_seed::Fault;
-use crate::swarm::{Dataset, Tracker, UdpTracker, WebSeed, eventually};
+use crate::swarm::{Dataset, Peer, Tracker, UdpTracker, WebSeed, eventually};
 
 mod ends;
 mod exchange;
@@ -158,6 +158,65 @@ fn a_file_of_the_users_that_changes_is_served_no_more_which_is_said_once() {
     let [note] = &notes[..] else { panic!("{notes:?}") };
     assert!(note.contains("c\", \"") || note.contains("c\", said"), "{note}");
     assert!(note.contains("changed since it was hashed and is no longer served"), "{note}");
+}
+
+#[test]
+fn a_dataset_that_is_named_twice_is_looked_up_once() {
+    let (dataset, other) = (folder(), single());
+    let fixture = stocked(&other);
+    dataset.write_to(&fixture.data());
+    let torrent = keep(&fixture, &dataset);
+    let second = fixture.path("second.torrent");
+    std::fs::copy(&torrent, &second).unwrap();
+    let ids = [&*torrent, second.to_str().unwrap(), &dataset.infohash_hex()];
+    let seeding = seed(&ids, &fixture.path("store")).from(fixture.data()).start().unwrap();
+    take(&dataset, address(&seeding)).unwrap();
+    // If the file were read again, the dataset in the store would be seeded, too.
+    std::fs::write(&second, other.torrent()).unwrap();
+    let changed = fixture.data().join("tree/d/c");
+    flip(&changed, 5);
+    let later = std::time::SystemTime::now() + Duration::from_secs(2);
+    std::fs::File::options().append(true).open(&changed).unwrap().set_modified(later).unwrap();
+    let length = dataset.stream().len() as u64;
+    assert!(take(&dataset, address(&seeding)).is_err());
+    let has_looked = || seeding.datasets().iter().any(|it| it.there_bytes < length);
+    eventually("it has looked at the files", has_looked);
+    assert_eq!(seeding.datasets().len(), 1);
+}
+
+#[test]
+fn the_sources_and_the_selection_of_a_magnet_link_are_used() {
+    let dataset = folder();
+    let (peer, tracker) = (Peer::seeding(&dataset), Tracker::start(Vec::new()));
+    let link = format!(
+        "magnet:?xt=urn:btih:{}&x.pe={}&tr={}&so=0",
+        dataset.infohash_hex(),
+        peer.addr(),
+        tracker.url()
+    );
+    let fixture = GetFixture::new();
+    let error = seed(&[&link], &fixture.path("store")).start().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Metainfo, "{error}");
+    let seeding = seed(&[&link], &fixture.path("store")).fetch(true).start().unwrap();
+    let events = || -> Vec<_> { tracker.announces().into_iter().map(|it| it.event).collect() };
+    let last = |event: &str| events().iter().rposition(|it| it.as_deref() == Some(event));
+    let ended = || last("stopped").max(last("completed"));
+    eventually("the seed announces itself", || ended().is_some() && last("started") > ended());
+    let port = seeding.local_addr().port();
+    assert_eq!(tracker.announces().pop().unwrap().port, Some(port.into()));
+    let [seeded] = &seeding.datasets()[..] else { panic!("{seeding:?}") };
+    let first = dataset.files()[0].1.len() as u64;
+    assert!(
+        first / 2 < seeded.there_bytes && seeded.there_bytes < seeded.total_bytes,
+        "{seeded:?}"
+    );
+    // What the link selects is served.
+    let other = GetFixture::new();
+    let torrent = keep(&other, &dataset);
+    let path = other.ask(&torrent).peer(address(&seeding).to_string()).files(["a"]).run().unwrap();
+    assert_eq!(std::fs::read(path.join("a")).unwrap(), dataset.files()[0].1);
+    seeding.stop().unwrap();
+    assert_eq!(events().pop().flatten().as_deref(), Some("stopped"));
 }
 
 #[test]
@@ -332,7 +391,7 @@ fn what_cannot_be_seeded_is_an_error_that_says_what_to_do() {
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     };
     let with = |seed: Seed| seed.fetch(true);
-    check(seed(&[&torrent], &store), ErrorKind::Metainfo, &["no part of the dataset", "help: "]);
+    check(seed(&[&torrent], &store), ErrorKind::Metainfo, &["no data of the dataset", "help: "]);
     // The dataset's own directory, in place of the directory that contains it.
     let from = seed(&[&torrent], &store).from(fixture.path("here/data.bin"));
     check(from, ErrorKind::Metainfo, &["here/data.bin/data.bin does not exist"]);

@@ -97,21 +97,47 @@ fn words(value: &Value) -> Option<String> {
 
 /// Turns lenient JSON into valid JSON: escapes control characters and meaningless backslashes in
 /// strings.
+///
+/// `\b`, `\f`, `\n`, `\r` and `\t` may also begin a LaTeX command, such as `\textit`. They do if the
+/// writer of the document evidently escapes neither control characters nor backslashes, and a letter
+/// or `{` follows. `\b` and `\f` before one do in any case: no record contains their characters.
 fn strict(text: &str) -> String {
-    let mut strict = String::with_capacity(text.len());
+    let text = text.trim_start_matches('\u{feff}');
+    let mut is_raw = false;
+    let mut strict = String::new();
+    // The second pass is only made if the first finds that the writer escapes too little.
+    for _ in 0..2 {
+        let found = pass(text, is_raw, &mut strict);
+        if found == is_raw {
+            break;
+        }
+        is_raw = true;
+    }
+    strict
+}
+
+/// Returns whether a string contains a control character or an invalid escape.
+fn pass(text: &str, is_raw: bool, strict: &mut String) -> bool {
+    strict.clear();
+    let mut found = is_raw;
     let mut in_string = false;
-    let mut characters = text.trim_start_matches('\u{feff}').chars().peekable();
-    while let Some(c) = characters.next() {
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
         match (in_string, c) {
-            (true, '\\') => match characters.peek() {
-                Some('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't' | 'u') => {
+            (true, '\\') => match escaped(rest.as_str(), is_raw) {
+                Some(escape) => {
                     strict.push(c);
-                    strict.extend(characters.next());
+                    strict.push(escape);
+                    rest.next();
                 }
-                _ => strict.push_str("\\\\"),
+                None => {
+                    found = true;
+                    strict.push_str("\\\\");
+                }
             },
             (true, c) if u32::from(c) < 0x20 => {
-                strict.push_str(&format!("\\u{:04x}", u32::from(c)))
+                found = true;
+                strict.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
             (_, '"') => {
                 in_string = !in_string;
@@ -120,7 +146,24 @@ fn strict(text: &str) -> String {
             (_, c) => strict.push(c),
         }
     }
-    strict
+    found
+}
+
+/// Returns the character that a backslash before this text escapes; `None` if the backslash is part
+/// of the string.
+fn escaped(after: &str, is_raw: bool) -> Option<char> {
+    let mut characters = after.chars();
+    let escape = characters.next()?;
+    let hex = after.get(1..5).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    let begins_command = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '{');
+    let is_escape = match escape {
+        '"' | '\\' | '/' => true,
+        'u' => hex,
+        'b' | 'f' => !begins_command,
+        'n' | 'r' | 't' => !(is_raw && begins_command),
+        _ => false,
+    };
+    is_escape.then_some(escape)
 }
 
 /// Quotes the beginning of a text that is not JSON.

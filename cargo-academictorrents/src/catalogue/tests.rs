@@ -229,6 +229,39 @@ fn text_is_escaped_so_that_braces_match() {
 }
 
 #[test]
+fn a_latex_command_in_a_record_is_no_escape() {
+    let title = |json: &str| {
+        let record = CatalogueRecord::parse(json.as_bytes());
+        record.unwrap_or_else(|why| panic!("{json}: {why}")).title.unwrap()
+    };
+    for (in_json, expected) in [
+        (r"\url{http://x}", r"\url{http://x}"),
+        (r"\u{a} \u12", r"\u{a} \u12"),
+        (r"\uabcg\u00e9", "\\uabcg\u{e9}"),
+        (r"\H{o} \'e \&", r"\H{o} \'e \&"),
+        (r"\frac \bibinfo{a} \b{o}", r"\frac \bibinfo{a} \b{o}"),
+        // The writer escapes no backslash.
+        (
+            r"\alpha \textit{a} \newline \rho \r{a} \t{oo}",
+            r"\alpha \textit{a} \newline \rho \r{a} \t{oo}",
+        ),
+        ("a\n\\textit{a} \\nu", "a\n\\textit{a} \\nu"),
+        (r#"\alpha \"a\" \\textit \n \/"#, "\\alpha \"a\" \\textit \n /"),
+        // It does.
+        (r"\\alpha \\textit{a}\nb\tc", "\\alpha \\textit{a}\nb\tc"),
+        (r"\u0041 \b \f", "A \u{8} \u{c}"),
+    ] {
+        let json = format!("{{\"name\": \"x {in_json} y\"}}");
+        assert_eq!(title(&json), format!("x {expected} y"), "{json}");
+    }
+    let json =
+        "{\"bibtex\": \"@misc{a,\ntitle={\\textit{A}},\nurl={\\url{http://x}},\nauthor={B}}\"}";
+    let record = CatalogueRecord::parse(json.as_bytes()).unwrap();
+    let bibtex = record.bibtex.unwrap().to_string();
+    assert!(bibtex.contains("\\textit{A}") && bibtex.contains("\\url{http://x}"), "{bibtex}");
+}
+
+#[test]
 fn a_record_is_read_in_whichever_form() {
     let check = |json: &str, title: Option<&str>, has_bibtex: bool| {
         let record =

@@ -1,5 +1,6 @@
 //! `cargo academictorrents gc`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use academictorrents::Error;
@@ -141,7 +142,7 @@ impl Gc {
                 gc.enough += 1;
                 continue;
             }
-            let outcome = match collect(app, &dataset.entry, &usage, arguments) {
+            let outcome = match gc.collect(app, &dataset.entry, &usage, arguments) {
                 Ok(Ok(torrent_bytes)) => {
                     let freed_bytes = disk_usage.free(&dataset.entry.inodes) + torrent_bytes;
                     gc.freed_bytes += freed_bytes;
@@ -159,6 +160,43 @@ impl Gc {
         gc
     }
 
+    /// Removes a dataset. Returns the bytes of the `.torrent` removed with it, or the holder of its
+    /// lock. A dry run returns the same, and removes nothing.
+    fn collect(
+        &self,
+        app: &App,
+        entry: &StoreEntry,
+        usage: &Usage,
+        arguments: &GcArguments,
+    ) -> Result<Result<u64, LockHolder>, Error> {
+        let waiting = match arguments.dry_run {
+            true => app.store.locked(entry.infohash),
+            false => app.store.remove(entry)?.err(),
+        };
+        if let Some(waiting) = waiting {
+            return Ok(Err(waiting));
+        }
+        let is_only_torrent = entry.state == EntryState::Torrent;
+        if is_only_torrent || (usage.declares(entry.infohash) && !arguments.all) {
+            return Ok(Ok(0));
+        }
+        if !arguments.dry_run {
+            return app.store.remove_torrent_alone(entry.infohash).map(Ok);
+        }
+        let would_be_gone = |directory: &str, id: &str| {
+            let removed = self.datasets.iter().filter(|(_, it)| matches!(it, Removal::Removed(_)));
+            let mut removed = removed.map(|(dataset, _)| &dataset.entry).chain([entry]);
+            let directory_of = |it: &StoreEntry| match it.state {
+                EntryState::Partial => "partial",
+                _ => "data",
+            };
+            let swept = self.leftovers.iter().map(|(leftover, _)| &leftover.path);
+            removed.any(|it| it.id == id && directory_of(it) == directory)
+                || swept.into_iter().any(|path| path.ends_with(Path::new(directory).join(id)))
+        };
+        Ok(Ok(app.store.torrent_alone_bytes(entry.infohash, would_be_gone)))
+    }
+
     fn sweep(&mut self, app: &App, leftover: Leftover, is_dry: bool) {
         let removed = if is_dry { Ok(true) } else { app.store.remove_leftover(&leftover) };
         let outcome = match removed {
@@ -171,26 +209,6 @@ impl Gc {
         };
         self.leftovers.push((leftover, outcome));
     }
-}
-
-/// Removes a dataset. Returns the bytes of the `.torrent` removed with it, or the holder of its
-/// lock.
-fn collect(
-    app: &App,
-    entry: &StoreEntry,
-    usage: &Usage,
-    arguments: &GcArguments,
-) -> Result<Result<u64, LockHolder>, Error> {
-    if arguments.dry_run {
-        return Ok(app.store.locked(entry.infohash).map_or(Ok(0), Err));
-    }
-    if let Err(waiting) = app.store.remove(entry)? {
-        return Ok(Err(waiting));
-    }
-    if usage.declares(entry.infohash) && !arguments.all {
-        return Ok(Ok(0));
-    }
-    app.store.remove_torrent_alone(entry.infohash).map(Ok)
 }
 
 /// Forgets projects that no longer exist and whose datasets are all removed.

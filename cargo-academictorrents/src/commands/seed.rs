@@ -115,8 +115,8 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
     Ok(())
 }
 
-/// Returns the id by which [`Seed`] finds a dataset: the path of its `.torrent`, or else its
-/// infohash.
+/// Returns the id by which [`Seed`] finds a dataset: the path of its `.torrent`, its magnet link, or
+/// else its infohash.
 fn seed_id(dataset: &DatasetSpec) -> Result<String, Error> {
     if let Some(torrent) = &dataset.request.identity.torrent {
         let odd = || {
@@ -124,6 +124,9 @@ fn seed_id(dataset: &DatasetSpec) -> Result<String, Error> {
                 .help("rename it, or give the infohash")
         };
         return torrent.to_str().map(str::to_owned).ok_or_else(odd);
+    }
+    if let Some(magnet) = &dataset.request.identity.magnet {
+        return Ok(magnet.link.exposed().to_owned());
     }
     let infohash = dataset.infohash()?;
     Ok(infohash.map(|infohash| infohash.to_string()).unwrap_or_default())

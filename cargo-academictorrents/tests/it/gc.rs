@@ -98,6 +98,33 @@ fn of_two_selections_that_share_bytes_the_used_one_stays_whole() {
 }
 
 #[test]
+fn a_dry_run_counts_the_bytes_that_the_real_run_frees() {
+    let cli = CliFixture::new();
+    let dataset =
+        Dataset::multi("two", [("a", random_bytes(1, 64 << 10)), ("b", random_bytes(2, 64 << 10))]);
+    complete(&cli, &dataset);
+    complete(&cli, &data(3, "other.bin"));
+    begun(&cli, &data(4, "partial.bin").infohash_hex(), 0..1);
+    let infohash = dataset.infohash_hex();
+    project(&cli, &format!("a = {{ infohash = \"{infohash}\", files = [\"a\"] }}"));
+    cli.ok(&["fetch", "--manifest-path", "used/Cargo.toml", "--offline"]);
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let arguments = [&["gc", "--json"], arguments].concat();
+        serde_json::from_str(&cli.ok(&arguments)).unwrap()
+    };
+    for flag in ["--unknown", "--all"] {
+        let (dry, real) = (json(&[flag, "--dry-run"]), json(&[flag]));
+        assert_eq!(dry["freed_bytes"], real["freed_bytes"], "{dry}\n{real}");
+        let freed = |json: &serde_json::Value| -> Vec<_> {
+            let datasets = json["datasets"].as_array().unwrap();
+            datasets.iter().map(|it| (it["id"].clone(), it["freed_bytes"].clone())).collect()
+        };
+        assert_eq!(freed(&dry), freed(&real));
+    }
+    assert_eq!(fs::read_dir(cli.path("store/v1/torrents")).unwrap().count(), 0);
+}
+
+#[test]
 fn what_is_locked_stays_and_is_told() {
     let cli = CliFixture::new();
     let (locked, free) = (data(1, "locked.bin"), data(2, "free.bin"));

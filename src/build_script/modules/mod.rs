@@ -4,9 +4,9 @@
 //! datasets there, or as docs.rs has them ─ key unchanged? ─────────────────────────┐
 //!                                            └─ stamp, torrent ─ Rust ─ changed? ─┴─ OUT_DIR/datasets.rs
 //! ```
-//! The first line of the file contains a digest of its inputs: names, infohashes, paths, stamps and
-//! globs. While the digest matches, a build reads only the stamps and that line, and neither parses
-//! nor writes anything. If a dataset was not looked for (as on docs.rs), the text is generated
+//! The first line of the file contains a digest of its inputs: names, infohashes, paths, stamps,
+//! globs and `.torrent`s. While the digest matches, a build reads only the stamps, the `.torrent`s
+//! and that line, and neither parses nor writes anything. If a dataset was not looked for (as on docs.rs), the text is generated
 //! again and compared.
 //!
 //! Invariants: the file is valid Rust without warnings, whatever the names in a torrent or a
@@ -43,7 +43,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 
 /// Must be incremented when the text for the same datasets changes. Otherwise files of earlier
 /// versions are kept.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The data for a dataset's module.
 #[derive(Clone, Debug)]
@@ -111,7 +111,8 @@ fn rust(modules: &[Module]) -> String {
 fn first_line(datasets: &Datasets) -> String {
     let mut key = Sha1::new();
     add(&mut key, &VERSION.to_le_bytes());
-    for BuiltDataset { dataset, request, is_there, .. } in datasets.there() {
+    for built in datasets.there() {
+        let BuiltDataset { dataset, request, is_there, .. } = built;
         let stamp = &dataset.provided.stamp;
         for bytes in [
             dataset.name().as_bytes(),
@@ -123,6 +124,8 @@ fn first_line(datasets: &Datasets) -> String {
             add(&mut key, bytes);
         }
         add(&mut key, &digest_of(stamp));
+        // Its license and comment are outside of `info`, so the infohash does not cover them.
+        add(&mut key, &Sha1::digest(&built.torrent_bytes().unwrap_or_default()));
         // The stamp may belong to a copy with more files.
         for glob in &request.files {
             add(&mut key, glob.to_string().as_bytes());
@@ -159,7 +162,10 @@ fn begins_with(path: &Path, line: &str) -> bool {
 impl Module {
     fn of(built: &BuiltDataset) -> Module {
         let BuiltDataset { dataset, request, .. } = built;
-        let torrent = built.torrent_bytes();
+        let is_its = |torrent: &Vec<u8>| {
+            Metainfo::infohash_of(torrent).is_ok_and(|infohash| infohash == dataset.infohash())
+        };
+        let torrent = built.torrent_bytes().filter(is_its);
         let files = FirstFiles::of(dataset.provided.files.iter());
         let is_directory = !matches!(&*files.first, [(only, _)] if only.iter().count() == 1);
         let torrent_name = files.first.first().and_then(|(path, _)| path.iter().next());
@@ -226,13 +232,11 @@ impl FirstFiles {
 }
 
 impl BuiltDataset {
-    /// The `.torrent`, vendored or from the store, if it is available and has this dataset's
-    /// infohash.
+    /// The `.torrent`, vendored or from the store, if it is available.
     fn torrent_bytes(&self) -> Option<Vec<u8>> {
-        let bytes = match &self.request.identity.torrent {
+        match &self.request.identity.torrent {
             Some(path) => read_torrent(path).ok(),
             None => self.store.torrent(self.dataset.infohash()),
-        }?;
-        (Metainfo::infohash_of(&bytes).ok()? == self.dataset.infohash()).then_some(bytes)
+        }
     }
 }

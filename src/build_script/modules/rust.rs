@@ -152,11 +152,11 @@ fn write_function(out: &mut String, module: &Module) {
     let _ = write!(
         out,
         r#"
-    /// Path below `PATH` and length in bytes of each file, in the torrent's order: read, when it is called, from what
-    /// the build noted beside the data.
+    /// Path below `PATH` and length in bytes of each file, in the torrent's order, read at run time from the stamp in
+    /// the store.
     ///
     /// # Errors
-    /// Where the store was moved or cleaned after the build; it wants to be built again.
+    /// If the store was moved or cleaned after the build. Build again.
     pub fn files() -> ::std::io::Result<::std::vec::Vec<(::std::path::PathBuf, u64)>> {{
         const STAMP: &str = {stamp};
         fn file(line: &str) -> Option<(::std::path::PathBuf, u64)> {{
@@ -186,7 +186,7 @@ fn write_function(out: &mut String, module: &Module) {
         let stamp = ::std::fs::read_to_string(STAMP)
             .map_err(|why| ::std::io::Error::new(why.kind(), ::std::format!("{{STAMP}}: {{why}}; build again")))?;
         parse(&stamp).ok_or_else(|| {{
-            let why = ::std::format!("{{STAMP}}: this is no whole stamp; build again");
+            let why = ::std::format!("{{STAMP}}: the stamp is incomplete; build again");
             ::std::io::Error::new(::std::io::ErrorKind::InvalidData, why)
         }})
     }}

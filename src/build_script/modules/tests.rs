@@ -76,7 +76,38 @@ pub mod mnist_small {
     }
 }
 "#;
-    assert_eq!((rust(&[digits]).as_str(), VERSION), (expected, 2));
+    assert_eq!((rust(&[digits]).as_str(), VERSION), (expected, 3));
+}
+
+#[test]
+fn the_file_follows_what_the_infohash_does_not_cover() {
+    let out_dir = tempfile::tempdir().unwrap();
+    let torrent = out_dir.path().join("a.torrent");
+    let mut built = crate::build_script::tests::dataset("a", "/s/data/files/a", true);
+    built.request.identity.torrent = Some(torrent.clone());
+    let of = |texts: &str| format!("d{texts}4:infod6:lengthi1e4:name1:aee");
+    built.dataset.provided.infohash = Metainfo::infohash_of(of("").as_bytes()).unwrap();
+    let datasets = Datasets {
+        manifest: "/p/Cargo.toml".into(),
+        config: Vec::new(),
+        names: vec!["a".to_owned()],
+        list: vec![built],
+    };
+    let written = || {
+        write(out_dir.path(), &datasets).unwrap();
+        let text = std::fs::read_to_string(out_dir.path().join(FILE_NAME)).unwrap();
+        ["First words", "Other words", "CC-BY-4.0"].map(|part| text.contains(part))
+    };
+    assert_eq!(written(), [false; 3]); // it cannot be read yet
+    for (texts, expected) in [
+        ("7:comment11:First words", [true, false, false]),
+        ("7:comment11:Other words", [false, true, false]),
+        ("7:comment11:Other words7:license9:CC-BY-4.0", [false, true, true]),
+        ("", [false; 3]),
+    ] {
+        std::fs::write(&torrent, of(texts)).unwrap();
+        assert_eq!(written(), expected, "{texts}");
+    }
 }
 
 /// Many torrents have a BibTeX entry as comment.

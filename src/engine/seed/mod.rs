@@ -118,6 +118,12 @@ impl Seeder {
         session: &Session<'_>,
         request: &Request,
     ) -> Result<Option<Arc<SeededTorrent>>, Error> {
+        let identity = &request.identity;
+        // If a .torrent is named, too, it may belong to another infohash.
+        let known = identity.infohash.filter(|_| identity.torrent.is_none());
+        if let Some(seeded) = known.and_then(|infohash| self.seeded(infohash)) {
+            return Ok(Some(seeded));
+        }
         let Some(Located { metainfo, .. }) = at_hand(session, request)? else {
             return Ok(None);
         };
@@ -208,32 +214,36 @@ impl Seeding {
             failed: Mutex::default(),
         });
         let missing = stock(&seeder, &task)?;
-        let (ended, fetched) = channel();
-        if task.fetch && !missing.is_empty() {
-            let (seeder, settings) = (Arc::clone(&seeder), task.settings.clone());
-            let fetch = move || {
-                fetch(&seeder, &settings, &missing);
-                drop(ended);
-            };
-            start_thread("at-seed-fetch", Box::new(fetch))
-                .map_err(|why| failed("no thread").why(why.to_string()))?;
-        }
         let announcers = Announcers::new(seeder.client.separate());
         let announcers = announcers.over_each_family(address.is_ipv6());
         #[cfg(feature = "dht")]
         let announcers = announcers.with_dht(crate::net::Dht::new(&task.settings).map(Arc::new));
+        let (ended, fetched) = channel();
+        let settings = (task.fetch && !missing.is_empty()).then(|| task.settings.clone());
         let run = SeedRun {
             seeder: Arc::clone(&seeder),
             announcers,
             announced: Vec::new(),
+            pending: task.requests.clone(),
             task,
             listener,
             fetched,
             next_id: 0,
         };
-        let thread = start_thread("at-seed", Box::new(move || run.run()));
-        let thread = thread.map_err(|why| failed("no thread").why(why.to_string()))?;
-        Ok(Seeding { address, seeder, thread: Some(thread) })
+        let no_thread = |why: std::io::Error| {
+            failed("the system refused to create a thread").why(why.to_string())
+        };
+        let thread = start_thread("at-seed", Box::new(move || run.run())).map_err(no_thread)?;
+        // Dropping it on an error ends all threads.
+        let seeding = Seeding { address, seeder: Arc::clone(&seeder), thread: Some(thread) };
+        if let Some(settings) = settings {
+            let fetch = move || {
+                fetch(&seeder, &settings, &missing);
+                drop(ended);
+            };
+            start_thread("at-seed-fetch", Box::new(fetch)).map_err(no_thread)?;
+        }
+        Ok(seeding)
     }
 
     /// The address the seed listens on: all addresses of this machine, with the port.
@@ -371,7 +381,7 @@ fn nothing_of(request: &Request, task: &SeedTask, metainfo: Option<&Metainfo>) -
     let place = task.store.root().display();
     let discards = request.unpack.as_ref().is_some_and(|it| it.discards_archive);
     let why = if discards { "its archives are not kept: `keep-archive = false`" } else { "" };
-    let error = Error::new(ErrorKind::Metainfo, "no part of the dataset is there to seed")
+    let error = Error::new(ErrorKind::Metainfo, "no data of the dataset is available to seed")
         .why(format!("it is not in {place}"));
     let roots =
         metainfo.into_iter().flat_map(|it| task.from.iter().map(|at| at.join(it.root_path())));

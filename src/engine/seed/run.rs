@@ -1,7 +1,7 @@
 //! The main thread of a seed: accepts connections, checks the store, and decides when to end.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::super::report::Report;
@@ -16,6 +16,7 @@ use crate::engine::thread::start_peer_thread;
 use crate::manifest::Request;
 use crate::net::Listener;
 use crate::net::timing::GOODBYE;
+use crate::plan;
 use crate::torrent::infohash::Infohash;
 
 /// How often to accept connections and check the end conditions; to check the progress of partial
@@ -34,6 +35,8 @@ pub struct SeedRun {
     pub listener: Listener,
     pub announcers: Announcers,
     pub announced: Vec<Infohash>,
+    /// The named datasets that are not seeded yet.
+    pub pending: Vec<Request>,
     /// Carries no messages: closes when the download has ended.
     pub fetched: Receiver<()>,
     pub next_id: u32,
@@ -88,42 +91,45 @@ impl SeedRun {
     }
 
     /// Adds named datasets whose torrent is on this machine now, such as after a download.
-    fn look_for_named(&self) {
-        if self.seeder.all_seeded.lock().len() < self.task.requests.len() {
-            self.add_all(&self.task.requests);
-        }
+    fn look_for_named(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        self.pending = self.add_all(pending);
     }
 
     /// Does the same and, if no dataset is named, adds what is new in the store.
-    fn look_for_more(&self) {
+    fn look_for_more(&mut self) {
         self.look_for_named();
         if self.task.requests.is_empty() {
             let known = |request: &Request| {
                 let infohash = request.identity.infohash;
                 infohash.is_some_and(|infohash| self.seeder.seeded(infohash).is_some())
             };
-            let new = all_of(&self.task.store).into_iter().filter(|request| !known(request));
-            self.add_all(&new.collect::<Vec<_>>());
+            let mut new = all_of(&self.task.store);
+            new.retain(|request| !known(request));
+            self.add_all(new);
         }
     }
 
-    fn add_all(&self, requests: &[Request]) {
-        let counters = Counters::default();
-        let SeedTask { settings, store, .. } = &self.task;
-        let session = Session::new(settings, store, &counters);
-        for request in requests {
+    /// Adds datasets, and returns those whose torrent is missing or cannot be used.
+    fn add_all(&self, mut requests: Vec<Request>) -> Vec<Request> {
+        if !requests.is_empty() {
+            let counters = Counters::default();
+            let SeedTask { settings, store, .. } = &self.task;
+            let session = Session::new(settings, store, &counters);
             // Errors of a torrent are reported by the download.
-            let _ = self.seeder.add(&session, request);
+            requests.retain(|request| !matches!(self.seeder.add(&session, request), Ok(Some(_))));
         }
+        requests
     }
 
     /// Starts to announce datasets that have data. While a dataset is being fetched, the download
     /// announces it, and says goodbye at its end.
     fn announce(&mut self) {
         let allowed = self.task.settings.sources.peers;
+        let has_fetched = self.fetched.try_recv() == Err(TryRecvError::Disconnected);
         for seeded in self.seeder.all_seeded.lock().iter() {
             let infohash = seeded.metainfo.infohash;
-            let is_fetched = self.task.fetch && !seeded.is_complete();
+            let is_fetched = !has_fetched && !seeded.is_complete();
             let may = allowed && !seeded.is_empty() && !is_fetched;
             if !may || self.announced.contains(&infohash) {
                 continue;
@@ -131,10 +137,12 @@ impl SeedRun {
             self.announced.push(infohash);
             let mut torrent =
                 |_| -> Arc<dyn AnnounceTarget> { Arc::<SeededTorrent>::clone(seeded) };
-            let (tiers, key) = (&seeded.metainfo.trackers, self.seeder.host.key);
+            let key = self.seeder.host.key;
             let never_asked = Report::default();
-            let by = seeded.metainfo.origin.named_by();
-            self.announcers.start(by, tiers, 0, key, &mut torrent, &never_asked);
+            let mut next = 0;
+            for (by, tiers) in plan::seed_tiers(&self.task.requests, &seeded.metainfo) {
+                next = self.announcers.start(by, &tiers, next, key, &mut torrent, &never_asked);
+            }
             for (tracker, why) in never_asked.into_lines() {
                 seeded.note(&tracker, why);
             }

@@ -131,6 +131,78 @@ fn the_root_is_found_as_cargo_finds_it() {
     assert_eq!(members.member("own = 'HASH'").unwrap().workspace, None);
 }
 
+/// The real Cargo finds the same root in each of these layouts.
+#[test]
+fn the_root_is_the_one_that_cargo_reports() {
+    const PACKAGE: &str = "[package]\nname = 'PLACE'\nversion = '0.1.0'\nedition = '2021'\n";
+    let check = |layout: &[(&str, &str)], member: &str, expected: Option<&str>| {
+        let root = Members::of("");
+        fs::remove_file(root.path("Cargo.toml")).unwrap();
+        for (place, text) in layout {
+            fs::create_dir_all(root.path(place).join("src")).unwrap();
+            fs::write(root.path(place).join("src/lib.rs"), "").unwrap();
+            let name = place.replace('/', "-");
+            let text = text.replace("PACKAGE\n", PACKAGE).replace("PLACE", &name);
+            let shared = format!("metadata.academictorrents.plain = '{HASH}'");
+            let text = text.replace("[workspace]", &format!("[workspace]\n{shared}"));
+            fs::write(root.path(place).join("Cargo.toml"), text).unwrap();
+        }
+        let manifest = root.path(member).join("Cargo.toml");
+        let mut text = fs::read_to_string(&manifest).unwrap();
+        text += "\n[package.metadata.academictorrents]\nplain.workspace = true\n";
+        fs::write(&manifest, text).unwrap();
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = std::process::Command::new(cargo)
+            .args(["locate-project", "--workspace", "--message-format=plain", "--manifest-path"])
+            .arg(&manifest)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{layout:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let cargos = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
+        match expected {
+            Some(expected) => {
+                assert_eq!(cargos, root.path(expected).join("Cargo.toml"), "{layout:?}");
+                let ours = Manifest::read(&manifest).expect(expected).workspace.unwrap();
+                assert_eq!(ours.canonicalize().unwrap(), cargos.canonicalize().unwrap());
+            }
+            // For Cargo, a package without a workspace is its own root.
+            None => {
+                assert_eq!(cargos, manifest, "{layout:?}");
+                let error = Manifest::read(&manifest).unwrap_err().to_string();
+                assert!(error.contains("the package is not in a workspace"), "{error}");
+            }
+        }
+    };
+    let outer = |members: &str| format!("[workspace]\nresolver = '2'\nmembers = [{members}]\n");
+    // Above a root that excludes the package, the search continues.
+    let excluding = ("o/inner", "[workspace]\nresolver = '2'\nexclude = ['p']\n");
+    check(
+        &[("o", &outer("'inner/p'")), excluding, ("o/inner/p", "PACKAGE\n")],
+        "o/inner/p",
+        Some("o"),
+    );
+    check(&[excluding, ("o/inner/p", "PACKAGE\n")], "o/inner/p", None);
+    // A package in between names another root.
+    let between = ("b", "PACKAGE\nworkspace = '../o'\n");
+    let below = ("b/c/p", "PACKAGE\n");
+    check(&[("o", &outer("'../b', '../b/c/p'")), between, below], "b/c/p", Some("o"));
+    check(&[("o", &outer("'../b', '../b/c/p'")), between, below], "b", Some("o"));
+    // A path in `members` covers what is below it.
+    let covering =
+        "[workspace]\nresolver = '2'\nmembers = ['out/a', 'out/a/p']\nexclude = ['out']\n";
+    let layout = [("o", covering), ("o/out/a", "PACKAGE\n"), ("o/out/a/p", "PACKAGE\n")];
+    check(&layout, "o/out/a/p", Some("o"));
+    let covering = "[workspace]\nresolver = '2'\nmembers = ['out/a']\nexclude = ['out']\n";
+    let depends = "PACKAGE\n[dependencies]\no-out-a-p.path = 'p'\n";
+    let layout = [("o", covering), ("o/out/a", depends), ("o/out/a/p", "PACKAGE\n")];
+    check(&layout, "o/out/a/p", Some("o"));
+    // It is compared by components, and globs are not expanded.
+    let globs = "[workspace]\nresolver = '2'\nmembers = ['ou', 'out/*']\nexclude = ['out']\n";
+    let layout = [("o", globs), ("o/ou", "PACKAGE\n"), ("o/out/p", "PACKAGE\n")];
+    check(&layout, "o/out/p", None);
+    check(&layout, "o/ou", Some("o"));
+}
+
 #[test]
 fn what_cannot_be_inherited_is_said_on_its_line() {
     let members = Members::of(ROOT);

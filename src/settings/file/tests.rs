@@ -85,12 +85,36 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
     check("dht-bootstrap = 'off'", &["expected a list of strings"]);
     check("timeout = 'soon'", &["`timeout`", "is not a time"]);
     check("timeout = 0", &["at least 100ms"]);
-    check("max-size = true", &["expected a string"]);
+    for odd in ["true", "1.5e9", "inf", "[1]"] {
+        check(&format!("max-size = {odd}"), &["expected a string or an integer"]);
+        check(&format!("timeout = {odd}"), &["expected a string or an integer"]);
+    }
+    check("max-size = -1", &["`-1` is not a size"]);
+    check("max-size = 0x1_0000_0000_0000_0000", &["`0x10000000000000000` is not a size"]);
+    check("netrc = 1", &["expected a string"]);
     check("offline = 'yes'", &["expected true or false"]);
     check("catalogue = 'a.com'", &["http://"]);
     check("api-key = 'sesame'", &["`api-key`", "expected a key"]);
     check("fetch = 'yes'", &["`always`, `local` or `never`"]);
     check("progress = 'on'", &["`plain`"]);
+}
+
+#[test]
+fn an_integer_may_be_written_in_each_way_of_toml() {
+    for (number, value) in [
+        ("1048576", 1 << 20),
+        ("+1_048_576", 1 << 20),
+        ("0x10_0000", 1 << 20),
+        ("0xdeadBEEF", 0xdead_beef),
+        ("0o17", 15),
+        ("0b1010", 10),
+    ] {
+        let text = format!("max-size = {number}\nupload = {number}\ntimeout = {number}");
+        let settings = context(&text, &[]).unwrap().settings().unwrap();
+        assert_eq!(settings.max_size_bytes, Some(value), "{number}");
+        assert_eq!(settings.upload_bytes_per_second, value, "{number}");
+        assert_eq!(settings.timeout.as_secs(), value, "{number}");
+    }
 }
 
 #[test]

@@ -61,19 +61,27 @@ impl Store {
     /// # Errors
     /// [`crate::ErrorKind::Disk`].
     pub fn remove_torrent_alone(&self, infohash: Infohash) -> Result<u64, Error> {
-        let is_its = |name: &String| infohash_in(name) == Some(infohash);
-        let is_held = || {
-            ["data", "partial", "elsewhere"]
-                .iter()
-                .any(|directory| self.ids(directory).iter().any(is_its))
-        };
-        let path = self.torrent_path(infohash);
-        let Ok(metadata) = std::fs::symlink_metadata(&path) else { return Ok(0) };
         let Ok(_lock) = self.try_lock(infohash)? else { return Ok(0) };
-        if is_held() {
+        let bytes = self.torrent_alone_bytes(infohash, |_, _| false);
+        if bytes == 0 {
             return Ok(0);
         }
-        self.remove_torrent(infohash).map(|()| metadata.len())
+        self.remove_torrent(infohash).map(|()| bytes)
+    }
+
+    /// Returns the size of a `.torrent`; 0 if it is missing or if the store has something else of
+    /// that torrent, apart from what `is_gone`, by directory and id.
+    pub fn torrent_alone_bytes(
+        &self,
+        infohash: Infohash,
+        is_gone: impl Fn(&str, &str) -> bool,
+    ) -> u64 {
+        let is_held = ["data", "partial", "elsewhere"].iter().any(|directory| {
+            let its = |id: &String| infohash_in(id) == Some(infohash) && !is_gone(directory, id);
+            self.ids(directory).iter().any(its)
+        });
+        let metadata = std::fs::symlink_metadata(self.torrent_path(infohash));
+        metadata.ok().filter(|_| !is_held).map_or(0, |metadata| metadata.len())
     }
 
     /// Removes a leftover. Returns false if a process holds the dataset's lock or has written to
