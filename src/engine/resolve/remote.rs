@@ -131,6 +131,7 @@ fn search(
             }
         }
         if let Some(failed) = failed {
+            asked.catalogue_status = failed.why.status();
             tried.push((catalogue.url.to_string(), failed.why));
         }
     }
@@ -190,6 +191,8 @@ impl CatalogTorrent {
 #[derive(Default)]
 struct Asked {
     catalogue_left_out: bool,
+    /// The status with which the catalog refused, if it was asked.
+    catalogue_status: Option<u16>,
     peers_left_out: bool,
     /// Why peers did not deliver the metainfo, with the status of each.
     peers: Option<peers::MetadataFailure>,
@@ -323,8 +326,7 @@ fn not_found(
     }
     error = advise(error, tried.iter().map(|(_, why)| why));
     let has_key = session.settings.api_key.is_some();
-    // The catalog was asked last.
-    error = match tried.last().and_then(|(_, why)| why.status()) {
+    error = match asked.catalogue_status {
         Some(404) => error.help("check the infohash in the catalog"),
         Some(401 | 403) if has_key => {
             error.help(format!("check {}", session.settings.configured.place_of("API_KEY")))
