@@ -283,7 +283,11 @@ fn peers(reply: &Value) -> (Vec<SocketAddr>, Vec<String>) {
                 for peer in list {
                     match listed(peer) {
                         Some(ListedPeer::At(address)) => addresses.push(address),
-                        Some(ListedPeer::Named(name)) if !names.contains(&name) => names.push(name),
+                        Some(ListedPeer::Named(name))
+                            if names.len() < MAX_NAMES && !names.contains(&name) =>
+                        {
+                            names.push(name);
+                        }
                         _ => {}
                     }
                 }
@@ -291,7 +295,6 @@ fn peers(reply: &Value) -> (Vec<SocketAddr>, Vec<String>) {
             _ => {}
         }
     }
-    names.truncate(MAX_NAMES);
     (distinct(&mut addresses.into_iter()), names)
 }
 

@@ -123,6 +123,14 @@ fn peers_by_the_name_of_their_host_are_few_and_distinct() {
     assert_eq!(names(&[peer("a", 1), peer("a", 1), peer("a", 2)].concat()), ["a:1", "a:2"]);
     let many: String = (0..100).map(|n| peer(&format!("h{n}"), 1)).collect();
     assert_eq!(names(&many).len(), MAX_NAMES);
+    // As many as fit into a reply: each is compared with the few that are kept, not with all.
+    let many: String = (0..5_900).map(|n| peer(&format!("{n:0>60}.org"), 1)).collect();
+    assert!(many.len() < MAX_REPLY_BYTES);
+    let first: Vec<_> = (0..MAX_NAMES).map(|n| format!("{n:0>60}.org:1")).collect();
+    let addresses: String = (1..=9).map(|n| peer(&format!("1.2.3.{n}"), 1)).collect();
+    let list = [&many[..], &addresses].concat();
+    let reply = parse_reply(format!("d5:peersl{list}ee").as_bytes()).unwrap();
+    assert_eq!((reply.names, reply.peers.len()), (first, 9));
 }
 
 #[test]
