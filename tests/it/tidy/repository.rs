@@ -152,12 +152,18 @@ fn the_map_of_modules_names_each() {
 /// Where to find what: each answer is a file that is there.
 #[test]
 fn the_map_leads_to_files() {
-    let Ok(map) = std::fs::read_to_string(root().join("ARCHITECTURE.md")) else { return };
+    for page in ["ARCHITECTURE.md", "docs/internals/code-map.md"] {
+        leads_to_files(page);
+    }
+}
+
+fn leads_to_files(page: &str) {
+    let Ok(map) = std::fs::read_to_string(root().join(page)) else { return };
     let is_source = |it: &&str| it.contains("src/") && it.ends_with(".rs");
     let paths: Vec<&str> = map.split('`').filter(is_source).collect();
-    assert!(paths.len() > 20, "{paths:?}");
+    assert!(paths.len() > 20, "{page}: {paths:?}");
     let lost: Vec<_> = paths.iter().filter(|it| !root().join(it).is_file()).collect();
-    assert!(lost.is_empty(), "ARCHITECTURE.md names {lost:?}");
+    assert!(lost.is_empty(), "{page} names {lost:?}");
 }
 
 /// Actions of others that a workflow runs at whatever a tag or branch names today.
