@@ -65,7 +65,7 @@ impl<'a> FromCatalogue<'a> {
         for store in std::iter::once(workplace).chain(shared) {
             if let Err(error) = store.replace_torrent(newer, bytes) {
                 session.counters.say(format!(
-                    "{}: the newer .torrent could not be kept: {}",
+                    "{}: the newer .torrent could not be saved: {}",
                     counters.name,
                     error.what()
                 ));

@@ -294,8 +294,9 @@ fn not_found(
     let load_path = session.settings.configured.place_of("LOAD_PATH");
     for directory in &session.settings.load_path {
         let why = directory_fault(directory);
-        let why = why
-            .unwrap_or_else(|| format!("{infohash}.torrent is neither there nor in v1/torrents"));
+        let why = why.unwrap_or_else(|| {
+            format!("contains neither {infohash}.torrent nor v1/torrents/{infohash}.torrent")
+        });
         error = error.why(format!("{load_path}: {}: {why}", directory.display()));
     }
     if session.settings.offline {
