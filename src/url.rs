@@ -53,7 +53,7 @@ impl Url {
     }
 
     pub fn is_https(&self) -> bool {
-        begins(&self.0, "https://")
+        is_https(&self.0)
     }
 
     /// Whether this is the URL of a UDP tracker (BEP 15).
@@ -258,7 +258,12 @@ impl PartialEq<&str> for Url {
 
 /// Whether this is an http(s) URL.
 pub fn is_http(url: &str) -> bool {
-    begins(url, "http://") || begins(url, "https://")
+    begins(url, "http://") || is_https(url)
+}
+
+/// Whether a connection to this URL's host uses TLS.
+pub fn is_https(url: &str) -> bool {
+    begins(url, "https://")
 }
 
 /// Whether this is the URL of a UDP tracker (BEP 15).

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::budget::{Budget, Dials, MetadataBudget};
 use super::local_peer::LocalPeer;
 use super::upload::manager::RateLimiter;
-use crate::mutex::Mutex;
+use crate::mutex::{Mutex, TryOnce};
 use crate::settings::Settings;
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
@@ -19,7 +19,7 @@ pub struct NetworkShare {
     #[cfg(feature = "dht")]
     pub dht: Option<Arc<crate::net::Dht>>,
     catalogue: Mutex<HashMap<Infohash, Option<Arc<Metainfo>>>>,
-    budget: OnceLock<Budget>,
+    budget: TryOnce<Budget>,
     dials: OnceLock<Dials>,
     metadata: OnceLock<MetadataBudget>,
 }
@@ -32,7 +32,7 @@ impl NetworkShare {
             #[cfg(feature = "dht")]
             dht: crate::net::Dht::new(settings).map(Arc::new),
             catalogue: Mutex::default(),
-            budget: OnceLock::new(),
+            budget: TryOnce::new(),
             dials: OnceLock::new(),
             metadata: OnceLock::new(),
         }
@@ -63,11 +63,8 @@ impl NetworkShare {
         datasets: usize,
         missing_bytes: u64,
     ) -> Result<&Budget, rayon::ThreadPoolBuildError> {
-        if let Some(budget) = self.budget.get() {
-            return Ok(budget);
-        }
-        let made = Budget::new(datasets, missing_bytes, self.dials(datasets).clone())?;
-        Ok(self.budget.get_or_init(|| made))
+        self.budget
+            .get_or_try_init(|| Budget::new(datasets, missing_bytes, self.dials(datasets).clone()))
     }
 
     /// The budget of dials.

@@ -1,7 +1,7 @@
 //! State shared by all datasets of a build.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 #[cfg(feature = "fetch")]
 use super::budget::Budget;
@@ -11,6 +11,7 @@ use super::stop::StopHandle;
 use crate::counters::{Counters, DatasetCounters};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Request, StoreKind};
+use crate::mutex::TryOnce;
 use crate::settings::Settings;
 use crate::storage::{DiskWork, Store, Target};
 
@@ -40,7 +41,7 @@ pub struct Session<'a> {
     #[cfg(not(feature = "fetch"))]
     stop: StopHandle,
     /// Hashes what is on disk, and syncs files. Created on first use.
-    hashing: OnceLock<rayon::ThreadPool>,
+    hashing: TryOnce<rayon::ThreadPool>,
     pub datasets: usize,
 }
 
@@ -58,7 +59,7 @@ impl<'a> Session<'a> {
             network: NetworkShare::new(settings),
             #[cfg(not(feature = "fetch"))]
             stop: StopHandle::new(),
-            hashing: OnceLock::new(),
+            hashing: TryOnce::new(),
             datasets: 1,
         }
     }
@@ -120,15 +121,11 @@ impl<'a> Session<'a> {
     }
 
     pub fn hashing(&self) -> Result<&rayon::ThreadPool, Error> {
-        if let Some(pool) = self.hashing.get() {
-            return Ok(pool);
-        }
-        let name = |index| format!("at-hash-{index}");
-        let made = rayon::ThreadPoolBuilder::new()
-            .thread_name(name)
-            .build()
-            .map_err(|why| no_threads(&why))?;
-        Ok(self.hashing.get_or_init(|| made))
+        let create = || {
+            let name = |index| format!("at-hash-{index}");
+            rayon::ThreadPoolBuilder::new().thread_name(name).build()
+        };
+        self.hashing.get_or_try_init(create).map_err(|why| no_threads(&why))
     }
 }
 

@@ -355,7 +355,7 @@ impl fmt::Display for SourceError {
             E::Unjudged => f.write_str("refused: the address was not checked"),
             E::UnknownHost => f.write_str("unknown host name"),
             E::NoAddress => f.write_str("the host has no address"),
-            E::TimedOut(Stage::LookUp) => f.write_str("the name look-up timed out"),
+            E::TimedOut(Stage::LookUp) => f.write_str("the name lookup timed out"),
             E::TimedOut(Stage::Connect) => f.write_str("timed out while connecting"),
             E::TimedOut(Stage::Reply) => f.write_str("timed out waiting for the reply"),
             E::TimedOut(Stage::Transfer) => f.write_str("timed out"),
@@ -398,7 +398,7 @@ impl fmt::Display for SourceError {
                 match &**why {
                     E::Closed | E::ClosedEarly => f.write_str("closed the connection"),
                     E::TimedOut(_) => f.write_str("did not answer in time"),
-                    why => write!(f, "broke off: {why}"),
+                    why => write!(f, "failed: {why}"),
                 }
             }
             E::Status(status) => write!(f, "HTTP status {status}{}", words_of(*status)),
@@ -416,7 +416,7 @@ impl fmt::Display for SourceError {
             E::NoLength => f.write_str("the reply has no length"),
             E::CutOff(left) => write!(f, "the connection was closed {left} bytes before the end"),
             E::EndedEarly(left) => write!(f, "its reply ended {left} bytes early"),
-            E::TakesNoRequests => f.write_str("the connection takes no more requests"),
+            E::TakesNoRequests => f.write_str("the connection accepts no more requests"),
             E::OddRedirect(url) => write!(f, "redirects to `{url}`, which is not a web address"),
             E::DowngradedRedirect(url) => {
                 write!(f, "redirects from https to `{url}`, which is not followed")
@@ -440,26 +440,26 @@ impl fmt::Display for SourceError {
             }
             E::NoNodeAnswered => f.write_str("no node answered"),
             E::NoNode(node, why) => {
-                write!(f, "no node could be asked: {node} ")?;
+                write!(f, "no node could be queried: {node} ")?;
                 match &**why {
                     E::NoIpv4 => why.fmt(f),
                     E::Refused(refused) => write!(f, "is {refused}"),
-                    why => write!(f, "is not known: {why}"),
+                    why => write!(f, "could not be resolved: {why}"),
                 }
             }
             E::NoIpv4 => f.write_str("has no IPv4 address"),
             E::Peer(why) => why.fmt(f),
             E::Metadata(why) => why.fmt(f),
             E::NoHandshake(why) => write!(f, "no handshake: {why}"),
-            E::DoesNotRead => f.write_str("it does not read its messages"),
+            E::DoesNotRead => f.write_str("it does not read from the connection"),
             E::Silent(awaited, within) => {
                 let failed = match awaited {
                     Awaited::Handshake => "sent no handshake",
                     Awaited::ExtensionHandshake => "sent no extension handshake",
-                    Awaited::TorrentBlock => "sent no block of the torrent that it was asked for",
+                    Awaited::TorrentBlock => "sent none of the requested metadata",
                     Awaited::Unchoke => "did not unchoke us",
-                    Awaited::Offer => "has nothing that is missing",
-                    Awaited::Data => "sent nothing that was asked for",
+                    Awaited::Offer => "offered no missing data",
+                    Awaited::Data => "sent none of the requested data",
                 };
                 write!(f, "{failed} within {}", seconds(*within))
             }
@@ -494,7 +494,7 @@ impl fmt::Display for SourceError {
             E::AskedFor(url, why) => write!(f, "asked for {}: {why}", printable(&url.to_string())),
             E::OtherTorrent(infohash) => write!(f, "it is another torrent, {infohash}"),
             E::NoNewerTorrent(why) => write!(f, "no newer .torrent: {why}"),
-            E::NoOtherSources => f.write_str("its .torrent names no other sources"),
+            E::NoOtherSources => f.write_str("its .torrent lists no other sources"),
             E::Stopped => f.write_str("the search was stopped"),
             E::NoPeer => f.write_str("no peer is known"),
             E::NobodyGaveIt(peers, within) => {

@@ -76,6 +76,11 @@ impl Proxy {
         matches!(self.server.protocol(), ProxyProtocol::Socks5 | ProxyProtocol::Socks5h)
     }
 
+    /// Whether the connection to the proxy itself uses TLS.
+    pub fn is_https(&self) -> bool {
+        self.server.protocol() == ProxyProtocol::Https
+    }
+
     /// Whether this URL's host is reached through the proxy.
     pub fn carries(&self, url: &str) -> bool {
         !self.excepted.covers(url)

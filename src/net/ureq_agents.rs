@@ -1,4 +1,5 @@
-//! ureq's agents of a client: one for plain http, and one for https that is created on first use.
+//! ureq's agents of a client: one for connections without TLS, and one for those with TLS that is
+//! created on first use.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,6 +10,7 @@ use super::certificates::NamedRoots;
 use super::happy_eyeballs::HappyEyeballs;
 use super::proxy::Proxy;
 use super::{Timing, http, raw_transport};
+use crate::url::is_https;
 
 /// Makes HTTP connections, keeps idle ones, and can close them all.
 #[derive(Debug)]
@@ -52,8 +54,9 @@ impl Agents {
 
     /// Returns the agent for requests to this URL.
     pub(super) fn of(&self, url: &str) -> &Agent {
-        let is_secure = url.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("https:"));
-        if !is_secure {
+        let is_to_tls_proxy =
+            || self.proxy.as_ref().is_some_and(|proxy| proxy.is_https() && proxy.carries(url));
+        if !is_https(url) && !is_to_tls_proxy() {
             return &self.plain;
         }
         self.secure.get_or_init(|| {
@@ -65,7 +68,7 @@ impl Agents {
     /// Closes all connections, idle or in use, and refuses new ones.
     pub(super) fn shut_down(&self) {
         self.plain.clone().shutdown();
-        // If the https agent was not used yet, it is replaced by the plain one, which is shut down.
+        // If the agent for TLS was not used yet, it is replaced by the plain one, which is shut down.
         self.secure.get_or_init(|| self.plain.clone()).clone().shutdown();
     }
 }

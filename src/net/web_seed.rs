@@ -50,7 +50,9 @@ struct Server {
     /// The first URL without its path and query.
     base: String,
     host: String,
-    authorization: Option<String>,
+    /// The login in the first URL. Other spellings of the server's URL have the same login, unless
+    /// the server itself chose another one in a redirect.
+    login: Option<AuthHeader>,
 }
 
 impl Server {
@@ -62,7 +64,7 @@ impl Server {
             origin: url.origin(),
             base: base.to_owned(),
             host,
-            authorization: url.authorization(),
+            login: url.authorization().map(AuthHeader::of_url),
         }
     }
 
@@ -141,16 +143,15 @@ impl Connection {
             self.kept = Some(kept.clone());
         }
         let range = Some(range.clone());
-        let mut encode = |host: &str, target: &str, login: Option<&str>| {
+        let mut encode = |host: &str, target: &str, login: Option<&AuthHeader>| {
             let target = target.split('#').next().unwrap_or_default();
-            let header = kept.map(AuthHeader::name_and_value);
-            let header = header.or(login.map(|login| ("Authorization", login)));
+            let header = kept.or(login).map(AuthHeader::name_and_value);
             encode_get(host, target, range.clone(), USER_AGENT, header, &mut self.requests);
         };
         if let Some(target) = self.server.target_of(url) {
-            encode(&self.server.host, target, self.server.authorization.as_deref());
+            encode(&self.server.host, target, self.server.login.as_ref());
         } else if let Some(UrlParts { host, target, .. }) = url.parts() {
-            encode(host, target, url.authorization().as_deref());
+            encode(host, target, url.authorization().map(AuthHeader::of_url).as_ref());
         }
     }
 
@@ -199,7 +200,8 @@ impl Connection {
                     None if !has_body => 0,
                     None => return Err(SourceError::NoLength),
                 };
-                return checked(head, self.kept.as_ref());
+                let head = checked(head, self.kept.as_ref())?;
+                return checked(head, self.server.login.as_ref());
             }
             let patience = patience.min(self.silence);
             let left = patience.saturating_sub(now().saturating_sub(begun));
@@ -274,11 +276,64 @@ mod tests {
     use super::*;
     use crate::settings::Context;
 
-    fn read_request(stream: &mut TcpStream) {
+    fn read_request(stream: &mut TcpStream) -> String {
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
             stream.read_exact(&mut byte).unwrap();
             head.push(byte[0]);
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    /// Serves one byte, then redirects; both replies are to requests with the header.
+    fn redirecting(header: &'static str, location: &'static str) -> (Url, impl FnOnce()) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::from(format!("http://name:password@{}/a", listener.local_addr().unwrap()));
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let redirect =
+                format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+            let first =
+                "HTTP/1.1 206 OK\r\nContent-Range: bytes 0-0/2\r\nContent-Length: 1\r\n\r\nx";
+            for reply in [first, &redirect] {
+                assert!(read_request(&mut stream).contains(header), "{header}");
+                stream.write_all(reply.as_bytes()).unwrap();
+            }
+        });
+        (url, || server.join().unwrap())
+    }
+
+    #[test]
+    fn a_later_redirect_that_quotes_what_was_sent_is_refused_as_the_first_would_be() {
+        let (of_url, token) = ("Basic bmFtZTpwYXNzd29yZA==", "Bearer 0123456789");
+        let cases = [
+            (of_url, false, "http://h.org/?q=Basic%20bmFtZTpwYXNzd29yZA==", true),
+            (of_url, false, "http://h.org/bmFtZTpwYXNzd29yZA==", true),
+            (of_url, false, "http://h.org/bmFtZTpwYXNzd29yZA%3D%3D", true),
+            (of_url, false, "http://h.org/a", false),
+            (token, true, "http://h.org/?q=0123456789", true),
+            (token, true, "http://h.org/a", false),
+        ];
+        for (header, is_kept, location, is_refused) in cases {
+            let mut context = Context::default();
+            context.set("ACADEMICTORRENTS_CREDENTIALS", "127.0.0.1=0123456789");
+            let settings = context.settings().unwrap();
+            let client = Client::new(&settings).unwrap();
+            let client = if is_kept { client.with_credentials(&settings) } else { client };
+            let (url, join) = redirecting(header, location);
+            let url = if is_kept { Url::from(&*url.without_login()) } else { url };
+            let opened = client.open(NamedBy::User, &url, Credential::OfHost, &(0..1)).unwrap();
+            let mut connection = opened.connection.unwrap();
+            assert_eq!(connection.read(1).unwrap(), b"x");
+            connection.consume(1);
+            let kept = client.kept_header(NamedBy::User, &url);
+            connection.ask(&url, kept.as_ref(), &(1..2));
+            let head = connection.next_head(Duration::MAX, &|| Duration::ZERO);
+            join();
+            match is_refused {
+                true => assert_eq!(head.unwrap_err(), SourceError::QuotesCredentials, "{location}"),
+                false => assert_eq!(head.unwrap().location.as_deref(), Some(location)),
+            }
         }
     }
 

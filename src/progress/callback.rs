@@ -155,7 +155,7 @@ impl ProgressCallback {
 fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::new(ErrorKind::Callback, "the function that `Get::on_progress` was given panicked")
+    Error::new(ErrorKind::Callback, "the function passed to `Get::on_progress` panicked")
         .why(text.unwrap_or_default())
         .why("verified data is kept, and the next run resumes")
 }

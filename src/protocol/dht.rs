@@ -15,7 +15,8 @@
 //! of that query, and everything is limited: nodes and peers per answer, queries and peers per
 //! search. A host can run any number of nodes with IDs of its choice: one node per host is queried,
 //! kept and announced to with normal priority, and the host's other nodes only after those of all
-//! other hosts. If there is only one host, as in a test, all of its nodes get their turn.
+//! other hosts. If there is only one host, as in a test, all of its nodes get their turn, until too
+//! many of them are silent.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -50,6 +51,10 @@ const AT_ONCE: usize = 8;
 /// Maximum number of queries per search. A network of millions of nodes takes about fifty.
 const MAX_QUESTIONS: usize = 200;
 
+/// Number of silent nodes after which a host's other nodes are not queried: a host that never
+/// answers need not have been named by itself.
+const MAX_SILENT_OF_A_HOST: usize = 4;
+
 /// Maximum number of known nodes; the closest are kept.
 const MAX_NODES: usize = 400;
 
@@ -80,11 +85,12 @@ pub enum DhtPoll {
     Done,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// In the order in which a node represents its host: see [`DhtSearch::hosts_first`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum NodeState {
     Known,
-    Asked { until: Duration },
     Silent,
+    Asked { until: Duration },
     Answered,
 }
 
@@ -153,14 +159,14 @@ impl DhtSearch {
     }
 
     /// Returns the nodes for which `holds` is true, closest first: one node per host, then the
-    /// others. The one is the host's node that was already queried, if any; otherwise the host
-    /// could name ever closer nodes, each of which would be queried next.
+    /// others. The one is a node that was already queried, if any, even if it is silent. Otherwise
+    /// ever closer nodes of the host could be named, each of which would be queried next.
     fn hosts_first(&self, holds: impl Fn(&DhtNode) -> bool) -> Vec<usize> {
         let mut of_host: HashMap<IpAddr, usize> = HashMap::new();
         let nodes = || self.nodes.iter().enumerate().filter(|(_, node)| holds(node));
         for (index, node) in nodes() {
             let one = of_host.entry(node.contact.address.ip()).or_insert(index);
-            if self.nodes[*one].state == NodeState::Known && node.state != NodeState::Known {
+            if self.nodes[*one].state < node.state {
                 *one = index;
             }
         }
@@ -192,8 +198,20 @@ impl DhtSearch {
             }
         }
         if under_way < AT_ONCE && self.questions < MAX_QUESTIONS {
-            let answering = self.hosts_first(|node| node.state != NodeState::Silent);
-            let mut closest = answering.into_iter().take(CLOSEST);
+            let mut order = self.hosts_first(|_| true);
+            let mut silent: HashMap<IpAddr, usize> = HashMap::new();
+            for node in self.nodes.iter().filter(|node| node.state == NodeState::Silent) {
+                *silent.entry(node.contact.address.ip()).or_default() += 1;
+            }
+            let is_left_out = |node: &DhtNode| match node.state {
+                NodeState::Silent => true,
+                NodeState::Known => silent
+                    .get(&node.contact.address.ip())
+                    .is_some_and(|silent| *silent >= MAX_SILENT_OF_A_HOST),
+                _ => false,
+            };
+            order.retain(|index| !is_left_out(&self.nodes[*index]));
+            let mut closest = order.into_iter().take(CLOSEST);
             if let Some(next) = closest.find(|index| self.nodes[*index].state == NodeState::Known) {
                 let node = &mut self.nodes[next];
                 self.questions += 1;

@@ -173,17 +173,17 @@ impl fmt::Display for TrackerError {
                 f.write_str("the tracker refused without a reason")
             }
             TrackerError::Failure(text) => write!(f, "the tracker says: {text}"),
-            TrackerError::Empty => f.write_str("the reply is not a tracker's: it is empty"),
+            TrackerError::Empty => f.write_str("not a tracker reply: it is empty"),
             TrackerError::Page(title) => {
-                f.write_str("the reply is not a tracker's: it is a web page")?;
+                f.write_str("not a tracker reply: it is a web page")?;
                 if title.is_empty() { Ok(()) } else { write!(f, " (`{title}`)") }
             }
             TrackerError::Text(text) => {
-                write!(f, "the reply is not a tracker's: it is text (`{text}`)")
+                write!(f, "not a tracker reply: it is text (`{text}`)")
             }
-            TrackerError::Bencode(error) => write!(f, "the reply is not a tracker's: {error}"),
+            TrackerError::Bencode(error) => write!(f, "not a tracker reply: {error}"),
             TrackerError::NoDictionary => {
-                f.write_str("the reply is not a tracker's: not a bencoded dictionary")
+                f.write_str("not a tracker reply: it is not a bencoded dictionary")
             }
             TrackerError::NoAnswer { tries, stray } => {
                 let tries_word = if *tries == 1 { "try" } else { "tries" };
@@ -283,7 +283,11 @@ fn peers(reply: &Value) -> (Vec<SocketAddr>, Vec<String>) {
                 for peer in list {
                     match listed(peer) {
                         Some(ListedPeer::At(address)) => addresses.push(address),
-                        Some(ListedPeer::Named(name)) if !names.contains(&name) => names.push(name),
+                        Some(ListedPeer::Named(name))
+                            if names.len() < MAX_NAMES && !names.contains(&name) =>
+                        {
+                            names.push(name);
+                        }
                         _ => {}
                     }
                 }
@@ -291,7 +295,6 @@ fn peers(reply: &Value) -> (Vec<SocketAddr>, Vec<String>) {
             _ => {}
         }
     }
-    names.truncate(MAX_NAMES);
     (distinct(&mut addresses.into_iter()), names)
 }
 

@@ -219,7 +219,7 @@ impl UdpTrackerSession {
             return None;
         };
         if transaction != request.transaction {
-            self.stray = Some("it has another transaction's id");
+            self.stray = Some("the transaction ID does not match");
             return None;
         }
         match (action, request.action) {
@@ -261,7 +261,7 @@ impl UdpTrackerSession {
                 Some(Err(TrackerError::Failure(printable(rest, MAX_TEXT_CHARS))))
             }
             _ => {
-                self.stray = Some("it answers another request");
+                self.stray = Some("the action does not match the request");
                 None
             }
         }

@@ -102,19 +102,21 @@ impl MetadataError {
 impl fmt::Display for MetadataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MetadataError::NotOffered => f.write_str("it does not provide torrents (BEP 9)"),
-            MetadataError::NotThere => f.write_str("it does not have the torrent itself"),
+            MetadataError::NotOffered => f.write_str("it does not offer metadata (BEP 9)"),
+            MetadataError::NotThere => f.write_str("it does not have the torrent's metadata"),
             MetadataError::TooLong { bytes, max_bytes } => {
-                write!(f, "it states {bytes} bytes for the torrent, over the limit of {max_bytes}")
+                write!(f, "it states {bytes} bytes of metadata, over the limit of {max_bytes}")
             }
             MetadataError::OddBlock { block, bytes } => {
                 write!(
                     f,
-                    "it sent {bytes} bytes for block {block} of the torrent, which is the wrong length"
+                    "it sent {bytes} bytes for block {block} of the metadata, which is the wrong length"
                 )
             }
-            MetadataError::Rejected => f.write_str("it offers the torrent but does not send it"),
-            MetadataError::Wrong => f.write_str("it sent another torrent under this infohash"),
+            MetadataError::Rejected => f.write_str("it offers the metadata but does not send it"),
+            MetadataError::Wrong => {
+                f.write_str("it sent metadata that does not match the infohash")
+            }
         }
     }
 }

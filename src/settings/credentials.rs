@@ -45,9 +45,14 @@ impl AuthHeader {
         AuthHeader { name: "Authorization".to_owned(), value, secrets }
     }
 
-    /// The header for a URL's own login. The URL itself masks it in messages.
+    /// The header for a URL's own login. The URL itself masks name and password in messages.
     pub fn of_url(value: String) -> AuthHeader {
-        AuthHeader { name: "Authorization".to_owned(), value, secrets: Vec::new() }
+        AuthHeader::new("Authorization", value)
+    }
+
+    fn new(name: &str, value: String) -> AuthHeader {
+        let secrets = value.rsplit(' ').next().map(str::to_owned).into_iter().collect();
+        AuthHeader { name: name.to_owned(), value, secrets }
     }
 
     /// Parses `Name: value`, or a bearer token (RFC 6750).
@@ -67,8 +72,7 @@ impl AuthHeader {
             && !value.is_empty()
             && !value.ends_with(' ')
             && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        let secrets = value.rsplit(' ').next().map(str::to_owned).into_iter().collect();
-        fits.then(|| AuthHeader { name: name.to_owned(), value, secrets })
+        fits.then(|| AuthHeader::new(name, value))
     }
 
     pub fn name_and_value(&self) -> (&str, &str) {

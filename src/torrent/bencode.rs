@@ -47,7 +47,7 @@ pub struct ScanError {
 }
 
 const CUT: &str = "unexpected end";
-const TOO_LONG: &str = "a string that is longer than the rest";
+const TOO_LONG: &str = "a string longer than the remaining data";
 
 impl ScanError {
     /// Whether the input ended too early; the bytes so far may be valid.
@@ -77,7 +77,7 @@ impl std::error::Error for ScanError {}
 #[cfg(feature = "fetch")]
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Value, ScanError> {
     let scan = scan(bytes, limits)?;
-    let refused = |_| ScanError { what: "the decoder refuses what the scan passed", at: 0 };
+    let refused = |_| ScanError { what: "the decoder rejected the value", at: 0 };
     serde_bencode::from_bytes(&scan.canonical()).map_err(refused)
 }
 

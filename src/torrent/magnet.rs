@@ -70,7 +70,10 @@ impl Magnet {
             return Err(odd("has no `?` after `magnet:`"));
         };
         if link.len() > MAX_LINK_BYTES {
-            return Err(odd(format!("has {} bytes, too many for a magnet link", link.len())));
+            return Err(odd(format!(
+                "has {} bytes, over the limit of {MAX_LINK_BYTES}",
+                link.len()
+            )));
         }
         let query = query.split('#').next().unwrap_or_default();
         let mut infohash: Option<Infohash> = None;

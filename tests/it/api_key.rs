@@ -97,6 +97,46 @@ fn a_redirect_back_to_the_catalogue_does_not_bring_it_back() {
     assert_eq!(cookies(&other.requests()), [None]);
 }
 
+/// Whether the catalog was asked decides what the help says of it, whatever mirrors and links answered.
+#[test]
+fn what_another_server_answers_is_not_said_of_the_catalogue_or_its_key() {
+    let dataset = dataset();
+    let infohash = dataset.infohash_hex();
+    let of_catalogue = [
+        "check the infohash in the catalog",
+        "check ACADEMICTORRENTS_API_KEY",
+        "the catalog or the network may be down",
+    ];
+    let check = |project: Project, expected: &[&str]| {
+        let error = project.error();
+        for help in of_catalogue {
+            assert_eq!(error.contains(help), expected.contains(&help), "{help}: {error}");
+        }
+    };
+    for status in [401, 403, 404, 500] {
+        let other = Catalogue::serving(&[]).with(Fault::Status(status));
+        let by_mirror =
+            format!("data.infohash = \"{infohash}\"\ndata.mirrors = [\"{}\"]", other.url());
+        let link = format!("magnet:?xt=urn:btih:{infohash}&xs={}/x.torrent", other.url());
+        for declared in [by_mirror, format!("data.magnet = \"{link}\"")] {
+            let project = |catalogue: &str, sources: &str| {
+                Project::new(&declared)
+                    .env("ACADEMICTORRENTS_CATALOGUE", catalogue)
+                    .env("ACADEMICTORRENTS_API_KEY", KEY)
+                    .env("ACADEMICTORRENTS_TIMEOUT", "500ms")
+                    .env("ACADEMICTORRENTS_SOURCES", sources)
+            };
+            let all = "mirrors,web-seeds,catalogue";
+            check(project("http://127.0.0.1:9", "mirrors,web-seeds"), &[]);
+            check(project("http://127.0.0.1:9", all), &of_catalogue[2..]);
+            let none = Catalogue::serving(&[]);
+            check(project(&none.url(), all), &of_catalogue[..1]);
+            let refusing = Catalogue::serving(&[]).with(Fault::Status(403));
+            check(project(&refusing.url(), all), &of_catalogue[1..2]);
+        }
+    }
+}
+
 #[test]
 fn no_error_shows_it() {
     use Fault::*;

@@ -170,7 +170,7 @@ fn an_error_says_what_became_of_it() {
     let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let node = DhtNode::start(vec![vec![closed]]);
     let error = project(&all_down(), node.addr()).error();
-    assert!(error.contains("DHT: named 1 peer\n"), "{error}");
+    assert!(error.contains("DHT: returned 1 peer\n"), "{error}");
     assert!(error.contains(&format!("peer {closed}: ")), "{error}");
 }
 

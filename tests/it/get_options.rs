@@ -171,7 +171,7 @@ fn what_no_stat_shows_is_found_and_mended_where_verify_is_always() {
     damage_unseen(&file, 5 * PIECE as u64 / 2);
     assert_eq!(ask().offline(true).run().unwrap(), root);
     let error = ask().verify(Verify::Always).offline(true).run().unwrap_err();
-    refused(error, ErrorKind::Offline, &["of what is there: piece 6, at byte ", "d/b"]);
+    refused(error, ErrorKind::Offline, &["of the existing data: piece 6, at byte ", "d/b"]);
     // Once found, the damage is known to all calls.
     let error = ask().offline(true).run().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Offline, "{error}");

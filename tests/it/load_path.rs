@@ -307,7 +307,10 @@ fn a_torrent_beside_the_data_is_found_and_without_one_the_error_says_where_it_wa
     let project = project.env(LOAD_PATH, copies.display());
     let torrent = format!("{}.torrent", dataset.infohash_hex());
     let error = project.error();
-    assert!(error.contains(&format!("copies: {torrent} is neither there nor")), "{error}");
+    assert!(
+        error.contains(&format!("copies: contains neither {torrent} nor v1/torrents/{torrent}")),
+        "{error}"
+    );
     std::fs::write(copies.join(torrent), dataset.torrent()).unwrap();
     assert_eq!(project.path_of("data"), copies.join("tree"));
 }

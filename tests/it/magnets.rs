@@ -257,15 +257,12 @@ fn where_nobody_gives_it_the_error_says_what_each_one_said() {
         project.assert_nothing_published();
     };
     let cases = [
-        (Fault::CorruptMetadata, "it sent another torrent under this infohash"),
-        (Fault::HugeMetadata, "it states 2147483648 bytes for the torrent, over the limit of"),
+        (Fault::CorruptMetadata, "it sent metadata that does not match the infohash"),
+        (Fault::HugeMetadata, "it states 2147483648 bytes of metadata, over the limit of"),
         (Fault::LongMetadata(-1), "it sent"),
-        (Fault::RejectMetadata, "it offers the torrent but does not send it"),
-        (Fault::NoMetadata, "it does not provide torrents (BEP 9)"),
-        (
-            Fault::WithholdMetadata(1),
-            "sent no block of the torrent that it was asked for within 1 s",
-        ),
+        (Fault::RejectMetadata, "it offers the metadata but does not send it"),
+        (Fault::NoMetadata, "it does not offer metadata (BEP 9)"),
+        (Fault::WithholdMetadata(1), "sent none of the requested metadata within 1 s"),
         (Fault::SilentAfterHandshake, "sent no extension handshake within 1 s"),
         (Fault::WrongInfohash, "it serves another torrent"),
         (Fault::GarbageHandshake, "it does not speak BitTorrent"),

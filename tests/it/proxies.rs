@@ -398,6 +398,59 @@ fn http_goes_to_an_http_proxy_as_requests_for_whole_urls() {
     );
 }
 
+/// Each kind of proxy, for http and https: the catalog, a web seed and a tracker, each of which the download needs.
+#[test]
+fn each_kind_of_proxy_carries_http_and_https() {
+    let kinds = ["http", "https", "socks5h", "socks5"];
+    let cases: Vec<_> = kinds.iter().flat_map(|it| [(*it, "http"), (*it, "https")]).collect();
+    side_by_side(&cases, |(kind, scheme)| {
+        let dataset = Dataset::single("data.bin", random_bytes(72, 10 * 32_768));
+        let catalogue = Catalogue::serving(&[&dataset]);
+        let seed = WebSeed::serving(&dataset).with(web_seed::Fault::OnlyPieces(0..5));
+        let peer = Peer::seeding(&dataset).pieces(5..10);
+        let tracker = Tracker::start(vec![peer.addr()]);
+        let servers = [catalogue.http(), seed.http(), tracker.http()].map(|it| it.server().addr());
+        let fronts = servers.map(TlsFront::before);
+        let ports: Vec<u16> = match *scheme {
+            "http" => servers.iter().map(SocketAddr::port).collect(),
+            _ => fronts.iter().map(TlsFront::port).collect(),
+        };
+        let url = |of: usize, url: &str| {
+            at_host(url, &format!("localhost:{}", ports[of])).replacen("http", scheme, 1)
+        };
+        let http = ports.iter().fold(HttpProxy::start(), |proxy, port| proxy.tls(*port));
+        let (over_tls, socks) = (TlsFront::before(http.addr()), SocksProxy::start());
+        let pems: String = fronts.iter().chain([&over_tls]).map(TlsFront::ca_pem).collect();
+        let project = Project::new(&format!(
+            "data.infohash = \"{}\"\ndata.web-seeds = [\"{}\"]\ndata.trackers = [\"{}\"]",
+            dataset.infohash_hex(),
+            url(1, &seed.url()),
+            url(2, &tracker.url())
+        ));
+        std::fs::write(project.path("ca.pem"), pems).unwrap();
+        let ca = project.path("ca.pem").display().to_string();
+        let project = project
+            .env("ACADEMICTORRENTS_CA_FILE", ca)
+            .env("ACADEMICTORRENTS_CATALOGUE", url(0, "http://catalogue"))
+            .env("ACADEMICTORRENTS_PRIVATE_HOSTS", peer.addr())
+            .env(
+                "ALL_PROXY",
+                match *kind {
+                    "http" => http.url(),
+                    "https" => over_tls.url(),
+                    _ => socks.url().replace("socks5h", kind),
+                },
+            );
+        dataset.assert_at(&project.path_of("data"));
+        let mut asked: Vec<String> = http.requests().into_iter().map(|it| it.target).collect();
+        asked.extend(socks.asked());
+        for port in ports {
+            let is_asked = asked.iter().any(|it| it.contains(&format!(":{port}")));
+            assert!(is_asked, "{kind}, {scheme}: {port} in {asked:?}");
+        }
+    });
+}
+
 #[test]
 fn https_goes_through_an_http_proxy_in_a_tunnel_that_alone_is_told_its_login() {
     let seed = WebSeed::serving(&dataset());

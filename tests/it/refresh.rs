@@ -118,7 +118,7 @@ fn nor_where_it_may_not_be_asked() {
     assert_eq!(catalogue.requests().len(), 0);
     // Sources that the catalog names are subject to `sources`.
     let project = with_kept(&dataset, &catalogue, "data.sources = [\"catalogue\", \"peers\"]");
-    assert!(project.error().contains("names no other sources"));
+    assert!(project.error().contains("lists no other sources"));
     assert_eq!(seed.bytes_served(), 0);
 }
 
@@ -127,7 +127,7 @@ fn where_it_has_no_others_the_error_says_so() {
     use catalogue::Fault::{Garbage, Stall, Status, WrongTorrent};
     let other = Dataset::single("other.bin", "other").torrent();
     let cases = [
-        (None, "its .torrent names no other sources"),
+        (None, "its .torrent lists no other sources"),
         (Some(Status(404)), "no newer .torrent: HTTP status 404"),
         (Some(Garbage), "no newer .torrent: this is not a .torrent"),
         (Some(WrongTorrent(other)), "no newer .torrent: it is another torrent"),

@@ -48,7 +48,7 @@ fn sources_that_are_left_out_are_not_connected_to() {
 #[test]
 fn an_error_tells_what_sources_left_out_and_who_did() {
     let dataset = data(1_000).announce(&format!("{DEAD}/announce")).url_list([DEAD, DEAD]);
-    let none = "the torrent names no tracker or web seed";
+    let none = "the torrent lists no tracker or web seed";
     let common = "have nothing in common, so no source may be used";
     let check = |lines: &str, environment: &str, expected: &[&str], absent: &[&str]| {
         let project = Project::of(&dataset, lines).env("ACADEMICTORRENTS_SOURCES", environment);

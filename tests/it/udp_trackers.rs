@@ -127,7 +127,7 @@ fn faults() -> Vec<(Fault, Alone)> {
         (Loses(1), Comes),
         (Loses(2), Comes),
         (Failure("go away".into()), Fails("the tracker says: go away")),
-        (WrongTransaction, Fails("it has another transaction's id")),
+        (WrongTransaction, Fails("the transaction ID does not match")),
         (Truncated, Fails("it is too short")),
         // `stopped` is not waited for longer than a second.
         (SilentAfter(2), Comes),

@@ -164,7 +164,6 @@ enum Searched {
 fn said(peers: usize) -> String {
     match peers {
         0 => "knows no peers".to_owned(),
-        1 => "named 1 peer".to_owned(),
-        _ => format!("named {peers} peers"),
+        _ => format!("returned {}", super::peers(peers)),
     }
 }

@@ -6,3 +6,7 @@ pub mod dht;
 pub mod scheduler;
 pub mod target;
 pub mod tier;
+
+fn peers(count: usize) -> String {
+    format!("{count} peer{}", if count == 1 { "" } else { "s" })
+}

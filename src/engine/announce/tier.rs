@@ -10,6 +10,9 @@ use crate::net::{Client, Tracker};
 use crate::protocol::tracker::announce_queue::PlaceId;
 use crate::protocol::tracker::{After, Announce, AnnounceEvent, Rounds};
 
+/// Said of peers for which the tracker gave no address.
+const UNRESOLVED: &str = " with host names that could not be resolved";
+
 pub struct TrackerTier {
     client: Client,
     trackers: Vec<(PlaceId, Tracker)>,
@@ -89,16 +92,17 @@ impl AnnounceTask for TrackerTier {
                 reply.warning.map_or_else(String::new, |warning| format!(" (warning: {warning})"));
             let said = match (named, left_out) {
                 (0, 0) => format!("knows no peers{warning}"),
-                (_, 0) => format!("named {named} peers{warning}"),
+                (_, 0) => format!("returned {}{warning}", super::peers(named)),
                 _ => format!(
-                    "named {named} peers and {left_out} on private networks, which were ignored{warning}; \
-                     to allow them, list their network in ACADEMICTORRENTS_PRIVATE_HOSTS"
+                    "returned {} and {left_out} on private networks, which were ignored{warning}; \
+                     to allow them, list their network in ACADEMICTORRENTS_PRIVATE_HOSTS",
+                    super::peers(named)
                 ),
             };
             let said = match (unknown, named) {
                 (0, _) => said,
-                (_, 0) => format!("named {unknown} peers by host names that could not be looked up"),
-                _ => format!("{said}; {unknown} more by host names that could not be looked up"),
+                (_, 0) => format!("returned {}{UNRESOLVED}", super::peers(unknown)),
+                _ => format!("{said}; {unknown} more{UNRESOLVED}"),
             };
             torrent.note(&url, Ok(said));
             known.store(true, Ordering::Relaxed);

@@ -132,7 +132,7 @@ fn complete(
         let explains =
             matches!(error.kind(), ErrorKind::Network | ErrorKind::Offline | ErrorKind::TooLarge);
         match damaged.filter(|_| explains) {
-            Some(existing) => error.why(format!("of what is there: {}", existing.fault())),
+            Some(existing) => error.why(format!("of the existing data: {}", existing.fault())),
             None => error,
         }
     })

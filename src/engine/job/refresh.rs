@@ -65,7 +65,7 @@ impl<'a> FromCatalogue<'a> {
         for store in std::iter::once(workplace).chain(shared) {
             if let Err(error) = store.replace_torrent(newer, bytes) {
                 session.counters.say(format!(
-                    "{}: the newer .torrent could not be kept: {}",
+                    "{}: the newer .torrent could not be saved: {}",
                     counters.name,
                     error.what()
                 ));
@@ -100,14 +100,17 @@ impl Refresh for FromCatalogue<'_> {
         if !self.may_ask() {
             return false;
         }
-        session.network.note_catalogue(infohash, None);
         let catalogue = CatalogTorrent::new(session, &phase.client, infohash);
         let phase = Arc::clone(phase);
         let ask = move || {
             let newest = catalogue.newest().map(|located| (located.metainfo, located.bytes));
             phase.tell(WorkerEvent::Refreshed(Box::new(newest)));
         };
-        start_thread("at-catalogue", Box::new(ask)).is_ok()
+        let has_started = start_thread("at-catalogue", Box::new(ask)).is_ok();
+        if has_started {
+            session.network.note_catalogue(infohash, None);
+        }
+        has_started
     }
 
     fn answered(

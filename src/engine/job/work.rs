@@ -28,7 +28,12 @@ impl Work<'_> {
         let (mut work, mut result) = (Some(work), None);
         let mut run = || result = work.take().map(|work| work());
         while_alive(self.lock, pool, &mut run);
-        result.ok_or_else(|| Error::new(ErrorKind::Disk, "the pool of threads did not do its work"))
+        result.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Disk,
+                "the hashing threads did not run: this is a bug in academictorrents",
+            )
+        })
     }
 
     pub fn disk_work(&self) -> DiskWork<'_> {

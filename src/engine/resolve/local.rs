@@ -72,7 +72,7 @@ impl fmt::Display for TorrentFault {
         match self {
             TorrentFault::LfsPointer => f.write_str(IS_LFS_POINTER),
             TorrentFault::TooLarge(bytes) => {
-                write!(f, "it has {bytes} bytes, too many for a torrent")
+                write!(f, "{bytes} bytes is too large for a .torrent")
             }
             TorrentFault::Unreadable(why) | TorrentFault::Directory(why) => f.write_str(why),
             #[cfg(not(feature = "fetch"))]

@@ -144,6 +144,7 @@ fn search(
             }
         }
         if let Some(failed) = failed {
+            asked.catalogue_status = failed.why.status();
             tried.push((catalogue.url.to_string(), failed.why));
         }
     }
@@ -203,6 +204,8 @@ impl CatalogTorrent {
 #[derive(Default)]
 struct Asked {
     catalogue_left_out: bool,
+    /// The status with which the catalog refused, if it was asked.
+    catalogue_status: Option<u16>,
     peers_left_out: bool,
     /// Why peers did not deliver the metainfo, with the status of each.
     peers: Option<peers::MetadataFailure>,
@@ -304,8 +307,9 @@ fn not_found(
     let load_path = session.settings.configured.place_of("LOAD_PATH");
     for directory in &session.settings.load_path {
         let why = directory_fault(directory);
-        let why = why
-            .unwrap_or_else(|| format!("{infohash}.torrent is neither there nor in v1/torrents"));
+        let why = why.unwrap_or_else(|| {
+            format!("contains neither {infohash}.torrent nor v1/torrents/{infohash}.torrent")
+        });
         error = error.why(format!("{load_path}: {}: {why}", directory.display()));
     }
     if session.settings.offline {
@@ -336,8 +340,7 @@ fn not_found(
     }
     error = advise(error, tried.iter().map(|(_, why)| why));
     let has_key = session.settings.api_key.is_some();
-    // The catalog was asked last.
-    error = match tried.last().and_then(|(_, why)| why.status()) {
+    error = match asked.catalogue_status {
         Some(404) => error.help("check the infohash in the catalog"),
         Some(401 | 403) if has_key => {
             error.help(format!("check {}", session.settings.configured.place_of("API_KEY")))

@@ -182,23 +182,24 @@ impl SourceManager {
         let missing = self.swarm.schedule().wanted_bytes();
         let useful = usize::try_from(missing / BYTES_PER_CONNECTION).unwrap_or(usize::MAX);
         let metainfo = Arc::clone(self.swarm.partial.metainfo());
-        self.add(url.to_string(), host, Concurrency::up_to(useful), |id| {
+        let added = self.add(url.to_string(), host, Concurrency::up_to(useful), |id| {
             StreamPlace::Web(Arc::new(WebSeed::new(id, url, by, &metainfo)))
         });
-        if let Some(source) = self.streams.last_mut().filter(|_| as_store.is_some()) {
+        if let Some(source) = added {
             source.as_store = as_store;
         }
     }
 
+    /// Adds a source, unless there are too many.
     fn add(
         &mut self,
         name: String,
         host: String,
         concurrency: Concurrency,
         place: impl FnOnce(SourceId) -> StreamPlace,
-    ) {
+    ) -> Option<&mut StreamSource> {
         if self.streams.len() >= MAX_SOURCES {
-            return;
+            return None;
         }
         let id = self.peers.next_id(&name);
         let place = place(id);
@@ -206,6 +207,7 @@ impl SourceManager {
         self.lacked.look_again();
         let (attempts, as_store) = (Attempts::default(), None);
         self.streams.push(StreamSource { id, name, host, place, attempts, concurrency, as_store });
+        self.streams.last_mut()
     }
 
     fn stream_mut(&mut self, id: SourceId) -> Option<&mut StreamSource> {

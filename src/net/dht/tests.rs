@@ -75,7 +75,7 @@ fn a_network_that_knows_no_peers_is_no_failure_and_one_without_nodes_is() {
     assert_eq!(result, Err(SourceError::NoNodeAnswered));
     let (_, result) = found(&dht("[::1]:1"));
     let why = result.unwrap_err().to_string();
-    assert_eq!(why, "no node could be asked: [::1]:1 has no IPv4 address");
+    assert_eq!(why, "no node could be queried: [::1]:1 has no IPv4 address");
 }
 
 #[test]

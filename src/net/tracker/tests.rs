@@ -255,21 +255,17 @@ fn the_reason_that_a_tracker_gives_is_told_whatever_the_status_of_its_reply() {
     check(404, b"<html><title>404</title></html>", "HTTP status 404 (not found)");
     check(502, b"", "HTTP status 502 (the server is down or overloaded)");
     check(400, b"\x1f\x8b\x08\0", "HTTP status 400");
-    let said = "HTTP status 400: the reply is not a tracker's: it is text (`no such torrent`)";
+    let said = "HTTP status 400: not a tracker reply: it is text (`no such torrent`)";
     check(400, b"no such torrent", said);
-    let said = "the reply is not a tracker's: it is a web page (`Parked`)";
+    let said = "not a tracker reply: it is a web page (`Parked`)";
     check(200, b"<!doctype html><title>Parked</title>", said);
     // Messages repeat no secret.
     check(
         400,
         b"bad key s3cr3t",
-        "HTTP status 400: the reply is not a tracker's: it is text (`bad key \u{2026}`)",
+        "HTTP status 400: not a tracker reply: it is text (`bad key \u{2026}`)",
     );
-    check(
-        200,
-        b"<title>s3cr3t</title>",
-        "the reply is not a tracker's: it is a web page (`\u{2026}`)",
-    );
+    check(200, b"<title>s3cr3t</title>", "not a tracker reply: it is a web page (`\u{2026}`)");
     // Peers are accepted with any status.
     let replies = announced(404, b"d5:peers6:\x7f\0\0\x01\x1a\xe1e", "/announce").unwrap();
     assert_eq!(replies[0].peers, ["127.0.0.1:6881".parse().unwrap()]);

@@ -330,6 +330,53 @@ fn one_host_under_many_ids_is_asked_once_and_told_once_while_there_are_others() 
     assert_eq!(hosts.len(), ANNOUNCED_TO);
 }
 
+/// Runs a search in which the host under many IDs never answers, except with an error to `refused`
+/// of the queries. Returns how many nodes of the host were queried and when the search ended.
+fn with_a_silent_host(honest_nodes: u8, refused: usize) -> (DhtSearch, usize, Duration) {
+    let mut search = search();
+    honest(honest_nodes).for_each(|contact| search.add(contact));
+    let named: Vec<_> = (1..=32).map(of_one_host).collect();
+    let named: Vec<_> = named.iter().map(|it| node(it.id.unwrap(), it.address)).collect();
+    let (mut asked_host, mut now) = (0, Duration::ZERO);
+    loop {
+        let batch = questions(&mut search, now);
+        if batch.is_empty() {
+            match search.poll(now) {
+                DhtPoll::Wait(until) => now = until,
+                _ => return (search, asked_host, now),
+            }
+        }
+        for (to, question) in batch {
+            if let Some(it) = honest(honest_nodes).find(|it| it.address == to) {
+                search.handle(to, &answer(&question, it.id.unwrap(), &named, &[]));
+                continue;
+            }
+            asked_host += 1;
+            if asked_host <= refused {
+                let t = string(transaction(&question));
+                search.handle(to, &[b"d1:eli202e1:xe1:t", &t[..], b"1:y1:ee"].concat());
+            }
+        }
+    }
+}
+
+#[test]
+fn one_host_under_many_ids_that_never_answers_is_asked_once_while_there_are_others() {
+    for refused in [0, 1, 32] {
+        let (mut search, asked_host, ended) = with_a_silent_host(20, refused);
+        assert_eq!((asked_host, search.answered().len()), (1, CLOSEST), "{refused}");
+        assert!(ended <= WAIT, "{refused}: {ended:?}");
+        assert_eq!(search.announce(6881).len(), ANNOUNCED_TO);
+    }
+    // With few others, some more of its nodes are queried, and a refusal counts as silence.
+    for (honest_nodes, refused) in [(1, 0), (8, 0), (CLOSEST - 1, 0), (CLOSEST - 1, 32)] {
+        let (search, asked_host, ended) = with_a_silent_host(honest_nodes as u8, refused);
+        assert_eq!(search.answered().len(), honest_nodes);
+        assert!(asked_host < MAX_SILENT_OF_A_HOST + AT_ONCE, "{honest_nodes}: {asked_host}");
+        assert!(ended <= WAIT * MAX_SILENT_OF_A_HOST as u32, "{honest_nodes}: {ended:?}");
+    }
+}
+
 #[test]
 fn one_host_under_many_ids_pushes_nobody_out() {
     let mut search = search();

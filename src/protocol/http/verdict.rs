@@ -76,7 +76,9 @@ fn whole(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
 
 fn part(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
     let Some(range) = head.content_range else {
-        return Verdict::Stale("it sends part of the file without saying which part".to_owned());
+        return Verdict::Stale(
+            "it sends a partial response without a valid Content-Range".to_owned(),
+        );
     };
     if !head.content_encoding_identity && range.total != Some(file_len) {
         return compressed();

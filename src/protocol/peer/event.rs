@@ -95,7 +95,7 @@ impl fmt::Display for PeerError {
             PeerError::BitfieldLength { bytes, expected_bytes } => {
                 write!(f, "its bitfield has {bytes} bytes instead of {expected_bytes}")
             }
-            PeerError::SpareBits => f.write_str("its bitfield names pieces beyond the last"),
+            PeerError::SpareBits => f.write_str("its bitfield has bits set beyond the last piece"),
             PeerError::NoSuchPiece(piece) => {
                 write!(f, "it announced piece {piece}, which the torrent does not have")
             }

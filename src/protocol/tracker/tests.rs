@@ -123,6 +123,14 @@ fn peers_by_the_name_of_their_host_are_few_and_distinct() {
     assert_eq!(names(&[peer("a", 1), peer("a", 1), peer("a", 2)].concat()), ["a:1", "a:2"]);
     let many: String = (0..100).map(|n| peer(&format!("h{n}"), 1)).collect();
     assert_eq!(names(&many).len(), MAX_NAMES);
+    // As many as fit into a reply: each is compared with the few that are kept, not with all.
+    let many: String = (0..5_900).map(|n| peer(&format!("{n:0>60}.org"), 1)).collect();
+    assert!(many.len() < MAX_REPLY_BYTES);
+    let first: Vec<_> = (0..MAX_NAMES).map(|n| format!("{n:0>60}.org:1")).collect();
+    let addresses: String = (1..=9).map(|n| peer(&format!("1.2.3.{n}"), 1)).collect();
+    let list = [&many[..], &addresses].concat();
+    let reply = parse_reply(format!("d5:peersl{list}ee").as_bytes()).unwrap();
+    assert_eq!((reply.names, reply.peers.len()), (first, 9));
 }
 
 #[test]
@@ -182,22 +190,22 @@ fn refusals_and_strangers_are_told_apart() {
     check(b"d14:failure reason0:e", "refused without a reason");
     check(b"d14:failure reason6:\x1b[31mxe", "says: [31mx");
     check(b"d14:failure reasoni3ee", "refused without a reason");
-    check(b"<html>", "not a tracker's: it is a web page");
+    check(b"<html>", "not a tracker reply: it is a web page");
     check(
         b" \r\n<!DOCTYPE html><HTML><Title lang=en>\n502 Bad\x1b Gateway </TITLE>",
         "page (`502 Bad  Gateway`)",
     );
     check(b"<html><title>cut", "it is a web page");
     check("\u{feff}<?xml version='1.0'?>".as_bytes(), "it is a web page");
-    check(b"", "not a tracker's: it is empty");
+    check(b"", "not a tracker reply: it is empty");
     check(b" \n", "it is empty");
     check(b"Unregistered torrent\n", "it is text (`Unregistered torrent`)");
     check(b"internal error", "it is text (`internal error`)");
     check(b"{\"error\":\"no\"}", "it is text (`{\"error\":\"no\"}`)");
     check("überlastet".as_bytes(), "it is text (`überlastet`)");
     check(&[b'x'; 5000], &"x".repeat(MAX_TEXT_CHARS));
-    check(b"d8:interval", "not a tracker's: ");
-    check(b"\x1f\x8b\x08\0", "not a tracker's: no value begins with this byte, at byte 0");
+    check(b"d8:interval", "not a tracker reply: ");
+    check(b"\x1f\x8b\x08\0", "not a tracker reply: unexpected byte, at byte 0");
     check(b"le", "not a bencoded dictionary");
 }
 

@@ -102,8 +102,8 @@ impl<'a> Scan<'a> {
         let (token, oddity) = inside.copied().find(|(_, oddity)| *oddity != Oddity::Deep)?;
         let what = match oddity {
             Oddity::Twin => "a duplicate key",
-            Oddity::Length => "a length that begins with 0",
-            _ => "an integer that is not a number, begins with 0, is -0 or beyond 64 bits",
+            Oddity::Length => "a string length with a leading zero",
+            _ => "an invalid integer (not a number, leading zero, -0, or beyond 64 bits)",
         };
         Some(ScanError { what, at: self.tokens[token as usize].begin as usize })
     }
@@ -338,7 +338,7 @@ impl Scanner<'_, '_> {
                     self.open(byte == b'd')?;
                     continue;
                 }
-                _ => return fail("no value begins with this byte", begin),
+                _ => return fail("unexpected byte", begin),
             }
             match self.open.last_mut() {
                 None => return Ok(()),
@@ -429,12 +429,12 @@ impl Scanner<'_, '_> {
                     let longer = length.checked_mul(10);
                     let longer = longer.and_then(|l| l.checked_add(usize::from(digit - b'0')));
                     let Some(longer) = longer else {
-                        return fail("a length that is too large", begin);
+                        return fail("a string length that is too large", begin);
                     };
                     length = longer;
                     self.at += 1;
                 }
-                _ => return fail("a length that is not a number", begin),
+                _ => return fail("an invalid string length", begin),
             }
         }
         if self.bytes[begin] == b'0' && self.at > begin + 1 {
@@ -471,7 +471,7 @@ impl Scanner<'_, '_> {
                 b'e' => break,
                 // Some programs write fractions, or no digits at all, in integer values.
                 b'0'..=b'9' | b'-' | b'+' | b'.' | b'E' | b' ' => self.at += 1,
-                _ => return fail("an integer that is not a number", begin),
+                _ => return fail("an invalid integer", begin),
             }
         }
         let text = &self.bytes[begin + 1..self.at];

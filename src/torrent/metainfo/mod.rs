@@ -443,8 +443,8 @@ fn name_of(info: Node<'_>) -> Option<&[u8]> {
 }
 
 /// The keys of `info`, and of the entries of `files`, that a download depends on.
-const INFO_KEYS: [&[u8]; 7] =
-    [b"name", b"name.utf-8", b"files", b"length", b"piece length", b"pieces", b"private"];
+const INFO_KEYS: [&[u8]; 8] =
+    [b"attr", b"name", b"name.utf-8", b"files", b"length", b"piece length", b"pieces", b"private"];
 const FILE_KEYS: [&[u8]; 5] = [b"path", b"path.utf-8", b"length", b"attr", b"symlink path"];
 
 /// Rejects an `info` that another program may interpret differently. Deviations in other keys are

@@ -485,6 +485,9 @@ fn what_info_says_of_the_data_is_exact() {
         pieces,
         "7:privatei1e7:privatei0e",
         "5:filesle5:filesle",
+        "10:name.utf-81:b10:name.utf-81:c",
+        "4:attr1:x4:attr1:l",
+        "4:attr1:l4:attr1:x",
     ] {
         let key = twice[twice.find(':').unwrap() + 1..].split(['i', 'l', '1', '2']).next();
         let info = format!("d6:lengthi1e4:name1:a12:piece lengthi16e{pieces}{twice}e");
@@ -501,6 +504,28 @@ fn what_info_says_of_the_data_is_exact() {
         let why = Metainfo::parse(&single(&info)).unwrap_err().to_string();
         assert!(why.contains("` in `info`: a "), "{file}: {why}");
     }
+}
+
+/// The keys that this module reads from a variable of this name.
+fn keys_read_from(variable: &str) -> std::collections::BTreeSet<&'static [u8]> {
+    let code = [include_str!("mod.rs"), include_str!("files.rs")];
+    let begins = [format!("{variable}.get(b\""), format!("length_of({variable}, \"")];
+    let keys = begins.iter().flat_map(|begin| code.map(|code| code.split(&**begin).skip(1)));
+    let mut keys: std::collections::BTreeSet<_> =
+        keys.flatten().filter_map(|rest| Some(rest.split_once('"')?.0.as_bytes())).collect();
+    if code.iter().any(|code| code.contains(&format!("is({variable}, b'"))) {
+        keys.insert(b"attr");
+    }
+    keys
+}
+
+#[test]
+fn each_key_that_is_read_is_exact() {
+    let mut of_info = keys_read_from("info");
+    // Only chooses the error of a torrent without `pieces`.
+    assert!(of_info.remove(&b"meta version"[..]));
+    assert_eq!(of_info, INFO_KEYS.into_iter().collect());
+    assert_eq!(keys_read_from("file"), FILE_KEYS.into_iter().collect());
 }
 
 #[test]

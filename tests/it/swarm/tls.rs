@@ -75,12 +75,21 @@ impl TlsFront {
         format!("https://localhost:{}", self.address.port())
     }
 
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// `http://127.0.0.1:<port>`, for use as a proxy.
     pub fn proxy_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Writes the authority's certificate, in the format of `CA_FILE`.
+    /// The authority's certificate, in the format of `CA_FILE`.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// Writes the authority's certificate.
     pub fn write_ca(&self, path: &Path) {
         std::fs::write(path, &self.ca_pem).unwrap();
     }

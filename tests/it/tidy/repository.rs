@@ -153,12 +153,18 @@ fn the_map_of_modules_names_each() {
 /// Each source file that the code map names must exist.
 #[test]
 fn the_map_leads_to_files() {
-    let Ok(map) = std::fs::read_to_string(root().join("ARCHITECTURE.md")) else { return };
+    for page in ["ARCHITECTURE.md", "docs/internals/code-map.md"] {
+        leads_to_files(page);
+    }
+}
+
+fn leads_to_files(page: &str) {
+    let Ok(map) = std::fs::read_to_string(root().join(page)) else { return };
     let is_source = |it: &&str| it.contains("src/") && it.ends_with(".rs");
     let paths: Vec<&str> = map.split('`').filter(is_source).collect();
-    assert!(paths.len() > 20, "{paths:?}");
+    assert!(paths.len() > 20, "{page}: {paths:?}");
     let lost: Vec<_> = paths.iter().filter(|it| !root().join(it).is_file()).collect();
-    assert!(lost.is_empty(), "ARCHITECTURE.md names {lost:?}");
+    assert!(lost.is_empty(), "{page} names {lost:?}");
 }
 
 /// Third-party actions that a workflow does not pin to a commit.

@@ -17,7 +17,7 @@ impl Coordinator<'_> {
         let error = Error::new(ErrorKind::Network, format!("{what}: {missing} are missing"));
         let error = self.swarm.phase.report.explain(error);
         let error = if self.swarm.phase.report.is_empty() && self.left_out.is_empty() {
-            error.why("the torrent names no tracker or web seed, and no other source is known")
+            error.why("the torrent lists no tracker or web seed, and no other source is known")
         } else {
             self.left_out.explain(error)
         };

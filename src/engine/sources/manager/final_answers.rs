@@ -102,11 +102,13 @@ mod tests {
 
     use super::*;
     use crate::address::NamedBy;
+    use crate::engine::budget::MAX_SOURCES;
     use crate::engine::sources::attempts::Attempts;
     use crate::engine::sources::event::WorkerOutcome;
     use crate::engine::tests::{Fixture, fixture, swarm_with_timeout};
     use crate::net::SourceError;
     use crate::picker::SourceId;
+    use crate::url::Url;
 
     #[test]
     fn a_file_is_lacked_by_all_once_the_last_source_says_so_and_while_it_is_needed() {
@@ -123,6 +125,29 @@ mod tests {
         assert!(!lacked.by_all(|_| false));
         lacked.look_again();
         assert!(lacked.by_all(|file| file == 5));
+    }
+
+    /// A mirror may be a store, which is tried if it lacks a file. Others are not.
+    #[test]
+    fn a_mirror_beyond_the_limit_of_sources_changes_no_other_source() {
+        let Fixture { _directory, partial, .. } = fixture();
+        let infohash = partial.metainfo().infohash;
+        let swarm = Arc::new(swarm_with_timeout(partial, Duration::from_secs(120)));
+        let mut manager = SourceManager::new(swarm);
+        let mirror = |n: usize| Url::from(format!("http://mirror-{n}.org/{infohash}/"));
+        let may_be_stores = |manager: &SourceManager| {
+            manager.streams.iter().filter(|source| source.as_store.is_some()).count()
+        };
+        for n in 0..MAX_SOURCES - 1 {
+            manager.add_web_seed(mirror(n), NamedBy::User, n % 2 == 0);
+        }
+        assert_eq!(may_be_stores(&manager), MAX_SOURCES / 2);
+        manager.add_web_seed(mirror(MAX_SOURCES), NamedBy::Torrent, false);
+        for n in 0..2 {
+            manager.add_web_seed(mirror(n), NamedBy::User, true);
+        }
+        assert_eq!(manager.streams.len(), MAX_SOURCES);
+        assert_eq!(may_be_stores(&manager), MAX_SOURCES / 2);
     }
 
     #[test]
