@@ -93,7 +93,7 @@ impl PackageFlags {
 }
 
 /// Returns the Cargo.toml in the current directory or above, whatever the options say.
-pub(crate) fn manifest_here() -> Option<PathBuf> {
+fn manifest_here() -> Option<PathBuf> {
     let start = std::path::absolute("Cargo.toml").ok()?;
     let above = start.parent()?.ancestors().map(|it| it.join("Cargo.toml"));
     above.into_iter().find(|it| it.is_file())
@@ -135,7 +135,7 @@ pub(crate) fn read(command: &MetadataCommand) -> Result<Metadata> {
             cargo_metadata::Error::CargoMetadata { stderr } => stderr,
             why => why.to_string(),
         };
-        CommandError::CargoMetadata(said).into()
+        CommandError::CargoMetadata { said, in_crate: manifest_here().is_some() }.into()
     })
 }
 

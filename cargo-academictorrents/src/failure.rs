@@ -8,7 +8,7 @@ use academictorrents::{Error, ErrorKind};
 #[derive(Debug)]
 pub(crate) enum CommandError {
     /// `cargo metadata` failed with this text.
-    CargoMetadata(String),
+    CargoMetadata { said: String, in_crate: bool },
     /// The workspace with this Cargo.toml has no package.
     EmptyWorkspace(PathBuf),
     /// The named package is neither in the workspace nor among its dependencies.
@@ -37,13 +37,13 @@ impl CommandError {
     pub(crate) fn error(&self) -> Error {
         let new = |what: String| Error::new(ErrorKind::Manifest, what);
         match self {
-            CommandError::CargoMetadata(said) => {
+            CommandError::CargoMetadata { said, in_crate } => {
                 let error = new("cargo could not determine which packages are here".into())
                     .why(said.trim());
-                // In a crate, Cargo says itself what is wrong: its manifest, or a download that failed.
-                match crate::crates::manifest_here() {
-                    Some(_) => error,
-                    None => error.help("change to the directory of a crate (`cargo init` creates one), or use --manifest-path"),
+                // In a crate, Cargo's own text is enough: a wrong manifest, or a failed download.
+                match in_crate {
+                    true => error,
+                    false => error.help("change to the directory of a crate (`cargo init` creates one), or use --manifest-path"),
                 }
             }
             CommandError::EmptyWorkspace(workspace) => {
