@@ -77,9 +77,7 @@ impl PackageFlags {
         if let Some(path) = &self.manifest_path {
             return std::path::absolute(path).ok();
         }
-        let start = std::path::absolute("Cargo.toml").ok()?;
-        let above = start.parent()?.ancestors().map(|it| it.join("Cargo.toml"));
-        above.into_iter().find(|it| it.is_file())
+        manifest_here()
     }
 
     /// Reads metadata without dependencies, so that they need not be downloaded and no index is
@@ -92,6 +90,13 @@ impl PackageFlags {
         }
         read(&command)
     }
+}
+
+/// Returns the Cargo.toml in the current directory or above, whatever the options say.
+fn manifest_here() -> Option<PathBuf> {
+    let start = std::path::absolute("Cargo.toml").ok()?;
+    let above = start.parent()?.ancestors().map(|it| it.join("Cargo.toml"));
+    above.into_iter().find(|it| it.is_file())
 }
 
 /// Formats a path as Cargo writes it into a manifest: relative to the manifest's directory, with
@@ -130,7 +135,7 @@ pub(crate) fn read(command: &MetadataCommand) -> Result<Metadata> {
             cargo_metadata::Error::CargoMetadata { stderr } => stderr,
             why => why.to_string(),
         };
-        CommandError::CargoMetadata(said).into()
+        CommandError::CargoMetadata { said, in_crate: manifest_here().is_some() }.into()
     })
 }
 

@@ -8,7 +8,7 @@ use academictorrents::{Error, ErrorKind};
 #[derive(Debug)]
 pub(crate) enum CommandError {
     /// `cargo metadata` failed with this text.
-    CargoMetadata(String),
+    CargoMetadata { said: String, in_crate: bool },
     /// The workspace with this Cargo.toml has no package.
     EmptyWorkspace(PathBuf),
     /// The named package is neither in the workspace nor among its dependencies.
@@ -37,9 +37,15 @@ impl CommandError {
     pub(crate) fn error(&self) -> Error {
         let new = |what: String| Error::new(ErrorKind::Manifest, what);
         match self {
-            CommandError::CargoMetadata(said) => new("cargo could not determine which packages are here".into())
-                .why(said.trim())
-                .help("change to the directory of a crate (`cargo init` creates one), or use --manifest-path"),
+            CommandError::CargoMetadata { said, in_crate } => {
+                let error = new("cargo could not determine which packages are here".into())
+                    .why(said.trim());
+                // In a crate, Cargo's own text is enough: a wrong manifest, or a failed download.
+                match in_crate {
+                    true => error,
+                    false => error.help("change to the directory of a crate (`cargo init` creates one), or use --manifest-path"),
+                }
+            }
             CommandError::EmptyWorkspace(workspace) => {
                 new(format!("the workspace of {} has no package", workspace.display()))
             }
@@ -57,11 +63,10 @@ impl CommandError {
             CommandError::SeveralPackages(names) => new("there are several packages here".into())
                 .why(names.join(", "))
                 .help("select one with --package"),
-            CommandError::SeveralDatasets { name, packages } => new(format!(
-                "`{name}` is declared by several packages: {}",
-                packages.join(", ")
-            ))
-            .help("select one with --package"),
+            CommandError::SeveralDatasets { name, packages } => {
+                new(format!("`{name}` is declared by several packages: {}", packages.join(", ")))
+                    .help("select one with --package")
+            }
             CommandError::UnknownDataset { name, declared } => {
                 new(format!("no dataset `{name}` is declared here"))
                     .why(match declared.as_slice() {

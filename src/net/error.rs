@@ -123,7 +123,8 @@ pub enum SourceError {
     Corrupt {
         piece: PieceIndex,
         banned: bool,
-        is_web_seed: bool,
+        /// For a web server, the torrent's files that have part of the piece, in words.
+        files: Option<String>,
     },
     Banned,
     HoldsWrongBytes,
@@ -468,13 +469,15 @@ impl fmt::Display for SourceError {
             E::MadeRoom => {
                 f.write_str("was disconnected in favor of other peers because it was too slow")
             }
-            E::Corrupt { piece, banned, is_web_seed } => {
+            E::Corrupt { piece, banned, files } => {
                 write!(f, "sent corrupt data (piece {piece})")?;
-                f.write_str(match (banned, is_web_seed) {
-                    (true, true) => "; banned; the server may hold another version of the file",
-                    (true, false) => "; banned",
-                    _ => "",
-                })
+                match (banned, files) {
+                    (true, Some(files)) => {
+                        write!(f, "; banned; the server may hold another version of {files}")
+                    }
+                    (true, None) => f.write_str("; banned"),
+                    (false, _) => Ok(()),
+                }
             }
             E::Banned => f.write_str("sent corrupt data; banned"),
             E::HoldsWrongBytes => f.write_str("contains corrupt data"),

@@ -428,7 +428,10 @@ fn a_selection_whose_neighbour_is_served_wrong_is_not_published() {
     let seed = WebSeed::serving(&dataset).with(fault);
     let lines = format!("files = [\"part-3.bin\"]\nweb-seeds = [\"{}\"]", seed.url());
     let project = Project::of(&dataset, &lines);
-    assert!(project.error().contains("piece 9"));
+    let error = project.error();
+    let files =
+        "(piece 9); banned; the server may hold another version of `part-2.bin` or `part-3.bin`";
+    assert!(error.contains(files), "{error}");
     project.assert_nothing_published();
 }
 

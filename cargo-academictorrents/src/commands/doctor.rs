@@ -74,7 +74,7 @@ fn declared(
     // is wrong here.
     let here = arguments.workspace.declared(&Common { offline: true, ..common.clone() });
     let found = match here {
-        Err(Failure::Command(CommandError::CargoMetadata(_))) if !common.offline => {
+        Err(Failure::Command(CommandError::CargoMetadata { .. })) if !common.offline => {
             arguments.workspace.declared(common)
         }
         here => here,
@@ -89,7 +89,7 @@ fn declared(
             findings.add("manifest", Status::Ok, what);
             declared
         }
-        Err(Failure::Command(CommandError::CargoMetadata(_)))
+        Err(Failure::Command(CommandError::CargoMetadata { .. }))
             if arguments.workspace.is_outside() =>
         {
             findings.add("manifest", Status::Ok, "no crate here");

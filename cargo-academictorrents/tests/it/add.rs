@@ -100,6 +100,9 @@ fn add_refuses_what_no_build_would_take_and_changes_nothing() {
     let nowhere = CliFixture::new();
     let run = nowhere.run(&["add", &infohash]);
     assert!(run.status == Some(1) && run.stderr.contains("cargo init"), "{}", run.stderr);
+    nowhere.write("Cargo.toml", "[package");
+    let run = nowhere.run(&["add", &infohash]);
+    assert!(run.status == Some(1) && !run.stderr.contains("cargo init"), "{}", run.stderr);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn each_verb_says_what_is_wrong_with_an_infohash_or_a_magnet_link() {
         ("magnet:?xt=urn:btih:beef", "it has an invalid `xt`"),
         (&format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32)), "v2-only"),
         (&format!("magnet:?xt=urn:btih:{hex}&so=x"), "it has an invalid `so`"),
-        ("not-there.torrent", "neither an infohash nor a magnet link nor the path of a file"),
+        ("not-there.torrent", "not-there.torrent does not exist"),
     ];
     let outside = CliFixture::new();
     let inside = CliFixture::new();

@@ -8,9 +8,11 @@ use super::{SourceManager, StreamPlace, StreamSource};
 use crate::engine::sources::dial::Dialed;
 use crate::engine::sources::event::{WorkerEvent, WorkerOutcome};
 use crate::engine::sources::swarm::Swarm;
+use crate::error::printable;
 use crate::net::SourceError;
 use crate::picker::{Blame, SourceId, WorkerId};
 use crate::torrent::geometry::PieceIndex;
+use crate::torrent::metainfo::{FileKind, Metainfo, TorrentFile};
 
 impl SourceManager {
     /// Notes the transfer rate of connected sources for which the report has nothing else.
@@ -44,7 +46,8 @@ impl SourceManager {
             attempts.lost = true;
             self.lacked.look_again();
         }
-        let why = SourceError::Corrupt { piece, banned, is_web_seed };
+        let files = is_web_seed.then(|| printable(&files_of(self.swarm.partial.metainfo(), piece)));
+        let why = SourceError::Corrupt { piece, banned, files };
         self.swarm.phase.report.note(&name, Err(why));
     }
 
@@ -81,6 +84,25 @@ impl SourceManager {
             self.lacked.look_again();
         }
         self.streaming -= 1;
+    }
+}
+
+/// Names the files that have part of a piece, in words.
+fn files_of(metainfo: &Metainfo, piece: PieceIndex) -> String {
+    let range = metainfo.geometry.range(piece);
+    let is_part = |file: &&TorrentFile| {
+        let is_data = file.kind == FileKind::Data && file.length > 0;
+        is_data && file.offset < range.end && file.offset + file.length > range.start
+    };
+    let files: Vec<_> = metainfo.files.iter().filter(is_part).collect();
+    let name = |file: &TorrentFile| format!("`{}`", metainfo.display_path(file));
+    match files[..] {
+        [] => "the file".to_owned(),
+        [only] => name(only),
+        [one, other] => format!("{} or {}", name(one), name(other)),
+        [first, .., last] => {
+            format!("one of {} files, {} to {}", files.len(), name(first), name(last))
+        }
     }
 }
 
