@@ -226,8 +226,8 @@ const HEAD: &str = "# JSON output
 <!-- Generated from the schemas: SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --test it -- json:: -->
 
 With `--json`, a command prints one JSON document on stdout. Each command has a [JSON Schema](https://json-schema.org). Fields may be added
-in new versions, but not removed or renamed. Sizes are in bytes (`…_bytes`), times in seconds since 1970 (`…_unix_seconds`). What is not
-known is `null`.
+in new versions, but not removed or renamed. Sizes are in bytes (`…_bytes`), times in seconds since 1970 (`…_unix_seconds`). Unknown
+values are `null`.
 
 ## Errors
 
