@@ -270,7 +270,7 @@ pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> 
 
 fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(test)]
-    if super::relocate::stops::is_elsewhere(from) {
+    if super::stops::is_elsewhere(from) {
         return Err(io::ErrorKind::CrossesDevices.into());
     }
     std::fs::hard_link(from, to)
@@ -281,8 +281,6 @@ fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
 pub enum CopyMode {
     /// Those of a new file.
     New,
-    /// Those of a new file, without write permission.
-    ReadOnly,
     /// As of a hard link in the store: without write permission, and executable if the original is.
     Linked,
     /// Those of the original. The copy is private until it has them.
@@ -302,7 +300,7 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
     let copied = copy_bytes(from, &temporary, mode)
         .and_then(|file| {
             match mode {
-                CopyMode::New | CopyMode::ReadOnly | CopyMode::Linked => seal(&file, false)?,
+                CopyMode::New | CopyMode::Linked => seal(&file, false)?,
                 CopyMode::Same => file.set_permissions(original.permissions())?,
             }
             if mode == CopyMode::Linked && is_executable(&original) {
@@ -310,7 +308,7 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
             }
             file.sync_all()?;
             match mode {
-                CopyMode::ReadOnly | CopyMode::Linked => seal(&file, true),
+                CopyMode::Linked => seal(&file, true),
                 CopyMode::New | CopyMode::Same => Ok(()),
             }
         })

@@ -63,6 +63,8 @@ mod salvage;
 mod siblings;
 mod site;
 mod stamp;
+#[cfg(test)]
+mod stops;
 mod target;
 #[cfg(test)]
 mod tests;

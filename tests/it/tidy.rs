@@ -543,7 +543,7 @@ const LAYERS: [(&str, &[&[&str]]); 2] = [
     (
         "storage",
         &[
-            &["file_size", "parallel", "positioned", "site"],
+            &["file_size", "ids", "parallel", "positioned", "site", "stops"],
             &["fs", "pins"],
             &["claims", "links", "lock", "folded_names", "relocate", "resume_record", "stamp"],
             &["directory", "origin", "roots"],

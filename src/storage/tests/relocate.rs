@@ -4,7 +4,8 @@
 use std::fs::Permissions;
 use std::path::Path;
 
-use super::super::relocate::{move_file, stops};
+use super::super::relocate::move_file;
+use super::super::stops;
 use super::*;
 
 /// What exists when publishing begins.

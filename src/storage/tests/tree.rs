@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use super::super::relocate::stops;
+use super::super::stops;
 use super::*;
 use crate::unpack::{
     Codec, Format, MemberGlobs, Members, UnpackBudget,
