@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crate::counters::Phase;
 use crate::engine::job::elsewhere::{self, Candidate, candidates};
 use crate::engine::job::lock::{lock, while_alive};
-use crate::engine::job::tree;
+use crate::engine::job::{tree, tree_plan};
 use crate::engine::resolve;
 use crate::engine::resolve::Resolved;
 use crate::engine::session::{Session, SharedCounters};
@@ -114,7 +114,7 @@ fn with_tree(
         unstamped: Vec::new(),
         still_stamped: None,
     });
-    let store = tree::own(session, request);
+    let store = tree_plan::own(session, request);
     if !tree.faults.is_empty() {
         let damaged: Vec<_> = tree.faults.iter().map(|fault| fault.path.clone()).collect();
         let removed = store

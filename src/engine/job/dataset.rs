@@ -38,7 +38,7 @@ pub fn provide(
     let mut resolved = resolve::resolve(session, request, Some(&network))?;
     resolved.check_pins(request)?;
     #[cfg(feature = "unpack")]
-    super::tree::plan(session, request, &resolved)?;
+    super::tree_plan::plan(session, request, &resolved)?;
     if named.is_none() {
         session.check_path(&provided_as(target, &resolved).path)?;
         elsewhere::wait_for_stores(session, request, resolved.metainfo.infohash, counters)?;

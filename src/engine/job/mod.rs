@@ -19,4 +19,6 @@ pub mod roots;
 pub mod space;
 #[cfg(feature = "unpack")]
 pub mod tree;
+#[cfg(feature = "unpack")]
+pub mod tree_plan;
 pub mod work;

@@ -13,9 +13,10 @@ use super::dataset;
 use super::elsewhere;
 use super::lock::{lock, lock_or_look, while_alive};
 use super::present;
+use super::tree_plan::{own, plan};
 use crate::counters::Phase;
 use crate::engine::dataset::{Provided, ProvidedArchive, ProvidedFiles};
-use crate::engine::resolve::{self, Resolved};
+use crate::engine::resolve;
 use crate::engine::session::{Session, SharedCounters};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Request, StoreKind, Unpacking};
@@ -80,14 +81,6 @@ fn named(
 
 fn into_directory(session: &Session<'_>, request: &Request) -> bool {
     session.target(request).store().is_none()
-}
-
-/// The store in which trees are created.
-pub fn own<'a>(session: &Session<'a>, request: &Request) -> &'a Store {
-    match elsewhere::named(session, request) {
-        Some(_) => session.shared,
-        None => session.target(request).store().unwrap_or(session.shared),
-    }
 }
 
 /// The stores in which trees are looked up.
@@ -186,25 +179,6 @@ pub fn provide(
         }
     };
     Ok(with_archive(tree, archive))
-}
-
-/// Plans the tree, and returns where its root will be; `None` if the request unpacks nothing. Called
-/// before anything is fetched.
-///
-/// # Errors
-/// As [`Resolved::tree_plan`]; if the caller cannot use the path.
-pub fn plan(
-    session: &Session<'_>,
-    request: &Request,
-    resolved: &Resolved,
-) -> Result<Option<(TreePlan, PathBuf)>, Error> {
-    let (Some(unpacking), Some(plan)) = (&request.unpack, resolved.tree_plan(request)?) else {
-        return Ok(None);
-    };
-    let files = own(session, request).files_path(&unpacking.tree_id(resolved.id()));
-    let path = files.join(crate::torrent::metainfo::os_path(plan.root.clone()));
-    session.check_path(&path)?;
-    Ok(Some((plan, path)))
 }
 
 /// Like [`provide`], but copies the tree into the user's directory. The archives remain in the
