@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, ErrorKind, printable};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::magnet::Magnet;
-use crate::url::Url;
 
 /// Identifies a dataset: by infohash, by a vendored torrent, by both (which must then match), or by
 /// a magnet link.
@@ -28,7 +27,7 @@ pub enum NoIdentity {
     Other(Error, bool),
     /// The path of a `.torrent` that does not exist.
     NoFile(PathBuf),
-    /// The URL of a `.torrent`, which only some commands download.
+    /// A URL. Only some commands download a `.torrent`.
     Url,
     /// A path that cannot be made absolute.
     Path(Error),
@@ -61,7 +60,7 @@ impl Identity {
             Ok(infohash) => return Ok(Identity { torrent, ..infohash.into() }),
             Err(why) => why,
         };
-        if torrent.is_none() && Url::from(text).is_http() {
+        if torrent.is_none() && text.contains("://") {
             return Err(NoIdentity::Url);
         }
         let path = absolute(Path::new(text)).map_err(NoIdentity::Path)?;
