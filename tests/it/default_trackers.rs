@@ -106,7 +106,7 @@ fn once_the_torrent_is_known_to_be_private_they_are_asked_no_more_and_their_peer
     let peer = Peer::seeding(&dataset);
     let tracker = Tracker::start(vec![peer.addr()]);
     let error = bare(&dataset, &tracker, "").error();
-    assert!(error.contains("names no tracker or web seed"), "{error}");
+    assert!(error.contains("lists no tracker or web seed"), "{error}");
     assert_eq!(events(&tracker), ["started", "stopped"]);
     assert_eq!(peer.bytes_served(), 0);
     // A peer that the user also names is kept.

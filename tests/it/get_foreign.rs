@@ -169,7 +169,7 @@ fn a_file_that_cannot_be_judged_is_compared_with_the_downloaded_bytes() {
             assert!(text.contains(part), "{text}");
         }
         // Each error says where the other, incomplete file is.
-        assert!(text.contains("set/b is incomplete and kept in "), "{text}");
+        assert!(text.contains("set/b is kept in "), "{text}");
         assert!(std::fs::read(&a).unwrap() == wrong);
         assert!(!fixture.data().join("set/b").exists());
     }
@@ -573,11 +573,11 @@ fn an_error_leaves_no_empty_workplace_and_the_next_one_says_again_where_files_ar
     let half = WebSeed::serving(&dataset).with(Fault::OnlyPieces(0..50));
     for _ in 0..2 {
         let text = ask(&fixture, &dataset, &half).run().unwrap_err().to_string();
-        let said = format!("{} is incomplete and kept in ", path.display());
+        let said = format!("{} is kept in ", path.display());
         assert!(text.contains(&said), "{text}");
     }
     let text = ask(&fixture, &dataset, &half).offline(true).run().unwrap_err().to_string();
-    assert!(text.contains("data.bin is incomplete and kept in "), "{text}");
+    assert!(text.contains("data.bin is kept in "), "{text}");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn where_the_network_goes_the_error_says_where_the_file_is() {
     let place = files_below(&fixture.data());
     let place = place.iter().find(|file| file.ends_with("files/data.bin")).unwrap();
     let directory = fixture.data().join(place.parent().unwrap());
-    let said = format!("{} is incomplete and kept in {}", path.display(), directory.display());
+    let said = format!("{} is kept in {}", path.display(), directory.display());
     assert!(text.contains(&said) || !REPAIRS_IN_PLACE, "{text}");
     assert_eq!(path.exists(), !REPAIRS_IN_PLACE);
     let whole = WebSeed::serving(&dataset);

@@ -210,7 +210,7 @@ fn without_room_for_the_rest_a_damaged_file_does_not_move() {
         return crate::support::cannot_mount("a full disk", &run.stderr);
     }
     assert_eq!((run.status, run.stdout.as_str()), (Some(1), "here/tree/a\n"), "{}", run.stderr);
-    assert!(run.stderr.contains("the disk does not have enough space"), "{}", run.stderr);
+    assert!(run.stderr.contains("not enough disk space to download "), "{}", run.stderr);
     assert_eq!(seed.bytes_served(), 0);
 }
 

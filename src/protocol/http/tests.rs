@@ -246,7 +246,7 @@ fn a_file_that_is_not_the_torrents_is_stale() {
     check("206 P\nContent-Range: bytes 100-199/*\nContent-Encoding: gzip", "compresses");
     check("200 OK\nContent-Length: 999\nContent-Encoding: gzip", "compresses");
     check("200 OK\nTransfer-Encoding: chunked\nContent-Encoding: x-gzip", "compresses");
-    check("206 P\nContent-Type: multipart/byteranges; boundary=x", "without saying which");
+    check("206 P\nContent-Type: multipart/byteranges; boundary=x", "without a valid Content-Range");
     check("416 No", "refuses bytes 100-199");
     check("416 No\nContent-Range: bytes */7", "7 bytes");
 }

@@ -310,10 +310,10 @@ fn what_is_no_answer_is_passed_over_and_said_in_the_end() {
     check(&|request| answer(request, 3, b"")[..7].to_vec(), "too short");
     check(
         &|request| [&[0, 0, 0, 0, !request[12]], &request[13..16], b"conn-id1"].concat(),
-        "another transaction",
+        "transaction ID does not match",
     );
-    check(&|request| answer(request, 1, &COUNTS), "answers another request");
-    check(&|request| answer(request, 4, &COUNTS), "answers another request");
+    check(&|request| answer(request, 1, &COUNTS), "action does not match the request");
+    check(&|request| answer(request, 4, &COUNTS), "action does not match the request");
 
     let mut session = connected(false, at(0));
     let request = sent(&mut session, at(1));

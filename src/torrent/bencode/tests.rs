@@ -35,15 +35,15 @@ fn what_is_refused_says_why_and_where() {
         assert!(decode(bytes, &LIMITS).is_err());
     };
     check(b"", "unexpected end", 0);
-    check(b"ixe", "not a number", 0);
-    check(b"i1:ae", "not a number", 0);
+    check(b"ixe", "an invalid integer", 0);
+    check(b"i1:ae", "an invalid integer", 0);
     check(b"i1", "unexpected end", 2);
-    check(b"2:a", "longer than the rest", 0);
-    check(b"1x", "length that is not a number", 0);
+    check(b"2:a", "longer than the remaining data", 0);
+    check(b"1x", "an invalid string length", 0);
     check(b"99999999999999999999999:a", "too large", 0);
-    check(b"18446744073709551615:a", "longer than the rest", 0);
-    check(b"-1:a", "no value begins", 0);
-    check(b"<html>", "no value begins", 0);
+    check(b"18446744073709551615:a", "longer than the remaining data", 0);
+    check(b"-1:a", "unexpected byte", 0);
+    check(b"<html>", "unexpected byte", 0);
     check(b"e", "unmatched end", 0);
     check(b"l", "unexpected end", 1);
     check(b"d1:a", "unexpected end", 4);
@@ -51,7 +51,7 @@ fn what_is_refused_says_why_and_where() {
     check(b"di1ei2ee", "key that is not a string", 1);
     check(b"dlei2ee", "key that is not a string", 1);
     check(b"\xef\xbb\xbf", "unexpected end", 3);
-    check(b"\xef\xbbi1e", "no value begins", 0);
+    check(b"\xef\xbbi1e", "unexpected byte", 0);
     let deep = Limits { max_values: 1_000_000, ..LIMITS };
     for begin in [&b"l"[..], b"d1:a"] {
         let error = scan(&begin.repeat(100_000), &deep).unwrap_err();

@@ -105,8 +105,8 @@ fn the_manual_quotes_what_is_printed() {
     let read = |path: &str| {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
     };
-    let pages =
-        ["machine", "sources", "torrent"].map(|page| read(&format!("tests/it/errors/{page}.txt")));
+    let pages = ["catalogue", "machine", "sources", "torrent"]
+        .map(|page| read(&format!("tests/it/errors/{page}.txt")));
     // No file system without locks is available to tests, so its message is read from the source.
     let printed = pages.concat() + &read("src/storage/lock.rs");
     let section = read("docs/guide/troubleshooting.md");
