@@ -489,7 +489,7 @@ impl<'a> TreeWriter<'a> {
         let Some(kind @ MadeKind::File(_)) = found.filter(|_| path != target) else {
             let archive = self.sources.get(source).map_or("", String::as_str);
             let why = format!(
-                "its hard link `{}` leads to `{}`, which is not a file that was unpacked before",
+                "its hard link `{}` leads to `{}`, which is not a file that was unpacked earlier",
                 shown(path),
                 shown(target)
             );
