@@ -556,7 +556,7 @@ impl MemberSink for TreeSink<'_, '_> {
 
 /// A file or link of a tree that is not as it was unpacked.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only `verify` tells them"))]
+#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only `verify` reports them"))]
 pub struct TreeFault {
     /// Below the directory that contains the tree's root.
     pub path: PathBuf,
