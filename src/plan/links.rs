@@ -261,7 +261,7 @@ impl<'a> LinkTree<'a> {
         let said = || self.said(link);
         match fault {
             LinkFault::Platform => {
-                "this platform creates symbolic links for administrators only".into()
+                "only administrators can create symbolic links on this platform".into()
             }
             LinkFault::TooMany(links) => {
                 format!("there are {links} symbolic links, and at most {MAX_LINKS} are created")

@@ -213,7 +213,7 @@ impl<'a> TreeWriter<'a> {
                     .why(format!("it contains `{path}` twice"))
                     .help(format!("to leave it out, add {glob:?} to `members` of `unpack`"));
             }
-            (true, false) => error.why(format!("`{path}` comes from `{}` as well", name(of_other))),
+            (true, false) => error.why(format!("`{path}` is also in `{}`", name(of_other))),
             (false, true) => {
                 error.why(format!("`{path}` is below `{other}`, which is not a directory"))
             }

@@ -409,7 +409,7 @@ fn what_cannot_be_seeded_is_an_error_that_says_what_to_do() {
     check(
         with(seed(&[], &store)),
         ErrorKind::Manifest,
-        &["no dataset to download is named", "help: "],
+        &["no datasets to download were given", "help: "],
     );
     check(seed(&["mnist"], &store), ErrorKind::Manifest, &["`mnist`", "neither an infohash"]);
     let offline = seed(&[&torrent], &store).env("ACADEMICTORRENTS_OFFLINE", "1");

@@ -100,7 +100,7 @@ struct Gc {
     unknown: usize,
     /// … because they were used recently.
     recent: usize,
-    /// … because the store is small enough.
+    /// … because the store is within --max-size.
     enough: usize,
 }
 
@@ -268,7 +268,7 @@ fn show(gc: &Gc, arguments: &GcArguments, output: &Output) {
         (gc.used, "used by projects; `list` shows them, --all also removes them"),
         (gc.unknown, "not used by a known project; --unknown also removes them"),
         (gc.recent, "used more recently than --older-than"),
-        (gc.enough, "because the store is small enough"),
+        (gc.enough, "because the store is within --max-size"),
     ] {
         if count > 0 {
             output.say(format_args!("kept {count} {why}"));
@@ -326,9 +326,9 @@ fn outcome_json(outcome: &Removal, is_dry: bool) -> Value {
 }
 
 fn max_size(text: &str) -> Result<u64, &'static str> {
-    parse(text).ok_or("write a size, such as `50GiB`, `500MB`, `0`")
+    parse(text).ok_or("expected a size, such as `50GiB`, `500MB`, `0`")
 }
 
 fn time(text: &str) -> Result<Duration, &'static str> {
-    parse_duration(text).ok_or("write a time, such as `30d`, `12h`, `90s`")
+    parse_duration(text).ok_or("expected a time, such as `30d`, `12h`, `90s`")
 }

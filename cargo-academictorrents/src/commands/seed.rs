@@ -157,17 +157,18 @@ fn stop_at_signals(seeding: StopHandle, output: &Output) -> Arc<AtomicBool> {
             }
             why => why.to_string(),
         };
-        output
-            .say(format_args!("note: trackers will not be notified if a signal ends this: {why}"));
+        output.say(format_args!(
+            "note: trackers will not be notified if a signal ends the seed: {why}"
+        ));
     }
     interrupted
 }
 
 fn time(text: &str) -> Result<Duration, &'static str> {
-    parse_duration(text).ok_or("write a time, such as `90s`, `30m`, `8h`")
+    parse_duration(text).ok_or("expected a time, such as `90s`, `30m`, `8h`")
 }
 
 fn ratio(text: &str) -> Result<f64, &'static str> {
     let ratio = text.parse().ok().filter(|ratio: &f64| ratio.is_finite() && *ratio > 0.0);
-    ratio.ok_or("write a number above 0, such as `2` or `1.5`")
+    ratio.ok_or("expected a number above 0, such as `2` or `1.5`")
 }

@@ -146,7 +146,7 @@ fn what_nohup_ignores_does_not_end_seed() {
     let cli = stocked(&dataset());
     let nohup = "$SIG{$_} = 'DEFAULT' for qw(INT TERM); $SIG{HUP} = 'IGNORE'; exec @ARGV or die $!";
     let seed = Seed::by(&["perl", "-e", nohup], &cli, &["seed"]);
-    let note = "will not be notified if a signal ends this: a signal is ignored, as by `nohup`";
+    let note = "will not be notified if a signal ends the seed: a signal is ignored, as by `nohup`";
     assert!(seed.said.contains(note), "{}", seed.said);
     seed.signal("HUP");
     take(&seed.port);
