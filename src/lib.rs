@@ -138,14 +138,14 @@
 // Only what is re-exported here is public.
 #![expect(
     unreachable_pub,
-    reason = "modules are private, and what one offers the others is `pub` there"
+    reason = "modules are private; `pub` marks items that other modules use"
 )]
 #![cfg_attr(
     feature = "engine",
     allow(
         missing_docs,
         rustdoc::private_intra_doc_links,
-        reason = "`engine` is not part of the API, and its types are those of the modules"
+        reason = "`engine` is not part of the API, and exports types of private modules"
     )
 )]
 #![cfg_attr(
@@ -153,7 +153,7 @@
     allow(
         dead_code,
         unused_imports,
-        reason = "what says where to fetch from is read, and not used"
+        reason = "settings and keys for sources are read but not used"
     )
 )]
 #![allow(

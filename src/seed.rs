@@ -177,7 +177,7 @@ impl Seed {
                 .help("use a number above 0, such as 2.0 to send everything twice"));
         }
         if self.fetch && self.ids.is_empty() {
-            return Err(Error::new(ErrorKind::Manifest, "no dataset to download is named")
+            return Err(Error::new(ErrorKind::Manifest, "no datasets to download were given")
                 .help("use infohashes, magnet links, or paths of .torrent files"));
         }
         let task = SeedTask {

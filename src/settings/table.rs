@@ -113,7 +113,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
     setting(&["ACADEMICTORRENTS_PRIVATE_HOSTS"], "private-hosts", SettingKind::Hosts(|to, it, _| {
         to.private_hosts = Arc::new(it);
     }))
-        .doc(r#"["data.lab", "10.1.2.3:8080", "10.0.0.0/8"]"#, "Hosts on this machine or on private networks that may be contacted no matter who names them; see [Which hosts are contacted](../guide/network.md#which-hosts-are-contacted)."),
+        .doc(r#"["data.lab", "10.1.2.3:8080", "10.0.0.0/8"]"#, "Hosts on this machine or on private networks that may be contacted whichever source names them; see [Which hosts are contacted](../guide/network.md#which-hosts-are-contacted)."),
     setting(&["ACADEMICTORRENTS_MAX_SIZE"], "max-size", SettingKind::Size(|to, it, _| to.max_size_bytes = Some(it)))
         .doc(r#""20GiB""#, "Largest download of a dataset. Replaces the built-in limit of 1 GiB and caps `max-size` in manifests."),
     setting(&["ACADEMICTORRENTS_TIMEOUT"], "timeout", SettingKind::Duration(|to, it, by| {

@@ -22,16 +22,16 @@ fn findings(path: &str, text: &str, machine: &[String]) -> Vec<String> {
             |what: &str, word: &str| found.push(format!("{path}:{}: {what}: {word}", at + 1));
         for word in PLACES.into_iter().chain(machine.iter().map(String::as_str)) {
             if names_place(line, word) {
-                add("names a place of one machine", word);
+                add("names a path or host of one machine", word);
             }
         }
         if CONFLICTS.iter().any(|mark| line.starts_with(mark)) {
-            add("is left of a merge", line);
+            add("is a merge conflict marker", line);
         }
         for word in NOTES {
             let mut words = line.split(|c: char| !c.is_alphanumeric());
             if words.any(|it| it == word) {
-                add("is a note to oneself", word);
+                add("is a reminder", word);
             }
         }
     }
