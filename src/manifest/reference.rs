@@ -17,7 +17,7 @@ infohash or a table.
 
 ```toml
 [package.metadata.academictorrents]
-mnist = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"
+mnist = \"ce990b28668abf16480b8b906640a6cd7e3b8b21\"
 
 [package.metadata.academictorrents.digits]
 torrent = \"digits.torrent\"

@@ -47,7 +47,7 @@ once and then used where it is.
 
 - **Type:** absolute path
 - **Default:** none
-- **Example:** `ACADEMICTORRENTS_PATH_MNIST=/data/mnist.pkl.gz`
+- **Example:** `ACADEMICTORRENTS_PATH_MNIST=/data/mnist`
 ";
 
 const FILE: &str = "The configuration file holds the settings of a person or a machine. It is `academictorrents/config.toml` in the configuration directory:
