@@ -31,7 +31,7 @@ const CONNECTIONS: usize = 200;
 /// ```no_run
 /// use academictorrents::Seed;
 ///
-/// let seeding = Seed::new(["323a0048d87ca79b68f12a6350a57776b6a3b7fb"]).port(6881).start()?;
+/// let seeding = Seed::new(["ce990b28668abf16480b8b906640a6cd7e3b8b21"]).port(6881).start()?;
 /// println!("listening on {}", seeding.local_addr());
 /// // …
 /// let sent = seeding.stop()?;
