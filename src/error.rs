@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn first_what_then_why_then_help() {
-        let error = Error::new(ErrorKind::Network, "no source brought the data")
+        let error = Error::new(ErrorKind::Network, "no source had the data")
             .why("http://a/x: 404 Not Found")
             .help("add a mirror")
             .for_dataset("mnist");
@@ -297,7 +297,7 @@ mod tests {
         let error = Error::join(vec![error, other]).unwrap();
         assert_eq!(
             error.to_string(),
-            "dataset `mnist`: no source brought the data\n  http://a/x: 404 Not Found\n  \
+            "dataset `mnist`: no source had the data\n  http://a/x: 404 Not Found\n  \
              help: add a mirror\ndataset `cifar`: could not write"
         );
         assert_eq!(format!("{error:?}"), error.to_string());

@@ -15,7 +15,7 @@
 //! academictorrents = "0.1"
 //!
 //! [package.metadata.academictorrents]
-//! mnist = "323a0048d87ca79b68f12a6350a57776b6a3b7fb"
+//! mnist = "ce990b28668abf16480b8b906640a6cd7e3b8b21"
 //! ```
 //!
 //! ```no_run
@@ -38,14 +38,14 @@
 //!
 //! ```toml
 //! [package.metadata.academictorrents.mnist]
-//! infohash = "323a0048d87ca79b68f12a6350a57776b6a3b7fb" # or `torrent`, or both, or `magnet`
+//! infohash = "ce990b28668abf16480b8b906640a6cd7e3b8b21" # or `torrent`, or both, or `magnet`
 //! torrent = "mnist.torrent"                  # vendored: the catalog is not asked
-//! files = ["train/**"]                       # only the files that match these globs
+//! files = ["train-*"]                        # only the files that match these globs
 //! mirrors = ["mirror", "https://data.example.org/at"]
 //! sources = ["mirrors", "web-seeds"]         # of these, "catalogue" and "peers"
 //! max-size = "2GiB"                          # default: 1 GiB
 //! required-features = ["large-tests"]
-//! sha256 = { "train/labels.gz" = "…" }       # 64 hexadecimal digits
+//! sha256 = { "train-labels-idx1-ubyte.gz" = "…" } # 64 hexadecimal digits
 //! unpack = true                              # feature `unpack`
 //! optional = true
 //! ```
@@ -77,7 +77,7 @@
 //! mod datasets {
 //!     include!(concat!(env!("OUT_DIR"), "/datasets.rs"));
 //! }
-//! let labels = datasets::mnist::path().join(datasets::mnist::file::TRAIN_LABELS_GZ);
+//! let labels = datasets::mnist::path().join(datasets::mnist::file::TRAIN_LABELS_IDX1_UBYTE_GZ);
 //! ```
 //!
 //! # Errors
@@ -138,14 +138,14 @@
 // Only what is re-exported here is public.
 #![expect(
     unreachable_pub,
-    reason = "modules are private, and what one offers the others is `pub` there"
+    reason = "modules are private; `pub` marks items that other modules use"
 )]
 #![cfg_attr(
     feature = "engine",
     allow(
         missing_docs,
         rustdoc::private_intra_doc_links,
-        reason = "`engine` is not part of the API, and its types are those of the modules"
+        reason = "`engine` is not part of the API, and exports types of private modules"
     )
 )]
 #![cfg_attr(
@@ -153,7 +153,7 @@
     allow(
         dead_code,
         unused_imports,
-        reason = "what says where to fetch from is read, and not used"
+        reason = "settings and keys for sources are read but not used"
     )
 )]
 #![allow(

@@ -31,7 +31,7 @@ const CONNECTIONS: usize = 200;
 /// ```no_run
 /// use academictorrents::Seed;
 ///
-/// let seeding = Seed::new(["323a0048d87ca79b68f12a6350a57776b6a3b7fb"]).port(6881).start()?;
+/// let seeding = Seed::new(["ce990b28668abf16480b8b906640a6cd7e3b8b21"]).port(6881).start()?;
 /// println!("listening on {}", seeding.local_addr());
 /// // …
 /// let sent = seeding.stop()?;
@@ -177,7 +177,7 @@ impl Seed {
                 .help("use a number above 0, such as 2.0 to send everything twice"));
         }
         if self.fetch && self.ids.is_empty() {
-            return Err(Error::new(ErrorKind::Manifest, "no dataset to download is named")
+            return Err(Error::new(ErrorKind::Manifest, "no datasets to download were given")
                 .help("use infohashes, magnet links, or paths of .torrent files"));
         }
         let task = SeedTask {

@@ -11,10 +11,10 @@ use crate::output::{Failure, Result};
 /// Which crate is meant.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PackageFlags {
-    /// Package of the workspace [default: the one here]
+    /// Package of the workspace [default: the current one]
     #[arg(long, short, value_name = "NAME")]
     pub(crate) package: Option<String>,
-    /// Path of Cargo.toml [default: here or above]
+    /// Path of Cargo.toml [default: in the current directory or its parents]
     #[arg(long, value_name = "PATH")]
     pub(crate) manifest_path: Option<PathBuf>,
 }

@@ -121,7 +121,7 @@ pub(crate) fn replace(
     let span = item
         .and_then(Item::as_value)
         .and_then(Value::span)
-        .ok_or_else(|| odd("it is not there"))?;
+        .ok_or_else(|| odd("the key was not found"))?;
     let mut changed = manifest.to_owned();
     changed.replace_range(span, value);
     checked(&document, &changed, path, key, value)
@@ -141,7 +141,7 @@ pub(crate) fn rename(
     let document = parse(&changed)?;
     let table = path.iter().try_fold(document.as_item(), |item, part| item.get(part));
     let found = table.and_then(Item::as_table_like).and_then(|it| it.get_key_value(old));
-    let span = found.and_then(|(key, _)| key.span()).ok_or_else(|| odd("it is not there"))?;
+    let span = found.and_then(|(key, _)| key.span()).ok_or_else(|| odd("the key was not found"))?;
     let mut renamed = changed.clone();
     renamed.replace_range(span, key);
     match (read(&renamed, path, key), read(&renamed, path, old)) {
@@ -186,7 +186,7 @@ fn insert(
     while let Some(next) = path.get(depth).and_then(|part| at.get(part)) {
         depth += 1;
         if next.as_table_like().is_none() {
-            return Err(odd(format!("`{}` in it is not a table", path[..depth].join("."))));
+            return Err(odd(format!("its `{}` is not a table", path[..depth].join("."))));
         }
         at = next;
         if is_written(at) {
@@ -205,7 +205,7 @@ fn insert(
         match (last(table, false), braces.span()) {
             (Some(span), _) => text.with(span.end, &format!(", {here} = {value}")),
             (None, Some(span)) => text.with(span.start + 1, &format!(" {here} = {value} ")),
-            (None, None) => return Err(odd("its braces are not found")),
+            (None, None) => return Err(odd("the braces of its table were not found")),
         }
     } else if depth < path.len() {
         let lines = match many {
@@ -343,7 +343,7 @@ fn checked(
     }
 }
 
-const NOT_SO: &str = "it is written in a way that this program cannot change";
+const NOT_SO: &str = "this command cannot edit TOML that is written like this";
 
 /// The contents of a TOML value without its formatting.
 #[derive(Debug, PartialEq)]

@@ -38,8 +38,7 @@ impl CommandError {
         let new = |what: String| Error::new(ErrorKind::Manifest, what);
         match self {
             CommandError::CargoMetadata { said, in_crate } => {
-                let error = new("cargo could not determine which packages are here".into())
-                    .why(said.trim());
+                let error = new("`cargo metadata` failed".into()).why(said.trim());
                 // In a crate, Cargo's own text is enough: a wrong manifest, or a failed download.
                 match in_crate {
                     true => error,
@@ -47,28 +46,29 @@ impl CommandError {
                 }
             }
             CommandError::EmptyWorkspace(workspace) => {
-                new(format!("the workspace of {} has no package", workspace.display()))
+                new(format!("the workspace of {} has no packages", workspace.display()))
             }
             CommandError::UnknownPackage { name, workspace } => {
-                new(format!("there is no package `{name}` here")).why(format!(
+                new(format!("package `{name}` not found")).why(format!(
                     "it is neither in the workspace of {} nor among its dependencies",
                     workspace.display()
                 ))
             }
-            CommandError::UnknownMember { name, workspace, members } => new(format!(
-                "there is no package `{name}` in the workspace of {}",
-                workspace.display()
-            ))
-            .why(format!("its packages: {}", members.join(", "))),
-            CommandError::SeveralPackages(names) => new("there are several packages here".into())
-                .why(names.join(", "))
-                .help("select one with --package"),
+            CommandError::UnknownMember { name, workspace, members } => {
+                new(format!("package `{name}` is not in the workspace of {}", workspace.display()))
+                    .why(format!("members of the workspace: {}", members.join(", ")))
+            }
+            CommandError::SeveralPackages(names) => {
+                new("the workspace has several packages".into())
+                    .why(names.join(", "))
+                    .help("select one with --package")
+            }
             CommandError::SeveralDatasets { name, packages } => {
                 new(format!("`{name}` is declared by several packages: {}", packages.join(", ")))
                     .help("select one with --package")
             }
             CommandError::UnknownDataset { name, declared } => {
-                new(format!("no dataset `{name}` is declared here"))
+                new(format!("no dataset `{name}` is declared"))
                     .why(match declared.as_slice() {
                         [] => "no datasets are declared".to_owned(),
                         names => format!("declared datasets: {}", names.join(", ")),
@@ -76,13 +76,13 @@ impl CommandError {
                     .help("cargo academictorrents list")
             }
             CommandError::NoDataset => {
-                new("no crate here declares a dataset".into()).help("specify the dataset with --id")
+                new("no datasets are declared".into()).help("specify the dataset with --id")
             }
             CommandError::NotFetched(name) => {
                 new(format!("`{name}` is not on this machine")).help("cargo academictorrents fetch")
             }
             CommandError::DataDirectory(why) => {
-                new("the directory of --data is not known".into()).why(why.to_string())
+                new("the directory of --data cannot be determined".into()).why(why.to_string())
             }
             CommandError::ResultLost(why) => {
                 new("the result could not be written to stdout".into()).why(why)

@@ -7,7 +7,7 @@
 
 #![expect(
     unreachable_pub,
-    reason = "the modules of a program are private, and what one offers the others is `pub` there"
+    reason = "a program exports nothing; `pub` marks items that other modules use"
 )]
 
 mod app;

@@ -119,7 +119,7 @@ fn picture(datasets: &[Shown], width: usize, height: usize) -> Vec<String> {
     // One line each for the header, the datasets left out, the total, and the cursor.
     let most = height.saturating_sub(4).max(1);
     let left_out = order.len().saturating_sub(most);
-    let mut rows = vec![["dataset", "there", "peers", "sent", "rate"].map(str::to_owned)];
+    let mut rows = vec![["dataset", "have", "peers", "sent", "rate"].map(str::to_owned)];
     rows.extend(order.iter().take(most).map(|it| {
         let there = match it.there_bytes * 100 / it.total_bytes.max(1) {
             _ if it.there_bytes == it.total_bytes => size(it.total_bytes),
@@ -175,7 +175,7 @@ mod tests {
         check(
             60,
             [
-                "  dataset                  there  peers     sent       rate",
+                "  dataset                   have  peers     sent       rate",
                 "  cifar          25 % of 4.0 MiB     12  3.0 MiB  1.0 MiB/s",
                 "  MNIST Databa…          4.0 MiB      0      9 B      3 B/s",
                 "  total of 2                         12  3.0 MiB  1.0 MiB/s",
@@ -184,7 +184,7 @@ mod tests {
         check(
             80,
             [
-                "  dataset                                      there  peers     sent       rate",
+                "  dataset                                       have  peers     sent       rate",
                 "  cifar                              25 % of 4.0 MiB     12  3.0 MiB  1.0 MiB/s",
                 "  MNIST Database of handwritten di…          4.0 MiB      0      9 B      3 B/s",
                 "  total of 2                                             12  3.0 MiB  1.0 MiB/s",
@@ -193,7 +193,7 @@ mod tests {
         check(
             200,
             [
-                "  dataset                                                     there  peers     sent       rate",
+                "  dataset                                                      have  peers     sent       rate",
                 "  cifar                                             25 % of 4.0 MiB     12  3.0 MiB  1.0 MiB/s",
                 "  MNIST Database of handwritten digits, normalised          4.0 MiB      0      9 B      3 B/s",
                 "  total of 2                                                            12  3.0 MiB  1.0 MiB/s",

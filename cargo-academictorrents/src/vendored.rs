@@ -172,7 +172,7 @@ fn declared(
     let path = [SECTION[0], SECTION[1], SECTION[2], name];
     let infohash = text(&torrent.metainfo.infohash.to_string());
     let item = edit::read(manifest, &SECTION, name)
-        .ok_or_else(|| Error::new(ErrorKind::Manifest, "it is not there"))?;
+        .ok_or_else(|| Error::new(ErrorKind::Manifest, "the dataset's entry was not found"))?;
     if let Some(short) = item.as_str() {
         let table = format!("{{ infohash = {}, torrent = {place} }}", text(short));
         return edit::replace(manifest, &SECTION, name, &table);

@@ -15,5 +15,5 @@ pub(crate) fn count<N: Display + PartialEq + From<u8>>(number: N, what: &str) ->
 /// The expected format.
 pub(crate) fn parse_size(text: &str) -> Result<u64, &'static str> {
     let size = size::parse(text).filter(|size| *size > 0);
-    size.ok_or("write a size above 0, such as `500kB`, `4MiB`")
+    size.ok_or("expected a size above 0, such as `500kB`, `4MiB`")
 }

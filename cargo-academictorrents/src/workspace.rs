@@ -16,7 +16,7 @@ pub(crate) struct WorkspaceFlags {
     /// Only this package. Can be repeated
     #[arg(long, short, value_name = "NAME")]
     package: Vec<String>,
-    /// Path of Cargo.toml [default: here or above]
+    /// Path of Cargo.toml [default: in the current directory or its parents]
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
     /// Features to enable, for datasets with `required-features`

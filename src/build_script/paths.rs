@@ -102,7 +102,7 @@ pub fn check_directories(
 /// # Errors
 /// [`ErrorKind::Manifest`].
 pub fn check_dataset(path: &Path) -> Result<(), Error> {
-    let help = "the cause is the torrent's own name: a program can use the dataset with `academictorrents::Get`";
+    let help = "the torrent's own name causes this: get the dataset at run time with `academictorrents::Get`";
     for_cargo("the dataset's path", path).map(drop).map_err(|error| error.help(help))
 }
 

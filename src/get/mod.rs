@@ -34,7 +34,7 @@ pub use unpack::Unpack;
 ///
 /// # Examples
 /// ```no_run
-/// let mnist = academictorrents::get("323a0048d87ca79b68f12a6350a57776b6a3b7fb")?;
+/// let mnist = academictorrents::get("ce990b28668abf16480b8b906640a6cd7e3b8b21")?;
 /// println!("{}", mnist.display());
 /// # Ok::<(), academictorrents::Error>(())
 /// ```
@@ -51,9 +51,9 @@ pub fn get(id: impl AsRef<str>) -> Result<PathBuf, Error> {
 /// ```no_run
 /// use academictorrents::{Get, Verify};
 ///
-/// let labels = Get::new("323a0048d87ca79b68f12a6350a57776b6a3b7fb")
-///     .files(["train/*.gz"])
-///     .web_seed("https://data.example.org/mnist/")
+/// let labels = Get::new("ce990b28668abf16480b8b906640a6cd7e3b8b21")
+///     .files(["*-labels-*"])
+///     .web_seed("https://data.example.org/")
 ///     .store("/scratch/datasets")
 ///     .verify(Verify::Always)
 ///     .run()?;

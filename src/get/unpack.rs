@@ -9,7 +9,7 @@ use crate::manifest::UnpackOptions;
 /// ```no_run
 /// use academictorrents::{Get, Unpack};
 ///
-/// let images = Get::new("323a0048d87ca79b68f12a6350a57776b6a3b7fb")
+/// let images = Get::new("0123456789abcdef0123456789abcdef01234567")
 ///     .unpack(Unpack::new().members(["images/**"]).strip(1))
 ///     .run()?;
 /// # Ok::<(), academictorrents::Error>(())

@@ -66,7 +66,7 @@ fn sha1_of_every_number_of_blocks_at_any_address() {
 
 /// In an emulator that provides SHA instructions, the other tests must use them.
 #[test]
-#[ignore = "of processors with instructions for SHA-1: `.ci/platforms` runs it"]
+#[ignore = "requires a processor with SHA-1 instructions: `.ci/platforms` runs it"]
 fn this_processor_has_instructions_for_sha1() {
     assert!(!format!("{:?}", Sha1::new()).contains("Portable"));
 }

@@ -50,10 +50,10 @@ impl ManifestKey {
 /// All keys, in the order in which messages and the reference list them.
 pub(super) static KEYS: [ManifestKey; 17] = [
     key("infohash", None)
-        .doc("string of 40 hexadecimal or 32 base32 digits", "that of `torrent`", r#""323a0048d87ca79b68f12a6350a57776b6a3b7fb""#,
+        .doc("string of 40 hexadecimal or 32 base32 digits", "that of `torrent`", r#""ce990b28668abf16480b8b906640a6cd7e3b8b21""#,
             "Infohash of the torrent. If `torrent` is also set, both must match."),
     key("magnet", None)
-        .doc("string, a [magnet link](../guide/datasets.md#magnet-links)", "none", r#""magnet:?xt=urn:btih:323a0048d87ca79b68f12a6350a57776b6a3b7fb""#,
+        .doc("string, a [magnet link](../guide/datasets.md#magnet-links)", "none", r#""magnet:?xt=urn:btih:ce990b28668abf16480b8b906640a6cd7e3b8b21""#,
             "Magnet link of the torrent, instead of `infohash` and `torrent`."),
     key("torrent", None)
         .doc("string, the path of a `.torrent` file", "found by infohash in the store, `ACADEMICTORRENTS_LOAD_PATH`, mirrors, the catalog, or from peers", r#""mnist.torrent""#,

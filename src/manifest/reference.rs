@@ -12,11 +12,12 @@ const HEAD: &str = "# Manifest
 
 <!-- Generated from the table in src/manifest/keys.rs: SNAPSHOTS=overwrite cargo test --lib reference -->
 
-`[package.metadata.academictorrents]` in `Cargo.toml` declares the datasets of a package: each key is the name of a dataset, and its value an infohash or a table.
+`[package.metadata.academictorrents]` in `Cargo.toml` declares the datasets of a package: each key is the name of a dataset, and its value an
+infohash or a table.
 
 ```toml
 [package.metadata.academictorrents]
-mnist = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"
+mnist = \"ce990b28668abf16480b8b906640a6cd7e3b8b21\"
 
 [package.metadata.academictorrents.digits]
 torrent = \"digits.torrent\"
@@ -27,8 +28,8 @@ max-size = \"2GiB\"
 ```
 
 Names must match `[a-z][a-z0-9_-]*`. A dataset needs `infohash`, `magnet` or `torrent`. The table `defaults` sets the other keys for all datasets;
-a dataset's own value replaces the default, including lists. Relative paths begin at the directory of the manifest. An unknown key is an error that names the
-line and suggests the most similar key.
+a dataset's own value replaces the default, including lists. Relative paths begin at the directory of the manifest. An unknown key is an error that
+names the line and suggests the most similar key.
 
 [Environment variables](environment.md) and the [configuration file](configuration-file.md) take precedence over the manifest.
 ";
@@ -42,7 +43,7 @@ fn page() -> String {
         write!(page, "- **Default:** {default}\n- **In `defaults`:** {in_defaults}\n").unwrap();
         writeln!(page, "- **Example:** `{name} = {example}`").unwrap();
     }
-    page
+    crate::settings::reference::wrapped(&page)
 }
 
 #[test]

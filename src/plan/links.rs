@@ -261,13 +261,13 @@ impl<'a> LinkTree<'a> {
         let said = || self.said(link);
         match fault {
             LinkFault::Platform => {
-                "this platform creates symbolic links for administrators only".into()
+                "only administrators can create symbolic links on this platform".into()
             }
             LinkFault::TooMany(links) => {
                 format!("there are {links} symbolic links, and at most {MAX_LINKS} are created")
             }
             LinkFault::ToDirectory { directory, link } => format!(
-                "it leads to the directory `{}`, in which `{}` is a symbolic link to a directory as well",
+                "it leads to the directory `{}`, which contains another symbolic link to a directory, `{}`",
                 directory.escape_ascii(),
                 link.escape_ascii()
             ),
@@ -278,7 +278,7 @@ impl<'a> LinkTree<'a> {
             LinkFault::TooDeep => format!(
                 "its target, or that of a link on the way, has more than {MAX_TARGET_COMPONENTS} components"
             ),
-            LinkFault::Missing(_) => format!("{} is not there", said()),
+            LinkFault::Missing(_) => format!("{} does not exist", said()),
             LinkFault::Above => "it leads to a directory that contains it".into(),
         }
     }
@@ -337,7 +337,7 @@ mod tests {
                 }
             }
         };
-        let as_well = "is a symbolic link to a directory as well";
+        let as_well = "contains another symbolic link to a directory";
         // Circles of two and of three links.
         let circle: &[(&str, Option<&[&str]>)] = &[("d/l", Some(&["x"])), ("x/k", Some(&["d"]))];
         check(circle, &["`d/l`", "directory `x`", "`x/k`", as_well]);
@@ -412,7 +412,7 @@ mod tests {
             }));
         let file = deeper(&deep, &[&names[38], "f"]).join("/");
         let error = check(&links, &file).unwrap_err().to_string();
-        assert!(error.contains("is a symbolic link to a directory as well"), "{error}");
+        assert!(error.contains("contains another symbolic link to a directory"), "{error}");
         // One step more than allowed.
         links.push((deeper(&deep, &["z"]).join("/"), deeper(&deep, &["m38"])));
         links.push((deeper(&deep, &["zz"]).join("/"), deeper(&deep, &["z"])));

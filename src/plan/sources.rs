@@ -301,7 +301,7 @@ pub fn without_dht(request: &Request, settings: &Settings) -> Option<String> {
     let named = settings.dht_bootstrap.is_some() && allows_dht(request, settings);
     named.then(|| {
         let place = settings.configured.place_of("DHT_BOOTSTRAP");
-        format!("not asked, though {place} names nodes: academictorrents was built without its feature `dht`")
+        format!("{place} has no effect: academictorrents was built without its feature `dht`")
     })
 }
 

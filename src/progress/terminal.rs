@@ -90,7 +90,7 @@ pub(super) enum Watched {
     /// Our own process, which the user called.
     #[cfg_attr(
         all(target_os = "linux", not(feature = "engine")),
-        expect(dead_code, reason = "nobody calls a build script")
+        expect(dead_code, reason = "build scripts are not run by users")
     )]
     Own,
 }

@@ -92,7 +92,7 @@ pub(super) fn activity(phase: Phase) -> &'static str {
         Phase::Publishing => "publishing",
         Phase::Done => "done",
         Phase::Failed => "failed",
-        Phase::PassedOver => "passed over",
+        Phase::PassedOver => "skipped",
     }
 }
 

@@ -250,7 +250,7 @@ impl Context {
             let error = Error::new(ErrorKind::Manifest, what);
             return Err(match near {
                 Some(near) => error.help(format!("did you mean {near}?")),
-                None => error.help(format!("unset it; known are {PREFIX}PATH_<NAME> for a dataset, and {PREFIX} with one of\n{}", names().join(", "))),
+                None => error.help(format!("unset it; the known variables are {PREFIX}PATH_<NAME> for a dataset, and {PREFIX} with one of\n{}", names().join(", "))),
             });
         }
         let mut settings = Settings { paths: self.paths()?, ..Settings::default() };

@@ -167,7 +167,7 @@ impl Setting {
             }
             SettingKind::Size(store) | SettingKind::Rate(store) => {
                 let expected = match self.kind {
-                    SettingKind::Rate(_) => "bytes a second, such as `1MiB` or `0`",
+                    SettingKind::Rate(_) => "bytes per second, such as `1MiB` or `0`",
                     _ => "a size, such as `20GiB`",
                 };
                 let bytes = size::parse(text).ok_or_else(|| refused(text, expected));

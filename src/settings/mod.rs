@@ -24,7 +24,7 @@ mod file;
 mod kind;
 mod netrc;
 #[cfg(test)]
-mod reference;
+pub mod reference;
 #[cfg(feature = "engine")]
 pub mod shown;
 mod table;

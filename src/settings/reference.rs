@@ -13,21 +13,22 @@ use super::*;
 
 const HEAD: &str = "<!-- Generated from the table in src/settings/table.rs: SNAPSHOTS=overwrite cargo test --lib reference -->";
 
-const PRECEDENCE: &str = "Precedence: options of the command line, environment variables, configuration file, manifest, defaults. Three settings are combined with the manifest
-instead: `mirrors` and `peers` are added to those of the manifest and tried first, only `sources` that both allow are used, and the lower `max-size` applies.";
+const PRECEDENCE: &str = "Precedence: options of the command line, environment variables, configuration file, manifest, defaults. Some settings are combined with the manifest
+instead: `mirrors` and `peers` are added to those of the manifest and tried first. Only `sources` that both allow are used, and the lower `max-size`
+applies.";
 
-const ENVIRONMENT: &str = "An empty variable counts as not set. An unknown variable that begins with `ACADEMICTORRENTS_` is an error that suggests the most similar name. List items are
-separated by commas or spaces, and directories as in `PATH`; put items that contain a separator into the configuration file. If there are several fallbacks, the
-first one that is set is used.
+const ENVIRONMENT: &str = "An empty variable counts as not set. An unknown variable that begins with `ACADEMICTORRENTS_` is an error that suggests the most similar name. List
+items are separated by commas or spaces, and directories as in `PATH`; put items that contain a separator into the configuration file. If there are
+several fallbacks, the first one that is set is used.
 
-Variables can be set for a project in `[env]` of its `.cargo/config.toml`. A change of `STORE`, `LOAD_PATH`, or of the `PATH_<NAME>` of a declared dataset
-runs the build script again; other changes take effect the next time it runs. `cargo academictorrents config` shows the settings in effect and where each of
-them comes from.";
+Variables can be set for a project in `[env]` of its `.cargo/config.toml`. A change of `ACADEMICTORRENTS_STORE`, `ACADEMICTORRENTS_LOAD_PATH`, or the
+`ACADEMICTORRENTS_PATH_<NAME>` of a declared dataset runs the build script again; other changes take effect the next time it runs.
+`cargo academictorrents config` shows the settings in effect and where each of them comes from.";
 
 const OF_CARGO: &str = "## Cargo's configuration
 
-Builds and the command read [Cargo's own configuration](https://doc.rust-lang.org/cargo/reference/config.html): `.cargo/config.toml` in the directory in which Cargo was called, in its
-parent directories, and in Cargo's home. As in Cargo, the nearest file takes precedence, and the corresponding variable takes precedence over files:
+Builds and the command read [Cargo's own configuration](https://doc.rust-lang.org/cargo/reference/config.html): `.cargo/config.toml` in the directory
+in which Cargo was called, in its parent directories, and in Cargo's home. As in Cargo, the nearest file takes precedence, and the corresponding variable takes precedence over files:
 
 | key | variable |
 | --- | --- |
@@ -35,7 +36,8 @@ parent directories, and in Cargo's home. As in Cargo, the nearest file takes pre
 | `[http] proxy` | `CARGO_HTTP_PROXY` |
 | `[http] cainfo` | `CARGO_HTTP_CAINFO` |
 
-Build scripts run again when such a file changes. Cargo's `--config` arguments are ignored. On systems other than Linux, the directory is taken from the variable `PWD`.
+Build scripts run again when such a file changes. Cargo's `--config` arguments are ignored. On systems other than Linux, the directory is taken from
+the variable `PWD`.
 ";
 
 const PATH_OF_DATASET: &str = "## `ACADEMICTORRENTS_PATH_<NAME>`
@@ -45,7 +47,7 @@ once and then used where it is.
 
 - **Type:** absolute path
 - **Default:** none
-- **Example:** `ACADEMICTORRENTS_PATH_MNIST=/data/mnist.pkl.gz`
+- **Example:** `ACADEMICTORRENTS_PATH_MNIST=/data/mnist`
 ";
 
 const FILE: &str = "The configuration file holds the settings of a person or a machine. It is `academictorrents/config.toml` in the configuration directory:
@@ -56,8 +58,41 @@ const FILE: &str = "The configuration file holds the settings of a person or a m
 | macOS | `~/Library/Application Support` |
 | Windows | `%APPDATA%` |
 
-An unknown key is an error that names the line and suggests the most similar key. Build scripts run again when the file changes; after it is created, it takes effect
-the next time they run. `cargo academictorrents config` shows the settings in effect and where each of them comes from.";
+An unknown key is an error that names the line and suggests the most similar key. Build scripts run again when the file changes; after it is created,
+it takes effect the next time they run. `cargo academictorrents config` shows the settings in effect and where each of them comes from.";
+
+/// Breaks lines of prose that are longer than 160 characters; not tables, code and comments.
+pub fn wrapped(page: &str) -> String {
+    let (mut out, mut is_code) = (String::new(), false);
+    for line in page.lines() {
+        is_code ^= line.starts_with("```");
+        let is_prose = !is_code && !line.starts_with(['|', '<', '#']);
+        let limit = if is_prose && line.chars().count() > 160 { 150 } else { usize::MAX };
+        let indent = if line.starts_with("- ") { "\n  " } else { "\n" };
+        // Code stays on its line.
+        let mut ticks = 0;
+        let words = line.split(|c: char| {
+            ticks += usize::from(c == '`');
+            c == ' ' && ticks % 2 == 0
+        });
+        let mut width = 0;
+        for word in words {
+            let length = word.chars().count();
+            if width == 0 {
+                width = length;
+            } else if width + 1 + length > limit {
+                out += indent;
+                width = indent.len() - 1 + length;
+            } else {
+                out.push(' ');
+                width += 1 + length;
+            }
+            out += word;
+        }
+        out.push('\n');
+    }
+    out
+}
 
 /// The types of the variable and of the key.
 fn types(kind: &SettingKind) -> (String, &'static str) {
@@ -109,6 +144,7 @@ fn default(row: &Setting) -> String {
         DefaultValue::OutsideCi(value, in_ci) => {
             format!("`{value}`; `{in_ci}` if the variable `CI` is set")
         }
+        DefaultValue::Described(text) if !text.contains(' ') => format!("`{text}`"),
         DefaultValue::Described(text) => text.to_owned(),
     }
 }
@@ -123,6 +159,12 @@ fn variable_value(row: &Setting) -> String {
 
 fn code(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The variables, of which the first that is set counts.
+fn first(names: &[&str]) -> String {
+    let which = if names.len() > 1 { ", the first that is set" } else { "" };
+    code(names) + which
 }
 
 fn environment() -> String {
@@ -144,16 +186,11 @@ fn environment() -> String {
             (SettingKind::Flag(_), _) => {
                 writeln!(page, "- **Also set by:** {}", code(also)).unwrap()
             }
-            _ => writeln!(page, "- **If it is not set:** {}, the first that is set", code(also))
-                .unwrap(),
+            _ => writeln!(page, "- **If it is not set:** {}", first(also)).unwrap(),
         }
         if !row.fallbacks.is_empty() {
-            let fallbacks = code(row.fallbacks);
-            writeln!(
-                page,
-                "- **If neither it nor the key is set:** {fallbacks}, the first that is set"
-            )
-            .unwrap();
+            let fallbacks = first(row.fallbacks);
+            writeln!(page, "- **If neither it nor the key is set:** {fallbacks}").unwrap();
         }
         if row.secret {
             page.push_str("- **Secret:** `config` and `doctor` do not print it\n");
@@ -163,7 +200,7 @@ fn environment() -> String {
             write!(page, "\n{PATH_OF_DATASET}").unwrap();
         }
     }
-    page
+    wrapped(&page)
 }
 
 fn configuration_file() -> String {
@@ -182,13 +219,17 @@ fn configuration_file() -> String {
         if !matches!(row.kind, SettingKind::Flag(_)) {
             write!(page, " ({items})").unwrap();
         }
-        write!(page, "\n- **Default:** {}\n", default(row)).unwrap();
+        let default = match row.kind {
+            SettingKind::Flag(_) => "`false`".to_owned(),
+            _ => default(row),
+        };
+        write!(page, "\n- **Default:** {default}\n").unwrap();
         let name = row.variable();
         let anchor = name.to_lowercase();
         writeln!(page, "- **Environment:** [`{name}`](environment.md#{anchor})").unwrap();
         writeln!(page, "- **Example:** `{} = {}`", row.key, row.example).unwrap();
     }
-    page
+    wrapped(&page)
 }
 
 #[test]

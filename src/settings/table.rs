@@ -113,7 +113,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
     setting(&["ACADEMICTORRENTS_PRIVATE_HOSTS"], "private-hosts", SettingKind::Hosts(|to, it, _| {
         to.private_hosts = Arc::new(it);
     }))
-        .doc(r#"["data.lab", "10.1.2.3:8080", "10.0.0.0/8"]"#, "Hosts on this machine or on private networks that may be contacted no matter who names them; see [Which hosts are contacted](../guide/network.md#which-hosts-are-contacted)."),
+        .doc(r#"["data.lab", "10.1.2.3:8080", "10.0.0.0/8"]"#, "Hosts on this machine or on private networks that may be contacted whichever source names them; see [Which hosts are contacted](../guide/network.md#which-hosts-are-contacted)."),
     setting(&["ACADEMICTORRENTS_MAX_SIZE"], "max-size", SettingKind::Size(|to, it, _| to.max_size_bytes = Some(it)))
         .doc(r#""20GiB""#, "Largest download of a dataset. Replaces the built-in limit of 1 GiB and caps `max-size` in manifests."),
     setting(&["ACADEMICTORRENTS_TIMEOUT"], "timeout", SettingKind::Duration(|to, it, by| {
@@ -181,5 +181,5 @@ pub(super) static SETTINGS: [Setting; 22] = [
     }))
         .doc(r#""socks5h://proxy.example.edu:1080""#, "Proxy: `http://host:port` or `socks5h://host:port`, with `name:password@` before the host if it requires a login; see [Proxies](../guide/network.md#proxies). `[http] proxy` in [Cargo's configuration](environment.md#cargos-configuration) counts as `CARGO_HTTP_PROXY`; an empty one there means no proxy."),
     setting(&["NO_PROXY", "no_proxy"], "", SettingKind::Text(|to, it, _| to.no_proxy = Some(it.to_owned())))
-        .doc(r#""example.org,data.example.edu:8080,10.1.0.0/16""#, "Hosts to connect to without the proxy, separated by commas or spaces, in the format of curl and Cargo: `example.org` or `.example.org` for the domain and all its subdomains, an address or a network (`10.1.0.0/16`, `[fd00::]/8`), with `:port` for one port only, or `*` for all hosts. `*.example.org` means only the subdomains, `10.1.*` all names and addresses with this prefix."),
+        .doc(r#""example.org,data.example.edu:8080,10.1.0.0/16""#, "Hosts to connect to without the proxy, separated by commas or spaces, in the format of curl and Cargo. An item is a domain (`example.org` or `.example.org`, with all its subdomains), an address, a network (`10.1.0.0/16`, `[fd00::]/8`), or `*` for all hosts. `:port` after an item limits it to one port. `*.example.org` means only the subdomains, `10.1.*` all names and addresses with this prefix."),
 ];

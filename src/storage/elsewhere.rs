@@ -56,7 +56,7 @@ impl LocalCopy {
     /// changed since it was examined.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Verification`] for a pin that does not hold; [`crate::ErrorKind::Disk`] of the store.
+    /// [`crate::ErrorKind::Verification`] for a wrong pin; [`crate::ErrorKind::Disk`] of the store.
     pub fn stamp_elsewhere(&self, store: &Store, id: &str, pins: &Pins) -> Result<bool, Error> {
         pins::check(&self.site, &self.metainfo, pins)?;
         let Some(mut stamp) = self.unchanged().cloned() else { return Ok(false) };

@@ -32,7 +32,7 @@ pub fn is_lfs_pointer(path: &Path) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(any(feature = "bench", feature = "engine")),
-    expect(dead_code, reason = "only `verify` hashes all")
+    expect(dead_code, reason = "only `verify` hashes everything")
 )]
 pub enum FileFault {
     /// The file does not exist.

@@ -213,7 +213,7 @@ impl<'a> TreeWriter<'a> {
                     .why(format!("it contains `{path}` twice"))
                     .help(format!("to leave it out, add {glob:?} to `members` of `unpack`"));
             }
-            (true, false) => error.why(format!("`{path}` comes from `{}` as well", name(of_other))),
+            (true, false) => error.why(format!("`{path}` is also in `{}`", name(of_other))),
             (false, true) => {
                 error.why(format!("`{path}` is below `{other}`, which is not a directory"))
             }
@@ -489,7 +489,7 @@ impl<'a> TreeWriter<'a> {
         let Some(kind @ MadeKind::File(_)) = found.filter(|_| path != target) else {
             let archive = self.sources.get(source).map_or("", String::as_str);
             let why = format!(
-                "its hard link `{}` leads to `{}`, which is not a file that was unpacked before",
+                "its hard link `{}` leads to `{}`, which is not a file that was unpacked earlier",
                 shown(path),
                 shown(target)
             );
@@ -556,7 +556,7 @@ impl MemberSink for TreeSink<'_, '_> {
 
 /// A file or link of a tree that is not as it was unpacked.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only `verify` tells them"))]
+#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "only `verify` reports them"))]
 pub struct TreeFault {
     /// Below the directory that contains the tree's root.
     pub path: PathBuf,

@@ -140,7 +140,7 @@ impl Read for Unzstd<'_> {
             }
             let claimed = self.decoder.content_size();
             if claimed > 0 && claimed != given {
-                let why = format!("a frame has {given} bytes, but its header says {claimed}");
+                let why = format!("a frame has {given} bytes, but its header states {claimed}");
                 return Err(damaged(why));
             }
             let said = self.decoder.get_checksum_from_data();

@@ -131,7 +131,7 @@ impl TreePlan {
             }
         };
         if let Some((glob, _)) = unpacking.archives.iter().zip(used).find(|(_, used)| !**used) {
-            let what = format!("`archives` of `unpack`: the glob `{glob}` covers no archive");
+            let what = format!("`archives` of `unpack`: the glob `{glob}` matches no archive");
             let is_archive = |name: &String| kind_of(base_name(name.as_bytes())) != NameKind::Other;
             let covers = |glob: &FileGlob| {
                 self.names.iter().any(|name| glob.covers(name) && is_archive(name))
@@ -145,7 +145,7 @@ impl TreePlan {
             return Err(Error::new(ErrorKind::Manifest, what)
                 .why(examples())
                 .why(format!("names of archives end in {}", endings.join(", ")))
-                .help("leave `unpack` out"));
+                .help("remove `unpack`"));
         }
         Ok(())
     }
@@ -170,7 +170,7 @@ impl TreePlan {
                     false => [name, other],
                 };
                 return Err(super::cannot_unpack(first)
-                    .why(format!("it would become `{place}`, which is the place of `{}`", printable(second)))
+                    .why(format!("it would be unpacked as `{place}`, which is also the path of `{}`", printable(second)))
                     .help("to leave one of them packed, use globs in `archives` of `unpack`; to leave it out, in `files`"));
             }
             above = Some((file, name));

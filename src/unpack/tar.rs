@@ -234,7 +234,7 @@ impl Sparse {
             let mut filled = 0;
             while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
                 match stored(rest)? {
-                    0 => return Err(odd("the map of a sparse file is cut short")),
+                    0 => return Err(odd("the map of a sparse file is truncated")),
                     read => filled += read,
                 }
             }
@@ -295,7 +295,7 @@ fn pairs(numbers: &[u64], size: u64) -> io::Result<Vec<(u64, u64)>> {
     let (mut end, mut runs) = (0_u64, Vec::with_capacity(numbers.len() / 2));
     for pair in numbers.chunks(2) {
         let &[begin, length] = pair else {
-            return Err(odd("the map of a sparse file is cut short"));
+            return Err(odd("the map of a sparse file is truncated"));
         };
         let next = begin.checked_add(length).filter(|next| begin >= end && *next <= size);
         end = next.ok_or_else(|| odd("the map of a sparse file does not fit its size"))?;

@@ -135,7 +135,7 @@ fn list(
         });
     }
     if count != claimed {
-        let why = format!("its directory lists {count} members, but its count says {claimed}");
+        let why = format!("its directory lists {count} members, but states {claimed}");
         return Err(members.failed(&why));
     }
     Ok(wanted)

@@ -259,7 +259,7 @@ fn a_proxy_that_looks_names_up_is_not_asked_for_this_machine() {
         let error = project.env("CARGO_HTTP_PROXY", proxy).error();
         assert_refused(&error, "named by the torrent");
     });
-    assert!(proxy.accept().is_err(), "the proxy was asked");
+    assert!(proxy.accept().is_err(), "the proxy received a request");
 }
 
 #[test]

@@ -333,7 +333,7 @@ fn two_builds_at_once_make_one_download() {
     let (one, two) = (one.env("DOCS_RS", ""), two.env("DOCS_RS", ""));
     seed.fault(Fault::Slow { bytes_per_second: 5_000 });
     let first = one.start(&["build", "--release"]);
-    eventually("the first build fetches", || !seed.requests().is_empty());
+    eventually("the first build downloads", || !seed.requests().is_empty());
     // `start` adds another `-v`; `-vv` shows a build script's output while it runs.
     let mut second = two.start(&["build", "-v"]);
     let mut said = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);

@@ -205,7 +205,7 @@ fn a_seed_tells_the_dht_nothing_of_a_private_torrent() {
     // Both datasets are served. If the private one were announced, it would have been at the same
     // time.
     take(&private, address(&seeding)).unwrap();
-    eventually("a node is told of the seed", || !node.announced().is_empty());
+    eventually("the seed announces to a DHT node", || !node.announced().is_empty());
     let port = i64::from(seeding.local_addr().port());
     drop(seeding);
     assert_eq!(node.announced(), [(public.infohash(), port)]);

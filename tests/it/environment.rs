@@ -76,7 +76,7 @@ fn nodes_of_the_dht_are_of_no_use_without_the_feature_and_an_error_says_so() {
     let project =
         |dataset: &Dataset| crate::support::Project::of(dataset, "").env(name, "127.0.0.1:9");
     let error = project(&data(404)).error();
-    assert!(error.contains(&format!("DHT: not asked, though {name} names nodes: ")), "{error}");
+    assert!(error.contains(&format!("DHT: {name} has no effect: ")), "{error}");
     assert!(error.contains("feature `dht`"), "{error}");
     for error in
         [project(&data(404).private()).error(), project(&data(404)).env(name, "off").error()]

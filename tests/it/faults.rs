@@ -50,7 +50,7 @@ pub fn check_alone(case: &str, dataset: &Dataset, project: &Project, source: &st
     assert!(begun.elapsed() < IN_TIME, "{case}: took {:?}", begun.elapsed());
     let (error, said) = match (result, alone) {
         (Ok(_), Comes | Either(_)) => return check_comes(case, dataset, project),
-        (Ok(_), Fails(_)) => panic!("{case}: it went well"),
+        (Ok(_), Fails(_)) => panic!("{case}: unexpected success"),
         (Err(error), Comes) => panic!("{case}: {error}"),
         (Err(error), Fails(said) | Either(said)) => (error.to_string(), said),
     };

@@ -67,7 +67,7 @@ impl Fixture {
     }
 
     /// Enables a feature of the library. Takes effect with the next [`Fixture::declare`].
-    #[allow(dead_code, reason = "some test binaries need none")]
+    #[allow(dead_code, reason = "some test binaries need no features")]
     pub fn feature(mut self, feature: &'static str) -> Fixture {
         self.features = feature;
         self
@@ -212,7 +212,7 @@ impl Run {
     /// `error: ` and the package name.
     #[track_caller]
     pub fn errors(self) -> Vec<String> {
-        assert!(!self.succeeded, "it went well: {}\n{}", self.stdout, self.stderr);
+        assert!(!self.succeeded, "unexpected success: {}\n{}", self.stdout, self.stderr);
         self.assert_plain();
         let errors = self.stderr.lines().filter_map(|line| line.strip_prefix("error: "));
         let errors: Vec<_> = errors.filter_map(|line| line.split_once("@0.0.0: ")).collect();

@@ -181,7 +181,7 @@ fn a_file_with_another_name_is_copied_before_it_is_mended() {
     fixture.get(&dataset, &seed).unwrap();
     dataset.assert_at(&path);
     assert_eq!(seed.bytes_served(), PIECE as u64);
-    assert!(std::fs::read(&other).unwrap() == damaged, "a file of another name was changed");
+    assert!(std::fs::read(&other).unwrap() == damaged, "a file with another name was changed");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn two_runs_into_one_directory_fetch_once() {
     let seed = WebSeed::serving(&dataset).with(Fault::Slow { bytes_per_second: 3_000_000 });
     std::thread::scope(|scope| {
         let first = scope.spawn(|| fixture.get(&dataset, &seed).unwrap());
-        eventually("the first has begun", || seed.bytes_served() > 0);
+        eventually("the first download has started", || seed.bytes_served() > 0);
         dataset.assert_at(&fixture.get(&dataset, &seed).unwrap());
         first.join().unwrap();
     });

@@ -518,7 +518,7 @@ fn what_appears_or_changes_during_the_download_is_not_replaced() {
         let seed = WebSeed::serving(&dataset).with(Fault::Stall { after_bytes: 0 });
         let get = ask(&fixture, &dataset, &seed);
         let get = std::thread::spawn(move || get.run());
-        crate::swarm::eventually("the download has begun", || !seed.requests().is_empty());
+        crate::swarm::eventually("the download has started", || !seed.requests().is_empty());
         change(&tree);
         seed.mend();
         let error = get.join().unwrap().unwrap_err();

@@ -179,7 +179,7 @@ fn a_file_that_changes_while_its_mending_is_waited_for_is_left_alone() {
     let seed = WebSeed::serving(&dataset).with(Fault::Stall { after_bytes: 0 });
     let get = ask(&fixture, &dataset, &[&seed]);
     let get = std::thread::spawn(move || get.run());
-    eventually("the damaged piece is asked for", || !seed.requests().is_empty());
+    eventually("the damaged piece is requested", || !seed.requests().is_empty());
     std::fs::File::options().write(true).open(&path).unwrap().set_len(LENGTH + 10).unwrap();
     seed.mend();
     let error = get.join().unwrap().unwrap_err();

@@ -95,7 +95,7 @@ fn a_slow_function_does_not_delay_the_download() {
     let slow = {
         let told = told.clone();
         move |now: &Snapshot| {
-            eventually("the dataset is there", || stamp.exists());
+            eventually("the dataset is complete", || stamp.exists());
             told.0.lock().unwrap().push(now.clone());
         }
     };
@@ -187,9 +187,9 @@ fn a_wait_for_another_is_told() {
     let told = Told::default();
     std::thread::scope(|scope| {
         let first = scope.spawn(|| fixture.ask(&torrent).run().unwrap());
-        eventually("the first has begun", || seed.bytes_served() > 0);
+        eventually("the first download has started", || seed.bytes_served() > 0);
         scope.spawn(|| {
-            eventually("the second waits", || told.phases().contains(&Phase::Waiting));
+            eventually("the second build waits", || told.phases().contains(&Phase::Waiting));
             seed.mend();
         });
         let path = told.by(fixture.ask(&torrent)).run().unwrap();

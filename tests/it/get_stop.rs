@@ -50,7 +50,7 @@ fn a_download_that_is_stopped_goes_on_where_it_was() {
         let result = std::thread::scope(|scope| {
             scope.spawn(|| {
                 let is_some = || told.all().iter().any(|now| now.done_bytes > LENGTH / 10);
-                eventually("some of it is there", is_some);
+                eventually("some data was downloaded", is_some);
                 stop.stop();
             });
             told.by(patient(ask())).stop_with(&stop).run()
@@ -101,7 +101,7 @@ fn a_stop_ends_the_wait_for_another() {
     std::thread::scope(|scope| {
         let fetch = || patient(fixture.ask(&torrent)).stop_with(&first).run();
         let fetching = scope.spawn(fetch);
-        eventually("the first has begun", || seed.bytes_served() > 0);
+        eventually("the first download has started", || seed.bytes_served() > 0);
         assert_stopped(stop_in(Phase::Waiting, 1, fixture.ask(&torrent)));
         // Waits for a download into a read-only store.
         let other = GetFixture::new();
@@ -204,7 +204,7 @@ fn one_handle_stops_all_its_calls() {
                 })
             })
             .collect();
-        eventually("all have begun", || seed.requests().len() >= 3);
+        eventually("all downloads have started", || seed.requests().len() >= 3);
         stop.stop();
         calls.into_iter().for_each(|call| assert_stopped(call.join().unwrap()));
     });

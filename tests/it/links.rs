@@ -34,7 +34,10 @@ fn links_are_created_in_the_store_and_what_changes_them_is_repaired() {
     assert_eq!(seed.bytes_served(), dataset.stream().len() as u64);
     for link in ["latest", "current"] {
         let asked = |it: &crate::swarm::http::Request| it.target.contains(link);
-        assert!(!seed.requests().iter().any(asked), "a web seed was asked for a link");
+        assert!(
+            !seed.requests().iter().any(asked),
+            "a symbolic link was requested from a web seed"
+        );
     }
     let latest = "d/e/latest.csv";
     let csv = dataset.files()[0].1.clone();

@@ -78,7 +78,7 @@ fn a_magnet_links_tracker_names_the_peers() {
     let first = &announces[0];
     assert_eq!((first.left, first.event.as_deref()), (Some(16 << 10), Some("started")));
     assert_started_twice(&announces);
-    crate::swarm::eventually("the first says goodbye", || {
+    crate::swarm::eventually("the first peer ID announces `stopped`", || {
         let of_first = |it: &&tracker::Announce| it.peer_id == first.peer_id;
         let announces = tracker.announces();
         let last = announces.iter().rfind(of_first).and_then(|it| it.event.clone());
@@ -105,7 +105,7 @@ fn so_does_its_udp_tracker() {
     let announces = tracker.announces();
     assert_started_twice(&announces);
     let first = announces[0].peer_id.clone();
-    crate::swarm::eventually("the first says goodbye", || {
+    crate::swarm::eventually("the first peer ID announces `stopped`", || {
         let announces = tracker.announces();
         let last = announces.iter().rfind(|it| it.peer_id == first);
         last.and_then(|it| it.event.as_deref()) == Some("stopped")
@@ -129,7 +129,7 @@ fn a_tracker_that_answers_once_is_enough() {
     std::thread::scope(|scope| {
         let project = by_magnet(&dataset, &format!("&tr={}", tracker.url()));
         let built = scope.spawn(move || project.path_of("data").is_file());
-        crate::swarm::eventually("it is asked", || !tracker.announces().is_empty());
+        crate::swarm::eventually("the source is asked", || !tracker.announces().is_empty());
         // As a tracker does that limits eager clients.
         tracker.fault(tracker::Fault::Status { status: 429, retry_after_secs: Some(600) });
         assert!(built.join().unwrap());
@@ -250,7 +250,9 @@ fn where_nobody_gives_it_the_error_says_what_each_one_said() {
         assert!(error.contains("/download/"), "{error}");
         for peer in &peers {
             assert!(error.contains(&format!("peer {}: {said}", peer.addr())), "{error}");
-            crate::swarm::eventually("it is left", || peer.server().open_connections() == 0);
+            crate::swarm::eventually("the peer is disconnected", || {
+                peer.server().open_connections() == 0
+            });
         }
         // Three attempts of a second of silence each, and pauses.
         assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());

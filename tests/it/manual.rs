@@ -184,8 +184,16 @@ fn prose(page: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn each_link_of_the_documentation_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages: Vec<std::path::PathBuf> =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"].map(Into::into).into();
+    let mut pages: Vec<std::path::PathBuf> = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "cargo-academictorrents/README.md",
+        "examples/README.md",
+    ]
+    .map(Into::into)
+    .into();
     let mut directories = vec![std::path::PathBuf::from("docs")];
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(root.join(&directory)).unwrap() {

@@ -64,7 +64,7 @@ fn a_peer_that_rejects_is_asked_again_later_and_not_all_the_time() {
     let project = project(&dataset, &[&peer]).env("ACADEMICTORRENTS_TIMEOUT", "9s");
     std::thread::scope(|scope| {
         let build = scope.spawn(|| project.path_of("data"));
-        crate::swarm::eventually("it was asked again", || peer.stats().rejected.len() >= 6);
+        crate::swarm::eventually("the peer was asked again", || peer.stats().rejected.len() >= 6);
         peer.mend();
         dataset.assert_at(&build.join().unwrap());
     });
@@ -170,13 +170,15 @@ fn connected_peers_are_told_of_one_another_who_take_that_but_never_of_a_private_
         let secretly = scope.spawn(|| {
             dataset_at(&project(&private, &[&secret[0], &secret[1]]), &private);
         });
-        eventually("all of the private torrent are connected", || {
+        eventually("all peers of the private torrent are connected", || {
             secret.iter().all(|peer| !peer.stats().extended_handshakes.is_empty())
         });
         let openly = scope.spawn(|| {
             dataset_at(&project(&public, &[&open[0], &open[1], &deaf]), &public);
         });
-        eventually("both were told", || open.iter().all(|peer| !peer.stats().told.is_empty()));
+        eventually("both public peers receive peer exchange messages", || {
+            open.iter().all(|peer| !peer.stats().told.is_empty())
+        });
         secret.iter().chain(&open).chain([&deaf]).for_each(Peer::mend);
         secretly.join().unwrap();
         openly.join().unwrap();

@@ -73,7 +73,7 @@ fn cargo_builds_a_dataset_whose_every_byte_came_through_a_socks_proxy() {
         tracker.http().server().connections(),
         peer.server().connections(),
     ];
-    assert_eq!(opened, accepted, "some came around the proxy");
+    assert_eq!(opened, accepted, "some connections bypassed the proxy");
     assert!(opened.iter().all(|count| *count > 0), "{opened:?}");
     assert_eq!(peer.bytes_served(), 5 * 32_768);
     for asked in ["catalogue.invalid:80", "seed.invalid:80", "tracker.invalid:80"] {
@@ -107,7 +107,7 @@ fn the_torrent_comes_from_peers_through_it_and_they_see_nobody_else() {
             peer.stats().metadata_requests.len() + named.stats().metadata_requests.len();
         assert!(asked_now > asked, "{scheme}");
         // The proxy counts before it connects.
-        crate::swarm::eventually("none came around the proxy", || {
+        crate::swarm::eventually("no connection bypassed the proxy", || {
             let peers = [&peer, &named, &silent].into_iter().zip(before);
             peers
                 .map(|(it, before)| (it.addr(), it.server().connections() - before))

@@ -67,7 +67,7 @@ fn a_server_that_dies_in_the_middle_costs_little() {
     let project = Project::of(&dataset, &web_seeds(&dying));
     let served = std::thread::scope(|scope| {
         let build = scope.spawn(|| project.error());
-        eventually("half is served", || dying.bytes_served() > LENGTH / 2);
+        eventually("half of the data was served", || dying.bytes_served() > LENGTH / 2);
         let url = dying.url();
         let coverage = dying.coverage();
         drop(dying);
@@ -103,7 +103,7 @@ fn a_build_does_not_wait_for_ever_for_another_that_does_not_move() {
     std::thread::scope(|scope| {
         let holder = || project.build().env("ACADEMICTORRENTS_TIMEOUT", "8s").run();
         let holder = scope.spawn(holder);
-        eventually("the first has begun", || !seed.requests().is_empty());
+        eventually("the first download has started", || !seed.requests().is_empty());
         let error = project.error();
         assert!(error.contains("has locked the dataset"), "{error}");
         assert!(error.contains(&std::process::id().to_string()), "{error}");
@@ -261,7 +261,7 @@ fn a_build_that_is_killed_anywhere_is_gone_on_with() {
     for percent in [0, 1, 10, 30, 60, 90] {
         let mut child = start_child(&project);
         let enough = LENGTH * percent / 100;
-        eventually("so much is served", || seed.bytes_served() > enough);
+        eventually("enough data was served", || seed.bytes_served() > enough);
         child.kill().unwrap();
         kills += u64::from(!child.wait().unwrap().success());
         project.assert_nothing_published();
@@ -269,6 +269,6 @@ fn a_build_that_is_killed_anywhere_is_gone_on_with() {
     seed.mend();
     dataset.assert_at(&project.path_of("data"));
     let served = seed.bytes_served();
-    assert!(served <= LENGTH + kills * UNFINISHED, "{served} after {kills} kills");
+    assert!(served <= LENGTH + kills * UNFINISHED, "{served} bytes served after {kills} kills");
     assert_eq!(seed.coverage().distinct_bytes(), LENGTH);
 }

@@ -85,7 +85,7 @@ fn without_ids_all_of_the_store_is_served_also_what_comes_later() {
     let torrent = keep(&fixture, &second);
     fixture.ask(&torrent).web_seed(web_seed.url()).run().unwrap();
     // The seed scans the store once per second.
-    eventually("the second is served", || take(&second, address(&seeding)).is_ok());
+    eventually("the second dataset is served", || take(&second, address(&seeding)).is_ok());
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_file_of_the_users_that_changes_is_served_no_more_which_is_said_once() {
         notes.borrow_mut().extend(dataset.notes.iter().map(|note| format!("{note:?}")));
         dataset.there_bytes
     };
-    eventually("they are not there any more", || there_bytes() == length - gone);
+    eventually("removed files no longer count", || there_bytes() == length - gone);
     assert!(seeding.uploaded() <= 2 * length - gone, "{}", seeding.uploaded());
     assert!(take(&dataset, address(&seeding)).is_err());
     there_bytes();
@@ -180,7 +180,7 @@ fn a_dataset_that_is_named_twice_is_looked_up_once() {
     let length = dataset.stream().len() as u64;
     assert!(take(&dataset, address(&seeding)).is_err());
     let has_looked = || seeding.datasets().iter().any(|it| it.there_bytes < length);
-    eventually("it has looked at the files", has_looked);
+    eventually("the seed has noticed the damage", has_looked);
     assert_eq!(seeding.datasets().len(), 1);
 }
 
@@ -202,7 +202,7 @@ fn the_sources_and_the_selection_of_a_magnet_link_are_used() {
     let seeding = seed(&[&link], &fixture.path("store")).fetch(true).start().unwrap();
     let length = dataset.files()[0].1.len() as u64;
     let there = || seeding.datasets().iter().map(|it| it.there_bytes).collect::<Vec<_>>();
-    eventually("what the link selects is fetched", || there() == [length]);
+    eventually("the link's selection is downloaded", || there() == [length]);
     // Unlike the download, a seed asks for no peers.
     let events = || -> Vec<_> {
         let port = Some(seeding.local_addr().port().into());
@@ -231,7 +231,9 @@ fn what_another_process_is_fetching_is_served_piece_by_piece() {
         let fetching = scope.spawn(|| fixture.ask(&torrent).web_seed(slow.url()).run());
         // The resume record exists before the first piece.
         let begun = || fixture.path(&format!("store/v1/partial/{}/record", dataset.infohash_hex()));
-        eventually("the fetch began", || std::fs::metadata(begun()).is_ok_and(|it| it.len() > 150));
+        eventually("the download has started", || {
+            std::fs::metadata(begun()).is_ok_and(|it| it.len() > 150)
+        });
         let seeding = seed(&[&torrent], &fixture.path("store")).start().unwrap();
         let (address, wanted) = (address(&seeding), &dataset);
         let taking = scope.spawn(move || take(wanted, address));
@@ -281,7 +283,7 @@ fn trackers_are_told_the_real_port_and_goodbye() {
     let before = (http.announces().len(), udp.announces().len());
     let seeding = seed(&[&dataset.infohash_hex()], &fixture.path("store")).start().unwrap();
     let told = || http.announces().len() > before.0 && udp.announces().len() > before.1;
-    eventually("both were told", told);
+    eventually("both trackers were announced to", told);
     take(&single(), address(&seeding)).unwrap();
     let port = seeding.local_addr().port();
     seeding.stop().unwrap();
@@ -308,7 +310,9 @@ fn a_seed_that_has_fetched_leaves_no_tracker_before_its_own_end() {
     let events = || -> Vec<_> { tracker.announces().into_iter().map(|it| it.event).collect() };
     let said = |event: &str| events().iter().flatten().filter(|it| *it == event).count();
     // One `started` of the download and one of the seed.
-    eventually("both were told", || said("started") == 2 && said("completed") == 1);
+    eventually("both starts and the completion were announced", || {
+        said("started") == 2 && said("completed") == 1
+    });
     seeding.stop().unwrap();
     // If `stopped` came after the seed's `started`, the tracker would no longer return the seed.
     assert_eq!(said("stopped"), 1, "{:?}", events());
@@ -323,7 +327,9 @@ fn a_seed_that_is_ended_while_it_fetches_says_goodbye_first() {
     let fixture = GetFixture::new();
     let torrent = keep(&fixture, &dataset);
     let seeding = seed(&[&torrent], &fixture.path("store")).fetch(true).start().unwrap();
-    eventually("it has begun", || slow.bytes_served() > 0 && !tracker.announces().is_empty());
+    eventually("the download has started", || {
+        slow.bytes_served() > 0 && !tracker.announces().is_empty()
+    });
     // Time for the tracker's answer to arrive.
     std::thread::sleep(Duration::from_millis(200));
     seeding.stop().unwrap();
@@ -403,7 +409,7 @@ fn what_cannot_be_seeded_is_an_error_that_says_what_to_do() {
     check(
         with(seed(&[], &store)),
         ErrorKind::Manifest,
-        &["no dataset to download is named", "help: "],
+        &["no datasets to download were given", "help: "],
     );
     check(seed(&["mnist"], &store), ErrorKind::Manifest, &["`mnist`", "neither an infohash"]);
     let offline = seed(&[&torrent], &store).env("ACADEMICTORRENTS_OFFLINE", "1");

@@ -52,7 +52,7 @@ fn a_peer_gets_from_us_what_we_got_from_another_and_trackers_are_told() {
         let tracker = Tracker::start(vec![first.addr(), second.addr()]);
         let dataset = dataset.announce(&tracker.url());
         let project = Project::of(&dataset, "");
-        build_slowly(&project, &dataset, &[&second], "it took all", || {
+        build_slowly(&project, &dataset, &[&second], "the peer downloaded everything", || {
             taken(&second) == 10 * PIECE
         });
         let stats = second.stats();
@@ -83,7 +83,9 @@ fn what_was_here_before_is_served_from_the_beginning() {
         project.declare_data(&format!("peers = [\"{}\"]", rest.addr()));
         // By bitfield or `have`: each piece is hashed before it is announced, maybe after the
         // handshake.
-        build_slowly(&project, &dataset, &[&rest], "it took all", || taken(&rest) == 10 * PIECE);
+        build_slowly(&project, &dataset, &[&rest], "the peer downloaded everything", || {
+            taken(&rest) == 10 * PIECE
+        });
     }
 }
 
@@ -94,7 +96,7 @@ fn where_upload_is_0_nobody_is_served() {
     let second = leecher(&dataset, 10..20).fast().with(Fault::AsksTooEarly);
     let project = project(&dataset, &[&first, &second]).env("ACADEMICTORRENTS_UPLOAD", "0");
     let refused = || received(&second, wire::REJECT) == 40;
-    build_slowly(&project, &dataset, &[&second], "all was refused", refused);
+    build_slowly(&project, &dataset, &[&second], "all requests were rejected", refused);
     for id in [wire::UNCHOKE, wire::HAVE, wire::BITFIELD, wire::PIECE] {
         assert_eq!(received(&second, id), 0, "message {id}");
     }
@@ -110,7 +112,9 @@ fn who_asks_before_it_is_unchoked_is_refused_and_served_later() {
     let first = Peer::seeding(&dataset).pieces(0..10);
     let second = leecher(&dataset, 10..20).fast().with(Fault::AsksTooEarly);
     let project = project(&dataset, &[&first, &second]);
-    build_slowly(&project, &dataset, &[&second], "it took all", || taken(&second) == 10 * PIECE);
+    build_slowly(&project, &dataset, &[&second], "the peer downloaded everything", || {
+        taken(&second) == 10 * PIECE
+    });
     assert_eq!(received(&second, wire::REJECT), 40);
     assert_eq!(second.stats().taken.bytes(), 10 * PIECE);
 }
@@ -123,7 +127,7 @@ fn a_peer_that_says_it_only_uploads_takes_no_slot() {
     let project = project(&dataset, &[&first, &second]);
     // Announced by bitfield if verified before the connection, else by `have`.
     let heard = || (0..10).all(|piece| second.stats().announced.contains(&piece));
-    build_slowly(&project, &dataset, &[&second], "it heard of ten pieces", heard);
+    build_slowly(&project, &dataset, &[&second], "the peer received `have` for ten pieces", heard);
     assert_eq!(received(&second, wire::INTERESTED), 1);
     assert_eq!(received(&second, wire::UNCHOKE), 0);
 }
@@ -136,7 +140,7 @@ fn four_peers_are_unchoked_at_a_time() {
     let peers: Vec<_> = std::iter::once(&first).chain(&others).collect();
     let project = project(&dataset, &peers);
     let served = || others.iter().filter(|peer| taken(peer) > 0).count() == 4;
-    build_slowly(&project, &dataset, &peers, "four were served", served);
+    build_slowly(&project, &dataset, &peers, "four peers were served", served);
     let unchoked: usize = others.iter().map(|peer| received(peer, wire::UNCHOKE)).sum();
     assert_eq!(unchoked, 4);
 }
@@ -149,7 +153,7 @@ fn the_info_dictionary_is_served_to_who_has_only_a_magnet_link() {
     let peer = leecher(&dataset, 0..1_000);
     let project = project(&dataset, &[&peer]);
     let came = || peer.stats().metadata.len() == 2;
-    build_slowly(&project, &dataset, &[&peer], "all parts came", came);
+    build_slowly(&project, &dataset, &[&peer], "all parts arrived", came);
     let parts: Vec<u8> = peer.stats().metadata.values().flatten().copied().collect();
     assert_eq!(parts, dataset.info_bytes());
 }

@@ -123,7 +123,7 @@ fn two_datasets_are_fetched_side_by_side() {
         .env("ACADEMICTORRENTS_TIMEOUT", "8s");
     std::thread::scope(|scope| {
         let build = scope.spawn(|| project.run().unwrap_or_else(|error| panic!("{error}")));
-        crate::swarm::eventually("both have begun and neither has ended", || {
+        crate::swarm::eventually("both downloads have started and neither has ended", || {
             one.bytes_served() == 100_000 && other.bytes_served() == 100_000
         });
         // Stalled requests stay stalled, and are repeated.

@@ -57,7 +57,11 @@ const RESERVED: [Reserved; 15] = [
     },
     Reserved { what: "listens", words: &["TcpListener"], to: &["src/net/listen.rs"] },
     // Its decoder overflows the stack on a datagram with a nested list of 2,000 bytes.
-    Reserved { what: "uses the crate mainline, which is for tests", words: &["mainline"], to: &[] },
+    Reserved {
+        what: "uses the crate mainline, which is only for tests",
+        words: &["mainline"],
+        to: &[],
+    },
     Reserved {
         what: "uses ureq's unstable API",
         words: &["unversioned"],
@@ -91,7 +95,7 @@ const RESERVED: [Reserved; 15] = [
         to: &["src/storage/", "src/progress/terminal.rs", "src/fuzz/"],
     },
     Reserved {
-        what: "creates files, or opens them to write, in its own way: that follows symbolic links",
+        what: "creates or opens files without `storage::fs`, and so follows symbolic links",
         words: &[
             "File::create",
             "File::create_new",
@@ -103,7 +107,7 @@ const RESERVED: [Reserved; 15] = [
         to: &["src/storage/fs", "src/progress/terminal.rs", "src/fuzz/"],
     },
     Reserved {
-        what: "renames or removes files in its own way: Windows refuses that where they are read-only, or open for a moment",
+        what: "renames or removes files without `storage::fs`; on Windows, that fails for files that are read-only or briefly open",
         words: &["std::fs::rename", "std::fs::remove_file", "std::fs::remove_dir_all"],
         to: &["src/storage/fs", "src/fuzz/"],
     },
@@ -128,11 +132,7 @@ const RESERVED: [Reserved; 15] = [
             "cargo-academictorrents/src/main.rs",
         ],
     },
-    Reserved {
-        what: "looks at the process that started us",
-        words: &["parent_id"],
-        to: &["src/settings/"],
-    },
+    Reserved { what: "examines the parent process", words: &["parent_id"], to: &["src/settings/"] },
     Reserved {
         what: "ends or starts a process",
         words: &["process::exit", "process::abort", "process::Command"],
@@ -177,7 +177,7 @@ const RESERVED: [Reserved; 15] = [
             "cargo-academictorrents/src/output.rs",
         ],
     },
-    Reserved { what: "is not finished", words: &["todo!", "unimplemented!", "dbg!"], to: &[] },
+    Reserved { what: "is unfinished", words: &["todo!", "unimplemented!", "dbg!"], to: &[] },
     Reserved {
         what: "has unsafe code",
         words: &["unsafe", "unsafe_code"],
@@ -232,7 +232,7 @@ fn wrong_layer(source: &Source, public: &[(String, String)]) -> Vec<String> {
         {
             found.push(format!("{}: `{}` uses `{used}`", source.path, source.module()));
         } else if exported.is_none() && name.starts_with(char::is_uppercase) {
-            found.push(format!("{}: `crate::{name}` is of no known module", source.path));
+            found.push(format!("{}: `crate::{name}` is not a known module", source.path));
         }
     }
     found
@@ -315,7 +315,7 @@ fn too_long(source: &Source) -> Vec<String> {
     let lines = source.text.lines().count();
     let is_long = lines > 1_000;
     is_long
-        .then(|| format!("{}: {lines} lines; past 1,000, is it one concept?", source.path))
+        .then(|| format!("{}: {lines} lines; a file with more than 1,000 lines probably has several concepts", source.path))
         .into_iter()
         .collect()
 }
@@ -329,7 +329,7 @@ fn let_chain(source: &Source) -> Vec<String> {
             && condition(&source.code[at..]).contains("&&");
         if is_chained || before.ends_with("&&") {
             let line = before.lines().count();
-            found.push(format!("{}:{line}: a `let` in a chain: Rust 1.88", source.path));
+            found.push(format!("{}:{line}: a `let` chain requires Rust 1.88", source.path));
         }
     }
     found

@@ -173,7 +173,7 @@ fn archives_members_and_strip_choose_what_is_in_the_tree() {
     assert_eq!(first, path_with("{ max-size = '1GiB' }"));
     assert_eq!(first, path_with("{}"));
     for (unpack, kind, says) in [
-        ("{ archives = ['*.rar'] }", ErrorKind::Manifest, "the glob `*.rar` covers no archive"),
+        ("{ archives = ['*.rar'] }", ErrorKind::Manifest, "the glob `*.rar` matches no archive"),
         ("{ members = ['nothing'] }", ErrorKind::Manifest, "the glob `nothing` matches no member"),
         ("{ archives = ['lab/raw/*.gz'] }", ErrorKind::Manifest, "did you mean \"raw/*.gz\"?"),
         ("{ members = ['lab/raw/**'] }", ErrorKind::Manifest, "did you mean \"raw/**\"?"),
@@ -214,12 +214,12 @@ fn what_cannot_be_unpacked_is_told_before_it_is_fetched() {
     check(
         vec![("a.zip", zip(&[])), ("a.tar", tar(&[]))],
         "true",
-        &["`a.zip`", "`a.tar`", "would become `a`"],
+        &["`a.zip`", "`a.tar`", "unpacked as `a`"],
     );
     check(
         vec![("a.zip", zip(&[])), ("a/b", vec![1])],
         "true",
-        &["`a.zip`", "`a/b`", "would become `a`"],
+        &["`a.zip`", "`a/b`", "unpacked as `a`"],
     );
     check(vec![("a.zip", zip(&[])), ("a/b.gz", vec![1])], "true", &["`a.zip`", "`a/b.gz`"]);
     check(vec![("a.gz", gz(b"1")), ("a", vec![1])], "true", &["`a.gz`", "`a`"]);

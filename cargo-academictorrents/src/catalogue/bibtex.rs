@@ -67,7 +67,7 @@ impl Bibtex {
             }
         }
         if fields.is_empty() {
-            return Err("it says nothing");
+            return Err("it has no fields");
         }
         Ok(Bibtex { kind, key, fields })
     }

@@ -39,8 +39,8 @@ const MOST_FILES: usize = 5;
 
 /// Declare a dataset in Cargo.toml, with everything that a build needs
 ///
-/// Looks the torrent up and shows it, then adds an entry to Cargo.toml in the style of the file, the build-dependency if it is
-/// missing, and a build.rs if there is none. The rest is not changed. If anything fails, nothing is changed.
+/// Looks up the torrent and shows it, then adds an entry to Cargo.toml in the style of the file, the build-dependency if it is
+/// missing, and a build.rs if there is none. Nothing else is changed. If anything fails, nothing is changed at all.
 ///
 /// A .torrent that is given as a file is kept for builds: where it is if that is in the package, otherwise in `datasets/`.
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ pub(crate) struct AddArguments {
     /// Keep the personal passkey in the .torrent file that is written to the package instead of removing it
     #[arg(long)]
     keep_passkey: bool,
-    /// Pin the SHA-256 of each file. Downloads files that are not here
+    /// Pin the SHA-256 of each file. Missing files are downloaded
     #[arg(long)]
     pin: bool,
     /// Allow builds to download this much: `20GiB`. Written by default for datasets over 1 GiB
@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: &AddArguments, common: &Common, output: &Output) ->
     let mut addition = plan::add(&package, &dataset, torrent.as_ref(), arguments, &[])?;
     if let Some(torrent) = torrent.as_ref().filter(|_| arguments.pin && !addition.already) {
         if arguments.dry_run && app.present(&dataset).is_none() {
-            output.warn("--pin: the data is not here, and a dry run does not fetch it: the lines have no pins");
+            output.warn("--pin: the data is not on this machine and a dry run does not download it, so no pins are shown");
         } else {
             interrupt::end_on_signal(app.stop.clone());
             let pins = pins(&app, &dataset, torrent)?;
@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: &AddArguments, common: &Common, output: &Output) ->
         }
         if addition.already && !addition.gets_torrent {
             let manifest = package.manifest.display();
-            output.result(format_args!("already there: `{}` in {manifest}", addition.name));
+            output.result(format_args!("`{}` is already declared in {manifest}", addition.name));
         }
         addition.changes.show(&package.manifest, output);
     }
@@ -201,17 +201,14 @@ fn look_up(
     let needs = [(arguments.vendor, "--vendor"), (arguments.pin, "--pin")];
     match (&arguments.name, needs.iter().find(|(is_on, _)| *is_on)) {
         (Some(_), None) => {
-            output.warn(format_args!(
-                "neither name nor size nor files are known: {}",
-                error.without_help()
-            ));
+            output.warn(format_args!("name, size and files are unknown: {}", error.without_help()));
             Ok(None)
         }
         (None, None) => {
             Err(error.help("to declare the dataset anyway, add its NAME after the ID").into())
         }
         (_, Some((_, option))) => {
-            output.say(format_args!("{option} needs the torrent"));
+            output.say(format_args!("{option} requires the torrent"));
             Err(error.into())
         }
     }
@@ -311,22 +308,22 @@ fn tell(
 ) {
     if let (Some(limit), Some(torrent)) = (addition.max_size_bytes, torrent) {
         output.say(format_args!(
-            "a build fetches no more than 1 GiB unasked: `max-size` allows {} for these {}",
+            "builds download at most 1 GiB by default; `max-size` allows {} for these {}",
             size(limit),
             size(torrent.layout().needed_bytes())
         ));
     }
     addition.changes.tell(output);
     if arguments.dry_run {
-        output.say("a dry run: nothing was written");
+        output.say("dry run: nothing was written");
         return;
     }
     let variable = addition.variable();
     let only = match arguments.optional && !addition.already {
-        true => format!(", where #[cfg(at_dataset = {:?})] holds", addition.name),
+        true => format!(", behind #[cfg(at_dataset = {:?})]", addition.name),
         false => String::new(),
     };
-    output.say(format_args!("in the program: env!(\"AT_{variable}_PATH\"){only}"));
+    output.say(format_args!("in your code: env!(\"AT_{variable}_PATH\"){only}"));
 }
 
 fn document(

@@ -66,7 +66,7 @@ _cargo_with_academictorrents() {
         _academictorrents cargo-academictorrents "$2" "$3"
         return
     fi
-    # Cargo's is made of what the package bash-completion has.
+    # Cargo's completion uses functions of the package bash-completion.
     if ! declare -F _cargo > /dev/null && declare -F _get_comp_words_by_ref > /dev/null; then
         local file
         for file in "$(rustc --print sysroot 2> /dev/null)/etc/bash_completion.d/cargo" \

@@ -15,7 +15,7 @@ use findings::{DoctorReport, Status};
 /// Diagnose configuration, store, disk and network problems
 ///
 /// Nothing is hashed or downloaded, and test files in the store are removed. The catalog, and the trackers and web seeds of
-/// datasets declared here, are contacted for at most five seconds.
+/// declared datasets, are contacted for at most five seconds.
 ///
 /// The exit status is 1 if something fails.
 #[derive(Debug, clap::Args)]
@@ -82,9 +82,9 @@ fn declared(
     match found {
         Ok(declared) => {
             let what = match declared.len() {
-                0 => "no dataset is declared here".to_owned(),
-                1 => "1 dataset is declared here".to_owned(),
-                count => format!("{count} datasets are declared here"),
+                0 => "no datasets declared".to_owned(),
+                1 => "1 dataset declared".to_owned(),
+                count => format!("{count} datasets declared"),
             };
             findings.add("manifest", Status::Ok, what);
             declared
@@ -92,7 +92,7 @@ fn declared(
         Err(Failure::Command(CommandError::CargoMetadata { .. }))
             if arguments.workspace.is_outside() =>
         {
-            findings.add("manifest", Status::Ok, "no crate here");
+            findings.add("manifest", Status::Ok, "not in a package");
             Vec::new()
         }
         Err(Failure::Command(error)) => {

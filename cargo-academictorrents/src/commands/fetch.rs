@@ -19,8 +19,8 @@ use crate::workspace::{self, Declared};
 
 /// Download the datasets that a project and its dependencies declare
 ///
-/// Datasets go to the store that builds share, so later builds need no network. Existing data is not downloaded again, and what
-/// several packages declare is downloaded once. An interrupted run resumes.
+/// Datasets go to the store that builds share, so later builds need no network. Existing data is not downloaded again, and a
+/// dataset that several packages declare is downloaded once. An interrupted run resumes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents fetch
@@ -34,7 +34,7 @@ pub(crate) struct FetchArguments {
     /// Print what would be downloaded, how much and from where. Torrents are looked up
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Allow this much for each dataset, whatever `max-size` in the manifests says: `20GiB`
+    /// Allow this much for each dataset, regardless of `max-size` in the manifests: `20GiB`
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
     #[command(flatten)]
@@ -74,7 +74,7 @@ fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Decl
 /// Returns why there is nothing to fetch.
 fn nothing(declared: &[Declared]) -> String {
     if declared.is_empty() {
-        return "no dataset is declared here or in a dependency; to declare one: cargo academictorrents add ID"
+        return "this workspace and its dependencies declare no datasets; to declare one: cargo academictorrents add ID"
             .to_owned();
     }
     let names: Vec<_> = declared
@@ -121,7 +121,7 @@ fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result {
     result
 }
 
-/// `"2 datasets fetched (20.0 MiB), 1 was already there, 1 could not be fetched"`.
+/// `"2 datasets fetched (20.0 MiB), 1 was already complete, 1 could not be fetched"`.
 fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     let of = |what: fn(&ProvideOutcome) -> bool| outcomes.iter().filter(|it| what(it)).count();
     let there = of(|it| it.was_there && it.result.is_ok());
@@ -134,7 +134,7 @@ fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     if there > 0 {
         let what = if parts.is_empty() { count(there, "dataset") } else { there.to_string() };
         let were = if there == 1 { "was" } else { "were" };
-        parts.push(format!("{what} {were} already there"));
+        parts.push(format!("{what} {were} already complete"));
     }
     if failed > 0 {
         let what = if parts.is_empty() { count(failed, "dataset") } else { failed.to_string() };
@@ -253,7 +253,7 @@ fn whence(plan: &Planned) -> String {
         }
     }
     if plan.may_lie_elsewhere {
-        places.insert(0, "a copy named by the environment, if it is correct".to_owned());
+        places.insert(0, "the copy named by an environment variable, if it is correct".to_owned());
     }
     match places.join(", ") {
         none if none.is_empty() => "no known source".to_owned(),

@@ -21,7 +21,7 @@ use crate::table::{id, lines, width};
 /// declares it. Datasets fetched with `get`, `import` or at run time are not tracked and are kept unless --unknown is given.
 ///
 /// A project on an unmounted disk, or on another machine that shares the store, looks as if it were deleted: use --dry-run
-/// first. What is removed by mistake is downloaded again by the next build.
+/// first. Datasets removed by mistake are downloaded again by the next build.
 ///
 /// Datasets in use by another process are skipped with a warning. Times of use are recorded to the day.
 #[derive(Debug, clap::Args)]
@@ -36,10 +36,10 @@ pub(crate) struct GcArguments {
     /// Also remove datasets that projects use. Their next builds download them again
     #[arg(long)]
     all: bool,
-    /// Only datasets that were not used for this time: `30d`, `12h`, `90s`
+    /// Only datasets that have not been used for this long: `30d`, `12h`, `90s`
     #[arg(long, value_name = "TIME", value_parser = time)]
     older_than: Option<Duration>,
-    /// Only until the store is no larger than this: `50GiB`, `500MB`. Least recently used datasets are removed first
+    /// Remove only until the store is no larger than this: `50GiB`, `500MB`. Least recently used datasets are removed first
     #[arg(long, value_name = "SIZE", value_parser = max_size)]
     max_size: Option<u64>,
     /// Print what would be removed
@@ -100,7 +100,7 @@ struct Gc {
     unknown: usize,
     /// … because they were used recently.
     recent: usize,
-    /// … because the store is small enough.
+    /// … because the store is within --max-size.
     enough: usize,
 }
 
@@ -268,7 +268,7 @@ fn show(gc: &Gc, arguments: &GcArguments, output: &Output) {
         (gc.used, "used by projects; `list` shows them, --all also removes them"),
         (gc.unknown, "not used by a known project; --unknown also removes them"),
         (gc.recent, "used more recently than --older-than"),
-        (gc.enough, "because the store is small enough"),
+        (gc.enough, "because the store is within --max-size"),
     ] {
         if count > 0 {
             output.say(format_args!("kept {count} {why}"));
@@ -326,9 +326,9 @@ fn outcome_json(outcome: &Removal, is_dry: bool) -> Value {
 }
 
 fn max_size(text: &str) -> Result<u64, &'static str> {
-    parse(text).ok_or("write a size, such as `50GiB`, `500MB`, `0`")
+    parse(text).ok_or("expected a size, such as `50GiB`, `500MB`, `0`")
 }
 
 fn time(text: &str) -> Result<Duration, &'static str> {
-    parse_duration(text).ok_or("write a time, such as `30d`, `12h`, `90s`")
+    parse_duration(text).ok_or("expected a time, such as `30d`, `12h`, `90s`")
 }

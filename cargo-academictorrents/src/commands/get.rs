@@ -21,8 +21,8 @@ use crate::words::parse_size;
 
 /// Download one dataset and print its path
 ///
-/// The dataset goes to the store that builds share, or to a directory of yours in the torrent's own layout. Existing data is
-/// hashed, and only what is missing or damaged is downloaded. An interrupted run resumes.
+/// The dataset goes to the store that builds share or, with --into, to a directory in the torrent's own layout. Existing data
+/// is hashed, and only what is missing or damaged is downloaded. An interrupted run resumes.
 ///
 /// The settings of builds (ACADEMICTORRENTS_MIRRORS, _PEERS, _OFFLINE, …) apply.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ use crate::words::parse_size;
   cargo academictorrents get mnist.torrent --into data --files 'train/*.gz'
   cargo academictorrents get https://data.example.org/mnist.torrent --web-seed https://data.example.org/")]
 pub(crate) struct GetArguments {
-    /// An infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path or web address of a .torrent
+    /// An infohash (40 hexadecimal or 32 base32 digits), a magnet link, or the path or URL of a .torrent
     id: String,
     /// Store the dataset in this directory, in the torrent's own layout
     #[arg(long, value_name = "DIR")]

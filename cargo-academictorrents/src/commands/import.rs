@@ -25,7 +25,7 @@ use crate::{Common, interrupt};
 /// correct pieces are copied into the store (as copy-on-write clones where possible) and hashed there again. Nothing is written
 /// at PATH; only --hard-link changes permissions there.
 ///
-/// Without --id, the dataset is found among those declared here, by names or sizes and then by hashes.
+/// Without --id, the dataset is found among the declared ones, by names or sizes and then by hashes.
 ///
 /// If something is missing or wrong, the rest is imported, `fetch` downloads what is missing, and the exit status is 1.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ use crate::{Common, interrupt};
   cargo academictorrents import --id 323a0048d87ca79b68f12a6350a57776b6a3b7fb /data/mnist.tar.gz
   cargo academictorrents import --id mnist.torrent --hard-link /data/mnist")]
 pub(crate) struct ImportArguments {
-    /// What to import. With one --id, several paths complement one another
+    /// File or directory to import. With --id, several paths complement one another
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The dataset: its key in the manifest, an infohash, a magnet link, or the path of a .torrent
@@ -222,7 +222,7 @@ fn tell(name: &str, imported: &Imported, arguments: &ImportArguments, output: &O
 fn nothing(path: &str, unfit: &Unfit<'_>, datasets: &[DatasetSpec], named: bool) -> String {
     let mut text = match datasets {
         [only] if named => format!("{path} is not the dataset `{}`", only.name()),
-        _ => format!("{path} does not match any dataset declared here"),
+        _ => format!("{path} does not match any declared dataset"),
     };
     for (name, why) in unfit {
         text += &format!("\n  {name}: {}", why.replace('\n', "\n  "));

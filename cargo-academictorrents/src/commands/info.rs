@@ -22,12 +22,12 @@ use crate::probes::{Answered, ProbeTarget};
 use crate::{Common, torrent, words, workspace};
 use listing::Listed;
 
-/// Show what a dataset contains and who has it right now
+/// Show what a dataset contains and which sources have it
 ///
 /// Asks trackers for the number of seeds and leechers, and web seeds for the first byte of a file, in parallel and for at most
 /// five seconds. No data is downloaded. A torrent that is not on this machine is looked up as by `get`.
 ///
-/// Of many files, the directories are shown with the number of files in each; -v lists all files.
+/// If there are many files, directories are shown with the number of files in each; -v lists all files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents info mnist
@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &InfoArguments, common: &Common, output: &Output) -
     sources_of("Trackers", &info.trackers, of_trackers, output);
     sources_of("Web seeds", &info.web_seeds, of_web_seeds, output);
     if app.settings.offline {
-        output.say(format_args!("nobody was asked: {}", app.settings.offline_reason()));
+        output.say(format_args!("no source was contacted: {}", app.settings.offline_reason()));
     }
     Ok(())
 }
@@ -187,7 +187,7 @@ fn facts(info: &Info, output: &Output) {
     let (pieces, piece) = (metainfo.geometry.piece_count(), metainfo.geometry.piece_bytes());
     fact("pieces", &format!("{pieces} of {}", size(piece.into())));
     if metainfo.private {
-        fact("private", "yes: its peers come from its own trackers alone");
+        fact("private", "yes: peers come only from its own trackers");
     }
     let created = match (info.about.created, &info.about.created_by) {
         (Some(date), Some(by)) => Some(format!("{} by {by}", day(date))),
@@ -284,7 +284,7 @@ fn directories(info: &Info, output: &Output) {
     });
     let more = match left_out {
         [0, 0] => String::new(),
-        [0, files] => format!("and {files} more beside the directories: "),
+        [0, files] => format!("and {files} more files next to the directories: "),
         [1, 0] => "and 1 more directory: ".to_owned(),
         [directories, _] => format!("and {directories} more directories: "),
     };

@@ -19,8 +19,8 @@ use crate::workspace::{self, Declared};
 
 /// List declared datasets, then everything else in the store
 ///
-/// Shows the size of each dataset, how much of it is there, its infohash and its path. Nothing is downloaded, hashed or written:
-/// `complete` means that the dataset was verified and that its sizes and times have not changed since.
+/// Shows the size of each dataset, how much of it is on this machine, its infohash and its path. Nothing is downloaded, hashed
+/// or written: `complete` means that the dataset was verified and that its sizes and times have not changed since.
 ///
 /// Outside of a package, only the store is listed.
 #[derive(Debug, clap::Args)]
@@ -29,10 +29,10 @@ use crate::workspace::{self, Declared};
   cargo academictorrents list --no-orphans -p my-model
   cargo academictorrents list --orphans --json")]
 pub(crate) struct ListArguments {
-    /// Only what is in the store and not declared here
+    /// Only datasets in the store that are not declared
     #[arg(long, conflicts_with = "no_orphans")]
     orphans: bool,
-    /// Only what is declared here
+    /// Only declared datasets
     #[arg(long)]
     no_orphans: bool,
     #[command(flatten)]
@@ -65,9 +65,9 @@ pub(crate) fn run(arguments: &ListArguments, common: &Common, output: &Output) -
         }));
     } else {
         if is_outside {
-            output.say("no crate here: listing only the store");
+            output.say("not in a package: listing only the store");
         } else if standings.is_empty() && !arguments.orphans {
-            output.say("no crate here declares a dataset");
+            output.say("this workspace and its dependencies declare no datasets");
         }
         show(&app, shown, output);
         show_orphans(&app, &orphans, output);
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &ListArguments, common: &Common, output: &Output) -
         }
         if orphans.is_empty() && shown.is_empty() && !arguments.no_orphans {
             let others = if standings.is_empty() { "nothing" } else { "nothing else" };
-            output.say(format_args!("{others} is in {}", app.directory.display()));
+            output.say(format_args!("there is {others} in {}", app.directory.display()));
         }
     }
     let mut failed = false;

@@ -9,7 +9,8 @@ use crate::workspace;
 
 /// Print the path of a dataset
 ///
-/// For scripts: prints only the path, or fails if the dataset is not there. Nothing is downloaded, and no socket is opened.
+/// For scripts: prints only the path, or fails if the dataset is not on this machine. Nothing is downloaded, and no socket is
+/// opened.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ls \"$(cargo academictorrents path mnist)\"")]

@@ -19,7 +19,7 @@ use crate::workspace;
 /// Share datasets with other BitTorrent clients and builds
 ///
 /// Serves peers that connect: builds that name this machine in ACADEMICTORRENTS_PEERS, and others that find it through trackers
-/// or the DHT. What builds are downloading right now is served too.
+/// or the DHT. Datasets that builds are downloading are served too.
 ///
 /// On a terminal, a table shows each dataset with its progress, peers, bytes sent and rate. Failures of trackers are printed
 /// once per cause; with `-v`, their answers too.
@@ -46,7 +46,7 @@ pub(crate) struct SeedArguments {
     /// Send at most this many bytes per second: `500kB`, `4MiB` [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     rate: Option<u64>,
-    /// End when N times the size of the datasets was sent
+    /// End when N times the size of the datasets has been sent
     #[arg(long, value_name = "N", value_parser = ratio)]
     ratio: Option<f64>,
     /// End after this time: `90s`, `30m`, `8h`
@@ -55,7 +55,7 @@ pub(crate) struct SeedArguments {
     /// Download what is missing, and serve verified pieces meanwhile
     #[arg(long)]
     fetch: bool,
-    /// Number of peers at the same time; at most a quarter from one host, but at least eight
+    /// Maximum number of connected peers; at most a quarter from one host, but at least eight
     #[arg(long, value_name = "N", default_value_t = 200)]
     connections: usize,
     #[command(flatten)]
@@ -157,17 +157,18 @@ fn stop_at_signals(seeding: StopHandle, output: &Output) -> Arc<AtomicBool> {
             }
             why => why.to_string(),
         };
-        output
-            .say(format_args!("note: trackers will not be notified if a signal ends this: {why}"));
+        output.say(format_args!(
+            "note: trackers will not be notified if a signal ends the seed: {why}"
+        ));
     }
     interrupted
 }
 
 fn time(text: &str) -> Result<Duration, &'static str> {
-    parse_duration(text).ok_or("write a time, such as `90s`, `30m`, `8h`")
+    parse_duration(text).ok_or("expected a time, such as `90s`, `30m`, `8h`")
 }
 
 fn ratio(text: &str) -> Result<f64, &'static str> {
     let ratio = text.parse().ok().filter(|ratio: &f64| ratio.is_finite() && *ratio > 0.0);
-    ratio.ok_or("write a number above 0, such as `2` or `1.5`")
+    ratio.ok_or("expected a number above 0, such as `2` or `1.5`")
 }

@@ -25,8 +25,9 @@ use crate::{Common, crates, interrupt, workspace};
 /// Builds then do not have to look them up. The files are in `datasets/` next to Cargo.toml, and the datasets get the key
 /// `torrent`. Existing files are kept unless --refresh is given.
 ///
-/// With --data, a directory becomes a mirror of the data of all packages here and their dependencies, for
-/// ACADEMICTORRENTS_MIRRORS and the key `mirrors`, also behind a web server. A build that has it needs no network.
+/// With --data, a directory becomes a mirror of the data of all packages of the workspace and their dependencies, for
+/// ACADEMICTORRENTS_MIRRORS and the key `mirrors`. A web server can also serve it. Builds that use a local mirror need no
+/// network.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents vendor
@@ -42,7 +43,7 @@ pub(crate) struct VendorArguments {
     /// Keep personal passkeys in .torrent files instead of removing them
     #[arg(long)]
     keep_passkey: bool,
-    /// Replace existing .torrent files by the catalog's, which may name newer web seeds and trackers
+    /// Replace existing .torrent files with the catalog's, which may list newer web seeds and trackers
     #[arg(long)]
     refresh: bool,
     #[command(flatten)]
@@ -96,7 +97,7 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
         return Err(workspace::unknown(name, &names));
     }
     if known.is_empty() {
-        output.say("no dataset is declared here");
+        output.say("nothing to vendor: no datasets are declared");
     }
     let app = common.app()?;
     if data.is_some() {
@@ -241,7 +242,7 @@ fn show(changes: &Changes, done: &[Done], manifest: &Path, output: &Output) {
         if done.dataset.request.identity.torrent.as_deref().is_some_and(is_changed) {
             continue;
         }
-        output.say(format_args!("the .torrent of `{}` is already there", done.dataset.name()));
+        output.say(format_args!("the .torrent of `{}` already exists", done.dataset.name()));
     }
 }
 
@@ -249,7 +250,7 @@ fn show_mirror(directory: &Path, mirrored: &[Done], output: &Output) {
     for done in mirrored {
         if let (Ok(is_new), Ok(Some(infohash))) = (&done.result, done.dataset.infohash()) {
             let path = directory.join(infohash.to_string());
-            let was = if *is_new { "" } else { " (already there)" };
+            let was = if *is_new { "" } else { " (already complete)" };
             output.result(format_args!("{}  {}{was}", path.display(), done.dataset.name()));
         }
     }

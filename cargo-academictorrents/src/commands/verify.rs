@@ -28,8 +28,8 @@ use crate::workspace;
 /// Re-verify datasets and report damaged files
 ///
 /// Compares all pieces with the torrent's SHA-1 and files with their pinned SHA-256, and reports damaged byte ranges. Files are
-/// not changed, but a damaged dataset no longer counts as complete: the next build downloads the damaged parts, or --repair does
-/// so at once. A dataset that is not there, or only partly downloaded, is `missing`: use `fetch`.
+/// not changed, but a damaged dataset no longer counts as complete: the next build downloads the damaged parts, or --repair
+/// does so at once. A dataset that was not downloaded, or only in part, is `missing`: use `fetch`.
 ///
 /// The exit status is 1 if something is damaged or missing and was not repaired.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ use crate::workspace;
   cargo academictorrents verify --stored --json
   cargo academictorrents verify 323a0048d87ca79b68f12a6350a57776b6a3b7fb --into data")]
 pub(crate) struct VerifyArguments {
-    /// Keys in the manifest, infohashes, magnet links or paths of .torrent files [default: all that are declared here]
+    /// Keys in the manifest, infohashes, magnet links or paths of .torrent files [default: all declared datasets]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Verify everything in the store

@@ -193,7 +193,7 @@ fn build_scripts_and_build_dependencies_that_are_there_are_respected() {
     check(
         "[target.'cfg(unix)'.build-dependencies]\nacademictorrents.version = \"*\"\n",
         &[],
-        "for some targets or features alone",
+        "for some targets or features only",
         false,
         Some("build.rs"),
     );
@@ -301,13 +301,13 @@ fn a_limit_is_raised_for_what_is_larger_than_the_built_in_one() {
     empty_crate(&cli);
     let run = cli.run(&["add", "big.torrent"]);
     assert!(
-        run.stderr.contains("no more than 1 GiB unasked: `max-size` allows 5.0 GiB"),
+        run.stderr.contains("at most 1 GiB by default; `max-size` allows 5.0 GiB"),
         "{}",
         run.stderr
     );
     assert!(read(&cli, "Cargo.toml").contains(", max-size = \"5GiB\" }"));
     let run = cli.run(&["add", "big.torrent", "low", "--max-size", "2GiB"]);
-    assert!(run.stderr.contains("builds will refuse to fetch it"), "{}", run.stderr);
+    assert!(run.stderr.contains("builds will refuse to download it"), "{}", run.stderr);
     assert!(read(&cli, "Cargo.toml").contains("low = { infohash = "));
     cli.write("Cargo.toml", "[package]\nname = \"m\"\n[package.metadata.academictorrents]\ndefaults = { max-size = \"1TiB\" }\n");
     cli.ok(&["add", "big.torrent"]);
@@ -425,7 +425,7 @@ fn a_declared_dataset_gets_its_torrent_and_keeps_its_other_keys() {
         let manifest = read(&cli, "Cargo.toml");
         let entry = manifest.lines().find(|line| line.starts_with("lab")).unwrap();
         assert_eq!(entry, after.replace("HASH", &infohash));
-        let says_so = run.stdout.contains("already there: `lab`");
+        let says_so = run.stdout.contains("`lab` is already declared");
         assert_eq!(says_so, before == after, "{}", run.stdout);
         run.stderr
     };
@@ -441,7 +441,7 @@ fn a_declared_dataset_gets_its_torrent_and_keeps_its_other_keys() {
     assert!(!check(there, &["lab.torrent", "--vendor"], there).contains("warning"));
     let said = check(there, &["lab.torrent", "--files", "train/*", "--peer", "127.0.0.1:9"], there);
     assert!(
-        said.contains("--files, --peer changes nothing") && said.contains("Cargo.toml:"),
+        said.contains("--files, --peer has no effect") && said.contains("Cargo.toml:"),
         "{said}"
     );
 }
@@ -578,7 +578,7 @@ fn the_build_dependency_comes_from_a_checkout_or_a_repository() {
     // An existing requirement is kept, with a message.
     let there = "[build-dependencies]\nacademictorrents = { path = \"at\" }\n";
     let said = check(there, &["--path", "other"], Ok("{ path = \"at\" }"));
-    assert!(said.contains("--path changes nothing"), "{said}");
+    assert!(said.contains("--path has no effect"), "{said}");
 }
 
 #[test]

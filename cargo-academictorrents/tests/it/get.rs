@@ -122,7 +122,7 @@ fn what_is_wrong_with_a_web_address_is_told() {
     page.show(&cli, &["get", &format!("{}/data.torrent", site.url()), "--peer", "nowhere"]);
     page.compare();
     let asked = site.requests().iter().filter(|it| it.target == "/data.torrent").count();
-    assert_eq!(asked, 1, "offline, and where an option is wrong, nobody is asked");
+    assert_eq!(asked, 1, "there are no requests offline or for an invalid option");
     let patient = CliFixture::new().env("ACADEMICTORRENTS_TIMEOUT", "20s");
     let endless = patient.run(&["get", &format!("{}/endless", site.url())]);
     assert_eq!(endless.status, Some(1));

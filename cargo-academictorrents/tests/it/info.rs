@@ -107,7 +107,10 @@ fn the_directories_of_any_torrent_fit_the_screen() {
     };
     let files = |below: &str, count| (0..count).map(|at| format!("{below}{at:03}")).collect();
     let all = |parts: Vec<Vec<String>>| parts.concat();
-    check(files("", 500), &["018", "and 481 more beside the directories: -v lists all 500 files"]);
+    check(
+        files("", 500),
+        &["018", "and 481 more files next to the directories: -v lists all 500 files"],
+    );
     check(
         all(vec![files("a/", 30), files("b/c/", 1), files("", 2)]),
         &["a/  30 files", "b/  1 file", "c/  1 file", "001", "-v lists all 33 files"],

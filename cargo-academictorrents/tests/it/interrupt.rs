@@ -58,7 +58,7 @@ fn check(signal: &str, arguments: &[&str], partial: &str) {
     cli.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
     cli.declare("data = { torrent = \"data.torrent\" }");
     let child = start(&cli, "", arguments);
-    eventually("a quarter has come", || seed.bytes_served() > SIZE as u64 / 4);
+    eventually("a quarter was downloaded", || seed.bytes_served() > SIZE as u64 / 4);
     let output = end_with(signal, child);
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), SAID);
@@ -90,7 +90,7 @@ fn what_cannot_let_go_is_left() {
         .env("ACADEMICTORRENTS_CATALOGUE", catalogue.url())
         .env("ACADEMICTORRENTS_TIMEOUT", "10m");
     let child = start(&cli, "", &["get", &dataset.infohash_hex()]);
-    eventually("the catalogue was asked", || !catalogue.requests().is_empty());
+    eventually("the catalog received a request", || !catalogue.requests().is_empty());
     let output = end_with("INT", child);
     assert_eq!(output.status.code(), Some(130));
     let said = String::from_utf8(output.stderr).unwrap();
@@ -118,13 +118,13 @@ fn what_cargo_says_when_it_hears_the_signal_too_is_not_told() {
     std::fs::set_permissions(&cargo, runnable).unwrap();
     let cli = cli.env("CARGO", cargo.display());
     let child = start(&cli, "", &["fetch"]);
-    eventually("cargo was asked", || cli.path("started").exists());
-    eventually("the signals' thread waits", || naps(&child).is_some());
+    eventually("cargo was run", || cli.path("started").exists());
+    eventually("the signal thread is waiting", || naps(&child).is_some());
     let before = naps(&child);
     send("INT", &child);
     // The thread sleeps again once it has noted the signal; from then on, failures are attributed
     // to the signal.
-    eventually("the signal is heard", || naps(&child) > before);
+    eventually("the signal was handled", || naps(&child) > before);
     cli.write("go", "");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
@@ -139,7 +139,7 @@ fn what_is_started_to_outlive_its_terminal_does() {
     cli.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
     // As with `nohup`.
     let child = start(&cli, "HUP", &["get", "data.torrent"]);
-    eventually("some has come", || seed.bytes_served() > 100_000);
+    eventually("some data was downloaded", || seed.bytes_served() > 100_000);
     send("HUP", &child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -159,7 +159,7 @@ fn ctrl_c_ends_what_fetches_on_the_way() {
         cli.declare("data = { torrent = \"data.torrent\" }");
         let manifest = std::fs::read(cli.path("Cargo.toml")).unwrap();
         let child = start(&cli, "", arguments);
-        eventually("a quarter has come", || seed.bytes_served() > SIZE as u64 / 4);
+        eventually("a quarter was downloaded", || seed.bytes_served() > SIZE as u64 / 4);
         let output = end_with("INT", child);
         assert_eq!(output.status.code(), Some(130), "{output:?}");
         let talk = String::from_utf8(output.stderr).unwrap();
@@ -200,7 +200,7 @@ fn ctrl_c_ends_import_and_leaves_all_as_it_was() {
     let child = start(&cli, "", &["import", "--id", "data.torrent", "mine/data.bin"]);
     let open = |it: std::fs::DirEntry| std::fs::read_link(it.path()).is_ok_and(|it| it == data);
     let fds = || std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().flatten();
-    eventually("it is being hashed", || fds().any(open));
+    eventually("the dataset is being hashed", || fds().any(open));
     let output = end_with("INT", child);
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), SAID);

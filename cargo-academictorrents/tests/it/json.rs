@@ -225,13 +225,16 @@ const HEAD: &str = "# JSON output
 
 <!-- Generated from the schemas: SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --test it -- json:: -->
 
-With `--json`, a command prints one JSON document on stdout. Each command has a [JSON Schema](https://json-schema.org). Fields may be added
-in new versions, but not removed or renamed. Sizes are in bytes (`…_bytes`), times in seconds since 1970 (`…_unix_seconds`). Unknown
-values are `null`.
+With `--json`, a command prints one JSON document on stdout, for which there is a [JSON Schema](https://json-schema.org). Only
+`completions`, and `man` without `--dir`, print their text in any case. Fields may be added in new versions, but not removed or renamed. Sizes
+are in bytes (`…_bytes`), times in seconds since 1970 (`…_unix_seconds`). Unknown values are `null`.
 
 ## Errors
 
-If a command fails before it has a result, the document is `{\"error\": …}`, and the exit status is 1. An error has these fields:
+If a command fails before it has a result, the document is `{\"error\": …}`, and the exit status is 1. Invalid arguments (exit status 2) have no document.
+A command that Ctrl-C, SIGTERM or SIGHUP stops exits with status 130 and usually prints no document. Only `seed` prints its document then.
+
+An error has these fields:
 
 | field | type | meaning |
 | --- | --- | --- |

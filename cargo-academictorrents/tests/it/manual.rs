@@ -162,7 +162,7 @@ fn each_verb_is_in_the_chapter() {
     let mut count = 0;
     for verb in verbs.filter(|verb| !verb.is_empty()) {
         count += 1;
-        assert!(chapter.contains(&format!("`{verb}`")), "{verb} is not told of");
+        assert!(chapter.contains(&format!("`{verb}`")), "{verb} is not described");
         // `seed` has its own chapter, with examples.
         let is_shown = examples.iter().any(|it| it.call.split(' ').next() == Some(verb));
         assert!(is_shown || verb == "seed", "{verb} has no example");

@@ -144,8 +144,11 @@ fn no_verb_shows_a_secret_of_a_url_in_any_role() {
         let run = cli.run(arguments);
         assert_silent(&format!("{arguments:?}"), &run);
     });
-    assert!(!udp.announces().is_empty() || udp.connects() > 0, "the tracker was asked");
-    assert!(server.requests().iter().any(|it| it.target.contains(KEY)), "the server was asked");
+    assert!(!udp.announces().is_empty() || udp.connects() > 0, "the tracker received a request");
+    assert!(
+        server.requests().iter().any(|it| it.target.contains(KEY)),
+        "the server received a request"
+    );
     // Files contain no secrets either, except .torrent files, which keep their exact bytes.
     for file in files_below(&cli.store()) {
         let bytes = fs::read(cli.store().join(&file)).unwrap();

@@ -112,7 +112,7 @@ fn a_signal_ends_seed_with_a_goodbye_to_trackers_and_the_bytes_that_it_sent() {
         let heard = |events: (Vec<String>, Vec<String>), event: &str| {
             [events.0, events.1].iter().all(|heard| heard.last().is_some_and(|it| it == event))
         };
-        eventually("both heard that it began", || heard(events(), "started"));
+        eventually("both trackers received `started`", || heard(events(), "started"));
         take(&seed.port);
         // A connected peer does not delay the exit.
         let mut peer = std::net::TcpStream::connect(format!("127.0.0.1:{}", seed.port)).unwrap();
@@ -133,7 +133,7 @@ fn a_tracker_is_told_too_when_a_signal_ends_seed_while_it_fetches() {
     cli.write("data.torrent", dataset.torrent());
     let seed = Seed::start(&cli, &["seed", "data.torrent", "--fetch"]);
     let _peer = named.accept().unwrap(); // shows that the tracker's answer was read
-    eventually("it fetches", || web_seed.bytes_served() > 0);
+    eventually("the seed downloads", || web_seed.bytes_served() > 0);
     let (status, printed) = seed.ended_by("INT");
     assert_eq!((status.code(), &*printed), (Some(130), "0\n"));
     let last = tracker.announces().pop().unwrap();
@@ -146,7 +146,7 @@ fn what_nohup_ignores_does_not_end_seed() {
     let cli = stocked(&dataset());
     let nohup = "$SIG{$_} = 'DEFAULT' for qw(INT TERM); $SIG{HUP} = 'IGNORE'; exec @ARGV or die $!";
     let seed = Seed::by(&["perl", "-e", nohup], &cli, &["seed"]);
-    let note = "will not be notified if a signal ends this: a signal is ignored, as by `nohup`";
+    let note = "will not be notified if a signal ends the seed: a signal is ignored, as by `nohup`";
     assert!(seed.said.contains(note), "{}", seed.said);
     seed.signal("HUP");
     take(&seed.port);

@@ -121,7 +121,7 @@ fn refresh_replaces_what_is_there_by_what_the_catalog_has_now() {
     assert_eq!(cli.ok(&["vendor", "--refresh"]), "datasets/mnist.torrent\n");
     assert_eq!(fs::read(&file).unwrap(), new.torrent());
     let said = cli.run(&["vendor", "--refresh", "mnist"]);
-    assert!(said.stderr.contains("already there"), "{}", said.stderr);
+    assert!(said.stderr.contains("already exists"), "{}", said.stderr);
     catalogue.fault(crate::swarm::catalogue::Fault::Status(404));
     let said = cli.run(&["vendor", "--refresh", "mnist"]);
     assert!(said.stderr.contains("HTTP status 404"), "{}", said.stderr);

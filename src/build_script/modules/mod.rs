@@ -93,7 +93,9 @@ pub fn write(out_dir: &Path, datasets: &Datasets) -> Result<(), Error> {
         return Ok(());
     }
     atomic_write(&path, text.as_bytes()).map_err(|error| {
-        error.help("Cargo has build scripts write here: free some space, or set CARGO_TARGET_DIR")
+        error.help(
+            "this is the build script's output directory: free some space, or set CARGO_TARGET_DIR",
+        )
     })
 }
 

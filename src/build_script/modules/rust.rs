@@ -26,24 +26,24 @@ pub fn write(out: &mut String, identifier: &str, module: &Module) {
         let _ = writeln!(out, "#[doc = \"\"]\n#[doc = {}]", literal(text));
     };
     if let Some(license) = module.license.as_deref().map(line).filter(|it| !it.is_empty()) {
-        paragraph(&format!("License, according to its creators: {}.", code_span(&license)));
+        paragraph(&format!("License, according to the torrent: {}.", code_span(&license)));
     }
     let comment = module.comment.as_deref();
     // Many torrents have a BibTeX entry as comment.
     let is_citation = comment.is_some_and(|comment| comment.trim_start().starts_with('@'));
     if let Some(comment) = comment.and_then(block) {
-        paragraph(if is_citation { "To cite it:" } else { "Comment of its creators:" });
+        paragraph(if is_citation { "Citation:" } else { "Comment in the torrent:" });
         paragraph(&comment);
     }
     if !is_citation {
         let command = code_span(&format!("cargo academictorrents cite {}", module.name));
-        paragraph(&format!("{command} prints how to cite it."));
+        paragraph(&format!("{command} prints a citation."));
     }
     let _ = writeln!(out, "{ALLOW}\npub mod {identifier} {{");
     let what = if module.is_directory {
-        "The directory of the dataset's files"
+        "The path of the directory with the dataset's files"
     } else {
-        "The dataset's file"
+        "The path of the dataset's file"
     };
     let _ = writeln!(
         out,
@@ -80,7 +80,7 @@ fn summary(module: &Module) -> String {
     let (count, bytes) = match &module.files {
         Files::Unknown => {
             return format!(
-                "The dataset {name}. It was missing when this module was generated, so its files are unknown."
+                "The dataset {name}. It was missing during the build, so its files are unknown."
             );
         }
         Files::Listed(files) => (files.len(), files.iter().map(|(_, length)| length).sum()),
@@ -95,7 +95,7 @@ fn summary(module: &Module) -> String {
 }
 
 /// For an unpacked dataset, whose variable names the archives instead.
-const PATH_ALONE: &str = "    /// `PATH`, as a path.
+const PATH_ALONE: &str = "    /// `PATH` as a `PathBuf`.
     #[must_use]
     pub fn path() -> ::std::path::PathBuf {
         ::std::path::PathBuf::from(PATH)
@@ -105,7 +105,7 @@ const PATH_ALONE: &str = "    /// `PATH`, as a path.
 fn write_path(out: &mut String, variable: &str) {
     let _ = write!(
         out,
-        "    /// `PATH`, or the value of `{PREFIX}PATH_{variable}` when the program runs.
+        "    /// The value of `{PREFIX}PATH_{variable}` at run time, or else `PATH`.
     #[must_use]
     pub fn path() -> ::std::path::PathBuf {{
         match ::std::env::var_os(\"{PREFIX}PATH_{variable}\") {{
@@ -132,7 +132,7 @@ fn write_list(out: &mut String, module: &Module, files: &[(String, u64)]) {
 
 fn write_constants(out: &mut String, files: &[(String, u64)]) {
     out.push_str(
-        "\n    /// The paths of `FILES`, by name: for `path().join(…)`.\n    pub mod file {\n",
+        "\n    /// The paths in `FILES` as constants, for `path().join(…)`.\n    pub mod file {\n",
     );
     let names = identifiers::constants(files.iter().map(|(path, _)| path.as_str()));
     for (name, (path, length)) in names.iter().zip(files) {
@@ -156,7 +156,7 @@ fn write_function(out: &mut String, module: &Module) {
     /// the store.
     ///
     /// # Errors
-    /// If the store was moved or cleaned after the build. Build again.
+    /// If the dataset was moved or removed after the build. Build again.
     pub fn files() -> ::std::io::Result<::std::vec::Vec<(::std::path::PathBuf, u64)>> {{
         const STAMP: &str = {stamp};
         fn file(line: &str) -> Option<(::std::path::PathBuf, u64)> {{

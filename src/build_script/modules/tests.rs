@@ -36,23 +36,23 @@ fn a_module_is_written_so() {
     let expected = r#"
 #[doc = "The dataset `mnist-small`: 2 files in `root`, 56.2 KiB."]
 #[doc = ""]
-#[doc = "License, according to its creators: `CC-BY-4.0 (see README)`."]
+#[doc = "License, according to the torrent: `CC-BY-4.0 (see README)`."]
 #[doc = ""]
-#[doc = "Comment of its creators:"]
+#[doc = "Comment in the torrent:"]
 #[doc = ""]
 #[doc = "```text\nBy \"them\".\n```"]
 #[doc = ""]
-#[doc = "`cargo academictorrents cite mnist-small` prints how to cite it."]
+#[doc = "`cargo academictorrents cite mnist-small` prints a citation."]
 #[allow(dead_code, non_snake_case, unreachable_pub)]
 #[allow(clippy::restriction, clippy::module_inception, clippy::module_name_repetitions)]
 pub mod mnist_small {
-    /// The directory of the dataset's files.
+    /// The path of the directory with the dataset's files.
     pub const PATH: &str = "/s/data/files/root";
 
     /// The torrent's infohash: 40 hexadecimal digits.
     pub const INFOHASH: &str = "abababababababababababababababababababab";
 
-    /// `PATH`, or the value of `ACADEMICTORRENTS_PATH_MNIST_SMALL` when the program runs.
+    /// The value of `ACADEMICTORRENTS_PATH_MNIST_SMALL` at run time, or else `PATH`.
     #[must_use]
     pub fn path() -> ::std::path::PathBuf {
         match ::std::env::var_os("ACADEMICTORRENTS_PATH_MNIST_SMALL") {
@@ -67,7 +67,7 @@ pub mod mnist_small {
         ("b", 1),
     ];
 
-    /// The paths of `FILES`, by name: for `path().join(…)`.
+    /// The paths in `FILES` as constants, for `path().join(…)`.
     pub mod file {
         #[doc = "The file `train/a.gz`, 56.2 KiB."]
         pub const TRAIN_A_GZ: &str = "train/a.gz";
@@ -118,8 +118,8 @@ fn a_comment_that_is_a_citation_is_called_so() {
         rust(&[Module { comment, ..module("a", false, Files::Unknown) }])
     };
     let cited = text("\n@article{x, title={y}}");
-    assert!(cited.contains("To cite it:") && !cited.contains("academictorrents cite"), "{cited}");
-    assert!(!text("by @me").contains("To cite it:"));
+    assert!(cited.contains("Citation:") && !cited.contains("academictorrents cite"), "{cited}");
+    assert!(!text("by @me").contains("Citation:"));
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub fn document(
             format!("{} is not on this machine, and network access is disabled", wanted.what);
         return Err(Error::new(ErrorKind::Offline, what)
             .why(settings.offline_reason())
-            .help("run it once with the network: what the catalogue says is kept"));
+            .help("run the command once with network access: the catalog's reply is stored"));
     }
     let client = Client::new(settings)?;
     let fetched = fetch(&client, &url, settings, kept.as_ref(), wanted);

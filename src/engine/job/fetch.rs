@@ -171,5 +171,5 @@ fn offline(session: &Session<'_>, request: &Request, missing: u64) -> Error {
     )
     .why(session.settings.offline_reason())
     .why(store)
-    .help("build once with the network, or name a directory with the data in ACADEMICTORRENTS_LOAD_PATH or `mirrors`")
+    .help("build once with network access, or add a directory with the data to ACADEMICTORRENTS_LOAD_PATH or `mirrors`")
 }

@@ -317,7 +317,7 @@ fn not_found(
         return match request.origin.is_declared() {
             true => error
                 .why("its data is missing as well; the size is unknown without the torrent")
-                .help("build once with the network, which downloads both")
+                .help("build once with network access, which downloads both")
                 .help(
                     "or provide both: the .torrent in the crate, with `torrent = \"<file>\"`, and the data in a directory that\n\
                      ACADEMICTORRENTS_LOAD_PATH or `mirrors` names",

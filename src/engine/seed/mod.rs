@@ -380,7 +380,7 @@ fn nothing_of(request: &Request, task: &SeedTask, metainfo: Option<&Metainfo>) -
     let name = request.name.as_str();
     let place = task.store.root().display();
     let discards = request.unpack.as_ref().is_some_and(|it| it.discards_archive);
-    let why = if discards { "its archives are not kept: `keep-archive = false`" } else { "" };
+    let why = if discards { "its archives were not kept: `keep-archive = false`" } else { "" };
     let error = Error::new(ErrorKind::Metainfo, "no data of the dataset is available to seed")
         .why(format!("it is not in {place}"));
     let roots =

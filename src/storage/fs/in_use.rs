@@ -147,7 +147,10 @@ mod windows {
         removed.and(restored)
     }
 
-    #[expect(clippy::permissions_set_readonly_false, reason = "here it is one attribute")]
+    #[expect(
+        clippy::permissions_set_readonly_false,
+        reason = "this platform has a single read-only attribute"
+    )]
     fn writable(mut permissions: Permissions) -> Permissions {
         permissions.set_readonly(false);
         permissions

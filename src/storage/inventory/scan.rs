@@ -417,6 +417,9 @@ mod tests {
             age: None,
             is_locked: &|| false,
         };
-        assert!(!is_leftover(&unknown), "one of the future is a wrong clock's, and counts as new");
+        assert!(
+            !is_leftover(&unknown),
+            "a time in the future is due to a wrong clock, and counts as recent"
+        );
     }
 }

@@ -183,7 +183,10 @@ fn permissions_of(path: &Path) -> Permissions {
 
 /// On this platform a file is either read-only or not.
 #[cfg(not(unix))]
-#[expect(clippy::permissions_set_readonly_false, reason = "here it is one attribute")]
+#[expect(
+    clippy::permissions_set_readonly_false,
+    reason = "this platform has a single read-only attribute"
+)]
 fn some_permissions() -> Vec<Permissions> {
     let permissions = tempfile::tempfile().unwrap().metadata().unwrap().permissions();
     let (mut read_only, mut writable) = (permissions.clone(), permissions);

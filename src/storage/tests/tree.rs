@@ -340,7 +340,7 @@ fn two_of_one_path_are_an_error_that_names_both() {
         ("a.zip", Format::Zip, zip(&[(b"f", 0, b"2")], true)),
     ];
     let error = unpack_all(&store, &both, u64::MAX).unwrap_err().to_string();
-    assert!(error.contains("`a.zip`") && error.contains("comes from `a.tar` as well"), "{error}");
+    assert!(error.contains("`a.zip`") && error.contains("is also in `a.tar`"), "{error}");
 }
 
 #[test]

@@ -12,14 +12,14 @@ fn in_the_environment() {
     let fixture = Fixture::new("environment-errors", DATA);
     for (case, name, value) in [
         ("unknown variable", "TIME_OUT", "60"),
-        ("unknown variable, near to none", "XYZZY", "1"),
+        ("unknown variable without a suggestion", "XYZZY", "1"),
         ("a key", "API_KEY", "sesame"),
         ("a size", "MAX_SIZE", "20 gigs"),
         ("a duration", "TIMEOUT", "soon"),
         ("a duration too short", "TIMEOUT", "0"),
         ("a list of words", "SOURCES", "mirrors,torrents"),
         ("a list of mirrors", "MIRRORS", "/mirror data"),
-        ("a mirror that is no URL of ours", "MIRRORS", "ftp://example.org"),
+        ("a mirror with an unsupported URL", "MIRRORS", "ftp://example.org"),
         ("a peer", "PEERS", "example.org"),
         ("a node of the DHT", "DHT_BOOTSTRAP", "example.org"),
         ("a word", "FETCH", "ask"),
@@ -53,7 +53,7 @@ fn in_the_configuration_file() {
         page.check(case, &fixture, &["build"]);
     };
     check("unknown key", "# mine\nloadpath = [\"/data\"]\n");
-    check("unknown key, near to none", "xyzzy = 1\n");
+    check("unknown key without a suggestion", "xyzzy = 1\n");
     check("not TOML", "store = /data\n");
     check("a size", "store = \"/data\"\nmax-size = \"20 gigs\"\n");
     check("a duration", "timeout = \"soon\"\n");
@@ -68,7 +68,7 @@ fn in_the_configuration_file() {
     check("fetch", &format!("{places}fetch = \"never\"\n"));
     check("certificates", &format!("{places}ca-file = \"/nowhere/ca.pem\"\n"));
     check(
-        "sources left out",
+        "excluded sources",
         &format!("{places}sources = [\"peers\"]\nload-path = [\"/nowhere\"]\n"),
     );
     let dataset = Dataset::single("data.bin", random_bytes(203, 200_000));
@@ -76,6 +76,6 @@ fn in_the_configuration_file() {
     let lines = "data = { torrent = \"data.torrent\", web-seeds = [\"http://127.0.0.1:9/\"] }";
     fixture.declare(lines);
     check("a limit", &format!("{places}max-size = \"100kB\"\n"));
-    check("sources that leave out all", &format!("{places}sources = [\"peers\"]\n"));
+    check("sources that exclude everything", &format!("{places}sources = [\"peers\"]\n"));
     page.compare();
 }

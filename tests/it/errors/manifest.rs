@@ -34,7 +34,7 @@ fn in_the_manifest() {
     check("an identity among the defaults", &format!("defaults = {{ infohash = \"{HASH}\" }}"));
     check("a magnet link without an infohash", "data = { magnet = \"magnet:?dn=data\" }");
     check(
-        "a magnet link beside an infohash",
+        "a magnet link next to an infohash",
         &table(&format!("magnet = \"magnet:?xt=urn:btih:{HASH}\"")),
     );
     check(

@@ -32,7 +32,7 @@ fn of_the_catalogue() {
     let of =
         |catalogue: &Catalogue| fixture.with_env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
     for (case, fault) in [
-        ("unknown there", Status(404)),
+        ("an unknown torrent", Status(404)),
         ("refused", Status(403)),
         ("too many requests", TooMany { retry_after_secs: 60, times: 9 }),
         ("broken", Status(500)),
@@ -46,7 +46,7 @@ fn of_the_catalogue() {
     let unreachable = fixture.with_env("ACADEMICTORRENTS_CATALOGUE", format!("http://{}", CLOSED));
     page.check("unreachable", &unreachable, &["build"]);
     let proxied = fixture.with_env("CARGO_HTTP_PROXY", format!("http://{}", CLOSED));
-    page.check("behind a proxy that is not there", &proxied, &["build"]);
+    page.check("behind an unreachable proxy", &proxied, &["build"]);
     page.check(
         "with a mirror",
         &proxied.with_env("ACADEMICTORRENTS_MIRRORS", "/nowhere"),
@@ -92,7 +92,7 @@ fn of_web_seeds_peers_and_trackers() {
     let waits = [
         "a web seed that is silent",
         "a web seed that asks for a pause",
-        "a tracker that knows nobody",
+        "a tracker without peers",
     ];
     let within = |case: &str| if waits.contains(&case) { TIMEOUT.1 } else { "5s" };
     let mut check = |case: &str, lines: &str| {
@@ -114,20 +114,20 @@ fn of_web_seeds_peers_and_trackers() {
         let seed = WebSeed::serving(&dataset).with(fault);
         check(case, &format!("web-seeds = [\"{}\"]", seed.url()));
     }
-    check("a web seed that is not there", &format!("web-seeds = [\"http://{}/data.bin\"]", CLOSED));
+    check("an unreachable web seed", &format!("web-seeds = [\"http://{}/data.bin\"]", CLOSED));
     let seed = WebSeed::serving(&dataset);
     let front = TlsFront::before(seed.http().server().addr());
     let https = format!("web-seeds = [\"{}/data.bin\"]", front.url());
     check("a certificate of an unknown authority", &https);
     for (case, fault) in [
         ("a tracker that refuses", tracker::Fault::Failure("torrent not registered".into())),
-        ("a tracker that is not one", tracker::Fault::Garbage),
+        ("a tracker that is a web page", tracker::Fault::Garbage),
     ] {
         let tracker = Tracker::start(Vec::new()).with(fault);
         check(case, &format!("trackers = [\"{}\"]", tracker.url()));
     }
     let tracker = Tracker::start(Vec::new());
-    check("a tracker that knows nobody", &format!("trackers = [\"{}\"]", tracker.url()));
+    check("a tracker without peers", &format!("trackers = [\"{}\"]", tracker.url()));
     check("a tracker over UDP", "trackers = [\"udp://127.0.0.1:9\"]");
     for (case, fault) in [
         ("a peer with wrong bytes", peer::Fault::CorruptAll),
@@ -143,9 +143,9 @@ fn of_web_seeds_peers_and_trackers() {
         declare(lines);
         page.check(case, &fixture.with_env(TIMEOUT.0, within(case)), &["build"]);
     };
-    check("a peer that is not there", &format!("peers = [\"{}\"]", CLOSED));
-    check("a mirror that is not there", "mirrors = [\"mirror\"]");
-    check("sources that leave out all", &format!("{https}\nsources = [\"mirrors\"]"));
+    check("an unreachable peer", &format!("peers = [\"{}\"]", CLOSED));
+    check("a missing mirror", "mirrors = [\"mirror\"]");
+    check("sources that exclude everything", &format!("{https}\nsources = [\"mirrors\"]"));
 
     let mut check = |case: &str, name: &str, value: &str| {
         let fixture = fixture.with_env(name, value).env(TIMEOUT.0, within(case));
@@ -155,20 +155,20 @@ fn of_web_seeds_peers_and_trackers() {
     check("offline", "ACADEMICTORRENTS_OFFLINE", "1");
     check("fetch never", "ACADEMICTORRENTS_FETCH", "never");
     check("sources of the environment", "ACADEMICTORRENTS_SOURCES", "catalogue");
-    check("certificates that are not there", "ACADEMICTORRENTS_CA_FILE", "/nowhere/ca.pem");
+    check("a missing certificate file", "ACADEMICTORRENTS_CA_FILE", "/nowhere/ca.pem");
     let no_pem = fixture.path("Cargo.toml").display().to_string();
-    check("certificates that are none", "ACADEMICTORRENTS_CA_FILE", &no_pem);
-    check("a proxy that is not there", "CARGO_HTTP_PROXY", &format!("http://{}", CLOSED));
-    check("a proxy that is no URL", "HTTPS_PROXY", "gopher://me:secret@127.0.0.1:9");
-    check("a SOCKS proxy that is not there", "ALL_PROXY", &format!("socks5h://{CLOSED}"));
+    check("a file without certificates", "ACADEMICTORRENTS_CA_FILE", &no_pem);
+    check("an unreachable proxy", "CARGO_HTTP_PROXY", &format!("http://{}", CLOSED));
+    check("a proxy with an invalid URL", "HTTPS_PROXY", "gopher://me:secret@127.0.0.1:9");
+    check("an unreachable SOCKS proxy", "ALL_PROXY", &format!("socks5h://{CLOSED}"));
     let proxy = SocksProxy::start().login("me", "sesame");
-    check("a SOCKS proxy that wants a login", "ALL_PROXY", &proxy.url());
+    check("a SOCKS proxy that requires a login", "ALL_PROXY", &proxy.url());
     let wrong = proxy.url().replace("//", "//me:secret@");
     check("a SOCKS proxy that refuses the login", "ALL_PROXY", &wrong);
     let strict = SocksProxy::start().with(socks::Fault::Reply(2));
-    check("a SOCKS proxy that does not allow it", "ALL_PROXY", &strict.url());
+    check("a SOCKS proxy that forbids the connection", "ALL_PROXY", &strict.url());
     let unable = SocksProxy::start().with(socks::Fault::Reply(4));
-    check("a SOCKS proxy that does not find the host", "ALL_PROXY", &unable.url());
+    check("a SOCKS proxy that cannot resolve the host", "ALL_PROXY", &unable.url());
     declare("trackers = [\"udp://127.0.0.1:9\"]");
     let udp = fixture.with_env("ALL_PROXY", proxy.url());
     page.check("a tracker over UDP, and a SOCKS proxy", &udp, &["build"]);
@@ -192,7 +192,7 @@ fn of_other_packages() {
     fixture.declare(&seeded(&seed, ""));
     let patch = format!("patch.crates-io.academictorrents.path={:?}", env!("CARGO_MANIFEST_DIR"));
     let package = ["package", "--allow-dirty", "--config", &patch];
-    page.check("a torrent that the package leaves out", &fixture, &package);
+    page.check("a torrent that the package excludes", &fixture, &package);
 
     let fixture = Fixture::new("old-errors", "").package("rust-version = \"1.70\"");
     fixture.declare("data = \"323a\"");

@@ -35,13 +35,17 @@ fn in_the_torrent() {
     check("other bytes", &random_bytes(1, 300), "");
     check("empty", b"", "");
     check("truncated", &torrent[..torrent.len() - 20], "");
-    check("another than declared", &torrent, &format!("infohash = \"{}\"", "1".repeat(40)));
-    check("a glob that covers nothing", &torrent, "files = [\"*.csv\"]");
+    check("another torrent than declared", &torrent, &format!("infohash = \"{}\"", "1".repeat(40)));
+    check("a glob that matches nothing", &torrent, "files = [\"*.csv\"]");
     let many: Vec<_> = (0..30).map(|n| format!("train/{n:02}.csv")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
-    check("a glob that covers nothing of many", &folder(&many).torrent(), "files = [\"*.csv\"]");
+    check(
+        "a glob that matches none of many files",
+        &folder(&many).torrent(),
+        "files = [\"*.csv\"]",
+    );
     let pin = |path: &str| format!("sha256 = {{ \"{path}\" = \"{}\" }}", sha256(b""));
-    check("a pin on a file that is not there", &torrent, &pin("labels.gz"));
+    check("a pin of a missing file", &torrent, &pin("labels.gz"));
     let up = vec![(vec![b"..".to_vec(), b"x".to_vec()], b"content".to_vec())];
     check("a path that leaves the directory", &Dataset::multi_raw(b"root", up).torrent(), "");
     check("a name that cannot be stored", &folder(&["a", "b\\c.txt"]).torrent(), "");
@@ -79,7 +83,7 @@ fn on_this_machine() {
     let here = |below: &str| fixture.path(below).display().to_string();
 
     check("more than ACADEMICTORRENTS_MAX_SIZE", &with("MAX_SIZE", "100kB"));
-    check("a copy that is not there", &with("PATH_DATA", &here("gone.bin")));
+    check("a missing copy", &with("PATH_DATA", &here("gone.bin")));
     let mut wrong = dataset.stream().to_vec();
     fs::write(fixture.path("short.bin"), &wrong[1..]).unwrap();
     check("a copy of another length", &with("PATH_DATA", &here("short.bin")));
@@ -102,8 +106,8 @@ fn on_this_machine() {
 
     let declare = |lines: &str| fixture.declare(&vendored(lines));
     declare(&format!("mirrors = [\"mirror\"]\nsha256 = {{ \"data.bin\" = \"{}\" }}", sha256(b"x")));
-    check("a pin that does not hold", &fixture);
+    check("a wrong pin", &fixture);
     fs::remove_file(fixture.path("data.torrent")).unwrap();
-    check("a vendored torrent that is not there", &fixture);
+    check("a missing vendored torrent", &fixture);
     page.compare();
 }

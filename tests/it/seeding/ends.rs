@@ -22,10 +22,10 @@ fn check(catalogue: &str, peer: Option<SocketAddr>, asks: &dyn Fn() -> usize) {
         seed = seed.env("ACADEMICTORRENTS_PEERS", peer.to_string());
     }
     let seeding = seed.start().unwrap();
-    eventually("it asks", || asks() > 0);
+    eventually("the request was sent", || asks() > 0);
     let begun = Instant::now();
     seeding.stop().unwrap();
-    eventually("it asks no more", || asks() == 0);
+    eventually("the request has ended", || asks() == 0);
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(20), "{took:?}");
 }

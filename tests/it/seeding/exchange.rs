@@ -85,9 +85,9 @@ fn visitors_that_say_where_they_listen_are_told_of_one_another_but_never_of_a_pr
     // These peers do not announce a listen port: they receive the others' addresses, but are not
     // listed.
     let late = || told(&mut visitor(to, &dataset, None, true));
-    eventually("all are named", || late() == [1001, 1002, 1004].into());
+    eventually("all other peers are sent", || late() == [1001, 1002, 1004].into());
     drop(first);
-    eventually("who has left is not named any more", || late() == [1002, 1004].into());
+    eventually("peers that disconnected are no longer sent", || late() == [1002, 1004].into());
     seeding.stop().unwrap();
     assert_eq!(said_of_others(&mut deaf), 0);
     for stream in &mut secret {
@@ -109,7 +109,7 @@ fn two_that_fetch_and_know_the_seed_alone_find_each_other() {
         let seeding = seed(&[&torrent], &fixture.path("store")).fetch(true).start().unwrap();
         (seeding, fixture)
     });
-    eventually("one has taken something from the other", || {
+    eventually("a seed has downloaded from the other", || {
         both.iter().any(|(seeding, _)| seeding.uploaded() > 0)
     });
     for (seeding, _desk) in both {

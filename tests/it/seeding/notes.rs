@@ -21,7 +21,7 @@ fn trackers_that_answer_fail_and_cannot_be_spoken_to_are_told_apart_and_move_no_
     let fixture = stocked(&dataset);
     let seeding = seed(&[], &fixture.path("store")).start().unwrap();
     let heard = RefCell::new(Vec::<SeedNote>::new());
-    eventually("all four were told of", || {
+    eventually("all four trackers were reported", || {
         let datasets = seeding.datasets();
         heard.borrow_mut().extend(datasets.into_iter().flat_map(|it| it.notes));
         heard.borrow().len() >= 4

@@ -39,13 +39,13 @@ fn a_store_of_many_datasets_with_many_trackers_has_few_threads() {
     let seeding = seed(&torrents, &fixture.path("store")).from(fixture.data()).start().unwrap();
     let most = std::cell::Cell::new(0);
     let told = || trackers.iter().map(|it| it.announces().len()).sum::<usize>();
-    eventually("all were told", || {
+    eventually("all trackers were announced to", || {
         most.set(announcers().max(most.get()));
         told() >= 300
     });
     let most = most.get();
     assert!((1..150).contains(&most), "{most} threads");
-    eventually("they end, but for one", || announcers() < 50);
+    eventually("most announcer threads end", || announcers() < 50);
     seeding.stop().unwrap();
 }
 
@@ -70,7 +70,7 @@ fn a_tracker_at_localhost_hears_over_each_family_where_the_seed_listens() {
     };
     let is_there = [places.iter().any(|it| it.is_ipv4()), places.iter().any(|it| it.is_ipv6())];
     let expected = is_there.map(usize::from);
-    eventually("each hears", || told().iter().map(Vec::len).eq(expected));
+    eventually("each tracker is announced to", || told().iter().map(Vec::len).eq(expected));
     seeding.stop().unwrap();
     for (told, is_there) in told().into_iter().zip(is_there) {
         let events: Vec<_> = told.iter().filter_map(|it| it.event.as_deref()).collect();

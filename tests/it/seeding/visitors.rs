@@ -158,7 +158,7 @@ fn so_many_are_connected_and_no_more() {
     assert!(is_closed(&mut connect(address(&seeding))));
     first.pop();
     // The slot is free once the seed has noticed the closed connection.
-    eventually("a third may come", || {
+    eventually("a third peer can connect", || {
         let mut stream = connect(address(&seeding));
         stream.write_all(&ours.write()).is_ok() && Handshake::read(&mut stream).is_ok()
     });
@@ -174,7 +174,7 @@ fn elsewhere(seeding: &academictorrents::Seeding) -> SocketAddr {
     }
     // Sends nothing; the system only reports which local address it would use.
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect("192.0.2.1:9").expect("this machine has one address alone");
+    socket.connect("192.0.2.1:9").expect("this machine has a network address");
     SocketAddr::new(socket.local_addr().unwrap().ip(), port)
 }
 
@@ -196,7 +196,7 @@ fn a_host_that_opens_and_holds_all_it_can_leaves_room_for_others() {
     };
     let open = || held.iter().filter(|stream| is_open(stream)).count();
     // A quarter of the seed's 200 connections.
-    eventually("who came too many is closed", || open() <= 50);
+    eventually("excess connections are closed", || open() <= 50);
     super::take(&dataset, elsewhere).unwrap();
     assert_eq!(open(), 50);
 }
@@ -230,7 +230,7 @@ fn it_ends_within_a_second_whoever_is_connected() {
     let known = tracker.announces().len();
     let seed = seed(&[], &fixture.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
     let seeding = seed.rate(1 << 10).start().unwrap();
-    eventually("the tracker knows it", || tracker.announces().len() > known);
+    eventually("the seed announces to the tracker", || tracker.announces().len() > known);
     tracker.fault(crate::swarm::tracker::Fault::Stall);
     let ours = Handshake::new(dataset.infohash(), true).with_fast();
     let mut visitors: Vec<_> = (0..5).map(|_| visit(address(&seeding), &ours).0).collect();

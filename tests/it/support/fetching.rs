@@ -27,7 +27,10 @@ impl Fetching {
         let torrent = format!("torrents/{infohash}.torrent");
         std::fs::copy(complete.join(&torrent), store.join(&torrent)).unwrap();
         let lock = File::create(store.join(format!("locks/{infohash}.lock"))).unwrap();
-        #[expect(clippy::incompatible_msrv, reason = "std's lock, which ours must respect")]
+        #[expect(
+            clippy::incompatible_msrv,
+            reason = "the locks of the standard library and ours must exclude each other"
+        )]
         lock.lock().unwrap();
         Fetching { store, complete, infohash, lock }
     }
@@ -36,7 +39,7 @@ impl Fetching {
     pub fn complete(self, mut has_done_else: impl FnMut() -> bool) {
         let since = Instant::now();
         while since.elapsed() < Duration::from_millis(300) {
-            assert!(!has_done_else(), "it did not wait");
+            assert!(!has_done_else(), "the second process did not wait");
             std::thread::sleep(Duration::from_millis(10));
         }
         let data = Path::new("data").join(&self.infohash);

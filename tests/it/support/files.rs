@@ -43,7 +43,10 @@ pub fn set_writable(path: &Path) {
     #[cfg(unix)]
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
     #[cfg(windows)]
-    #[expect(clippy::permissions_set_readonly_false, reason = "here it is one attribute")]
+    #[expect(
+        clippy::permissions_set_readonly_false,
+        reason = "this platform has a single read-only attribute"
+    )]
     permissions.set_readonly(false);
     fs::set_permissions(path, permissions).unwrap();
 }

@@ -98,7 +98,7 @@ impl Project {
     /// Runs the build, which must fail, and returns the error.
     pub fn error(&self) -> String {
         match self.run() {
-            Ok(datasets) => panic!("it went well: {datasets:?}"),
+            Ok(datasets) => panic!("unexpected success: {datasets:?}"),
             Err(error) => error.to_string(),
         }
     }

@@ -101,7 +101,11 @@ fn announce(question: &B) -> Announced {
 fn infohash(question: &B) -> [u8; 20] {
     assert_eq!(question.bytes_at("y"), Some(&b"q"[..]));
     assert_eq!(question.bytes_at("q"), Some(&b"get_peers"[..]));
-    assert_eq!(question.int_at("ro"), Some(1), "we answer nobody, and say so");
+    assert_eq!(
+        question.int_at("ro"),
+        Some(1),
+        "the client does not answer queries, and declares itself read-only"
+    );
     let arguments = question.at("a").unwrap();
     assert_eq!(arguments.bytes_at("id").map(<[u8]>::len), Some(20));
     arguments.bytes_at("info_hash").unwrap().try_into().unwrap()

@@ -23,8 +23,8 @@
 //! before they write the bytes: a client that has received them finds them counted, but a client
 //! that hung up may not have received them all.
 
-#![allow(dead_code, reason = "no single test uses all that the swarm can do")]
-#![allow(unreachable_pub, reason = "a test crate has no outside; `pub` marks the swarm's own API")]
+#![allow(dead_code, reason = "each test uses only a part of the swarm")]
+#![allow(unreachable_pub, reason = "a test crate exports nothing; `pub` marks the swarm's own API")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
 
 pub mod bencode;

@@ -170,7 +170,7 @@ fn a_server_notices_clients_that_leave() {
     let client = connect(seed.http().addr());
     eventually("the connection is open", || seed.http().server().open_connections() == 1);
     drop(client);
-    eventually("the connection is gone", || seed.http().server().open_connections() == 0);
+    eventually("the connection is closed", || seed.http().server().open_connections() == 0);
 }
 
 #[test]

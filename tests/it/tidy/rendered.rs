@@ -30,8 +30,8 @@ const LOOKS: [&str; 14] = [
 
 /// Exempt files and the reason: they read text of others, which has no types of ours.
 const READERS: [(&str, &str); 2] = [
-    ("src/net/error.rs", "rustls and OpenSSL say what is wrong with a certificate in words alone"),
-    ("src/url.rs", "a URL that prints as something else than it is has secrets"),
+    ("src/net/error.rs", "rustls and OpenSSL describe certificate errors only in words"),
+    ("src/url.rs", "a URL that is masked when printed has secrets"),
 ];
 
 fn is_name(c: char) -> bool {
@@ -71,7 +71,7 @@ fn looked_into(source: &Source) -> Vec<String> {
             let is_compared = other.is_some_and(|other| is_text(other.trim_start()));
             if LOOKS.iter().any(|look| rest.starts_with(look)) || is_compared {
                 let shown: String = code[at..].chars().take(60).collect();
-                found.push(format!("{}: looks into a message: {shown}", source.path));
+                found.push(format!("{}: examines a rendered message: {shown}", source.path));
             }
         }
     }
@@ -92,7 +92,7 @@ fn failures_as_text(source: &Source) -> Vec<String> {
                     {
                         let line =
                             source.code[..source.code.len() - arguments.len()].lines().count();
-                        found.push(format!("{}:{line}: a failure that is a String", source.path));
+                        found.push(format!("{}:{line}: a `String` as error type", source.path));
                     }
                     break;
                 }

@@ -22,16 +22,16 @@ fn findings(path: &str, text: &str, machine: &[String]) -> Vec<String> {
             |what: &str, word: &str| found.push(format!("{path}:{}: {what}: {word}", at + 1));
         for word in PLACES.into_iter().chain(machine.iter().map(String::as_str)) {
             if names_place(line, word) {
-                add("names a place of one machine", word);
+                add("names a path or host of one machine", word);
             }
         }
         if CONFLICTS.iter().any(|mark| line.starts_with(mark)) {
-            add("is left of a merge", line);
+            add("is a merge conflict marker", line);
         }
         for word in NOTES {
             let mut words = line.split(|c: char| !c.is_alphanumeric());
             if words.any(|it| it == word) {
-                add("is a note to oneself", word);
+                add("is a reminder", word);
             }
         }
     }
@@ -137,6 +137,46 @@ fn nothing_that_a_compiler_wrote_is_among_the_sources() {
     files(root(), &mut paths);
     paths.retain(|path| is_built(path));
     assert!(paths.is_empty(), "{} files: {:#?}", paths.len(), paths.first());
+}
+
+/// The numbers and lengths of lines of prose that have more than 160 characters. Tables, code and
+/// addresses of links may be longer.
+fn long_lines(page: &str) -> Vec<(usize, usize)> {
+    let (mut is_code, mut found) = (false, Vec::new());
+    for (at, line) in page.lines().enumerate() {
+        is_code ^= line.trim_start().starts_with("```");
+        let is_prose = !is_code && !line.starts_with(['|', '<']);
+        let links = line.split("](").skip(1).filter_map(|it| it.split_once(')'));
+        let in_links: usize = links.map(|(target, _)| target.chars().count()).sum();
+        let length = line.chars().count() - in_links;
+        if is_prose && length > 160 {
+            found.push((at + 1, length));
+        }
+    }
+    found
+}
+
+#[test]
+fn prose_has_at_most_160_characters_a_line() {
+    let (long, link) = ("a".repeat(161), format!("[a]({})", "b".repeat(200)));
+    for fine in ["a", &link, &format!("```\n{long}\n```"), &format!("| {long} |")] {
+        assert_eq!(long_lines(fine), [], "{fine}");
+    }
+    assert_eq!(long_lines(&format!("a\n{long}")), [(2, 161)]);
+    assert_eq!(long_lines(&format!("```\n```\n{long} {link}")).len(), 1);
+
+    let (mut paths, mut found, mut pages) = (Vec::new(), Vec::new(), 0);
+    files(root(), &mut paths);
+    // The chapters in `src/guide` are copies whose links are longer.
+    paths.retain(|path| path.extension().is_some_and(|it| it == "md") && !path.starts_with("src"));
+    for path in paths {
+        let page = std::fs::read_to_string(root().join(&path)).unwrap();
+        pages += 1;
+        let long = long_lines(&page).into_iter();
+        found.extend(long.map(|(at, length)| format!("{}:{at}: {length}", path.display())));
+    }
+    assert!(pages > 40, "{pages} pages");
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]

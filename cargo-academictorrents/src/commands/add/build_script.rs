@@ -24,8 +24,8 @@ pub(super) fn provide(
         None => vec!["build.rs".to_owned()],
         Some(Value::Boolean(it)) if !it.value() => {
             changes.warnings.push(format!(
-                "the manifest says `build = false`, so no build script brings the dataset\n\
-                 remove that, and write a build.rs with: fn main() {{ {call} }}"
+                "the manifest sets `build = false`, so no build script provides the dataset\n\
+                 remove it, and write a build.rs with: fn main() {{ {call} }}"
             ));
             return Ok(());
         }
@@ -47,14 +47,14 @@ pub(super) fn provide(
     }
     match (there.first(), scripts.first()) {
         (Some(script), _) => changes.warnings.push(format!(
-            "{script} does not call this library, so no build brings the dataset\n\
+            "{script} does not call this library, so builds do not provide the dataset\n\
              add this line to its main(): {call};"
         )),
         (None, Some(script)) => {
             if package.is_conditional {
                 changes.warnings.push(format!(
-                    "{library} is a build-dependency for some targets or features alone\n\
-                     where it is not, the new {script} does not compile: put a cfg before the call"
+                    "{library} is a build-dependency for some targets or features only\n\
+                     for the others, the new {script} does not compile: put a cfg before the call"
                 ));
             }
             let text = format!("fn main() {{\n    {call}\n}}\n");

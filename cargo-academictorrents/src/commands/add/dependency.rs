@@ -10,7 +10,7 @@ use crate::edit::{self, text};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DependencyFlags {
-    /// Depend on the library in this directory, a checkout. An existing build-dependency is kept
+    /// Depend on a checkout of the library in this directory. An existing build-dependency is kept
     #[arg(long, value_name = "DIR", conflicts_with = "git")]
     path: Option<PathBuf>,
     /// Depend on the library in this Git repository. An existing build-dependency is kept
@@ -97,6 +97,6 @@ fn version_at(directory: &Path) -> Result<Option<String>, Error> {
     match of_package("name") {
         Some(name) if name == CRATE => Ok(of_package("version")),
         Some(name) => Err(refused(format!("{} is package `{name}`", manifest.display()))),
-        None => Err(refused(format!("{} has no package", manifest.display()))),
+        None => Err(refused(format!("{} has no [package]", manifest.display()))),
     }
 }

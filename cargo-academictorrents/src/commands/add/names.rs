@@ -13,11 +13,14 @@ pub(super) fn suggested(torrent: Option<&Resolved>) -> Result<String, Error> {
             .why(why)
             .help("give a NAME of a-z, 0-9, `_` and `-` after the ID")
     };
-    let Some(torrent) = torrent else { return Err(unknown("the torrent's is not known")) };
+    let Some(torrent) = torrent else { return Err(unknown("the torrent's name is unknown")) };
     let name = String::from_utf8_lossy(&torrent.metainfo.name).into_owned();
     let made = name_from(&name, !torrent.metainfo.multi);
     made.ok_or_else(|| {
-        unknown(&format!("the torrent's, `{}`, makes none", torrent.metainfo.shown_name()))
+        unknown(&format!(
+            "none can be derived from the torrent's name, `{}`",
+            torrent.metainfo.shown_name()
+        ))
     })
 }
 

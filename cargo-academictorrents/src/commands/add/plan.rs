@@ -37,9 +37,7 @@ pub(super) fn add(
     let manifest = Manifest::parse(&old, path)?;
     let infohash = match torrent {
         Some(torrent) => torrent.metainfo.infohash,
-        None => {
-            dataset.infohash()?.ok_or_else(|| refused(path).why("the infohash is not known"))?
-        }
+        None => dataset.infohash()?.ok_or_else(|| refused(path).why("the infohash is unknown"))?,
     };
     let same = |request: &&Request| engine::infohash(request).ok().flatten() == Some(infohash);
     let known = match &arguments.name {
@@ -64,7 +62,7 @@ pub(super) fn add(
         Some(library) => {
             if let Some(option) = arguments.dependency.given() {
                 addition.changes.notes.push(format!(
-                    "the build-dependency `{library}` is there already and stays as it is: {option} changes nothing"
+                    "the build-dependency `{library}` already exists and is kept: {option} has no effect"
                 ));
             }
             library.clone()
@@ -86,7 +84,7 @@ pub(super) fn add(
         if !options.is_empty() {
             let line = known.origin.manifest().map_or(0, |(_, line)| line);
             addition.changes.warnings.push(format!(
-                "`{}` is declared already, and its keys stay as they are: {} changes nothing\nedit {}:{line}, or give another NAME",
+                "`{}` is already declared, and its keys are kept: {} has no effect\nedit {}:{line}, or give another NAME",
                 known.name,
                 options.join(", "),
                 path.display()
@@ -203,7 +201,7 @@ fn entry(
             keys.push(("max-size", text(&exact(limit))));
             if let Some(needed) = torrent.map(counted_bytes).filter(|it| *it > limit) {
                 addition.changes.warnings.push(format!(
-                    "builds will refuse to fetch it: it has {}, and --max-size allows {}",
+                    "builds will refuse to download it: its size is {}, and --max-size allows {}",
                     size::display(needed),
                     size::display(limit)
                 ));
@@ -270,7 +268,7 @@ fn check_free(name: &str, manifest: &Manifest, path: &Path) -> Result<(), Error>
     };
     let other_name = "give another NAME after the ID";
     if name == "defaults" {
-        let why = "it is the table of keys that hold for all datasets".to_owned();
+        let why = "it is reserved for keys that apply to all datasets".to_owned();
         return Err(taken(why).help(other_name));
     }
     let variable = DatasetName::parse(name)?.variable();
@@ -283,7 +281,7 @@ fn check_free(name: &str, manifest: &Manifest, path: &Path) -> Result<(), Error>
             .help("to replace that dataset, for example with a new version, edit its entry")
             .help(format!("to declare both, {other_name}"))
     } else {
-        taken(format!("`{}` at {place} has the variable AT_{variable}_PATH, too", other.name))
+        taken(format!("`{}` at {place} also has the variable AT_{variable}_PATH", other.name))
             .help(other_name)
     })
 }
@@ -292,7 +290,7 @@ fn check_free(name: &str, manifest: &Manifest, path: &Path) -> Result<(), Error>
 fn check_read(new: &str, path: &Path, name: &str, infohash: Infohash) -> Result<(), Error> {
     let manifest = Manifest::parse(new, path).map_err(|error| {
         let mut refusal =
-            Error::new(ErrorKind::Manifest, "a build would refuse what is to be written");
+            Error::new(ErrorKind::Manifest, "builds would reject the changed manifest");
         for line in error.to_string().lines() {
             refusal = refusal.why(line.trim());
         }
@@ -303,6 +301,6 @@ fn check_read(new: &str, path: &Path, name: &str, infohash: Infohash) -> Result<
     match declared {
         Some((Some(found), _)) if found == infohash => Ok(()),
         Some((None, Some(_))) => Ok(()),
-        _ => Err(refused(path).why("a build would not find the dataset in it")),
+        _ => Err(refused(path).why("builds would not find the new entry in it")),
     }
 }

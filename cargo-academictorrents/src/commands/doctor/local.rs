@@ -101,7 +101,7 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
     };
     findings.add("proxy", Status::Ok, proxies);
     if let Some(hosts) = context.value_shown("PRIVATE_HOSTS") {
-        let what = format!("{} may be contacted, no matter who names them", printable(&hosts));
+        let what = format!("{} may be contacted, whichever source names them", printable(&hosts));
         findings.add("private hosts", Status::Ok, what);
     }
     let offline = found.filter(|it| it.offline).map(|it| it.offline_reason());

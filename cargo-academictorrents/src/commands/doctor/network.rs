@@ -193,7 +193,7 @@ fn of_udp(sources: &[(ProbedSource<'_>, Answered)], findings: &mut DoctorReport)
     let udp: Vec<&Answered> = sources.iter().filter(is_meant).map(|(_, it)| it).collect();
     let answered = udp.iter().filter(|it| matches!(it, Some(Ok(ProbeAnswer::Counts(_))))).count();
     if udp.is_empty() {
-        findings.add("UDP", Status::Ok, "not tried: no UDP tracker is declared here");
+        findings.add("UDP", Status::Ok, "not tried: no declared dataset has a UDP tracker");
     } else if answered > 0 {
         findings.add(
             "UDP",

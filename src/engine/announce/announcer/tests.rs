@@ -159,7 +159,7 @@ fn sixty_datasets_with_five_trackers_each_have_few_threads_and_all_hear_goodbye(
         start(&mut announcers, torrent, urls);
     }
     let scheduler = Arc::clone(&announcers.scheduler);
-    eventually("all were told", || {
+    eventually("all trackers were announced to", || {
         assert!(
             scheduler.threads() <= crate::engine::announce::scheduler::THREADS,
             "{} threads",
@@ -180,8 +180,10 @@ fn a_tier_that_waits_for_its_next_announce_costs_no_thread_but_one() {
     let mut announcers = announcers("300s");
     start(&mut announcers, 0, (0..20).map(|n| format!("{url}/{n}/announce")));
     // Each tier is announced to again every second; in between, one thread waits for all of them.
-    eventually("one waits", || told.tiers(1)[0] == 20 && announcers.scheduler.threads() == 1);
-    eventually("they are told again", || told.tiers(3)[0] == 20);
+    eventually("a single thread waits", || {
+        told.tiers(1)[0] == 20 && announcers.scheduler.threads() == 1
+    });
+    eventually("all tiers are announced to again", || told.tiers(3)[0] == 20);
     let scheduler = Arc::clone(&announcers.scheduler);
     drop(announcers);
     eventually("the threads end", || scheduler.threads() == 0);
@@ -216,7 +218,7 @@ fn trackers_that_hang_keep_no_other_from_being_announced_to_again_and_again() {
         start(&mut announcers, torrent, well.iter().map(|url| format!("{url}/announce")));
     }
     let scheduler = Arc::clone(&announcers.scheduler);
-    eventually("all that answer were told, and again", || {
+    eventually("all trackers that answer were announced to twice", || {
         assert!(
             scheduler.threads() <= crate::engine::announce::scheduler::THREADS,
             "{} threads",
@@ -226,5 +228,5 @@ fn trackers_that_hang_keep_no_other_from_being_announced_to_again_and_again() {
     });
     announcers.stop(LEAVES, PATIENCE);
     assert_eq!(told.tiers(4), [50, 50]);
-    eventually("those that wait in vain let go", || scheduler.threads() == 0);
+    eventually("threads that wait for silent trackers end", || scheduler.threads() == 0);
 }

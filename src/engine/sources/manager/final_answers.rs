@@ -168,13 +168,13 @@ mod tests {
         assert!(manager.peers_may_help(minute), "it was not asked yet");
         attempts(&mut manager).begin(minute);
         assert!(manager.peers_may_help(minute), "it is asked for the first time");
-        assert!(!manager.peers_may_help(2 * minute), "it has nothing");
+        assert!(!manager.peers_may_help(2 * minute), "it has no pieces");
         for _ in 0..20 {
             end(&mut manager, 16_384);
             assert!(manager.peers_may_help(2 * minute), "it closed after some blocks");
             attempts(&mut manager).begin(2 * minute);
             assert!(manager.peers_may_help(2 * minute), "it is dialed again");
-            assert!(!manager.peers_may_help(3 * minute), "it has nothing any more");
+            assert!(!manager.peers_may_help(3 * minute), "it no longer has any piece");
         }
         end(&mut manager, 0);
         assert!(!manager.peers_may_help(2 * minute), "it closed without a block");
