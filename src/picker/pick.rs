@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::pace::Pace;
-use super::{Next, PickerSource, PickerWorker, SLOW_SOURCE, STRIKES, Schedule, WorkerId};
+use super::{Next, PickerSource, PickerWorker, SLOW_SOURCE, STRIKES, Schedule, SourceId, WorkerId};
 use crate::torrent::geometry::PieceIndex;
 
 /// Runs are long, so that requests and steals are rare, but take no longer than a connection needs
@@ -94,6 +94,13 @@ impl Schedule {
         self.release(worker);
         let found = self.unclaimed_run(worker, pieces.start, pieces.end);
         self.claim_run(worker, found, now)
+    }
+
+    /// Whether [`Schedule::next_run_within`] finds this piece again after it was released: not if
+    /// another worker holds it, too, or if the source sent it corrupt.
+    pub fn is_found_again(&self, source: SourceId, piece: PieceIndex) -> bool {
+        let is_served = |it: &PickerSource| it.serves(piece, false);
+        !self.duplicates.contains(&piece) && self.sources.get(source).is_some_and(is_served)
     }
 
     fn claim_run(

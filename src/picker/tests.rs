@@ -367,6 +367,19 @@ fn a_stream_without_ranges_goes_on_behind_what_others_have() {
 }
 
 #[test]
+fn a_piece_that_is_shared_or_was_sent_corrupt_is_not_found_again_once_released() {
+    let mut schedule = schedule(2, 2, 0);
+    let [silent, worker] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
+    assert_eq!(fetch(schedule.next_run_within(silent, 0..1, ZERO)), 0..1);
+    assert_eq!(fetch(schedule.next_run(worker, ZERO)), 1..2);
+    assert!(schedule.is_found_again(SourceId(1), 1));
+    schedule.failed(1, &[SourceId(1)]);
+    assert!(!schedule.is_found_again(SourceId(1), 1));
+    assert_eq!(fetch(schedule.next_run(worker, seconds(3))), 0..1);
+    assert!(!schedule.is_found_again(SourceId(1), 0));
+}
+
+#[test]
 fn a_shared_piece_whose_first_worker_left_can_be_shared_again() {
     let mut schedule = schedule(1, 3, 0);
     let [stalled, slow, fast] = [0, 1, 2].map(|id| schedule.begin(SourceId(id), ZERO));

@@ -380,6 +380,40 @@ fn a_resumed_file_of_a_server_without_ranges_is_read_past_once() {
     assert!(server.requests().len() <= 4, "{:?}", server.requests().len());
 }
 
+#[test]
+fn a_server_without_ranges_that_holds_another_version_is_banned_soon() {
+    let dataset = Dataset::single("data.bin", random_bytes(8, 1 << 20)).piece_length(64 << 10);
+    let mut files = paths(&dataset);
+    files[0].1[500_000] ^= 1; // piece 7
+    let server = without_ranges(files, 64 << 20);
+    let project = project(&dataset, &format!("{}/data.bin", server.url()));
+    let error = project.error();
+    let said = "(piece 7); banned; the server may hold another version of `data.bin`";
+    assert!(error.contains(said), "{error}");
+    assert!(server.requests().len() <= 8, "{:?}", server.requests().len());
+}
+
+#[test]
+fn a_piece_that_began_in_the_file_before_is_resumed_from_a_server_without_ranges() {
+    let bytes = |seed| random_bytes(seed, 300_000);
+    let dataset = Dataset::multi("set", [("a", bytes(8)), ("b", bytes(9))]).piece_length(1 << 18);
+    let files = paths(&dataset);
+    let asked = AtomicUsize::new(0);
+    // The first response with `b` ends early, within the piece that begins in `a`.
+    let server = HttpServer::start(move |request, responder| {
+        let path = String::from_utf8(request.path()).unwrap();
+        let (_, bytes) = files.iter().find(|(name, _)| *name == path).unwrap();
+        let length = bytes.len().to_string();
+        responder.head(200, &[("content-length", &*length), ("connection", "close")]);
+        let is_cut = path.ends_with('b') && asked.fetch_add(1, Ordering::SeqCst) == 0;
+        responder.body(if is_cut { &bytes[..100_000] } else { bytes });
+        responder.close();
+    });
+    let project = project(&dataset, &format!("{}/", server.url()));
+    dataset.assert_at(&project.path_of("data"));
+    assert!(server.requests().len() <= 8, "{:?}", server.requests().len());
+}
+
 /// Encodes gzip with stored blocks, without compression.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];

@@ -174,6 +174,7 @@ impl<'a> WebWorker<'a> {
         };
         self.pipeline.has_served = true;
         let whole_from = part.range.start - asked.start;
+        let mut is_found_again = false;
         if head.status == 200 && asked != (0..file_length) {
             let was_known = seed.has_no_ranges();
             let (others_have, is_alone, front_comes) = {
@@ -182,6 +183,8 @@ impl<'a> WebWorker<'a> {
                 let others_have = schedule.others_have(seed.id, piece, swarm.now());
                 let first = swarm.geometry().piece_at(whole_from);
                 let front_comes = schedule.is_fetched_beside(self.worker, first..piece);
+                is_found_again = swarm.geometry().start(piece) >= whole_from
+                    && schedule.is_found_again(seed.id, piece);
                 (others_have, schedule.workers_of(seed.id) <= 1, front_comes)
             };
             // One stream from the beginning of the file is enough, and none is needed if other
@@ -197,8 +200,9 @@ impl<'a> WebWorker<'a> {
             return Err(Left::Connection);
         }
         let file_end = whole_from + file_length;
-        if head.status == 200 && skip > 0 {
-            // The bytes before the requested range may be useful, too.
+        if skip > 0 && is_found_again {
+            // The bytes before the requested range may be useful, too. This releases the run: one
+            // that was not found again would be requested anew, without end.
             return self.go_on(feeder, Flow::RunEnded, whole_from, file_end);
         }
         let (mut skipped, mut at) = (0, part.range.start);
