@@ -8,8 +8,6 @@
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
-use crate::support::slashes;
-
 /// Chapters whose examples need a feature.
 const FEATURES: [(&str, &str); 2] = [("seeding", "seed"), ("unpacking", "unpack")];
 
@@ -43,7 +41,7 @@ fn resolved(page: &str, target: &str) -> String {
             part => path.push(part),
         }
     }
-    slashes(path.to_str().unwrap())
+    path.to_str().unwrap().to_owned()
 }
 
 /// A paragraph with its links converted for rustdoc; `None` for a picture or a link to a schema,
@@ -168,7 +166,6 @@ fn declarations(chapters: &[String]) -> String {
 }
 
 #[test]
-#[cfg(unix)] // where Git does not convert line ends
 fn the_chapters_are_rustdoc() {
     let chapters = chapters();
     assert!(chapters.len() > 20, "{chapters:?}");

@@ -34,6 +34,7 @@ mod get_stop;
 mod get_store;
 mod get_verify;
 mod giving_up;
+#[cfg(unix)] // Git may convert line ends elsewhere
 mod guide;
 mod https;
 mod leftovers;
