@@ -93,16 +93,18 @@ impl Selection {
             let why = "symbolic links contain no data: also select the files that they lead to";
             return Err(if files.is_empty() { error } else { error.why(why) });
         }
+        let all_folders = folders(metainfo, &[], &[]);
         let folders = folders(metainfo, globs, numbers);
         let directories = check(metainfo, &files, &folders, Platform::HERE)
             .map_err(|why| cannot_be_stored(metainfo, &files, why))?;
         check_alone(metainfo, &files, numbers)?;
         let links = links::resolve(metainfo, &files)?;
-        let is_whole = files.len() == data_files().count() && !metainfo.is_renamed();
+        let has_all = files.len() == data_files().count() && folders.len() == all_folders.len();
+        let is_whole = has_all && !metainfo.is_renamed();
         let id = if is_whole {
             metainfo.infohash.to_string()
         } else {
-            format!("{}-{}", metainfo.infohash, digest(metainfo, &files))
+            format!("{}-{}", metainfo.infohash, digest(metainfo, &files, &folders))
         };
         let directories = directories + u64::from(metainfo.multi);
         Ok(Selection { files, folders, id, links, directories })
@@ -145,8 +147,8 @@ impl Selection {
         self.files.len() as u64 + self.directories
     }
 
-    /// The store's name for this torrent and selection: the infohash, with a digest of the file
-    /// list unless all files are selected. Globs that select the same files result in the same ID.
+    /// The store's name for this torrent and selection: the infohash, with a digest of the paths
+    /// unless everything is selected. Globs that select the same paths result in the same ID.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -270,9 +272,9 @@ fn check_numbers(
     Ok(())
 }
 
-fn digest(metainfo: &Metainfo, files: &[u32]) -> String {
+fn digest(metainfo: &Metainfo, files: &[u32], folders: &[u32]) -> String {
     let mut sha1 = Sha1::new();
-    for index in files {
+    for index in files.iter().chain(folders) {
         sha1.update(&metainfo.named_path(&metainfo.files[*index as usize]));
         sha1.update(b"\0");
     }

@@ -64,6 +64,23 @@ fn the_id_depends_on_the_files_and_not_on_the_globs() {
 }
 
 #[test]
+fn the_id_depends_on_empty_directories() {
+    let metainfo = torrent(&[("a", 3), ("b", 3), ("d/", 0), ("e/", 0)]);
+    let id = |globs: &[&str]| select(&metainfo, globs).unwrap().id().to_owned();
+    assert_eq!(id(&["**"]), metainfo.infohash.to_string());
+    let selections = [&["a", "b"][..], &["[abd]"], &["a"], &["[ad]"], &["[ae]"]];
+    let mut ids: Vec<_> = selections.iter().map(|globs| id(globs)).collect();
+    for (globs, id) in selections.iter().zip(&ids) {
+        assert_ne!(*id, metainfo.infohash.to_string(), "{globs:?}");
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), selections.len(), "{ids:?}");
+    let of = |numbers| Selection::of(&metainfo, &[], numbers).unwrap().id().to_owned();
+    assert_eq!(of(&[(0, 1)]), id(&["a", "b"]));
+}
+
+#[test]
 fn numbers_cannot_select_one_of_two_files_with_the_same_path() {
     // Both would have the same ID in the store, and one would be used for the other.
     let metainfo = torrent(&[("a", 10), ("b", 10), ("a", 10), ("d/a", 10)]);

@@ -1,8 +1,8 @@
 //! Crates that the real Cargo builds, as a user would build them.
 //!
-//! Each crate has its own directory and store, emptied at the start of its test. All crates share
-//! one target directory, so dependencies are compiled once. Everything is below Cargo's directory
-//! for test files and is kept: a second `cargo test` recompiles nothing.
+//! Each crate has its own directory and store, emptied at the start of its test. Crates share target
+//! directories, so dependencies are compiled once. Everything is below Cargo's directory for test
+//! files and is kept: a second `cargo test` recompiles nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,9 +138,10 @@ impl Fixture {
         self.path("store")
     }
 
-    /// The target directory that all fixtures share.
+    /// The target directory, shared with other fixtures. Cargo locks it during a build, so crates
+    /// whose builds wait for silent sources have another one.
     pub fn target(&self) -> PathBuf {
-        scratch().join("target")
+        target_of(self.name)
     }
 
     /// Runs Cargo to completion with `-v`, so that the output lists what ran and what is fresh.
@@ -175,7 +176,7 @@ impl Fixture {
         }
         command
             .current_dir(&self.dir)
-            .env("CARGO_TARGET_DIR", scratch().join("target"))
+            .env("CARGO_TARGET_DIR", self.target())
             .env("CARGO_HOME", scratch().join("cargo-home"))
             .env("ACADEMICTORRENTS_STORE", self.store())
             // Ignores the configuration file of the user who runs the tests.
@@ -309,10 +310,14 @@ use std::os::unix::fs::symlink as link_directory;
 #[cfg(windows)]
 use std::os::windows::fs::symlink_dir as link_directory;
 
+fn target_of(name: &str) -> PathBuf {
+    scratch().join(if name.ends_with("-errors") { "target-errors" } else { "target" })
+}
+
 /// Removes the crate's build output of earlier test runs, including `OUT_DIR`, from the target
 /// directory.
 fn forget_builds(name: &str) {
-    let target = scratch().join("target");
+    let target = target_of(name);
     for part in ["debug/build", "debug/.fingerprint", "release/build", "release/.fingerprint"] {
         for entry in fs::read_dir(target.join(part)).into_iter().flatten() {
             let entry = entry.unwrap();
