@@ -81,6 +81,13 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// For an error about missing data: a job that does not inherit the variable uses another store.
+    #[cfg(feature = "fetch")]
+    pub fn store_in_words(&self, request: &Request) -> Option<String> {
+        let store = self.shared.root().parent().filter(|_| request.store == StoreKind::Shared)?;
+        Some(format!("the store is {}", crate::error::printable(&store.display().to_string())))
+    }
+
     /// Replaces the handle that stops this session.
     pub fn stop_with(&mut self, stop: StopHandle) {
         #[cfg(feature = "fetch")]

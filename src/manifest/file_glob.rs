@@ -23,6 +23,11 @@ pub struct FileGlob {
 }
 
 impl FileGlob {
+    /// Whether it may be meant as several globs.
+    pub fn has_comma(&self) -> bool {
+        self.pattern.as_str().contains(',')
+    }
+
     /// Parses a glob.
     ///
     /// # Errors

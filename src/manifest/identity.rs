@@ -27,8 +27,9 @@ pub enum NoIdentity {
     Other(Error, bool),
     /// The path of a `.torrent` that does not exist.
     NoFile(PathBuf),
-    /// A URL. Only some commands download a `.torrent`.
-    Url,
+    /// A URL, and the infohash if it is that of a dataset's page. Only some commands download a
+    /// `.torrent`.
+    Url(Option<Infohash>),
     /// A path that cannot be made absolute.
     Path(Error),
 }
@@ -61,7 +62,7 @@ impl Identity {
             Err(why) => why,
         };
         if torrent.is_none() && text.contains("://") {
-            return Err(NoIdentity::Url);
+            return Err(NoIdentity::Url(infohash_of_page(text)));
         }
         let path = absolute(Path::new(text)).map_err(NoIdentity::Path)?;
         if torrent.is_none() && path.extension().is_some_and(|it| it == "torrent") && !path.exists()
@@ -97,12 +98,21 @@ impl NoIdentity {
             NoIdentity::NoFile(path) => {
                 error.why(format!("{} does not exist", printable(&path.display().to_string())))
             }
-            NoIdentity::Url => error
-                .why("it is a URL")
-                .help("download the .torrent, and use the path of the file"),
+            NoIdentity::Url(page) => error.why("it is a URL").help(match page {
+                Some(infohash) => format!("use the infohash in it: {infohash}"),
+                None => "download the .torrent, and use the path of the file".to_owned(),
+            }),
             NoIdentity::Path(error) => error,
         }
     }
+}
+
+/// The infohash in the URL of a dataset's page, or of its `.torrent` in the catalog.
+fn infohash_of_page(url: &str) -> Option<Infohash> {
+    let path = url.split(['?', '#']).next()?.trim_end_matches('/');
+    let (before, last) = path.rsplit_once('/')?;
+    let is_page = before.ends_with("/details") || before.ends_with("/download");
+    last.trim_end_matches(".torrent").parse().ok().filter(|_| is_page)
 }
 
 /// Makes a path absolute, so that it does not depend on the current directory when it is used or

@@ -77,6 +77,10 @@ impl Selection {
             let covers = |glob: &FileGlob, file| glob.covers(&metainfo.display_path(file));
             let mut below = glob.below(&metainfo.root_names()).into_iter();
             let meant = below.find(|glob| data_files().any(|(_, file)| covers(glob, file)));
+            let error = match glob.has_comma() {
+                true => error.help("a comma is part of a glob: make each glob an item of the list, or repeat `--files`"),
+                false => error,
+            };
             return Err(error.did_you_mean(meant).help("globs match paths below the torrent's own directory; `*` does not match `/`, `**` does"));
         }
         if files.is_empty() && !numbers.is_empty() {

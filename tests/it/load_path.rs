@@ -295,6 +295,13 @@ fn the_error_of_an_offline_build_says_what_each_directory_lacks() {
         "{error}"
     );
     assert!(error.contains("nowhere: the directory does not exist"), "{error}");
+
+    let mirror = project.path("mirror");
+    let data = mirror.join(dataset.infohash_hex());
+    std::fs::create_dir_all(&data).unwrap();
+    let error = project.env(LOAD_PATH, mirror.display()).error();
+    assert!(error.contains("it is a mirror: name it in ACADEMICTORRENTS_MIRRORS"), "{error}");
+    assert!(error.contains(&format!("or name {} here", data.display())), "{error}");
 }
 
 #[test]

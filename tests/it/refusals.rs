@@ -53,6 +53,7 @@ fn what_is_found_after_the_manifest_was_read_names_its_line() {
     };
     let torrent = dataset().torrent();
     check(&torrent, "files = [\"x\"]", &["matches no file", "the torrent has 1 file: data.bin"]);
+    check(&torrent, "files = [\"data.bin,x\"]", &["a comma is part of a glob"]);
     let pin = format!("sha256 = {{ x = \"{}\" }}", sha256(b""));
     check(&torrent, &pin, &["pins `x`"]);
     let other = format!("infohash = \"{}\"", "0".repeat(40));

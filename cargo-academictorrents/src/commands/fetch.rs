@@ -129,7 +129,11 @@ fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     let failed = of(|it| it.result.is_err());
     let mut parts = Vec::new();
     if fetched > 0 {
-        parts.push(format!("{} fetched ({})", count(fetched, "dataset"), size(received_bytes)));
+        let fetched = count(fetched, "dataset");
+        parts.push(match received_bytes {
+            0 => format!("{fetched} completed without a download"),
+            _ => format!("{fetched} fetched ({})", size(received_bytes)),
+        });
     }
     if there > 0 {
         let what = if parts.is_empty() { count(there, "dataset") } else { there.to_string() };

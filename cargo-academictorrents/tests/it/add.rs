@@ -80,6 +80,7 @@ fn add_refuses_what_no_build_would_take_and_changes_nothing() {
         &["add", "mnist"],
         &["add", "missing.torrent"],
         &["add", "https://data.example.org/images.torrent"],
+        &["add", "https://academictorrents.com/details/DDA10FE7D7FA7D47544E09E3D5623AFB0BAEE8EF"],
         &["add", &infohash, "--max-size", "much"],
         &["add", "0000000000000000000000000000000000000000"],
         &[

@@ -3,6 +3,7 @@
 use crate::cli_fixture::{CliFixture, Page};
 use crate::support::files::PIECE;
 use crate::support::files::damage_unseen;
+use crate::swarm::http::HttpServer;
 use crate::swarm::{Catalogue, Dataset, Peer, Tracker, UdpTracker, WebSeed, random_bytes};
 use crate::swarm::{tracker, udp_tracker, web_seed};
 
@@ -58,6 +59,14 @@ fn all_is_in_order_where_all_answer() {
     assert!(!said.contains("is available from"), "{said}");
     let said = cli.env("ACADEMICTORRENTS_PRIVATE_HOSTS", "10.0.0.0/8").ok(&["doctor", "--offline"]);
     assert!(said.contains("10.0.0.0/8 may be contacted, whichever source names them"), "{said}");
+}
+
+#[test]
+fn a_catalog_of_ones_own_needs_no_start_page() {
+    let server = HttpServer::start(|_, responder| responder.status(403));
+    let said = cli().env("ACADEMICTORRENTS_CATALOGUE", server.url()).run(&["doctor"]).stdout;
+    assert!(said.contains(&format!("ok    catalogue     {} answers", server.url())), "{said}");
+    assert!(said.contains("its start page: HTTP status 403"), "{said}");
 }
 
 #[test]

@@ -84,6 +84,12 @@ fn fetch_tells_programs_what_it_did_and_would_do() {
     page.show(&cli, &["fetch", "--json", "mnist"]);
     page.show(&cli, &["fetch", "--json", "--offline"]);
     page.compare();
+
+    // Data without a stamp, as a cache may restore it.
+    let stamp = format!("v1/data/{}/stamp", dataset.infohash_hex());
+    std::fs::remove_file(cli.store().join(stamp)).unwrap();
+    let run = cli.run(&["fetch", "mnist"]);
+    assert!(run.stderr.contains("1 dataset completed without a download"), "{}", run.stderr);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! Otherwise each user of a cluster would hash terabytes that the shared store has already
 //! verified. Everything else is hashed once, and then stamped in the user's own store.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::lock::wait_while_locked;
@@ -224,7 +225,18 @@ pub fn search(work: &Work<'_>) -> Result<LoadPathSearch, Error> {
         }
         // A directory that is not a store gets no note as a store.
         if store.is_none() || found.is_something() {
-            notes.push(found.summary());
+            let mirrored = match &site {
+                Site::In(directory) => directory.join(metainfo.infohash.to_string()),
+                Site::At(_) => PathBuf::new(),
+            };
+            notes.push(match !found.is_something() && mirrored.is_dir() {
+                true => format!(
+                    "{}; it is a mirror: name it in ACADEMICTORRENTS_MIRRORS, or name {} here",
+                    found.summary(),
+                    mirrored.display()
+                ),
+                false => found.summary(),
+            });
         }
         if found.is_something() {
             copies.push(found);

@@ -22,8 +22,8 @@ use crate::engine::session::Session;
 use crate::engine::sources::coordinator::Coordinator;
 use crate::engine::sources::swarm::Swarm;
 use crate::engine::upload::manager::UploadManager;
-use crate::error::{Error, ErrorKind, printable};
-use crate::manifest::{Request, StoreKind};
+use crate::error::{Error, ErrorKind};
+use crate::manifest::Request;
 use crate::net::Client;
 use crate::net::timing::GOODBYE;
 use crate::picker::Schedule;
@@ -158,18 +158,11 @@ pub fn fetch(
 }
 
 fn offline(session: &Session<'_>, request: &Request, missing: u64) -> Error {
-    // A job that does not inherit the variable uses another store.
-    let store = match (request.store, session.shared.root().parent()) {
-        (StoreKind::Shared, Some(store)) => {
-            format!("the store is {}", printable(&store.display().to_string()))
-        }
-        _ => String::new(),
-    };
     Error::new(
         ErrorKind::Offline,
         format!("{} are missing, and network access is disabled", crate::size::display(missing)),
     )
     .why(session.settings.offline_reason())
-    .why(store)
+    .why(session.store_in_words(request).unwrap_or_default())
     .help("build once with network access, or add a directory with the data to ACADEMICTORRENTS_LOAD_PATH or `mirrors`")
 }

@@ -316,6 +316,7 @@ fn not_found(
         error = error.why(session.settings.offline_reason());
         return match request.origin.is_declared() {
             true => error
+                .why(session.store_in_words(request).unwrap_or_default())
                 .why("its data is missing as well; the size is unknown without the torrent")
                 .help("build once with network access, which downloads both")
                 .help(

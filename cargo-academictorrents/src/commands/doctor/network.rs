@@ -79,7 +79,7 @@ pub(super) fn of_network(
     let offline = || Some(Err(SourceError::Other("not contacted: offline".to_owned())));
     let mut answers = app.ask(asked)?.unwrap_or_default().into_iter();
     let mut next = || answers.next().unwrap_or_else(offline);
-    of_catalogue(&site.url, &next(), findings);
+    of_catalogue(&site.url, app.settings.catalogue_is_chosen, &next(), findings);
     let of_peers: Vec<Answered> = peers.iter().map(|_| next()).collect();
     let sources: Vec<(ProbedSource<'_>, Answered)> =
         sources.into_iter().map(|it| (it, next())).collect();
@@ -149,8 +149,13 @@ fn has_data(answer: &Answered) -> bool {
     }
 }
 
-fn of_catalogue(url: &str, answer: &Answered, findings: &mut DoctorReport) {
+fn of_catalogue(url: &str, is_chosen: bool, answer: &Answered, findings: &mut DoctorReport) {
     match answer {
+        Some(Err(why @ SourceError::Status(403 | 404))) if is_chosen => {
+            findings.add("catalogue", Status::Ok, format!("{url} answers")).why(format!(
+                "its start page: {why}; builds only need /download/<infohash>.torrent"
+            ));
+        }
         Some(Err(why @ SourceError::Status(_))) => {
             findings.add("catalogue", Status::Warn, format!("{url}: {why}")).help(
                 "try again later; mirrors and torrents on this machine do not need the catalog",
