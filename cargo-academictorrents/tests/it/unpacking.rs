@@ -52,6 +52,25 @@ fn an_unpacked_dataset_is_listed_verified_repaired_and_removed() {
     page.compare();
 }
 
+/// Without the torrent, the dataset itself cannot be verified.
+#[test]
+fn a_damaged_tree_is_not_complete_even_if_its_dataset_cannot_be_verified() {
+    let (dataset, cli) = (archive(), CliFixture::new());
+    let seed = WebSeed::serving(&dataset);
+    cli.write("lab.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    cli.declare("lab = { torrent = \"lab.torrent\", unpack = true }");
+    cli.ok(&["fetch"]);
+    let path = cli.ok(&["path", "lab"]);
+    let infohash = dataset.infohash_hex();
+    cli.declare(&format!("lab = {{ infohash = \"{infohash}\", unpack = true }}"));
+    assert_eq!(cli.ok(&["path", "lab"]), path);
+    std::fs::remove_file(cli.store().join(format!("v1/torrents/{infohash}.torrent"))).unwrap();
+    damage_unseen(&Path::new(path.trim_end()).join("top/a"), 1);
+    let run = cli.run(&["--offline", "verify"]);
+    assert!(run.status == Some(1) && run.stdout.contains("failed"), "{}", run.stdout);
+    assert_eq!(cli.run(&["--offline", "path", "lab"]).status, Some(1));
+}
+
 #[test]
 fn get_and_add_take_what_is_to_be_unpacked() {
     let dataset = archive();
