@@ -72,6 +72,35 @@ fn a_damaged_tree_is_not_complete_even_if_its_dataset_cannot_be_verified() {
 }
 
 #[test]
+fn the_tree_of_a_damaged_dataset_is_not_another() {
+    let archive = archive().stream().to_vec();
+    let dataset = Dataset::multi("lab", [("README", b"read me".to_vec()), ("lab.tar", archive)]);
+    let cli = CliFixture::new();
+    let seed = WebSeed::serving(&dataset);
+    cli.write("lab.torrent", dataset.clone().url_list([seed.folder_url()]).torrent());
+    let lab = "lab = { torrent = \"lab.torrent\", unpack = true }";
+    let readme = "readme = { torrent = \"lab.torrent\", files = [\"README\"] }";
+    for (datasets, others) in [
+        (lab.to_owned(), ""),
+        (
+            format!("{lab}\n{readme}"),
+            ", nor does 1 other selection or unpacked tree that shares its files",
+        ),
+    ] {
+        cli.declare(&datasets);
+        cli.ok(&["fetch"]);
+        let path = cli.ok(&["path", "lab"]);
+        damage_unseen(&Path::new(path.trim_end()).join("README"), 1);
+        let stderr = cli.run(&["verify", "lab"]).stderr;
+        assert!(
+            stderr.contains(&format!("`lab` no longer counts as complete{others}\n")),
+            "{stderr}"
+        );
+        cli.ok(&["verify", "--repair"]);
+    }
+}
+
+#[test]
 fn get_and_add_take_what_is_to_be_unpacked() {
     let dataset = archive();
     let cli = CliFixture::new().env("ACADEMICTORRENTS_PROGRESS", "off");

@@ -45,6 +45,8 @@ fn places(session: &Session<'_>, infohash: Infohash, id: &str) -> Vec<OnLoadPath
 /// The result of verifying a dataset.
 #[derive(Debug)]
 pub struct VerifiedDataset {
+    /// IDs of the dataset itself and of its tree, as far as they exist.
+    pub ids: Vec<String>,
     /// Total size of the selected files in bytes.
     pub size_bytes: u64,
     pub files: usize,
@@ -100,6 +102,7 @@ pub fn verify(
 /// Adds the result for the tree.
 fn with_tree(tree: tree::HashedTree, dataset: Option<VerifiedDataset>) -> VerifiedDataset {
     let mut verified = dataset.unwrap_or_else(|| VerifiedDataset {
+        ids: Vec::new(),
         size_bytes: tree.size_bytes,
         files: tree.files,
         path: None,
@@ -109,6 +112,7 @@ fn with_tree(tree: tree::HashedTree, dataset: Option<VerifiedDataset>) -> Verifi
         unstamped: Vec::new(),
         still_stamped: None,
     });
+    verified.ids.push(tree.id);
     verified.is_stamped &= tree.unstamped.is_empty();
     verified.unstamped.extend(tree.unstamped);
     verified.still_stamped = verified.still_stamped.or(tree.still_stamped);
@@ -252,6 +256,7 @@ impl VerifyJob<'_> {
 
     fn verified(&self, site: &Site, whose: Whose) -> VerifiedDataset {
         VerifiedDataset {
+            ids: vec![self.resolved.id().to_owned()],
             size_bytes: self.resolved.size_bytes(),
             files: self.resolved.layout().file_count(),
             path: Some(site.path(&self.resolved.metainfo.root_path())),

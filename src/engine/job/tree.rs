@@ -254,6 +254,7 @@ fn unstamp(
 /// The result of hashing a tree.
 #[cfg(feature = "engine")]
 pub struct HashedTree {
+    pub id: String,
     /// The parent directory of the tree's root.
     pub directory: PathBuf,
     pub path: PathBuf,
@@ -318,6 +319,7 @@ pub fn faults(
         faults,
         unstamped,
         still_stamped,
+        id,
     }))
 }
 
