@@ -237,7 +237,7 @@ fn is_right(
 }
 
 /// Removes the stamp of a damaged tree, and those of selections and trees that share a damaged
-/// file. Returns the ids of the others. The caller holds the lock.
+/// file. Returns their ids. The caller holds the lock.
 fn unstamp(
     store: &Store,
     infohash: crate::Infohash,
@@ -246,13 +246,14 @@ fn unstamp(
 ) -> Result<Vec<String>, Error> {
     let damaged: Vec<_> = faults.iter().map(|fault| fault.path.clone()).collect();
     store.remove_stamp(id)?;
-    store.unstamp_links(infohash, id, &damaged)
+    let mut unstamped = store.unstamp_links(infohash, id, &damaged)?;
+    unstamped.insert(0, id.to_owned());
+    Ok(unstamped)
 }
 
 /// The result of hashing a tree.
 #[cfg(feature = "engine")]
 pub struct HashedTree {
-    pub infohash: crate::Infohash,
     pub id: String,
     /// The parent directory of the tree's root.
     pub directory: PathBuf,
@@ -260,9 +261,14 @@ pub struct HashedTree {
     pub files: usize,
     pub size_bytes: u64,
     pub faults: Vec<TreeFault>,
+    /// IDs that were marked complete before, and no longer are, because the tree is damaged.
+    pub unstamped: Vec<String>,
+    /// Why a stamp could not be removed.
+    pub still_stamped: Option<Error>,
 }
 
-/// Hashes the tree of a dataset; `None` if there is no tree.
+/// Hashes the tree of a dataset; `None` if there is no tree. The stamp of a damaged tree is
+/// removed, so that the next build unpacks it again.
 ///
 /// # Errors
 /// For an invalid vendored torrent or `files`; [`ErrorKind::Locked`].
@@ -295,14 +301,24 @@ pub fn faults(
         Some(lock) => while_alive(lock, pool, &mut look),
         None => pool.install(look),
     }
+    let faults = faults?.unwrap_or_default();
+    let unstamped = match faults.is_empty() {
+        true => Ok(Vec::new()),
+        false => unstamp(store, infohash, &id, &faults),
+    };
+    let (unstamped, still_stamped) = match unstamped {
+        Ok(unstamped) => (unstamped, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     let directory = store.files_path(&id);
     Ok(Some(HashedTree {
-        infohash,
         path: directory.join(stamp.name().unwrap_or_default()),
         directory,
         files: lengths.len(),
         size_bytes,
-        faults: faults?.unwrap_or_default(),
+        faults,
+        unstamped,
+        still_stamped,
         id,
     }))
 }
