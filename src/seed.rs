@@ -48,6 +48,8 @@ const CONNECTIONS: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Seed {
     ids: Vec<String>,
+    /// Those of the command, in addition to `ids`.
+    requests: Vec<Request>,
     store: Option<PathBuf>,
     from: Vec<PathBuf>,
     port: u16,
@@ -70,6 +72,7 @@ impl Seed {
     pub fn new<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> Seed {
         Seed {
             ids: ids.into_iter().map(|id| id.as_ref().to_owned()).collect(),
+            requests: Vec::new(),
             store: None,
             from: Vec::new(),
             port: 0,
@@ -176,14 +179,15 @@ impl Seed {
                 .why(format!("it is {}", self.ratio.unwrap_or_default()))
                 .help("use a number above 0, such as 2.0 to send everything twice"));
         }
-        if self.fetch && self.ids.is_empty() {
+        if self.fetch && self.ids.is_empty() && self.requests.is_empty() {
             return Err(Error::new(ErrorKind::Manifest, "no datasets to download were given")
                 .help("use infohashes, magnet links, or paths of .torrent files"));
         }
+        let of_ids = self.ids.iter().map(|id| request(id));
         let task = SeedTask {
             settings,
             store: Store::at(&store),
-            requests: self.ids.iter().map(|id| request(id)).collect::<Result<_, _>>()?,
+            requests: of_ids.chain(self.requests.into_iter().map(Ok)).collect::<Result<_, _>>()?,
             from: self.from.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?,
             port: self.port,
             bytes_per_second: self.bytes_per_second,
@@ -201,6 +205,17 @@ impl Seed {
     /// As [`Seed::start`], and the error of a dataset that could not be downloaded.
     pub fn run(self) -> Result<u64, Error> {
         self.start()?.wait()
+    }
+}
+
+/// Serves datasets with the sources and the selection of their requests, such as those of a
+/// manifest; everything in the store if there are none.
+#[cfg(feature = "engine")]
+#[doc(hidden)]
+impl FromIterator<Request> for Seed {
+    fn from_iter<T: IntoIterator<Item = Request>>(requests: T) -> Seed {
+        let none: [&str; 0] = [];
+        Seed { requests: requests.into_iter().collect(), ..Seed::new(none) }
     }
 }
 

@@ -222,29 +222,44 @@ pub(crate) fn warn_of_passkeys(changes: &mut Changes, path: &Path, torrent: &[u8
 
 /// Warns if the published package would lack the file.
 fn is_published(changes: &mut Changes, package: &Package, below: &str) {
-    let manifest = std::fs::read_to_string(&package.manifest).unwrap_or_default();
-    let patterns = |key: &str| -> Option<Vec<String>> {
-        let list = edit::read(&manifest, &["package"], key)?;
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    changes.warnings.extend(unpublished(
+        &read(&package.manifest),
+        &read(&package.workspace),
+        below,
+    ));
+}
+
+/// Returns the warning if the package's manifest, or that of its workspace, excludes the file.
+fn unpublished(manifest: &str, workspace: &str, below: &str) -> Option<String> {
+    // Inherited patterns are relative to the package's directory, too.
+    let patterns = |key: &str| -> Option<(&str, Vec<String>)> {
+        let own = edit::read(manifest, &["package"], key)?;
+        let (table, list) = match own.get("workspace") {
+            Some(_) => {
+                ("[workspace.package]", edit::read(workspace, &["workspace", "package"], key)?)
+            }
+            None => ("[package]", own),
+        };
         let patterns = list.as_array()?.iter().filter_map(toml_edit::Value::as_str);
-        Some(patterns.map(str::to_owned).collect())
+        Some((table, patterns.map(str::to_owned).collect()))
     };
-    // Cargo ignores `exclude` if there is an `include`.
-    let (why, what) = match (patterns("include"), patterns("exclude")) {
-        (Some(include), _) if !covers(&include, below) => {
+    // Cargo ignores `exclude` if there is an `include` that is not empty.
+    let include = patterns("include").filter(|(_, include)| !include.is_empty());
+    let (why, what) = match (include, patterns("exclude")) {
+        (Some((table, include)), _) if !covers(&include, below) => {
             let pattern = match below.strip_prefix("datasets/") {
                 Some(_) => "datasets/*.torrent",
                 None => below,
             };
-            ("`include` in [package] does not cover", format!("\"/{pattern}\" to `include`"))
+            (format!("`include` in {table} does not cover"), format!("\"/{pattern}\" to `include`"))
         }
-        (None, Some(exclude)) if covers(&exclude, below) => {
-            ("`exclude` in [package] covers", format!("\"!/{below}\" to `exclude`"))
+        (None, Some((table, exclude))) if covers(&exclude, below) => {
+            (format!("`exclude` in {table} covers"), format!("\"!/{below}\" to `exclude`"))
         }
-        _ => return,
+        _ => return None,
     };
-    changes
-        .warnings
-        .push(format!("{why} {below}, so the published package would lack it\nadd {what}"));
+    Some(format!("{why} {below}, so the published package would lack it\nadd {what}"))
 }
 
 /// Whether patterns of Cargo's `include` or `exclude`, which are those of `.gitignore`, cover a
@@ -303,6 +318,36 @@ mod tests {
         ] {
             let owned: Vec<String> = patterns.iter().map(|it| (*it).to_owned()).collect();
             assert_eq!(covers(&owned, "datasets/a.torrent"), expected, "{patterns:?}");
+        }
+    }
+    #[test]
+    fn an_empty_include_counts_as_absent_and_patterns_may_be_inherited() {
+        let package = |keys: &str| format!("[package]\nname = \"a\"\n{keys}");
+        let workspace = |keys: &str| format!("[workspace.package]\n{keys}");
+        for (keys, inherited, expected) in [
+            ("", "include = ['src']", None),
+            ("include = ['src']", "", Some("`include` in [package] does not cover")),
+            ("include = []", "", None),
+            ("include = []\nexclude = ['*.torrent']", "", Some("`exclude` in [package] covers")),
+            ("include = ['/datasets']\nexclude = ['*.torrent']", "", None),
+            (
+                "include.workspace = true",
+                "include = ['src']",
+                Some("`include` in [workspace.package] does not cover"),
+            ),
+            ("include.workspace = true", "include = ['/datasets']", None),
+            ("include.workspace = true", "include = []", None),
+            (
+                "include = []\nexclude = { workspace = true }",
+                "exclude = ['/datasets']",
+                Some("`exclude` in [workspace.package] covers"),
+            ),
+            ("exclude.workspace = true", "exclude = ['/a/datasets']", None),
+        ] {
+            let found = unpublished(&package(keys), &workspace(inherited), "datasets/a.torrent");
+            let begin = expected.unwrap_or_default();
+            assert!(found.as_ref().is_none_or(|it| it.starts_with(begin)), "{found:?}");
+            assert_eq!(found.is_some(), expected.is_some(), "{keys} {inherited}: {found:?}");
         }
     }
 }

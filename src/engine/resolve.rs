@@ -28,7 +28,7 @@ pub use crate::engine::resolve::local::{at_hand, infohash, read_torrent};
 #[cfg(feature = "fetch")]
 pub use crate::engine::resolve::remote::CatalogTorrent;
 #[cfg(feature = "engine")]
-pub use crate::engine::resolve::remote::{at_url, catalog_credential, newest};
+pub use crate::engine::resolve::remote::{at_url, catalog_credential, credential_of, newest};
 
 #[cfg(feature = "fetch")]
 type FoundPeers = KnownPeers;

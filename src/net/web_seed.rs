@@ -32,9 +32,9 @@ pub struct Connection {
     server: Server,
     /// Encoded requests that were not sent yet.
     requests: Vec<u8>,
-    /// The user's credentials that requests were sent with. One header, because all requests are
-    /// for one server.
-    kept: Option<AuthHeader>,
+    /// The credentials that requests were sent with, except for the login of the first URL: the
+    /// user's credentials, and the logins of other spellings of the server's URL.
+    sent: Vec<AuthHeader>,
     /// Bytes of the current body that are not yet consumed.
     left: u64,
     silence: Duration,
@@ -117,7 +117,7 @@ impl Client {
             body,
             server: Server::of(url),
             requests: Vec::new(),
-            kept: None,
+            sent: Vec::new(),
             left,
             silence: self.timing().silence,
             keep_alive,
@@ -139,8 +139,8 @@ impl Connection {
     /// the next wait for a head. `kept` is the result of [`Client::kept_header`]; without it, the
     /// URL's own login is sent.
     pub fn ask(&mut self, url: &Url, kept: Option<&AuthHeader>, range: &Range<u64>) {
-        if let (None, Some(kept)) = (&self.kept, kept) {
-            self.kept = Some(kept.clone());
+        if let Some(kept) = kept {
+            remember(&mut self.sent, kept);
         }
         let range = Some(range.clone());
         let mut encode = |host: &str, target: &str, login: Option<&AuthHeader>| {
@@ -151,7 +151,11 @@ impl Connection {
         if let Some(target) = self.server.target_of(url) {
             encode(&self.server.host, target, self.server.login.as_ref());
         } else if let Some(UrlParts { host, target, .. }) = url.parts() {
-            encode(host, target, url.authorization().map(AuthHeader::of_url).as_ref());
+            let login = url.authorization().map(AuthHeader::of_url);
+            encode(host, target, login.as_ref());
+            if let Some(login) = &login {
+                remember(&mut self.sent, login);
+            }
         }
     }
 
@@ -200,8 +204,8 @@ impl Connection {
                     None if !has_body => 0,
                     None => return Err(SourceError::NoLength),
                 };
-                let head = checked(head, self.kept.as_ref())?;
-                return checked(head, self.server.login.as_ref());
+                let mut sent = self.sent.iter().chain(&self.server.login);
+                return sent.try_fold(head, |head, header| checked(head, Some(header)));
             }
             let patience = patience.min(self.silence);
             let left = patience.saturating_sub(now().saturating_sub(begun));
@@ -258,6 +262,12 @@ impl Connection {
     }
 }
 
+fn remember(sent: &mut Vec<AuthHeader>, header: &AuthHeader) {
+    if !sent.contains(header) {
+        sent.push(header.clone());
+    }
+}
+
 fn read_some(reader: &mut ureq::BodyReader<'static>, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match reader.read(buffer) {
@@ -285,8 +295,8 @@ mod tests {
         String::from_utf8(head).unwrap()
     }
 
-    /// Serves one byte, then redirects; both replies are to requests with the header.
-    fn redirecting(header: &'static str, location: &'static str) -> (Url, impl FnOnce()) {
+    /// Serves one byte, then redirects. The requests must have these headers.
+    fn redirecting(headers: [&'static str; 2], location: &'static str) -> (Url, impl FnOnce()) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::from(format!("http://name:password@{}/a", listener.local_addr().unwrap()));
         let server = std::thread::spawn(move || {
@@ -295,7 +305,7 @@ mod tests {
                 format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
             let first =
                 "HTTP/1.1 206 OK\r\nContent-Range: bytes 0-0/2\r\nContent-Length: 1\r\n\r\nx";
-            for reply in [first, &redirect] {
+            for (reply, header) in [first, &redirect].into_iter().zip(headers) {
                 assert!(read_request(&mut stream).contains(header), "{header}");
                 stream.write_all(reply.as_bytes()).unwrap();
             }
@@ -320,7 +330,7 @@ mod tests {
             let settings = context.settings().unwrap();
             let client = Client::new(&settings).unwrap();
             let client = if is_kept { client.with_credentials(&settings) } else { client };
-            let (url, join) = redirecting(header, location);
+            let (url, join) = redirecting([header; 2], location);
             let url = if is_kept { Url::from(&*url.without_login()) } else { url };
             let opened = client.open(NamedBy::User, &url, Credential::OfHost, &(0..1)).unwrap();
             let mut connection = opened.connection.unwrap();
@@ -335,6 +345,23 @@ mod tests {
                 false => assert_eq!(head.unwrap().location.as_deref(), Some(location)),
             }
         }
+    }
+
+    #[test]
+    fn a_redirect_may_not_quote_a_login_that_the_first_url_lacks() {
+        let header = "Basic bmFtZTpwYXNzd29yZA==";
+        let (url, join) = redirecting(["GET /x/a ", header], "http://h.org/bmFtZTpwYXNzd29yZA==");
+        let first = url.without_login().replace("/a", "/x/a");
+        let client = Client::new(&Context::default().settings().unwrap()).unwrap();
+        let opened = client.open(NamedBy::User, &Url::from(first), Credential::Nothing, &(0..1));
+        let mut connection = opened.unwrap().connection.unwrap();
+        assert_eq!(connection.read(1).unwrap(), b"x");
+        connection.consume(1);
+        assert!(connection.reaches(&url));
+        connection.ask(&url, None, &(1..2));
+        let head = connection.next_head(Duration::MAX, &|| Duration::ZERO);
+        join();
+        assert_eq!(head.unwrap_err(), SourceError::QuotesCredentials);
     }
 
     #[test]

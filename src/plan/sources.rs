@@ -396,19 +396,19 @@ pub fn metainfo_tiers(request: &Request) -> NamedTiers {
         .collect()
 }
 
-/// The trackers to which a seed announces a torrent: the torrent's own, then those of the magnet
-/// links that name it.
+/// The trackers to which a seed announces a torrent: the torrent's own, then those of the requests
+/// and magnet links that name it.
 #[cfg(feature = "seed")]
 pub fn seed_tiers(requests: &[Request], metainfo: &Metainfo) -> NamedTiers {
     let is_its = |request: &&Request| request.identity.infohash == Some(metainfo.infohash);
-    let of_links: NamedTiers = requests.iter().filter(is_its).flat_map(metainfo_tiers).collect();
+    let of_requests: NamedTiers = requests.iter().filter(is_its).flat_map(metainfo_tiers).collect();
     let (by_torrent, mut own) = (metainfo.origin.named_by(), metainfo.trackers.clone());
     // As in `sources`, the more trusted party counts.
-    for (_, tiers) in of_links.iter().filter(|(by, _)| *by < by_torrent) {
+    for (_, tiers) in of_requests.iter().filter(|(by, _)| *by < by_torrent) {
         retain(&mut own, |url| !names(tiers, url));
     }
     let mut all = vec![(by_torrent, own)];
-    for (by, mut tiers) in of_links {
+    for (by, mut tiers) in of_requests {
         retain(&mut tiers, |url| !all.iter().any(|(_, known)| names(known, url)));
         all.push((by, tiers));
     }

@@ -6,7 +6,7 @@ pub(super) const FORM: &str =
     "expected a key as the catalog shows it: `uid=<number>;pass=<letters and digits>`";
 
 /// An API key in the form of the cookies that Academic Torrents accepts: `uid=1; pass=0f…`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {

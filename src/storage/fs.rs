@@ -281,6 +281,9 @@ fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
 pub enum CopyMode {
     /// Those of a new file.
     New,
+    /// Those of a new file, without write permission. For files of other directories, which may be
+    /// on a file system without permissions (vfat, NTFS), where every file is executable.
+    ReadOnly,
     /// As of a hard link in the store: without write permission, and executable if the original is.
     Linked,
     /// Those of the original. The copy is private until it has them.
@@ -300,7 +303,7 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
     let copied = copy_bytes(from, &temporary, mode)
         .and_then(|file| {
             match mode {
-                CopyMode::New | CopyMode::Linked => seal(&file, false)?,
+                CopyMode::New | CopyMode::ReadOnly | CopyMode::Linked => seal(&file, false)?,
                 CopyMode::Same => file.set_permissions(original.permissions())?,
             }
             if mode == CopyMode::Linked && is_executable(&original) {
@@ -308,7 +311,7 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
             }
             file.sync_all()?;
             match mode {
-                CopyMode::Linked => seal(&file, true),
+                CopyMode::ReadOnly | CopyMode::Linked => seal(&file, true),
                 CopyMode::New | CopyMode::Same => Ok(()),
             }
         })

@@ -98,10 +98,8 @@ pub use partial::{Here, Partial};
 pub use site::Site;
 pub use stamp::Stamp;
 pub use target::Target;
-#[cfg(feature = "engine")]
-pub use tree::TreeFault;
 #[cfg(feature = "unpack")]
-pub use tree::TreeWriter;
+pub use tree::{TreeFault, TreeWriter};
 
 /// Help for a store that cannot be written to.
 const WRITABLE: &str = "set ACADEMICTORRENTS_STORE to a directory that you can write to";

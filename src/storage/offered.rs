@@ -217,6 +217,11 @@ impl Offered {
         has_changed
     }
 
+    #[cfg(test)]
+    pub fn place_count(&self) -> usize {
+        self.places.lock().len()
+    }
+
     fn places(&self) -> Vec<Arc<ServedPlace>> {
         self.places.lock().clone()
     }

@@ -277,7 +277,7 @@ impl<'a> TreeWriter<'a> {
     }
 
     /// Adds a file of the torrent that is not an archive: by hard link if it is the store's own,
-    /// else as a copy.
+    /// else as a copy, which is not executable.
     ///
     /// # Errors
     /// Of the disk; if another entry has the path.
@@ -297,7 +297,7 @@ impl<'a> TreeWriter<'a> {
         fs::remove_entry(&to)
             .and_then(|()| match is_ours {
                 true => fs::link_or_copy(from, &to, &workplace),
-                false => fs::copy(from, &to, CopyMode::Linked, &workplace),
+                false => fs::copy(from, &to, CopyMode::ReadOnly, &workplace),
             })
             .map_err(failed)?;
         let digest = pins::sha256_of(&to, &mut vec![0; pins::BUFFER_BYTES]);

@@ -329,6 +329,30 @@ fn what_is_missing_or_damaged_of_a_tree_is_unpacked_again_without_fetching() {
     assert_eq!(inode(&path.join("top/a")), before);
 }
 
+/// The damage cannot be seen by `stat`, and the archive is not there.
+#[test]
+fn a_selection_that_shares_a_damaged_file_with_a_tree_is_not_complete() {
+    let dataset = folder();
+    let (project, seed) = project(&dataset, "files = ['README']");
+    let web_seeds = format!("web-seeds = [\"{}\"]", seed.url());
+    let selection = project.path_of("data").join("README");
+    project.declare_data(&format!("{web_seeds}\nunpack = {{ keep-archive = false }}"));
+    let tree = project.path_of("data");
+    assert_eq!(inode(&tree.join("README")), inode(&selection));
+    damage_unseen(&selection, 0);
+    let unpacked = Get::new(project.path("data.torrent").to_str().unwrap())
+        .env_clear()
+        .env("ACADEMICTORRENTS_STORE", project.store())
+        .env("ACADEMICTORRENTS_OFFLINE", "true")
+        .env("ACADEMICTORRENTS_PROGRESS", "off")
+        .unpack(Unpack::new().keep_archive(false))
+        .verify(Verify::Always)
+        .run();
+    assert_eq!(unpacked.unwrap_err().kind(), ErrorKind::Offline);
+    project.declare_data(&format!("{web_seeds}\nfiles = ['README']"));
+    assert_eq!(std::fs::read(project.path_of("data").join("README")).unwrap(), b"read me");
+}
+
 #[test]
 fn a_selection_is_never_linked_from_what_an_archive_unpacks_to() {
     let dataset = Dataset::multi(

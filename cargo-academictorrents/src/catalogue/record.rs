@@ -98,28 +98,23 @@ fn words(value: &Value) -> Option<String> {
 /// Turns lenient JSON into valid JSON: escapes control characters and meaningless backslashes in
 /// strings.
 ///
-/// `\b`, `\f`, `\n`, `\r` and `\t` may also begin a LaTeX command, such as `\textit`. They do if the
-/// writer of the document evidently escapes neither control characters nor backslashes, and a letter
-/// or `{` follows. `\b` and `\f` before one do in any case: no record contains their characters.
+/// `\b`, `\f`, `\n`, `\r` and `\t` may also begin a LaTeX command, such as `\textit`. They do if a
+/// letter or `{` follows, and the writer of the document evidently escapes no control characters,
+/// because a string contains one. `\b` and `\f` before a letter or `{` do in any case: no record
+/// contains their characters.
 fn strict(text: &str) -> String {
     let text = text.trim_start_matches('\u{feff}');
-    let mut is_raw = false;
     let mut strict = String::new();
-    // The second pass is only made if the first finds that the writer escapes too little.
-    for _ in 0..2 {
-        let found = pass(text, is_raw, &mut strict);
-        if found == is_raw {
-            break;
-        }
-        is_raw = true;
+    if pass(text, false, &mut strict) {
+        pass(text, true, &mut strict);
     }
     strict
 }
 
-/// Returns whether a string contains a control character or an invalid escape.
+/// Returns whether a string contains a control character. Such a document must be read with `is_raw`.
 fn pass(text: &str, is_raw: bool, strict: &mut String) -> bool {
     strict.clear();
-    let mut found = is_raw;
+    let mut found = false;
     let mut in_string = false;
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
@@ -130,10 +125,7 @@ fn pass(text: &str, is_raw: bool, strict: &mut String) -> bool {
                     strict.push(escape);
                     rest.next();
                 }
-                None => {
-                    found = true;
-                    strict.push_str("\\\\");
-                }
+                None => strict.push_str("\\\\"),
             },
             (true, c) if u32::from(c) < 0x20 => {
                 found = true;

@@ -240,14 +240,16 @@ fn a_latex_command_in_a_record_is_no_escape() {
         (r"\uabcg\u00e9", "\\uabcg\u{e9}"),
         (r"\H{o} \'e \&", r"\H{o} \'e \&"),
         (r"\frac \bibinfo{a} \b{o}", r"\frac \bibinfo{a} \b{o}"),
-        // The writer escapes no backslash.
+        // The writer escapes neither control characters nor backslashes.
         (
-            r"\alpha \textit{a} \newline \rho \r{a} \t{oo}",
-            r"\alpha \textit{a} \newline \rho \r{a} \t{oo}",
+            "\n\\alpha \\textit{a} \\newline \\rho \\r{a} \\t{oo}",
+            "\n\\alpha \\textit{a} \\newline \\rho \\r{a} \\t{oo}",
         ),
         ("a\n\\textit{a} \\nu", "a\n\\textit{a} \\nu"),
         (r#"\alpha \"a\" \\textit \n \/"#, "\\alpha \"a\" \\textit \n /"),
-        // It does.
+        // It escapes control characters.
+        (r"\'E,\nauthor\tb\r{a}", "\\'E,\nauthor\tb\r{a}"),
+        // It escapes both.
         (r"\\alpha \\textit{a}\nb\tc", "\\alpha \\textit{a}\nb\tc"),
         (r"\u0041 \b \f", "A \u{8} \u{c}"),
     ] {
@@ -259,6 +261,8 @@ fn a_latex_command_in_a_record_is_no_escape() {
     let record = CatalogueRecord::parse(json.as_bytes()).unwrap();
     let bibtex = record.bibtex.unwrap().to_string();
     assert!(bibtex.contains("\\textit{A}") && bibtex.contains("\\url{http://x}"), "{bibtex}");
+    let record = CatalogueRecord::parse(br#"{"bibtex": "@misc{a,\nauthor={\'E. B}}"}"#).unwrap();
+    assert_eq!(record.bibtex.unwrap().fields, [("author".to_owned(), r"\'E. B".to_owned())]);
 }
 
 #[test]

@@ -110,13 +110,17 @@ impl Gc {
         let mut scan = store_usage::scan(&app.store);
         let leftovers = std::mem::take(&mut scan.leftovers);
         let has_swept = !leftovers.is_empty() && !arguments.dry_run;
-        leftovers.into_iter().for_each(|it| gc.sweep(app, it, arguments.dry_run));
+        let inodes = scan.entries.iter().map(|entry| &entry.inodes);
+        let mut disk_usage = DiskUsage::of(inodes.chain(leftovers.iter().map(|it| &it.inodes)));
+        for leftover in leftovers {
+            gc.sweep(app, leftover, &mut disk_usage, arguments.dry_run);
+        }
         if has_swept {
             // Removing leftovers changed the directories' times.
             scan = store_usage::scan(&app.store);
+            disk_usage = DiskUsage::of(scan.entries.iter().map(|entry| &entry.inodes));
         }
         let usage = Usage::of(app, scan.roots);
-        let mut disk_usage = DiskUsage::of(scan.entries.iter().map(|entry| &entry.inodes));
         let mut candidates = Vec::new();
         for entry in scan.entries {
             let stocked = usage.stocked(app, entry);
@@ -190,19 +194,32 @@ impl Gc {
                 EntryState::Partial => "partial",
                 _ => "data",
             };
-            let swept = self.leftovers.iter().map(|(leftover, _)| &leftover.path);
+            let place = Path::new(directory).join(id);
             removed.any(|it| it.id == id && directory_of(it) == directory)
-                || swept.into_iter().any(|path| path.ends_with(Path::new(directory).join(id)))
+                || self.leftovers.iter().any(|(leftover, _)| {
+                    let parent = leftover.path.parent().filter(|it| it.ends_with(&place));
+                    leftover.path.ends_with(&place) || parent.is_some_and(|it| self.empties(it))
+                })
         };
         Ok(Ok(app.store.torrent_alone_bytes(entry.infohash, would_be_gone)))
     }
 
-    fn sweep(&mut self, app: &App, leftover: Leftover, is_dry: bool) {
+    /// Whether a directory has only leftovers: it is removed with the last of these.
+    fn empties(&self, directory: &Path) -> bool {
+        let is_leftover =
+            |path: &Path| self.leftovers.iter().any(|(leftover, _)| leftover.path == path);
+        std::fs::read_dir(directory).is_ok_and(|mut entries| {
+            entries.all(|entry| entry.is_ok_and(|entry| is_leftover(&entry.path())))
+        })
+    }
+
+    fn sweep(&mut self, app: &App, leftover: Leftover, usage: &mut DiskUsage, is_dry: bool) {
         let removed = if is_dry { Ok(true) } else { app.store.remove_leftover(&leftover) };
         let outcome = match removed {
             Ok(true) => {
-                self.freed_bytes += leftover.bytes;
-                Removal::Removed(leftover.bytes)
+                let freed_bytes = usage.free(&leftover.inodes);
+                self.freed_bytes += freed_bytes;
+                Removal::Removed(freed_bytes)
             }
             Ok(false) => Removal::Locked(LockHolder::default()),
             Err(error) => Removal::Failed(error),

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use academictorrents::engine::size::parse_duration;
-use academictorrents::{Error, ErrorKind, Seed, StopHandle};
+use academictorrents::engine::{self, size::parse_duration};
+use academictorrents::{Seed, StopHandle};
 use serde_json::json;
 
 use crate::Common;
-use crate::dataset_spec::DatasetSpec;
 use crate::output::{Output, Result};
 use crate::seed_table;
 use crate::words::parse_size;
@@ -65,11 +64,15 @@ pub(crate) struct SeedArguments {
 pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) -> Result {
     let SeedArguments { names, from, port, rate, ratio, time, fetch, connections, workspace } =
         arguments;
-    let mut ids = Vec::new();
+    let mut requests = Vec::new();
     for name in &names {
-        ids.push(seed_id(&workspace.dataset(name, common)?)?);
+        let mut request = workspace.dataset(name, common)?.request;
+        // The seed announces a torrent to the trackers of requests with its infohash.
+        request.identity.infohash = engine::infohash(&request)?;
+        requests.push(request);
     }
-    let mut seed = Seed::new(ids).port(port).fetch(fetch).connections(connections);
+    let seed: Seed = requests.into_iter().collect();
+    let mut seed = seed.port(port).fetch(fetch).connections(connections);
     for directory in from {
         seed = seed.from(directory);
     }
@@ -113,23 +116,6 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
         std::process::exit(INTERRUPTED);
     }
     Ok(())
-}
-
-/// Returns the id by which [`Seed`] finds a dataset: the path of its `.torrent`, its magnet link, or
-/// else its infohash.
-fn seed_id(dataset: &DatasetSpec) -> Result<String, Error> {
-    if let Some(torrent) = &dataset.request.identity.torrent {
-        let odd = || {
-            Error::new(ErrorKind::Manifest, format!("{} is not UTF-8", torrent.display()))
-                .help("rename it, or give the infohash")
-        };
-        return torrent.to_str().map(str::to_owned).ok_or_else(odd);
-    }
-    if let Some(magnet) = &dataset.request.identity.magnet {
-        return Ok(magnet.link.exposed().to_owned());
-    }
-    let infohash = dataset.infohash()?;
-    Ok(infohash.map(|infohash| infohash.to_string()).unwrap_or_default())
 }
 
 /// The exit status after Ctrl-C by shell convention. The handler does not learn which signal it

@@ -362,7 +362,7 @@ impl VerifyRow {
                 self.name
             ));
         } else if !repair && !found.unstamped.is_empty() {
-            let others = found.unstamped.len() - 1;
+            let others = found.unstamped.iter().filter(|id| !found.ids.contains(id)).count();
             let others = match others {
                 0 => String::new(),
                 1 => {

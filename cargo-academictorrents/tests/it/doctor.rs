@@ -67,6 +67,15 @@ fn a_catalog_of_ones_own_needs_no_start_page() {
     let said = cli().env("ACADEMICTORRENTS_CATALOGUE", server.url()).run(&["doctor"]).stdout;
     assert!(said.contains(&format!("ok    catalogue     {} answers", server.url())), "{said}");
     assert!(said.contains("its start page: HTTP status 403"), "{said}");
+    let server = HttpServer::start(|request, responder| {
+        responder.status(if request.header("cookie").is_some() { 403 } else { 404 });
+    });
+    let cli = cli().env("ACADEMICTORRENTS_CATALOGUE", server.url());
+    let said = cli.run(&["doctor"]).stdout;
+    assert!(said.contains(&format!("ok    catalogue     {} answers", server.url())), "{said}");
+    let said = cli.env("ACADEMICTORRENTS_API_KEY", "uid=1;pass=2").run(&["doctor"]).stdout;
+    assert!(said.contains(&format!("warn  catalogue     {}: HTTP", server.url())), "{said}");
+    assert!(said.contains("help: check ACADEMICTORRENTS_API_KEY"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `cargo academictorrents gc`.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use crate::cli_fixture::{CliFixture, Page};
@@ -122,6 +123,58 @@ fn a_dry_run_counts_the_bytes_that_the_real_run_frees() {
         assert_eq!(freed(&dry), freed(&real));
     }
     assert_eq!(fs::read_dir(cli.path("store/v1/torrents")).unwrap().count(), 0);
+}
+
+/// Leftovers in datasets that are removed, too, and leftovers that kept a `.torrent`.
+#[test]
+fn a_dry_run_counts_leftovers_as_the_real_run_does() {
+    let cli = CliFixture::new();
+    let datasets = [1, 2, 3, 4].map(|seed| data(seed, &format!("{seed}.bin")));
+    let [id, copied, emptied, begun_id] = datasets.each_ref().map(Dataset::infohash_hex);
+    for dataset in &datasets[..3] {
+        complete(&cli, dataset);
+    }
+    begun(&cli, &begun_id, 0..1);
+    let v1 = cli.path("store/v1");
+    let write = |path: &str| cli.write(&format!("store/v1/{path}"), [1; 10_000]);
+    // In the directories of datasets.
+    write(&format!("data/{id}/.tmp-1"));
+    write(&format!("data/{id}/.tmp-2/a"));
+    write(&format!("data/{id}/stamp.old"));
+    fs::hard_link(v1.join(format!("data/{id}/files/1.bin")), v1.join(format!("data/{id}/.tmp-3")))
+        .unwrap();
+    write(&format!("partial/{begun_id}/.tmp-4"));
+    // Datasets that were set aside, and what is left of others.
+    write("data/.tmp-5/files/a");
+    write("partial/.tmp-6/record");
+    write(&format!("partial/{id}/record"));
+    fs::remove_dir_all(v1.join(format!("data/{emptied}"))).unwrap();
+    write(&format!("data/{emptied}/.tmp-7"));
+    fs::create_dir(v1.join(format!("data/{}", "0".repeat(40)))).unwrap();
+    // Copies that no longer exist; files that were written without a lock.
+    let gone = format!("academictorrents stamp 1\nplace {}\nend\n", v1.join("gone").display());
+    for name in ["0123", "4567"] {
+        cli.write(&format!("store/v1/elsewhere/{copied}/{name}"), &gone);
+    }
+    for path in [format!("elsewhere/{copied}/.tmp-8"), "torrents/.tmp-9".to_owned()] {
+        age(&write(&path), 1);
+    }
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&cli.ok(&[&["gc", "--json", "--all"], arguments].concat())).unwrap()
+    };
+    let (dry, real) = (json(&["--dry-run"]), json(&[]));
+    for (list, name) in [("datasets", "id"), ("leftovers", "path")] {
+        // Removing leftovers changes the order of datasets: their directories have other times.
+        let freed = |json: &serde_json::Value| -> BTreeSet<_> {
+            let all = json[list].as_array().unwrap();
+            all.iter().map(|it| format!("{} {}", it[name], it["freed_bytes"])).collect()
+        };
+        assert_eq!(freed(&dry), freed(&real), "{dry}");
+    }
+    assert_eq!(dry["freed_bytes"], real["freed_bytes"], "{dry}\n{real}");
+    assert_eq!((&dry["held_bytes"], &real["held_bytes"]), (&0.into(), &0.into()));
+    assert_eq!(real["leftovers"].as_array().unwrap().len(), 14);
+    assert_eq!(fs::read_dir(v1.join("torrents")).unwrap().count(), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use crate::cli_fixture::{CliFixture, Page};
+use crate::support::files::PIECE;
 use crate::swarm::{Dataset, Tracker, WebSeed, random_bytes};
 
 #[test]
@@ -51,6 +52,27 @@ fn a_dataset_is_seeded_by_its_key_and_a_tracker_that_fails_is_told_once() {
     assert_eq!(json["uploaded_bytes"], 0);
     assert_eq!(json["datasets"][0]["infohash"], torrent.infohash_hex());
     assert_eq!(json["datasets"][0]["done_bytes"], 300_000);
+}
+
+#[test]
+fn a_declared_dataset_is_fetched_and_announced_as_its_manifest_says() {
+    let cli = CliFixture::new();
+    let file = |seed| random_bytes(seed, 4 * PIECE);
+    let dataset = Dataset::multi("tree", [("a", file(1)), ("b", file(2))]);
+    let (web_seed, tracker) = (WebSeed::serving(&dataset), Tracker::start(Vec::new()));
+    cli.write("data.torrent", dataset.torrent());
+    cli.declare(&format!(
+        "tree = {{ torrent = \"data.torrent\", files = [\"b\"], web-seeds = [\"{}\"], trackers = [\"{}\"] }}",
+        web_seed.url(),
+        tracker.url()
+    ));
+    let run = cli.run(&["seed", "tree", "--fetch", "--for", "3s", "--json"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(json["datasets"][0]["done_bytes"], 4 * PIECE);
+    // Unlike the download, a seed asks for no peers.
+    let announces = tracker.announces();
+    assert!(announces.iter().any(|it| it.numwant == Some(0)), "{announces:?}");
 }
 
 #[test]

@@ -52,6 +52,54 @@ fn an_unpacked_dataset_is_listed_verified_repaired_and_removed() {
     page.compare();
 }
 
+/// Without the torrent, the dataset itself cannot be verified.
+#[test]
+fn a_damaged_tree_is_not_complete_even_if_its_dataset_cannot_be_verified() {
+    let (dataset, cli) = (archive(), CliFixture::new());
+    let seed = WebSeed::serving(&dataset);
+    cli.write("lab.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    cli.declare("lab = { torrent = \"lab.torrent\", unpack = true }");
+    cli.ok(&["fetch"]);
+    let path = cli.ok(&["path", "lab"]);
+    let infohash = dataset.infohash_hex();
+    cli.declare(&format!("lab = {{ infohash = \"{infohash}\", unpack = true }}"));
+    assert_eq!(cli.ok(&["path", "lab"]), path);
+    std::fs::remove_file(cli.store().join(format!("v1/torrents/{infohash}.torrent"))).unwrap();
+    damage_unseen(&Path::new(path.trim_end()).join("top/a"), 1);
+    let run = cli.run(&["--offline", "verify"]);
+    assert!(run.status == Some(1) && run.stdout.contains("failed"), "{}", run.stdout);
+    assert_eq!(cli.run(&["--offline", "path", "lab"]).status, Some(1));
+}
+
+#[test]
+fn the_tree_of_a_damaged_dataset_is_not_another() {
+    let archive = archive().stream().to_vec();
+    let dataset = Dataset::multi("lab", [("README", b"read me".to_vec()), ("lab.tar", archive)]);
+    let cli = CliFixture::new();
+    let seed = WebSeed::serving(&dataset);
+    cli.write("lab.torrent", dataset.clone().url_list([seed.folder_url()]).torrent());
+    let lab = "lab = { torrent = \"lab.torrent\", unpack = true }";
+    let readme = "readme = { torrent = \"lab.torrent\", files = [\"README\"] }";
+    for (datasets, others) in [
+        (lab.to_owned(), ""),
+        (
+            format!("{lab}\n{readme}"),
+            ", nor does 1 other selection or unpacked tree that shares its files",
+        ),
+    ] {
+        cli.declare(&datasets);
+        cli.ok(&["fetch"]);
+        let path = cli.ok(&["path", "lab"]);
+        damage_unseen(&Path::new(path.trim_end()).join("README"), 1);
+        let stderr = cli.run(&["verify", "lab"]).stderr;
+        assert!(
+            stderr.contains(&format!("`lab` no longer counts as complete{others}\n")),
+            "{stderr}"
+        );
+        cli.ok(&["verify", "--repair"]);
+    }
+}
+
 #[test]
 fn get_and_add_take_what_is_to_be_unpacked() {
     let dataset = archive();

@@ -1,4 +1,4 @@
-//! Probes which trackers, web seeds, peers and sites answer right now: all side by side, within one
+//! Probes which trackers, web seeds, peers and catalogs answer right now: all side by side, within one
 //! deadline (feature `engine`).
 //!
 //! Nothing is awaited after the deadline: the threads end when their sockets are shut down.
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::{NamedBy, NamedPlace};
 use crate::engine::local_peer::LocalPeer;
+use crate::engine::resolve::credential_of;
 use crate::engine::sources::web_seed::file_urls;
 use crate::engine::thread::start_thread;
 use crate::error::Error;
@@ -21,7 +22,7 @@ use crate::protocol::http::verdict::{Verdict, judge};
 use crate::protocol::scrape::ScrapeCounts;
 use crate::protocol::socks::Destination;
 use crate::protocol::tracker::{Announce, AnnounceEvent};
-use crate::settings::Settings;
+use crate::settings::{ApiKey, Settings};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
 use crate::url::Url;
@@ -47,8 +48,8 @@ pub enum Question {
     WebSeed { by: NamedBy, urls: Vec<Url>, length: u64, is_own: bool },
     /// Whether a peer accepts a connection; `host:port`.
     Peer(NamedBy, String),
-    /// Whether a site answers at all.
-    Site(NamedBy, Url),
+    /// Whether the catalog answers at all, and accepts the user's key.
+    Catalog(NamedBy, Url, Option<ApiKey>),
 }
 
 /// Hosts and ports that the user named as sources of a dataset. They may be contacted even if an
@@ -163,7 +164,9 @@ fn answer(
         Question::Peer(by, peer) => {
             self::peer(client, *by, peer, time).map(|()| ProbeAnswer::Alive)
         }
-        Question::Site(by, url) => site(client, *by, url).map(|()| ProbeAnswer::Alive),
+        Question::Catalog(by, url, key) => {
+            catalog(client, *by, url, key.as_ref()).map(|()| ProbeAnswer::Alive)
+        }
     }
 }
 
@@ -260,9 +263,14 @@ fn peer(client: &Client, by: NamedBy, peer: &str, time: &Time<'_>) -> Result<(),
 }
 
 /// Any answer except a refusal or an overload counts: the contents of the root page do not matter.
-fn site(client: &Client, by: NamedBy, url: &Url) -> Result<(), SourceError> {
-    match client.open(by, url, Credential::Nothing, &(0..1))?.head.status {
-        status @ (403 | 407 | 429 | 500..=599) => Err(SourceError::Status(status)),
+fn catalog(
+    client: &Client,
+    by: NamedBy,
+    url: &Url,
+    key: Option<&ApiKey>,
+) -> Result<(), SourceError> {
+    match client.open(by, url, credential_of(key), &(0..1))?.head.status {
+        status @ (401 | 403 | 407 | 429 | 500..=599) => Err(SourceError::Status(status)),
         _ => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crate::counters::Phase;
 use crate::engine::job::elsewhere::{self, Candidate, candidates};
 use crate::engine::job::lock::{lock, while_alive};
-use crate::engine::job::{tree, tree_plan};
+use crate::engine::job::tree;
 use crate::engine::resolve;
 use crate::engine::resolve::Resolved;
 use crate::engine::session::{Session, SharedCounters};
@@ -45,6 +45,8 @@ fn places(session: &Session<'_>, infohash: Infohash, id: &str) -> Vec<OnLoadPath
 /// The result of verifying a dataset.
 #[derive(Debug)]
 pub struct VerifiedDataset {
+    /// IDs of the dataset itself and of its tree, as far as they exist.
+    pub ids: Vec<String>,
     /// Total size of the selected files in bytes.
     pub size_bytes: u64,
     pub files: usize,
@@ -83,11 +85,12 @@ pub fn verify(
     counters: &SharedCounters,
 ) -> Result<Option<VerifiedDataset>, Error> {
     // The tree first: a damaged file of the dataset removes the stamp of a tree that is linked to
-    // it, and without a stamp a tree cannot be checked.
+    // it, and without a stamp a tree cannot be checked. A damaged tree loses its stamp even if the
+    // dataset cannot be verified.
     let tree = tree::faults(session, request, counters)?;
     let mut dataset = verify_dataset(session, request, counters)?;
     if let Some(tree) = tree {
-        return Ok(Some(with_tree(session, request, tree, dataset)));
+        return Ok(Some(with_tree(tree, dataset)));
     }
     // The tree was found damaged earlier, and its stamp was removed.
     if request.unpack.is_some() && tree::present(session, request)?.is_none() {
@@ -96,15 +99,10 @@ pub fn verify(
     Ok(dataset)
 }
 
-/// Adds the result for the tree. The stamp of a damaged tree is removed, so that the next build
-/// unpacks it again.
-fn with_tree(
-    session: &Session<'_>,
-    request: &Request,
-    tree: tree::HashedTree,
-    dataset: Option<VerifiedDataset>,
-) -> VerifiedDataset {
+/// Adds the result for the tree.
+fn with_tree(tree: tree::HashedTree, dataset: Option<VerifiedDataset>) -> VerifiedDataset {
     let mut verified = dataset.unwrap_or_else(|| VerifiedDataset {
+        ids: Vec::new(),
         size_bytes: tree.size_bytes,
         files: tree.files,
         path: None,
@@ -114,25 +112,10 @@ fn with_tree(
         unstamped: Vec::new(),
         still_stamped: None,
     });
-    let store = tree_plan::own(session, request);
-    if !tree.faults.is_empty() {
-        let damaged: Vec<_> = tree.faults.iter().map(|fault| fault.path.clone()).collect();
-        let removed = store
-            .remove_stamp(&tree.id)
-            .and_then(|()| store.unstamp_links(tree.infohash, &tree.id, &damaged));
-        match removed {
-            Ok(links) => {
-                let known = verified.unstamped.len();
-                for id in std::iter::once(tree.id).chain(links) {
-                    if !verified.unstamped[..known].contains(&id) {
-                        verified.unstamped.push(id);
-                    }
-                }
-                verified.is_stamped = false;
-            }
-            Err(error) => verified.still_stamped = Some(error),
-        }
-    }
+    verified.ids.push(tree.id);
+    verified.is_stamped &= tree.unstamped.is_empty();
+    verified.unstamped.extend(tree.unstamped);
+    verified.still_stamped = verified.still_stamped.or(tree.still_stamped);
     verified.report.faults.extend(tree.faults.into_iter().map(|fault| {
         let below: PathBuf = fault.path.iter().skip(1).collect();
         FaultyFile {
@@ -273,6 +256,7 @@ impl VerifyJob<'_> {
 
     fn verified(&self, site: &Site, whose: Whose) -> VerifiedDataset {
         VerifiedDataset {
+            ids: vec![self.resolved.id().to_owned()],
             size_bytes: self.resolved.size_bytes(),
             files: self.resolved.layout().file_count(),
             path: Some(site.path(&self.resolved.metainfo.root_path())),

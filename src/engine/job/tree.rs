@@ -23,7 +23,9 @@ use crate::manifest::{Request, StoreKind, Unpacking};
 use crate::plan::Limit;
 #[cfg(feature = "engine")]
 use crate::storage::DiskWork;
-use crate::storage::{Directory, Lock, Stamp, Store, Target, TreeWriter, copy_tree_into, each};
+use crate::storage::{
+    Directory, Lock, Stamp, Store, Target, TreeFault, TreeWriter, copy_tree_into, each,
+};
 use crate::unpack::{self, MemberGlobs, Members, PlannedFile, TreePlan, UnpackBudget};
 
 /// If an unoptimized build script has longer than this left to unpack, the user gets a notice.
@@ -161,7 +163,7 @@ pub fn provide(
         Err(found) => return Ok(found),
     };
     let is_there = match request.hash_again {
-        true => is_right(session, &lock, store, &id, counters)?,
+        true => is_right(session, &lock, store, (infohash, &id), counters)?,
         false => store.present(&id).is_some_and(|it| it.holds(&request.sha256)),
     };
     if !is_there {
@@ -212,12 +214,13 @@ fn discard(session: &Session<'_>, store: &Store, id: &str, archive: &Provided) {
     }
 }
 
-/// Hashes an existing tree. If it is damaged, its stamp is removed.
+/// Hashes an existing tree. If it is damaged, its stamp is removed, and those of selections and
+/// trees that share a damaged file.
 fn is_right(
     session: &Session<'_>,
     lock: &Lock,
     store: &Store,
-    id: &str,
+    (infohash, id): (crate::Infohash, &str),
     counters: &SharedCounters,
 ) -> Result<bool, Error> {
     let Some(stamp) = store.present(id) else { return Ok(false) };
@@ -226,26 +229,46 @@ fn is_right(
     let mut faults = Ok(None);
     let mut look = || faults = store.tree_faults(id, session.disk_work(counters));
     while_alive(lock, session.hashing()?, &mut look);
-    if faults?.is_some_and(|faults| faults.is_empty()) {
-        return Ok(true);
+    let Some(faults) = faults? else { return Ok(false) };
+    if !faults.is_empty() {
+        unstamp(store, infohash, id, &faults)?;
     }
-    store.remove_stamp(id).map(|()| false)
+    Ok(faults.is_empty())
+}
+
+/// Removes the stamp of a damaged tree, and those of selections and trees that share a damaged
+/// file. Returns their ids. The caller holds the lock.
+fn unstamp(
+    store: &Store,
+    infohash: crate::Infohash,
+    id: &str,
+    faults: &[TreeFault],
+) -> Result<Vec<String>, Error> {
+    let damaged: Vec<_> = faults.iter().map(|fault| fault.path.clone()).collect();
+    store.remove_stamp(id)?;
+    let mut unstamped = store.unstamp_links(infohash, id, &damaged)?;
+    unstamped.insert(0, id.to_owned());
+    Ok(unstamped)
 }
 
 /// The result of hashing a tree.
 #[cfg(feature = "engine")]
 pub struct HashedTree {
-    pub infohash: crate::Infohash,
     pub id: String,
     /// The parent directory of the tree's root.
     pub directory: PathBuf,
     pub path: PathBuf,
     pub files: usize,
     pub size_bytes: u64,
-    pub faults: Vec<crate::storage::TreeFault>,
+    pub faults: Vec<TreeFault>,
+    /// IDs that were marked complete before, and no longer are, because the tree is damaged.
+    pub unstamped: Vec<String>,
+    /// Why a stamp could not be removed.
+    pub still_stamped: Option<Error>,
 }
 
-/// Hashes the tree of a dataset; `None` if there is no tree.
+/// Hashes the tree of a dataset; `None` if there is no tree. The stamp of a damaged tree is
+/// removed, so that the next build unpacks it again.
 ///
 /// # Errors
 /// For an invalid vendored torrent or `files`; [`ErrorKind::Locked`].
@@ -278,14 +301,24 @@ pub fn faults(
         Some(lock) => while_alive(lock, pool, &mut look),
         None => pool.install(look),
     }
+    let faults = faults?.unwrap_or_default();
+    let unstamped = match faults.is_empty() {
+        true => Ok(Vec::new()),
+        false => unstamp(store, infohash, &id, &faults),
+    };
+    let (unstamped, still_stamped) = match unstamped {
+        Ok(unstamped) => (unstamped, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     let directory = store.files_path(&id);
     Ok(Some(HashedTree {
-        infohash,
         path: directory.join(stamp.name().unwrap_or_default()),
         directory,
         files: lengths.len(),
         size_bytes,
-        faults: faults?.unwrap_or_default(),
+        faults,
+        unstamped,
+        still_stamped,
         id,
     }))
 }
@@ -306,7 +339,7 @@ fn right_alone(
     let path = store.files_path(&id).join(name);
     let (archive, files) = (None, stamp.into());
     let tree = Provided { infohash, path, stamp: store.stamp_path(&id), archive, files };
-    Ok(is_right(session, &lock, store, &id, counters)?.then_some(tree))
+    Ok(is_right(session, &lock, store, (infohash, &id), counters)?.then_some(tree))
 }
 
 /// A tree to be created.

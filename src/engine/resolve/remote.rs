@@ -157,7 +157,8 @@ pub fn catalog_credential(settings: &Settings) -> Credential<'_> {
     credential_of(settings.api_key.as_ref())
 }
 
-fn credential_of(key: Option<&ApiKey>) -> Credential<'_> {
+/// As `catalog_credential`, of this key.
+pub fn credential_of(key: Option<&ApiKey>) -> Credential<'_> {
     key.map_or(Credential::Nothing, |key| Credential::Cookie(key.cookie()))
 }
 

@@ -341,19 +341,22 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
     let counters = Counters::default();
     let session = Session::new(&task.settings, &task.store, &counters);
     let of_store = if task.requests.is_empty() { all_of(&task.store) } else { Vec::new() };
-    let mut missing = Vec::new();
+    let mut missing: Vec<Request> = Vec::new();
+    let mut hashed: Vec<Infohash> = Vec::new();
     for request in task.requests.iter().chain(&of_store) {
         let named = !task.requests.is_empty();
         let Some(seeded) = seeder.add(&session, request)? else {
             if named && !task.fetch {
                 return Err(nothing_of(request, task, None));
             }
-            missing.push(request.clone());
+            add_once(&mut missing, request);
             continue;
         };
-        if !task.from.is_empty() && !seeded.is_complete() {
-            let hashed = AtomicU64::new(0);
-            let look = || task.from.iter().for_each(|at| seeded.offered.add_copy(at, &hashed));
+        let infohash = seeded.metainfo.infohash;
+        if !task.from.is_empty() && !seeded.is_complete() && !hashed.contains(&infohash) {
+            hashed.push(infohash);
+            let bytes = AtomicU64::new(0);
+            let look = || task.from.iter().for_each(|at| seeded.offered.add_copy(at, &bytes));
             session.hashing()?.install(look);
             seeded.take_stock();
         }
@@ -361,7 +364,7 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
             return Err(nothing_of(request, task, Some(&seeded.metainfo)));
         }
         if !seeded.is_complete() && named {
-            missing.push(request.clone());
+            add_once(&mut missing, request);
         }
     }
     let is_empty = seeder.all_seeded.lock().iter().all(|seeded| seeded.is_empty());
@@ -374,6 +377,13 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
         .help("name a dataset, and download it with `--fetch` (`Seed::fetch`)"));
     }
     Ok(missing)
+}
+
+/// Adds a request, unless an equal one was added.
+fn add_once(requests: &mut Vec<Request>, request: &Request) {
+    if !requests.contains(request) {
+        requests.push(request.clone());
+    }
 }
 
 fn nothing_of(request: &Request, task: &SeedTask, metainfo: Option<&Metainfo>) -> Error {
@@ -421,5 +431,59 @@ fn fetch(seeder: &Arc<Seeder>, settings: &Settings, missing: &[Request]) {
             Err(error) if !seeder.host.is_stopped() => seeder.fail(error),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::Sha1;
+    use crate::settings::Context;
+
+    #[test]
+    fn a_dataset_that_is_named_twice_is_hashed_and_fetched_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (piece, other) = ([1; 16384], [2; 16384]);
+        let hashes = [Sha1::digest(&piece), Sha1::digest(&other)].concat();
+        let info = b"d4:infod6:lengthi32768e4:name1:a12:piece lengthi16384e6:pieces40:";
+        let torrent = directory.path().join("a.torrent");
+        std::fs::write(&torrent, [&info[..], &hashes, b"ee"].concat()).unwrap();
+        // Of the two pieces, only the first is correct.
+        std::fs::write(directory.path().join("a"), [piece, piece].concat()).unwrap();
+        let infohash = Metainfo::parse(&std::fs::read(&torrent).unwrap()).unwrap().infohash;
+        let of_file = Request {
+            identity: crate::manifest::Identity { torrent: Some(torrent), ..Default::default() },
+            ..Request::default()
+        };
+        let of_infohash = Request { identity: infohash.into(), ..Request::default() };
+        let unknown =
+            Request { identity: Infohash::from_bytes([1; 20]).into(), ..Request::default() };
+        let requests = [of_file, of_infohash, unknown];
+        let settings = Context::default().settings().unwrap();
+        let store = Store::at(&directory.path().join("store"));
+        let seeder = Arc::new(Seeder {
+            client: Client::new(&settings).unwrap(),
+            host: LocalPeer::at(1),
+            store: store.clone(),
+            rate_limiter: RateLimiter::new(1).unwrap(),
+            all_seeded: Mutex::default(),
+            connections: 1,
+            guests: ConnectionLimiter::default(),
+            failed: Mutex::default(),
+        });
+        let task = SeedTask {
+            settings,
+            store,
+            requests: [&requests[..], &requests].concat(),
+            from: vec![directory.path().to_owned()],
+            port: 0,
+            bytes_per_second: 1,
+            ratio: None,
+            time: None,
+            fetch: true,
+            connections: 1,
+        };
+        assert_eq!(stock(&seeder, &task).unwrap(), requests);
+        assert_eq!(seeder.seeded(infohash).unwrap().offered.place_count(), 1);
     }
 }

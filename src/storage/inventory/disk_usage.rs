@@ -1,7 +1,7 @@
 //! Disk space taken by entries of the store, where several names may share the same bytes.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file on disk, identified so that two names for the same bytes are recognized.
 #[derive(Clone, Debug)]
@@ -59,6 +59,11 @@ impl Inodes {
     /// The files below a path, or the file at the path. Entries that cannot be examined count as
     /// empty.
     pub(super) fn below(path: &Path) -> Inodes {
+        Inodes::below_all(&[path.to_owned()])
+    }
+
+    /// Those of several paths.
+    pub(super) fn below_all(paths: &[PathBuf]) -> Inodes {
         fn add(path: &Path, inodes: &mut Vec<Inode>) {
             let Ok(metadata) = std::fs::symlink_metadata(path) else { return };
             if !metadata.is_dir() {
@@ -70,7 +75,7 @@ impl Inodes {
             }
         }
         let mut inodes = Inodes::default();
-        add(path, &mut inodes.0);
+        paths.iter().for_each(|path| add(path, &mut inodes.0));
         inodes
     }
 

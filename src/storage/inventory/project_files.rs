@@ -40,7 +40,7 @@ pub fn write_files<'a>(
     files.map(write).collect()
 }
 
-/// Writes files in order. If one fails, all of them are restored.
+/// Writes files in order. If one fails, it and those before it are restored.
 ///
 /// # Errors
 /// [`ErrorKind::Disk`], also if a file does not have its expected content.
@@ -63,13 +63,14 @@ fn write_each(
         }
     }
     let mut made = Vec::new();
-    for file in files {
+    for (index, file) in files.iter().enumerate() {
         let directory = file.path.parent().filter(|it| !it.as_os_str().is_empty());
         let written = directory
             .map_or(Ok(()), |it| make_directories(it, &mut made))
             .and_then(|()| write(file));
         if let Err(error) = written {
-            let changed = undo(files, &made);
+            // Another process may have changed the files after it.
+            let changed = undo(&files[..=index], &made);
             return Err(match changed.is_empty() {
                 true => error.why("nothing was changed"),
                 false => changed.iter().fold(error, |error, path| {
@@ -90,7 +91,7 @@ fn content(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// Restores all files, even the one that failed: an error after its rename leaves the new content.
+/// Restores these files, even the one that failed: an error after its rename leaves the new content.
 /// Returns the paths that are not as they were before.
 fn undo<'a>(files: &'a [ProjectFile], made: &'a [PathBuf]) -> Vec<&'a Path> {
     let is_restored = |file: &ProjectFile| content(&file.path).is_ok_and(|it| it == file.before);
@@ -170,7 +171,7 @@ pub fn mirror(
             }
             let done = match may_link {
                 true => fs::link_or_copy(&source, &target, directory),
-                false => fs::copy(&source, &target, fs::CopyMode::Linked, directory),
+                false => fs::copy(&source, &target, fs::CopyMode::ReadOnly, directory),
             };
             done.map_err(|why| Error::disk("write", &target, &why))?;
             new += 1;
@@ -250,6 +251,25 @@ mod tests {
         let error = write_each(&files, &fails_for_good).unwrap_err().to_string();
         assert!(error.contains("old was changed, and could not be restored"), "{error}");
         assert!(!error.contains("nothing was changed"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_was_not_reached_is_not_restored() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |below: &str| directory.path().join(below);
+        std::fs::write(at("old"), "old").unwrap();
+        // An editor saves the other files meanwhile.
+        let fails = |_: &ProjectFile| {
+            std::fs::write(at("old"), "theirs").unwrap();
+            std::fs::write(at("new"), "theirs").unwrap();
+            Err(Error::new(ErrorKind::Disk, "the file could not be written"))
+        };
+        let files = [file(at("first"), None), file(at("old"), Some("old")), file(at("new"), None)];
+        let error = write_each(&files, &fails).unwrap_err().to_string();
+        assert!(error.ends_with("\n  nothing was changed"), "{error}");
+        for name in ["old", "new"] {
+            assert_eq!(std::fs::read(at(name)).unwrap(), b"theirs", "{name}");
+        }
     }
 
     #[test]

@@ -74,12 +74,12 @@ pub enum EntryState {
 
 /// An entry that nothing uses: left by a process that was killed, or the stamp of a copy that no
 /// longer exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Leftover {
     /// Where it is.
     pub path: PathBuf,
-    /// Its size on disk.
-    pub bytes: u64,
+    /// Its files.
+    pub inodes: Inodes,
     /// The torrent whose lock protects it, if it belongs to a dataset.
     pub(super) infohash: Option<Infohash>,
     /// When it was last written to.
@@ -170,7 +170,7 @@ impl Store {
             if scan.entries.iter().all(|entry| entry.infohash != infohash) {
                 let path = self.torrent_path(infohash);
                 let (id, state) = (infohash.to_string(), EntryState::Torrent);
-                scan.entries.extend(self.entry(id, state, &path));
+                scan.entries.extend(self.entry(id, state, Inodes::below(&path)));
             }
         }
         walk.shared_files();
@@ -181,8 +181,7 @@ impl Store {
         scan
     }
 
-    fn entry(&self, id: String, state: EntryState, path: &Path) -> Option<StoreEntry> {
-        let inodes = Inodes::below(path);
+    fn entry(&self, id: String, state: EntryState, inodes: Inodes) -> Option<StoreEntry> {
         let bytes = inodes.bytes();
         let infohash = infohash_in(&id)?;
         let mut entry = StoreEntry { id, infohash, state, bytes, modified: None, inodes };
@@ -232,7 +231,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Examines a dataset's directory in `data` or `partial`; `None` if it is a leftover.
+    /// Examines a dataset's directory in `data` or `partial`; `None` if it is a
+    /// leftover or has only leftovers, which the entry does not include.
     fn dataset(&mut self, directory: &DirEntry, id: String) -> Option<StoreEntry> {
         let (path, infohash) = (directory.path(), infohash_in(&id));
         let is_partial = path.parent().is_some_and(|it| it.ends_with("partial"));
@@ -253,11 +253,17 @@ impl Walk<'_> {
             state,
             EntryState::Complete { .. } | EntryState::Unstamped { is_changed: true }
         );
-        for entry in entries(&path) {
+        let (all, mut kept) = (entries(&path), Vec::new());
+        for entry in &all {
             let is_unused = has_stamp && entry.file_name() == "stamp.old";
-            self.look(&entry, StoreArea::Dataset, infohash, is_unused);
+            if !self.look(entry, StoreArea::Dataset, infohash, is_unused) {
+                kept.push(entry.path());
+            }
         }
-        self.store.entry(id, state, &path)
+        if kept.is_empty() && !all.is_empty() {
+            return None;
+        }
+        self.store.entry(id, state, Inodes::below_all(&kept))
     }
 
     fn data_state(&self, id: &str) -> EntryState {
@@ -326,8 +332,8 @@ impl Walk<'_> {
             is_locked: &is_locked,
         });
         if is_leftover {
-            let bytes = Inodes::below(&path).bytes();
-            self.leftovers.push(Leftover { path, bytes, infohash, modified });
+            let inodes = Inodes::below(&path);
+            self.leftovers.push(Leftover { path, inodes, infohash, modified });
         }
         is_leftover
     }

@@ -203,6 +203,31 @@ fn linked_tree(fixture: &Fixture, id: &str) -> String {
     tree
 }
 
+/// Every file of a vfat or NTFS disk is executable. On other platforms std copies the bit.
+#[cfg(target_os = "linux")]
+#[test]
+fn copies_of_a_users_files_are_not_executable() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = Fixture::new();
+    let layout = fixture.selected(&[]).1;
+    let user = fixture.directory.path().join("user");
+    fs::copy_tree(&fixture.store.files_path(&fixture.provide(&[])), &user, &user).unwrap();
+    let from = user.join("tree/d/b");
+    std::fs::set_permissions(&from, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let budget = UnpackBudget::new(u64::MAX, &too_large);
+    let names = ["d/b".to_owned()];
+    let writer = TreeWriter::new(&fixture.store, ID, b"tree", &names, budget).unwrap();
+    writer.plain(b"d/b", 0, &from, false).unwrap();
+    writer.publish(&Pins::new()).unwrap();
+    let mirror = fixture.directory.path().join("mirror");
+    let site = (&Site::In(user), false);
+    inventory::mirror(site, &mirror, &fixture.metainfo, &layout, &layout.needed()).unwrap();
+    for copy in [fixture.file(ID, "d/b"), mirror.join("tree/d/b")] {
+        let mode = std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & 0o333, 0, "{}: {mode:o}", copy.display());
+    }
+}
+
 #[test]
 fn a_tree_with_a_damaged_file_of_its_dataset_is_not_complete_any_more() {
     for globs in [&[][..], &["d/b", "c"]] {

@@ -5,6 +5,7 @@ use academictorrents::engine::address::NamedBy;
 use academictorrents::engine::counters::Counters;
 use academictorrents::engine::error::printable;
 use academictorrents::engine::net::{Listener, SourceError};
+use academictorrents::engine::settings::Settings;
 use academictorrents::engine::{self, ProbeAnswer, Question, UserPlaces};
 
 use super::findings::{DoctorReport, Status};
@@ -69,7 +70,8 @@ pub(super) fn of_network(
         is_left_out,
     };
     let (url, allowed) = (&app.settings.catalogue, app.settings.sources);
-    let question = Question::Site(app.settings.catalogue_by(), url.clone());
+    let key = app.settings.api_key.clone();
+    let question = Question::Catalog(app.settings.catalogue_by(), url.clone(), key);
     let site = target(url, question, !allowed.catalogue);
     let of_peer = |(by, peer): (NamedBy, String)| {
         target(&peer.clone(), Question::Peer(by, peer), !allowed.peers)
@@ -79,7 +81,7 @@ pub(super) fn of_network(
     let offline = || Some(Err(SourceError::Other("not contacted: offline".to_owned())));
     let mut answers = app.ask(asked)?.unwrap_or_default().into_iter();
     let mut next = || answers.next().unwrap_or_else(offline);
-    of_catalogue(&site.url, app.settings.catalogue_is_chosen, &next(), findings);
+    of_catalogue(&site.url, &app.settings, &next(), findings);
     let of_peers: Vec<Answered> = peers.iter().map(|_| next()).collect();
     let sources: Vec<(ProbedSource<'_>, Answered)> =
         sources.into_iter().map(|it| (it, next())).collect();
@@ -149,9 +151,15 @@ fn has_data(answer: &Answered) -> bool {
     }
 }
 
-fn of_catalogue(url: &str, is_chosen: bool, answer: &Answered, findings: &mut DoctorReport) {
+fn of_catalogue(url: &str, settings: &Settings, answer: &Answered, findings: &mut DoctorReport) {
+    let (is_chosen, has_key) = (settings.catalogue_is_chosen, settings.api_key.is_some());
     match answer {
-        Some(Err(why @ SourceError::Status(403 | 404))) if is_chosen => {
+        Some(Err(why @ SourceError::Status(401 | 403))) if is_chosen && has_key => {
+            findings
+                .add("catalogue", Status::Warn, format!("{url}: {why}"))
+                .help(format!("check {}", settings.configured.place_of("API_KEY")));
+        }
+        Some(Err(why @ SourceError::Status(401 | 403))) if is_chosen => {
             findings.add("catalogue", Status::Ok, format!("{url} answers")).why(format!(
                 "its start page: {why}; builds only need /download/<infohash>.torrent"
             ));
@@ -211,5 +219,40 @@ fn of_udp(sources: &[(ProbedSource<'_>, Answered)], findings: &mut DoctorReport)
         findings
             .add("UDP", Status::Warn, format!("no UDP tracker answered ({} asked)", udp.len()))
             .why("they may be down, or a firewall may block UDP; HTTP trackers and web seeds do not need it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use academictorrents::engine::settings::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_catalog_that_refuses_its_start_page_may_refuse_the_key() {
+        let catalogue = ("ACADEMICTORRENTS_CATALOGUE", "https://catalog.example.org");
+        let key = ("ACADEMICTORRENTS_API_KEY", "uid=1;pass=2");
+        let (of_key, later) = ("check ACADEMICTORRENTS_API_KEY", "try again later");
+        for (variables, code, expected) in [
+            (&[catalogue][..], 403, (Status::Ok, None)),
+            (&[catalogue, key], 403, (Status::Warn, Some(of_key))),
+            (&[catalogue, key], 401, (Status::Warn, Some(of_key))),
+            (&[catalogue, key], 503, (Status::Warn, Some(later))),
+            (&[key], 403, (Status::Warn, Some(later))),
+            (&[], 403, (Status::Warn, Some(later))),
+        ] {
+            let mut context = Context::default();
+            for (name, value) in variables {
+                context.set(name, value);
+            }
+            let mut report = DoctorReport::default();
+            let answer = Some(Err(SourceError::Status(code)));
+            of_catalogue("url", &context.settings().unwrap(), &answer, &mut report);
+            let (found, help) = (&report.0[0], report.0[0].help.first());
+            assert_eq!(found.status, expected.0, "{variables:?} {code}");
+            let begin = expected.1.unwrap_or_default();
+            assert!(help.is_none_or(|help| help.starts_with(begin)), "{help:?}");
+            assert_eq!(help.is_some(), expected.1.is_some(), "{help:?}");
+        }
     }
 }
