@@ -265,7 +265,7 @@ pub fn link_or_copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> 
         }
     }
     obstacle(from, false).map_or(Ok(()), Err)?;
-    copy(from, to, CopyMode::Linked, workplace)
+    copy(from, to, CopyMode::ReadOnly { is_ours: true }, workplace)
 }
 
 fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
@@ -281,11 +281,10 @@ fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
 pub enum CopyMode {
     /// Those of a new file.
     New,
-    /// Those of a new file, without write permission. For files of other directories, which may be
-    /// on a file system without permissions (vfat, NTFS), where every file is executable.
-    ReadOnly,
-    /// As of a hard link in the store: without write permission, and executable if the original is.
-    Linked,
+    /// Those of a new file, without write permission. A copy of a store's own file is executable if
+    /// the original is. Other directories may be on a file system without permissions (vfat, NTFS),
+    /// where every file is executable.
+    ReadOnly { is_ours: bool },
     /// Those of the original. The copy is private until it has them.
     Same,
 }
@@ -303,15 +302,15 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
     let copied = copy_bytes(from, &temporary, mode)
         .and_then(|file| {
             match mode {
-                CopyMode::New | CopyMode::ReadOnly | CopyMode::Linked => seal(&file, false)?,
+                CopyMode::New | CopyMode::ReadOnly { .. } => seal(&file, false)?,
                 CopyMode::Same => file.set_permissions(original.permissions())?,
             }
-            if mode == CopyMode::Linked && is_executable(&original) {
+            if mode == (CopyMode::ReadOnly { is_ours: true }) && is_executable(&original) {
                 make_executable(&file)?;
             }
             file.sync_all()?;
             match mode {
-                CopyMode::ReadOnly | CopyMode::Linked => seal(&file, true),
+                CopyMode::ReadOnly { .. } => seal(&file, true),
                 CopyMode::New | CopyMode::Same => Ok(()),
             }
         })

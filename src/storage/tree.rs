@@ -297,7 +297,7 @@ impl<'a> TreeWriter<'a> {
         fs::remove_entry(&to)
             .and_then(|()| match is_ours {
                 true => fs::link_or_copy(from, &to, &workplace),
-                false => fs::copy(from, &to, CopyMode::ReadOnly, &workplace),
+                false => fs::copy(from, &to, CopyMode::ReadOnly { is_ours: false }, &workplace),
             })
             .map_err(failed)?;
         let digest = pins::sha256_of(&to, &mut vec![0; pins::BUFFER_BYTES]);

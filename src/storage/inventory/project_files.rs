@@ -171,7 +171,9 @@ pub fn mirror(
             }
             let done = match may_link {
                 true => fs::link_or_copy(&source, &target, directory),
-                false => fs::copy(&source, &target, fs::CopyMode::ReadOnly, directory),
+                false => {
+                    fs::copy(&source, &target, fs::CopyMode::ReadOnly { is_ours: false }, directory)
+                }
             };
             done.map_err(|why| Error::disk("write", &target, &why))?;
             new += 1;
