@@ -283,6 +283,10 @@ pub enum CopyMode {
     New,
     /// Those of a new file, without write permission. For files of other directories, which may be
     /// on a file system without permissions (vfat, NTFS), where every file is executable.
+    #[cfg_attr(
+        not(feature = "unpack"),
+        expect(dead_code, reason = "only unpacked trees and mirrors have such copies")
+    )]
     ReadOnly,
     /// As of a hard link in the store: without write permission, and executable if the original is.
     Linked,
