@@ -499,7 +499,7 @@ fn a_bot_check_is_named_with_what_to_do_and_peers_are_asked_all_the_same() {
         );
         assert!(error.contains(&said), "{error}");
         assert!(error.contains("help: programs cannot pass a bot check"), "{error}");
-        // The catalog is not asked again.
+        // No further request goes to the catalog.
         assert_eq!(server.requests().len(), 1);
         let agent = server.requests()[0].header("user-agent").unwrap().to_owned();
         assert!(
