@@ -117,6 +117,11 @@ pub struct Settings {
     pub configured: Configured,
 }
 
+/// Whether a file at a default location does not exist, even because a directory above it is a file.
+pub fn is_absent(why: &std::io::Error) -> bool {
+    matches!(why.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
 impl Settings {
     /// Who named the catalog.
     pub fn catalogue_by(&self) -> NamedBy {
