@@ -68,13 +68,13 @@ pub(super) fn add(
             library.clone()
         }
         None => {
-            let table = ["build-dependencies"];
+            let table = [build_dependencies(&new)];
             let unpacks = arguments.unpack.value().is_some();
             let value = arguments.dependency.requirement(package, unpacks)?;
             new = edit::set(&new, &table, CRATE, &value).map_err(|why| {
                 refused(path)
                     .why(why.what())
-                    .help(format!("add `{CRATE} = {value}` to [build-dependencies]"))
+                    .help(format!("add `{CRATE} = {value}` to [{}]", table[0]))
             })?;
             CRATE.to_owned()
         }
@@ -249,6 +249,14 @@ fn an_exact_size_is_read_as_it_was() {
     for bytes in [1, 1500, 2048, 3 << 30, (1 << 30) + 1] {
         assert_eq!(size::parse(&exact(bytes)), Some(bytes));
     }
+}
+
+/// Returns the name of the table of build-dependencies. Editions before 2024 also accept it with
+/// `_`, but Cargo ignores that table if there is one with `-`.
+fn build_dependencies(manifest: &str) -> &'static str {
+    let [usual, old] = ["build-dependencies", "build_dependencies"];
+    let has = |table| edit::read(manifest, &[], table).is_some();
+    if has(old) && !has(usual) { old } else { usual }
 }
 
 fn names_more(magnet: &Magnet) -> bool {
