@@ -230,10 +230,14 @@ impl Setting {
             SettingSource::Cargo(_) => Vec::new(),
         };
         let mut directories = Vec::new();
+        let variable = match said {
+            SettingSource::Variable(name, _) => name,
+            SettingSource::Key(..) | SettingSource::Cargo(_) => self.variable(),
+        };
         let is_variable = matches!(said, SettingSource::Variable(..));
         for directory in named.into_iter().filter(|it| !is_variable || !it.as_os_str().is_empty()) {
             said.absolute(&directory.to_string_lossy())?;
-            let directory = absolute(self.variable(), directory, true)?;
+            let directory = absolute(variable, directory, true)?;
             if !directories.contains(&directory) {
                 directories.push(directory);
             }

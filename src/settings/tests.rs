@@ -95,6 +95,8 @@ fn places_of_copies_are_absolute_and_separated_as_in_path() {
     check(name, relative.to_str().unwrap(), &["`b` is a relative path", "absolute path"]);
     check(name, "~/data", &["`~/data`", "$HOME"]);
     check("ACADEMICTORRENTS_PATH_MNIST", "mnist", &["`mnist` is a relative path"]);
+    // The variable that is set, not one of ours that it stands in for.
+    check("SSL_CERT_DIR", "certs", &["set SSL_CERT_DIR to an absolute path"]);
 }
 
 #[test]
