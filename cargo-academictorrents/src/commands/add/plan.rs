@@ -180,6 +180,10 @@ fn entry(
     }
     for (key, mut values) in arguments.sources.keys(&package.manifest) {
         for (_, of_magnet) in of_magnet.iter().filter(|(of_magnet, _)| *of_magnet == key) {
+            // The key replaces that of `defaults`, whose sources the link would have joined.
+            if values.is_empty() {
+                values = of_defaults(manifest, key);
+            }
             values.extend(
                 of_magnet.iter().filter(|it| !values.contains(it)).cloned().collect::<Vec<_>>(),
             );
@@ -263,6 +267,14 @@ fn names_more(magnet: &Magnet) -> bool {
     let Magnet { trackers, web_seeds, torrents, peers, files, .. } = magnet;
     let urls = trackers.iter().chain(web_seeds).chain(torrents);
     urls.count() > 0 || !peers.is_empty() || !files.is_empty()
+}
+
+/// Returns the strings of a key in `defaults`.
+fn of_defaults(manifest: &str, key: &str) -> Vec<String> {
+    let list = edit::read(manifest, &[SECTION[0], SECTION[1], SECTION[2], "defaults"], key);
+    let list = list.as_ref().and_then(toml_edit::Item::as_array);
+    let texts = list.into_iter().flatten().filter_map(|it| it.as_str());
+    texts.map(str::to_owned).collect()
 }
 
 fn has_default_limit(manifest: &str) -> bool {
