@@ -245,7 +245,8 @@ impl Build {
         let note_of = |request: &Request| Note::of(request.name.as_str(), out_dir);
         // An optional dataset that was missing a few minutes ago does not delay every build.
         let due = |request: &Request| {
-            let missed = request.optional && note_of(request).holds(manifest, SystemTime::now());
+            let manifests = std::iter::once(manifest).chain(request.workspace.as_deref());
+            let missed = request.optional && note_of(request).holds(manifests, SystemTime::now());
             !missed
                 || engine::would_be(&session, request).stamp.exists()
                 || engine::may_lie_elsewhere(&session, request)

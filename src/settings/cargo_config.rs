@@ -174,6 +174,15 @@ mod tests {
         assert_eq!(found.ca_file.unwrap().path, Path::new("/our.pem"));
     }
 
+    #[test]
+    fn a_relative_path_in_a_variable_starts_where_cargo_was_called() {
+        for name in ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"] {
+            let ca = settings(&[], &[(name, "certs/ca.pem")]).ca_file.unwrap();
+            assert!(ca.path.is_absolute() && ca.path.ends_with("a/b/certs/ca.pem"), "{ca:?}");
+            assert_eq!(ca.variable, name);
+        }
+    }
+
     /// As in Cargo, which passes the empty value to curl.
     #[test]
     fn an_empty_proxy_is_none() {

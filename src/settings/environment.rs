@@ -24,6 +24,9 @@ const PATH_PREFIX: &str = "ACADEMICTORRENTS_PATH_";
 /// precedence.
 const ALL_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 
+/// Variables with the path of a file that Cargo reads, too.
+const CARGOS_FILES: [&str; 2] = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"];
+
 /// The store for calls in this process, set by [`set_store`]. Overrides the environment.
 static STORE: Mutex<Option<PathBuf>> = Mutex::new(None);
 
@@ -180,10 +183,17 @@ impl Context {
 
     /// Reads Cargo's configuration, if the directory in which cargo was called is known.
     pub(super) fn read_cargo_config(&mut self) {
-        let Some(directory) = self.cargo.directory() else { return };
+        let Some(directory) = self.cargo.directory().map(Path::to_owned) else { return };
         let home = self.var("CARGO_HOME").map(PathBuf::from).map(|home| directory.join(home));
         let home = home.or_else(|| Some(self.home()?.join(".cargo")));
-        self.cargo_config = CargoConfig::read(directory, home.as_deref());
+        self.cargo_config = CargoConfig::read(&directory, home.as_deref());
+        // Cargo takes relative paths from the directory of the call; a build script runs in another.
+        for name in CARGOS_FILES {
+            if let Some(path) = self.var(name).filter(|path| !Path::new(path).is_absolute()) {
+                let path = directory.join(path).into_os_string();
+                self.vars.insert(name.into(), path);
+            }
+        }
     }
 
     /// Pretends that cargo was called in this directory.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::kind::SettingSource;
-use super::{Context, SETTINGS, Setting, Settings};
+use super::{Context, SETTINGS, Setting, Settings, is_absent};
 use crate::error::{Error, ErrorKind};
 use crate::suggest::nearest;
 
@@ -35,7 +35,8 @@ impl Config {
         };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            // The home directory may be a file: accounts of services often have `/dev/null`.
+            Err(why) if is_absent(&why) => return Ok(None),
             Err(why) => return Err(unreadable(why.to_string())),
         };
         let line =

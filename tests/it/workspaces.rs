@@ -2,6 +2,7 @@
 
 use crate::cargo::from_web_seed;
 use crate::fixture::{Fixture, library};
+use crate::support::build_in;
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
 fn data(seed: u64) -> Dataset {
@@ -47,6 +48,37 @@ fn members_have_the_datasets_that_the_root_declares() {
     fixture.write("Cargo.toml", &manifest.replace("data.torrent", "other.torrent"));
     let run = fixture.cargo(&["run"]).ok();
     run.stdout.lines().for_each(|path| other.assert_at(path.as_ref()));
+}
+
+#[test]
+fn an_optional_dataset_is_tried_again_when_the_roots_manifest_has_changed() {
+    let dataset = data(604);
+    let seed = WebSeed::serving(&dataset);
+    let root = tempfile::tempdir().unwrap();
+    let write = |below: &str, text: &str| std::fs::write(root.path().join(below), text).unwrap();
+    std::fs::create_dir(root.path().join("member")).unwrap();
+    std::fs::write(root.path().join("data.torrent"), dataset.torrent()).unwrap();
+    let declare = |web_seed: &str| {
+        write(
+            "Cargo.toml",
+            &format!(
+                "[workspace]\nmembers = [\"member\"]\n[workspace.metadata.academictorrents.data]\n\
+                 torrent = \"data.torrent\"\noptional = true\nweb-seeds = [\"{web_seed}\"]\n"
+            ),
+        );
+    };
+    write(
+        "member/Cargo.toml",
+        "[package]\nname = \"member\"\n[package.metadata.academictorrents]\ndata.workspace = true\n",
+    );
+    let run = || {
+        let build = build_in(&root.path().join("member")).run().unwrap();
+        build.dataset("data").map(|it| it.path().to_owned())
+    };
+    declare("http://127.0.0.1:9/");
+    assert_eq!(run(), None);
+    declare(&seed.url());
+    dataset.assert_at(&run().expect("the root declares a web seed now"));
 }
 
 #[test]
