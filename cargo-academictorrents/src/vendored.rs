@@ -12,7 +12,7 @@ use crate::changes::Changes;
 use crate::crates::Package;
 use crate::dataset_spec::DatasetSpec;
 use crate::edit::{self, SECTION, list, text};
-use crate::torrent::{self, shareable, without};
+use crate::torrent::{self, shareable, some_of, without};
 
 /// Returns one glob per selected file.
 pub(crate) fn selected(torrent: &Resolved) -> Vec<String> {
@@ -232,7 +232,7 @@ pub(crate) fn check_own(dataset: &DatasetSpec) -> Result<(), Error> {
 pub(crate) fn warn_of_passkeys(changes: &mut Changes, path: &Path, torrent: &[u8]) {
     let Ok(Shareable { removed, fixed, .. }) = Metainfo::without_passkeys(torrent) else { return };
     if !(removed.is_empty() && fixed.is_empty()) {
-        let urls: Vec<_> = removed.iter().chain(&fixed).map(ToString::to_string).collect();
+        let urls = some_of(&[removed, fixed].concat());
         changes.warnings.push(format!(
             "{} contains a personal passkey: {}\nanyone who has the file can use the tracker in your name",
             path.display(),

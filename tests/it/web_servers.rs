@@ -476,6 +476,58 @@ fn a_torrent_or_trackers_reply_that_comes_with_gzip_is_inflated() {
     }
 }
 
+/// How the end of a reply contradicts its head.
+#[derive(Clone, Copy, Debug)]
+enum BodyEnd {
+    /// The connection is closed before the stated length.
+    Length,
+    /// The connection is closed without a last chunk.
+    Chunks,
+}
+
+/// A server that closes its connections early.
+fn cut_off(end: BodyEnd, body: Vec<u8>) -> HttpServer {
+    HttpServer::start(move |_, responder| {
+        match end {
+            BodyEnd::Length => {
+                let length = (body.len() + 100).to_string();
+                responder.head(200, &[("content-length", &*length)]);
+                responder.raw(&body);
+            }
+            BodyEnd::Chunks => {
+                responder.head(200, &[("transfer-encoding", "chunked")]);
+                responder.raw(format!("{:x}\r\n", body.len()).as_bytes());
+                responder.raw(&body);
+                responder.raw(b"\r\n");
+            }
+        }
+        responder.close();
+    })
+}
+
+#[test]
+fn a_torrent_or_trackers_reply_that_is_whole_may_end_early() {
+    let dataset = single();
+    let files = paths(&dataset);
+    let seed = HttpServer::start(move |request, responder| serve(&files, &[], request, responder));
+    let lines = format!("web-seeds = [\"{}/data.bin\"]", seed.url());
+    for end in [BodyEnd::Length, BodyEnd::Chunks] {
+        let server = cut_off(end, dataset.torrent());
+        dataset.assert_at(&of_catalogue(&dataset, &server, &lines).path_of("data"));
+        let peer = Peer::seeding(&dataset);
+        let port = peer.addr().port().to_be_bytes();
+        let reply = [b"d8:intervali1800e5:peers6:\x7f\0\0\x01", &port[..], b"e"].concat();
+        let tracker = cut_off(end, reply.clone());
+        let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
+        dataset.assert_at(&Project::of(&dataset, &lines).path_of("data"));
+        // A reply that is not whole.
+        let tracker = cut_off(end, reply[..reply.len() - 1].to_vec());
+        let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
+        let error = Project::of(&dataset, &lines).error();
+        assert!(error.contains("/announce: the connection was closed early"), "{error}");
+    }
+}
+
 #[test]
 fn a_bot_check_is_named_with_what_to_do_and_peers_are_asked_all_the_same() {
     let dataset = single();

@@ -69,7 +69,7 @@ const SHOWN_BYTES: usize = 20;
 
 /// Each value takes 16 bytes while a torrent is read: at most 92 MiB, for a torrent crafted to
 /// reach the limit.
-const LIMITS: Limits = Limits { max_bytes: MAX_TORRENT_BYTES, max_values: 6_000_000 };
+pub const LIMITS: Limits = Limits { max_bytes: MAX_TORRENT_BYTES, max_values: 6_000_000 };
 
 /// The checked metainfo of a torrent.
 #[derive(Clone, Debug)]

@@ -744,5 +744,28 @@ fn passkeys_are_removed_and_nothing_else_is_touched() {
     let fixed = "http://t/00112233445566778899aabbccddeeff/announce";
     check([mine, fixed, seed, fixed], [clean, fixed, seed, fixed], 1, 1);
     check([clean, clean, "http://u:p@s/", ""], [clean, clean, "http://u:p@s/", ""], 0, 1);
+    // Several trackers in one string.
+    let (several, left) =
+        ([clean, "udp://b:1", mine].join(" "), [clean, "udp://b:1", clean].join(" "));
+    check([&several, clean, seed, ""], [&left, clean, seed, ""], 1, 0);
+    let (several, left) =
+        ([mine, fixed, "http://c/a"].join(", "), [clean, fixed, "http://c/a"].join(", "));
+    check([&several, clean, seed, ""], [&left, clean, seed, ""], 1, 1);
+    let several = format!("{clean}?x=1\n{fixed}");
+    check([&several, clean, seed, ""], [&several, clean, seed, ""], 0, 1);
     assert!(Metainfo::without_passkeys(b"no torrent").is_err());
+}
+
+#[test]
+fn passkeys_of_a_hundred_thousand_trackers_are_removed_in_time() {
+    let urls = |passkey: &str| -> String {
+        let url = |n| format!("http://t{n}.example/announce{passkey}");
+        (0..100_000).map(url).map(|url| format!("{}:{url}", url.len())).collect()
+    };
+    let torrent = |urls: String| format!("d13:announce-listll{urls}ee4:info{SMALL}e");
+    let begun = std::time::Instant::now();
+    let found = Metainfo::without_passkeys(torrent(urls("?passkey=1")).as_bytes()).unwrap();
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+    assert_eq!(found.bytes, torrent(urls("")).into_bytes());
+    assert_eq!((found.removed.len(), found.fixed.len()), (100_000, 0));
 }
