@@ -33,7 +33,7 @@ pub(super) struct CargoValue {
 }
 
 /// A variable of `[env]`.
-#[cfg(any(test, feature = "engine"))]
+#[cfg(feature = "engine")]
 #[derive(Clone)]
 pub(super) struct EnvValue {
     pub(super) name: String,
@@ -48,7 +48,7 @@ pub(super) struct EnvValue {
 #[derive(Clone, Default)]
 pub(super) struct CargoConfig {
     values: Vec<CargoValue>,
-    #[cfg(any(test, feature = "engine"))]
+    #[cfg(feature = "engine")]
     env: Vec<EnvValue>,
     /// The files that exist.
     files: Vec<PathBuf>,
@@ -84,7 +84,7 @@ impl CargoConfig {
         // Relative paths in the file start at the parent of `.cargo`.
         let base = directory.parent().unwrap_or(directory);
         self.values.extend(values_of(&document, &file, base));
-        #[cfg(any(test, feature = "engine"))]
+        #[cfg(feature = "engine")]
         self.env.extend(env_of(&document, &file, base));
         let included = included(&document).into_iter().rev().map(|path| directory.join(path));
         for file in included.filter(|file| depth > 0 && file.is_file()) {
@@ -93,7 +93,7 @@ impl CargoConfig {
     }
 
     /// The variables of `[env]`, in order of precedence.
-    #[cfg(any(test, feature = "engine"))]
+    #[cfg(feature = "engine")]
     pub(super) fn env(&self) -> &[EnvValue] {
         &self.env
     }
@@ -121,7 +121,7 @@ fn included(document: &DeTable<'_>) -> Vec<String> {
 }
 
 /// The variables that a file sets: text, or a table with `value`, `force` and `relative`.
-#[cfg(any(test, feature = "engine"))]
+#[cfg(feature = "engine")]
 fn env_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<EnvValue> {
     let env = document.get("env").and_then(|it| it.get_ref().as_table());
     let value_of = |(name, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
@@ -300,6 +300,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "engine")]
     fn variables_of_env_are_those_that_cargo_sets() {
         let root = tempfile::tempdir().unwrap();
         let write = |below: &str, text: &str| {

@@ -61,7 +61,7 @@ pub struct Context {
     /// Cargo's configuration, after [`Context::read_config`].
     pub(super) cargo_config: CargoConfig,
     /// Whether the variables of `[env]` are still to be set.
-    #[cfg(any(test, feature = "engine"))]
+    #[cfg(feature = "engine")]
     sets_env: bool,
     /// The variables that `[env]` set, with the key and the file of each.
     #[cfg(feature = "engine")]
@@ -194,7 +194,7 @@ impl Context {
         let home = self.var("CARGO_HOME").map(PathBuf::from).map(|home| directory.join(home));
         let home = home.or_else(|| Some(self.home()?.join(".cargo")));
         self.cargo_config = CargoConfig::read(&directory, home.as_deref());
-        #[cfg(any(test, feature = "engine"))]
+        #[cfg(feature = "engine")]
         if self.sets_env {
             self.set_env();
         }
@@ -208,21 +208,20 @@ impl Context {
     }
 
     /// Sets the variables of `[env]` as Cargo does for a build script.
-    #[cfg(any(test, feature = "engine"))]
+    #[cfg(feature = "engine")]
     fn set_env(&mut self) {
         let mut seen = std::collections::HashSet::new();
         for it in self.cargo_config.env() {
             let is_set = self.vars.contains_key(OsStr::new(&it.name));
             if seen.insert(&it.name) && (it.is_forced || !is_set) {
                 self.vars.insert(it.name.clone().into(), it.value.clone());
-                #[cfg(feature = "engine")]
                 self.from_env.insert(it.name.clone(), it.place.clone());
             }
         }
     }
 
     /// Pretends that cargo runs a subcommand.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "engine"))]
     pub(super) fn sets_env(&mut self) {
         self.sets_env = true;
     }
