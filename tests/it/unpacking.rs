@@ -10,7 +10,7 @@ use crate::get::GetFixture;
 use crate::load_path::LOAD_PATH;
 use crate::support::files::{damage_unseen, inode, remove, remove_tree, set_writable};
 use crate::support::{Project, files_below};
-use crate::swarm::{Dataset, WebSeed};
+use crate::swarm::{Dataset, WebSeed, eventually};
 
 fn tar(members: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
@@ -286,6 +286,36 @@ fn an_archive_that_is_not_kept_goes_once_it_is_unpacked() {
     ));
     assert_eq!(project.path_of("data"), data.path());
     assert!(kept.exists(), "it was there before, and not fetched to be unpacked");
+}
+
+/// Another process unpacks other members of the same archive and then removes it, because it had
+/// downloaded it.
+#[test]
+fn an_archive_that_another_process_removes_meanwhile_is_fetched_again() {
+    let dataset = single();
+    let seed = WebSeed::serving(&dataset);
+    let (fixture, torrent) = crate::get_progress::fixture(&dataset, &seed);
+    let archive = fixture.ask(&torrent).run().unwrap();
+    let id = dataset.infohash_hex();
+    let lock = std::fs::File::options()
+        .write(true)
+        .open(fixture.path(&format!("store/v1/locks/{id}.lock")))
+        .unwrap();
+    for keeps in [true, false] {
+        lock.lock().unwrap();
+        let told = crate::get_progress::Told::default();
+        let unpack = Unpack::new().members(["top/a"]).keep_archive(keeps);
+        let get = told.by(fixture.ask(&torrent).unpack(unpack));
+        let waiting = std::thread::spawn(move || get.run());
+        eventually("it waits", || told.phases().contains(&academictorrents::Phase::Waiting));
+        remove_tree(&fixture.path(&format!("store/v1/data/{id}")));
+        lock.unlock().unwrap();
+        let tree = waiting.join().unwrap().unwrap();
+        check(&tree, &[("top/a", "1")]);
+        assert_eq!(archive.exists(), keeps);
+        remove_tree(&tree);
+        fixture.ask(&torrent).run().unwrap();
+    }
 }
 
 #[test]

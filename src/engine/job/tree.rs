@@ -166,6 +166,12 @@ pub fn provide(
         true => is_right(session, &lock, store, (infohash, &id), counters)?,
         false => store.present(&id).is_some_and(|it| it.holds(&request.sha256)),
     };
+    // Another process that had downloaded the archives only to unpack them removed them before this
+    // one had the lock.
+    if !is_there && !archive.stamp.exists() {
+        drop(lock);
+        return provide(session, request, counters);
+    }
     if !is_there {
         let work = TreeWork { session, request, unpacking, counters, store, id: &id, plan: &plan };
         work.unpack(&lock, &archive.path)?;
