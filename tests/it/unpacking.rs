@@ -561,6 +561,39 @@ fn a_tree_goes_into_a_directory_and_the_archive_into_the_store() {
     }
 }
 
+/// As for a dataset: one process at a time writes there, and what is unfinished is in the workplace.
+#[test]
+fn a_tree_is_copied_into_a_directory_under_its_lock_and_nothing_unfinished_stays() {
+    let dataset = single();
+    let seed = WebSeed::serving(&dataset);
+    let (fixture, torrent) = crate::get_progress::fixture(&dataset, &seed);
+    let ask = || fixture.ask(&torrent).unpack(Unpack::new()).into(fixture.data());
+    let tree = fixture.ask(&torrent).unpack(Unpack::new()).run().unwrap();
+    let id = tree.ancestors().nth(2).unwrap().file_name().unwrap();
+    // Left by a process that was killed while it copied.
+    let left = fixture.workplace().join("v1/partial").join(id).join(".tmp-0123456789abcdef");
+    std::fs::create_dir_all(left.parent().unwrap()).unwrap();
+    std::fs::write(left, "1").unwrap();
+    let locked = || {
+        let lock = fixture.workplace().join(format!("v1/locks/{}.lock", dataset.infohash_hex()));
+        std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        let lock = std::fs::File::create(lock).unwrap();
+        lock.lock().unwrap();
+        lock
+    };
+    let lock = locked();
+    let told = crate::get_progress::Told::default();
+    let get = told.by(ask());
+    let waiting = std::thread::spawn(move || get.run());
+    eventually("it waits", || told.phases().contains(&academictorrents::Phase::Waiting));
+    drop(lock);
+    check(&waiting.join().unwrap().unwrap(), &MEMBERS);
+    assert!(!fixture.workplace().exists(), "{:?}", files_below(&fixture.workplace()));
+    // If nothing is missing, nothing is written.
+    let _lock = locked();
+    check(&ask().run().unwrap(), &MEMBERS);
+}
+
 #[test]
 fn hidden_members_go_into_a_directory_only_by_force() {
     for member in ["../.bashrc", "d/.git/config", ".cargo/config.toml"] {
