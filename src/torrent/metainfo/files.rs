@@ -231,6 +231,60 @@ impl FileTable {
     }
 }
 
+/// The values of an entry of `files` that are used.
+struct Entry<'a> {
+    attributes: Option<Node<'a>>,
+    length: Option<Node<'a>>,
+    /// The list that names the file.
+    path: Option<Node<'a>>,
+    link_target: Option<Node<'a>>,
+}
+
+/// The keys of an entry that a download depends on.
+pub(super) const FILE_KEYS: [&[u8]; 5] =
+    [b"path", b"path.utf-8", b"length", b"attr", b"symlink path"];
+
+impl<'a> Entry<'a> {
+    /// In one pass, since a torrent can have a million files.
+    fn of(file: Node<'a>) -> Entry<'a> {
+        let [path, utf8_path, length, attributes, link_target] = file.get_all(&FILE_KEYS);
+        Entry {
+            attributes,
+            length,
+            path: utf8_path.filter(|path| is_utf8_path(*path)).or(path),
+            link_target,
+        }
+    }
+
+    fn is(&self, attribute: u8) -> bool {
+        contains(self.attributes, attribute)
+    }
+
+    /// A pad file that is also marked as a link counts as a pad file.
+    fn kind(&self, info: Node<'_>) -> FileKind {
+        if self.is(b'p') || self.is_named_pad() {
+            return FileKind::Pad;
+        }
+        if !self.is(b'l') {
+            return FileKind::Data;
+        }
+        let target = self.link_target.filter(|target| {
+            target.list().is_some_and(|mut components| components.all(|it| it.bytes().is_some()))
+        });
+        FileKind::Link(LinkTarget(target.map(|target| Span::of(target, info))))
+    }
+
+    /// Whether the file has a name that only pad files have.
+    fn is_named_pad(&self) -> bool {
+        let (mut last, mut is_below) = (&[][..], false);
+        for component in self.path.and_then(Node::list).into_iter().flatten() {
+            is_below |= last == PAD_DIRECTORY;
+            last = component.bytes().unwrap_or_default();
+        }
+        is_below || last.starts_with(PAD_FILE)
+    }
+}
+
 /// Reads the `files` list.
 pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Error> {
     let list = list.list().ok_or_else(|| damaged("`files` is not a list"))?;
@@ -240,18 +294,19 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
         if !file.is_dict() {
             return Err(damaged("an entry of `files` is not a dictionary"));
         }
-        let mut kind = kind_of(file, info);
+        let entry = Entry::of(file);
+        let mut kind = entry.kind(info);
         let length = match kind {
             FileKind::Link(_) => 0,
-            FileKind::Pad if is(file, b'l') => 0,
-            _ => length_of(file, "length")?,
+            FileKind::Pad if entry.is(b'l') => 0,
+            _ => length_of(entry.length, "length")?,
         };
         let path = match kind {
             // Pad files are not stored, so their paths are not needed.
             FileKind::Pad => Span::default(),
             FileKind::Data | FileKind::Directory | FileKind::Link(_) => {
-                let path = utf8_path(file)
-                    .or_else(|| file.get(b"path"))
+                let path = entry
+                    .path
                     .filter(|path| path.list().is_some())
                     .ok_or_else(|| damaged("a file's `path` is missing or not a list"))?;
                 let strings = path.list().into_iter().flatten();
@@ -289,55 +344,26 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
     Ok(all)
 }
 
-/// Whether the file has this attribute (BEP 47).
-pub(super) fn is(file: Node<'_>, attribute: u8) -> bool {
-    file.get(b"attr").and_then(Node::bytes).is_some_and(|attr| attr.contains(&attribute))
+/// Whether the value of `attr` contains this attribute (BEP 47).
+pub(super) fn contains(attributes: Option<Node<'_>>, attribute: u8) -> bool {
+    attributes.and_then(Node::bytes).is_some_and(|all| all.contains(&attribute))
 }
 
-/// Returns `path.utf-8`, which programs that write `path` in a legacy encoding add, if it is a
-/// valid path.
-fn utf8_path(file: Node<'_>) -> Option<Node<'_>> {
-    let path = file.get(b"path.utf-8")?;
-    let components = path.list()?;
+/// Whether `path.utf-8`, which programs that write `path` in a legacy encoding add, is a valid path.
+fn is_utf8_path(path: Node<'_>) -> bool {
+    let Some(components) = path.list() else { return false };
     let is_text = |it: Node<'_>| it.bytes().is_some_and(|text| std::str::from_utf8(text).is_ok());
-    let is_path = components.clone().all(is_text)
-        && paths::check_path(&mut components.filter_map(Node::bytes)).is_ok();
-    is_path.then_some(path)
+    components.clone().all(is_text)
+        && paths::check_path(&mut components.filter_map(Node::bytes)).is_ok()
 }
 
 /// BitComet's pad files, and the directory that holds those of its later versions.
 const PAD_FILE: &[u8] = b"_____padding_file_";
 const PAD_DIRECTORY: &[u8] = b".____padding_file";
 
-/// Whether the file has a name that only pad files have.
-fn is_named_pad(file: Node<'_>) -> bool {
-    let path = utf8_path(file).or_else(|| file.get(b"path"));
-    let path = path.and_then(Node::list).into_iter().flatten();
-    let (mut last, mut is_below) = (&[][..], false);
-    for component in path {
-        is_below |= last == PAD_DIRECTORY;
-        last = component.bytes().unwrap_or_default();
-    }
-    is_below || last.starts_with(PAD_FILE)
-}
-
-/// A pad file that is also marked as a link counts as a pad file.
-fn kind_of(file: Node<'_>, info: Node<'_>) -> FileKind {
-    if is(file, b'p') || is_named_pad(file) {
-        return FileKind::Pad;
-    }
-    if !is(file, b'l') {
-        return FileKind::Data;
-    }
-    let target = file.get(b"symlink path").filter(|target| {
-        target.list().is_some_and(|mut components| components.all(|it| it.bytes().is_some()))
-    });
-    FileKind::Link(LinkTarget(target.map(|target| Span::of(target, info))))
-}
-
 /// Returns the required non-negative integer under a key.
-pub(super) fn length_of(dict: Node<'_>, key: &str) -> Result<u64, Error> {
-    let length = dict.get(key.as_bytes()).and_then(Node::int);
+pub(super) fn length_of(value: Option<Node<'_>>, key: &str) -> Result<u64, Error> {
+    let length = value.and_then(Node::int);
     let length = length.ok_or_else(|| damaged(format!("`{key}` is missing or not a number")))?;
     u64::try_from(length).map_err(|_| damaged(format!("`{key}` is negative: {length}")))
 }
