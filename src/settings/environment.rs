@@ -60,6 +60,12 @@ pub struct Context {
     cargo: CargoCall,
     /// Cargo's configuration, after [`Context::read_config`].
     pub(super) cargo_config: CargoConfig,
+    /// Whether the variables of `[env]` are still to be set.
+    #[cfg(feature = "engine")]
+    sets_env: bool,
+    /// The variables that `[env]` set, with the key and the file of each.
+    #[cfg(feature = "engine")]
+    pub(super) from_env: HashMap<String, String>,
 }
 
 /// Omits the variables, because some contain passwords, and users print values that contain a
@@ -90,6 +96,7 @@ impl Context {
     pub fn of_command() -> Context {
         Context {
             cargo: CargoCall::of_command(std::env::current_dir().ok()),
+            sets_env: true,
             ..Context::of_process()
         }
     }
@@ -187,6 +194,10 @@ impl Context {
         let home = self.var("CARGO_HOME").map(PathBuf::from).map(|home| directory.join(home));
         let home = home.or_else(|| Some(self.home()?.join(".cargo")));
         self.cargo_config = CargoConfig::read(&directory, home.as_deref());
+        #[cfg(feature = "engine")]
+        if self.sets_env {
+            self.set_env();
+        }
         // Cargo takes relative paths from the directory of the call; a build script runs in another.
         for name in CARGOS_FILES {
             if let Some(path) = self.var(name).filter(|path| !Path::new(path).is_absolute()) {
@@ -194,6 +205,25 @@ impl Context {
                 self.vars.insert(name.into(), path);
             }
         }
+    }
+
+    /// Sets the variables of `[env]` as Cargo does for a build script.
+    #[cfg(feature = "engine")]
+    fn set_env(&mut self) {
+        let mut seen = std::collections::HashSet::new();
+        for it in self.cargo_config.env() {
+            let is_set = self.vars.contains_key(OsStr::new(&it.name));
+            if seen.insert(&it.name) && (it.is_forced || !is_set) {
+                self.vars.insert(it.name.clone().into(), it.value.clone());
+                self.from_env.insert(it.name.clone(), it.place.clone());
+            }
+        }
+    }
+
+    /// Pretends that cargo runs a subcommand.
+    #[cfg(all(test, feature = "engine"))]
+    pub(super) fn sets_env(&mut self) {
+        self.sets_env = true;
     }
 
     /// Pretends that cargo was called in this directory.

@@ -88,10 +88,11 @@ impl Context {
     /// # Errors
     /// [`ErrorKind::Manifest`] if the user's file is invalid.
     pub fn read_config(&mut self) -> Result<(), Error> {
+        // First, because its `[env]` may say where the user's file is.
+        self.read_cargo_config();
         if let Some(path) = self.config_place() {
             self.config = Config::read(&path, self.home().as_deref())?;
         }
-        self.read_cargo_config();
         Ok(())
     }
 

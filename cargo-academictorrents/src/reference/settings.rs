@@ -16,7 +16,7 @@ const ENVIRONMENT: &str = "An empty variable counts as not set. An unknown varia
 items are separated by commas or spaces, and directories as in `PATH`; put items that contain a separator into the configuration file. If there are
 several fallbacks, the first one that is set is used.
 
-Variables can be set for a project in `[env]` of its `.cargo/config.toml`. A change of `ACADEMICTORRENTS_STORE`, `ACADEMICTORRENTS_LOAD_PATH`, or the
+Variables can be set for a project in `[env]` of its `.cargo/config.toml`, for builds and `cargo academictorrents`. A change of `ACADEMICTORRENTS_STORE`, `ACADEMICTORRENTS_LOAD_PATH`, or the
 `ACADEMICTORRENTS_PATH_<NAME>` of a declared dataset runs the build script again; other changes take effect the next time it runs.
 `cargo academictorrents config` shows the settings in effect and where each of them comes from.";
 
@@ -31,7 +31,7 @@ in which Cargo was called, in its parent directories, and in Cargo's home. As in
 | `[http] proxy` | `CARGO_HTTP_PROXY` |
 | `[http] cainfo` | `CARGO_HTTP_CAINFO` |
 
-Build scripts run again when such a file changes. Cargo's `--config` arguments are ignored. On systems other than Linux, the directory is taken from
+Files that `include` names are read, too. Build scripts run again when such a file changes. Cargo's `--config` arguments are ignored. On systems other than Linux, the directory is taken from
 the variable `PWD`.
 ";
 
