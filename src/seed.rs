@@ -11,7 +11,7 @@ use crate::engine::SeedTask;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Identity, Request, StoreKind, absolute};
 use crate::plan;
-use crate::settings::Context;
+use crate::settings::{Context, OfflineBy};
 use crate::storage::Store;
 
 pub use crate::engine::{SeedNote, SeededDataset, Seeding};
@@ -58,6 +58,8 @@ pub struct Seed {
     time: Option<Duration>,
     fetch: bool,
     connections: usize,
+    /// The option of a command that disables the network.
+    offline: Option<&'static str>,
     context: Context,
 }
 
@@ -81,6 +83,7 @@ impl Seed {
             time: None,
             fetch: false,
             connections: CONNECTIONS,
+            offline: None,
             context: Context::of_call(),
         }
     }
@@ -168,7 +171,11 @@ impl Seed {
     /// [`ErrorKind::Offline`]; [`ErrorKind::Disk`].
     pub fn start(mut self) -> Result<Seeding, Error> {
         self.context.read_config()?;
-        let settings = self.context.settings()?;
+        let mut settings = self.context.settings()?;
+        if let (Some(option), false) = (self.offline, settings.offline) {
+            settings.offline = true;
+            settings.offline_by = Some(OfflineBy::Setting(format!("`{option}`")));
+        }
         plan::check_named(&settings)?;
         let store = match &self.store {
             Some(directory) => absolute(directory)?,
@@ -209,13 +216,14 @@ impl Seed {
 }
 
 /// Serves datasets with the sources and the selection of their requests, such as those of a
-/// manifest; everything in the store if there are none.
+/// manifest; everything in the store if there are none. The settings are those of a command that
+/// cargo runs. The second value is the command's option that disables the network, if it is given.
 #[cfg(feature = "engine")]
 #[doc(hidden)]
-impl FromIterator<Request> for Seed {
-    fn from_iter<T: IntoIterator<Item = Request>>(requests: T) -> Seed {
+impl From<(Vec<Request>, Option<&'static str>)> for Seed {
+    fn from((requests, offline): (Vec<Request>, Option<&'static str>)) -> Seed {
         let none: [&str; 0] = [];
-        Seed { requests: requests.into_iter().collect(), ..Seed::new(none) }
+        Seed { requests, offline, context: Context::of_command(), ..Seed::new(none) }
     }
 }
 

@@ -127,6 +127,31 @@ pub(crate) fn replace(
     checked(&document, &changed, path, key, value)
 }
 
+/// Adds strings to an existing array, after its last element.
+///
+/// # Errors
+/// Why the manifest cannot be changed, for a message.
+pub(crate) fn append(
+    manifest: &str,
+    path: &[&str],
+    key: &str,
+    strings: &[String],
+) -> Result<String, Error> {
+    let document = parse(manifest)?;
+    let item = path.iter().chain([&key]).try_fold(document.as_item(), |item, part| item.get(part));
+    let array = item.and_then(Item::as_array).ok_or_else(|| odd("the array was not found"))?;
+    let new = strings.iter().map(|it| text(it)).collect::<Vec<_>>().join(", ");
+    let text = Text { manifest, line_end: "\n" };
+    let changed = match (array.iter().last().and_then(Value::span), array.span()) {
+        (Some(last), _) => text.with(last.end, &format!(", {new}")),
+        (None, Some(brackets)) => text.with(brackets.start + 1, &new),
+        (None, None) => return Err(odd("the array was not found")),
+    };
+    let old = array.iter().filter_map(Value::as_str).map(str::to_owned);
+    let all: Vec<String> = old.chain(strings.iter().cloned()).collect();
+    checked(&document, &changed, path, key, &list(&all))
+}
+
 /// Replaces an existing key and its value.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 //! Lines are written by `writeln!`, because `eprintln!` panics if stderr is closed.
 
 use std::io::{ErrorKind as IoErrorKind, Write as _};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use academictorrents::{Error, ErrorKind};
@@ -64,6 +65,18 @@ impl Output {
     /// wanted.
     pub(crate) fn result(&self, line: impl std::fmt::Display) {
         self.note(writeln!(std::io::stdout(), "{line}"));
+    }
+
+    /// Prints a line of the result that ends with a path. On Unix, a path is any bytes, and a script
+    /// must get the same.
+    pub(crate) fn path(&self, begin: impl std::fmt::Display, path: &Path) {
+        let mut line = begin.to_string().into_bytes();
+        match cfg!(unix) {
+            true => line.extend_from_slice(path.as_os_str().as_encoded_bytes()),
+            false => line.extend_from_slice(path.display().to_string().as_bytes()),
+        }
+        line.push(b'\n');
+        self.note(std::io::stdout().write_all(&line));
     }
 
     fn note(&self, written: std::io::Result<()>) {

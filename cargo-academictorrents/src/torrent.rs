@@ -11,6 +11,9 @@ use academictorrents::{Error, ErrorKind};
 use crate::app::App;
 use crate::dataset_spec::DatasetSpec;
 
+/// How many URLs with passkeys a message names.
+const SHOWN_URLS: usize = 5;
+
 impl App {
     /// Looks a torrent up like a download (vendored file, store, mirrors, catalog, peers), and
     /// keeps it in the store.
@@ -120,7 +123,7 @@ pub fn without(
 ) -> Result<String, Error> {
     let error = |why: &str, urls: &[Url]| {
         let error = Error::new(ErrorKind::Metainfo, what).why(why);
-        Err(urls.iter().fold(error, |error, url| error.why(url.to_string())))
+        Err(some_of(urls).into_iter().fold(error, Error::why))
     };
     if !fixed.is_empty() {
         return error("it is part of the path or login of a URL and cannot be removed:", fixed);
@@ -128,6 +131,14 @@ pub fn without(
     if metainfo.private {
         return error("the torrent is private and does not work without it:", removed);
     }
-    let urls: Vec<_> = removed.iter().map(ToString::to_string).collect();
-    Ok(format!("removed a personal passkey from {}", urls.join(", ")))
+    Ok(format!("removed a personal passkey from {}", some_of(removed).join(", ")))
+}
+
+/// Returns the first URLs, masked, and how many there are more: a torrent may have millions.
+pub fn some_of(urls: &[Url]) -> Vec<String> {
+    let mut shown: Vec<_> = urls.iter().take(SHOWN_URLS).map(ToString::to_string).collect();
+    if urls.len() > SHOWN_URLS {
+        shown.push(format!("and {} more", urls.len() - SHOWN_URLS));
+    }
+    shown
 }

@@ -12,7 +12,7 @@ use crate::changes::Changes;
 use crate::crates::Package;
 use crate::dataset_spec::DatasetSpec;
 use crate::edit::{self, SECTION, list, text};
-use crate::torrent::{self, shareable, without};
+use crate::torrent::{self, shareable, some_of, without};
 
 /// Returns one glob per selected file.
 pub(crate) fn selected(torrent: &Resolved) -> Vec<String> {
@@ -153,7 +153,6 @@ pub(crate) fn declare(
     (place, keep_passkey): (&str, bool),
 ) -> Result<String, Error> {
     let keys = of_magnet(changes, dataset, torrent, keep_passkey)?;
-    let keys = keys.into_iter().map(|(key, urls)| (key, list(&urls))).collect();
     declared(manifest, (dataset, keys), torrent, &text(place)).map_err(|why| {
         Error::new(ErrorKind::Manifest, format!("{} cannot be changed", path.display()))
             .why(why.what())
@@ -164,7 +163,7 @@ pub(crate) fn declare(
 
 fn declared(
     manifest: &str,
-    (dataset, mut keys): (&DatasetSpec, Vec<(&str, String)>),
+    (dataset, keys): (&DatasetSpec, Vec<(&str, Vec<String>)>),
     torrent: &Resolved,
     place: &str,
 ) -> Result<String, Error> {
@@ -183,15 +182,37 @@ fn declared(
     // A dataset may not have both `magnet` and `torrent`.
     let mut new = edit::rename(manifest, &path, ("magnet", "infohash"), &infohash)?;
     new = edit::set(&new, &path, "torrent", place)?;
-    if !magnet.files.is_empty() {
-        keys.push(("files", list(&selected(torrent))));
-    }
-    for (key, value) in keys {
-        if edit::read(&new, &path, key).is_none() {
-            new = edit::set(&new, &path, key, &value)?;
+    for (key, urls) in keys {
+        // Those of `defaults`, if the dataset has no key of its own.
+        let mut known = declared_sources(dataset, key);
+        let lacked: Vec<String> = urls.into_iter().filter(|url| !known.contains(url)).collect();
+        if lacked.is_empty() {
+            continue;
         }
+        new = match edit::read(&new, &path, key) {
+            Some(_) => edit::append(&new, &path, key, &lacked)?,
+            None => {
+                // The key replaces that of `defaults`.
+                known.extend(lacked);
+                edit::set(&new, &path, key, &list(&known))?
+            }
+        };
+    }
+    if !magnet.files.is_empty() && edit::read(&new, &path, "files").is_none() {
+        new = edit::set(&new, &path, "files", &list(&selected(torrent)))?;
     }
     Ok(new)
+}
+
+/// Returns what a key of sources contains, in the dataset's table or in `defaults`.
+fn declared_sources(dataset: &DatasetSpec, key: &str) -> Vec<String> {
+    let request = &dataset.request;
+    let exposed = |urls: &[Url]| urls.iter().map(|url| url.exposed().to_owned()).collect();
+    match key {
+        "trackers" => exposed(&request.trackers),
+        "web-seeds" => exposed(&request.web_seeds),
+        _ => request.peers.clone(),
+    }
 }
 
 /// Refuses a dataset that a package inherits from its workspace.
@@ -211,7 +232,7 @@ pub(crate) fn check_own(dataset: &DatasetSpec) -> Result<(), Error> {
 pub(crate) fn warn_of_passkeys(changes: &mut Changes, path: &Path, torrent: &[u8]) {
     let Ok(Shareable { removed, fixed, .. }) = Metainfo::without_passkeys(torrent) else { return };
     if !(removed.is_empty() && fixed.is_empty()) {
-        let urls: Vec<_> = removed.iter().chain(&fixed).map(ToString::to_string).collect();
+        let urls = some_of(&[removed, fixed].concat());
         changes.warnings.push(format!(
             "{} contains a personal passkey: {}\nanyone who has the file can use the tracker in your name",
             path.display(),

@@ -165,6 +165,12 @@ pub(crate) fn unknown(name: &str, known: &[&str]) -> Failure {
     if let Some(why) = dataset_spec::refused(name) {
         return why.into();
     }
-    let declared = known.iter().map(|&name| name.to_owned()).collect();
+    let mut declared: Vec<String> = Vec::new();
+    for &name in known {
+        // Several packages may declare the same name.
+        if !declared.iter().any(|it| it == name) {
+            declared.push(name.to_owned());
+        }
+    }
     CommandError::UnknownDataset { name: name.to_owned(), declared }.into()
 }

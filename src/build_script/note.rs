@@ -25,15 +25,19 @@ impl Note {
         Note { path: out_dir.join(format!("academictorrents-missing-{dataset}")) }
     }
 
-    /// Whether the note is recent and the manifest did not change since.
-    pub fn holds(&self, manifest: &Path, now: SystemTime) -> bool {
+    /// Whether the note is recent and none of these manifests changed since.
+    pub fn holds<'m>(
+        &self,
+        manifests: impl IntoIterator<Item = &'m Path>,
+        now: SystemTime,
+    ) -> bool {
         let modified = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
-        let (Ok(noted), Ok(declared)) = (modified(&self.path), modified(manifest)) else {
-            return false;
-        };
+        let Ok(noted) = modified(&self.path) else { return false };
+        let is_older = |path: &Path| modified(path).is_ok_and(|declared| noted >= declared);
         // A time in the future comes from a wrong clock, and would suppress attempts for an unknown
         // time.
-        noted >= declared && now.duration_since(noted).is_ok_and(|age| age < AGAIN)
+        manifests.into_iter().all(is_older)
+            && now.duration_since(noted).is_ok_and(|age| age < AGAIN)
     }
 
     /// Writes the note if the failure took time to detect.

@@ -96,15 +96,25 @@ fn a_note_of_a_network_failure_keeps_its_reason_and_no_other_failure_is_noted() 
     };
     for kind in [ErrorKind::Offline, ErrorKind::Disk, ErrorKind::TooLarge, ErrorKind::Metainfo] {
         note.write(&error(kind)).unwrap();
-        assert!(!note.holds(&manifest, SystemTime::now()), "{kind:?}");
+        assert!(!note.holds([&*manifest], SystemTime::now()), "{kind:?}");
     }
     note.write(&error(ErrorKind::Network)).unwrap();
     let now = SystemTime::now();
-    assert!(note.holds(&manifest, now));
-    assert!(!note.holds(&manifest, now + std::time::Duration::from_secs(700)));
+    assert!(note.holds([&*manifest], now));
+    assert!(!note.holds([&*manifest], now + std::time::Duration::from_secs(700)));
     // Written by a wrong clock: touching the manifest would not help, because it would still be
     // older.
-    assert!(!note.holds(&manifest, now - std::time::Duration::from_secs(700)));
+    assert!(!note.holds([&*manifest], now - std::time::Duration::from_secs(700)));
+    // The workspace's manifest, if the dataset is inherited from it.
+    let workspace = out_dir.path().join("workspace.toml");
+    std::fs::write(&workspace, "").unwrap();
+    let written_at = |time| {
+        std::fs::File::options().write(true).open(&workspace).unwrap().set_modified(time).unwrap();
+    };
+    written_at(now - std::time::Duration::from_secs(60));
+    assert!(note.holds([&*manifest, &*workspace], now));
+    written_at(now + std::time::Duration::from_secs(60));
+    assert!(!note.holds([&*manifest, &*workspace], now));
     assert_eq!(
         note.reminder(),
         "the last attempt was less than ten minutes ago: no source\nhttp://a/: 404\nto try again now, touch Cargo.toml"

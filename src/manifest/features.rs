@@ -42,7 +42,8 @@ impl Features {
         let of_targets = targets.filter_map(|target| target.get_ref().as_table());
         let mut hidden = Vec::new();
         for owner in of_targets.chain([document]) {
-            for kind in ["dependencies", "build-dependencies"] {
+            // Editions before 2024 accept `_`, too.
+            for kind in ["dependencies", "build-dependencies", "build_dependencies"] {
                 let Some((_, dependencies)) = descend(owner, &[kind]) else { continue };
                 for (name, dependency) in dependencies.as_table().into_iter().flatten() {
                     if is_optional(dependency) {

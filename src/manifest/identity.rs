@@ -64,6 +64,9 @@ impl Identity {
         if torrent.is_none() && text.contains("://") {
             return Err(NoIdentity::Url(infohash_of_page(text)));
         }
+        if text.is_empty() {
+            return Err(NoIdentity::Other(why, torrent.is_some()));
+        }
         let path = absolute(Path::new(text)).map_err(NoIdentity::Path)?;
         if torrent.is_none() && path.extension().is_some_and(|it| it == "torrent") && !path.exists()
         {

@@ -13,16 +13,19 @@ use super::{Request, checks};
 use crate::settings::SourceSet;
 
 /// A row of [`KEYS`].
-pub(super) struct ManifestKey {
-    pub(super) name: &'static str,
+pub struct ManifestKey {
+    pub name: &'static str,
     /// Reads the value. `None` for keys that identify the dataset: `dataset.rs` reads them, and
     /// `defaults` cannot have them.
     pub(super) read: Option<Read>,
     /// Whether `defaults` can have it.
-    pub(super) in_defaults: bool,
+    pub in_defaults: bool,
     /// The type, the default, an example, and a sentence.
-    #[cfg_attr(not(test), expect(dead_code, reason = "docs/reference is written from it"))]
-    pub(super) doc: [&'static str; 4],
+    #[cfg_attr(
+        not(any(test, feature = "engine")),
+        expect(dead_code, reason = "for docs/reference")
+    )]
+    pub doc: [&'static str; 4],
 }
 
 type Read = fn(&mut Reader<'_>, &KeyValue<'_>, &mut Request);
@@ -48,7 +51,7 @@ impl ManifestKey {
 }
 
 /// All keys, in the order in which messages and the reference list them.
-pub(super) static KEYS: [ManifestKey; 17] = [
+pub static KEYS: [ManifestKey; 17] = [
     key("infohash", None)
         .doc("string of 40 hexadecimal or 32 base32 digits", "that of `torrent`", r#""ce990b28668abf16480b8b906640a6cd7e3b8b21""#,
             "Infohash of the torrent. If `torrent` is also set, both must match."),

@@ -16,7 +16,6 @@
 //! | `identity.rs` | which torrent is meant: infohash, magnet link or `.torrent` |
 //! | `unpack.rs` | the keys of `unpack` |
 //! | `call.rs` | a request that a program makes by a call |
-//! | `reference.rs` | a test that writes `docs/reference/manifest.md` |
 //!
 //! Invariants: each request has an infohash (possibly from a magnet link) or a torrent; its values
 //! are syntactically valid; its paths are absolute; no two requests have the same variable. A
@@ -34,8 +33,6 @@ mod file_glob;
 mod findings;
 mod identity;
 mod keys;
-#[cfg(test)]
-mod reference;
 mod section;
 mod unpack;
 mod workspace;
@@ -54,6 +51,8 @@ pub use call::CallOptions;
 pub use call::UnpackOptions;
 pub use file_glob::{FileGlob, below_root, is_meant};
 pub use identity::{Identity, absolute};
+#[cfg(feature = "engine")]
+pub use keys::KEYS;
 pub use unpack::Unpacking;
 
 /// The name of our table in `package.metadata`.

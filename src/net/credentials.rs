@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::Client;
 use crate::address::{self, NamedBy, PrivateHosts};
-use crate::settings::{AuthHeader, HostCredentials, Netrc, NetrcFile, Settings};
+use crate::settings::{AuthHeader, HostCredentials, Netrc, NetrcFile, Settings, is_absent};
 use crate::url::Url;
 
 /// The number of bytes that are read of a netrc file.
@@ -85,9 +85,7 @@ pub fn read_netrc(file: &NetrcFile) -> std::io::Result<Option<Netrc>> {
         _ => Err(why),
     });
     let opened = match opened {
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound && file.by.is_none() => {
-            return Ok(None);
-        }
+        Err(why) if is_absent(&why) && file.by.is_none() => return Ok(None),
         opened => opened?,
     };
     let mut text = Vec::new();
@@ -224,5 +222,9 @@ mod tests {
         let path = std::path::PathBuf::from("/nowhere/netrc");
         assert!(read_netrc(&NetrcFile { path: path.clone(), by: None }).unwrap().is_none());
         assert!(read_netrc(&NetrcFile { path, by: Some("NETRC".to_owned()) }).is_err());
+        // The home directory is a file.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().join(".netrc");
+        assert!(read_netrc(&NetrcFile { path, by: None }).unwrap().is_none());
     }
 }

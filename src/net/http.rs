@@ -1,7 +1,7 @@
 //! HTTP requests: the agent's configuration, redirects, and small replies that are read whole (a
 //! `.torrent`, a tracker's reply).
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ use crate::protocol::http::page::{WebPage, web_page};
 use crate::protocol::http::proxy::HttpProxyFailure;
 use crate::protocol::web_url::NO_URL;
 use crate::settings::AuthHeader;
+use crate::torrent::bencode::{self, Limits};
+use crate::torrent::metainfo;
 use crate::url::{Url, UrlParts};
 
 /// Bytes read from a socket at a time: large enough that system calls cost little, small enough for
@@ -121,7 +123,11 @@ impl Client {
             }
             let mut body = Vec::new();
             let limit = max_bytes.saturating_add(1);
-            reply.body_mut().as_reader().take(limit).read_to_end(&mut body)?;
+            let read = reply.body_mut().as_reader().take(limit).read_to_end(&mut body);
+            read.map(drop).or_else(|why| match is_whole(&why, &body) {
+                true => Ok(()),
+                false => Err(why),
+            })?;
             if body.len() as u64 > max_bytes {
                 return Err(SourceError::ReplyTooLong(max_bytes));
             }
@@ -233,6 +239,13 @@ impl Client {
             None => request,
         }
     }
+}
+
+/// Whether a body that ended early is nevertheless a whole `.torrent` or tracker reply. Some servers
+/// state a wrong length, or end a chunked body without the last chunk.
+fn is_whole(why: &io::Error, body: &[u8]) -> bool {
+    let limits = Limits { max_bytes: body.len(), ..metainfo::LIMITS };
+    why.kind() == io::ErrorKind::UnexpectedEof && bencode::scan(body, &limits).is_ok()
 }
 
 /// Parses the head of a reply. A redirect that quotes a secret of the request is refused: following

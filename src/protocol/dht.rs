@@ -261,16 +261,18 @@ impl DhtSearch {
             }
         }
         for value in answer.get(b"values").and_then(Value::list).into_iter().flatten() {
-            let address = value.bytes().unwrap_or_default();
-            let peer = match address.len() {
-                6 => compact::v4(address).next(),
-                18 => compact::v6(address).next(),
-                _ => None,
+            let text = value.bytes().unwrap_or_default();
+            // Some nodes send all IPv4 peers in one string.
+            let (v4, v6) = match text.len() {
+                18 => (&[][..], text),
+                bytes if bytes % 6 == 0 => (text, &[][..]),
+                _ => continue,
             };
-            let Some(peer) = peer.filter(|it| compact::can_be_a_peer(*it)) else { continue };
-            let has_room = new.len() < MAX_PEERS_OF_AN_ANSWER && self.peers.len() < MAX_PEERS;
-            if has_room && self.peers.insert(peer) {
-                new.push(peer);
+            for peer in compact::v4(v4).chain(compact::v6(v6)) {
+                let has_room = new.len() < MAX_PEERS_OF_AN_ANSWER && self.peers.len() < MAX_PEERS;
+                if has_room && compact::can_be_a_peer(peer) && self.peers.insert(peer) {
+                    new.push(peer);
+                }
             }
         }
         new

@@ -34,6 +34,11 @@ const MAX_LOCATION_BYTES: usize = 8 << 10;
 const RETRY_AT_DATE: Duration = Duration::from_secs(60);
 const MAX_RETRY_AFTER_SECONDS: u64 = 24 * 60 * 60;
 
+/// The encodings in which a server may send other bytes than the file's. Misconfigured servers also
+/// state character sets (`utf-8`), `none`, or how the file was uploaded (`aws-chunked`).
+const ENCODINGS: [&[u8]; 9] =
+    [b"gzip", b"x-gzip", b"deflate", b"br", b"zstd", b"compress", b"x-compress", b"bzip2", b"xz"];
+
 /// The relevant parts of a response's head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
@@ -188,8 +193,9 @@ impl Head {
                 head.keep_alive |=
                     tokens(value).any(|token| token.eq_ignore_ascii_case(b"keep-alive"));
             } else if is("content-encoding") {
-                let identity = |token: &[u8]| token.eq_ignore_ascii_case(b"identity");
-                head.content_encoding_identity &= tokens(value).all(identity);
+                let is_one =
+                    |token: &[u8]| ENCODINGS.iter().any(|it| token.eq_ignore_ascii_case(it));
+                head.content_encoding_identity &= !tokens(value).any(is_one);
             } else if is("content-type") {
                 let kind = value.split(|byte| *byte == b';').next().unwrap_or_default();
                 let kind = kind.trim_ascii();

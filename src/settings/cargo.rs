@@ -71,6 +71,18 @@ impl CargoCall {
         ["--offline", "--frozen"].into_iter().find(|flag| self.has(flag))
     }
 
+    #[cfg(any(feature = "fetch", test))] // without it, nothing is drawn
+    /// Whether cargo was asked to print nothing: `--quiet`, or `-q` alone or among other letters.
+    pub fn is_quiet(&self) -> bool {
+        let has_q = |argument: &String| {
+            let letters = argument.strip_prefix('-').filter(|it| !it.starts_with('-'));
+            // The value of an option may follow its letter.
+            let mut flags = letters.unwrap_or_default().chars();
+            flags.by_ref().take_while(|c| !"CFZjp".contains(*c)).any(|c| c == 'q')
+        };
+        self.has("--quiet") || self.arguments.iter().any(has_q)
+    }
+
     /// Whether only build scripts and proc macros are compiled, as when rust-analyzer starts.
     pub fn compile_time_deps(&self) -> bool {
         self.has("--compile-time-deps")
@@ -174,6 +186,25 @@ mod tests {
         check("", None);
         assert!(call("cargo check --compile-time-deps -Zunstable-options").compile_time_deps());
         assert!(!call("cargo run -- --compile-time-deps").compile_time_deps());
+    }
+
+    #[test]
+    fn quiet_may_be_one_letter_of_several() {
+        let check = |line: &str, quiet| assert_eq!(call(line).is_quiet(), quiet, "{line}");
+        for line in ["cargo build -q", "cargo -q build", "cargo b --quiet", "cargo build -rq"] {
+            check(line, true);
+        }
+        for line in [
+            "cargo build",
+            "cargo build -pquux",
+            "cargo build -Fsqlite",
+            "cargo build -Zquick",
+            "cargo build --features=q",
+            "cargo run -- -q",
+            "bash -q",
+        ] {
+            check(line, false);
+        }
     }
 
     #[test]

@@ -3,7 +3,11 @@
 //! Cargo treats `[net] offline` and the variable `CARGO_NET_OFFLINE` as one value, and the other
 //! keys likewise. Here, too, a key takes the place of its variable if that is not set. The nearest
 //! file takes precedence, starting from the directory in which cargo was called; the file in
-//! Cargo's home comes last. `--config` arguments are ignored, because only Linux shows them.
+//! Cargo's home comes last. A file takes precedence over those that it includes. `--config`
+//! arguments are ignored, because only Linux shows them.
+//!
+//! Cargo sets the variables of `[env]` for build scripts, but not for subcommands such as ours,
+//! which sets them itself.
 //!
 //! Files and values that cannot be read are ignored, because Cargo reports them.
 
@@ -28,13 +32,30 @@ pub(super) struct CargoValue {
     pub(super) place: String,
 }
 
+/// A variable of `[env]`.
+#[cfg(feature = "engine")]
+#[derive(Clone)]
+pub(super) struct EnvValue {
+    pub(super) name: String,
+    pub(super) value: OsString,
+    /// Whether it replaces a variable that is already set.
+    pub(super) is_forced: bool,
+    /// The key and the file that sets it, for messages.
+    pub(super) place: String,
+}
+
 /// The keys that are set, in order of precedence.
 #[derive(Clone, Default)]
 pub(super) struct CargoConfig {
     values: Vec<CargoValue>,
+    #[cfg(feature = "engine")]
+    env: Vec<EnvValue>,
     /// The files that exist.
     files: Vec<PathBuf>,
 }
+
+/// How deep included files may include others. Cargo rejects cycles.
+const MAX_INCLUDES: usize = 16;
 
 impl CargoConfig {
     /// Reads the files from this directory upward, and the one in Cargo's home.
@@ -45,14 +66,36 @@ impl CargoConfig {
             // If both names exist, Cargo prefers the one without extension.
             let mut names = ["config", "config.toml"].into_iter().map(|name| directory.join(name));
             let Some(file) = names.find(|file| file.is_file()) else { continue };
-            if !config.files.contains(&file) {
-                // Relative paths in the file start at the parent of `.cargo`.
-                let base = directory.parent().unwrap_or(&directory);
-                config.values.extend(values_of(&file, base));
-                config.files.push(file);
-            }
+            config.add(file, MAX_INCLUDES);
         }
         config
+    }
+
+    /// Reads a file, and then those that it includes, the last one first.
+    fn add(&mut self, file: PathBuf, depth: usize) {
+        if self.files.contains(&file) {
+            return;
+        }
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        self.files.push(file.clone());
+        let Ok(document) = DeTable::parse(&text) else { return };
+        let document = document.into_inner();
+        let directory = file.parent().unwrap_or(&file);
+        // Relative paths in the file start at the parent of `.cargo`.
+        let base = directory.parent().unwrap_or(directory);
+        self.values.extend(values_of(&document, &file, base));
+        #[cfg(feature = "engine")]
+        self.env.extend(env_of(&document, &file, base));
+        let included = included(&document).into_iter().rev().map(|path| directory.join(path));
+        for file in included.filter(|file| depth > 0 && file.is_file()) {
+            self.add(file, depth - 1);
+        }
+    }
+
+    /// The variables of `[env]`, in order of precedence.
+    #[cfg(feature = "engine")]
+    pub(super) fn env(&self) -> &[EnvValue] {
+        &self.env
     }
 
     /// The value that takes the place of this variable.
@@ -66,11 +109,41 @@ impl CargoConfig {
     }
 }
 
+/// The files in the key `include` (from Cargo 1.94): paths, or tables with a `path`.
+fn included(document: &DeTable<'_>) -> Vec<String> {
+    let path = |item: &DeValue<'_>| match item {
+        DeValue::String(path) => Some(path.to_string()),
+        DeValue::Table(table) => table.get("path")?.get_ref().as_str().map(str::to_owned),
+        _ => None,
+    };
+    let include = document.get("include").and_then(|it| it.get_ref().as_array());
+    include.into_iter().flat_map(|it| it.iter()).filter_map(|it| path(it.get_ref())).collect()
+}
+
+/// The variables that a file sets: text, or a table with `value`, `force` and `relative`.
+#[cfg(feature = "engine")]
+fn env_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<EnvValue> {
+    let env = document.get("env").and_then(|it| it.get_ref().as_table());
+    let value_of = |(name, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+        let name: &std::borrow::Cow<'_, str> = name.get_ref();
+        let (text, flags) = match value.get_ref() {
+            DeValue::String(text) => (&**text, None),
+            DeValue::Table(table) => (table.get("value")?.get_ref().as_str()?, Some(table)),
+            _ => return None,
+        };
+        let is = |flag| flags.and_then(|it| it.get(flag)?.get_ref().as_bool()) == Some(true);
+        Some(EnvValue {
+            name: name.to_string(),
+            value: if is("relative") { base.join(text).into() } else { text.into() },
+            is_forced: is("force"),
+            place: format!("`env.{name}` in {}", file.display()),
+        })
+    };
+    env.into_iter().flatten().filter_map(value_of).collect()
+}
+
 /// The values that a file sets. Its relative paths start at `base`.
-fn values_of(file: &Path, base: &Path) -> Vec<CargoValue> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let Ok(document) = DeTable::parse(&text) else { return Vec::new() };
-    let document = document.into_inner();
+fn values_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<CargoValue> {
     let value_of = |(table, key, variable): (&str, &str, &'static str)| {
         let value = document.get(table)?.get_ref().as_table()?.get(key)?.get_ref();
         let value = match value {
@@ -172,6 +245,97 @@ mod tests {
         assert!(ours("0") && ours("1"));
         let found = settings(&file, &[("ACADEMICTORRENTS_CA_FILE", "/our.pem")]);
         assert_eq!(found.ca_file.unwrap().path, Path::new("/our.pem"));
+    }
+
+    #[test]
+    fn a_relative_path_in_a_variable_starts_where_cargo_was_called() {
+        for name in ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"] {
+            let ca = settings(&[], &[(name, "certs/ca.pem")]).ca_file.unwrap();
+            assert!(ca.path.is_absolute() && ca.path.ends_with("a/b/certs/ca.pem"), "{ca:?}");
+            assert_eq!(ca.variable, name);
+        }
+    }
+
+    #[test]
+    fn a_file_counts_before_those_that_it_includes_and_the_last_of_these_first() {
+        let file = |path: &str, include: &str, proxy: &str| {
+            let proxy = if proxy.is_empty() {
+                String::new()
+            } else {
+                format!("http.proxy = 'http://{proxy}'\n")
+            };
+            (path.to_owned(), format!("include = [{include}]\n{proxy}"))
+        };
+        let check = |files: &[(String, String)], expected: Option<&str>| {
+            let files: Vec<_> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
+            let found = settings(&files, &[]);
+            assert_eq!(
+                proxy(&found).map(|it| it.replace("http://", "")).as_deref(),
+                expected,
+                "{files:?}"
+            );
+        };
+        let here = "a/b/.cargo/config.toml";
+        let both = "'one.toml', { path = 'sub/two.toml' }, { path = 'none.toml', optional = true }";
+        let (one, two) =
+            (file("a/b/.cargo/one.toml", "", "one"), file("a/b/.cargo/sub/two.toml", "", "two"));
+        check(&[file(here, both, "own"), one.clone(), two.clone()], Some("own"));
+        check(&[file(here, both, ""), one.clone(), two.clone()], Some("two"));
+        let deeper = file("a/b/.cargo/sub/two.toml", "'../one.toml'", "");
+        check(&[file(here, both, ""), one.clone(), deeper], Some("one"));
+        // An included file counts before those of directories above.
+        check(
+            &[file(here, both, ""), one.clone(), file("a/.cargo/config.toml", "", "above")],
+            Some("one"),
+        );
+        // Cargo reports a cycle.
+        check(&[file(here, "'config.toml', '../.cargo/config.toml'", "own")], Some("own"));
+        check(&[file(here, "1, { x = 1 }", ""), one], None);
+        let ca = [
+            file(here, "'sub/ca.toml'", ""),
+            ("a/b/.cargo/sub/ca.toml".to_owned(), "http.cainfo = 'ca.pem'".to_owned()),
+        ];
+        let ca: Vec<_> = ca.iter().map(|(path, text)| (&**path, &**text)).collect();
+        assert!(settings(&ca, &[]).ca_file.unwrap().path.ends_with("b/.cargo/ca.pem"));
+    }
+
+    #[test]
+    #[cfg(feature = "engine")]
+    fn variables_of_env_are_those_that_cargo_sets() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |below: &str, text: &str| {
+            let path = root.path().join(below);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write(
+            "a/b/.cargo/config.toml",
+            "[env]\nPLAIN = 'near'\nTABLE = { value = 'x' }\nRELATIVE = { value = 'data', relative = true }\n\
+             SET = 'file'\nFORCED = { value = 'file', force = true }\nODD = 1\nVALUELESS = { force = true }\n",
+        );
+        write("a/.cargo/config.toml", "[env]\nPLAIN = 'far'\nFAR = 'far'\n");
+        let directory = root.path().join("a/b");
+        let mut context = Context::default();
+        context.set("SET", "own");
+        context.set("FORCED", "own");
+        context.called_in(&directory);
+        context.read_config().unwrap();
+        assert_eq!(context.var("PLAIN"), None); // Cargo has set it for a build script
+        context.sets_env();
+        context.read_config().unwrap();
+        let data = directory.join("data");
+        for (name, expected) in [
+            ("PLAIN", Some("near")),
+            ("TABLE", Some("x")),
+            ("RELATIVE", data.to_str()),
+            ("SET", Some("own")),
+            ("FORCED", Some("file")),
+            ("FAR", Some("far")),
+            ("ODD", None),
+            ("VALUELESS", None),
+        ] {
+            assert_eq!(context.var(name).and_then(OsStr::to_str), expected, "{name}");
+        }
     }
 
     /// As in Cargo, which passes the empty value to curl.

@@ -24,6 +24,9 @@ const PATH_PREFIX: &str = "ACADEMICTORRENTS_PATH_";
 /// precedence.
 const ALL_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 
+/// Variables with the path of a file that Cargo reads, too.
+const CARGOS_FILES: [&str; 2] = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"];
+
 /// The store for calls in this process, set by [`set_store`]. Overrides the environment.
 static STORE: Mutex<Option<PathBuf>> = Mutex::new(None);
 
@@ -57,6 +60,12 @@ pub struct Context {
     cargo: CargoCall,
     /// Cargo's configuration, after [`Context::read_config`].
     pub(super) cargo_config: CargoConfig,
+    /// Whether the variables of `[env]` are still to be set.
+    #[cfg(feature = "engine")]
+    sets_env: bool,
+    /// The variables that `[env]` set, with the key and the file of each.
+    #[cfg(feature = "engine")]
+    pub(super) from_env: HashMap<String, String>,
 }
 
 /// Omits the variables, because some contain passwords, and users print values that contain a
@@ -87,6 +96,7 @@ impl Context {
     pub fn of_command() -> Context {
         Context {
             cargo: CargoCall::of_command(std::env::current_dir().ok()),
+            sets_env: true,
             ..Context::of_process()
         }
     }
@@ -180,10 +190,40 @@ impl Context {
 
     /// Reads Cargo's configuration, if the directory in which cargo was called is known.
     pub(super) fn read_cargo_config(&mut self) {
-        let Some(directory) = self.cargo.directory() else { return };
+        let Some(directory) = self.cargo.directory().map(Path::to_owned) else { return };
         let home = self.var("CARGO_HOME").map(PathBuf::from).map(|home| directory.join(home));
         let home = home.or_else(|| Some(self.home()?.join(".cargo")));
-        self.cargo_config = CargoConfig::read(directory, home.as_deref());
+        self.cargo_config = CargoConfig::read(&directory, home.as_deref());
+        #[cfg(feature = "engine")]
+        if self.sets_env {
+            self.set_env();
+        }
+        // Cargo takes relative paths from the directory of the call; a build script runs in another.
+        for name in CARGOS_FILES {
+            if let Some(path) = self.var(name).filter(|path| !Path::new(path).is_absolute()) {
+                let path = directory.join(path).into_os_string();
+                self.vars.insert(name.into(), path);
+            }
+        }
+    }
+
+    /// Sets the variables of `[env]` as Cargo does for a build script.
+    #[cfg(feature = "engine")]
+    fn set_env(&mut self) {
+        let mut seen = std::collections::HashSet::new();
+        for it in self.cargo_config.env() {
+            let is_set = self.vars.contains_key(OsStr::new(&it.name));
+            if seen.insert(&it.name) && (it.is_forced || !is_set) {
+                self.vars.insert(it.name.clone().into(), it.value.clone());
+                self.from_env.insert(it.name.clone(), it.place.clone());
+            }
+        }
+    }
+
+    /// Pretends that cargo runs a subcommand.
+    #[cfg(all(test, feature = "engine"))]
+    pub(super) fn sets_env(&mut self) {
+        self.sets_env = true;
     }
 
     /// Pretends that cargo was called in this directory.

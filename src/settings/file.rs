@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::kind::SettingSource;
-use super::{Context, SETTINGS, Setting, Settings};
+use super::{Context, SETTINGS, Setting, Settings, is_absent};
 use crate::error::{Error, ErrorKind};
 use crate::suggest::nearest;
 
@@ -35,7 +35,8 @@ impl Config {
         };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            // The home directory may be a file: accounts of services often have `/dev/null`.
+            Err(why) if is_absent(&why) => return Ok(None),
             Err(why) => return Err(unreadable(why.to_string())),
         };
         let line =
@@ -87,10 +88,11 @@ impl Context {
     /// # Errors
     /// [`ErrorKind::Manifest`] if the user's file is invalid.
     pub fn read_config(&mut self) -> Result<(), Error> {
+        // First, because its `[env]` may say where the user's file is.
+        self.read_cargo_config();
         if let Some(path) = self.config_place() {
             self.config = Config::read(&path, self.home().as_deref())?;
         }
-        self.read_cargo_config();
         Ok(())
     }
 

@@ -19,7 +19,7 @@ type Setter<T> = fn(&mut Settings, T, Option<String>);
 type TextSetter = fn(&mut Settings, &str, Option<String>);
 
 /// The syntax of a setting, and the function that stores its value.
-pub(super) enum SettingKind {
+pub enum SettingKind {
     /// False for `0`, `false` and `no`.
     Flag(Setter<bool>),
     /// One of these words.
@@ -230,10 +230,14 @@ impl Setting {
             SettingSource::Cargo(_) => Vec::new(),
         };
         let mut directories = Vec::new();
+        let variable = match said {
+            SettingSource::Variable(name, _) => name,
+            SettingSource::Key(..) | SettingSource::Cargo(_) => self.variable(),
+        };
         let is_variable = matches!(said, SettingSource::Variable(..));
         for directory in named.into_iter().filter(|it| !is_variable || !it.as_os_str().is_empty()) {
             said.absolute(&directory.to_string_lossy())?;
-            let directory = absolute(self.variable(), directory, true)?;
+            let directory = absolute(variable, directory, true)?;
             if !directories.contains(&directory) {
                 directories.push(directory);
             }
@@ -300,6 +304,15 @@ impl Setting {
             (DeValue::String(text), _) if !text.is_empty() => Ok(vec![text.to_string()]),
             _ => Err("expected a string"),
         }
+    }
+
+    /// The example in the syntax of the variable. `None` if it is not valid.
+    #[cfg(any(test, feature = "engine"))]
+    pub fn variable_example(&self) -> Option<String> {
+        let document = format!("key = {}", self.example);
+        let table = toml::de::DeTable::parse(&document).ok()?.into_inner();
+        let values = self.values(table.get("key")?.get_ref()).ok()?;
+        Some(values.join(if matches!(self.kind, SettingKind::Directories(_)) { ":" } else { "," }))
     }
 }
 

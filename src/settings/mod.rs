@@ -1,7 +1,7 @@
 //! The environment and the user's configuration file: one table of settings, `SETTINGS`.
 //!
 //! A setting is a row of the table and a field of [`Settings`]. Parsing, precedence, `config`,
-//! `doctor`, "did you mean" and the pages in `docs/reference` use the row.
+//! `doctor`, "did you mean" and the pages in docs/reference use the row.
 //!
 //! | file | job |
 //! | --- | --- |
@@ -10,7 +10,6 @@
 //! | `environment.rs` | [`Context`], a snapshot of the variables; precedence; unknown names |
 //! | `file.rs` | the configuration file |
 //! | `shown.rs` | the settings in effect, for the command line |
-//! | `reference.rs` | a test that writes the pages in `docs/reference` |
 //! | `values.rs`, `api_key.rs`, `credentials.rs`, `netrc.rs` | types of values |
 //! | `cargo.rs` | the command line and the directory of the cargo that runs a build script |
 //! | `cargo_config.rs` | Cargo's own configuration |
@@ -23,8 +22,6 @@ mod environment;
 mod file;
 mod kind;
 mod netrc;
-#[cfg(test)]
-pub mod reference;
 #[cfg(feature = "engine")]
 pub mod shown;
 mod table;
@@ -38,12 +35,13 @@ use std::time::Duration;
 
 use crate::address::{NamedBy, PrivateHosts};
 use crate::url::Url;
-use table::{DefaultValue, SETTINGS, Setting};
 
 pub use api_key::ApiKey;
 pub use credentials::{AuthHeader, HostCredentials};
 pub use environment::{Context, host_name, set_store};
+pub use kind::SettingKind;
 pub use netrc::{Netrc, NetrcFile};
+pub use table::{DefaultValue, SETTINGS, Setting};
 pub use values::{
     CaDirectories, CaFile, Configured, Fetch, OfflineBy, Progress, ProxyUrl, SourceSet,
 };
@@ -115,6 +113,11 @@ pub struct Settings {
     /// Hosts to connect to without the proxy.
     pub no_proxy: Option<String>,
     pub configured: Configured,
+}
+
+/// Whether a file at a default location does not exist, even because a directory above it is a file.
+pub fn is_absent(why: &std::io::Error) -> bool {
+    matches!(why.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 impl Settings {

@@ -47,7 +47,7 @@ impl Context {
         shown.extend(paths.map(|variable| ShownSetting {
             key: None,
             value: self.var(&variable).map(text),
-            from: SettingOrigin::Variable(variable.clone()),
+            from: self.origin_of(&variable),
             variable,
         }));
         shown.extend(others.into_iter().map(|row| self.one(row)));
@@ -75,9 +75,7 @@ impl Context {
     fn one(&self, row: &'static Setting) -> ShownSetting {
         let said = self.said(row);
         let (value, from) = match said {
-            Some(SettingSource::Variable(name, value)) => {
-                (Some(text(value)), SettingOrigin::Variable(name.to_owned()))
-            }
+            Some(SettingSource::Variable(name, value)) => (Some(text(value)), self.origin_of(name)),
             Some(SettingSource::Key(key, _, values)) => {
                 let values: Vec<_> = values.iter().map(|it| Url::from(it).to_string()).collect();
                 (Some(values.join(", ")), SettingOrigin::Key(key))
@@ -101,6 +99,14 @@ impl Context {
         };
         let key = Some(row.key).filter(|key| !key.is_empty());
         ShownSetting { variable, key, value, from }
+    }
+
+    /// What sets a variable: the environment, or `[env]` of Cargo's configuration.
+    fn origin_of(&self, variable: &str) -> SettingOrigin {
+        match self.from_env.get(variable) {
+            Some(place) => SettingOrigin::Cargo(place.clone()),
+            None => SettingOrigin::Variable(variable.to_owned()),
+        }
     }
 
     fn default_shown(&self, row: &Setting) -> Option<String> {

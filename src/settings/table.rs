@@ -2,33 +2,33 @@
 
 use std::sync::Arc;
 
-use super::kind::SettingKind;
 use super::{
-    CaDirectories, CaFile, Fetch, NetrcFile, OfflineBy, PREFIX, Progress, ProxyUrl, SourceSet,
+    CaDirectories, CaFile, Fetch, NetrcFile, OfflineBy, PREFIX, Progress, ProxyUrl, SettingKind,
+    SourceSet,
 };
 use crate::url::Url;
 use DefaultValue::{Described, OutsideCi, Value};
 
 /// A row of [`SETTINGS`].
-#[cfg_attr(not(test), expect(dead_code, reason = "docs/reference is written from all fields"))]
-pub(super) struct Setting {
+#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "for `config` and docs/reference"))]
+pub struct Setting {
     /// The variables that set it, in order of precedence. They take precedence over the
     /// configuration file.
-    pub(super) variables: &'static [&'static str],
+    pub variables: &'static [&'static str],
     /// The key in the configuration file; empty if the setting has none.
-    pub(super) key: &'static str,
+    pub key: &'static str,
     /// Variables of other programs, used if neither the variables nor the key is set.
-    pub(super) fallbacks: &'static [&'static str],
+    pub fallbacks: &'static [&'static str],
     /// How to parse the value, and which field of [`super::Settings`] to store it in, with what set
     /// it (`None`: the default).
-    pub(super) kind: SettingKind,
-    pub(super) default: DefaultValue,
+    pub kind: SettingKind,
+    pub default: DefaultValue,
     /// Whether its value is never printed.
-    pub(super) secret: bool,
+    pub secret: bool,
     /// An example value, in the syntax of the configuration file.
-    pub(super) example: &'static str,
+    pub example: &'static str,
     /// One or more sentences for the reference.
-    pub(super) doc: &'static str,
+    pub doc: &'static str,
 }
 
 impl Setting {
@@ -54,14 +54,14 @@ impl Setting {
     }
 
     /// The variable that messages name.
-    pub(super) fn variable(&self) -> &'static str {
+    pub fn variable(&self) -> &'static str {
         self.variables.first().copied().unwrap_or_default()
     }
 }
 
 /// The value of a setting that is not set.
-#[cfg_attr(not(any(test, feature = "engine")), expect(dead_code, reason = "for `config`"))]
-pub(super) enum DefaultValue {
+#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "for `config` and docs/reference"))]
+pub enum DefaultValue {
     Unset,
     Value(&'static str),
     /// The second value applies if the variable `CI` is set.
@@ -81,7 +81,7 @@ const fn setting(
 }
 
 /// All settings, in the order in which messages and the reference list the keys.
-pub(super) static SETTINGS: [Setting; 22] = [
+pub static SETTINGS: [Setting; 22] = [
     setting(&["ACADEMICTORRENTS_STORE"], "store", SettingKind::Store)
         .default(Described("`academictorrents` in the user's cache directory: `$XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches` on macOS; `%LOCALAPPDATA%` on Windows"))
         .doc(r#""/data/academictorrents""#, "Directory of the shared store. At run time, `Get::store` and `set_store` take precedence."),

@@ -95,6 +95,8 @@ fn places_of_copies_are_absolute_and_separated_as_in_path() {
     check(name, relative.to_str().unwrap(), &["`b` is a relative path", "absolute path"]);
     check(name, "~/data", &["`~/data`", "$HOME"]);
     check("ACADEMICTORRENTS_PATH_MNIST", "mnist", &["`mnist` is a relative path"]);
+    // The variable that is set, not one of ours that it stands in for.
+    check("SSL_CERT_DIR", "certs", &["set SSL_CERT_DIR to an absolute path"]);
 }
 
 #[test]
@@ -143,4 +145,31 @@ fn a_relative_home_is_not_used() {
     }
     let cache = context(&[("HOME", "home"), ("XDG_CACHE_HOME", "/cache")]).store_dir().unwrap();
     assert_eq!(cache, std::path::Path::new("/cache/academictorrents"));
+}
+
+#[test]
+fn each_row_is_whole() {
+    for row in &SETTINGS {
+        let name = row.variable();
+        assert!(row.doc.ends_with('.') && !row.example.is_empty(), "{name}");
+        assert!(row.variable_example().is_some_and(|it| !it.is_empty()), "{name}");
+        assert_eq!(matches!(row.kind, SettingKind::Store), row.key == "store", "{name}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")] // where paths and the configuration directory are as here
+fn each_example_is_one() {
+    for row in &SETTINGS {
+        let name = row.variable();
+        let context = context(&[(name, &row.variable_example().unwrap())]);
+        let set = format!("{:?}{:?}", context.settings().unwrap(), context.store_dir().ok());
+        let unset = Context::default();
+        let unset = format!("{:?}{:?}", unset.settings().unwrap(), unset.store_dir().ok());
+        assert_ne!(set, unset, "{name}: its example changes nothing");
+        if !row.key.is_empty() {
+            let document = format!("{} = {}", row.key, row.example);
+            assert!(file::tests::context(&document, &[]).is_ok(), "{document}");
+        }
+    }
 }

@@ -108,8 +108,8 @@ fn what_a_build_fetched_stays_on_the_terminal_and_nothing_is_said_of_what_was_th
     let seed = WebSeed::serving(&dataset);
     let fixture = from_web_seed("fixture-terminal", &dataset, &seed, "");
     fixture.with_env("DOCS_RS", "1").cargo(&["build"]).ok();
-    let build = || {
-        let line = format!("{} build --config net.offline=true", env!("CARGO"));
+    let build = |flags: &str| {
+        let line = format!("{} build {flags} --config net.offline=true", env!("CARGO"));
         let mut command = fixture.command("script");
         command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env_remove("CI");
         match command.output() {
@@ -119,7 +119,7 @@ fn what_a_build_fetched_stays_on_the_terminal_and_nothing_is_said_of_what_was_th
             Err(why) => panic!("{why}"),
         }
     };
-    let Some(shown) = build() else { return };
+    let Some(shown) = build("") else { return };
     let place = fixture.store().join(format!("v1/data/{}/files/data.bin", dataset.infohash_hex()));
     let (_, line) = shown.split_once("academictorrents: data: fetched 195.3 KiB in ").unwrap();
     let (line, after) = line.split_once("\r\n").unwrap();
@@ -131,9 +131,13 @@ fn what_a_build_fetched_stays_on_the_terminal_and_nothing_is_said_of_what_was_th
         .unwrap()
         .set_modified(std::time::SystemTime::now())
         .unwrap();
-    let again = build().unwrap();
+    let again = build("").unwrap();
     assert!(again.contains("Finished") && !again.contains("academictorrents: "), "{again:?}");
     assert_eq!(seed.bytes_served(), BYTES);
+    fs::remove_dir_all(fixture.store()).unwrap();
+    let quiet = build("-q").unwrap();
+    assert!(!quiet.contains("academictorrents: "), "{quiet:?}");
+    assert_eq!(seed.bytes_served(), 2 * BYTES);
 }
 
 #[test]

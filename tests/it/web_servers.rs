@@ -268,6 +268,48 @@ fn redirects_lead_where_rfc_3986_says() {
     });
 }
 
+#[test]
+fn a_redirect_of_any_status_and_to_a_long_signed_url_is_followed() {
+    let dataset = single();
+    // Signatures with session tokens are long.
+    let long = format!("/x.bin?X-Amz-Security-Token={}", "x".repeat(4_000));
+    let cases = [300, 301, 302, 303, 307, 308].map(|status| (status, "/x.bin?a".to_owned()));
+    side_by_side(&[&cases[..], &[(307, long)]].concat(), |(status, target)| {
+        let (bytes, status, target) = (dataset.stream(), *status, target.clone());
+        let server = HttpServer::start(move |request, responder| match request.target == target {
+            true => serve(&[("/x.bin".to_owned(), bytes.to_vec())], &[], request, responder),
+            false => responder.respond(status, &[("location", &*target)], b""),
+        });
+        let project = project(&dataset, &format!("{}/data.bin", server.url()));
+        dataset.assert_at(&project.path_of("data"));
+    });
+}
+
+/// A server may fail for one file, for example one that it cannot read.
+#[test]
+fn a_file_for_which_a_server_always_fails_is_left_out_and_the_rest_comes() {
+    let dataset = many();
+    let (mut files, failing) = (paths(&dataset), "/set/f30");
+    let other = files.iter().filter(|(path, _)| path == failing).cloned().collect::<Vec<_>>();
+    files.retain(|(path, _)| path != failing);
+    for status in [500, 502] {
+        let files = files.clone();
+        let server = HttpServer::start(move |request, responder| match &*request.path() {
+            b"/set/f30" => responder.status(status),
+            _ => serve(&files, &[], request, responder),
+        });
+        let other = other.clone();
+        let other =
+            HttpServer::start(move |request, responder| serve(&other, &[], request, responder));
+        let seeds = format!("web-seeds = [\"{}/\", \"{}/\"]", server.url(), other.url());
+        dataset.assert_at(&Project::of(&dataset, &seeds).path_of("data"));
+        // Without the other server, the error names the file.
+        let error = project(&dataset, &format!("{}/", server.url())).error();
+        assert!(error.contains(&format!("/set/f30: HTTP status {status}")), "{error}");
+        assert!(error.contains(" B are missing") || error.contains(" KiB are missing"), "{error}");
+    }
+}
+
 /// The URL may name the dataset's file or directory, or the directory that contains it.
 #[test]
 fn a_web_seed_that_names_the_thing_itself_or_where_it_is_serves_it() {
@@ -473,6 +515,58 @@ fn a_torrent_or_trackers_reply_that_comes_with_gzip_is_inflated() {
     for (headers, body) in [(all[1], damaged), (other, vec![7; 300])] {
         let error = of_catalogue(&dataset, &catalogue(200, headers, body), "").error();
         assert!(error.contains("the reply is compressed and cannot be decompressed"), "{error}");
+    }
+}
+
+/// How the end of a reply contradicts its head.
+#[derive(Clone, Copy, Debug)]
+enum BodyEnd {
+    /// The connection is closed before the stated length.
+    Length,
+    /// The connection is closed without a last chunk.
+    Chunks,
+}
+
+/// A server that closes its connections early.
+fn cut_off(end: BodyEnd, body: Vec<u8>) -> HttpServer {
+    HttpServer::start(move |_, responder| {
+        match end {
+            BodyEnd::Length => {
+                let length = (body.len() + 100).to_string();
+                responder.head(200, &[("content-length", &*length)]);
+                responder.raw(&body);
+            }
+            BodyEnd::Chunks => {
+                responder.head(200, &[("transfer-encoding", "chunked")]);
+                responder.raw(format!("{:x}\r\n", body.len()).as_bytes());
+                responder.raw(&body);
+                responder.raw(b"\r\n");
+            }
+        }
+        responder.close();
+    })
+}
+
+#[test]
+fn a_torrent_or_trackers_reply_that_is_whole_may_end_early() {
+    let dataset = single();
+    let files = paths(&dataset);
+    let seed = HttpServer::start(move |request, responder| serve(&files, &[], request, responder));
+    let lines = format!("web-seeds = [\"{}/data.bin\"]", seed.url());
+    for end in [BodyEnd::Length, BodyEnd::Chunks] {
+        let server = cut_off(end, dataset.torrent());
+        dataset.assert_at(&of_catalogue(&dataset, &server, &lines).path_of("data"));
+        let peer = Peer::seeding(&dataset);
+        let port = peer.addr().port().to_be_bytes();
+        let reply = [b"d8:intervali1800e5:peers6:\x7f\0\0\x01", &port[..], b"e"].concat();
+        let tracker = cut_off(end, reply.clone());
+        let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
+        dataset.assert_at(&Project::of(&dataset, &lines).path_of("data"));
+        // A reply that is not whole.
+        let tracker = cut_off(end, reply[..reply.len() - 1].to_vec());
+        let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
+        let error = Project::of(&dataset, &lines).error();
+        assert!(error.contains("/announce: the connection was closed early"), "{error}");
     }
 }
 

@@ -64,7 +64,6 @@ fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Decl
     }
     let mut known: Vec<&str> = declared.iter().map(|it| it.dataset.name()).collect();
     known.sort_unstable();
-    known.dedup();
     match names.iter().find(|name| !known.contains(&name.as_str())) {
         Some(unknown) => Err(workspace::unknown(unknown, &known)),
         None => Ok(declared.iter().filter(is_named).collect()),
@@ -95,9 +94,9 @@ fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result {
     let mut failures = Failures::default();
     let mut documents = Vec::new();
     for ((declared, label), outcome) in asked.iter().zip(&labels).zip(&outcomes) {
-        let path = outcome.result.as_ref().ok().map(|path| path.display().to_string());
-        if let (Some(path), false) = (&path, output.json) {
-            output.result(format_args!("{label:width$}  {path}"));
+        let path = outcome.result.as_ref().ok();
+        if let (Some(path), false) = (path, output.json) {
+            output.path(format_args!("{label:width$}  "), path);
         }
         let error = outcome.result.as_ref().err();
         failures.0.extend(error.map(|error| (*declared, error)));
@@ -105,7 +104,7 @@ fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result {
             "package": declared.package,
             "name": declared.dataset.name(),
             "infohash": declared.dataset.infohash_text(),
-            "path": path,
+            "path": path.map(|path| path.display().to_string()),
             "was_there": outcome.was_there,
             "optional": declared.dataset.request.optional,
             "error": error.map(document),

@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) ->
         if outcome.result.is_err() && app.stop.is_stopped() {
             return Err(Failure::Stopped);
         }
-        let path = outcome.result?.display().to_string();
+        let path = outcome.result?;
         output.say(match received_bytes {
             0 => "already complete".to_owned(),
             bytes => format!("fetched {}", size(bytes)),
@@ -79,11 +79,11 @@ pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) ->
         if output.json {
             output.document(&json!({
                 "infohash": dataset.infohash()?.map(|infohash| infohash.to_string()),
-                "path": path,
+                "path": path.display().to_string(),
                 "received_bytes": received_bytes,
             }));
         } else {
-            output.result(path);
+            output.path("", &path);
         }
     }
     Ok(())

@@ -181,7 +181,7 @@ fn one(
 
 fn tell(name: &str, imported: &Imported, arguments: &ImportArguments, output: &Output) {
     if let Some(path) = imported.path() {
-        output.result(path.display());
+        output.path("", path);
         let how = match (imported.was_there, imported.adopted.linked, imported.adopted.copied) {
             (true, ..) => "was already in the store".to_owned(),
             (false, 0, copied) => format!("imported, {} copied", count(copied, "file")),

@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &PathArguments, common: &Common, output: &Output) -
     if output.json {
         output.document(&json!({ "path": path.display().to_string() }));
     } else {
-        output.result(path.display());
+        output.path("", &path);
     }
     Ok(())
 }

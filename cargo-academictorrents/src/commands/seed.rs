@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
         request.identity.infohash = engine::infohash(&request)?;
         requests.push(request);
     }
-    let seed: Seed = requests.into_iter().collect();
+    let seed: Seed = (requests, common.offline.then_some("--offline")).into();
     let mut seed = seed.port(port).fetch(fetch).connections(connections);
     for directory in from {
         seed = seed.from(directory);

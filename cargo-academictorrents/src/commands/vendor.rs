@@ -73,9 +73,11 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
     let data = data.as_deref().map(std::path::absolute).transpose();
     let data = data.map_err(CommandError::DataDirectory)?;
     // Read all manifests before anything is changed.
+    let mut known = Vec::new();
     let mut declared = Vec::new();
     for (name, package) in options.packages()? {
         let mut datasets = dataset_spec::declared(&package.manifest)?;
+        known.extend(datasets.iter().map(|it| it.name().to_owned()));
         datasets.retain(is_meant);
         declared.push((name, package, datasets));
     }
@@ -83,18 +85,15 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
         Some(_) => {
             let workspace = workspace::WorkspaceFlags::of(options);
             let mut all = workspace.declared(common)?;
+            known.extend(all.iter().map(|it| it.dataset.name().to_owned()));
             all.retain(|it| is_meant(&it.dataset));
             all
         }
         None => Vec::new(),
     };
-    let known = declared.iter().flat_map(|(_, _, datasets)| datasets);
-    let known: Vec<&DatasetSpec> = known.chain(of_all.iter().map(|it| &it.dataset)).collect();
-    if let Some(name) = names.iter().find(|name| known.iter().all(|it| it.name() != name.as_str()))
-    {
-        let mut names: Vec<_> = known.iter().map(|it| it.name()).collect();
-        names.dedup();
-        return Err(workspace::unknown(name, &names));
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        return Err(workspace::unknown(unknown, &known));
     }
     if known.is_empty() {
         output.say("nothing to vendor: no datasets are declared");

@@ -114,6 +114,28 @@ fn a_key_is_added_to_a_dataset_and_a_value_replaced() {
 }
 
 #[test]
+fn an_array_grows_at_its_end() {
+    let path = ["package", "metadata", "academictorrents", "b"];
+    let check = |array: &str, expected: &str| {
+        let of = |array: &str| {
+            format!(
+                "[package.metadata.academictorrents.b]\r\ntrackers = {array} # c\r\nrename = 'x'\r\n"
+            )
+        };
+        let new = ["u".to_owned(), "v\"".to_owned()];
+        let changed = super::append(&of(array), &path, "trackers", &new).unwrap();
+        assert_eq!(changed, of(expected));
+    };
+    check("[]", "[\"u\", \"v\\\"\"]");
+    check("['t']", "['t', \"u\", \"v\\\"\"]");
+    check(
+        "[\r\n  't', # first\r\n  's', # last\r\n]",
+        "[\r\n  't', # first\r\n  's', \"u\", \"v\\\"\", # last\r\n]",
+    );
+    assert!(super::append("a = 1", &[], "a", &["u".to_owned()]).is_err());
+}
+
+#[test]
 fn strings_are_what_they_were_when_they_are_read() {
     for string in ["", "a \"b\" \\ c", "line\nbreak\ttab\u{7f}\u{9b}\0", "\u{202e}\u{2028}é 数"] {
         let quoted = text(string);

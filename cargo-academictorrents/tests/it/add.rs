@@ -208,6 +208,62 @@ fn build_scripts_and_build_dependencies_that_are_there_are_respected() {
     );
 }
 
+/// Editions before 2024 accept `build_dependencies`, which Cargo ignores beside `build-dependencies`.
+#[test]
+fn a_table_of_build_dependencies_with_an_underscore_is_extended() {
+    for table in
+        ["[build_dependencies]\nother = \"1\"\n", "[build_dependencies.other]\nversion = \"1\"\n"]
+    {
+        let cli = CliFixture::new();
+        cli.write("a.torrent", dataset().torrent());
+        cli.write(
+            "Cargo.toml",
+            format!(
+                "[package]\nname = \"model\"\nversion = \"0.1.0\"\nedition = \"2021\"\n{table}"
+            ),
+        );
+        cli.write("src/lib.rs", "");
+        cli.ok(&["add", "a.torrent", "small"]);
+        let manifest = read(&cli, "Cargo.toml");
+        assert!(!manifest.contains("build-dependencies"), "{manifest}");
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
+        let metadata = cargo.current_dir(cli.path("")).output().unwrap();
+        let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+        let mut names: Vec<_> = metadata["packages"][0]["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["name"].as_str().unwrap())
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, ["academictorrents", "other"], "{manifest}");
+    }
+}
+
+/// Cargo refuses a package with `metabuild` and a build.rs.
+#[test]
+fn a_package_with_metabuild_gets_no_build_script() {
+    for (name, says) in [("academictorrents", ""), ("other", "`metabuild` does not name")] {
+        // As on the nightly channel.
+        let cli = CliFixture::new().env("RUSTC_BOOTSTRAP", "1");
+        cli.write("a.torrent", dataset().torrent());
+        cli.write(
+            "Cargo.toml",
+            format!(
+                "cargo-features = [\"metabuild\"]\n[package]\nname = \"model\"\nversion = \"0.1.0\"\n\
+                 metabuild = [\"{name}\"]\n[build-dependencies]\n{name} = \"0.1\"\n"
+            ),
+        );
+        cli.write("src/lib.rs", "");
+        let run = cli.run(&["add", "a.torrent", "small"]);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+        assert!(!cli.path("build.rs").exists(), "{}", run.stdout);
+        cli.ok(&["add", "a.torrent"]); // Cargo still reads the manifest
+    }
+}
+
 #[test]
 fn in_a_workspace_the_member_here_or_the_named_one_is_meant() {
     let dataset = dataset();

@@ -40,3 +40,32 @@ fn what_a_setting_cannot_be_is_shown_beside_it() {
     page.show(&cli, &["config"]);
     page.compare();
 }
+
+/// Cargo sets these variables for builds, but not for its subcommands.
+#[test]
+fn variables_in_cargos_configuration_apply_to_the_command_as_to_builds() {
+    let cli = CliFixture::new();
+    let file = cli.write(
+        ".cargo/config.toml",
+        "[env]\nACADEMICTORRENTS_STORE = { value = \"data\", relative = true, force = true }\n\
+         ACADEMICTORRENTS_MAX_SIZE = \"5MiB\"\nACADEMICTORRENTS_TIMEOUT = \"9s\"\n",
+    );
+    let settings: serde_json::Value = serde_json::from_str(&cli.ok(&["config", "--json"])).unwrap();
+    let check = |variable: &str, value: &str, from: &str, name: &str| {
+        let settings = settings["settings"].as_array().unwrap();
+        let setting = settings.iter().find(|it| it["variable"] == variable).unwrap();
+        assert_eq!(
+            [&setting["value"], &setting["from"], &setting["from_name"]],
+            [value, from, name]
+        );
+    };
+    let place = |variable: &str| format!("`env.{variable}` in {}", file.display());
+    let (store, max_size) = ("ACADEMICTORRENTS_STORE", "ACADEMICTORRENTS_MAX_SIZE");
+    let data = cli.path("data").display().to_string();
+    check(store, &data, "cargo", &place(store));
+    check(max_size, "5MiB", "cargo", &place(max_size));
+    // The environment takes precedence.
+    check("ACADEMICTORRENTS_TIMEOUT", "3s", "variable", "ACADEMICTORRENTS_TIMEOUT");
+    let list: serde_json::Value = serde_json::from_str(&cli.ok(&["list", "--json"])).unwrap();
+    assert_eq!(list["store"], data);
+}

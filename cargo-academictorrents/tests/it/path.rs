@@ -23,6 +23,71 @@ fn path_prints_where_a_dataset_lies_or_says_what_is_missing() {
     page.compare();
 }
 
+/// A script uses the path as it is printed.
+#[test]
+#[cfg(target_os = "linux")] // other systems refuse such names
+fn a_path_that_is_not_utf8_is_printed_unchanged() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let name = b"d\xe9ta".to_vec();
+    let dataset = Dataset::multi_raw(&name, vec![(vec![b"a".to_vec()], random_bytes(1, 40_000))]);
+    let web_seed = WebSeed::serving(&dataset);
+    let cli = CliFixture::new();
+    cli.write("data.torrent", dataset.clone().url_list([web_seed.url()]).torrent());
+    cli.declare("data = { torrent = \"data.torrent\" }");
+    dataset.write_to(&cli.path("copy"));
+    let name = std::ffi::OsString::from_vec(name);
+    let lies_at = |arguments: &[&str], begin: &str| {
+        let output = cli.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let path = output.stdout.strip_prefix(begin.as_bytes()).unwrap();
+        let path = path.strip_suffix(b"\n").unwrap().to_vec();
+        let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(path));
+        assert_eq!(path.file_name(), Some(&*name), "{arguments:?}");
+        dataset.assert_at(&path);
+    };
+    lies_at(&["import", "copy"], "");
+    lies_at(&["fetch"], "data  ");
+    lies_at(&["path", "data"], "");
+    lies_at(&["get", "data.torrent"], "");
+    lies_at(&["get", "data.torrent", "--into", "here"], "");
+}
+
+/// As from an unset shell variable.
+#[test]
+fn an_empty_id_is_no_path() {
+    let cli = CliFixture::new();
+    for verb in ["get", "info", "path", "add", "verify"] {
+        let run = cli.run(&[verb, "", "--offline"]);
+        assert_eq!(run.status, Some(1));
+        let begin = "error: `` is not a dataset\n  it is neither an infohash nor a magnet link";
+        assert!(run.stderr.starts_with(begin), "{verb}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_dataset_that_several_packages_declare_is_listed_once_among_the_declared_ones() {
+    let cli = CliFixture::new();
+    let datasets = "a = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"\nb = \"ce990b28668abf16480b8b906640a6cd7e3b8b21\"";
+    cli.write("Cargo.toml", "[workspace]\nmembers = [\"one\", \"two\"]\nresolver = \"2\"\n");
+    for member in ["one", "two"] {
+        let manifest = format!(
+            "[package]\nname = \"{member}\"\nversion = \"0.1.0\"\n\
+             [package.metadata.academictorrents]\n{datasets}\n"
+        );
+        cli.write(&format!("{member}/Cargo.toml"), manifest);
+        cli.write(&format!("{member}/src/lib.rs"), "");
+    }
+    for arguments in [
+        &["path", "x"][..],
+        &["fetch", "x"],
+        &["vendor", "x"],
+        &["vendor", "x", "--data", "mirror"],
+    ] {
+        let said = cli.run(arguments).stderr;
+        assert!(said.contains("\n  declared datasets: a, b\n"), "{arguments:?}: {said}");
+    }
+}
+
 #[test]
 fn each_verb_says_what_is_wrong_with_an_infohash_or_a_magnet_link() {
     let hex = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";

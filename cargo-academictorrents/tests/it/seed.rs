@@ -109,3 +109,28 @@ fn what_seed_cannot_do_it_tells() {
     page.show(&cli, &["seed", "mnist"]);
     page.compare();
 }
+
+#[test]
+fn a_seed_follows_the_option_offline_and_cargos_configuration_as_other_commands_do() {
+    let cli = CliFixture::new();
+    let dataset = Dataset::single("data.bin", random_bytes(1, 40_000));
+    cli.write("data.torrent", dataset.torrent());
+    let seed = |arguments: &[&str], said: &str| {
+        let from = ["seed", "data.torrent", "--from", ".", "--for", "1s"];
+        let run = cli.run(&[&from, arguments].concat());
+        assert_eq!(run.status, Some(1), "{}", run.stderr);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    };
+    let offline = "error: seeding requires the network\n  offline: ";
+    seed(&["--offline"], &format!("{offline}`--offline` is set\n"));
+    seed(&["--offline", "--json"], offline);
+    cli.write(".cargo/config.toml", "net.offline = true\n");
+    seed(&[], &format!("{offline}`net.offline` in "));
+    cli.write(
+        ".cargo/config.toml",
+        "[env]\nACADEMICTORRENTS_STORE = { value = \"other\", relative = true, force = true }\n",
+    );
+    let other = cli.path("other").join("v1").display().to_string();
+    let run = cli.run(&["seed", "--for", "1s"]);
+    assert!(run.stderr.contains(&format!("nothing to seed in {other}\n")), "{}", run.stderr);
+}

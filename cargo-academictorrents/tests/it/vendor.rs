@@ -225,3 +225,41 @@ fn a_mirror_links_what_the_store_has_and_copies_what_is_the_users_own() {
     assert_eq!(links(&own.path("own/mnist.bin")), 1);
     assert!(!fs::metadata(own.path("own/mnist.bin")).unwrap().permissions().readonly());
 }
+
+/// The torrent does not name the link's sources, and a dataset's own key replaces that of `defaults`.
+#[test]
+fn a_magnet_links_sources_join_those_that_the_manifest_declares() {
+    let dataset = Dataset::single("data.bin", random_bytes(9, 40_000));
+    let infohash = dataset.infohash_hex();
+    let link =
+        format!("magnet:?xt=urn:btih:{infohash}&tr=http://127.0.0.1:9/link&x.pe=127.0.0.1:9");
+    let cli = CliFixture::new();
+    dataset.write_mirror(&cli.path("mirror"));
+    cli.declare(&format!(
+        "defaults = {{ trackers = [\"http://127.0.0.1:9/all\"], mirrors = [\"mirror\"] }}\n\
+         own = {{ magnet = \"{link}\", trackers = [\"http://127.0.0.1:9/own\"], peers = [\"127.0.0.1:9\"] }}\n\
+         other = {{ magnet = \"{link}\" }}"
+    ));
+    cli.ok(&["vendor"]);
+    let manifest = std::fs::read_to_string(cli.path("Cargo.toml")).unwrap();
+    for line in [
+        format!(
+            "own = {{ infohash = \"{infohash}\", trackers = [\"http://127.0.0.1:9/own\", \"http://127.0.0.1:9/link\"], \
+             peers = [\"127.0.0.1:9\"], torrent = \"datasets/own.torrent\" }}\n"
+        ),
+        format!(
+            "other = {{ infohash = \"{infohash}\", torrent = \"datasets/other.torrent\", \
+             trackers = [\"http://127.0.0.1:9/all\", \"http://127.0.0.1:9/link\"], peers = [\"127.0.0.1:9\"] }}\n"
+        ),
+    ] {
+        assert!(manifest.contains(&line), "{line} in {manifest}");
+    }
+    let add = ["add", &link, "added", "--vendor", "--mirror", "mirror"];
+    cli.ok(&add);
+    let added = std::fs::read_to_string(cli.path("Cargo.toml")).unwrap();
+    let all = "trackers = [\"http://127.0.0.1:9/all\", \"http://127.0.0.1:9/link\"], peers";
+    assert!(
+        added.lines().any(|line| line.starts_with("added = ") && line.contains(all)),
+        "{added}"
+    );
+}

@@ -26,7 +26,10 @@ pub mod address {
 }
 pub mod settings {
     pub use crate::settings::shown::{SettingOrigin, ShownSetting};
-    pub use crate::settings::{Context, OfflineBy, Progress, Settings, SourceSet};
+    pub use crate::settings::{
+        Context, DefaultValue, OfflineBy, Progress, SETTINGS, Setting, SettingKind, Settings,
+        SourceSet,
+    };
 }
 pub mod counters {
     pub use crate::counters::{Counters, DatasetCounters, Phase};
@@ -36,8 +39,8 @@ pub mod error {
 }
 pub mod manifest {
     pub use crate::manifest::{
-        CallOptions, DatasetName, FileGlob, Identity, Manifest, Request, StoreKind, UnpackOptions,
-        absolute,
+        CallOptions, DatasetName, FileGlob, Identity, KEYS, Manifest, Request, StoreKind,
+        UnpackOptions, absolute,
     };
 }
 pub mod torrent {

@@ -139,7 +139,7 @@ impl HttpPipeline {
             self.close();
         }
         (self.was_ahead, self.has_served) = (false, false);
-        let credential = seed.credential(file, &url);
+        let credential = seed.credential(swarm, file, &url);
         let opened = swarm.phase.client.open(seed.named_by(&url), &url, credential, &range);
         let opened = opened.map_err(|why| seed.asked(&url, why))?;
         self.connection = opened.connection;

@@ -5,10 +5,12 @@
 //! source that did not advance the cursor is not asked for the piece again until another source has
 //! advanced it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use super::swarm::Swarm;
+use crate::engine::budget::FAILURES;
 use crate::mutex::Mutex;
 use crate::picker::SourceId;
 use crate::plan::SegmentPlace;
@@ -20,11 +22,30 @@ pub type Cursors = Vec<(PieceIndex, u32)>;
 #[derive(Debug, Default)]
 pub struct LostFiles {
     files: Mutex<HashSet<u32>>,
+    /// How often in a row the server failed for a file, and when last.
+    failing: Mutex<HashMap<u32, (u32, Duration)>>,
 }
 
 impl LostFiles {
     pub fn contains(&self, file: u32) -> bool {
         self.files.lock().contains(&file)
+    }
+
+    /// Records that the server failed for this file. Returns whether it has failed so often that a
+    /// source would be given up, which may have all other files. Failures within `pause` count
+    /// once.
+    pub fn keeps_failing(&self, file: u32, now: Duration, pause: Duration) -> bool {
+        let mut failing = self.failing.lock();
+        let (count, last) = failing.entry(file).or_insert((0, now));
+        if *count == 0 || now >= *last + pause {
+            (*count, *last) = (*count + 1, now);
+        }
+        *count >= FAILURES
+    }
+
+    /// Records that the server sent data of the file.
+    pub fn brought(&self, file: u32) {
+        self.failing.lock().remove(&file);
     }
 
     /// Records that the source does not have the file. Pieces of which it can provide nothing are

@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::mutex::Mutex;
 use crate::net::{MAX_REDIRECTS, SourceError, join};
 use crate::url::Url;
 
-/// The longest redirect URL that is followed, since one may be stored for each file.
-const MAX_URL_BYTES: usize = 2 << 10;
+/// The longest redirect URL that is followed. Signed URLs with a session token have several KiB.
+const MAX_URL_BYTES: usize = 8 << 10;
+
+/// Limit on the redirect URLs that are remembered, since there may be one for each file. If they
+/// are longer in total, all are forgotten and their files are requested at their first URLs again.
+const MAX_TOTAL_BYTES: usize = 16 << 20;
 
 /// How often a redirect may expire (signed links do) before any data came from it.
 const MAX_EXPIRED: u32 = 2;
@@ -20,6 +25,8 @@ pub struct Redirects {
     /// form.
     form: OnceLock<usize>,
     files: Mutex<HashMap<u32, Redirect>>,
+    /// At least the total length of the targets in `files`.
+    total_bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -62,11 +69,6 @@ impl Redirects {
         self.files.lock().get(&file)?.target.clone()
     }
 
-    /// Whether `url` is the file's current redirect target.
-    pub fn leads_to(&self, file: u32, url: &Url) -> bool {
-        self.files.lock().get(&file).is_some_and(|redirect| redirect.target.as_ref() == Some(url))
-    }
-
     /// Records that the reply to a request for `asked` redirects to `location`. `first` is the
     /// file's URL without redirects.
     ///
@@ -80,6 +82,11 @@ impl Redirects {
         location: &str,
     ) -> Result<(), SourceError> {
         let mut files = self.files.lock();
+        if self.total_bytes.load(Ordering::Relaxed) > MAX_TOTAL_BYTES {
+            let others = files.iter_mut().filter(|(other, _)| **other != file);
+            others.for_each(|(_, redirect)| (redirect.target, redirect.hops) = (None, 0));
+            self.total_bytes.store(0, Ordering::Relaxed);
+        }
         let redirect = files.entry(file).or_default();
         // Another connection got the same redirect and recorded it first: the hop counts once.
         if redirect.target.as_ref().unwrap_or(first) != asked {
@@ -93,6 +100,7 @@ impl Redirects {
             return Err(SourceError::TooManyRedirects);
         }
         redirect.hops += 1;
+        self.total_bytes.fetch_add(target.exposed().len(), Ordering::Relaxed);
         redirect.target = Some(target);
         Ok(())
     }
@@ -146,6 +154,25 @@ mod tests {
         let refused = redirects.follow(0, &first, &url("http://a/5"), "/6");
         assert_eq!(refused, Err(SourceError::TooManyRedirects));
         assert_eq!(redirects.target(1), None);
+    }
+
+    #[test]
+    fn redirects_of_a_million_files_do_not_fill_the_memory() {
+        let redirects = Redirects::default();
+        let (first, location) = (url("http://a/x"), format!("/{}", "y".repeat(8_000)));
+        for file in 0..5_000 {
+            redirects.follow(file, &first, &first, &location).unwrap();
+            assert!(redirects.target(file).is_some());
+        }
+        let files = redirects.files.lock();
+        let targets = files.values().filter_map(|redirect| redirect.target.as_ref());
+        let bytes: usize = targets.map(|target| target.exposed().len()).sum();
+        assert!(bytes < MAX_TOTAL_BYTES + 2 * MAX_URL_BYTES, "{bytes}");
+        drop(files);
+        // A file whose redirect was forgotten begins anew.
+        assert_eq!(redirects.target(0), None);
+        redirects.follow(0, &first, &first, "/1").unwrap();
+        assert_eq!(redirects.target(0), Some(url("http://a/1")));
     }
 
     #[test]

@@ -85,12 +85,11 @@ impl WebSeed {
 
     /// The credential for a request for this URL of the file: the user's credential for a host is
     /// never sent to a redirect target.
-    pub fn credential(&self, file: u32, url: &Url) -> Credential<'static> {
-        // Another connection may have dropped the redirect meanwhile, so `leads_to` is not enough:
-        // a URL of another origin never gets the seed's credential.
-        match self.redirects.leads_to(file, url) || url.origin() != self.url.origin() {
-            true => Credential::Nothing,
-            false => Credential::OfHost,
+    pub fn credential(&self, swarm: &Swarm, file: u32, url: &Url) -> Credential<'static> {
+        // The redirect itself may have been dropped meanwhile.
+        match self.first_url(swarm, file).as_ref() == Some(url) {
+            true => Credential::OfHost,
+            false => Credential::Nothing,
         }
     }
 
@@ -99,7 +98,7 @@ impl WebSeed {
         // All file URLs have the seed's origin.
         let find = || swarm.phase.client.kept_header(self.by, &self.url);
         let kept = self.kept.get_or_init(find).as_ref()?;
-        matches!(self.credential(file, url), Credential::OfHost).then_some(kept)
+        matches!(self.credential(swarm, file, url), Credential::OfHost).then_some(kept)
     }
 
     /// Who named this URL, which may be a redirect target of the seed.

@@ -153,6 +153,7 @@ impl<'a> WebWorker<'a> {
         let (skip, length) = match judge(head, &asked, file_length) {
             Verdict::Body { skip, len } => {
                 seed.redirects.brought(file);
+                seed.lost.brought(file);
                 seed.refused_in_a_row.store(0, Ordering::Relaxed);
                 (skip, len)
             }
@@ -332,7 +333,13 @@ impl<'a> WebWorker<'a> {
                 let pause = pause.unwrap_or(back_off * 4).max(back_off).min(MAX_SEED_PAUSE);
                 Left::Worker(WorkerOutcome::Paused(pause, SourceError::Pause(pause)))
             }
-            Verdict::Retry(status) => failed(seed.asked(url, SourceError::Status(*status))),
+            Verdict::Retry(status) => {
+                let pause = swarm.phase.client.timing().back_off;
+                match seed.lost.keeps_failing(file, swarm.now(), pause) {
+                    true => lost(SourceError::Status(*status)),
+                    false => failed(seed.asked(url, SourceError::Status(*status))),
+                }
+            }
         }
     }
 }

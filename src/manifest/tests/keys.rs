@@ -182,3 +182,20 @@ proptest::proptest! {
         drop(parse(&format!("[package.metadata.academictorrents]\nm = {{ magnet = {value}, torrent = {value} }}")));
     }
 }
+
+#[test]
+fn each_example_is_one() {
+    // Inherited datasets are read from the disk: see tests/workspace.rs.
+    let is_on = |key: &str| key != "workspace" && (key != "unpack" || cfg!(feature = "unpack"));
+    for key in KEYS.iter().filter(|key| is_on(key.name)) {
+        let infohash = "infohash = \"323a0048d87ca79b68f12a6350a57776b6a3b7fb\"\n";
+        let text = format!(
+            "[features]\nlarge-tests = []\n[package.metadata.academictorrents.m]\n{}{} = {}\n",
+            if key.read.is_some() { infohash } else { "" },
+            key.name,
+            key.doc[2]
+        );
+        Manifest::parse(&text, Path::new("Cargo.toml")).unwrap_or_else(|error| panic!("{error}"));
+        assert!(key.doc[3].ends_with('.'), "{}", key.name);
+    }
+}

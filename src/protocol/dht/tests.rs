@@ -98,6 +98,16 @@ fn nodes_that_an_answer_names_are_asked_the_closest_first_until_none_is_closer()
 }
 
 #[test]
+fn peers_that_a_node_sends_in_one_string_are_read() {
+    let (mut search, question) = asking();
+    let peers = [address(7), address(8), address(9), address(10)];
+    let one = peers.map(compact).concat();
+    let odd = vec![1; 25];
+    let answer = answer(&question, [1; 20], &[], &[one, odd, Vec::new()]);
+    assert_eq!(search.handle(address(1), &answer), peers);
+}
+
+#[test]
 fn far_nodes_are_not_asked_once_enough_closer_ones_have_answered() {
     let (mut search, question) = asking();
     let close: Vec<_> = (0..CLOSEST as u8).map(|n| node(id_near(9, n), address(100 + n))).collect();

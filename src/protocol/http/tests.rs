@@ -150,6 +150,12 @@ fn location_and_encoding_are_read() {
     check("Content-Encoding:", true);
     check("Content-Encoding: gzip", false);
     check("Content-Encoding: identity, br", false);
+    for encoding in ["X-GZIP", "deflate", "zstd", "compress", "aws-chunked,gzip"] {
+        check(&format!("Content-Encoding: {encoding}"), false);
+    }
+    for other in ["utf-8", "UTF-8", "none", "binary", "aws-chunked"] {
+        check(&format!("Content-Encoding: {other}"), true);
+    }
 }
 
 #[test]

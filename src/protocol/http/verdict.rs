@@ -43,7 +43,7 @@ pub fn judge(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
         _ if head.is_bot_check => Verdict::BotCheck(status),
         200 => whole(head, asked, file_len),
         206 => part(head, asked, file_len),
-        301 | 302 | 303 | 307 | 308 => {
+        300..=303 | 307 | 308 => {
             head.location.clone().map_or(Verdict::Refused(status), Verdict::Redirect)
         }
         403 | 404 | 410 | 451 => Verdict::Gone(status),

@@ -16,6 +16,7 @@
 //! So a place that begins to hang delays the others by one timeout at most, and not at all while it
 //! continues to hang.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 #[cfg(test)]
@@ -45,7 +46,6 @@ pub enum Turn {
 
 #[derive(Debug)]
 struct AnnouncePlace {
-    name: String,
     /// How many tasks run there now.
     running: usize,
     hangs: bool,
@@ -63,6 +63,8 @@ enum TaskState {
 pub struct AnnounceQueue {
     threads: usize,
     places: Vec<AnnouncePlace>,
+    /// A torrent may name 16,000 trackers.
+    by_name: HashMap<String, PlaceId>,
     tasks: Vec<TaskState>,
 }
 
@@ -74,11 +76,13 @@ impl AnnounceQueue {
 
     /// Returns the place with this name, adding it if necessary.
     pub fn place(&mut self, name: &str) -> PlaceId {
-        let known = self.places.iter().position(|place| place.name == name);
-        PlaceId(known.unwrap_or_else(|| {
-            self.places.push(AnnouncePlace { name: name.to_owned(), running: 0, hangs: false });
-            self.places.len() - 1
-        }))
+        if let Some(known) = self.by_name.get(name) {
+            return *known;
+        }
+        let new = PlaceId(self.places.len());
+        self.places.push(AnnouncePlace { running: 0, hangs: false });
+        self.by_name.insert(name.to_owned(), new);
+        new
     }
 
     /// Adds a task that is due at this time. Tasks are numbered from 0, in the order in which they

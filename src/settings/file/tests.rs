@@ -127,6 +127,14 @@ fn without_a_file_nothing_is_said() {
     }
     context.read_config().unwrap();
     assert_eq!(context.config_path(), None);
+    // The home directory is a file, such as /dev/null.
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for name in ["XDG_CONFIG_HOME", "APPDATA", "HOME"] {
+        context.set(name, &file);
+    }
+    context.read_config().unwrap();
+    assert_eq!(context.config_path(), None);
 }
 
 #[test]

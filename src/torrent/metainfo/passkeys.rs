@@ -1,8 +1,10 @@
 //! Passkeys in a `.torrent`: private sites embed them in tracker URLs to identify the downloader.
 
+use std::collections::HashSet;
+
 use super::{Metainfo, scan};
 use crate::error::Error;
-use crate::url::{Passkey, Url};
+use crate::url::{Passkey, Url, several};
 
 /// A `.torrent` without its passkeys.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ impl Metainfo {
         let scan = scan(torrent)?;
         let mut found = Shareable { bytes: Vec::new(), removed: Vec::new(), fixed: Vec::new() };
         let mut copied = 0;
+        // A torrent may have millions of URLs.
+        let mut known = HashSet::new();
         let mut entries = scan.root().entries();
         while let (Some(key), Some(value)) = (entries.next(), entries.next()) {
             if key.bytes() == Some(b"info") {
@@ -40,28 +44,33 @@ impl Metainfo {
             texts.sort_by_key(|(span, _)| span.start);
             for (span, text) in texts {
                 let Ok(text) = std::str::from_utf8(text) else { continue };
-                let url = Url::from(text);
-                match url.passkey() {
-                    Passkey::None => {}
-                    Passkey::Fixed => add(&mut found.fixed, url),
-                    Passkey::InQuery(without) => {
-                        found.bytes.extend_from_slice(&torrent[copied..span.start]);
-                        let without = without.exposed();
-                        let text = format!("{}:{without}", without.len());
-                        found.bytes.extend_from_slice(text.as_bytes());
-                        copied = span.end;
-                        add(&mut found.removed, url);
+                let (mut kept, mut kept_until, mut at) = (String::new(), 0, 0);
+                for url in several(text) {
+                    at += text[at..].find(url.exposed()).unwrap_or_default();
+                    let end = at + url.exposed().len();
+                    match url.passkey() {
+                        Passkey::None => {}
+                        Passkey::Fixed => {
+                            found.fixed.extend(known.insert(url.clone()).then_some(url));
+                        }
+                        Passkey::InQuery(without) => {
+                            kept += &text[kept_until..at];
+                            kept += without.exposed();
+                            kept_until = end;
+                            found.removed.extend(known.insert(url.clone()).then_some(url));
+                        }
                     }
+                    at = end;
+                }
+                if kept_until > 0 {
+                    kept += &text[kept_until..];
+                    found.bytes.extend_from_slice(&torrent[copied..span.start]);
+                    found.bytes.extend_from_slice(format!("{}:{kept}", kept.len()).as_bytes());
+                    copied = span.end;
                 }
             }
         }
         found.bytes.extend_from_slice(&torrent[copied..]);
         Ok(found)
-    }
-}
-
-fn add(urls: &mut Vec<Url>, url: Url) {
-    if !urls.contains(&url) {
-        urls.push(url);
     }
 }

@@ -19,6 +19,18 @@ pub(super) fn provide(
     library: &str,
 ) -> Result<(), Error> {
     let call = format!("{library}::build()");
+    if let Some(item) = edit::read(manifest, &["package"], "metabuild") {
+        // Cargo refuses a build.rs beside this key, and calls these libraries instead.
+        let names = item.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let mut names = names.chain(item.as_str()).map(|name| name.replace('-', "_"));
+        if !names.any(|name| name == library) {
+            changes.warnings.push(format!(
+                "`metabuild` does not name this library, so builds do not provide the dataset\n\
+                 add {library:?} to it"
+            ));
+        }
+        return Ok(());
+    }
     let item = edit::read(manifest, &["package"], "build");
     let scripts: Vec<String> = match item.as_ref().and_then(Item::as_value) {
         None => vec!["build.rs".to_owned()],

@@ -68,13 +68,13 @@ pub(super) fn add(
             library.clone()
         }
         None => {
-            let table = ["build-dependencies"];
+            let table = [build_dependencies(&new)];
             let unpacks = arguments.unpack.value().is_some();
             let value = arguments.dependency.requirement(package, unpacks)?;
             new = edit::set(&new, &table, CRATE, &value).map_err(|why| {
                 refused(path)
                     .why(why.what())
-                    .help(format!("add `{CRATE} = {value}` to [build-dependencies]"))
+                    .help(format!("add `{CRATE} = {value}` to [{}]", table[0]))
             })?;
             CRATE.to_owned()
         }
@@ -180,6 +180,10 @@ fn entry(
     }
     for (key, mut values) in arguments.sources.keys(&package.manifest) {
         for (_, of_magnet) in of_magnet.iter().filter(|(of_magnet, _)| *of_magnet == key) {
+            // The key replaces that of `defaults`, whose sources the link would have joined.
+            if values.is_empty() {
+                values = of_defaults(manifest, key);
+            }
             values.extend(
                 of_magnet.iter().filter(|it| !values.contains(it)).cloned().collect::<Vec<_>>(),
             );
@@ -251,10 +255,26 @@ fn an_exact_size_is_read_as_it_was() {
     }
 }
 
+/// Returns the name of the table of build-dependencies. Editions before 2024 also accept it with
+/// `_`, but Cargo ignores that table if there is one with `-`.
+fn build_dependencies(manifest: &str) -> &'static str {
+    let [usual, old] = ["build-dependencies", "build_dependencies"];
+    let has = |table| edit::read(manifest, &[], table).is_some();
+    if has(old) && !has(usual) { old } else { usual }
+}
+
 fn names_more(magnet: &Magnet) -> bool {
     let Magnet { trackers, web_seeds, torrents, peers, files, .. } = magnet;
     let urls = trackers.iter().chain(web_seeds).chain(torrents);
     urls.count() > 0 || !peers.is_empty() || !files.is_empty()
+}
+
+/// Returns the strings of a key in `defaults`.
+fn of_defaults(manifest: &str, key: &str) -> Vec<String> {
+    let list = edit::read(manifest, &[SECTION[0], SECTION[1], SECTION[2], "defaults"], key);
+    let list = list.as_ref().and_then(toml_edit::Item::as_array);
+    let texts = list.into_iter().flatten().filter_map(|it| it.as_str());
+    texts.map(str::to_owned).collect()
 }
 
 fn has_default_limit(manifest: &str) -> bool {

@@ -1,17 +1,10 @@
-//! Writes docs/reference/command-line.md from the definitions of the arguments.
-//!
-//! `SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --bin cargo-academictorrents
-//! reference` updates the page.
+//! `command-line.md`, from the definitions of the arguments.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use clap::{Arg, Command};
 
-const HEAD: &str = "# Command line
-
-<!-- Generated from the arguments' definitions: SNAPSHOTS=overwrite cargo test -p cargo-academictorrents --bin cargo-academictorrents reference -->
-
+const INTRODUCTION: &str = "
 All commands and options, as `--help` prints them. [The command line](../guide/command-line.md) in the guide explains them with examples, and
 [JSON output](json.md) lists the fields of `--json`.
 ";
@@ -62,39 +55,6 @@ fn table<'a>(title: &str, arguments: impl Iterator<Item = &'a Arg>, page: &mut S
     }
 }
 
-/// As in the library's `src/settings/reference.rs`: breaks lines of prose that are longer than 160 characters; not tables, code and comments.
-fn wrapped(page: &str) -> String {
-    let (mut out, mut is_code) = (String::new(), false);
-    for line in page.lines() {
-        is_code ^= line.starts_with("```");
-        let is_prose = !is_code && !line.starts_with(['|', '<', '#']);
-        let limit = if is_prose && line.chars().count() > 160 { 150 } else { usize::MAX };
-        let indent = if line.starts_with("- ") { "\n  " } else { "\n" };
-        // Code stays on its line.
-        let mut ticks = 0;
-        let words = line.split(|c: char| {
-            ticks += usize::from(c == '`');
-            c == ' ' && ticks % 2 == 0
-        });
-        let mut width = 0;
-        for word in words {
-            let length = word.chars().count();
-            if width == 0 {
-                width = length;
-            } else if width + 1 + length > limit {
-                out += indent;
-                width = indent.len() - 1 + length;
-            } else {
-                out.push(' ');
-                width += 1 + length;
-            }
-            out += word;
-        }
-        out.push('\n');
-    }
-    out
-}
-
 fn is_common(argument: &&Arg) -> bool {
     argument.get_help_heading() == Some(COMMON)
 }
@@ -120,15 +80,11 @@ fn section(command: &mut Command, page: &mut String) {
 fn the_reference_is_written_from_the_definitions() {
     let mut program = crate::program().bin_name("cargo academictorrents");
     program.build();
-    let mut page = HEAD.to_owned();
+    let mut page = super::head("Command line", "the arguments' definitions") + INTRODUCTION;
     write!(page, "\n## {COMMON}\n").unwrap();
     table("option", program.get_arguments().filter(is_common), &mut page);
     for command in program.get_subcommands_mut() {
         section(command, &mut page);
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/command-line.md");
-    let written = snapbox::Data::read_from(&file, None).raw();
-    snapbox::Assert::new()
-        .action_env(snapbox::assert::DEFAULT_ACTION_ENV)
-        .eq(wrapped(&page), written);
+    super::check("command-line.md", &page);
 }

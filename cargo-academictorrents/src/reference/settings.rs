@@ -1,17 +1,12 @@
-//! Writes `docs/reference/environment.md` and `docs/reference/configuration-file.md` from the
-//! table.
-//!
-//! To update them, run `SNAPSHOTS=overwrite cargo test --lib reference`.
+//! `environment.md` and `configuration-file.md`, from the table of settings.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use toml::de::DeTable;
+use academictorrents::engine::settings::{DefaultValue, SETTINGS, Setting, SettingKind};
 
-use super::kind::SettingKind;
-use super::*;
+use super::{check, head};
 
-const HEAD: &str = "<!-- Generated from the table in src/settings/table.rs: SNAPSHOTS=overwrite cargo test --lib reference -->";
+const TABLE: &str = "the table in src/settings/table.rs";
 
 const PRECEDENCE: &str = "Precedence: options of the command line, environment variables, configuration file, manifest, defaults. Some settings are combined with the manifest
 instead: `mirrors` and `peers` are added to those of the manifest and tried first. Only `sources` that both allow are used, and the lower `max-size`
@@ -21,7 +16,7 @@ const ENVIRONMENT: &str = "An empty variable counts as not set. An unknown varia
 items are separated by commas or spaces, and directories as in `PATH`; put items that contain a separator into the configuration file. If there are
 several fallbacks, the first one that is set is used.
 
-Variables can be set for a project in `[env]` of its `.cargo/config.toml`. A change of `ACADEMICTORRENTS_STORE`, `ACADEMICTORRENTS_LOAD_PATH`, or the
+Variables can be set for a project in `[env]` of its `.cargo/config.toml`, for builds and `cargo academictorrents`. A change of `ACADEMICTORRENTS_STORE`, `ACADEMICTORRENTS_LOAD_PATH`, or the
 `ACADEMICTORRENTS_PATH_<NAME>` of a declared dataset runs the build script again; other changes take effect the next time it runs.
 `cargo academictorrents config` shows the settings in effect and where each of them comes from.";
 
@@ -36,7 +31,7 @@ in which Cargo was called, in its parent directories, and in Cargo's home. As in
 | `[http] proxy` | `CARGO_HTTP_PROXY` |
 | `[http] cainfo` | `CARGO_HTTP_CAINFO` |
 
-Build scripts run again when such a file changes. Cargo's `--config` arguments are ignored. On systems other than Linux, the directory is taken from
+Files that `include` names are read, too. Build scripts run again when such a file changes. Cargo's `--config` arguments are ignored. On systems other than Linux, the directory is taken from
 the variable `PWD`.
 ";
 
@@ -60,39 +55,6 @@ const FILE: &str = "The configuration file holds the settings of a person or a m
 
 An unknown key is an error that names the line and suggests the most similar key. Build scripts run again when the file changes; after it is created,
 it takes effect the next time they run. `cargo academictorrents config` shows the settings in effect and where each of them comes from.";
-
-/// Breaks lines of prose that are longer than 160 characters; not tables, code and comments.
-pub fn wrapped(page: &str) -> String {
-    let (mut out, mut is_code) = (String::new(), false);
-    for line in page.lines() {
-        is_code ^= line.starts_with("```");
-        let is_prose = !is_code && !line.starts_with(['|', '<', '#']);
-        let limit = if is_prose && line.chars().count() > 160 { 150 } else { usize::MAX };
-        let indent = if line.starts_with("- ") { "\n  " } else { "\n" };
-        // Code stays on its line.
-        let mut ticks = 0;
-        let words = line.split(|c: char| {
-            ticks += usize::from(c == '`');
-            c == ' ' && ticks % 2 == 0
-        });
-        let mut width = 0;
-        for word in words {
-            let length = word.chars().count();
-            if width == 0 {
-                width = length;
-            } else if width + 1 + length > limit {
-                out += indent;
-                width = indent.len() - 1 + length;
-            } else {
-                out.push(' ');
-                width += 1 + length;
-            }
-            out += word;
-        }
-        out.push('\n');
-    }
-    out
-}
 
 /// The types of the variable and of the key.
 fn types(kind: &SettingKind) -> (String, &'static str) {
@@ -149,14 +111,6 @@ fn default(row: &Setting) -> String {
     }
 }
 
-/// The example in the syntax of the variable.
-fn variable_value(row: &Setting) -> String {
-    let document = format!("key = {}", row.example);
-    let table = DeTable::parse(&document).unwrap().into_inner();
-    let values = row.values(table.get("key").unwrap().get_ref()).unwrap();
-    values.join(if matches!(row.kind, SettingKind::Directories(_)) { ":" } else { "," })
-}
-
 fn code(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
@@ -168,8 +122,8 @@ fn first(names: &[&str]) -> String {
 }
 
 fn environment() -> String {
-    let mut page =
-        format!("# Environment variables\n\n{HEAD}\n\n{PRECEDENCE}\n\n{ENVIRONMENT}\n\n{OF_CARGO}");
+    let mut page = head("Environment variables", TABLE);
+    write!(page, "\n{PRECEDENCE}\n\n{ENVIRONMENT}\n\n{OF_CARGO}").unwrap();
     for row in &SETTINGS {
         let name = row.variable();
         let also = row.variables.get(1..).unwrap_or_default();
@@ -195,16 +149,17 @@ fn environment() -> String {
         if row.secret {
             page.push_str("- **Secret:** `config` and `doctor` do not print it\n");
         }
-        writeln!(page, "- **Example:** `{name}={}`", variable_value(row)).unwrap();
+        writeln!(page, "- **Example:** `{name}={}`", row.variable_example().unwrap()).unwrap();
         if name.ends_with("LOAD_PATH") {
             write!(page, "\n{PATH_OF_DATASET}").unwrap();
         }
     }
-    wrapped(&page)
+    page
 }
 
 fn configuration_file() -> String {
-    let mut page = format!("# Configuration file\n\n{HEAD}\n\n{FILE}\n\n{PRECEDENCE}\n\n```toml\n");
+    let mut page = head("Configuration file", TABLE);
+    write!(page, "\n{FILE}\n\n{PRECEDENCE}\n\n```toml\n").unwrap();
     let with_key = || SETTINGS.iter().filter(|row| !row.key.is_empty());
     for row in
         with_key().filter(|row| ["store", "load-path", "max-size", "proxy"].contains(&row.key))
@@ -229,36 +184,11 @@ fn configuration_file() -> String {
         writeln!(page, "- **Environment:** [`{name}`](environment.md#{anchor})").unwrap();
         writeln!(page, "- **Example:** `{} = {}`", row.key, row.example).unwrap();
     }
-    wrapped(&page)
+    page
 }
 
 #[test]
 fn the_reference_is_written_from_the_table() {
-    for (name, text) in
-        [("environment", environment()), ("configuration-file", configuration_file())]
-    {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/reference/{name}.md"));
-        let written = snapbox::Data::read_from(&page, None).raw();
-        snapbox::Assert::new().action_env("SNAPSHOTS").eq(text, written);
-    }
-}
-
-#[test]
-#[cfg(target_os = "linux")] // where paths and the configuration directory are as here
-fn each_row_is_whole_and_its_example_is_one() {
-    for row in &SETTINGS {
-        let name = row.variable();
-        assert!(row.doc.ends_with('.') && !row.example.is_empty(), "{name}");
-        assert_eq!(matches!(row.kind, SettingKind::Store), row.key == "store", "{name}");
-        let mut context = Context::default();
-        context.set(name, variable_value(row));
-        let set = format!("{:?}{:?}", context.settings().unwrap(), context.store_dir().ok());
-        let unset = Context::default();
-        let unset = format!("{:?}{:?}", unset.settings().unwrap(), unset.store_dir().ok());
-        assert_ne!(set, unset, "{name}: its example changes nothing");
-        if !row.key.is_empty() {
-            let document = format!("{} = {}", row.key, row.example);
-            assert!(super::file::tests::context(&document, &[]).is_ok(), "{document}");
-        }
-    }
+    check("environment.md", &environment());
+    check("configuration-file.md", &configuration_file());
 }
