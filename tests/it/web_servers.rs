@@ -435,6 +435,36 @@ fn a_server_without_ranges_that_holds_another_version_is_banned_soon() {
     assert!(server.requests().len() <= 8, "{:?}", server.requests().len());
 }
 
+/// Someone corrected one file of many on the server, or in a mirror that is a directory.
+#[test]
+fn another_version_of_a_file_costs_its_source_only_that_file() {
+    let files: Vec<_> = (0..20).map(|n| (format!("f{n:02}"), random_bytes(n, 100_000))).collect();
+    let dataset = Dataset::multi("set", files.iter().map(|(name, bytes)| (&**name, bytes.clone())));
+    let other = random_bytes(99, 100_000);
+    let mut changed = paths(&dataset);
+    changed[7].1 = other.clone();
+    let server =
+        HttpServer::start(move |request, responder| serve(&changed, &[], request, responder));
+    let mirror = tempfile::tempdir().unwrap();
+    dataset.write_mirror(mirror.path());
+    std::fs::write(mirror.path().join(dataset.infohash_hex()).join("set/f07"), other).unwrap();
+    // The torrent's own seed has the right version.
+    let right = vec![paths(&dataset)[7].clone()];
+    let seed = HttpServer::start(move |request, responder| serve(&right, &[], request, responder));
+    let with_seed = dataset.clone().url_list([format!("{}/", seed.url())]);
+    for lines in [
+        format!("web-seeds = [\"{}/\"]", server.url()),
+        format!("mirrors = ['{}']", mirror.path().display()),
+    ] {
+        let error = Project::of(&dataset, &lines).error();
+        let said = "not asked for `f07` again, of which it may hold another version";
+        assert!(error.contains(said), "{error}");
+        // The four pieces of the file.
+        assert!(error.contains(": 128.0 KiB are missing"), "{error}");
+        dataset.assert_at(&Project::of(&with_seed, &lines).path_of("data"));
+    }
+}
+
 #[test]
 fn a_piece_that_began_in_the_file_before_is_resumed_from_a_server_without_ranges() {
     let bytes = |seed| random_bytes(seed, 300_000);

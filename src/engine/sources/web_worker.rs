@@ -72,7 +72,7 @@ impl<'a> WebWorker<'a> {
     fn fetch_parts(&mut self, run: &Range<u32>) -> Left {
         let (swarm, seed) = (self.swarm, self.seed);
         let mut parts = parts(swarm, seed.id, run);
-        let mut feeder = Feeder::new(swarm, seed.id, self.worker);
+        let mut feeder = Feeder::new(swarm, seed.id, self.worker, &seed.lost);
         while let Some(part) = parts.pop_front() {
             let Some((file, _)) = part.file else {
                 match feeder.feed_zeros(part.range) {
