@@ -235,6 +235,24 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
+/// Sets the modification time of a directory.
+///
+/// # Errors
+/// If the directory belongs to another user, for example.
+#[cfg(feature = "engine")]
+pub fn set_directory_time(directory: &Path, time: SystemTime) -> io::Result<()> {
+    let mut options = File::options();
+    #[cfg(not(windows))]
+    options.read(true);
+    // `FILE_WRITE_ATTRIBUTES`, and `FILE_FLAG_BACKUP_SEMANTICS`, without which no directory is opened.
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        options.access_mode(0x100).custom_flags(0x0200_0000);
+    }
+    options.open(directory)?.set_modified(time)
+}
+
 /// Syncs a directory and all directories below it, since directories hold the names.
 pub fn sync_tree(directory: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
