@@ -215,13 +215,13 @@ impl Seed {
     }
 }
 
+/// Serves datasets with the sources and the selection of their requests, such as those of a
+/// manifest; everything in the store if there are none. The settings are those of a command that
+/// cargo runs. The second value is the command's option that disables the network, if it is given.
 #[cfg(feature = "engine")]
-impl Seed {
-    /// Serves datasets with the sources and the selection of their requests, such as those of a
-    /// manifest; everything in the store if there are none. The settings are those of a command
-    /// that cargo runs. `offline` is its option that disables the network, if it is given.
-    #[doc(hidden)]
-    pub fn of_command(requests: Vec<Request>, offline: Option<&'static str>) -> Seed {
+#[doc(hidden)]
+impl From<(Vec<Request>, Option<&'static str>)> for Seed {
+    fn from((requests, offline): (Vec<Request>, Option<&'static str>)) -> Seed {
         let none: [&str; 0] = [];
         Seed { requests, offline, context: Context::of_command(), ..Seed::new(none) }
     }

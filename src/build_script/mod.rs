@@ -187,7 +187,7 @@ impl Build {
             manifest.requests.iter().map(|request| request.name.as_str().to_owned()).collect();
         let requests: Vec<&Request> =
             manifest.requests.iter().filter(|request| request.asked_for(feature_is_on)).collect();
-        let out_dir = PathBuf::from(self.context.var("OUT_DIR").unwrap_or_default());
+        let out_dir = self.context.var("OUT_DIR").map(PathBuf::from);
         let config = self.context.config_files().map(Path::to_owned);
         let config = config.chain(manifest.workspace.clone()).collect();
         let mut datasets =
@@ -196,7 +196,9 @@ impl Build {
             return Ok(datasets);
         }
         let shared = Store::at(&self.context.store_dir()?);
-        let own = Store::at(&out_dir.join("academictorrents"));
+        paths::check_out_dir(out_dir.as_deref(), &requests)?;
+        // Without the directory, no dataset has a store of its own.
+        let own = Store::at(&out_dir.clone().unwrap_or_default().join("academictorrents"));
         paths::check_install(self.context.cargo_call().is_install(), &requests)?;
         paths::check_directories(&settings, &requests, &manifest.path, [&shared, &own])?;
         let counters = Arc::new(Counters::default());
@@ -214,7 +216,8 @@ impl Build {
             };
             requests.iter().map(look).collect()
         } else {
-            self.fetch(session, &manifest.path, &requests, &out_dir, &counters, settings.progress)?
+            let (path, out_dir) = (&manifest.path, out_dir.as_deref());
+            self.fetch(session, path, &requests, out_dir, &counters, settings.progress)?
         };
         for (request, outcome) in requests.into_iter().zip(results) {
             let (provided, is_there, missing) = match outcome {
@@ -238,15 +241,17 @@ impl Build {
         session: Session<'_>,
         manifest: &Path,
         requests: &[&Request],
-        out_dir: &Path,
+        out_dir: Option<&Path>,
         counters: &Arc<Counters>,
         mode: crate::settings::Progress,
     ) -> Result<Vec<DatasetOutcome>, Error> {
-        let note_of = |request: &Request| Note::of(request.name.as_str(), out_dir);
+        let note_of =
+            |request: &Request| out_dir.map(|out_dir| Note::of(request.name.as_str(), out_dir));
         // An optional dataset that was missing a few minutes ago does not delay every build.
         let due = |request: &Request| {
             let manifests = std::iter::once(manifest).chain(request.workspace.as_deref());
-            let missed = request.optional && note_of(request).holds(manifests, SystemTime::now());
+            let note = note_of(request).filter(|_| request.optional);
+            let missed = note.is_some_and(|note| note.holds(manifests, SystemTime::now()));
             !missed
                 || engine::would_be(&session, request).stamp.exists()
                 || engine::may_lie_elsewhere(&session, request)
@@ -279,7 +284,7 @@ impl Build {
                     }
                     Some(Err(error)) if request.optional && may_be_missing(error.kind()) => {
                         // If it cannot be written, the errors of other datasets still count.
-                        errors.extend(note_of(request).write(&error).err());
+                        errors.extend(note_of(request).and_then(|note| note.write(&error).err()));
                         error.summary(usize::MAX)
                     }
                     Some(Err(error)) => {
@@ -289,7 +294,7 @@ impl Build {
                     None => continue, // `provide_all` returns one result per request
                 }
             } else {
-                note_of(request).reminder()
+                note_of(request).map(|note| note.reminder()).unwrap_or_default()
             };
             if let Some(would_be) = would_be {
                 outcomes.push(DatasetOutcome::Missing(would_be, missing));

@@ -35,6 +35,23 @@ pub fn check(settings: &Settings, requests: &[Request]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Rejects datasets in `OUT_DIR` if that is not set, as in a program that is no build script.
+///
+/// # Errors
+/// [`ErrorKind::Manifest`].
+pub fn check_out_dir(out_dir: Option<&Path>, requests: &[&Request]) -> Result<(), Error> {
+    let is_missing = |it: &&&Request| out_dir.is_none() && it.store == StoreKind::Own;
+    let Some(request) = requests.iter().find(is_missing) else { return Ok(()) };
+    let what = format!(
+        "dataset `{}`: `store = \"out-dir\"` cannot be used, because OUT_DIR is not set",
+        request.name
+    );
+    let error = Error::new(ErrorKind::Manifest, what)
+        .why("Cargo sets this variable for build scripts only")
+        .help("set it with `Build::env`, or remove `store = \"out-dir\"`");
+    Err(request.origin.declared(error))
+}
+
 /// Rejects datasets in `OUT_DIR` for `cargo install`, which deletes that directory while the
 /// program has its path.
 ///

@@ -41,7 +41,7 @@ impl Refusal {
 
 /// The problems found so far in one manifest.
 pub(super) struct Findings<'a> {
-    text: &'a str,
+    pub text: &'a str,
     pub path: &'a Path,
     /// Sorted by position.
     found: Vec<(usize, Error)>,

@@ -20,8 +20,8 @@ pub(super) enum ClaimKind {
     Damaged,
     /// It contains only zeros, or the user allows replacing it.
     Replaceable,
-    /// It has the right length, and all of its pieces extend into other files. None of its pieces
-    /// is reused, right or not.
+    /// It has the right length, and each of its pieces is right or extends into another file. None
+    /// of its pieces is reused, right or not.
     Unknown,
 }
 

@@ -134,9 +134,14 @@ impl Directory {
     /// Removes this dataset's part of the workplace. The caller holds the lock; dropping the lock
     /// removes its file.
     pub(super) fn leave(&self, id: &str, infohash: Infohash) {
+        let _ = self.workplace.remove_torrent(infohash); // a file that stays does no harm
+        self.leave_tree(id);
+    }
+
+    /// Removes what is unfinished of this dataset or tree. The caller holds the lock.
+    pub(super) fn leave_tree(&self, id: &str) {
         // Failures leave only files that do no harm.
         let _ = remove_tree(&self.workplace.partial_path(id));
-        let _ = self.workplace.remove_torrent(infohash);
         for emptied in ["partial", "torrents"] {
             let _ = std::fs::remove_dir(self.workplace.root.join(emptied));
         }

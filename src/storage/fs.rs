@@ -5,7 +5,7 @@ mod in_use;
 mod open;
 
 use std::collections::hash_map::RandomState;
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::hash::BuildHasher as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub(super) struct FileFingerprint {
 impl FileFingerprint {
     /// Returns a file's current fingerprint; `None` if there is no regular file.
     pub(super) fn at(path: &Path) -> Option<FileFingerprint> {
-        let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        let file = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
         Some(FileFingerprint { length: file.len(), modified: file.modified().ok() })
     }
 }
@@ -163,13 +163,13 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Syncs a file to disk, and returns its length.
-pub fn sync_file(path: &Path) -> io::Result<u64> {
+/// Syncs a file to disk.
+pub fn sync_file(path: &Path) -> io::Result<(File, Metadata)> {
     // Windows needs a handle opened for writing to sync. Elsewhere a read-only file can be synced
     // too.
     let (file, metadata) = open_with_metadata(path, cfg!(windows))?;
     file.sync_all()?;
-    Ok(metadata.len())
+    Ok((file, metadata))
 }
 
 /// Syncs a file to disk and makes it read-only. In a store shared by a group another member's file
@@ -178,8 +178,8 @@ pub fn sync_and_seal(path: &Path) -> io::Result<()> {
     if cfg!(windows) {
         set_read_only(path, false)?;
     }
-    sync_file(path)?;
-    match set_read_only(path, true) {
+    let (file, metadata) = sync_file(path)?;
+    match seal(&file, &metadata, true) {
         Err(why) if is_not_supported(&why) => Ok(()),
         other => other,
     }
@@ -200,14 +200,14 @@ pub fn make_writable(file: &File, mut permissions: Permissions) -> io::Result<()
 
 /// Whether anyone may execute a file.
 #[cfg(unix)]
-pub fn is_executable(file: &std::fs::Metadata) -> bool {
+pub fn is_executable(file: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     file.permissions().mode() & 0o111 != 0
 }
 
 /// On this platform a file's name decides that.
 #[cfg(not(unix))]
-pub fn is_executable(_file: &std::fs::Metadata) -> bool {
+pub fn is_executable(_file: &Metadata) -> bool {
     false
 }
 
@@ -233,6 +233,24 @@ pub fn make_executable(_file: &File) -> io::Result<()> {
 /// Syncs a directory. Windows cannot sync a directory handle; its file systems journal names.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// Sets the modification time of a directory.
+///
+/// # Errors
+/// If the directory belongs to another user, for example.
+#[cfg(feature = "engine")]
+pub fn set_directory_time(directory: &Path, time: SystemTime) -> io::Result<()> {
+    let mut options = File::options();
+    #[cfg(not(windows))]
+    options.read(true);
+    // `FILE_WRITE_ATTRIBUTES`, and `FILE_FLAG_BACKUP_SEMANTICS`, without which no directory is opened.
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        options.access_mode(0x100).custom_flags(0x0200_0000);
+    }
+    options.open(directory)?.set_modified(time)
 }
 
 /// Syncs a directory and all directories below it, since directories hold the names.
@@ -302,7 +320,7 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
     let copied = copy_bytes(from, &temporary, mode)
         .and_then(|file| {
             match mode {
-                CopyMode::New | CopyMode::ReadOnly { .. } => seal(&file, false)?,
+                CopyMode::New | CopyMode::ReadOnly { .. } => seal(&file, &file.metadata()?, false)?,
                 CopyMode::Same => file.set_permissions(original.permissions())?,
             }
             if mode == (CopyMode::ReadOnly { is_ours: true }) && is_executable(&original) {
@@ -310,7 +328,7 @@ pub fn copy(from: &Path, to: &Path, mode: CopyMode, workplace: &Path) -> io::Res
             }
             file.sync_all()?;
             match mode {
-                CopyMode::ReadOnly { .. } => seal(&file, true),
+                CopyMode::ReadOnly { .. } => seal(&file, &file.metadata()?, true),
                 CopyMode::New | CopyMode::Same => Ok(()),
             }
         })
@@ -372,7 +390,8 @@ pub fn copy_tree(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> {
 /// If the file is another user's or not a regular file.
 #[cfg(unix)]
 pub fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
-    seal(&open(path)?, read_only)
+    let (file, metadata) = open_with_metadata(path, false)?;
+    seal(&file, &metadata, read_only)
 }
 
 /// On this platform a read handle cannot change permissions.
@@ -388,8 +407,8 @@ pub fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
 }
 
 /// Does the same for an open file.
-fn seal(file: &File, read_only: bool) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
+fn seal(file: &File, metadata: &Metadata, read_only: bool) -> io::Result<()> {
+    let mut permissions = metadata.permissions();
     if permissions.readonly() == read_only {
         return Ok(());
     }
@@ -439,7 +458,7 @@ pub fn may_be_written(left: &Path) -> io::Result<bool> {
 }
 
 #[cfg(unix)]
-fn is_its_only_name(found: &std::fs::Metadata) -> bool {
+fn is_its_only_name(found: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     found.nlink() == 1
 }
@@ -447,7 +466,7 @@ fn is_its_only_name(found: &std::fs::Metadata) -> bool {
 /// Std has no stable way to count a file's links on this platform. Links to complete data are
 /// read-only.
 #[cfg(not(unix))]
-fn is_its_only_name(_found: &std::fs::Metadata) -> bool {
+fn is_its_only_name(_found: &Metadata) -> bool {
     true
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Existing files with the same bytes stay. All conflicts are found before anything is written, and
 //! are reported as for a dataset: see `replaceable.rs`. The copies belong to the user and are
-//! writable.
+//! writable. Until a copy is complete, it is in the directory's workplace.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,86 +15,133 @@ use super::{Stamp, folded_names, links, pins};
 use crate::error::{Error, ErrorKind, printable};
 use crate::torrent::metainfo::{check_visible, is_same_name};
 
-/// Copies the tree with this stamp, whose files are in `files`, into a directory.
-///
-/// # Errors
-/// [`ErrorKind::Disk`], for conflicts and for a tree that changes meanwhile, among others;
-/// [`ErrorKind::Archive`] for names that other programs act on; [`ErrorKind::Stopped`].
-pub fn copy_tree_into(
-    stamp: &Path,
-    files: &Path,
-    directory: &Directory,
-    work: DiskWork<'_>,
-) -> Result<(), Error> {
-    let Some(stamp) = Stamp::read(stamp) else {
-        let what = format!("{} was removed while it was being copied", files.display());
-        return Err(Error::new(ErrorKind::Disk, what));
-    };
-    let all: Vec<PathBuf> = stamp.paths().collect();
-    let mut every = all.iter().map(PathBuf::as_path).chain(stamp.link_paths());
-    every.try_for_each(|path| check_name(path, directory.overwrite))?;
-    let (mut conflicts, mut missing) = (Conflicts::default(), Vec::new());
-    let mut buffer = vec![0; pins::BUFFER_BYTES];
-    for ((path, length), digest) in stamp.files().zip(&stamp.digests) {
-        work.goes_on()?;
-        let place = directory.path.join(&path);
-        let mut is_same = || {
-            let found = std::fs::metadata(&place).is_ok_and(|found| found.len() == length);
-            found && pins::sha256_of(&place, &mut buffer).is_ok_and(|found| found == *digest)
-        };
-        match in_the_way(&directory.path, &path) {
-            None => missing.push((path, true)),
-            Some((_, Conflict::Foreign)) if is_same() => {}
-            // Left by a run that was killed.
-            Some((_, Conflict::Foreign)) if is_empty(&place) => missing.push((path, false)),
-            Some((_, why)) if directory.overwrite && why.can_be_forced() => {
-                missing.push((path, false));
-            }
-            Some((place, why)) => conflicts.add(place, why),
-        }
+/// A tree in the store that is copied into a user's directory.
+#[derive(Clone, Copy, Debug)]
+pub struct TreeCopy<'a> {
+    pub id: &'a str,
+    pub stamp: &'a Path,
+    /// Where its files are in the store.
+    pub files: &'a Path,
+    pub directory: &'a Directory,
+}
+
+/// What a directory lacks of a tree.
+#[derive(Default)]
+struct Missing {
+    /// Files, and whether nothing has their name.
+    files: Vec<(PathBuf, bool)>,
+    /// Symbolic links with their texts.
+    links: Vec<(PathBuf, PathBuf)>,
+}
+
+impl TreeCopy<'_> {
+    /// Whether the directory has all of the tree. Writes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disk`], for conflicts, among others; [`ErrorKind::Archive`] for names that other
+    /// programs act on; [`ErrorKind::Stopped`].
+    pub fn is_there(&self, work: DiskWork<'_>) -> Result<bool, Error> {
+        let missing = self.missing(&self.stamped()?, work)?;
+        Ok(missing.files.is_empty() && missing.links.is_empty())
     }
-    let mut missing_links = Vec::new();
-    for (path, text) in &stamp.links {
-        let place = directory.path.join(path);
-        if std::fs::read_link(&place).is_ok_and(|found| found == *text) {
-            continue;
-        }
-        match in_the_way(&directory.path, path) {
-            None => missing_links.push((place, text)),
-            Some((_, why)) if directory.overwrite && why.can_be_forced() => {
-                missing_links.push((place, text));
-            }
-            Some((place, why)) => conflicts.add(place, why),
-        }
+
+    /// Copies what the directory lacks. The caller holds the directory's lock.
+    ///
+    /// # Errors
+    /// As for [`TreeCopy::is_there`]; also for a tree that changes meanwhile.
+    pub fn run(&self, work: DiskWork<'_>) -> Result<(), Error> {
+        let done = self.stamped().and_then(|stamp| {
+            let missing = self.missing(&stamp, work)?;
+            self.copy(&stamp, &missing, work)
+        });
+        self.directory.leave_tree(self.id);
+        done
     }
-    conflicts.result(&directory.path)?;
-    let site = directory.path.as_path().into();
-    for (path, is_new) in &missing {
-        let place = directory.path.join(path);
-        let failed = |why: &io::Error| Error::disk("copy a file to", &place, why);
-        fs::create_parents(&directory.path, &place).map_err(|why| failed(&why))?;
-        let created = if *is_new { fs::create_new(&place).map(drop) } else { Ok(()) };
-        created.map_err(|why| {
-            // The file system takes this name and that of another file of the tree for one.
-            let others = &mut all.iter().filter(|other| *other != path).cloned();
-            match folded_names::taken_by(&site, path, others) {
-                Some(twins) => folded_names::same_name(&directory.path, &twins),
-                None => failed(&why),
+
+    fn stamped(&self) -> Result<Stamp, Error> {
+        Stamp::read(self.stamp).ok_or_else(|| {
+            let what = format!("{} was removed while it was being copied", self.files.display());
+            Error::new(ErrorKind::Disk, what)
+        })
+    }
+
+    fn missing(&self, stamp: &Stamp, work: DiskWork<'_>) -> Result<Missing, Error> {
+        let directory = self.directory;
+        for path in stamp.paths() {
+            check_name(&path, directory.overwrite)?;
+        }
+        stamp.link_paths().try_for_each(|path| check_name(path, directory.overwrite))?;
+        let (mut conflicts, mut missing) = (Conflicts::default(), Missing::default());
+        let mut buffer = vec![0; pins::BUFFER_BYTES];
+        for ((path, length), digest) in stamp.files().zip(&stamp.digests) {
+            work.goes_on()?;
+            let place = directory.path.join(&path);
+            let mut is_same = || {
+                let found = std::fs::metadata(&place).is_ok_and(|found| found.len() == length);
+                found && pins::sha256_of(&place, &mut buffer).is_ok_and(|found| found == *digest)
+            };
+            match in_the_way(&directory.path, &path) {
+                None => missing.files.push((path, true)),
+                Some((_, Conflict::Foreign)) if is_same() => {}
+                // Left by a run that was killed.
+                Some((_, Conflict::Foreign)) if is_empty(&place) => {
+                    missing.files.push((path, false));
+                }
+                Some((_, why)) if directory.overwrite && why.can_be_forced() => {
+                    missing.files.push((path, false));
+                }
+                Some((place, why)) => conflicts.add(place, why),
             }
+        }
+        for (path, text) in &stamp.links {
+            let place = directory.path.join(path);
+            if std::fs::read_link(&place).is_ok_and(|found| found == *text) {
+                continue;
+            }
+            match in_the_way(&directory.path, path) {
+                None => missing.links.push((place, text.clone())),
+                Some((_, why)) if directory.overwrite && why.can_be_forced() => {
+                    missing.links.push((place, text.clone()));
+                }
+                Some((place, why)) => conflicts.add(place, why),
+            }
+        }
+        conflicts.result(&directory.path).map(|()| missing)
+    }
+
+    fn copy(&self, stamp: &Stamp, missing: &Missing, work: DiskWork<'_>) -> Result<(), Error> {
+        let directory = &self.directory.path;
+        let site = directory.as_path().into();
+        for (path, is_new) in &missing.files {
+            let place = directory.join(path);
+            let failed = |why: &io::Error| Error::disk("copy a file to", &place, why);
+            fs::create_parents(directory, &place).map_err(|why| failed(&why))?;
+            let created = if *is_new { fs::create_new(&place).map(drop) } else { Ok(()) };
+            created.map_err(|why| {
+                // The file system takes this name and that of another file of the tree for one.
+                let others = &mut stamp.paths().filter(|other| other != path);
+                match folded_names::taken_by(&site, path, others) {
+                    Some(twins) => folded_names::same_name(directory, &twins),
+                    None => failed(&why),
+                }
+            })?;
+        }
+        let workplace = self.directory.workplace.partial_path(self.id);
+        self.directory.workplace.create_directory(&workplace.join("copy"))?;
+        parallel::each(missing.files.len(), &|index, _| {
+            work.goes_on()?;
+            let Some((path, _)) = missing.files.get(index) else { return Ok(()) };
+            let (from, place) = (self.files.join(path), directory.join(path));
+            copy(&from, &place, &workplace)
+                .map_err(|why| Error::disk("copy a file to", &place, &why))
         })?;
+        for (place, text) in &missing.links {
+            let failed = |why: io::Error| Error::disk("create the symbolic link", place, &why);
+            fs::create_parents(directory, place).map_err(failed)?;
+            links::replace(text, place).map_err(failed)?;
+        }
+        Ok(())
     }
-    parallel::each(missing.len(), &|index, _| {
-        work.goes_on()?;
-        let Some((path, _)) = missing.get(index) else { return Ok(()) };
-        let (from, place) = (files.join(path), directory.path.join(path));
-        copy(&from, &place).map_err(|why| Error::disk("copy a file to", &place, &why))
-    })?;
-    for (place, text) in missing_links {
-        let failed = |why: io::Error| Error::disk("create the symbolic link", &place, &why);
-        fs::create_parents(&directory.path, &place).map_err(failed)?;
-        links::replace(text, &place).map_err(failed)?;
-    }
-    Ok(())
 }
 
 /// Checks that a file may have this name in a user's directory.
@@ -124,8 +171,14 @@ fn is_empty(path: &Path) -> bool {
 }
 
 /// Copies a store file for the user: writable, and executable if the original is.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::copy(from, to, CopyMode::New, to.parent().unwrap_or(to))?;
+fn copy(from: &Path, to: &Path, workplace: &Path) -> io::Result<()> {
+    match fs::copy(from, to, CopyMode::New, workplace) {
+        // Another file system is mounted below the directory.
+        Err(why) if why.kind() == io::ErrorKind::CrossesDevices => {
+            fs::copy(from, to, CopyMode::New, to.parent().unwrap_or(to))?;
+        }
+        other => other?,
+    }
     match fs::is_executable(&std::fs::metadata(from)?) {
         true => fs::make_executable(&fs::open_to_write(to)?),
         false => Ok(()),

@@ -86,7 +86,7 @@ pub use fs::atomic_write;
 #[cfg(target_os = "linux")]
 pub use fs::{open_or_create, try_lock};
 #[cfg(feature = "unpack")]
-pub use into_directory::copy_tree_into;
+pub use into_directory::TreeCopy;
 pub use local_copy::LocalCopy;
 pub use lock::{Lock, LockHolder};
 #[cfg(feature = "seed")]

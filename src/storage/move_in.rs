@@ -101,8 +101,9 @@ impl Partial {
                 return Ok(()); // it was right and stays in place
             }
             let path = self.files.path(index as u32);
-            let length = sync_file(&path).map_err(|why| Error::disk("sync", &path, &why))?;
-            if self.layout().file(index as u32).is_some_and(|file| file.length() != length) {
+            let (_, metadata) = sync_file(&path).map_err(|why| Error::disk("sync", &path, &why))?;
+            if self.layout().file(index as u32).is_some_and(|file| file.length() != metadata.len())
+            {
                 let what = format!("{} changed while it was being fetched", path.display());
                 return Err(Error::new(ErrorKind::Disk, what));
             }

@@ -5,7 +5,7 @@
 //! before they download them. A file is foreign if a piece entirely within it is wrong and nothing
 //! shows that the file is the dataset's, or if it is shorter than a piece and has the wrong length.
 //! Foreign files stay, and the download fails before it begins. A file that cannot be judged, since
-//! its pieces extend into other files, is compared with the downloaded bytes. With `overwrite`
+//! pieces extend into other files, is compared with the downloaded bytes. With `overwrite`
 //! foreign files are replaced. Directories, and anything else that is not a file, never are.
 
 pub(super) mod conflicts;
@@ -156,11 +156,11 @@ fn claim(
     let has_length = found.len() == file.length();
     let is_short = file.length() < u64::from(layout.geometry().piece_bytes().max(BLOCK_BYTES));
     let unreadable = |why: io::Error| Conflict::Unreadable(why.to_string());
-    let right = pieces.clone().filter(|piece| right(*piece));
+    let mut right_ones = pieces.clone().filter(|piece| right(*piece));
     let is_ours = match overwrite {
-        true => right.count() > 0,
+        true => right_ones.next().is_some(),
         false if is_short && !has_length => false,
-        false => evidence::is_ours(path, file, layout, right).map_err(unreadable)?,
+        false => evidence::is_ours(path, file, layout, right_ones).map_err(unreadable)?,
     };
     if is_ours {
         return of_kind(ClaimKind::Damaged);
@@ -176,9 +176,9 @@ fn claim(
             SegmentPlace::Zeros => true,
         })
     };
-    // Only the first piece and the last one can extend into other files.
-    let ends = pieces.clone().next().into_iter().chain(pieces.clone().next_back());
-    if has_length && pieces.len() < 3 && !ends.into_iter().any(lies_in_it) && !pieces.is_empty() {
+    // Its own pieces may be right without showing whose it is: short, or of one repeated byte.
+    let may_be_right = |piece| right(piece) || !lies_in_it(piece);
+    if has_length && !pieces.is_empty() && pieces.clone().all(may_be_right) {
         return of_kind(ClaimKind::Unknown);
     }
     Err(Conflict::Foreign)

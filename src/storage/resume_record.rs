@@ -51,8 +51,10 @@ impl ResumeRecord {
         let mut bytes = format!("{MAGIC}2 {id}\n").into_bytes();
         pieces.for_each(|piece| bytes.extend_from_slice(&piece.to_be_bytes()));
         let temporary = fs::beside(path);
-        fs::create_new(&temporary)?.write_all(&bytes)?;
-        fs::rename(&temporary, path)?;
+        let written = fs::create_new(&temporary).and_then(|mut file| file.write_all(&bytes));
+        written.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+            let _ = fs::remove_entry(&temporary); // the first error is the one that is reported
+        })?;
         let file = fs::open_to_append(path)?;
         Ok(ResumeRecord { file: Mutex::new(Some(file)) })
     }
@@ -97,6 +99,15 @@ mod tests {
             std::fs::write(&path, damage).unwrap();
             assert_eq!(pieces("id"), [0_u32; 0], "{damage:?}");
         }
+    }
+
+    #[test]
+    fn a_record_that_cannot_begin_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("record");
+        std::fs::create_dir_all(path.join("below")).unwrap();
+        ResumeRecord::begin(&path, "id", [1].into_iter()).unwrap_err();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use tar::{Archive, Entry, EntryType};
+use tar::{Archive, Entry, EntryType, Header};
 
 use super::MemberSink;
 use super::members::Members;
@@ -44,12 +44,33 @@ fn without_raw_bytes(why: &io::Error) -> String {
     text.get(..end.unwrap_or(text.len())).unwrap_or_default().trim_end_matches([':', ' ']).into()
 }
 
+/// Skips the label that GNU tar writes at the beginning of an archive: the crate `tar` refuses its
+/// header, which has no size.
+fn without_label<'a>(mut input: Box<dyn Read + 'a>) -> io::Result<Box<dyn Read + 'a>> {
+    let mut first = Vec::with_capacity(BLOCK_BYTES as usize);
+    (&mut input).take(BLOCK_BYTES).read_to_end(&mut first)?;
+    let is_label = first.len() as u64 == BLOCK_BYTES && {
+        let header = Header::from_byte_slice(&first);
+        header.entry_type().as_byte() == b'V' && header.cksum().ok() == Some(checksum(&first))
+    };
+    Ok(if is_label { input } else { Box::new(io::Cursor::new(first).chain(input)) })
+}
+
+/// The sum of a header's bytes, with spaces in place of the sum itself.
+fn checksum(header: &[u8]) -> u32 {
+    let byte = |(at, byte): (usize, &u8)| if matches!(at, 148..156) { b' ' } else { *byte };
+    header.iter().enumerate().map(|it| u32::from(byte(it))).sum()
+}
+
 pub(super) fn unpack(
     input: Box<dyn Read + '_>,
     members: &Members<'_>,
     to: &mut dyn MemberSink,
 ) -> Result<(), Error> {
     to.directory(members.directory())?;
+    let no_archive =
+        |why: &str| members.failed(&format!("its content is not a tar archive: {why}"));
+    let input = without_label(input).map_err(|why| no_archive(&without_raw_bytes(&why)))?;
     let allowed = Rc::new(Cell::new(MAX_HEADER_BYTES));
     let mut archive = Archive::new(Bounded { inner: input, allowed: Rc::clone(&allowed) });
     let entries = archive.entries().map_err(|why| members.failed(&why))?;
@@ -58,7 +79,7 @@ pub(super) fn unpack(
         let mut entry = entry.map_err(|why| {
             let why = without_raw_bytes(&why);
             match (&last[..], is_first) {
-                (_, true) => members.failed(&format!("its content is not a tar archive: {why}")),
+                (_, true) => no_archive(&why),
                 ([], false) => members.failed(&why),
                 (last, false) => {
                     members.failed(&format!("after its member `{}`: {why}", super::shown(last)))

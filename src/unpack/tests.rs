@@ -329,6 +329,17 @@ fn members_of_a_tar_archive_become_what_they_are() {
     assert_eq!(names(&found)[9..], [&format!("x/{long}"), "x/by/pax1"]);
     assert_eq!(found[2].1, TEXT);
     assert_eq!((&found[6].1[..], &found[7].1[..]), (&b"x/d/a"[..], &b"x/d/a"[..]));
+    // GNU tar begins an archive with its label, whose header has no size.
+    let mut label = ::tar::Header::new_old();
+    label.as_old_mut().name[..3].copy_from_slice(b"vol");
+    label.set_entry_type(::tar::EntryType::new(b'V'));
+    label.as_old_mut().size.fill(0);
+    label.set_cksum();
+    let labeled = [label.as_bytes(), &archive[..]].concat();
+    assert_eq!(unpacked(Format::Tar(None), &labeled).unwrap(), found);
+    let unlike = [vec![b'V'; 512], vec![0; 1024]].concat();
+    let error = unpacked(Format::Tar(None), &unlike).unwrap_err();
+    assert!(error.contains("its content is not a tar archive"), "{error}");
     // An archive cut between members lost only its end marker, and other programs accept it.
     assert!(unpacked(Format::Tar(None), &archive[..archive.len() - 1024]).is_ok());
     assert_eq!(names(&unpacked(Format::Tar(None), &[0; 1024]).unwrap()), ["x/"]);

@@ -244,6 +244,37 @@ fn a_selected_file_that_cannot_be_judged_stays_if_it_is_right() {
     assert!(text.contains("set/a has different content") && text.contains(FORCE), "{text}");
 }
 
+/// Its own pieces are right, but too short, too small or too uniform to show whose it is.
+#[test]
+fn a_selected_file_with_few_pieces_of_its_own_stays_if_it_is_right() {
+    let uniform = [random_bytes(2, PIECE - 500), vec![0; PIECE], random_bytes(3, 100)].concat();
+    for (piece, bytes, behind) in [
+        (PIECE, random_bytes(2, PIECE + 5_000), 0),
+        (PIECE, uniform, 500),
+        (1_000, random_bytes(2, 20_000), 500),
+    ] {
+        let (a, c) = (random_bytes(1, 500), random_bytes(4, behind));
+        let dataset = Dataset::multi("set", [("a", a), ("b", bytes), ("c", c)]);
+        let dataset = dataset.piece_length(piece);
+        let (fixture, seed) = (GetFixture::new(), WebSeed::serving(&dataset));
+        let b = fixture.data().join("set/b");
+        let get = || ask(&fixture, &dataset, &seed).files(["b"]).run();
+        get().unwrap();
+        let before = inode(&b);
+        get().unwrap();
+        assert_eq!(inode(&b), before);
+        // A wrong piece of its own, and a wrong part of a piece that other files share.
+        for at in [piece as u64 + 100, 3] {
+            flip(&b, at);
+            let text = get().unwrap_err().to_string();
+            assert!(text.contains("set/b has different content"), "{text}");
+            flip(&b, at);
+        }
+        dataset.assert_at(&ask(&fixture, &dataset, &seed).run().unwrap());
+        assert_eq!(inode(&b), before);
+    }
+}
+
 #[test]
 fn one_of_300_small_files_is_repaired_by_its_piece_alone() {
     let files: Vec<_> = (0..300).map(|at| (format!("{at:03}"), random_bytes(at, 100))).collect();

@@ -4,6 +4,7 @@
 use std::fs;
 
 use crate::fixture::Fixture;
+use crate::support::Project;
 use crate::swarm::{Dataset, random_bytes};
 
 /// The dataset `data`, from a mirror directory that does not exist yet.
@@ -86,4 +87,23 @@ fn what_docs_rs_documents_all_the_same_has_the_path() {
     );
     let run = fixture.cargo(&["run"]).ok();
     assert!(run.printed_path().starts_with(fixture.store()), "{}", run.stdout);
+}
+
+#[test]
+fn without_out_dir_nothing_is_written_into_the_current_directory() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 40_000));
+    let name = "nowhere-in-this-directory";
+    let run = |lines: &str| {
+        let project = Project::new(&format!("{name} = {{ torrent = \"data.torrent\", {lines} }}"));
+        std::fs::write(project.path("data.torrent"), dataset.torrent()).unwrap();
+        project.build().env("OUT_DIR", "").run()
+    };
+    let datasets = run("optional = true, web-seeds = [\"http://127.0.0.1:9/\"]").unwrap();
+    assert!(datasets.dataset(name).is_none());
+    let note = format!("academictorrents-missing-{name}");
+    assert!(!std::path::Path::new(&note).exists());
+    let error = run("store = \"out-dir\", web-seeds = [\"http://127.0.0.1:9/\"]").unwrap_err();
+    assert_eq!(error.kind(), academictorrents::ErrorKind::Manifest);
+    assert!(error.to_string().contains("because OUT_DIR is not set"), "{error}");
+    assert!(!std::path::Path::new("academictorrents").exists());
 }

@@ -10,7 +10,7 @@ use crate::get::GetFixture;
 use crate::load_path::LOAD_PATH;
 use crate::support::files::{damage_unseen, inode, remove, remove_tree, set_writable};
 use crate::support::{Project, files_below};
-use crate::swarm::{Dataset, WebSeed};
+use crate::swarm::{Dataset, WebSeed, eventually};
 
 fn tar(members: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
@@ -288,6 +288,36 @@ fn an_archive_that_is_not_kept_goes_once_it_is_unpacked() {
     assert!(kept.exists(), "it was there before, and not fetched to be unpacked");
 }
 
+/// Another process unpacks other members of the same archive and then removes it, because it had
+/// downloaded it.
+#[test]
+fn an_archive_that_another_process_removes_meanwhile_is_fetched_again() {
+    let dataset = single();
+    let seed = WebSeed::serving(&dataset);
+    let (fixture, torrent) = crate::get_progress::fixture(&dataset, &seed);
+    let archive = fixture.ask(&torrent).run().unwrap();
+    let id = dataset.infohash_hex();
+    let lock = std::fs::File::options()
+        .write(true)
+        .open(fixture.path(&format!("store/v1/locks/{id}.lock")))
+        .unwrap();
+    for keeps in [true, false] {
+        lock.lock().unwrap();
+        let told = crate::get_progress::Told::default();
+        let unpack = Unpack::new().members(["top/a"]).keep_archive(keeps);
+        let get = told.by(fixture.ask(&torrent).unpack(unpack));
+        let waiting = std::thread::spawn(move || get.run());
+        eventually("it waits", || told.phases().contains(&academictorrents::Phase::Waiting));
+        remove_tree(&fixture.path(&format!("store/v1/data/{id}")));
+        lock.unlock().unwrap();
+        let tree = waiting.join().unwrap().unwrap();
+        check(&tree, &[("top/a", "1")]);
+        assert_eq!(archive.exists(), keeps);
+        remove_tree(&tree);
+        fixture.ask(&torrent).run().unwrap();
+    }
+}
+
 #[test]
 fn what_is_missing_or_damaged_of_a_tree_is_unpacked_again_without_fetching() {
     let dataset = single();
@@ -529,6 +559,39 @@ fn a_tree_goes_into_a_directory_and_the_archive_into_the_store() {
         assert!(error.contains("is a symbolic link, and the dataset has a directory"), "{error}");
         assert!(files_below(&fixture.path("outside")).is_empty());
     }
+}
+
+/// As for a dataset: one process at a time writes there, and what is unfinished is in the workplace.
+#[test]
+fn a_tree_is_copied_into_a_directory_under_its_lock_and_nothing_unfinished_stays() {
+    let dataset = single();
+    let seed = WebSeed::serving(&dataset);
+    let (fixture, torrent) = crate::get_progress::fixture(&dataset, &seed);
+    let ask = || fixture.ask(&torrent).unpack(Unpack::new()).into(fixture.data());
+    let tree = fixture.ask(&torrent).unpack(Unpack::new()).run().unwrap();
+    let id = tree.ancestors().nth(2).unwrap().file_name().unwrap();
+    // Left by a process that was killed while it copied.
+    let left = fixture.workplace().join("v1/partial").join(id).join(".tmp-0123456789abcdef");
+    std::fs::create_dir_all(left.parent().unwrap()).unwrap();
+    std::fs::write(left, "1").unwrap();
+    let locked = || {
+        let lock = fixture.workplace().join(format!("v1/locks/{}.lock", dataset.infohash_hex()));
+        std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        let lock = std::fs::File::create(lock).unwrap();
+        lock.lock().unwrap();
+        lock
+    };
+    let lock = locked();
+    let told = crate::get_progress::Told::default();
+    let get = told.by(ask());
+    let waiting = std::thread::spawn(move || get.run());
+    eventually("it waits", || told.phases().contains(&academictorrents::Phase::Waiting));
+    drop(lock);
+    check(&waiting.join().unwrap().unwrap(), &MEMBERS);
+    assert!(!fixture.workplace().exists(), "{:?}", files_below(&fixture.workplace()));
+    // If nothing is missing, nothing is written.
+    let _lock = locked();
+    check(&ask().run().unwrap(), &MEMBERS);
 }
 
 #[test]

@@ -171,9 +171,10 @@ fn one(
     let result = engine::import(session, &dataset.request, path, how, &of_one);
     of_one.set_phase(match &result {
         Ok(Import::Done(done)) if done.missing_bytes == 0 => Phase::Done,
-        Ok(Import::Unfit(_)) => Phase::PassedOver,
+        // An incomplete copy has its own message.
+        Ok(Import::Unfit(_) | Import::Done(_)) => Phase::PassedOver,
         Err(error) if !named && !is_of_the_store(error) => Phase::PassedOver,
-        Ok(Import::Done(_)) | Err(_) => Phase::Failed,
+        Err(_) => Phase::Failed,
     });
     result.map_err(|error| error.for_dataset(dataset.name()))
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use academictorrents::engine::{self, size::parse_duration};
-use academictorrents::{Seed, StopHandle};
+use academictorrents::{Error, Seed, StopHandle};
 use serde_json::json;
 
 use crate::Common;
@@ -71,9 +71,10 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
         request.identity.infohash = engine::infohash(&request)?;
         requests.push(request);
     }
-    let seed = Seed::of_command(requests, common.offline.then_some("--offline"));
+    let seed: Seed = (requests, common.offline.then_some("--offline")).into();
     let mut seed = seed.port(port).fetch(fetch).connections(connections);
     for directory in from {
+        std::fs::metadata(&directory).map_err(|why| Error::disk("look at", &directory, &why))?;
         seed = seed.from(directory);
     }
     if let Some(directory) = &common.store {

@@ -178,6 +178,30 @@ fn a_dry_run_counts_leftovers_as_the_real_run_does() {
     assert_eq!(fs::read_dir(v1.join("torrents")).unwrap().count(), 0);
 }
 
+/// Removing leftovers is not a use of the dataset that they are in.
+#[test]
+fn a_dataset_that_had_leftovers_is_as_old_as_before() {
+    let cli = CliFixture::new();
+    let dataset = data(1, "old.bin");
+    complete(&cli, &dataset);
+    let id = dataset.infohash_hex();
+    let leftover = cli.write(&format!("store/v1/data/{id}/.tmp-1/a"), b"left");
+    aged(&cli, &id, 50);
+    cli.ok(&["gc"]);
+    assert!(!leftover.exists());
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&cli.ok(&[&["gc", "--json", "--all"], arguments].concat())).unwrap()
+    };
+    let datasets = |json: serde_json::Value| json["datasets"].as_array().unwrap().len();
+    assert_eq!(datasets(json(&["--dry-run", "--older-than", "30d"])), 1);
+    // The dry run and the real one agree if the leftovers are removed in the same run.
+    cli.write(&format!("store/v1/data/{id}/stamp.old"), b"left");
+    aged(&cli, &id, 50);
+    assert_eq!(datasets(json(&["--dry-run", "--older-than", "30d"])), 1);
+    assert_eq!(datasets(json(&["--older-than", "30d"])), 1);
+    assert!(!cli.path(&format!("store/v1/data/{id}")).exists());
+}
+
 #[test]
 fn what_is_locked_stays_and_is_told() {
     let cli = CliFixture::new();

@@ -93,6 +93,10 @@ fn of_a_copy_that_is_partly_right_the_rest_is_fetched() {
     page.show(&cli, &["import", "--id", "multi.torrent", "--hard-link", "tree"]);
     page.show(&cli, &["list", "--no-orphans"]);
     page.compare();
+    // With progress, too: what was imported has not failed.
+    let run = cli.command(&["import", "tree"]).env("ACADEMICTORRENTS_PROGRESS", "plain").output();
+    let said = String::from_utf8(run.unwrap().stderr).unwrap();
+    assert!(said.contains("multi is incomplete") && !said.contains("failed"), "{said}");
     assert_eq!(fs::read(&b).unwrap(), bytes);
     assert!(!fs::metadata(&b).unwrap().permissions().readonly());
     // Only the two damaged pieces of 32 KiB are fetched.

@@ -24,7 +24,7 @@ use crate::plan::Limit;
 #[cfg(feature = "engine")]
 use crate::storage::DiskWork;
 use crate::storage::{
-    Directory, Lock, Stamp, Store, Target, TreeFault, TreeWriter, copy_tree_into, each,
+    Directory, Lock, Stamp, Store, Target, TreeCopy, TreeFault, TreeWriter, each,
 };
 use crate::unpack::{self, MemberGlobs, Members, PlannedFile, TreePlan, UnpackBudget};
 
@@ -166,6 +166,12 @@ pub fn provide(
         true => is_right(session, &lock, store, (infohash, &id), counters)?,
         false => store.present(&id).is_some_and(|it| it.holds(&request.sha256)),
     };
+    // Another process that had downloaded the archives only to unpack them removed them before this
+    // one had the lock.
+    if !is_there && !archive.stamp.exists() {
+        drop(lock);
+        return provide(session, request, counters);
+    }
     if !is_there {
         let work = TreeWork { session, request, unpacking, counters, store, id: &id, plan: &plan };
         work.unpack(&lock, &archive.path)?;
@@ -199,9 +205,17 @@ fn provide_into(
     let (Some(files), Some(name)) = (tree.path.parent(), tree.path.file_name()) else {
         return Ok(tree);
     };
+    let id = tree.id().unwrap_or_default();
+    let copy = TreeCopy { id, stamp: &tree.stamp, files, directory };
     counters.set_phase(Phase::Publishing);
-    let work = session.disk_work(counters);
-    session.hashing()?.install(|| copy_tree_into(&tree.stamp, files, directory, work))?;
+    let (pool, work) = (session.hashing()?, session.disk_work(counters));
+    if !pool.install(|| copy.is_there(work))? {
+        let lock = lock(session, session.target(request), tree.infohash, counters)?;
+        counters.set_phase(Phase::Publishing);
+        let mut copied = Ok(());
+        while_alive(&lock, pool, &mut || copied = copy.run(work));
+        copied?;
+    }
     Ok(Provided { path: session.target(request).files_path("").join(name), ..tree })
 }
 

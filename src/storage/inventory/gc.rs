@@ -98,6 +98,9 @@ impl Store {
         if modified(path) != leftover.modified {
             return Ok(false);
         }
+        let is_below = |it: &&Path| it.parent().and_then(Path::parent) == Some(&self.root);
+        let parent = path.parent().filter(is_below);
+        let before = parent.filter(|_| leftover.infohash.is_some()).and_then(modified);
         let is_directory = std::fs::symlink_metadata(path).is_ok_and(|it| it.is_dir());
         let is_temporary = path.file_name().is_some_and(is_temporary);
         let is_partial = path.starts_with(self.root.join("partial"));
@@ -115,9 +118,13 @@ impl Store {
         removed.map_err(|why| Error::disk("remove", path, &why).help(WRITABLE))?;
         // Also removes the directory of a dataset, of a copy's stamps or of a catalog if that was
         // its last file.
-        let is_below = |it: &&Path| it.parent().and_then(Path::parent) == Some(&self.root);
-        if let Some(parent) = path.parent().filter(is_below) {
-            let _ = std::fs::remove_dir(parent);
+        if let Some(parent) = parent {
+            let is_removed = std::fs::remove_dir(parent).is_ok();
+            // The time of a dataset's directory is that of its last use, which this was not. If it
+            // cannot be set, the dataset is kept for longer.
+            if let Some(before) = before.filter(|_| !is_removed) {
+                let _ = fs::set_directory_time(parent, before);
+            }
         }
         Ok(true)
     }

@@ -237,6 +237,20 @@ impl<'s> Node<'s> {
         None
     }
 
+    /// Returns what [`Node::get`] returns for each key, in one pass.
+    pub fn get_all<const N: usize>(self, keys: &[&[u8]; N]) -> [Option<Node<'s>>; N] {
+        let mut values = [None; N];
+        let mut entries = self.entries();
+        while let (Some(found), Some(value)) = (entries.next(), entries.next()) {
+            let text = found.token().text(self.bytes);
+            let place = keys.iter().position(|key| *key == text);
+            if let Some(first) = place.and_then(|place| values.get_mut(place)) {
+                first.get_or_insert(value);
+            }
+        }
+        values
+    }
+
     fn until(self, after: u32) -> Nodes<'s> {
         Nodes { next: Node { index: self.index + 1, ..self }, after }
     }

@@ -187,13 +187,13 @@ pub(super) struct FileTable {
 
 impl FileTable {
     /// Returns where the strings of a list are, leaving out components that name nothing.
-    fn span(&mut self, list: Node<'_>, info: Node<'_>) -> Span {
-        let strings = || list.list().into_iter().flatten().filter_map(Node::bytes);
-        if strings().all(paths::names_something) {
+    fn span(&mut self, list: Node<'_>, components: &[&[u8]], info: Node<'_>) -> Span {
+        let names = |component: &&&[u8]| paths::names_something(component);
+        if components.iter().all(|component| names(&component)) {
             return Span::of(list, info);
         }
+        let path: Vec<_> = components.iter().filter(names).copied().collect();
         let begin = info.raw().len() + self.rewritten.len();
-        let path: Vec<_> = strings().filter(|string| paths::names_something(string)).collect();
         self.rewritten.extend_from_slice(&Components::encode(&path));
         // The rewritten path is shorter than the list, and `info` is shorter than 64 MiB.
         Span { begin: begin as u32, end: (info.raw().len() + self.rewritten.len()) as u32 }
@@ -231,49 +231,98 @@ impl FileTable {
     }
 }
 
+/// The values of an entry of `files` that are used.
+struct Entry<'a> {
+    attributes: Option<Node<'a>>,
+    length: Option<Node<'a>>,
+    /// The list that names the file.
+    path: Option<Node<'a>>,
+    link_target: Option<Node<'a>>,
+}
+
+/// The keys of an entry that a download depends on.
+pub(super) const FILE_KEYS: [&[u8]; 5] =
+    [b"path", b"path.utf-8", b"length", b"attr", b"symlink path"];
+
+impl<'a> Entry<'a> {
+    /// In one pass, since a torrent can have a million files.
+    fn of(file: Node<'a>) -> Entry<'a> {
+        let [path, utf8_path, length, attributes, link_target] = file.get_all(&FILE_KEYS);
+        Entry {
+            attributes,
+            length,
+            path: utf8_path.filter(|path| is_utf8_path(*path)).or(path),
+            link_target,
+        }
+    }
+
+    fn is(&self, attribute: u8) -> bool {
+        contains(self.attributes, attribute)
+    }
+
+    /// The path's components; `None` for a value that is not a string.
+    fn strings(&self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        self.path.and_then(Node::list).into_iter().flatten().map(Node::bytes)
+    }
+
+    /// A pad file that is also marked as a link counts as a pad file.
+    fn kind(&self, path: &[&[u8]], info: Node<'_>) -> FileKind {
+        if self.is(b'p') || is_named_pad(path) {
+            return FileKind::Pad;
+        }
+        if !self.is(b'l') {
+            return FileKind::Data;
+        }
+        let target = self.link_target.filter(|target| {
+            target.list().is_some_and(|mut components| components.all(|it| it.bytes().is_some()))
+        });
+        FileKind::Link(LinkTarget(target.map(|target| Span::of(target, info))))
+    }
+}
+
 /// Reads the `files` list.
 pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Error> {
     let list = list.list().ok_or_else(|| damaged("`files` is not a list"))?;
     let mut offset = 0_u64;
-    let mut all = FileTable::default();
+    let (mut all, mut components) = (FileTable::default(), Vec::new());
     for file in list {
         if !file.is_dict() {
             return Err(damaged("an entry of `files` is not a dictionary"));
         }
-        let mut kind = kind_of(file, info);
+        let entry = Entry::of(file);
+        // A value that is not a string counts as an empty component here.
+        components.clear();
+        components.extend(entry.strings().map(Option::unwrap_or_default));
+        let mut kind = entry.kind(&components, info);
         let length = match kind {
             FileKind::Link(_) => 0,
-            FileKind::Pad if is(file, b'l') => 0,
-            _ => length_of(file, "length")?,
+            FileKind::Pad if entry.is(b'l') => 0,
+            _ => length_of(entry.length, "length")?,
         };
         let path = match kind {
             // Pad files are not stored, so their paths are not needed.
             FileKind::Pad => Span::default(),
             FileKind::Data | FileKind::Directory | FileKind::Link(_) => {
-                let path = utf8_path(file)
-                    .or_else(|| file.get(b"path"))
-                    .filter(|path| path.list().is_some())
-                    .ok_or_else(|| damaged("a file's `path` is missing or not a list"))?;
-                let strings = path.list().into_iter().flatten();
-                if strings.clone().any(|component| component.bytes().is_none()) {
+                let path = entry.path.filter(|path| path.list().is_some());
+                let path =
+                    path.ok_or_else(|| damaged("a file's `path` is missing or not a list"))?;
+                if entry.strings().any(|string| string.is_none()) {
                     return Err(damaged("a file's `path` contains a value that is not a string"));
                 }
-                let shown = || path.list().into_iter().flatten().filter_map(Node::bytes);
-                let last = strings.clone().last().and_then(Node::bytes);
                 if kind == FileKind::Data
                     && length == 0
-                    && last.is_none_or(|last| !paths::names_something(last))
+                    && components.last().is_none_or(|last| !paths::names_something(last))
                 {
                     kind = FileKind::Directory;
                 }
-                match paths::check_path(&mut strings.filter_map(Node::bytes)) {
+                match paths::check_path(&components) {
                     // The torrent's root directory.
                     Err(PathFlaw::Empty) if kind == FileKind::Directory => {}
-                    checked => checked.map_err(|why| {
-                        unsafe_path(&shown().collect::<Vec<_>>().join(&b'/'), &why)
-                    })?,
+                    checked => {
+                        checked.map_err(|why| unsafe_path(&components.join(&b'/'), &why))?;
+                    }
                 }
-                all.span(path, info)
+                all.span(path, &components, info)
             }
         };
         all.files.push(TorrentFile { path, offset, length, kind });
@@ -289,55 +338,35 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
     Ok(all)
 }
 
-/// Whether the file has this attribute (BEP 47).
-pub(super) fn is(file: Node<'_>, attribute: u8) -> bool {
-    file.get(b"attr").and_then(Node::bytes).is_some_and(|attr| attr.contains(&attribute))
+/// Whether the value of `attr` contains this attribute (BEP 47).
+pub(super) fn contains(attributes: Option<Node<'_>>, attribute: u8) -> bool {
+    attributes.and_then(Node::bytes).is_some_and(|all| all.contains(&attribute))
 }
 
-/// Returns `path.utf-8`, which programs that write `path` in a legacy encoding add, if it is a
-/// valid path.
-fn utf8_path(file: Node<'_>) -> Option<Node<'_>> {
-    let path = file.get(b"path.utf-8")?;
-    let components = path.list()?;
-    let is_text = |it: Node<'_>| it.bytes().is_some_and(|text| std::str::from_utf8(text).is_ok());
-    let is_path = components.clone().all(is_text)
-        && paths::check_path(&mut components.filter_map(Node::bytes)).is_ok();
-    is_path.then_some(path)
+/// Whether `path.utf-8`, which programs that write `path` in a legacy encoding add, is a valid path.
+fn is_utf8_path(path: Node<'_>) -> bool {
+    let Some(components) = path.list() else { return false };
+    let strings: Option<Vec<_>> = components.map(Node::bytes).collect();
+    strings.is_some_and(|path| {
+        path.iter().all(|text| std::str::from_utf8(text).is_ok())
+            && paths::check_path(&path).is_ok()
+    })
 }
 
 /// BitComet's pad files, and the directory that holds those of its later versions.
 const PAD_FILE: &[u8] = b"_____padding_file_";
 const PAD_DIRECTORY: &[u8] = b".____padding_file";
 
-/// Whether the file has a name that only pad files have.
-fn is_named_pad(file: Node<'_>) -> bool {
-    let path = utf8_path(file).or_else(|| file.get(b"path"));
-    let path = path.and_then(Node::list).into_iter().flatten();
-    let (mut last, mut is_below) = (&[][..], false);
-    for component in path {
-        is_below |= last == PAD_DIRECTORY;
-        last = component.bytes().unwrap_or_default();
-    }
-    is_below || last.starts_with(PAD_FILE)
-}
-
-/// A pad file that is also marked as a link counts as a pad file.
-fn kind_of(file: Node<'_>, info: Node<'_>) -> FileKind {
-    if is(file, b'p') || is_named_pad(file) {
-        return FileKind::Pad;
-    }
-    if !is(file, b'l') {
-        return FileKind::Data;
-    }
-    let target = file.get(b"symlink path").filter(|target| {
-        target.list().is_some_and(|mut components| components.all(|it| it.bytes().is_some()))
-    });
-    FileKind::Link(LinkTarget(target.map(|target| Span::of(target, info))))
+/// Whether the path is one that only pad files have.
+fn is_named_pad(path: &[&[u8]]) -> bool {
+    path.split_last().is_some_and(|(name, directories)| {
+        name.starts_with(PAD_FILE) || directories.contains(&PAD_DIRECTORY)
+    })
 }
 
 /// Returns the required non-negative integer under a key.
-pub(super) fn length_of(dict: Node<'_>, key: &str) -> Result<u64, Error> {
-    let length = dict.get(key.as_bytes()).and_then(Node::int);
+pub(super) fn length_of(value: Option<Node<'_>>, key: &str) -> Result<u64, Error> {
+    let length = value.and_then(Node::int);
     let length = length.ok_or_else(|| damaged(format!("`{key}` is missing or not a number")))?;
     u64::try_from(length).map_err(|_| damaged(format!("`{key}` is negative: {length}")))
 }

@@ -30,7 +30,7 @@ use crate::torrent::bencode::{self, Limits, Node};
 use crate::torrent::geometry::{Geometry, PieceIndex};
 use crate::torrent::infohash::Infohash;
 use crate::url::{self, Url};
-use files::{FileTable, length_of};
+use files::{FILE_KEYS, FileTable, length_of};
 
 pub use files::{Components, FileKind, LinkTarget, TorrentFile};
 pub use hidden::{check_visible, is_same_name};
@@ -190,17 +190,17 @@ impl Metainfo {
         let list = info.get(b"files");
         let FileTable { files, rewritten, total_bytes } = match list {
             Some(list) => files::read_files(list, info)?,
-            None if files::is(info, b'l') => {
+            None if files::contains(info.get(b"attr"), b'l') => {
                 let why = "its only file is a symbolic link (BEP 47) without a target";
                 return Err(damaged(why).help("use another torrent of the dataset"));
             }
             None => {
-                let length = length_of(info, "length")?;
+                let length = length_of(info.get(b"length"), "length")?;
                 let files = vec![TorrentFile::single(length)];
                 FileTable { files, rewritten: Vec::new(), total_bytes: length }
             }
         };
-        let piece_bytes = length_of(info, "piece length")?;
+        let piece_bytes = length_of(info.get(b"piece length"), "piece length")?;
         let geometry = u32::try_from(piece_bytes)
             .ok()
             .and_then(|piece_bytes| Geometry::new(total_bytes, piece_bytes))
@@ -442,10 +442,9 @@ fn name_of(info: Node<'_>) -> Option<&[u8]> {
         .or_else(|| info.get(b"name").and_then(Node::bytes))
 }
 
-/// The keys of `info`, and of the entries of `files`, that a download depends on.
+/// The keys of `info` that a download depends on.
 const INFO_KEYS: [&[u8]; 8] =
     [b"attr", b"name", b"name.utf-8", b"files", b"length", b"piece length", b"pieces", b"private"];
-const FILE_KEYS: [&[u8]; 5] = [b"path", b"path.utf-8", b"length", b"attr", b"symlink path"];
 
 /// Rejects an `info` that another program may interpret differently. Deviations in other keys are
 /// harmless: such keys are either ignored or read only by programs that know them.

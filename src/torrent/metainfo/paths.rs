@@ -173,9 +173,9 @@ pub(super) fn check_component(component: &[u8]) -> Result<(), PathFlaw> {
 
 /// Checks all components of a path, and that there is at least one. Empty components and `.` do not
 /// count.
-pub(super) fn check_path(path: &mut dyn Iterator<Item = &[u8]>) -> Result<(), PathFlaw> {
+pub(super) fn check_path(path: &[&[u8]]) -> Result<(), PathFlaw> {
     let (mut components, mut checked) = (0, Ok(()));
-    for component in path.filter(|it| names_something(it)) {
+    for component in path.iter().filter(|it| names_something(it)) {
         components += 1;
         checked = checked.and_then(|()| check_component(component));
     }
@@ -249,7 +249,7 @@ pub fn check_given_name(name: &str) -> Result<(), impl fmt::Display + use<>> {
 /// below its directory, and the platform must be able to store it.
 #[cfg(feature = "unpack")]
 pub fn check_member(path: &[&[u8]], on: Platform) -> Result<(), PathFlaw> {
-    check_path(&mut path.iter().copied())?;
+    check_path(path)?;
     path.iter().try_for_each(|name| check_name(name, on))?;
     let bytes: usize = path.iter().map(|name| name.len() + 1).sum();
     if bytes > MAX_PATH_BYTES { Err(PathFlaw::TooLong) } else { Ok(()) }
