@@ -435,6 +435,38 @@ fn a_server_without_ranges_that_holds_another_version_is_banned_soon() {
     assert!(server.requests().len() <= 8, "{:?}", server.requests().len());
 }
 
+#[test]
+fn a_reply_that_always_ends_early_is_named_with_its_file() {
+    let dataset = many();
+    let files = paths(&dataset);
+    for headers in [&[][..], &[("connection", "close")]] {
+        let files = files.clone();
+        let server = HttpServer::start(move |request, responder| match &*request.path() {
+            b"/set/f30" if headers.is_empty() => {
+                responder.head(
+                    206,
+                    &[("content-range", "bytes 0-3029/3030"), ("content-length", "3030")],
+                );
+                responder.body(&[1; 1000]);
+                responder.close();
+            }
+            b"/set/f30" => {
+                responder.head(200, headers);
+                responder.body(&[1; 1000]);
+                responder.close();
+            }
+            _ => serve(&files, &[], request, responder),
+        });
+        let error = project(&dataset, &format!("{}/", server.url())).error();
+        let early = [
+            "the connection was closed 2030 bytes before the end",
+            "its reply ended 2030 bytes early",
+        ];
+        let said = early.map(|why| format!("/set/f30: {why}"));
+        assert!(said.iter().any(|said| error.contains(said)), "{error}");
+    }
+}
+
 /// Someone corrected one file of many on the server, or in a mirror that is a directory.
 #[test]
 fn another_version_of_a_file_costs_its_source_only_that_file() {
