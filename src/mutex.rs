@@ -2,8 +2,8 @@
 //! worker ends; the data that it shares with others stays valid.
 
 #[cfg(feature = "fetch")]
-use std::sync::{Condvar, TryLockError};
-use std::sync::{MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, OnceLock, TryLockError};
+use std::sync::{MutexGuard, PoisonError};
 #[cfg(feature = "fetch")]
 use std::time::Duration;
 
@@ -46,12 +46,14 @@ pub fn wait<'a, T>(
 
 /// A value that is created on first use. Only one thread creates it, and the others wait; with
 /// [`OnceLock`] alone, whose `get_or_try_init` is unstable, each would create a value.
+#[cfg(feature = "fetch")]
 #[derive(Debug)]
 pub struct TryOnce<T> {
     value: OnceLock<T>,
     creating: Mutex<()>,
 }
 
+#[cfg(feature = "fetch")]
 impl<T> TryOnce<T> {
     pub const fn new() -> TryOnce<T> {
         TryOnce { value: OnceLock::new(), creating: Mutex::new(()) }
@@ -74,7 +76,7 @@ impl<T> TryOnce<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "fetch"))]
 mod tests {
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};

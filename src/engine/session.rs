@@ -11,7 +11,6 @@ use super::stop::StopHandle;
 use crate::counters::{Counters, DatasetCounters};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Request, StoreKind};
-use crate::mutex::TryOnce;
 use crate::settings::Settings;
 use crate::storage::{DiskWork, Store, Target};
 
@@ -40,8 +39,6 @@ pub struct Session<'a> {
     pub network: NetworkShare,
     #[cfg(not(feature = "fetch"))]
     stop: StopHandle,
-    /// Hashes what is on disk, and syncs files. Created on first use.
-    hashing: TryOnce<rayon::ThreadPool>,
     pub datasets: usize,
 }
 
@@ -59,7 +56,6 @@ impl<'a> Session<'a> {
             network: NetworkShare::new(settings),
             #[cfg(not(feature = "fetch"))]
             stop: StopHandle::new(),
-            hashing: TryOnce::new(),
             datasets: 1,
         }
     }
@@ -124,18 +120,9 @@ impl<'a> Session<'a> {
     /// [`ErrorKind::Disk`] if the system refused to create a thread.
     #[cfg(feature = "fetch")]
     pub fn budget(&self, missing_bytes: u64) -> Result<&Budget, Error> {
-        self.network.budget(self.datasets, missing_bytes).map_err(|why| no_threads(&why))
+        self.network.budget(self.datasets, missing_bytes).map_err(|why| {
+            Error::new(ErrorKind::Disk, "the system refused to create a thread")
+                .why(why.to_string())
+        })
     }
-
-    pub fn hashing(&self) -> Result<&rayon::ThreadPool, Error> {
-        let create = || {
-            let name = |index| format!("at-hash-{index}");
-            rayon::ThreadPoolBuilder::new().thread_name(name).build()
-        };
-        self.hashing.get_or_try_init(create).map_err(|why| no_threads(&why))
-    }
-}
-
-fn no_threads(why: &rayon::ThreadPoolBuildError) -> Error {
-    Error::new(ErrorKind::Disk, "the system refused to create a thread").why(why.to_string())
 }

@@ -15,8 +15,7 @@ use crate::torrent::pieces::PieceSet;
 /// hash.
 pub(super) const BUFFER_BYTES: usize = 256 << 10;
 
-/// Returns those of `pieces` whose bytes on disk have the right SHA-1. Runs on the current rayon
-/// pool.
+/// Returns those of `pieces` whose bytes on disk have the right SHA-1.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Stopped`].
@@ -35,7 +34,7 @@ pub fn hash_pieces(
 }
 
 /// Hashes pieces while `goes_on` returns true, and calls `said` with each piece and whether it is
-/// right. Runs on the current rayon pool.
+/// right.
 pub(super) fn judge_pieces(
     files: &LayoutFiles,
     metainfo: &Metainfo,

@@ -70,7 +70,7 @@ impl LocalCopy {
 
 impl Partial {
     /// Copies the `wanted` pieces that the copy has, hashing each on the way. Records and returns
-    /// the right ones. Runs on the current rayon pool.
+    /// the right ones.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`] of the partial dataset; pieces that cannot be read from the copy

@@ -157,7 +157,7 @@ impl LocalCopy {
     }
 
     /// Hashes the pieces. A piece that is not kept whole and whose rest is not available is
-    /// compared with its digest from the stamp. Runs on the current rayon pool.
+    /// compared with its digest from the stamp.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Stopped`]: then the previous state remains.

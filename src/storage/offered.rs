@@ -137,7 +137,7 @@ impl Offered {
     }
 
     /// Hashes what `directory` has of the dataset: a store, or a directory with the torrent's own
-    /// layout. Runs on the current rayon pool.
+    /// layout.
     pub fn add_copy(&self, directory: &Path, hashed_bytes: &AtomicU64) {
         let in_store = Store::at(directory).files_path(&self.infohash.to_string());
         for directory in [directory.to_owned(), in_store] {

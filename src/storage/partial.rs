@@ -127,7 +127,7 @@ impl Partial {
     }
 
     /// Hashes pieces in place while `goes_on` returns true, and calls `said` with each piece and
-    /// whether it is right. Runs on the current rayon pool.
+    /// whether it is right.
     pub fn check(
         &self,
         pieces: &[PieceIndex],

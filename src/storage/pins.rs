@@ -25,7 +25,7 @@ impl Store {
     pub fn pin(
         &self,
         id: &str,
-        mut stamp: Stamp,
+        stamp: &mut Stamp,
         metainfo: &Metainfo,
         pins: &Pins,
     ) -> Result<(), Error> {

@@ -108,7 +108,7 @@ impl<'a> Siblings<'a> {
 
     /// Returns the right pieces at the edges of the selection, with the digest of the kept part of
     /// each; only edges whose files were all `linked` are checked. Removes damaged files from
-    /// `linked`. Runs on the current rayon pool.
+    /// `linked`.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Disk`] if damaged files or stamps cannot be removed.

@@ -402,9 +402,9 @@ fn a_pin_that_is_added_later_is_checked_once_and_noted() {
     let right = Pins::from([("c".to_owned(), sha256.finish())]);
     let wrong = Pins::from([("c".to_owned(), [0; 32])]);
     assert!(!stamp().holds(&right));
-    fixture.store.pin(&id, stamp(), &fixture.metainfo, &right).unwrap();
+    fixture.store.pin(&id, &mut stamp(), &fixture.metainfo, &right).unwrap();
     assert!(stamp().holds(&right) && !stamp().holds(&wrong));
-    let error = fixture.store.pin(&id, stamp(), &fixture.metainfo, &wrong).unwrap_err();
+    let error = fixture.store.pin(&id, &mut stamp(), &fixture.metainfo, &wrong).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Verification);
 }
 

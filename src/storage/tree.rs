@@ -579,7 +579,7 @@ impl Store {
     }
 
     /// Reads the whole tree, and returns what is not as it was unpacked; `None` if the tree has no
-    /// stamp. Runs on the current rayon pool.
+    /// stamp.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Stopped`].

@@ -79,7 +79,7 @@ pub fn import(
     if let Some(found) = found.as_mut().filter(|found| found.is_something()) {
         counters.begin_checking(found.bytes());
         let work = DiskWork::counting(&counters.done_bytes);
-        session.hashing()?.install(|| found.hash(work))?;
+        found.hash(work)?;
     }
     let found = match found {
         None if metainfo.multi && !path.is_dir() => {
@@ -162,20 +162,20 @@ fn take_over(
         return Ok((0, Adopted::default(), true));
     }
     let open = || Partial::open(target, id, metainfo, layout, existing.as_ref(), false);
-    let (partial, mut here) = work.hashing(open)??;
+    let (partial, mut here) = work.while_alive(open)?;
     check_first(work, &partial, &mut here)?;
     let mut wanted = layout.needed();
     wanted.remove_all(&here.verified);
     let link = link && found.is_complete();
     counters.done_bytes.store(0, Ordering::Relaxed);
     let adopt = || partial.adopt_files(found, &wanted, link, &counters.done_bytes);
-    let (right, adopted) = work.hashing(adopt)??;
+    let (right, adopted) = work.while_alive(adopt)?;
     wanted.remove_all(&right);
     if !wanted.is_empty() {
         return Ok((layout.bytes_of(&wanted), adopted, false));
     }
     counters.set_phase(Phase::Publishing);
-    work.hashing(|| partial.publish(&request.sha256))??;
+    work.while_alive(|| partial.publish(&request.sha256))?;
     if adopted.linked > 0 {
         target.workplace().check_linked(id, found)?;
     }

@@ -194,10 +194,9 @@ impl VerifyJob<'_> {
             let existing = LocalCopy::in_place(target, id, metainfo, layout, work);
             report = existing.map(|it| it.map(|existing| existing.report(&request.sha256)));
         };
-        let pool = session.hashing()?;
         match &lock {
-            Some(lock) => while_alive(lock, pool, &mut look),
-            None => pool.install(look),
+            Some(lock) => while_alive(lock, &mut look),
+            None => look(),
         }
         let site = target.files_path(id).into();
         let mut verified = self.verified(&site, Whose::Own);
@@ -234,9 +233,8 @@ impl VerifyJob<'_> {
         let OnLoadPath { site, fragments, is_stamped } = place;
         counters.begin_checking(layout.needed_bytes());
         let mut found = LocalCopy::look(&site, metainfo, layout, fragments);
-        let pool = session.hashing()?;
-        pool.install(|| found.hash(DiskWork::counting(&counters.done_bytes)))?;
-        let report = pool.install(|| found.report(&request.sha256))?;
+        found.hash(DiskWork::counting(&counters.done_bytes))?;
+        let report = found.report(&request.sha256)?;
         let mut verified = self.verified(&site, whose);
         let ours = elsewhere::stamped(session, request, metainfo.infohash, id, &site).is_some();
         verified.is_stamped = ours || is_stamped;

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use super::lock::while_alive;
 use super::work::Work;
 use crate::counters::Phase;
 use crate::error::Error;
 use crate::mutex::Mutex;
-use crate::storage::{Here, Partial};
+use crate::storage::{Here, Partial, threads};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
@@ -27,14 +28,13 @@ pub fn check(
     said: &(dyn Fn(PieceIndex, bool) + Sync),
 ) -> Result<(), Error> {
     let pieces: Vec<_> = unchecked.iter().collect();
-    let threads = work.session.hashing()?.current_num_threads();
     let by_bytes = TURN_BYTES / u64::from(work.resolved.layout().geometry().piece_bytes());
-    let turn = usize::try_from(by_bytes).unwrap_or(usize::MAX).max(threads * TURN_PIECES);
+    let turn = usize::try_from(by_bytes).unwrap_or(usize::MAX).max(threads() * TURN_PIECES);
     for pieces in pieces.chunks(turn) {
         if !goes_on() {
             break;
         }
-        work.hashing(|| partial.check(pieces, goes_on, said))?;
+        while_alive(work.lock, &mut || partial.check(pieces, goes_on, said));
     }
     Ok(())
 }

@@ -85,9 +85,10 @@ fn provide_locked(
             }
         }
         Some(stamp) if stamp.holds(&request.sha256) => return Ok(there),
-        Some(stamp) => {
+        Some(mut stamp) => {
             counters.set_phase(Phase::Checking);
-            work.hashing(|| target.workplace().pin(id, stamp, metainfo, &request.sha256))??;
+            let pins = &request.sha256;
+            work.while_alive(|| target.workplace().pin(id, &mut stamp, metainfo, pins))?;
             return Ok(there);
         }
         None => {}
@@ -113,7 +114,7 @@ fn complete(
     let own = session.target(request).store();
     if let Some(store) = own.filter(|store| store.root() != session.shared.root()) {
         let copy = || store.copy_from(session.shared, id, (metainfo, layout), &request.sha256);
-        if work.hashing(copy)??.is_some() {
+        if work.while_alive(copy)?.is_some() {
             return Ok(());
         }
     }

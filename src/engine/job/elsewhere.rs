@@ -288,13 +288,13 @@ pub fn use_named(work: &Work<'_>, site: &Site) -> Result<Provided, Error> {
 fn hash(work: &Work<'_>, found: &mut LocalCopy) -> Result<(), Error> {
     let counters = work.counters;
     counters.begin_checking(work.resolved.layout().needed_bytes());
-    work.hashing(|| found.hash(work.disk_work()))?
+    work.while_alive(|| found.hash(work.disk_work()))
 }
 
 fn stamp_it(work: &Work<'_>, found: &LocalCopy) -> Result<bool, Error> {
-    work.hashing(|| {
+    work.while_alive(|| {
         found.stamp_elsewhere(work.session.shared, work.resolved.id(), &work.request.sha256)
-    })?
+    })
 }
 
 fn provided(work: &Work<'_>, site: &Site) -> Provided {

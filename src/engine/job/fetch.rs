@@ -85,7 +85,7 @@ pub fn fetch(
     session.stop().check()?;
     if wanted.is_empty() {
         begin(work, Phase::Publishing, missing);
-        return work.hashing(|| partial.publish(&request.sha256))?;
+        return work.while_alive(|| partial.publish(&request.sha256));
     }
     begin(work, Phase::Fetching, missing);
     let mut verified = partial.readable(&wanted);
@@ -145,7 +145,7 @@ pub fn fetch(
         let _ = std::thread::Builder::new().spawn_scoped(scope, goodbye);
         let result = result.and_then(|()| {
             counters.set_phase(Phase::Publishing);
-            work.hashing(|| swarm.partial.publish(&request.sha256))?
+            work.while_alive(|| swarm.partial.publish(&request.sha256))
         });
         result.map_err(|error| {
             let is_offline = session.settings.offline && error.kind() == ErrorKind::Network;

@@ -97,14 +97,14 @@ pub fn take(
     for copy in &mut copies {
         if partial.would_move_files() && !copy.is_hashed() {
             done_bytes.store(0, Ordering::Relaxed);
-            work.hashing(|| copy.hash(work.disk_work()))??;
+            work.while_alive(|| copy.hash(work.disk_work()))?;
         }
         lacking.remove_all(copy.pieces());
     }
     may_fetch(&lacking)?;
     for copy in &copies {
         done_bytes.store(0, Ordering::Relaxed);
-        let taken = work.hashing(|| partial.take(copy, wanted, work.disk_work()))??;
+        let taken = work.while_alive(|| partial.take(copy, wanted, work.disk_work()))?;
         wanted.remove_all(&taken);
     }
     // A copy that was not hashed, or has changed, may have provided less than expected.
@@ -136,7 +136,7 @@ impl Begun {
         let (metainfo, layout, id) = (&resolved.metainfo, resolved.layout(), resolved.id());
         let target = session.target(request);
         let open = || Partial::open(target, id, metainfo, layout, existing, request.hash_again);
-        let (partial, mut here) = work.hashing(open)??;
+        let (partial, mut here) = work.while_alive(open)?;
         let wanted = |here: &Here| {
             let mut wanted = layout.needed();
             wanted.remove_all(&here.verified);

@@ -42,5 +42,5 @@ pub fn fetch(
     may_fetch_these(&wanted)?;
     session.stop().check()?;
     begin(work, Phase::Publishing, 0);
-    work.hashing(|| partial.publish(&request.sha256))?
+    work.while_alive(|| partial.publish(&request.sha256))
 }

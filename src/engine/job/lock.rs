@@ -144,7 +144,7 @@ impl<'a> Wait<'a> {
 ///
 /// Not generic: otherwise each caller would compile the thread machinery anew, a tenth of the whole
 /// crate.
-pub fn while_alive(lock: &Lock, pool: &rayon::ThreadPool, work: &mut (dyn FnMut() + Send)) {
+pub fn while_alive(lock: &Lock, work: &mut dyn FnMut()) {
     let (working, ended) = channel::<()>();
     std::thread::scope(|scope| {
         let beat = move || {
@@ -155,7 +155,7 @@ pub fn while_alive(lock: &Lock, pool: &rayon::ThreadPool, work: &mut (dyn FnMut(
         // If no thread can be created, waiting processes may give up; the work is done all the
         // same.
         let _ = std::thread::Builder::new().spawn_scoped(scope, beat);
-        pool.install(work);
+        work();
         drop(working);
     });
 }

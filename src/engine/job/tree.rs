@@ -208,12 +208,12 @@ fn provide_into(
     let id = tree.id().unwrap_or_default();
     let copy = TreeCopy { id, stamp: &tree.stamp, files, directory };
     counters.set_phase(Phase::Publishing);
-    let (pool, work) = (session.hashing()?, session.disk_work(counters));
-    if !pool.install(|| copy.is_there(work))? {
+    let work = session.disk_work(counters);
+    if !copy.is_there(work)? {
         let lock = lock(session, session.target(request), tree.infohash, counters)?;
         counters.set_phase(Phase::Publishing);
         let mut copied = Ok(());
-        while_alive(&lock, pool, &mut || copied = copy.run(work));
+        while_alive(&lock, &mut || copied = copy.run(work));
         copied?;
     }
     Ok(Provided { path: session.target(request).files_path("").join(name), ..tree })
@@ -242,7 +242,7 @@ fn is_right(
     counters.begin_checking(total);
     let mut faults = Ok(None);
     let mut look = || faults = store.tree_faults(id, session.disk_work(counters));
-    while_alive(lock, session.hashing()?, &mut look);
+    while_alive(lock, &mut look);
     let Some(faults) = faults? else { return Ok(false) };
     if !faults.is_empty() {
         unstamp(store, infohash, id, &faults)?;
@@ -309,11 +309,11 @@ pub fn faults(
     let lengths: Vec<u64> = stamp.files().map(|(_, length)| length).collect();
     let size_bytes = lengths.iter().copied().fold(0, u64::saturating_add);
     counters.begin_checking(size_bytes);
-    let (pool, mut faults) = (session.hashing()?, Ok(None));
+    let mut faults = Ok(None);
     let mut look = || faults = store.tree_faults(&id, DiskWork::counting(&counters.done_bytes));
     match &lock {
-        Some(lock) => while_alive(lock, pool, &mut look),
-        None => pool.install(look),
+        Some(lock) => while_alive(lock, &mut look),
+        None => look(),
     }
     let faults = faults?.unwrap_or_default();
     let unstamped = match faults.is_empty() {
@@ -384,10 +384,9 @@ impl TreeWork<'_> {
         counters.begin(Phase::Unpacking, 0, total);
         let tree = TreeWriter::new(store, id, &plan.root, &plan.names, budget)?;
         let globs = MemberGlobs::new(&unpacking.members).below(&plan.root);
-        let pool = session.hashing()?;
         let mut result = Ok(());
         let mut run = || result = self.write(&tree, &globs, dataset);
-        while_alive(lock, pool, &mut run);
+        while_alive(lock, &mut run);
         session.stop().check()?;
         result.map_err(|error| request.origin.declared(error))?;
         if let Some((glob, meant)) = globs.unused() {
@@ -404,7 +403,7 @@ impl TreeWork<'_> {
         let mut publish = || {
             published = tree.take().map_or(Ok(()), |tree| tree.publish(&request.sha256));
         };
-        while_alive(lock, pool, &mut publish);
+        while_alive(lock, &mut publish);
         published
     }
 

@@ -3,7 +3,7 @@
 use super::lock::while_alive;
 use crate::engine::resolve::Resolved;
 use crate::engine::session::{Session, SharedCounters};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::manifest::Request;
 use crate::storage::{DiskWork, LocalCopy, Lock};
 
@@ -18,22 +18,15 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Runs file work in the hashing pool, and meanwhile shows processes that wait for the lock
-    /// that this one is alive.
+    /// Runs work on files, and meanwhile shows processes that wait for the lock that this one is
+    /// alive.
     ///
     /// # Errors
-    /// [`ErrorKind::Disk`] if the system refused to create threads.
-    pub fn hashing<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
-        let pool = self.session.hashing()?;
-        let (mut work, mut result) = (Some(work), None);
-        let mut run = || result = work.take().map(|work| work());
-        while_alive(self.lock, pool, &mut run);
-        result.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Disk,
-                "the hashing threads did not run: this is a bug in academictorrents",
-            )
-        })
+    /// Those of the work.
+    pub fn while_alive<T>(&self, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        let mut result = Err(Error::stopped());
+        while_alive(self.lock, &mut || result = work());
+        result
     }
 
     pub fn disk_work(&self) -> DiskWork<'_> {
@@ -43,13 +36,13 @@ impl Work<'_> {
     /// Hashes what is at the dataset's location.
     ///
     /// # Errors
-    /// As [`Work::hashing`]; [`ErrorKind::Stopped`].
+    /// [`ErrorKind::Stopped`].
     pub fn existing(&self) -> Result<Option<LocalCopy>, Error> {
         let (target, work) = (self.session.target(self.request), self.disk_work());
         let Resolved { metainfo, .. } = self.resolved;
         let (id, layout) = (self.resolved.id(), self.resolved.layout());
         self.counters.begin_checking(layout.needed_bytes());
-        self.hashing(|| LocalCopy::in_place(target, id, metainfo, layout, work))?
+        self.while_alive(|| LocalCopy::in_place(target, id, metainfo, layout, work))
     }
 
     /// If the hashed data is complete, stamps it and returns true. If it is damaged, removes its
@@ -59,7 +52,7 @@ impl Work<'_> {
         let id = self.resolved.id();
         match existing {
             Some(complete) if complete.is_complete() => {
-                self.hashing(|| complete.stamp(target, id, pins))??;
+                self.while_alive(|| complete.stamp(target, id, pins))?;
                 Ok(true)
             }
             Some(damaged) => {

@@ -356,8 +356,7 @@ fn stock(seeder: &Arc<Seeder>, task: &SeedTask) -> Result<Vec<Request>, Error> {
         if !task.from.is_empty() && !seeded.is_complete() && !hashed.contains(&infohash) {
             hashed.push(infohash);
             let bytes = AtomicU64::new(0);
-            let look = || task.from.iter().for_each(|at| seeded.offered.add_copy(at, &bytes));
-            session.hashing()?.install(look);
+            task.from.iter().for_each(|at| seeded.offered.add_copy(at, &bytes));
             seeded.take_stock();
         }
         if named && !task.fetch && seeded.is_empty() {

@@ -47,7 +47,7 @@ impl LocalCopy {
 impl Partial {
     /// Takes over the files that contain a `wanted` piece that was hashed and is right. Returns the
     /// wanted pieces that are right in the partial dataset too, which are recorded. With `link` the
-    /// copy must be complete. Runs on the current rayon pool.
+    /// copy must be complete.
     ///
     /// # Errors
     /// [`ErrorKind::Disk`] of the partial dataset; unreadable files of the copy are skipped.

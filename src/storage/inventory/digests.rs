@@ -30,8 +30,7 @@ pub(super) fn broken_among(
     Ok(found.into_inner())
 }
 
-/// Returns the SHA-256 of files of a dataset, given by their indices in the torrent. Runs on the
-/// current rayon pool.
+/// Returns the SHA-256 of files of a dataset, given by their indices in the torrent.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Disk`] for a file that cannot be read.
