@@ -44,6 +44,19 @@ impl DatasetSpec {
         self.infohash().ok().flatten().map(|infohash| infohash.to_string())
     }
 
+    /// Whether the other one is the same dataset with the same keys, such as one that several
+    /// packages inherit from their workspace.
+    pub fn is_same(&self, other: &DatasetSpec) -> bool {
+        let plain = |it: &DatasetSpec| {
+            let mut request = it.request.clone();
+            let by = std::mem::take(&mut request.origin).named_by();
+            (request.optional, request.required_features) = (false, Vec::new());
+            request.workspace = None;
+            (by, request)
+        };
+        plain(self) == plain(other)
+    }
+
     /// Adds the dataset's key in the manifest to an error. Errors for an infohash already name it.
     pub fn named(&self, error: Error) -> Error {
         if self.manifest().is_some() { error.for_dataset(self.name()) } else { error }

@@ -17,7 +17,7 @@ pub(crate) enum CommandError {
     UnknownMember { name: String, workspace: PathBuf, members: Vec<String> },
     /// Several packages are here, and none was selected.
     SeveralPackages(Vec<String>),
-    /// Several packages declare a dataset with this name; two of them are listed.
+    /// Several packages declare different datasets with this name; two of them are listed.
     SeveralDatasets { name: String, packages: [String; 2] },
     /// The named dataset is not among these, which are declared here.
     UnknownDataset { name: String, declared: Vec<String> },

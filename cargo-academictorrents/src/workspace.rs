@@ -146,10 +146,13 @@ impl WorkspaceFlags {
             .declared(common)
             .map_err(|failure| dataset_spec::refused(name).map_or(failure, Failure::from))?;
         let mut found = declared.iter().filter(|it| it.dataset.name() == name);
-        match (found.next(), found.next()) {
+        let first = found.next();
+        let is_other =
+            |it: &&Declared| first.is_some_and(|first| !first.dataset.is_same(&it.dataset));
+        match (first, found.find(is_other)) {
             (Some(only), None) => Ok(only.dataset.clone()),
-            (Some(first), Some(second)) => {
-                let packages = [first.package.clone(), second.package.clone()];
+            (Some(first), Some(other)) => {
+                let packages = [first.package.clone(), other.package.clone()];
                 Err(CommandError::SeveralDatasets { name: name.to_owned(), packages }.into())
             }
             (None, _) => {

@@ -142,7 +142,7 @@ impl Model {
                     schedule.verified(piece);
                     verified.insert(piece);
                 } else if !verified.contains(piece) {
-                    schedule.failed(piece, &[*source]);
+                    schedule.failed(piece, &[*source], Some(piece / 2..piece / 2 + 2));
                 }
                 *run = if streams { schedule.passed(*worker, piece) } else { 0..0 };
             }

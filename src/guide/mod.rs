@@ -64,7 +64,7 @@ pub mod from_at_python {}
 #[doc = include_str!("troubleshooting.md")]
 pub mod troubleshooting {}
 
-/// All keys, variables, options and JSON fields
+/// All keys and variables
 pub mod reference {
     #[doc = include_str!("reference/manifest.md")]
     pub mod manifest {}
@@ -74,12 +74,6 @@ pub mod reference {
 
     #[doc = include_str!("reference/configuration-file.md")]
     pub mod configuration_file {}
-
-    #[doc = include_str!("reference/command-line.md")]
-    pub mod command_line {}
-
-    #[doc = include_str!("reference/json.md")]
-    pub mod json {}
 }
 
 /// Background and reasons

@@ -233,13 +233,14 @@ fn required_features_are_features_of_the_package() {
              opt = {{ version = '1', optional = true }}\n\
              hidden = {{ version = '1', optional = true }}\n\
              [target.'cfg(unix)'.dependencies.unixish]\noptional = true\n\
+             [build_dependencies.old]\noptional = true\n\
              [package.metadata.academictorrents.m]\ninfohash = 'HASH'\nrequired-features = ['{feature}']"
         )
     };
-    for good in ["full", "opt", "unixish"] {
+    for good in ["full", "opt", "unixish", "old"] {
         assert_eq!(requests(&of(good))[0].required_features, [good]);
     }
-    let start = "Cargo.toml:11: invalid `required-features` in dataset `m`";
+    let start = "Cargo.toml:13: invalid `required-features` in dataset `m`";
     check(&of("ful"), start, &["no feature `ful`", "did you mean \"full\"?"]);
     check(&of("plain"), start, &["no feature `plain`"]);
     check(&of("hidden"), start, &["optional dependency but not a feature", "`dep:`"]);

@@ -126,6 +126,8 @@ pub enum SourceError {
         /// For a web server, the torrent's files that have part of the piece, in words.
         files: Option<String>,
     },
+    /// Several corrupt pieces have this file in common.
+    OtherVersion(PieceIndex, String),
     Banned,
     HoldsWrongBytes,
     Changed,
@@ -479,6 +481,10 @@ impl fmt::Display for SourceError {
                     (false, _) => Ok(()),
                 }
             }
+            E::OtherVersion(piece, file) => write!(
+                f,
+                "sent corrupt data (piece {piece}); not asked for `{file}` again, of which it may hold another version"
+            ),
             E::Banned => f.write_str("sent corrupt data; banned"),
             E::HoldsWrongBytes => f.write_str("contains corrupt data"),
             E::Changed => f.write_str("has changed since it was hashed and is no longer served"),

@@ -29,6 +29,8 @@ pub(super) struct PickerSource {
     pub(super) in_vain: bool,
     /// Pieces that it sent corrupt: asked for again only if no other source has them.
     pub(super) bad: BTreeSet<PieceIndex>,
+    /// The files in each of the corrupt pieces of a server or directory.
+    pub(super) corrupt: Vec<Range<u32>>,
     /// Pieces that it refused when it was last asked.
     pub(super) refused: BTreeSet<PieceIndex>,
     /// Pieces of which it has provided its part, and that another source must advance.
@@ -96,6 +98,7 @@ impl Schedule {
                 pace: Pace::new(SLOW_SOURCE, Duration::ZERO, 0),
                 in_vain,
                 bad,
+                corrupt: Vec::new(),
                 refused: BTreeSet::new(),
                 waits_for: BTreeSet::new(),
                 turns: HashMap::new(),

@@ -214,7 +214,7 @@ fn a_failed_piece_that_someone_still_holds_is_not_anyones() {
     schedule.peer_has(SourceId(1), has([1], 4));
     let late = seconds(5);
     assert_eq!(fetch(schedule.next_piece(peer, late)), 1..2);
-    schedule.failed(1, &[SourceId(1)]);
+    schedule.failed(1, &[SourceId(1)], None);
     assert!(!schedule.holds(peer, 1));
     assert_eq!(schedule.unclaimed.contains(1), !schedule.holds(web, 1));
 }
@@ -269,15 +269,44 @@ fn blame_falls_on_the_only_contributor_and_the_third_time_bans() {
     let mut schedule = schedule(8, 2, 0);
     let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
     fetch(schedule.next_run(a, ZERO));
-    assert_eq!(schedule.failed(0, &[SourceId(0)]), Some((SourceId(0), Blame::Warned)));
+    assert_eq!(schedule.failed(0, &[SourceId(0)], None), Some((SourceId(0), Blame::Warned)));
     // Other sources are asked for the piece that it sent corrupt.
     assert_eq!(fetch(schedule.next_run(a, ZERO)).start, 1);
     assert_eq!(fetch(schedule.next_run(b, ZERO)).start, 0);
-    assert_eq!(schedule.failed(1, &[SourceId(0)]), Some((SourceId(0), Blame::Warned)));
+    assert_eq!(schedule.failed(1, &[SourceId(0)], None), Some((SourceId(0), Blame::Warned)));
     assert!(schedule.is_useful(SourceId(0)));
-    assert_eq!(schedule.failed(2, &[SourceId(0)]), Some((SourceId(0), Blame::Banned)));
+    assert_eq!(schedule.failed(2, &[SourceId(0)], None), Some((SourceId(0), Blame::Banned)));
     assert!(!schedule.is_useful(SourceId(0)));
     assert_eq!(schedule.next_run(a, ZERO), Next::Wait);
+}
+
+#[test]
+fn corrupt_pieces_that_one_file_explains_cost_a_server_only_that_file() {
+    let web = SourceId(0);
+    let failed = |schedule: &mut Schedule, piece, files: Range<u32>| {
+        schedule.failed(piece, &[web], Some(files)).unwrap().1
+    };
+    // Pieces 2 to 4 have file 7 in common.
+    let mut one = schedule(9, 1, 0);
+    assert_eq!(failed(&mut one, 2, 5..8), Blame::Warned);
+    assert_eq!(failed(&mut one, 3, 7..8), Blame::Warned);
+    assert_eq!(failed(&mut one, 4, 7..9), Blame::OtherVersion(7));
+    // Its other pieces that are on their way say nothing new.
+    assert_eq!(failed(&mut one, 5, 7..8), Blame::Warned);
+    assert!(one.is_useful(web));
+    // Two more files are too many.
+    assert_eq!(failed(&mut one, 7, 10..11), Blame::Warned);
+    assert_eq!(failed(&mut one, 8, 12..13), Blame::Banned);
+    // The same piece three times.
+    let mut again = schedule(9, 1, 0);
+    assert_eq!(failed(&mut again, 2, 5..8), Blame::Warned);
+    assert_eq!(failed(&mut again, 2, 5..8), Blame::Warned);
+    assert_eq!(failed(&mut again, 2, 5..8), Blame::Banned);
+    // A peer with another version has another torrent.
+    let mut peer = schedule(9, 0, 1);
+    assert_eq!(failed(&mut peer, 2, 7..8), Blame::Warned);
+    assert_eq!(failed(&mut peer, 3, 7..8), Blame::Warned);
+    assert_eq!(failed(&mut peer, 4, 7..8), Blame::Banned);
 }
 
 #[test]
@@ -286,7 +315,7 @@ fn a_source_that_is_alone_gets_a_second_chance() {
     let worker = schedule.begin(SourceId(0), ZERO);
     for expected in [Blame::Warned, Blame::Warned, Blame::Banned] {
         assert_eq!(fetch(schedule.next_run(worker, ZERO)), 0..1);
-        assert_eq!(schedule.failed(0, &[SourceId(0)]), Some((SourceId(0), expected)));
+        assert_eq!(schedule.failed(0, &[SourceId(0)], None), Some((SourceId(0), expected)));
     }
     assert_eq!(schedule.next_run(worker, ZERO), Next::Wait);
 }
@@ -295,7 +324,7 @@ fn a_source_that_is_alone_gets_a_second_chance() {
 fn a_piece_of_several_that_fails_is_fetched_whole_from_one() {
     let mut schedule = schedule(4, 2, 0);
     let [a, b] = [0, 1].map(|id| schedule.begin(SourceId(id), ZERO));
-    assert_eq!(schedule.failed(0, &[SourceId(0), SourceId(1)]), None);
+    assert_eq!(schedule.failed(0, &[SourceId(0), SourceId(1)], None), None);
     assert!(schedule.is_whole(0));
     assert_eq!(fetch(schedule.next_run(a, ZERO)), 0..1);
     fetch(schedule.next_run(b, ZERO)).for_each(|piece| schedule.verified(piece));
@@ -373,7 +402,7 @@ fn a_piece_that_is_shared_or_was_sent_corrupt_is_not_found_again_once_released()
     assert_eq!(fetch(schedule.next_run_within(silent, 0..1, ZERO)), 0..1);
     assert_eq!(fetch(schedule.next_run(worker, ZERO)), 1..2);
     assert!(schedule.is_found_again(SourceId(1), 1));
-    schedule.failed(1, &[SourceId(1)]);
+    schedule.failed(1, &[SourceId(1)], None);
     assert!(!schedule.is_found_again(SourceId(1), 1));
     assert_eq!(fetch(schedule.next_run(worker, seconds(3))), 0..1);
     assert!(!schedule.is_found_again(SourceId(1), 0));

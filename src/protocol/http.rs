@@ -30,7 +30,8 @@ pub const MAX_HEAD_BYTES: usize = 64 << 10;
 
 const MAX_HEADERS: usize = 128;
 const MAX_LOCATION_BYTES: usize = 8 << 10;
-/// The pause for a date in `Retry-After`: this module has no clock to compare the date with.
+/// The pause for a date in `Retry-After` if the server does not state its own time: this module has
+/// no clock to compare the date with.
 const RETRY_AT_DATE: Duration = Duration::from_secs(60);
 const MAX_RETRY_AFTER_SECONDS: u64 = 24 * 60 * 60;
 
@@ -180,6 +181,7 @@ impl Head {
         };
         let mut close = false;
         let mut logins: Option<bool> = None;
+        let (mut date, mut until) = (None, None);
         for (name, value) in headers {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             if is("content-length") {
@@ -213,6 +215,9 @@ impl Head {
                 }
             } else if is("retry-after") {
                 head.retry_after = retry_after(value);
+                until = seconds_of(value);
+            } else if is("date") {
+                date = seconds_of(value);
             } else if is("location") && value.len() <= MAX_LOCATION_BYTES {
                 // Some servers send raw UTF-8 here, or bytes in a legacy encoding, which must be
                 // sent back unchanged.
@@ -227,6 +232,10 @@ impl Head {
             // A message with both headers may be read differently by a proxy, so the connection is
             // not reused (RFC 9112, 6.3).
             close = true;
+        }
+        if let (Some(date), Some(until)) = (date, until) {
+            let seconds = until.saturating_sub(date).min(MAX_RETRY_AFTER_SECONDS);
+            head.retry_after = Some(Duration::from_secs(seconds));
         }
         head.keep_alive &= !close;
         head.takes_basic_login = logins.unwrap_or(true);
@@ -348,4 +357,24 @@ fn retry_after(value: &[u8]) -> Option<Duration> {
     let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     let day = value.get(..3)?.to_ascii_lowercase();
     days.iter().any(|known| known.as_bytes() == day).then_some(RETRY_AT_DATE)
+}
+
+/// Parses a date in the format that servers must send (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994
+/// 08:49:37 GMT`. Returns the seconds since March of the year 0: only differences matter.
+fn seconds_of(date: &[u8]) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "jan", "feb"];
+    let date = std::str::from_utf8(date).ok()?.to_ascii_lowercase();
+    let (_, date) = date.split_once(',')?;
+    let words: Vec<&str> = date.split_ascii_whitespace().collect();
+    let [day, month, year, time, _] = words[..] else { return None };
+    let small = |digits: &str| number(digits.as_bytes()).filter(|it| *it < 10_000);
+    let time: Vec<u64> = time.split(':').map(small).collect::<Option<_>>()?;
+    let [hours, minutes, seconds] = time[..] else { return None };
+    let month = MONTHS.iter().position(|it| *it == month)? as u64;
+    // January and February end the year before.
+    let year = small(year)?.checked_sub(month / 10)?;
+    let days =
+        365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + small(day)?;
+    Some(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 }

@@ -18,12 +18,16 @@ fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
 
-/// The chapters' paths below docs/, in the book's order, without the book's first page, which the
-/// crate's documentation replaces.
+/// Pages of the book that are not part of rustdoc: its first page, which the crate's documentation
+/// replaces, and the reference of the other package.
+const ONLY_IN_BOOK: [&str; 3] =
+    ["introduction.md", "reference/command-line.md", "reference/json.md"];
+
+/// The chapters' paths below docs/, in the book's order.
 fn chapters() -> Vec<String> {
     let summary = std::fs::read_to_string(docs().join("SUMMARY.md")).unwrap();
     let links = summary.lines().filter_map(|line| line.split_once("](")?.1.strip_suffix(')'));
-    links.filter(|path| *path != "introduction.md").map(str::to_owned).collect()
+    links.filter(|path| !ONLY_IN_BOOK.contains(path)).map(str::to_owned).collect()
 }
 
 /// The chapter's module: `guide/data-crates.md` is `crate::guide::data_crates`.
@@ -113,12 +117,12 @@ fn rendered(page: &str, text: &str, chapters: &[String]) -> String {
 
 #[test]
 fn links_lead_to_modules_and_pictures_are_left_out() {
-    let chapters = ["guide/store.md".to_owned(), "reference/json.md".to_owned()];
+    let chapters = ["guide/store.md".to_owned(), "reference/manifest.md".to_owned()];
     let check = |text: &str, expected: Option<&str>| {
         assert_eq!(linked("guide/code.md", text, &chapters).as_deref(), expected, "{text}");
     };
     check("a [b](store.md#c-d) e", Some("a [b](crate::guide::store#c-d) e"));
-    check("[`b`](../reference/json.md)", Some("[`b`](crate::guide::reference::json)"));
+    check("[`b`](../reference/manifest.md)", Some("[`b`](crate::guide::reference::manifest)"));
     check("[b](#c) [d](https://a/)", Some("[b](#c) [d](https://a/)"));
     check("`[b](store.md)` [default: 1]", Some("`[b](store.md)` \\[default: 1]"));
     check("[b](../internals/x.md).", Some("b."));
@@ -143,10 +147,7 @@ fn declarations(chapters: &[String]) -> String {
             let end = if section == "guide" { "" } else { "}\n" };
             let begin = match of {
                 "guide" => String::new(),
-                "reference" => {
-                    "\n/// All keys, variables, options and JSON fields\npub mod reference {"
-                        .to_owned()
-                }
+                "reference" => "\n/// All keys and variables\npub mod reference {".to_owned(),
                 _ => format!("\n/// Background and reasons\npub mod {of} {{"),
             };
             write!(out, "{end}{begin}").unwrap();

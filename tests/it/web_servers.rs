@@ -436,6 +436,68 @@ fn a_server_without_ranges_that_holds_another_version_is_banned_soon() {
 }
 
 #[test]
+fn a_reply_that_always_ends_early_is_named_with_its_file() {
+    let dataset = many();
+    let files = paths(&dataset);
+    for headers in [&[][..], &[("connection", "close")]] {
+        let files = files.clone();
+        let server = HttpServer::start(move |request, responder| match &*request.path() {
+            b"/set/f30" if headers.is_empty() => {
+                responder.head(
+                    206,
+                    &[("content-range", "bytes 0-3029/3030"), ("content-length", "3030")],
+                );
+                responder.body(&[1; 1000]);
+                responder.close();
+            }
+            b"/set/f30" => {
+                responder.head(200, headers);
+                responder.body(&[1; 1000]);
+                responder.close();
+            }
+            _ => serve(&files, &[], request, responder),
+        });
+        let error = project(&dataset, &format!("{}/", server.url())).error();
+        let early = [
+            "the connection was closed 2030 bytes before the end",
+            "its reply ended 2030 bytes early",
+        ];
+        let said = early.map(|why| format!("/set/f30: {why}"));
+        assert!(said.iter().any(|said| error.contains(said)), "{error}");
+    }
+}
+
+/// Someone corrected one file of many on the server, or in a mirror that is a directory.
+#[test]
+fn another_version_of_a_file_costs_its_source_only_that_file() {
+    let files: Vec<_> = (0..20).map(|n| (format!("f{n:02}"), random_bytes(n, 100_000))).collect();
+    let dataset = Dataset::multi("set", files.iter().map(|(name, bytes)| (&**name, bytes.clone())));
+    let other = random_bytes(99, 100_000);
+    let mut changed = paths(&dataset);
+    changed[7].1 = other.clone();
+    let server =
+        HttpServer::start(move |request, responder| serve(&changed, &[], request, responder));
+    let mirror = tempfile::tempdir().unwrap();
+    dataset.write_mirror(mirror.path());
+    std::fs::write(mirror.path().join(dataset.infohash_hex()).join("set/f07"), other).unwrap();
+    // The torrent's own seed has the right version.
+    let right = vec![paths(&dataset)[7].clone()];
+    let seed = HttpServer::start(move |request, responder| serve(&right, &[], request, responder));
+    let with_seed = dataset.clone().url_list([format!("{}/", seed.url())]);
+    for lines in [
+        format!("web-seeds = [\"{}/\"]", server.url()),
+        format!("mirrors = ['{}']", mirror.path().display()),
+    ] {
+        let error = Project::of(&dataset, &lines).error();
+        let said = "not asked for `f07` again, of which it may hold another version";
+        assert!(error.contains(said), "{error}");
+        // The four pieces of the file.
+        assert!(error.contains(": 128.0 KiB are missing"), "{error}");
+        dataset.assert_at(&Project::of(&with_seed, &lines).path_of("data"));
+    }
+}
+
+#[test]
 fn a_piece_that_began_in_the_file_before_is_resumed_from_a_server_without_ranges() {
     let bytes = |seed| random_bytes(seed, 300_000);
     let dataset = Dataset::multi("set", [("a", bytes(8)), ("b", bytes(9))]).piece_length(1 << 18);

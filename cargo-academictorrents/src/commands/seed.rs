@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use academictorrents::engine::{self, size::parse_duration};
-use academictorrents::{Seed, StopHandle};
+use academictorrents::{Error, Seed, StopHandle};
 use serde_json::json;
 
 use crate::Common;
@@ -74,6 +74,7 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
     let seed: Seed = (requests, common.offline.then_some("--offline")).into();
     let mut seed = seed.port(port).fetch(fetch).connections(connections);
     for directory in from {
+        std::fs::metadata(&directory).map_err(|why| Error::disk("look at", &directory, &why))?;
         seed = seed.from(directory);
     }
     if let Some(directory) = &common.store {

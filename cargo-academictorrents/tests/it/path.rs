@@ -89,6 +89,39 @@ fn a_dataset_that_several_packages_declare_is_listed_once_among_the_declared_one
 }
 
 #[test]
+fn a_dataset_that_packages_share_needs_no_package_and_different_ones_do() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 40_000));
+    let cli = CliFixture::new();
+    dataset.write_mirror(&cli.path("mirror"));
+    let root = format!(
+        "[workspace]\nmembers = [\"one\", \"two\"]\nresolver = \"2\"\n\
+         [workspace.metadata.academictorrents]\n\
+         data = {{ infohash = \"{}\", mirrors = [\"mirror\"] }}\n",
+        dataset.infohash_hex()
+    );
+    cli.write("Cargo.toml", root);
+    let member = |member: &str, data: &str| {
+        let manifest = format!(
+            "[package]\nname = \"{member}\"\nversion = \"0.1.0\"\n\
+             [package.metadata.academictorrents]\ndata = {{ workspace = true{data} }}\n"
+        );
+        cli.write(&format!("{member}/Cargo.toml"), manifest);
+        cli.write(&format!("{member}/src/lib.rs"), "");
+    };
+    member("one", "");
+    member("two", ", optional = true");
+    cli.ok(&["fetch"]);
+    dataset.assert_at(cli.ok(&["path", "data"]).trim_end().as_ref());
+    cli.ok(&["verify", "data"]);
+    cli.ok(&["info", "data", "--offline"]);
+    member("two", ", rename = \"other\"");
+    let run = cli.run(&["path", "data"]);
+    let said = "error: `data` is declared by several packages: one, two\n  help: select one with --package\n";
+    assert_eq!((run.status, &*run.stderr), (Some(1), said));
+    cli.ok(&["path", "data", "--package", "one"]);
+}
+
+#[test]
 fn each_verb_says_what_is_wrong_with_an_infohash_or_a_magnet_link() {
     let hex = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";
     let cases = [

@@ -134,3 +134,12 @@ fn a_seed_follows_the_option_offline_and_cargos_configuration_as_other_commands_
     let run = cli.run(&["seed", "--for", "1s"]);
     assert!(run.stderr.contains(&format!("nothing to seed in {other}\n")), "{}", run.stderr);
 }
+
+#[test]
+fn a_directory_that_does_not_exist_is_an_error() {
+    let cli = CliFixture::new();
+    std::fs::create_dir_all(cli.path("store")).unwrap();
+    let run = cli.run(&["seed", "--from", "nowhere", "--for", "1s"]);
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("error: could not look at nowhere\n"), "{}", run.stderr);
+}

@@ -155,6 +155,13 @@ impl Assembly {
         Ok(Added::Failed(contributors))
     }
 
+    /// Discards what the sources contributed, and accepts bytes from all.
+    pub fn begin_anew(&mut self) {
+        if !self.done {
+            self.reset();
+        }
+    }
+
     fn reset(&mut self) {
         self.cursor = 0;
         self.sha1 = Sha1::new();

@@ -30,7 +30,7 @@ pub fn work(
     }
     let mut buffer = vec![0; BUFFER_BYTES];
     while let Some(run) = swarm.next_run(source, worker) {
-        let mut feeder = Feeder::new(swarm, source, worker);
+        let mut feeder = Feeder::new(swarm, source, worker, files_lost);
         let before = files_lost.partly(swarm, &run);
         for part in parts(swarm, source, &run) {
             if part.file.is_some_and(|(file, _)| files_lost.contains(file)) {

@@ -22,6 +22,8 @@ pub type Cursors = Vec<(PieceIndex, u32)>;
 #[derive(Debug, Default)]
 pub struct LostFiles {
     files: Mutex<HashSet<u32>>,
+    /// Pieces to begin anew with, although the current run did not advance them.
+    anew: Mutex<HashSet<PieceIndex>>,
     /// How often in a row the server failed for a file, and when last.
     failing: Mutex<HashMap<u32, (u32, Duration)>>,
 }
@@ -74,6 +76,19 @@ impl LostFiles {
         lacked.into_iter().for_each(|piece| schedule.lacks(source, piece));
     }
 
+    /// Records that the source has another version of the file. The pieces at its ends may have been
+    /// corrupt for that reason alone.
+    pub fn lose_version(&self, swarm: &Swarm, source: SourceId, file: u32) {
+        self.lose(swarm, source, file);
+        let range = swarm.partial.metainfo().files.get(file as usize).map(|file| file.range());
+        let pieces = swarm.geometry().pieces(range.unwrap_or_default());
+        for piece in [pieces.start, pieces.end.saturating_sub(1)] {
+            self.anew.lock().insert(piece);
+            swarm.begin_anew(source, piece);
+        }
+        swarm.wake();
+    }
+
     /// The pieces of a run that the source can provide only in part, with their current cursors.
     pub fn partly(&self, swarm: &Swarm, run: &Range<PieceIndex>) -> Cursors {
         let lost = self.files.lock();
@@ -108,6 +123,9 @@ impl LostFiles {
         before: &Cursors,
     ) {
         for (piece, cursor) in self.partly(swarm, run) {
+            if self.anew.lock().remove(&piece) {
+                continue;
+            }
             let began_at =
                 before.iter().find(|(known, _)| *known == piece).map_or(0, |(_, cursor)| *cursor);
             swarm.schedule().brought_its_part(source, piece, cursor, cursor > began_at);

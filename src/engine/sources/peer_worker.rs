@@ -196,7 +196,7 @@ impl PeerDownload<'_> {
             Fed::Blamed(Blame::Banned) => Err(WorkerOutcome::Lost(SourceError::Banned)),
             Fed::Over => Err(WorkerOutcome::Ended),
             // The schedule knows which claims ended.
-            Fed::Onward | Fed::Done | Fed::Wrong | Fed::Blamed(Blame::Warned) => Ok(()),
+            Fed::Onward | Fed::Done | Fed::Wrong | Fed::Blamed(_) => Ok(()),
         }
     }
 

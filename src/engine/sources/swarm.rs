@@ -23,10 +23,11 @@ use crate::error::Error;
 use crate::mutex::{Mutex, wait};
 use crate::net::Client;
 use crate::picker::{Blame, Next, Schedule, SourceId, WorkerId};
+use crate::plan::SegmentPlace;
 use crate::protocol::tracker::Announce;
 use crate::storage::Partial;
 use crate::torrent::geometry::{Geometry, PieceIndex};
-use crate::torrent::metainfo::Metainfo;
+use crate::torrent::metainfo::{FileKind, Metainfo, TorrentFile};
 
 /// How long an idle worker sleeps unless it is woken: slow sources become worth stealing from
 /// merely with time.
@@ -272,7 +273,8 @@ impl Swarm {
     }
 
     fn failed(&self, source: SourceId, piece: PieceIndex, contributors: &[SourceId]) -> Fed {
-        let blame = self.schedule().failed(piece, contributors);
+        let files = self.files_of(piece);
+        let blame = self.schedule().failed(piece, contributors, files);
         self.wake();
         if let Some((culprit, verdict)) = blame {
             self.tell(WorkerEvent::BadPiece { source: culprit, piece, verdict });
@@ -281,6 +283,26 @@ impl Swarm {
             Some((culprit, verdict)) if culprit == source => Fed::Blamed(verdict),
             _ => Fed::Wrong,
         }
+    }
+
+    /// Forgets what the source sent of a piece, of which it has only a part from now on.
+    pub fn begin_anew(&self, source: SourceId, piece: PieceIndex) {
+        let assembly = self.assemblies.lock().get(&piece).cloned();
+        if let Some(assembly) = assembly {
+            assembly.lock().begin_anew();
+        }
+        self.schedule().pardon(source, piece);
+    }
+
+    /// The data files in a piece, if the torrent has several.
+    fn files_of(&self, piece: PieceIndex) -> Option<Range<u32>> {
+        let has_data = |it: &&TorrentFile| it.kind == FileKind::Data && it.length > 0;
+        self.partial.metainfo().files.iter().filter(has_data).nth(1)?;
+        let segments = self.partial.layout().segments(self.geometry().range(piece));
+        let data = segments.filter(|segment| segment.place != SegmentPlace::Zeros);
+        let mut files = data.map(|segment| segment.torrent_file);
+        let first = files.next()?;
+        Some(first..files.last().unwrap_or(first) + 1)
     }
 
     /// Reports a disk error, which ends the download: no other source can help.

@@ -72,7 +72,7 @@ impl<'a> WebWorker<'a> {
     fn fetch_parts(&mut self, run: &Range<u32>) -> Left {
         let (swarm, seed) = (self.swarm, self.seed);
         let mut parts = parts(swarm, seed.id, run);
-        let mut feeder = Feeder::new(swarm, seed.id, self.worker);
+        let mut feeder = Feeder::new(swarm, seed.id, self.worker, &seed.lost);
         while let Some(part) = parts.pop_front() {
             let Some((file, _)) = part.file else {
                 match feeder.feed_zeros(part.range) {
@@ -211,8 +211,13 @@ impl<'a> WebWorker<'a> {
         while at < end {
             let is_wanted = skipped == skip;
             let (from, until) = if is_wanted { (at, end) } else { (skipped, skip) };
-            let Some((count, flow)) = self.read_on(feeder, from..until, is_wanted)? else {
-                return Err(failed(SourceError::EndedEarly(end - at)));
+            // Which file it was may say why.
+            let read = self.read_on(feeder, from..until, is_wanted).map_err(|left| match left {
+                Left::Worker(WorkerOutcome::Failed(why)) => failed(seed.asked(url, why)),
+                left => left,
+            })?;
+            let Some((count, flow)) = read else {
+                return Err(failed(seed.asked(url, SourceError::EndedEarly(end - at))));
             };
             *(if is_wanted { &mut at } else { &mut skipped }) += count;
             match flow {

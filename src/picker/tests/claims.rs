@@ -56,7 +56,7 @@ fn a_claim_that_ends_is_told_to_who_held_it_whoever_ended_it() {
     assert_eq!(fetch(schedule.next_piece(a, ZERO)), 0..1);
     // The peer choked us, and what it had sent before is found corrupt only now.
     schedule.release(a);
-    schedule.failed(0, &[SourceId(0), SourceId(1)]);
+    schedule.failed(0, &[SourceId(0), SourceId(1)], None);
     assert_eq!((schedule.take_ended_claims(a), schedule.take_ended_claims(b)), (vec![], vec![0]));
     assert_eq!(fetch(schedule.next_piece(b, ZERO)), 0..1);
     schedule.verified(0);

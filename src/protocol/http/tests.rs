@@ -127,6 +127,31 @@ fn retry_after_is_seconds_or_some_date_and_bounded() {
     check("-1", None);
     check("soon", None);
     check("", None);
+    // With the server's own time, a date is as exact as seconds.
+    let with_date = |date: &str, until: &str, seconds: u64| {
+        for text in [
+            format!("Date: {date}\nRetry-After: {until}"),
+            format!("Retry-After: {until}\nDate: {date}"),
+        ] {
+            let head = head(&format!("HTTP/1.1 503 No\n{text}"));
+            assert_eq!(head.retry_after, Some(Duration::from_secs(seconds)), "{text}");
+        }
+    };
+    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+    with_date(date, "Sun, 06 Nov 1994 08:49:42 GMT", 5);
+    with_date(date, "Sun, 06 Nov 1994 09:00:00 GMT", 623);
+    with_date(date, "Sun, 06 Nov 1994 08:49:30 GMT", 0);
+    with_date(date, "Mon, 07 Nov 2011 08:49:37 GMT", 86_400);
+    with_date("Sat, 31 Dec 2022 23:59:59 GMT", "Sun, 01 Jan 2023 00:00:01 GMT", 2);
+    with_date("Wed, 28 Feb 2024 23:59:50 GMT", "Thu, 29 Feb 2024 00:00:00 GMT", 10);
+    with_date("Thu, 29 Feb 2024 23:59:50 GMT", "Fri, 01 Mar 2024 00:00:00 GMT", 10);
+    with_date("Tue, 28 Feb 2023 23:59:50 GMT", "Wed, 01 Mar 2023 00:00:00 GMT", 10);
+    with_date(date, "7", 7);
+    // An invalid one says as little as none.
+    for date in ["yesterday", "Sun, 06 Nov 99999 08:49:37 GMT", "Sun, 06 Now 1994 08:49:37 GMT", ""]
+    {
+        with_date(date, "Fri, 31 Dec 1999 23:59:59 GMT", 60);
+    }
 }
 
 #[test]

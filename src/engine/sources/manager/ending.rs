@@ -46,8 +46,18 @@ impl SourceManager {
             attempts.lost = true;
             self.lacked.look_again();
         }
-        let files = is_web_seed.then(|| printable(&files_of(self.swarm.partial.metainfo(), piece)));
-        let why = SourceError::Corrupt { piece, banned, files };
+        let metainfo = self.swarm.partial.metainfo();
+        let why = match verdict {
+            Blame::OtherVersion(file) => {
+                let file =
+                    metainfo.files.get(file as usize).map(|file| metainfo.display_path(file));
+                SourceError::OtherVersion(piece, printable(&file.unwrap_or_default()))
+            }
+            Blame::Warned | Blame::Banned => {
+                let files = is_web_seed.then(|| printable(&files_of(metainfo, piece)));
+                SourceError::Corrupt { piece, banned, files }
+            }
+        };
         self.swarm.phase.report.note(&name, Err(why));
     }
 
