@@ -78,6 +78,10 @@ fn an_optional_dataset_is_tried_again_when_the_roots_manifest_has_changed() {
     declare("http://127.0.0.1:9/");
     assert_eq!(run(), None);
     declare(&seed.url());
+    // Nobody edits it within a tick of the file system's clock.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+    let manifest = std::fs::File::options().write(true).open(root.path().join("Cargo.toml"));
+    manifest.unwrap().set_modified(later).unwrap();
     dataset.assert_at(&run().expect("the root declares a web seed now"));
 }
 
