@@ -124,6 +124,26 @@ fn a_selection_is_served_from_a_store_on_the_load_path_in_place() {
     }
 }
 
+/// No selection can be created there, so the files of the whole dataset are used in place.
+#[test]
+fn in_a_store_that_cannot_be_written_to_a_selection_is_served_from_the_whole_dataset() {
+    let dataset = few();
+    let (project, _seed) = with_all(&dataset);
+    let whole = project.path_of("data");
+    // A file in place of the directory stops root, too.
+    let locks = project.store().join("v1/locks");
+    std::fs::remove_dir_all(&locks).unwrap();
+    std::fs::write(&locks, "").unwrap();
+    let before = state(&whole);
+    assert_eq!(offline(&project, "files = ['b', 'c']"), whole);
+    assert_eq!(state(&whole), before);
+    // Its stamp must be valid.
+    flip(&whole.join("b"), 1_000);
+    let run = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run();
+    let error = run.unwrap_err().to_string();
+    assert!(error.contains("could not create the store's directory"), "{error}");
+}
+
 #[test]
 fn a_selection_for_a_place_of_its_own_is_copied_from_the_store() {
     let dataset = few();

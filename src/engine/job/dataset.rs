@@ -43,7 +43,10 @@ pub fn provide(
         session.check_path(&provided_as(target, &resolved).path)?;
         elsewhere::wait_for_stores(session, request, resolved.metainfo.infohash, counters)?;
     }
-    let look = || present_as(session, request, &resolved);
+    let look = || {
+        let found = present_as(session, request, &resolved);
+        found.or_else(|| elsewhere::other_selection(request, target, &resolved))
+    };
     let lock = match lock_or_look(session, target, resolved.metainfo.infohash, counters, &look)? {
         Ok(lock) => lock,
         Err(found) => return Ok(found),

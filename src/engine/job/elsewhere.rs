@@ -19,7 +19,7 @@ use crate::engine::session::{Session, SharedCounters};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Mirror, Request, StoreKind};
 use crate::plan::Layout;
-use crate::storage::{LocalCopy, Site, Stamp, Store, data_in_mirror, directory_fault};
+use crate::storage::{LocalCopy, Site, Stamp, Store, Target, data_in_mirror, directory_fault};
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;
@@ -85,21 +85,7 @@ pub fn present(
     if request.store != StoreKind::Shared {
         return None;
     }
-    let trusted = |store: &Store, id: &str| {
-        let stamp = store.present(id).filter(|stamp| stamp.holds(&request.sha256))?;
-        // The stamp may be that of another selection.
-        let has_all = |it: &Resolved| stamp.has_all(&it.metainfo, &it.selection);
-        if !(id == infohash.to_string() || selected.is_none_or(has_all)) {
-            return None;
-        }
-        let path = store.files_path(id).join(stamp.name()?);
-        // The copy may contain more files than were selected.
-        let files = match selected {
-            Some(resolved) => ProvidedFiles::Selected(Arc::clone(resolved.layout())),
-            None => stamp.into(),
-        };
-        Some(Provided { infohash, path, stamp: store.stamp_path(id), archive: None, files })
-    };
+    let trusted = |store: &Store, id: &str| trusted(request, infohash, store, id, selected);
     let found = candidates(session, infohash, id).into_iter().find_map(|candidate| {
         let in_store = candidate.store.and_then(|(store, id)| trusted(&store, &id));
         in_store.or_else(|| stamped(session, request, infohash, id, &candidate.site))
@@ -115,6 +101,42 @@ pub fn present(
             others.iter().find_map(|other| trusted(&store, other))
         })
     })
+}
+
+/// The selection with this ID in a store whose stamps are trusted, if it contains all selected
+/// files.
+fn trusted(
+    request: &Request,
+    infohash: Infohash,
+    store: &Store,
+    id: &str,
+    selected: Option<&Resolved>,
+) -> Option<Provided> {
+    let stamp = store.present(id).filter(|stamp| stamp.holds(&request.sha256))?;
+    // The stamp may be that of another selection.
+    let has_all = |it: &Resolved| stamp.has_all(&it.metainfo, &it.selection);
+    if !(id == infohash.to_string() || selected.is_none_or(has_all)) {
+        return None;
+    }
+    let path = store.files_path(id).join(stamp.name()?);
+    // The copy may contain more files than were selected.
+    let files = match selected {
+        Some(resolved) => ProvidedFiles::Selected(Arc::clone(resolved.layout())),
+        None => stamp.into(),
+    };
+    Some(Provided { infohash, path, stamp: store.stamp_path(id), archive: None, files })
+}
+
+/// Another selection in a store that cannot be written to, where the wanted one cannot be created.
+pub fn other_selection(
+    request: &Request,
+    target: Target<'_>,
+    resolved: &Resolved,
+) -> Option<Provided> {
+    let store = target.store().filter(|_| !request.hash_again && !request.is_whole())?;
+    let infohash = resolved.metainfo.infohash;
+    let ids = store.selections(infohash);
+    ids.iter().find_map(|id| trusted(request, infohash, store, id, Some(resolved)))
 }
 
 /// Returns the dataset's copies in mirror directories, and messages about mirrors that cannot be
