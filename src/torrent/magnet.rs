@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, ErrorKind};
 use crate::torrent::infohash::Infohash;
-use crate::url::{Url, is_http, magnet_query};
+use crate::url::{Url, is_http, magnet_query, masked};
 
 #[cfg(test)]
 mod tests;
@@ -89,8 +89,9 @@ impl Magnet {
                 "xt" => match topic(value) {
                     Topic::V1(digits) => {
                         // Invalid digits are quoted in the error message, so they must be printable
-                        // and short.
+                        // and short. They may contain a URL, for example behind `;` instead of `&`.
                         let plain = |c: &char| !c.is_control();
+                        let digits = masked(digits);
                         let digits: String = digits.chars().filter(plain).take(80).collect();
                         let found: Infohash = digits
                             .parse()
@@ -183,7 +184,7 @@ fn read_numbers(value: &str, files: &mut Vec<(u32, u32)>) -> Result<(), Error> {
         let range = match (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
             (Ok(first), Ok(last)) if first <= last => (first, last),
             _ => {
-                let shown: String = part.chars().take(20).collect();
+                let shown: String = masked(part).chars().take(20).collect();
                 let why = format!("has an invalid `so`: `{shown}` is not a file number or range");
                 return Err(odd(why));
             }

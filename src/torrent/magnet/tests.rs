@@ -110,3 +110,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_error_quotes_no_secret_of_a_link_with_other_separators() {
+    let hash = "aa".repeat(20);
+    // What is quoted is cut, before the end of the login.
+    let long = format!("http://user:SECRET{}@t/", "x".repeat(40));
+    for secret in ["http://t/?passkey=SECRET", "http://user:SECRET@t/", &long] {
+        for link in [
+            format!("magnet:?xt=urn:btih:{hash};tr={secret}"),
+            format!("magnet:?xt=urn:btih:{hash}?tr={secret}"),
+            format!("magnet:?xt=urn:btih:{hash}&so=1;{secret}"),
+            format!("magnet:?xt=urn:btih:{secret}"),
+        ] {
+            let error = Magnet::parse(&link).unwrap_err().to_string();
+            assert!(!error.contains("SEC"), "{error}");
+        }
+    }
+}
