@@ -2,6 +2,8 @@
 
 use std::path::{Path, is_separator};
 
+#[cfg(unix)]
+use crate::get::GetFixture;
 use crate::support::{Project, files_below, side_by_side, slashes};
 use crate::swarm::bencode::B;
 use crate::swarm::dataset::{hex, infohash_of};
@@ -618,4 +620,24 @@ fn an_own_name_that_is_not_utf_8_is_an_error_of_a_build_before_the_download() {
         assert!(error.contains(why), "{error}");
     }
     assert!(seed.requests().is_empty());
+}
+
+/// Reading a pipe would wait without end, and a device would fill the memory.
+#[cfg(unix)]
+#[test]
+fn a_torrent_in_a_mirror_that_is_not_a_regular_file_is_not_read() {
+    let infohash = Dataset::single("data.bin", vec![7; 1_000]).infohash_hex();
+    let pipe: fn(&Path) = |path| {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let device: fn(&Path) = |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    for make in [pipe, device] {
+        let fixture = GetFixture::new();
+        let mirror = fixture.path("mirror");
+        std::fs::create_dir(&mirror).unwrap();
+        make(&mirror.join(format!("{infohash}.torrent")));
+        let get = fixture.ask(&infohash).mirror(mirror.to_str().unwrap());
+        let error = get.env("ACADEMICTORRENTS_OFFLINE", "1").run().unwrap_err().to_string();
+        assert!(error.contains("it is not a regular file"), "{error}");
+    }
 }

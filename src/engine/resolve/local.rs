@@ -1,6 +1,8 @@
 //! Finding the `.torrent` on this machine: vendored, in a store, or next to a copy.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::{Located, Session};
@@ -94,11 +96,21 @@ impl From<TorrentFault> for crate::net::SourceError {
 /// The file is missing or unreadable, too large, or a Git LFS pointer.
 pub fn read_torrent(path: &Path) -> Result<Vec<u8>, TorrentFault> {
     let failed = |why: std::io::Error| TorrentFault::Unreadable(why.to_string());
-    let bytes = std::fs::metadata(path).map_err(failed)?.len();
-    if bytes > MAX_TORRENT_BYTES as u64 {
-        return Err(TorrentFault::TooLarge(bytes));
+    // Reading a pipe would block, and a device or a file that grows has no end.
+    let found = std::fs::metadata(path).map_err(failed)?;
+    if !found.is_file() && !found.is_dir() {
+        return Err(TorrentFault::Unreadable("it is not a regular file".to_owned()));
     }
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let most = MAX_TORRENT_BYTES as u64;
+    if found.len() > most {
+        return Err(TorrentFault::TooLarge(found.len()));
+    }
+    let mut bytes = Vec::with_capacity(found.len() as usize + 1); // one read, and one to find the end
+    let file = File::open(path).map_err(failed)?;
+    let length = file.take(most + 1).read_to_end(&mut bytes).map_err(failed)? as u64;
+    if length > most {
+        return Err(TorrentFault::TooLarge(length));
+    }
     if bytes.starts_with(LFS_POINTER) { Err(TorrentFault::LfsPointer) } else { Ok(bytes) }
 }
 
