@@ -171,6 +171,13 @@ impl Store {
         }
     }
 
+    /// Whether the torrent cannot be locked here. Creates nothing: if there is no lock file yet, only
+    /// [`Store::try_lock`] finds out.
+    pub fn is_read_only(&self, infohash: Infohash) -> bool {
+        let opened = fs::open_to_write(&self.lock_path(infohash));
+        opened.is_err_and(|why| why.kind() != ErrorKind::NotFound)
+    }
+
     /// Returns who holds the lock of this torrent; `None` if nobody does. Works on a read-only
     /// store, since nothing is written.
     pub fn locked(&self, infohash: Infohash) -> Option<LockHolder> {

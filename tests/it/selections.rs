@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use academictorrents::Get;
+use academictorrents::{ErrorKind, Get};
 
 use crate::load_path::{LOAD_PATH, flip, state};
 use crate::support::files::inode;
@@ -130,13 +130,27 @@ fn in_a_store_that_cannot_be_written_to_a_selection_is_served_from_the_whole_dat
     let dataset = few();
     let (project, _seed) = with_all(&dataset);
     let whole = project.path_of("data");
-    // A file in place of the directory stops root, too.
+    let before = state(&whole);
+    project.declare_data("files = ['b', 'c']");
+    let without_fetching = || {
+        let datasets = project.build().env("DOCS_RS", "1").run().unwrap();
+        datasets.dataset("data").unwrap().path().to_owned()
+    };
+    assert_ne!(without_fetching(), whole);
+    // A directory in place of the lock stops root, too.
     let locks = project.store().join("v1/locks");
+    let lock = locks.join(format!("{}.lock", dataset.infohash_hex()));
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir_all(lock.join("full")).unwrap();
+    assert_eq!(without_fetching(), whole);
+    // A file in place of the directory.
     std::fs::remove_dir_all(&locks).unwrap();
     std::fs::write(&locks, "").unwrap();
-    let before = state(&whole);
     assert_eq!(offline(&project, "files = ['b', 'c']"), whole);
     assert_eq!(state(&whole), before);
+    // Not in place of a copy that the user named, which cannot be stamped there.
+    let run = project.build().env("ACADEMICTORRENTS_PATH_DATA", project.path("wrong")).run();
+    assert_eq!(run.unwrap_err().kind(), ErrorKind::Disk);
     // Its stamp must be valid.
     flip(&whole.join("b"), 1_000);
     let run = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run();

@@ -45,7 +45,10 @@ pub fn provide(
     }
     let look = || {
         let found = present_as(session, request, &resolved);
-        found.or_else(|| elsewhere::other_selection(request, target, &resolved))
+        found.or_else(|| match &named {
+            Some(_) => None,
+            None => elsewhere::other_selection(request, target, &resolved),
+        })
     };
     let lock = match lock_or_look(session, target, resolved.metainfo.infohash, counters, &look)? {
         Ok(lock) => lock,

@@ -60,7 +60,11 @@ fn look_for(
         let name = stamp.name()?;
         Some(provided(target, infohash, id, &name, stamp.into()))
     });
-    found.or_else(|| elsewhere::present(session, request, infohash, id, selected))
+    let found = found.or_else(|| elsewhere::present(session, request, infohash, id, selected));
+    found.or_else(|| {
+        let is_read_only = |_: &_| target.store().is_some_and(|it| it.is_read_only(infohash));
+        elsewhere::other_selection(request, target, selected.filter(is_read_only)?)
+    })
 }
 
 fn provided(
