@@ -45,13 +45,15 @@ fn without_raw_bytes(why: &io::Error) -> String {
 }
 
 /// Skips the label that GNU tar writes at the beginning of an archive: the crate `tar` refuses its
-/// header, which has no size.
+/// header, which has no size. A label with a size is left to the crate, which skips its data, too.
 fn without_label<'a>(mut input: Box<dyn Read + 'a>) -> io::Result<Box<dyn Read + 'a>> {
     let mut first = Vec::with_capacity(BLOCK_BYTES as usize);
     (&mut input).take(BLOCK_BYTES).read_to_end(&mut first)?;
     let is_label = first.len() as u64 == BLOCK_BYTES && {
         let header = Header::from_byte_slice(&first);
-        header.entry_type().as_byte() == b'V' && header.cksum().ok() == Some(checksum(&first))
+        let is_empty = header.as_old().size.iter().all(|byte| b"\0 0".contains(byte));
+        let is_right = header.cksum().ok() == Some(checksum(&first));
+        header.entry_type().as_byte() == b'V' && is_empty && is_right
     };
     Ok(if is_label { input } else { Box::new(io::Cursor::new(first).chain(input)) })
 }

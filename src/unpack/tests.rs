@@ -333,10 +333,12 @@ fn members_of_a_tar_archive_become_what_they_are() {
     let mut label = ::tar::Header::new_old();
     label.as_old_mut().name[..3].copy_from_slice(b"vol");
     label.set_entry_type(::tar::EntryType::new(b'V'));
-    label.as_old_mut().size.fill(0);
-    label.set_cksum();
-    let labeled = [label.as_bytes(), &archive[..]].concat();
-    assert_eq!(unpacked(Format::Tar(None), &labeled).unwrap(), found);
+    for (size, data) in [([0; 12], 0), ([b' '; 12], 0), ([b'0'; 12], 0), (*b"000000000001", 512)] {
+        label.as_old_mut().size = size;
+        label.set_cksum();
+        let labeled = [&label.as_bytes()[..], &vec![b'x'; data], &archive[..]].concat();
+        assert_eq!(unpacked(Format::Tar(None), &labeled).unwrap(), found, "{size:?}");
+    }
     let unlike = [vec![b'V'; 512], vec![0; 1024]].concat();
     let error = unpacked(Format::Tar(None), &unlike).unwrap_err();
     assert!(error.contains("its content is not a tar archive"), "{error}");
