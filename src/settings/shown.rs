@@ -93,12 +93,12 @@ impl Context {
             _ => value,
         };
         // A proxy may be set by several variables: show the one that takes effect.
-        let variable = match &from {
-            SettingOrigin::Variable(name) if !row.variable().starts_with(PREFIX) => name.clone(),
-            _ => row.variable().to_owned(),
+        let variable = match said {
+            Some(SettingSource::Variable(name, _)) if !row.variable().starts_with(PREFIX) => name,
+            _ => row.variable(),
         };
         let key = Some(row.key).filter(|key| !key.is_empty());
-        ShownSetting { variable, key, value, from }
+        ShownSetting { variable: variable.to_owned(), key, value, from }
     }
 
     /// What sets a variable: the environment, or `[env]` of Cargo's configuration.
@@ -219,6 +219,10 @@ mod tests {
         check("ACADEMICTORRENTS_OFFLINE", Some("no"), from("ACADEMICTORRENTS_OFFLINE"));
         assert_eq!(text(OsStr::new("me:se@cret@proxy:3128")), "…@proxy:3128");
         check("NO_PROXY", None, SettingOrigin::Default);
+        let mut from_env = vars.clone();
+        let place = "`env.https_proxy` in c".to_owned();
+        from_env.from_env.insert("https_proxy".to_owned(), place.clone());
+        assert_eq!(of(&from_env, "https_proxy").from, SettingOrigin::Cargo(place));
         let mut secret = context(&[]);
         secret.set("ACADEMICTORRENTS_API_KEY", "abc");
         assert_eq!(secret.value_shown("API_KEY").as_deref(), Some("set"));
