@@ -62,22 +62,25 @@ const MAX_INCLUDES: usize = 16;
 impl CargoConfig {
     /// Reads the files from this directory upward, and the one in Cargo's home.
     pub(super) fn read(directory: &Path, home: Option<&Path>) -> CargoConfig {
-        let mut config = CargoConfig::default();
+        let (mut config, mut seen) = (CargoConfig::default(), Vec::new());
         let above = directory.ancestors().map(|above| above.join(".cargo"));
         for directory in above.chain(home.map(Path::to_owned)) {
             // If both names exist, Cargo prefers the one without extension.
             let mut names = ["config", "config.toml"].into_iter().map(|name| directory.join(name));
             let Some(file) = names.find(|file| file.is_file()) else { continue };
-            config.add(file, MAX_INCLUDES);
+            config.add(file, MAX_INCLUDES, &mut seen);
         }
         config
     }
 
-    /// Reads a file, and then those that it includes, the last one first.
-    fn add(&mut self, file: PathBuf, depth: usize) {
-        if self.files.contains(&file) {
+    /// Reads a file, and then those that it includes, the last one first. Each counts once, whatever
+    /// path leads to it.
+    fn add(&mut self, file: PathBuf, depth: usize, seen: &mut Vec<PathBuf>) {
+        let canonical = file.canonicalize().unwrap_or_else(|_| file.clone());
+        if seen.contains(&canonical) {
             return;
         }
+        seen.push(canonical);
         let text = std::fs::read_to_string(&file).unwrap_or_default();
         self.files.push(file.clone());
         let Ok(document) = DeTable::parse(&text) else { return };
@@ -90,7 +93,7 @@ impl CargoConfig {
         self.env.extend(env_of(&document, &file, base));
         let included = included(&document).into_iter().rev().map(|path| directory.join(path));
         for file in included.filter(|file| depth > 0 && file.is_file()) {
-            self.add(file, depth - 1);
+            self.add(file, depth - 1, seen);
         }
     }
 
@@ -314,7 +317,9 @@ mod tests {
             Some("one"),
         );
         // Cargo reports a cycle.
-        check(&[file(here, "'config.toml', '../.cargo/config.toml'", "own")], Some("own"));
+        let back = ("a/b/.cargo/x.toml", "include = ['../.cargo/config.toml']");
+        let files = [(here, "include = ['./x.toml']"), back];
+        assert_eq!(context(&files, &[]).cargo_config.files().len(), 2);
         check(&[file(here, "1, { x = 1 }", ""), one], None);
         let ca = [
             file(here, "'sub/ca.toml'", ""),
