@@ -23,7 +23,7 @@ use crate::error::Error;
 /// Length and modification time of a file, which identify it as the one that was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileFingerprint {
-    length: u64,
+    pub(super) length: u64,
     modified: Option<SystemTime>,
 }
 

@@ -8,11 +8,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::directory::{Directory, WORKPLACE};
-use super::fs::{self, CopyMode};
+use super::fs::{self, CopyMode, FileFingerprint};
 use super::parallel::{self, DiskWork};
 use super::replaceable::conflicts::{Conflict, Conflicts};
 use super::{Stamp, folded_names, links, pins};
 use crate::error::{Error, ErrorKind, printable};
+use crate::mutex::Mutex;
 use crate::torrent::metainfo::{check_visible, is_same_name};
 
 /// A tree in the store that is copied into a user's directory.
@@ -25,6 +26,21 @@ pub struct TreeCopy<'a> {
     pub directory: &'a Directory,
 }
 
+/// What a directory has of a tree, at one moment.
+pub struct TreeLook {
+    stamp: Stamp,
+    /// Of each file with the tree's bytes.
+    same: Vec<Option<FileFingerprint>>,
+    missing: Missing,
+}
+
+impl TreeLook {
+    /// Whether the directory has all of the tree.
+    pub fn is_complete(&self) -> bool {
+        self.missing.files.is_empty() && self.missing.links.is_empty()
+    }
+}
+
 /// What a directory lacks of a tree.
 #[derive(Default)]
 struct Missing {
@@ -35,54 +51,71 @@ struct Missing {
 }
 
 impl TreeCopy<'_> {
-    /// Whether the directory has all of the tree. Writes nothing.
+    /// Looks what the directory has of the tree, and hashes it. Writes nothing. Files that have not
+    /// changed since the look `before` are not hashed again.
     ///
     /// # Errors
     /// [`ErrorKind::Disk`], for conflicts, among others; [`ErrorKind::Archive`] for names that other
     /// programs act on; [`ErrorKind::Stopped`].
-    pub fn is_there(&self, work: DiskWork<'_>) -> Result<bool, Error> {
-        let missing = self.missing(&self.stamped()?, work)?;
-        Ok(missing.files.is_empty() && missing.links.is_empty())
+    pub fn look(&self, before: Option<&TreeLook>, work: DiskWork<'_>) -> Result<TreeLook, Error> {
+        let stamp = Stamp::read(self.stamp).ok_or_else(|| {
+            let what = format!("{} was removed while it was being copied", self.files.display());
+            Error::new(ErrorKind::Disk, what)
+        })?;
+        let before = before.filter(|it| it.stamp == stamp).map(|it| &*it.same);
+        let (missing, same) = self.missing(&stamp, before.unwrap_or_default(), work)?;
+        Ok(TreeLook { stamp, same, missing })
     }
 
-    /// Copies what the directory lacks. The caller holds the directory's lock.
+    /// Copies what the directory lacks. The caller holds the directory's lock, and looked `before`.
     ///
     /// # Errors
-    /// As for [`TreeCopy::is_there`]; also for a tree that changes meanwhile.
-    pub fn run(&self, work: DiskWork<'_>) -> Result<(), Error> {
-        let done = self.stamped().and_then(|stamp| {
-            let missing = self.missing(&stamp, work)?;
-            self.copy(&stamp, &missing, work)
-        });
+    /// As for [`TreeCopy::look`]; also for a tree that changes meanwhile.
+    pub fn run(&self, before: &TreeLook, work: DiskWork<'_>) -> Result<(), Error> {
+        let look = self.look(Some(before), work);
+        let done = look.and_then(|it| self.copy(&it.stamp, &it.missing, work));
         self.directory.leave_tree(self.id);
         done
     }
 
-    fn stamped(&self) -> Result<Stamp, Error> {
-        Stamp::read(self.stamp).ok_or_else(|| {
-            let what = format!("{} was removed while it was being copied", self.files.display());
-            Error::new(ErrorKind::Disk, what)
-        })
-    }
-
-    fn missing(&self, stamp: &Stamp, work: DiskWork<'_>) -> Result<Missing, Error> {
+    /// Returns what the directory lacks, and the files that it has. `before` has those that were
+    /// hashed before.
+    fn missing(
+        &self,
+        stamp: &Stamp,
+        before: &[Option<FileFingerprint>],
+        work: DiskWork<'_>,
+    ) -> Result<(Missing, Vec<Option<FileFingerprint>>), Error> {
         let directory = self.directory;
         for path in stamp.paths() {
             check_name(&path, directory.overwrite)?;
         }
         stamp.link_paths().try_for_each(|path| check_name(path, directory.overwrite))?;
         let (mut conflicts, mut missing) = (Conflicts::default(), Missing::default());
-        let mut buffer = vec![0; pins::BUFFER_BYTES];
-        for ((path, length), digest) in stamp.files().zip(&stamp.digests) {
+        let files: Vec<_> = stamp.files().zip(&stamp.digests).collect();
+        let same = Mutex::new(vec![None; files.len()]);
+        parallel::each(files.len(), &|index, buffer| {
             work.goes_on()?;
-            let place = directory.path.join(&path);
-            let mut is_same = || {
-                let found = std::fs::metadata(&place).is_ok_and(|found| found.len() == length);
-                found && pins::sha256_of(&place, &mut buffer).is_ok_and(|found| found == *digest)
+            let ((path, length), digest) = &files[index];
+            let Some((place, Conflict::Foreign)) = in_the_way(&directory.path, path) else {
+                return Ok(());
             };
+            let found = FileFingerprint::at(&place).filter(|found| found.length == *length);
+            let mut is_same = || {
+                buffer.resize(pins::BUFFER_BYTES, 0);
+                pins::sha256_of(&place, buffer).is_ok_and(|found| found == **digest)
+            };
+            if found.is_some() && (before.get(index) == Some(&found) || is_same()) {
+                same.lock()[index] = found;
+            }
+            Ok(())
+        })?;
+        let same = same.into_inner();
+        for (((path, _), _), same) in files.into_iter().zip(&same) {
+            let place = directory.path.join(&path);
             match in_the_way(&directory.path, &path) {
                 None => missing.files.push((path, true)),
-                Some((_, Conflict::Foreign)) if is_same() => {}
+                Some((_, Conflict::Foreign)) if same.is_some() => {}
                 // Left by a run that was killed.
                 Some((_, Conflict::Foreign)) if is_empty(&place) => {
                     missing.files.push((path, false));
@@ -106,7 +139,7 @@ impl TreeCopy<'_> {
                 Some((place, why)) => conflicts.add(place, why),
             }
         }
-        conflicts.result(&directory.path).map(|()| missing)
+        conflicts.result(&directory.path).map(|()| (missing, same))
     }
 
     fn copy(&self, stamp: &Stamp, missing: &Missing, work: DiskWork<'_>) -> Result<(), Error> {

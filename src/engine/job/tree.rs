@@ -209,11 +209,12 @@ fn provide_into(
     let copy = TreeCopy { id, stamp: &tree.stamp, files, directory };
     counters.set_phase(Phase::Publishing);
     let work = session.disk_work(counters);
-    if !copy.is_there(work)? {
+    let look = copy.look(None, work)?;
+    if !look.is_complete() {
         let lock = lock(session, session.target(request), tree.infohash, counters)?;
         counters.set_phase(Phase::Publishing);
         let mut copied = Ok(());
-        while_alive(&lock, &mut || copied = copy.run(work));
+        while_alive(&lock, &mut || copied = copy.run(&look, work));
         copied?;
     }
     Ok(Provided { path: session.target(request).files_path("").join(name), ..tree })
