@@ -30,8 +30,15 @@ const KEYS: [(&str, &str, &str); 5] = [
 pub(super) struct CargoValue {
     pub(super) variable: &'static str,
     pub(super) value: OsString,
+    key: (&'static str, &'static str),
+    file: PathBuf,
+}
+
+impl CargoValue {
     /// The key and the file that sets it, for messages.
-    pub(super) place: String,
+    pub(super) fn place(&self) -> String {
+        format!("`{}.{}` in {}", self.key.0, self.key.1, self.file.display())
+    }
 }
 
 /// A variable of `[env]`.
@@ -42,8 +49,15 @@ pub(super) struct EnvValue {
     pub(super) value: OsString,
     /// Whether it replaces a variable that is already set.
     pub(super) is_forced: bool,
+    file: PathBuf,
+}
+
+#[cfg(feature = "engine")]
+impl EnvValue {
     /// The key and the file that sets it, for messages.
-    pub(super) place: String,
+    pub(super) fn place(&self) -> String {
+        format!("`env.{}` in {}", self.name, self.file.display())
+    }
 }
 
 /// The keys that are set, in order of precedence.
@@ -103,6 +117,13 @@ impl CargoConfig {
         &self.env
     }
 
+    /// All variables that the files set, with their values and files, also those without effect.
+    #[cfg(feature = "engine")]
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &OsStr, &Path)> {
+        let values = self.values.iter().map(|it| (it.variable, &*it.value, &*it.file));
+        values.chain(self.env.iter().map(|it| (&*it.name, &*it.value, &*it.file)))
+    }
+
     /// The value that takes the place of this variable.
     pub(super) fn value(&self, variable: &str) -> Option<&CargoValue> {
         self.values.iter().find(|it| it.variable == variable)
@@ -114,7 +135,8 @@ impl CargoConfig {
     }
 }
 
-/// The files in the key `include` (from Cargo 1.94): paths, or tables with a `path`.
+/// The files in the key `include`, which Cargo reads from version 1.94; a build script does not know
+/// Cargo's version. The items are paths, or tables with a `path`.
 fn included(document: &DeTable<'_>) -> Vec<String> {
     let path = |item: &DeValue<'_>| match item {
         DeValue::String(path) => Some(path.to_string()),
@@ -141,7 +163,7 @@ fn env_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<EnvValue> {
             name: name.to_string(),
             value: if is("relative") { base.join(text).into() } else { text.into() },
             is_forced: is("force"),
-            place: format!("`env.{name}` in {}", file.display()),
+            file: file.to_owned(),
         })
     };
     env.into_iter().flatten().filter_map(value_of).collect()
@@ -149,7 +171,7 @@ fn env_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<EnvValue> {
 
 /// The values that a file sets. Its relative paths start at `base`.
 fn values_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<CargoValue> {
-    let value_of = |(table, key, variable): (&str, &str, &'static str)| {
+    let value_of = |(table, key, variable): (&'static str, &'static str, &'static str)| {
         let inside = |document, name| DeTable::get(document, name)?.get_ref().as_table();
         let value = table.split('.').try_fold(document, inside)?.get(key)?.get_ref();
         let value = match (key, value) {
@@ -158,11 +180,7 @@ fn values_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<CargoValue
             ("proxy" | "when", DeValue::String(text)) => OsStr::new(&**text).to_owned(),
             _ => return None,
         };
-        Some(CargoValue {
-            variable,
-            value,
-            place: format!("`{table}.{key}` in {}", file.display()),
-        })
+        Some(CargoValue { variable, value, key: (table, key), file: file.to_owned() })
     };
     KEYS.into_iter().filter_map(value_of).collect()
 }

@@ -2,6 +2,7 @@
 //! `doctor` (feature `engine`).
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use super::environment::is_path_of;
 use super::kind::{SettingKind, SettingSource};
@@ -72,6 +73,38 @@ impl Context {
         names
     }
 
+    /// The configuration files, the user's and Cargo's, that contain a secret of ours, even one that
+    /// has no effect.
+    pub fn files_with_secrets(&self) -> Vec<&Path> {
+        let mut files = Vec::new();
+        for row in &SETTINGS {
+            let is_url = matches!(
+                row.kind,
+                SettingKind::Url(_)
+                    | SettingKind::Proxy(_)
+                    | SettingKind::Mirrors(_)
+                    | SettingKind::Trackers(_)
+            );
+            let is_secret = |value: &str| match row.secret {
+                true => !value.is_empty(),
+                false => is_url && Url::from(value).has_secrets(),
+            };
+            let key = self.config.as_ref().and_then(|it| it.said(row));
+            if let Some(SettingSource::Key(_, file, values)) = key {
+                files.extend(values.iter().any(|it| is_secret(it)).then_some(file));
+            }
+            let of_row = |name: &str| [row.variables, row.fallbacks].concat().contains(&name);
+            let of_cargo = self
+                .cargo_config
+                .all()
+                .filter(|(name, value, _)| of_row(name) && is_secret(&value.to_string_lossy()));
+            files.extend(of_cargo.map(|(.., file)| file));
+        }
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
     fn one(&self, row: &'static Setting) -> ShownSetting {
         let said = self.said(row);
         let (value, from) = match said {
@@ -81,7 +114,7 @@ impl Context {
                 (Some(values.join(", ")), SettingOrigin::Key(key))
             }
             Some(SettingSource::Cargo(it)) => {
-                (Some(text(&it.value)), SettingOrigin::Cargo(it.place.clone()))
+                (Some(text(&it.value)), SettingOrigin::Cargo(it.place()))
             }
             None => (self.default_shown(row), SettingOrigin::Default),
         };

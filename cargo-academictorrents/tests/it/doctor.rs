@@ -234,21 +234,29 @@ fn what_is_kept_for_hosts_is_named_and_files_that_others_can_read() {
     );
     set_mode(&config, 0o600);
     check(&["ok    credentials   data.lab:80", "/nowhere/netrc cannot be read (`netrc` in "]);
-    // Each secret in the file counts, and no others.
+    // Each secret in a file counts, even one that a variable overrides, and nothing else.
     set_mode(&netrc, 0o600);
     let cli = cli.env("ACADEMICTORRENTS_CREDENTIALS", "data.lab=s3cr3t");
-    for (text, is_secret) in [
-        ("api-key = \"uid=1;pass=s3cr3t\"", true),
-        ("proxy = \"http://me:s3cr3t@127.0.0.1:9\"", true),
-        ("mirrors = [\"http://me:s3cr3t@127.0.0.1:9\"]", true),
-        ("proxy = \"http://127.0.0.1:9\"\nmirrors = [\"http://127.0.0.1:9\"]", false),
+    let of_cargo = cli.write(".cargo/config.toml", "");
+    for (file, text, is_secret) in [
+        (&config, "api-key = 'uid=1;pass=s3cr3t'", true),
+        (&config, "credentials.'data.lab'.token = 's3cr3t'", true),
+        (&config, "proxy = 'http://me:s3cr3t@127.0.0.1:9'", true),
+        (&config, "mirrors = ['http://me:s3cr3t@127.0.0.1:9']", true),
+        (&config, "catalogue = 'http://me:s3cr3t@127.0.0.1:9'", true),
+        (&config, "default-trackers = ['http://t/announce.php?passkey=s3cr3t']", true),
+        (&config, "proxy = 'http://127.0.0.1:9'\nmirrors = ['http://127.0.0.1:9']", false),
+        (&of_cargo, "http.proxy = 'http://me:s3cr3t@127.0.0.1:9'", true),
+        (&of_cargo, "env.ACADEMICTORRENTS_CREDENTIALS = 'data.lab=s3cr3t'", true),
+        (&of_cargo, "env.HTTPS_PROXY = 'http://127.0.0.1:9'\nenv.OTHER = 's3cr3t'", false),
     ] {
-        cli.write("home/.config/academictorrents/config.toml", text);
+        [&of_cargo, &config].into_iter().for_each(|it| std::fs::write(it, "").unwrap());
+        std::fs::write(file, text).unwrap();
         for (mode, is_open) in [(0o644, true), (0o600, false)] {
-            set_mode(&config, mode);
+            set_mode(file, mode);
             let said = cli.run(&["doctor", "--offline"]).stdout;
-            let warned = said
-                .contains(&format!("other users of this machine can read {}", config.display()));
+            let warned =
+                said.contains(&format!("other users of this machine can read {}", file.display()));
             assert_eq!(warned, is_secret && is_open, "{text}: {said}");
             assert!(!said.contains("s3cr3t"), "{said}");
         }

@@ -8,7 +8,6 @@ use academictorrents::engine::manifest::absolute;
 use academictorrents::engine::settings::{Context, Settings};
 use academictorrents::engine::size::display as size;
 use academictorrents::engine::storage::{Access, EntryState, Store, StoreScan, directory_fault};
-use academictorrents::engine::url::Url;
 use academictorrents::engine::{self, net, plan};
 
 use super::findings::{DoctorReport, Status};
@@ -154,16 +153,7 @@ fn of_places(settings: &Settings, findings: &mut DoctorReport) {
 /// Lists the hosts with credentials, and checks the files. Shows no secret.
 fn of_credentials(settings: &Settings, context: &Context, findings: &mut DoctorReport) {
     let mut kept: Vec<String> = settings.credentials.hosts().map(|it| printable(&it)).collect();
-    let mut files: Vec<&Path> = Vec::new();
-    let is_in_file = |name| settings.configured.in_file(name).is_some();
-    let proxy = settings.proxy.as_ref().filter(|it| it.variable.starts_with("`proxy` in "));
-    let has_secrets = is_in_file("CREDENTIALS")
-        || is_in_file("API_KEY")
-        || proxy.is_some_and(|it| it.url.has_secrets())
-        || (is_in_file("MIRRORS") && settings.mirrors.iter().any(Url::has_secrets));
-    if has_secrets {
-        files.extend(context.config_path());
-    }
+    let mut files = context.files_with_secrets();
     if let Some(file) = &settings.netrc {
         let shown = file.path.display();
         match net::read_netrc(file) {
