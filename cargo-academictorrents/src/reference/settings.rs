@@ -16,14 +16,11 @@ const ENVIRONMENT: &str = "An empty variable counts as not set. An unknown varia
 items are separated by commas or spaces, and directories as in `PATH`; put items that contain a separator into the configuration file. If there are
 several fallbacks, the first one that is set is used.
 
-Variables can be set for a project in `[env]` of its `.cargo/config.toml`, for builds and `cargo academictorrents`. A change of `ACADEMICTORRENTS_STORE`, `ACADEMICTORRENTS_LOAD_PATH`, or the
-`ACADEMICTORRENTS_PATH_<NAME>` of a declared dataset runs the build script again; other changes take effect the next time it runs.
-`cargo academictorrents config` shows the settings in effect and where each of them comes from.";
+Variables can be set for a project in `[env]` of its `.cargo/config.toml`, for builds and `cargo academictorrents`. A change of `ACADEMICTORRENTS_STORE`, `ACADEMICTORRENTS_LOAD_PATH`, or the `ACADEMICTORRENTS_PATH_<NAME>` of a declared dataset runs the build script again; other changes take effect the next time it runs. `cargo academictorrents config` shows the settings in effect and where each of them comes from.";
 
 const OF_CARGO: &str = "## Cargo's configuration
 
-Builds and the command read [Cargo's own configuration](https://doc.rust-lang.org/cargo/reference/config.html): `.cargo/config.toml` in the directory
-in which Cargo was called, in its parent directories, and in Cargo's home. As in Cargo, the nearest file takes precedence, and the corresponding variable takes precedence over files:
+Builds and the command read [Cargo's own configuration](https://doc.rust-lang.org/cargo/reference/config.html): `.cargo/config.toml` in the directory in which Cargo was called, in its parent directories, and in Cargo's home. As in Cargo, the nearest file takes precedence, and the corresponding variable takes precedence over files:
 
 | key | variable |
 | --- | --- |
@@ -33,14 +30,12 @@ in which Cargo was called, in its parent directories, and in Cargo's home. As in
 | `[term] quiet` (no bars) | `CARGO_TERM_QUIET` |
 | `[term] progress.when` | `CARGO_TERM_PROGRESS_WHEN` |
 
-Files that `include` names are read, too. Build scripts run again when such a file changes. Cargo's `--config` arguments are ignored. On systems other than Linux, the directory is taken from
-the variable `PWD`.
+Files that `include` names are read, too, even where Cargo is older than 1.94 and ignores them. Build scripts run again when such a file changes. Cargo's `--config` arguments are ignored. On systems other than Linux, the directory is taken from the variable `PWD`.
 ";
 
 const PATH_OF_DATASET: &str = "## `ACADEMICTORRENTS_PATH_<NAME>`
 
-The copy to use for one dataset, whose name is in upper case with `_` for `-`: the file of a single-file torrent, otherwise its root directory. It is verified
-once and then used where it is.
+The copy to use for one dataset, whose name is in upper case with `_` for `-`: the file of a single-file torrent, otherwise its root directory. It is verified once and then used where it is.
 
 - **Type:** absolute path
 - **Default:** none
