@@ -120,7 +120,7 @@ impl Stamp {
         for path in files {
             let whole = site.path(&path);
             let metadata =
-                std::fs::metadata(&whole).map_err(|why| Error::disk("look at", &whole, &why))?;
+                std::fs::metadata(&whole).map_err(|why| Error::disk("read", &whole, &why))?;
             stamp.files.push(&path, metadata.len(), nanos(&metadata));
         }
         Ok(stamp)

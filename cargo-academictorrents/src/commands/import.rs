@@ -125,7 +125,7 @@ fn import<'a>(
 ) -> Result<(Took<'a>, Unfit<'a>), Error> {
     let named = arguments.id.is_some();
     let path = absolute(path)?;
-    std::fs::metadata(&path).map_err(|why| Error::disk("look at", &path, &why))?;
+    std::fs::metadata(&path).map_err(|why| Error::disk("read", &path, &why))?;
     let counters = Arc::new(Counters::default());
     let _ = app.store.create_locks(); // a write to the store reports the failure
     let _bars = app.draw(&counters, false);

@@ -74,7 +74,8 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
     let seed: Seed = (requests, common.offline.then_some("--offline")).into();
     let mut seed = seed.port(port).fetch(fetch).connections(connections);
     for directory in from {
-        std::fs::metadata(&directory).map_err(|why| Error::disk("look at", &directory, &why))?;
+        std::fs::metadata(&directory)
+            .map_err(|why| Error::disk("read the directory", &directory, &why))?;
         seed = seed.from(directory);
     }
     if let Some(directory) = &common.store {

@@ -141,5 +141,5 @@ fn a_directory_that_does_not_exist_is_an_error() {
     std::fs::create_dir_all(cli.path("store")).unwrap();
     let run = cli.run(&["seed", "--from", "nowhere", "--for", "1s"]);
     assert_eq!(run.status, Some(1), "{}", run.stderr);
-    assert!(run.stderr.contains("error: could not look at nowhere\n"), "{}", run.stderr);
+    assert!(run.stderr.contains("error: could not read the directory nowhere\n"), "{}", run.stderr);
 }
