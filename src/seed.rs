@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "engine")]
+use crate::engine::SeedRequests;
 use crate::engine::SeedTask;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Identity, Request, StoreKind, absolute};
@@ -215,13 +217,11 @@ impl Seed {
     }
 }
 
-/// Serves datasets with the sources and the selection of their requests, such as those of a
-/// manifest; everything in the store if there are none. The settings are those of a command that
-/// cargo runs. The second value is the command's option that disables the network, if it is given.
+/// The settings are those of a command that cargo runs.
 #[cfg(feature = "engine")]
 #[doc(hidden)]
-impl From<(Vec<Request>, Option<&'static str>)> for Seed {
-    fn from((requests, offline): (Vec<Request>, Option<&'static str>)) -> Seed {
+impl From<SeedRequests> for Seed {
+    fn from(SeedRequests { requests, offline }: SeedRequests) -> Seed {
         let none: [&str; 0] = [];
         Seed { requests, offline, context: Context::of_command(), ..Seed::new(none) }
     }

@@ -63,6 +63,8 @@ pub use job::provide::{present, provide_all};
 #[cfg(feature = "unpack")]
 pub use job::tree::would_be;
 pub use resolve::read_torrent;
+#[cfg(feature = "engine")]
+pub use seed::SeedRequests;
 #[cfg(feature = "seed")]
 pub use seed::{SeedNote, SeedTask, SeededDataset, Seeding};
 pub use session::Session;

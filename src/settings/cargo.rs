@@ -71,8 +71,8 @@ impl CargoCall {
         ["--offline", "--frozen"].into_iter().find(|flag| self.has(flag))
     }
 
-    #[cfg(any(feature = "fetch", test))] // without it, nothing is drawn
     /// Whether cargo was asked to print nothing: `--quiet`, or `-q` alone or among other letters.
+    #[cfg(any(feature = "fetch", test))] // without it, nothing is drawn
     pub fn is_quiet(&self) -> bool {
         let has_q = |argument: &String| {
             let letters = argument.strip_prefix('-').filter(|it| !it.starts_with('-'));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use academictorrents::engine::{self, size::parse_duration};
+use academictorrents::engine::{self, SeedRequests, size::parse_duration};
 use academictorrents::{Error, Seed, StopHandle};
 use serde_json::json;
 
@@ -71,7 +71,8 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
         request.identity.infohash = engine::infohash(&request)?;
         requests.push(request);
     }
-    let seed: Seed = (requests, common.offline.then_some("--offline")).into();
+    let offline = common.offline.then_some("--offline");
+    let seed: Seed = SeedRequests { requests, offline }.into();
     let mut seed = seed.port(port).fetch(fetch).connections(connections);
     for directory in from {
         std::fs::metadata(&directory)

@@ -71,6 +71,15 @@ pub struct SeedTask {
     pub connections: usize,
 }
 
+/// What a command seeds: datasets with the sources and the selection of their requests, such as
+/// those of a manifest; everything in the store if there are none.
+#[cfg(feature = "engine")]
+pub struct SeedRequests {
+    pub requests: Vec<Request>,
+    /// The command's option that disables the network, if it is given.
+    pub offline: Option<&'static str>,
+}
+
 /// State shared by the threads of a seed.
 pub struct Seeder {
     client: Client,
