@@ -19,7 +19,7 @@ mod passkey;
 #[cfg(test)]
 mod tests;
 
-pub use mask::{magnet_query, masked};
+pub use mask::{magnet_query, masked, without_secret};
 #[cfg(any(test, feature = "engine"))]
 pub use passkey::Passkey;
 
@@ -158,10 +158,7 @@ impl Url {
         let mut said = masked(said).into_owned();
         for secret in self.secrets() {
             for spelling in [percent_decode_str(&secret).decode_utf8_lossy().into_owned(), secret] {
-                // Masking shorter secrets would garble the text.
-                if spelling.len() >= 4 {
-                    said = said.replace(&spelling, mask::MASK);
-                }
+                said = without_secret(said, &spelling);
             }
         }
         said

@@ -29,7 +29,7 @@ use crate::settings::Context;
 /// How long to wait before checking again whether we may draw.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Whether the environment variables and cargo's command line allow drawing.
+/// Whether the environment variables, and cargo's command line and configuration allow drawing.
 pub(super) fn environment_allows(context: &Context) -> bool {
     let is = |name: &str, value: &str| context.var(name) == Some(OsStr::new(value));
     // Windows does not set TERM.
@@ -38,7 +38,7 @@ pub(super) fn environment_allows(context: &Context) -> bool {
         && context.var("CI").is_none()
         && !context.flag("CARGO_TERM_QUIET")
         && !context.cargo_call().is_quiet()
-        && !is("CARGO_TERM_PROGRESS_WHEN", "never")
+        && context.of_cargo("CARGO_TERM_PROGRESS_WHEN").is_none_or(|when| when != "never")
 }
 
 /// Our process group and terminal, from `/proc/self/stat`.

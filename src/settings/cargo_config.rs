@@ -17,10 +17,12 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 /// Table, key, and the corresponding variable.
-const KEYS: [(&str, &str, &str); 3] = [
+const KEYS: [(&str, &str, &str); 5] = [
     ("net", "offline", "CARGO_NET_OFFLINE"),
     ("http", "proxy", "CARGO_HTTP_PROXY"),
     ("http", "cainfo", "CARGO_HTTP_CAINFO"),
+    ("term", "quiet", "CARGO_TERM_QUIET"),
+    ("term.progress", "when", "CARGO_TERM_PROGRESS_WHEN"),
 ];
 
 /// A key that is set.
@@ -145,11 +147,12 @@ fn env_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<EnvValue> {
 /// The values that a file sets. Its relative paths start at `base`.
 fn values_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<CargoValue> {
     let value_of = |(table, key, variable): (&str, &str, &'static str)| {
-        let value = document.get(table)?.get_ref().as_table()?.get(key)?.get_ref();
-        let value = match value {
-            DeValue::Boolean(yes) if key == "offline" => yes.to_string().into(),
-            DeValue::String(path) if key == "cainfo" => base.join(&**path).into_os_string(),
-            DeValue::String(text) if key == "proxy" => OsStr::new(&**text).to_owned(),
+        let inside = |document, name| DeTable::get(document, name)?.get_ref().as_table();
+        let value = table.split('.').try_fold(document, inside)?.get(key)?.get_ref();
+        let value = match (key, value) {
+            ("offline" | "quiet", DeValue::Boolean(yes)) => yes.to_string().into(),
+            ("cainfo", DeValue::String(path)) => base.join(&**path).into_os_string(),
+            ("proxy" | "when", DeValue::String(text)) => OsStr::new(&**text).to_owned(),
             _ => return None,
         };
         Some(CargoValue {
@@ -167,7 +170,7 @@ mod tests {
     use super::*;
 
     /// Cargo is called in `<root>/a/b`, and `<root>/home` is Cargo's home.
-    fn settings(files: &[(&str, &str)], vars: &[(&str, &str)]) -> Settings {
+    fn context(files: &[(&str, &str)], vars: &[(&str, &str)]) -> Context {
         let root = tempfile::tempdir().unwrap();
         let below = root.path().join("a/b");
         std::fs::create_dir_all(&below).unwrap();
@@ -181,7 +184,11 @@ mod tests {
         vars.iter().for_each(|(name, value)| context.set(name, value));
         context.called_in(&below);
         context.read_config().unwrap();
-        context.settings().unwrap()
+        context
+    }
+
+    fn settings(files: &[(&str, &str)], vars: &[(&str, &str)]) -> Settings {
+        context(files, vars).settings().unwrap()
     }
 
     fn proxy(settings: &Settings) -> Option<&str> {
@@ -232,19 +239,37 @@ mod tests {
         let found = settings(&file, &others);
         assert_eq!(proxy(&found), Some("http://file"));
         assert!(found.ca_file.unwrap().path.ends_with("a/ca.pem"));
+        let ca = std::env::temp_dir().join("var.pem");
         let cargos = [
             ("CARGO_HTTP_PROXY", "http://var"),
             ("CARGO_NET_OFFLINE", "false"),
-            ("CARGO_HTTP_CAINFO", "/var.pem"),
+            ("CARGO_HTTP_CAINFO", ca.to_str().unwrap()),
         ];
         let found = settings(&file, &cargos);
         assert_eq!((proxy(&found), found.offline), (Some("http://var"), false));
-        assert_eq!(found.ca_file.unwrap().path, Path::new("/var.pem"));
+        assert_eq!(found.ca_file.unwrap().path, ca);
         // Our own variable can enable offline mode, but not disable Cargo's.
         let ours = |value| settings(&file, &[("ACADEMICTORRENTS_OFFLINE", value)]).offline;
         assert!(ours("0") && ours("1"));
         let found = settings(&file, &[("ACADEMICTORRENTS_CA_FILE", "/our.pem")]);
         assert_eq!(found.ca_file.unwrap().path, Path::new("/our.pem"));
+    }
+
+    #[test]
+    fn keys_of_the_terminal_apply_like_their_variables() {
+        let check = |text: &str, vars: &[(&str, &str)], is_quiet: bool, when: Option<&str>| {
+            let context = context(&[("a/.cargo/config.toml", text)], vars);
+            let found = context.of_cargo("CARGO_TERM_PROGRESS_WHEN");
+            assert_eq!((context.flag("CARGO_TERM_QUIET"), found), (is_quiet, when.map(OsStr::new)));
+        };
+        check("", &[], false, None);
+        check("term.quiet = false\nterm.progress.when = 'always'", &[], false, Some("always"));
+        check("[term]\nquiet = true\nprogress = { when = 'never' }", &[], true, Some("never"));
+        let vars = [("CARGO_TERM_QUIET", "false"), ("CARGO_TERM_PROGRESS_WHEN", "auto")];
+        check("term.quiet = true\nterm.progress.when = 'never'", &vars, false, Some("auto"));
+        check("term = 1", &[], false, None);
+        check("term.progress = 'never'", &[], false, None);
+        check("term.progress.when = 1", &[], false, None);
     }
 
     #[test]

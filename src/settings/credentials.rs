@@ -6,7 +6,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 
 use crate::address::{self, host_and_port};
-use crate::url::base64;
+use crate::url::{base64, without_secret};
 
 pub(super) const FORM: &str = "write `\"data.example.org\" = { token = \"…\" }` or `{ header = \"Name: value\" }`; in the variable `host=token` or `host=Name:value`";
 
@@ -89,8 +89,7 @@ impl AuthHeader {
 
     /// Masks this header's secrets in a server's text.
     pub fn redacted(&self, said: &str) -> String {
-        let long = self.secrets().filter(|secret| secret.len() >= 4);
-        long.fold(said.to_owned(), |said, secret| said.replace(secret, "…"))
+        self.secrets().fold(said.to_owned(), without_secret)
     }
 
     fn secrets(&self) -> impl Iterator<Item = &str> {

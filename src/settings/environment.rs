@@ -151,9 +151,16 @@ impl Context {
             .transpose()
     }
 
-    /// Whether the variable is set, and not to `0`, `false` or `no`.
-    pub fn flag(&self, name: &str) -> bool {
-        self.var(name).is_some_and(means_yes)
+    /// The value of one of Cargo's variables or, if it is not set, of the corresponding key in
+    /// Cargo's configuration.
+    pub fn of_cargo(&self, variable: &str) -> Option<&OsStr> {
+        let in_file = || self.cargo_config.value(variable).map(|it| it.value.as_os_str());
+        self.var(variable).or_else(in_file)
+    }
+
+    /// Whether one of Cargo's variables or keys is set, and not to `0`, `false` or `no`.
+    pub fn flag(&self, variable: &str) -> bool {
+        self.of_cargo(variable).is_some_and(means_yes)
     }
 
     /// The directory of the user's shared store: the setting `STORE`, or else `academictorrents` in

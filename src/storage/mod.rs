@@ -91,9 +91,9 @@ pub use local_copy::LocalCopy;
 pub use lock::{Lock, LockHolder};
 #[cfg(feature = "seed")]
 pub use offered::Offered;
+pub use parallel::DiskWork;
 #[cfg(feature = "unpack")]
 pub use parallel::each;
-pub use parallel::{DiskWork, threads};
 pub use partial::{Here, Partial};
 pub use site::Site;
 pub use stamp::Stamp;

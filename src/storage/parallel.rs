@@ -41,7 +41,7 @@ impl<'a> DiskWork<'a> {
 pub type IndexedWork<'a> = dyn Fn(usize, &mut Vec<u8>) -> Result<(), Error> + Sync + 'a;
 
 /// How many threads work at once, if there is enough to do: one per core.
-pub fn threads() -> usize {
+fn threads() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }

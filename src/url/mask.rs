@@ -48,6 +48,22 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     Cow::Owned(sink.shown)
 }
 
+/// Shorter secrets are not masked in running text, which that would garble.
+const SHORTEST_SECRET: usize = 4;
+
+/// Masks a secret in a text, also at its end if the text was cut within the secret.
+pub fn without_secret(text: String, secret: &str) -> String {
+    if secret.len() < SHORTEST_SECRET {
+        return text;
+    }
+    let text = text.replace(secret, MASK);
+    let mut beginnings = (SHORTEST_SECRET..secret.len()).rev().filter_map(|end| secret.get(..end));
+    match beginnings.find_map(|beginning| text.strip_suffix(beginning)) {
+        Some(before) => format!("{before}{MASK}"),
+        None => text,
+    }
+}
+
 /// Whether this character ends a URL in running text.
 fn ends(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')

@@ -118,6 +118,11 @@ fn what_a_server_said_is_cut_by_what_it_was_told() {
     check("http://me:s%C3%A9same@t/a", "user me:sésame, sésame", "user …, …");
     check("http://t/zqgtkvjwpxhmnbrd/announce", "zqgtkvjwpxhmnbrd?", "…?");
     check("http://t/a?x=1", "1 peer at http://u:p@h/", "1 peer at http://…@h/");
+    // A long text is cut before it is masked.
+    check("http://t/a?passkey=abcdef", "unknown passkey abcde", "unknown passkey …");
+    check("http://t/a?passkey=abcdef", "unknown passkey abcd", "unknown passkey …");
+    check("http://t/a?passkey=abcdef", "unknown passkey abc", "unknown passkey abc");
+    check("http://me:s%C3%A9same@t/a", "user me:sésam", "user …");
 }
 
 #[test]

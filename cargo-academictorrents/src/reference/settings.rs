@@ -30,6 +30,8 @@ in which Cargo was called, in its parent directories, and in Cargo's home. As in
 | `[net] offline` | `CARGO_NET_OFFLINE` |
 | `[http] proxy` | `CARGO_HTTP_PROXY` |
 | `[http] cainfo` | `CARGO_HTTP_CAINFO` |
+| `[term] quiet` (no bars) | `CARGO_TERM_QUIET` |
+| `[term] progress.when` | `CARGO_TERM_PROGRESS_WHEN` |
 
 Files that `include` names are read, too. Build scripts run again when such a file changes. Cargo's `--config` arguments are ignored. On systems other than Linux, the directory is taken from
 the variable `PWD`.

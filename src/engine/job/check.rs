@@ -7,43 +7,26 @@ use super::work::Work;
 use crate::counters::Phase;
 use crate::error::Error;
 use crate::mutex::Mutex;
-use crate::storage::{Here, Partial, threads};
+use crate::storage::{Here, Partial};
 use crate::torrent::geometry::PieceIndex;
 use crate::torrent::pieces::PieceSet;
 
-/// Bytes hashed per turn: between two turns, other datasets that share the pool get theirs. A turn
-/// has at least `TURN_PIECES` pieces per thread, because some threads wait for others at its end.
-const TURN_BYTES: u64 = 64 << 20;
-const TURN_PIECES: usize = 8;
-
 /// Hashes the pieces that an earlier process left, and reports for each whether it is correct.
-///
-/// # Errors
-/// [`ErrorKind::Disk`](crate::ErrorKind::Disk) if the system refused to create threads.
 pub fn check(
     work: &Work<'_>,
     partial: &Partial,
     unchecked: &PieceSet,
     goes_on: &(dyn Fn() -> bool + Sync),
     said: &(dyn Fn(PieceIndex, bool) + Sync),
-) -> Result<(), Error> {
+) {
     let pieces: Vec<_> = unchecked.iter().collect();
-    let by_bytes = TURN_BYTES / u64::from(work.resolved.layout().geometry().piece_bytes());
-    let turn = usize::try_from(by_bytes).unwrap_or(usize::MAX).max(threads() * TURN_PIECES);
-    for pieces in pieces.chunks(turn) {
-        if !goes_on() {
-            break;
-        }
-        while_alive(work.lock, &mut || partial.check(pieces, goes_on, said));
-    }
-    Ok(())
+    while_alive(work.lock, &mut || partial.check(&pieces, goes_on, said));
 }
 
 /// Runs [`check`] to its end, and moves the correct pieces from `here.unchecked` to
 /// `here.verified`.
 ///
 /// # Errors
-/// [`ErrorKind::Disk`](crate::ErrorKind::Disk) if the system refused to create threads;
 /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped).
 pub fn check_first(work: &Work<'_>, partial: &Partial, here: &mut Here) -> Result<(), Error> {
     let Work { session, counters, resolved, .. } = work;
@@ -59,7 +42,7 @@ pub fn check_first(work: &Work<'_>, partial: &Partial, here: &mut Here) -> Resul
             right.lock().insert(piece);
         }
         counters.done_bytes.fetch_add(layout.bytes_of_piece(piece), Ordering::Relaxed);
-    })?;
+    });
     session.stop().check()?;
     let right = right.into_inner();
     here.verified.insert_all(&right);
