@@ -289,24 +289,24 @@ fn a_redirect_of_any_status_and_to_a_long_signed_url_is_followed() {
 #[test]
 fn a_file_for_which_a_server_always_fails_is_left_out_and_the_rest_comes() {
     let dataset = many();
-    let (mut files, failing) = (paths(&dataset), "/set/f30");
-    let other = files.iter().filter(|(path, _)| path == failing).cloned().collect::<Vec<_>>();
-    files.retain(|(path, _)| path != failing);
-    for status in [500, 502] {
-        let files = files.clone();
-        let server = HttpServer::start(move |request, responder| match &*request.path() {
-            b"/set/f30" => responder.status(status),
-            _ => serve(&files, &[], request, responder),
+    // Also neighboring files, as of a directory that it cannot read.
+    for (status, failing) in [(500, &["30"][..]), (502, &["30", "31"]), (504, &["00", "01"])] {
+        let fails = move |path: &[u8]| failing.iter().any(|it| path.ends_with(it.as_bytes()));
+        let (files, mut other) = (paths(&dataset), paths(&dataset));
+        other.retain(|(path, _)| fails(path.as_bytes()));
+        let server = HttpServer::start(move |request, responder| match fails(&request.path()) {
+            true => responder.status(status),
+            false => serve(&files, &[], request, responder),
         });
-        let other = other.clone();
         let other =
             HttpServer::start(move |request, responder| serve(&other, &[], request, responder));
         let seeds = format!("web-seeds = [\"{}/\", \"{}/\"]", server.url(), other.url());
         dataset.assert_at(&Project::of(&dataset, &seeds).path_of("data"));
-        // Without the other server, the error names the file.
+        // Without the other server, the error names one of the files.
         let error = project(&dataset, &format!("{}/", server.url())).error();
-        assert!(error.contains(&format!("/set/f30: HTTP status {status}")), "{error}");
-        assert!(error.contains(" B are missing") || error.contains(" KiB are missing"), "{error}");
+        let names = |it: &&str| error.contains(&format!("/set/f{it}: HTTP status {status}"));
+        assert!(failing.iter().any(names), "{error}");
+        assert!(error.contains(": 32.0 KiB are missing"), "{error}"); // one piece
     }
 }
 

@@ -33,21 +33,21 @@ impl LostFiles {
         self.files.lock().contains(&file)
     }
 
-    /// Records that the server failed for this file. Returns whether it has failed so often that a
-    /// source would be given up, which may have all other files. Failures within `pause` count
-    /// once.
+    /// Records that the server failed for this file. Returns whether to give the file up: the server
+    /// has failed for it so often that a source would be given up, or has sent nothing since that
+    /// happened to another file. Failures within `pause` count once.
     pub fn keeps_failing(&self, file: u32, now: Duration, pause: Duration) -> bool {
         let mut failing = self.failing.lock();
         let (count, last) = failing.entry(file).or_insert((0, now));
         if *count == 0 || now >= *last + pause {
             (*count, *last) = (*count + 1, now);
         }
-        *count >= FAILURES
+        failing.values().any(|(count, _)| *count >= FAILURES)
     }
 
     /// Records that the server sent data of the file.
     pub fn brought(&self, file: u32) {
-        self.failing.lock().remove(&file);
+        self.failing.lock().retain(|other, (count, _)| *other != file && *count < FAILURES);
     }
 
     /// Records that the source does not have the file. Pieces of which it can provide nothing are

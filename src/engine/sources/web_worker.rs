@@ -211,7 +211,7 @@ impl<'a> WebWorker<'a> {
         while at < end {
             let is_wanted = skipped == skip;
             let (from, until) = if is_wanted { (at, end) } else { (skipped, skip) };
-            // Which file it was may say why.
+            // The file's URL may explain the failure.
             let read = self.read_on(feeder, from..until, is_wanted).map_err(|left| match left {
                 Left::Worker(WorkerOutcome::Failed(why)) => failed(seed.asked(url, why)),
                 left => left,
@@ -342,7 +342,10 @@ impl<'a> WebWorker<'a> {
                 let pause = swarm.phase.client.timing().back_off;
                 match seed.lost.keeps_failing(file, swarm.now(), pause) {
                     true => lost(SourceError::Status(*status)),
-                    false => failed(seed.asked(url, SourceError::Status(*status))),
+                    false => {
+                        let why = seed.asked(url, SourceError::Status(*status));
+                        Left::Worker(WorkerOutcome::FileFailed(why))
+                    }
                 }
             }
         }
