@@ -163,20 +163,26 @@ fn odd_server(files: Vec<(String, Vec<u8>)>, ahead: Ahead) -> Server {
 
 #[test]
 fn a_server_that_loses_or_mixes_up_requests_is_asked_one_at_a_time() {
-    let dataset = many();
+    let small = many();
+    // Of one length, and each with several pieces of its own.
+    let long: Vec<_> = (0..130).map(|n| (format!("f{n:03}"), random_bytes(n, 100_000))).collect();
+    let long = Dataset::multi("set", long.iter().map(|(name, bytes)| (&**name, bytes.clone())));
+    let long = long.piece_length(16 << 10);
     let all = [
-        Ahead::Drops,
-        Ahead::Closes,
-        Ahead::Swaps,
-        Ahead::Repeats,
-        Ahead::Says(400),
-        Ahead::Says(500),
-        Ahead::Says(501),
-        Ahead::Says(416),
+        (&small, Ahead::Drops),
+        (&small, Ahead::Closes),
+        (&small, Ahead::Swaps),
+        (&long, Ahead::Swaps),
+        (&small, Ahead::Repeats),
+        (&long, Ahead::Repeats),
+        (&small, Ahead::Says(400)),
+        (&small, Ahead::Says(500)),
+        (&small, Ahead::Says(501)),
+        (&small, Ahead::Says(416)),
     ];
-    side_by_side(&all, |ahead| {
-        let server = odd_server(paths(&dataset), *ahead);
-        let project = project(&dataset, &format!("http://{}/", server.addr()))
+    side_by_side(&all, |(dataset, ahead)| {
+        let server = odd_server(paths(dataset), *ahead);
+        let project = project(dataset, &format!("http://{}/", server.addr()))
             .env("ACADEMICTORRENTS_TIMEOUT", "300s");
         let begun = Instant::now();
         let datasets = project.run().unwrap_or_else(|error| panic!("{ahead:?}: {error}"));
@@ -362,12 +368,22 @@ fn a_web_seed_that_names_the_thing_itself_or_where_it_is_serves_it() {
 
 /// A server without ranges, whose connections share this bandwidth.
 fn without_ranges(files: Vec<(String, Vec<u8>)>, bytes_per_second: usize) -> HttpServer {
+    slow(files, bytes_per_second, false)
+}
+
+/// A server whose connections share this bandwidth.
+fn slow(files: Vec<(String, Vec<u8>)>, bytes_per_second: usize, ranges: bool) -> HttpServer {
     let line = Mutex::new(());
     HttpServer::start(move |request, responder| {
         let path = String::from_utf8(request.path()).unwrap();
         let (_, bytes) = files.iter().find(|(name, _)| *name == path).unwrap();
+        let asked = request.range(bytes.len() as u64).flatten().filter(|_| ranges);
+        let (start, end) = asked.map_or((0, bytes.len()), |it| (it.0 as usize, it.1 as usize));
+        let range = format!("bytes {start}-{}/{}", end - 1, bytes.len());
+        let (bytes, status) = (&bytes[start..end], if ranges { 206 } else { 200 });
         let length = bytes.len().to_string();
-        responder.head(200, &[("content-length", &*length), ("connection", "close")]);
+        let headers = [("content-length", &*length), ("connection", "close")];
+        responder.head(status, &[&headers[..], &[("content-range", &range)]].concat());
         for part in bytes.chunks(32 << 10) {
             let _line = line.lock().unwrap();
             responder.pause(Duration::from_secs_f64(part.len() as f64 / bytes_per_second as f64));
@@ -489,11 +505,37 @@ fn another_version_of_a_file_costs_its_source_only_that_file() {
         format!("mirrors = ['{}']", mirror.path().display()),
     ] {
         let error = Project::of(&dataset, &lines).error();
-        let said = "not asked for `f07` again, of which it may hold another version";
+        let said = "`f07` is no longer requested from it, because it may have another version";
         assert!(error.contains(said), "{error}");
         // The four pieces of the file.
         assert!(error.contains(": 128.0 KiB are missing"), "{error}");
         dataset.assert_at(&Project::of(&with_seed, &lines).path_of("data"));
+    }
+}
+
+/// No connection reads the rest of the file.
+#[test]
+fn another_version_of_a_large_file_is_left_by_all_connections() {
+    let file = |name: &'static str, seed, length| (name, random_bytes(seed, length));
+    let files = [file("a", 1, 100_000), file("x", 2, 12 << 20), file("z", 3, 100_000)];
+    let dataset = Dataset::multi("set", files).piece_length(64 << 10);
+    let (mut other, right) = (paths(&dataset), vec![paths(&dataset)[1].clone()]);
+    other[1].1 = random_bytes(4, 12 << 20);
+    for ranges in [true, false] {
+        let right = right.clone();
+        let right =
+            HttpServer::start(move |request, responder| serve(&right, &[], request, responder));
+        let with_seed = dataset.clone().url_list([format!("{}/", right.url())]);
+        let server = slow(other.clone(), 8 << 20, ranges);
+        let url = format!("{}/", server.url());
+        let error = project(&dataset, &url).error();
+        let said = "; `x` is no longer requested from it, because it may have another version";
+        assert!(error.contains(said) || !ranges, "{error}");
+        let before = server.body_bytes();
+        assert!(before < 4 << 20, "{ranges}: {before}");
+        dataset.assert_at(&project(&with_seed, &url).path_of("data"));
+        let sent = server.body_bytes() - before;
+        assert!(sent < 4 << 20, "{ranges}: {sent}");
     }
 }
 
