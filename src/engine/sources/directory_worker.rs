@@ -74,6 +74,10 @@ fn read_part(
         files_lost.lose(swarm, source, index);
         Flow::Onward
     };
+    // Opening a pipe would block.
+    if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+        return lost(SourceError::Other("is not a regular file".to_owned()));
+    }
     let opened = File::open(&path).and_then(|mut open| {
         let length = open.metadata()?.len();
         open.seek(SeekFrom::Start(part.file_range().start))?;
