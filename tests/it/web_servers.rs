@@ -657,17 +657,19 @@ fn a_torrent_or_trackers_reply_that_is_whole_may_end_early() {
     let files = paths(&dataset);
     let seed = HttpServer::start(move |request, responder| serve(&files, &[], request, responder));
     let lines = format!("web-seeds = [\"{}/data.bin\"]", seed.url());
-    for end in [BodyEnd::Length, BodyEnd::Chunks] {
-        let server = cut_off(end, dataset.torrent());
+    let as_is: fn(&[u8]) -> Vec<u8> = <[u8]>::to_vec;
+    let cases = [BodyEnd::Length, BodyEnd::Chunks];
+    for (end, encode) in cases.into_iter().flat_map(|end| [(end, as_is), (end, gzip)]) {
+        let server = cut_off(end, encode(&dataset.torrent()));
         dataset.assert_at(&of_catalogue(&dataset, &server, &lines).path_of("data"));
         let peer = Peer::seeding(&dataset);
         let port = peer.addr().port().to_be_bytes();
         let reply = [b"d8:intervali1800e5:peers6:\x7f\0\0\x01", &port[..], b"e"].concat();
-        let tracker = cut_off(end, reply.clone());
+        let tracker = cut_off(end, encode(&reply));
         let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
         dataset.assert_at(&Project::of(&dataset, &lines).path_of("data"));
         // A reply that is not whole.
-        let tracker = cut_off(end, reply[..reply.len() - 1].to_vec());
+        let tracker = cut_off(end, encode(&reply[..reply.len() - 1]));
         let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
         let error = Project::of(&dataset, &lines).error();
         assert!(error.contains("/announce: the connection was closed early"), "{error}");
