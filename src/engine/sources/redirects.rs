@@ -85,7 +85,9 @@ impl Redirects {
         if self.total_bytes.load(Ordering::Relaxed) > MAX_TOTAL_BYTES {
             let others = files.iter_mut().filter(|(other, _)| **other != file);
             others.for_each(|(_, redirect)| (redirect.target, redirect.hops) = (None, 0));
-            self.total_bytes.store(0, Ordering::Relaxed);
+            let kept = files.get(&file).and_then(|redirect| redirect.target.as_ref());
+            let kept_bytes = kept.map_or(0, |target| target.exposed().len());
+            self.total_bytes.store(kept_bytes, Ordering::Relaxed);
         }
         let redirect = files.entry(file).or_default();
         // Another connection got the same redirect and recorded it first: the hop counts once.
@@ -161,6 +163,8 @@ mod tests {
         let redirects = Redirects::default();
         let (first, location) = (url("http://a/x"), format!("/{}", "y".repeat(8_000)));
         for file in 0..5_000 {
+            // Over two connections.
+            redirects.follow(file, &first, &first, &location).unwrap();
             redirects.follow(file, &first, &first, &location).unwrap();
             assert!(redirects.target(file).is_some());
         }
@@ -168,6 +172,7 @@ mod tests {
         let targets = files.values().filter_map(|redirect| redirect.target.as_ref());
         let bytes: usize = targets.map(|target| target.exposed().len()).sum();
         assert!(bytes < MAX_TOTAL_BYTES + 2 * MAX_URL_BYTES, "{bytes}");
+        assert!(bytes <= redirects.total_bytes.load(Ordering::Relaxed), "{bytes}");
         drop(files);
         // A file whose redirect was forgotten begins anew.
         assert_eq!(redirects.target(0), None);
