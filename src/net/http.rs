@@ -18,7 +18,7 @@ use super::error::SourceError;
 use super::inflate::inflated;
 use super::name_lookup::look_up;
 use super::proxy;
-use super::{Client, MAX_REDIRECTS, Timing, USER_AGENT, raw_transport};
+use super::{Client, MAX_REDIRECT_BYTES, MAX_REDIRECTS, Timing, USER_AGENT, raw_transport};
 use crate::address::{self, NamedBy};
 use crate::protocol::http::Head;
 use crate::protocol::http::page::{WebPage, web_page};
@@ -281,8 +281,14 @@ pub(super) fn checked(head: Head, auth: Option<&AuthHeader>) -> Result<Head, Sou
 /// the same server.
 ///
 /// # Errors
-/// The location is not an http(s) URL, or leads from https to http.
+/// The location is not an http(s) URL, is longer than [`MAX_REDIRECT_BYTES`], or leads from https to
+/// http.
 pub fn join(base: &Url, location: &str) -> Result<Url, SourceError> {
+    let within_limit = |bytes| match bytes > MAX_REDIRECT_BYTES {
+        true => Err(SourceError::LongRedirect(bytes)),
+        false => Ok(()),
+    };
+    within_limit(location.len())?;
     let odd = || SourceError::OddRedirect(base.redacted(location).into());
     let UrlParts { scheme, host, target, .. } = base.parts().ok_or_else(odd)?;
     let path = target.split(['?', '#']).next().unwrap_or_default();
@@ -316,6 +322,7 @@ pub fn join(base: &Url, location: &str) -> Result<Url, SourceError> {
     if base.is_https() && !joined.is_https() {
         return Err(SourceError::DowngradedRedirect(base.redacted(joined.exposed()).into()));
     }
+    within_limit(joined.exposed().len())?;
     joined.without_login().parse::<Uri>().map_err(|_| odd())?;
     Ok(base.hand_login_to(joined))
 }

@@ -289,6 +289,17 @@ fn a_redirect_of_any_status_and_to_a_long_signed_url_is_followed() {
         let project = project(&dataset, &format!("{}/data.bin", server.url()));
         dataset.assert_at(&project.path_of("data"));
     });
+    // A URL that is too long, of a web seed and of a catalog.
+    let server = HttpServer::start(|_, responder| {
+        responder.respond(302, &[("location", &format!("/{}", "x".repeat(9_000)))], b"");
+    });
+    for project in [
+        project(&dataset, &format!("{}/data.bin", server.url())),
+        of_catalogue(&dataset, &server, ""),
+    ] {
+        let error = project.error();
+        assert!(error.contains("redirects to a URL of 9001 bytes"), "{error}");
+    }
 }
 
 /// A server may fail for one file, for example one that it cannot read.
