@@ -13,9 +13,9 @@
 //! - `command`: what the command line does beyond the API
 //!
 //! Threads: a coordinator per dataset; workers in one rayon pool, one connection each ([`budget`]);
-//! a few detached threads that announce to trackers and search the DHT ([`announce::scheduler`]); a
-//! separate pool that hashes what is on disk. [`sources::swarm`] holds what the workers share;
-//! [`crate::picker`] decides who fetches what next.
+//! a few detached threads that announce to trackers and search the DHT ([`announce::scheduler`]).
+//! Files are hashed by the thread that needs them and by helpers (`storage/parallel.rs`).
+//! [`sources::swarm`] holds what the workers share; [`crate::picker`] decides who fetches what next.
 //!
 //! The feature `engine` opens this module to the command line. It is not part of the API.
 

@@ -40,8 +40,8 @@ impl<'a> DiskWork<'a> {
 /// The work for one index. The buffer belongs to the thread and is empty at first.
 pub type IndexedWork<'a> = dyn Fn(usize, &mut Vec<u8>) -> Result<(), Error> + Sync + 'a;
 
-/// How many threads work at once, if there is enough to do: one per core.
-fn threads() -> usize {
+/// The number of cores that this process may use.
+fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
@@ -49,16 +49,16 @@ fn threads() -> usize {
 /// The number of threads that help callers of [`each`].
 struct Helpers(AtomicUsize);
 
-/// Of the whole process: one less than there are cores, because callers work, too.
+/// Those of the whole process.
 static HELPERS: Helpers = Helpers(AtomicUsize::new(0));
 
 /// A thread that helps; it no longer counts when it is dropped.
 struct Helper<'a>(&'a Helpers);
 
 impl Helpers {
-    /// Returns `None` if all cores have work.
+    /// Returns `None` if there is a helper for each core but one, which the caller uses.
     fn begin(&self) -> Option<Helper<'_>> {
-        let more = |helpers: usize| (helpers + 1 < threads()).then_some(helpers + 1);
+        let more = |helpers: usize| (helpers + 1 < cores()).then_some(helpers + 1);
         let begun = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         begun.ok().map(|_| Helper(self))
     }
@@ -70,8 +70,8 @@ impl Drop for Helper<'_> {
     }
 }
 
-/// Calls `work` for each index below `count`, in ascending order, on this thread and on those that
-/// other callers leave.
+/// Calls `work` for each index below `count`, in ascending order, on this thread and on the helpers
+/// that no other caller uses.
 ///
 /// # Errors
 /// One of `work`'s errors; after an error no further index is started.
@@ -163,20 +163,21 @@ mod tests {
 
     #[test]
     fn no_index_is_started_after_an_error() {
-        let started = AtomicUsize::new(0);
-        let failed = each(100_000, &|index, _| {
+        let (helpers, started) = (Helpers(AtomicUsize::new(0)), AtomicUsize::new(0));
+        let _busy: Vec<_> = std::iter::from_fn(|| helpers.begin()).collect();
+        let failed = each_with(&helpers, 10, &|index, _| {
             started.fetch_add(1, Ordering::Relaxed);
             if index == 3 { Err(Error::new(ErrorKind::Disk, "third")) } else { Ok(()) }
         });
         assert_eq!(failed.unwrap_err().what(), "third");
-        assert!(started.load(Ordering::Relaxed) < 100_000);
+        assert_eq!(started.into_inner(), 4);
     }
 
     #[test]
     fn a_caller_is_helped_as_soon_as_another_has_ended() {
         let helpers = Helpers(AtomicUsize::new(0));
         let busy: Vec<_> = std::iter::from_fn(|| helpers.begin()).collect();
-        assert_eq!(busy.len(), threads() - 1);
+        assert_eq!(busy.len(), cores() - 1);
         if busy.is_empty() {
             return; // a single core: nobody helps
         }

@@ -297,11 +297,9 @@ fn an_archive_that_another_process_removes_meanwhile_is_fetched_again() {
     let (fixture, torrent) = crate::get_progress::fixture(&dataset, &seed);
     let archive = fixture.ask(&torrent).run().unwrap();
     let id = dataset.infohash_hex();
-    let lock = std::fs::File::options()
-        .write(true)
-        .open(fixture.path(&format!("store/v1/locks/{id}.lock")))
-        .unwrap();
+    let lock_file = fixture.path(&format!("store/v1/locks/{id}.lock"));
     for keeps in [true, false] {
+        let lock = std::fs::File::options().write(true).open(&lock_file).unwrap();
         lock.lock().unwrap();
         let told = crate::get_progress::Told::default();
         let unpack = Unpack::new().members(["top/a"]).keep_archive(keeps);
@@ -309,7 +307,7 @@ fn an_archive_that_another_process_removes_meanwhile_is_fetched_again() {
         let waiting = std::thread::spawn(move || get.run());
         eventually("it waits", || told.phases().contains(&academictorrents::Phase::Waiting));
         remove_tree(&fixture.path(&format!("store/v1/data/{id}")));
-        lock.unlock().unwrap();
+        drop(lock);
         let tree = waiting.join().unwrap().unwrap();
         check(&tree, &[("top/a", "1")]);
         assert_eq!(archive.exists(), keeps);
