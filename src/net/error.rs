@@ -483,7 +483,7 @@ impl fmt::Display for SourceError {
             }
             E::OtherVersion(piece, file) => write!(
                 f,
-                "sent corrupt data (piece {piece}); not asked for `{file}` again, of which it may hold another version"
+                "sent corrupt data (piece {piece}); `{file}` is no longer requested from it, because it may have another version"
             ),
             E::Banned => f.write_str("sent corrupt data; banned"),
             E::HoldsWrongBytes => f.write_str("contains corrupt data"),

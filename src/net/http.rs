@@ -18,7 +18,7 @@ use super::error::SourceError;
 use super::inflate::inflated;
 use super::name_lookup::look_up;
 use super::proxy;
-use super::{Client, MAX_REDIRECTS, Timing, USER_AGENT, raw_transport};
+use super::{Client, MAX_REDIRECT_BYTES, MAX_REDIRECTS, Timing, USER_AGENT, raw_transport};
 use crate::address::{self, NamedBy};
 use crate::protocol::http::Head;
 use crate::protocol::http::page::{WebPage, web_page};
@@ -124,17 +124,19 @@ impl Client {
             let mut body = Vec::new();
             let limit = max_bytes.saturating_add(1);
             let read = reply.body_mut().as_reader().take(limit).read_to_end(&mut body);
-            read.map(drop).or_else(|why| match is_whole(&why, &body) {
-                true => Ok(()),
-                false => Err(why),
-            })?;
+            let ended_early = match read {
+                Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => Some(why),
+                read => read.map(|_| None)?,
+            };
             if body.len() as u64 > max_bytes {
                 return Err(SourceError::ReplyTooLong(max_bytes));
             }
-            let body = match inflated(body, max_bytes) {
+            let body = match (inflated(body, max_bytes), ended_early) {
+                (Ok(body), Some(_)) if is_whole(&body) => body,
+                (_, Some(why)) => return Err(why.into()),
                 // An error page's status matters more than its body.
-                Err(_) if head.status != 200 => Vec::new(),
-                other => other?,
+                (Err(_), None) if head.status != 200 => Vec::new(),
+                (body, None) => body?,
             };
             let page = web_page(&head, &body);
             if head.status == 200 && page.is_none() && !head.content_encoding_identity {
@@ -243,9 +245,9 @@ impl Client {
 
 /// Whether a body that ended early is nevertheless a whole `.torrent` or tracker reply. Some servers
 /// state a wrong length, or end a chunked body without the last chunk.
-fn is_whole(why: &io::Error, body: &[u8]) -> bool {
+fn is_whole(body: &[u8]) -> bool {
     let limits = Limits { max_bytes: body.len(), ..metainfo::LIMITS };
-    why.kind() == io::ErrorKind::UnexpectedEof && bencode::scan(body, &limits).is_ok()
+    bencode::scan(body, &limits).is_ok()
 }
 
 /// Parses the head of a reply. A redirect that quotes a secret of the request is refused: following
@@ -279,8 +281,14 @@ pub(super) fn checked(head: Head, auth: Option<&AuthHeader>) -> Result<Head, Sou
 /// the same server.
 ///
 /// # Errors
-/// The location is not an http(s) URL, or leads from https to http.
+/// The location is not an http(s) URL, is longer than [`MAX_REDIRECT_BYTES`], or leads from https to
+/// http.
 pub fn join(base: &Url, location: &str) -> Result<Url, SourceError> {
+    let within_limit = |bytes| match bytes > MAX_REDIRECT_BYTES {
+        true => Err(SourceError::LongRedirect(bytes)),
+        false => Ok(()),
+    };
+    within_limit(location.len())?;
     let odd = || SourceError::OddRedirect(base.redacted(location).into());
     let UrlParts { scheme, host, target, .. } = base.parts().ok_or_else(odd)?;
     let path = target.split(['?', '#']).next().unwrap_or_default();
@@ -314,6 +322,7 @@ pub fn join(base: &Url, location: &str) -> Result<Url, SourceError> {
     if base.is_https() && !joined.is_https() {
         return Err(SourceError::DowngradedRedirect(base.redacted(joined.exposed()).into()));
     }
+    within_limit(joined.exposed().len())?;
     joined.without_login().parse::<Uri>().map_err(|_| odd())?;
     Ok(base.hand_login_to(joined))
 }

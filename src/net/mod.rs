@@ -68,6 +68,9 @@ pub const USER_AGENT: &str = concat!(
 /// How many redirects are followed for one request or one file.
 pub const MAX_REDIRECTS: usize = 5;
 
+/// The longest redirect URL that is followed. Signed URLs with a session token have several KiB.
+pub const MAX_REDIRECT_BYTES: usize = 8 << 10;
+
 /// Makes connections, and can close them all.
 #[derive(Clone, Debug)]
 pub struct Client {

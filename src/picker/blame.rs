@@ -13,7 +13,7 @@ pub const STRIKES: u32 = 3;
 pub enum Blame {
     /// It may continue.
     Warned,
-    /// It may continue, but has another version of this file.
+    /// It may continue, but has another version of this file. Returned for each such piece.
     OtherVersion(u32),
     /// It is not asked again.
     Banned,
@@ -49,18 +49,16 @@ impl Schedule {
         if source.strikes >= STRIKES {
             return Some((*culprit, Blame::Banned));
         }
-        let mut files = files.into_iter().flatten();
-        let is_other_version = |file: &u32| {
-            let pieces = source.corrupt.iter().filter(|files| files.contains(file)).count();
-            pieces == STRIKES as usize
-        };
-        let other = files.find(is_other_version);
+        let corrupt_in = |file: &u32| source.corrupt.iter().filter(|it| it.contains(file)).count();
+        let other = files.into_iter().flatten().max_by_key(corrupt_in);
+        let other = other.filter(|file| corrupt_in(file) >= STRIKES as usize);
         Some((*culprit, other.map_or(Blame::Warned, Blame::OtherVersion)))
     }
 
     /// Begins anew with a piece of which the source can provide only a part: it no longer provides
     /// the file that is to blame.
-    pub fn pardon(&mut self, source: SourceId, piece: PieceIndex) {
+    pub fn begin_anew(&mut self, source: SourceId, piece: PieceIndex) {
+        self.begun_anew.push((source, piece));
         if let Some(source) = self.sources.get_mut(source) {
             source.bad.remove(&piece);
         }
@@ -69,6 +67,17 @@ impl Schedule {
         for source in self.sources.iter_mut() {
             source.waits_for.remove(&piece);
         }
+    }
+
+    /// How often any piece was begun anew.
+    pub fn times_begun_anew(&self) -> usize {
+        self.begun_anew.len()
+    }
+
+    /// The sources because of which the piece was begun anew, after the first `times`.
+    pub fn begun_anew(&self, piece: PieceIndex, times: usize) -> impl Iterator<Item = SourceId> {
+        let later = self.begun_anew.iter().skip(times);
+        later.filter(move |(_, other)| *other == piece).map(|(source, _)| *source)
     }
 
     /// Clears a source's strikes: its bytes were correct, but meant for another request.

@@ -133,6 +133,8 @@ pub struct Schedule {
     whole: BTreeSet<PieceIndex>,
     /// How far a piece has progressed, if sources provide parts of it.
     cursors: HashMap<PieceIndex, u32>,
+    /// Pieces that were begun anew, in order, each with the source because of which.
+    begun_anew: Vec<(SourceId, PieceIndex)>,
     duplicated_bytes: u64,
     /// Pieces that two workers hold.
     duplicates: BTreeSet<PieceIndex>,
@@ -158,6 +160,7 @@ impl Schedule {
             streaming_workers: 0,
             whole: BTreeSet::new(),
             cursors: HashMap::new(),
+            begun_anew: Vec::new(),
             duplicated_bytes: 0,
             duplicates: BTreeSet::new(),
             random: fastrand::Rng::with_seed(seed),

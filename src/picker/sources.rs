@@ -85,8 +85,8 @@ impl Schedule {
 
     fn add(&mut self, source: SourceId, has: PieceSet, peer: bool) {
         let before = self.sources.get_mut(source);
-        let (strikes, in_vain, bad) = before.map_or_else(Default::default, |known| {
-            (known.strikes, known.in_vain, take(&mut known.bad))
+        let (strikes, in_vain, bad, corrupt) = before.map_or_else(Default::default, |known| {
+            (known.strikes, known.in_vain, take(&mut known.bad), take(&mut known.corrupt))
         });
         self.sources.insert(
             source,
@@ -98,7 +98,7 @@ impl Schedule {
                 pace: Pace::new(SLOW_SOURCE, Duration::ZERO, 0),
                 in_vain,
                 bad,
-                corrupt: Vec::new(),
+                corrupt,
                 refused: BTreeSet::new(),
                 waits_for: BTreeSet::new(),
                 turns: HashMap::new(),

@@ -29,7 +29,6 @@ mod tests;
 pub const MAX_HEAD_BYTES: usize = 64 << 10;
 
 const MAX_HEADERS: usize = 128;
-const MAX_LOCATION_BYTES: usize = 8 << 10;
 /// The pause for a date in `Retry-After` if the server does not state its own time: this module has
 /// no clock to compare the date with.
 const RETRY_AT_DATE: Duration = Duration::from_secs(60);
@@ -218,7 +217,7 @@ impl Head {
                 until = seconds_of(value);
             } else if is("date") {
                 date = seconds_of(value);
-            } else if is("location") && value.len() <= MAX_LOCATION_BYTES {
+            } else if is("location") {
                 // Some servers send raw UTF-8 here, or bytes in a legacy encoding, which must be
                 // sent back unchanged.
                 let location = match std::str::from_utf8(value) {

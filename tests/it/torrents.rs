@@ -625,8 +625,9 @@ fn an_own_name_that_is_not_utf_8_is_an_error_of_a_build_before_the_download() {
 /// Reading a pipe would wait without end, and a device would fill the memory.
 #[cfg(unix)]
 #[test]
-fn a_torrent_in_a_mirror_that_is_not_a_regular_file_is_not_read() {
-    let infohash = Dataset::single("data.bin", vec![7; 1_000]).infohash_hex();
+fn what_is_not_a_regular_file_in_a_mirror_is_not_read() {
+    let dataset = Dataset::single("data.bin", vec![7; 1_000]);
+    let infohash = dataset.infohash_hex();
     let pipe: fn(&Path) = |path| {
         assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
     };
@@ -636,8 +637,18 @@ fn a_torrent_in_a_mirror_that_is_not_a_regular_file_is_not_read() {
         let mirror = fixture.path("mirror");
         std::fs::create_dir(&mirror).unwrap();
         make(&mirror.join(format!("{infohash}.torrent")));
-        let get = fixture.ask(&infohash).mirror(mirror.to_str().unwrap());
-        let error = get.env("ACADEMICTORRENTS_OFFLINE", "1").run().unwrap_err().to_string();
-        assert!(error.contains("it is not a regular file"), "{error}");
+        let error = || {
+            let get = fixture.ask(&infohash).mirror(mirror.to_str().unwrap());
+            get.env("ACADEMICTORRENTS_OFFLINE", "1").run().unwrap_err().to_string()
+        };
+        let of_torrent = error();
+        assert!(of_torrent.contains("it is not a regular file"), "{of_torrent}");
+        std::fs::remove_file(mirror.join(format!("{infohash}.torrent"))).unwrap();
+        dataset.write_mirror(&mirror);
+        let data = mirror.join(&infohash).join("data.bin");
+        std::fs::remove_file(&data).unwrap();
+        make(&data);
+        let of_data = error();
+        assert!(of_data.contains("`data.bin`: is not a regular file"), "{of_data}");
     }
 }

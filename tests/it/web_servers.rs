@@ -163,20 +163,26 @@ fn odd_server(files: Vec<(String, Vec<u8>)>, ahead: Ahead) -> Server {
 
 #[test]
 fn a_server_that_loses_or_mixes_up_requests_is_asked_one_at_a_time() {
-    let dataset = many();
+    let small = many();
+    // Of one length, and each with several pieces of its own.
+    let long: Vec<_> = (0..130).map(|n| (format!("f{n:03}"), random_bytes(n, 100_000))).collect();
+    let long = Dataset::multi("set", long.iter().map(|(name, bytes)| (&**name, bytes.clone())));
+    let long = long.piece_length(16 << 10);
     let all = [
-        Ahead::Drops,
-        Ahead::Closes,
-        Ahead::Swaps,
-        Ahead::Repeats,
-        Ahead::Says(400),
-        Ahead::Says(500),
-        Ahead::Says(501),
-        Ahead::Says(416),
+        (&small, Ahead::Drops),
+        (&small, Ahead::Closes),
+        (&small, Ahead::Swaps),
+        (&long, Ahead::Swaps),
+        (&small, Ahead::Repeats),
+        (&long, Ahead::Repeats),
+        (&small, Ahead::Says(400)),
+        (&small, Ahead::Says(500)),
+        (&small, Ahead::Says(501)),
+        (&small, Ahead::Says(416)),
     ];
-    side_by_side(&all, |ahead| {
-        let server = odd_server(paths(&dataset), *ahead);
-        let project = project(&dataset, &format!("http://{}/", server.addr()))
+    side_by_side(&all, |(dataset, ahead)| {
+        let server = odd_server(paths(dataset), *ahead);
+        let project = project(dataset, &format!("http://{}/", server.addr()))
             .env("ACADEMICTORRENTS_TIMEOUT", "300s");
         let begun = Instant::now();
         let datasets = project.run().unwrap_or_else(|error| panic!("{ahead:?}: {error}"));
@@ -283,30 +289,41 @@ fn a_redirect_of_any_status_and_to_a_long_signed_url_is_followed() {
         let project = project(&dataset, &format!("{}/data.bin", server.url()));
         dataset.assert_at(&project.path_of("data"));
     });
+    // A URL that is too long, of a web seed and of a catalog.
+    let server = HttpServer::start(|_, responder| {
+        responder.respond(302, &[("location", &format!("/{}", "x".repeat(9_000)))], b"");
+    });
+    for project in [
+        project(&dataset, &format!("{}/data.bin", server.url())),
+        of_catalogue(&dataset, &server, ""),
+    ] {
+        let error = project.error();
+        assert!(error.contains("redirects to a URL of 9001 bytes"), "{error}");
+    }
 }
 
 /// A server may fail for one file, for example one that it cannot read.
 #[test]
 fn a_file_for_which_a_server_always_fails_is_left_out_and_the_rest_comes() {
     let dataset = many();
-    let (mut files, failing) = (paths(&dataset), "/set/f30");
-    let other = files.iter().filter(|(path, _)| path == failing).cloned().collect::<Vec<_>>();
-    files.retain(|(path, _)| path != failing);
-    for status in [500, 502] {
-        let files = files.clone();
-        let server = HttpServer::start(move |request, responder| match &*request.path() {
-            b"/set/f30" => responder.status(status),
-            _ => serve(&files, &[], request, responder),
+    // Also neighboring files, as of a directory that it cannot read.
+    for (status, failing) in [(500, &["30"][..]), (502, &["30", "31"]), (504, &["00", "01"])] {
+        let fails = move |path: &[u8]| failing.iter().any(|it| path.ends_with(it.as_bytes()));
+        let (files, mut other) = (paths(&dataset), paths(&dataset));
+        other.retain(|(path, _)| fails(path.as_bytes()));
+        let server = HttpServer::start(move |request, responder| match fails(&request.path()) {
+            true => responder.status(status),
+            false => serve(&files, &[], request, responder),
         });
-        let other = other.clone();
         let other =
             HttpServer::start(move |request, responder| serve(&other, &[], request, responder));
         let seeds = format!("web-seeds = [\"{}/\", \"{}/\"]", server.url(), other.url());
         dataset.assert_at(&Project::of(&dataset, &seeds).path_of("data"));
-        // Without the other server, the error names the file.
+        // Without the other server, the error names one of the files.
         let error = project(&dataset, &format!("{}/", server.url())).error();
-        assert!(error.contains(&format!("/set/f30: HTTP status {status}")), "{error}");
-        assert!(error.contains(" B are missing") || error.contains(" KiB are missing"), "{error}");
+        let names = |it: &&str| error.contains(&format!("/set/f{it}: HTTP status {status}"));
+        assert!(failing.iter().any(names), "{error}");
+        assert!(error.contains(": 32.0 KiB are missing"), "{error}"); // one piece
     }
 }
 
@@ -362,12 +379,22 @@ fn a_web_seed_that_names_the_thing_itself_or_where_it_is_serves_it() {
 
 /// A server without ranges, whose connections share this bandwidth.
 fn without_ranges(files: Vec<(String, Vec<u8>)>, bytes_per_second: usize) -> HttpServer {
+    slow(files, bytes_per_second, false)
+}
+
+/// A server whose connections share this bandwidth.
+fn slow(files: Vec<(String, Vec<u8>)>, bytes_per_second: usize, ranges: bool) -> HttpServer {
     let line = Mutex::new(());
     HttpServer::start(move |request, responder| {
         let path = String::from_utf8(request.path()).unwrap();
         let (_, bytes) = files.iter().find(|(name, _)| *name == path).unwrap();
+        let asked = request.range(bytes.len() as u64).flatten().filter(|_| ranges);
+        let (start, end) = asked.map_or((0, bytes.len()), |it| (it.0 as usize, it.1 as usize));
+        let range = format!("bytes {start}-{}/{}", end - 1, bytes.len());
+        let (bytes, status) = (&bytes[start..end], if ranges { 206 } else { 200 });
         let length = bytes.len().to_string();
-        responder.head(200, &[("content-length", &*length), ("connection", "close")]);
+        let headers = [("content-length", &*length), ("connection", "close")];
+        responder.head(status, &[&headers[..], &[("content-range", &range)]].concat());
         for part in bytes.chunks(32 << 10) {
             let _line = line.lock().unwrap();
             responder.pause(Duration::from_secs_f64(part.len() as f64 / bytes_per_second as f64));
@@ -489,11 +516,37 @@ fn another_version_of_a_file_costs_its_source_only_that_file() {
         format!("mirrors = ['{}']", mirror.path().display()),
     ] {
         let error = Project::of(&dataset, &lines).error();
-        let said = "not asked for `f07` again, of which it may hold another version";
+        let said = "`f07` is no longer requested from it, because it may have another version";
         assert!(error.contains(said), "{error}");
         // The four pieces of the file.
         assert!(error.contains(": 128.0 KiB are missing"), "{error}");
         dataset.assert_at(&Project::of(&with_seed, &lines).path_of("data"));
+    }
+}
+
+/// No connection reads the rest of the file.
+#[test]
+fn another_version_of_a_large_file_is_left_by_all_connections() {
+    let file = |name: &'static str, seed, length| (name, random_bytes(seed, length));
+    let files = [file("a", 1, 100_000), file("x", 2, 12 << 20), file("z", 3, 100_000)];
+    let dataset = Dataset::multi("set", files).piece_length(64 << 10);
+    let (mut other, right) = (paths(&dataset), vec![paths(&dataset)[1].clone()]);
+    other[1].1 = random_bytes(4, 12 << 20);
+    for ranges in [true, false] {
+        let right = right.clone();
+        let right =
+            HttpServer::start(move |request, responder| serve(&right, &[], request, responder));
+        let with_seed = dataset.clone().url_list([format!("{}/", right.url())]);
+        let server = slow(other.clone(), 8 << 20, ranges);
+        let url = format!("{}/", server.url());
+        let error = project(&dataset, &url).error();
+        let said = "; `x` is no longer requested from it, because it may have another version";
+        assert!(error.contains(said) || !ranges, "{error}");
+        let before = server.body_bytes();
+        assert!(before < 4 << 20, "{ranges}: {before}");
+        dataset.assert_at(&project(&with_seed, &url).path_of("data"));
+        let sent = server.body_bytes() - before;
+        assert!(sent < 4 << 20, "{ranges}: {sent}");
     }
 }
 
@@ -615,17 +668,19 @@ fn a_torrent_or_trackers_reply_that_is_whole_may_end_early() {
     let files = paths(&dataset);
     let seed = HttpServer::start(move |request, responder| serve(&files, &[], request, responder));
     let lines = format!("web-seeds = [\"{}/data.bin\"]", seed.url());
-    for end in [BodyEnd::Length, BodyEnd::Chunks] {
-        let server = cut_off(end, dataset.torrent());
+    let as_is: fn(&[u8]) -> Vec<u8> = <[u8]>::to_vec;
+    let cases = [BodyEnd::Length, BodyEnd::Chunks];
+    for (end, encode) in cases.into_iter().flat_map(|end| [(end, as_is), (end, gzip)]) {
+        let server = cut_off(end, encode(&dataset.torrent()));
         dataset.assert_at(&of_catalogue(&dataset, &server, &lines).path_of("data"));
         let peer = Peer::seeding(&dataset);
         let port = peer.addr().port().to_be_bytes();
         let reply = [b"d8:intervali1800e5:peers6:\x7f\0\0\x01", &port[..], b"e"].concat();
-        let tracker = cut_off(end, reply.clone());
+        let tracker = cut_off(end, encode(&reply));
         let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
         dataset.assert_at(&Project::of(&dataset, &lines).path_of("data"));
         // A reply that is not whole.
-        let tracker = cut_off(end, reply[..reply.len() - 1].to_vec());
+        let tracker = cut_off(end, encode(&reply[..reply.len() - 1]));
         let lines = format!("trackers = [\"{}/announce\"]", tracker.url());
         let error = Project::of(&dataset, &lines).error();
         assert!(error.contains("/announce: the connection was closed early"), "{error}");

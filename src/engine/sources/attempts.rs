@@ -76,19 +76,21 @@ impl Attempts {
         is_wanted: bool,
     ) -> Option<SourceError> {
         self.working = self.working.saturating_sub(1);
+        let is_of_file = matches!(outcome, WorkerOutcome::FileFailed(_));
         match outcome {
             WorkerOutcome::Ended => {
                 self.failures = 0;
                 None
             }
-            WorkerOutcome::Failed(why) => {
+            WorkerOutcome::Failed(why) | WorkerOutcome::FileFailed(why) => {
                 if brought_bytes > 0 {
                     self.failures = 0;
                     self.not_before = self.not_before.max(self.begun + policy.pause / AT_ONCE);
                 // Connections that fail together, as when a server goes down, count as one failure.
                 } else if now >= self.not_before && is_wanted {
                     let doubled = 2_u32.saturating_pow(self.failures);
-                    self.failures += 1;
+                    let most = policy.failures - u32::from(is_of_file);
+                    self.failures = most.min(self.failures + 1);
                     self.not_before = now + policy.pause * doubled;
                 }
                 self.lost |= self.failures >= policy.failures;

@@ -30,8 +30,8 @@ pub fn work(
     }
     let mut buffer = vec![0; BUFFER_BYTES];
     while let Some(run) = swarm.next_run(source, worker) {
-        let mut feeder = Feeder::new(swarm, source, worker, files_lost);
-        let before = files_lost.partly(swarm, &run);
+        let mut feeder = Feeder::new(swarm, source, worker);
+        let before = files_lost.begin(swarm, &run);
         for part in parts(swarm, source, &run) {
             if part.file.is_some_and(|(file, _)| files_lost.contains(file)) {
                 continue;
@@ -39,6 +39,10 @@ pub fn work(
             match read_part(swarm, source, files_lost, &mut feeder, directory, &part, &mut buffer) {
                 Flow::Onward => {}
                 Flow::RunEnded => break,
+                Flow::OtherVersion(file, piece) => {
+                    files_lost.lose_version(swarm, source, file, piece);
+                    break;
+                }
                 Flow::Banned => return WorkerOutcome::Lost(SourceError::HoldsWrongBytes),
                 Flow::Over => return WorkerOutcome::Ended,
             }
@@ -70,6 +74,10 @@ fn read_part(
         files_lost.lose(swarm, source, index);
         Flow::Onward
     };
+    // Opening a pipe would block.
+    if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+        return lost(SourceError::Other("is not a regular file".to_owned()));
+    }
     let opened = File::open(&path).and_then(|mut open| {
         let length = open.metadata()?.len();
         open.seek(SeekFrom::Start(part.file_range().start))?;

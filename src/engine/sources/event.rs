@@ -73,6 +73,8 @@ pub enum WorkerOutcome {
     Ended,
     /// The source may work later.
     Failed(SourceError),
+    /// The source failed for a file, which it may have later. Only the file may be given up for it.
+    FileFailed(SourceError),
     /// The source asked for a pause of this length.
     Paused(Duration, SourceError),
     /// The peer was useless or slow while others waited for its place. It keeps its place longer

@@ -38,6 +38,8 @@ pub struct HttpPipeline {
     ahead: VecDeque<(Part, Url)>,
     /// The current reply answers a request that was sent ahead.
     was_ahead: bool,
+    /// A request was sent ahead, on this connection or an earlier one.
+    pub has_asked_ahead: bool,
     /// The connection has delivered a file, or part of a file.
     pub has_served: bool,
 }
@@ -189,6 +191,7 @@ impl HttpPipeline {
             let Some(url) = url.filter(|_| bytes <= PIPELINED_BYTES) else { break };
             connection.ask(&url, seed.kept(swarm, file, &url), &part.file_range());
             self.ahead.push_back((part.clone(), url));
+            self.has_asked_ahead = true;
         }
         // If sending fails, so will the wait for the next head.
         let _ = connection.send();

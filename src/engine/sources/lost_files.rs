@@ -9,21 +9,26 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
+use super::event::WorkerEvent;
 use super::swarm::Swarm;
 use crate::engine::budget::FAILURES;
 use crate::mutex::Mutex;
-use crate::picker::SourceId;
+use crate::picker::{Blame, SourceId};
 use crate::plan::SegmentPlace;
 use crate::torrent::geometry::PieceIndex;
 
-/// Pieces that a source can provide in part, and the cursor of each.
-pub type Cursors = Vec<(PieceIndex, u32)>;
+/// What is known when a run begins.
+#[derive(Debug)]
+pub struct RunStart {
+    /// The pieces that the source can provide in part, and the cursor of each.
+    cursors: Vec<(PieceIndex, u32)>,
+    /// See [`crate::picker::Schedule::times_begun_anew`].
+    times_begun_anew: usize,
+}
 
 #[derive(Debug, Default)]
 pub struct LostFiles {
     files: Mutex<HashSet<u32>>,
-    /// Pieces to begin anew with, although the current run did not advance them.
-    anew: Mutex<HashSet<PieceIndex>>,
     /// How often in a row the server failed for a file, and when last.
     failing: Mutex<HashMap<u32, (u32, Duration)>>,
 }
@@ -33,21 +38,21 @@ impl LostFiles {
         self.files.lock().contains(&file)
     }
 
-    /// Records that the server failed for this file. Returns whether it has failed so often that a
-    /// source would be given up, which may have all other files. Failures within `pause` count
-    /// once.
+    /// Records that the server failed for this file. Returns whether to give the file up: the server
+    /// has failed for it so often that a source would be given up, or has sent nothing since that
+    /// happened to another file. Failures within `pause` count once.
     pub fn keeps_failing(&self, file: u32, now: Duration, pause: Duration) -> bool {
         let mut failing = self.failing.lock();
         let (count, last) = failing.entry(file).or_insert((0, now));
         if *count == 0 || now >= *last + pause {
             (*count, *last) = (*count + 1, now);
         }
-        *count >= FAILURES
+        failing.values().any(|(count, _)| *count >= FAILURES)
     }
 
     /// Records that the server sent data of the file.
     pub fn brought(&self, file: u32) {
-        self.failing.lock().remove(&file);
+        self.failing.lock().retain(|other, (count, _)| *other != file && *count < FAILURES);
     }
 
     /// Records that the source does not have the file. Pieces of which it can provide nothing are
@@ -60,7 +65,7 @@ impl LostFiles {
         };
         let mut lost = self.files.lock();
         lost.insert(file);
-        swarm.tell(super::event::WorkerEvent::Lacks { source, file });
+        swarm.tell(WorkerEvent::Lacks { source, file });
         let pieces = swarm.geometry().pieces(range);
         let (first, last) = (pieces.start, pieces.end.saturating_sub(1));
         let brings_part = |piece: PieceIndex| {
@@ -76,21 +81,28 @@ impl LostFiles {
         lacked.into_iter().for_each(|piece| schedule.lacks(source, piece));
     }
 
-    /// Records that the source has another version of the file. The pieces at its ends may have been
-    /// corrupt for that reason alone.
-    pub fn lose_version(&self, swarm: &Swarm, source: SourceId, file: u32) {
+    /// Records that the source has another version of the file, as `piece` shows. The pieces at its
+    /// ends may have been corrupt for that reason alone.
+    pub fn lose_version(&self, swarm: &Swarm, source: SourceId, file: u32, piece: PieceIndex) {
         self.lose(swarm, source, file);
+        let verdict = Blame::OtherVersion(file);
+        swarm.tell(WorkerEvent::BadPiece { source, piece, verdict });
         let range = swarm.partial.metainfo().files.get(file as usize).map(|file| file.range());
         let pieces = swarm.geometry().pieces(range.unwrap_or_default());
         for piece in [pieces.start, pieces.end.saturating_sub(1)] {
-            self.anew.lock().insert(piece);
             swarm.begin_anew(source, piece);
         }
         swarm.wake();
     }
 
+    /// Called when a worker has claimed the run.
+    pub fn begin(&self, swarm: &Swarm, run: &Range<PieceIndex>) -> RunStart {
+        let times_begun_anew = swarm.schedule().times_begun_anew();
+        RunStart { cursors: self.partly(swarm, run), times_begun_anew }
+    }
+
     /// The pieces of a run that the source can provide only in part, with their current cursors.
-    pub fn partly(&self, swarm: &Swarm, run: &Range<PieceIndex>) -> Cursors {
+    fn partly(&self, swarm: &Swarm, run: &Range<PieceIndex>) -> Vec<(PieceIndex, u32)> {
         let lost = self.files.lock();
         if lost.is_empty() {
             return Vec::new();
@@ -114,21 +126,26 @@ impl LostFiles {
     }
 
     /// Called when the source has provided what it can of the run. `before` is the result of
-    /// [`Self::partly`] at the start.
+    /// [`Self::begin`].
     pub fn settle(
         &self,
         swarm: &Swarm,
         source: SourceId,
         run: &Range<PieceIndex>,
-        before: &Cursors,
+        before: &RunStart,
     ) {
         for (piece, cursor) in self.partly(swarm, run) {
-            if self.anew.lock().remove(&piece) {
-                continue;
+            let known = before.cursors.iter().find(|(known, _)| *known == piece);
+            let began_at = known.map_or(0, |(_, cursor)| *cursor);
+            let mut schedule = swarm.schedule();
+            let causes: Vec<_> = schedule.begun_anew(piece, before.times_begun_anew).collect();
+            if causes.is_empty() {
+                schedule.brought_its_part(source, piece, cursor, cursor > began_at);
+            } else if causes.contains(&source) {
+                drop(schedule);
+                // This run may have added bytes of the wrong version since then.
+                swarm.begin_anew(source, piece);
             }
-            let began_at =
-                before.iter().find(|(known, _)| *known == piece).map_or(0, |(_, cursor)| *cursor);
-            swarm.schedule().brought_its_part(source, piece, cursor, cursor > began_at);
         }
         swarm.wake();
     }

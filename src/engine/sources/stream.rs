@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::assembly::Assembly;
-use super::lost_files::LostFiles;
 use super::swarm::{Fed, Swarm};
 use crate::mutex::Mutex;
 use crate::picker::{Blame, SourceId, WorkerId};
@@ -53,6 +52,8 @@ pub enum Flow {
     Onward,
     /// The rest of the run was given to another source, or is complete.
     RunEnded,
+    /// The source has another version of this file, as this piece shows.
+    OtherVersion(u32, PieceIndex),
     /// The source sent too many corrupt pieces.
     Banned,
     /// The download is over.
@@ -65,20 +66,14 @@ pub struct Feeder<'a> {
     swarm: &'a Swarm,
     source: SourceId,
     worker: WorkerId,
-    lost: &'a LostFiles,
     current: Option<(PieceIndex, Option<Arc<Mutex<Assembly>>>)>,
     /// A piece turned out to be corrupt.
     pub fed_wrong: bool,
 }
 
 impl<'a> Feeder<'a> {
-    pub fn new(
-        swarm: &'a Swarm,
-        source: SourceId,
-        worker: WorkerId,
-        lost: &'a LostFiles,
-    ) -> Feeder<'a> {
-        Feeder { swarm, source, worker, lost, current: None, fed_wrong: false }
+    pub fn new(swarm: &'a Swarm, source: SourceId, worker: WorkerId) -> Feeder<'a> {
+        Feeder { swarm, source, worker, current: None, fed_wrong: false }
     }
 
     /// Feeds bytes that begin at offset `at` of the torrent's byte stream.
@@ -110,8 +105,7 @@ impl<'a> Feeder<'a> {
                 Fed::Blamed(Blame::Banned) => return Flow::Banned,
                 Fed::Blamed(Blame::OtherVersion(file)) => {
                     self.fed_wrong = true;
-                    self.lost.lose_version(self.swarm, self.source, file);
-                    return Flow::RunEnded;
+                    return Flow::OtherVersion(file, piece);
                 }
                 Fed::Blamed(Blame::Warned) | Fed::Wrong => self.fed_wrong = true,
                 _ => {}

@@ -276,8 +276,10 @@ impl Swarm {
         let files = self.files_of(piece);
         let blame = self.schedule().failed(piece, contributors, files);
         self.wake();
-        if let Some((culprit, verdict)) = blame {
-            self.tell(WorkerEvent::BadPiece { source: culprit, piece, verdict });
+        match blame {
+            // The worker decides: see `LostFiles::lose_version`.
+            Some((_, Blame::OtherVersion(_))) | None => {}
+            Some((source, verdict)) => self.tell(WorkerEvent::BadPiece { source, piece, verdict }),
         }
         match blame {
             Some((culprit, verdict)) if culprit == source => Fed::Blamed(verdict),
@@ -291,7 +293,7 @@ impl Swarm {
         if let Some(assembly) = assembly {
             assembly.lock().begin_anew();
         }
-        self.schedule().pardon(source, piece);
+        self.schedule().begin_anew(source, piece);
     }
 
     /// The data files in a piece, if the torrent has several.

@@ -62,7 +62,7 @@ struct WebWorker<'a> {
 impl<'a> WebWorker<'a> {
     fn fetch_run(&mut self, run: &Range<u32>) -> Left {
         let lost = &self.seed.lost;
-        let before = lost.partly(self.swarm, run);
+        let before = lost.begin(self.swarm, run);
         let left = self.fetch_parts(run);
         self.seed.ends_streams(self.worker);
         lost.settle(self.swarm, self.seed.id, run, &before);
@@ -72,10 +72,11 @@ impl<'a> WebWorker<'a> {
     fn fetch_parts(&mut self, run: &Range<u32>) -> Left {
         let (swarm, seed) = (self.swarm, self.seed);
         let mut parts = parts(swarm, seed.id, run);
-        let mut feeder = Feeder::new(swarm, seed.id, self.worker, &seed.lost);
+        let mut feeder = Feeder::new(swarm, seed.id, self.worker);
         while let Some(part) = parts.pop_front() {
             let Some((file, _)) = part.file else {
                 match feeder.feed_zeros(part.range) {
+                    _ if self.is_mixed_up(&feeder) => return Left::Connection,
                     Flow::Onward => continue,
                     flow => return self.left(flow),
                 }
@@ -91,14 +92,7 @@ impl<'a> WebWorker<'a> {
                 Err(why) if why.is_refused() => return self.refused_address(file, why),
                 Err(why) => return failed(why),
             };
-            let read = self.read_body(&mut feeder, &head, &url, &part);
-            // The bytes may be correct but belong to another request.
-            if feeder.fed_wrong && seed.may_mix_up() {
-                seed.ask_one_at_a_time();
-                swarm.schedule().forgive_strikes(seed.id);
-                return Left::Connection;
-            }
-            match read {
+            match self.read_body(&mut feeder, &head, &url, &part) {
                 Ok(Flow::Onward) => self.pipeline.shut_if_ended(),
                 Ok(flow) => return self.left(flow),
                 // The replies to the requests behind it are on their way.
@@ -107,6 +101,21 @@ impl<'a> WebWorker<'a> {
             }
         }
         Left::Run
+    }
+
+    /// Whether bytes of a corrupt piece may be correct but belong to another request. Then the source
+    /// is not to blame, and gets one request at a time from now on.
+    fn is_mixed_up(&mut self, feeder: &Feeder<'_>) -> bool {
+        let (swarm, seed) = (self.swarm, self.seed);
+        // If another connection was the first to notice, `may_mix_up` is false now.
+        let may_be = self.pipeline.has_asked_ahead || seed.may_mix_up();
+        if !feeder.fed_wrong || !may_be {
+            return false;
+        }
+        self.pipeline.has_asked_ahead = false;
+        seed.ask_one_at_a_time();
+        swarm.schedule().forgive_strikes(seed.id);
+        true
     }
 
     /// Pauses, since other workers read the file from a server without ranges.
@@ -131,6 +140,10 @@ impl<'a> WebWorker<'a> {
         match flow {
             Flow::Banned => Left::Worker(WorkerOutcome::Lost(SourceError::Banned)),
             Flow::Over => Left::Worker(WorkerOutcome::Ended),
+            Flow::OtherVersion(file, piece) => {
+                self.seed.lost.lose_version(self.swarm, self.seed.id, file, piece);
+                Left::File
+            }
             // Replies to requests beyond the run's end would arrive first on this connection.
             Flow::RunEnded | Flow::Onward if self.pipeline.is_idle() => Left::Run,
             Flow::RunEnded | Flow::Onward => Left::Connection,
@@ -211,7 +224,7 @@ impl<'a> WebWorker<'a> {
         while at < end {
             let is_wanted = skipped == skip;
             let (from, until) = if is_wanted { (at, end) } else { (skipped, skip) };
-            // Which file it was may say why.
+            // The file's URL may explain the failure.
             let read = self.read_on(feeder, from..until, is_wanted).map_err(|left| match left {
                 Left::Worker(WorkerOutcome::Failed(why)) => failed(seed.asked(url, why)),
                 left => left,
@@ -254,6 +267,9 @@ impl<'a> WebWorker<'a> {
             false => self.swarm.skipped(count as u64),
         }
         connection.consume(count);
+        if self.is_mixed_up(feeder) {
+            return Err(Left::Connection);
+        }
         Ok((count > 0).then_some((count as u64, flow)))
     }
 
@@ -342,7 +358,10 @@ impl<'a> WebWorker<'a> {
                 let pause = swarm.phase.client.timing().back_off;
                 match seed.lost.keeps_failing(file, swarm.now(), pause) {
                     true => lost(SourceError::Status(*status)),
-                    false => failed(seed.asked(url, SourceError::Status(*status))),
+                    false => {
+                        let why = seed.asked(url, SourceError::Status(*status));
+                        Left::Worker(WorkerOutcome::FileFailed(why))
+                    }
                 }
             }
         }

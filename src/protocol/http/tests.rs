@@ -166,7 +166,9 @@ fn location_and_encoding_are_read() {
     // A value that is not UTF-8 is sent back byte for byte.
     let latin = parse_head(b"HTTP/1.1 302 Found\r\nLocation: /caf\xe9?a=b%20c\r\n\r\n").unwrap();
     assert_eq!(latin.unwrap().0.location.as_deref(), Some("/caf%E9?a=b%20c"));
-    check(&format!("Location: /{}", "x".repeat(9_000)), None);
+    // Whether it is too long is decided later, so that the error can say so.
+    let long = "x".repeat(9_000);
+    check(&format!("Location: {long}"), Some(&long));
     let check = |text: &str, identity| {
         let head = head(&format!("HTTP/1.1 200 OK\n{text}"));
         assert_eq!(head.content_encoding_identity, identity);
