@@ -579,13 +579,24 @@ fn a_tree_is_copied_into_a_directory_under_its_lock_and_nothing_unfinished_stays
         lock.lock().unwrap();
         lock
     };
+    let first = fixture.data().join(tree.file_name().unwrap()).join("top/a");
+    std::fs::create_dir_all(first.parent().unwrap()).unwrap();
+    std::fs::write(&first, "1").unwrap();
+    let time = first.metadata().unwrap().modified().unwrap();
     let lock = locked();
     let told = crate::get_progress::Told::default();
     let get = told.by(ask());
     let waiting = std::thread::spawn(move || get.run());
     eventually("it waits", || told.phases().contains(&academictorrents::Phase::Waiting));
+    // With the same length and time it is not hashed again.
+    std::fs::write(&first, "0").unwrap();
+    let file = std::fs::File::options().write(true).open(&first).unwrap();
+    file.set_modified(time).unwrap();
     drop(lock);
-    check(&waiting.join().unwrap().unwrap(), &MEMBERS);
+    let copy = waiting.join().unwrap().unwrap();
+    assert_eq!(std::fs::read(&first).unwrap(), b"0");
+    std::fs::write(&first, "1").unwrap();
+    check(&copy, &MEMBERS);
     assert!(!fixture.workplace().exists(), "{:?}", files_below(&fixture.workplace()));
     // If nothing is missing, nothing is written.
     let _lock = locked();

@@ -193,34 +193,6 @@ fn a_tree_is_published_whole_and_read_only_with_its_digests() {
     fs::remove_tree(&place).unwrap();
 }
 
-#[test]
-fn a_file_of_a_copy_is_hashed_once_unless_it_changes() {
-    let (directory, store) = store();
-    unpack_all(&store, &[("a.tar", TAR, tar(&[file("x", "1"), file("y", "2")]))], 1 << 20).unwrap();
-    let into = Directory::new(&directory.path().join("into"), false);
-    let (stamp, files) = (store.stamp_path(ID), store.files_path(ID));
-    let copy = TreeCopy { id: ID, stamp: &stamp, files: &files, directory: &into };
-    let (x, y) = (into.path.join("root/a/x"), into.path.join("root/a/y"));
-    std::fs::create_dir_all(x.parent().unwrap()).unwrap();
-    std::fs::write(&x, "1").unwrap();
-    let done = AtomicU64::new(0);
-    let work = DiskWork::counting(&done);
-    let look = copy.look(None, work).unwrap();
-    assert!(!look.is_complete());
-    let set_time = |time| {
-        let file = std::fs::File::options().write(true).open(&x).unwrap();
-        file.set_modified(time).unwrap();
-    };
-    let time = std::fs::metadata(&x).unwrap().modified().unwrap();
-    std::fs::write(&x, "3").unwrap();
-    set_time(time);
-    copy.run(&look, work).unwrap();
-    assert_eq!(std::fs::read(&y).unwrap(), b"2");
-    set_time(std::time::UNIX_EPOCH);
-    let error = copy.run(&look, work).unwrap_err().to_string();
-    assert!(error.contains("has different content"), "{error}");
-}
-
 /// Unpacks nothing: the tree has the dataset's file `d/b`.
 fn linked_tree(fixture: &Fixture, id: &str) -> String {
     let (tree, names) = (format!("{id}+0123456789abcdef"), ["d/b".to_owned()]);
