@@ -30,15 +30,8 @@ const KEYS: [(&str, &str, &str); 5] = [
 pub(super) struct CargoValue {
     pub(super) variable: &'static str,
     pub(super) value: OsString,
-    key: (&'static str, &'static str),
-    file: PathBuf,
-}
-
-impl CargoValue {
     /// The key and the file that sets it, for messages.
-    pub(super) fn place(&self) -> String {
-        format!("`{}.{}` in {}", self.key.0, self.key.1, self.file.display())
-    }
+    pub(super) place: String,
 }
 
 /// A variable of `[env]`.
@@ -49,15 +42,8 @@ pub(super) struct EnvValue {
     pub(super) value: OsString,
     /// Whether it replaces a variable that is already set.
     pub(super) is_forced: bool,
-    file: PathBuf,
-}
-
-#[cfg(feature = "engine")]
-impl EnvValue {
     /// The key and the file that sets it, for messages.
-    pub(super) fn place(&self) -> String {
-        format!("`env.{}` in {}", self.name, self.file.display())
-    }
+    pub(super) place: String,
 }
 
 /// The keys that are set, in order of precedence.
@@ -117,11 +103,13 @@ impl CargoConfig {
         &self.env
     }
 
-    /// All variables that the files set, with their values and files, also those without effect.
+    /// Whether `is_it` returns true for a variable that this file alone sets, and its value.
     #[cfg(feature = "engine")]
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &OsStr, &Path)> {
-        let values = self.values.iter().map(|it| (it.variable, &*it.value, &*it.file));
-        values.chain(self.env.iter().map(|it| (&*it.name, &*it.value, &*it.file)))
+    pub(super) fn any_in(file: &Path, is_it: impl Fn(&str, &OsStr) -> bool) -> bool {
+        let mut config = CargoConfig::default();
+        config.add(file.to_owned(), 0, &mut Vec::new());
+        config.values.iter().any(|it| is_it(it.variable, &it.value))
+            || config.env.iter().any(|it| is_it(&it.name, &it.value))
     }
 
     /// The value that takes the place of this variable.
@@ -163,7 +151,7 @@ fn env_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<EnvValue> {
             name: name.to_string(),
             value: if is("relative") { base.join(text).into() } else { text.into() },
             is_forced: is("force"),
-            file: file.to_owned(),
+            place: format!("`env.{name}` in {}", file.display()),
         })
     };
     env.into_iter().flatten().filter_map(value_of).collect()
@@ -171,7 +159,7 @@ fn env_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<EnvValue> {
 
 /// The values that a file sets. Its relative paths start at `base`.
 fn values_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<CargoValue> {
-    let value_of = |(table, key, variable): (&'static str, &'static str, &'static str)| {
+    let value_of = |(table, key, variable): (&str, &str, &'static str)| {
         let inside = |document, name| DeTable::get(document, name)?.get_ref().as_table();
         let value = table.split('.').try_fold(document, inside)?.get(key)?.get_ref();
         let value = match (key, value) {
@@ -180,7 +168,11 @@ fn values_of(document: &DeTable<'_>, file: &Path, base: &Path) -> Vec<CargoValue
             ("proxy" | "when", DeValue::String(text)) => OsStr::new(&**text).to_owned(),
             _ => return None,
         };
-        Some(CargoValue { variable, value, key: (table, key), file: file.to_owned() })
+        Some(CargoValue {
+            variable,
+            value,
+            place: format!("`{table}.{key}` in {}", file.display()),
+        })
     };
     KEYS.into_iter().filter_map(value_of).collect()
 }

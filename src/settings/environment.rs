@@ -222,7 +222,7 @@ impl Context {
             let is_set = self.vars.contains_key(OsStr::new(&it.name));
             if seen.insert(&it.name) && (it.is_forced || !is_set) {
                 self.vars.insert(it.name.clone().into(), it.value.clone());
-                self.from_env.insert(it.name.clone(), it.place());
+                self.from_env.insert(it.name.clone(), it.place.clone());
             }
         }
     }

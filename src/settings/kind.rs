@@ -100,7 +100,7 @@ impl<'a> SettingSource<'a> {
     pub(super) fn place(&self) -> String {
         match self {
             SettingSource::Variable(name, _) => (*name).to_owned(),
-            SettingSource::Cargo(it) => it.place(),
+            SettingSource::Cargo(it) => it.place.clone(),
             SettingSource::Key(key, file, _) => format!("`{key}` in {}", file.display()),
         }
     }

@@ -2,8 +2,9 @@
 //! `doctor` (feature `engine`).
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::cargo_config::CargoConfig;
 use super::environment::is_path_of;
 use super::kind::{SettingKind, SettingSource};
 use super::{Context, DefaultValue, PREFIX, SETTINGS, Setting};
@@ -76,33 +77,28 @@ impl Context {
     /// The configuration files, the user's and Cargo's, that contain a secret of ours, even one that
     /// has no effect.
     pub fn files_with_secrets(&self) -> Vec<&Path> {
-        let mut files = Vec::new();
-        for row in &SETTINGS {
-            let is_url = matches!(
-                row.kind,
-                SettingKind::Url(_)
-                    | SettingKind::Proxy(_)
-                    | SettingKind::Mirrors(_)
-                    | SettingKind::Trackers(_)
-            );
-            let is_secret = |value: &str| match row.secret {
-                true => !value.is_empty(),
-                false => is_url && Url::from(value).has_secrets(),
-            };
-            let key = self.config.as_ref().and_then(|it| it.said(row));
-            if let Some(SettingSource::Key(_, file, values)) = key {
-                files.extend(values.iter().any(|it| is_secret(it)).then_some(file));
+        use SettingKind::{Mirrors, Proxy, Trackers};
+        let is_secret = |row: &Setting, value: &str| match row.kind {
+            SettingKind::Url(_) | Proxy(_) | Mirrors(_) | Trackers(_) => {
+                Url::from(value).has_secrets()
             }
-            let of_row = |name: &str| [row.variables, row.fallbacks].concat().contains(&name);
-            let of_cargo = self
-                .cargo_config
-                .all()
-                .filter(|(name, value, _)| of_row(name) && is_secret(&value.to_string_lossy()));
-            files.extend(of_cargo.map(|(.., file)| file));
-        }
-        files.sort_unstable();
-        files.dedup();
-        files
+            _ => row.secret && !value.is_empty(),
+        };
+        let in_config = |row: &'static Setting| match self.config.as_ref()?.said(row)? {
+            SettingSource::Key(_, file, values) => {
+                values.iter().any(|it| is_secret(row, it)).then_some(file)
+            }
+            _ => None,
+        };
+        let in_cargos = |file: &&PathBuf| {
+            CargoConfig::any_in(file, |name, value| {
+                let of_row =
+                    |row: &Setting| [row.variables, row.fallbacks].concat().contains(&name);
+                SETTINGS.iter().any(|row| of_row(row) && is_secret(row, &value.to_string_lossy()))
+            })
+        };
+        let of_cargo = self.cargo_config.files().iter().filter(in_cargos).map(PathBuf::as_path);
+        SETTINGS.iter().find_map(in_config).into_iter().chain(of_cargo).collect()
     }
 
     fn one(&self, row: &'static Setting) -> ShownSetting {
@@ -114,7 +110,7 @@ impl Context {
                 (Some(values.join(", ")), SettingOrigin::Key(key))
             }
             Some(SettingSource::Cargo(it)) => {
-                (Some(text(&it.value)), SettingOrigin::Cargo(it.place()))
+                (Some(text(&it.value)), SettingOrigin::Cargo(it.place.clone()))
             }
             None => (self.default_shown(row), SettingOrigin::Default),
         };
@@ -155,109 +151,4 @@ impl Context {
 
 fn text(value: &OsStr) -> String {
     Url::from(&*value.to_string_lossy()).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::OfflineBy;
-
-    fn context(vars: &[(&str, &str)]) -> Context {
-        let mut context = Context::default();
-        vars.iter().for_each(|(name, value)| context.set(name, value));
-        context
-    }
-
-    fn of(context: &Context, variable: &str) -> ShownSetting {
-        let shown = context.shown();
-        shown.into_iter().find(|it| it.variable == variable).unwrap()
-    }
-
-    #[test]
-    fn each_variable_and_each_key_is_shown_once() {
-        let shown = context(&[("ACADEMICTORRENTS_PATH_MNIST", "/m")]).shown();
-        for row in &SETTINGS {
-            let name = row.variable();
-            assert_eq!(shown.iter().filter(|it| it.variable == name).count(), 1, "{name}");
-            let key = Some(row.key).filter(|key| !key.is_empty());
-            let with_key = shown.iter().filter(|it| it.key == key).count();
-            assert!(with_key == 1 || key.is_none(), "{name}");
-        }
-        assert!(shown.iter().any(|it| it.variable == "ACADEMICTORRENTS_PATH_MNIST"));
-        // Settings without a default are listed here, so that adding one requires a decision.
-        let unset = [
-            "CA_DIR",
-            "CA_FILE",
-            "LOAD_PATH",
-            "MAX_SIZE",
-            "MIRRORS",
-            "PEERS",
-            "PRIVATE_HOSTS",
-            "API_KEY",
-            "CREDENTIALS",
-        ];
-        let home = if cfg!(windows) { ("LOCALAPPDATA", "C:\\h") } else { ("HOME", "/h") };
-        let ours = SETTINGS.iter().filter_map(|row| row.variable().strip_prefix(PREFIX));
-        for name in ours.filter(|name| !unset.contains(name)) {
-            let shown = of(&context(&[home]), &[PREFIX, name].concat());
-            assert!(shown.value.is_some() && shown.from == SettingOrigin::Default, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_default_that_is_shown_is_the_one_in_force() {
-        let settings = Context::default().settings().unwrap();
-        let shown = |name: &str| of(&Context::default(), name).value.unwrap();
-        let set = |name: &str| context(&[(name, &*shown(name))]).settings().unwrap();
-        assert_eq!(set("ACADEMICTORRENTS_FETCH").fetch, settings.fetch);
-        assert_eq!(set("ACADEMICTORRENTS_PROGRESS").progress, settings.progress);
-        assert_eq!(set("ACADEMICTORRENTS_SOURCES").sources, settings.sources);
-        assert_eq!(set("ACADEMICTORRENTS_TIMEOUT").timeout, settings.timeout);
-        let upload = set("ACADEMICTORRENTS_UPLOAD").upload_bytes_per_second;
-        assert_eq!(upload, settings.upload_bytes_per_second);
-        assert_eq!(set("ACADEMICTORRENTS_CATALOGUE").catalogue, settings.catalogue);
-        assert_eq!(set("ACADEMICTORRENTS_OFFLINE").offline, settings.offline);
-        let in_ci = context(&[("CI", "1")]);
-        assert_eq!(of(&in_ci, "ACADEMICTORRENTS_UPLOAD").value.as_deref(), Some("0 B"));
-    }
-
-    #[test]
-    fn a_flag_shows_the_variable_that_turns_it_on() {
-        let vars = context(&[("ACADEMICTORRENTS_OFFLINE", "0"), ("CARGO_NET_OFFLINE", "true")]);
-        let (shown, settings) = (of(&vars, "ACADEMICTORRENTS_OFFLINE"), vars.settings().unwrap());
-        assert_eq!(shown.value.as_deref(), Some("yes"));
-        let variable = "CARGO_NET_OFFLINE".to_owned();
-        assert_eq!(shown.from, SettingOrigin::Variable(variable.clone()));
-        assert_eq!(settings.offline_by, Some(OfflineBy::Setting(variable)));
-    }
-
-    #[test]
-    fn a_setting_tells_whose_word_it_is_and_no_password() {
-        let vars = context(&[
-            ("CARGO_HTTP_CAINFO", "/ca.pem"),
-            ("CARGO_NET_OFFLINE", "false"),
-            ("https_proxy", "http://me:secret@proxy:3128"),
-            ("ACADEMICTORRENTS_MIRRORS", "https://a:secret@x/y,https://b@z"),
-            ("ACADEMICTORRENTS_OFFLINE", "0"),
-        ]);
-        let check = |variable: &str, value: Option<&str>, origin| {
-            let shown = of(&vars, variable);
-            assert_eq!((shown.value.as_deref(), shown.from), (value, origin), "{variable}");
-        };
-        let from = |name: &str| SettingOrigin::Variable(name.to_owned());
-        check("ACADEMICTORRENTS_CA_FILE", Some("/ca.pem"), from("CARGO_HTTP_CAINFO"));
-        check("https_proxy", Some("http://…@proxy:3128"), from("https_proxy"));
-        let mirrors = "ACADEMICTORRENTS_MIRRORS";
-        check(mirrors, Some("https://…@x/y,https://…@z"), from(mirrors));
-        check("ACADEMICTORRENTS_OFFLINE", Some("no"), from("ACADEMICTORRENTS_OFFLINE"));
-        assert_eq!(text(OsStr::new("me:se@cret@proxy:3128")), "…@proxy:3128");
-        check("NO_PROXY", None, SettingOrigin::Default);
-        let mut from_env = vars.clone();
-        let place = "`env.https_proxy` in c".to_owned();
-        from_env.from_env.insert("https_proxy".to_owned(), place.clone());
-        assert_eq!(of(&from_env, "https_proxy").from, SettingOrigin::Cargo(place));
-        let mut secret = context(&[]);
-        secret.set("ACADEMICTORRENTS_API_KEY", "abc");
-        assert_eq!(secret.value_shown("API_KEY").as_deref(), Some("set"));
-    }
 }

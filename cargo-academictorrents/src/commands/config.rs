@@ -151,3 +151,108 @@ fn document(in_force: &InForce) -> Value {
         "errors": in_force.errors.iter().map(output::document).collect::<Value>(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use academictorrents::engine::settings::{OfflineBy, SETTINGS};
+
+    use super::*;
+
+    const PREFIX: &str = "ACADEMICTORRENTS_";
+
+    fn context(vars: &[(&str, &str)]) -> Context {
+        let mut context = Context::default();
+        vars.iter().for_each(|(name, value)| context.set(name, value));
+        context
+    }
+
+    fn of(context: &Context, variable: &str) -> ShownSetting {
+        let shown = context.shown();
+        shown.into_iter().find(|it| it.variable == variable).unwrap()
+    }
+
+    #[test]
+    fn each_variable_and_each_key_is_shown_once() {
+        let shown = context(&[("ACADEMICTORRENTS_PATH_MNIST", "/m")]).shown();
+        for row in &SETTINGS {
+            let name = row.variable();
+            assert_eq!(shown.iter().filter(|it| it.variable == name).count(), 1, "{name}");
+            let key = Some(row.key).filter(|key| !key.is_empty());
+            let with_key = shown.iter().filter(|it| it.key == key).count();
+            assert!(with_key == 1 || key.is_none(), "{name}");
+        }
+        assert!(shown.iter().any(|it| it.variable == "ACADEMICTORRENTS_PATH_MNIST"));
+        // Settings without a default are listed here, so that adding one requires a decision.
+        let unset = [
+            "CA_DIR",
+            "CA_FILE",
+            "LOAD_PATH",
+            "MAX_SIZE",
+            "MIRRORS",
+            "PEERS",
+            "PRIVATE_HOSTS",
+            "API_KEY",
+            "CREDENTIALS",
+        ];
+        let home = if cfg!(windows) { ("LOCALAPPDATA", "C:\\h") } else { ("HOME", "/h") };
+        let ours = SETTINGS.iter().filter_map(|row| row.variable().strip_prefix(PREFIX));
+        for name in ours.filter(|name| !unset.contains(name)) {
+            let shown = of(&context(&[home]), &[PREFIX, name].concat());
+            assert!(shown.value.is_some() && shown.from == SettingOrigin::Default, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_default_that_is_shown_is_the_one_in_force() {
+        let settings = Context::default().settings().unwrap();
+        let shown = |name: &str| of(&Context::default(), name).value.unwrap();
+        let set = |name: &str| context(&[(name, &*shown(name))]).settings().unwrap();
+        assert_eq!(set("ACADEMICTORRENTS_FETCH").fetch, settings.fetch);
+        assert_eq!(set("ACADEMICTORRENTS_PROGRESS").progress, settings.progress);
+        assert_eq!(set("ACADEMICTORRENTS_SOURCES").sources, settings.sources);
+        assert_eq!(set("ACADEMICTORRENTS_TIMEOUT").timeout, settings.timeout);
+        let upload = set("ACADEMICTORRENTS_UPLOAD").upload_bytes_per_second;
+        assert_eq!(upload, settings.upload_bytes_per_second);
+        assert_eq!(set("ACADEMICTORRENTS_CATALOGUE").catalogue, settings.catalogue);
+        assert_eq!(set("ACADEMICTORRENTS_OFFLINE").offline, settings.offline);
+        let in_ci = context(&[("CI", "1")]);
+        assert_eq!(of(&in_ci, "ACADEMICTORRENTS_UPLOAD").value.as_deref(), Some("0 B"));
+    }
+
+    #[test]
+    fn a_flag_shows_the_variable_that_turns_it_on() {
+        let vars = context(&[("ACADEMICTORRENTS_OFFLINE", "0"), ("CARGO_NET_OFFLINE", "true")]);
+        let (shown, settings) = (of(&vars, "ACADEMICTORRENTS_OFFLINE"), vars.settings().unwrap());
+        assert_eq!(shown.value.as_deref(), Some("yes"));
+        let variable = "CARGO_NET_OFFLINE".to_owned();
+        assert_eq!(shown.from, SettingOrigin::Variable(variable.clone()));
+        assert_eq!(settings.offline_by, Some(OfflineBy::Setting(variable)));
+    }
+
+    #[test]
+    fn a_setting_tells_whose_word_it_is_and_no_password() {
+        let vars = context(&[
+            ("CARGO_HTTP_CAINFO", "/ca.pem"),
+            ("CARGO_NET_OFFLINE", "false"),
+            ("https_proxy", "http://me:secret@proxy:3128"),
+            ("ACADEMICTORRENTS_MIRRORS", "https://a:secret@x/y,https://b@z"),
+            ("ACADEMICTORRENTS_OFFLINE", "0"),
+        ]);
+        let check = |variable: &str, value: Option<&str>, origin| {
+            let shown = of(&vars, variable);
+            assert_eq!((shown.value.as_deref(), shown.from), (value, origin), "{variable}");
+        };
+        let from = |name: &str| SettingOrigin::Variable(name.to_owned());
+        check("ACADEMICTORRENTS_CA_FILE", Some("/ca.pem"), from("CARGO_HTTP_CAINFO"));
+        check("https_proxy", Some("http://…@proxy:3128"), from("https_proxy"));
+        let mirrors = "ACADEMICTORRENTS_MIRRORS";
+        check(mirrors, Some("https://…@x/y,https://…@z"), from(mirrors));
+        check("ACADEMICTORRENTS_OFFLINE", Some("no"), from("ACADEMICTORRENTS_OFFLINE"));
+        let bare = context(&[("https_proxy", "me:se@cret@proxy:3128")]);
+        assert_eq!(of(&bare, "https_proxy").value.as_deref(), Some("…@proxy:3128"));
+        check("NO_PROXY", None, SettingOrigin::Default);
+        let mut secret = context(&[]);
+        secret.set("ACADEMICTORRENTS_API_KEY", "abc");
+        assert_eq!(secret.value_shown("API_KEY").as_deref(), Some("set"));
+    }
+}

@@ -48,7 +48,8 @@ fn variables_in_cargos_configuration_apply_to_the_command_as_to_builds() {
     let file = cli.write(
         ".cargo/config.toml",
         "[env]\nACADEMICTORRENTS_STORE = { value = \"data\", relative = true, force = true }\n\
-         ACADEMICTORRENTS_MAX_SIZE = \"5MiB\"\nACADEMICTORRENTS_TIMEOUT = \"9s\"\n",
+         ACADEMICTORRENTS_MAX_SIZE = \"5MiB\"\nACADEMICTORRENTS_TIMEOUT = \"9s\"\n\
+         https_proxy = \"http://me:secret@proxy:1\"\n",
     );
     let settings: serde_json::Value = serde_json::from_str(&cli.ok(&["config", "--json"])).unwrap();
     let check = |variable: &str, value: &str, from: &str, name: &str| {
@@ -64,6 +65,7 @@ fn variables_in_cargos_configuration_apply_to_the_command_as_to_builds() {
     let data = cli.path("data").display().to_string();
     check(store, &data, "cargo", &place(store));
     check(max_size, "5MiB", "cargo", &place(max_size));
+    check("https_proxy", "http://…@proxy:1", "cargo", &place("https_proxy"));
     // The environment takes precedence.
     check("ACADEMICTORRENTS_TIMEOUT", "3s", "variable", "ACADEMICTORRENTS_TIMEOUT");
     let list: serde_json::Value = serde_json::from_str(&cli.ok(&["list", "--json"])).unwrap();
