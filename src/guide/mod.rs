@@ -92,9 +92,6 @@ pub mod explanation {
 
     #[doc = include_str!("explanation/performance.md")]
     pub mod performance {}
-
-    #[doc = include_str!("explanation/platforms.md")]
-    pub mod platforms {}
 }
 
 #[doc = include_str!("glossary.md")]

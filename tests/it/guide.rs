@@ -19,9 +19,13 @@ fn docs() -> PathBuf {
 }
 
 /// Pages of the book that are not part of rustdoc: its first page, which the crate's documentation
-/// replaces, and the reference of the other package.
-const ONLY_IN_BOOK: [&str; 3] =
-    ["introduction.md", "reference/command-line.md", "reference/json.md"];
+/// replaces, the reference of the other package, and what was tested where.
+const ONLY_IN_BOOK: [&str; 4] = [
+    "introduction.md",
+    "reference/command-line.md",
+    "reference/json.md",
+    "explanation/platforms.md",
+];
 
 /// The chapters' paths below docs/, in the book's order.
 fn chapters() -> Vec<String> {
