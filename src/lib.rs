@@ -153,7 +153,7 @@
     allow(
         dead_code,
         unused_imports,
-        reason = "settings and keys for sources are read but not used"
+        reason = "what only downloads need of these modules is small"
     )
 )]
 #![allow(
@@ -170,7 +170,16 @@ compile_error!(
     "the features `fetch`, `dht` and `seed` of academictorrents need TLS: add `rustls` (the default) or `native-tls`"
 );
 
-mod address;
+// All that opens no socket and changes no file is in academictorrents-core. Here its modules have the same paths as those of
+// this package.
+#[cfg(feature = "unpack")]
+use academictorrents_core::unpack;
+use academictorrents_core::{
+    address, error, hash, manifest, origin, plan, settings, size, suggest, torrent, url,
+};
+#[cfg(feature = "fetch")]
+use academictorrents_core::{picker, protocol};
+
 mod build_script;
 mod counters;
 #[cfg(not(feature = "engine"))]
@@ -178,7 +187,6 @@ mod engine;
 #[cfg(feature = "engine")]
 #[doc(hidden)]
 pub mod engine;
-mod error;
 #[cfg(all(any(fuzzing, test), feature = "fetch"))]
 #[doc(hidden)]
 pub mod fuzz;
@@ -186,41 +194,25 @@ mod get;
 // For rustdoc only, so that it costs no compile time.
 #[cfg(doc)]
 pub mod guide;
-mod hash;
-mod manifest;
 mod mutex;
 #[cfg(feature = "fetch")]
 mod net;
-mod origin;
-#[cfg(feature = "fetch")]
-mod picker;
-mod plan;
 mod process;
 mod progress;
-#[cfg(feature = "fetch")]
-mod protocol;
 #[cfg(feature = "seed")]
 mod seed;
-mod settings;
-mod size;
 mod storage;
-mod suggest;
-mod torrent;
-#[cfg(feature = "unpack")]
-mod unpack;
-mod url;
 
+#[doc(inline)]
+pub use academictorrents_core::{Error, ErrorKind, Infohash};
 pub use build_script::{Build, Datasets, build, metabuild};
 pub use engine::{Dataset, DatasetFile, StopHandle};
-pub use error::{Error, ErrorKind};
 #[cfg(feature = "unpack")]
 pub use get::Unpack;
-pub use get::{Get, Phase, Progress, Snapshot, Verify, get};
+pub use get::{Get, Phase, Progress, Snapshot, Verify, get, set_store};
 
 #[cfg(feature = "seed")]
 pub use seed::{Seed, SeedNote, SeededDataset, Seeding};
-pub use settings::set_store;
-pub use torrent::infohash::Infohash;
 
 /// Runs the examples in the README as documentation tests, as those of [`guide`] are.
 #[cfg(all(doctest, feature = "seed"))]

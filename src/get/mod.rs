@@ -19,6 +19,7 @@ use crate::settings::Context;
 
 pub use crate::counters::Phase;
 pub use crate::progress::Snapshot;
+#[doc(inline)]
 pub use crate::settings::Progress;
 
 #[cfg(feature = "unpack")]
@@ -40,6 +41,22 @@ pub use unpack::Unpack;
 /// ```
 pub fn get(id: impl AsRef<str>) -> Result<PathBuf, Error> {
     Get::new(id).run()
+}
+
+/// Sets the store of this process, for each [`get`], [`Get`] and `Seed` that is created afterwards. Their method `store`
+/// takes precedence over it, and it takes precedence over `ACADEMICTORRENTS_STORE` and the configuration file. Build scripts
+/// do not use it.
+///
+/// A relative path refers to the current directory at the time of this call. An empty path removes the setting.
+///
+/// # Examples
+/// ```no_run
+/// academictorrents::set_store("/scratch/datasets");
+/// let mnist = academictorrents::get("ce990b28668abf16480b8b906640a6cd7e3b8b21")?;
+/// # Ok::<(), academictorrents::Error>(())
+/// ```
+pub fn set_store(directory: impl Into<PathBuf>) {
+    crate::settings::set_store(directory.into());
 }
 
 /// The same as [`get`], with options.

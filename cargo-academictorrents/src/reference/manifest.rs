@@ -29,7 +29,7 @@ names the line and suggests the most similar key.
 
 #[test]
 fn the_reference_is_written_from_the_keys() {
-    let mut page = super::head("Manifest", "the table in src/manifest/keys.rs") + INTRODUCTION;
+    let mut page = super::head("Manifest", "the table in core/src/manifest/keys.rs") + INTRODUCTION;
     for key in &KEYS {
         let (name, [kind, default, example, text]) = (key.name, key.doc);
         write!(page, "\n## `{name}`\n\n{text}\n\n- **Type:** {kind}\n").unwrap();

@@ -6,7 +6,7 @@ use academictorrents::engine::settings::{DefaultValue, SETTINGS, Setting, Settin
 
 use super::{check, head};
 
-const TABLE: &str = "the table in src/settings/table.rs";
+const TABLE: &str = "the table in core/src/settings/table.rs";
 
 const PRECEDENCE: &str = "Precedence: options of the command line, environment variables, configuration file, manifest, defaults. Some settings are combined with the manifest
 instead: `mirrors` and `peers` are added to those of the manifest and tried first. Only `sources` that both allow are used, and the lower `max-size`

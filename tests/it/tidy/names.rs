@@ -1,4 +1,5 @@
-//! Type names are unique across files, so that a search finds one definition.
+//! Type names are unique across files, so that a search finds one definition; and each public name of academictorrents-core is
+//! used, which the compiler does not check for a crate's exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,4 +57,49 @@ fn names_of_types_are_defined_in_one_file() {
     let names: Vec<_> = found.keys().map(String::as_str).collect();
     assert!(SHARED.len() < 15);
     assert_eq!(names, SHARED, "{found:#?}");
+}
+
+/// The words of this code, and the public items that it defines.
+fn words_and_items(code: &str) -> (Vec<&str>, Vec<&str>) {
+    let kinds = ["fn", "const", "static", "struct", "enum", "trait", "type"];
+    let mut words: Vec<_> = code
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.push(""); // after the last item
+    let items = words.windows(4).filter_map(|at| match at {
+        ["pub", "const", "fn", name] => Some(*name),
+        ["pub", kind, name, _] if kinds.contains(kind) && *name != "fn" => Some(*name),
+        _ => None,
+    });
+    let items = items.collect();
+    (words, items)
+}
+
+/// Public items of academictorrents-core whose names are only in their definitions.
+fn unused(sources: &[Source]) -> Vec<String> {
+    let (mut uses, mut items) = (BTreeMap::<&str, usize>::new(), Vec::new());
+    for source in sources {
+        let (words, defined) = words_and_items(&source.code);
+        words.into_iter().for_each(|word| *uses.entry(word).or_default() += 1);
+        if source.path.starts_with("core/") {
+            items.extend(defined.into_iter().map(|item| (item, &source.path)));
+        }
+    }
+    items.retain(|(item, _)| uses[item] == 1);
+    items.into_iter().map(|(item, path)| format!("{path}: {item}")).collect()
+}
+
+#[test]
+fn what_the_core_exports_is_used() {
+    let file = |path: &str, text: &str| Source::new(path, text);
+    let core = "pub const fn a() {}\npub const B: u8 = 1;\npub struct C;\n// D\npub enum D {}";
+    let core = file("core/src/a.rs", core);
+    let user =
+        file("src/a.rs", "pub fn e() { a(); core::C }\n#[cfg(test)]\nmod tests {\n use B; }");
+    let expected = ["B", "D"].map(|item| format!("core/src/a.rs: {item}"));
+    assert_eq!(unused(&[core, user]), expected);
+
+    let files = super::shipped().into_iter().chain(super::sources("benches"));
+    assert_eq!(unused(&files.filter(|it| !it.is_test()).collect::<Vec<_>>()), [""; 0]);
 }

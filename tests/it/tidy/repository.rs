@@ -238,3 +238,15 @@ fn workflows_run_actions_of_one_commit_each() {
     }
     assert!(actions > 5, "{actions} actions");
 }
+
+/// Each package has copies, because a symbolic link is a text file in some checkouts, and would be packaged as one.
+#[test]
+fn each_package_has_the_licenses() {
+    for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        let of_library = std::fs::read_to_string(root().join(name)).unwrap();
+        for package in ["core", "cargo-academictorrents"] {
+            let copy = std::fs::read_to_string(root().join(package).join(name)).unwrap();
+            assert_eq!(copy, of_library, "{package}/{name}");
+        }
+    }
+}

@@ -26,13 +26,13 @@ impl Source {
         if self.path.starts_with("cargo-academictorrents/") {
             return "bin";
         }
-        let below = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        let below = self.path.split_once("src/").map_or(&*self.path, |(_, below)| below);
         below.split('/').next().unwrap_or_default().trim_end_matches(".rs")
     }
 
     /// The module's depth below the crate's root.
     pub fn depth(&self) -> usize {
-        let below = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        let below = self.path.split_once("src/").map_or(&*self.path, |(_, below)| below);
         let parts = below.trim_end_matches("/mod.rs").split('/').count();
         if below == "lib.rs" { 0 } else { parts }
     }

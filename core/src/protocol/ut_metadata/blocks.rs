@@ -10,7 +10,7 @@
 //! later.
 //!
 //! Invariants: a block is accepted only from a peer that was asked for it, once, and with the
-//! expected length. At most [`HELD`] times the longest allowed dictionary is held in memory. If a
+//! expected length. At most `HELD` times the longest allowed dictionary is held in memory. If a
 //! new dictionary does not fit, a longer one is discarded: short ones are finished sooner, right or
 //! wrong.
 

@@ -56,7 +56,7 @@ impl ScanError {
     }
 
     /// Returns the offset of the offending byte.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "fetch"))]
     fn at(&self) -> usize {
         self.at
     }

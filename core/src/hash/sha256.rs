@@ -44,7 +44,7 @@ impl fmt::Debug for Sha256 {
 }
 
 /// `ring` is written in assembly, and therefore fast at opt-level 0.
-#[cfg(any(feature = "rustls", feature = "unpack"))]
+#[cfg(feature = "ring")]
 mod engine {
     pub(super) use ring::digest::Context as Engine;
 
@@ -63,7 +63,7 @@ mod engine {
     }
 }
 
-#[cfg(not(any(feature = "rustls", feature = "unpack")))]
+#[cfg(not(feature = "ring"))]
 mod engine {
     use sha2::Digest;
     pub(super) use sha2::Sha256 as Engine;

@@ -7,6 +7,7 @@ use std::fmt;
 ///
 /// # Examples
 /// ```
+/// # use academictorrents_core as academictorrents;
 /// use academictorrents::Infohash;
 /// let hex: Infohash = "323a0048d87ca79b68f12a6350a57776b6a3b7fb".parse()?;
 /// let base32: Infohash = "GI5AASGYPSTZW2HRFJRVBJLXO23KHN73".parse()?;

@@ -64,7 +64,7 @@ pub enum OfflineBy {
     Setting(String),
 }
 
-/// How a [`crate::Get`] shows progress.
+/// How a `Get` shows progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Progress {

@@ -51,7 +51,7 @@ impl Identity {
     /// `.torrent`. 40 digits are an infohash, even if a file has that name.
     ///
     /// # Errors
-    /// [`NoIdentity`].
+    /// `NoIdentity`.
     pub fn parse(text: &str, torrent: Option<PathBuf>) -> Result<Identity, NoIdentity> {
         if Magnet::is_one(text) {
             let magnet = Magnet::parse(text).map_err(NoIdentity::Magnet)?;

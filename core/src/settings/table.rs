@@ -10,7 +10,6 @@ use crate::url::Url;
 use DefaultValue::{Described, OutsideCi, Value};
 
 /// A row of [`SETTINGS`].
-#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "for `config` and docs/reference"))]
 pub struct Setting {
     /// The variables that set it, in order of precedence. They take precedence over the
     /// configuration file.
@@ -60,7 +59,6 @@ impl Setting {
 }
 
 /// The value of a setting that is not set.
-#[cfg_attr(not(feature = "engine"), expect(dead_code, reason = "for `config` and docs/reference"))]
 pub enum DefaultValue {
     Unset,
     Value(&'static str),

@@ -27,7 +27,7 @@ mod members;
 mod plan;
 mod tar;
 #[cfg(test)]
-pub mod tests;
+mod tests;
 mod zip;
 
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -36,7 +36,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, ErrorKind, printable};
 
 pub use budget::UnpackBudget;
-#[cfg(any(fuzzing, test))]
 pub use format::Codec;
 pub use format::Format;
 pub use members::{MemberGlobs, Members};

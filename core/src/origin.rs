@@ -59,7 +59,7 @@ impl Origin {
         }
     }
 
-    /// The name of the [`crate::Get`] method or command-line option that sets a value, for error
+    /// The name of the `Get` method or command-line option that sets a value, for error
     /// messages.
     pub fn setter(&self, method: &str) -> String {
         match self {

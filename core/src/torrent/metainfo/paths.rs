@@ -1,7 +1,7 @@
 //! Decides which paths of a torrent may be stored.
 //!
 //! There are two levels. A path that could leave the dataset's directory, or that is not a path at
-//! all, makes the whole torrent invalid ([`check_path`]), whichever files are selected. A name that
+//! all, makes the whole torrent invalid (`check_path`), whichever files are selected. A name that
 //! a platform cannot store (`AUX` on Windows, overlong names everywhere) is an error only among the
 //! *selected* files ([`check_storable`]): `files` may leave it out, and for other platforms there
 //! is only a warning. Names that some file systems treat as equal (`Data` and `data`) are checked

@@ -274,7 +274,7 @@ fn unpacked(format: Format, bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Stri
 }
 
 /// A member of a tar archive, without any checks.
-pub fn tar_member(name: &[u8], kind: u8, link: &[u8], mode: u32, content: &[u8]) -> Vec<u8> {
+fn tar_member(name: &[u8], kind: u8, link: &[u8], mode: u32, content: &[u8]) -> Vec<u8> {
     let mut header = ::tar::Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name);
     header.as_old_mut().linkname[..link.len()].copy_from_slice(link);
@@ -286,7 +286,7 @@ pub fn tar_member(name: &[u8], kind: u8, link: &[u8], mode: u32, content: &[u8])
     [header.as_bytes(), content, &padding].concat()
 }
 
-pub fn tar(members: &[Vec<u8>]) -> Vec<u8> {
+fn tar(members: &[Vec<u8>]) -> Vec<u8> {
     [members.concat(), vec![0; 1024]].concat()
 }
 
@@ -507,9 +507,9 @@ fn sparse_files_have_their_holes() {
 }
 
 /// A member of a ZIP archive: name, Unix mode, content.
-pub type ZipMember<'a> = (&'a [u8], u32, &'a [u8]);
+type ZipMember<'a> = (&'a [u8], u32, &'a [u8]);
 
-pub fn zip(members: &[ZipMember<'_>], deflate: bool) -> Vec<u8> {
+fn zip(members: &[ZipMember<'_>], deflate: bool) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, mode, content) in members {
         let mut crc = flate2::Crc::new();

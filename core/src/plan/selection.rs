@@ -28,7 +28,6 @@ impl Selection {
     ///
     /// # Errors
     /// As [`Selection::of`].
-    #[cfg(any(test, feature = "bench"))]
     pub fn new(metainfo: &Metainfo, globs: &[FileGlob]) -> Result<Selection, Error> {
         Selection::of(metainfo, globs, &[])
     }

@@ -343,7 +343,7 @@ impl Tiers {
     ///
     /// Real torrents contain empty and duplicate URLs: empty ones are left out, and of duplicates
     /// only the first stays. The same `seed` shuffles the same way. Trackers of tiers beyond
-    /// [`MAX_TIERS`] are appended to earlier tiers, to be asked if those do not answer.
+    /// `MAX_TIERS` are appended to earlier tiers, to be asked if those do not answer.
     pub fn new(announce: Option<&Url>, announce_list: &[Vec<Url>], seed: u64) -> Tiers {
         let mut seen = HashSet::new();
         let mut tier = |urls: &mut dyn Iterator<Item = &Url>| -> Vec<Url> {

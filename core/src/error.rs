@@ -28,10 +28,10 @@ pub enum ErrorKind {
     Disk,
     /// Another process has locked the dataset and makes no progress.
     Locked,
-    /// A [`StopHandle`](crate::StopHandle) stopped the operation. Verified data is kept, and the
+    /// A `StopHandle` stopped the operation. Verified data is kept, and the
     /// next run resumes.
     Stopped,
-    /// The function passed to [`Get::on_progress`](crate::Get::on_progress) panicked, which the
+    /// The function passed to `Get::on_progress` panicked, which the
     /// caller must fix. Verified data is kept.
     Callback,
 }
@@ -84,7 +84,8 @@ impl Error {
     }
 
     /// The caller stopped the download.
-    pub(crate) fn stopped() -> Error {
+    #[doc(hidden)]
+    pub fn stopped() -> Error {
         Error::new(ErrorKind::Stopped, "the download was stopped")
             .why("verified data is kept, and the next run resumes")
     }
@@ -100,7 +101,8 @@ impl Error {
     }
 
     /// Adds a reason unless the error has it already.
-    pub(crate) fn why_once(self, why: String) -> Error {
+    #[doc(hidden)]
+    pub fn why_once(self, why: String) -> Error {
         if self.0.why.contains(&why) { self } else { self.why(why) }
     }
 
@@ -115,7 +117,8 @@ impl Error {
     }
 
     /// Adds `did you mean …?`, if the intended word is known.
-    pub(crate) fn did_you_mean(self, meant: Option<impl fmt::Display>) -> Error {
+    #[doc(hidden)]
+    pub fn did_you_mean(self, meant: Option<impl fmt::Display>) -> Error {
         match meant {
             Some(meant) => self.help(format!("did you mean {:?}?", meant.to_string())),
             None => self,
@@ -162,7 +165,8 @@ impl Error {
 
     /// What failed and at most `reasons` lines of reasons, one per line, without help and the
     /// dataset's name.
-    pub(crate) fn summary(&self, reasons: usize) -> String {
+    #[doc(hidden)]
+    pub fn summary(&self, reasons: usize) -> String {
         let reasons = self.0.why.iter().flat_map(|why| why.lines()).take(reasons);
         let lines = std::iter::once(self.what()).chain(reasons);
         lines.map(|line| escaped(line.trim(), "")).collect::<Vec<_>>().join("\n")
@@ -206,10 +210,10 @@ impl Error {
 }
 
 /// Advice for a process that cannot open more files and sockets.
-pub(crate) const OUT_OF_DESCRIPTORS: &str = "this process has too many files and sockets open: raise its limit (`ulimit -n`), or close what else it has open";
+pub const OUT_OF_DESCRIPTORS: &str = "this process has too many files and sockets open: raise its limit (`ulimit -n`), or close what else it has open";
 
 /// Whether the process (EMFILE) or the system (ENFILE) has too many open files and sockets.
-pub(crate) fn is_out_of_descriptors(why: &std::io::Error) -> bool {
+pub fn is_out_of_descriptors(why: &std::io::Error) -> bool {
     match why.raw_os_error() {
         Some(code) if cfg!(windows) => code == 4,
         Some(code) => cfg!(unix) && matches!(code, 23 | 24),
