@@ -10,10 +10,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::hash::{Sha1, Sha256};
+use crate::hash::Sha1;
 use crate::picker::{Next, Schedule, SourceId};
 use crate::plan::{Layout, Selection};
-use crate::storage::{Directory, DiskWork, LocalCopy, Partial, Store, Target};
+use crate::storage::{Directory, DiskWork, LocalCopy, Partial, Sha256, Store, Target};
 use crate::torrent::geometry::Geometry;
 use crate::torrent::metainfo::Metainfo;
 use crate::torrent::pieces::PieceSet;

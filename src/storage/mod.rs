@@ -60,6 +60,7 @@ mod replaceable;
 mod resume_record;
 mod roots;
 mod salvage;
+mod sha256;
 mod siblings;
 mod site;
 mod stamp;
@@ -95,6 +96,8 @@ pub use parallel::DiskWork;
 #[cfg(feature = "unpack")]
 pub use parallel::each;
 pub use partial::{Here, Partial};
+#[cfg(feature = "bench")]
+pub use sha256::Sha256;
 pub use site::Site;
 pub use stamp::Stamp;
 pub use target::Target;

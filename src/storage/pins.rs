@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::sha256::Sha256;
 use super::{Site, Stamp, Store, parallel};
 use crate::error::{Error, ErrorKind};
-use crate::hash::{Sha256, hex};
+use crate::hash::hex;
 use crate::torrent::metainfo::{Metainfo, TorrentFile};
 
 /// SHA-256 by file, named as [`Metainfo::display_path`] does.

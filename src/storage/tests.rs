@@ -397,7 +397,7 @@ fn a_pin_that_is_added_later_is_checked_once_and_noted() {
     let fixture = Fixture::new();
     let id = fixture.provide(&[]);
     let stamp = || fixture.store.present(&id).unwrap();
-    let mut sha256 = crate::hash::Sha256::new();
+    let mut sha256 = sha256::Sha256::new();
     sha256.update(&fixture.bytes[26..]);
     let right = Pins::from([("c".to_owned(), sha256.finish())]);
     let wrong = Pins::from([("c".to_owned(), [0; 32])]);

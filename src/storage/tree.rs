@@ -24,9 +24,9 @@ use super::fs::{self, CopyMode, create_new, remove_tree, sync_and_seal, sync_tre
 use super::parallel::{self, DiskWork};
 use super::pins::{self, Pins};
 use super::relocate::set_aside;
+use super::sha256::Sha256;
 use super::{Site, Stamp, Store, file_size, folded_names, remove_if_there};
 use crate::error::{Error, ErrorKind, printable};
-use crate::hash::Sha256;
 use crate::manifest::FileGlob;
 use crate::mutex::Mutex;
 use crate::plan::{LinkFault, LinkTree};

@@ -568,7 +568,7 @@ const LAYERS: [(&str, &[&[&str]]); 2] = [
     (
         "storage",
         &[
-            &["file_size", "ids", "parallel", "positioned", "site", "stops"],
+            &["file_size", "ids", "parallel", "positioned", "sha256", "site", "stops"],
             &["fs", "pins"],
             &["claims", "links", "lock", "folded_names", "relocate", "resume_record", "stamp"],
             &["directory", "origin", "roots"],

@@ -1,14 +1,10 @@
-//! SHA-1 and SHA-256, fast at every opt-level.
+//! SHA-1, fast at every opt-level.
 //!
 //! Cargo compiles build-dependencies at opt-level 0, under `--release` too, and a library cannot
-//! change that. Measured there, the `sha1` crate hashes about 50 MiB/s and `sha2` 28 MiB/s, which
-//! is slower than a laptop's disk or network. Therefore the loops over the data are in code that
-//! does not depend on the opt-level:
-//!
-//! - [`Sha1`] (pieces and infohashes) is one block of assembly if the CPU has instructions for
-//!   SHA-1, and the `sha1` crate otherwise, as decided at run time when the hasher is created.
-//! - [`Sha256`] (the pins of a manifest) is `ring` with the feature `rustls`, which depends on it
-//!   anyway, or `unpack`, and the `sha2` crate otherwise.
+//! change that. Measured there, the `sha1` crate hashes about 50 MiB/s, which is slower than a
+//! laptop's disk or network. Therefore the loop over the data is in code that does not depend on
+//! the opt-level: [`Sha1`] is one block of assembly if the CPU has instructions for SHA-1, and the
+//! `sha1` crate otherwise, as decided at run time when the hasher is created.
 //!
 //! Invariants: the Rust code does a bounded amount of work per `update`, whatever the length: whole
 //! blocks are hashed in place, and at most 63 bytes are copied at either end. The digest depends
@@ -18,12 +14,10 @@
 //! Hashing cannot fail.
 
 mod sha1;
-mod sha256;
 #[cfg(test)]
 mod tests;
 
 pub use self::sha1::Sha1;
-pub use self::sha256::Sha256;
 
 /// Formats bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {

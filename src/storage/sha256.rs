@@ -1,4 +1,5 @@
-//! SHA-256 (FIPS 180-4), from the library that the build contains anyway.
+//! SHA-256 (FIPS 180-4), from a library that the build contains anyway: `ring`, which rustls needs, or else `sha2`, which shares its
+//! dependencies with `sha1`. At opt-level 0 `ring` hashes 1,680 MiB/s and `sha2` 28.
 
 use std::fmt;
 
@@ -21,14 +22,6 @@ impl Sha256 {
     pub fn finish(self) -> [u8; 32] {
         engine::finish(self.0)
     }
-
-    /// Returns the digest of a byte slice.
-    #[cfg(test)]
-    pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
-        let mut sha256 = Sha256::new();
-        sha256.update(bytes);
-        sha256.finish()
-    }
 }
 
 impl Default for Sha256 {
@@ -44,7 +37,7 @@ impl fmt::Debug for Sha256 {
 }
 
 /// `ring` is written in assembly, and therefore fast at opt-level 0.
-#[cfg(feature = "ring")]
+#[cfg(any(feature = "rustls", feature = "unpack"))]
 mod engine {
     pub(super) use ring::digest::Context as Engine;
 
@@ -63,7 +56,7 @@ mod engine {
     }
 }
 
-#[cfg(not(feature = "ring"))]
+#[cfg(not(any(feature = "rustls", feature = "unpack")))]
 mod engine {
     use sha2::Digest;
     pub(super) use sha2::Sha256 as Engine;
@@ -78,5 +71,28 @@ mod engine {
 
     pub(super) fn finish(engine: Engine) -> [u8; 32] {
         engine.finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_vectors_are_met_however_the_bytes_arrive() {
+        let million = [b'a'; 1_000_000];
+        let two_blocks = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+        for (bytes, expected) in [
+            (&b""[..], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            (b"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (two_blocks, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"),
+            (&million, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
+        ] {
+            for part in [1, 7, 64, 1_000, 1 << 20] {
+                let mut sha256 = Sha256::new();
+                bytes.chunks(part).for_each(|part| sha256.update(part));
+                assert_eq!(crate::hash::hex(&sha256.finish()), expected, "{} bytes", bytes.len());
+            }
+        }
     }
 }
