@@ -9,6 +9,8 @@
 
 pub mod address;
 pub mod error;
+#[cfg(all(any(fuzzing, test, feature = "fuzz"), feature = "fetch"))]
+pub mod fuzz;
 pub mod hash;
 pub mod manifest;
 pub mod origin;

@@ -1,91 +1,39 @@
-//! Entry points for fuzzing: every decoder of untrusted bytes, and two state machines (picker,
-//! storage).
+//! Entry points for fuzzing what is not in academictorrents-core: redirects, stamps, and the storage as a state machine.
 //!
-//! Layer 4, compiled only for `cargo fuzz` (`--cfg fuzzing`) and for unit tests; not part of the
-//! API. Each function takes arbitrary bytes, and asserts invariants that hold for all inputs. The
-//! targets in `fuzz/` call them under libFuzzer. [`tests`] runs each on its [`seeds`] and mutations
-//! of them, so that a plain `cargo test` covers them, too.
+//! Layer 4, compiled only for `cargo fuzz` (`--cfg fuzzing`) and for unit tests; not part of the API.
 
-#![allow(
-    clippy::missing_panics_doc,
-    clippy::indexing_slicing,
-    reason = "a failed assertion is what a fuzzer looks for"
-)]
+#![allow(clippy::missing_panics_doc, reason = "a failed assertion is what a fuzzer looks for")]
 
-#[cfg(feature = "unpack")]
-mod archives;
-mod decoders;
-#[cfg(test)]
-mod mutations;
-mod picker;
-pub mod seeds;
-mod sessions;
 mod storage;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "unpack")]
-pub use archives::archive;
-pub use decoders::*;
-pub use picker::picker;
-pub use sessions::*;
+pub use academictorrents_core::fuzz::*;
+
 pub use storage::storage;
 
-/// A function under test.
-pub type FuzzTarget = fn(&[u8]);
+use crate::net::join;
+use crate::storage::Stamp;
+use crate::url::Url;
 
-/// All targets that need only bytes, by name. [`storage`] also needs a directory.
-pub const TARGETS: &[(&str, FuzzTarget)] = &[
-    ("bencode", bencode),
-    ("torrent", torrent),
-    ("magnet", magnet),
-    ("manifest", manifest),
-    ("urls", urls),
-    ("http_head", http_head),
-    ("tracker_reply", tracker_reply),
-    ("udp_tracker", udp_tracker),
-    #[cfg(feature = "dht")]
-    ("dht", dht),
-    ("socks", socks),
-    ("peer", peer),
-    ("metadata", metadata),
-    ("stamp", stamp),
-    #[cfg(feature = "unpack")]
-    ("archive", archive),
-    ("picker", picker),
-];
-
-/// Arbitrary bytes, read as numbers and slices. After the end, numbers are 0 and slices empty.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
+/// A redirect: a URL, and where a server at that URL leads to.
+pub fn redirect(data: &[u8]) {
+    let mut input = Input(data);
+    let (first, second) = (input.chunk(), input.chunk());
+    let (base, location) = (String::from_utf8_lossy(first), String::from_utf8_lossy(second));
+    let url = Url::from(&*base);
+    if let Ok(joined) = join(&url, &location) {
+        let from_https = base.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("https:"));
+        let to_http = joined.exposed().get(..5).is_some_and(|it| it.eq_ignore_ascii_case("http:"));
+        assert!(!(from_https && to_http), "{url} -> {joined}");
     }
+}
 
-    fn byte(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or(0)
-    }
-
-    fn number(&mut self) -> u32 {
-        self.take(4).iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
-    }
-
-    /// A number less than `end`, which must not be 0.
-    fn below(&mut self, end: u32) -> u32 {
-        self.number() % end
-    }
-
-    /// The next bytes, at most `most`.
-    fn take(&mut self, most: usize) -> &'a [u8] {
-        let (now, rest) = self.0.split_at(most.min(self.0.len()));
-        self.0 = rest;
-        now
-    }
-
-    /// The bytes after a two-byte length.
-    fn chunk(&mut self) -> &'a [u8] {
-        let length = usize::from(self.byte()) << 8 | usize::from(self.byte());
-        self.take(length)
+/// A stamp: encoding a parsed stamp and parsing it again results in the same stamp.
+pub fn stamp(data: &[u8]) {
+    if let Some(stamp) = Stamp::parse(&mut &data[..]) {
+        let mut text = Vec::new();
+        assert!(stamp.encode(&mut text).is_ok());
+        assert_eq!(Stamp::parse(&mut &text[..]), Some(stamp));
     }
 }

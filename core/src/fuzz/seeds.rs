@@ -167,10 +167,6 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             push_chunk(&mut seed, &extended(2, b"d8:msg_typei2e5:piecei0ee"));
             vec![seed]
         }
-        "stamp" => vec![
-            b"academictorrents stamp 1\nfile 5 1000000000 a/b%25\nfragment 3 0707070707070707070707070707070707070707\nend\n".to_vec(),
-            format!("academictorrents stamp 1\nplace /x\nfile 0 0 a\nsha256 {} a\nend\n", "0f".repeat(32)).into_bytes(),
-        ],
         "picker" => vec![vec![0, 9, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], vec![255; 64]],
         _ => Vec::new(),
     }

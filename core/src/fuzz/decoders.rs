@@ -3,13 +3,11 @@
 use std::path::Path;
 
 use crate::manifest::Manifest;
-use crate::net::join;
 use crate::plan::{Layout, SegmentPlace, Selection};
 use crate::protocol::http::{parse_head, verdict};
 #[cfg(feature = "engine")]
 use crate::protocol::scrape;
 use crate::protocol::{tracker, udp_tracker, web_url};
-use crate::storage::Stamp;
 use crate::torrent::bencode::{self, Limits, Node};
 use crate::torrent::magnet::Magnet;
 use crate::torrent::metainfo::Metainfo;
@@ -93,7 +91,7 @@ pub fn manifest(data: &[u8]) {
     let _ = Manifest::parse(&text, Path::new("Cargo.toml"));
 }
 
-/// URLs of web seeds, redirects and trackers, and their masked form.
+/// URLs of web seeds and trackers, and their masked form.
 pub fn urls(data: &[u8]) {
     let mut input = Input(data);
     let (first, second) = (input.chunk(), input.chunk());
@@ -115,11 +113,6 @@ pub fn urls(data: &[u8]) {
         }
     }
     let _ = (url.origin(), url.authorization(), url.without_login(), url.redacted(&location));
-    if let Ok(joined) = join(&url, &location) {
-        let from_https = base.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("https:"));
-        let to_http = joined.exposed().get(..5).is_some_and(|it| it.eq_ignore_ascii_case("http:"));
-        assert!(!(from_https && to_http), "{url} -> {joined}");
-    }
     let _ = udp_tracker::parts(&base);
     let urls = web_url::FileUrls::new(&url, second.len() % 2 == 0, second);
     let of_file = urls.in_form(0, input.0.split(|byte| *byte == b'/'));
@@ -144,13 +137,4 @@ pub fn tracker_reply(data: &[u8]) {
     }
     #[cfg(feature = "engine")]
     let _ = scrape::parse_scrape(data, crate::Infohash::from_bytes([7; 20]));
-}
-
-/// A stamp: encoding a parsed stamp and parsing it again results in the same stamp.
-pub fn stamp(data: &[u8]) {
-    if let Some(stamp) = Stamp::parse(&mut &data[..]) {
-        let mut text = Vec::new();
-        assert!(stamp.encode(&mut text).is_ok());
-        assert_eq!(Stamp::parse(&mut &text[..]), Some(stamp));
-    }
 }
