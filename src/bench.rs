@@ -40,7 +40,7 @@ pub fn parse(torrent: &[u8]) -> Result<usize, Error> {
 /// Computes selection and layout for all files.
 pub fn plan(torrent: &[u8]) -> Result<u64, Error> {
     let metainfo = Metainfo::parse(torrent)?;
-    let selection = Selection::new(&metainfo, &[])?;
+    let selection = Selection::of(&metainfo, &[], &[])?;
     Ok(Layout::new(&metainfo, &selection).needed_bytes())
 }
 
@@ -139,7 +139,7 @@ pub fn publish(store: &Path, torrent: &[u8], data: &[u8]) -> Result<(), Error> {
 
 fn opened(store: &Path, torrent: &[u8]) -> Result<(Partial, Schedule), Error> {
     let metainfo = Arc::new(Metainfo::parse(torrent)?);
-    let selection = Selection::new(&metainfo, &[])?;
+    let selection = Selection::of(&metainfo, &[], &[])?;
     let layout = Arc::new(Layout::new(&metainfo, &selection));
     let (store, hashed) = (Store::at(store), AtomicU64::new(0));
     let target = Target::Store(&store);
@@ -169,7 +169,7 @@ pub fn present(store: &Path, torrent: &[u8]) -> Result<bool, Error> {
 /// incomplete.
 pub fn recheck(directory: &Path, torrent: &[u8]) -> Result<u64, Error> {
     let metainfo = Arc::new(Metainfo::parse(torrent)?);
-    let selection = Selection::new(&metainfo, &[])?;
+    let selection = Selection::of(&metainfo, &[], &[])?;
     let layout = Arc::new(Layout::new(&metainfo, &selection));
     let hashed = AtomicU64::new(0);
     let directory = Directory::new(directory, false);

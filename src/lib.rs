@@ -170,12 +170,11 @@ compile_error!(
     "the features `fetch`, `dht` and `seed` of academictorrents need TLS: add `rustls` (the default) or `native-tls`"
 );
 
-// All that opens no socket and changes no file is in academictorrents-core. Here its modules have the same paths as those of
-// this package.
+// The modules of academictorrents-core have the same paths as those here.
 #[cfg(feature = "unpack")]
 use academictorrents_core::unpack;
 use academictorrents_core::{
-    address, error, hash, manifest, origin, plan, settings, size, suggest, torrent, url,
+    address, error, hash, manifest, mutex, origin, plan, settings, size, suggest, torrent, url,
 };
 #[cfg(feature = "fetch")]
 use academictorrents_core::{picker, protocol};
@@ -194,7 +193,6 @@ mod get;
 // For rustdoc only, so that it costs no compile time.
 #[cfg(doc)]
 pub mod guide;
-mod mutex;
 #[cfg(feature = "fetch")]
 mod net;
 mod process;

@@ -2,6 +2,8 @@
 //!
 //! Layer 0. Does no I/O, and uses no other module but `url`, which masks secrets in messages.
 
+#![warn(missing_docs)]
+
 use std::fmt;
 
 use crate::url::masked;

@@ -1,10 +1,10 @@
-//! Internal to [`academictorrents`](https://docs.rs/academictorrents): what its build scripts read, decide and speak.
-//! Anything here may change in any release, and `academictorrents` requires the exact version.
+//! Internal to [`academictorrents`](https://docs.rs/academictorrents): the modules below its sockets and files. Anything here may
+//! change in any release, and `academictorrents` requires the exact version.
 //!
-//! Everything that opens no socket and changes no file is here: settings and manifests, torrents, the choice of files and
-//! their layout, the codecs of protocols, the decision which source provides which piece, and the decoders of archives. It
-//! is a package of its own because it compiles while rustls and ureq do: see docs/internals/decisions.md of the repository.
-#![allow(missing_docs, reason = "not an API: what academictorrents exports of it is documented")]
+//! Nothing here opens a socket, changes a file, starts a thread or prints: settings and manifests, torrents, the selection of
+//! files and their layout, protocol codecs, the choice of a source for each piece, and decoders of archives. It is a package of
+//! its own because it compiles while rustls and ureq do: see docs/internals/decisions.md in the repository.
+#![allow(missing_docs, reason = "not an API; items that academictorrents exports set `warn` again")]
 #![expect(unreachable_pub, reason = "`pub` marks items that other modules or academictorrents use")]
 
 pub mod address;
@@ -13,6 +13,7 @@ pub mod error;
 pub mod fuzz;
 pub mod hash;
 pub mod manifest;
+pub mod mutex;
 pub mod origin;
 #[cfg(feature = "fetch")]
 pub mod picker;

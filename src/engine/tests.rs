@@ -37,7 +37,7 @@ pub(super) fn fixture() -> Fixture {
     let info = format!("d6:lengthi{length}e4:name1:a12:piece lengthi{length}e6:pieces20:");
     let torrent = [b"d4:info", info.as_bytes(), &sha1, b"ee"].concat();
     let metainfo = Arc::new(Metainfo::parse(&torrent).unwrap());
-    let selection = Selection::new(&metainfo, &[]).unwrap();
+    let selection = Selection::of(&metainfo, &[], &[]).unwrap();
     let layout = Arc::new(Layout::new(&metainfo, &selection));
     let directory = tempfile::tempdir().unwrap();
     let store = Store::at(directory.path());

@@ -87,7 +87,7 @@ impl Fixture {
     fn selected(&self, globs: &[&str]) -> (String, Arc<Layout>) {
         let globs: Vec<_> =
             globs.iter().map(|glob| crate::manifest::FileGlob::parse(glob).unwrap()).collect();
-        let selection = Selection::new(&self.metainfo, &globs).unwrap();
+        let selection = Selection::of(&self.metainfo, &globs, &[]).unwrap();
         (selection.id().to_owned(), Arc::new(Layout::new(&self.metainfo, &selection)))
     }
 

@@ -61,7 +61,7 @@ const XZ: &str = "fd377a585a000004e6d6b4460200210116000000742fe5a301000468656c6c
 #[cfg(feature = "unpack")]
 const ZSTD: &str = "28b52ffd240529000068656c6c6fa36d9f88";
 
-/// Seeds of a target, by its name in [`super::TARGETS`].
+/// Seeds of a target, by its name in `TARGETS`.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     match target {
         "bencode" => vec![

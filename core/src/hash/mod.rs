@@ -9,7 +9,7 @@
 //! Invariants: the Rust code does a bounded amount of work per `update`, whatever the length: whole
 //! blocks are hashed in place, and at most 63 bytes are copied at either end. The digest depends
 //! only on the bytes, not on how they are split or aligned, or on the engine. `sha1.rs` is the only
-//! file of the crate with unsafe code.
+//! file of the workspace with unsafe code.
 //!
 //! Hashing cannot fail.
 

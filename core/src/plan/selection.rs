@@ -24,14 +24,6 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Resolves globs. An empty list selects all files.
-    ///
-    /// # Errors
-    /// As [`Selection::of`].
-    pub fn new(metainfo: &Metainfo, globs: &[FileGlob]) -> Result<Selection, Error> {
-        Selection::of(metainfo, globs, &[])
-    }
-
     /// Resolves globs, or the numbers of a magnet link's `so=` (BEP 53), first and last of each
     /// range. If both are empty, selects all files.
     ///

@@ -29,7 +29,7 @@ fn torrent(files: &[(&str, u64)]) -> Metainfo {
 
 pub(super) fn select(metainfo: &Metainfo, globs: &[&str]) -> Result<Selection, Error> {
     let globs: Vec<_> = globs.iter().map(|glob| FileGlob::parse(glob).unwrap()).collect();
-    Selection::new(metainfo, &globs)
+    Selection::of(metainfo, &globs, &[])
 }
 
 #[test]

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::cargo::CargoCall;
 use super::cargo_config::CargoConfig;
@@ -15,6 +14,7 @@ use super::file::Config;
 use super::kind::{SettingKind, SettingSource, absolute, invalid, means_yes, not_utf8};
 use super::{DefaultValue, NetrcFile, OfflineBy, PREFIX, ProxyUrl, SETTINGS, Setting, Settings};
 use crate::error::{Error, ErrorKind};
+use crate::mutex::Mutex;
 use crate::suggest::nearest;
 
 /// The prefix of the variables of single datasets; the dataset's name follows.
@@ -30,16 +30,11 @@ const CARGOS_FILES: [&str; 2] = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"];
 /// The store for calls in this process, set by [`set_store`]. Overrides the environment.
 static STORE: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-fn store_of_process() -> MutexGuard<'static, Option<PathBuf>> {
-    STORE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Sets the store of this process; an empty path removes the setting. See the function of the same name in academictorrents.
-#[doc(hidden)]
 pub fn set_store(directory: PathBuf) {
     // Without a current directory, the path stays relative, and the call that uses it reports that.
     let directory = std::path::absolute(&directory).unwrap_or(directory);
-    *store_of_process() = Some(directory).filter(|directory| !directory.as_os_str().is_empty());
+    *STORE.lock() = Some(directory).filter(|directory| !directory.as_os_str().is_empty());
 }
 
 /// A snapshot of environment variables.
@@ -77,7 +72,7 @@ impl Context {
     /// A snapshot for a call in this process, with the store from [`set_store`].
     pub fn of_call() -> Context {
         let mut context = Context::of_process();
-        if let Some(store) = &*store_of_process() {
+        if let Some(store) = &*STORE.lock() {
             context.set("ACADEMICTORRENTS_STORE", store);
         }
         context

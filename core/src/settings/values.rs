@@ -67,6 +67,7 @@ pub enum OfflineBy {
 /// How a `Get` shows progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[warn(missing_docs)]
 pub enum Progress {
     /// Bars on a terminal, plain lines on stderr otherwise.
     #[default]

@@ -1,5 +1,7 @@
 //! The identity of a torrent (BEP 3): the SHA-1 of the raw bytes of its `info` dictionary.
 
+#![warn(missing_docs)]
+
 use std::fmt;
 
 /// The SHA-1 of a torrent's raw `info` dictionary (BEP 3), which identifies the torrent and determines every byte of

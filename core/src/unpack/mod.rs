@@ -36,8 +36,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, ErrorKind, printable};
 
 pub use budget::UnpackBudget;
-pub use format::Codec;
-pub use format::Format;
+pub use format::{Codec, Format};
 pub use members::{MemberGlobs, Members};
 pub use plan::{PlannedFile, TreePlan};
 

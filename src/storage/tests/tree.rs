@@ -16,6 +16,7 @@ fn store() -> (tempfile::TempDir, Store) {
     (directory, store)
 }
 
+/// As in the tests of `unpack`, which are not compiled for those of this package.
 fn tar_member(name: &[u8], kind: u8, link: &[u8], mode: u32, content: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name);

@@ -55,6 +55,7 @@ pub struct TryOnce<T> {
 
 #[cfg(feature = "fetch")]
 impl<T> TryOnce<T> {
+    #[expect(clippy::new_without_default, reason = "it is created in statics")]
     pub const fn new() -> TryOnce<T> {
         TryOnce { value: OnceLock::new(), creating: Mutex::new(()) }
     }
