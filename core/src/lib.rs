@@ -23,6 +23,8 @@ pub mod protocol;
 pub mod settings;
 pub mod size;
 pub mod suggest;
+#[cfg(test)]
+mod tests;
 pub mod torrent;
 #[cfg(feature = "unpack")]
 pub mod unpack;

@@ -746,15 +746,16 @@ fn passkeys_are_removed_and_nothing_else_is_touched() {
 }
 
 #[test]
-fn passkeys_of_a_hundred_thousand_trackers_are_removed_in_time() {
-    let urls = |passkey: &str| -> String {
+fn passkeys_of_very_many_trackers_are_removed_in_time() {
+    let urls = |count: usize, passkey: &str| -> String {
         let url = |n| format!("http://t{n}.example/announce{passkey}");
-        (0..100_000).map(url).map(|url| format!("{}:{url}", url.len())).collect()
+        (0..count).map(url).map(|url| format!("{}:{url}", url.len())).collect()
     };
     let torrent = |urls: String| format!("d13:announce-listll{urls}ee4:info{SMALL}e");
-    let begun = std::time::Instant::now();
-    let found = Metainfo::without_passkeys(torrent(urls("?passkey=1")).as_bytes()).unwrap();
-    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
-    assert_eq!(found.bytes, torrent(urls("")).into_bytes());
-    assert_eq!((found.removed.len(), found.fixed.len()), (100_000, 0));
+    crate::tests::assert_linear(|count| {
+        let found =
+            Metainfo::without_passkeys(torrent(urls(count, "?passkey=1")).as_bytes()).unwrap();
+        assert_eq!(found.bytes, torrent(urls(count, "")).into_bytes());
+        assert_eq!((found.removed.len(), found.fixed.len()), (count, 0));
+    });
 }

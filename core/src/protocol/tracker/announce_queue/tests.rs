@@ -175,10 +175,10 @@ fn many_dead_trackers_of_their_own_cost_the_others_one_wait_and_then_nothing() {
 
 #[test]
 fn places_of_a_torrent_with_very_many_trackers_are_found_at_once() {
-    let mut table = AnnounceQueue::new(32);
-    let names: Vec<_> = (0..100_000).map(|n| format!("http://t{n}.example:80")).collect();
-    let begun = std::time::Instant::now();
-    let places: Vec<_> = names.iter().map(|name| table.place(name)).collect();
-    assert!(names.iter().zip(&places).all(|(name, place)| table.place(name) == *place));
-    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    crate::tests::assert_linear(|count| {
+        let mut table = AnnounceQueue::new(32);
+        let names: Vec<_> = (0..count).map(|n| format!("http://t{n}.example:80")).collect();
+        let places: Vec<_> = names.iter().map(|name| table.place(name)).collect();
+        assert!(names.iter().zip(&places).all(|(name, place)| table.place(name) == *place));
+    });
 }
