@@ -12,11 +12,13 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+#[cfg(feature = "fetch")]
 mod no_proxy;
 mod private_hosts;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "fetch")]
 pub use no_proxy::NoProxy;
 pub use private_hosts::{NamedPlace, PrivateHosts, is_name};
 

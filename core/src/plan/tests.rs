@@ -321,6 +321,7 @@ fn the_manifest_of_a_dependency_lowers_the_limit_and_does_not_raise_it() {
 }
 
 #[test]
+#[cfg(feature = "fetch")]
 fn of_one_host_eight_trackers_and_web_seeds_are_left_and_all_that_the_user_names() {
     let settings = crate::settings::Context::default().settings().unwrap();
     let mut metainfo = torrent(&[("a", 3)]);
@@ -372,6 +373,7 @@ fn of_one_host_eight_trackers_and_web_seeds_are_left_and_all_that_the_user_names
 }
 
 #[test]
+#[cfg(feature = "fetch")]
 fn a_bare_infohash_has_the_trackers_of_the_catalogs_site_and_of_the_user() {
     let site = [
         "https://academictorrents.com/announce.php",

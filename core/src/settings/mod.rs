@@ -21,6 +21,7 @@ mod credentials;
 mod environment;
 mod file;
 mod kind;
+#[cfg(feature = "fetch")]
 mod netrc;
 #[cfg(feature = "engine")]
 pub mod shown;
@@ -40,10 +41,11 @@ pub use api_key::ApiKey;
 pub use credentials::{AuthHeader, HostCredentials};
 pub use environment::{Context, host_name, set_store};
 pub use kind::SettingKind;
-pub use netrc::{Netrc, NetrcFile};
+#[cfg(feature = "fetch")]
+pub use netrc::Netrc;
 pub use table::{DefaultValue, SETTINGS, Setting};
 pub use values::{
-    CaDirectories, CaFile, Configured, Fetch, OfflineBy, Progress, ProxyUrl, SourceSet,
+    CaDirectories, CaFile, Configured, Fetch, NetrcFile, OfflineBy, Progress, ProxyUrl, SourceSet,
 };
 
 /// The prefix of the names of our variables.

@@ -4,17 +4,7 @@
 //! is expected; a macro ends with an empty line. The entry `default`, which applies to all hosts,
 //! is parsed but never used.
 
-use std::path::PathBuf;
-
 use super::credentials::{AuthHeader, exact_host};
-
-/// A netrc file, and the variable or the configuration file's key that names it; `None` for
-/// `~/.netrc`.
-#[derive(Clone, Debug)]
-pub struct NetrcFile {
-    pub path: PathBuf,
-    pub by: Option<String>,
-}
 
 /// The parsed file.
 #[derive(Default)]

@@ -64,6 +64,14 @@ pub enum OfflineBy {
     Setting(String),
 }
 
+/// A netrc file, and the variable or the configuration file's key that names it; `None` for
+/// `~/.netrc`.
+#[derive(Clone, Debug)]
+pub struct NetrcFile {
+    pub path: PathBuf,
+    pub by: Option<String>,
+}
+
 /// How a `Get` shows progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
