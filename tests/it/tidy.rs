@@ -185,7 +185,6 @@ const RESERVED: [Reserved; 17] = [
         words: &["eprint!", "eprintln!", "io::stderr", "stderr()"],
         to: &[
             "src/progress/",
-            "src/build_script/directives.rs",
             "cargo-academictorrents/src/interrupt.rs",
             "cargo-academictorrents/src/seed_table.rs",
             "cargo-academictorrents/src/main.rs",
