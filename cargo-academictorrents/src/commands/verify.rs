@@ -31,7 +31,8 @@ use crate::workspace;
 /// not changed, but a damaged dataset no longer counts as complete: the next build downloads the damaged parts, or --repair
 /// does so at once. A dataset that was not downloaded, or only in part, is `missing`: use `fetch`.
 ///
-/// The exit status is 1 if something is damaged or missing and was not repaired.
+/// The exit status is 1 if something is damaged or missing and was not repaired. A missing dataset that all packages declare as
+/// `optional` does not count.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents verify
@@ -138,7 +139,13 @@ fn rows(arguments: &VerifyArguments, common: &Common, app: &App) -> Result<Vec<V
             row.asked.as_ref().is_some_and(|asked| is_same(asked, &declared.dataset))
         };
         match rows.iter_mut().find(is_same) {
-            Some(row) => row.packages.push(declared.package),
+            Some(row) => {
+                row.packages.push(declared.package);
+                // It may only be missing if no package requires it.
+                if let Some(asked) = &mut row.asked {
+                    asked.request.optional &= declared.dataset.request.optional;
+                }
+            }
             None => {
                 let name = declared.dataset.name().to_owned();
                 rows.push(VerifyRow::new(vec![declared.package], &name, Ok(declared.dataset)));
