@@ -174,7 +174,7 @@ fn is_same(one: &DatasetSpec, other: &DatasetSpec) -> bool {
 /// from all sources.
 struct Repaired {
     result: Result<PathBuf, Error>,
-    fetched_bytes: u64,
+    received_bytes: u64,
 }
 
 /// Hashes datasets in the user's store or in `into`, one after another and each on all cores.
@@ -219,7 +219,7 @@ fn repair(app: &App, datasets: &[&DatasetSpec], into: Option<&Path>) -> Vec<Repa
 
 fn repair_side_by_side(app: &App, requests: &[Request], into: Option<&Path>) -> Vec<Repaired> {
     let counters = Arc::new(Counters::default());
-    let failed = |error: &Error| Repaired { result: Err(error.clone()), fetched_bytes: 0 };
+    let failed = |error: &Error| Repaired { result: Err(error.clone()), received_bytes: 0 };
     let own = match own(into) {
         Ok(own) => own,
         Err(error) => return requests.iter().map(|_| failed(&error)).collect(),
@@ -233,7 +233,7 @@ fn repair_side_by_side(app: &App, requests: &[Request], into: Option<&Path>) -> 
         |at: usize| rows.get(at).map_or(0, |row| row.received_bytes.load(Ordering::Relaxed));
     let repaired = |(at, result): (usize, Result<engine::Provided, Error>)| Repaired {
         result: result.map(|provided| provided.path),
-        fetched_bytes: fetched(at),
+        received_bytes: fetched(at),
     };
     results.into_iter().enumerate().map(repaired).collect()
 }
@@ -392,7 +392,7 @@ impl VerifyRow {
         let path = |path: &PathBuf| path.display().to_string();
         let repaired = self.repaired.as_ref().map(|repaired| {
             json!({
-                "fetched_bytes": repaired.fetched_bytes,
+                "received_bytes": repaired.received_bytes,
                 "path": repaired.result.as_ref().ok().map(path),
                 "error": repaired.result.as_ref().err().map(document),
             })
@@ -444,8 +444,8 @@ fn table(rows: &[VerifyRow], output: &Output) {
         }
         faults(found, output);
         let repaired = row.repaired.as_ref().filter(|_| state == VerifyOutcome::Repaired);
-        if let Some(Repaired { result: Ok(now), fetched_bytes }) = repaired {
-            output.result(format_args!("  {} fetched", size(*fetched_bytes)));
+        if let Some(Repaired { result: Ok(now), received_bytes }) = repaired {
+            output.result(format_args!("  {} fetched", size(*received_bytes)));
             if now != path {
                 output.result(format_args!("  now at {}", now.display()));
             }
