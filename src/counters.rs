@@ -87,6 +87,9 @@ pub struct DatasetCounters {
     pub web_seeds: AtomicU32,
     /// The dataset's path, once it is complete.
     pub path: OnceLock<PathBuf>,
+    /// Whether files were published, as opposed to only checked.
+    #[cfg(feature = "engine")]
+    has_published: AtomicBool,
     /// Whether [`DatasetCounters::says_once`] was called.
     #[cfg(feature = "unpack")]
     has_said: AtomicBool,
@@ -138,7 +141,15 @@ impl DatasetCounters {
         self.enter(phase, &self.beginning.lock());
     }
 
+    /// Whether [`Phase::Publishing`] was entered: not all files were there.
+    #[cfg(feature = "engine")]
+    pub fn has_published(&self) -> bool {
+        self.has_published.load(Ordering::Relaxed)
+    }
+
     fn enter(&self, phase: Phase, beginning: &MutexGuard<'_, ()>) {
+        #[cfg(feature = "engine")]
+        self.has_published.fetch_or(phase == Phase::Publishing, Ordering::Relaxed);
         let before = self.phase.swap(phase as u8, Ordering::Relaxed);
         if let Some(listener) = self.listener.as_ref().filter(|_| before != phase as u8) {
             let _ = listener.send(PhaseChange::To(self.read(beginning))); // the listener may be gone

@@ -18,7 +18,9 @@ use crate::dataset_spec::DatasetSpec;
 pub struct ProvideOutcome {
     pub result: Result<PathBuf, Error>,
     /// Whether nothing had to be done: the dataset was complete, or is the same as one before it.
-    pub was_there: bool,
+    pub already_complete: bool,
+    /// Whether files were written, as opposed to only checked.
+    pub has_written: bool,
 }
 
 impl App {
@@ -68,11 +70,15 @@ impl App {
         for (dataset, result) in datasets.iter().zip(&results) {
             engine::note_use(&self.store, dataset.manifest(), &mut result.iter().cloned());
         }
-        let outcomes = results.into_iter().zip(there).map(|(result, was_there)| ProvideOutcome {
-            result: result.map(|provided| provided.path),
-            was_there,
-        });
         let rows = counters.datasets();
+        let has_published = |path: &PathBuf| {
+            rows.iter().any(|row| row.path.get() == Some(path) && row.has_published())
+        };
+        let outcomes = results.into_iter().zip(there).map(|(result, already_complete)| {
+            let result = result.map(|provided| provided.path);
+            let has_written = result.as_ref().is_ok_and(has_published);
+            ProvideOutcome { result, already_complete, has_written }
+        });
         let received = rows.iter().map(|row| row.received_bytes.load(Ordering::Relaxed));
         (outcomes.collect(), received.sum())
     }

@@ -150,7 +150,13 @@ impl WorkspaceFlags {
         let is_other =
             |it: &&Declared| first.is_some_and(|first| !first.dataset.is_same(&it.dataset));
         match (first, found.find(is_other)) {
-            (Some(only), None) => Ok(only.dataset.clone()),
+            (Some(only), None) => {
+                let mut dataset = only.dataset.clone();
+                // Optional only if no package requires it.
+                let mut all = declared.iter().filter(|it| it.dataset.name() == name);
+                dataset.request.optional = all.all(|it| it.dataset.request.optional);
+                Ok(dataset)
+            }
             (Some(first), Some(other)) => {
                 let packages = [first.package.clone(), other.package.clone()];
                 Err(CommandError::SeveralDatasets { name: name.to_owned(), packages }.into())

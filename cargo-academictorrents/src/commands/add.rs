@@ -354,7 +354,7 @@ fn document(
         "name": addition.name,
         "infohash": addition.infohash.to_string(),
         "manifest": manifest.display().to_string(),
-        "already_there": addition.already,
+        "already_declared": addition.already,
         "dry_run": arguments.dry_run,
         "path_variable": format!("AT_{}_PATH", addition.variable()),
         "torrent": torrent,

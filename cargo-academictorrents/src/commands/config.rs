@@ -147,7 +147,7 @@ fn document(in_force: &InForce) -> Value {
     json!({
         "settings": in_force.settings.iter().map(setting).collect::<Value>(),
         "file": file,
-        "file_is_there": in_force.file.as_ref().is_some_and(|(_, is_there)| *is_there),
+        "file_exists": in_force.file.as_ref().is_some_and(|(_, is_there)| *is_there),
         "errors": in_force.errors.iter().map(output::document).collect::<Value>(),
     })
 }

@@ -105,7 +105,7 @@ fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result {
             "name": declared.dataset.name(),
             "infohash": declared.dataset.infohash_text(),
             "path": path.map(|path| path.display().to_string()),
-            "was_there": outcome.was_there,
+            "already_complete": outcome.already_complete,
             "optional": declared.dataset.request.optional,
             "error": error.map(document),
         }));
@@ -123,8 +123,8 @@ fn fetch(app: &App, asked: &[&Declared], output: &Output) -> Result {
 /// `"2 datasets fetched (20.0 MiB), 1 was already complete, 1 could not be fetched"`.
 fn summary(outcomes: &[ProvideOutcome], received_bytes: u64) -> String {
     let of = |what: fn(&ProvideOutcome) -> bool| outcomes.iter().filter(|it| what(it)).count();
-    let there = of(|it| it.was_there && it.result.is_ok());
-    let fetched = of(|it| !it.was_there && it.result.is_ok());
+    let there = of(|it| it.already_complete && it.result.is_ok());
+    let fetched = of(|it| !it.already_complete && it.result.is_ok());
     let failed = of(|it| it.result.is_err());
     let mut parts = Vec::new();
     if fetched > 0 {

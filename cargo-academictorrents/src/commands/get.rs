@@ -73,7 +73,9 @@ pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) ->
         }
         let path = outcome.result?;
         output.say(match received_bytes {
-            0 => "already complete".to_owned(),
+            0 if !outcome.has_written => "already complete".to_owned(),
+            0 if app.into.is_some() => "copied from data on this machine".to_owned(),
+            0 => "completed without a download".to_owned(),
             bytes => format!("fetched {}", size(bytes)),
         });
         if output.json {

@@ -182,18 +182,19 @@ fn one(
 fn tell(name: &str, imported: &Imported, arguments: &ImportArguments, output: &Output) {
     if let Some(path) = imported.path() {
         output.path("", path);
-        let how = match (imported.was_there, imported.adopted.linked, imported.adopted.copied) {
-            (true, ..) => "was already in the store".to_owned(),
-            (false, 0, copied) => format!("imported, {} copied", count(copied, "file")),
-            (false, linked, 0) => {
-                format!("imported, {} hard-linked and now read-only", count(linked, "file"))
-            }
-            (false, linked, copied) => format!(
-                "imported, {} hard-linked and now read-only, {} copied",
-                count(linked, "file"),
-                count(copied, "file")
-            ),
-        };
+        let how =
+            match (imported.already_complete, imported.adopted.linked, imported.adopted.copied) {
+                (true, ..) => "was already in the store".to_owned(),
+                (false, 0, copied) => format!("imported, {} copied", count(copied, "file")),
+                (false, linked, 0) => {
+                    format!("imported, {} hard-linked and now read-only", count(linked, "file"))
+                }
+                (false, linked, copied) => format!(
+                    "imported, {} hard-linked and now read-only, {} copied",
+                    count(linked, "file"),
+                    count(copied, "file")
+                ),
+            };
         output.say(format_args!("{name}: {how}"));
         if arguments.link && imported.adopted.copied > 0 {
             output.warn("some files were copied: hard links work only within one file system");
@@ -246,7 +247,7 @@ fn failed_json(name: &str, error: &Error) -> Value {
         "path": null,
         "needed_bytes": null,
         "missing_bytes": null,
-        "was_there": false,
+        "already_complete": false,
         "linked_files": 0,
         "copied_files": 0,
         "fault": null,
@@ -263,7 +264,7 @@ fn json_of(name: &str, imported: &Imported) -> Value {
         "path": imported.path().map(|path| path.display().to_string()),
         "needed_bytes": imported.needed_bytes,
         "missing_bytes": imported.missing_bytes,
-        "was_there": imported.was_there,
+        "already_complete": imported.already_complete,
         "linked_files": imported.adopted.linked,
         "copied_files": imported.adopted.copied,
         "fault": imported.fault,

@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
     }
     let (mut vendored, mut files) = (Vec::new(), Vec::new());
     for (name, package, datasets) in declared {
-        let (changes, done) = vendor(&app, (&name, &package), datasets, how, output)?;
+        let (changes, done) = vendor(&app, (&name, &package), datasets, how, output);
         changes.tell(output);
         if output.json {
             files.extend(changes.document().as_array().cloned().unwrap_or_default());
@@ -143,21 +143,23 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
     }
     let errors = vendored.iter().chain(&mirrored).filter_map(|done| done.result.as_ref().err());
     let errors: Vec<_> = errors.collect();
-    // A torrent that cannot be found fails both times, in the same words.
+    // A torrent that cannot be found fails both times, in the same words, and so does each dataset of
+    // a package that cannot be changed.
     let mut told = BTreeSet::new();
     let errors_once = errors.iter().filter(|error| told.insert(error.to_string()));
     errors_once.for_each(|error| tell_error(error));
     if errors.is_empty() { Ok(()) } else { Err(Failure::Told) }
 }
 
-/// Vendors the torrents of one package. Those that are found are kept even if others are not.
+/// Vendors the torrents of one package. Those that are found are kept even if others are not. If the
+/// package cannot be changed, each of them has that error, and the other packages continue.
 fn vendor(
     app: &App,
     (name, package): (&str, &Package),
     datasets: Vec<DatasetSpec>,
     how: How,
     output: &Output,
-) -> Result<(Changes, Vec<Done>)> {
+) -> (Changes, Vec<Done>) {
     let found: Vec<Result<Resolved, Error>> = datasets
         .iter()
         .map(|dataset| {
@@ -179,14 +181,15 @@ fn vendor(
         .zip(&found)
         .filter_map(|(dataset, found)| Some((dataset, found.as_ref().ok()?)))
         .collect();
-    let changes = plan(package, &torrents, how)?;
-    changes.write()?;
-    let done = datasets.into_iter().zip(found).map(|(dataset, found)| Done {
-        package: name.to_owned(),
-        result: found.map(|_| dataset.request.identity.torrent.is_none()),
-        dataset,
+    let planned = plan(package, &torrents, how);
+    let written = planned.and_then(|changes| changes.write().map(|()| changes));
+    let done = datasets.into_iter().zip(found).map(|(dataset, found)| {
+        let is_new = dataset.request.identity.torrent.is_none();
+        let written = |_| written.as_ref().map(|_| is_new).map_err(Error::clone);
+        Done { package: name.to_owned(), result: found.and_then(written), dataset }
     });
-    Ok((changes, done.collect()))
+    let done = done.collect();
+    (written.unwrap_or_default(), done)
 }
 
 /// Plans to keep the `.torrent` of each dataset in its package. Existing files are kept or, with

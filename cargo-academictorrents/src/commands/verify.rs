@@ -31,7 +31,8 @@ use crate::workspace;
 /// not changed, but a damaged dataset no longer counts as complete: the next build downloads the damaged parts, or --repair
 /// does so at once. A dataset that was not downloaded, or only in part, is `missing`: use `fetch`.
 ///
-/// The exit status is 1 if something is damaged or missing and was not repaired.
+/// The exit status is 1 if something is damaged or missing and was not repaired. A missing dataset that all packages declare as
+/// `optional` does not count.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo academictorrents verify
@@ -138,7 +139,13 @@ fn rows(arguments: &VerifyArguments, common: &Common, app: &App) -> Result<Vec<V
             row.asked.as_ref().is_some_and(|asked| is_same(asked, &declared.dataset))
         };
         match rows.iter_mut().find(is_same) {
-            Some(row) => row.packages.push(declared.package),
+            Some(row) => {
+                row.packages.push(declared.package);
+                // It may only be missing if no package requires it.
+                if let Some(asked) = &mut row.asked {
+                    asked.request.optional &= declared.dataset.request.optional;
+                }
+            }
             None => {
                 let name = declared.dataset.name().to_owned();
                 rows.push(VerifyRow::new(vec![declared.package], &name, Ok(declared.dataset)));
@@ -167,7 +174,7 @@ fn is_same(one: &DatasetSpec, other: &DatasetSpec) -> bool {
 /// from all sources.
 struct Repaired {
     result: Result<PathBuf, Error>,
-    fetched_bytes: u64,
+    received_bytes: u64,
 }
 
 /// Hashes datasets in the user's store or in `into`, one after another and each on all cores.
@@ -212,7 +219,7 @@ fn repair(app: &App, datasets: &[&DatasetSpec], into: Option<&Path>) -> Vec<Repa
 
 fn repair_side_by_side(app: &App, requests: &[Request], into: Option<&Path>) -> Vec<Repaired> {
     let counters = Arc::new(Counters::default());
-    let failed = |error: &Error| Repaired { result: Err(error.clone()), fetched_bytes: 0 };
+    let failed = |error: &Error| Repaired { result: Err(error.clone()), received_bytes: 0 };
     let own = match own(into) {
         Ok(own) => own,
         Err(error) => return requests.iter().map(|_| failed(&error)).collect(),
@@ -226,7 +233,7 @@ fn repair_side_by_side(app: &App, requests: &[Request], into: Option<&Path>) -> 
         |at: usize| rows.get(at).map_or(0, |row| row.received_bytes.load(Ordering::Relaxed));
     let repaired = |(at, result): (usize, Result<engine::Provided, Error>)| Repaired {
         result: result.map(|provided| provided.path),
-        fetched_bytes: fetched(at),
+        received_bytes: fetched(at),
     };
     results.into_iter().enumerate().map(repaired).collect()
 }
@@ -385,7 +392,7 @@ impl VerifyRow {
         let path = |path: &PathBuf| path.display().to_string();
         let repaired = self.repaired.as_ref().map(|repaired| {
             json!({
-                "fetched_bytes": repaired.fetched_bytes,
+                "received_bytes": repaired.received_bytes,
                 "path": repaired.result.as_ref().ok().map(path),
                 "error": repaired.result.as_ref().err().map(document),
             })
@@ -437,8 +444,8 @@ fn table(rows: &[VerifyRow], output: &Output) {
         }
         faults(found, output);
         let repaired = row.repaired.as_ref().filter(|_| state == VerifyOutcome::Repaired);
-        if let Some(Repaired { result: Ok(now), fetched_bytes }) = repaired {
-            output.result(format_args!("  {} fetched", size(*fetched_bytes)));
+        if let Some(Repaired { result: Ok(now), received_bytes }) = repaired {
+            output.result(format_args!("  {} fetched", size(*received_bytes)));
             if now != path {
                 output.result(format_args!("  now at {}", now.display()));
             }

@@ -128,6 +128,33 @@ fn settings_that_cannot_be_used_are_told() {
 }
 
 #[test]
+fn invalid_proxies_and_certificates_are_separate_findings() {
+    let url = "http://127.0.0.1:no-port";
+    for (variables, invalid) in [
+        (&[("HTTPS_PROXY", url)][..], &["proxy"][..]),
+        (&[("HTTPS_PROXY", "ftp://127.0.0.1:9")], &["proxy"]),
+        (&[("ALL_PROXY", "socks4://127.0.0.1:9")], &["proxy"]),
+        (&[("CARGO_HTTP_PROXY", url)], &["proxy"]),
+        (&[("SSL_CERT_FILE", "/nowhere/ca.pem")], &["certificates"]),
+        (&[("HTTPS_PROXY", url), ("SSL_CERT_FILE", "/nowhere/ca.pem")], &["certificates", "proxy"]),
+    ] {
+        let cli = variables.iter().fold(cli(), |cli, (name, value)| cli.env(name, value));
+        for arguments in [&["doctor", "--json"][..], &["doctor", "--offline", "--json"]] {
+            let run = cli.run(arguments);
+            assert_eq!(run.status, Some(1), "{variables:?}: {}", run.stdout);
+            let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+            for area in ["environment", "certificates", "proxy"] {
+                let checks = json["checks"].as_array().unwrap();
+                let found: Vec<_> = checks.iter().filter(|it| it["area"] == area).collect();
+                let status = if invalid.contains(&area) { "fail" } else { "ok" };
+                assert_eq!(found.len(), 1, "{variables:?} {area}: {json}");
+                assert_eq!(found[0]["status"], status, "{variables:?} {area}: {json}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_store_that_is_not_sound_is_told() {
     let dataset = Dataset::single("data.bin", random_bytes(1, 10 * PIECE));
     let seed = WebSeed::serving(&dataset);

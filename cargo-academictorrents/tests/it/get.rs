@@ -44,6 +44,43 @@ fn what_get_does_and_cannot_do_it_tells() {
 }
 
 #[test]
+fn data_from_this_machine_is_not_reported_as_already_complete() {
+    // Whole pieces, because others are copied each time: a directory has no digests of their parts.
+    let files = [("a.txt", random_bytes(1, 1 << 15)), ("b.txt", random_bytes(2, 1 << 15))];
+    let dataset = Dataset::multi("set", files).piece_length(1 << 14);
+    let archive = crate::unpacking::archive();
+    let cli = CliFixture::new().env("ACADEMICTORRENTS_OFFLINE", 1);
+    cli.write("set.torrent", dataset.torrent());
+    cli.write("lab.torrent", archive.torrent());
+    dataset.write_to(&cli.path("copies"));
+    archive.write_to(&cli.path("copies"));
+    let check = |cli: &CliFixture, arguments: &[&str], said: [&str; 2]| {
+        for said in said {
+            let run = cli.run(&[&["get"], arguments].concat());
+            assert_eq!(run.status, Some(0), "{arguments:?}: {}", run.stderr);
+            assert_eq!(run.stderr.lines().last(), Some(said), "{arguments:?}: {}", run.stderr);
+        }
+    };
+    let (copied, without) = ("copied from data on this machine", "completed without a download");
+    let complete = "already complete";
+    let others = cli.path("copies").display().to_string();
+    let with_others = cli.env("ACADEMICTORRENTS_LOAD_PATH", others);
+    check(&with_others, &["set.torrent", "--into", "1"], [copied, complete]);
+    let cli = with_others.env("ACADEMICTORRENTS_LOAD_PATH", "");
+    for torrent in ["set.torrent", "lab.torrent"] {
+        cli.ok(&["import", "--id", torrent, "copies"]);
+    }
+    check(&cli, &["set.torrent"], [complete, complete]);
+    check(&cli, &["set.torrent", "--files", "a.txt"], [without, complete]);
+    check(&cli, &["set.torrent", "--into", "2"], [copied, complete]);
+    check(&cli, &["set.torrent", "--into", "3", "--files", "b.txt"], [copied, complete]);
+    cli.write("3/set/b.txt", "");
+    check(&cli, &["set.torrent", "--into", "3", "--files", "b.txt"], [copied, complete]);
+    check(&cli, &["lab.torrent", "--unpack"], [without, complete]);
+    check(&cli, &["lab.torrent", "--unpack", "--into", "4"], [copied, complete]);
+}
+
+#[test]
 fn sources_and_files_are_those_of_the_options() {
     let dataset = Dataset::multi(
         "set",

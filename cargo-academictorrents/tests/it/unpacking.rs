@@ -6,7 +6,7 @@ use crate::cli_fixture::{CliFixture, Page};
 use crate::support::files::damage_unseen;
 use crate::swarm::{Dataset, WebSeed};
 
-fn archive() -> Dataset {
+pub fn archive() -> Dataset {
     let mut archive = tar::Builder::new(Vec::new());
     for (path, content) in [("top/a", "one"), ("top/d/b.csv", "1,2")] {
         let mut header = tar::Header::new_gnu();

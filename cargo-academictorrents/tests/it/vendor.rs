@@ -80,6 +80,48 @@ fn what_cannot_be_looked_up_is_told_and_the_others_are_kept() {
     );
 }
 
+#[test]
+fn a_package_that_cannot_be_changed_does_not_hide_what_was_done_for_the_others() {
+    let (images, single) = (images(), single());
+    let catalogue = Catalogue::serving(&[&images, &single]);
+    let cli = CliFixture::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
+    let members = ["a", "b", "c"];
+    cli.write("Cargo.toml", format!("[workspace]\nmembers = {members:?}\nresolver = \"2\"\n"));
+    for member in members {
+        let manifest = format!(
+            "[package]\nname = \"{member}\"\nversion = \"0.1.0\"\n\
+             [package.metadata.academictorrents]\nimages = \"{}\"\nmnist = \"{}\"\n",
+            images.infohash_hex(),
+            single.infohash_hex()
+        );
+        cli.write(&format!("{member}/Cargo.toml"), manifest);
+        cli.write(&format!("{member}/src/lib.rs"), "");
+    }
+    let before = read(&cli, "b/Cargo.toml");
+    // Not a .torrent.
+    cli.write("b/datasets/mnist.torrent", "mine");
+    let run = cli.run(&["vendor", "--data", "mirror", "--json"]);
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    assert_eq!(run.stderr.matches("mnist.torrent already exists").count(), 1, "{}", run.stderr);
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let torrents = json["torrents"].as_array().unwrap();
+    assert_eq!(torrents.len(), 6, "{json}");
+    for torrent in torrents {
+        let fails = torrent["package"] == "b";
+        assert_eq!(torrent["is_new"], !fails, "{torrent}");
+        assert_eq!(torrent["error"]["dataset"] == "mnist", fails, "{torrent}");
+    }
+    // Two torrents and the manifest of each of the others.
+    assert_eq!(json["files"].as_array().unwrap().len(), 6, "{json}");
+    assert!(!json["mirror"]["datasets"].as_array().unwrap().is_empty(), "{json}");
+    for member in ["a", "c"] {
+        let manifest = read(&cli, &format!("{member}/Cargo.toml"));
+        assert_eq!(manifest.matches("torrent = ").count(), 2, "{manifest}");
+    }
+    assert_eq!(read(&cli, "b/Cargo.toml"), before);
+    assert!(!cli.path("b/datasets/images.torrent").exists());
+}
+
 /// Only manifests of packages are edited.
 #[test]
 fn what_a_package_inherits_is_left_to_the_workspace_and_the_others_are_kept() {

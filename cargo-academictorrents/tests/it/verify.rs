@@ -64,6 +64,43 @@ fn a_flipped_byte_is_found_named_and_repaired_by_one_piece() {
 }
 
 #[test]
+fn a_dataset_that_no_package_requires_may_be_missing_but_not_damaged() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 3 * PIECE));
+    let cli = cli();
+    let seed = WebSeed::serving(&dataset);
+    cli.write("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\"]\nresolver = \"2\"\n");
+    cli.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
+    let declare = |member: &str, optional: bool| {
+        let manifest = format!(
+            "[package]\nname = \"{member}\"\nversion = \"0.1.0\"\n\
+             [package.metadata.academictorrents]\n\
+             mnist = {{ infohash = \"{}\", optional = {optional} }}\n",
+            dataset.infohash_hex()
+        );
+        cli.write(&format!("{member}/Cargo.toml"), manifest);
+        cli.write(&format!("{member}/src/lib.rs"), "");
+    };
+    let check = |status: i32, word: &str| {
+        for arguments in [&["verify"][..], &["verify", "mnist"]] {
+            let run = cli.run(arguments);
+            assert_eq!(run.status, Some(status), "{arguments:?}: {}{}", run.stdout, run.stderr);
+            assert!(run.stdout.contains(word), "{arguments:?}: {}", run.stdout);
+        }
+    };
+    for (a, b) in [(true, true), (true, false), (false, true), (false, false)] {
+        declare("a", a);
+        declare("b", b);
+        check(if a && b { 0 } else { 1 }, "missing");
+    }
+    declare("a", true);
+    declare("b", true);
+    let path = cli.ok(&["get", "data.torrent"]);
+    check(0, "ok");
+    damage_unseen(Path::new(path.trim_end()), 7);
+    check(1, "damaged");
+}
+
+#[test]
 fn files_that_are_missing_cut_short_too_long_or_strange_are_named() {
     let (dataset, cli) = (tree(), cli());
     let seed = vendor(&cli, "tree.torrent", &dataset);

@@ -47,7 +47,7 @@ pub struct Imported {
     /// How the files were added to the store.
     pub adopted: Adopted,
     /// The dataset was complete before.
-    pub was_there: bool,
+    pub already_complete: bool,
     /// If data is missing, the first fault of the copy.
     pub fault: Option<String>,
 }
@@ -96,7 +96,7 @@ pub fn import(
     let lock = lock(session, target, metainfo.infohash, counters)?;
     target.workplace().keep_torrent(metainfo, &resolved.bytes)?;
     let work = Work { session, request, counters, lock: &lock, resolved: &resolved };
-    let (missing_bytes, adopted, was_there) =
+    let (missing_bytes, adopted, already_complete) =
         take_over(&work, &found, link).map_err(|error| request.origin.declared(error))?;
     let provided = provided_as(target, &resolved);
     if missing_bytes == 0 {
@@ -108,7 +108,7 @@ pub fn import(
         needed_bytes: layout.needed_bytes(),
         missing_bytes,
         adopted,
-        was_there,
+        already_complete,
         fault: (missing_bytes > 0).then(|| found.fault().to_string()),
     }))
 }

@@ -207,7 +207,7 @@ fn provide_into(
     };
     let id = tree.id().unwrap_or_default();
     let copy = TreeCopy { id, stamp: &tree.stamp, files, directory };
-    counters.set_phase(Phase::Publishing);
+    counters.begin_checking(0);
     let work = session.disk_work(counters);
     let look = copy.look(None, work)?;
     if !look.is_complete() {

@@ -75,31 +75,15 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
             .why("valid certificates are rejected while the time is wrong")
             .help("set the clock");
     }
-    let client = usable.clone().and_then(|settings| net::Client::new(settings).map(drop));
     let found = usable.ok();
-    match &client {
-        // The invalid value was already reported.
-        Err(_) if flaw.is_some() || !unknown.is_empty() => {}
-        Err(error) => findings.error("certificates", error),
-        Ok(()) => {
-            findings.add("certificates", Status::Ok, trusted(found));
-        }
-    }
+    let mut has_client = false;
+    // Invalid settings were already reported.
     if let Some(settings) = found {
+        let has_certificates = of_certificates(settings, findings);
         of_credentials(settings, &context, findings);
         of_places(settings, findings);
+        has_client = of_proxies(settings, findings) && has_certificates;
     }
-    let proxies = found.and_then(|it| net::shown_proxies(it).ok()).unwrap_or_default();
-    let proxies = match proxies {
-        (None, None) => "none".to_owned(),
-        (Some(http), Some(peers)) if http == peers => {
-            format!("{http}, also for peers; it does not carry UDP")
-        }
-        (Some(http), Some(peers)) => format!("{http}; {peers} for peers"),
-        (Some(http), None) => format!("{http}; peers and UDP trackers are contacted directly"),
-        (None, Some(peers)) => format!("{peers} for peers; none for HTTP"),
-    };
-    findings.add("proxy", Status::Ok, proxies);
     if let Some(hosts) = context.value_shown("PRIVATE_HOSTS") {
         let what = format!("{} may be contacted, whichever source names them", printable(&hosts));
         findings.add("private hosts", Status::Ok, what);
@@ -112,7 +96,40 @@ pub(super) fn of_setup(store: Option<&Path>, findings: &mut DoctorReport) -> Set
             None
         }
     };
-    Setup { store, has_client: client.is_ok(), offline }
+    Setup { store, has_client, offline }
+}
+
+/// Returns whether the certificates that the user names can be used.
+fn of_certificates(settings: &Settings, findings: &mut DoctorReport) -> bool {
+    // An invalid proxy is another finding.
+    let without_proxy = Settings { proxy: None, all_proxy: None, ..settings.clone() };
+    let client = net::Client::new(&without_proxy);
+    match &client {
+        Ok(_) => {
+            findings.add("certificates", Status::Ok, trusted(settings));
+        }
+        Err(error) => findings.error("certificates", error),
+    }
+    client.is_ok()
+}
+
+/// Returns whether the proxies are valid.
+fn of_proxies(settings: &Settings, findings: &mut DoctorReport) -> bool {
+    let proxies = match net::shown_proxies(settings) {
+        Ok((None, None)) => "none".to_owned(),
+        Ok((Some(http), Some(peers))) if http == peers => {
+            format!("{http}, also for peers; it does not carry UDP")
+        }
+        Ok((Some(http), Some(peers))) => format!("{http}; {peers} for peers"),
+        Ok((Some(http), None)) => format!("{http}; peers and UDP trackers are contacted directly"),
+        Ok((None, Some(peers))) => format!("{peers} for peers; none for HTTP"),
+        Err(error) => {
+            findings.error("proxy", &error);
+            return false;
+        }
+    };
+    findings.add("proxy", Status::Ok, proxies);
+    true
 }
 
 /// Checks that the paths which the user names can be read.
@@ -375,15 +392,15 @@ fn names(variables: &[String]) -> String {
 }
 
 /// Describes which certificates are trusted.
-fn trusted(settings: Option<&Settings>) -> String {
+fn trusted(settings: &Settings) -> String {
     let mut roots = vec!["built-in".to_owned()];
     if !net::system_roots().is_empty() {
         roots.push("the system's".to_owned());
     }
-    if let Some(file) = settings.and_then(|it| it.ca_file.as_ref()) {
+    if let Some(file) = &settings.ca_file {
         roots.push(format!("{} ({})", file.path.display(), file.variable));
     }
-    if let Some(directories) = settings.and_then(|it| it.ca_directories.as_ref()) {
+    if let Some(directories) = &settings.ca_directories {
         let of = |path: &PathBuf| format!("{} ({})", path.display(), directories.variable);
         roots.extend(directories.paths.iter().map(of));
     }
