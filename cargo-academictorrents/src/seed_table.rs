@@ -66,7 +66,7 @@ pub(crate) fn watch(seeding: &Seeding, output: &Output) -> Vec<SeededDataset> {
 /// A dataset's line.
 struct Shown {
     name: String,
-    there_bytes: u64,
+    done_bytes: u64,
     total_bytes: u64,
     peers: usize,
     uploaded_bytes: u64,
@@ -86,7 +86,7 @@ impl Rates {
         let then = self.then.replace(now);
         let shown = |it: &SeededDataset| Shown {
             name: it.name.clone(),
-            there_bytes: it.there_bytes,
+            done_bytes: it.done_bytes,
             total_bytes: it.total_bytes,
             peers: it.peers,
             uploaded_bytes: it.uploaded_bytes,
@@ -121,8 +121,8 @@ fn picture(datasets: &[Shown], width: usize, height: usize) -> Vec<String> {
     let left_out = order.len().saturating_sub(most);
     let mut rows = vec![["dataset", "have", "peers", "sent", "rate"].map(str::to_owned)];
     rows.extend(order.iter().take(most).map(|it| {
-        let there = match it.there_bytes * 100 / it.total_bytes.max(1) {
-            _ if it.there_bytes == it.total_bytes => size(it.total_bytes),
+        let there = match it.done_bytes * 100 / it.total_bytes.max(1) {
+            _ if it.done_bytes == it.total_bytes => size(it.total_bytes),
             percent => format!("{percent} % of {}", size(it.total_bytes)),
         };
         row(it.name.clone(), there, it.peers, it.uploaded_bytes, it.rate_bytes)
@@ -160,9 +160,9 @@ fn row(name: String, there: String, peers: usize, sent: u64, rate: u64) -> [Stri
 mod tests {
     use super::*;
 
-    fn shown(name: &str, there_bytes: u64, peers: usize, uploaded_bytes: u64) -> Shown {
+    fn shown(name: &str, done_bytes: u64, peers: usize, uploaded_bytes: u64) -> Shown {
         let (total_bytes, rate_bytes) = (4 << 20, uploaded_bytes / 3);
-        Shown { name: name.to_owned(), there_bytes, total_bytes, peers, uploaded_bytes, rate_bytes }
+        Shown { name: name.to_owned(), done_bytes, total_bytes, peers, uploaded_bytes, rate_bytes }
     }
 
     const LONG: &str = "MNIST Database of handwritten digits, normalised";

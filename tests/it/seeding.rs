@@ -145,15 +145,15 @@ fn a_file_of_the_users_that_changes_is_served_no_more_which_is_said_once() {
     // Pieces 7 to 10: the file is 3.5 pieces long and shares its last piece with the next file.
     let gone = 4 * PIECE as u64;
     let notes = std::cell::RefCell::new(Vec::new());
-    let there_bytes = || {
+    let done_bytes = || {
         let dataset = seeding.datasets().remove(0);
         notes.borrow_mut().extend(dataset.notes.iter().map(|note| format!("{note:?}")));
-        dataset.there_bytes
+        dataset.done_bytes
     };
-    eventually("removed files no longer count", || there_bytes() == length - gone);
+    eventually("removed files no longer count", || done_bytes() == length - gone);
     assert!(seeding.uploaded() <= 2 * length - gone, "{}", seeding.uploaded());
     assert!(take(&dataset, address(&seeding)).is_err());
-    there_bytes();
+    done_bytes();
     let notes = notes.into_inner();
     let [note] = &notes[..] else { panic!("{notes:?}") };
     assert!(note.contains("c\", \"") || note.contains("c\", said"), "{note}");
@@ -179,7 +179,7 @@ fn a_dataset_that_is_named_twice_is_looked_up_once() {
     std::fs::File::options().append(true).open(&changed).unwrap().set_modified(later).unwrap();
     let length = dataset.stream().len() as u64;
     assert!(take(&dataset, address(&seeding)).is_err());
-    let has_looked = || seeding.datasets().iter().any(|it| it.there_bytes < length);
+    let has_looked = || seeding.datasets().iter().any(|it| it.done_bytes < length);
     eventually("the seed has noticed the damage", has_looked);
     assert_eq!(seeding.datasets().len(), 1);
 }
@@ -201,7 +201,7 @@ fn the_sources_and_the_selection_of_a_magnet_link_are_used() {
     assert_eq!(error.kind(), ErrorKind::Metainfo, "{error}");
     let seeding = seed(&[&link], &fixture.path("store")).fetch(true).start().unwrap();
     let length = dataset.files()[0].1.len() as u64;
-    let there = || seeding.datasets().iter().map(|it| it.there_bytes).collect::<Vec<_>>();
+    let there = || seeding.datasets().iter().map(|it| it.done_bytes).collect::<Vec<_>>();
     eventually("the link's selection is downloaded", || there() == [length]);
     // Unlike the download, a seed asks for no peers.
     let events = || -> Vec<_> {

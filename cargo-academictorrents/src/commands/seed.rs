@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: SeedArguments, common: &Common, output: &Output) ->
                 json!({
                     "torrent_name": it.name,
                     "infohash": it.infohash.to_string(),
-                    "done_bytes": it.there_bytes,
+                    "done_bytes": it.done_bytes,
                     "size_bytes": it.total_bytes,
                     "uploaded_bytes": it.uploaded_bytes,
                 })

@@ -161,7 +161,7 @@ pub struct SeededDataset {
     /// The torrent's infohash.
     pub infohash: Infohash,
     /// Bytes that are verified and served.
-    pub there_bytes: u64,
+    pub done_bytes: u64,
     /// Total size of its files in bytes.
     pub total_bytes: u64,
     /// Number of connected peers.
@@ -281,7 +281,7 @@ impl Seeding {
             SeededDataset {
                 name: seeded.metainfo.shown_name(),
                 infohash: seeded.metainfo.infohash,
-                there_bytes: total_bytes - seeded.missing_bytes(),
+                done_bytes: total_bytes - seeded.missing_bytes(),
                 total_bytes,
                 peers: seeded.guests.count(),
                 uploaded_bytes: seeded.uploaded_bytes(),
