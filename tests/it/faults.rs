@@ -198,7 +198,7 @@ fn peer_faults() -> Vec<(peer::Fault, Alone)> {
         (ChokeAfter(4), Comes),
         (OversizedMessage, Fails("")),
         (LongBitfield, Fails("bitfield")),
-        (SpareBits, Fails("bitfield")),
+        (SpareBits, Comes),
         (HaveOutOfRange, Fails("piece")),
         // An unrequested block may be the next one to be requested.
         (Unrequested, Either("sent corrupt data")),

@@ -20,7 +20,7 @@
 //! relative to any fixed moment that the caller chooses.
 //!
 //! Invariants: a block is reported only if exactly that range was requested; a bitfield has the
-//! torrent's length and no spare bits set; piece indexes are in range. Every error is the peer's
+//! torrent's length, and its spare bits mean nothing; piece indexes are in range. Every error is the peer's
 //! fault and ends the session. Timeouts are the caller's responsibility: see `silent_for` and
 //! [`PeerSession::oldest_request_age`].
 
@@ -388,12 +388,7 @@ fn check_bitfield(bits: &[u8], piece_count: u32) -> Result<(), PeerError> {
     if bits.len() != expected_bytes {
         return Err(PeerError::BitfieldLength { bytes: bits.len(), expected_bytes });
     }
-    let used_bits = piece_count % 8;
-    let spare = if used_bits == 0 { 0 } else { 0xff_u8 >> used_bits };
-    match bits.last() {
-        Some(last) if last & spare != 0 => Err(PeerError::SpareBits),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn bitfield_bytes(piece_count: u32) -> usize {

@@ -18,8 +18,8 @@ pub enum PeerEvent<'b> {
         /// Whether both sides support BEP 10.
         extensions: bool,
     },
-    /// The pieces that the peer has, the first in the highest bit; length and spare bits are
-    /// checked.
+    /// The pieces that the peer has, the first in the highest bit. The length is checked; bits
+    /// beyond the last piece mean nothing.
     Bitfield(&'b [u8]),
     /// The peer now has this piece.
     Have(PieceIndex),
@@ -75,8 +75,6 @@ pub enum PeerError {
         /// The length for this torrent.
         expected_bytes: usize,
     },
-    /// A bitfield has bits set beyond the last piece.
-    SpareBits,
     /// The peer announced a piece that the torrent does not have.
     NoSuchPiece(PieceIndex),
     /// The peer keeps sending unrequested blocks.
@@ -95,7 +93,6 @@ impl fmt::Display for PeerError {
             PeerError::BitfieldLength { bytes, expected_bytes } => {
                 write!(f, "its bitfield has {bytes} bytes instead of {expected_bytes}")
             }
-            PeerError::SpareBits => f.write_str("its bitfield has bits set beyond the last piece"),
             PeerError::NoSuchPiece(piece) => {
                 write!(f, "it announced piece {piece}, which the torrent does not have")
             }

@@ -128,7 +128,8 @@ fn bitfields_are_checked_against_the_piece_count() {
     };
     check(8, b"\xff", Ok(PeerEvent::Bitfield(b"\xff")));
     check(9, b"\xff\x80", Ok(PeerEvent::Bitfield(b"\xff\x80")));
-    check(9, b"\xff\x40", Err(PeerError::SpareBits));
+    // Some peers set the bits beyond the last piece.
+    check(9, b"\xff\x40", Ok(PeerEvent::Bitfield(b"\xff\x40")));
     check(9, b"\xff", Err(PeerError::BitfieldLength { bytes: 1, expected_bytes: 2 }));
     check(9, b"\xff\0\0", Err(PeerError::BitfieldLength { bytes: 3, expected_bytes: 2 }));
     // Two million pieces need 250,000 bytes, more than the longest block.
