@@ -197,7 +197,7 @@ fn peer_faults() -> Vec<(peer::Fault, Alone)> {
         (NeverUnchoke, Fails("")),
         (ChokeAfter(4), Comes),
         (OversizedMessage, Fails("")),
-        (LongBitfield, Fails("bitfield")),
+        (LongBitfield, Comes),
         (SpareBits, Comes),
         (HaveOutOfRange, Fails("piece")),
         // An unrequested block may be the next one to be requested.

@@ -18,8 +18,8 @@ pub enum PeerEvent<'b> {
         /// Whether both sides support BEP 10.
         extensions: bool,
     },
-    /// The pieces that the peer has, the first in the highest bit. The length is checked; bits
-    /// beyond the last piece mean nothing.
+    /// The pieces that the peer has, the first in the highest bit. It may be
+    /// longer than necessary; bits beyond the last piece mean nothing.
     Bitfield(&'b [u8]),
     /// The peer now has this piece.
     Have(PieceIndex),
@@ -68,11 +68,11 @@ pub enum PeerError {
     Ourselves,
     /// The peer keeps sending bitfields (or the have-all and have-none messages).
     TooManyBitfields,
-    /// A bitfield has the wrong length.
+    /// A bitfield is too short.
     BitfieldLength {
         /// The bitfield's length.
         bytes: usize,
-        /// The length for this torrent.
+        /// The least length for this torrent.
         expected_bytes: usize,
     },
     /// The peer announced a piece that the torrent does not have.
