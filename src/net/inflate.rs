@@ -11,16 +11,20 @@ const EXTRA: u8 = 4;
 const NAME: u8 = 8;
 const COMMENT: u8 = 16;
 
-/// Decompresses a gzip body, to at most `max_bytes`; returns any other body unchanged. No
-/// `.torrent`, tracker reply or web page starts with the magic bytes of gzip.
+/// Decompresses a body in gzip or zlib format (`Content-Encoding: deflate`), to at most `max_bytes`;
+/// returns any other body unchanged. No `.torrent`, tracker reply or web page starts with the magic
+/// bytes of either.
 ///
 /// # Errors
 /// The body cannot be decompressed, or is longer.
 pub(super) fn inflated(body: Vec<u8>, max_bytes: u64) -> Result<Vec<u8>, SourceError> {
-    if !body.starts_with(&[0x1f, 0x8b]) {
-        return Ok(body);
-    }
-    let deflated = behind_header(&body).ok_or(SourceError::Compressed)?;
+    let deflated = match body.as_slice() {
+        [0x1f, 0x8b, ..] => behind_header(&body),
+        // RFC 1950: the usual window, and a level; the two bytes are a multiple of 31.
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, deflated @ ..] => Some(deflated),
+        _ => return Ok(body),
+    };
+    let deflated = deflated.ok_or(SourceError::Compressed)?;
     let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
     let options =
         DeflateOptions::default().set_limit(most).set_size_hint((4 * body.len()).min(most));
@@ -73,7 +77,10 @@ mod tests {
         check(header(EXTRA, b"\x03\x00abc"));
         check(header(COMMENT | NAME, b"name\0comment\0"));
         check(header(EXTRA | NAME | HEADER_CHECKSUM, b"\x01\x00an\0xx"));
-        for plain in [b"d4:infoe".as_slice(), b"", b"\x1f", b"<html>"] {
+        for level in [0x01, 0x5e, 0x9c, 0xda] {
+            check([&[0x78, level], &GZIP[12..23], &[0x70, 0xbe, 0x08, 0xbb]].concat());
+        }
+        for plain in [b"d4:infoe".as_slice(), b"", b"\x1f", b"<html>", b"x", b"xml", b"x\x9b"] {
             assert_eq!(inflated(plain.to_vec(), 1000).unwrap(), plain);
         }
         // Truncated, another method, too long.

@@ -65,8 +65,9 @@ pub const USER_AGENT: &str = concat!(
     ")"
 );
 
-/// How many redirects are followed for one request or one file.
-pub const MAX_REDIRECTS: usize = 5;
+/// How many redirects are followed for one request or one file: as many as by common HTTP libraries.
+/// A DOI leads over several servers.
+pub const MAX_REDIRECTS: usize = 10;
 
 /// The longest redirect URL that is followed. Signed URLs with a session token have several KiB.
 pub const MAX_REDIRECT_BYTES: usize = 8 << 10;

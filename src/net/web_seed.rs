@@ -364,6 +364,45 @@ mod tests {
         assert_eq!(head.unwrap_err(), SourceError::QuotesCredentials);
     }
 
+    /// ureq looks at interim responses, the head and the body's beginning together.
+    #[test]
+    fn a_body_may_come_at_once_with_interim_responses() {
+        let interim = ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early\r\nLink: x\r\n\r\n"];
+        let length = 1 << 19;
+        let head = format!(
+            "HTTP/1.1 206 OK\r\nContent-Range: bytes 0-{}/{length}\r\nContent-Length: {length}\r\n\r\n",
+            length - 1
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::from(format!("http://{}/data.bin", listener.local_addr().unwrap()));
+        let cases = [interim[0].to_owned(), interim[1].to_owned(), interim.concat()];
+        let heads = cases.map(|interim| [interim.as_bytes(), head.as_bytes()].concat());
+        let count = 10 * heads.len();
+        let server = std::thread::spawn(move || {
+            for head in heads.iter().cycle().take(count) {
+                let (mut stream, _) = listener.accept().unwrap();
+                // Before the request, so that most of it is there when the client looks.
+                stream.write_all(&[&head[..], &vec![b'x'; length]].concat()).unwrap();
+                read_request(&mut stream);
+            }
+        });
+        let client = Client::new(&Context::default().settings().unwrap()).unwrap();
+        for _ in 0..count {
+            let range = 0..length as u64;
+            let opened = client.open(NamedBy::User, &url, Credential::Nothing, &range).unwrap();
+            let mut connection = opened.connection.unwrap();
+            let mut left = length;
+            while left > 0 {
+                let read = connection.read(left as u64).unwrap();
+                assert!(read.iter().all(|byte| *byte == b'x'));
+                let bytes = read.len();
+                connection.consume(bytes);
+                left -= bytes;
+            }
+        }
+        server.join().unwrap();
+    }
+
     #[test]
     fn a_head_that_comes_bit_by_bit_has_one_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

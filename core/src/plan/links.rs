@@ -1,7 +1,7 @@
 //! Resolves the symbolic links of a selection (BEP 47), and of an archive.
 //!
-//! A torrent gives the target of a link as components below its root. Other links on the way are
-//! resolved here, so that the result is a selected file or directory. The text written to disk is
+//! A torrent gives the target of a link as components below its root; some programs write them
+//! relative to the link's directory instead, as on disk. Other links on the way are resolved here, so that the result is a selected file or directory. The text written to disk is
 //! computed from the result, and never taken from the torrent.
 
 use std::collections::HashMap;
@@ -44,11 +44,20 @@ pub fn resolve(metainfo: &Metainfo, selected: &[u32]) -> Result<Vec<SelectedLink
         return Ok(Vec::new());
     }
     let entries = selected.iter().map(|index| (metainfo.components(file(*index)), *index));
-    let target = |index: u32| match file(index).kind {
+    let stated = |index: u32| match file(index).kind {
         FileKind::Link(target) => Some(metainfo.link_target(target)),
         FileKind::Data | FileKind::Directory | FileKind::Pad => None,
     };
-    let tree = LinkTree::new(entries.collect(), &target);
+    let entries: Vec<_> = entries.collect();
+    let relative = match selected_links.len() {
+        ..=MAX_LINKS => relative_targets(metainfo, &selected_links, &entries, &stated),
+        _ => HashMap::new(),
+    };
+    let target = |index: u32| match relative.get(&index) {
+        Some(target) => Some(Some(Components::of(target))),
+        None => stated(index),
+    };
+    let tree = LinkTree::new(entries, &target);
     let ends = match cfg!(unix) {
         true => tree.ends(&selected_links),
         false => Err((selected_links[0], LinkFault::Platform)),
@@ -83,6 +92,46 @@ pub fn resolve(metainfo: &Metainfo, selected: &[u32]) -> Result<Vec<SelectedLink
         text: end.text,
     };
     Ok(ends.into_iter().map(link).collect())
+}
+
+/// Returns the targets of the links that state one relative to their own directory: it has `..`, or
+/// the torrent has nothing there below its root. libtorrent 1 writes what `readlink` returns.
+fn relative_targets<'a>(
+    metainfo: &'a Metainfo,
+    links: &[u32],
+    selected: &[(Components<'a>, u32)],
+    stated: &'a dyn Fn(u32) -> Option<Option<Components<'a>>>,
+) -> HashMap<u32, Vec<u8>> {
+    let is_at =
+        |tree: &LinkTree<'_>, path: Components<'_>| !matches!(tree.entry(path), PathEntry::Nothing);
+    let has_up = |target: Components<'_>| target.into_iter().any(|it| it == b"..");
+    let tree = LinkTree::new(selected.to_vec(), stated);
+    let odd: Vec<(u32, Components<'a>)> = links
+        .iter()
+        .filter_map(|index| Some((*index, stated(*index)??)))
+        .filter(|(_, target)| has_up(*target) || !is_at(&tree, *target))
+        .collect();
+    if odd.is_empty() {
+        return HashMap::new();
+    }
+    let listed = (0..).zip(metainfo.files.iter()).filter(|(_, file)| file.is_listed());
+    let all = listed.map(|(index, file)| (metainfo.components(file), index)).collect();
+    let all = LinkTree::new(all, stated);
+    let resolved = |(index, target): (u32, Components<'a>)| {
+        let mut path: Vec<_> = metainfo.components(&metainfo.files[index as usize]).collect();
+        path.pop();
+        for component in target {
+            match component {
+                b".." => drop(path.pop()?),
+                component => path.push(component),
+            }
+        }
+        let path = Components::encode(&path);
+        let is_relative =
+            has_up(target) || (!is_at(&all, target) && is_at(&all, Components::of(&path)));
+        is_relative.then_some((index, path))
+    };
+    odd.into_iter().filter_map(resolved).collect()
 }
 
 /// Whether the torrent has a file or directory at this path, selected or not.

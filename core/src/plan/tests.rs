@@ -505,6 +505,22 @@ fn links_lead_relatively_to_what_they_resolve_to() {
         &[("x/k", Some(&["x", "l", "c"])), ("x/l", Some(&["m", "e"])), ("m", Some(&["d"]))],
         &[("x/k", "../d/e/c"), ("x/l", "../d/e"), ("m", "d")],
     );
+    // Components that name nothing, as in paths.
+    check(&[("l", Some(&["", "a"]))], &[("l", "a")]);
+    check(&[("l", Some(&[".", "d", "", "e", "."]))], &[("l", "d/e")]);
+    // Relative to the directory of the link.
+    check(&[("d/l", Some(&["b"]))], &[("d/l", "b")]);
+    check(&[("d/l", Some(&["e", "c"]))], &[("d/l", "e/c")]);
+    check(&[("d/e/l", Some(&["..", "b"]))], &[("d/e/l", "../b")]);
+    check(&[("d/e/l", Some(&["..", "..", "a"]))], &[("d/e/l", "../../a")]);
+    check(&[("l", Some(&["d", "..", "a"]))], &[("l", "a")]);
+    check(&[("d/k", Some(&["l"])), ("d/l", Some(&["e"]))], &[("d/k", "e"), ("d/l", "e")]);
+    check(&[("d/k", Some(&["l", "c"])), ("d/l", Some(&["e"]))], &[("d/k", "e/c"), ("d/l", "e")]);
+    // What is there below the root comes first.
+    check(
+        &[("x/l", Some(&["a"])), ("x/a", Some(&["d", "b"]))],
+        &[("x/l", "../a"), ("x/a", "../d/b")],
+    );
 }
 
 #[test]
@@ -523,15 +539,27 @@ fn links_that_lead_to_nothing_that_is_selected_are_refused() {
     for target in [
         &["..", "a"][..],
         &["d", "..", "..", "x"],
-        &["d", "..", "a"],
-        &["", "etc"],
+        &["d", "..", "..", "root", "a"],
         &["/etc/passwd"],
-        &["."],
-        &["a", ""],
+        &["..", "/etc/passwd"],
     ] {
         check(&[("l", Some(target))], &[], out);
     }
-    check(&[("l", Some(&[]))], &[], "contains it");
+    check(&[("x/l", Some(&["..", "..", "etc", "passwd"]))], &[], out);
+    check(&[("x/l", Some(&["..", "x/y"]))], &[], out);
+    check(&[("l", Some(&["", "etc"]))], &[], "`etc` is not in the torrent");
+    check(&[("x/l", Some(&["..", "etc"]))], &[], "`etc` is not in the torrent");
+    check(&[("x/l", Some(&["b"]))], &[], "`b` is not in the torrent");
+    // The link states one that is below the root; it is not replaced by another that is selected.
+    check(
+        &[("x/l", Some(&["a"])), ("x/a", Some(&["d", "b"]))],
+        &["x/*", "d/b"],
+        "`a` is not selected",
+    );
+    check(&[("x/y/l", Some(&[".."]))], &[], "contains it");
+    for target in [&[][..], &["."], &[""], &["d", ".."]] {
+        check(&[("l", Some(target))], &[], "contains it");
+    }
     check(&[("x/y/l", Some(&["x"]))], &[], "contains it");
     check(&[("l", None)], &[], "does not name its target");
     check(&[("k", Some(&["l"])), ("l", None)], &[], "has no target");

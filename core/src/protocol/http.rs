@@ -267,16 +267,23 @@ impl Head {
         Ok(())
     }
 
-    /// Reads `bytes 0-99/200`, `bytes 0-99/*`, and in a 416 `bytes */200`. An invalid value counts
-    /// as absent: [`verdict::judge`] then rejects a 206, and other statuses do not need it.
+    /// Reads `bytes 0-99/200`, `bytes 0-99/*`, and in a 416 `bytes */200`. Some servers write `=`
+    /// or `:` after the unit, or leave out the unit or the total, or write a total of -1. An invalid
+    /// value counts as absent: [`verdict::judge`] then needs the length of a 206, and other statuses
+    /// do not need it.
     fn range(&mut self, value: &[u8]) {
         let parsed = || {
             let text = std::str::from_utf8(value).ok()?.trim();
-            let (unit, rest) = text.split_once([' ', '='])?;
-            let (range, total) = rest.split_once('/')?;
+            let begin = text.find(|c: char| c.is_ascii_digit() || matches!(c, '*' | '-'))?;
+            let (unit, rest) = text.split_at(begin);
+            let unit = unit.trim_end_matches([' ', '=', ':']);
+            let (range, total) = rest.split_once('/').unwrap_or((rest, "*"));
             let (range, total) = (range.trim(), total.trim());
-            let known = if total == "*" { None } else { Some(number(total.as_bytes())?) };
-            unit.eq_ignore_ascii_case("bytes").then_some((range, known))
+            let known = match total {
+                "*" | "-1" => None,
+                total => Some(number(total.as_bytes())?),
+            };
+            (unit.is_empty() || unit.eq_ignore_ascii_case("bytes")).then_some((range, known))
         };
         let Some((range, total)) = parsed() else {
             return;

@@ -19,8 +19,8 @@
 //! [`PeerSession::output`] returns, and calls [`PeerSession::poll`] from time to time. Times are
 //! relative to any fixed moment that the caller chooses.
 //!
-//! Invariants: a block is reported only if exactly that range was requested; a bitfield has the
-//! torrent's length and no spare bits set; piece indexes are in range. Every error is the peer's
+//! Invariants: a block is reported only if exactly that range was requested; a bitfield covers
+//! all pieces, and what follows the last piece in it means nothing; piece indexes are in range. Every error is the peer's
 //! fault and ends the session. Timeouts are the caller's responsibility: see `silent_for` and
 //! [`PeerSession::oldest_request_age`].
 
@@ -354,8 +354,9 @@ impl PeerSession {
     /// messages. That is harmless: the last bitfield is valid.
     fn bitfield<'b>(&mut self, bits: &'b [u8]) -> Result<PeerEvent<'b>, PeerError> {
         self.pieces_told_at_once()?;
-        if self.early.is_none() {
-            check_bitfield(bits, self.piece_count)?;
+        let (bytes, expected_bytes) = (bits.len(), bitfield_bytes(self.piece_count));
+        if self.early.is_none() && bytes < expected_bytes {
+            return Err(PeerError::BitfieldLength { bytes, expected_bytes });
         }
         Ok(PeerEvent::Bitfield(bits))
     }
@@ -380,19 +381,6 @@ impl PeerSession {
             return Err(PeerError::Flood);
         }
         Ok(PeerEvent::Ignored)
-    }
-}
-
-fn check_bitfield(bits: &[u8], piece_count: u32) -> Result<(), PeerError> {
-    let expected_bytes = bitfield_bytes(piece_count);
-    if bits.len() != expected_bytes {
-        return Err(PeerError::BitfieldLength { bytes: bits.len(), expected_bytes });
-    }
-    let used_bits = piece_count % 8;
-    let spare = if used_bits == 0 { 0 } else { 0xff_u8 >> used_bits };
-    match bits.last() {
-        Some(last) if last & spare != 0 => Err(PeerError::SpareBits),
-        _ => Ok(()),
     }
 }
 

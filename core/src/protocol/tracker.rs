@@ -313,7 +313,10 @@ fn listed(peer: &Value) -> Option<ListedPeer> {
         };
     }
     let host = std::str::from_utf8(bencode::bytes(peer, b"ip")?).ok()?.trim();
-    let port = u16::try_from(bencode::int(peer, b"port")?).ok().filter(|port| *port != 0)?;
+    // Trackers in PHP write numbers from a database as strings.
+    let written = || std::str::from_utf8(bencode::bytes(peer, b"port")?).ok()?.trim().parse().ok();
+    let port = bencode::int(peer, b"port").or_else(written)?;
+    let port = u16::try_from(port).ok().filter(|port| *port != 0)?;
     let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
     if let Ok(ip) = bare.parse() {
         return Some(ListedPeer::At(SocketAddr::new(ip, port)));

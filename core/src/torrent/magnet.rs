@@ -33,9 +33,9 @@ pub struct Magnet {
     pub name: Option<String>,
     /// `tr`: each tracker is a tier of its own.
     pub trackers: Vec<Url>,
-    /// `ws`: HTTP and HTTPS URLs.
+    /// `ws`, and `as` that does not end in `.torrent`: HTTP and HTTPS URLs.
     pub web_seeds: Vec<Url>,
-    /// `xs`: HTTP and HTTPS URLs of the `.torrent`.
+    /// `xs`, and `as` that ends in `.torrent`: HTTP and HTTPS URLs of the `.torrent`.
     pub torrents: Vec<Url>,
     /// `x.pe`: `host:port`.
     pub peers: Vec<String>,
@@ -107,6 +107,9 @@ impl Magnet {
                 "dn" => name = name.or_else(|| shown(value)),
                 "tr" => add(&mut trackers, value, MAX_TRACKERS, |url| url.contains("://")),
                 "ws" => add(&mut web_seeds, value, MAX_WEB_SEEDS, is_http),
+                // "Acceptable source": some writers mean the `.torrent`, others a web seed.
+                "as" if is_torrent(value) => add(&mut torrents, value, MAX_TORRENTS, is_http),
+                "as" => add(&mut web_seeds, value, MAX_WEB_SEEDS, is_http),
                 "xs" => add(&mut torrents, value, MAX_TORRENTS, is_http),
                 "x.pe" => add(&mut peers, value, MAX_PEERS, is_peer),
                 "so" => read_numbers(value, &mut files)?,
@@ -164,6 +167,12 @@ where
     if fits && places.len() < most && is_one(place) && !places.iter().any(|it| *it == place) {
         places.push(place.into());
     }
+}
+
+/// Whether the URL's path ends like that of a `.torrent`.
+fn is_torrent(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.to_ascii_lowercase().ends_with(".torrent")
 }
 
 fn is_peer(text: &str) -> bool {

@@ -138,17 +138,18 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_counts_once_and_five_are_enough() {
+    fn a_hop_counts_once_and_their_number_is_limited() {
         let redirects = Redirects::default();
         let first = url("http://a/x");
         redirects.follow(0, &first, &first, "/1").unwrap();
         redirects.follow(0, &first, &first, "/1").unwrap();
         assert_eq!(redirects.target(0), Some(url("http://a/1")));
-        for hop in 1..5 {
+        for hop in 1..MAX_REDIRECTS {
             let asked = url(&format!("http://a/{hop}"));
             redirects.follow(0, &first, &asked, &format!("/{}", hop + 1)).unwrap();
         }
-        let refused = redirects.follow(0, &first, &url("http://a/5"), "/6");
+        let last = url(&format!("http://a/{MAX_REDIRECTS}"));
+        let refused = redirects.follow(0, &first, &last, "/end");
         assert_eq!(refused, Err(SourceError::TooManyRedirects));
         assert_eq!(redirects.target(1), None);
     }

@@ -12,6 +12,11 @@ use ureq::unversioned::transport::{
 
 use crate::net::happy_eyeballs::HappyEyeballs;
 
+/// Bytes read at a time while ureq waits for the head of a reply. It counts what came behind an
+/// interim response (100 Continue, 103 Early Hints) towards its limit for heads, even if that is the
+/// body.
+const HEAD_INPUT_BYTES: usize = 16 << 10;
+
 /// Connects to one of the resolved addresses.
 pub(super) fn connect(
     details: &ConnectionDetails<'_>,
@@ -56,6 +61,11 @@ impl Transport for TcpTransport {
         let stream = &*self.stream;
         set(&mut self.read_timeout, timeout, |it| stream.set_read_timeout(it))?;
         let input = self.buffers.input_append_buf();
+        let most = match timeout.reason {
+            ureq::Timeout::RecvResponse => input.len().min(HEAD_INPUT_BYTES),
+            _ => input.len(),
+        };
+        let input = input.get_mut(..most).unwrap_or_default();
         let read = loop {
             match { stream }.read(input) {
                 Err(why) if why.kind() == io::ErrorKind::Interrupted => {}

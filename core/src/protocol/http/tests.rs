@@ -101,13 +101,20 @@ fn content_ranges_that_cannot_be_are_as_good_as_none() {
     };
     check("bytes 0-0/1", Some((0, 1, Some(1))));
     check("Bytes 5-9/*", Some((5, 10, None)));
-    check("bytes=5-9/10", Some((5, 10, Some(10))));
+    for text in ["bytes=5-9/10", "bytes: 5-9/10", "5-9/10", "bytes  5 - 9 / 10 "] {
+        check(text, Some((5, 10, Some(10))));
+    }
+    for text in ["bytes 5-9/-1", "bytes 5-9", "5-9"] {
+        check(text, Some((5, 10, None)));
+    }
     check("bytes 5-4/10", None);
     check("bytes 5-10/10", None);
     check("bytes -5/10", None);
     check("bytes 5-/10", None);
-    check("bytes 5-9", None);
+    check("bytes 5-9/ten", None);
+    check("bytes 5-9/", None);
     check("items 5-9/10", None);
+    check("bytes", None);
     check("bytes 0-18446744073709551615/*", None);
     check("bytes */10", None);
     check("", None);
@@ -249,6 +256,7 @@ fn bodies_are_used_where_they_hold_what_was_asked_for() {
     check("206 P\nContent-Range: bytes 100-199/*", 0, 100);
     check("206 P\nContent-Range: bytes 100-149/1000", 0, 50);
     check("206 P\nContent-Range: bytes 64-255/1000", 36, 100);
+    check("206 P\nContent-Length: 100", 0, 100);
     check("200 OK\nContent-Length: 1000", 100, 100);
     // The file is itself compressed.
     for encoding in ["gzip", "x-gzip", "X-GZIP", "br", "zstd", "compress", "identity, gzip"] {
@@ -279,7 +287,10 @@ fn a_file_that_is_not_the_torrents_is_stale() {
     check("206 P\nContent-Range: bytes 100-199/*\nContent-Encoding: gzip", "compresses");
     check("200 OK\nContent-Length: 999\nContent-Encoding: gzip", "compresses");
     check("200 OK\nTransfer-Encoding: chunked\nContent-Encoding: x-gzip", "compresses");
-    check("206 P\nContent-Type: multipart/byteranges; boundary=x", "without a valid Content-Range");
+    let no_range = "without a valid Content-Range";
+    check("206 P\nContent-Type: multipart/byteranges; boundary=x", no_range);
+    check("206 P\nContent-Length: 99", no_range);
+    check("206 P\nContent-Length: 100\nContent-Encoding: gzip", no_range);
     check("416 No", "refuses bytes 100-199");
     check("416 No\nContent-Range: bytes */7", "7 bytes");
 }

@@ -75,7 +75,13 @@ fn whole(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
 }
 
 fn part(head: &Head, asked: &Range<u64>, file_len: u64) -> Verdict {
+    let asked_bytes = asked.end.saturating_sub(asked.start);
     let Some(range) = head.content_range else {
+        // Some servers and proxies leave the header out. A `multipart/byteranges` body, which has it
+        // inside, is longer.
+        if head.content_length == Some(asked_bytes) && head.content_encoding_identity {
+            return Verdict::Body { skip: 0, len: asked_bytes };
+        }
         return Verdict::Stale(
             "it sends a partial response without a valid Content-Range".to_owned(),
         );

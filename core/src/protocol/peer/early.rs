@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::limit::MessageLimit;
-use super::{PeerError, PeerEvent, PeerSession, bitfield_bytes, check_bitfield};
+use super::{PeerError, PeerEvent, PeerSession, bitfield_bytes};
 use crate::protocol::extension::{self, Offer};
 use crate::protocol::wire::Message;
 use crate::torrent::geometry::PieceIndex;
@@ -67,18 +67,13 @@ impl EarlyPieces {
 
     fn check(mut self, piece_count: u32) -> Result<PieceSet, PeerError> {
         let expected_bytes = bitfield_bytes(piece_count);
-        if let Some(bytes) = self.stated_bytes.filter(|bytes| *bytes != expected_bytes) {
+        if let Some(bytes) = self.stated_bytes.filter(|bytes| *bytes < expected_bytes) {
             return Err(PeerError::BitfieldLength { bytes, expected_bytes });
         }
-        if self.bits.len() > expected_bytes {
+        if self.bits.len() > expected_bytes.max(self.stated_bytes.unwrap_or_default()) {
             return Err(PeerError::NoSuchPiece(piece_count));
         }
-        if self.rest {
-            self.bits.resize(expected_bytes, 0xff);
-        } else {
-            self.bits.resize(expected_bytes, 0);
-            check_bitfield(&self.bits, piece_count)?;
-        }
+        self.bits.resize(expected_bytes, self.fill());
         Ok(PieceSet::from_bitfield(&self.bits, piece_count))
     }
 }

@@ -18,8 +18,8 @@ pub enum PeerEvent<'b> {
         /// Whether both sides support BEP 10.
         extensions: bool,
     },
-    /// The pieces that the peer has, the first in the highest bit; length and spare bits are
-    /// checked.
+    /// The pieces that the peer has, the first in the highest bit. It may be
+    /// longer than necessary; bits beyond the last piece mean nothing.
     Bitfield(&'b [u8]),
     /// The peer now has this piece.
     Have(PieceIndex),
@@ -68,15 +68,13 @@ pub enum PeerError {
     Ourselves,
     /// The peer keeps sending bitfields (or the have-all and have-none messages).
     TooManyBitfields,
-    /// A bitfield has the wrong length.
+    /// A bitfield is too short.
     BitfieldLength {
         /// The bitfield's length.
         bytes: usize,
-        /// The length for this torrent.
+        /// The least length for this torrent.
         expected_bytes: usize,
     },
-    /// A bitfield has bits set beyond the last piece.
-    SpareBits,
     /// The peer announced a piece that the torrent does not have.
     NoSuchPiece(PieceIndex),
     /// The peer keeps sending unrequested blocks.
@@ -95,7 +93,6 @@ impl fmt::Display for PeerError {
             PeerError::BitfieldLength { bytes, expected_bytes } => {
                 write!(f, "its bitfield has {bytes} bytes instead of {expected_bytes}")
             }
-            PeerError::SpareBits => f.write_str("its bitfield has bits set beyond the last piece"),
             PeerError::NoSuchPiece(piece) => {
                 write!(f, "it announced piece {piece}, which the torrent does not have")
             }

@@ -86,6 +86,12 @@ fn peers_come_in_many_forms() {
         b"d5:peersld2:ip7:1.2.3.44:porti80eed2:ip11:2001:db8::14:porti81eed2:ip4:host4:porti80eeee",
         &["1.2.3.4:80", "[2001:db8::1]:81"],
     );
+    // Ports as strings.
+    check(
+        b"d5:peersld2:ip7:1.2.3.44:port2:80ed2:ip7:1.2.3.54:port5: 81\n ed2:ip7:1.2.3.64:port0:e\
+          d2:ip7:1.2.3.74:port5:65536ed2:ip7:1.2.3.84:port2:x1eee",
+        &["1.2.3.4:80", "1.2.3.5:81"],
+    );
     check(
         b"d5:peers6:\x01\x02\x03\x04\0\x506:peers618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\x50e",
         &["1.2.3.4:80", "[2001:db8::1]:80"],

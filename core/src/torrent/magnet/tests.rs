@@ -56,7 +56,7 @@ fn places_are_decoded_and_each_is_there_once() {
     let magnet = read(
         "&tr=http%3A%2F%2Fa%2Fannounce%3Fkey%3D1&tr.1=udp://b:80&tr=udp://b:80&tr=&tr=nonsense\
          &ws=https://c/d%20e/&ws=https://c/d%2520e/&ws=ftp://c/&x.pe=1.2.3.4:5&x.pe=[2001:db8::1]:6881\
-         &x.pe=host:0&x.pe=host&x.pe.2=host:6881&as=http://f/&kt=word&x.y=z",
+         &x.pe=host:0&x.pe=host&x.pe.2=host:6881&mt=http://f/&kt=word&x.y=z",
     );
     assert_eq!(magnet.trackers, ["http://a/announce?key=1", "udp://b:80"]);
     assert_eq!(magnet.web_seeds, ["https://c/d%20e/"]);
@@ -66,6 +66,10 @@ fn places_are_decoded_and_each_is_there_once() {
     );
     assert_eq!(several.web_seeds, ["http://a/", "https://b/", "http://c/"]);
     assert_eq!(several.torrents, ["http://d/x.torrent", "https://e/?id=1"]);
+    let sources = "&ws=http://a/&as=http://b/x.bin&as.1=http://c/X.TORRENT?k=1&as=urn:sha1:ABC&as=";
+    let acceptable = read(sources);
+    assert_eq!(acceptable.web_seeds, ["http://a/", "http://b/x.bin"]);
+    assert_eq!(acceptable.torrents, ["http://c/X.TORRENT?k=1"]);
     assert_eq!(magnet.peers, ["1.2.3.4:5", "[2001:db8::1]:6881", "host:6881"]);
 }
 

@@ -32,7 +32,7 @@ pub enum FileKind {
     Link(LinkTarget),
 }
 
-/// The stated target of a link: unchecked components below the torrent's root.
+/// The stated target of a link: unchecked components, all of which name something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkTarget(pub(super) Option<Span>);
 
@@ -266,17 +266,18 @@ impl<'a> Entry<'a> {
     }
 
     /// A pad file that is also marked as a link counts as a pad file.
-    fn kind(&self, path: &[&[u8]], info: Node<'_>) -> FileKind {
+    fn kind(&self, path: &[&[u8]], all: &mut FileTable, info: Node<'_>) -> FileKind {
         if self.is(b'p') || is_named_pad(path) {
             return FileKind::Pad;
         }
         if !self.is(b'l') {
             return FileKind::Data;
         }
-        let target = self.link_target.filter(|target| {
-            target.list().is_some_and(|mut components| components.all(|it| it.bytes().is_some()))
+        let target = self.link_target.and_then(|target| {
+            let components: Option<Vec<_>> = target.list()?.map(Node::bytes).collect();
+            Some(all.span(target, &components?, info))
         });
-        FileKind::Link(LinkTarget(target.map(|target| Span::of(target, info))))
+        FileKind::Link(LinkTarget(target))
     }
 }
 
@@ -293,7 +294,7 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
         // A value that is not a string counts as an empty component here.
         components.clear();
         components.extend(entry.strings().map(Option::unwrap_or_default));
-        let mut kind = entry.kind(&components, info);
+        let mut kind = entry.kind(&components, &mut all, info);
         let length = match kind {
             FileKind::Link(_) => 0,
             FileKind::Pad if entry.is(b'l') => 0,

@@ -55,7 +55,7 @@ const MAX_WRAPPED_BYTES: usize = 1 << 19;
 /// useful.
 const MAX_TIERS: usize = 256;
 const MAX_TRACKERS_PER_TIER: usize = 64;
-const MAX_TRACKERS_OF_LIST: usize = 1_024;
+const MAX_URLS_OF_LIST: usize = 1_024;
 const MAX_TRACKER_BYTES: usize = 2 << 10;
 const MAX_WEB_SEEDS: usize = 64;
 #[cfg(feature = "dht")]
@@ -235,7 +235,7 @@ impl Metainfo {
             piece_hashes: hashes_begin..hashes_begin + piece_hashes.len(),
             private: info.get(b"private").and_then(Node::int).is_some_and(|private| private != 0),
             trackers: trackers(outer(b"announce-list"), outer(b"announce")),
-            web_seeds: urls(outer(b"url-list"), MAX_WEB_SEEDS),
+            web_seeds: web_seeds(outer(b"url-list")),
             #[cfg(feature = "dht")]
             dht_nodes: dht_nodes(outer(b"nodes")),
             origin: TorrentOrigin::default(),
@@ -475,16 +475,13 @@ fn text(value: Node<'_>) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// Reads a string, or a list of strings, up to `most` of them; empty strings and other types are
-/// skipped.
-fn urls(value: Option<Node<'_>>, most: usize) -> Vec<Url> {
-    let Some(value) = value else { return Vec::new() };
+/// Reads the web seeds from a string or from nested lists, up to the limit.
+fn web_seeds(value: Option<Node<'_>>) -> Vec<Url> {
+    let mut urls = value.map(urls_in).unwrap_or_default();
     // Printing a URL parses it several times, and no server accepts a URL of several megabytes.
-    let url = |value: Node<'_>| text(value).filter(|it| it.len() <= 4 * MAX_TRACKER_BYTES);
-    match value.list() {
-        Some(list) => list.filter_map(url).map(Url::from).take(most).collect(),
-        None => url(value).into_iter().map(Url::from).collect(),
-    }
+    urls.retain(|url| url.exposed().len() <= 4 * MAX_TRACKER_BYTES);
+    urls.truncate(MAX_WEB_SEEDS);
+    urls
 }
 
 /// Reads the list of hosts and ports (BEP 5); invalid entries are skipped.
@@ -512,22 +509,22 @@ fn trackers(announce_list: Option<Node<'_>>, announce: Option<Node<'_>>) -> Vec<
 
 fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
     let tiers: Box<dyn Iterator<Item = Vec<Url>> + '_> = match value.list() {
-        Some(list) => Box::new(list.map(trackers_in).flat_map(|tier| {
+        Some(list) => Box::new(list.map(urls_in).flat_map(|tier| {
             // A long tier is split, so that no tracker is lost to the limit per tier.
             let parts = tier.chunks(MAX_TRACKERS_PER_TIER).map(<[Url]>::to_vec);
             parts.collect::<Vec<_>>()
         })),
-        None => Box::new(trackers_in(value).into_iter().map(|url| vec![url])),
+        None => Box::new(urls_in(value).into_iter().map(|url| vec![url])),
     };
     tiers.filter(|tier| !tier.is_empty()).take(MAX_TIERS).collect()
 }
 
-/// Returns the trackers of a string, or of the strings in arbitrarily nested lists, up to the
-/// limit.
-fn trackers_in(value: Node<'_>) -> Vec<Url> {
+/// Returns the URLs of a string, which may have several, or of the strings in arbitrarily nested
+/// lists, up to the limit; other values are skipped.
+fn urls_in(value: Node<'_>) -> Vec<Url> {
     let mut urls = Vec::new();
     let mut next = vec![value];
-    while urls.len() < MAX_TRACKERS_OF_LIST {
+    while urls.len() < MAX_URLS_OF_LIST {
         let Some(value) = next.pop() else { break };
         if let Some(list) = value.list() {
             let begin = next.len();
@@ -537,7 +534,7 @@ fn trackers_in(value: Node<'_>) -> Vec<Url> {
             urls.extend(text(value).iter().flat_map(|text| url::several(text)));
         }
     }
-    urls.truncate(MAX_TRACKERS_OF_LIST);
+    urls.truncate(MAX_URLS_OF_LIST);
     urls
 }
 

@@ -648,6 +648,10 @@ fn sources_as_real_torrents_hold_them() {
     check("", "8:url-listl0:e", &[], &[]);
     check("", "8:url-list3:u:w", &[], &["u:w"]);
     check("", "8:url-listl3:u:v3:u:we", &[], &["u:v", "u:w"]);
+    check("", "8:url-listll3:u:vel3:u:w0:ei7ed1:a3:u:xee", &[], &["u:v", "u:w"]);
+    // Several in one string. A space that is not before a URL belongs to a path.
+    check("", "8:url-list14:u://v\n\nu://w x", &[], &["u://v", "u://w x"]);
+    check("", "8:url-listl12:u://v, u://w3:u:xe", &[], &["u://v", "u://w", "u:x"]);
 }
 
 #[test]
