@@ -171,10 +171,11 @@ impl Store {
         }
     }
 
-    /// Whether nothing can be stored here for this torrent: creates the store's directories and the
-    /// lock file if they do not exist, as a download does, because permissions do not tell.
+    /// Whether the torrent cannot be locked here. Creates nothing: if there is no lock file yet, only
+    /// [`Store::try_lock`] finds out.
     pub fn is_read_only(&self, infohash: Infohash) -> bool {
-        self.create().is_err() || fs::open_or_create(&self.lock_path(infohash)).is_err()
+        let opened = fs::open_to_write(&self.lock_path(infohash));
+        opened.is_err_and(|why| why.kind() != ErrorKind::NotFound)
     }
 
     /// Returns who holds the lock of this torrent; `None` if nobody does. Works on a read-only

@@ -23,29 +23,6 @@ fn path_prints_where_a_dataset_lies_or_says_what_is_missing() {
     page.compare();
 }
 
-/// As a build does. A dangling link stops root, too, which permissions do not.
-#[test]
-#[cfg(unix)]
-fn path_finds_a_selection_in_a_store_where_no_lock_can_be_created() {
-    let dataset =
-        Dataset::multi("set", [("a", random_bytes(1, 40_000)), ("b", random_bytes(2, 40_000))]);
-    let cli = CliFixture::new();
-    cli.write("data.torrent", dataset.torrent());
-    dataset.write_to(&cli.path("copy"));
-    cli.declare("data = { torrent = \"data.torrent\" }");
-    let whole = cli.ok(&["import", "copy"]);
-    cli.declare("data = { torrent = \"data.torrent\", files = [\"a\"] }");
-    let locks = cli.store().join("v1/locks");
-    std::fs::remove_dir_all(&locks).unwrap();
-    std::os::unix::fs::symlink("nowhere/locks", &locks).unwrap();
-    assert_eq!(cli.ok(&["path", "data"]), whole);
-    assert_eq!(cli.ok(&["fetch", "--offline"]), format!("data  {whole}"));
-    // A build creates the selection where it can.
-    std::fs::remove_file(&locks).unwrap();
-    assert_eq!(cli.run(&["path", "data"]).status, Some(1));
-    assert_ne!(cli.ok(&["fetch", "--offline"]), format!("data  {whole}"));
-}
-
 /// A script uses the path as it is printed.
 #[test]
 #[cfg(target_os = "linux")] // other systems refuse such names

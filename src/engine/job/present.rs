@@ -62,9 +62,8 @@ fn look_for(
     });
     let found = found.or_else(|| elsewhere::present(session, request, infohash, id, selected));
     found.or_else(|| {
-        let other = elsewhere::other_selection(request, target, selected?)?;
-        // Where possible, the selection is created.
-        target.store().filter(|it| it.is_read_only(infohash)).map(|_| other)
+        let is_read_only = |_: &_| target.store().is_some_and(|it| it.is_read_only(infohash));
+        elsewhere::other_selection(request, target, selected.filter(is_read_only)?)
     })
 }
 
