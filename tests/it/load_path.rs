@@ -187,6 +187,28 @@ fn a_store_on_the_load_path_is_used_by_its_stamp_without_one_of_ours() {
 }
 
 #[test]
+fn what_other_selections_of_a_store_on_the_load_path_have_is_copied() {
+    let dataset = folder();
+    let seed = WebSeed::serving(&dataset);
+    let theirs = project(&dataset, &seed);
+    theirs.declare_data(&format!("web-seeds = [\"{}\"]\nfiles = [\"a\", \"d/*\"]", seed.url()));
+    let before = state(&theirs.path_of("data"));
+    for lines in ["", "files = [\"d/*\", \"e\"]"] {
+        let seed = WebSeed::serving(&dataset);
+        let web_seed = format!("web-seeds = [\"{}\"]\n{lines}", seed.url());
+        let ours = Project::of(&dataset, &web_seed).env(LOAD_PATH, theirs.store().display());
+        let path = ours.path_of("data");
+        assert!(path.starts_with(ours.store()));
+        let e = std::fs::read(path.join("e")).unwrap();
+        assert_eq!(e, random_bytes(3, 7 * PIECE / 2));
+        assert_eq!(std::fs::read(path.join("d/b")).unwrap(), random_bytes(2, 7 * PIECE / 2));
+        // `e` begins where a piece does.
+        assert_eq!(seed.bytes_served(), e.len() as u64, "{lines}");
+    }
+    assert_eq!(state(&theirs.path_of("data")), before);
+}
+
+#[test]
 fn a_copied_store_is_hashed_once_and_stamped_in_ours() {
     let dataset = folder();
     for lines in ["", "files = [\"d/*\"]"] {

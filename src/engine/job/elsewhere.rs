@@ -264,7 +264,25 @@ pub fn search(work: &Work<'_>) -> Result<LoadPathSearch, Error> {
             copies.push(found);
         }
     }
+    copies.extend(other_selections(work));
     Ok(LoadPathSearch::Incomplete(copies, notes))
+}
+
+/// Parts of the dataset in other selections in the stores on `LOAD_PATH`.
+fn other_selections(work: &Work<'_>) -> Vec<LocalCopy> {
+    let Resolved { metainfo, .. } = work.resolved;
+    let whole = metainfo.infohash.to_string();
+    let stores = work.session.settings.load_path.iter().map(|directory| Store::at(directory));
+    let stores = stores.filter(|store| store.root() != work.session.shared.root());
+    let sites = stores.flat_map(|store| {
+        let ids = store.selections(metainfo.infohash).into_iter();
+        let others = ids.filter(|id| id != work.resolved.id() && *id != whole);
+        others.map(|id| Site::In(store.files_path(&id))).collect::<Vec<_>>()
+    });
+    let copies = sites
+        .map(|site| LocalCopy::look(&site, metainfo, work.resolved.layout(), Vec::new()))
+        .filter(LocalCopy::is_something);
+    copies.collect()
 }
 
 /// Uses the copy that the user named, which must be complete and correct.
