@@ -133,8 +133,9 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             [&[0][..], &chunks(&[b"h:80"], b"\x05\xff")].concat(),
         ],
         "peer" => {
-            let messages: [&[u8]; 9] = [
+            let messages: [&[u8]; 10] = [
                 b"\0\0\0\x02\x05\xf0",                          // bitfield
+                b"\0\0\0\x04\x05\xff\xff\xff",                  // a bitfield that is too long
                 b"\0\0\0\x01\x01",                              // unchoke
                 b"\0\0\0\x05\x04\0\0\0\x03",                    // have
                 b"\0\0\0\x1a\x14\0d1:md6:ut_pexi1eee000000",    // extension handshake

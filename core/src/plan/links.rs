@@ -1,8 +1,9 @@
 //! Resolves the symbolic links of a selection (BEP 47), and of an archive.
 //!
 //! A torrent gives the target of a link as components below its root; some programs write them
-//! relative to the link's directory instead, as on disk. Other links on the way are resolved here, so that the result is a selected file or directory. The text written to disk is
-//! computed from the result, and never taken from the torrent.
+//! relative to the link's directory instead, as on disk. Other links on the way are resolved here,
+//! so that the result is a selected file or directory. The text written to disk is computed from the
+//! result, and never taken from the torrent.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -109,6 +110,8 @@ fn relative_targets<'a>(
     let odd: Vec<(u32, Components<'a>)> = links
         .iter()
         .filter_map(|index| Some((*index, stated(*index)??)))
+        // Longer ones are refused later.
+        .filter(|(_, target)| target.into_iter().nth(MAX_TARGET_COMPONENTS).is_none())
         .filter(|(_, target)| has_up(*target) || !is_at(&tree, *target))
         .collect();
     if odd.is_empty() {
@@ -122,6 +125,15 @@ fn relative_targets<'a>(
         path.pop();
         for component in target {
             match component {
+                // Behind a link, `..` is not the parent of the link.
+                b".."
+                    if matches!(
+                        all.entry(Components::of(&Components::encode(&path))),
+                        PathEntry::Link(..)
+                    ) =>
+                {
+                    return None;
+                }
                 b".." => drop(path.pop()?),
                 component => path.push(component),
             }

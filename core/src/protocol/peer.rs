@@ -19,10 +19,10 @@
 //! [`PeerSession::output`] returns, and calls [`PeerSession::poll`] from time to time. Times are
 //! relative to any fixed moment that the caller chooses.
 //!
-//! Invariants: a block is reported only if exactly that range was requested; a bitfield covers
-//! all pieces, and what follows the last piece in it means nothing; piece indexes are in range. Every error is the peer's
-//! fault and ends the session. Timeouts are the caller's responsibility: see `silent_for` and
-//! [`PeerSession::oldest_request_age`].
+//! Invariants: a block is reported only if exactly that range was requested; a bitfield covers all
+//! pieces, and what follows the last piece in it means nothing; piece indexes are in range. Every
+//! error is the peer's fault and ends the session. Timeouts are the caller's responsibility: see
+//! `silent_for` and [`PeerSession::oldest_request_age`].
 
 use std::time::Duration;
 

@@ -91,7 +91,7 @@ impl fmt::Display for PeerError {
             PeerError::Ourselves => f.write_str("connected to ourselves"),
             PeerError::TooManyBitfields => f.write_str("it keeps sending bitfields"),
             PeerError::BitfieldLength { bytes, expected_bytes } => {
-                write!(f, "its bitfield has {bytes} bytes instead of {expected_bytes}")
+                write!(f, "its bitfield has {bytes} bytes instead of at least {expected_bytes}")
             }
             PeerError::NoSuchPiece(piece) => {
                 write!(f, "it announced piece {piece}, which the torrent does not have")

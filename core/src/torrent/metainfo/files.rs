@@ -274,8 +274,14 @@ impl<'a> Entry<'a> {
             return FileKind::Data;
         }
         let target = self.link_target.and_then(|target| {
-            let components: Option<Vec<_>> = target.list()?.map(Node::bytes).collect();
-            Some(all.span(target, &components?, info))
+            let components = target.list()?.map(Node::bytes).collect::<Option<Vec<_>>>()?;
+            // An absolute path that was split at `/`: it is kept as it is, and refused.
+            let is_absolute = components.len() > 1 && components.first()?.is_empty();
+            Some(if is_absolute {
+                Span::of(target, info)
+            } else {
+                all.span(target, &components, info)
+            })
         });
         FileKind::Link(LinkTarget(target))
     }
