@@ -204,7 +204,10 @@ mod tests {
         let address = here.local_addr().unwrap();
         let eyeballs = HappyEyeballs::default();
         let begun = Instant::now();
-        let nobody = [closed("127.0.0.2"), closed("127.0.0.3")];
+        // Where there are several loopback addresses: ports of 127.0.0.1 may be given to other tests.
+        let others = ["127.0.0.2", "127.0.0.3"];
+        let nobody =
+            others.map(|ip| closed(if cfg!(target_os = "macos") { "127.0.0.1" } else { ip }));
         let stream = eyeballs.connect(&[nobody[0], nobody[1], address], LONG).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address);
         let refused = eyeballs.connect(&nobody, LONG).unwrap_err();

@@ -116,3 +116,20 @@ fn addresses_of(place: &str) -> std::io::Result<Vec<SocketAddr>> {
 /// A name with one address of each family, on loopback.
 #[cfg(test)]
 pub const BOTH: &str = "both.test";
+
+#[cfg(test)]
+pub mod tests {
+    use std::io::Write as _;
+    use std::net::{Ipv6Addr, TcpListener};
+
+    /// Whether loopback has IPv6. Containers often have none; tests that need it print that they were
+    /// not run, and `.ci/run` insists on it.
+    pub fn has_ipv6() -> bool {
+        let bound = TcpListener::bind((Ipv6Addr::LOCALHOST, 0));
+        if let Err(why) = &bound {
+            // Unlike the output of `eprintln!`, this output is not captured.
+            let _ = writeln!(std::io::stderr(), "not tested, because ::1 cannot be used: {why}");
+        }
+        bound.is_ok()
+    }
+}

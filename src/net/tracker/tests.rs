@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::*;
 use crate::mutex::Mutex;
 use crate::net::name_lookup::BOTH;
+use crate::net::name_lookup::tests::has_ipv6;
 use crate::settings::Context;
 use crate::torrent::infohash::Infohash;
 
@@ -105,6 +106,9 @@ const EVENTS: [&str; 3] = ["started", "", "stopped"];
 
 #[test]
 fn who_listens_over_both_families_is_announced_over_both() {
+    if !has_ipv6() {
+        return;
+    }
     let (listeners, port) = listeners();
     let told = Told::default();
     listeners.into_iter().for_each(|listener| answer(listener, Arc::clone(&told)));
@@ -127,6 +131,9 @@ fn who_listens_over_both_families_is_announced_over_both() {
 
 #[test]
 fn a_family_over_which_nobody_answers_is_passed_over_and_not_told_goodbye() {
+    if !has_ipv6() {
+        return;
+    }
     let ([v4, v6], port) = listeners();
     let told = Told::default();
     drop(v4);
@@ -149,6 +156,9 @@ fn a_family_over_which_nobody_answers_is_passed_over_and_not_told_goodbye() {
 
 #[test]
 fn through_a_proxy_there_is_one_way_to_a_tracker() {
+    if !has_ipv6() {
+        return;
+    }
     let (listeners, port) = listeners();
     let told = Told::default();
     listeners.into_iter().for_each(|listener| answer(listener, Arc::clone(&told)));

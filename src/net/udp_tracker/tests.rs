@@ -3,6 +3,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::*;
+use crate::net::name_lookup::tests::has_ipv6;
 use crate::torrent::infohash::Infohash;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -93,6 +94,9 @@ use AnnounceEvent::{Completed, Started, Stopped};
 
 #[test]
 fn both_families_are_asked_side_by_side_and_each_names_its_peers() {
+    if !has_ipv6() {
+        return;
+    }
     let ((v4, first), (v6, second)) = (tracker(V4, 3), tracker(V6, 3));
     let mut tracker = at(&[v4, v6], LONG);
     let mut peers = announce(&mut tracker, Started, 9).unwrap();
@@ -104,6 +108,9 @@ fn both_families_are_asked_side_by_side_and_each_names_its_peers() {
 
 #[test]
 fn the_answer_of_one_family_is_there_while_the_other_is_silent() {
+    if !has_ipv6() {
+        return;
+    }
     let (v4, answering) = tracker(V4, 4);
     let silent = socket(V6);
     let mut tracker = at(&[silent.local_addr().unwrap(), v4], LONG);
@@ -139,6 +146,9 @@ fn a_silent_address_gives_way_to_the_next_with_the_next_try() {
 
 #[test]
 fn where_nobody_listens_at_all_both_families_say_so_and_the_host_is_looked_up_again() {
+    if !has_ipv6() {
+        return;
+    }
     let mut tracker = at(&[closed(V4), closed(V4), closed(V6)], LONG);
     let why = announce(&mut tracker, Started, 9).unwrap_err().to_string();
     assert!(why.contains("connection refused (over IPv4)"), "{why}");

@@ -166,16 +166,21 @@ fn so_many_are_connected_and_no_more() {
 
 /// The seed's address other than 127.0.0.1: connections to one's own address come from that same
 /// address, so the seed sees another host.
-fn elsewhere(seeding: &academictorrents::Seeding) -> SocketAddr {
+fn elsewhere(seeding: &academictorrents::Seeding) -> Option<SocketAddr> {
     let port = seeding.local_addr().port();
     let over_v6 = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port));
     if seeding.local_addr().is_ipv6() && TcpStream::connect(over_v6).is_ok() {
-        return over_v6;
+        return Some(over_v6);
     }
     // Sends nothing; the system only reports which local address it would use.
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect("192.0.2.1:9").expect("this machine has a network address");
-    SocketAddr::new(socket.local_addr().unwrap().ip(), port)
+    if let Err(why) = socket.connect("192.0.2.1:9") {
+        // Unlike the output of `eprintln!`, this output is not captured.
+        let _ =
+            writeln!(std::io::stderr(), "not tested, because 127.0.0.1 is the only address: {why}");
+        return None;
+    }
+    Some(SocketAddr::new(socket.local_addr().unwrap().ip(), port))
 }
 
 #[test]
@@ -185,7 +190,7 @@ fn a_host_that_opens_and_holds_all_it_can_leaves_room_for_others() {
     // A long timeout, so that silent peers stay connected.
     let seed = seed(&[], &fixture.path("store")).env("ACADEMICTORRENTS_TIMEOUT", "300s");
     let seeding = seed.start().unwrap();
-    let elsewhere = elsewhere(&seeding);
+    let Some(elsewhere) = elsewhere(&seeding) else { return };
     let held: Vec<_> = (0..200).map(|_| connect(address(&seeding))).collect();
     for stream in &held {
         stream.set_nonblocking(true).unwrap();

@@ -180,6 +180,18 @@ pub fn without_ports(text: &str) -> String {
     })
 }
 
+/// Whether loopback has IPv6. Containers often have none; tests that need it print that they were
+/// not run, and `.ci/run` insists on it.
+pub fn has_ipv6() -> bool {
+    use std::io::Write as _;
+    let bound = std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 0));
+    if let Err(why) = &bound {
+        // Unlike the output of `eprintln!`, this output is not captured.
+        let _ = writeln!(std::io::stderr(), "not tested, because ::1 cannot be used: {why}");
+    }
+    bound.is_ok()
+}
+
 /// Reports that `what` cannot be tested because namespaces are denied. Fails as root and in CI,
 /// where they can be allowed.
 #[cfg(target_os = "linux")]

@@ -44,6 +44,10 @@ impl Server {
 
     /// Like [`Server::start`], on a socket that already listens.
     pub fn on(listener: TcpListener, serve: impl Fn(&mut Conn) + Send + Sync + 'static) -> Server {
+        // Clients and servers of all concurrent tests are in one process. A shell of macOS allows 256
+        // open files, and the tests of an eight-core machine need over 1,024.
+        #[cfg(unix)]
+        rlimit::increase_nofile_limit(8 << 10).unwrap();
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let accepting = std::thread::spawn({

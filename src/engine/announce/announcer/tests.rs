@@ -108,6 +108,9 @@ impl Told {
 
 /// Starts a tracker and returns its URL. Its threads end with the test process.
 fn tracker(told: &Arc<Told>) -> String {
+    // 300 connections at a time; a shell of macOS allows 256 open files.
+    #[cfg(unix)]
+    rlimit::increase_nofile_limit(4 << 10).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     // The path distinguishes the trackers.
