@@ -42,6 +42,20 @@ pub(crate) struct Declared {
     pub(crate) dataset: DatasetSpec,
 }
 
+impl Declared {
+    /// Whether builds with these features need the dataset.
+    pub(crate) fn is_used(&self) -> bool {
+        self.features_off.is_empty()
+    }
+
+    /// Whether this name on the command line means the dataset. Of the declarations with the name,
+    /// those that builds do not use count only if builds use none.
+    pub(crate) fn is_meant(&self, name: &str, all: &[Declared]) -> bool {
+        let mut same_name = all.iter().filter(|it| it.dataset.name() == name);
+        self.dataset.name() == name && (self.is_used() || !same_name.any(Declared::is_used))
+    }
+}
+
 impl WorkspaceFlags {
     /// Returns the same packages, with default features.
     pub(crate) fn of(options: &crate::crates::PackageFlags) -> WorkspaceFlags {
@@ -145,16 +159,15 @@ impl WorkspaceFlags {
         let declared = self
             .declared(common)
             .map_err(|failure| dataset_spec::refused(name).map_or(failure, Failure::from))?;
-        let mut found = declared.iter().filter(|it| it.dataset.name() == name);
-        let first = found.next();
+        let meant = || declared.iter().filter(|it| it.is_meant(name, &declared));
+        let first = meant().next();
         let is_other =
             |it: &&Declared| first.is_some_and(|first| !first.dataset.is_same(&it.dataset));
-        match (first, found.find(is_other)) {
+        match (first, meant().find(is_other)) {
             (Some(only), None) => {
                 let mut dataset = only.dataset.clone();
                 // Optional only if no package requires it.
-                let mut all = declared.iter().filter(|it| it.dataset.name() == name);
-                dataset.request.optional = all.all(|it| it.dataset.request.optional);
+                dataset.request.optional = meant().all(|it| it.dataset.request.optional);
                 Ok(dataset)
             }
             (Some(first), Some(other)) => {

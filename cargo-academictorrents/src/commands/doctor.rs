@@ -80,13 +80,19 @@ fn declared(
         here => here,
     };
     match found {
-        Ok(declared) => {
-            let what = match declared.len() {
+        Ok(mut declared) => {
+            let mut what = match declared.len() {
                 0 => "no datasets declared".to_owned(),
                 1 => "1 dataset declared".to_owned(),
                 count => format!("{count} datasets declared"),
             };
+            let unused = declared.iter().filter(|it| !it.is_used()).count();
+            if unused > 0 {
+                what += &format!(", {unused} not used: required features are disabled");
+            }
             findings.add("manifest", Status::Ok, what);
+            // Builds do not need them, so their sources do not matter.
+            declared.retain(Declared::is_used);
             declared
         }
         Err(Failure::Command(CommandError::CargoMetadata { .. }))

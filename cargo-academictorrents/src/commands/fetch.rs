@@ -58,15 +58,15 @@ pub(crate) fn run(arguments: &FetchArguments, common: &Common, output: &Output) 
 
 /// Returns the named datasets, or else all whose features are enabled.
 fn chosen<'a>(names: &[String], declared: &'a [Declared]) -> Result<Vec<&'a Declared>> {
-    let is_named = |it: &&Declared| names.iter().any(|name| name == it.dataset.name());
     if names.is_empty() {
-        return Ok(declared.iter().filter(|it| it.features_off.is_empty()).collect());
+        return Ok(declared.iter().filter(|it| it.is_used()).collect());
     }
     let mut known: Vec<&str> = declared.iter().map(|it| it.dataset.name()).collect();
     known.sort_unstable();
+    let is_meant = |it: &&Declared| names.iter().any(|name| it.is_meant(name, declared));
     match names.iter().find(|name| !known.contains(&name.as_str())) {
         Some(unknown) => Err(workspace::unknown(unknown, &known)),
-        None => Ok(declared.iter().filter(is_named).collect()),
+        None => Ok(declared.iter().filter(is_meant).collect()),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::interrupt;
 use crate::output::{Failure, Output, Result, document, stdout, tell_error};
 use crate::provide::rounds;
 use crate::table;
-use crate::workspace;
+use crate::workspace::{self, Declared};
 
 /// Re-verify datasets and report damaged files
 ///
@@ -134,7 +134,7 @@ fn rows(arguments: &VerifyArguments, common: &Common, app: &App) -> Result<Vec<V
         return Ok(rows);
     }
     let declared = arguments.workspace.declared(common)?;
-    for declared in declared.into_iter().filter(|it| it.features_off.is_empty()) {
+    for declared in declared.into_iter().filter(Declared::is_used) {
         let is_same = |row: &&mut VerifyRow| {
             row.asked.as_ref().is_some_and(|asked| is_same(asked, &declared.dataset))
         };

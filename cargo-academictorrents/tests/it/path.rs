@@ -121,6 +121,45 @@ fn a_dataset_that_packages_share_needs_no_package_and_different_ones_do() {
     cli.ok(&["path", "data", "--package", "one"]);
 }
 
+/// As in builds, which do not use declarations whose `required-features` are disabled.
+#[test]
+fn a_name_means_a_declaration_of_disabled_features_only_if_there_is_no_other() {
+    let dataset = Dataset::single("data.bin", random_bytes(1, 40_000));
+    let cli = CliFixture::new();
+    let infohash = dataset.infohash_hex();
+    dataset.write_mirror(&cli.path("mirror"));
+    let member = |member: &str, infohash: &str, more: &str| {
+        let manifest = format!(
+            "[package]\nname = \"{member}\"\nversion = \"0.1.0\"\n[features]\nextra = []\n\
+             [package.metadata.academictorrents]\n\
+             data = {{ infohash = \"{infohash}\", mirrors = [\"../mirror\"]{more} }}\n"
+        );
+        cli.write(&format!("{member}/Cargo.toml"), manifest);
+        cli.write(&format!("{member}/src/lib.rs"), "");
+    };
+    cli.write("Cargo.toml", "[workspace]\nmembers = [\"one\", \"two\"]\nresolver = \"2\"\n");
+    let off = ", required-features = [\"extra\"]";
+    member("one", &"0".repeat(40), off);
+    member("two", &infohash, "");
+    let fetched = cli.ok(&["fetch"]);
+    assert_eq!(cli.ok(&["fetch", "data"]), fetched);
+    assert_eq!(cli.ok(&["fetch", "data"]), format!("data  {}", cli.ok(&["path", "data"])));
+    for verb in ["verify", "info", "path"] {
+        cli.ok(&[verb, "data", "--offline"]);
+        let run = cli.run(&[verb, "data", "--offline", "--features", "one/extra"]);
+        assert!(run.stderr.contains("several packages: one, two"), "{verb}: {}", run.stderr);
+    }
+    // Its sources do not matter to builds, either.
+    let run = cli.run(&["doctor"]);
+    let said = "2 datasets declared, 1 not used: required features are disabled";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    assert!(!run.stdout.contains("`data`: not checked"), "{}", run.stdout);
+    member("two", &infohash, off);
+    for verb in ["fetch", "verify", "info", "path"] {
+        cli.ok(&[verb, "data", "-p", "two"]);
+    }
+}
+
 #[test]
 fn each_verb_says_what_is_wrong_with_an_infohash_or_a_magnet_link() {
     let hex = "323a0048d87ca79b68f12a6350a57776b6a3b7fb";

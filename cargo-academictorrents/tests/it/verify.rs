@@ -70,16 +70,17 @@ fn a_dataset_that_no_package_requires_may_be_missing_but_not_damaged() {
     let seed = WebSeed::serving(&dataset);
     cli.write("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\"]\nresolver = \"2\"\n");
     cli.write("data.torrent", dataset.clone().url_list([seed.url()]).torrent());
-    let declare = |member: &str, optional: bool| {
+    let declare_with = |member: &str, optional: bool, more: &str| {
         let manifest = format!(
-            "[package]\nname = \"{member}\"\nversion = \"0.1.0\"\n\
+            "[package]\nname = \"{member}\"\nversion = \"0.1.0\"\n[features]\nextra = []\n\
              [package.metadata.academictorrents]\n\
-             mnist = {{ infohash = \"{}\", optional = {optional} }}\n",
+             mnist = {{ infohash = \"{}\", optional = {optional}{more} }}\n",
             dataset.infohash_hex()
         );
         cli.write(&format!("{member}/Cargo.toml"), manifest);
         cli.write(&format!("{member}/src/lib.rs"), "");
     };
+    let declare = |member: &str, optional: bool| declare_with(member, optional, "");
     let check = |status: i32, word: &str| {
         for arguments in [&["verify"][..], &["verify", "mnist"]] {
             let run = cli.run(arguments);
@@ -92,6 +93,10 @@ fn a_dataset_that_no_package_requires_may_be_missing_but_not_damaged() {
         declare("b", b);
         check(if a && b { 0 } else { 1 }, "missing");
     }
+    // Builds do not use the declaration that requires it.
+    declare_with("a", false, ", required-features = [\"extra\"]");
+    declare("b", true);
+    check(0, "missing");
     declare("a", true);
     declare("b", true);
     let path = cli.ok(&["get", "data.torrent"]);
