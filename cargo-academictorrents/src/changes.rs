@@ -42,6 +42,19 @@ impl Changes {
         storage::write_all(&self.written)
     }
 
+    /// Returns what remains to be said if nothing was written: warnings are of existing files, too.
+    pub(crate) fn unwritten(self) -> Changes {
+        Changes { warnings: self.warnings, ..Changes::default() }
+    }
+
+    /// Adds other changes.
+    pub(crate) fn append(&mut self, other: Changes) {
+        self.files.extend(other.files);
+        self.warnings.extend(other.warnings);
+        self.notes.extend(other.notes);
+        self.written.extend(other.written);
+    }
+
     /// Adds a text file; `before` is its current text.
     pub(crate) fn text(&mut self, path: PathBuf, before: Option<String>, after: String) {
         self.files.push(ChangedFile {

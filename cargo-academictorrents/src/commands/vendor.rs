@@ -58,7 +58,7 @@ struct How {
     refresh: bool,
 }
 
-/// The result for a dataset; `Ok(true)` if something new was written.
+/// The result for a dataset; `Ok(true)` if a file was written.
 struct Done {
     package: String,
     dataset: DatasetSpec,
@@ -103,6 +103,7 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
         interrupt::end_on_signal(app.stop.clone());
     }
     let (mut vendored, mut files) = (Vec::new(), Vec::new());
+    let (mut warnings, mut notes) = (Vec::new(), Vec::new());
     for (name, package, datasets) in declared {
         let (changes, done) = vendor(&app, (&name, &package), datasets, how, output);
         changes.tell(output);
@@ -111,6 +112,8 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
         } else {
             show(&changes, &done, &package.manifest, output);
         }
+        warnings.extend(changes.warnings);
+        notes.extend(changes.notes);
         vendored.extend(done);
     }
     let mut mirrored = Vec::new();
@@ -119,7 +122,8 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
             let mirrored_as = mirror::mirror(&app, &declared.dataset, directory, *keep_passkey);
             let result = mirrored_as.map(|(is_new, note)| {
                 if let Some(note) = note {
-                    output.say(note);
+                    output.say(&note);
+                    notes.push(note);
                 }
                 is_new
             });
@@ -137,6 +141,8 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
                 "path": path.display().to_string(),
                 "datasets": mirrored.iter().map(document).collect::<Value>(),
             })),
+            "warnings": warnings,
+            "notes": notes,
         }));
     } else if let Some(directory) = &data {
         show_mirror(directory, &mirrored, output);
@@ -151,8 +157,8 @@ pub(crate) fn run(arguments: &VendorArguments, common: &Common, output: &Output)
     if errors.is_empty() { Ok(()) } else { Err(Failure::Told) }
 }
 
-/// Vendors the torrents of one package. Those that are found are kept even if others are not. If the
-/// package cannot be changed, each of them has that error, and the other packages continue.
+/// Vendors the torrents of one package. If the package cannot be changed, each of those that need a
+/// change has that error, and the other packages continue.
 fn vendor(
     app: &App,
     (name, package): (&str, &Package),
@@ -176,74 +182,100 @@ fn vendor(
             }
         })
         .collect();
-    let torrents: Vec<(&DatasetSpec, &Resolved)> = datasets
-        .iter()
-        .zip(&found)
-        .filter_map(|(dataset, found)| Some((dataset, found.as_ref().ok()?)))
-        .collect();
-    let planned = plan(package, &torrents, how);
-    let written = planned.and_then(|changes| changes.write().map(|()| changes));
-    let done = datasets.into_iter().zip(found).map(|(dataset, found)| {
-        let is_new = dataset.request.identity.torrent.is_none();
-        let written = |_| written.as_ref().map(|_| is_new).map_err(Error::clone);
-        Done { package: name.to_owned(), result: found.and_then(written), dataset }
+    let (changes, planned) = plan(package, &datasets, found, how);
+    let written = changes.write();
+    let changes = if written.is_ok() { changes } else { changes.unwritten() };
+    let done = datasets.into_iter().zip(planned).map(|(dataset, planned)| {
+        let is_declared = dataset.request.identity.torrent.is_some();
+        let result = planned.and_then(|is_new| match &written {
+            Err(error) if is_new || !is_declared => Err(error.clone()),
+            _ => Ok(is_new),
+        });
+        Done { package: name.to_owned(), dataset, result }
     });
     let done = done.collect();
-    (written.unwrap_or_default(), done)
+    (changes, done)
 }
 
-/// Plans to keep the `.torrent` of each dataset in its package. Existing files are kept or, with
-/// `refresh`, replaced.
+/// Plans to keep the `.torrent` of each dataset in its package. Returns for each whether its file is
+/// new or replaced, or its error, which does not affect the others.
+fn plan(
+    package: &Package,
+    datasets: &[DatasetSpec],
+    found: Vec<Result<Resolved, Error>>,
+    how: How,
+) -> (Changes, Vec<Result<bool, Error>>) {
+    let path = &package.manifest;
+    let mut changes = Changes::default();
+    let old = match std::fs::read_to_string(path) {
+        Ok(old) => old,
+        Err(why) => {
+            let error = Error::disk("read", path, &why);
+            return (changes, found.into_iter().map(|it| it.and(Err(error.clone()))).collect());
+        }
+    };
+    let mut new = old.clone();
+    let planned = datasets.iter().zip(found).map(|(dataset, found)| {
+        let torrent = found?;
+        let is_changed = |changes: &Changes| {
+            let path = dataset.request.identity.torrent.as_ref();
+            changes.files.iter().any(|file| Some(&file.path) == path)
+        };
+        // Datasets may share a `.torrent`.
+        if is_changed(&changes) {
+            return Ok(true);
+        }
+        let mut of_one = Changes::default();
+        new = plan_one(&mut of_one, (package, &new), dataset, &torrent, how)
+            .map_err(|error| error.for_dataset(dataset.name()))?;
+        let is_new = !of_one.files.is_empty();
+        changes.append(of_one);
+        Ok(is_new)
+    });
+    let planned = planned.collect();
+    if new != old {
+        changes.text(path.clone(), Some(old), new);
+    }
+    (changes, planned)
+}
+
+/// Plans to keep one `.torrent`: an existing file stays or, with `refresh`, is replaced. Returns the
+/// manifest's new text.
 ///
 /// # Errors
 /// [`academictorrents::ErrorKind::Manifest`] for an unsupported manifest;
 /// [`academictorrents::ErrorKind::Disk`]; [`academictorrents::ErrorKind::Metainfo`] for a passkey
 /// that cannot be removed.
-fn plan(
-    package: &Package,
-    datasets: &[(&DatasetSpec, &Resolved)],
+fn plan_one(
+    changes: &mut Changes,
+    (package, manifest): (&Package, &str),
+    dataset: &DatasetSpec,
+    torrent: &Resolved,
     How { keep_passkey, refresh }: How,
-) -> Result<Changes, Error> {
-    let path = &package.manifest;
-    let mut changes = Changes::default();
-    let old = std::fs::read_to_string(path).map_err(|why| Error::disk("read", path, &why))?;
-    let mut new = old.clone();
-    for (dataset, torrent) in datasets {
-        let name = dataset.name();
-        if let Some(path) = &dataset.request.identity.torrent {
-            if refresh {
-                let before = std::fs::read(path).map_err(|why| Error::disk("read", path, &why))?;
-                let (bytes, note) =
-                    shareable(torrent, keep_passkey).map_err(|error| error.for_dataset(name))?;
-                if bytes != before {
-                    changes.replaced_bytes(path.clone(), before, bytes);
-                    changes.notes.extend(note);
-                }
-            } else if !keep_passkey {
-                warn_of_passkeys(&mut changes, path, &torrent.bytes);
+) -> Result<String, Error> {
+    if let Some(path) = &dataset.request.identity.torrent {
+        if refresh {
+            let before = std::fs::read(path).map_err(|why| Error::disk("read", path, &why))?;
+            let (bytes, note) = shareable(torrent, keep_passkey)?;
+            if bytes != before {
+                changes.replaced_bytes(path.clone(), before, bytes);
+                changes.notes.extend(note);
             }
-            continue;
+        } else if !keep_passkey {
+            warn_of_passkeys(changes, path, &torrent.bytes);
         }
-        let place = place(&mut changes, package, name, torrent, keep_passkey)
-            .map_err(|error| error.for_dataset(name))?;
-        let place = (place.as_str(), keep_passkey);
-        new = declare(&mut changes, (path, &new), dataset, torrent, place)
-            .map_err(|error| error.for_dataset(name))?;
+        return Ok(manifest.to_owned());
     }
+    let place = place(changes, package, dataset.name(), torrent, keep_passkey)?;
+    let path = &package.manifest;
+    let new = declare(changes, (path, manifest), dataset, torrent, (&place, keep_passkey))?;
     Manifest::parse(&new, path)?;
-    if new != old {
-        changes.text(path.clone(), Some(old), new);
-    }
-    Ok(changes)
+    Ok(new)
 }
 
 fn show(changes: &Changes, done: &[Done], manifest: &Path, output: &Output) {
     changes.show(manifest, output);
-    let is_changed = |path: &Path| changes.files.iter().any(|file| file.path == path);
     for done in done.iter().filter(|done| matches!(done.result, Ok(false))) {
-        if done.dataset.request.identity.torrent.as_deref().is_some_and(is_changed) {
-            continue;
-        }
         output.say(format_args!("the .torrent of `{}` already exists", done.dataset.name()));
     }
 }

@@ -81,45 +81,74 @@ fn what_cannot_be_looked_up_is_told_and_the_others_are_kept() {
 }
 
 #[test]
-fn a_package_that_cannot_be_changed_does_not_hide_what_was_done_for_the_others() {
+fn what_cannot_be_vendored_does_not_hide_what_was_done_for_the_others() {
     let (images, single) = (images(), single());
     let catalogue = Catalogue::serving(&[&images, &single]);
     let cli = CliFixture::new().env("ACADEMICTORRENTS_CATALOGUE", catalogue.url());
-    let members = ["a", "b", "c"];
+    let key = "0123456789abcdef0123456789abcdef";
+    let private = single.clone().announce(&format!("http://127.0.0.1:9/a.php?passkey={key}"));
+    let members = ["a", "b", "c", "d"];
     cli.write("Cargo.toml", format!("[workspace]\nmembers = {members:?}\nresolver = \"2\"\n"));
     for member in members {
         let manifest = format!(
             "[package]\nname = \"{member}\"\nversion = \"0.1.0\"\n\
-             [package.metadata.academictorrents]\nimages = \"{}\"\nmnist = \"{}\"\n",
+             [package.metadata.academictorrents]\nimages = \"{}\"\nmnist = \"{}\"\n\
+             own.torrent = \"own.torrent\"\n",
             images.infohash_hex(),
             single.infohash_hex()
         );
         cli.write(&format!("{member}/Cargo.toml"), manifest);
         cli.write(&format!("{member}/src/lib.rs"), "");
+        cli.write(&format!("{member}/own.torrent"), private.torrent());
     }
-    let before = read(&cli, "b/Cargo.toml");
-    // Not a .torrent.
+    // One dataset cannot be vendored: this is not a .torrent.
     cli.write("b/datasets/mnist.torrent", "mine");
+    // No file can be added: nothing can be created behind a dangling link.
+    let before = read(&cli, "d/Cargo.toml");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("nowhere/datasets", cli.path("d/datasets")).unwrap();
+    let fails = |package: &str, name: &str| match package {
+        "b" => name == "mnist",
+        "d" => cfg!(unix) && name != "own",
+        _ => false,
+    };
     let run = cli.run(&["vendor", "--data", "mirror", "--json"]);
     assert_eq!(run.status, Some(1), "{}", run.stderr);
     assert_eq!(run.stderr.matches("mnist.torrent already exists").count(), 1, "{}", run.stderr);
+    // Of existing files, also where nothing was changed.
+    assert_eq!(run.stderr.matches("own.torrent contains a personal").count(), 4, "{}", run.stderr);
     let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(json["warnings"].as_array().unwrap().len(), 4, "{json}");
+    let notes = json["notes"].as_array().unwrap();
+    assert!(notes.iter().any(|it| it.as_str().unwrap().contains("removed a personal passkey")));
     let torrents = json["torrents"].as_array().unwrap();
-    assert_eq!(torrents.len(), 6, "{json}");
+    assert_eq!(torrents.len(), 12, "{json}");
     for torrent in torrents {
-        let fails = torrent["package"] == "b";
-        assert_eq!(torrent["is_new"], !fails, "{torrent}");
-        assert_eq!(torrent["error"]["dataset"] == "mnist", fails, "{torrent}");
+        let name = torrent["name"].as_str().unwrap();
+        let fails = fails(torrent["package"].as_str().unwrap(), name);
+        assert_eq!(torrent["is_new"], !fails && name != "own", "{torrent}");
+        assert_eq!(torrent["error"].is_null(), !fails, "{torrent}");
+        let dataset = &torrent["error"]["dataset"];
+        assert!(dataset.is_null() || dataset == name, "{torrent}");
     }
-    // Two torrents and the manifest of each of the others.
-    assert_eq!(json["files"].as_array().unwrap().len(), 6, "{json}");
-    assert!(!json["mirror"]["datasets"].as_array().unwrap().is_empty(), "{json}");
-    for member in ["a", "c"] {
+    let mirrored = json["mirror"]["datasets"].as_array().unwrap();
+    assert!(!mirrored.is_empty(), "{json}");
+    let mut files = 0;
+    for member in members {
         let manifest = read(&cli, &format!("{member}/Cargo.toml"));
-        assert_eq!(manifest.matches("torrent = ").count(), 2, "{manifest}");
+        for name in ["images", "mnist"] {
+            let is_vendored = !fails(member, name);
+            let key = format!("torrent = \"datasets/{name}.torrent\"");
+            assert_eq!(manifest.contains(&key), is_vendored, "{manifest}");
+            files += usize::from(is_vendored);
+        }
+        files += usize::from(!fails(member, "all"));
     }
-    assert_eq!(read(&cli, "b/Cargo.toml"), before);
-    assert!(!cli.path("b/datasets/images.torrent").exists());
+    // The manifests, too.
+    assert_eq!(json["files"].as_array().unwrap().len(), files, "{json}");
+    if cfg!(unix) {
+        assert_eq!(read(&cli, "d/Cargo.toml"), before);
+    }
 }
 
 /// Only manifests of packages are edited.
@@ -164,6 +193,16 @@ fn refresh_replaces_what_is_there_by_what_the_catalog_has_now() {
     assert_eq!(fs::read(&file).unwrap(), new.torrent());
     let said = cli.run(&["vendor", "--refresh", "mnist"]);
     assert!(said.stderr.contains("already exists"), "{}", said.stderr);
+    // Two datasets may share the file.
+    cli.declare("a.torrent = \"datasets/mnist.torrent\"\nb.torrent = \"datasets/mnist.torrent\"");
+    fs::write(&file, old.torrent()).unwrap();
+    let json = cli.ok(&["vendor", "--refresh", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["files"].as_array().unwrap().len(), 1, "{json}");
+    for torrent in json["torrents"].as_array().unwrap() {
+        assert_eq!(torrent["is_new"], true, "{json}");
+    }
+    cli.declare("mnist.torrent = \"datasets/mnist.torrent\"");
     catalogue.fault(crate::swarm::catalogue::Fault::Status(404));
     let said = cli.run(&["vendor", "--refresh", "mnist"]);
     assert!(said.stderr.contains("HTTP status 404"), "{}", said.stderr);
