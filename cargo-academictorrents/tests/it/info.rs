@@ -2,6 +2,7 @@
 
 use crate::cli_fixture::{CliFixture, Page};
 use crate::swarm::bencode::B;
+use crate::swarm::http::HttpServer;
 use crate::swarm::{Catalogue, Dataset, Tracker, UdpTracker, WebSeed, random_bytes};
 use crate::swarm::{tracker, udp_tracker, web_seed};
 
@@ -141,6 +142,77 @@ fn a_web_seed_has_a_dataset_in_each_form_that_a_download_tries() {
         cli.write("data.torrent", dataset.url_list([url]).torrent());
         let said = cli.ok(&["info", "data.torrent"]);
         assert!(said.contains(&format!("has it  {url}")), "{said}");
+    }
+}
+
+/// What a download cannot use is not proof, and the reason is shown.
+#[test]
+fn a_web_seed_has_a_dataset_if_a_download_accepts_its_replies() {
+    let data = random_bytes(6, 100_000);
+    let no_range = "without a valid Content-Range";
+    for (kind, why) in [
+        ("proper", None),
+        ("whole", None),
+        ("chunked", None),
+        ("without a total", None),
+        ("without a range", None),
+        ("shorter", Some("it refuses bytes 99999-99999")),
+        ("from the start", Some("it was asked for bytes 99999-99999 but sends 0-0")),
+        ("one byte", Some(no_range)),
+        ("other unit", Some(no_range)),
+        ("everything", Some(no_range)),
+        ("nothing", Some("it announced 1 bytes but sends 0")),
+        ("cut off", Some("1 bytes before the end")),
+    ] {
+        let bytes = data.clone();
+        let seed = HttpServer::start(move |request, responder| {
+            let total = if kind == "shorter" { bytes.len() as u64 / 2 } else { bytes.len() as u64 };
+            let Some((start, end)) = request.range(total).unwrap() else {
+                return responder.status(416);
+            };
+            let part = &bytes[start as usize..end as usize];
+            let range = |total: &str| format!("bytes {start}-{}/{total}", end - 1);
+            let proper = range("100000");
+            let (range, body) = match kind {
+                "whole" => return responder.respond(200, &[], &bytes),
+                "chunked" => {
+                    responder.head(200, &[("transfer-encoding", "chunked")]);
+                    responder.body(format!("{:x}\r\n", bytes.len()).as_bytes());
+                    responder.body(&bytes);
+                    return responder.body(b"\r\n0\r\n\r\n");
+                }
+                "without a total" | "shorter" => (range("*"), part),
+                "from the start" => (format!("bytes 0-{}/*", end - start - 1), part),
+                "one byte" => (String::new(), &part[..1]),
+                "other unit" => ("pages 1-2/3".to_owned(), &part[..1]),
+                "everything" => (String::new(), &bytes[..]),
+                "without a range" => (String::new(), part),
+                "nothing" => (proper, &part[..0]),
+                "cut off" => {
+                    let length = part.len().to_string();
+                    let headers = [("content-range", &*proper), ("content-length", &length)];
+                    responder.head(206, &headers);
+                    return responder.half_close();
+                }
+                _ => (proper, part),
+            };
+            let headers = [("content-range", &*range)];
+            responder.respond(206, if range.is_empty() { &[] } else { &headers }, body);
+        });
+        let cli = cli();
+        let url = format!("{}/data.bin", seed.url());
+        let dataset = Dataset::single("data.bin", data.clone()).piece_length(16 << 10);
+        cli.write("data.torrent", dataset.url_list([&*url]).torrent());
+        let json = cli.ok(&["info", "data.torrent", "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let found = &json["web_seeds"][0];
+        assert_eq!(found["answers"], why.is_none(), "{kind}: {found}");
+        let said = found["why"].as_str().unwrap_or_default();
+        assert!(said.contains(why.unwrap_or_default()), "{kind}: {found}");
+        // This download asks for everything at once; one that resumes would fail.
+        let suits = why.is_none() || matches!(kind, "everything" | "from the start");
+        let run = cli.run(&["get", "data.torrent"]);
+        assert_eq!(run.status == Some(0), suits, "{kind}: {}", run.stderr);
     }
 }
 

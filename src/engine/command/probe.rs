@@ -5,6 +5,7 @@
 //! Trackers are scraped, which does not add us to a swarm. A tracker without scrape support gets an
 //! announce, followed at once by `stopped`.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime};
@@ -37,6 +38,9 @@ const MOST: usize = 128;
 /// Number of peers to request in an announce. Only the counts matter, but some trackers return
 /// peers without counts.
 const NUMWANT: u32 = 50;
+
+/// How much of a web seed's file is read if one byte is not enough.
+const PART_BYTES: u64 = 1 << 10;
 
 /// What to probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,19 +221,53 @@ fn tracker(
     Ok(counts)
 }
 
+/// Asks for the last byte, which a shorter file lacks. A 206 that does not state the file's length
+/// proves little with one byte, so more is asked for then.
 fn web_seed(
     client: &Client,
     by: NamedBy,
     url: &Url,
-    mut credential: Credential<'_>,
+    credential: Credential<'_>,
     length: u64,
 ) -> Result<(), SourceError> {
+    let has_length =
+        part(client, by, url, credential, &(length.saturating_sub(1)..length), length)?;
+    if !has_length {
+        part(client, by, url, credential, &(0..length.min(PART_BYTES)), length)?;
+    }
+    Ok(())
+}
+
+/// Reads a part of a file that has `length` bytes, under the conditions of a download. Returns
+/// whether the server states the file's length, or sends all of it.
+fn part(
+    client: &Client,
+    by: NamedBy,
+    url: &Url,
+    mut credential: Credential<'_>,
+    range: &Range<u64>,
+    length: u64,
+) -> Result<bool, SourceError> {
     let (mut url, first) = (url.clone(), url.origin());
     for _ in 0..=MAX_REDIRECTS {
         let by = by.redirect(url.origin() == first);
-        let opened = client.open(by, &url, credential, &(0..1))?;
-        match judge(&opened.head, &(0..1), length) {
-            Verdict::Body { .. } => return Ok(()),
+        let opened = client.open(by, &url, credential, range)?;
+        let head = opened.head;
+        match judge(&head, range, length) {
+            Verdict::Body { skip, len } => {
+                let mut left = if skip == 0 { len } else { 1 };
+                let mut connection = opened.connection.ok_or(SourceError::EndedEarly(left))?;
+                while left > 0 {
+                    let bytes = connection.read(left)?.len();
+                    if bytes == 0 {
+                        return Err(SourceError::EndedEarly(left));
+                    }
+                    connection.consume(bytes);
+                    left -= bytes as u64;
+                }
+                let total = head.content_range.and_then(|range| range.total);
+                return Ok(head.status == 200 || total.is_some());
+            }
             Verdict::Redirect(location) => {
                 url = join(&url, &location)?;
                 credential = credential.redirected(url.origin() == first);
@@ -239,7 +277,7 @@ fn web_seed(
                 return Err(SourceError::Status(status));
             }
             Verdict::BotCheck(status) => return Err(SourceError::BotCheck(status)),
-            Verdict::Pause(_) => return Err(SourceError::Status(opened.head.status)),
+            Verdict::Pause(_) => return Err(SourceError::Status(head.status)),
         }
     }
     Err(SourceError::TooManyRedirects)
