@@ -49,6 +49,7 @@ pub struct Error(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
+    is_read_only: bool,
     dataset: Option<String>,
     what: String,
     why: Vec<String>,
@@ -61,6 +62,7 @@ impl Error {
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Error {
         Error(Box::new(Inner {
             kind,
+            is_read_only: false,
             dataset: None,
             what: what.into(),
             why: Vec::new(),
@@ -72,8 +74,9 @@ impl Error {
     /// A disk error on `path` while doing `what` ("write", "rename", …).
     #[doc(hidden)]
     pub fn disk(what: &str, path: &std::path::Path, why: &std::io::Error) -> Error {
-        let error = Error::new(ErrorKind::Disk, format!("could not {what} {}", path.display()))
+        let mut error = Error::new(ErrorKind::Disk, format!("could not {what} {}", path.display()))
             .why(why.to_string());
+        error.0.is_read_only = is_read_only(why);
         match why.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => error
                 .help("free some space, or set ACADEMICTORRENTS_STORE to a directory on another disk; verified data is kept, and the next build resumes"),
@@ -198,6 +201,13 @@ impl Error {
         self.0.kind
     }
 
+    /// Whether it is a disk error because this process may only read there.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.0.is_read_only
+    }
+
     /// The dataset of the (first) failure, by its key in the manifest.
     #[must_use]
     pub fn dataset(&self) -> Option<&str> {
@@ -213,6 +223,13 @@ impl Error {
 
 /// Advice for a process that cannot open more files and sockets.
 pub const OUT_OF_DESCRIPTORS: &str = "this process has too many files and sockets open: raise its limit (`ulimit -n`), or close what else it has open";
+
+/// Whether something cannot be written because permissions or the file system only allow reading,
+/// rather than because of a fault.
+pub fn is_read_only(why: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(why.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
 
 /// Whether the process (EMFILE) or the system (ENFILE) has too many open files and sockets.
 pub fn is_out_of_descriptors(why: &std::io::Error) -> bool {
@@ -291,6 +308,22 @@ mod tests {
         let codes: &[i32] = if cfg!(windows) { &[4] } else { &[23, 24] };
         codes.iter().for_each(|code| assert!(of_code(*code).contains("ulimit -n"), "{code}"));
         assert!(!of_code(5).contains("ulimit"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn only_permissions_and_the_file_system_make_a_place_read_only() {
+        use std::io::Error as IoError;
+        let path = std::path::Path::new("/s/lock");
+        // EPERM, EACCES, EROFS; EIO, EMFILE, ENOSPC.
+        for (code, expected) in
+            [(1, true), (13, true), (30, true), (5, false), (24, false), (28, false)]
+        {
+            let error = Error::disk("lock", path, &IoError::from_raw_os_error(code));
+            assert_eq!(error.is_read_only(), expected, "{error}");
+        }
+        assert!(!Error::disk("lock", path, &IoError::other("a directory")).is_read_only());
+        assert!(!Error::new(ErrorKind::Disk, "full").is_read_only());
     }
 
     #[test]

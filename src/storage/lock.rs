@@ -5,11 +5,11 @@
 //! long to wait.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{Store, WRITABLE, fs};
-use crate::error::Error;
+use crate::error::{Error, is_read_only};
 use crate::torrent::infohash::Infohash;
 
 /// A lock that is held until it is dropped.
@@ -151,12 +151,12 @@ impl Store {
         let path = self.lock_path(infohash);
         let failed = |why: &std::io::Error| self.failed("lock", &path, why);
         let mut file = fs::open_or_create(&path).map_err(|why| {
-            let error = failed(&why).help(WRITABLE);
-            match why.kind() {
-                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                    error.why("the store is read-only, so nothing can be downloaded to it")
-                }
-                _ => error,
+            let error = failed(&why);
+            match error.is_read_only() {
+                true => error
+                    .why("the store is read-only, so nothing can be downloaded to it")
+                    .help(WRITABLE),
+                false => error,
             }
         })?;
         match fs::try_lock(&file) {
@@ -171,11 +171,10 @@ impl Store {
         }
     }
 
-    /// Whether the torrent cannot be locked here. Creates nothing: if there is no lock file yet, only
-    /// [`Store::try_lock`] finds out.
+    /// Whether the torrent cannot be locked here because the store is read-only. Creates nothing: if
+    /// there is no lock file yet, only [`Store::try_lock`] finds out.
     pub fn is_read_only(&self, infohash: Infohash) -> bool {
-        let opened = fs::open_to_write(&self.lock_path(infohash));
-        opened.is_err_and(|why| why.kind() != ErrorKind::NotFound)
+        fs::open_to_write(&self.lock_path(infohash)).is_err_and(|why| is_read_only(&why))
     }
 
     /// Returns who holds the lock of this torrent; `None` if nobody does. Works on a read-only

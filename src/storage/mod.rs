@@ -152,7 +152,8 @@ impl Store {
     fn create_below(&self, directories: &[&str]) -> Result<(), Error> {
         self.check_links()?;
         directories.iter().map(|directory| self.root.join(directory)).try_for_each(|path| {
-            std::fs::create_dir_all(&path).map_err(|why| self.not_writable(&path, &why))
+            std::fs::create_dir_all(&path)
+                .map_err(|why| self.not_writable(&path, &fs::obstacle_above(&path).unwrap_or(why)))
         })
     }
 

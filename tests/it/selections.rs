@@ -126,26 +126,16 @@ fn a_selection_is_served_from_a_store_on_the_load_path_in_place() {
 
 /// No selection can be created there, so the files of the whole dataset are used in place.
 #[test]
+#[cfg(target_os = "linux")]
 fn in_a_store_that_cannot_be_written_to_a_selection_is_served_from_the_whole_dataset() {
     let dataset = few();
     let (project, _seed) = with_all(&dataset);
     let whole = project.path_of("data");
     let before = state(&whole);
-    project.declare_data("files = ['b', 'c']");
-    let without_fetching = || {
-        let datasets = project.build().env("DOCS_RS", "1").run().unwrap();
-        datasets.dataset("data").unwrap().path().to_owned()
-    };
-    assert_ne!(without_fetching(), whole);
-    // A directory in place of the lock stops root, too.
     let locks = project.store().join("v1/locks");
-    let lock = locks.join(format!("{}.lock", dataset.infohash_hex()));
-    std::fs::remove_file(&lock).unwrap();
-    std::fs::create_dir_all(lock.join("full")).unwrap();
-    assert_eq!(without_fetching(), whole);
-    // A file in place of the directory.
     std::fs::remove_dir_all(&locks).unwrap();
-    std::fs::write(&locks, "").unwrap();
+    // Not even root can create files there.
+    std::os::unix::fs::symlink("/sys", &locks).unwrap();
     assert_eq!(offline(&project, "files = ['b', 'c']"), whole);
     assert_eq!(state(&whole), before);
     // Not in place of a copy that the user named, which cannot be stamped there.
@@ -155,7 +145,33 @@ fn in_a_store_that_cannot_be_written_to_a_selection_is_served_from_the_whole_dat
     flip(&whole.join("b"), 1_000);
     let run = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run();
     let error = run.unwrap_err().to_string();
-    assert!(error.contains("could not create the store's directory"), "{error}");
+    assert!(error.contains("the store is read-only"), "{error}");
+}
+
+#[test]
+fn in_a_store_with_a_fault_a_selection_is_not_served_from_the_whole_dataset() {
+    let dataset = few();
+    let (project, _seed) = with_all(&dataset);
+    let whole = project.path_of("data");
+    let before = state(&whole);
+    project.declare_data("files = ['b', 'c']");
+    let fails = |why: &str| {
+        let run = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run();
+        let error = run.unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Disk);
+        let datasets = project.build().env("DOCS_RS", "1").run().unwrap();
+        assert_ne!(datasets.dataset("data").unwrap().path(), whole);
+    };
+    let locks = project.store().join("v1/locks");
+    let lock = locks.join(format!("{}.lock", dataset.infohash_hex()));
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir_all(lock.join("full")).unwrap();
+    fails("is a directory where a file is expected: remove it");
+    std::fs::remove_dir_all(&locks).unwrap();
+    std::fs::write(&locks, "").unwrap();
+    fails("locks is not a directory");
+    assert_eq!(state(&whole), before);
 }
 
 #[test]

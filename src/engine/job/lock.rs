@@ -43,8 +43,7 @@ pub fn lock(
     }
 }
 
-/// Creates the target and waits for the lock, like [`lock`]. If the target is not writable, waits
-/// while another process fetches the dataset there, and then returns what `look` finds.
+/// Creates the target and waits for the lock, like [`lock`]. If the target is read-only, waits while another process fetches the dataset there, and then returns what `look` finds.
 ///
 /// # Errors
 /// As [`lock`].
@@ -56,7 +55,7 @@ pub fn lock_or_look(
     look: &dyn Fn() -> Option<Provided>,
 ) -> Result<Result<Lock, Provided>, Error> {
     match target.create().and_then(|()| lock(session, target, infohash, counters)) {
-        Err(error) if error.kind() == ErrorKind::Disk => {
+        Err(error) if error.is_read_only() => {
             wait_while_locked(session, target.workplace(), infohash, counters)?;
             look().map(Err).ok_or(error)
         }

@@ -150,6 +150,19 @@ pub fn obstacle(path: &Path, for_directory: bool) -> Option<io::Error> {
     Some(io::Error::other(format!("{path} is {what} where {wanted} is expected: remove it")))
 }
 
+/// Returns an error that names what keeps a directory from being created with those above it, any of
+/// which may be a symbolic link; `None` if no entry does. It may be a file of the user's, so the
+/// message does not say to remove it.
+pub fn obstacle_above(path: &Path) -> Option<io::Error> {
+    let exists = |it: &&Path| std::fs::symlink_metadata(it).is_ok();
+    let found = path.ancestors().find(exists).filter(|it| !it.is_dir())?;
+    let what = match found.exists() {
+        true => "not a directory",
+        false => "a symbolic link to a directory that does not exist",
+    };
+    Some(io::Error::other(format!("{} is {what}", found.display())))
+}
+
 /// Whether the entry at `path` belongs to a user other than us and root.
 #[cfg(unix)]
 pub fn is_of_a_stranger(path: &Path, found: &std::fs::Metadata) -> bool {

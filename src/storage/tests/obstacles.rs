@@ -258,6 +258,38 @@ fn our_own_links_at_the_top_of_a_store_are_followed_and_those_of_strangers_are_n
     }
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn only_where_nothing_can_be_written_a_store_is_read_only() {
+    let fixture = Fixture::new();
+    let (store, infohash) = (&fixture.store, fixture.metainfo.infohash);
+    let locks = store.locks_path();
+    let error = || {
+        let error = store.create().and_then(|()| store.try_lock(infohash).map(drop)).unwrap_err();
+        assert!(!store.is_read_only(infohash), "nothing is there to tell");
+        (error.is_read_only(), error.to_string())
+    };
+    store.create().unwrap();
+    std::fs::remove_dir(&locks).unwrap();
+    // Not even root can create files there.
+    symlink("/sys", &locks).unwrap();
+    let (is_read_only, text) = error();
+    assert!(is_read_only && text.contains("the store is read-only"), "{text}");
+    let check = |why: &str| {
+        let (is_read_only, text) = error();
+        assert!(!is_read_only && text.contains(why) && !text.contains("read-only"), "{text}");
+    };
+    std::fs::remove_file(&locks).unwrap();
+    symlink("nowhere/locks", &locks).unwrap();
+    check("locks is a symbolic link to a directory that does not exist");
+    std::fs::remove_file(&locks).unwrap();
+    std::fs::write(&locks, "").unwrap();
+    check("locks is not a directory");
+    std::fs::remove_file(&locks).unwrap();
+    std::fs::create_dir_all(store.lock_path(infohash).join("full")).unwrap();
+    check(".lock is a directory where a file is expected: remove it");
+}
+
 /// Moves an entry elsewhere, and puts a symbolic link in its place. Length and time stay the same.
 fn replace_by_link(path: &Path, elsewhere: &Path) {
     std::fs::rename(path, elsewhere).unwrap();
