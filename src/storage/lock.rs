@@ -5,7 +5,7 @@
 //! long to wait.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{Store, WRITABLE, fs};
@@ -171,10 +171,20 @@ impl Store {
         }
     }
 
-    /// Whether the torrent cannot be locked here because the store is read-only. Creates nothing: if
-    /// there is no lock file yet, only [`Store::try_lock`] finds out.
+    /// Whether the torrent cannot be locked here because the store is read-only. Writes nothing, since
+    /// look-ups ask: opens the lock file or, if there is none yet, another file that was created with
+    /// the store. If that tells nothing either, only [`Store::try_lock`] finds out.
     pub fn is_read_only(&self, infohash: Infohash) -> bool {
-        fs::open_to_write(&self.lock_path(infohash)).is_err_and(|why| is_read_only(&why))
+        match fs::open_to_write(&self.lock_path(infohash)) {
+            Err(why) if why.kind() == ErrorKind::NotFound => {}
+            opened => return opened.is_err_and(|why| is_read_only(&why)),
+        }
+        // Members of a group may create files in its store, but not write to all of those of others.
+        let is_shared = || self.root.parent().is_some_and(fs::is_shared);
+        fs::open_to_write(&self.tag_path()).is_err_and(|why| match why.kind() {
+            ErrorKind::PermissionDenied => !is_shared(),
+            _ => is_read_only(&why),
+        })
     }
 
     /// Returns who holds the lock of this torrent; `None` if nobody does. Works on a read-only

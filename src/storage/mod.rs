@@ -140,7 +140,7 @@ impl Store {
     /// [`crate::ErrorKind::Disk`].
     pub fn create(&self) -> Result<(), Error> {
         self.create_below(&["torrents", "data", "partial", "locks"])?;
-        let tag = self.root.join("CACHEDIR.TAG");
+        let tag = self.tag_path();
         if fs::file_at(&tag).is_none() {
             // The Cache Directory Tagging Specification prescribes this signature.
             let text = "Signature: 8a477f597d28d172789f06886806bc55\n# Datasets fetched by academictorrents.\n";
@@ -212,6 +212,10 @@ impl Store {
         std::fs::create_dir_all(&top)
             .and_then(|()| fs::create_directories(&top, parts.as_path()))
             .map_err(|why| self.not_writable(directory, &why))
+    }
+
+    fn tag_path(&self) -> PathBuf {
+        self.root.join("CACHEDIR.TAG")
     }
 
     fn torrent_path(&self, infohash: Infohash) -> PathBuf {

@@ -23,6 +23,68 @@ fn path_prints_where_a_dataset_lies_or_says_what_is_missing() {
     page.compare();
 }
 
+/// As a build does, and nothing is written to find out.
+#[test]
+#[cfg(unix)]
+fn path_finds_a_selection_in_a_read_only_store_without_a_lock_file() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::process::CommandExt as _;
+    let dataset =
+        Dataset::multi("set", [("a", random_bytes(1, 40_000)), ("b", random_bytes(2, 40_000))]);
+    let cli = CliFixture::new();
+    cli.write("data.torrent", dataset.torrent());
+    dataset.write_to(&cli.path("copy"));
+    let whole = cli.ok(&["import", "copy", "--id", "data.torrent"]);
+    let root = cli.store().join("v1");
+    let locks = root.join("locks");
+    std::fs::remove_dir_all(&locks).unwrap();
+    std::fs::create_dir(&locks).unwrap();
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(&cli.path(""), 0o755);
+    let state = || {
+        let all = ["", "locks", "data", "torrents", "partial", "CACHEDIR.TAG"].map(|it| {
+            let it = std::fs::symlink_metadata(root.join(it)).unwrap();
+            (it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec())
+        });
+        (all, crate::support::files_below(&root))
+    };
+    // Root may write anywhere, so another user looks.
+    let is_root = std::fs::metadata(&root).unwrap().uid() == 0;
+    let link = format!("magnet:?xt=urn:btih:{}&so=0", dataset.infohash_hex());
+    let command = |arguments: &[&str]| {
+        let mut command = cli.command(arguments);
+        if is_root {
+            command.uid(65_534).gid(65_534);
+        }
+        command
+    };
+    if command(&["--help"]).output().is_err() {
+        eprintln!("not tested: other users cannot run the command in this directory");
+        return;
+    }
+    let run = |arguments: &[&str]| {
+        let output = command(&[arguments, &[&link, "--offline"]].concat()).output().unwrap();
+        let run = crate::cli_fixture::Run::of(output);
+        (run.status, run.stdout, run.stderr)
+    };
+    let modes = [(locks.clone(), 0o555), (root.join("CACHEDIR.TAG"), 0o444)];
+    modes.iter().for_each(|(path, mode)| set(path, *mode));
+    let before = state();
+    let (status, path, said) = run(&["path"]);
+    assert_eq!((status, &path), (Some(0), &whole), "{said}");
+    assert_eq!(state(), before);
+    let (status, path, said) = run(&["get"]);
+    assert_eq!((status, &path), (Some(0), &whole), "{said}");
+    assert_eq!(state(), before);
+    // Where files can be created, there is no selection yet, and looking creates nothing.
+    modes.iter().for_each(|(path, _)| set(path, 0o777));
+    let before = state();
+    assert_eq!(run(&["path"]).0, Some(1));
+    assert_eq!(state(), before);
+}
+
 /// A script uses the path as it is printed.
 #[test]
 #[cfg(target_os = "linux")] // other systems refuse such names
