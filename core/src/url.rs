@@ -178,18 +178,10 @@ impl Url {
     }
 }
 
-/// Splits a string into URLs. Some torrents have several trackers in one string, separated by
-/// whitespace or commas.
+/// Splits a string into URLs. Some torrents have several trackers or web seeds in one string,
+/// separated by whitespace or commas.
 pub fn several(text: &str) -> Vec<Url> {
-    split_at(text, |c| c.is_whitespace() || c == ',')
-}
-
-/// As [`several`], for URLs that may contain commas.
-pub fn several_lines(text: &str) -> Vec<Url> {
-    split_at(text, char::is_whitespace)
-}
-
-fn split_at(text: &str, is_between: fn(char) -> bool) -> Vec<Url> {
+    let is_between = |c: char| c.is_whitespace() || c == ',';
     let mut urls: Vec<Url> = Vec::new();
     let mut begin = 0;
     let ends = text.match_indices(is_between).map(|(at, between)| (at, at + between.len()));
@@ -199,7 +191,7 @@ fn split_at(text: &str, is_between: fn(char) -> bool) -> Vec<Url> {
         let scheme = rest.bytes().take_while(u8::is_ascii_alphanumeric).take(16).count();
         let begins = scheme > 0 && rest[scheme..].starts_with("://");
         if rest.is_empty() || begins {
-            let url = text[begin..end].trim_matches(|c: char| c.is_whitespace() || c == ',');
+            let url = text[begin..end].trim_matches(is_between);
             urls.extend((!url.is_empty()).then(|| Url::from(url)));
             begin = next;
         }

@@ -477,7 +477,7 @@ fn text(value: Node<'_>) -> Option<String> {
 
 /// Reads the web seeds from a string or from nested lists, up to the limit.
 fn web_seeds(value: Option<Node<'_>>) -> Vec<Url> {
-    let mut urls = value.map(|value| urls_in(value, url::several_lines)).unwrap_or_default();
+    let mut urls = value.map(urls_in).unwrap_or_default();
     // Printing a URL parses it several times, and no server accepts a URL of several megabytes.
     urls.retain(|url| url.exposed().len() <= 4 * MAX_TRACKER_BYTES);
     urls.truncate(MAX_WEB_SEEDS);
@@ -509,22 +509,22 @@ fn trackers(announce_list: Option<Node<'_>>, announce: Option<Node<'_>>) -> Vec<
 
 fn tiers(value: Node<'_>) -> Vec<Vec<Url>> {
     let tiers: Box<dyn Iterator<Item = Vec<Url>> + '_> = match value.list() {
-        Some(list) => Box::new(list.map(|tier| urls_in(tier, url::several)).flat_map(|tier| {
+        Some(list) => Box::new(list.map(urls_in).flat_map(|tier| {
             // A long tier is split, so that no tracker is lost to the limit per tier.
             let parts = tier.chunks(MAX_TRACKERS_PER_TIER).map(<[Url]>::to_vec);
             parts.collect::<Vec<_>>()
         })),
-        None => Box::new(urls_in(value, url::several).into_iter().map(|url| vec![url])),
+        None => Box::new(urls_in(value).into_iter().map(|url| vec![url])),
     };
     tiers.filter(|tier| !tier.is_empty()).take(MAX_TIERS).collect()
 }
 
 /// Returns the URLs of a string, which may have several, or of the strings in arbitrarily nested
 /// lists, up to the limit; other values are skipped.
-fn urls_in(value: Node<'_>, several: fn(&str) -> Vec<Url>) -> Vec<Url> {
+fn urls_in(value: Node<'_>) -> Vec<Url> {
     let of_text = |value: Node<'_>| {
         let text = text(value).filter(|it| it.len() <= MAX_TRACKERS_PER_TIER * MAX_TRACKER_BYTES);
-        text.map(|text| several(&text)).unwrap_or_default()
+        text.map(|text| url::several(&text)).unwrap_or_default()
     };
     let Some(list) = value.list() else { return of_text(value) };
     let (mut urls, mut open) = (Vec::new(), vec![list]);

@@ -652,6 +652,8 @@ fn sources_as_real_torrents_hold_them() {
     // Several in one string. A space that is not before a URL belongs to a path.
     check("", "8:url-list14:u://v\n\nu://w x", &[], &["u://v", "u://w x"]);
     check("", "8:url-listl12:u://v, u://w3:u:xe", &[], &["u://v", "u://w", "u:x"]);
+    check("", "8:url-list11:u://v,u://w", &[], &["u://v", "u://w"]);
+    check("", "8:url-list11:u://v/a,b,c", &[], &["u://v/a,b,c"]);
 }
 
 #[test]
