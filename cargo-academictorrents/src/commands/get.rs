@@ -74,8 +74,7 @@ pub(crate) fn run(arguments: &GetArguments, common: &Common, output: &Output) ->
         let path = outcome.result?;
         output.say(match received_bytes {
             0 if !outcome.has_written => "already complete".to_owned(),
-            0 if app.into.is_some() => "copied from data on this machine".to_owned(),
-            0 => "completed without a download".to_owned(),
+            0 => "completed without a download: all data was on this machine".to_owned(),
             bytes => format!("fetched {}", size(bytes)),
         });
         if output.json {

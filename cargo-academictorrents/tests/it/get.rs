@@ -61,23 +61,23 @@ fn data_from_this_machine_is_not_reported_as_already_complete() {
             assert_eq!(run.stderr.lines().last(), Some(said), "{arguments:?}: {}", run.stderr);
         }
     };
-    let (copied, without) = ("copied from data on this machine", "completed without a download");
+    let without = "completed without a download: all data was on this machine";
     let complete = "already complete";
     let others = cli.path("copies").display().to_string();
     let with_others = cli.env("ACADEMICTORRENTS_LOAD_PATH", others);
-    check(&with_others, &["set.torrent", "--into", "1"], [copied, complete]);
+    check(&with_others, &["set.torrent", "--into", "1"], [without, complete]);
     let cli = with_others.env("ACADEMICTORRENTS_LOAD_PATH", "");
     for torrent in ["set.torrent", "lab.torrent"] {
         cli.ok(&["import", "--id", torrent, "copies"]);
     }
     check(&cli, &["set.torrent"], [complete, complete]);
     check(&cli, &["set.torrent", "--files", "a.txt"], [without, complete]);
-    check(&cli, &["set.torrent", "--into", "2"], [copied, complete]);
-    check(&cli, &["set.torrent", "--into", "3", "--files", "b.txt"], [copied, complete]);
+    check(&cli, &["set.torrent", "--into", "2"], [without, complete]);
+    check(&cli, &["set.torrent", "--into", "3", "--files", "b.txt"], [without, complete]);
     cli.write("3/set/b.txt", "");
-    check(&cli, &["set.torrent", "--into", "3", "--files", "b.txt"], [copied, complete]);
+    check(&cli, &["set.torrent", "--into", "3", "--files", "b.txt"], [without, complete]);
     check(&cli, &["lab.torrent", "--unpack"], [without, complete]);
-    check(&cli, &["lab.torrent", "--unpack", "--into", "4"], [copied, complete]);
+    check(&cli, &["lab.torrent", "--unpack", "--into", "4"], [without, complete]);
 }
 
 #[test]
