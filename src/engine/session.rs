@@ -9,7 +9,7 @@ use super::budget::Budget;
 use super::network_share::NetworkShare;
 use super::stop::StopHandle;
 use crate::counters::{Counters, DatasetCounters};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::manifest::{Request, StoreKind};
 use crate::settings::Settings;
 use crate::storage::{DiskWork, Store, Target};
@@ -117,11 +117,11 @@ impl<'a> Session<'a> {
     }
 
     /// # Errors
-    /// [`ErrorKind::Disk`] if the system refused to create a thread.
+    /// [`crate::ErrorKind::Disk`] if the system refused to create a thread.
     #[cfg(feature = "fetch")]
     pub fn budget(&self, missing_bytes: u64) -> Result<&Budget, Error> {
         self.network.budget(self.datasets, missing_bytes).map_err(|why| {
-            Error::new(ErrorKind::Disk, "the system refused to create a thread")
+            Error::new(crate::ErrorKind::Disk, "the system refused to create a thread")
                 .why(why.to_string())
         })
     }

@@ -82,9 +82,11 @@ use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::MAX_TORRENT_BYTES;
 
 pub use directory::{Directory, data_in_mirror, directory_fault};
-pub use file_fault::{IS_LFS_POINTER, LFS_POINTER, is_lfs_pointer};
+#[cfg(feature = "fetch")]
+pub use file_fault::is_lfs_pointer;
+pub use file_fault::{IS_LFS_POINTER, LFS_POINTER};
 pub use fs::atomic_write;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "fetch"))]
 pub use fs::{open_or_create, try_lock};
 #[cfg(feature = "unpack")]
 pub use into_directory::TreeCopy;
