@@ -1,6 +1,7 @@
 //! The one error type: what failed, on which dataset, why, and what to do next.
 //!
-//! Layer 0. Does no I/O, and uses no other module but `url`, which masks secrets in messages.
+//! Layer 0. Does no I/O, and uses no other module but `url`, which masks secrets in messages. Links to
+//! items of the library are relative to its pages, where rustdoc copies these.
 
 #![warn(missing_docs)]
 
@@ -30,11 +31,11 @@ pub enum ErrorKind {
     Disk,
     /// Another process has locked the dataset and makes no progress.
     Locked,
-    /// A `StopHandle` stopped the operation. Verified data is kept, and the
+    /// A [`StopHandle`](struct.StopHandle.html) stopped the operation. Verified data is kept, and the
     /// next run resumes.
     Stopped,
-    /// The function passed to `Get::on_progress` panicked, which the
-    /// caller must fix. Verified data is kept.
+    /// The function passed to [`Get::on_progress`](struct.Get.html#method.on_progress) panicked, which
+    /// the caller must fix. Verified data is kept.
     Callback,
 }
 

@@ -59,8 +59,7 @@ impl Origin {
         }
     }
 
-    /// The name of the `Get` method or command-line option that sets a value, for error
-    /// messages.
+    /// The name of the method or command-line option that sets a value, for error messages.
     pub fn setter(&self, method: &str) -> String {
         match self {
             Origin::CommandLine => format!("`--{}`", method.replace('_', "-")),

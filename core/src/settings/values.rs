@@ -72,7 +72,7 @@ pub struct NetrcFile {
     pub by: Option<String>,
 }
 
-/// How a `Get` shows progress.
+/// How a [`Get`](struct.Get.html) shows progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 #[warn(missing_docs)]

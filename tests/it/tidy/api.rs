@@ -102,3 +102,41 @@ fn the_public_api_is_the_committed_page() {
     lines.iter().for_each(|line| writeln!(page, "{line}").unwrap());
     snapbox::assert_data_eq!(page, snapbox::file!["api.txt"].raw());
 }
+
+/// Rustdoc resolves paths in the core's comments there, where the library's items do not exist. But
+/// its pages for what `lib.rs` exports are beside those items' pages.
+#[test]
+fn comments_of_the_core_link_to_pages_of_the_library() {
+    let [lib, core] = library_roots();
+    let of_core = exported(&core.text);
+    let lines: Vec<&str> = include_str!("api.txt").lines().collect();
+    let mut structs = exported(&lib.text);
+    structs.retain(|(name, ..)| {
+        let line = format!("pub struct {name}");
+        lines.iter().any(|it| it.starts_with(&line)) && of_core.iter().all(|(it, ..)| it != name)
+    });
+    let mut links = 0;
+    for file in library().into_iter().filter(|file| file.path.contains("core/src/")) {
+        let comments = file.text.lines().filter(|line| line.trim_start().starts_with("///"));
+        let comments = comments.collect::<Vec<_>>().join("\n");
+        for (name, ..) in &structs {
+            for (at, _) in comments.match_indices(&format!("`{name}")) {
+                let rest = &comments[at + 1 + name.len()..];
+                let (method, rest) = rest.split_once('`').unwrap_or_default();
+                let anchor = match method.strip_prefix("::") {
+                    None if method.is_empty() => String::new(),
+                    None => continue, // a longer name
+                    Some(method) => {
+                        let line = format!("{name}: pub fn {method}(");
+                        assert!(lines.iter().any(|it| it.starts_with(&line)), "{line}");
+                        format!("#method.{method}")
+                    }
+                };
+                let target = format!("](struct.{name}.html{anchor})");
+                assert!(rest.starts_with(&target), "{}: `{name}{method}`", file.path);
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 2, "{links}");
+}
