@@ -341,6 +341,9 @@ impl VerifyRow {
         if let Some(why) = &found.still_stamped {
             output.warn(format_args!("`{}`: builds will continue to use it: {why}", self.name));
         }
+        if self.state() == VerifyOutcome::Missing && !found.unstamped.is_empty() {
+            output.say(format_args!("`{}` no longer counts as complete", self.name));
+        }
         if self.state() != VerifyOutcome::Damaged {
             return;
         }
