@@ -41,7 +41,7 @@ use crate::workspace;
   cargo academictorrents verify 323a0048d87ca79b68f12a6350a57776b6a3b7fb --into data")]
 pub(crate) struct VerifyArguments {
     /// Keys in the manifest, infohashes, magnet links or paths of .torrent files [default: all declared datasets]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME|ID")]
     names: Vec<String>,
     /// Verify everything in the store
     #[arg(long, conflicts_with_all = ["names", "into"])]
