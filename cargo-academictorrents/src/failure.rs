@@ -79,7 +79,8 @@ impl CommandError {
                 new("no datasets are declared".into()).help("specify the dataset with --id")
             }
             CommandError::NotFetched(name) => {
-                new(format!("`{name}` is not on this machine")).help("cargo academictorrents fetch")
+                new(format!("`{name}` is missing or incomplete on this machine"))
+                    .help("cargo academictorrents fetch")
             }
             CommandError::DataDirectory(why) => {
                 new("the directory of --data cannot be determined".into()).why(why.to_string())

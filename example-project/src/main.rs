@@ -4,7 +4,7 @@ mod digits;
 mod error;
 #[cfg(feature = "mnist")]
 mod mnist;
-mod neighbour;
+mod neighbor;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -43,12 +43,12 @@ fn report(digits: &[Digit], out: &mut impl Write) -> io::Result<()> {
 
     let right = unseen
         .iter()
-        .filter(|digit| neighbour::classify(examples, digit) == Some(digit.label))
+        .filter(|digit| neighbor::classify(examples, digit) == Some(digit.label))
         .count();
     let percent = 100.0 * right as f64 / unseen.len().max(1) as f64;
     writeln!(
         out,
-        "\nnearest of {} neighbours: {right} of {} recognised, accuracy {percent:.1} %",
+        "\nnearest of {} neighbors: {right} of {} recognized, accuracy {percent:.1} %",
         examples.len(),
         unseen.len(),
     )

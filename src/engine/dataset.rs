@@ -1,5 +1,6 @@
 //! The result of a download ([`Provided`]), and its public view ([`Dataset`]).
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub struct ProvidedArchive {
 }
 
 /// The files of a dataset, from the value that lists them. Reads nothing from disk.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum ProvidedFiles {
     Stamped(Arc<Stamp>),
     Selected(Arc<Layout>),
@@ -51,6 +52,13 @@ impl ProvidedFiles {
     }
 }
 
+impl fmt::Debug for ProvidedFiles {
+    /// Only their number: a torrent's metainfo has megabytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} files", self.iter().count())
+    }
+}
+
 impl From<Stamp> for ProvidedFiles {
     fn from(stamp: Stamp) -> ProvidedFiles {
         ProvidedFiles::Stamped(Arc::new(stamp))
@@ -68,7 +76,7 @@ impl From<Stamp> for ProvidedFiles {
 /// }
 /// # Ok::<(), academictorrents::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Dataset {
     pub(crate) name: String,
     pub(crate) provided: Provided,
@@ -83,6 +91,18 @@ pub struct DatasetFile {
     pub path: PathBuf,
     /// Length in bytes.
     pub length: u64,
+}
+
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset")
+            .field("name", &self.name)
+            .field("infohash", &self.provided.infohash)
+            .field("path", &self.provided.path)
+            .field("archive", &self.archive())
+            .field("files", &self.provided.files)
+            .finish()
+    }
 }
 
 impl Dataset {

@@ -51,6 +51,7 @@ pub(crate) struct ImportArguments {
 pub(crate) fn run(arguments: &ImportArguments, common: &Common, output: &Output) -> Result {
     let datasets = match &arguments.id {
         Some(id) => vec![arguments.workspace.dataset(id, common)?],
+        None if arguments.workspace.is_outside() => Vec::new(),
         None => {
             let declared = arguments.workspace.declared(common)?;
             declared.into_iter().map(|declared| declared.dataset).collect()

@@ -35,7 +35,7 @@ use listing::Listed;
   cargo academictorrents info mnist.torrent --offline --json")]
 pub(crate) struct InfoArguments {
     /// The dataset's key in the manifest, or an infohash, magnet link or path of a .torrent
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME|ID")]
     name: String,
     #[command(flatten)]
     workspace: workspace::WorkspaceFlags,

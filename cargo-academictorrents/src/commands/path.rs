@@ -16,7 +16,7 @@ use crate::workspace;
   ls \"$(cargo academictorrents path mnist)\"")]
 pub(crate) struct PathArguments {
     /// The dataset's key in the manifest, or an infohash, magnet link or path of a .torrent
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME|ID")]
     name: String,
     #[command(flatten)]
     workspace: workspace::WorkspaceFlags,

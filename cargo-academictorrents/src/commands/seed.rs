@@ -30,11 +30,11 @@ use crate::workspace;
 #[command(after_help = "Examples:
   cargo academictorrents seed
   cargo academictorrents seed mnist --rate 4MiB
-  cargo academictorrents seed 323a0048d87ca79b68f12a6350a57776b6a3b7fb --port 6881 --rate 4MiB --ratio 2
+  cargo academictorrents seed 323a0048d87ca79b68f12a6350a57776b6a3b7fb --port 6881 --ratio 2
   cargo academictorrents seed mnist.torrent --fetch --for 8h")]
 pub(crate) struct SeedArguments {
     /// Keys in the manifest, infohashes, magnet links or paths of .torrent files [default: everything in the store]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME|ID")]
     names: Vec<String>,
     /// Serve datasets that this directory contains under their torrents' names, or another store. Can be repeated
     #[arg(long, value_name = "DIR")]

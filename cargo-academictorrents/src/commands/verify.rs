@@ -41,7 +41,7 @@ use crate::workspace::{self, Declared};
   cargo academictorrents verify 323a0048d87ca79b68f12a6350a57776b6a3b7fb --into data")]
 pub(crate) struct VerifyArguments {
     /// Keys in the manifest, infohashes, magnet links or paths of .torrent files [default: all declared datasets]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME|ID")]
     names: Vec<String>,
     /// Verify everything in the store
     #[arg(long, conflicts_with_all = ["names", "into"])]
@@ -340,6 +340,9 @@ impl VerifyRow {
         let Ok(Some(found)) = &self.found else { return };
         if let Some(why) = &found.still_stamped {
             output.warn(format_args!("`{}`: builds will continue to use it: {why}", self.name));
+        }
+        if self.state() == VerifyOutcome::Missing && !found.unstamped.is_empty() {
+            output.say(format_args!("`{}` no longer counts as complete", self.name));
         }
         if self.state() != VerifyOutcome::Damaged {
             return;

@@ -110,7 +110,7 @@ fn sources_and_files_are_those_of_the_options() {
 fn site(torrent: Vec<u8>) -> HttpServer {
     HttpServer::start(move |request, responder| match request.target.as_str() {
         "/data.torrent" => responder.respond(200, &[], &torrent),
-        "/page" => {
+        page if page == "/page" || page.starts_with("/details/") => {
             responder.respond(200, &[("content-type", "text/html")], b"<!doctype html><p>Data!")
         }
         "/endless" => {
@@ -151,7 +151,8 @@ fn what_is_wrong_with_a_web_address_is_told() {
         .env("ACADEMICTORRENTS_PROGRESS", "off")
         .env("ACADEMICTORRENTS_TIMEOUT", "1s");
     let mut page = Page::new("get-web-address");
-    for place in ["nothing", "page", "data.torrent"] {
+    let of_dataset = "details/ce990b28668abf16480b8b906640a6cd7e3b8b21";
+    for place in ["nothing", "page", "data.torrent", of_dataset] {
         page.show(&cli, &["get", &format!("{}/{place}", site.url())]);
     }
     page.show(&cli, &["get", "http://127.0.0.1:9/data.torrent"]);

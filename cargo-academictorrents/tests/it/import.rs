@@ -42,6 +42,14 @@ fn state(directory: &Path) -> Vec<(std::path::PathBuf, Vec<u8>, bool, std::time:
 }
 
 #[test]
+fn outside_of_a_package_the_dataset_has_to_be_named() {
+    let run = CliFixture::new().run(&["import", "data"]);
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.contains("specify the dataset with --id"), "{}", run.stderr);
+    assert!(!run.stderr.contains("cargo metadata"), "{}", run.stderr);
+}
+
+#[test]
 fn what_lies_at_a_path_is_found_to_be_the_dataset_and_copied() {
     let cli = cli();
     cli.write("mine/renamed.bin", &**single().stream());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli_fixture::{CliFixture, Page};
 use crate::support::files::damage_unseen;
-use crate::support::files::{PIECE, inode, remove, set_writable};
+use crate::support::files::{PIECE, inode, remove, remove_tree, set_writable};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
 
 /// A CLI without progress output, which depends on the machine's speed.
@@ -61,6 +61,39 @@ fn a_flipped_byte_is_found_named_and_repaired_by_one_piece() {
     page.show(&cli, &["verify", "minst"]);
     page.show(&cli, &["verify", "--into", "here"]);
     page.compare();
+}
+
+#[test]
+fn a_dataset_whose_files_were_all_deleted_no_longer_counts_as_complete() {
+    let single = Dataset::single("data.bin", random_bytes(1, 3 * PIECE));
+    for (dataset, elsewhere) in [(&single, false), (&tree(), false), (&single, true)] {
+        let mut cli = cli();
+        let _seed = vendor(&cli, "data.torrent", dataset);
+        cli.declare("mnist = { torrent = \"data.torrent\" }");
+        cli.ok(&["fetch"]);
+        let path = cli.ok(&["path", "mnist"]);
+        let path = Path::new(path.trim_end());
+        let stamp = path.parent().unwrap().with_file_name("stamp");
+        if elsewhere {
+            let copies = cli.path("copies");
+            dataset.write_to(&copies);
+            cli = cli.env("ACADEMICTORRENTS_LOAD_PATH", copies.display());
+        }
+        if path.is_dir() {
+            remove_tree(path)
+        } else {
+            remove(path)
+        }
+        let run = cli.run(&["verify", "mnist"]);
+        assert!(!stamp.exists(), "Cargo would not run the build script again");
+        assert_eq!(run.status, Some(if elsewhere { 0 } else { 1 }), "{}", run.stderr);
+        if !elsewhere {
+            assert!(run.stderr.contains("`mnist` no longer counts as complete"), "{}", run.stderr);
+        }
+        cli.ok(&["fetch"]);
+        assert!(elsewhere || stamp.exists());
+        cli.ok(&["verify"]);
+    }
 }
 
 #[test]

@@ -111,7 +111,8 @@ impl NoIdentity {
 }
 
 /// The infohash in the URL of a dataset's page, or of its `.torrent` in the catalog.
-fn infohash_of_page(url: &str) -> Option<Infohash> {
+#[must_use]
+pub fn infohash_of_page(url: &str) -> Option<Infohash> {
     let path = url.split(['?', '#']).next()?.trim_end_matches('/');
     let (before, last) = path.rsplit_once('/')?;
     let is_page = before.ends_with("/details") || before.ends_with("/download");

@@ -50,7 +50,7 @@ pub use call::CallOptions;
 #[cfg(feature = "unpack")]
 pub use call::UnpackOptions;
 pub use file_glob::{FileGlob, below_root, is_meant};
-pub use identity::{Identity, absolute};
+pub use identity::{Identity, absolute, infohash_of_page};
 #[cfg(feature = "engine")]
 pub use keys::KEYS;
 pub use unpack::Unpacking;

@@ -154,15 +154,26 @@ fn verify_dataset(
         let place = OnLoadPath { site, fragments: Vec::new(), is_stamped: false };
         return work.elsewhere(place, Whose::Named).map(Some);
     }
-    if target.files_path(resolved.id()).join(&name).exists() {
-        return work.own().map(Some);
+    // A dataset whose files were all deleted may still have its stamp.
+    let is_stamped = target.store().is_some_and(|it| it.stamp_path(resolved.id()).exists());
+    let mut own = None;
+    if is_stamped || target.files_path(resolved.id()).join(&name).exists() {
+        own = Some(work.own()?);
+    }
+    if own.as_ref().is_some_and(|own| own.path.is_some()) {
+        return Ok(own);
     }
     for place in places(session, infohash, resolved.id()) {
         if place.site.path(&name).exists() {
-            return work.elsewhere(place, Whose::LoadPath).map(Some);
+            let mut found = work.elsewhere(place, Whose::LoadPath)?;
+            if let Some(own) = own {
+                found.unstamped.extend(own.unstamped);
+                found.still_stamped = found.still_stamped.or(own.still_stamped);
+            }
+            return Ok(Some(found));
         }
     }
-    Ok(None)
+    Ok(own)
 }
 
 struct VerifyJob<'a> {
@@ -200,15 +211,13 @@ impl VerifyJob<'_> {
         }
         let site = target.files_path(id).into();
         let mut verified = self.verified(&site, Whose::Own);
-        // The directory exists, but none of the files.
-        let Some(report) = report?.transpose()? else {
-            verified.path = None;
-            return Ok(verified);
-        };
+        let report = report?.transpose()?;
+        let is_damaged = report.as_ref().is_none_or(|report| !report.is_none());
         verified.is_stamped = target.present(id).is_some_and(|it| it.holds(&request.sha256));
-        if let Some(store) = target.store().filter(|_| !report.is_none()) {
+        if let Some(store) = target.store().filter(|_| is_damaged) {
             let is_stamped = Stamp::read(&store.stamp_path(id)).is_some();
-            let damaged = report.damaged_below(&target.files_path(id));
+            let below = target.files_path(id);
+            let damaged = report.as_ref().map(|it| it.damaged_below(&below)).unwrap_or_default();
             let removed = store
                 .remove_stamp(id)
                 .and_then(|()| store.unstamp_links(metainfo.infohash, id, &damaged));
@@ -223,7 +232,11 @@ impl VerifyJob<'_> {
                 Err(error) => verified.still_stamped = Some(error),
             }
         }
-        verified.report = report;
+        match report {
+            Some(report) => verified.report = report,
+            // None of the files exists.
+            None => verified.path = None,
+        }
         Ok(verified)
     }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::manifest::Request;
 use crate::origin::TorrentOrigin;
 use crate::storage::{IS_LFS_POINTER, LFS_POINTER, Store, directory_fault};
+use crate::suggest::nearest;
 use crate::torrent::infohash::Infohash;
 use crate::torrent::metainfo::{MAX_TORRENT_BYTES, Metainfo, not_declared};
 
@@ -41,7 +42,10 @@ fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             failed("vendored torrent")
                 .why(why.to_string())
-                .help("`torrent` is relative to the manifest")
+                .help(match similar(request, path) {
+                    Some(similar) => format!("did you mean {similar:?}?"),
+                    None => "`torrent` is relative to the manifest".to_owned(),
+                })
                 .help(format!(
                     "the published package must contain it: if [package] has `include`, add {name:?};\n\
                      if it has `exclude`, make sure that it does not cover the file"
@@ -49,6 +53,28 @@ fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
         }
         false => failed("torrent").why(why.to_string()).help("use the path of a .torrent, or an infohash"),
     })
+}
+
+/// The `.torrent` whose name is most similar to that of `path`, in the same directory or in
+/// `datasets`, relative to the manifest.
+fn similar(request: &Request, path: &Path) -> Option<String> {
+    let package = request.origin.manifest()?.0.parent()?;
+    let stem = |path: &Path| Some(path.file_stem()?.to_str()?.to_owned());
+    let in_directory = |directory: &Path| {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|it| it.extension().is_some_and(|it| it == "torrent"))
+    };
+    let mut files: Vec<PathBuf> = in_directory(path.parent()?).collect();
+    files.extend(in_directory(&package.join("datasets")));
+    files.sort();
+    let stems: Vec<String> = files.iter().filter_map(|file| stem(file)).collect();
+    let nearest = nearest(&stem(path)?, stems.iter().map(String::as_str))?;
+    let file = files.iter().find(|file| stem(file).as_deref() == Some(nearest))?;
+    let below: Option<Vec<&str>> =
+        file.strip_prefix(package).ok()?.iter().map(|component| component.to_str()).collect();
+    Some(below?.join("/"))
 }
 
 fn of_vendored(error: Error, path: &Path) -> Error {

@@ -18,6 +18,8 @@ use crate::engine::session::Session;
 use crate::engine::sources::open_peers::KnownPeers;
 use crate::engine::thread::start_thread;
 use crate::error::{Error, ErrorKind};
+#[cfg(feature = "engine")]
+use crate::manifest::infohash_of_page;
 use crate::manifest::{Mirror, Request};
 use crate::net::{Client, Credential, Fetched, SourceError};
 use crate::origin::TorrentOrigin;
@@ -404,17 +406,21 @@ pub fn newest(session: &Session<'_>, infohash: Infohash) -> Result<Located, Erro
 #[cfg(feature = "engine")]
 pub fn at_url(session: &Session<'_>, url: &Url) -> Result<Located, Error> {
     let failed = |kind| Error::new(kind, format!("could not download a torrent from {url}"));
+    let advice = |help: &str| match infohash_of_page(url.exposed()) {
+        Some(infohash) => format!("use the infohash in the URL: {infohash}"),
+        None => help.to_owned(),
+    };
     if session.settings.offline {
         return Err(failed(ErrorKind::Offline)
             .why(session.settings.offline_reason())
-            .help("give the path of a .torrent that is on this machine"));
+            .help(advice("give the path of a .torrent that is on this machine")));
     }
     let client = Client::new(session.settings)?.with_credentials(session.settings);
     let host = LocalPeer::not_listening();
     let bytes = fetch(&client, NamedBy::User, url, Credential::OfHost, ATTEMPTS, &host);
     let bytes = bytes.map_err(|Failed { why, .. }| {
         advise(failed(ErrorKind::Network).why(why.to_string()), std::iter::once(&why))
-            .help("open the URL in a browser, or use an infohash or the path of a .torrent")
+            .help(advice("open the URL in a browser, or use an infohash or the path of a .torrent"))
     })?;
     match Metainfo::parse(&bytes) {
         Ok(metainfo) => {
@@ -426,7 +432,7 @@ pub fn at_url(session: &Session<'_>, url: &Url) -> Result<Located, Error> {
             let what = format!("there is no valid torrent at {url}");
             Err(Error::new(ErrorKind::Metainfo, what)
                 .why(error.reason())
-                .help("use the URL of the .torrent itself, not of a page that links to it"))
+                .help(advice("use the URL of the .torrent itself, not of a page that links to it")))
         }
     }
 }

@@ -109,5 +109,8 @@ fn on_this_machine() {
     check("a wrong pin", &fixture);
     fs::remove_file(fixture.path("data.torrent")).unwrap();
     check("a missing vendored torrent", &fixture);
+    fs::create_dir(fixture.path("datasets")).unwrap();
+    fs::write(fixture.path("datasets/data.torrent"), dataset.torrent()).unwrap();
+    check("a vendored torrent in another directory", &fixture);
     page.compare();
 }
