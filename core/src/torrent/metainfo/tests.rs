@@ -271,6 +271,10 @@ fn empty_components_are_none_and_empty_files_may_stand_for_directories() {
     };
     use FileKind::{Data, Directory};
     check(&[(&["", "a"], 3)], &[("a", Data)]);
+    // Not split by the program that wrote the torrent.
+    check(&[(&["a/b"], 3), (&["d", "e//f/./c"], 5)], &[("a/b", Data), ("d/e/f/c", Data)]);
+    check(&[(&["d/"], 0), (&["d/", "a"], 3)], &[("d", Directory), ("d/a", Data)]);
+    check(&[(&["d"], 0), (&["d/a"], 3)], &[("d", Directory), ("d/a", Data)]);
     check(&[(&["a", "", "b"], 3), (&["", "", "c", ""], 5)], &[("a/b", Data), ("c", Data)]);
     check(&[(&[".", "a"], 3), (&["b", ".", "c"], 5)], &[("a", Data), ("b/c", Data)]);
     check(&[(&["d", "."], 0), (&["d", "a"], 3)], &[("d", Directory), ("d/a", Data)]);
