@@ -139,6 +139,38 @@ pub fn other_selection(
     ids.iter().find_map(|id| trusted(request, infohash, store, id, Some(resolved)))
 }
 
+/// Looks for the dataset in a store that cannot be written to and has no valid stamp of it: copies
+/// of a store lose the files' times in a backup or an image. It is hashed each time.
+///
+/// # Errors
+/// [`ErrorKind::Verification`] if a pin does not match; [`ErrorKind::Stopped`].
+pub fn hashed(
+    session: &Session<'_>,
+    request: &Request,
+    resolved: &Resolved,
+    counters: &SharedCounters,
+) -> Result<Option<Provided>, Error> {
+    let Some(store) = session.target(request).store() else { return Ok(None) };
+    let (metainfo, layout) = (&resolved.metainfo, resolved.layout());
+    for id in store.selections(metainfo.infohash) {
+        let stamp = store.stamp_path(&id);
+        let fragments = Stamp::read(&stamp).unwrap_or_default().fragments;
+        let site = Site::In(store.files_path(&id));
+        let mut found = LocalCopy::look(&site, metainfo, layout, fragments);
+        if !found.may_be_complete() {
+            continue;
+        }
+        counters.begin_checking(layout.needed_bytes());
+        found.hash(session.disk_work(counters))?;
+        if found.is_right(&request.sha256)? {
+            let (infohash, path) = (metainfo.infohash, site.path(&metainfo.root_path()));
+            let files = ProvidedFiles::Selected(Arc::clone(layout));
+            return Ok(Some(Provided { infohash, path, stamp, archive: None, files }));
+        }
+    }
+    Ok(None)
+}
+
 /// Returns the dataset's copies in mirror directories, and messages about mirrors that cannot be
 /// read or have nothing. Mirrors use the torrent's own name, not the request's `rename`.
 pub fn in_mirrors(work: &Work<'_>, mirrors: &[(NamedBy, Mirror)]) -> (Vec<LocalCopy>, Vec<String>) {
