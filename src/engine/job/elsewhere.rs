@@ -206,11 +206,21 @@ pub fn selections(work: &Work<'_>, wanted: &PieceSet) -> Vec<LocalCopy> {
     };
     let others =
         shared.selections(resolved.metainfo.infohash).into_iter().filter(|id| !is_its_own(id));
-    let found = others.map(|id| {
-        let site = Site::In(shared.files_path(&id));
-        LocalCopy::look(&site, &resolved.metainfo, resolved.layout(), Vec::new())
-    });
+    let found = others.map(|id| copy_in(shared, &id, resolved));
     found.filter(|found| found.pieces().iter().any(|piece| wanted.contains(piece))).collect()
+}
+
+/// The copy with this ID in a store, which may have another name there: see [`Metainfo::renamed`].
+fn copy_in(store: &Store, id: &str, resolved: &Resolved) -> LocalCopy {
+    let site = Site::In(store.files_path(id));
+    let name = Stamp::read(&store.stamp_path(id)).and_then(|stamp| stamp.name());
+    let Some(name) = name.filter(|name| *name != resolved.metainfo.root_path()) else {
+        return LocalCopy::look(&site, &resolved.metainfo, resolved.layout(), Vec::new());
+    };
+    // A name that is not UTF-8 can only be the torrent's own.
+    let metainfo = Metainfo::clone(&resolved.metainfo).renamed(name.to_str());
+    let layout = Arc::new(Layout::new(&metainfo, &resolved.selection));
+    LocalCopy::look(&site, &Arc::new(metainfo), &layout, Vec::new())
 }
 
 /// Waits while another process fetches the torrent into a store on `LOAD_PATH`. If that process
@@ -306,15 +316,12 @@ fn other_selections(work: &Work<'_>) -> Vec<LocalCopy> {
     let whole = metainfo.infohash.to_string();
     let stores = work.session.settings.load_path.iter().map(|directory| Store::at(directory));
     let stores = stores.filter(|store| store.root() != work.session.shared.root());
-    let sites = stores.flat_map(|store| {
+    let copies = stores.flat_map(|store| {
         let ids = store.selections(metainfo.infohash).into_iter();
         let others = ids.filter(|id| id != work.resolved.id() && *id != whole);
-        others.map(|id| Site::In(store.files_path(&id))).collect::<Vec<_>>()
+        others.map(|id| copy_in(&store, &id, work.resolved)).collect::<Vec<_>>()
     });
-    let copies = sites
-        .map(|site| LocalCopy::look(&site, metainfo, work.resolved.layout(), Vec::new()))
-        .filter(LocalCopy::is_something);
-    copies.collect()
+    copies.filter(LocalCopy::is_something).collect()
 }
 
 /// Uses the copy that the user named, which must be complete and correct.
