@@ -124,7 +124,7 @@ fn peers_come_in_many_forms() {
     );
     // A list as a dictionary.
     check(
-        b"d5:peersd1:0d2:ip7:1.2.3.44:porti80ee1:26:\x05\x06\x07\x08\x01\01:3i7eee",
+        b"d5:peersd1:0d2:ip7:1.2.3.44:porti80ee1:26:\x05\x06\x07\x08\x01\x001:3i7eee",
         &["1.2.3.4:80", "5.6.7.8:256"],
     );
     // An empty reason for a failure that is none.
