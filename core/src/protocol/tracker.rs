@@ -289,7 +289,11 @@ fn peers(reply: &Value) -> (Vec<SocketAddr>, Vec<String>) {
                 continue;
             }
             Some(Value::List(list)) => list.iter().collect(),
-            Some(Value::Dict(list)) => list.values().collect(),
+            Some(Value::Dict(list)) => {
+                let mut list: Vec<_> = list.iter().collect();
+                list.sort_by_key(|(index, _)| (index.len(), *index));
+                list.into_iter().map(|(_, peer)| peer).collect()
+            }
             _ => continue,
         };
         for peer in list {
