@@ -52,6 +52,15 @@ impl Store {
 }
 
 impl LocalCopy {
+    /// Whether the hashed copy is complete and has not changed since. Checks the pins.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Verification`] for a wrong pin.
+    pub fn is_right(&self, pins: &Pins) -> Result<bool, Error> {
+        pins::check(&self.site, &self.metainfo, pins)?;
+        Ok(self.is_complete() && self.unchanged().is_some())
+    }
+
     /// Checks the pins of the complete copy and stamps it in `store`. Returns false if the copy
     /// changed since it was examined.
     ///

@@ -174,6 +174,42 @@ fn in_a_store_with_a_fault_a_selection_is_not_served_from_the_whole_dataset() {
     assert_eq!(state(&whole), before);
 }
 
+/// As after a backup was restored, or in the image of a container.
+#[test]
+#[cfg(unix)] // elsewhere, a read-only file's time cannot be set
+fn in_a_store_that_cannot_be_written_to_files_whose_times_were_lost_are_hashed() {
+    let dataset = few();
+    let (project, _seed) = with_all(&dataset);
+    let whole = project.path_of("data");
+    for name in ["a", "b", "c"] {
+        let file = std::fs::File::open(whole.join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    }
+    let before = state(&whole);
+    let locks = project.store().join("v1/locks");
+    std::fs::remove_dir_all(&locks).unwrap();
+    std::fs::write(&locks, "").unwrap();
+    for files in ["", "files = ['b', 'c']"] {
+        for _ in 0..2 {
+            assert_eq!(offline(&project, files), whole);
+        }
+    }
+    let pinned = |pin: &str| format!("sha256 = {{ 'b' = '{pin}' }}");
+    project.declare_data(&pinned(&"0".repeat(64)));
+    let run = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run();
+    assert_eq!(run.unwrap_err().kind(), ErrorKind::Verification);
+    assert_eq!(state(&whole), before);
+    // A damaged file.
+    flip(&whole.join("b"), 1_000);
+    for files in ["", "files = ['b', 'c']"] {
+        project.declare_data(files);
+        let run = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run();
+        let error = run.unwrap_err().to_string();
+        assert!(error.contains("could not create the store's directory"), "{error}");
+    }
+    assert_eq!(offline(&project, "files = ['c']"), whole);
+}
+
 #[test]
 fn a_selection_for_a_place_of_its_own_is_copied_from_the_store() {
     let dataset = few();

@@ -157,6 +157,14 @@ fn a_renamed_dataset_is_another_one_and_comes_from_each_source() {
         // The data now exists and no source is needed.
         project.declare_data("rename = \"other\"");
         assert_eq!(project.path_of("data"), path);
+        // Under another name it is copied from there, without a source.
+        for name in ["third", "fourth"] {
+            project.declare_data(&format!("rename = \"{name}\""));
+            let copy = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run().unwrap();
+            let copy = copy.dataset("data").unwrap().path().to_owned();
+            dataset.assert_at(&copy);
+            assert!(copy.ends_with(name), "{copy:?}");
+        }
         // The torrent's own name and a selection have other paths.
         project.declare_data(&lines);
         let own = project.path_of("data");

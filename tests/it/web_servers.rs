@@ -571,6 +571,49 @@ fn a_piece_that_began_in_the_file_before_is_resumed_from_a_server_without_ranges
     assert!(server.requests().len() <= 8, "{:?}", server.requests().len());
 }
 
+/// Of the servers behind one name, one lacks the file or refuses requests.
+#[test]
+fn a_file_that_a_server_has_sent_is_not_lost_to_a_single_refusal() {
+    let dataset = Dataset::single("data.bin", random_bytes(8, 3 << 20)).piece_length(64 << 10);
+    let files = paths(&dataset);
+    side_by_side(&[400, 403, 404, 410], |status| {
+        let (asked, files) = (AtomicUsize::new(0), files.clone());
+        let (status, most) = (*status, 1 << 18);
+        let server = HttpServer::start(move |request, responder| {
+            let (start, end) = request.range(files[0].1.len() as u64).flatten().unwrap();
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            if number > 0 && number % 3 == 0 {
+                return responder.status(status);
+            }
+            // Less than was requested.
+            let end = end.min(start + most);
+            let range = format!("bytes {start}-{}/{}", end - 1, files[0].1.len());
+            let length = (end - start).to_string();
+            responder.head(206, &[("content-range", &*range), ("content-length", &*length)]);
+            responder.body(&files[0].1[start as usize..end as usize]);
+        });
+        let project = project(&dataset, &format!("{}/data.bin", server.url()));
+        dataset.assert_at(&project.path_of("data"));
+        // A file that was removed meanwhile is given up.
+        let (asked, files) = (AtomicUsize::new(0), paths(&dataset));
+        let server = HttpServer::start(move |request, responder| {
+            let (start, end) = request.range(files[0].1.len() as u64).flatten().unwrap();
+            if asked.fetch_add(1, Ordering::SeqCst) > 0 {
+                return responder.status(status);
+            }
+            let end = end.min(start + most);
+            let range = format!("bytes {start}-{}/{}", end - 1, files[0].1.len());
+            let length = (end - start).to_string();
+            responder.head(206, &[("content-range", &*range), ("content-length", &*length)]);
+            responder.body(&files[0].1[start as usize..end as usize]);
+        });
+        let project = self::project(&dataset, &format!("{}/data.bin", server.url()));
+        let error = project.error();
+        assert!(error.contains(&format!("/data.bin: HTTP status {status}")), "{error}");
+        assert!(server.requests().len() < 60, "{}", server.requests().len());
+    });
+}
+
 /// Encodes gzip with stored blocks, without compression.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];

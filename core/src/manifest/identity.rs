@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, printable};
 use crate::torrent::infohash::Infohash;
-use crate::torrent::magnet::Magnet;
+use crate::torrent::magnet::{Magnet, pasted};
 
 /// Identifies a dataset: by infohash, by a vendored torrent, by both (which must then match), or by
 /// a magnet link.
@@ -47,7 +47,7 @@ impl From<Magnet> for Identity {
 }
 
 impl Identity {
-    /// Parses an infohash, a magnet link, or, unless `torrent` is given, the path of an existing
+    /// Parses an infohash or a magnet link (see [`pasted`]), or, unless `torrent` is given, the path of an existing
     /// `.torrent`. 40 digits are an infohash, even if a file has that name.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Identity {
             let magnet = Magnet::parse(text).map_err(NoIdentity::Magnet)?;
             return Ok(Identity { torrent, ..magnet.into() });
         }
-        let why = match text.parse::<Infohash>() {
+        let why = match pasted(text).parse::<Infohash>() {
             Ok(infohash) => return Ok(Identity { torrent, ..infohash.into() }),
             Err(why) => why,
         };

@@ -515,6 +515,9 @@ fn links_lead_relatively_to_what_they_resolve_to() {
     check(&[("l", Some(&["d", "..", "a"]))], &[("l", "a")]);
     check(&[("d/k", Some(&["l"])), ("d/l", Some(&["e"]))], &[("d/k", "e"), ("d/l", "e")]);
     check(&[("d/k", Some(&["l", "c"])), ("d/l", Some(&["e"]))], &[("d/k", "e/c"), ("d/l", "e")]);
+    // Not split by the program that wrote the torrent.
+    check(&[("l", Some(&["d/e/c"])), ("d/k", Some(&["../a"]))], &[("l", "d/e/c"), ("d/k", "../a")]);
+    check(&[("d/e/l", Some(&["./c"]))], &[("d/e/l", "c")]);
     // What is there below the root comes first.
     check(
         &[("x/l", Some(&["a"])), ("x/a", Some(&["d", "b"]))],
@@ -540,6 +543,8 @@ fn links_that_lead_to_nothing_that_is_selected_are_refused() {
         &["d", "..", "..", "x"],
         &["d", "..", "..", "root", "a"],
         &["/etc/passwd"],
+        &["../a"],
+        &["d/../../x"],
         &["..", "/etc/passwd"],
     ] {
         check(&[("l", Some(target))], &[], out);

@@ -42,7 +42,7 @@ const ENCODINGS: [&[u8]; 9] =
 /// The relevant parts of a response's head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// The status code.
+    /// The status code; 200 for a 203, which a proxy sends if it changed a successful reply.
     pub status: u16,
     /// Whether the response is HTTP/1.1; otherwise it is HTTP/1.0.
     pub version_1_1: bool,
@@ -171,7 +171,7 @@ impl Head {
         headers: impl Iterator<Item = (&'h str, &'h [u8])>,
     ) -> Result<Head, HttpError> {
         let mut head = Head {
-            status,
+            status: if status == 203 { 200 } else { status },
             version_1_1,
             keep_alive: version_1_1,
             content_encoding_identity: true,

@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use percent_encoding::percent_encode;
@@ -207,13 +207,16 @@ pub fn parse_reply(body: &[u8]) -> Result<Reply, TrackerError> {
         return Err(TrackerError::NoDictionary);
     }
     let text = |key| bencode::bytes(&value, key).map(|text| printable(text, MAX_TEXT_CHARS));
+    let (peers, names) = peers(&value);
     if let Some(reason) = bencode::get(&value, b"failure reason") {
-        let words = bencode::as_bytes(reason).unwrap_or_default();
-        return Err(TrackerError::Failure(printable(words, MAX_TEXT_CHARS)));
+        let words = bencode::as_bytes(reason).unwrap_or_default().trim_ascii();
+        // Some trackers always send the key, and leave it empty.
+        if !words.is_empty() || (peers.is_empty() && names.is_empty()) {
+            return Err(TrackerError::Failure(printable(words, MAX_TEXT_CHARS)));
+        }
     }
     let seconds = |key| bencode::int(&value, key).and_then(interval);
     let count = |key| bencode::int(&value, key).and_then(|count| u64::try_from(count).ok());
-    let (peers, names) = peers(&value);
     Ok(Reply {
         left_out: 0,
         interval: seconds(b"interval").unwrap_or(DEFAULT_INTERVAL),
@@ -272,27 +275,37 @@ pub(super) fn interval_or_default(seconds: i64) -> Duration {
 }
 
 /// Returns the peers by address and by name. `peers` and `peers6` are each a compact string, or a
-/// list of dictionaries and compact strings.
+/// list of dictionaries and compact strings. Trackers in PHP write a list with gaps as a dictionary.
 fn peers(reply: &Value) -> (Vec<SocketAddr>, Vec<String>) {
     let (mut addresses, mut names): (Vec<SocketAddr>, Vec<String>) = (Vec::new(), Vec::new());
     for (key, is_v6) in [(&b"peers"[..], false), (b"peers6", true)] {
-        match bencode::get(reply, key) {
-            Some(Value::Bytes(bytes)) if is_v6 => addresses.extend(compact::v6(bytes)),
-            Some(Value::Bytes(bytes)) => addresses.extend(compact::v4(bytes)),
-            Some(Value::List(list)) => {
-                for peer in list {
-                    match listed(peer) {
-                        Some(ListedPeer::At(address)) => addresses.push(address),
-                        Some(ListedPeer::Named(name))
-                            if names.len() < MAX_NAMES && !names.contains(&name) =>
-                        {
-                            names.push(name);
-                        }
-                        _ => {}
-                    }
-                }
+        let list: Vec<&Value> = match bencode::get(reply, key) {
+            Some(Value::Bytes(bytes)) if is_v6 => {
+                addresses.extend(compact::v6(bytes));
+                continue;
             }
-            _ => {}
+            Some(Value::Bytes(bytes)) => {
+                addresses.extend(compact::v4(bytes));
+                continue;
+            }
+            Some(Value::List(list)) => list.iter().collect(),
+            Some(Value::Dict(list)) => {
+                let mut list: Vec<_> = list.iter().collect();
+                list.sort_by_key(|(index, _)| (index.len(), *index));
+                list.into_iter().map(|(_, peer)| peer).collect()
+            }
+            _ => continue,
+        };
+        for peer in list {
+            match listed(peer) {
+                Some(ListedPeer::At(address)) => addresses.push(address),
+                Some(ListedPeer::Named(name))
+                    if names.len() < MAX_NAMES && !names.contains(&name) =>
+                {
+                    names.push(name);
+                }
+                _ => {}
+            }
         }
     }
     (distinct(&mut addresses.into_iter()), names)
@@ -312,17 +325,23 @@ fn listed(peer: &Value) -> Option<ListedPeer> {
             _ => None,
         };
     }
-    let host = std::str::from_utf8(bencode::bytes(peer, b"ip")?).ok()?.trim();
+    let ip = bencode::bytes(peer, b"ip")?;
     // Trackers in PHP write numbers from a database as strings.
     let written = || std::str::from_utf8(bencode::bytes(peer, b"port")?).ok()?.trim().parse().ok();
     let port = bencode::int(peer, b"port").or_else(written)?;
     let port = u16::try_from(port).ok().filter(|port| *port != 0)?;
+    let at = |ip: IpAddr| Some(ListedPeer::At(SocketAddr::new(ip, port)));
+    let host = std::str::from_utf8(ip).unwrap_or_default().trim();
     let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
     if let Ok(ip) = bare.parse() {
-        return Some(ListedPeer::At(SocketAddr::new(ip, port)));
+        return at(ip);
     }
-    let is_name = address::is_name(host.strip_suffix('.').unwrap_or(host));
-    is_name.then(|| ListedPeer::Named(format!("{host}:{port}")))
+    if address::is_name(host.strip_suffix('.').unwrap_or(host)) {
+        return Some(ListedPeer::Named(format!("{host}:{port}")));
+    }
+    // Neither text nor a name: the address in binary.
+    let v4 = <[u8; 4]>::try_from(ip).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(ip).map(IpAddr::from)).ok().and_then(at)
 }
 
 /// Keeps the addresses that can be a peer's, without duplicates; at most [`MAX_PEERS`].

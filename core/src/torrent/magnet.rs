@@ -14,6 +14,7 @@ use crate::url::{Url, is_http, magnet_query, masked};
 mod tests;
 
 const SCHEME: &str = "magnet:";
+const ENCODED_SCHEME: &str = "magnet%3A";
 const MAX_LINK_BYTES: usize = 64 << 10;
 const MAX_TRACKERS: usize = 32;
 const MAX_WEB_SEEDS: usize = 32;
@@ -45,10 +46,13 @@ pub struct Magnet {
 }
 
 impl Magnet {
-    /// Whether the text is meant as a magnet link; leading whitespace is ignored.
+    /// Whether the text is meant as a magnet link, which may be encoded as a whole; see [`pasted`].
     pub fn is_one(text: &str) -> bool {
-        let text = text.trim_start();
-        text.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
+        let text = pasted(text);
+        let starts_with = |scheme: &str| {
+            text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        };
+        starts_with(SCHEME) || starts_with(ENCODED_SCHEME)
     }
 
     /// Returns the name for messages when the user gave no other.
@@ -56,13 +60,21 @@ impl Magnet {
         self.name.clone().unwrap_or_else(|| self.infohash.to_string())
     }
 
-    /// Parses a link.
+    /// Parses a link. If it names no torrent, it may have been percent-encoded once more, as a whole
+    /// or in its values.
     ///
     /// # Errors
     /// Why the link cannot be used, in words that follow "it": not a magnet link, too long, no v1
     /// infohash, two different infohashes, an invalid `so`.
     pub fn parse(link: &str) -> Result<Magnet, Error> {
-        let link = link.trim();
+        let link = pasted(link);
+        Magnet::parse_plain(link).or_else(|why| {
+            let decoded = percent_decode_str(link).decode_utf8_lossy();
+            Magnet::parse_plain(&decoded).map_err(|_| why)
+        })
+    }
+
+    fn parse_plain(link: &str) -> Result<Magnet, Error> {
         if !Magnet::is_one(link) {
             return Err(odd("does not begin with `magnet:?`"));
         }
@@ -129,6 +141,16 @@ impl Magnet {
     }
 }
 
+/// Returns a text without what is often copied along with a link or infohash: whitespace, also
+/// of no width, and quotation marks or angle brackets.
+pub fn pasted(text: &str) -> &str {
+    text.trim_matches(|c: char| {
+        c.is_whitespace()
+            || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\u{feff}')
+            || matches!(c, '\u{2018}'..='\u{201f}' | '\u{200b}'..='\u{200f}')
+    })
+}
+
 /// Returns the key without the number that distinguishes repeated keys (`tr.1`), and without the
 /// `amp;` that remains when a link is copied from HTML source (`&amp;`).
 fn base_of(key: &str) -> String {
@@ -151,7 +173,7 @@ fn topic(urn: &str) -> Topic<'_> {
         if start.eq_ignore_ascii_case(prefix) { urn.get(prefix.len()..) } else { None }
     };
     match (after("urn:btih:"), after("urn:btmh:")) {
-        (Some(digits), _) => Topic::V1(digits),
+        (Some(digits), _) => Topic::V1(pasted(digits)),
         (None, Some(_)) => Topic::V2,
         (None, None) => Topic::Other,
     }

@@ -44,11 +44,14 @@ pub fn provide(
         elsewhere::wait_for_stores(session, request, resolved.metainfo.infohash, counters)?;
     }
     let look = || {
-        let found = present_as(session, request, &resolved);
-        found.or_else(|| match &named {
-            Some(_) => None,
-            None => elsewhere::other_selection(request, target, &resolved),
-        })
+        let mut found = present_as(session, request, &resolved);
+        if named.is_none() {
+            found = found.or_else(|| elsewhere::other_selection(request, target, &resolved));
+        }
+        match found {
+            None if named.is_none() => elsewhere::hashed(session, request, &resolved, counters),
+            found => Ok(found),
+        }
     };
     let lock = match lock_or_look(session, target, resolved.metainfo.infohash, counters, &look)? {
         Ok(lock) => lock,

@@ -139,6 +139,38 @@ pub fn other_selection(
     ids.iter().find_map(|id| trusted(request, infohash, store, id, Some(resolved)))
 }
 
+/// Looks for the dataset in a store that cannot be written to and has no valid stamp of it: copies
+/// of a store lose the files' times in a backup or an image. It is hashed each time.
+///
+/// # Errors
+/// [`ErrorKind::Verification`] if a pin does not match; [`ErrorKind::Stopped`].
+pub fn hashed(
+    session: &Session<'_>,
+    request: &Request,
+    resolved: &Resolved,
+    counters: &SharedCounters,
+) -> Result<Option<Provided>, Error> {
+    let Some(store) = session.target(request).store() else { return Ok(None) };
+    let (metainfo, layout) = (&resolved.metainfo, resolved.layout());
+    for id in store.selections(metainfo.infohash) {
+        let stamp = store.stamp_path(&id);
+        let fragments = Stamp::read(&stamp).unwrap_or_default().fragments;
+        let site = Site::In(store.files_path(&id));
+        let mut found = LocalCopy::look(&site, metainfo, layout, fragments);
+        if !found.may_be_complete() {
+            continue;
+        }
+        counters.begin_checking(layout.needed_bytes());
+        found.hash(session.disk_work(counters))?;
+        if found.is_right(&request.sha256)? {
+            let (infohash, path) = (metainfo.infohash, site.path(&metainfo.root_path()));
+            let files = ProvidedFiles::Selected(Arc::clone(layout));
+            return Ok(Some(Provided { infohash, path, stamp, archive: None, files }));
+        }
+    }
+    Ok(None)
+}
+
 /// Returns the dataset's copies in mirror directories, and messages about mirrors that cannot be
 /// read or have nothing. Mirrors use the torrent's own name, not the request's `rename`.
 pub fn in_mirrors(work: &Work<'_>, mirrors: &[(NamedBy, Mirror)]) -> (Vec<LocalCopy>, Vec<String>) {
@@ -174,11 +206,21 @@ pub fn selections(work: &Work<'_>, wanted: &PieceSet) -> Vec<LocalCopy> {
     };
     let others =
         shared.selections(resolved.metainfo.infohash).into_iter().filter(|id| !is_its_own(id));
-    let found = others.map(|id| {
-        let site = Site::In(shared.files_path(&id));
-        LocalCopy::look(&site, &resolved.metainfo, resolved.layout(), Vec::new())
-    });
+    let found = others.map(|id| copy_in(shared, &id, resolved));
     found.filter(|found| found.pieces().iter().any(|piece| wanted.contains(piece))).collect()
+}
+
+/// The copy with this ID in a store, which may have another name there: see [`Metainfo::renamed`].
+fn copy_in(store: &Store, id: &str, resolved: &Resolved) -> LocalCopy {
+    let site = Site::In(store.files_path(id));
+    let name = Stamp::read(&store.stamp_path(id)).and_then(|stamp| stamp.name());
+    let Some(name) = name.filter(|name| *name != resolved.metainfo.root_path()) else {
+        return LocalCopy::look(&site, &resolved.metainfo, resolved.layout(), Vec::new());
+    };
+    // A name that is not UTF-8 can only be the torrent's own.
+    let metainfo = Metainfo::clone(&resolved.metainfo).renamed(name.to_str());
+    let layout = Arc::new(Layout::new(&metainfo, &resolved.selection));
+    LocalCopy::look(&site, &Arc::new(metainfo), &layout, Vec::new())
 }
 
 /// Waits while another process fetches the torrent into a store on `LOAD_PATH`. If that process
@@ -274,15 +316,12 @@ fn other_selections(work: &Work<'_>) -> Vec<LocalCopy> {
     let whole = metainfo.infohash.to_string();
     let stores = work.session.settings.load_path.iter().map(|directory| Store::at(directory));
     let stores = stores.filter(|store| store.root() != work.session.shared.root());
-    let sites = stores.flat_map(|store| {
+    let copies = stores.flat_map(|store| {
         let ids = store.selections(metainfo.infohash).into_iter();
         let others = ids.filter(|id| id != work.resolved.id() && *id != whole);
-        others.map(|id| Site::In(store.files_path(&id))).collect::<Vec<_>>()
+        others.map(|id| copy_in(&store, &id, work.resolved)).collect::<Vec<_>>()
     });
-    let copies = sites
-        .map(|site| LocalCopy::look(&site, metainfo, work.resolved.layout(), Vec::new()))
-        .filter(LocalCopy::is_something);
-    copies.collect()
+    copies.filter(LocalCopy::is_something).collect()
 }
 
 /// Uses the copy that the user named, which must be complete and correct.

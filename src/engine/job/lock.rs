@@ -46,18 +46,18 @@ pub fn lock(
 /// Creates the target and waits for the lock, like [`lock`]. If the target is read-only, waits while another process fetches the dataset there, and then returns what `look` finds.
 ///
 /// # Errors
-/// As [`lock`].
+/// As [`lock`], and those of `look`.
 pub fn lock_or_look(
     session: &Session<'_>,
     target: Target<'_>,
     infohash: Infohash,
     counters: &SharedCounters,
-    look: &dyn Fn() -> Option<Provided>,
+    look: &dyn Fn() -> Result<Option<Provided>, Error>,
 ) -> Result<Result<Lock, Provided>, Error> {
     match target.create().and_then(|()| lock(session, target, infohash, counters)) {
         Err(error) if error.is_read_only() => {
             wait_while_locked(session, target.workplace(), infohash, counters)?;
-            look().map(Err).ok_or(error)
+            look()?.map(Err).ok_or(error)
         }
         locked => locked.map(Ok),
     }

@@ -335,6 +335,8 @@ impl<'a> WebWorker<'a> {
             }
             Left::File
         };
+        // Of several servers behind one name, some may lack a file that others have sent.
+        let may_come = || url == &first && seed.lost.has_brought(file);
         match verdict {
             Verdict::Body { .. } => Left::Connection,
             Verdict::Redirect(location) => match seed.redirects.follow(file, &first, url, location)
@@ -342,7 +344,9 @@ impl<'a> WebWorker<'a> {
                 Ok(()) => Left::Elsewhere,
                 Err(why) => lost(why),
             },
-            Verdict::Gone(status) | Verdict::Refused(status) => lost(SourceError::Status(*status)),
+            Verdict::Gone(status) | Verdict::Refused(status) if !may_come() => {
+                lost(SourceError::Status(*status))
+            }
             Verdict::Stale(why) => lost(SourceError::Stale(why.clone())),
             // The bot check would be the same for every file.
             Verdict::BotCheck(status) => {
@@ -354,7 +358,7 @@ impl<'a> WebWorker<'a> {
                 let pause = pause.unwrap_or(back_off * 4).max(back_off).min(MAX_SEED_PAUSE);
                 Left::Worker(WorkerOutcome::Paused(pause, SourceError::Pause(pause)))
             }
-            Verdict::Retry(status) => {
+            Verdict::Gone(status) | Verdict::Refused(status) | Verdict::Retry(status) => {
                 let pause = swarm.phase.client.timing().back_off;
                 match seed.lost.keeps_failing(file, swarm.now(), pause) {
                     true => lost(SourceError::Status(*status)),

@@ -109,6 +109,31 @@ fn peers_come_in_many_forms() {
         &list(b"5:peers", &[b"3:abc", b"i1e", b"d2:ip7:1.2.3.44:porti80ee", b"le"]),
         &["1.2.3.4:80"],
     );
+    // Addresses in binary.
+    check(
+        &list(
+            b"5:peers",
+            &[
+                b"d2:ip4:\x01\x02\x03\x044:porti80ee",
+                b"d2:ip16:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x014:porti81ee",
+                b"d2:ip16:\0\0\0\0\0\0\0\0\0\0\xff\xff\x05\x06\x07\x084:porti82ee",
+                b"d2:ip5:\x01\x02\x03\x04\x054:porti80ee",
+            ],
+        ),
+        &["1.2.3.4:80", "[2001:db8::1]:81", "5.6.7.8:82"],
+    );
+    // A list as a dictionary.
+    check(
+        b"d5:peersd1:0d2:ip7:1.2.3.44:porti80ee1:26:\x05\x06\x07\x08\x01\x001:3i7eee",
+        &["1.2.3.4:80", "5.6.7.8:256"],
+    );
+    // An empty reason for a failure that is none.
+    for reason in [&b"0:"[..], b"1: ", b"i0e"] {
+        check(
+            &[b"d14:failure reason", reason, b"5:peers6:\x01\x02\x03\x04\0\x50e"].concat(),
+            &["1.2.3.4:80"],
+        );
+    }
 }
 
 #[test]
@@ -194,6 +219,7 @@ fn refusals_and_strangers_are_told_apart() {
     };
     check(b"d14:failure reason12:unregistered5:peers0:e", "says: unregistered");
     check(b"d14:failure reason0:e", "refused without a reason");
+    check(b"d14:failure reason1:x5:peers6:\x01\x02\x03\x04\0\x50e", "says: x");
     check(b"d14:failure reason6:\x1b[31mxe", "says: [31mx");
     check(b"d14:failure reasoni3ee", "refused without a reason");
     check(b"<html>", "not a tracker reply: it is a web page");

@@ -32,6 +32,43 @@ fn the_infohash_may_be_written_in_any_way_and_place() {
     check(&format!("magnet:/?xt=urn:btih:{HEX}"));
     check(&format!("Magnet://?xt=urn:btih:{HEX}&dn=x"));
     check(&format!("magnet:?&&=&x&xt=urn:btih:{HEX}&=&#tr=http://a/"));
+    check(&format!("magnet:?xt=urn:btih:%20{HEX}+&dn=x").replace('+', "%0A"));
+}
+
+#[test]
+fn what_is_copied_along_with_a_link_is_left_out() {
+    let plain = format!("magnet:?xt=urn:btih:{HEX}&tr=http%3A%2F%2Fa%2F%3Fk%3D1");
+    let around = ["\"", "'", "`", "\u{201c}\n", "\u{feff}", "\u{200b}", " \" "].map(|it| (it, it));
+    for (before, after) in around.into_iter().chain([("<", ">"), ("", "\u{200b}\r\n")]) {
+        let link = [before, &plain, after].concat();
+        assert!(Magnet::is_one(&link), "{link:?}");
+        let magnet = Magnet::parse(&link).unwrap();
+        assert_eq!((magnet.link.exposed(), magnet.infohash), (&*plain, HEX.parse().unwrap()));
+        assert_eq!(pasted(&[before, HEX, after].concat()), HEX);
+    }
+}
+
+#[test]
+fn a_link_may_be_encoded_once_more() {
+    let encoded = |text: &str| text.replace('%', "%25").replace(':', "%3A").replace('/', "%2F");
+    let tracker = "http://a/?k=1%202";
+    let values = |value: &dyn Fn(&str) -> String| {
+        format!("magnet:?xt={}&tr={}", value(&format!("urn:btih:{HEX}")), value(tracker))
+    };
+    let plain = values(&encoded);
+    let whole = encoded(&plain).replace('?', "%3F").replace('=', "%3D").replace('&', "%26");
+    for link in
+        [whole.replacen("%3A%3F", ":?", 1), whole, values(&|value| encoded(&encoded(value)))]
+    {
+        assert!(Magnet::is_one(&link), "{link}");
+        let magnet = Magnet::parse(&link).unwrap();
+        assert_eq!(
+            (magnet.infohash, &magnet.trackers[..]),
+            (HEX.parse().unwrap(), &[tracker.into()][..])
+        );
+    }
+    check_refused("magnet%3A%3Fdn%3Dx", "has no `?`");
+    check_refused("magnet:?dn%3Dx", "no infohash");
 }
 
 #[test]

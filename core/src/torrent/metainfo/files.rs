@@ -187,15 +187,22 @@ pub(super) struct FileTable {
 
 impl FileTable {
     /// Returns where the strings of a list are, leaving out components that name nothing.
-    fn span(&mut self, list: Node<'_>, components: &[&[u8]], info: Node<'_>) -> Span {
+    /// `is_split`: the components are not those of the list.
+    fn span(
+        &mut self,
+        list: Node<'_>,
+        components: &[&[u8]],
+        is_split: bool,
+        info: Node<'_>,
+    ) -> Span {
         let names = |component: &&&[u8]| paths::names_something(component);
-        if components.iter().all(|component| names(&component)) {
+        if !is_split && components.iter().all(|component| names(&component)) {
             return Span::of(list, info);
         }
         let path: Vec<_> = components.iter().filter(names).copied().collect();
         let begin = info.raw().len() + self.rewritten.len();
         self.rewritten.extend_from_slice(&Components::encode(&path));
-        // The rewritten path is shorter than the list, and `info` is shorter than 64 MiB.
+        // The rewritten path is shorter than twice the list, and `info` is shorter than 64 MiB.
         Span { begin: begin as u32, end: (info.raw().len() + self.rewritten.len()) as u32 }
     }
 
@@ -277,10 +284,13 @@ impl<'a> Entry<'a> {
             let components = target.list()?.map(Node::bytes).collect::<Option<Vec<_>>>()?;
             // An absolute path that was split at `/`: it is kept as it is, and refused.
             let is_absolute = components.len() > 1 && components.first()?.is_empty();
-            Some(if is_absolute {
-                Span::of(target, info)
-            } else {
-                all.span(target, &components, info)
+            Some(match components[..] {
+                _ if is_absolute => Span::of(target, info),
+                // The text of the link, not split.
+                [text] if text.contains(&b'/') && !text.starts_with(b"/") => {
+                    all.span(target, &text.split(is_slash).collect::<Vec<_>>(), true, info)
+                }
+                _ => all.span(target, &components, false, info),
             })
         });
         FileKind::Link(LinkTarget(target))
@@ -299,7 +309,10 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
         let entry = Entry::of(file);
         // A value that is not a string counts as an empty component here.
         components.clear();
-        components.extend(entry.strings().map(Option::unwrap_or_default));
+        let mut is_split = false;
+        for component in entry.strings() {
+            is_split |= add_component(component.unwrap_or_default(), &mut components);
+        }
         let mut kind = entry.kind(&components, &mut all, info);
         let length = match kind {
             FileKind::Link(_) => 0,
@@ -329,7 +342,7 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
                         checked.map_err(|why| unsafe_path(&components.join(&b'/'), &why))?;
                     }
                 }
-                all.span(path, &components, info)
+                all.span(path, &components, is_split, info)
             }
         };
         all.files.push(TorrentFile { path, offset, length, kind });
@@ -358,6 +371,23 @@ fn is_utf8_path(path: Node<'_>) -> bool {
         path.iter().all(|text| std::str::from_utf8(text).is_ok())
             && paths::check_path(&path).is_ok()
     })
+}
+
+fn is_slash(byte: &u8) -> bool {
+    *byte == b'/'
+}
+
+/// Adds a component to a path. Programs that do not split paths write several as one: `d/a.csv`.
+/// One that is absolute or leads upwards is not split, and refused. Returns whether it was split.
+fn add_component<'a>(component: &'a [u8], path: &mut Vec<&'a [u8]>) -> bool {
+    let is_split = component.contains(&b'/')
+        && !component.starts_with(b"/")
+        && component.split(is_slash).all(|part| part != b"..");
+    match is_split {
+        true => path.extend(component.split(is_slash)),
+        false => path.push(component),
+    }
+    is_split
 }
 
 /// BitComet's pad files, and the directory that holds those of its later versions.

@@ -179,7 +179,10 @@ impl Metainfo {
         }
         check_exact(&scan, info)?;
         let pieces = info.get(b"pieces");
-        if info.get(b"meta version").is_some() && pieces.is_none() {
+        let is_v2 = info.get(b"meta version").or(info.get(b"file tree")).is_some();
+        let is_v1 = info.get(b"files").or(info.get(b"length")).is_some();
+        let has_pieces = pieces.is_some_and(|pieces| is_v1 || pieces.bytes() != Some(b""));
+        if is_v2 && !has_pieces {
             return Err(damaged(
                 "it is a BitTorrent v2-only torrent (BEP 52): it has no v1 pieces",
             )
@@ -383,12 +386,16 @@ fn scan(torrent: &[u8]) -> Result<bencode::Scan<'_>, Error> {
     match begin.first() {
         Some(b'd') => {}
         None => return Err(damaged("this is not a .torrent: it is empty").help(again)),
-        Some(first) => {
+        Some(_) => {
             let line = begin.split(u8::is_ascii_control).next().unwrap_or_default();
             let shown = line.get(..SHOWN_BYTES).unwrap_or(line).escape_ascii();
-            let page = if *first == b'<' { ", as a web page does" } else { "" };
-            let why = format!("this is not a .torrent: it begins with `{shown}`{page}");
-            return Err(damaged(why).help(again));
+            let (as_what, help) = match begin {
+                [b'<', ..] => (", as a web page does", again),
+                [0x1f, 0x8b, ..] => (", as a file compressed with gzip does", "decompress it"),
+                _ => ("", again),
+            };
+            let why = format!("this is not a .torrent: it begins with `{shown}`{as_what}");
+            return Err(damaged(why).help(help));
         }
     }
     bencode::scan(torrent, &LIMITS).map_err(|why| {

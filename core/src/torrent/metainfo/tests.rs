@@ -271,6 +271,10 @@ fn empty_components_are_none_and_empty_files_may_stand_for_directories() {
     };
     use FileKind::{Data, Directory};
     check(&[(&["", "a"], 3)], &[("a", Data)]);
+    // Not split by the program that wrote the torrent.
+    check(&[(&["a/b"], 3), (&["d", "e//f/./c"], 5)], &[("a/b", Data), ("d/e/f/c", Data)]);
+    check(&[(&["d/"], 0), (&["d/", "a"], 3)], &[("d", Directory), ("d/a", Data)]);
+    check(&[(&["d"], 0), (&["d/a"], 3)], &[("d", Directory), ("d/a", Data)]);
     check(&[(&["a", "", "b"], 3), (&["", "", "c", ""], 5)], &[("a/b", Data), ("c", Data)]);
     check(&[(&[".", "a"], 3), (&["b", ".", "c"], 5)], &[("a", Data), ("b/c", Data)]);
     check(&[(&["d", "."], 0), (&["d", "a"], 3)], &[("d", Directory), ("d/a", Data)]);
@@ -331,7 +335,8 @@ fn what_is_no_torrent_is_refused_with_the_reason() {
     check(b"", "it is empty");
     check(b" \n<html>\n<body>", "it begins with `<html>`, as a web page does");
     check(b"<!DOCTYPE html PUBLIC", "it begins with `<!DOCTYPE html PUBLI`");
-    check(b"\x1f\x8b\x08", "it begins with ``");
+    check(b"\x1f\x8b\x08", "it begins with ``, as a file compressed with gzip does");
+    check(b"\x1f\x8b\x08", "help: decompress it");
     check(b"4:info", "it begins with `4:info`");
     check(b"<html>", "help: download it again");
     let whole = single("d6:lengthi7e4:name1:a12:piece lengthi7e6:pieces20:aaaaaaaaaaaaaaaaaaaae");
@@ -344,7 +349,9 @@ fn what_is_no_torrent_is_refused_with_the_reason() {
     check(&single("d6:lengthi-1e4:name1:ae"), "negative");
     check(&single("d6:lengthi1e4:name1:a12:piece lengthi0e6:pieces0:e"), "piece length of 0");
     check(&single("d6:lengthi1e4:name1:a12:piece lengthi7e6:pieces0:e"), "`pieces` has 0 bytes");
-    check(&single("d12:meta versioni2e4:name1:ae"), "v2-only");
+    for v2 in ["12:meta versioni2e", "9:file treede", "12:meta versioni2e6:pieces0:"] {
+        check(&single(&format!("d{v2}4:name1:ae")), "v2-only");
+    }
     check(&multi(&[]), "`files` is empty");
     let huge = entry(&[b"a"], i64::MAX as u64).repeat(3);
     check(&single(&format!("d5:filesl{huge}e4:name1:re")), "2^64");
@@ -513,7 +520,7 @@ fn each_key_that_is_read_is_exact() {
     let mut keys: std::collections::BTreeSet<_> =
         keys.filter_map(|rest| Some(rest.split_once('"')?.0.as_bytes())).collect();
     // Only chooses the error of a torrent without `pieces`.
-    assert!(keys.remove(&b"meta version"[..]));
+    assert!([&b"meta version"[..], b"file tree"].iter().all(|key| keys.remove(key)));
     assert_eq!(keys, INFO_KEYS.into_iter().collect());
 }
 
