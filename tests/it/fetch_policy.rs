@@ -305,15 +305,16 @@ fn variables_of_cargos_configuration_file_hold() {
     dataset.assert_at(&fixture.cargo(&["run"]).ok().printed_path());
 }
 
-/// The store is on its own file system, which is first too small, then filled by another process,
-/// and then large enough.
+/// The store is on its own file system, which is first too full, then filled by another process,
+/// and then empty enough. (Whoever is not root cannot remount a file system with another size.)
 #[cfg(target_os = "linux")]
 const FULL: &str = r#"
 store=$ACADEMICTORRENTS_STORE
-mkdir -p "$store" && mount -t tmpfs -o size=1m none "$store" || exit 77
+mkdir -p "$store" && mount -t tmpfs -o size=4m none "$store" || exit 77
+head -c 3145728 /dev/zero > "$store/other"
 "$0" build --config net.offline=true && exit 1
 echo small; read -r line
-mount -o remount,size=4m "$store"
+rm "$store/other"
 "$0" build --config net.offline=true & build=$!
 # The record has some pieces, or the build has ended.
 while kill -0 $build && [ "$(cat "$store"/v1/partial/*/record 2>/dev/null | wc -c)" -lt 200 ]; do sleep 0.02; done

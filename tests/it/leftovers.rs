@@ -284,7 +284,7 @@ fn no_write_is_lost_under_a_umask_that_makes_files_read_only() {
     let seed = WebSeed::serving(&dataset);
     drop(ask(&fixture, &dataset, Into::Directory, &seed));
     let mut shell = Command::new("sh");
-    shell.args(["-c", "umask 0222 && exec \"$0\" --exact leftovers::child"]);
+    shell.args(["-c", "umask 0222 && exec \"$0\" --exact leftovers::child --nocapture"]);
     shell.arg(std::env::current_exe().unwrap()).env(CHILD, fixture.path(""));
     let output = shell.stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

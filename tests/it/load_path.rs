@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use academictorrents::{ErrorKind, Get};
 
 use crate::refusals::sha256;
-use crate::support::files::identity;
+use crate::support::files::{identity, set_writable};
 use crate::support::{Project, files_below};
 use crate::swarm::{Catalogue, Dataset, WebSeed, random_bytes};
 
@@ -64,6 +64,7 @@ pub fn state(place: &Path) -> Vec<State> {
 pub fn flip(path: &Path, offset: usize) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[offset] ^= 0xFF;
+    set_writable(path); // files in a store are read-only
     std::fs::write(path, bytes).unwrap();
     let file = std::fs::File::options().write(true).open(path).unwrap();
     file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(77)).unwrap();

@@ -11,9 +11,11 @@ use crate::swarm::{Dataset, random_bytes};
 /// is in memory: it cannot be on another overlay, which the disk of a container usually is.
 const MOUNT: &str = r#"
 place=$1 commands=$2 layers=$(mktemp -d) && mount -t tmpfs none "$layers" || exit 77
-cp -a "$place" "$layers/lower" && mkdir "$layers/upper" "$layers/work"
+cp -a "$place" "$layers/lower" && mkdir -p "$layers/lower/probe/directory" && mkdir "$layers/upper" "$layers/work"
 options=lowerdir=$layers/lower,upperdir=$layers/upper,workdir=$layers/work
-mount -t overlay -o "$options" overlay "$place" || mount -t overlay -o "$options,userxattr" overlay "$place" || exit 77
+mount -t overlay -o "$options,userxattr" overlay "$place" || mount -t overlay -o "$options" overlay "$place" || exit 77
+# Needs attributes that not every upper file system has, or that a user namespace does not allow.
+rm -r "$place/probe" && mkdir "$place/probe" && rmdir "$place/probe" || exit 77
 at() { "$0" academictorrents "$@"; }
 set -e; eval "$commands"
 "#;
