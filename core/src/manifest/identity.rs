@@ -47,8 +47,8 @@ impl From<Magnet> for Identity {
 }
 
 impl Identity {
-    /// Parses an infohash or a magnet link (see [`pasted`]), or, unless `torrent` is given, the path of an existing
-    /// `.torrent`. 40 digits are an infohash, even if a file has that name.
+    /// Parses an infohash or a magnet link (see [`pasted`]), or, unless `torrent` is given, the path of
+    /// an existing `.torrent`. 40 digits are an infohash, even if a file has that name.
     ///
     /// # Errors
     /// `NoIdentity`.

@@ -43,7 +43,8 @@ pub fn lock(
     }
 }
 
-/// Creates the target and waits for the lock, like [`lock`]. If the target is read-only, waits while another process fetches the dataset there, and then returns what `look` finds.
+/// Creates the target and waits for the lock, like [`lock`]. If the target is read-only, waits while
+/// another process fetches the dataset there, and then returns what `look` finds.
 ///
 /// # Errors
 /// As [`lock`], and those of `look`.
