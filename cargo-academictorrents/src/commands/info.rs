@@ -24,7 +24,7 @@ use listing::Listed;
 
 /// Show what a dataset contains and which sources have it
 ///
-/// Asks trackers for the number of seeds and leechers, and web seeds for the first byte of a file, in parallel and for at most
+/// Asks trackers for the number of seeds and leechers, and web seeds for the last byte of a file, in parallel and for at most
 /// five seconds. No data is downloaded. A torrent that is not on this machine is looked up as by `get`.
 ///
 /// If there are many files, directories are shown with the number of files in each; -v lists all files.
