@@ -41,7 +41,8 @@ fn child() {
         .offline(true)
         .run()
         .unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Offline | ErrorKind::TooLarge), "{error}");
+    let refused = [ErrorKind::Offline, ErrorKind::TooLarge, ErrorKind::Metainfo];
+    assert!(refused.contains(&error.kind()), "{error}");
     println!("peak {}", peak_kib());
 }
 
@@ -76,4 +77,18 @@ fn directories_inside_one_another_cost_no_more_than_their_names() {
 fn tiny_files_below_a_long_name_cost_no_more_than_their_entries() {
     let files: String = (0..60_000).map(|at| format!("d6:lengthi1e4:pathl5:{at:05}ee")).collect();
     check(&torrent(&files, 60_000));
+}
+
+#[test]
+fn components_with_many_slashes_cost_no_more_than_their_bytes() {
+    let text = |part: &str| {
+        let text = format!("a{}", part.repeat((6 << 20) / part.len()));
+        format!("{}:{text}", text.len())
+    };
+    for part in ["/", "/a"] {
+        let path = format!("d6:lengthi1e4:pathl{}ee", text(part));
+        check(&torrent(&path, 1));
+        let target = format!("d4:attr1:l6:lengthi0e4:pathl1:le12:symlink pathl{}ee", text(part));
+        check(&torrent(&format!("{target}d6:lengthi1e4:pathl1:fee"), 1));
+    }
 }

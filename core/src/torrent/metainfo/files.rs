@@ -281,16 +281,20 @@ impl<'a> Entry<'a> {
             return FileKind::Data;
         }
         let target = self.link_target.and_then(|target| {
-            let components = target.list()?.map(Node::bytes).collect::<Option<Vec<_>>>()?;
+            let mut components = target.list()?.map(Node::bytes).collect::<Option<Vec<_>>>()?;
+            // The text of the link, not split.
+            let is_split = match components[..] {
+                [text] => {
+                    components.clear();
+                    add_component(text, &mut components, true)
+                }
+                _ => false,
+            };
             // An absolute path that was split at `/`: it is kept as it is, and refused.
             let is_absolute = components.len() > 1 && components.first()?.is_empty();
-            Some(match components[..] {
-                _ if is_absolute => Span::of(target, info),
-                // The text of the link, not split.
-                [text] if text.contains(&b'/') && !text.starts_with(b"/") => {
-                    all.span(target, &text.split(is_slash).collect::<Vec<_>>(), true, info)
-                }
-                _ => all.span(target, &components, false, info),
+            Some(match is_absolute {
+                true => Span::of(target, info),
+                false => all.span(target, &components, is_split, info),
             })
         });
         FileKind::Link(LinkTarget(target))
@@ -311,7 +315,7 @@ pub(super) fn read_files(list: Node<'_>, info: Node<'_>) -> Result<FileTable, Er
         components.clear();
         let mut is_split = false;
         for component in entry.strings() {
-            is_split |= add_component(component.unwrap_or_default(), &mut components);
+            is_split |= add_component(component.unwrap_or_default(), &mut components, false);
         }
         let mut kind = entry.kind(&components, &mut all, info);
         let length = match kind {
@@ -365,26 +369,28 @@ pub(super) fn contains(attributes: Option<Node<'_>>, attribute: u8) -> bool {
 
 /// Whether `path.utf-8`, which programs that write `path` in a legacy encoding add, is a valid path.
 fn is_utf8_path(path: Node<'_>) -> bool {
-    let Some(components) = path.list() else { return false };
-    let strings: Option<Vec<_>> = components.map(Node::bytes).collect();
-    strings.is_some_and(|path| {
-        path.iter().all(|text| std::str::from_utf8(text).is_ok())
-            && paths::check_path(&path).is_ok()
-    })
+    let Some(list) = path.list() else { return false };
+    let mut components = Vec::new();
+    for text in list {
+        let Some(text) = text.bytes() else { return false };
+        add_component(text, &mut components, false);
+    }
+    components.iter().all(|text| std::str::from_utf8(text).is_ok())
+        && paths::check_path(&components).is_ok()
 }
 
-fn is_slash(byte: &u8) -> bool {
-    *byte == b'/'
-}
-
-/// Adds a component to a path. Programs that do not split paths write several as one: `d/a.csv`.
-/// One that is absolute or leads upwards is not split, and refused. Returns whether it was split.
-fn add_component<'a>(component: &'a [u8], path: &mut Vec<&'a [u8]>) -> bool {
+/// Adds a component to a path. Programs that do not split paths write several as one: `d/a.csv`. One
+/// that is absolute, leads upwards where that is not allowed, or makes the path too long is not
+/// split, and refused. Returns whether it was split.
+fn add_component<'a>(component: &'a [u8], path: &mut Vec<&'a [u8]>, may_lead_up: bool) -> bool {
+    let parts = || component.split(|byte| *byte == b'/');
     let is_split = component.contains(&b'/')
         && !component.starts_with(b"/")
-        && component.split(is_slash).all(|part| part != b"..");
+        // Also limits the memory for parts that are empty.
+        && path.len() + component.len() <= paths::MAX_PATH_BYTES
+        && (may_lead_up || parts().all(|part| part != b".."));
     match is_split {
-        true => path.extend(component.split(is_slash)),
+        true => path.extend(parts()),
         false => path.push(component),
     }
     is_split

@@ -16,7 +16,7 @@ use crate::error::printable;
 const MAX_COMPONENT_BYTES: usize = 255;
 
 /// Long paths hit the operating system's limit (4,096 bytes) before any dataset needs more.
-const MAX_PATH_BYTES: usize = 2_048;
+pub(super) const MAX_PATH_BYTES: usize = 2_048;
 
 /// Limit for paths that are quoted in errors.
 const MAX_SHOWN_CHARS: usize = 60;

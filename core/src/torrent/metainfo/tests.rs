@@ -87,6 +87,8 @@ fn paths_that_leave_the_directory_make_the_torrent_malformed() {
     check(&[b"", b".."], "leaves its directory");
     check(&[], "is empty");
     check(&[b"a\0b"], "NUL");
+    // Too long to be split.
+    check(&[b"a", &[&b"d"[..], &[b'/'; 2_047], b"a"].concat()], "`/` inside");
     check(&vec![&b"n"[..]; 65], "more than 64 components");
 }
 
@@ -275,6 +277,8 @@ fn empty_components_are_none_and_empty_files_may_stand_for_directories() {
     check(&[(&["a/b"], 3), (&["d", "e//f/./c"], 5)], &[("a/b", Data), ("d/e/f/c", Data)]);
     check(&[(&["d/"], 0), (&["d/", "a"], 3)], &[("d", Directory), ("d/a", Data)]);
     check(&[(&["d"], 0), (&["d/a"], 3)], &[("d", Directory), ("d/a", Data)]);
+    let longest = format!("d{}a", "/".repeat(2_046));
+    check(&[(&[&longest], 3)], &[("d/a", Data)]);
     check(&[(&["a", "", "b"], 3), (&["", "", "c", ""], 5)], &[("a/b", Data), ("c", Data)]);
     check(&[(&[".", "a"], 3), (&["b", ".", "c"], 5)], &[("a", Data), ("b/c", Data)]);
     check(&[(&["d", "."], 0), (&["d", "a"], 3)], &[("d", Directory), ("d/a", Data)]);
@@ -584,6 +588,7 @@ fn names_in_utf_8_win_where_they_are_valid() {
         &[old_name, b"10:name.utf-81:n"].concat(),
         "n/e/f",
     );
+    check(&[old_path, b"10:path.utf-8l3:e/fe"].concat(), b"10:name.utf-81:n", "n/e/f");
     // Without the legacy key, and in either order.
     check(b"10:path.utf-8l1:fe", b"10:name.utf-81:n", "n/f");
     check(
@@ -598,7 +603,7 @@ fn names_in_utf_8_win_where_they_are_valid() {
         b"l2:\xe9.e",
         b"li7ee",
         b"l2:..e",
-        b"l3:a/be",
+        b"l4:a/..e",
         b"l1:\0e",
         b"de",
         b"ll1:fee",
