@@ -19,7 +19,7 @@ mod passkey;
 #[cfg(test)]
 mod tests;
 
-pub use mask::{magnet_query, masked, without_secret};
+pub use mask::{ENCODED_MAGNET, MAGNET, magnet_query, masked, without_secret};
 #[cfg(any(test, feature = "engine"))]
 pub use passkey::Passkey;
 
@@ -268,7 +268,18 @@ pub fn is_udp(url: &str) -> bool {
     begins(url, "udp://")
 }
 
-fn begins(text: &str, with: &str) -> bool {
+/// Returns a text without what is often copied along with a link or infohash: whitespace, also
+/// of no width, and quotation marks or angle brackets.
+pub fn pasted(text: &str) -> &str {
+    text.trim_matches(|c: char| {
+        c.is_whitespace()
+            || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\u{feff}')
+            || matches!(c, '\u{2018}'..='\u{201f}' | '\u{200b}'..='\u{200f}')
+    })
+}
+
+/// Whether a text begins with another, in any case.
+pub fn begins(text: &str, with: &str) -> bool {
     text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
 }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, printable};
 use crate::torrent::infohash::Infohash;
-use crate::torrent::magnet::{Magnet, pasted};
+use crate::torrent::magnet::Magnet;
+use crate::url::pasted;
 
 /// Identifies a dataset: by infohash, by a vendored torrent, by both (which must then match), or by
 /// a magnet link.

@@ -4,17 +4,17 @@
 //! unknown keys do not matter, and invalid sources are skipped. The torrent and the selected files
 //! are never guessed: an invalid value for them is an error. All lengths are bounded.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, ErrorKind};
 use crate::torrent::infohash::Infohash;
-use crate::url::{Url, is_http, magnet_query, masked};
+use crate::url::{ENCODED_MAGNET, MAGNET, Url, begins, is_http, magnet_query, masked, pasted};
 
 #[cfg(test)]
 mod tests;
 
-const SCHEME: &str = "magnet:";
-const ENCODED_SCHEME: &str = "magnet%3A";
 const MAX_LINK_BYTES: usize = 64 << 10;
 const MAX_TRACKERS: usize = 32;
 const MAX_WEB_SEEDS: usize = 32;
@@ -27,7 +27,7 @@ const MAX_NAME_CHARS: usize = 100;
 /// A parsed magnet link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Magnet {
-    /// The link as it was given.
+    /// The link, without what was copied along with it, and not encoded as a whole.
     pub link: Url,
     pub infohash: Infohash,
     /// `dn`: a printable, short name to use until a better one is known.
@@ -46,13 +46,10 @@ pub struct Magnet {
 }
 
 impl Magnet {
-    /// Whether the text is meant as a magnet link, which may be encoded as a whole; see [`pasted`].
+    /// Whether the text is meant as a magnet link, which may be percent-encoded as a whole.
     pub fn is_one(text: &str) -> bool {
         let text = pasted(text);
-        let starts_with = |scheme: &str| {
-            text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        };
-        starts_with(SCHEME) || starts_with(ENCODED_SCHEME)
+        begins(text, MAGNET) || begins(text, ENCODED_MAGNET)
     }
 
     /// Returns the name for messages when the user gave no other.
@@ -60,33 +57,30 @@ impl Magnet {
         self.name.clone().unwrap_or_else(|| self.infohash.to_string())
     }
 
-    /// Parses a link. If it names no torrent, it may have been percent-encoded once more, as a whole
-    /// or in its values.
+    /// Parses a link. The whole link, or its values, may be percent-encoded once more.
     ///
     /// # Errors
     /// Why the link cannot be used, in words that follow "it": not a magnet link, too long, no v1
     /// infohash, two different infohashes, an invalid `so`.
     pub fn parse(link: &str) -> Result<Magnet, Error> {
         let link = pasted(link);
-        Magnet::parse_plain(link).or_else(|why| {
-            let decoded = percent_decode_str(link).decode_utf8_lossy();
-            Magnet::parse_plain(&decoded).map_err(|_| why)
-        })
-    }
-
-    fn parse_plain(link: &str) -> Result<Magnet, Error> {
         if !Magnet::is_one(link) {
             return Err(odd("does not begin with `magnet:?`"));
         }
-        let Some(query) = magnet_query(link) else {
-            return Err(odd("has no `?` after `magnet:`"));
-        };
         if link.len() > MAX_LINK_BYTES {
             return Err(odd(format!(
                 "has {} bytes, over the limit of {MAX_LINK_BYTES}",
                 link.len()
             )));
         }
+        let is_encoded = begins(link, ENCODED_MAGNET) || !link.contains('=');
+        let link = match is_encoded {
+            true => percent_decode_str(link).decode_utf8_lossy(),
+            false => link.into(),
+        };
+        let Some(query) = magnet_query(&link) else {
+            return Err(odd("has no `?` after `magnet:`"));
+        };
         let query = query.split('#').next().unwrap_or_default();
         let mut infohash: Option<Infohash> = None;
         let mut is_v2 = false;
@@ -95,7 +89,7 @@ impl Magnet {
         let mut torrents = Vec::new();
         let mut files = Vec::new();
         for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            let value = percent_decode_str(value).decode_utf8_lossy();
+            let value = decoded(value);
             let value = value.trim();
             match &*base_of(key) {
                 "xt" => match topic(value) {
@@ -136,19 +130,20 @@ impl Magnet {
                 false => "has no infohash (`xt=urn:btih:`)",
             }));
         };
-        let link = Url::from(link);
+        let link = Url::from(&*link);
         Ok(Magnet { link, infohash, name, trackers, web_seeds, torrents, peers, files })
     }
 }
 
-/// Returns a text without what is often copied along with a link or infohash: whitespace, also
-/// of no width, and quotation marks or angle brackets.
-pub fn pasted(text: &str) -> &str {
-    text.trim_matches(|c: char| {
-        c.is_whitespace()
-            || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\u{feff}')
-            || matches!(c, '\u{2018}'..='\u{201f}' | '\u{200b}'..='\u{200f}')
-    })
+/// Decodes a value. An infohash, URL or peer has a `:`; if it is encoded even now, it was encoded
+/// once more than it should be.
+fn decoded(value: &str) -> Cow<'_, str> {
+    let once = percent_decode_str(value).decode_utf8_lossy();
+    let is_encoded = !once.contains(':') && (once.contains("%3A") || once.contains("%3a"));
+    match is_encoded {
+        true => Cow::Owned(percent_decode_str(&once).decode_utf8_lossy().into_owned()),
+        false => once,
+    }
 }
 
 /// Returns the key without the number that distinguishes repeated keys (`tr.1`), and without the

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use super::{begins, is_udp};
+use super::{begins, is_udp, pasted};
 
 /// Replaces a secret.
 pub(super) const MASK: &str = "…";
@@ -18,7 +18,10 @@ const HARMLESS: [&str; 11] = [
 /// A query without `=` may be shown as a word up to this length.
 const MAX_WORD_BYTES: usize = 12;
 
-const MAGNET: &str = "magnet:";
+pub const MAGNET: &str = "magnet:";
+
+/// How a magnet link begins that is percent-encoded as a whole.
+pub const ENCODED_MAGNET: &str = "magnet%3A";
 
 /// Characters that must be encoded in the parameter of a magnet link.
 const IN_MAGNET: &AsciiSet = &CONTROLS.add(b' ').add(b'&').add(b'#').add(b'%').add(b'+');
@@ -82,7 +85,7 @@ fn next_url(text: &str) -> Option<usize> {
 
 fn next_magnet(text: &str) -> Option<usize> {
     let lower = text.to_ascii_lowercase();
-    let mut starts = lower.match_indices(MAGNET).map(|(at, _)| at);
+    let mut starts = lower.match_indices("magnet").map(|(at, _)| at);
     starts.find(|at| is_magnet(&text[*at..]))
 }
 
@@ -140,9 +143,19 @@ impl Sink {
 }
 
 fn mask_any(text: &str, sink: &mut Sink) {
-    match is_magnet(text) {
-        true => mask_magnet(text, sink),
-        false => mask_url(text, sink),
+    // A link may have been copied with quotation marks.
+    let (around, link) = text.split_at(text.find(pasted(text)).unwrap_or_default());
+    if !is_magnet(link) {
+        return mask_url(text, sink);
+    }
+    sink.show(around);
+    match magnet_query(link) {
+        Some(_) => mask_magnet(link, sink),
+        None => {
+            let (scheme, rest) = link.split_at(ENCODED_MAGNET.len());
+            sink.show(scheme);
+            sink.show_or_hide(rest, rest != MASK);
+        }
     }
 }
 
@@ -305,5 +318,5 @@ fn is_word(text: &str) -> bool {
 }
 
 fn is_magnet(text: &str) -> bool {
-    magnet_query(text).is_some()
+    magnet_query(text).is_some() || begins(text, ENCODED_MAGNET)
 }

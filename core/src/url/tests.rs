@@ -106,6 +106,7 @@ fn urls_in_a_text_are_masked_and_the_rest_of_it_stays() {
     check("ü://x?y=z", "ü://x?y=…");
     check("://", "://");
     check("say magnet:?tr=http%3A%2F%2Fu%3Ap%40h now", "say magnet:?tr=http://…@h now");
+    check("say \"Magnet%3A%3Ftr%3Dhttp%253A%252F%252Fu\" now", "say \"Magnet%3A…\" now");
     check("http://u:p q@h/x: no", "http://…@h/x: no");
 }
 

@@ -45,6 +45,7 @@ fn what_is_copied_along_with_a_link_is_left_out() {
         let magnet = Magnet::parse(&link).unwrap();
         assert_eq!((magnet.link.exposed(), magnet.infohash), (&*plain, HEX.parse().unwrap()));
         assert_eq!(pasted(&[before, HEX, after].concat()), HEX);
+        assert!(!Url::from(&*link).to_string().contains("k=1"), "{link:?}");
     }
 }
 
@@ -61,14 +62,22 @@ fn a_link_may_be_encoded_once_more() {
         [whole.replacen("%3A%3F", ":?", 1), whole, values(&|value| encoded(&encoded(value)))]
     {
         assert!(Magnet::is_one(&link), "{link}");
+        assert!(!Url::from(&*link).to_string().contains("k="), "{link}");
+        assert!(!masked(&link).contains("202"), "{link}");
         let magnet = Magnet::parse(&link).unwrap();
         assert_eq!(
             (magnet.infohash, &magnet.trackers[..]),
             (HEX.parse().unwrap(), &[tracker.into()][..])
         );
     }
-    check_refused("magnet%3A%3Fdn%3Dx", "has no `?`");
+    check_refused("magnet%3A%3Fdn%3Dx", "no infohash");
     check_refused("magnet:?dn%3Dx", "no infohash");
+    // Nothing else is decoded twice.
+    check_refused(&format!("%6Dagnet:?xt=urn:btih:{HEX}"), "does not begin");
+    check_refused(&format!("magnet:?dn=a%26xt=urn:btih:{HEX}"), "no infohash");
+    check_refused(&format!("magnet:?xt=urn:btih:{HEX}%23&xt=urn:btih:{HEX}"), "invalid `xt`");
+    let padding = "%20".repeat(MAX_LINK_BYTES / 3);
+    check_refused(&format!("magnet%3A%3Fxt%3Durn%3Abtih%3A{HEX}{padding}"), "over the limit");
 }
 
 #[test]
