@@ -344,6 +344,16 @@ impl VerifyRow {
         if self.state() == VerifyOutcome::Missing && !found.unstamped.is_empty() {
             output.say(format_args!("`{}` no longer counts as complete", self.name));
         }
+        // A copy that was found right keeps its stamp.
+        if self.state() == VerifyOutcome::Right
+            && found.whose == Whose::LoadPath
+            && !found.unstamped.is_empty()
+        {
+            output.say(format_args!(
+                "`{}` is missing from the store and no longer counts as complete there",
+                self.name
+            ));
+        }
         if self.state() != VerifyOutcome::Damaged {
             return;
         }

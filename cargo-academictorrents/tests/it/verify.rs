@@ -87,13 +87,38 @@ fn a_dataset_whose_files_were_all_deleted_no_longer_counts_as_complete() {
         let run = cli.run(&["verify", "mnist"]);
         assert!(!stamp.exists(), "Cargo would not run the build script again");
         assert_eq!(run.status, Some(if elsewhere { 0 } else { 1 }), "{}", run.stderr);
-        if !elsewhere {
-            assert!(run.stderr.contains("`mnist` no longer counts as complete"), "{}", run.stderr);
-        }
+        let said = match elsewhere {
+            true => "`mnist` is missing from the store and no longer counts as complete there",
+            false => "`mnist` no longer counts as complete",
+        };
+        assert!(run.stderr.contains(said), "{}", run.stderr);
         cli.ok(&["fetch"]);
         assert!(elsewhere || stamp.exists());
         cli.ok(&["verify"]);
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_dataset_whose_directory_cannot_be_read_keeps_its_stamp() {
+    let dataset = tree();
+    let cli = cli();
+    let _seed = vendor(&cli, "data.torrent", &dataset);
+    cli.declare("mnist = { torrent = \"data.torrent\" }");
+    cli.ok(&["fetch"]);
+    let path = cli.ok(&["path", "mnist"]);
+    let files = Path::new(path.trim_end()).parent().unwrap();
+    let (aside, stamp) = (files.with_file_name("aside"), files.with_file_name("stamp"));
+    std::fs::rename(files, &aside).unwrap();
+    // Not even root can read it.
+    std::os::unix::fs::symlink(files, files).unwrap();
+    let run = cli.run(&["verify", "mnist"]);
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    assert!(run.stdout.starts_with("mnist  failed"), "{}", run.stdout);
+    assert!(run.stderr.contains("symbolic links") && stamp.exists(), "{}", run.stderr);
+    std::fs::remove_file(files).unwrap();
+    std::fs::rename(&aside, files).unwrap();
+    assert_eq!(cli.ok(&["path", "mnist"]), path);
 }
 
 #[test]

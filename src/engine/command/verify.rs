@@ -5,6 +5,7 @@
 //! `hash_again`, which creates new inodes. But a damaged dataset must not remain marked as
 //! complete, because the next build would use it.
 
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::path::PathBuf;
 
 use crate::counters::Phase;
@@ -212,6 +213,9 @@ impl VerifyJob<'_> {
         let site = target.files_path(id).into();
         let mut verified = self.verified(&site, Whose::Own);
         let report = report?.transpose()?;
+        if report.is_none() {
+            self.check_gone(&site)?;
+        }
         let is_damaged = report.as_ref().is_none_or(|report| !report.is_none());
         verified.is_stamped = target.present(id).is_some_and(|it| it.holds(&request.sha256));
         if let Some(store) = target.store().filter(|_| is_damaged) {
@@ -238,6 +242,17 @@ impl VerifyJob<'_> {
             None => verified.path = None,
         }
         Ok(verified)
+    }
+
+    /// Whether files that were not found are really absent, or the file system fails.
+    fn check_gone(&self, site: &Site) -> Result<(), Error> {
+        let mut paths = self.resolved.layout().files().map(|file| site.path(&file.path()));
+        paths.try_for_each(|path| match std::fs::symlink_metadata(&path) {
+            Err(why) if !matches!(why.kind(), NotFound | NotADirectory) => {
+                Err(Error::disk("read", &path, &why))
+            }
+            _ => Ok(()),
+        })
     }
 
     fn elsewhere(&self, place: OnLoadPath, whose: Whose) -> Result<VerifiedDataset, Error> {
