@@ -52,13 +52,17 @@ impl Store {
 }
 
 impl LocalCopy {
-    /// Whether the hashed copy is complete and has not changed since. Checks the pins.
+    /// Whether the hashed copy is complete and has not changed since. Checks the pins of a complete
+    /// copy: in a damaged one, they are not to blame.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Verification`] for a wrong pin.
     pub fn is_right(&self, pins: &Pins) -> Result<bool, Error> {
+        if !self.is_complete() {
+            return Ok(false);
+        }
         pins::check(&self.site, &self.metainfo, pins)?;
-        Ok(self.is_complete() && self.unchanged().is_some())
+        Ok(self.unchanged().is_some())
     }
 
     /// Checks the pins of the complete copy and stamps it in `store`. Returns false if the copy

@@ -215,6 +215,16 @@ impl LocalCopy {
         self.is_hashed && self.may_be_complete()
     }
 
+    /// The single file, otherwise the root directory.
+    pub fn root_path(&self) -> PathBuf {
+        self.site.path(&self.metainfo.root_path())
+    }
+
+    /// The selected files, with their names at the location.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
     pub fn is_hashed(&self) -> bool {
         self.is_hashed
     }

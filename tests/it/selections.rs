@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use academictorrents::{ErrorKind, Get};
 
 use crate::load_path::{LOAD_PATH, flip, state};
+use crate::refusals::sha256;
 use crate::support::files::inode;
 use crate::support::{Project, files_below};
 use crate::swarm::{Dataset, WebSeed, random_bytes};
@@ -190,9 +191,9 @@ fn in_a_store_that_cannot_be_written_to_files_whose_times_were_lost_are_hashed()
     std::fs::remove_dir_all(&locks).unwrap();
     // Not even root can create files there.
     std::os::unix::fs::symlink("/sys", &locks).unwrap();
-    for files in ["", "files = ['b', 'c']"] {
+    for files in ["", "files = ['b', 'c']", "rename = 'other'", "rename = 'other'\nfiles = ['b']"] {
         for _ in 0..2 {
-            assert_eq!(offline(&project, files), whole);
+            assert_eq!(offline(&project, files), whole, "{files}");
         }
     }
     let pinned = |pin: &str| format!("sha256 = {{ 'b' = '{pin}' }}");
@@ -200,13 +201,15 @@ fn in_a_store_that_cannot_be_written_to_files_whose_times_were_lost_are_hashed()
     let run = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run();
     assert_eq!(run.unwrap_err().kind(), ErrorKind::Verification);
     assert_eq!(state(&whole), before);
-    // A damaged file.
+    // A damaged file, which the pin is not blamed for.
+    let pinned = pinned(&sha256(&std::fs::read(whole.join("b")).unwrap()));
     flip(&whole.join("b"), 1_000);
-    for files in ["", "files = ['b', 'c']"] {
-        project.declare_data(files);
+    for lines in ["", "files = ['b', 'c']", &pinned] {
+        project.declare_data(lines);
         let run = project.build().env("ACADEMICTORRENTS_OFFLINE", "1").run();
         let error = run.unwrap_err().to_string();
         assert!(error.contains("the store is read-only"), "{error}");
+        assert!(error.contains("\n  of the existing data: piece "), "{error}");
     }
     assert_eq!(offline(&project, "files = ['c']"), whole);
 }

@@ -121,6 +121,35 @@ fn a_dataset_whose_directory_cannot_be_read_keeps_its_stamp() {
     assert_eq!(cli.ok(&["path", "mnist"]), path);
 }
 
+/// The repair of one copy does not report another.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_damaged_selection_in_a_read_only_store_is_not_repaired() {
+    let dataset =
+        Dataset::multi("set", [("a", random_bytes(1, 2 * PIECE)), ("b", random_bytes(2, PIECE))]);
+    let cli = cli();
+    let _seed = vendor(&cli, "data.torrent", &dataset);
+    for files in [", files = [\"a\"]", "", ", files = [\"a\"]"] {
+        cli.declare(&format!("s = {{ torrent = \"data.torrent\"{files} }}"));
+        cli.ok(&["fetch"]);
+    }
+    let path = cli.ok(&["path", "s"]);
+    // The whole dataset may have a link to the file.
+    let file = Path::new(path.trim_end()).join("a");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[7] ^= 1;
+    remove(&file);
+    std::fs::write(&file, bytes).unwrap();
+    let locks = cli.store().join("v1/locks");
+    std::fs::remove_dir_all(&locks).unwrap();
+    // Not even root can create files there.
+    std::os::unix::fs::symlink("/sys", &locks).unwrap();
+    let run = cli.run(&["verify", "s", "--repair", "--offline"]);
+    assert_eq!(run.status, Some(1), "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.starts_with("s  damaged "), "{}", run.stdout);
+    assert!(run.stderr.contains("the store is read-only"), "{}", run.stderr);
+}
+
 #[test]
 fn a_dataset_that_no_package_requires_may_be_missing_but_not_damaged() {
     let dataset = Dataset::single("data.bin", random_bytes(1, 3 * PIECE));

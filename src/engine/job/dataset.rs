@@ -43,14 +43,15 @@ pub fn provide(
         session.check_path(&provided_as(target, &resolved).path)?;
         elsewhere::wait_for_stores(session, request, resolved.metainfo.infohash, counters)?;
     }
-    let look = || {
+    let look = |error: Error| {
         let mut found = present_as(session, request, &resolved);
         if named.is_none() {
             found = found.or_else(|| elsewhere::other_selection(request, target, &resolved));
         }
         match found {
-            None if named.is_none() => elsewhere::hashed(session, request, &resolved, counters),
-            found => Ok(found),
+            Some(found) => Ok(found),
+            None if named.is_some() => Err(error),
+            None => elsewhere::hashed(session, request, &resolved, counters, error),
         }
     };
     let lock = match lock_or_look(session, target, resolved.metainfo.infohash, counters, &look)? {

@@ -143,32 +143,35 @@ pub fn other_selection(
 /// of a store lose the files' times in a backup or an image. It is hashed each time.
 ///
 /// # Errors
-/// [`ErrorKind::Verification`] if a pin does not match; [`ErrorKind::Stopped`].
+/// `error`, with the faults of copies that seemed complete; [`ErrorKind::Verification`] if a pin
+/// does not match; [`ErrorKind::Stopped`].
 pub fn hashed(
     session: &Session<'_>,
     request: &Request,
     resolved: &Resolved,
     counters: &SharedCounters,
-) -> Result<Option<Provided>, Error> {
-    let Some(store) = session.target(request).store() else { return Ok(None) };
-    let (metainfo, layout) = (&resolved.metainfo, resolved.layout());
-    for id in store.selections(metainfo.infohash) {
+    mut error: Error,
+) -> Result<Provided, Error> {
+    // A repair is of one copy, whatever others there are.
+    let store = session.target(request).store().filter(|_| !request.hash_again);
+    let Some(store) = store else { return Err(error) };
+    for id in store.selections(resolved.metainfo.infohash) {
         let stamp = store.stamp_path(&id);
         let fragments = Stamp::read(&stamp).unwrap_or_default().fragments;
-        let site = Site::In(store.files_path(&id));
-        let mut found = LocalCopy::look(&site, metainfo, layout, fragments);
+        let mut found = copy_in(store, &id, resolved, fragments);
         if !found.may_be_complete() {
             continue;
         }
-        counters.begin_checking(layout.needed_bytes());
+        counters.begin_checking(resolved.layout().needed_bytes());
         found.hash(session.disk_work(counters))?;
         if found.is_right(&request.sha256)? {
-            let (infohash, path) = (metainfo.infohash, site.path(&metainfo.root_path()));
-            let files = ProvidedFiles::Selected(Arc::clone(layout));
-            return Ok(Some(Provided { infohash, path, stamp, archive: None, files }));
+            let (infohash, path) = (resolved.metainfo.infohash, found.root_path());
+            let files = ProvidedFiles::Selected(Arc::clone(found.layout()));
+            return Ok(Provided { infohash, path, stamp, archive: None, files });
         }
+        error = error.why(format!("of the existing data: {}", found.fault()));
     }
-    Ok(None)
+    Err(error)
 }
 
 /// Returns the dataset's copies in mirror directories, and messages about mirrors that cannot be
@@ -206,21 +209,27 @@ pub fn selections(work: &Work<'_>, wanted: &PieceSet) -> Vec<LocalCopy> {
     };
     let others =
         shared.selections(resolved.metainfo.infohash).into_iter().filter(|id| !is_its_own(id));
-    let found = others.map(|id| copy_in(shared, &id, resolved));
+    let found = others.map(|id| copy_in(shared, &id, resolved, Vec::new()));
     found.filter(|found| found.pieces().iter().any(|piece| wanted.contains(piece))).collect()
 }
 
 /// The copy with this ID in a store, which may have another name there: see [`Metainfo::renamed`].
-fn copy_in(store: &Store, id: &str, resolved: &Resolved) -> LocalCopy {
+/// For `fragments`, see [`LocalCopy::look`].
+fn copy_in(
+    store: &Store,
+    id: &str,
+    resolved: &Resolved,
+    fragments: Vec<(u32, [u8; 20])>,
+) -> LocalCopy {
     let site = Site::In(store.files_path(id));
     let name = Stamp::read(&store.stamp_path(id)).and_then(|stamp| stamp.name());
     let Some(name) = name.filter(|name| *name != resolved.metainfo.root_path()) else {
-        return LocalCopy::look(&site, &resolved.metainfo, resolved.layout(), Vec::new());
+        return LocalCopy::look(&site, &resolved.metainfo, resolved.layout(), fragments);
     };
     // A name that is not UTF-8 can only be the torrent's own.
     let metainfo = Metainfo::clone(&resolved.metainfo).renamed(name.to_str());
     let layout = Arc::new(Layout::new(&metainfo, &resolved.selection));
-    LocalCopy::look(&site, &Arc::new(metainfo), &layout, Vec::new())
+    LocalCopy::look(&site, &Arc::new(metainfo), &layout, fragments)
 }
 
 /// Waits while another process fetches the torrent into a store on `LOAD_PATH`. If that process
@@ -319,7 +328,7 @@ fn other_selections(work: &Work<'_>) -> Vec<LocalCopy> {
     let copies = stores.flat_map(|store| {
         let ids = store.selections(metainfo.infohash).into_iter();
         let others = ids.filter(|id| id != work.resolved.id() && *id != whole);
-        others.map(|id| copy_in(&store, &id, work.resolved)).collect::<Vec<_>>()
+        others.map(|id| copy_in(&store, &id, work.resolved, Vec::new())).collect::<Vec<_>>()
     });
     copies.filter(LocalCopy::is_something).collect()
 }

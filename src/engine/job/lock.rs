@@ -44,7 +44,8 @@ pub fn lock(
 }
 
 /// Creates the target and waits for the lock, like [`lock`]. If the target is read-only, waits while
-/// another process fetches the dataset there, and then returns what `look` finds.
+/// another process fetches the dataset there, and then returns what `look` finds. `look` gets the
+/// error to return if it finds nothing.
 ///
 /// # Errors
 /// As [`lock`], and those of `look`.
@@ -53,12 +54,12 @@ pub fn lock_or_look(
     target: Target<'_>,
     infohash: Infohash,
     counters: &SharedCounters,
-    look: &dyn Fn() -> Result<Option<Provided>, Error>,
+    look: &dyn Fn(Error) -> Result<Provided, Error>,
 ) -> Result<Result<Lock, Provided>, Error> {
     match target.create().and_then(|()| lock(session, target, infohash, counters)) {
         Err(error) if error.is_read_only() => {
             wait_while_locked(session, target.workplace(), infohash, counters)?;
-            look()?.map(Err).ok_or(error)
+            look(error).map(Err)
         }
         locked => locked.map(Ok),
     }

@@ -157,7 +157,7 @@ pub fn provide(
         archive: None,
         files: ProvidedFiles::Unknown,
     };
-    let look = || Ok(present(session, request).ok().flatten());
+    let look = |error| present(session, request).ok().flatten().ok_or(error);
     let lock = match lock_or_look(session, Target::Store(store), infohash, counters, &look)? {
         Ok(lock) => lock,
         Err(found) => return Ok(found),
