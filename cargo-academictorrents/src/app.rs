@@ -70,6 +70,24 @@ impl App {
         engine::present(&self.session(&counters), &dataset.request).map(|there| there.path)
     }
 
+    /// Does the same, and hashes a dataset in a read-only store if its files lost their times.
+    ///
+    /// # Errors
+    /// [`academictorrents::ErrorKind::Verification`] if a pin does not match.
+    pub fn present_or_hashed(
+        &self,
+        dataset: &DatasetSpec,
+        missing: Error,
+    ) -> Result<PathBuf, Error> {
+        if let Some(path) = self.present(dataset) {
+            return Ok(path);
+        }
+        let counters = Arc::new(Counters::default());
+        let begin = || self.draw(&counters, false);
+        engine::hashed(&self.session(&counters), &dataset.request, missing, begin)
+            .map(|there| there.path)
+    }
+
     pub fn session<'a>(&'a self, counters: &'a Counters) -> Session<'a> {
         self.session_in(self.into.as_ref(), counters)
     }

@@ -57,6 +57,8 @@ pub mod upload;
 pub use command::*;
 pub use dataset::{Dataset, DatasetFile, Provided};
 pub use job::elsewhere::may_lie_elsewhere;
+#[cfg(feature = "engine")]
+pub use job::present::hashed;
 #[cfg(not(feature = "unpack"))]
 pub use job::present::would_be;
 pub use job::provide::{present, provide_all};

@@ -24,9 +24,8 @@ pub(crate) struct PathArguments {
 
 pub(crate) fn run(arguments: &PathArguments, common: &Common, output: &Output) -> Result {
     let dataset = arguments.workspace.dataset(&arguments.name, common)?;
-    let Some(path) = common.app()?.present(&dataset) else {
-        return Err(CommandError::NotFetched(arguments.name.clone()).into());
-    };
+    let missing = CommandError::NotFetched(arguments.name.clone()).error();
+    let path = common.app()?.present_or_hashed(&dataset, missing)?;
     if output.json {
         output.document(&json!({ "path": path.display().to_string() }));
     } else {

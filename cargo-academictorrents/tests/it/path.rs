@@ -60,15 +60,21 @@ fn path_finds_a_selection_in_a_read_only_store_without_a_lock_file() {
         }
         command
     };
-    if command(&["--help"]).output().is_err() {
-        eprintln!("not tested: other users cannot run the command in this directory");
+    if let Err(why) = command(&["--help"]).output() {
+        use std::io::Write as _;
+        // Unlike the output of `eprintln!`, this output is not captured.
+        let _ = writeln!(
+            std::io::stderr(),
+            "`path` in a read-only store was not tested: user 65534 cannot run the command: {why}"
+        );
         return;
     }
-    let run = |arguments: &[&str]| {
-        let output = command(&[arguments, &[&link, "--offline"]].concat()).output().unwrap();
+    let run_for = |id: &str, arguments: &[&str]| {
+        let output = command(&[arguments, &[id, "--offline"]].concat()).output().unwrap();
         let run = crate::cli_fixture::Run::of(output);
         (run.status, run.stdout, run.stderr)
     };
+    let run = |arguments: &[&str]| run_for(&link, arguments);
     let modes = [(locks.clone(), 0o555), (root.join("CACHEDIR.TAG"), 0o444)];
     modes.iter().for_each(|(path, mode)| set(path, *mode));
     let before = state();
@@ -78,6 +84,25 @@ fn path_finds_a_selection_in_a_read_only_store_without_a_lock_file() {
     let (status, path, said) = run(&["get"]);
     assert_eq!((status, &path), (Some(0), &whole), "{said}");
     assert_eq!(state(), before);
+    // Files whose times were lost are hashed.
+    let touch = |name: &str| {
+        let file = std::fs::File::open(std::path::Path::new(whole.trim_end()).join(name)).unwrap();
+        let before = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        (file, before)
+    };
+    let touched = ["a", "b"].map(touch);
+    let before = state();
+    for id in [&link, &dataset.infohash_hex()] {
+        for verb in ["path", "get"] {
+            let (status, path, said) = run_for(id, &[verb]);
+            assert_eq!((status, &path), (Some(0), &whole), "{verb}: {said}");
+        }
+    }
+    assert_eq!(state(), before);
+    for (file, before) in touched {
+        file.set_modified(before).unwrap();
+    }
     // Where files can be created, there is no selection yet, and looking creates nothing.
     modes.iter().for_each(|(path, _)| set(path, 0o777));
     let before = state();

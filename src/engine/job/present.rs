@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::elsewhere;
+#[cfg(feature = "engine")]
+use crate::counters::Phase;
 use crate::engine::dataset::{Provided, ProvidedFiles};
 use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::Session;
@@ -65,6 +67,35 @@ fn look_for(
         let is_read_only = |_: &_| target.store().is_some_and(|it| it.is_read_only(infohash));
         elsewhere::other_selection(request, target, selected.filter(is_read_only)?)
     })
+}
+
+/// Hashes the files of a dataset that is not present by its stamp, if they are in a store that
+/// cannot be written to: [`super::provide::provide_all`] does the same there. `begin` is called
+/// before that, and its result is kept until it is done.
+///
+/// # Errors
+/// `missing` if the dataset is not there, with the faults of what is; for an invalid vendored
+/// torrent or `files`; [`crate::ErrorKind::Verification`] if a pin does not match.
+#[cfg(feature = "engine")]
+pub fn hashed<Guard>(
+    session: &Session<'_>,
+    request: &Request,
+    missing: Error,
+    begin: impl FnOnce() -> Guard,
+) -> Result<Provided, Error> {
+    let store = session.target(request).store().filter(|_| request.unpack.is_none());
+    let is_read_only = |it: &Resolved| {
+        store.is_some_and(|store| store.is_read_only(it.metainfo.infohash))
+            && elsewhere::named(session, request).is_none()
+    };
+    let Some(resolved) = resolve::local(session, request)?.filter(is_read_only) else {
+        return Err(missing);
+    };
+    let _guard = begin();
+    let counters = session.counters.add(request.name.as_str());
+    let found = elsewhere::hashed(session, request, &resolved, &counters, missing);
+    counters.set_phase(if found.is_ok() { Phase::Done } else { Phase::Failed });
+    found
 }
 
 fn provided(
