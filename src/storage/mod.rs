@@ -155,7 +155,7 @@ impl Store {
         self.check_links()?;
         directories.iter().map(|directory| self.root.join(directory)).try_for_each(|path| {
             std::fs::create_dir_all(&path)
-                .map_err(|why| self.not_writable(&path, &fs::obstacle_above(&path).unwrap_or(why)))
+                .map_err(|why| self.not_writable(&path, &fs::obstacle_above(&path, why)))
         })
     }
 

@@ -150,17 +150,26 @@ pub fn obstacle(path: &Path, for_directory: bool) -> Option<io::Error> {
     Some(io::Error::other(format!("{path} is {what} where {wanted} is expected: remove it")))
 }
 
-/// Returns an error that names what keeps a directory from being created with those above it, any of
-/// which may be a symbolic link; `None` if no entry does. It may be a file of the user's, so the
-/// message does not say to remove it.
-pub fn obstacle_above(path: &Path) -> Option<io::Error> {
+/// Returns the error of a directory that could not be created with those above it. If an entry is in
+/// the way, which may be a symbolic link, names it. It may be a file of the user's, so the message
+/// does not say to remove it.
+pub fn obstacle_above(path: &Path, why: io::Error) -> io::Error {
+    use io::ErrorKind::{AlreadyExists, NotADirectory, NotFound};
+    // Anything else, such as a denied permission, is the reason itself.
+    if !matches!(why.kind(), AlreadyExists | NotADirectory | NotFound) {
+        return why;
+    }
     let exists = |it: &&Path| std::fs::symlink_metadata(it).is_ok();
-    let found = path.ancestors().find(exists).filter(|it| !it.is_dir())?;
-    let what = match found.exists() {
-        true => "not a directory",
-        false => "a symbolic link to a directory that does not exist",
+    let Some(found) = path.ancestors().find(exists) else { return why };
+    let what = match std::fs::metadata(found) {
+        Ok(entry) if entry.is_dir() => return why,
+        Ok(_) => "not a directory",
+        Err(of_link) if of_link.kind() == NotFound => {
+            "a symbolic link to a directory that does not exist"
+        }
+        Err(of_link) => return of_link,
     };
-    Some(io::Error::other(format!("{} is {what}", found.display())))
+    io::Error::other(format!("{} is {what}", found.display()))
 }
 
 /// Whether the entry at `path` belongs to a user other than us and root.

@@ -283,11 +283,19 @@ fn only_where_nothing_can_be_written_a_store_is_read_only() {
     symlink("nowhere/locks", &locks).unwrap();
     check("locks is a symbolic link to a directory that does not exist");
     std::fs::remove_file(&locks).unwrap();
+    symlink(&locks, &locks).unwrap();
+    check("(os error 40)"); // ELOOP: whether there is a directory cannot be known
+    std::fs::remove_file(&locks).unwrap();
     std::fs::write(&locks, "").unwrap();
     check("locks is not a directory");
     std::fs::remove_file(&locks).unwrap();
     std::fs::create_dir_all(store.lock_path(infohash).join("full")).unwrap();
     check(".lock is a directory where a file is expected: remove it");
+    // A link into a directory that we may not search seems to lead nowhere.
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
+    let why = |kind: std::io::ErrorKind| fs::obstacle_above(&store.tag_path(), kind.into());
+    assert_eq!(why(PermissionDenied).kind(), PermissionDenied);
+    assert!(why(NotFound).to_string().ends_with("CACHEDIR.TAG is not a directory"));
 }
 
 /// Moves an entry elsewhere, and puts a symbolic link in its place. Length and time stay the same.
