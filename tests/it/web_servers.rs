@@ -614,6 +614,22 @@ fn a_file_that_a_server_has_sent_is_not_lost_to_a_single_refusal() {
     });
 }
 
+#[test]
+fn a_file_of_which_a_server_has_sent_only_a_head_is_lost_to_a_single_refusal() {
+    let dataset = Dataset::single("data.bin", random_bytes(8, 50_000));
+    let asked = AtomicUsize::new(0);
+    let server = HttpServer::start(move |_, responder| {
+        if asked.fetch_add(1, Ordering::SeqCst) > 0 {
+            return responder.status(404);
+        }
+        responder.head(200, &[("content-length", "50000")]);
+        responder.close();
+    });
+    let error = project(&dataset, &format!("{}/data.bin", server.url())).error();
+    assert!(error.contains("/data.bin: HTTP status 404"), "{error}");
+    assert_eq!(server.requests().len(), 2);
+}
+
 /// Encodes gzip with stored blocks, without compression.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];

@@ -30,7 +30,7 @@ pub struct RunStart {
 pub struct LostFiles {
     files: Mutex<HashSet<u32>>,
     /// Files of which the server has sent data.
-    brought: Mutex<HashSet<u32>>,
+    served: Mutex<HashSet<u32>>,
     /// How often in a row the server failed for a file, and when last.
     failing: Mutex<HashMap<u32, (u32, Duration)>>,
 }
@@ -52,13 +52,13 @@ impl LostFiles {
         failing.values().any(|(count, _)| *count >= FAILURES)
     }
 
-    pub fn has_brought(&self, file: u32) -> bool {
-        self.brought.lock().contains(&file)
+    pub fn has_sent(&self, file: u32) -> bool {
+        self.served.lock().contains(&file)
     }
 
     /// Records that the server sent data of the file.
-    pub fn brought(&self, file: u32) {
-        self.brought.lock().insert(file);
+    pub fn record_sent(&self, file: u32) {
+        self.served.lock().insert(file);
         self.failing.lock().retain(|other, (count, _)| *other != file && *count < FAILURES);
     }
 

@@ -40,7 +40,7 @@ enum Left {
 
 /// Fetches runs from a web seed until none are left.
 pub fn work(swarm: &Swarm, seed: &WebSeed, worker: WorkerId) -> WorkerOutcome {
-    let mut it = WebWorker { swarm, seed, worker, pipeline: HttpPipeline::default() };
+    let mut it = WebWorker { swarm, seed, worker, pipeline: HttpPipeline::default(), begins: None };
     while let Some(run) = swarm.next_run(seed.id, worker) {
         match it.fetch_run(&run) {
             Left::Run => {}
@@ -57,6 +57,8 @@ struct WebWorker<'a> {
     seed: &'a WebSeed,
     worker: WorkerId,
     pipeline: HttpPipeline,
+    /// The file of a reply whose body has not begun yet.
+    begins: Option<u32>,
 }
 
 impl<'a> WebWorker<'a> {
@@ -166,7 +168,7 @@ impl<'a> WebWorker<'a> {
         let (skip, length) = match judge(head, &asked, file_length) {
             Verdict::Body { skip, len } => {
                 seed.redirects.brought(file);
-                seed.lost.brought(file);
+                self.begins = Some(file);
                 seed.refused_in_a_row.store(0, Ordering::Relaxed);
                 (skip, len)
             }
@@ -258,6 +260,9 @@ impl<'a> WebWorker<'a> {
         let Some(connection) = &mut self.pipeline.connection else { return Err(Left::Connection) };
         let bytes = connection.read(range.end - range.start).map_err(failed)?;
         let count = bytes.len();
+        if let Some(file) = self.begins.take_if(|_| count > 0) {
+            self.seed.lost.record_sent(file);
+        }
         let flow = match is_wanted {
             true if count > 0 => feeder.feed(range.start, bytes),
             _ => Flow::Onward,
@@ -336,7 +341,7 @@ impl<'a> WebWorker<'a> {
             Left::File
         };
         // Of several servers behind one name, some may lack a file that others have sent.
-        let may_come = || url == &first && seed.lost.has_brought(file);
+        let others_have = || url == &first && seed.lost.has_sent(file);
         match verdict {
             Verdict::Body { .. } => Left::Connection,
             Verdict::Redirect(location) => match seed.redirects.follow(file, &first, url, location)
@@ -344,7 +349,7 @@ impl<'a> WebWorker<'a> {
                 Ok(()) => Left::Elsewhere,
                 Err(why) => lost(why),
             },
-            Verdict::Gone(status) | Verdict::Refused(status) if !may_come() => {
+            Verdict::Gone(status) | Verdict::Refused(status) if !others_have() => {
                 lost(SourceError::Status(*status))
             }
             Verdict::Stale(why) => lost(SourceError::Stale(why.clone())),
