@@ -40,16 +40,14 @@ fn vendored(request: &Request, path: &Path) -> Result<Vec<u8>, Error> {
         _ if why == TorrentFault::LfsPointer => failed("torrent").why(why.to_string()).help("git lfs pull"),
         true => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            failed("vendored torrent")
-                .why(why.to_string())
-                .help(match similar(request, path) {
-                    Some(similar) => format!("did you mean {similar:?}?"),
-                    None => "`torrent` is relative to the manifest".to_owned(),
-                })
-                .help(format!(
+            let error = failed("vendored torrent").why(why.to_string());
+            match similar(request, path) {
+                Some(similar) => error.help(format!("did you mean {similar:?}?")),
+                None => error.help("`torrent` is relative to the manifest").help(format!(
                     "the published package must contain it: if [package] has `include`, add {name:?};\n\
                      if it has `exclude`, make sure that it does not cover the file"
-                ))
+                )),
+            }
         }
         false => failed("torrent").why(why.to_string()).help("use the path of a .torrent, or an infohash"),
     })
