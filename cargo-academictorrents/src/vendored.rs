@@ -156,7 +156,6 @@ pub(crate) fn declare(
     declared(manifest, (dataset, keys), torrent, &text(place)).map_err(|why| {
         Error::new(ErrorKind::Manifest, format!("{} cannot be changed", path.display()))
             .why(why.what())
-            .why("nothing was changed")
             .help(format!("add `torrent = {place:?}` to the dataset's table by hand"))
     })
 }
@@ -308,6 +307,27 @@ fn covers(patterns: &[String], file: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The error is of one dataset: others are written.
+    #[test]
+    fn what_cannot_be_declared_does_not_say_that_nothing_was_changed() {
+        use academictorrents::engine::settings::Context;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.torrent");
+        let pieces = "x".repeat(20);
+        let info = format!("d6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:{pieces}e");
+        std::fs::write(&file, format!("d4:info{info}e")).unwrap();
+        let store = directory.path().join("store");
+        let app = crate::app::App::open(Context::default(), Some(&store), true, None).unwrap();
+        let dataset = crate::dataset_spec::asked(file.to_str().unwrap()).unwrap();
+        let torrent = app.look_up(&dataset).unwrap();
+        let mut changes = Changes::default();
+        let manifest = (Path::new("Cargo.toml"), "[package]\n");
+        let error = declare(&mut changes, manifest, &dataset, &torrent, ("a.torrent", false));
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with("Cargo.toml cannot be changed\n"), "{error}");
+        assert!(!error.contains("nothing was changed"), "{error}");
+    }
 
     #[test]
     fn patterns_are_compared_as_cargo_does() {
