@@ -214,6 +214,7 @@ fn rows(schema: &Value, before: &str, page: &mut String) {
     let properties = schema["properties"].as_object();
     for (key, value) in properties.into_iter().flatten() {
         let description = value["description"].as_str().unwrap();
+        assert_ne!(description, key, "it says nothing");
         let place = format!("{before}{key}");
         writeln!(page, "| `{place}` | {} | {description} |", kind(value)).unwrap();
         rows(value, &format!("{place}."), page);
