@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use academictorrents::{ErrorKind, Get};
 
 use crate::load_path::{LOAD_PATH, flip, state};
+#[cfg(target_os = "linux")]
 use crate::refusals::sha256;
 use crate::support::files::inode;
 use crate::support::{Project, files_below};
