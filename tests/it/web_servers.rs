@@ -575,39 +575,28 @@ fn a_piece_that_began_in_the_file_before_is_resumed_from_a_server_without_ranges
 #[test]
 fn a_file_that_a_server_has_sent_is_not_lost_to_a_single_refusal() {
     let dataset = Dataset::single("data.bin", random_bytes(8, 3 << 20)).piece_length(64 << 10);
-    let files = paths(&dataset);
-    side_by_side(&[400, 403, 404, 410], |status| {
-        let (asked, files) = (AtomicUsize::new(0), files.clone());
-        let (status, most) = (*status, 1 << 18);
+    // Sends less than is requested, and refuses these requests, by their number.
+    let project_of = |status: u16, refuses: fn(usize) -> bool| {
+        let (asked, files) = (AtomicUsize::new(0), paths(&dataset));
         let server = HttpServer::start(move |request, responder| {
             let (start, end) = request.range(files[0].1.len() as u64).flatten().unwrap();
-            let number = asked.fetch_add(1, Ordering::SeqCst);
-            if number > 0 && number % 3 == 0 {
+            if refuses(asked.fetch_add(1, Ordering::SeqCst)) {
                 return responder.status(status);
             }
-            // Less than was requested.
-            let end = end.min(start + most);
+            let end = end.min(start + (1 << 18));
             let range = format!("bytes {start}-{}/{}", end - 1, files[0].1.len());
             let length = (end - start).to_string();
             responder.head(206, &[("content-range", &*range), ("content-length", &*length)]);
             responder.body(&files[0].1[start as usize..end as usize]);
         });
         let project = project(&dataset, &format!("{}/data.bin", server.url()));
+        (project, server)
+    };
+    side_by_side(&[400, 403, 404, 410], |status| {
+        let (project, _server) = project_of(*status, |number| number > 0 && number % 3 == 0);
         dataset.assert_at(&project.path_of("data"));
         // A file that was removed meanwhile is given up.
-        let (asked, files) = (AtomicUsize::new(0), paths(&dataset));
-        let server = HttpServer::start(move |request, responder| {
-            let (start, end) = request.range(files[0].1.len() as u64).flatten().unwrap();
-            if asked.fetch_add(1, Ordering::SeqCst) > 0 {
-                return responder.status(status);
-            }
-            let end = end.min(start + most);
-            let range = format!("bytes {start}-{}/{}", end - 1, files[0].1.len());
-            let length = (end - start).to_string();
-            responder.head(206, &[("content-range", &*range), ("content-length", &*length)]);
-            responder.body(&files[0].1[start as usize..end as usize]);
-        });
-        let project = self::project(&dataset, &format!("{}/data.bin", server.url()));
+        let (project, server) = project_of(*status, |number| number > 0);
         let error = project.error();
         assert!(error.contains(&format!("/data.bin: HTTP status {status}")), "{error}");
         assert!(server.requests().len() < 60, "{}", server.requests().len());
